@@ -1,0 +1,31 @@
+"""Neuron models as data: one file each, found by name."""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from importlib import import_module
+
+from device_models.neurons.model import Mismatch, NeuronModel, Parameter
+
+__all__ = ["Mismatch", "NeuronModel", "Parameter", "get", "names"]
+
+
+def names() -> tuple[str, ...]:
+    """Every neuron model of this package, e.g. `lif`, `adaptive-lif`."""
+    found = (module.name for module in pkgutil.iter_modules(__path__) if module.name != "model")
+    return tuple(sorted(name.replace("_", "-") for name in found))
+
+
+def get(name: str) -> NeuronModel:
+    """The neuron model of that name.
+
+    Raises:
+        ValueError: For an unknown name; the nearest valid one is named.
+    """
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"neuron model {name!r} is unknown: {hint}known: {', '.join(names())}")
+    model: NeuronModel = import_module(f"{__name__}.{name.replace('-', '_')}").MODEL
+    return model

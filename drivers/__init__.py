@@ -1,0 +1,75 @@
+"""The door between the host and a spiking device.
+
+The contract is `Device`; `open(url)` finds the driver. What can go wrong is one tree:
+
+    DeviceError
+    ├── DeviceNotFound      no driver of that scheme, or nothing at that address
+    ├── SettingError        unknown setting or option, or out of its range (also a ValueError)
+    ├── CapacityError       more than the device has room for (also a ValueError)
+    ├── NotConfigured       used before configure(network)
+    ├── DeviceClosed        used after close()
+    ├── StimulusError       stimulus of a wrong shape, kind or content (also a ValueError)
+    ├── UnsupportedProbe    the device does not show that (also a ValueError)
+    ├── WeightError         weights of a wrong shape, or not numbers (also a ValueError)
+    ├── ReadoutError        the driver broke the contract
+    ├── LinkError           the line failed for longer than the driver could repair
+    ├── DeviceRestarted     weights are gone: configure and write again
+    ├── ProtocolMismatch    the other side speaks something else
+    └── FileFormatError     a damaged, foreign or newer file (also a ValueError)
+"""
+
+from drivers.device import Device, nearest
+from drivers.errors import (
+    CapacityError,
+    DeviceClosed,
+    DeviceError,
+    DeviceNotFound,
+    DeviceRestarted,
+    FileFormatError,
+    LinkError,
+    NotConfigured,
+    ProtocolMismatch,
+    ReadoutError,
+    SettingError,
+    StimulusError,
+    UnsupportedProbe,
+    WeightError,
+)
+from drivers.exchange import Network, Probe, Readout, Stimulus
+from drivers.files import load, save
+from drivers.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
+from drivers.registry import driver, open, schemes
+
+__all__ = [
+    "CapacityError",
+    "Device",
+    "DeviceClosed",
+    "DeviceError",
+    "DeviceInfo",
+    "DeviceNotFound",
+    "DeviceRestarted",
+    "FileFormatError",
+    "Identity",
+    "LinkError",
+    "Membrane",
+    "Network",
+    "NotConfigured",
+    "Probe",
+    "ProbeOffer",
+    "ProtocolMismatch",
+    "Readout",
+    "ReadoutError",
+    "Setting",
+    "SettingError",
+    "Stimulus",
+    "StimulusError",
+    "UnsupportedProbe",
+    "WeightError",
+    "WeightFormat",
+    "driver",
+    "load",
+    "nearest",
+    "open",
+    "save",
+    "schemes",
+]

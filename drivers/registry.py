@@ -1,0 +1,90 @@
+"""From an address to a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from urllib.parse import parse_qsl
+
+from drivers.device import Device, nearest
+from drivers.errors import DeviceNotFound, SettingError
+
+ENTRY_POINTS = "hil.drivers"
+# scheme -> module and class, imported when first asked for
+BUILTIN = {"emulator": "drivers.emulator:Emulator"}
+
+
+def schemes() -> dict[str, str]:
+    """Every known scheme with the `module:class` that serves it, built-in ones first."""
+    found = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    return {**found, **BUILTIN}
+
+
+def driver(scheme: str) -> type[Device]:
+    """The driver class of a scheme.
+
+    Raises:
+        DeviceNotFound: For an unknown scheme, or a driver that cannot be imported.
+    """
+    known = schemes()
+    if scheme not in known:
+        raise DeviceNotFound(f"no driver for {scheme!r}: {nearest(scheme, known)}")
+    module, _, name = known[scheme].partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise DeviceNotFound(f"driver of {scheme!r} cannot be loaded: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Device)):
+        raise DeviceNotFound(f"driver of {scheme!r} is {known[scheme]}, which is no Device class")
+    return found
+
+
+def split(url: str) -> tuple[str, str, dict[str, str]]:
+    """Take an address apart.
+
+    Args:
+        url: `scheme:target?key=value&...`; what follows the scheme is the driver's own.
+
+    Returns:
+        Scheme, target and options.
+
+    Raises:
+        DeviceNotFound: When there is no scheme.
+        SettingError: For an option without value, or named twice.
+    """
+    scheme, colon, rest = url.partition(":")
+    if not colon or not scheme:
+        raise DeviceNotFound(
+            f"device {url!r} has no scheme: write scheme:target, e.g. emulator:mixed-signal; "
+            f"known schemes: {', '.join(sorted(schemes()))}"
+        )
+    target, _, query = rest.partition("?")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError as error:
+        raise SettingError(f"options {query!r} of {url!r}: write key=value&key=value") from error
+    options: dict[str, str] = {}
+    for key, value in pairs:
+        if key in options:
+            raise SettingError(f"option {key!r} of {url!r} is given twice")
+        options[key] = value
+    return scheme, target, options
+
+
+def open(url: str) -> Device:
+    """Open the device at an address.
+
+    Args:
+        url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves.
+
+    Returns:
+        The device, not yet configured. Use it as a context manager, or close it.
+
+    Raises:
+        DeviceNotFound: For an unknown scheme or nothing at that address.
+        SettingError: For an option that the driver does not know or allow.
+    """
+    scheme, target, options = split(url)
+    opener: Callable[[str, dict[str, str]], Device] = driver(scheme).from_url
+    return opener(target, options)

@@ -1,0 +1,65 @@
+"""Random spikes at a rate in proportion to the features.
+
+At most one spike per channel and step, each step independent of the others: the Bernoulli
+approximation of a Poisson process.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers import Stimulus
+from hil.encodings import with_bias
+
+
+class Settings(BaseModel):
+    """Settings of the encoding."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_rate: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="probability of a spike in a step for a feature of 1",
+    )
+    bias: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="value of an always-on feature, encoded like the others; 0: none",
+    )
+
+
+def width(n_features: int, settings: Settings) -> int:
+    """Number of input channels for so many features."""
+    return n_features + (settings.bias > 0)
+
+
+def encode(
+    x: NDArray[np.float32], steps: int, settings: Settings, rng: Generator
+) -> Stimulus:
+    """Encode a batch.
+
+    Args:
+        x: `(B, n)` features in [0, 1].
+        steps: Length of the stimulus T.
+        settings: The encoding's settings.
+        rng: Draws the spikes.
+
+    Returns:
+        Spikes, `(T * B, width)`.
+    """
+    from scipy.sparse import csr_matrix
+
+    probability = with_bias(x, settings.bias) * np.float32(settings.max_rate)
+    samples, channels = probability.nonzero()  # most pixels are dark and need no draw
+    active = probability[samples, channels]
+    spikes = [
+        np.flatnonzero(rng.random(len(active), dtype=np.float32) < active) for _ in range(steps)
+    ]
+    rows = [step * len(x) + samples[fired] for step, fired in enumerate(spikes)]
+    ...

@@ -1,0 +1,154 @@
+"""What a task is: a named, fixed question with training, validation and test samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Features = NDArray[np.uint8] | NDArray[np.float32]
+"""`(N, n_features)`: uint8 where 255 stands for 1, or float32 in [0, 1]."""
+
+Labels = NDArray[np.int64]
+"""`(N,)`, the class of each sample, in 0 ... classes - 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The samples of a task, in three parts that share none.
+
+    Images stay uint8 where they came as such, a quarter of the memory of float32; `batch` gives
+    the rows at hand as float32.
+
+    Attributes:
+        x_train: Features to learn from, `(N, n_features)`.
+        y_train: Their labels, `(N,)`.
+        x_validation: Features to choose settings with, possibly none, `(0, n_features)`.
+        y_validation: Their labels.
+        x_test: Features for the final figure alone.
+        y_test: Their labels.
+        classes: Number of classes.
+        image_shape: `(height, width)` where a row of features is an image in row-major order.
+    """
+
+    x_train: Features
+    y_train: Labels
+    x_validation: Features
+    y_validation: Labels
+    x_test: Features
+    y_test: Labels
+    classes: int
+    image_shape: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what a run could not use."""
+        if self.classes < 2:
+            raise ValueError(f"number of classes is {self.classes}: a task needs at least 2")
+        _check_part("train", self.x_train, self.y_train, self.classes)
+        _check_part("validation", self.x_validation, self.y_validation, self.classes)
+        _check_part("test", self.x_test, self.y_test, self.classes)
+        for part, x in (("validation", self.x_validation), ("test", self.x_test)):
+            if x.shape[1] != self.features:
+                raise ValueError(
+                    f"x_{part} has {x.shape[1]} features, x_train {self.features}: give the same"
+                )
+        for part, x in (("train", self.x_train), ("test", self.x_test)):
+            if len(x) == 0:
+                raise ValueError(f"x_{part} is empty: give at least one sample")
+        if self.image_shape is not None and prod(self.image_shape) != self.features:
+            raise ValueError(
+                f"image shape is {self.image_shape}, but a sample has {self.features} features"
+            )
+
+    @property
+    def features(self) -> int:
+        """Number of features of a sample."""
+        return int(self.x_train.shape[1])
+
+    @staticmethod
+    def batch(rows: Features) -> NDArray[np.float32]:
+        """Rows of features as the encodings take them.
+
+        Args:
+            rows: `(B, n_features)`, for instance `data.x_train[chosen]`.
+
+        Returns:
+            `(B, n_features)` float32 in [0, 1].
+        """
+        if rows.dtype == np.uint8:
+            return rows * np.float32(1 / 255)
+        return rows.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task by name.
+
+    Attributes:
+        name: What a run's configuration calls it.
+        description: One line: what is told apart from what.
+        load: Gives the samples. Takes the generator that draws the validation part and the
+            fraction of the training samples that it takes, 0 (none) to below 1; a task that
+            brings its own validation part ignores both.
+        defaults: Settings that suit the task, by section of the run's configuration.
+    """
+
+    name: str
+    description: str
+    load: Callable[[Generator, float], Data]
+    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels, Labels]:
+    """Split sample indices in two at random, with the same mix of classes in both.
+
+    Samples are lined up class by class, in random order within a class, and every
+    `1 / fraction`-th is taken, so the share of each class is exact to within one sample.
+
+    Args:
+        y: `(N,)` labels.
+        fraction: Share of the second part, 0 to below 1.
+        rng: Draws the order within a class.
+
+    Returns:
+        Indices of the remaining `N - round(fraction N)` samples and of the `round(fraction N)`
+        taken ones, both ascending.
+
+    Raises:
+        ValueError: When the fraction is out of range or N is too small to split so.
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"validation fraction is {fraction}: give at least 0 and less than 1")
+    taken = round(fraction * len(y))
+    if taken == len(y) or (taken == 0 < fraction):
+        raise ValueError(
+            f"validation fraction {fraction} of {len(y)} samples leaves one part empty: "
+            "give more samples or another fraction"
+        )
+    order = np.lexsort((rng.random(len(y)), y))
+    positions = ((np.arange(taken) + 0.5) * (len(y) / max(taken, 1))).astype(np.int64)
+    in_second = np.zeros(len(y), dtype=bool)
+    in_second[order[positions]] = True
+    return np.flatnonzero(~in_second), np.flatnonzero(in_second)
+
+
+def _check_part(part: str, x: Features, y: Labels, classes: int) -> None:
+    if x.ndim != 2 or x.dtype not in (np.uint8, np.float32):
+        raise ValueError(
+            f"x_{part} is {x.dtype} of shape {x.shape}: give (samples, features), uint8 or float32"
+        )
+    if y.shape != (len(x),) or y.dtype != np.int64:
+        raise ValueError(
+            f"y_{part} is {y.dtype} of shape {y.shape} for {len(x)} samples: "
+            "give one int64 label for each"
+        )
+    if len(y) and not 0 <= y.min() <= y.max() < classes:
+        raise ValueError(
+            f"y_{part} has labels {y.min()} to {y.max()}: give 0 to {classes - 1}, the classes"
+        )
+    if x.dtype == np.float32 and x.size and not (x.min() >= 0 and x.max() <= 1):
+        raise ValueError(f"x_{part} holds values outside [0, 1] or NaN: scale and clean it first")

@@ -1,0 +1,172 @@
+"""Image tasks kept in four IDX files, the format of MNIST.
+
+An IDX file is two zero bytes, a type code (8: unsigned byte), the number of dimensions, each
+dimension as a big-endian u32, and the values in row-major order; it may be gzipped. Format:
+Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from hil.tasks.contract import Data, Labels, stratified_split
+
+_CLASSES = 10
+_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the four files of a task come from.
+
+    Attributes:
+        task: Name of the task, and of its folder.
+        base_url: Where the gzipped files are, ending in `/`.
+        sha256: Checksum of each gzipped file, by name without `.gz`.
+    """
+
+    task: str
+    base_url: str
+    sha256: Mapping[str, str]
+
+    def load(self, rng: Generator, validation_fraction: float) -> Data:
+        """Read the task's files.
+
+        They are looked for in `$HIL_DATA_DIR/<task>`, gzipped or not, named as in
+        `train-images-idx3-ubyte` or `train-images.idx3-ubyte`. If that folder holds none of the
+        four, they are taken from the user's cache, and downloaded into it if need be. The images
+        may have any size and the files any number of them.
+
+        Args:
+            rng: Draws the validation part.
+            validation_fraction: Share of the training samples set aside for validation.
+
+        Returns:
+            uint8 images of 10 classes.
+
+        Raises:
+            ValueError: When a file is missing, damaged, or does not go with the others.
+        """
+        paths = _own_files(self.task) or [self._fetch(name) for name in _FILES]
+        x, y = _read_pair(paths[0], paths[1])
+        x_test, y_test = _read_pair(paths[2], paths[3])
+        if x.shape[1:] != x_test.shape[1:]:
+            raise ValueError(
+                f"{paths[2]}: images of {x_test.shape[1:]} pixels, but {x.shape[1:]} in {paths[0]}"
+            )
+        features = prod(x.shape[1:])
+        rest, validation = stratified_split(y, validation_fraction, rng)
+        x = x.reshape(-1, features)
+        return Data(
+            x_train=x[rest],
+            y_train=y[rest],
+            x_validation=x[validation],
+            y_validation=y[validation],
+            x_test=x_test.reshape(-1, features),
+            y_test=y_test,
+            classes=_CLASSES,
+            image_shape=(x_test.shape[1], x_test.shape[2]),
+        )
+
+    def _fetch(self, name: str) -> Path:
+        import pooch
+
+        url = f"{self.base_url}{name}.gz"
+        folder = Path(pooch.os_cache("spikeloop")) / self.task
+        try:
+            return Path(pooch.retrieve(url, f"sha256:{self.sha256[name]}", f"{name}.gz", folder))
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{name} is neither in $HIL_DATA_DIR/{self.task} nor in {folder}, and {url} gave "
+                f"{type(error).__name__}: put the four IDX files in one of the two"
+            ) from error
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    """Read an IDX file of unsigned bytes.
+
+    Args:
+        path: The file, gzipped or not, which its first bytes tell.
+
+    Returns:
+        The array, of the file's own number of dimensions.
+
+    Raises:
+        ValueError: When it is no such file, or is cut short or empty.
+    """
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+    except EOFError as error:
+        raise ValueError(f"{path}: the gzip stream is cut short: fetch the file again") from error
+    except (OSError, zlib.error) as error:
+        raise ValueError(f"{path}: cannot be read ({error}): fetch the file again") from error
+    if not content.startswith(b"\x00\x00\x08"):
+        raise ValueError(
+            f"{path}: begins with {content[:4].hex() or 'nothing'}: an IDX file of unsigned bytes "
+            "begins with 000008"
+        )
+    dimensions = content[3] if len(content) > 3 else 0
+    start = 4 + 4 * dimensions
+    shape = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">u4"))
+    if dimensions == 0 or len(shape) < dimensions or len(content) - start != prod(shape):
+        raise ValueError(
+            f"{path}: {len(content)} bytes do not hold what its header announces, "
+            f"{dimensions} dimensions {shape}: the file is damaged, fetch it again"
+        )
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+
+
+def _own_files(task: str) -> list[Path]:
+    """The four files under `$HIL_DATA_DIR`, or none: parts of two collections never mix."""
+    if "HIL_DATA_DIR" not in os.environ:
+        return []
+    folder = Path(os.environ["HIL_DATA_DIR"]) / task
+    found = {name: _spelled(folder, name) for name in _FILES}
+    paths = [path for path in found.values() if path is not None]
+    if paths and len(paths) < len(_FILES):
+        missing = ", ".join(name for name, path in found.items() if path is None)
+        raise ValueError(f"{folder}: {missing} is missing: put all four IDX files there, or none")
+    return paths
+
+
+def _spelled(folder: Path, name: str) -> Path | None:
+    spellings = (name, name.replace("-idx", ".idx"))
+    candidates = [folder / f"{stem}{ending}" for stem in spellings for ending in ("", ".gz")]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], Labels]:
+    images, labels = read(images_path), read(labels_path)
+    if images.ndim != 3:
+        raise ValueError(f"{images_path}: has {images.ndim} dimensions: images have 3")
+    if labels.ndim != 1:
+        raise ValueError(f"{labels_path}: has {labels.ndim} dimensions: labels have 1")
+    if images.size == 0:
+        raise ValueError(f"{images_path}: is empty, its shape is {images.shape}: give some images")
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path}"
+        )
+    if labels.max() >= _CLASSES:
+        raise ValueError(
+            f"{labels_path}: holds the label {labels.max()}: give 0 to {_CLASSES - 1}, or use "
+            "npz:FILE for another number of classes"
+        )
+    return images, labels.astype(np.int64)

@@ -1,0 +1,163 @@
+"""The user's own data, from a numpy archive: `npz:FILE`.
+
+The archive holds `x_train`, `y_train`, `x_test`, `y_test` and, if there is a fixed validation
+part, `x_validation` and `y_validation`. Features are `(N, n)`, or `(N, height, width)` for
+images; labels are integers `(N,)`, 0 to classes - 1.
+
+uint8 features are kept, 255 standing for 1. Others are kept as float32 when all of them lie in
+[0, 1]. Otherwise the range of the training part becomes [0, 1] (of each feature by itself, for
+images the range of all pixels) and what lies outside it in the other parts is clipped.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from hil.tasks.contract import Data, Features, Task, stratified_split
+
+_REQUIRED = ("x_train", "y_train", "x_test", "y_test")
+_OPTIONAL = ("x_validation", "y_validation")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def task(file: str) -> Task:
+    """The task whose samples are in a file.
+
+    Args:
+        file: Path of the archive.
+
+    Returns:
+        The task, named `npz:FILE`; the file is not read before `load` is called.
+
+    Raises:
+        ValueError: When the path is empty.
+    """
+    if not file:
+        raise ValueError("task 'npz:' names no file: write npz:FILE")
+    return Task(f"npz:{file}", f"samples of {file}", partial(load, Path(file)))
+
+
+def load(path: Path, rng: Generator, validation_fraction: float) -> Data:
+    """Read an archive.
+
+    Args:
+        path: The archive.
+        rng: Draws the validation part where the archive brings none.
+        validation_fraction: Share of the training samples set aside for validation then.
+
+    Returns:
+        The samples, uint8 or float32.
+
+    Raises:
+        ValueError: When the file is no such archive or its arrays cannot be used.
+    """
+    try:
+        return _data(_read(path), rng, validation_fraction)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> Arrays:
+    if not path.is_file():
+        raise ValueError("no such file")
+    if not zipfile.is_zipfile(path):
+        raise ValueError("is no npz archive, or is cut short: write it with numpy.savez")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in (*_REQUIRED, *_OPTIONAL) if key in archive}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"cannot be read ({error}): write it with numpy.savez") from error
+    wanted = _REQUIRED + _OPTIONAL if arrays.keys() & _OPTIONAL else _REQUIRED
+    missing = [key for key in wanted if key not in arrays]
+    if missing:
+        raise ValueError(f"holds no {', '.join(missing)}: give {', '.join(wanted)}")
+    return arrays
+
+
+def _data(arrays: Arrays, rng: Generator, validation_fraction: float) -> Data:
+    _check_features(arrays)
+    _check_labels(arrays)
+    x = _scaled(arrays)
+    y = {key: array.astype(np.int64) for key, array in arrays.items() if key.startswith("y_")}
+    classes = int(y["y_train"].max()) + 1
+    if "x_validation" not in x:
+        rest, taken = stratified_split(y["y_train"], validation_fraction, rng)
+        x |= {"x_train": x["x_train"][rest], "x_validation": x["x_train"][taken]}
+        y |= {"y_train": y["y_train"][rest], "y_validation": y["y_train"][taken]}
+    return Data(
+        x_train=x["x_train"],
+        y_train=y["y_train"],
+        x_validation=x["x_validation"],
+        y_validation=y["y_validation"],
+        x_test=x["x_test"],
+        y_test=y["y_test"],
+        classes=classes,
+        image_shape=_image_shape(arrays),
+    )
+
+
+def _check_features(arrays: Arrays) -> None:
+    train = arrays["x_train"]
+    for key, x in arrays.items():
+        if not key.startswith("x_"):
+            continue
+        if x.ndim not in (2, 3):
+            raise ValueError(f"{key} has shape {x.shape}: give (N, n) or (N, height, width)")
+        if x.size == 0:
+            raise ValueError(f"{key} is empty, its shape is {x.shape}: give some samples")
+        if x.shape[1:] != train.shape[1:]:
+            raise ValueError(
+                f"{key} has samples of shape {x.shape[1:]}, x_train of {train.shape[1:]}: "
+                "give the same"
+            )
+        if x.dtype.kind not in "buif" or (x.dtype == np.uint8) != (train.dtype == np.uint8):
+            raise ValueError(
+                f"{key} is {x.dtype} and x_train {train.dtype}: give real numbers, and uint8 "
+                "in all parts or in none"
+            )
+        if not np.isfinite(x).all():
+            raise ValueError(f"{key} holds NaN or infinity: clean the data first")
+
+
+def _check_labels(arrays: Arrays) -> None:
+    for key, y in arrays.items():
+        if not key.startswith("y_"):
+            continue
+        samples = len(arrays[key.replace("y_", "x_")])
+        if y.shape != (samples,):
+            raise ValueError(f"{key} has shape {y.shape} for {samples} samples: give ({samples},)")
+        if y.dtype.kind not in "iu":
+            raise ValueError(f"{key} is {y.dtype}: give integers, 0 to classes - 1")
+    present = np.unique(arrays["y_train"])
+    if present[0] != 0 or present[-1] != len(present) - 1:
+        raise ValueError(
+            f"y_train has {len(present)} labels from {present[0]} to {present[-1]}: "
+            f"number the classes 0 to {len(present) - 1}"
+        )
+
+
+def _image_shape(arrays: Arrays) -> tuple[int, int] | None:
+    shape = arrays["x_train"].shape[1:]
+    return (shape[0], shape[1]) if len(shape) == 2 else None
+
+
+def _scaled(arrays: Arrays) -> dict[str, Features]:
+    raw = {key: x.reshape(len(x), -1) for key, x in arrays.items() if key.startswith("x_")}
+    train = raw["x_train"]
+    if train.dtype == np.uint8 or all(x.min() >= 0 and x.max() <= 1 for x in raw.values()):
+        dtype = np.uint8 if train.dtype == np.uint8 else np.float32
+        return {key: x.astype(dtype) for key, x in raw.items()}
+    axis = 0 if _image_shape(arrays) is None else None
+    low = train.min(axis=axis).astype(np.float64)
+    span = train.max(axis=axis) - low
+    span = np.where(span > 0, span, 1)
+    return {key: np.clip((x - low) / span, 0, 1).astype(np.float32) for key, x in raw.items()}

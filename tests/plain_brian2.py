@@ -1,0 +1,77 @@
+"""A textbook Brian2 simulation of one sample on a mapped chip: the oracle of the engine."""
+
+from __future__ import annotations
+
+import brian2 as b2
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models import Chip
+
+
+def simulate(
+    chip: Chip, drive: NDArray[np.float64], steps: int, *, spikes: bool
+) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.float64]]]:
+    """Run one sample with a `Synapses` object for each projection, in float64.
+
+    Args:
+        chip: A configured chip; its noise is left out, its fixed pattern is used.
+        drive: Constant currents `(n_in,)`, or input spikes `(T, n_in)`.
+        steps: T.
+        spikes: Which of the two the drive is.
+
+    Returns:
+        For each layer, rasters `(T, n)` and membranes before the reset `(T, n)`.
+    """
+    b2.prefs.codegen.target = "numpy"
+    circuit, model = chip.circuit, chip.model
+    assert circuit is not None
+    dt = circuit.dt * b2.second
+    clock = b2.Clock(dt=dt)
+    groups, monitors, rasters, objects = [], [], [], []
+    for index, layer in enumerate(circuit.layers):
+        names = [*layer.varied, *circuit.constants]
+        lines = [f"{n} : {model.parameters[n].unit} (constant)" for n in names]
+        group = b2.NeuronGroup(
+            layer.size,
+            "\n".join([model.equations, *lines, "i_in : volt/second", "gain : 1"]),
+            threshold=model.threshold,
+            reset=model.resets[circuit.reset],
+            method=model.method,
+            clock=clock,
+        )
+        for name in names:
+            values = layer.varied.get(name, circuit.constants.get(name))
+            setattr(group, f"{name}_", np.asarray(values, np.float64))
+        group.gain = layer.gain.astype(np.float64)
+        if index == 0 and not spikes:
+            drop = drive @ chip.crossbars[0].effective.astype(np.float64)
+            group.i_in = drop * group.gain / circuit.dt * b2.volt / b2.second
+        groups.append(group)
+        monitors.append(
+            b2.StateMonitor(group, model.membrane, record=True, when="after_thresholds")
+        )
+        rasters.append(b2.SpikeMonitor(group))
+    sources = list(groups)
+    if spikes:
+        times, neurons = np.nonzero(drive)
+        sources.insert(0, b2.SpikeGeneratorGroup(drive.shape[1], neurons, times * dt, clock=clock))
+        objects.append(sources[0])
+    for p in range(len(circuit.layers)):
+        if p == 0 and not spikes:
+            continue
+        source, target = sources[p if spikes else p - 1], groups[p]
+        synapses = b2.Synapses(
+            source, target, "w : volt", on_pre=f"{model.receives}_post += gain_post * w"
+        )
+        synapses.connect()
+        weights = chip.crossbars[p].effective.astype(np.float64)
+        synapses.w = weights[synapses.i[:], synapses.j[:]] * b2.volt
+        objects.append(synapses)
+    b2.Network([*groups, *monitors, *rasters, *objects]).run(steps * dt, namespace={})
+    found = []
+    for layer, monitor in zip(circuit.layers, rasters, strict=True):
+        raster = np.zeros((steps, layer.size), bool)
+        raster[np.rint(np.asarray(monitor.t) / circuit.dt).astype(int), np.asarray(monitor.i)] = True
+        found.append(raster)
+    return found, [np.asarray(getattr(m, model.membrane)).T for m in monitors]
