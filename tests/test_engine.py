@@ -63,8 +63,8 @@ def test_spikes_equal_plain_brian2_with_mismatch(model: str, reset: str, spikes:
             np.testing.assert_array_equal(rasters[layer][:, b], true_rasters[layer])
             np.testing.assert_allclose(membranes[layer][:, b], true_membranes[layer], atol=1e-5)
         np.testing.assert_array_equal(counts[b], true_rasters[-1].sum(axis=0))
-        total += counts[b].sum()
-    assert total > 10, "a silent network would prove nothing"
+        total += sum(raster.sum() for raster in true_rasters)
+    assert total > 50, "a silent network would prove nothing"
 
 
 def test_batch_equals_single_runs() -> None:

@@ -35,9 +35,7 @@ def width(n_features: int, settings: Settings) -> int:
     return n_features + (settings.bias > 0)
 
 
-def encode(
-    x: NDArray[np.float32], steps: int, settings: Settings, rng: Generator
-) -> Stimulus:
+def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generator) -> Stimulus:
     """Encode a batch.
 
     Args:

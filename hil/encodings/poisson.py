@@ -39,9 +39,7 @@ def width(n_features: int, settings: Settings) -> int:
     return n_features + (settings.bias > 0)
 
 
-def encode(
-    x: NDArray[np.float32], steps: int, settings: Settings, rng: Generator
-) -> Stimulus:
+def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generator) -> Stimulus:
     """Encode a batch.
 
     Args:
@@ -56,10 +54,19 @@ def encode(
     from scipy.sparse import csr_matrix
 
     probability = with_bias(x, settings.bias) * np.float32(settings.max_rate)
-    samples, channels = probability.nonzero()  # most pixels are dark and need no draw
+    samples, channels = probability.nonzero()  # a dark pixel needs no draw
     active = probability[samples, channels]
-    spikes = [
+    fired = [
         np.flatnonzero(rng.random(len(active), dtype=np.float32) < active) for _ in range(steps)
     ]
-    rows = [step * len(x) + samples[fired] for step, fired in enumerate(spikes)]
-    ...
+    per_row = [np.bincount(samples[spikes], minlength=len(x)) for spikes in fired]
+    indices = channels[np.concatenate(fired)]
+    counts = csr_matrix(
+        (
+            np.ones(len(indices), dtype=np.float32),
+            indices,  # in order within each row, since `samples` ascends
+            np.concatenate([[0], np.cumsum(np.concatenate(per_row))]),
+        ),
+        shape=(steps * len(x), probability.shape[1]),
+    )
+    return Stimulus.spikes(counts, steps=steps)

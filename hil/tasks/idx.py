@@ -135,9 +135,10 @@ def read(path: Path) -> NDArray[np.uint8]:
 
 def _own_files(task: str) -> list[Path]:
     """The four files under `$HIL_DATA_DIR`, or none: parts of two collections never mix."""
-    if "HIL_DATA_DIR" not in os.environ:
+    root = os.environ.get("HIL_DATA_DIR")
+    if not root:
         return []
-    folder = Path(os.environ["HIL_DATA_DIR"]) / task
+    folder = Path(root) / task
     found = {name: _spelled(folder, name) for name in _FILES}
     paths = [path for path in found.values() if path is not None]
     if paths and len(paths) < len(_FILES):

@@ -1,0 +1,118 @@
+"""Random affine changes of images: other handwriting from the same samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Affine:
+    """How far images are changed; each change is uniform in plus or minus its bound.
+
+    Attributes:
+        rotation: Bound of the angle, in radians.
+        scale: Bound of the relative change of size, below 1.
+        shear: Bound of the shear, in columns per row.
+        shift: Bound of the shift along each axis, in pixels.
+    """
+
+    rotation: float = 0.2
+    scale: float = 0.1
+    shear: float = 0.1
+    shift: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that bound nothing."""
+        if min(self.rotation, self.scale, self.shear, self.shift) < 0 or self.scale >= 1:
+            raise ValueError(f"{self}: give bounds of at least 0, and a scale below 1")
+
+
+def augment(
+    x: NDArray[np.float32], image_shape: tuple[int, int], bounds: Affine, rng: Generator
+) -> NDArray[np.float32]:
+    """Change each image of a batch by an affine map of its own.
+
+    Args:
+        x: `(B, height * width)` images, row-major.
+        image_shape: `(height, width)`.
+        bounds: How far; all zero gives the images back.
+        rng: Draws one map for each image.
+
+    Returns:
+        `(B, height * width)` float32.
+    """
+    angle, size, shear, down, right = (
+        rng.uniform(-bound, bound, len(x))
+        for bound in (bounds.rotation, bounds.scale, bounds.shear, bounds.shift, bounds.shift)
+    )
+    cos, sin = np.cos(angle) / (1 + size), np.sin(angle) / (1 + size)
+    # Rotation times shear, divided by the size: M maps the new image's grid to the old one's.
+    matrices = np.array([[cos - shear * sin, -sin], [sin + shear * cos, cos]]).transpose(2, 0, 1)
+    shifts = np.stack([down, right], axis=1)
+    images = x.reshape(len(x), *image_shape)
+    return resample(images, matrices, shifts).reshape(x.shape)
+
+
+def resample(
+    images: NDArray[np.float32], matrices: NDArray[np.float64], shifts: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Sample images at affine images of their own grid, between pixels bilinearly.
+
+    The pixel at `p` takes its value from `M (p - c - s) + c`, with `c` the centre of the image.
+    Outside the image all is 0.
+
+    Args:
+        images: `(B, height, width)`.
+        matrices: `(B, 2, 2)`, M of each image, on (row, column) coordinates in pixels.
+        shifts: `(B, 2)`, s of each image, in pixels.
+
+    Returns:
+        `(B, height, width)` float32.
+    """
+    batch, height, width = images.shape
+    # A margin of zeros, 1 before and 2 after, keeps all four neighbours of a clipped point inside.
+    padded = np.zeros((batch, height + 3, width + 3), dtype=np.float32)
+    padded[:, 1:-2, 1:-2] = images
+
+    centre = np.array([(height - 1) / 2, (width - 1) / 2])
+    offsets = centre + 1 - np.einsum("bij,bj->bi", matrices, centre + shifts)
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    columns = np.arange(width, dtype=np.float32)
+    m = matrices.astype(np.float32)[..., None, None]
+    start = offsets.astype(np.float32)[..., None, None]
+    row = m[:, 0, 0] * rows + start[:, 0] + m[:, 0, 1] * columns
+    column = m[:, 1, 0] * rows + start[:, 1] + m[:, 1, 1] * columns
+    np.clip(row, 0, height + 1, out=row)
+    np.clip(column, 0, width + 1, out=column)
+
+    top, left = row.astype(np.intp), column.astype(np.intp)
+    row -= top
+    column -= left
+    index = top
+    index *= width + 3
+    index += left
+    index += np.arange(batch)[:, None, None] * ((height + 3) * (width + 3))
+    flat = padded.ravel()
+    upper = _between(flat, index, column)
+    index += width + 3
+    lower = _between(flat, index, column)
+    lower -= upper
+    lower *= row
+    upper += lower
+    return upper
+
+
+def _between(
+    flat: NDArray[np.float32], index: NDArray[np.intp], fraction: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Interpolate between `flat[index]` and `flat[index + 1]`."""
+    first = flat.take(index, mode="clip")
+    second = flat[1:].take(index, mode="clip")
+    second -= first
+    second *= fraction
+    first += second
+    return first
