@@ -2,56 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Affine:
-    """How far images are changed; each change is uniform in plus or minus its bound.
-
-    Attributes:
-        rotation: Bound of the angle, in radians.
-        scale: Bound of the relative change of size, below 1.
-        shear: Bound of the shear, in columns per row.
-        shift: Bound of the shift along each axis, in pixels.
-    """
-
-    rotation: float = 0.2
-    scale: float = 0.1
-    shear: float = 0.1
-    shift: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse bounds that bound nothing."""
-        if min(self.rotation, self.scale, self.shear, self.shift) < 0 or self.scale >= 1:
-            raise ValueError(f"{self}: give bounds of at least 0, and a scale below 1")
-
-
-def augment(
-    x: NDArray[np.float32], image_shape: tuple[int, int], bounds: Affine, rng: Generator
+def affine(
+    x: NDArray[np.float32],
+    image_shape: tuple[int, int],
+    rng: Generator,
+    *,
+    rotation: float = 0.2,
+    scale: float = 0.1,
+    shear: float = 0.1,
+    shift: float = 1.0,
 ) -> NDArray[np.float32]:
     """Change each image of a batch by an affine map of its own.
+
+    Each parameter of the map is uniform in plus or minus its bound; with all bounds 0 the images
+    come back exactly.
 
     Args:
         x: `(B, height * width)` images, row-major.
         image_shape: `(height, width)`.
-        bounds: How far; all zero gives the images back.
-        rng: Draws one map for each image.
+        rng: Draws the maps.
+        rotation: Bound of the angle, in radians.
+        scale: Bound of the relative change of size, below 1.
+        shear: Bound of the shear, in columns per row.
+        shift: Bound of the shift along each axis, in pixels.
 
     Returns:
-        `(B, height * width)` float32.
+        `(B, height * width)` float32; what was outside the image is 0.
+
+    Raises:
+        ValueError: For a bound below 0, or a scale that would turn images inside out.
     """
-    angle, size, shear, down, right = (
-        rng.uniform(-bound, bound, len(x))
-        for bound in (bounds.rotation, bounds.scale, bounds.shear, bounds.shift, bounds.shift)
+    if min(rotation, scale, shear, shift) < 0 or scale >= 1:
+        raise ValueError(
+            f"augmentation has {rotation=}, {scale=}, {shear=}, {shift=}: "
+            "give bounds of at least 0, and a scale below 1"
+        )
+    angle, size, slant, down, right = (
+        rng.uniform(-bound, bound, len(x)) for bound in (rotation, scale, shear, shift, shift)
     )
     cos, sin = np.cos(angle) / (1 + size), np.sin(angle) / (1 + size)
-    # Rotation times shear, divided by the size: M maps the new image's grid to the old one's.
-    matrices = np.array([[cos - shear * sin, -sin], [sin + shear * cos, cos]]).transpose(2, 0, 1)
+    # Rotation times shear, divided by the size: maps the new image's grid to the old one's.
+    matrices = np.array([[cos - slant * sin, -sin], [sin + slant * cos, cos]]).transpose(2, 0, 1)
     shifts = np.stack([down, right], axis=1)
     images = x.reshape(len(x), *image_shape)
     return resample(images, matrices, shifts).reshape(x.shape)

@@ -93,7 +93,7 @@ class Source:
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"{name} is neither in $HIL_DATA_DIR/{self.task} nor in {folder}, and {url} gave "
-                f"{type(error).__name__}: put the four IDX files in one of the two"
+                f"{type(error).__name__}: put the four IDX files in $HIL_DATA_DIR/{self.task}"
             ) from error
 
 
@@ -124,8 +124,8 @@ def read(path: Path) -> NDArray[np.uint8]:
         )
     dimensions = content[3] if len(content) > 3 else 0
     start = 4 + 4 * dimensions
-    shape = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">u4"))
-    if dimensions == 0 or len(shape) < dimensions or len(content) - start != prod(shape):
+    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
+    if not 1 <= dimensions <= 3 or len(content) - start != prod(shape):
         raise ValueError(
             f"{path}: {len(content)} bytes do not hold what its header announces, "
             f"{dimensions} dimensions {shape}: the file is damaged, fetch it again"

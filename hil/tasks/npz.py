@@ -153,9 +153,10 @@ def _image_shape(arrays: Arrays) -> tuple[int, int] | None:
 def _scaled(arrays: Arrays) -> dict[str, Features]:
     raw = {key: x.reshape(len(x), -1) for key, x in arrays.items() if key.startswith("x_")}
     train = raw["x_train"]
-    if train.dtype == np.uint8 or all(x.min() >= 0 and x.max() <= 1 for x in raw.values()):
-        dtype = np.uint8 if train.dtype == np.uint8 else np.float32
-        return {key: x.astype(dtype) for key, x in raw.items()}
+    if train.dtype == np.uint8:
+        return dict(raw)
+    if all(x.min() >= 0 and x.max() <= 1 for x in raw.values()):
+        return {key: x.astype(np.float32) for key, x in raw.items()}
     axis = 0 if _image_shape(arrays) is None else None
     low = train.min(axis=axis).astype(np.float64)
     span = train.max(axis=axis) - low

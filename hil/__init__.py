@@ -1,0 +1,112 @@
+"""The host: tasks, learning rules, the loop, runs and reports.
+
+The whole loop in one call:
+
+    import hil
+
+    result = hil.train("digits", device="emulator:mixed-signal?chip=7", rule="adfa", seed=1)
+    print(result.test_accuracy, result.report)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Result", "evaluate", "resume", "train"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes:
+        path: The run folder.
+        figures: All of `result.json`.
+    """
+
+    path: Path
+    figures: dict[str, Any]
+
+    @property
+    def test_accuracy(self) -> float:
+        """Share of test samples classified right."""
+        return float(self.figures["test_accuracy"])
+
+    @property
+    def report(self) -> Path:
+        """The page of the run."""
+        return self.path / "report.html"
+
+
+def train(
+    task: str = "digits",
+    *,
+    device: str | None = None,
+    rule: str | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    **sections: Any,
+) -> Result:
+    """Train a network on a device, test it, and write a run folder with its report.
+
+    Args:
+        task: Name of a task, or `npz:FILE`.
+        device: Address of the device; the task's default when None.
+        rule: Name of the learning rule; the task's default when None.
+        seed: Seed of everything on the host.
+        out: Run folder to make; None picks a free name below `runs/`.
+        sections: Any other part of the configuration, e.g. `training={"epochs": 5}`,
+            `network={"hidden": [500, 500]}`, `observe="spikes"`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ValueError: When something asked for does not exist or does not fit.
+        DeviceError: When the device fails.
+    """
+    from hil.config import build, merged
+    from hil.run import Run
+
+    asked: dict[str, Any] = {"task": task, "seed": seed}
+    if device is not None:
+        asked["device"] = device
+    if rule is not None:
+        asked["rule"] = {"name": rule}
+    run = Run.create(None if out is None else Path(out), build(merged(asked, sections)))
+    return resume(run.path)
+
+
+def resume(path: str | Path) -> Result:
+    """Go on with a run from its last checkpoint, to its end.
+
+    Args:
+        path: The run folder.
+    """
+    from hil.report import write_report
+    from hil.run import Run
+    from hil.training import train as finish
+
+    run = Run.open(path)
+    figures = finish(run)
+    write_report(run)
+    return Result(run.path, figures)
+
+
+def evaluate(path: str | Path, device: str | None = None) -> dict[str, Any]:
+    """Deploy the weights of a run on a device as they are, and test them.
+
+    Args:
+        path: The run folder.
+        device: Address of the device; the run's own when None.
+
+    Returns:
+        Test accuracy with its 95 % interval, beside that of the run's own device.
+    """
+    from hil.evaluation import evaluate as deploy
+    from hil.run import Run
+
+    return deploy(Run.open(path), device)

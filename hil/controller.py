@@ -1,0 +1,442 @@
+"""The controller: it shows a batch to the device, looks, computes an update and writes it back.
+
+What it may look at is decided once, by `observe`. With `membrane` it reads the spikes of the
+output layer and the membranes of the hidden layers, and nothing else; hidden spikes are never
+asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import Device, Network, Probe, Readout, Stimulus, UnsupportedProbe
+from hil import activity, encodings, homeostasis, objective, optimisers, rules, streams
+from hil.rules.contract import Observation, Timing
+
+if TYPE_CHECKING:
+    from hil.config import Config
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass
+class Clock:
+    """Where the time went, in seconds.
+
+    Attributes:
+        device: In the device: running and storing weights.
+        transfer: On the line to it.
+    """
+
+    device: float = 0.0
+    transfer: float = 0.0
+
+    def __sub__(self, other: Clock) -> Clock:
+        return Clock(self.device - other.device, self.transfer - other.transfer)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the host made of one batch.
+
+    Attributes:
+        logits: `(B, C)`.
+        predictions: `(B,)`, the class chosen for each sample.
+        hidden: Activity of each hidden layer, `(B, n_l)`, spikes per step.
+        membranes: Time means of each layer, the output last, `(B, n_l)`, in thresholds.
+        traces: Samples of each layer, `(S, B, n_l)`, where they were read.
+        rate: Output spikes per step, `(B, C)`.
+        output_spikes: Output raster `(T, B, C)`, where it was read.
+    """
+
+    logits: Matrix
+    predictions: NDArray[np.int64]
+    hidden: tuple[Matrix, ...]
+    membranes: tuple[Matrix, ...]
+    traces: tuple[Matrix, ...]
+    rate: Matrix
+    output_spikes: Matrix | None
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step of learning gave.
+
+    Attributes:
+        loss: Mean loss of the batch.
+        correct: Number of samples classified as labelled.
+        hidden_rates: Mean activity of each hidden layer, spikes per step.
+        output_rate: Mean output spikes per step.
+    """
+
+    loss: float
+    correct: int
+    hidden_rates: tuple[float, ...]
+    output_rate: float
+
+
+@dataclass
+class Controller:
+    """A device, a network on it, and the rule that teaches it.
+
+    Attributes:
+        config: The configuration.
+        device: The open device; configured here.
+        features: Number of features of a sample.
+        classes: Number of classes.
+    """
+
+    config: Config
+    device: Device
+    features: int
+    classes: int
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        """Map the network, decide what to observe, draw weights and feedback."""
+        config = self.config
+        encoding = encodings.module(config.encoding["name"])
+        self._encode = encoding.encode
+        self._encoding = encoding.Settings(**config.encoding_settings)
+        inputs = encoding.width(self.features, self._encoding)
+        self.layers = (inputs, *config.network.hidden, self.classes)
+        self.depth = len(self.layers) - 1
+        self.device.configure(
+            Network(self.layers, self._full_scales(), dict(config.network.settings))
+        )
+        rule = rules.module(config.rule["name"])
+        self.rule = rule.build(rule.Settings(**config.rule_settings), self._timing())
+        self._plan()
+        self.optimiser = optimisers.build(**config.optimiser.model_dump())
+        draw = streams.generator(config.seed, "init")
+        self.weights: list[Matrix] = [
+            (
+                draw.standard_normal((a, b), dtype=np.float32)
+                * np.float32(config.network.initial_scale / math.sqrt(a))
+            )
+            for a, b in zip(self.layers, self.layers[1:], strict=False)
+        ]
+        self.rule_state = self.rule.init(streams.generator(config.seed, "rule"), self.layers)
+        self.optimiser_state = self.optimiser.init(self.weights)
+        self.stored: list[Matrix] = [np.zeros_like(w) for w in self.weights]
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Write the shadow weights of every projection to the device."""
+        for projection in range(self.depth):
+            self._write(projection)
+
+    def step(self, x: Matrix, y: NDArray[np.int64], index: int, total: int) -> StepReport:
+        """Learn from one batch.
+
+        Args:
+            x: `(B, n_features)` float32 in [0, 1].
+            y: `(B,)` labels.
+            index: Number of this step in the run, from 0; it names the step's randomness.
+            total: Number of steps of the whole run, for the schedule.
+        """
+        seed = self.config.seed
+        stimulus = self._encode(
+            x, self.config.network.steps, self._encoding, streams.generator(seed, "encode", index)
+        )
+        seen = self._look(stimulus, streams.trial(seed, "trial", index), self._probes)
+        loss, error = objective.evaluate(
+            seen.rate, seen.membranes[-1], y, **self.config.readout.model_dump()
+        )
+        observation = Observation(
+            inputs=_mean_drive(stimulus),
+            activity=seen.hidden,
+            membrane=seen.membranes,
+            rate=seen.rate,
+            traces=seen.traces if self.rule.needs_traces else (),
+            input_trace=_drive_trace(stimulus) if self.rule.needs_traces else None,
+            output_spikes=seen.output_spikes,
+            error=error,
+        )
+        gradients = self.rule.update(self.rule_state, observation, self.weights)
+        if self.config.homeostasis.weight:
+            homeostasis.add(
+                gradients, observation, self.config.homeostasis.weight, self._target_rate
+            )
+        self.weights, self.optimiser_state = self.optimiser.update(
+            gradients, self.optimiser_state, self.weights, index / total
+        )
+        for projection, gradient in enumerate(gradients):
+            if gradient is not None:
+                self._write(projection)
+        return StepReport(
+            loss,
+            int(np.count_nonzero(seen.predictions == y)),
+            tuple(float(a.mean()) for a in seen.hidden),
+            float(seen.rate.mean()),
+        )
+
+    def predict(self, x: Matrix, stream: streams.Stream, *index: int) -> NDArray[np.int64]:
+        """Classify a batch with the weights that the device holds.
+
+        Args:
+            x: `(B, n_features)` float32 in [0, 1].
+            stream: Stream of this evaluation's randomness.
+            index: Its index.
+
+        Returns:
+            `(B,)` predicted classes.
+        """
+        stimulus = self.stimulus(x, stream, *index)
+        probes = self._output_probes
+        readout = self._run(stimulus, probes, streams.trial(self.config.seed, stream, *index))
+        rate, membrane = self._output(readout)
+        return objective.predict(rate, membrane, **self.config.readout.model_dump())
+
+    def stimulus(self, x: Matrix, stream: streams.Stream, *index: int) -> Stimulus:
+        """Encode samples `(B, n_features)` with the randomness of a stream."""
+        rng = streams.generator(self.config.seed, stream, *index)
+        return self._encode(x, self.config.network.steps, self._encoding, rng)
+
+    # -- checkpoints --------------------------------------------------------------------------
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that the controller and the device remember, as named arrays."""
+        found: dict[str, NDArray[np.generic]] = {}
+        for p, (weights, stored) in enumerate(zip(self.weights, self.stored, strict=True)):
+            found[f"weights/{p}"], found[f"stored/{p}"] = weights, stored
+        found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
+        found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
+        if self.device.info.resumable:
+            found |= {f"device/{name}": value for name, value in self.device.state().items()}
+        return found
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Return to what `state` gave; a device that cannot is given all weights anew."""
+        self.load_weights(state)
+        self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self.depth)]
+        self.rule_state = _below(state, "rule/")
+        self.optimiser_state = _below(state, "optimiser/")
+        device = _below(state, "device/")
+        if device and self.device.info.resumable:
+            self.device.restore(device)
+        else:
+            self.write()
+
+    def load_weights(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take the shadow weights of a checkpoint, without writing them.
+
+        Raises:
+            ValueError: When they are of another network.
+        """
+        shapes = [state[f"weights/{p}"].shape for p in range(_depth(state))]
+        expected = [w.shape for w in self.weights]
+        if shapes != expected:
+            raise ValueError(f"weights of shapes {shapes} do not fit a network of {expected}")
+        self.weights = [state[f"weights/{p}"].astype(np.float32) for p in range(self.depth)]
+
+    # -- what is observed ---------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        """Choose the probes of a learning step and of an evaluation, and the estimator."""
+        info, config = self.device.info, self.config
+        steps, last = config.network.steps, self.depth
+        self._threshold = self.device.network.settings.get("threshold", info.membrane.threshold)
+        output = info.offer("membrane", last, last)
+        needs_output = config.readout.source != "counts"
+        if needs_output and output is None:
+            raise UnsupportedProbe(
+                f"readout.source = {config.readout.source!r}: this device does not show output "
+                "membranes, use readout.source=counts"
+            )
+        hidden = range(1, last)
+        every = max(
+            [config.activity.every]
+            + [o.every for n in hidden if (o := info.offer("membrane", n, last)) is not None]
+        )
+        before = all(
+            (o := info.offer("membrane", n, last)) is not None
+            and o.sampled == "before_reset"
+            and "none" in o.reductions
+            for n in hidden
+        )
+        name = config.activity.estimator
+        if config.observe == "spikes":
+            name = "spikes"
+        elif name == "auto":
+            name = activity.choose(every=every, before_reset=before)
+        self.estimator = activity.get(name)
+        target = config.homeostasis.target
+        self._target_rate = self.estimator.target if target == "auto" else float(target)
+
+        traced = self.rule.needs_traces
+        self._probes: dict[tuple[str, int], Probe] = {}
+        for layer in range(1, last + 1):
+            wants_samples = traced or (layer < last and self.estimator.needs_samples)
+            probe = Probe(
+                layer,
+                "membrane",
+                every=1 if traced else every,
+                reduce="none" if wants_samples else "mean",
+            )
+            if layer < last:
+                self._probes["membrane", layer] = self._offered(probe)
+                if config.observe == "spikes":
+                    self._probes["spikes", layer] = Probe(layer, "spikes", reduce="mean")
+            elif traced or output is not None:
+                self._probes["membrane", layer] = self._offered(probe)
+        if traced and info.offer("spikes", last, last) is not None:
+            self._probes["spikes", last] = Probe(last, "spikes")
+        self._output_probes = {
+            key: replace(probe, reduce="mean", every=output.every) if output else probe
+            for key, probe in self._probes.items()
+            if key == ("membrane", last)
+        }
+        if every > steps:
+            raise UnsupportedProbe(
+                f"membranes are sampled every {every} steps of a run of {steps}: "
+                "raise network.steps or lower activity.every"
+            )
+
+    def _offered(self, probe: Probe) -> Probe:
+        """The probe, with its mean taken on the host where the device does not take it."""
+        offer = self.device.info.offer("membrane", probe.layer, self.depth)
+        if offer is None:
+            raise UnsupportedProbe(
+                f"rule {self.rule.name!r} reads the membranes of layer {probe.layer}, which this "
+                "device does not show: use rule.name=output_only with observe=spikes"
+            )
+        if probe.reduce == "mean" and "mean" not in offer.reductions:
+            return replace(probe, reduce="none")
+        return probe
+
+    def _look(
+        self, stimulus: Stimulus, trial: int, probes: Mapping[tuple[str, int], Probe]
+    ) -> Seen:
+        readout = self._run(stimulus, probes, trial)
+        membranes, traces, hidden = [], [], []
+        for layer in range(1, self.depth):
+            probe = probes["membrane", layer]
+            samples = self._in_thresholds(readout, probe)
+            mean = samples.mean(axis=0) if probe.reduce == "none" else samples
+            membranes.append(mean)
+            traces.append(samples)
+            if self.config.observe == "spikes":
+                hidden.append(readout.samples[probes["spikes", layer]].astype(np.float32))
+            else:
+                hidden.append(self.estimator.estimate(samples, mean))
+        rate, output = self._output(readout)
+        membranes.append(output)
+        raster = None
+        if self.rule.needs_traces:
+            traces.append(self._in_thresholds(readout, probes["membrane", self.depth]))
+            if ("spikes", self.depth) in probes:
+                raster = readout.samples[probes["spikes", self.depth]].astype(np.float32)
+        readout_settings = self.config.readout.model_dump()
+        return Seen(
+            objective.logits(rate, output, **readout_settings),
+            objective.predict(rate, output, **readout_settings),
+            tuple(hidden),
+            tuple(membranes),
+            tuple(traces),
+            rate,
+            raster,
+        )
+
+    def _output(self, readout: Readout) -> tuple[Matrix, Matrix]:
+        """Output rates and mean membranes, `(B, C)`; the latter are zero where not shown."""
+        rate = readout.counts.astype(np.float32) / np.float32(readout.steps)
+        for probe in readout.samples:
+            if probe.layer == self.depth and probe.quantity == "membrane":
+                samples = self._in_thresholds(readout, probe)
+                return rate, samples.mean(axis=0) if probe.reduce == "none" else samples
+        return rate, np.zeros_like(rate)
+
+    def _in_thresholds(self, readout: Readout, probe: Probe) -> Matrix:
+        samples = readout.samples[probe].astype(np.float32, copy=False)
+        return self.device.info.membrane.in_thresholds(samples, self._threshold)
+
+    # -- the device, timed --------------------------------------------------------------------
+
+    def _run(
+        self, stimulus: Stimulus, probes: Mapping[tuple[str, int], Probe], trial: int
+    ) -> Readout:
+        started, line = time.perf_counter(), self.device.transfer_seconds
+        readout = self.device.run(stimulus, list(probes.values()), trial=trial)
+        self._account(started, line)
+        return readout
+
+    def _write(self, projection: int) -> None:
+        started, line = time.perf_counter(), self.device.transfer_seconds
+        self.stored[projection] = self.device.write_weights(projection, self.weights[projection])
+        self._account(started, line)
+
+    def _account(self, started: float, line: float) -> None:
+        transfer = self.device.transfer_seconds - line
+        self.clock.transfer += transfer
+        self.clock.device += time.perf_counter() - started - transfer
+
+    def _full_scales(self) -> tuple[float, ...]:
+        info = self.device.info
+        scales = []
+        for projection, fan_in in enumerate(self.layers[:-1]):
+            form = info.weight_format(projection)
+            wanted = self.config.network.full_scale / math.sqrt(fan_in)
+            scales.append(min(max(wanted, form.minimum_full_scale), form.maximum_full_scale))
+        return tuple(scales)
+
+    def _timing(self) -> Timing:
+        """The host's nominal knowledge of the neuron, for rules that claim some."""
+        info, network = self.device.info, self.device.network
+        decay = info.decay if info.decay is not None else 0.9
+        if info.decay is not None and "tau_membrane" in network.settings:
+            decay = math.exp(-info.dt / network.settings["tau_membrane"])
+        return Timing(
+            decay=decay,
+            steps=self.config.network.steps,
+            reset=info.reset,
+            input_is_current=self.config.encoding["name"] == "current",
+            kappa=self.config.readout.kappa if self.config.readout.source != "membrane" else 0.0,
+            beta=self.config.readout.beta if self.config.readout.source != "counts" else 0.0,
+        )
+
+
+def _mean_drive(stimulus: Stimulus) -> Matrix:
+    """Mean input per step, `(B, n_in)`."""
+    if stimulus.kind == "current":
+        assert isinstance(stimulus.data, np.ndarray)
+        return stimulus.data
+    if stimulus.kind == "current_trace":
+        return np.asarray(stimulus.data.mean(axis=0), np.float32)
+    from scipy.sparse import csr_matrix
+
+    rows = np.arange(stimulus.steps * stimulus.batch)
+    summing = csr_matrix(
+        (np.full(rows.size, 1 / stimulus.steps, np.float32), (rows % stimulus.batch, rows)),
+        shape=(stimulus.batch, rows.size),
+    )
+    return np.asarray((summing @ stimulus.data).toarray(), np.float32)
+
+
+def _drive_trace(stimulus: Stimulus) -> Matrix | None:
+    """Input of each step `(T, B, n_in)`, or None when it is constant."""
+    if stimulus.kind == "current":
+        return None
+    if stimulus.kind == "current_trace":
+        assert isinstance(stimulus.data, np.ndarray)
+        return stimulus.data
+    dense = stimulus.data.toarray()  # type: ignore[union-attr]
+    return np.asarray(dense.reshape(stimulus.steps, stimulus.batch, -1), np.float32)
+
+
+def _below(
+    state: Mapping[str, NDArray[np.generic]], prefix: str
+) -> dict[str, NDArray[np.generic]]:
+    return {k.removeprefix(prefix): v.copy() for k, v in state.items() if k.startswith(prefix)}
+
+
+def _depth(state: Mapping[str, NDArray[np.generic]]) -> int:
+    return sum(1 for name in state if name.startswith("weights/"))

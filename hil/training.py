@@ -1,0 +1,343 @@
+"""Training a run from wherever it stands to its result."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import drivers
+from hil import augmentation, evidence, streams, tasks
+from hil.controller import Clock, Controller, StepReport
+from hil.statistics import wilson
+
+if TYPE_CHECKING:
+    from hil.config import Config
+    from hil.run import Run
+    from hil.tasks import Data
+
+CHECKPOINT_SECONDS = 20.0
+
+
+class Interrupted(Exception):
+    """The user stopped the run; its checkpoint is written."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for whoever shows it.
+
+    Attributes:
+        phase: `train`, `validate` or `test`.
+        done: Batches done of this phase (of all epochs, for `train`).
+        total: Batches of this phase.
+        epoch: Epoch under way, from 1.
+        metrics: Metrics of the epoch that just ended, else None.
+    """
+
+    phase: str
+    done: int
+    total: int
+    epoch: int
+    metrics: dict[str, Any] | None = None
+
+
+Watcher = Callable[[Progress], None]
+
+
+@dataclass
+class Tally:
+    """Sums over the part of an epoch that is done."""
+
+    samples: int = 0
+    correct: int = 0
+    loss: float = 0.0
+    output_rate: float = 0.0
+    hidden_rates: list[float] = field(default_factory=list)
+
+    def add(self, report: StepReport, samples: int) -> None:
+        """Add one batch."""
+        self.samples += samples
+        self.correct += report.correct
+        self.loss += report.loss * samples
+        self.output_rate += report.output_rate * samples
+        sums = self.hidden_rates or [0.0] * len(report.hidden_rates)
+        self.hidden_rates = [
+            s + r * samples for s, r in zip(sums, report.hidden_rates, strict=True)
+        ]
+
+
+@dataclass
+class Position:
+    """How far a run has come: all of a checkpoint that is no array."""
+
+    step: int = 0
+    seconds: float = 0.0
+    device_seconds: float = 0.0
+    transfer_seconds: float = 0.0
+    tally: Tally = field(default_factory=Tally)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """From JSON."""
+        fields = json.loads(text)
+        return cls(**{**fields, "tally": Tally(**fields["tally"])})
+
+
+def load_data(config: Config) -> Data:
+    """The samples of the run's task, split as the run splits them."""
+    return tasks.get(config.task).load(
+        streams.generator(config.seed, "split"), config.training.validation_fraction
+    )
+
+
+def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
+    """Train a run to its end and write its result.
+
+    Starts from the run's checkpoint where there is one, and then ends with the same weights as a
+    run that was never stopped (bit-identical on a resumable device).
+
+    Args:
+        run: The run folder.
+        watch: Called after every batch.
+
+    Returns:
+        The result, as in `result.json`.
+
+    Raises:
+        Interrupted: After Ctrl-C or SIGTERM; the checkpoint is then written.
+        DeviceError: When the device fails.
+        ValueError: When the configuration does not fit the data or the device.
+    """
+    done = run.result()
+    if done is not None:
+        return done
+    config = run.config()
+    data = load_data(config)
+    with run.locked(), one_blas_thread(), drivers.open(config.device) as device:
+        controller = Controller(config, device, data.features, data.classes)
+        position = Position()
+        checkpoint = run.load_checkpoint()
+        if checkpoint is None:
+            controller.write()
+        else:
+            position = Position.parse(str(checkpoint["position"]))
+            controller.restore(checkpoint)
+        with stoppable() as stopped:
+            Training(run, controller, data, position, watch, stopped).go()
+            return _finish(run, controller, data, position, watch)
+
+
+class Training:
+    """The epochs of one run."""
+
+    def __init__(
+        self,
+        run: Run,
+        controller: Controller,
+        data: Data,
+        position: Position,
+        watch: Watcher,
+        stopped: threading.Event,
+    ) -> None:
+        """Take up a run at a position."""
+        self._run, self._controller, self._data = run, controller, data
+        self._position, self._watch, self._stopped = position, watch, stopped
+        self._config = controller.config
+        self._batches = -(-len(data.y_train) // self._config.training.batch)
+        self._total = self._batches * self._config.training.epochs
+        self._since = time.perf_counter()
+        self._saved = self._since
+        self._clock = Clock()
+
+    def go(self) -> None:
+        """Train to the last step."""
+        order, order_epoch = np.empty(0, np.int64), -1
+        while self._position.step < self._total:
+            epoch, batch = divmod(self._position.step, self._batches)
+            if epoch != order_epoch:
+                shuffle = streams.generator(self._config.seed, "order", epoch)
+                order, order_epoch = shuffle.permutation(len(self._data.y_train)), epoch
+            size = self._config.training.batch
+            self._step(order[batch * size : (batch + 1) * size])
+            self._watch(Progress("train", self._position.step, self._total, epoch + 1))
+            if batch + 1 == self._batches:
+                self._end_epoch(epoch + 1)
+            elif self._stopped.is_set() or time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
+                self._save()
+            if self._stopped.is_set():
+                raise Interrupted
+
+    def _step(self, rows: NDArray[np.int64]) -> None:
+        x = self._data.batch(self._data.x_train[rows])
+        settings = self._config.augmentation.model_dump()
+        step = self._position.step
+        if self._data.image_shape is not None and any(settings.values()):
+            rng = streams.generator(self._config.seed, "augment", step)
+            x = augmentation.affine(x, self._data.image_shape, rng, **settings)
+        report = self._controller.step(x, self._data.y_train[rows], step, self._total)
+        self._position.tally.add(report, len(rows))
+        self._position.step += 1
+
+    def _end_epoch(self, epoch: int) -> None:
+        position, tally = self._position, self._position.tally
+        accuracy = None
+        if len(self._data.y_validation):
+            predicted = classify(
+                self._controller,
+                self._data.batch,
+                self._data.x_validation,
+                "validate",
+                epoch,
+                lambda d, n: self._watch(Progress("validate", d, n, epoch)),
+            )
+            accuracy = float(np.mean(predicted == self._data.y_validation))
+        self._count_time()
+        done = sum(row["seconds"] for row in position.metrics)
+        on_device = sum(row["device_seconds"] for row in position.metrics)
+        on_line = sum(row["transfer_seconds"] for row in position.metrics)
+        seconds = position.seconds - done
+        device, transfer = position.device_seconds - on_device, position.transfer_seconds - on_line
+        row = {
+            "epoch": epoch,
+            "step": position.step,
+            "train_loss": tally.loss / tally.samples,
+            "train_accuracy": tally.correct / tally.samples,
+            "validation_accuracy": accuracy,
+            "hidden_rates": [total / tally.samples for total in tally.hidden_rates],
+            "output_rate": tally.output_rate / tally.samples,
+            "seconds": seconds,
+            "device_seconds": device,
+            "transfer_seconds": transfer,
+            "host_seconds": seconds - device - transfer,
+        }
+        position.metrics.append(row)
+        position.tally = Tally()
+        self._save()
+        self._watch(Progress("train", position.step, self._total, epoch, row))
+
+    def _save(self) -> None:
+        self._count_time()
+        arrays = {**self._controller.state(), "position": np.asarray(self._position.dump())}
+        self._run.save_checkpoint(arrays)
+        self._run.save_metrics(self._position.metrics)
+        self._saved = time.perf_counter()
+
+    def _count_time(self) -> None:
+        now, clock = time.perf_counter(), self._controller.clock
+        spent = Clock(clock.device, clock.transfer) - self._clock
+        self._position.seconds += now - self._since
+        self._position.device_seconds += spent.device
+        self._position.transfer_seconds += spent.transfer
+        self._since, self._clock = now, Clock(clock.device, clock.transfer)
+
+
+def classify(
+    controller: Controller,
+    scale: Callable[[Any], NDArray[np.float32]],
+    x: NDArray[Any],
+    stream: streams.Stream,
+    index: int,
+    watch: Callable[[int, int], None],
+) -> NDArray[np.int64]:
+    """Predicted classes of many samples `(N, n_features)`, batch by batch: `(N,)`."""
+    size = min(controller.config.training.batch, controller.device.info.max_batch)
+    starts = range(0, len(x), size)
+    found = []
+    for number, start in enumerate(starts):
+        rows = scale(x[start : start + size])
+        found.append(controller.predict(rows, stream, index, number))
+        watch(number + 1, len(starts))
+    return np.concatenate(found)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Pin BLAS to one thread, so that sums are taken in one order on every machine."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    previous = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _finish(
+    run: Run, controller: Controller, data: Data, position: Position, watch: Watcher
+) -> dict[str, Any]:
+    """Test the trained network, keep the evidence, and write the result."""
+    config = controller.config
+    predicted = classify(
+        controller,
+        data.batch,
+        data.x_test,
+        "test",
+        0,
+        lambda d, n: watch(Progress("test", d, n, config.training.epochs)),
+    )
+    run.save_evidence(evidence.gather(controller, data, predicted))
+    correct = int(np.count_nonzero(predicted == data.y_test))
+    host = position.seconds - position.device_seconds - position.transfer_seconds
+    result = {
+        "task": config.task,
+        "rule": config.rule["name"],
+        "observe": config.observe,
+        "estimator": controller.estimator.name,
+        "device": config.device,
+        "seed": config.seed,
+        "layers": list(controller.layers),
+        "epochs": config.training.epochs,
+        "test_accuracy": correct / len(predicted),
+        "test_accuracy_ci95": list(wilson(correct, len(predicted))),
+        "validation_accuracy": position.metrics[-1]["validation_accuracy"],
+        "train_seconds": position.seconds,
+        "device_seconds": position.device_seconds,
+        "transfer_seconds": position.transfer_seconds,
+        "host_seconds": host,
+        "samples_per_second": config.training.epochs * len(data.y_train) / position.seconds,
+        "peak_rss_mb": peak_rss_mb(),
+    }
+    run.save_result(result)
+    return result
+
+
+def peak_rss_mb() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
