@@ -148,9 +148,7 @@ class Controller:
             x, self.config.network.steps, self._encoding, streams.generator(seed, "encode", index)
         )
         seen = self._look(stimulus, streams.trial(seed, "trial", index), self._probes)
-        loss, error = objective.evaluate(
-            seen.rate, seen.membranes[-1], y, **self.config.readout.model_dump()
-        )
+        loss, error = objective.evaluate(seen.logits, y, self.config.readout.loss)
         observation = Observation(
             inputs=_mean_drive(stimulus),
             activity=seen.hidden,
@@ -194,7 +192,7 @@ class Controller:
         probes = self._output_probes
         readout = self._run(stimulus, probes, streams.trial(self.config.seed, stream, *index))
         rate, membrane = self._output(readout)
-        return objective.predict(rate, membrane, **self.config.readout.model_dump())
+        return objective.predict(self._logits(rate, membrane), membrane)
 
     def stimulus(self, x: Matrix, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples `(B, n_features)` with the randomness of a stream."""
@@ -335,10 +333,10 @@ class Controller:
             traces.append(self._in_thresholds(readout, probes["membrane", self.depth]))
             if ("spikes", self.depth) in probes:
                 raster = readout.samples[probes["spikes", self.depth]].astype(np.float32)
-        readout_settings = self.config.readout.model_dump()
+        logits = self._logits(rate, output)
         return Seen(
-            objective.logits(rate, output, **readout_settings),
-            objective.predict(rate, output, **readout_settings),
+            logits,
+            objective.predict(logits, output),
             tuple(hidden),
             tuple(membranes),
             tuple(traces),
@@ -354,6 +352,12 @@ class Controller:
                 samples = self._in_thresholds(readout, probe)
                 return rate, samples.mean(axis=0) if probe.reduce == "none" else samples
         return rate, np.zeros_like(rate)
+
+    def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
+        read = self.config.readout
+        return objective.logits(
+            rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta
+        )
 
     def _in_thresholds(self, readout: Readout, probe: Probe) -> Matrix:
         samples = readout.samples[probe].astype(np.float32, copy=False)

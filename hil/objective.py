@@ -1,0 +1,71 @@
+"""From what the output layer did to logits, a loss, its error, and a decision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+Source = Literal["counts", "membrane", "both"]
+Loss = Literal["cross_entropy", "mse"]
+
+
+def logits(rate: Matrix, membrane: Matrix, *, source: Source, kappa: float, beta: float) -> Matrix:
+    """Logits `kappa * rate + beta * membrane`, or only one of the terms.
+
+    Args:
+        rate: Output spikes per step, `(B, C)`.
+        membrane: Mean output membrane in thresholds, `(B, C)`.
+        source: Which of the two is read.
+        kappa: Logit of an output that fires at every step.
+        beta: Logit of a mean membrane at threshold.
+    """
+    if source == "counts":
+        return np.float32(kappa) * rate
+    if source == "membrane":
+        return np.float32(beta) * membrane
+    return np.float32(kappa) * rate + np.float32(beta) * membrane
+
+
+def evaluate(logit: Matrix, labels: NDArray[np.int64], loss: Loss) -> tuple[float, Matrix]:
+    """Mean loss of a batch and the derivative of each sample's loss by its logits.
+
+    Args:
+        logit: `(B, C)`.
+        labels: `(B,)`, 0 to C-1.
+        loss: `cross_entropy` of the softmax, or `mse`: half the squared distance of the logits to
+            the one-hot target, averaged over classes.
+
+    Returns:
+        The mean loss, and the error `(B, C)`: `softmax - y`, or `(logits - y) / C`.
+    """
+    rows = np.arange(len(labels))
+    if loss == "mse":
+        error = logit.copy()
+        error[rows, labels] -= 1
+        classes = logit.shape[1]
+        return float(np.mean(np.square(error)) / 2), error / np.float32(classes)
+    shifted = logit - logit.max(axis=1, keepdims=True)
+    error = np.exp(shifted)
+    total = error.sum(axis=1, keepdims=True)
+    value = float(np.mean(np.log(total[:, 0]) - shifted[rows, labels]))
+    error /= total
+    error[rows, labels] -= 1
+    return value, error
+
+
+def predict(logit: Matrix, membrane: Matrix) -> NDArray[np.int64]:
+    """The class of each sample: the largest logit, a tie going to the highest membrane.
+
+    Args:
+        logit: `(B, C)`.
+        membrane: Mean output membrane `(B, C)`; all zero where it is not known.
+
+    Returns:
+        `(B,)`.
+    """
+    tied = logit == logit.max(axis=1, keepdims=True)
+    found: NDArray[np.int64] = np.where(tied, membrane, -np.inf).argmax(axis=1)
+    return found

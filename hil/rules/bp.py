@@ -1,0 +1,50 @@
+"""Back-propagation with a surrogate gradient, on rates.
+
+The error travels back through the transposed shadow weights: `delta_l = (delta_{l+1} W^T) f'(z_l)`.
+It is the exact gradient of the loss in the model `a_l = f(z_l)`, `z_l = a_{l-1} W_{l-1}`, with
+the output's drive as logits; the activities, membranes and the error are the device's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hil import surrogates
+from hil.rules.contract import (
+    Gradients,
+    Matrix,
+    Observation,
+    Rule,
+    State,
+    Timing,
+    gradients_from,
+    nothing,
+)
+
+
+class Settings(BaseModel):
+    """What the rule believes of the neuron's transfer function."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    surrogate: surrogates.Name = "soft_step"
+    steepness: float = Field(4.0, gt=0, le=1e3, description="Steepness, per threshold.")
+    shift: float = Field(0.3, ge=-100, le=100, description="Centre, in thresholds.")
+
+
+def build(settings: Settings, timing: Timing) -> Rule:
+    """Make the rule."""
+
+    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
+        deltas = [observation.error]
+        for layer in range(len(weights) - 1, 0, -1):
+            z = observation.membrane[layer - 1]
+            slope = surrogates.derivative(
+                settings.surrogate, z - settings.shift, settings.steepness
+            )
+            deltas.insert(0, (deltas[0] @ weights[layer].T) * slope)
+        return gradients_from(deltas, observation)
+
+    return Rule("bp", False, nothing, update)

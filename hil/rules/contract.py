@@ -1,0 +1,100 @@
+"""What a learning rule is: a pair of pure functions over what the host saw of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+State = Mapping[str, NDArray[np.generic]]
+Gradients = list[Matrix | None]
+"""One `(n_pre, n_post)` gradient, to be descended, for each projection; None leaves it frozen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What the host saw of one batch of B samples over T steps.
+
+    Layer l of n_l neurons: 0 is the input, 1 to L-1 are hidden, L is the output of C classes.
+    Membranes are in units where rest is 0 and the nominal threshold 1.
+
+    Attributes:
+        inputs: Mean input drive of a step, `(B, n_0)`.
+        activity: Spikes per step of each hidden layer, measured or estimated, `(B, n_l)`.
+        membrane: Time mean of the membrane of each layer 1 to L before its reset, `(B, n_l)`.
+        rate: Output spikes per step, `(B, C)`.
+        error: Derivative of each sample's loss by its logits, `(B, C)`.
+        traces: Membrane of each layer 1 to L at each step, before its reset, `(T, B, n_l)`; empty
+            unless the rule asks for traces.
+        input_trace: Input of each step, `(T, B, n_0)`; None when it is constant (or no traces).
+        output_spikes: Output raster `(T, B, C)` where the device shows it, with traces.
+    """
+
+    inputs: Matrix
+    activity: tuple[Matrix, ...]
+    membrane: tuple[Matrix, ...]
+    rate: Matrix
+    error: Matrix
+    traces: tuple[Matrix, ...] = ()
+    input_trace: Matrix | None = None
+    output_spikes: Matrix | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The host's nominal knowledge of the neuron and the readout. aDFA uses none of it.
+
+    Attributes:
+        decay: Fraction of the membrane left after a step without input, exp(-dt/tau).
+        steps: T.
+        reset: Whether a spike subtracts the threshold (`soft`) or clears the membrane (`hard`).
+        input_is_current: Whether the input is a current, else spikes.
+        kappa: Logit of an output that fires at every step; 0 when spikes are not read out.
+        beta: Logit of an output membrane whose mean is at threshold; 0 when not read out.
+    """
+
+    decay: float
+    steps: int
+    reset: Literal["soft", "hard"]
+    input_is_current: bool
+    kappa: float
+    beta: float
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A learning rule.
+
+    Attributes:
+        name: Its name.
+        needs_traces: Whether it reads membranes step by step.
+        init: Draws what the rule keeps, given a generator and the layer sizes `(n_0, ..., n_L)`.
+        update: Gradients from what is kept, what was seen, and the shadow weights.
+    """
+
+    name: str
+    needs_traces: bool
+    init: Callable[[Generator, Sequence[int]], dict[str, NDArray[np.generic]]]
+    update: Callable[[State, Observation, Sequence[Matrix]], Gradients]
+
+
+def nothing(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
+    """The `init` of a rule that keeps nothing."""
+    return {}
+
+
+def gradients_from(deltas: Sequence[Matrix], observation: Observation) -> Gradients:
+    """Gradients `a^T delta / B` of all projections.
+
+    Args:
+        deltas: `(B, n_l)` of each layer 1 to L.
+        observation: Gives the presynaptic activity `a` of each layer 0 to L-1.
+    """
+    batch = np.float32(len(observation.inputs))
+    activity = (observation.inputs, *observation.activity)
+    return [a.T @ (delta / batch) for a, delta in zip(activity, deltas, strict=True)]
