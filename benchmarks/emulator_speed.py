@@ -17,6 +17,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import brian2 as b2
@@ -43,7 +44,7 @@ def main() -> None:
     # Weights on a grid whose sums are exact, so that all three must agree spike by spike.
     weights = [
         (np.rint(rng.normal(0.02, 0.05, (a, b)) * 256) / 256).astype(np.float32)
-        for a, b in zip(LAYERS, LAYERS[1:], strict=False)
+        for a, b in pairwise(LAYERS)
     ]
     raster = rng.random((STEPS, asked.batch, LAYERS[0])) < RATE
     stimulus = Stimulus.spikes(
@@ -95,10 +96,14 @@ def report(times: dict[str, float], linear: dict[int, float], as_json: bool) -> 
     reference, floor = times["textbook Brian2"], times["fused loop (numba)"]
     print(f"{'way':<24}{'ms/sample':>12}{'x faster than textbook':>26}{'x fused loop':>16}")
     for name, seconds in times.items():
-        print(f"{name:<24}{1e3 * seconds:>12.3f}{reference / seconds:>26.0f}{seconds / floor:>16.2f}")
+        print(
+            f"{name:<24}{1e3 * seconds:>12.3f}{reference / seconds:>26.0f}{seconds / floor:>16.2f}"
+        )
     print("\nemulator, ideal, time by number of samples:")
     for samples, seconds in linear.items():
-        print(f"{samples:>8} samples {1e3 * seconds:>10.1f} ms {1e3 * seconds / samples:>10.3f} ms each")
+        print(
+            f"{samples:>8} samples {1e3 * seconds:>10.1f} ms {1e3 * seconds / samples:>10.3f} ms each"
+        )
 
 
 class Textbook:

@@ -89,9 +89,7 @@ class Chip:
             reset=self.reset,
             dt=self.dt,
             constants={n: values[n] for n, p in parameters.items() if p.mismatch is None},
-            layers=tuple(
-                self._layer(index, size, values) for index, size in enumerate(layers[1:])
-            ),
+            layers=tuple(self._layer(index, size, values) for index, size in enumerate(layers[1:])),
             temporal=self.imperfections.temporal,
         )
         self.crossbars = [

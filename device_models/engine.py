@@ -24,10 +24,10 @@ from device_models.stepping import Stepper
 from device_models.temporal import Temporal, step_noise, survivors
 
 if TYPE_CHECKING:
+    from brian2 import Clock, NeuronGroup
     from scipy.sparse import csr_matrix
 
     from device_models.neurons import NeuronModel
-
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,7 @@ class Recorder(Protocol):
 
     layer: int
 
-    def sample(
-        self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]
-    ) -> None:
+    def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Take note of step `step` (from 0).
 
         Args:
@@ -229,8 +227,8 @@ class Engine:
             (np.ones(events.size, np.float32), events % size, edges), shape=(self._batch, size)
         )
 
-    def _view(self, group: object, name: str) -> NDArray[np.float32]:
-        values: NDArray[np.float32] = group.variables[name].get_value()  # type: ignore[attr-defined]
+    def _view(self, group: NeuronGroup, name: str) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = group.variables[name].get_value()
         return values.reshape(self._batch, -1)
 
 
@@ -241,7 +239,9 @@ def _time_constants(chip: Circuit, layer: Layer) -> NDArray[np.float32]:
     return np.full(layer.size, chip.constants[name], np.float32)
 
 
-def _group(chip: Circuit, layer: Layer, batch: int, current_input: bool, clock: object) -> object:
+def _group(
+    chip: Circuit, layer: Layer, batch: int, current_input: bool, clock: Clock
+) -> NeuronGroup:
     """One Brian2 group: all copies of one layer, in float32, with numpy code."""
     import brian2 as b2
     from brian2.codegen.runtime.numpy_rt import NumpyCodeObject

@@ -83,7 +83,9 @@ def _check(name: str, value: float | str, known: Mapping[str, Figure]) -> float:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"chip figure {name!r} is unknown: {hint}known: {', '.join(sorted(known))}")
+        raise ValueError(
+            f"chip figure {name!r} is unknown: {hint}known: {', '.join(sorted(known))}"
+        )
     spec = known[name]
     try:
         number = float(value)

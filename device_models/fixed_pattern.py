@@ -55,7 +55,8 @@ def factors(
         return np.ones(size, dtype=np.float32)
     sigma = np.sqrt(np.log1p(cv**2))
     normal = generator(chip, name, layer).standard_normal(size, dtype=np.float32)
-    return np.exp(np.float32(sigma) * normal - np.float32(sigma**2 / 2))
+    drawn: NDArray[np.float32] = np.exp(np.float32(sigma) * normal - np.float32(sigma**2 / 2))
+    return drawn
 
 
 def offsets(chip: int, name: str, layer: int, size: int, sd: float) -> NDArray[np.float32]:

@@ -17,7 +17,11 @@ class Programming:
     """How weights are stored. Every figure is 0 on an ideal chip."""
 
     weight_bits: int = figure(
-        0, "bit", 0, 16, "Resolution of stored weights, sign included: 2^bits - 1 values; 0 is exact."
+        0,
+        "bit",
+        0,
+        16,
+        "Resolution of stored weights, sign included: 2^bits - 1 values; 0 is exact.",
     )
     programming_noise: float = figure(
         0.0, "full scale", 0.0, 0.5, "Standard deviation of a programmed weight about its target."

@@ -22,13 +22,15 @@ class Temporal:
         "Standard deviation of a membrane that receives no input (Ornstein-Uhlenbeck process).",
     )
     spike_loss: float = figure(
-        0.0, "", 0.0, 1.0, "Chance that an event is lost on its way: to the next layer and the host."
+        0.0,
+        "",
+        0.0,
+        1.0,
+        "Chance that an event is lost on its way: to the next layer and the host.",
     )
 
 
-def step_noise(
-    membrane_noise: float, tau: NDArray[np.float32], dt: float
-) -> NDArray[np.float32]:
+def step_noise(membrane_noise: float, tau: NDArray[np.float32], dt: float) -> NDArray[np.float32]:
     """Standard deviation of the noise that one step adds to a leaky membrane.
 
     A membrane `dv/dt = -v/tau + sigma sqrt(2/tau) xi` has the stationary standard deviation sigma;
@@ -43,7 +45,8 @@ def step_noise(
     Returns:
         `(n,)` float32, in nominal thresholds.
     """
-    return np.float32(membrane_noise) * np.sqrt(-np.expm1(-2.0 * dt / tau)).astype(np.float32)
+    sd: NDArray[np.float32] = membrane_noise * np.sqrt(-np.expm1(-2.0 * dt / tau))
+    return sd.astype(np.float32)
 
 
 def survivors(

@@ -244,9 +244,7 @@ def _limit(what: str, asked: int, allowed: int) -> None:
 def _full_scales(network: Network, info: DeviceInfo) -> tuple[float, ...]:
     formats = [info.weight_format(p) for p in range(network.depth)]
     if not network.full_scale:
-        return tuple(
-            min(max(1.0, f.minimum_full_scale), f.maximum_full_scale) for f in formats
-        )
+        return tuple(min(max(1.0, f.minimum_full_scale), f.maximum_full_scale) for f in formats)
     if len(network.full_scale) != network.depth:
         raise CapacityError(
             f"{len(network.full_scale)} full scales for {network.depth} projections: "
@@ -308,7 +306,9 @@ def _check_probe(probe: Probe, network: Network, info: DeviceInfo, steps: int) -
         if not probe.neurons:
             raise UnsupportedProbe("probe of no neurons: name some, or None for all")
         if min(probe.neurons) < 0 or max(probe.neurons) >= size:
-            raise UnsupportedProbe(f"probe of neurons outside 0 to {size - 1} of layer {probe.layer}")
+            raise UnsupportedProbe(
+                f"probe of neurons outside 0 to {size - 1} of layer {probe.layer}"
+            )
 
 
 def _check_readout(

@@ -80,7 +80,9 @@ class Emulator(Device):
         return self._chip.write(projection, weights)
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        wanted = {probe: Observation(probe.layer - 1, probe.quantity, probe.every) for probe in probes}
+        wanted = {
+            probe: Observation(probe.layer - 1, probe.quantity, probe.every) for probe in probes
+        }
         # Probes that differ only in reduction or neurons share one recording.
         distinct = list(dict.fromkeys(wanted.values()))
         counts, recorded = self._chip.run(

@@ -46,7 +46,9 @@ def write_npz(path: str | Path, kind: str, arrays: Mapping[str, object], version
     return path
 
 
-def read_npz(path: str | Path, kinds: Sequence[str], version: int) -> dict[str, NDArray[np.generic]]:
+def read_npz(
+    path: str | Path, kinds: Sequence[str], version: int
+) -> dict[str, NDArray[np.generic]]:
     """Read a file that `write_npz` wrote.
 
     Args:
@@ -163,5 +165,8 @@ def _load_readout(arrays: Mapping[str, NDArray[np.generic]]) -> Readout:
     if sampled not in ("before_reset", "after_reset"):
         raise ValueError(f"membrane_sampled is {sampled!r}")
     return Readout(
-        arrays["counts"].astype(np.int32), int(arrays["steps"]), samples, sampled  # type: ignore[arg-type]
+        arrays["counts"].astype(np.int32),
+        int(arrays["steps"]),
+        samples,
+        sampled,  # type: ignore[arg-type]
     )

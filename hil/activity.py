@@ -45,7 +45,7 @@ def crossings(samples: Matrix, mean: Matrix) -> Matrix:
         counts: NDArray[np.generic] = np.add.reduce(above.view(np.uint8), axis=0, dtype=np.uint8)
     else:
         counts = np.count_nonzero(above, axis=0)
-    return counts.astype(np.float32) * np.float32(1 / len(samples))
+    return counts.astype(np.float32) / np.float32(len(samples))
 
 
 def rectified(samples: Matrix, mean: Matrix) -> Matrix:
@@ -74,7 +74,7 @@ def get(name: str) -> Estimator:
         module, _, attribute = name.partition(":")
         try:
             found = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"estimator {name!r} cannot be loaded: {error}") from None
         if not isinstance(found, Estimator):
             raise ValueError(f"estimator {name!r} is no hil.activity.Estimator")

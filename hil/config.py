@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,26 +23,31 @@ from drivers import nearest
 from hil import encodings, rules
 
 Sections = dict[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
+# What a section means that sets something without naming its rule, encoding or optimiser.
+NAMES: Mapping[str, Any] = {
+    "encoding": {"name": "current"},
+    "rule": {"name": "adfa"},
+    "optimiser": {"name": "adamw"},
+}
 
 
 class Section(BaseModel):
     """A part of the configuration; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _named(section: str, module: Callable[[str], Any]) -> AfterValidator:
     """Complete `{name = ..., key = ...}` with the settings of the module of that name."""
 
     def complete(value: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(value.get("name"), str):
-            raise ValueError(f"configuration section {section!r} lacks its name: give {section}.name")
-        settings = {key: item for key, item in value.items() if key != "name"}
-        model = module(value["name"]).Settings
-        try:
-            return {"name": value["name"], **model(**settings).model_dump()}
-        except ValidationError as error:
-            raise ValueError(_one_line(error, model, f"{section}.")) from None
+        settings = dict(value)
+        name = settings.pop("name", None)
+        if not isinstance(name, str):
+            raise ValueError(f"configuration {section}.name = {name!r}: give the name of one")
+        chosen = _validated(module(name).Settings, settings, f"{section}.")
+        return {"name": name, **chosen.model_dump()}
 
     return AfterValidator(complete)
 
@@ -55,7 +61,7 @@ class NetworkSection(Section):
         1.0, description="Standard deviation of initial weights, times the root of the fan-in."
     )
     full_scale: PositiveFloat = Field(
-        5.0, description="Largest storable |weight|, times the root of the fan-in."
+        10.0, description="Largest storable |weight|, times the root of the fan-in."
     )
     settings: dict[str, float] = Field({}, description="Nominal settings of the device, by name.")
 
@@ -122,16 +128,18 @@ class Config(Section):
     observe: Literal["membrane", "spikes"] = "membrane"
     seed: int = Field(0, ge=0, lt=2**63)
     network: NetworkSection = NetworkSection()
-    encoding: Annotated[dict[str, Any], _named("encoding", encodings.module)] = {"name": "current"}
+    encoding: Annotated[dict[str, Any], _named("encoding", encodings.module)] = dict(
+        NAMES["encoding"]
+    )
     readout: ReadoutSection = ReadoutSection()
-    rule: Annotated[dict[str, Any], _named("rule", rules.module)] = {"name": "adfa"}
+    rule: Annotated[dict[str, Any], _named("rule", rules.module)] = dict(NAMES["rule"])
     activity: ActivitySection = ActivitySection()
     homeostasis: HomeostasisSection = HomeostasisSection()
     optimiser: OptimiserSection = OptimiserSection()
     augmentation: AugmentationSection = AugmentationSection()
     training: TrainingSection = TrainingSection()
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(validate_default=True)
 
     @property
     def rule_settings(self) -> dict[str, Any]:
@@ -153,20 +161,20 @@ def merged(*layers: Mapping[str, Any]) -> Sections:
     result: Sections = {}
     for layer in layers:
         for key, value in layer.items():
-            below = result.get(key)
-            if isinstance(value, Mapping) and isinstance(below, Mapping):
-                renamed = "name" in value and value["name"] != below.get("name")
-                result[key] = dict(value) if renamed else merged(below, value)
+            if isinstance(value, Mapping):
+                below = result.get(key)
+                same = isinstance(below, dict) and value.get("name") in (None, below.get("name"))
+                result[key] = merged(below if same else {}, value)
             else:
                 result[key] = value
     return result
 
 
-def build(sections: Mapping[str, Any]) -> Config:
+def build(*layers: Mapping[str, Any]) -> Config:
     """Validate a configuration on top of its task's own defaults.
 
     Args:
-        sections: What was asked for, by section.
+        layers: What was asked for, by section; a later layer lies on top of an earlier one.
 
     Returns:
         The complete configuration.
@@ -176,13 +184,10 @@ def build(sections: Mapping[str, Any]) -> Config:
     """
     from hil import tasks
 
-    task = sections.get("task", Config.model_fields["task"].default)
+    task = merged(*layers).get("task", Config.model_fields["task"].default)
     if not isinstance(task, str):
-        raise ValueError(f"task = {task!r}: give the name of a task")
-    try:
-        return Config.model_validate(merged(tasks.get(task).defaults, sections))
-    except ValidationError as error:
-        raise ValueError(_one_line(error, Config)) from None
+        raise ValueError(f"configuration task = {task!r}: give the name of a task")
+    return _validated(Config, merged(NAMES, tasks.get(task).defaults, *layers))
 
 
 def read(path: str | Path) -> Sections:
@@ -193,9 +198,9 @@ def read(path: str | Path) -> Sections:
     """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"configuration {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise ValueError(f"configuration {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"configuration {path} is no valid TOML: {error}") from None
 
 
@@ -218,25 +223,50 @@ def assignments(items: Sequence[str]) -> Sections:
         keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
             raise ValueError(f"--set {item}: write section.key=value, e.g. training.epochs=5")
+        section = result
+        for key in keys[:-1]:
+            section = section.setdefault(key, {})
+            if not isinstance(section, dict):
+                raise ValueError(f"--set {item}: another --set makes {key} a plain value")
         try:
-            value: Any = tomllib.loads(f"value = {text}")["value"]
+            section[keys[-1]] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
-            value = text
-        for key in reversed(keys):
-            value = {key: value}
-        result = merged(result, value)
+            section[keys[-1]] = text
     return result
 
 
-def _one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    first = error.errors()[0]
-    path = prefix + ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"configuration key {path!r} is unknown: {_siblings(first['loc'], model)}"
+def _validated(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
+    try:
+        # Strict, so that `true` is no number; from JSON, where any list may become a tuple.
+        return model.model_validate_json(json.dumps(values, default=_plain), strict=True)
+    except ValidationError as error:
+        raise ValueError(_one_line(error, model, prefix)) from None
+
+
+def _plain(value: Any) -> Any:
+    """A numpy number or array as Python's own; anything else as text, to be refused by name."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _one_line(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
+    first, *others = error.errors()
+    path = prefix + _path(first["loc"])
     if first["type"] == "value_error":  # raised by our own validators, which say it all
         return str(first["ctx"]["error"])
-    message = first["msg"]
-    return f"configuration {path} = {first['input']!r}: {message[:1].lower() + message[1:]}"
+    if first["type"] == "extra_forbidden":
+        key = prefix + ".".join(str(part) for part in first["loc"])
+        return f"configuration key {key!r} is unknown: {_siblings(first['loc'], model)}"
+    given = f"configuration {path} = {first['input']!r}"
+    if first["type"] in ("model_type", "dict_type"):
+        return f"{given}: is a section, write {path}.key=value"
+    alternatives = [first, *(e for e in others if _path(e["loc"]) == _path(first["loc"]))]
+    wanted = dict.fromkeys(e["msg"].removeprefix("Input should be ") for e in alternatives)
+    return f"{given}: should be {' or '.join(wanted)}"
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """The key that an error is about, without positions in a list and variants of a type."""
+    return ".".join(part for part in loc if isinstance(part, str) and part.isidentifier())
 
 
 def _siblings(loc: tuple[int | str, ...], model: Any) -> str:

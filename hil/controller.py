@@ -144,9 +144,7 @@ class Controller:
             total: Number of steps of the whole run, for the schedule.
         """
         seed = self.config.seed
-        stimulus = self._encode(
-            x, self.config.network.steps, self._encoding, streams.generator(seed, "encode", index)
-        )
+        stimulus = self.stimulus(x, "encode", index)
         seen = self._look(stimulus, streams.trial(seed, "trial", index), self._probes)
         loss, error = objective.evaluate(seen.logits, y, self.config.readout.loss)
         observation = Observation(
@@ -169,6 +167,9 @@ class Controller:
         )
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
+                # A weight that wanders where the device cannot follow would be long in returning.
+                limit = np.float32(self.device.network.full_scale[projection])
+                np.clip(self.weights[projection], -limit, limit, out=self.weights[projection])
                 self._write(projection)
         return StepReport(
             loss,
@@ -197,7 +198,8 @@ class Controller:
     def stimulus(self, x: Matrix, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples `(B, n_features)` with the randomness of a stream."""
         rng = streams.generator(self.config.seed, stream, *index)
-        return self._encode(x, self.config.network.steps, self._encoding, rng)
+        encoded: Stimulus = self._encode(x, self.config.network.steps, self._encoding, rng)
+        return encoded
 
     # -- checkpoints --------------------------------------------------------------------------
 
@@ -436,9 +438,7 @@ def _drive_trace(stimulus: Stimulus) -> Matrix | None:
     return np.asarray(dense.reshape(stimulus.steps, stimulus.batch, -1), np.float32)
 
 
-def _below(
-    state: Mapping[str, NDArray[np.generic]], prefix: str
-) -> dict[str, NDArray[np.generic]]:
+def _below(state: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, NDArray[np.generic]]:
     return {k.removeprefix(prefix): v.copy() for k, v in state.items() if k.startswith(prefix)}
 
 

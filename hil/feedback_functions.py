@@ -49,9 +49,7 @@ def draw_series(rng: Generator, terms: int) -> Matrix:
     return rng.standard_normal((2, terms), dtype=np.float32) / harmonics
 
 
-def g(
-    family: Family, z: Matrix, gain: float, shift: float, series: Matrix | None = None
-) -> Matrix:
+def g(family: Family, z: Matrix, gain: float, shift: float, series: Matrix | None = None) -> Matrix:
     """Evaluate a family at `x = gain * (z - shift)`.
 
     Args:

@@ -36,7 +36,8 @@ def evaluate(logit: Matrix, labels: NDArray[np.int64], loss: Loss) -> tuple[floa
         logit: `(B, C)`.
         labels: `(B,)`, 0 to C-1.
         loss: `cross_entropy` of the softmax, or `mse`: half the squared distance of the logits to
-            the one-hot target, averaged over classes.
+            the one-hot target, averaged over classes (with kappa = 1, of the rates to rates of 1
+            and 0).
 
     Returns:
         The mean loss, and the error `(B, C)`: `softmax - y`, or `(logits - y) / C`.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
-State = dict[str, NDArray[np.generic]]
+State = dict[str, NDArray[Any]]
 Schedule = Literal["constant", "cosine", "step"]
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -34,22 +34,28 @@ class Optimiser:
     ]
 
 
-def factor(schedule: Schedule, progress: float) -> float:
+def factor(schedule: Schedule, progress: float, warmup: float = 0.0) -> float:
     """What the learning rate is multiplied with.
 
     Args:
         schedule: `constant`; `cosine`, from 1 to 0 (Loshchilov & Hutter 2017, arXiv 1608.03983);
             or `step`, a tenth after half of the training and a hundredth after three quarters.
         progress: Share of the training that is done, 0 to 1.
+        warmup: Share of the training in which the factor of `cosine` first rises linearly from 0
+            to 1; the cosine then spans the rest.
     """
     if schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * progress))
+        if progress < warmup:
+            return progress / warmup
+        return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
     if schedule == "step":
         return 1.0 if progress < 0.5 else 0.1 if progress < 0.75 else 0.01
     return 1.0
 
 
-def adamw(learning_rate: float, weight_decay: float, schedule: Schedule) -> Optimiser:
+def adamw(
+    learning_rate: float, weight_decay: float, schedule: Schedule, warmup: float = 0.0
+) -> Optimiser:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
 
     def init(weights: Sequence[Matrix]) -> State:
@@ -65,7 +71,7 @@ def adamw(learning_rate: float, weight_decay: float, schedule: Schedule) -> Opti
         progress: float,
     ) -> tuple[list[Matrix], State]:
         step = int(state["step"]) + 1
-        rate = learning_rate * factor(schedule, progress)
+        rate = learning_rate * factor(schedule, progress, warmup)
         size = np.float32(rate / (1 - BETA1**step))
         correction = np.float32(1 / math.sqrt(1 - BETA2**step))
         changed = []
@@ -75,12 +81,12 @@ def adamw(learning_rate: float, weight_decay: float, schedule: Schedule) -> Opti
                 continue
             mean, square = state[f"mean_{p}"], state[f"square_{p}"]
             work = gradient * np.float32(1 - BETA1)
-            mean *= np.float32(BETA1)  # type: ignore[misc]
-            mean += work  # type: ignore[misc]
+            mean *= np.float32(BETA1)
+            mean += work
             np.multiply(gradient, gradient, out=work)
             work *= np.float32(1 - BETA2)
-            square *= np.float32(BETA2)  # type: ignore[misc]
-            square += work  # type: ignore[misc]
+            square *= np.float32(BETA2)
+            square += work
             np.sqrt(square, out=work)
             work *= correction
             work += np.float32(EPSILON)
@@ -94,7 +100,11 @@ def adamw(learning_rate: float, weight_decay: float, schedule: Schedule) -> Opti
 
 
 def sgd(
-    learning_rate: float, weight_decay: float, momentum: float, schedule: Schedule
+    learning_rate: float,
+    weight_decay: float,
+    momentum: float,
+    schedule: Schedule,
+    warmup: float = 0.0,
 ) -> Optimiser:
     """Stochastic gradient descent with (heavy-ball) momentum and decoupled weight decay."""
 
@@ -107,18 +117,16 @@ def sgd(
         weights: Sequence[Matrix],
         progress: float,
     ) -> tuple[list[Matrix], State]:
-        rate = learning_rate * factor(schedule, progress)
+        rate = learning_rate * factor(schedule, progress, warmup)
         changed = []
         for p, (gradient, w) in enumerate(zip(gradients, weights, strict=True)):
             if gradient is None:
                 changed.append(w)
                 continue
-            velocity = state[f"velocity_{p}"]
-            velocity *= np.float32(momentum)  # type: ignore[misc]
-            velocity += gradient  # type: ignore[misc]
-            changed.append(
-                w * np.float32(1 - rate * weight_decay) - np.float32(rate) * velocity
-            )
+            velocity: Matrix = state[f"velocity_{p}"]
+            velocity *= np.float32(momentum)
+            velocity += gradient
+            changed.append(w * np.float32(1 - rate * weight_decay) - np.float32(rate) * velocity)
         return changed, state
 
     return Optimiser(init, update)
@@ -130,8 +138,9 @@ def build(
     weight_decay: float,
     momentum: float,
     schedule: Schedule,
+    warmup: float = 0.0,
 ) -> Optimiser:
     """The optimiser that a configuration names; `momentum` is for `sgd` alone."""
     if name == "sgd":
-        return sgd(learning_rate, weight_decay, momentum, schedule)
-    return adamw(learning_rate, weight_decay, schedule)
+        return sgd(learning_rate, weight_decay, momentum, schedule, warmup)
+    return adamw(learning_rate, weight_decay, schedule, warmup)

@@ -1,29 +1,31 @@
 """A run is a folder. Whatever happens to the process, the folder stays readable.
 
-    config.toml       the complete configuration; re-runnable
-    environment.json  versions and machine
-    checkpoint.npz    everything needed to go on; replaced as a whole
-    metrics.jsonl     one line per epoch, rewritten from the checkpoint's own record
-    evidence.npz      what the report shows of the trained network
-    result.json       the final figures; there when the run is complete
-    report.html       the page
+config.toml       the complete configuration; re-runnable
+environment.json  versions and machine
+checkpoint.npz    everything needed to go on; replaced as a whole
+metrics.jsonl     one line per epoch, rewritten from the checkpoint's own record
+evidence.npz      what the report shows of the trained network
+result.json       the final figures; there when the run is complete
+report.html       the page
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.errors import FileFormatError
 from drivers.files import read_npz, write_npz
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ VERSION = 1
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
 CHECKPOINT, EVIDENCE, RESULT = "checkpoint.npz", "evidence.npz", "result.json"
 REPORT, LOCK = "report.html", ".lock"
+RUNS = Path("runs")
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -58,28 +61,28 @@ class Run:
         Raises:
             ValueError: When the folder exists, or cannot be made.
         """
-        chosen = path if path is not None else _free_path(config)
-        if chosen.exists():
+        if path is not None and path.exists():
             raise ValueError(
-                f"{chosen} exists already: choose another --out, or go on with it: hil resume {chosen}"
+                f"{path} exists already: choose another --out, or go on with it: "
+                f"hil resume {quote(str(path))}"
             )
         from hil.config import dump
 
+        parent = RUNS if path is None else path.parent
+        draft = parent / f".draft.{os.getpid()}"
         try:
-            chosen.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=f".{chosen.name}.", dir=chosen.parent))
-        except OSError as error:
-            raise ValueError(f"run folder {chosen} cannot be made: {error.strerror}") from None
-        try:
-            draft.chmod(0o755)
+            parent.mkdir(parents=True, exist_ok=True)
+            draft.mkdir()
             (draft / CONFIG).write_text(dump(config), encoding="utf-8")
             environment = json.dumps({"version": VERSION, **_environment()}, indent=2)
             (draft / ENVIRONMENT).write_text(environment + "\n", encoding="utf-8")
-            os.rename(draft, chosen)
+            return cls(_placed(draft, path, config))
         except OSError as error:
+            raise ValueError(
+                f"run folder {path or parent} cannot be made: {error.strerror}"
+            ) from None
+        finally:
             shutil.rmtree(draft, ignore_errors=True)
-            raise ValueError(f"run folder {chosen} cannot be made: {error.strerror}") from None
-        return cls(chosen)
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -113,6 +116,8 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Keep other processes from writing to the run; the lock goes with the process.
 
+        What a killed process left half-written is removed.
+
         Raises:
             ValueError: When another process holds it.
         """
@@ -125,18 +130,37 @@ class Run:
                 raise ValueError(
                     f"{self.path} is in use by another process: wait for it or stop it"
                 ) from None
+            for name in (CHECKPOINT, EVIDENCE, METRICS, RESULT, REPORT):
+                for leftover in self.path.glob(f".{name}.*"):
+                    leftover.unlink(missing_ok=True)
             yield
 
     # -- what is written ----------------------------------------------------------------------
 
     def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
         """Replace the checkpoint as a whole."""
-        write_npz(self.path / CHECKPOINT, "checkpoint", arrays, VERSION)
+        config = np.asarray((self.path / CONFIG).read_text(encoding="utf-8"))
+        write_npz(self.path / CHECKPOINT, "checkpoint", {**arrays, "config": config}, VERSION)
 
     def load_checkpoint(self) -> Arrays | None:
-        """The last checkpoint, or None before the first."""
-        path = self.path / CHECKPOINT
-        return read_npz(path, ("checkpoint",), VERSION) if path.exists() else None
+        """The last checkpoint, or None before the first.
+
+        Raises:
+            ValueError: When it is damaged, or of another configuration than `config.toml`.
+        """
+        path, config = self.path / CHECKPOINT, self.path / CONFIG
+        if not path.exists():
+            return None
+        again = f"hil train --config {quote(str(config))} --out NEW"
+        try:
+            arrays = read_npz(path, ("checkpoint",), VERSION)
+        except FileFormatError as error:
+            raise ValueError(f"{error}; start anew with: {again}") from None
+        if str(arrays.pop("config", "")) != config.read_text(encoding="utf-8"):
+            raise ValueError(
+                f"{config} was changed after the run began: put it back, or start anew with: {again}"
+            )
+        return arrays
 
     def save_evidence(self, arrays: Mapping[str, object]) -> None:
         """Replace the evidence for the report."""
@@ -152,47 +176,70 @@ class Run:
         self.write_text(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The metrics of each finished epoch."""
+        """The metrics of each finished epoch.
+
+        Raises:
+            ValueError: When the file is damaged.
+        """
         path = self.path / METRICS
-        if not path.exists():
-            return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [self._parsed(path, line, "epoch") for line in lines]
 
     def save_result(self, result: Mapping[str, Any]) -> None:
         """Write the final figures, which completes the run."""
         self.write_text(RESULT, json.dumps(result, indent=2) + "\n")
 
     def result(self) -> dict[str, Any] | None:
-        """The final figures, or None while the run is not complete."""
+        """The final figures, or None while the run is not complete.
+
+        Raises:
+            ValueError: When the file is damaged.
+        """
         path = self.path / RESULT
         if not path.exists():
             return None
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return result
+        return self._parsed(path, path.read_text(encoding="utf-8"), "test_accuracy")
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file of the folder, complete or not at all."""
-        path = self.path / name
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self.path, prefix=f".{name}.", delete=False, encoding="utf-8"
-        ) as handle:
-            try:
+        path, draft = self.path / name, self.path / f".{name}.{os.getpid()}"
+        try:
+            with draft.open("w", encoding="utf-8") as handle:
                 handle.write(text)
                 handle.flush()
                 os.fsync(handle.fileno())
-                os.replace(handle.name, path)
-            except BaseException:
-                Path(handle.name).unlink(missing_ok=True)
-                raise
+            os.replace(draft, path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
         return path
 
+    def _parsed(self, path: Path, text: str, key: str) -> dict[str, Any]:
+        """A JSON object that has a certain key."""
+        try:
+            found: dict[str, Any] = json.loads(text)
+            found[key]
+        except (ValueError, TypeError, LookupError):
+            raise ValueError(
+                f"{path} is damaged: delete it, then hil resume {quote(str(self.path))} "
+                "writes it anew"
+            ) from None
+        return found
 
-def _free_path(config: Config) -> Path:
+
+def _placed(draft: Path, path: Path | None, config: Config) -> Path:
+    """Move a folder to a path, or where none is given to the first free one below `runs/`."""
     stem = f"{config.task.split('/')[-1].replace(':', '-')}-{config.rule['name']}-seed{config.seed}"
-    path, number = Path("runs") / stem, 2
-    while path.exists():
-        path, number = Path("runs") / f"{stem}-{number}", number + 1
-    return path
+    number = 1
+    while True:
+        place = path or RUNS / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            os.rename(draft, place)
+            return place
+        except OSError as error:
+            if path is not None or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        number += 1
 
 
 def _environment() -> dict[str, Any]:

@@ -72,6 +72,8 @@ def simulate(
     found = []
     for layer, monitor in zip(circuit.layers, rasters, strict=True):
         raster = np.zeros((steps, layer.size), bool)
-        raster[np.rint(np.asarray(monitor.t) / circuit.dt).astype(int), np.asarray(monitor.i)] = True
+        raster[np.rint(np.asarray(monitor.t) / circuit.dt).astype(int), np.asarray(monitor.i)] = (
+            True
+        )
         found.append(raster)
     return found, [np.asarray(getattr(m, model.membrane)).T for m in monitors]

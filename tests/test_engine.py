@@ -139,7 +139,10 @@ def test_membrane_noise_agrees_with_brian2_xi() -> None:
     b2.prefs.codegen.target = "numpy"
     b2.seed(1)
     group = b2.NeuronGroup(
-        4000, "dv/dt = (0.8 - v)/(10*ms) + 0.1*sqrt(2/(10*ms))*xi : 1", method="euler", dt=0.1 * b2.ms
+        4000,
+        "dv/dt = (0.8 - v)/(10*ms) + 0.1*sqrt(2/(10*ms))*xi : 1",
+        method="euler",
+        dt=0.1 * b2.ms,
     )
     b2.Network(group).run(20 * b2.ms, namespace={})
     chip = Chip(

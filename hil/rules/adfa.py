@@ -49,7 +49,7 @@ def feedback(
 
 def projected(state: State, layer: int, error: Matrix) -> Matrix:
     """The output error `(B, C)` as a hidden layer receives it, `(B, n_l)`."""
-    return np.asarray(error @ state[f"feedback_{layer}"], dtype=error.dtype)
+    return error @ np.asarray(state[f"feedback_{layer}"], np.float32)
 
 
 def build(settings: Settings, timing: Timing) -> Rule:

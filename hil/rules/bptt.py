@@ -54,34 +54,40 @@ def gradients(
 
     Returns:
         `(n_pre, n_post)` for each projection.
+
+    Raises:
+        ValueError: When the input is spikes and the observation does not show them.
     """
     traces = observation.traces
     steps, batch = traces[0].shape[:2]
     spikes = [(u >= 1).astype(u.dtype) for u in traces]
     if observation.output_spikes is not None:
         spikes[-1] = observation.output_spikes
+    if observation.input_trace is not None:
+        before = [observation.input_trace, *spikes[:-1]]
+    elif timing.input_is_current:
+        before = [observation.inputs[np.newaxis], *spikes[:-1]]
+    else:
+        raise ValueError(
+            "rule 'bptt': input_trace = None with spikes as input: give the raster (T, B, n_0)"
+        )
     by_logits = observation.error / (batch * steps)
     by_spikes = np.broadcast_to(timing.kappa * by_logits, traces[-1].shape)
     by_membrane = timing.beta * by_logits
     found: Gradients = []
     for layer in range(len(weights) - 1, -1, -1):
-        before = spikes[layer - 1] if layer else observation.input_trace
         driven = layer == 0 and timing.input_is_current
         arriving = None
         if timing.reset == "hard" and not settings.detach_reset:
-            arriving = traces[layer] if driven else traces[layer] + before @ weights[layer]
+            arriving = traces[layer] if driven else traces[layer] + before[layer] @ weights[layer]
         by_u, by_arrival = _backward(
             settings, timing, traces[layer], spikes[layer], by_spikes, by_membrane, arriving
         )
         if driven:
             injected = (1 - timing.decay) / -math.log(timing.decay)
-            if observation.input_trace is None:
-                found.insert(0, injected * (observation.inputs.T @ by_u.sum(axis=0)))
-            else:
-                found.insert(0, injected * _summed(observation.input_trace, by_u))
-            continue
-        assert before is not None
-        found.insert(0, _summed(before, by_arrival))
+            found.insert(0, injected * _summed(before[0], by_u))
+        else:
+            found.insert(0, _summed(before[layer], by_arrival))
         if layer:
             by_spikes = by_arrival @ weights[layer].T
             by_membrane = np.zeros(1, by_u.dtype)
@@ -113,5 +119,7 @@ def _backward(
 
 def _summed(before: Matrix, after: Matrix) -> Matrix:
     """Sum over steps and samples of the outer products, `(n_pre, n_post)`."""
+    if len(before) < len(after):  # one step that stands for all: a constant input
+        after = after.sum(axis=0, keepdims=True)
     flat = before.reshape(-1, before.shape[-1])
     return np.asarray(flat.T @ after.reshape(-1, after.shape[-1]), dtype=after.dtype)

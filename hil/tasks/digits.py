@@ -43,4 +43,9 @@ def load(rng: Generator, validation_fraction: float) -> Data:
     )
 
 
-TASK = Task("digits", "handwritten digits of 8x8 pixels (scikit-learn), 10 classes", load)
+TASK = Task(
+    "digits",
+    "handwritten digits of 8x8 pixels (scikit-learn), 10 classes",
+    load,
+    {"network": {"hidden": [200]}, "training": {"epochs": 30, "batch": 50}},
+)

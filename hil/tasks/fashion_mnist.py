@@ -27,5 +27,5 @@ TASK = Task(
             ),
         },
     ).load,
-    {"network": {"hidden": [800]}},
+    {"network": {"hidden": [800]}, "training": {"epochs": 16}},
 )

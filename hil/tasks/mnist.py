@@ -27,5 +27,9 @@ TASK = Task(
             ),
         },
     ).load,
-    {"network": {"hidden": [800]}},
+    {
+        "network": {"hidden": [800]},
+        "augmentation": {"rotation": 0.2, "scale": 0.1, "shear": 0.1, "shift": 1.0},
+        "training": {"epochs": 16},
+    },
 )
