@@ -3,49 +3,77 @@
 from __future__ import annotations
 
 import json
-import sys
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from hil.config import Config
+    from hil.run import Run
+    from hil.training import Watcher
 
 app = typer.Typer(
     name="hil",
     help="Train spiking neural networks in the loop on devices that nobody can see inside.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
 @app.command()
 def train(
-    task: Annotated[str | None, typer.Argument(help="Task, or npz:FILE. See hil tasks.")] = None,
-    device: Annotated[str | None, typer.Option(help="Device address. See hil devices.")] = None,
-    rule: Annotated[str | None, typer.Option(help="adfa, dfa, bp, bptt or output_only.")] = None,
+    task: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="Task, or npz:FILE. See hil tasks.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Device address. See hil devices.")
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(metavar="NAME", help="adfa, dfa, bp, bptt or output_only.")
+    ] = None,
     observe: Annotated[
-        str | None, typer.Option(help="What of the hidden layers is read: membrane or spikes.")
+        str | None,
+        typer.Option(metavar="WHAT", help="What of the hidden layers is read: membrane or spikes."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything on the host.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training samples.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of everything on the host.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Passes over the training samples.")
+    ] = None,
     hidden: Annotated[
-        str | None, typer.Option(help="Neurons of the hidden layers, e.g. 800 or 500,500.")
+        str | None,
+        typer.Option(metavar="SIZES", help="Neurons of the hidden layers, e.g. 800 or 500,500."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file to start from.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file to start from.")
+    ] = None,
     assign: Annotated[
-        list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="Any setting that config.toml of a run has; may be repeated.",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder to make.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Run folder to make.")] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Train a network on a device, test it, and write a report."""
     with refusals():
         from hil import config as configuration
+        from hil import console
         from hil.run import Run
 
         asked: dict[str, Any] = {
@@ -61,33 +89,36 @@ def train(
             }.items()
             if value is not None
         }
-        built = configuration.build(
-            configuration.merged(
+        with console.progress() as watch:
+            built = configuration.build(
                 configuration.read(config) if config else {},
                 asked,
                 configuration.assignments(assign or []),
             )
-        )
-        _check(built)
-        _go(Run.create(out, built), json_output)
+            _check(built)
+            made = Run.create(out, built)
+            result, page = _finish(made, watch)
+        _print_result(result, json_output, page)
 
 
 @app.command()
-def resume(
-    run: Annotated[Path, typer.Argument(help="Run folder.")], json_output: JsonOption = False
-) -> None:
+def resume(run: RunArgument, json_output: JsonOption = False) -> None:
     """Go on with a run that was stopped."""
     with refusals():
+        from hil import console
         from hil.run import Run
 
-        _go(Run.open(run), json_output)
+        with console.progress() as watch:
+            result, page = _finish(Run.open(run), watch)
+        _print_result(result, json_output, page)
 
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: RunArgument,
     device: Annotated[
-        str | None, typer.Option(help="Device to deploy on; the run's own when not given.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Device to deploy on; the run's own when not given."),
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -103,9 +134,10 @@ def evaluate(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
     out: Annotated[
-        Path | None, typer.Option(help="Page that compares several runs [comparison.html].")
+        Path | None,
+        typer.Option(metavar="FILE", help="Page that compares several runs [comparison.html]."),
     ] = None,
 ) -> None:
     """Write the page of a run, or one that compares several."""
@@ -151,21 +183,35 @@ def tasks() -> None:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what a user can mend into one line and exit code 2."""
-    from drivers.errors import DeviceError
-
+    """Turn what a user can mend into one line and exit code 2, and Ctrl-C into 130."""
     try:
         yield
-    except (ValueError, DeviceError, OSError) as error:
-        message = str(error).strip() or type(error).__name__
-        typer.echo(f"hil: {' '.join(message.split())}", err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("hil: stopped", err=True)
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as how_to_go_on:
+        _stop("; ".join(filter(None, ("stopped", str(how_to_go_on)))), 130)
+    except MemoryError:
+        _stop("this needs more memory than there is: ask for a smaller network or batch", 2)
+    except Exception as error:
+        from drivers.errors import DeviceError
+
+        # Typer quietly ends what met a closed pipe.
+        refusal = isinstance(error, ValueError | DeviceError | OSError)
+        if not refusal or isinstance(error, BrokenPipeError):
+            raise
+        _stop(_line(error), 2)
 
 
-def _check(config: Any) -> None:
+def _stop(message: str, code: int) -> None:
+    typer.echo(f"hil: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code) from None
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return str(error) or type(error).__name__
+
+
+def _check(config: Config) -> None:
     """Refuse before a folder is made what would fail after."""
     import drivers
     from hil.controller import Controller
@@ -176,44 +222,44 @@ def _check(config: Any) -> None:
         Controller(config, device, data.features, data.classes)
 
 
-def _go(run: Any, json_output: bool) -> None:
-    from hil import console, training
+def _finish(run: Run, watch: Watcher) -> tuple[dict[str, Any], Path]:
+    """Train a run to its end and write its page; whatever stops that, say how to go on."""
+    from drivers.errors import DeviceError
+    from hil import training
 
+    again = f"go on with: hil resume {quote(str(run.path))}"
     try:
-        with console.progress() as watch:
-            result = training.train(run, watch)
-    except training.Interrupted:
-        typer.echo(f"hil: stopped; go on with: hil resume {run.path}", err=True)
-        raise typer.Exit(130) from None
-    except (ValueError, OSError) as error:
-        raise type(error)(f"{error} (go on with: hil resume {run.path})") from None
-    from hil.report import write_report
+        result = training.train(run, watch)
+        from hil.report import write_report
 
-    page = write_report(run)
-    _print_result(result, json_output)
-    if not json_output:
-        typer.echo(page)
+        return result, write_report(run)
+    except (training.Interrupted, KeyboardInterrupt):
+        raise KeyboardInterrupt(again) from None
+    except ValueError:  # which says itself what to mend
+        raise
+    except (OSError, DeviceError) as error:
+        raise ValueError(f"{_line(error)}; {again}") from None
 
 
-def _print_result(result: dict[str, Any], json_output: bool) -> None:
+def _print_result(result: dict[str, Any], json_output: bool, page: Path | None = None) -> None:
     if json_output:
         typer.echo(json.dumps(result))
         return
     from hil import console
 
     console.table(("result", ""), console.result_rows(result))
+    if page is not None:
+        typer.echo(page)
 
 
 def _sizes(text: str) -> list[int]:
     try:
-        return [int(size) for size in text.split(",") if size]
+        return [int(size) for size in text.split(",")]
     except ValueError:
         raise ValueError(f"--hidden {text}: give sizes like 800 or 500,500") from None
 
 
 def main() -> None:
-    """Run the command line; a closed pipe ends it quietly."""
-    try:
-        app()
-    except BrokenPipeError:
-        sys.exit(1)
+    """Run the command line. SIGTERM stops it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app()

@@ -16,8 +16,15 @@ SEED = ("run", "seed")
 
 
 def settings(config: Config) -> dict[tuple[str, str], str]:
-    """Every setting as text, by section and key; the section of those without one is `run`."""
-    found = {}
+    """Every setting as text.
+
+    Args:
+        config: A complete configuration.
+
+    Returns:
+        Text by section and key; the section of those that have none is `run`.
+    """
+    found: dict[tuple[str, str], str] = {}
     for name, value in config.model_dump(mode="json").items():
         if isinstance(value, dict):
             found |= {(name, key): _text(item) for key, item in value.items()}
@@ -29,7 +36,9 @@ def settings(config: Config) -> dict[tuple[str, str], str]:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} = {item}" for key, item in value.items()) or "as it comes"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 class Entry:
@@ -69,7 +78,7 @@ class Group:
 
     @cached_property
     def accuracies(self) -> dict[int, float]:
-        """Test accuracy of each seed; runs with the same seed, which may be the same run, as one."""
+        """Test accuracy of each seed; several runs with one seed count as one, their mean."""
         found: dict[int, list[float]] = {}
         for entry in self.entries:
             if entry.result is not None:
@@ -96,7 +105,13 @@ class Group:
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Put runs with the same settings but for the seed together, in the order given.
+    """Put runs with the same settings but for the seed together.
+
+    Args:
+        runs: The run folders, complete or not.
+
+    Returns:
+        The groups, in the order in which their first runs are given.
 
     Raises:
         ValueError: For no run, or one given twice.

@@ -162,9 +162,9 @@ def merged(*layers: Mapping[str, Any]) -> Sections:
     for layer in layers:
         for key, value in layer.items():
             if isinstance(value, Mapping):
-                below = result.get(key)
-                same = isinstance(below, dict) and value.get("name") in (None, below.get("name"))
-                result[key] = merged(below if same else {}, value)
+                below = result[key] if isinstance(result.get(key), dict) else {}
+                renamed = "name" in value and value["name"] != below.get("name")
+                result[key] = merged({} if renamed else below, value)
             else:
                 result[key] = value
     return result

@@ -290,10 +290,11 @@ class Controller:
                 self._probes["membrane", layer] = self._offered(probe)
         if traced and info.offer("spikes", last, last) is not None:
             self._probes["spikes", last] = Probe(last, "spikes")
+        # Deployed, a network is read at its output alone.
         self._output_probes = {
-            key: replace(probe, reduce="mean", every=output.every) if output else probe
-            for key, probe in self._probes.items()
-            if key == ("membrane", last)
+            key: self._offered(Probe(last, "membrane", every=output.every, reduce="mean"))
+            for key in [("membrane", last)]
+            if output is not None
         }
         if every > steps:
             raise UnsupportedProbe(

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from hil.run import Run
 
 
-def evaluate(run: Run, device: str | None = None, watch: Watcher = lambda _: None) -> dict[str, Any]:
+def evaluate(
+    run: Run, device: str | None = None, watch: Watcher = lambda _: None
+) -> dict[str, Any]:
     """Write a run's weights to a device and classify the test set; the run stays as it is.
 
     Args:

@@ -1,62 +1,20 @@
-"""Figures of the reports: SVG to put inline in a page, which gives it its colours."""
+"""The figures of the reports, each a function from arrays to SVG."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.svg import BAND, INK, LINE, MUTED, PIXELS, SHADES, WIDTH, canvas, export, style
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LOWEST = -1.5  # membrane shown, in thresholds; what lies lower would flatten all the rest
-WIDTH, HEIGHT = 380, 230  # of a figure, in the pixels of a page that shows it unscaled
-
-# Drawn in stand-ins, which become variables of the page's style: one figure for light and dark.
-INK, MUTED, LINE, BAND = "#000001", "#000002", "#000003", "#000004"
-SHADES = ("#000011", "#000012", "#000013", "#000014", "#000015", "#000016")
-_VARIABLES = {
-    **{INK: "ink", MUTED: "muted", LINE: "line", BAND: "band"},
-    **{stand_in: f"shade-{number}" for number, stand_in in enumerate(SHADES)},
-}
-# What is drawn in pixels cannot take part in that: a tone that reads on light and dark.
-_PIXELS = "#4f83e0"
-_PIXELS_PER_INCH = 144
-
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "spikeloop",
-    "savefig.transparent": True,
-    "font.size": 11,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": MUTED,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "xtick.major.size": 3,
-    "ytick.major.size": 0,
-    "lines.linewidth": 1.8,
-    "lines.solid_capstyle": "round",
-    "legend.frameon": False,
-    "legend.fontsize": 10,
-}
 
 
 @dataclass(frozen=True)
@@ -81,14 +39,14 @@ class Estimate:
     Attributes:
         label: What it is a share of.
         value: In [0, 1].
-        interval: Lower and upper bound; None where there is none.
+        interval: Lower and upper bound.
         shade: Number of its colour.
         summary: Whether it sums up others, and is drawn so.
     """
 
     label: str
     value: float
-    interval: tuple[float, float] | None
+    interval: tuple[float, float]
     shade: int = 0
     summary: bool = False
 
@@ -100,11 +58,14 @@ def curves(lines: Sequence[Curve], quantity: str, percent: bool = False) -> str:
         lines: The curves.
         quantity: What they show, with its unit.
         percent: Whether they are shares to show in percent.
+
+    Returns:
+        An `<svg>` element.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    with _style():
-        figure = _canvas()
+    with style():
+        figure = canvas()
         axes = figure.subplots()
         for line in lines:
             axes.plot(
@@ -122,7 +83,7 @@ def curves(lines: Sequence[Curve], quantity: str, percent: bool = False) -> str:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         if any(line.label is not None for line in lines):
             axes.legend(ncols=2)
-        return _svg(figure)
+        return export(figure)
 
 
 def sample(
@@ -140,18 +101,20 @@ def sample(
         label: The right class, marked by a band.
         counts: `(C,)` output spikes.
         raster: `(T, C)` output spikes in time, where known.
+
+    Returns:
+        An `<svg>` element.
     """
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
     from matplotlib.ticker import MaxNLocator
 
-    with _style():
-        figure = _canvas(height=190)
-        figure.get_layout_engine().set(wspace=0.05)
+    with style():
+        figure = canvas(height=190)
         widths = [1.0, 1.5, 0.8] if raster is not None else [1.0, 2.3]
         shown, *answers = figure.subplots(1, len(widths), width_ratios=widths)
         shown.grid(False)
         if image_shape is not None:
-            ink = LinearSegmentedColormap.from_list("ink", [to_rgba(_PIXELS, 0), to_rgba(_PIXELS)])
+            ink = LinearSegmentedColormap.from_list("ink", [to_rgba(PIXELS, 0), to_rgba(PIXELS)])
             shown.imshow(
                 features.reshape(image_shape), cmap=ink, vmin=0, vmax=1, interpolation="none"
             )
@@ -182,7 +145,7 @@ def sample(
         answers[-1].set_xlabel("spikes")
         answers[-1].set_xlim(0, max(1, counts.max()))
         answers[-1].xaxis.set_major_locator(MaxNLocator(nbins=2, integer=True))
-        return _svg(figure)
+        return export(figure)
 
 
 def membranes(traces: NDArray[Any], every: int) -> str:
@@ -191,12 +154,15 @@ def membranes(traces: NDArray[Any], every: int) -> str:
     Args:
         traces: `(T', k)` in thresholds.
         every: Steps between two samples.
+
+    Returns:
+        An `<svg>` element.
     """
     from matplotlib.ticker import MaxNLocator
 
-    with _style():
+    with style():
         neurons = traces.shape[1]
-        figure = _canvas(height=50 + 54 * neurons)
+        figure = canvas(height=50 + 54 * neurons)
         rows = figure.subplots(neurons, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         time = every * np.arange(1, len(traces) + 1)
         for axes, trace in zip(rows, traces.T, strict=True):
@@ -212,7 +178,7 @@ def membranes(traces: NDArray[Any], every: int) -> str:
         rows[-1].set_xlabel("step")
         rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.supylabel("membrane / threshold", fontsize=11, color=MUTED)
-        return _svg(figure)
+        return export(figure)
 
 
 def weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
@@ -221,14 +187,17 @@ def weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
     Args:
         asked: `(n,)`.
         stored: `(n,)`, the same cells.
+
+    Returns:
+        An `<svg>` element.
     """
-    with _style():
-        figure = _canvas(height=260)
+    with style():
+        figure = canvas(height=260)
         cloud, spread = figure.subplots(1, 2, width_ratios=[3, 1], sharey=True)
         ends = [min(asked.min(), stored.min()), max(asked.max(), stored.max())]
         cloud.plot(ends, ends, color=MUTED, linewidth=1)
         cloud.plot(
-            asked, stored, "o", color=_PIXELS, alpha=0.35, markersize=2, mew=0, rasterized=True
+            asked, stored, "o", color=PIXELS, alpha=0.35, markersize=2, mew=0, rasterized=True
         )
         cloud.set(xlabel="asked", ylabel="stored")
         levels, cells = np.unique(stored, return_counts=True)
@@ -238,44 +207,33 @@ def weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
         spread.hlines(levels, 0, 100 * cells / stored.size, color=SHADES[0], linewidth=1)
         spread.set(xlabel="% of cells", xlim=(0, None))
         spread.grid(False)
-        return _svg(figure)
+        return export(figure)
 
 
 def estimates(rows: Sequence[Estimate]) -> str:
-    """Shares with their intervals, one row each from the top; summaries as diamonds."""
+    """Shares with their intervals, one row each from the top; summaries as diamonds.
+
+    Args:
+        rows: The shares.
+
+    Returns:
+        An `<svg>` element.
+    """
     from matplotlib.ticker import PercentFormatter
 
-    with _style():
-        figure = _canvas(1.5 * WIDTH, 50 + 21 * len(rows))
+    with style():
+        figure = canvas(1.5 * WIDTH, 50 + 21 * len(rows))
         axes = figure.subplots()
         for place, row in enumerate(rows):
             colour = _look(row.shade)["color"]
-            if row.interval is not None:
-                axes.hlines(place, *row.interval, color=colour, linewidth=3 if row.summary else 1.2)
+            axes.hlines(place, *row.interval, color=colour, linewidth=3 if row.summary else 1.2)
             marker, size = ("D", 7) if row.summary else ("o", 4.5)
             axes.plot(row.value, place, marker, color=colour, markersize=size)
         axes.set_yticks(range(len(rows)), [row.label for row in rows], color=INK)
         axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="test accuracy")
         axes.grid(False, axis="y")
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-        return _svg(figure)
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    """The house style, whatever the user's own matplotlib settings are."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        yield
-
-
-def _canvas(width: float = WIDTH, height: float = HEIGHT) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure((width / 72, height / 72), layout="constrained")
+        return export(figure)
 
 
 def _look(shade: int) -> dict[str, Any]:
@@ -294,22 +252,3 @@ def _ticks(axes: Axes, x: NDArray[Any], rows: NDArray[Any]) -> None:
         linewidth=1.2,
         solid_capstyle="butt",
     )
-
-
-def _svg(figure: Figure) -> str:
-    """The figure as an element of an HTML page, without colours or ids of its own making."""
-    buffer = StringIO()
-    figure.savefig(buffer, format="svg", dpi=_PIXELS_PER_INCH, metadata={"Date": None})
-    drawn = re.sub(r"(?s)<(metadata|style).*?</\1>", "", buffer.getvalue())
-    body = drawn[drawn.index(">", drawn.index("<svg")) + 1 : drawn.rindex("</svg>")]
-    for stand_in, variable in _VARIABLES.items():
-        body = body.replace(stand_in, f"var(--{variable})")
-    # Ids are one name space for all of a page: keep those in use, under a name from the content.
-    name = "f" + sha256(body.encode()).hexdigest()[:8]
-    used = set(re.findall(r'(?:href="|url\()#([\w.-]+)', body))
-    body = re.sub(
-        r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body
-    )
-    body = re.sub(r'(href="|url\()#', rf"\1#{name}-", body)
-    width, height = (72 * side for side in figure.get_size_inches())
-    return f'<svg viewBox="0 0 {width:g} {height:g}" aria-hidden="true">{body.strip()}</svg>'

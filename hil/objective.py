@@ -36,18 +36,16 @@ def evaluate(logit: Matrix, labels: NDArray[np.int64], loss: Loss) -> tuple[floa
         logit: `(B, C)`.
         labels: `(B,)`, 0 to C-1.
         loss: `cross_entropy` of the softmax, or `mse`: half the squared distance of the logits to
-            the one-hot target, averaged over classes (with kappa = 1, of the rates to rates of 1
-            and 0).
+            the one-hot target (so that rates aim at 1/kappa and 0).
 
     Returns:
-        The mean loss, and the error `(B, C)`: `softmax - y`, or `(logits - y) / C`.
+        The mean loss, and the error `(B, C)`: `softmax - y`, or `logits - y`.
     """
     rows = np.arange(len(labels))
     if loss == "mse":
         error = logit.copy()
         error[rows, labels] -= 1
-        classes = logit.shape[1]
-        return float(np.mean(np.square(error)) / 2), error / np.float32(classes)
+        return float(np.square(error).sum() / (2 * len(labels))), error
     shifted = logit - logit.max(axis=1, keepdims=True)
     error = np.exp(shifted)
     total = error.sum(axis=1, keepdims=True)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Run:
         from hil.config import dump
 
         parent = RUNS if path is None else path.parent
-        draft = parent / f".draft.{os.getpid()}"
+        draft = parent / f".draft.{uuid4().hex}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
             draft.mkdir()
@@ -79,7 +80,7 @@ class Run:
             return cls(_placed(draft, path, config))
         except OSError as error:
             raise ValueError(
-                f"run folder {path or parent} cannot be made: {error.strerror}"
+                f"run folder {path or parent} cannot be made: {error.strerror}: {error.filename}"
             ) from None
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -158,7 +159,8 @@ class Run:
             raise ValueError(f"{error}; start anew with: {again}") from None
         if str(arrays.pop("config", "")) != config.read_text(encoding="utf-8"):
             raise ValueError(
-                f"{config} was changed after the run began: put it back, or start anew with: {again}"
+                f"{config} was changed after the run began: put it back, or start anew with: "
+                f"{again}"
             )
         return arrays
 
@@ -182,7 +184,7 @@ class Run:
             ValueError: When the file is damaged.
         """
         path = self.path / METRICS
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = path.read_bytes().splitlines() if path.exists() else []
         return [self._parsed(path, line, "epoch") for line in lines]
 
     def save_result(self, result: Mapping[str, Any]) -> None:
@@ -198,7 +200,7 @@ class Run:
         path = self.path / RESULT
         if not path.exists():
             return None
-        return self._parsed(path, path.read_text(encoding="utf-8"), "test_accuracy")
+        return self._parsed(path, path.read_bytes(), "test_accuracy")
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file of the folder, complete or not at all."""
@@ -214,15 +216,15 @@ class Run:
             raise
         return path
 
-    def _parsed(self, path: Path, text: str, key: str) -> dict[str, Any]:
+    def _parsed(self, path: Path, text: bytes, key: str) -> dict[str, Any]:
         """A JSON object that has a certain key."""
         try:
             found: dict[str, Any] = json.loads(text)
             found[key]
         except (ValueError, TypeError, LookupError):
             raise ValueError(
-                f"{path} is damaged: delete it, then hil resume {quote(str(self.path))} "
-                "writes it anew"
+                f"{path} is damaged: delete {METRICS} and {RESULT}, then "
+                f"hil resume {quote(str(self.path))} writes them anew"
             ) from None
         return found
 
@@ -237,7 +239,8 @@ def _placed(draft: Path, path: Path | None, config: Config) -> Path:
             os.rename(draft, place)
             return place
         except OSError as error:
-            if path is not None or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+            if path is not None or not taken:
                 raise
         number += 1
 

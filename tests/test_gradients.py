@@ -11,7 +11,7 @@ import pytest
 from autograd import elementwise_grad, grad
 from autograd.extend import defvjp, primitive
 from autograd.tracer import getval
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -72,9 +72,8 @@ def test_every_surrogate_is_tested() -> None:
 @pytest.mark.parametrize("name", SURROGATES)
 @given(x=st.floats(-3, 3), k=st.floats(0.2, 20))
 def test_surrogate_derivative_is_the_printed_one(name: surrogates.Name, x: float, k: float) -> None:
+    assume(name != "boxcar" or not math.isclose(abs(k * x), 1))  # either side of the jump will do
     found = surrogates.derivative(name, np.array([x]), k)
-    if name == "boxcar" and math.isclose(abs(k * x), 1):  # either side of the jump will do
-        return
     np.testing.assert_allclose(found, PRINTED[name](np.array([x]), k), rtol=1e-9, atol=1e-12)
 
 
@@ -85,8 +84,7 @@ def test_surrogate_derivative_is_that_of_its_function(
 ) -> None:
     kinks = {"triangle": (-1 / k, 0.0, 1 / k), "boxcar": (-1 / k, 1 / k)}.get(name, ())
     step = 1e-6
-    if any(abs(x - kink) < 2 * step for kink in kinks):
-        return
+    assume(all(abs(x - kink) > 2 * step for kink in kinks))
     f = surrogates.SURROGATES[name].function
     slope = (f(np.array([x + step]), k) - f(np.array([x - step]), k)) / (2 * step)
     # A derivative that bends by up to 2 k^2 within a step, and the rounding of the difference.
@@ -211,10 +209,10 @@ class Case:
         self.weights = draw_weights(rng, layers, 2.0)
         self.weights = [w + 0.25 for w in self.weights]
         shape = (BATCH, layers[0]) if kind == "constant" else (STEPS, BATCH, layers[0])
-        x = rng.random(shape)
+        x: Any = rng.random(shape)
         if kind == "spikes":
             x = np.where(x < 0.4, 1.0, 0.0)
-        options = {
+        options: dict[str, Any] = {
             "name": name,
             "k": k,
             "detach": detach,
@@ -239,7 +237,7 @@ class Case:
             rate=rasters[-1].mean(axis=0),
             error=error,
             traces=traces,
-            input_trace=None if kind == "constant" else x,  # type: ignore[arg-type]
+            input_trace=None if kind == "constant" else x,
             output_spikes=rasters[-1],
         )
         module = rules.module("bptt")
@@ -302,7 +300,7 @@ def test_bptt_in_float32_agrees() -> None:
         else case.seen.input_trace.astype(np.float32),
         "output_spikes": None,
     }
-    case.weights = [w.astype(np.float32) for w in case.weights]  # type: ignore[misc]
+    case.weights = [w.astype(np.float32) for w in case.weights]
     for found, expected in zip(case.gradients(**single), case.expected, strict=True):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())

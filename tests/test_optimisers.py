@@ -1,6 +1,7 @@
 import io
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from hil.optimisers import Matrix, Optimiser, Schedule
 STEPS = 25
 SHAPES = ((4, 3), (3, 2))
 SCHEDULES: tuple[Schedule, ...] = ("constant", "cosine", "step")
-OPTIMISERS: dict[str, Optimiser] = {
+Name = Literal["adamw", "sgd"]
+OPTIMISERS: dict[Name, Optimiser] = {
     "adamw": optimisers.build("adamw", 0.01, 0.1, 0.9, "cosine"),
     "sgd": optimisers.build("sgd", 0.01, 0.1, 0.9, "cosine"),
 }
@@ -117,7 +119,6 @@ def test_sgd_is_the_textbooks(schedule: Schedule, seed: int, decay: float, momen
 
 
 def test_adamw_does_not_see_the_scale_of_gradients() -> None:
-    """Over powers of two exactly, but for the epsilon."""
     weights = draw(0)
     optimiser = optimisers.adamw(0.01, 0.1, "constant")
     small, _ = train(optimiser, weights, optimiser.init(weights), range(STEPS), 1.0)
@@ -127,7 +128,7 @@ def test_adamw_does_not_see_the_scale_of_gradients() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_without_a_gradient_weights_only_decay(name: str) -> None:
+def test_without_a_gradient_weights_only_decay(name: Name) -> None:
     weights = draw(0)
     optimiser = OPTIMISERS[name]
     zero: list[Matrix | None] = [np.zeros_like(w) for w in weights]
@@ -137,7 +138,7 @@ def test_without_a_gradient_weights_only_decay(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_frozen_weights_and_their_state_stay(name: str) -> None:
+def test_frozen_weights_and_their_state_stay(name: Name) -> None:
     weights, gradients = draw(0), draw(1)
     optimiser = OPTIMISERS[name]
     start = optimiser.init(weights)
@@ -151,7 +152,7 @@ def test_frozen_weights_and_their_state_stay(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_update_changes_neither_weights_nor_gradients_passed_in(name: str) -> None:
+def test_update_changes_neither_weights_nor_gradients_passed_in(name: Name) -> None:
     weights, gradients = draw(0), draw(1)
     OPTIMISERS[name].update(gradients, OPTIMISERS[name].init(weights), weights, 0.0)
     for passed, fresh in zip([*weights, *gradients], [*draw(0), *draw(1)], strict=True):
@@ -160,7 +161,7 @@ def test_update_changes_neither_weights_nor_gradients_passed_in(name: str) -> No
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 @given(pause=st.integers(0, STEPS))
-def test_a_checkpointed_training_ends_on_the_same_bits(name: str, pause: int) -> None:
+def test_a_checkpointed_training_ends_on_the_same_bits(name: Name, pause: int) -> None:
     optimiser, weights = OPTIMISERS[name], draw(0)
     straight, _ = train(optimiser, weights, optimiser.init(weights), range(STEPS))
 
@@ -176,9 +177,9 @@ def test_a_checkpointed_training_ends_on_the_same_bits(name: str, pause: int) ->
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_a_quadratic_is_descended(name: str) -> None:
+def test_a_quadratic_is_descended(name: Name) -> None:
     target, weights = draw(1), draw(0)
-    optimiser = optimisers.build("adamw" if name == "adamw" else "sgd", 0.05, 0.0, 0.5, "cosine")
+    optimiser = optimisers.build(name, 0.05, 0.0, 0.5, "cosine")
     state = optimiser.init(weights)
     for step in range(200):
         gradients = [w - goal for w, goal in zip(weights, target, strict=True)]
@@ -208,12 +209,10 @@ def test_warm_up_rises_linearly_and_the_cosine_spans_the_rest(warmup: float, sha
     assert at(rest) == pytest.approx((1 + math.cos(math.pi * share)) / 2, abs=1e-9)
 
 
-def test_warm_up_reaches_the_optimisers() -> None:
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_warm_up_reaches_the_optimisers(name: Name) -> None:
     weights = draw(0)
-    for name in ("adamw", "sgd"):
-        warm = optimisers.build(
-            "adamw" if name == "adamw" else "sgd", 0.01, 0.1, 0.9, "cosine", warmup=0.5
-        )
-        found, _ = warm.update(draw(1), warm.init(weights), weights, 0.0)
-        for new, old in zip(found, weights, strict=True):
-            np.testing.assert_array_equal(new, old)
+    warm = optimisers.build(name, 0.01, 0.1, 0.9, "cosine", warmup=0.5)
+    found, _ = warm.update(draw(1), warm.init(weights), weights, 0.0)
+    for new, old in zip(found, weights, strict=True):
+        np.testing.assert_array_equal(new, old)

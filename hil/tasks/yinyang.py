@@ -67,5 +67,11 @@ TASK = Task(
     "yinyang",
     "points of a yin-yang sign by the part they lie in, 3 classes",
     load,
-    {"network": {"hidden": [120]}},
+    {
+        "network": {"hidden": [200], "steps": 50},
+        "encoding": {"name": "current", "gain": 3.0, "bias": 0.5},
+        "homeostasis": {"weight": 0.003},
+        "optimiser": {"name": "adamw", "weight_decay": 0.01},
+        "training": {"epochs": 60, "batch": 50},
+    },
 )
