@@ -61,7 +61,7 @@ class NetworkSection(Section):
         1.0, description="Standard deviation of initial weights, times the root of the fan-in."
     )
     full_scale: PositiveFloat = Field(
-        10.0, description="Largest storable |weight|, times the root of the fan-in."
+        20.0, description="Largest storable |weight|, times the root of the fan-in."
     )
     settings: dict[str, float] = Field({}, description="Nominal settings of the device, by name.")
 
@@ -255,7 +255,8 @@ def _one_line(error: ValidationError, model: type[BaseModel], prefix: str) -> st
         return str(first["ctx"]["error"])
     if first["type"] == "extra_forbidden":
         key = prefix + ".".join(str(part) for part in first["loc"])
-        return f"configuration key {key!r} is unknown: {_siblings(first['loc'], model)}"
+        known = [*_section(first["loc"][:-1], model).model_fields, *(["name"] if prefix else [])]
+        return f"configuration key {key!r} is unknown: {nearest(str(first['loc'][-1]), known)}"
     given = f"configuration {path} = {first['input']!r}"
     if first["type"] in ("model_type", "dict_type"):
         return f"{given}: is a section, write {path}.key=value"
@@ -269,7 +270,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
     return ".".join(part for part in loc if isinstance(part, str) and part.isidentifier())
 
 
-def _siblings(loc: tuple[int | str, ...], model: Any) -> str:
-    for part in loc[:-1]:
+def _section(loc: tuple[int | str, ...], model: Any) -> Any:
+    for part in loc:
         model = model.model_fields[str(part)].annotation
-    return nearest(str(loc[-1]), model.model_fields)
+    return model

@@ -52,6 +52,13 @@ def cross_entropy(logits: Any, labels: NDArray[np.int64]) -> Any:
     return anp.mean(anp.log(anp.sum(anp.exp(logits), axis=1)) - chosen)
 
 
+def squared_distance(logits: Any, labels: NDArray[np.int64]) -> Any:
+    return anp.sum((logits - np.eye(logits.shape[1])[labels]) ** 2) / (2 * len(labels))
+
+
+LOSSES: dict[objective.Loss, Any] = {"cross_entropy": cross_entropy, "mse": squared_distance}
+
+
 def draw_weights(rng: np.random.Generator, layers: tuple[int, ...], gain: float) -> list[Float]:
     return [gain * rng.standard_normal((a, b)) / math.sqrt(a) for a, b in pairwise(layers)]
 
@@ -121,9 +128,10 @@ def transfer(name: str, x: Any, k: float) -> Any:
 
 
 @pytest.mark.parametrize("name", SURROGATES)
-@pytest.mark.parametrize("layers", [(5, 3), (5, 8, 3), (5, 8, 7, 3)])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("layers", [(5, 3), (5, 8, 3), (5, 8, 7, 3), (5, 8, 7, 6, 3)])
 def test_bp_is_the_gradient_of_its_rate_model(
-    name: surrogates.Name, layers: tuple[int, ...]
+    name: surrogates.Name, loss: objective.Loss, layers: tuple[int, ...]
 ) -> None:
     rng = np.random.default_rng(0)
     k, shift = 1.5, 0.3
@@ -138,11 +146,11 @@ def test_bp_is_the_gradient_of_its_rate_model(
         return activity[1:-1], membrane
 
     activity, membrane = forward(weights)
-    _, error = objective.evaluate(membrane[-1], labels, "cross_entropy")
+    _, error = objective.evaluate(membrane[-1], labels, loss)
     seen = Observation(x, tuple(activity), tuple(membrane), membrane[-1], error)  # type: ignore[arg-type]
     module = rules.module("bp")
     rule = module.build(module.Settings(surrogate=name, steepness=k, shift=shift), timing())
-    expected = grad(lambda w: cross_entropy(forward(w)[1][-1], labels))(weights)
+    expected = grad(lambda w: LOSSES[loss](forward(w)[1][-1], labels))(weights)
     assert_close(rule.update({}, seen, weights), expected)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hil import optimisers
 from hil.optimisers import Matrix, Optimiser, Schedule
 
-STEPS = 25
+STEPS = 50
 SHAPES = ((4, 3), (3, 2))
 SCHEDULES: tuple[Schedule, ...] = ("constant", "cosine", "step")
 Name = Literal["adamw", "sgd"]

@@ -134,7 +134,7 @@ def evidence(
         "membrane_every": np.asarray(1),
     }
     for layer in range(1, depth + 1):
-        neurons = min(5, layers[layer])
+        neurons = min(2, layers[layer])
         found[f"membrane_{layer}"] = rng.normal(0.5, 0.5, (steps, shown, neurons))
     for p, (a, b) in enumerate(pairwise(layers)):
         asked = rng.normal(0, 1, min(20_000, a * b)).astype(np.float32)
@@ -418,10 +418,11 @@ def test_every_figure_has_a_name(pages: list[Page]) -> None:
 
 
 def test_colours_are_defined_for_light_and_dark(pages: list[Page]) -> None:
+    many = figures.curves([figures.Curve([0.1, 0.2], None, n) for n in range(20)], "accuracy")
     for page in pages:
         light, dark = re.findall(r":root \{(.*?)\}", page.source, re.DOTALL)
         assert "prefers-color-scheme: dark" in page.source
-        used = set(re.findall(r"var\((--[\w-]+)\)", page.source)) - {"--shade", "--share"}
+        used = set(re.findall(r"var\((--[\w-]+)\)", page.source + many)) - {"--shade", "--share"}
         assert used <= set(re.findall(r"(--[\w-]+):", light))
         assert used <= set(re.findall(r"(--[\w-]+):", dark))
         for drawing in re.findall(r"<svg.*?</svg>", page.source, re.DOTALL):
@@ -434,7 +435,7 @@ def test_colours_are_defined_for_light_and_dark(pages: list[Page]) -> None:
 def test_pages_do_not_depend_on_when_or_under_which_style_they_are_made(
     run: Run, page: Page
 ) -> None:
-    with matplotlib.rc_context({"font.size": 30, "axes.grid": False, "svg.fonttype": "path"}):
+    with matplotlib.rc_context({"font.size": 30, "axes.labelsize": 30, "svg.fonttype": "path"}):
         mine = dict(matplotlib.rcParams)
         assert write_report(run).read_text(encoding="utf-8") == page.source
         assert dict(matplotlib.rcParams) == mine

@@ -337,7 +337,9 @@ def test_state_is_drawn_by_seed_and_survives_a_checkpoint(settings: dict[str, An
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(
-    z=arrays(np.float32, array_shapes(max_dims=3), elements=st.floats(-1e3, 1e3, width=32)),
+    z=arrays(
+        np.float32, array_shapes(max_dims=3), elements=st.floats(-(2.0**50), 2.0**50, width=32)
+    ),
     gain=st.floats(-100, 100),
     shift=st.floats(-100, 100),
     seed=SEEDS,
@@ -347,7 +349,8 @@ def test_g_keeps_the_shape_and_is_finite(
 ) -> None:
     series = feedback_functions.draw_series(np.random.default_rng(seed), 3)
     kept = z.copy()
-    found = feedback_functions.g(family, z, gain, shift, series)
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        found = feedback_functions.g(family, z, gain, shift, series)
     assert found.shape == z.shape
     assert found.dtype == np.float32
     assert np.isfinite(found).all()
@@ -425,6 +428,31 @@ def test_homeostasis_pulls_a_busy_neuron_down_and_a_silent_one_up() -> None:
     np.testing.assert_allclose(descended[:, 1], 0, atol=1e-8)
     assert (descended[:, 2] > 0).all()
     np.testing.assert_array_equal(found[1], 0)
+
+
+@pytest.mark.parametrize("start", [-1.0, 1.5], ids=["quiet", "busy"])
+def test_descending_homeostasis_alone_brings_every_rate_to_its_target(start: float) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.random((20, 6), dtype=np.float32)
+    weights = (start / 6 + 0.1 * rng.standard_normal((6, 5))).astype(np.float32)
+
+    def rates() -> Matrix:
+        rate: Matrix = 1 / (1 + np.exp(4 - 8 * (x @ weights)))
+        return rate
+
+    target, seen = 0.1, observe((6, 5, 2), batch=20)
+    off = np.abs(rates().mean(axis=0) - target)
+    assert (off > 0.05).all()
+    for _ in range(3000):
+        found = [np.zeros((6, 5), np.float32), np.zeros((5, 2), np.float32)]
+        homeostasis.add(
+            found,  # type: ignore[arg-type]
+            replace(seen, inputs=x, activity=(rates(),)),
+            0.03,
+            target,
+        )
+        weights -= found[0]
+    assert (np.abs(rates().mean(axis=0) - target) < 0.01).all()
 
 
 def test_homeostasis_leaves_frozen_projections_frozen() -> None:
