@@ -18,7 +18,8 @@ The contract is `Device`; `open(url)` finds the driver. What can go wrong is one
     └── FileFormatError     a damaged, foreign or newer file (also a ValueError)
 """
 
-from drivers.device import Device, nearest
+from drivers.checks import nearest
+from drivers.device import Device
 from drivers.errors import (
     CapacityError,
     DeviceClosed,

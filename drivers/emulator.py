@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from device_models import Chip, Observation, neurons, profiles
 from device_models.figures import figures, override
-from drivers.device import Device, nearest
+from drivers.checks import nearest
+from drivers.device import Device
 from drivers.errors import SettingError
 from drivers.exchange import Network, Probe, Readout, Stimulus
 from drivers.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat

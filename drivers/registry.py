@@ -7,7 +7,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from urllib.parse import parse_qsl
 
-from drivers.device import Device, nearest
+from drivers.checks import nearest
+from drivers.device import Device
 from drivers.errors import DeviceNotFound, SettingError
 
 ENTRY_POINTS = "hil.drivers"

@@ -13,8 +13,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
     PositiveInt,
     ValidationError,
 )
@@ -24,6 +22,9 @@ from hil import encodings, rules
 
 Sections = dict[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
+# Bounds that nothing sensible meets, so that nothing in float32 overflows.
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+NonNegative = Annotated[float, Field(ge=0, le=1e6)]
 # What a section means that sets something without naming its rule, encoding or optimiser.
 NAMES: Mapping[str, Any] = {
     "encoding": {"name": "current"},
@@ -57,10 +58,10 @@ class NetworkSection(Section):
 
     hidden: tuple[PositiveInt, ...] = Field((100,), description="Neurons of each hidden layer.")
     steps: PositiveInt = Field(20, description="Time steps that a sample is shown.")
-    initial_scale: NonNegativeFloat = Field(
+    initial_scale: NonNegative = Field(
         1.0, description="Standard deviation of initial weights, times the root of the fan-in."
     )
-    full_scale: PositiveFloat = Field(
+    full_scale: Positive = Field(
         20.0, description="Largest storable |weight|, times the root of the fan-in."
     )
     settings: dict[str, float] = Field({}, description="Nominal settings of the device, by name.")
@@ -70,8 +71,8 @@ class ReadoutSection(Section):
     """How the output layer is read and judged."""
 
     source: Literal["counts", "membrane", "both"] = "counts"
-    kappa: PositiveFloat = Field(10.0, description="Logit of an output that fires at every step.")
-    beta: NonNegativeFloat = Field(
+    kappa: Positive = Field(10.0, description="Logit of an output that fires at every step.")
+    beta: NonNegative = Field(
         2.0, description="Logit of an output membrane whose mean is at threshold."
     )
     loss: Literal["cross_entropy", "mse"] = "cross_entropy"
@@ -87,8 +88,8 @@ class ActivitySection(Section):
 class HomeostasisSection(Section):
     """The pull of each hidden neuron's mean rate towards a target."""
 
-    weight: NonNegativeFloat = 0.03
-    target: NonNegativeFloat | Literal["auto"] = Field(
+    weight: NonNegative = 0.03
+    target: NonNegative | Literal["auto"] = Field(
         "auto", description="Spikes per step; `auto` takes what suits the estimator."
     )
 
@@ -97,8 +98,8 @@ class OptimiserSection(Section):
     """How a gradient becomes a change of the weights."""
 
     name: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: PositiveFloat = 3e-3
-    weight_decay: NonNegativeFloat = 0.1
+    learning_rate: Positive = 3e-3
+    weight_decay: NonNegative = 0.1
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd`.")
     schedule: Literal["constant", "cosine", "step"] = "cosine"
 
@@ -109,7 +110,7 @@ class AugmentationSection(Section):
     rotation: float = Field(0.0, ge=0, le=3.15, description="Largest rotation, in rad.")
     scale: float = Field(0.0, ge=0, lt=1, description="Largest relative change of size.")
     shear: float = Field(0.0, ge=0, le=1, description="Largest shear.")
-    shift: float = Field(0.0, ge=0, description="Largest shift, in pixels.")
+    shift: NonNegative = Field(0.0, description="Largest shift, in pixels.")
 
 
 class TrainingSection(Section):

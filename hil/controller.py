@@ -1,23 +1,19 @@
-"""The controller: it shows a batch to the device, looks, computes an update and writes it back.
-
-What it may look at is decided once, by `observe`. With `membrane` it reads the spikes of the
-output layer and the membranes of the hidden layers, and nothing else; hidden spikes are never
-asked for.
-"""
+"""The controller: it shows a batch to the device, looks, computes an update and writes it back."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Network, Probe, Readout, Stimulus, UnsupportedProbe
-from hil import activity, encodings, homeostasis, objective, optimisers, rules, streams
+from drivers import Device, Network, Probe, Readout, Stimulus
+from hil import encodings, homeostasis, objective, optimisers, rules, streams
+from hil.observing import Observer, drive_trace, mean_drive
 from hil.rules.contract import Observation, Timing
 
 if TYPE_CHECKING:
@@ -40,29 +36,6 @@ class Clock:
 
     def __sub__(self, other: Clock) -> Clock:
         return Clock(self.device - other.device, self.transfer - other.transfer)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the host made of one batch.
-
-    Attributes:
-        logits: `(B, C)`.
-        predictions: `(B,)`, the class chosen for each sample.
-        hidden: Activity of each hidden layer, `(B, n_l)`, spikes per step.
-        membranes: Time means of each layer, the output last, `(B, n_l)`, in thresholds.
-        traces: Samples of each layer, `(S, B, n_l)`, where they were read.
-        rate: Output spikes per step, `(B, C)`.
-        output_spikes: Output raster `(T, B, C)`, where it was read.
-    """
-
-    logits: Matrix
-    predictions: NDArray[np.int64]
-    hidden: tuple[Matrix, ...]
-    membranes: tuple[Matrix, ...]
-    traces: tuple[Matrix, ...]
-    rate: Matrix
-    output_spikes: Matrix | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +86,7 @@ class Controller:
         )
         rule = rules.module(config.rule["name"])
         self.rule = rule.build(rule.Settings(**config.rule_settings), self._timing())
-        self._plan()
+        self.observer = Observer(config, self.device, self.rule.needs_traces)
         self.optimiser = optimisers.build(**config.optimiser.model_dump())
         draw = streams.generator(config.seed, "init")
         self.weights: list[Matrix] = [
@@ -145,22 +118,24 @@ class Controller:
         """
         seed = self.config.seed
         stimulus = self.stimulus(x, "encode", index)
-        seen = self._look(stimulus, streams.trial(seed, "trial", index), self._probes)
-        loss, error = objective.evaluate(seen.logits, y, self.config.readout.loss)
+        readout = self._run(stimulus, self.observer.probes, streams.trial(seed, "trial", index))
+        seen = self.observer.seen(readout)
+        logits = self._logits(seen.rate, seen.membranes[-1])
+        loss, error = objective.evaluate(logits, y, self.config.readout.loss)
         observation = Observation(
-            inputs=_mean_drive(stimulus),
+            inputs=mean_drive(stimulus),
             activity=seen.hidden,
             membrane=seen.membranes,
             rate=seen.rate,
-            traces=seen.traces if self.rule.needs_traces else (),
-            input_trace=_drive_trace(stimulus) if self.rule.needs_traces else None,
+            traces=seen.traces,
+            input_trace=drive_trace(stimulus) if self.rule.needs_traces else None,
             output_spikes=seen.output_spikes,
             error=error,
         )
         gradients = self.rule.update(self.rule_state, observation, self.weights)
         if self.config.homeostasis.weight:
             homeostasis.add(
-                gradients, observation, self.config.homeostasis.weight, self._target_rate
+                gradients, observation, self.config.homeostasis.weight, self.observer.target_rate
             )
         self.weights, self.optimiser_state = self.optimiser.update(
             gradients, self.optimiser_state, self.weights, index / total
@@ -173,7 +148,7 @@ class Controller:
                 self._write(projection)
         return StepReport(
             loss,
-            int(np.count_nonzero(seen.predictions == y)),
+            int(np.count_nonzero(objective.predict(logits, seen.membranes[-1]) == y)),
             tuple(float(a.mean()) for a in seen.hidden),
             float(seen.rate.mean()),
         )
@@ -190,9 +165,12 @@ class Controller:
             `(B,)` predicted classes.
         """
         stimulus = self.stimulus(x, stream, *index)
-        probes = self._output_probes
-        readout = self._run(stimulus, probes, streams.trial(self.config.seed, stream, *index))
-        rate, membrane = self._output(readout)
+        readout = self._run(
+            stimulus,
+            self.observer.output_probes,
+            streams.trial(self.config.seed, stream, *index),
+        )
+        rate, membrane = self.observer.deployed(readout)
         return objective.predict(self._logits(rate, membrane), membrane)
 
     def stimulus(self, x: Matrix, stream: streams.Stream, *index: int) -> Stimulus:
@@ -238,141 +216,11 @@ class Controller:
             raise ValueError(f"weights of shapes {shapes} do not fit a network of {expected}")
         self.weights = [state[f"weights/{p}"].astype(np.float32) for p in range(self.depth)]
 
-    # -- what is observed ---------------------------------------------------------------------
-
-    def _plan(self) -> None:
-        """Choose the probes of a learning step and of an evaluation, and the estimator."""
-        info, config = self.device.info, self.config
-        steps, last = config.network.steps, self.depth
-        self._threshold = self.device.network.settings.get("threshold", info.membrane.threshold)
-        output = info.offer("membrane", last, last)
-        needs_output = config.readout.source != "counts"
-        if needs_output and output is None:
-            raise UnsupportedProbe(
-                f"readout.source = {config.readout.source!r}: this device does not show output "
-                "membranes, use readout.source=counts"
-            )
-        hidden = range(1, last)
-        every = max(
-            [config.activity.every]
-            + [o.every for n in hidden if (o := info.offer("membrane", n, last)) is not None]
-        )
-        before = all(
-            (o := info.offer("membrane", n, last)) is not None
-            and o.sampled == "before_reset"
-            and "none" in o.reductions
-            for n in hidden
-        )
-        name = config.activity.estimator
-        if config.observe == "spikes":
-            name = "spikes"
-        elif name == "auto":
-            name = activity.choose(every=every, before_reset=before)
-        self.estimator = activity.get(name)
-        target = config.homeostasis.target
-        self._target_rate = self.estimator.target if target == "auto" else float(target)
-
-        traced = self.rule.needs_traces
-        self._probes: dict[tuple[str, int], Probe] = {}
-        for layer in range(1, last + 1):
-            wants_samples = traced or (layer < last and self.estimator.needs_samples)
-            probe = Probe(
-                layer,
-                "membrane",
-                every=1 if traced else every,
-                reduce="none" if wants_samples else "mean",
-            )
-            if layer < last:
-                self._probes["membrane", layer] = self._offered(probe)
-                if config.observe == "spikes":
-                    self._probes["spikes", layer] = Probe(layer, "spikes", reduce="mean")
-            elif traced or output is not None:
-                self._probes["membrane", layer] = self._offered(probe)
-        if traced and info.offer("spikes", last, last) is not None:
-            self._probes["spikes", last] = Probe(last, "spikes")
-        # Deployed, a network is read at its output alone.
-        self._output_probes = {
-            key: self._offered(Probe(last, "membrane", every=output.every, reduce="mean"))
-            for key in [("membrane", last)]
-            if output is not None
-        }
-        if every > steps:
-            raise UnsupportedProbe(
-                f"membranes are sampled every {every} steps of a run of {steps}: "
-                "raise network.steps or lower activity.every"
-            )
-
-    def _offered(self, probe: Probe) -> Probe:
-        """The probe, with its mean taken on the host where the device does not take it."""
-        offer = self.device.info.offer("membrane", probe.layer, self.depth)
-        if offer is None:
-            raise UnsupportedProbe(
-                f"rule {self.rule.name!r} reads the membranes of layer {probe.layer}, which this "
-                "device does not show: use rule.name=output_only with observe=spikes"
-            )
-        if probe.reduce == "mean" and "mean" not in offer.reductions:
-            return replace(probe, reduce="none")
-        return probe
-
-    def _look(
-        self, stimulus: Stimulus, trial: int, probes: Mapping[tuple[str, int], Probe]
-    ) -> Seen:
-        readout = self._run(stimulus, probes, trial)
-        membranes, traces, hidden = [], [], []
-        for layer in range(1, self.depth):
-            probe = probes["membrane", layer]
-            samples = self._in_thresholds(readout, probe)
-            mean = samples.mean(axis=0) if probe.reduce == "none" else samples
-            membranes.append(mean)
-            traces.append(samples)
-            if self.config.observe == "spikes":
-                hidden.append(readout.samples[probes["spikes", layer]].astype(np.float32))
-            else:
-                hidden.append(self.estimator.estimate(samples, mean))
-        rate, output = self._output(readout)
-        membranes.append(output)
-        raster = None
-        if self.rule.needs_traces:
-            traces.append(self._in_thresholds(readout, probes["membrane", self.depth]))
-            if ("spikes", self.depth) in probes:
-                raster = readout.samples[probes["spikes", self.depth]].astype(np.float32)
-        logits = self._logits(rate, output)
-        return Seen(
-            logits,
-            objective.predict(logits, output),
-            tuple(hidden),
-            tuple(membranes),
-            tuple(traces),
-            rate,
-            raster,
-        )
-
-    def _output(self, readout: Readout) -> tuple[Matrix, Matrix]:
-        """Output rates and mean membranes, `(B, C)`; the latter are zero where not shown."""
-        rate = readout.counts.astype(np.float32) / np.float32(readout.steps)
-        for probe in readout.samples:
-            if probe.layer == self.depth and probe.quantity == "membrane":
-                samples = self._in_thresholds(readout, probe)
-                return rate, samples.mean(axis=0) if probe.reduce == "none" else samples
-        return rate, np.zeros_like(rate)
-
-    def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
-        read = self.config.readout
-        return objective.logits(
-            rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta
-        )
-
-    def _in_thresholds(self, readout: Readout, probe: Probe) -> Matrix:
-        samples = readout.samples[probe].astype(np.float32, copy=False)
-        return self.device.info.membrane.in_thresholds(samples, self._threshold)
-
     # -- the device, timed --------------------------------------------------------------------
 
-    def _run(
-        self, stimulus: Stimulus, probes: Mapping[tuple[str, int], Probe], trial: int
-    ) -> Readout:
+    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
         started, line = time.perf_counter(), self.device.transfer_seconds
-        readout = self.device.run(stimulus, list(probes.values()), trial=trial)
+        readout = self.device.run(stimulus, probes, trial=trial)
         self._account(started, line)
         return readout
 
@@ -385,6 +233,12 @@ class Controller:
         transfer = self.device.transfer_seconds - line
         self.clock.transfer += transfer
         self.clock.device += time.perf_counter() - started - transfer
+
+    def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
+        read = self.config.readout
+        return objective.logits(
+            rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta
+        )
 
     def _full_scales(self) -> tuple[float, ...]:
         info = self.device.info
@@ -409,34 +263,6 @@ class Controller:
             kappa=self.config.readout.kappa if self.config.readout.source != "membrane" else 0.0,
             beta=self.config.readout.beta if self.config.readout.source != "counts" else 0.0,
         )
-
-
-def _mean_drive(stimulus: Stimulus) -> Matrix:
-    """Mean input per step, `(B, n_in)`."""
-    if stimulus.kind == "current":
-        assert isinstance(stimulus.data, np.ndarray)
-        return stimulus.data
-    if stimulus.kind == "current_trace":
-        return np.asarray(stimulus.data.mean(axis=0), np.float32)
-    from scipy.sparse import csr_matrix
-
-    rows = np.arange(stimulus.steps * stimulus.batch)
-    summing = csr_matrix(
-        (np.full(rows.size, 1 / stimulus.steps, np.float32), (rows % stimulus.batch, rows)),
-        shape=(stimulus.batch, rows.size),
-    )
-    return np.asarray((summing @ stimulus.data).toarray(), np.float32)
-
-
-def _drive_trace(stimulus: Stimulus) -> Matrix | None:
-    """Input of each step `(T, B, n_in)`, or None when it is constant."""
-    if stimulus.kind == "current":
-        return None
-    if stimulus.kind == "current_trace":
-        assert isinstance(stimulus.data, np.ndarray)
-        return stimulus.data
-    dense = stimulus.data.toarray()  # type: ignore[union-attr]
-    return np.asarray(dense.reshape(stimulus.steps, stimulus.batch, -1), np.float32)
 
 
 def _below(state: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, NDArray[np.generic]]:

@@ -8,8 +8,9 @@ import numpy as np
 
 import drivers
 from hil.controller import Controller
+from hil.process import one_blas_thread
 from hil.statistics import wilson
-from hil.training import Progress, Watcher, classify, load_data, one_blas_thread
+from hil.training import Progress, Watcher, classify, load_data
 
 if TYPE_CHECKING:
     from hil.run import Run

@@ -50,13 +50,15 @@ def gather(
     offer = device.info.offer("spikes", depth, depth)
     if offer is not None and "none" in offer.reductions:
         probes["output_raster"] = Probe(depth, "spikes")
-    for layer in range(1, depth + 1):
-        offer = device.info.offer("membrane", layer, depth)
+    offers = {n: device.info.offer("membrane", n, depth) for n in range(1, depth + 1)}
+    every = max((offer.every for offer in offers.values() if offer is not None), default=1)
+    found["membrane_every"] = np.asarray(every)
+    for layer, offer in offers.items():
         if offer is not None and "none" in offer.reductions:
             shown = min(TRACES, controller.layers[layer], offer.neurons or TRACES)
             neurons = np.sort(rng.choice(controller.layers[layer], shown, replace=False))
             probes[f"membrane_{layer}"] = Probe(
-                layer, "membrane", tuple(int(n) for n in neurons), every=offer.every
+                layer, "membrane", tuple(int(n) for n in neurons), every=every
             )
     readout = device.run(
         controller.stimulus(x, "show"),
@@ -68,7 +70,6 @@ def gather(
         values = readout.samples[probe]
         if probe.quantity == "membrane":
             values = device.info.membrane.in_thresholds(values.astype(np.float32), scale)
-            found["membrane_every"] = np.asarray(probe.every)
         found[name] = values
     found["counts"] = readout.counts
     for p, (asked, stored) in enumerate(zip(controller.weights, controller.stored, strict=True)):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 import drivers
 from hil import augmentation, evidence, streams, tasks
 from hil.controller import Clock, Controller, StepReport
+from hil.process import one_blas_thread, peak_rss_mb, stoppable
 from hil.statistics import wilson
 
 if TYPE_CHECKING:
@@ -265,36 +263,6 @@ def classify(
     return np.concatenate(found)
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Pin BLAS to one thread, so that sums are taken in one order on every machine."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield
-
-
-@contextmanager
-def stoppable() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    previous = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
 def _finish(
     run: Run, controller: Controller, data: Data, position: Position, watch: Watcher
 ) -> dict[str, Any]:
@@ -315,7 +283,7 @@ def _finish(
         "task": config.task,
         "rule": config.rule["name"],
         "observe": config.observe,
-        "estimator": controller.estimator.name,
+        "estimator": controller.observer.estimator.name,
         "device": config.device,
         "seed": config.seed,
         "layers": list(controller.layers),
@@ -332,12 +300,3 @@ def _finish(
     }
     run.save_result(result)
     return result
-
-
-def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MB."""
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3

@@ -20,6 +20,7 @@ from hil import training
 from hil.controller import Controller
 from hil.run import Run
 
+LONGER: dict[str, Any] = {"training": {"epochs": 20}}
 SMALL: dict[str, Any] = {
     "task": "digits",
     "network": {"hidden": [60]},
@@ -77,6 +78,16 @@ class Sparse(Emulator):
         )
 
 
+class Streaming(Emulator):
+    """A chip that streams every spike as a raster and shows no membrane."""
+
+    @property
+    def info(self) -> drivers.DeviceInfo:
+        return dataclasses.replace(
+            super().info, probes=(ProbeOffer("spikes", "any", reductions=("none",)),)
+        )
+
+
 class Forgetful(Emulator):
     """A chip that cannot give its state and takes small batches."""
 
@@ -118,13 +129,26 @@ def test_the_estimator_follows_what_the_device_can_sample(
     assert result["test_accuracy"] > 0.75
 
 
+def test_a_device_without_membranes_is_taught_by_its_spikes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plug_in(monkeypatch, "streaming", Streaming)
+    with pytest.raises(drivers.UnsupportedProbe, match="use observe=spikes"):
+        trained(tmp_path / "strict", device="streaming:mixed-signal")
+    _, result = trained(tmp_path / "run", device="streaming:mixed-signal", observe="spikes")
+    assert result["test_accuracy"] > 0.75
+
+
 @pytest.mark.parametrize("observe", ["membrane", "spikes"])
 @pytest.mark.parametrize("rule", ["adfa", "dfa", "bp", "bptt", "output_only"])
 def test_every_rule_learns_from_either_observation(
     tmp_path: Path, rule: str, observe: str
 ) -> None:
     _, result = trained(
-        tmp_path / "run", device="emulator:mixed-signal?chip=3", rule={"name": rule}, observe=observe
+        tmp_path / "run",
+        device="emulator:mixed-signal?chip=3",
+        rule={"name": rule},
+        observe=observe,
     )
     assert result["test_accuracy"] > 0.7
 
@@ -133,7 +157,7 @@ def test_every_rule_learns_from_either_observation(
     "sections",
     [
         {"encoding": {"name": "poisson"}},
-        {"encoding": {"name": "latency"}, "network": {"initial_scale": 4.0}},
+        {"encoding": {"name": "latency"}, "network": {"initial_scale": 4.0}, **LONGER},
         {"encoding": {"name": "poisson"}, "rule": {"name": "bptt"}},
         {"readout": {"source": "membrane"}},
         {"readout": {"source": "both"}},
