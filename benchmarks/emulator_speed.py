@@ -101,9 +101,8 @@ def report(times: dict[str, float], linear: dict[int, float], as_json: bool) -> 
         )
     print("\nemulator, ideal, time by number of samples:")
     for samples, seconds in linear.items():
-        print(
-            f"{samples:>8} samples {1e3 * seconds:>10.1f} ms {1e3 * seconds / samples:>10.3f} ms each"
-        )
+        total = 1e3 * seconds
+        print(f"{samples:>8} samples {total:>10.1f} ms {total / samples:>10.3f} ms each")
 
 
 class Textbook:

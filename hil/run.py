@@ -79,8 +79,9 @@ class Run:
             (draft / ENVIRONMENT).write_text(environment + "\n", encoding="utf-8")
             return cls(_placed(draft, path, config))
         except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
             raise ValueError(
-                f"run folder {path or parent} cannot be made: {error.strerror}: {error.filename}"
+                f"run folder {path or parent} cannot be made: {error.strerror}{where}"
             ) from None
         finally:
             shutil.rmtree(draft, ignore_errors=True)
