@@ -115,7 +115,7 @@ def table(out: Path, rows: list[Row]) -> str:
 def cell(results: list[dict[str, float]]) -> str:
     """Mean ± standard deviation of accuracy, number of seeds, mean training time."""
     if not results:
-        return "–"
+        return "-"
     found = [100 * result["test_accuracy"] for result in results]
     spread = f" ± {statistics.stdev(found):.2f}" if len(found) > 1 else ""
     seconds = statistics.mean(result["train_seconds"] for result in results)

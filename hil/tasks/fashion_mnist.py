@@ -27,5 +27,9 @@ TASK = Task(
             ),
         },
     ).load,
-    {"network": {"hidden": [800]}, "training": {"epochs": 16}},
+    {
+        "network": {"hidden": [800]},
+        "optimiser": {"learning_rate": 2e-3},
+        "training": {"epochs": 16},
+    },
 )

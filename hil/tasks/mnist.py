@@ -30,6 +30,7 @@ TASK = Task(
     {
         "network": {"hidden": [800]},
         "augmentation": {"rotation": 0.2, "scale": 0.1, "shear": 0.1, "shift": 1.0},
+        "optimiser": {"learning_rate": 2e-3},
         "training": {"epochs": 16},
     },
 )
