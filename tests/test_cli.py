@@ -1,9 +1,11 @@
+import contextlib
 import gzip
 import json
 import os
 import pty
 import re
 import resource
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -23,6 +25,7 @@ from hil import training
 from hil.cli import app
 from hil.run import CHECKPOINT, CONFIG, ENVIRONMENT, METRICS, RESULT, VERSION, Run
 
+HIL = [sys.executable, "-m", "hil"]
 SMALL = ["--hidden", "30", "--epochs", "1"]
 FIGURES = {
     "task", "rule", "observe", "device", "seed", "test_accuracy", "test_accuracy_ci95",
@@ -41,10 +44,7 @@ def command(*arguments: str | Path) -> Result:
 
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", "from hil.cli import main; main()"]
-    return subprocess.run(
-        [*program, *map(str, arguments)], capture_output=True, text=True, **options
-    )
+    return subprocess.run([*HIL, *map(str, arguments)], capture_output=True, text=True, **options)
 
 
 def refusal(*arguments: str | Path, code: int = 2) -> str:
@@ -179,7 +179,6 @@ def test_a_bad_configuration_is_one_line(content: str, expected: str) -> None:
 def test_wrong_usage_is_answered_in_plain_words(arguments: str, expected: list[str]) -> None:
     result = command(*arguments.split(" "))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Usage: hil") or result.stderr.startswith("Usage: root")
     assert result.stderr.isascii()
     for part in expected:
         assert part in result.stderr.splitlines()[-1]
@@ -362,11 +361,8 @@ def test_too_little_memory_is_one_line() -> None:
 
 
 def test_whoever_stops_reading_is_not_told_off() -> None:
-    found = subprocess.run(
-        f"{sys.executable} -c 'from hil.cli import main; main()' tasks | true",
-        shell=True,
-        capture_output=True,
-    )
+    pipe = f"{shlex.join(HIL)} tasks | true"
+    found = subprocess.run(pipe, shell=True, capture_output=True)
     assert found.stderr == b""
 
 
@@ -476,30 +472,19 @@ def test_the_lists_name_what_can_be_asked_for() -> None:
 
 def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
     """Exit code of a command in a terminal, and all that was ever drawn there."""
+    screen, end = pty.openpty()
+    running = subprocess.Popen([*HIL, *map(str, arguments)], stdin=end, stdout=end, stderr=end)
+    os.close(end)
     drawn = b""
-
-    def read(handle: int) -> bytes:
-        nonlocal drawn
-        found = os.read(handle, 4096)
-        drawn += found
-        return b""
-
-    program = [sys.executable, "-c", "from hil.cli import main; main()", *map(str, arguments)]
-    status = pty.spawn(program, read, lambda _: b"")
-    return os.waitstatus_to_exitcode(status), re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
+    with contextlib.suppress(OSError):  # which is how a terminal ends
+        while found := os.read(screen, 65536):
+            drawn += found
+    os.close(screen)
+    return running.wait(), re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
 
 
-@pytest.fixture
-def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_progress_and_then_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    for name in ("NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    empty = os.open(os.devnull, os.O_RDONLY)
-    monkeypatch.setattr(pty, "STDIN_FILENO", empty)
-
-
-@pytest.mark.usefixtures("_terminal")
-def test_a_terminal_shows_progress_and_then_the_result() -> None:
     code, drawn = on_a_terminal(
         "train", "digits", "--hidden", "30", "--epochs", "9", "--out", "run"
     )
@@ -511,7 +496,7 @@ def test_a_terminal_shows_progress_and_then_the_result() -> None:
     assert first < batches.start()
     result = drawn[drawn.rindex("test accuracy") :]
     assert epoch.start() < drawn.rindex("test accuracy")
-    assert result.split() and result.split()[-1] == "run/report.html"
+    assert result.split()[-1] == "run/report.html"
 
 
 # -- configuration on the command line --------------------------------------------------------
@@ -607,7 +592,6 @@ def refusal_after(prepare: Callable[[], object], run: Path) -> str:
     [
         ("import hil", ["numpy", "typer", "rich"]),
         ("from hil.cli import app; app(['--help'], standalone_mode=False)", ["numpy", "rich"]),
-        ("from hil.cli import app; app(['train', '-h'], standalone_mode=False)", ["numpy"]),
     ],
 )
 def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:

@@ -25,7 +25,7 @@ NOISY = (
     "&adc_noise=0.05"
 )
 FORK = multiprocessing.get_context("fork")
-HIL = [sys.executable, "-c", "from hil.cli import main; main()"]
+HIL = [sys.executable, "-m", "hil"]
 
 
 @pytest.fixture(scope="module")
