@@ -218,7 +218,7 @@ def _check(config: Config) -> None:
     from hil.training import load_data
 
     data = load_data(config)
-    with drivers.open(config.device) as device:
+    with drivers.open(config.device_url) as device:
         Controller(config, device, data.features, data.classes)
 
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlencode
 
 from pydantic import (
     AfterValidator,
@@ -126,6 +127,9 @@ class Config(Section):
 
     task: str = "digits"
     device: str = "emulator:mixed-signal"
+    device_options: dict[str, int | float | str] = Field(
+        {}, description="Options of the device, as after the `?` of its address."
+    )
     observe: Literal["membrane", "spikes"] = "membrane"
     seed: int = Field(0, ge=0, lt=2**63)
     network: NetworkSection = NetworkSection()
@@ -141,6 +145,12 @@ class Config(Section):
     training: TrainingSection = TrainingSection()
 
     model_config = ConfigDict(validate_default=True)
+
+    @property
+    def device_url(self) -> str:
+        """The device's address with all of its options."""
+        joint = "&" if "?" in self.device else "?"
+        return self.device + (joint + urlencode(self.device_options) if self.device_options else "")
 
     @property
     def rule_settings(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def evaluate(
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
     config = run.config()
     data = load_data(config)
-    with one_blas_thread(), drivers.open(device or config.device) as opened:
+    with one_blas_thread(), drivers.open(device or config.device_url) as opened:
         controller = Controller(config, opened, data.features, data.classes)
         if device is None:
             controller.restore(checkpoint)
@@ -61,8 +61,8 @@ def evaluate(
         "task": config.task,
         "rule": config.rule["name"],
         "observe": config.observe,
-        "device": device or config.device,
-        "trained_on": config.device,
+        "device": device or config.device_url,
+        "trained_on": config.device_url,
         "seed": config.seed,
         "test_accuracy": correct / len(predicted),
         "test_accuracy_ci95": list(wilson(correct, len(predicted))),

@@ -126,7 +126,7 @@ def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
         return done
     config = run.config()
     data = load_data(config)
-    with run.locked(), one_blas_thread(), drivers.open(config.device) as device:
+    with run.locked(), one_blas_thread(), drivers.open(config.device_url) as device:
         controller = Controller(config, device, data.features, data.classes)
         position = Position()
         checkpoint = run.load_checkpoint()
@@ -284,7 +284,7 @@ def _finish(
         "rule": config.rule["name"],
         "observe": config.observe,
         "estimator": controller.observer.estimator.name,
-        "device": config.device,
+        "device": config.device_url,
         "seed": config.seed,
         "layers": list(controller.layers),
         "epochs": config.training.epochs,
