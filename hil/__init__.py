@@ -10,6 +10,7 @@ The whole loop in one call:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def train(
     task: str = "digits",
     *,
     device: str | None = None,
-    rule: str | None = None,
+    rule: str | Mapping[str, Any] | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     **sections: Any,
@@ -55,7 +56,8 @@ def train(
     Args:
         task: Name of a task, or `npz:FILE`.
         device: Address of the device; the task's default when None.
-        rule: Name of the learning rule; the task's default when None.
+        rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`; the
+            task's default when None.
         seed: Seed of everything on the host.
         out: Run folder to make; None picks a free name below `runs/`.
         sections: Any other part of the configuration, e.g. `training={"epochs": 5}`,
@@ -68,15 +70,15 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
-    from hil.config import build, merged
+    from hil.config import build
     from hil.run import Run
 
     asked: dict[str, Any] = {"task": task, "seed": seed}
     if device is not None:
         asked["device"] = device
     if rule is not None:
-        asked["rule"] = {"name": rule}
-    run = Run.create(None if out is None else Path(out), build(merged(asked, sections)))
+        asked["rule"] = {"name": rule} if isinstance(rule, str) else dict(rule)
+    run = Run.create(None if out is None else Path(out), build(asked, sections))
     return resume(run.path)
 
 
@@ -86,12 +88,14 @@ def resume(path: str | Path) -> Result:
     Args:
         path: The run folder.
     """
+    from hil.console import progress
     from hil.report import write_report
     from hil.run import Run
     from hil.training import train as finish
 
     run = Run.open(path)
-    figures = finish(run)
+    with progress() as watch:
+        figures = finish(run, watch)
     write_report(run)
     return Result(run.path, figures)
 

@@ -1,6 +1,6 @@
 """The families of g: what aDFA puts in place of the neuron's derivative.
 
-None has to be the derivative of anything; see arXiv 2409.07776, section 3.
+None has to be the derivative of anything; see arXiv 2409.07776.
 """
 
 from __future__ import annotations
