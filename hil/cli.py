@@ -193,6 +193,8 @@ def refusals() -> Iterator[None]:
     except Exception as error:
         from drivers.errors import DeviceError
 
+        if _interrupted(error):
+            _stop("stopped", 130)
         # Typer quietly ends what met a closed pipe.
         refusal = isinstance(error, ValueError | DeviceError | OSError)
         if not refusal or isinstance(error, BrokenPipeError):
@@ -203,6 +205,13 @@ def refusals() -> Iterator[None]:
 def _stop(message: str, code: int) -> None:
     typer.echo(f"hil: {' '.join(message.split())}", err=True)
     raise typer.Exit(code) from None
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether it is Ctrl-C, or what an import that Ctrl-C hit has made of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _line(error: Exception) -> str:
@@ -233,12 +242,14 @@ def _finish(run: Run, watch: Watcher) -> tuple[dict[str, Any], Path]:
         from hil.report import write_report
 
         return result, write_report(run)
-    except (training.Interrupted, KeyboardInterrupt):
+    except training.Interrupted:
         raise KeyboardInterrupt(again) from None
-    except ValueError:  # which says itself what to mend
-        raise
-    except (OSError, DeviceError) as error:
-        raise ValueError(f"{_line(error)}; {again}") from None
+    except BaseException as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt(again) from None
+        if isinstance(error, OSError | DeviceError) and not isinstance(error, ValueError):
+            raise ValueError(f"{_line(error)}; {again}") from None
+        raise  # a ValueError says itself what to mend
 
 
 def _print_result(result: dict[str, Any], json_output: bool, page: Path | None = None) -> None:

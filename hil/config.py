@@ -251,7 +251,7 @@ def _validated(model: type[Model], values: Mapping[str, Any], prefix: str = "") 
         # Strict, so that `true` is no number; from JSON, where any list may become a tuple.
         return model.model_validate_json(json.dumps(values, default=_plain), strict=True)
     except ValidationError as error:
-        raise ValueError(_one_line(error, model, prefix)) from None
+        raise ValueError(_one_line(error, model, values, prefix)) from None
 
 
 def _plain(value: Any) -> Any:
@@ -259,29 +259,34 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
-def _one_line(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
+def _one_line(
+    error: ValidationError, model: type[BaseModel], values: Mapping[str, Any], prefix: str
+) -> str:
     first, *others = error.errors()
-    path = prefix + _path(first["loc"])
+    path = _path(first["loc"], values)
     if first["type"] == "value_error":  # raised by our own validators, which say it all
         return str(first["ctx"]["error"])
     if first["type"] == "extra_forbidden":
-        key = prefix + ".".join(str(part) for part in first["loc"])
-        known = [*_section(first["loc"][:-1], model).model_fields, *(["name"] if prefix else [])]
-        return f"configuration key {key!r} is unknown: {nearest(str(first['loc'][-1]), known)}"
-    given = f"configuration {path} = {first['input']!r}"
+        *section, key = path
+        for part in section:
+            model = model.model_fields[part].annotation  # type: ignore[assignment]
+        known = [*model.model_fields, *(["name"] if prefix else [])]
+        return f"configuration key {prefix + '.'.join(path)!r} is unknown: {nearest(key, known)}"
+    where = prefix + ".".join(path)
+    given = f"configuration {where} = {first['input']!r}"
     if first["type"] in ("model_type", "dict_type"):
-        return f"{given}: is a section, write {path}.key=value"
-    alternatives = [first, *(e for e in others if _path(e["loc"]) == _path(first["loc"]))]
+        return f"{given}: is a section, write {where}.key=value"
+    alternatives = [first, *(e for e in others if _path(e["loc"], values) == path)]
     wanted = dict.fromkeys(e["msg"].removeprefix("Input should be ") for e in alternatives)
     return f"{given}: should be {' or '.join(wanted)}"
 
 
-def _path(loc: tuple[int | str, ...]) -> str:
+def _path(loc: tuple[int | str, ...], values: Any) -> list[str]:
     """The key that an error is about, without positions in a list and variants of a type."""
-    return ".".join(part for part in loc if isinstance(part, str) and part.isidentifier())
-
-
-def _section(loc: tuple[int | str, ...], model: Any) -> Any:
+    path = []
     for part in loc:
-        model = model.model_fields[str(part)].annotation
-    return model
+        if not (isinstance(values, Mapping) and part in values):
+            break
+        path.append(str(part))
+        values = values[part]
+    return path

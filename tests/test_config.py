@@ -202,6 +202,7 @@ def test_a_number_is_a_number(path: str, value: Any) -> None:
         ("network.hidden", 10, "array"),
         ("network.settings", {"threshold": "high"}, "number"),
         ("homeostasis.target", "low", "number or 'auto'"),
+        ("device_options.chip", True, "integer or a valid number or a valid string"),
         ("optimiser.name", "adam", "'adamw' or 'sgd'"),
         ("optimiser.learning_rate", 0, "0"),
         ("observe", "everything", "'membrane' or 'spikes'"),

@@ -112,15 +112,18 @@ def test_a_finished_run_is_left_alone(reference: Run) -> None:
 
 
 def test_the_number_of_threads_changes_nothing(tmp_path: Path) -> None:
-    processes = []
-    for threads in ("1", "2"):
-        options = ["--hidden", "200", "--epochs", "1", "--out", str(tmp_path / threads)]
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads}
-        processes.append(subprocess.Popen([*HIL, "train", "digits", *options], env=environment))
+    program = "import sys, hil.run, hil.training as t; t.train(hil.run.Run.open(sys.argv[1]))"
+    config = build({"training": {"epochs": 1}})  # layers large enough for BLAS to share the work
+    runs = {threads: Run.create(tmp_path / threads, config) for threads in ("1", "2")}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(run.path)],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+        )
+        for threads, run in runs.items()
+    ]
     assert [process.wait() for process in processes] == [0, 0]
-    one, two = learned(Run.open(tmp_path / "1")), learned(Run.open(tmp_path / "2"))
-    for p in range(2):
-        assert one[f"weights/{p}"].tobytes() == two[f"weights/{p}"].tobytes()
+    assert_same_outcome(runs["1"], runs["2"])
 
 
 # -- killing ----------------------------------------------------------------------------------
@@ -229,7 +232,8 @@ def test_the_command_stops_at_once(sent: signal.Signals, at: str, tmp_path: Path
     started = time.monotonic()
     _, message = process.communicate(timeout=60)
     assert time.monotonic() - started < 4  # two, and what a busy machine adds
-    assert process.returncode == 130
+    # Python ends by the signal itself where that hit an exec(); a shell reports 130 all the same.
+    assert process.returncode in (130, -signal.SIGINT)
     assert message == f"hil: stopped; go on with: hil resume '{path}'\n"
     assert at != "checkpoint.npz" or "weights/0" in learned(Run.open(path))
     assert not [name for name in os.listdir(path) if name.startswith(".") and name != ".lock"]
