@@ -89,7 +89,10 @@ class Chip:
             reset=self.reset,
             dt=self.dt,
             constants={n: values[n] for n, p in parameters.items() if p.mismatch is None},
-            layers=tuple(self._layer(index, size, values) for index, size in enumerate(layers[1:])),
+            layers=tuple(
+                self._layer(index, size, values, spared=index == len(layers) - 2)
+                for index, size in enumerate(layers[1:])
+            ),
             temporal=self.imperfections.temporal,
         )
         self.crossbars = [
@@ -181,7 +184,8 @@ class Chip:
         self._engines.move_to_end(key)
         return self._engines[key]
 
-    def _layer(self, index: int, size: int, nominal: Mapping[str, float]) -> Layer:
+    def _layer(self, index: int, size: int, nominal: Mapping[str, float], spared: bool) -> Layer:
+        """Draw one layer; the output is spared dead neurons, being mapped on tested ones."""
         pattern = self.imperfections.fixed_pattern
         varied = {
             name: self._varied(parameter, index, size, nominal[name])
@@ -189,7 +193,7 @@ class Chip:
             if parameter.mismatch is not None
         }
         gain = factors(self.seed, "gain_cv", index, size, pattern.gain_cv)
-        silent = dead(self.seed, index, size, pattern.dead_fraction)
+        silent = dead(self.seed, index, size, 0.0 if spared else pattern.dead_fraction)
         varied[self.model.silent][silent] = np.inf
         gain[silent] = 0.0
         return Layer(size, varied, gain)

@@ -126,6 +126,7 @@ class Engine:
         self._spikes = [g.variables["_spikespace"].get_value() for g in self._groups]
         self._noise_sd = [
             step_noise(chip.temporal.membrane_noise, _time_constants(chip, layer), chip.dt)
+            * (layer.gain > 0)
             for layer in chip.layers
         ]
 

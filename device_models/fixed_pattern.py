@@ -35,7 +35,11 @@ class FixedPattern:
         0.0, "", 0.0, 2.0, "Coefficient of variation of the gain over synapses."
     )
     dead_fraction: float = figure(
-        0.0, "", 0.0, 1.0, "Chance that a neuron is dead: its membrane rests and it never fires."
+        0.0,
+        "",
+        0.0,
+        1.0,
+        "Chance that a hidden neuron is dead: its membrane rests and it never fires.",
     )
 
 

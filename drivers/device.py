@@ -19,7 +19,7 @@ from drivers.errors import (
     WeightError,
 )
 from drivers.exchange import Network, Probe, Readout, Stimulus
-from drivers.info import DeviceInfo
+from drivers.info import DeviceInfo, StimulusKind
 
 
 class Device(ABC):
@@ -161,6 +161,33 @@ class Device(ABC):
             )
         return self._write(projection, matrix)
 
+    def check_run(
+        self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()
+    ) -> None:
+        """Refuse, as `run` would, what the device cannot serve; runs nothing.
+
+        Args:
+            kind: Kind of stimulus.
+            batch: Number of samples B.
+            steps: Number of steps T.
+            probes: What to observe.
+
+        Raises:
+            StimulusError: When the device does not take that kind.
+            CapacityError: When the batch or the run is too long for the device.
+            UnsupportedProbe: When the device does not offer a probe.
+        """
+        self._check_open()
+        network, info = self.network, self.info
+        if kind not in info.stimuli:
+            raise StimulusError(
+                f"stimulus of kind {kind!r}: this device takes {', '.join(info.stimuli)}"
+            )
+        limit("samples in a batch", batch, info.max_batch)
+        limit("steps in a run", steps, info.max_steps)
+        for probe in probes:
+            check_probe(probe, network, info, steps)
+
     def run(
         self, stimulus: Stimulus, probes: Sequence[Probe] = (), *, trial: int | None = None
     ) -> Readout:
@@ -180,20 +207,12 @@ class Device(ABC):
             CapacityError: When the batch or the run is too long for the device.
             UnsupportedProbe: When the device does not offer a probe.
         """
-        self._check_open()
-        network, info = self.network, self.info
-        if stimulus.kind not in info.stimuli:
-            raise StimulusError(
-                f"stimulus of kind {stimulus.kind!r}: this device takes {', '.join(info.stimuli)}"
-            )
+        self.check_run(stimulus.kind, stimulus.batch, stimulus.steps, probes)
+        network = self.network
         if stimulus.channels != network.layers[0]:
             raise StimulusError(
                 f"stimulus has {stimulus.channels} channels: the network has {network.layers[0]}"
             )
-        limit("samples in a batch", stimulus.batch, info.max_batch)
-        limit("steps in a run", stimulus.steps, info.max_steps)
-        for probe in probes:
-            check_probe(probe, network, info, stimulus.steps)
         readout = self._run(stimulus, probes, trial)
         check_readout(readout, stimulus, probes, network)
         return readout

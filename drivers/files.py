@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,16 +31,17 @@ def write_npz(path: str | Path, kind: str, arrays: Mapping[str, object], version
         OSError: When the folder cannot be written; the old file then stands untouched.
     """
     path = Path(path)
-    header = {"__kind__": np.asarray(kind), "__version__": np.asarray(version)}
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
-        try:
+    header = {"__kind__": kind, "__version__": version, "__names__": list(arrays)}
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as handle:
             np.savez(handle, **header, **arrays)  # type: ignore[arg-type]
             handle.flush()
             os.fsync(handle.fileno())
-            os.replace(handle.name, path)
-        except BaseException:
-            Path(handle.name).unlink(missing_ok=True)
-            raise
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
     return path
 
 
@@ -63,12 +62,18 @@ def read_npz(
         FileFormatError: When it is missing, damaged, of another kind or of a newer version.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            # numpy stops reading where an array ends, which may be short of its checksum.
+            if archive.zip.testzip() is not None:
+                raise ValueError
             arrays = {name: archive[name] for name in archive.files}
         kind, found = str(arrays["__kind__"]), int(arrays["__version__"])
+        # A damaged table of contents may hide arrays.
+        if {"__kind__", "__version__", *arrays.pop("__names__").tolist()} != arrays.keys():
+            raise KeyError
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
         raise FileFormatError(f"{path}: not a file of spikeloop, or a damaged one") from error
     if kind not in kinds:
         raise FileFormatError(f"{path}: holds {kind}, expected {' or '.join(kinds)}")

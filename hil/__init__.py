@@ -72,13 +72,16 @@ def train(
     """
     from hil.config import build
     from hil.run import Run
+    from hil.training import check
 
     asked: dict[str, Any] = {"task": task, "seed": seed}
     if device is not None:
         asked["device"] = device
     if rule is not None:
         asked["rule"] = {"name": rule} if isinstance(rule, str) else dict(rule)
-    run = Run.create(None if out is None else Path(out), build(asked, sections))
+    config = build(asked, sections)
+    check(config)
+    run = Run.create(None if out is None else Path(out), config)
     return resume(run.path)
 
 

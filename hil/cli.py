@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from hil.config import Config
     from hil.run import Run
     from hil.training import Watcher
 
@@ -73,7 +72,7 @@ def train(
     """Train a network on a device, test it, and write a report."""
     with refusals():
         from hil import config as configuration
-        from hil import console
+        from hil import console, training
         from hil.run import Run
 
         asked: dict[str, Any] = {
@@ -95,7 +94,7 @@ def train(
                 asked,
                 configuration.assignments(assign or []),
             )
-            _check(built)
+            training.check(built)
             made = Run.create(out, built)
             result, page = _finish(made, watch)
         _print_result(result, json_output, page)
@@ -218,17 +217,6 @@ def _line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     return str(error) or type(error).__name__
-
-
-def _check(config: Config) -> None:
-    """Refuse before a folder is made what would fail after."""
-    import drivers
-    from hil.controller import Controller
-    from hil.training import load_data
-
-    data = load_data(config)
-    with drivers.open(config.device_url) as device:
-        Controller(config, device, data.features, data.classes)
 
 
 def _finish(run: Run, watch: Watcher) -> tuple[dict[str, Any], Path]:

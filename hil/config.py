@@ -103,6 +103,9 @@ class OptimiserSection(Section):
     weight_decay: NonNegative = 0.1
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd`.")
     schedule: Literal["constant", "cosine", "step"] = "cosine"
+    warmup: float = Field(
+        0.0, ge=0, lt=1, description="Share of the training in which `cosine` first rises from 0."
+    )
 
 
 class AugmentationSection(Section):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Network, Probe, Readout, Stimulus
+from drivers.info import StimulusKind
 from hil import encodings, homeostasis, objective, optimisers, rules, streams
 from hil.observing import Observer, drive_trace, mean_drive
 from hil.rules.contract import Observation, Timing
@@ -84,9 +85,14 @@ class Controller:
         self.device.configure(
             Network(self.layers, self._full_scales(), dict(config.network.settings))
         )
+        dark = np.zeros((1, self.features), np.float32)
+        kind = self.stimulus(dark, "encode").kind
         rule = rules.module(config.rule["name"])
-        self.rule = rule.build(rule.Settings(**config.rule_settings), self._timing())
+        self.rule = rule.build(rule.Settings(**config.rule_settings), self._timing(kind))
         self.observer = Observer(config, self.device, self.rule.needs_traces)
+        self.device.check_run(
+            kind, config.training.batch, config.network.steps, self.observer.probes
+        )
         self.optimiser = optimisers.build(**config.optimiser.model_dump())
         draw = streams.generator(config.seed, "init")
         self.weights: list[Matrix] = [
@@ -249,7 +255,7 @@ class Controller:
             scales.append(min(max(wanted, form.minimum_full_scale), form.maximum_full_scale))
         return tuple(scales)
 
-    def _timing(self) -> Timing:
+    def _timing(self, kind: StimulusKind) -> Timing:
         """The host's nominal knowledge of the neuron, for rules that claim some."""
         info, network = self.device.info, self.device.network
         decay = info.decay if info.decay is not None else 0.9
@@ -259,7 +265,7 @@ class Controller:
             decay=decay,
             steps=self.config.network.steps,
             reset=info.reset,
-            input_is_current=self.config.encoding["name"] == "current",
+            input_is_current=kind != "spikes",
             kappa=self.config.readout.kappa if self.config.readout.source != "membrane" else 0.0,
             beta=self.config.readout.beta if self.config.readout.source != "counts" else 0.0,
         )

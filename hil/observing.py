@@ -144,8 +144,11 @@ class Observer:
         """The name of the estimator."""
         if self._by_spikes:
             return "spikes"
-        if self._config.activity.estimator != "auto":
-            return self._config.activity.estimator
+        asked = self._config.activity.estimator
+        if asked == "spikes":
+            raise ValueError("activity.estimator = 'spikes' needs observe=spikes")
+        if asked != "auto":
+            return asked
         samples = all(
             offer is not None and offer.sampled == "before_reset" and "none" in offer.reductions
             for offer in self._hidden_offers()

@@ -18,22 +18,36 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def stoppable() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
+class Stop:
+    """A wish to stop: Ctrl-C or SIGTERM states it, a second one interrupts at once.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if event.is_set():
+    So does the first one before there is anything to save.
+
+    Attributes:
+        wished: Whether to stop as soon as all is saved.
+        patient: Whether there is something to save.
+    """
+
+    wished = False
+    patient = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.wished or not self.patient:
             raise KeyboardInterrupt
-        event.set()
+        self.wished = True
 
-    previous = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Heed Ctrl-C and SIGTERM, as only the main thread of a process can."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = {s: signal.signal(s, stop.handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield event
+        yield stop
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

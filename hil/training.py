@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 import drivers
 from hil import augmentation, evidence, streams, tasks
 from hil.controller import Clock, Controller, StepReport
-from hil.process import one_blas_thread, peak_rss_mb, stoppable
+from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.statistics import wilson
 
 if TYPE_CHECKING:
@@ -103,6 +102,21 @@ def load_data(config: Config) -> Data:
     )
 
 
+def check(config: Config) -> None:
+    """Refuse a configuration that does not fit its data or its device.
+
+    Args:
+        config: The configuration.
+
+    Raises:
+        ValueError: When it does not fit.
+        DeviceError: When there is no such device, or it has no room for the network.
+    """
+    data = load_data(config)
+    with drivers.open(config.device_url) as device:
+        Controller(config, device, data.features, data.classes)
+
+
 def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
     """Train a run to its end and write its result.
 
@@ -135,9 +149,9 @@ def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
         else:
             position = Position.parse(str(checkpoint["position"]))
             controller.restore(checkpoint)
-        with stoppable() as stopped:
-            Training(run, controller, data, position, watch, stopped).go()
-            return _finish(run, controller, data, position, watch)
+        with stoppable() as stop:
+            Training(run, controller, data, position, watch, stop).go()
+            return _finish(run, controller, data, position, watch, stop)
 
 
 class Training:
@@ -150,11 +164,11 @@ class Training:
         data: Data,
         position: Position,
         watch: Watcher,
-        stopped: threading.Event,
+        stop: Stop,
     ) -> None:
         """Take up a run at a position."""
         self._run, self._controller, self._data = run, controller, data
-        self._position, self._watch, self._stopped = position, watch, stopped
+        self._position, self._watch, self._stop = position, watch, stop
         self._config = controller.config
         self._batches = -(-len(data.y_train) // self._config.training.batch)
         self._total = self._batches * self._config.training.epochs
@@ -165,20 +179,27 @@ class Training:
     def go(self) -> None:
         """Train to the last step."""
         order, order_epoch = np.empty(0, np.int64), -1
-        while self._position.step < self._total:
+        while True:
             epoch, batch = divmod(self._position.step, self._batches)
+            if batch == 0 and self._position.tally.samples:
+                self._end_epoch(epoch)
+            if self._position.step == self._total:
+                return
             if epoch != order_epoch:
                 shuffle = streams.generator(self._config.seed, "order", epoch)
                 order, order_epoch = shuffle.permutation(len(self._data.y_train)), epoch
             size = self._config.training.batch
             self._step(order[batch * size : (batch + 1) * size])
+            self._stop.patient = True
             self._watch(Progress("train", self._position.step, self._total, epoch + 1))
-            if batch + 1 == self._batches:
-                self._end_epoch(epoch + 1)
-            elif self._stopped.is_set() or time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
+            self._heed_stop()
+            if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
-            if self._stopped.is_set():
-                raise Interrupted
+
+    def _heed_stop(self) -> None:
+        if self._stop.wished:
+            self._save()
+            raise Interrupted
 
     def _step(self, rows: NDArray[np.int64]) -> None:
         x = self._data.batch(self._data.x_train[rows])
@@ -192,7 +213,13 @@ class Training:
         self._position.step += 1
 
     def _end_epoch(self, epoch: int) -> None:
+        """Validate and take down the epoch; when stopped halfway, it is done again."""
         position, tally = self._position, self._position.tally
+
+        def watch(done: int, total: int) -> None:
+            self._watch(Progress("validate", done, total, epoch))
+            self._heed_stop()
+
         accuracy = None
         if len(self._data.y_validation):
             predicted = classify(
@@ -201,7 +228,7 @@ class Training:
                 self._data.x_validation,
                 "validate",
                 epoch,
-                lambda d, n: self._watch(Progress("validate", d, n, epoch)),
+                watch,
             )
             accuracy = float(np.mean(predicted == self._data.y_validation))
         self._count_time()
@@ -264,17 +291,30 @@ def classify(
 
 
 def _finish(
-    run: Run, controller: Controller, data: Data, position: Position, watch: Watcher
+    run: Run,
+    controller: Controller,
+    data: Data,
+    position: Position,
+    watch: Watcher,
+    stop: Stop,
 ) -> dict[str, Any]:
     """Test the trained network, keep the evidence, and write the result."""
     config = controller.config
+    # The process that saved the last checkpoint may have been killed before it came to these.
+    run.save_metrics(position.metrics)
+
+    def watch_test(done: int, total: int) -> None:
+        watch(Progress("test", done, total, config.training.epochs))
+        if stop.wished:
+            raise Interrupted
+
     predicted = classify(
         controller,
         data.batch,
         data.x_test,
         "test",
         0,
-        lambda d, n: watch(Progress("test", d, n, config.training.epochs)),
+        watch_test,
     )
     run.save_evidence(evidence.gather(controller, data, predicted))
     correct = int(np.count_nonzero(predicted == data.y_test))

@@ -117,9 +117,7 @@ def test_observing_spikes_is_refused_by_a_device_that_hides_them(
         trained(tmp_path / "run", device="private:ideal", observe="spikes")
 
 
-@pytest.mark.parametrize(
-    ("found", "estimator"), [(Averaging, "rectified"), (Sparse, "crossings")]
-)
+@pytest.mark.parametrize(("found", "estimator"), [(Averaging, "rectified"), (Sparse, "crossings")])
 def test_the_estimator_follows_what_the_device_can_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: type[Emulator], estimator: str
 ) -> None:
@@ -141,9 +139,7 @@ def test_a_device_without_membranes_is_taught_by_its_spikes(
 
 @pytest.mark.parametrize("observe", ["membrane", "spikes"])
 @pytest.mark.parametrize("rule", ["adfa", "dfa", "bp", "bptt", "output_only"])
-def test_every_rule_learns_from_either_observation(
-    tmp_path: Path, rule: str, observe: str
-) -> None:
+def test_every_rule_learns_from_either_observation(tmp_path: Path, rule: str, observe: str) -> None:
     _, result = trained(
         tmp_path / "run",
         device="emulator:mixed-signal?chip=3",

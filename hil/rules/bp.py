@@ -30,8 +30,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     surrogate: surrogates.Name = "soft_step"
-    steepness: float = Field(4.0, gt=0, le=1e3, description="Steepness, per threshold.")
-    shift: float = Field(0.3, ge=-100, le=100, description="Centre, in thresholds.")
+    steepness: float = Field(8.0, gt=0, le=1e3, description="Steepness, per threshold.")
+    shift: float = Field(0.5, ge=-100, le=100, description="Centre, in thresholds.")
 
 
 def build(settings: Settings, timing: Timing) -> Rule:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from functools import partial
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from hil.tasks.contract import Data, Features, Task, stratified_split
 
+FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 _OPTIONAL = ("x_validation", "y_validation")
 
@@ -36,14 +39,46 @@ def task(file: str) -> Task:
         file: Path of the archive.
 
     Returns:
-        The task, named `npz:FILE`; the file is not read before `load` is called.
+        The task, named `npz:FILE`. Its defaults suit the number of samples and features; nothing
+        else is read before `load` is called.
 
     Raises:
         ValueError: When the path is empty.
     """
     if not file:
         raise ValueError("task 'npz:' names no file: write npz:FILE")
-    return Task(f"npz:{file}", f"samples of {file}", partial(load, Path(file)))
+    path = Path(file)
+    return Task(f"npz:{file}", f"samples of {file}", partial(load, path), _suited(path))
+
+
+def _suited(path: Path) -> Mapping[str, Mapping[str, object]]:
+    """Settings that suit the size of a data set; none where the file tells no size.
+
+    A small set is learned in small batches, and any set in about 2000 steps at least. Few
+    features are shown stronger, beside an input that is always on, as in `yinyang`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("x_train.npy") as member:
+            header: Any = np.lib.format
+            read = {(1, 0): header.read_array_header_1_0, (2, 0): header.read_array_header_2_0}
+            (samples, *each), _, _ = read[header.read_magic(member)](member)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return {}
+    if samples == 0:
+        return {}
+    features, batch = prod(each), min(max(samples // 25, 10), 100)
+    epochs = min(max(ceil(2000 * batch / samples), 10), 200)
+    found: dict[str, Mapping[str, object]] = {
+        "network": {"hidden": [800 if features >= IMAGE else 200]},
+        "training": {"batch": batch, "epochs": epochs},
+    }
+    if features < FEW:
+        found["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
+        found["homeostasis"] = {"weight": 0.003}
+        found["optimiser"] = {"weight_decay": 0.01}
+    elif features >= IMAGE:
+        found["optimiser"] = {"learning_rate": 2e-3}
+    return found
 
 
 def load(path: Path, rng: Generator, validation_fraction: float) -> Data:
