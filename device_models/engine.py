@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Normals, generator, sequence
-from device_models.stepping import Stepper
+from device_models.stepping import Stepper, brian2
 from device_models.temporal import Temporal, step_noise, survivors
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ class Engine:
             batch: Number of copies B.
             current_input: Whether the first layer is driven by currents (else by events).
         """
-        import brian2 as b2
-
+        b2 = brian2()
         self._chip, self._batch = chip, batch
         clock = b2.Clock(dt=chip.dt * b2.second, name="spikeloop_clock*")
         self._groups = [
@@ -244,10 +243,9 @@ def _group(
     chip: Circuit, layer: Layer, batch: int, current_input: bool, clock: Clock
 ) -> NeuronGroup:
     """One Brian2 group: all copies of one layer, in float32, with numpy code."""
-    import brian2 as b2
     from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 
-    model = chip.model
+    b2, model = brian2(), chip.model
     units = {name: getattr(b2, parameter.unit) for name, parameter in model.parameters.items()}
     declarations = [f"{name} : {model.parameters[name].unit} (constant)" for name in layer.varied]
     namespace = {name: value * units[name] for name, value in chip.constants.items()}

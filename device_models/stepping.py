@@ -7,11 +7,22 @@ that relies on Brian2's internals; a test holds it against plain `Network.run`.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from brian2 import Clock
     from brian2 import Network as Brian2Network
+
+
+def brian2() -> ModuleType:
+    """Brian2, imported without its exception hook, which claims every later error as its own."""
+    hook = sys.excepthook
+    import brian2
+
+    sys.excepthook = hook
+    return brian2
 
 
 class Stepper:
