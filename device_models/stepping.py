@@ -8,6 +8,7 @@ that relies on Brian2's internals; a test holds it against plain `Network.run`.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
 def brian2() -> ModuleType:
     """Brian2, imported without its exception hook, which claims every later error as its own."""
     hook = sys.excepthook
-    import brian2
-
+    module = import_module("brian2")
     sys.excepthook = hook
-    return brian2
+    return module
 
 
 class Stepper:
