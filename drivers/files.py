@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,28 @@ from drivers.exchange import Probe, Readout, Stimulus
 
 VERSION = 1
 Weights = tuple[NDArray[np.float32], ...]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that is either complete or not there; the one before stands until then.
+
+    Args:
+        path: The file.
+
+    Yields:
+        A handle to write the new content to.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def write_npz(path: str | Path, kind: str, arrays: Mapping[str, object], version: int) -> Path:
@@ -32,16 +56,8 @@ def write_npz(path: str | Path, kind: str, arrays: Mapping[str, object], version
     """
     path = Path(path)
     header = {"__kind__": kind, "__version__": version, "__names__": list(arrays)}
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as handle:
-            np.savez(handle, **header, **arrays)  # type: ignore[arg-type]
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with replacing(path) as handle:
+        np.savez(handle, **header, **arrays)  # type: ignore[arg-type]
     return path
 
 

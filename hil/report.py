@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.files import replacing
 from hil import comparison, figures
 from hil.run import ENVIRONMENT, REPORT
 from hil.statistics import wilson
@@ -87,7 +88,8 @@ def write_comparison(runs: Sequence[Run], path: Path) -> Path:
         ],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    with replacing(path) as handle:
+        handle.write(page.encode())
     return path
 
 

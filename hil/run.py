@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import FileFormatError
-from drivers.files import read_npz, write_npz
+from drivers.files import read_npz, replacing, write_npz
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -205,16 +205,9 @@ class Run:
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file of the folder, complete or not at all."""
-        path, draft = self.path / name, self.path / f".{name}.{os.getpid()}"
-        try:
-            with draft.open("w", encoding="utf-8") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(draft, path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        path = self.path / name
+        with replacing(path) as handle:
+            handle.write(text.encode())
         return path
 
     def _parsed(self, path: Path, text: bytes, key: str) -> dict[str, Any]:

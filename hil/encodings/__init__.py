@@ -13,17 +13,14 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from drivers import nearest
 
-__all__ = ["module", "names", "with_bias"]
+__all__ = ["module", "names"]
 
 
 def names() -> list[str]:
     """Names of the encodings, sorted."""
-    return sorted(found.name for found in iter_modules(__path__))
+    return sorted(found.name for found in iter_modules(__path__) if found.name != "contract")
 
 
 def module(name: str) -> ModuleType:
@@ -41,18 +38,3 @@ def module(name: str) -> ModuleType:
     if name not in names():
         raise ValueError(f"no encoding {name!r}: {nearest(name, names())}")
     return import_module(f"{__name__}.{name}")
-
-
-def with_bias(x: NDArray[np.float32], bias: float) -> NDArray[np.float32]:
-    """Append an always-on feature, so that neurons without a bias of their own get one.
-
-    Args:
-        x: `(B, n)` features.
-        bias: Value of the additional feature in every sample; 0 adds none.
-
-    Returns:
-        `(B, n + 1)`, or `x` itself.
-    """
-    if bias == 0:
-        return x
-    return np.hstack([x, np.full((len(x), 1), bias, dtype=np.float32)])

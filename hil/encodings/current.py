@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from drivers import Stimulus
-from hil.encodings import with_bias
+from hil.encodings.contract import Biased, width, with_bias
+
+__all__ = ["Settings", "encode", "width"]
 
 
-class Settings(BaseModel):
+class Settings(Biased):
     """Settings of the encoding."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     gain: float = Field(
         default=1.0,
@@ -22,17 +22,6 @@ class Settings(BaseModel):
         le=100,
         description="current of a feature of 1, in spikes per step that would inject as much",
     )
-    bias: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="value of an always-on feature, encoded like the others; 0: none",
-    )
-
-
-def width(n_features: int, settings: Settings) -> int:
-    """Number of input channels for so many features."""
-    return n_features + (settings.bias > 0)
 
 
 def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generator) -> Stimulus:
