@@ -33,10 +33,17 @@ class Converter:
 
     def __init__(self, adc: MembraneADC, chip: int, layer: int, size: int) -> None:
         """Draw the channels' fixed pattern: gain and offset of each of `size` neurons."""
-        self._adc = adc
         self.gain = factors(chip, "adc_gain_cv", layer, size, adc.adc_gain_cv)
         self.offset = offsets(chip, "adc_offset_sd", layer, size, adc.adc_offset_sd)
-        self._distorts = bool(adc.adc_gain_cv or adc.adc_offset_sd)
+        self._bits = adc.adc_bits
+        # From volts to codes in one product and one sum; without bits, a code is a volt.
+        codes = 2**adc.adc_bits - 1
+        self._step = np.float32((adc.adc_maximum - adc.adc_minimum) / codes if codes else 1.0)
+        self._low = np.float32(adc.adc_minimum if codes else 0.0)
+        self._codes = np.float32(codes)
+        self._scale = self.gain / self._step
+        self._shift = (self.offset - self._low) / self._step
+        self._noise = np.float32(adc.adc_noise) / self._step
 
     def read(
         self, membrane: NDArray[np.float32], out: NDArray[np.float32], normals: Normals
@@ -48,22 +55,14 @@ class Converter:
             out: `(B, n)`, in volts, overwritten.
             normals: Noise of this trial.
         """
-        adc = self._adc
-        if self._distorts:
-            np.multiply(membrane, self.gain, out=out)
-            out += self.offset
-        else:
-            out[...] = membrane
-        if adc.adc_noise:
+        np.multiply(membrane, self._scale, out=out)
+        out += self._shift
+        if self._noise:
             draw = normals.draw(out.size).reshape(out.shape)
-            draw *= np.float32(adc.adc_noise)
+            draw *= self._noise
             out += draw
-        if adc.adc_bits:
-            span = adc.adc_maximum - adc.adc_minimum
-            step = np.float32(span / (2**adc.adc_bits - 1))
-            out -= np.float32(adc.adc_minimum)
-            out *= np.float32(1.0) / step
+        if self._bits:
             np.rint(out, out=out)
-            np.clip(out, 0, 2**adc.adc_bits - 1, out=out)
-            out *= step
-            out += np.float32(adc.adc_minimum)
+            np.clip(out, np.float32(0), self._codes, out=out)
+            out *= self._step
+            out += self._low

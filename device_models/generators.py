@@ -41,7 +41,7 @@ class Normals:
 
     def __init__(self, seed: np.random.SeedSequence) -> None:
         """Start at the beginning of the stream that the seed sequence names."""
-        self._bits = np.random.Philox(seed)
+        self._bits = np.random.SFC64(seed)
         self._table = _quantiles()
 
     def draw(self, size: int) -> NDArray[np.float32]:
