@@ -219,6 +219,29 @@ def test_the_state_of_a_chip_survives_a_round_trip() -> None:
         np.testing.assert_array_equal(runs[0].samples[Probe(1)], runs[1].samples[Probe(1)])
 
 
+def test_an_installed_package_brings_its_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package with an entry point is found as the docs say, and a broken one is named."""
+    page = (Path(__file__).parents[1] / "docs" / "write_a_driver.md").read_text()
+    (tmp_path / "counter_chip.py").write_text(re.findall(r"```python\n(.*?)```", page, re.S)[0])
+    facts = tmp_path / "counter_chip-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: counter-chip\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(
+        "[hil.drivers]\ncounter = counter_chip:Counter\nbroken = counter_chip:Missing\n"
+        "other = pathlib:Path\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "counter" in drivers.schemes()
+    with drivers.open("counter:A7") as device:
+        assert device.info.identity.serial == "A7"
+    with pytest.raises(drivers.DeviceNotFound, match="cannot be loaded"):
+        drivers.open("broken:1")
+    with pytest.raises(drivers.DeviceNotFound, match="no Device class"):
+        drivers.open("other:1")
+
+
 def test_the_driver_in_the_docs_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[1] / "docs" / "write_a_driver.md").read_text()
     code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
