@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
+
+from device_models.naming import nearest
 
 Tiers = TypeVar("Tiers")
 
@@ -81,11 +82,7 @@ def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:
 
 def _check(name: str, value: float | str, known: Mapping[str, Figure]) -> float:
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(
-            f"chip figure {name!r} is unknown: {hint}known: {', '.join(sorted(known))}"
-        )
+        raise ValueError(f"chip figure {name!r} is unknown: {nearest(name, known)}")
     spec = known[name]
     try:
         number = float(value)

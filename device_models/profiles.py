@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from device_models.adc import MembraneADC
 from device_models.figures import override
 from device_models.fixed_pattern import FixedPattern
+from device_models.naming import nearest
 from device_models.programming import Programming
 from device_models.temporal import Temporal
 
@@ -93,7 +93,5 @@ def get(name: str) -> Profile:
         ValueError: For an unknown name; the nearest valid one is named.
     """
     if name not in PROFILES:
-        close = difflib.get_close_matches(name, PROFILES, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"chip {name!r} is unknown: {hint}known: {', '.join(PROFILES)}")
+        raise ValueError(f"chip {name!r} is unknown: {nearest(name, PROFILES)}")
     return PROFILES[name]

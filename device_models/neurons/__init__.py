@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 from importlib import import_module
 
+from device_models.naming import nearest
 from device_models.neurons.model import Mismatch, NeuronModel, Parameter
 
 __all__ = ["Mismatch", "NeuronModel", "Parameter", "get", "names"]
@@ -24,8 +24,6 @@ def get(name: str) -> NeuronModel:
         ValueError: For an unknown name; the nearest valid one is named.
     """
     if name not in names():
-        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"neuron model {name!r} is unknown: {hint}known: {', '.join(names())}")
+        raise ValueError(f"neuron model {name!r} is unknown: {nearest(name, names())}")
     model: NeuronModel = import_module(f"{__name__}.{name.replace('-', '_')}").MODEL
     return model
