@@ -185,7 +185,7 @@ def merged(*layers: Mapping[str, Any]) -> Sections:
 
 
 def build(*layers: Mapping[str, Any]) -> Config:
-    """Validate a configuration on top of its task's own defaults.
+    """Validate a configuration on top of what suits its task and its rule on that task.
 
     Args:
         layers: What was asked for, by section; a later layer lies on top of an earlier one.
@@ -198,10 +198,13 @@ def build(*layers: Mapping[str, Any]) -> Config:
     """
     from hil import tasks
 
-    task = merged(*layers).get("task", Config.model_fields["task"].default)
-    if not isinstance(task, str):
-        raise ValueError(f"configuration task = {task!r}: give the name of a task")
-    return _validated(Config, merged(NAMES, tasks.get(task).defaults, *layers))
+    asked = merged(NAMES, *layers)
+    name = asked.get("task", Config.model_fields["task"].default)
+    if not isinstance(name, str):
+        raise ValueError(f"configuration task = {name!r}: give the name of a task")
+    task, rule = tasks.get(name), asked["rule"]
+    tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
+    return _validated(Config, merged(NAMES, task.defaults, tuned, *layers))
 
 
 def read(path: str | Path) -> Sections:

@@ -118,6 +118,15 @@ def test_what_a_task_suggests_lies_below_what_is_asked() -> None:
     assert build({"task": "mnist", "network": {"hidden": [7]}}).network.hidden == (7,)
 
 
+def test_what_suits_a_rule_on_a_task_lies_between_the_task_and_what_is_asked() -> None:
+    def rate(*layers: dict[str, object]) -> float:
+        return build({"task": "mnist"}, *layers).optimiser.learning_rate
+
+    slower = tasks.get("mnist").by_rule["bp"]["optimiser"]["learning_rate"]
+    assert rate({"rule": {"name": "bp"}}) == slower != rate()
+    assert rate({"rule": {"name": "bp"}, "optimiser": {"learning_rate": 0.25}}) == 0.25
+
+
 # -- layers -----------------------------------------------------------------------------------
 
 

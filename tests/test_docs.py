@@ -186,6 +186,16 @@ def test_every_default_of_a_task() -> None:
     ]
 
 
+def test_every_default_of_a_rule_on_a_task() -> None:
+    assert rows(text("docs/configuration.md"), "tuned rule") == [
+        [f"`{rule}`", f"`{name}`", f"`{section}.{key}`", f"`{json.dumps(value)}`"]
+        for name in known_tasks.names()
+        for rule, sections in known_tasks.get(name).by_rule.items()
+        for section, values in sections.items()
+        for key, value in values.items()
+    ]
+
+
 @pytest.mark.parametrize(
     ("first", "names"),
     [

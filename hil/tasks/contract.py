@@ -95,12 +95,14 @@ class Task:
             fraction of the training samples that it takes, 0 (none) to below 1; a task that
             brings its own validation part ignores both.
         defaults: Settings that suit the task, by section of the run's configuration.
+        by_rule: Settings in which a rule differs from them, by its name.
     """
 
     name: str
     description: str
     load: Callable[[Generator, float], Data]
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    by_rule: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)
 
 
 def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels, Labels]:

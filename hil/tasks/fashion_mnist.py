@@ -32,4 +32,5 @@ TASK = Task(
         "optimiser": {"learning_rate": 2e-3},
         "training": {"epochs": 16},
     },
+    {"bp": {"optimiser": {"learning_rate": 5e-4}}},
 )

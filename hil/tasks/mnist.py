@@ -33,4 +33,6 @@ TASK = Task(
         "optimiser": {"learning_rate": 2e-3},
         "training": {"epochs": 16},
     },
+    # Faster, its weights run to the edge of what the device stores.
+    {"bp": {"optimiser": {"learning_rate": 5e-4}}},
 )
