@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.adc import Converter
-from device_models.engine import Circuit, Engine, Layer, Recorder
-from device_models.fixed_pattern import dead, factors, offsets
+from device_models.engine import Engine, Recorder
 from device_models.generators import Normals, sequence
-from device_models.neurons import NeuronModel, Parameter
-from device_models.profiles import Imperfections
+from device_models.imperfections import Imperfections
+from device_models.neuron_group import Circuit
+from device_models.neurons import NeuronModel
+from device_models.pattern import Drawn, Pattern
 from device_models.programming import Crossbar
 from device_models.recording import Membranes, Raster, SpikeCounts
+from device_models.temporal import supply
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -48,8 +51,13 @@ class Chip:
         model: The neuron model.
         imperfections: How far from ideal it is.
         seed: Which chip.
-        reset: Which of the model's resets.
+        reset: Which of the model's resets; its first one when None.
         dt: Step, in seconds.
+        parameters: Nominal parameters of this chip, where they differ from the model's own.
+        pattern: Its fixed pattern; drawn from the seed when None.
+
+    Attributes:
+        clock: Seconds that passed on the chip since it was powered.
     """
 
     def __init__(
@@ -57,12 +65,19 @@ class Chip:
         model: NeuronModel,
         imperfections: Imperfections,
         seed: int = 0,
-        reset: str = "soft",
+        reset: str | None = None,
         dt: float = 1e-3,
+        parameters: Mapping[str, float] | None = None,
+        pattern: Pattern | None = None,
     ) -> None:
         """Take a chip off the shelf; nothing is mapped on it yet."""
         self.model, self.imperfections = model, imperfections
-        self.seed, self.reset, self.dt = seed, reset, dt
+        self.seed, self.reset, self.dt = seed, reset or next(iter(model.resets)), dt
+        self.parameters = {n: p.value for n, p in model.parameters.items()} | dict(parameters or {})
+        self.pattern: Pattern = pattern or Drawn(
+            seed, imperfections.fixed_pattern, imperfections.adc
+        )
+        self.clock = 0.0
         self.circuit: Circuit | None = None
         self.crossbars: list[Crossbar] = []
         self._converters: list[Converter] = []
@@ -74,46 +89,69 @@ class Chip:
         layers: Sequence[int],
         full_scale: Sequence[float],
         nominal: Mapping[str, float] | None = None,
+        trims: Mapping[str, Sequence[NDArray[np.float32]]] | None = None,
     ) -> None:
         """Map a network; every weight is zero afterwards.
 
         Args:
             layers: Sizes, the input first.
-            full_scale: Largest |weight| of each projection, in nominal thresholds.
-            nominal: Nominal parameters by name, where they differ from the model's own.
+            full_scale: Largest |weight| of each projection, in swings (nominal thresholds).
+            nominal: Nominal parameters by name, where they differ from the chip's own.
+            trims: Parameters chosen for each neuron by name, `(n,)` for each layer of neurons.
+
+        Raises:
+            ValueError: When the chip's pattern was measured on a network of another shape.
         """
-        values = {name: p.value for name, p in self.model.parameters.items()} | dict(nominal or {})
-        parameters = self.model.parameters
+        values = self.parameters | dict(nominal or {})
+        sizes, last = layers[1:], len(layers) - 2
         self.circuit = Circuit(
             model=self.model,
             reset=self.reset,
             dt=self.dt,
-            constants={n: values[n] for n, p in parameters.items() if p.mismatch is None},
+            constants={
+                n: values[n] for n, p in self.model.parameters.items() if p.mismatch is None
+            },
             layers=tuple(
-                self._layer(index, size, values, spared=index == len(layers) - 2)
-                for index, size in enumerate(layers[1:])
+                self.pattern.layer(
+                    self.model,
+                    i,
+                    size,
+                    values | {name: chosen[i] for name, chosen in (trims or {}).items()},
+                    i == last,
+                )
+                for i, size in enumerate(sizes)
             ),
             temporal=self.imperfections.temporal,
         )
+        self._full_scale = tuple(full_scale)
+        shapes = list(zip(layers, sizes, strict=False))
         self.crossbars = [
             Crossbar(
-                (layers[p], layers[p + 1]),
-                full_scale[p],
+                shape,
+                self._storable(full_scale[p]),
                 self.imperfections.programming,
-                self.imperfections.fixed_pattern.weight_cv,
+                self.pattern.cells(p, shape),
                 self.seed,
                 p,
             )
-            for p in range(len(layers) - 1)
+            for p, shape in enumerate(shapes)
         ]
         self._converters = [
-            Converter(self.imperfections.adc, self.seed, index, size)
-            for index, size in enumerate(layers[1:])
+            Converter(
+                self.imperfections.adc,
+                *self.pattern.channels(i, size),
+                self.model.rest,
+                self.model.swing,
+            )
+            for i, size in enumerate(sizes)
         ]
         self._engines.clear()
 
     def write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Program one projection `(n_pre, n_post)`; returns what was stored."""
+        if self.model.weight_unit:  # levels of such a chip may reach beyond what was asked for
+            limit = np.float32(self._full_scale[projection])
+            weights = np.clip(weights, -limit, limit)
         return self.crossbars[projection].write(weights)
 
     def run(
@@ -135,7 +173,7 @@ class Chip:
 
         Returns:
             Output spike counts `(B, n_out)`, and for each observation a raster `(T, B, n)` uint8
-            or membrane samples `(T // every, B, n)` float32 in volts.
+            or membrane samples `(T // every, B, n)` float32 in the model's unit.
         """
         if trial is None:
             names: tuple[int, ...] = (self.seed, 0, self.untold_trials)
@@ -162,12 +200,59 @@ class Chip:
             if o.quantity == "membrane"
         }
         recorders: list[Recorder] = [counts, *rasters.values(), *membranes.values()]
+        temporal = self.imperfections.temporal
         self._engine(batch, isinstance(drive, np.ndarray)).run(
-            drive, steps, [c.effective for c in self.crossbars], recorders, names
+            drive,
+            steps,
+            [c.effective for c in self.crossbars],
+            recorders,
+            names,
+            supply(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
+        self.wait(self.imperfections.programming.run_seconds)
         return counts.counts, [
             rasters[o].raster if o in rasters else membranes[o].traces for o in observations
         ]
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass: stored weights drift, temperature and supply wander."""
+        self.clock += seconds
+        for crossbar in self.crossbars:
+            crossbar.advance(seconds)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that the chip remembers, as named arrays."""
+        found: dict[str, NDArray[np.generic]] = {
+            "untold_trials": np.asarray(self.untold_trials),
+            "clock": np.asarray(self.clock),
+        }
+        for p, crossbar in enumerate(self.crossbars):
+            found |= {f"projection_{p}/{k}": v for k, v in crossbar.state().items()}
+        return found
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Return a configured chip to what `state` gave."""
+        self.untold_trials, self.clock = int(state["untold_trials"]), float(state["clock"])
+        for p, crossbar in enumerate(self.crossbars):
+            head = f"projection_{p}/"
+            crossbar.restore(
+                {k.removeprefix(head): v for k, v in state.items() if k.startswith(head)}
+            )
+
+    def _storable(self, full_scale: float) -> float:
+        """The full scale at which levels are whole units of the model times a power of two."""
+        levels = self.imperfections.programming.levels
+        unit = self.model.weight_unit / self.model.swing
+        if not unit or levels is None:
+            return full_scale
+        largest = unit * (levels // 2)
+        return float(largest * 2.0 ** max(0, math.ceil(math.log2(full_scale / largest))))
+
+    @property
+    def ages(self) -> bool:
+        """Whether time alone changes what the chip does."""
+        stored, temporal = self.imperfections.programming, self.imperfections.temporal
+        return bool(stored.drift or stored.retention or temporal.wander)
 
     @property
     def _mapped(self) -> Circuit:
@@ -183,28 +268,3 @@ class Chip:
                 self._engines.popitem(last=False)
         self._engines.move_to_end(key)
         return self._engines[key]
-
-    def _layer(self, index: int, size: int, nominal: Mapping[str, float], spared: bool) -> Layer:
-        """Draw one layer; the output is spared dead neurons, being mapped on tested ones."""
-        pattern = self.imperfections.fixed_pattern
-        varied = {
-            name: self._varied(parameter, index, size, nominal[name])
-            for name, parameter in self.model.parameters.items()
-            if parameter.mismatch is not None
-        }
-        gain = factors(self.seed, "gain_cv", index, size, pattern.gain_cv)
-        silent = dead(self.seed, index, size, 0.0 if spared else pattern.dead_fraction)
-        varied[self.model.silent][silent] = np.inf
-        gain[silent] = 0.0
-        return Layer(size, varied, gain)
-
-    def _varied(
-        self, parameter: Parameter, layer: int, size: int, nominal: float
-    ) -> NDArray[np.float32]:
-        assert parameter.mismatch is not None
-        name, acts = parameter.mismatch.figure, parameter.mismatch.acts
-        spread: float = getattr(self.imperfections.fixed_pattern, name)
-        if acts == "add":
-            return np.float32(nominal) + offsets(self.seed, name, layer, size, spread)
-        drawn = factors(self.seed, name, layer, size, spread)
-        return np.float32(nominal) * drawn if acts == "multiply" else np.float32(nominal) / drawn

@@ -5,65 +5,27 @@ number `b * n + i`. All copies share the fixed pattern and nothing else. Each ti
 Brian2's default schedule:
 
     groups       membranes advance by dt; membrane noise is added
-    thresholds   neurons at or above threshold fire; lost events are dropped; recorders sample
+    thresholds   neurons at or above threshold fire; lost events are dropped, spurious ones
+                 appear; recorders sample
     synapses     events move the membranes of the next layer (so they act from the next step on)
     resets       neurons that fired are reset
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Normals, generator, sequence
+from device_models.neuron_group import Circuit, Layerwise
 from device_models.stepping import Stepper, brian2
-from device_models.temporal import Temporal, step_noise, survivors
+from device_models.temporal import delayed, leaked, step_noise, survivors, with_spurious
 
 if TYPE_CHECKING:
-    from brian2 import Clock, NeuronGroup
     from scipy.sparse import csr_matrix
-
-    from device_models.neurons import NeuronModel
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The neurons of one layer of one chip.
-
-    Attributes:
-        size: Number of neurons n.
-        varied: Parameters that differ from neuron to neuron, each `(n,)` float32.
-        gain: Input gain `(n,)` float32; 0 for a dead neuron.
-    """
-
-    size: int
-    varied: Mapping[str, NDArray[np.float32]]
-    gain: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Circuit:
-    """The electronics of a chip with a network mapped on it.
-
-    Attributes:
-        model: The neuron model.
-        reset: Which of its resets.
-        dt: Step, in seconds.
-        constants: Parameters that are the same for all neurons, by name.
-        layers: The layers of neurons.
-        temporal: Noise in time.
-    """
-
-    model: NeuronModel
-    reset: str
-    dt: float
-    constants: Mapping[str, float]
-    layers: tuple[Layer, ...]
-    temporal: Temporal
 
 
 class Recorder(Protocol):
@@ -76,7 +38,7 @@ class Recorder(Protocol):
 
         Args:
             step: The step.
-            membrane: `(B, n)` in volts, after the threshold test and before the reset.
+            membrane: `(B, n)` in the model's unit, after the threshold test, before the reset.
             events: Sorted numbers `b * n + i` of the neurons whose spikes got through.
         """
 
@@ -95,36 +57,28 @@ class Engine:
         b2 = brian2()
         self._chip, self._batch = chip, batch
         clock = b2.Clock(dt=chip.dt * b2.second, name="spikeloop_clock*")
-        self._groups = [
-            _group(chip, layer, batch, current_input and i == 0, clock)
+        self._layers = [
+            Layerwise(chip, layer, batch, current_input and i == 0, clock)
             for i, layer in enumerate(chip.layers)
         ]
 
         def operation(function: object, when: str, order: int = 0) -> object:
             return b2.NetworkOperation(function, clock=clock, when=when, order=order)
 
-        objects = [*self._groups, operation(self._deliver, "synapses")]
+        objects = [layer.group for layer in self._layers]
+        objects.append(operation(self._deliver, "synapses"))
         objects.append(operation(self._collect, "after_thresholds"))
         if current_input:
             objects.append(operation(self._inject, "before_groups"))
         if chip.temporal.membrane_noise:
             objects.append(operation(self._disturb, "after_groups"))
         self._stepper = Stepper(b2.Network(objects), clock)
-
-        model = chip.model
-        self._variables = [
-            [
-                group.variables[name].get_value()
-                for name in (*group.equations.diff_eq_names, *(["i_in"] if i == 0 else []))
-                if name in group.variables and group.variables[name].array
-            ]
-            for i, group in enumerate(self._groups)
-        ]
-        self._membranes = [self._view(g, model.membrane) for g in self._groups]
-        self._receivers = [self._view(g, model.receives) for g in self._groups]
-        self._spikes = [g.variables["_spikespace"].get_value() for g in self._groups]
         self._noise_sd = [
-            step_noise(chip.temporal.membrane_noise, _time_constants(chip, layer), chip.dt)
+            step_noise(
+                chip.temporal.membrane_noise * chip.model.swing,
+                chip.values(chip.model.time_constant, layer),
+                chip.dt,
+            )
             * (layer.gain > 0)
             for layer in chip.layers
         ]
@@ -136,28 +90,57 @@ class Engine:
         weights: Sequence[NDArray[np.float32]],
         recorders: Sequence[Recorder],
         trial: tuple[int, ...],
+        supply: float = 1.0,
     ) -> None:
         """Run all copies from reset.
 
         Args:
             drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
             steps: T.
-            weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in volts.
+            weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in swings.
             recorders: What is to be observed.
             trial: Seed and names of what happens today.
+            supply: Factor of all input gains now.
         """
-        for variables in self._variables:
-            for values in variables:
-                values[:] = 0
-        for group in self._groups:
-            if "lastspike" in group.variables:
-                group.variables["lastspike"].get_value()[:] = -np.inf
+        temporal, swing = self._chip.temporal, self._chip.model.swing
+        for layer in self._layers:
+            layer.start()
         self._stepper.rewind()
-        self._drive, self._weights, self._recorders = drive, weights, recorders
         self._normals = Normals(sequence(*trial, "membrane_noise"))
         self._losses = generator(*trial, "spike_loss")
+        self._spurious = generator(*trial, "spurious_spikes")
+        if temporal.trial_threshold_sd:
+            self._shift_thresholds(Normals(sequence(*trial, "trial_threshold_sd")))
+        if temporal.input_jitter and not isinstance(drive, np.ndarray):
+            jitter = generator(*trial, "input_jitter")
+            drive = delayed(drive, steps, temporal.input_jitter / self._chip.dt, jitter)
+        self._drive, self._recorders = drive, recorders
+        self._weights = [self._transmitted(w) for w in weights]
+        kind = np.float64 if self._chip.model.precision == "double" else np.float32
+        self._gain = [layer.gain * kind(supply * swing) for layer in self._chip.layers]
         self._events: list[NDArray[np.int32]] = []
         self._stepper.step(steps)
+
+    def _transmitted(self, weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """What each variable of the receiving neurons gets of one event."""
+        model, crosstalk = self._chip.model, self._chip.temporal.crosstalk
+        if crosstalk:
+            weights = leaked(weights, crosstalk)
+        if model.precision == "double":
+            weights = weights.astype(np.float64)
+        if model.update:  # digital synapses hold whole numbers
+            weights = np.rint(weights * model.swing) / model.swing
+        if isinstance(model.receives, str):
+            return (weights,)
+        return (np.maximum(weights, 0), np.maximum(-weights, 0))
+
+    def _shift_thresholds(self, normals: Normals) -> None:
+        model = self._chip.model
+        scale = np.float32(self._chip.temporal.trial_threshold_sd * model.swing)
+        for layer, wired in zip(self._chip.layers, self._layers, strict=True):
+            thresholds = wired.view(model.silent)
+            draw = normals.draw(thresholds.size).reshape(thresholds.shape)
+            thresholds[...] = self._chip.values(model.silent, layer) + draw * scale
 
     # -- what happens in a step ---------------------------------------------------------------
 
@@ -168,33 +151,52 @@ class Engine:
         if self._drive.ndim == 2 and step > 0:
             return
         now = self._drive if self._drive.ndim == 2 else self._drive[step]
-        slope = now @ self._weights[0]
-        slope *= self._chip.layers[0].gain / np.float32(self._chip.dt)
-        self._view(self._groups[0], "i_in")[...] = slope
+        first, current = self._chip.layers[0], self._layers[0].current
+        assert current is not None
+        parts = self._weights[0]
+        slope = now @ (parts[0] if len(parts) == 1 else parts[0] - parts[1])
+        slope *= self._gain[0] / self._gain[0].dtype.type(self._chip.dt)
+        if np.any(first.bias):
+            slope += self._chip.bias_slope(first)
+        current[...] = slope
 
     def _disturb(self) -> None:
-        for membrane, sd in zip(self._membranes, self._noise_sd, strict=True):
-            membrane += self._normals.draw(membrane.size).reshape(membrane.shape) * sd
+        for layer, sd in zip(self._layers, self._noise_sd, strict=True):
+            noise = self._normals.draw(layer.membrane.size).reshape(layer.membrane.shape) * sd
+            if layer.free is not None:
+                noise *= layer.free
+            layer.membrane += np.rint(noise) if self._chip.model.update else noise
 
     def _collect(self) -> None:
         loss = self._chip.temporal.spike_loss
-        self._events = [space[: space[-1]] for space in self._spikes]
+        spurious = self._chip.temporal.spurious_spikes
+        self._events = [layer.spikes[: layer.spikes[-1]] for layer in self._layers]
         if loss:
             self._events = [survivors(events, loss, self._losses) for events in self._events]
+        if spurious:
+            self._events = [
+                with_spurious(events, layer.membrane.size, spurious, self._spurious)
+                for events, layer in zip(self._events, self._layers, strict=True)
+            ]
         for recorder in self._recorders:
             recorder.sample(
                 self._stepper.step_index,
-                self._membranes[recorder.layer],
+                self._layers[recorder.layer].membrane,
                 self._events[recorder.layer],
             )
 
     def _deliver(self) -> None:
-        for i, receiver in enumerate(self._receivers):
+        model = self._chip.model
+        for i, layer in enumerate(self._layers):
             rows = self._input_events() if i == 0 else self._layer_events(i - 1)
-            if rows is not None and rows.nnz:
-                arriving = rows @ self._weights[i]
-                arriving *= self._chip.layers[i].gain
-                receiver += arriving
+            if rows is None or not rows.nnz:
+                continue
+            for receiver, weights in zip(layer.receivers, self._weights[i], strict=True):
+                arriving = rows @ weights
+                arriving *= self._gain[i]
+                if layer.free is not None and model.receives == model.membrane:
+                    arriving *= layer.free
+                receiver += np.rint(arriving) if model.update else arriving
 
     def _input_events(self) -> csr_matrix | None:
         """Input events of this step, `(B, n_in)`, or None when the input is a current."""
@@ -226,45 +228,3 @@ class Engine:
         return csr_matrix(
             (np.ones(events.size, np.float32), events % size, edges), shape=(self._batch, size)
         )
-
-    def _view(self, group: NeuronGroup, name: str) -> NDArray[np.float32]:
-        values: NDArray[np.float32] = group.variables[name].get_value()
-        return values.reshape(self._batch, -1)
-
-
-def _time_constants(chip: Circuit, layer: Layer) -> NDArray[np.float32]:
-    name = chip.model.time_constant
-    if name in layer.varied:
-        return layer.varied[name]
-    return np.full(layer.size, chip.constants[name], np.float32)
-
-
-def _group(
-    chip: Circuit, layer: Layer, batch: int, current_input: bool, clock: Clock
-) -> NeuronGroup:
-    """One Brian2 group: all copies of one layer, in float32, with numpy code."""
-    from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
-
-    b2, model = brian2(), chip.model
-    units = {name: getattr(b2, parameter.unit) for name, parameter in model.parameters.items()}
-    declarations = [f"{name} : {model.parameters[name].unit} (constant)" for name in layer.varied]
-    namespace = {name: value * units[name] for name, value in chip.constants.items()}
-    if current_input:
-        declarations.append("i_in : volt/second")
-    else:
-        namespace["i_in"] = 0 * b2.volt / b2.second
-    group = b2.NeuronGroup(
-        batch * layer.size,
-        "\n".join([model.equations, *declarations]),
-        threshold=model.threshold,
-        reset=model.resets[chip.reset],
-        method=model.method,
-        namespace=namespace,
-        clock=clock,
-        dtype=np.float32,
-        codeobj_class=NumpyCodeObject,
-        name="spikeloop_layer*",
-    )
-    for name, values in layer.varied.items():
-        group.variables[name].get_value()[:] = np.tile(values, batch)
-    return group

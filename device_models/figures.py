@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from math import log2
+from typing import Any, Literal, TypeVar
 
 from device_models.naming import nearest
 
 Tiers = TypeVar("Tiers")
+Dose = Literal["linear", "bits", "fixed"]
+MOST_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Figure:
         maximum: Greatest value allowed.
         whole: Whether it is a whole number.
         meaning: What it does, in one sentence.
+        dose: How a dose acts on it: `linear` multiplies the value, `bits` multiplies the step
+            that the bits resolve, `fixed` is a condition and not an imperfection, and stays.
     """
 
     name: str
@@ -32,9 +37,17 @@ class Figure:
     maximum: float
     whole: bool
     meaning: str
+    dose: Dose
 
 
-def figure(default: float, unit: str, minimum: float, maximum: float, meaning: str) -> Any:
+def figure(
+    default: float,
+    unit: str,
+    minimum: float,
+    maximum: float,
+    meaning: str,
+    dose: Dose = "linear",
+) -> Any:
     """Declare a figure as a dataclass field; an integer default makes it a whole number."""
     return field(
         default=default,
@@ -44,6 +57,7 @@ def figure(default: float, unit: str, minimum: float, maximum: float, meaning: s
             "maximum": maximum,
             "whole": isinstance(default, int),
             "meaning": meaning,
+            "dose": dose,
         },
     )
 
@@ -53,7 +67,7 @@ def figures(tiers: object) -> dict[str, Figure]:
     found = {}
     for tier in fields(tiers):  # type: ignore[arg-type]
         held = getattr(tiers, tier.name)
-        for item in fields(held):
+        for item in (f for f in fields(held) if f.metadata):
             found[item.name] = Figure(item.name, getattr(held, item.name), **item.metadata)
     return found
 
@@ -70,7 +84,7 @@ def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:
             or a value out of range (the range is named).
     """
     known = figures(tiers)
-    checked = {name: _check(name, value, known) for name, value in values.items()}
+    checked = {name: check(name, value, known) for name, value in values.items()}
     changes = {}
     for tier in fields(tiers):  # type: ignore[arg-type]
         held = getattr(tiers, tier.name)
@@ -80,7 +94,49 @@ def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:
     return replace(tiers, **changes)  # type: ignore[type-var]
 
 
-def _check(name: str, value: float | str, known: Mapping[str, Figure]) -> float:
+def scaled(
+    known: Mapping[str, Figure], name: str, dose: float, each: Mapping[str, float] | None = None
+) -> float:
+    """The value of one figure under a dose.
+
+    Args:
+        known: The figures of a chip.
+        name: Which of them.
+        dose: Factor of all figures, at least 0.
+        each: Further factors by figure.
+
+    Raises:
+        ValueError: For a factor of an unknown figure or of one without dose, or below 0.
+    """
+    for other, factor in {**(each or {}), "": dose}.items():
+        if other and other not in known:
+            raise ValueError(f"dose of {other!r}: no such chip figure: {nearest(other, known)}")
+        if other and known[other].dose == "fixed":
+            raise ValueError(f"dose of {other}: it is a condition of the chip, set it itself")
+        if not 0 <= factor <= 1e6:
+            raise ValueError(
+                f"dose {other} = {factor}: give a number from 0 to 1e6".replace("  ", " ")
+            )
+    spec = known[name]
+    factor = dose * (each or {}).get(name, 1.0)
+    if spec.dose == "fixed" or factor == 1:
+        return spec.value
+    if spec.dose == "linear":
+        value = min(max(spec.value * factor, spec.minimum), spec.maximum)
+        return round(value) if spec.whole else value
+    if factor == 0 or spec.value == 0:
+        return 0
+    bits = round(spec.value - log2(factor))
+    return max(bits, 1) if bits <= MOST_BITS else 0
+
+
+def check(name: str, value: float | str, known: Mapping[str, Figure]) -> float:
+    """A figure's value as a number.
+
+    Raises:
+        ValueError: For an unknown name (the nearest valid one is named), text that is no number,
+            or a value out of range (the range is named).
+    """
     if name not in known:
         raise ValueError(f"chip figure {name!r} is unknown: {nearest(name, known)}")
     spec = known[name]

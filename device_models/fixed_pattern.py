@@ -28,6 +28,19 @@ class FixedPattern:
     leak_cv: float = figure(
         0.0, "", 0.0, 2.0, "Coefficient of variation of the leak conductance (1/tau) over neurons."
     )
+    synapse_tau_cv: float = figure(
+        0.0, "", 0.0, 2.0, "Coefficient of variation of synaptic time constants over neurons."
+    )
+    refractory_cv: float = figure(
+        0.0, "", 0.0, 2.0, "Coefficient of variation of the refractory time over neurons."
+    )
+    bias_sd: float = figure(
+        0.0,
+        "threshold",
+        0.0,
+        1.0,
+        "Standard deviation of where a bias current holds the membrane without input.",
+    )
     gain_cv: float = figure(
         0.0, "", 0.0, 2.0, "Coefficient of variation of the input gain over neurons."
     )
@@ -40,6 +53,26 @@ class FixedPattern:
         0.0,
         1.0,
         "Chance that a hidden neuron is dead: its membrane rests and it never fires.",
+    )
+    tonic_fraction: float = figure(
+        0.0, "", 0.0, 1.0, "Chance that a hidden neuron fires all the time, by itself."
+    )
+    dead_cells: float = figure(
+        0.0, "", 0.0, 1.0, "Chance that a synapse transmits nothing, whatever is written."
+    )
+    on_cells: float = figure(
+        0.0, "", 0.0, 1.0, "Chance that a synapse is at plus or minus its full scale for good."
+    )
+    stuck_cells: float = figure(
+        0.0, "", 0.0, 1.0, "Chance that a synapse keeps a value of its own for good."
+    )
+    trim_bits: int = figure(
+        0,
+        "bit",
+        0,
+        16,
+        "Resolution of settings that a host may choose for each neuron; 0 offers none.",
+        dose="fixed",
     )
 
 
@@ -69,6 +102,6 @@ def offsets(chip: int, name: str, layer: int, size: int, sd: float) -> NDArray[n
     return np.clip(normal, -3, 3) * np.float32(sd)
 
 
-def dead(chip: int, layer: int, size: int, fraction: float) -> NDArray[np.bool_]:
-    """Which neurons of a layer are dead, `(size,)`. A higher fraction keeps those of a lower."""
-    return generator(chip, "dead", layer).random(size) < fraction
+def chosen(chip: int, name: str, layer: int, size: int, fraction: float) -> NDArray[np.bool_]:
+    """Which of a layer have a defect, `(size,)`. A higher fraction keeps those of a lower."""
+    return generator(chip, name, layer).random(size) < fraction

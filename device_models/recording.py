@@ -47,9 +47,9 @@ class Membranes:
         converter: Converter,
         normals: Normals,
     ) -> None:
-        """Prepare `traces`, `(S, B, n)` float32 in volts, for the given number of samples S."""
+        """Prepare `traces`, `(S, B, n)` float32 in the membrane's unit, of S samples."""
         self.layer = layer
-        self.traces = np.empty((samples, batch, converter.gain.size), np.float32)
+        self.traces = np.empty((samples, batch, converter.size), np.float32)
         self._every, self._converter, self._normals = every, converter, normals
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:

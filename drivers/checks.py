@@ -6,6 +6,9 @@ import difflib
 import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from drivers.errors import CapacityError, ReadoutError, SettingError, UnsupportedProbe
 from drivers.exchange import Network, Probe, Readout, Stimulus
 from drivers.info import DeviceInfo
@@ -61,6 +64,35 @@ def settings(network: Network, info: DeviceInfo) -> dict[str, float]:
             )
         chosen[name] = float(value)
     return chosen
+
+
+def trims(network: Network, info: DeviceInfo) -> dict[str, tuple[NDArray[np.float32], ...]]:
+    """Settings chosen for each neuron, checked: by name, `(n_l,)` for each layer of neurons."""
+    offered = {setting.name: setting for setting in info.settings if setting.per_neuron}
+    found = {}
+    for name, layers in network.trims.items():
+        if name not in offered:
+            raise SettingError(f"setting {name!r} for each neuron: {nearest(name, offered)}")
+        setting, sizes = offered[name], network.layers[1:]
+        arrays = tuple(np.asarray(values, np.float32) for values in layers)
+        if [a.shape for a in arrays] != [(size,) for size in sizes]:
+            raise SettingError(
+                f"setting {name} for each neuron has shapes {[a.shape for a in arrays]}: give one "
+                f"array for each layer, of {', '.join(map(str, sizes))} neurons"
+            )
+        for values in arrays:
+            # Written so that NaN fails; a hair of slack for what float32 rounds up.
+            inside = (values >= setting.minimum * (1 - 1e-6)) & (
+                values <= setting.maximum * (1 + 1e-6)
+            )
+            if not inside.all():
+                wrong = float(values[~inside][0])
+                raise SettingError(
+                    f"setting {name} = {wrong:g} {setting.unit} of a neuron: allowed is "
+                    f"{setting.minimum:g} to {setting.maximum:g} {setting.unit}".rstrip()
+                )
+        found[name] = arrays
+    return found
 
 
 def check_probe(probe: Probe, network: Network, info: DeviceInfo, steps: int) -> None:

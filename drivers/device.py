@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.checks import check_probe, check_readout, full_scales, limit, settings
+from drivers.checks import check_probe, check_readout, full_scales, limit, settings, trims
 from drivers.errors import (
     CapacityError,
     DeviceClosed,
@@ -56,7 +56,7 @@ class Device(ABC):
 
     @abstractmethod
     def _configure(self, network: Network) -> None:
-        """Map a network whose `full_scale` and `settings` are complete and within limits."""
+        """Map a network whose scales, settings and trims are complete and within limits."""
 
     @abstractmethod
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -109,7 +109,7 @@ class Device(ABC):
         """Map a network on the device; every weight is zero afterwards.
 
         Args:
-            network: Layers, full scales and nominal settings.
+            network: Layers, full scales, nominal settings and trims.
 
         Raises:
             CapacityError: When a layer, the depth or a full scale is beyond the device.
@@ -126,7 +126,12 @@ class Device(ABC):
         limit("inputs", network.layers[0], info.max_inputs)
         for size in network.layers[1:]:
             limit("neurons in a layer", size, info.max_neurons)
-        complete = Network(network.layers, full_scales(network, info), settings(network, info))
+        complete = Network(
+            network.layers,
+            full_scales(network, info),
+            settings(network, info),
+            trims(network, info),
+        )
         self._configure(complete)
         self._network = complete
 

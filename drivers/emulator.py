@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models import Chip, Observation, neurons, profiles
+from device_models import Chip, Observation, chip_file, neurons, profiles
 from device_models.figures import figures, override
+from device_models.neurons import Parameter
 from drivers.checks import nearest
 from drivers.device import Device
-from drivers.errors import SettingError
+from drivers.errors import CapacityError, SettingError
 from drivers.exchange import Network, Probe, Readout, Stimulus
 from drivers.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
 
 Value = TypeVar("Value")
-CHIP_OPTIONS = ("chip", "neuron", "reset", "dt")
-UNITS = {"second": "s", "volt": "V"}
+DEFAULT = "mixed-signal"
+CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "dose")
+UNITS = {"second": "s", "volt": "V", "amp": "A", "hertz": "Hz", "1": ""}
 
 
 class Emulator(Device):
-    """`emulator:PROFILE?chip=SEED&neuron=MODEL&reset=soft&dt=0.001&FIGURE=VALUE...`."""
+    """`emulator:CHIP?chip=SEED&neuron=MODEL&reset=KIND&dt=0.001&dose=1&FIGURE=VALUE...`.
+
+    CHIP is a profile, or a `.toml` or `.py` file. An option may also be a nominal parameter of
+    the neuron model, or `dose.FIGURE`.
+    """
 
     def __init__(self, chip: Chip, name: str = "emulator") -> None:
         """Put an emulated chip behind the contract."""
@@ -32,34 +39,13 @@ class Emulator(Device):
 
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
-        """Take the chip that a profile, a seed and overridden figures name."""
-        name = target or "mixed-signal"
-        profile = _refused(lambda: profiles.get(name))
-        figure_names = set(figures(profile.imperfections))
-        for option in options:
-            if option not in figure_names and option not in CHIP_OPTIONS:
-                raise SettingError(
-                    f"emulator option {option!r} is unknown: "
-                    f"{nearest(option, [*figure_names, *CHIP_OPTIONS])}"
-                )
-        model = _refused(lambda: neurons.get(options.get("neuron", "lif")))
-        reset = options.get("reset", "soft")
-        if reset not in model.resets:
-            raise SettingError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
-        chosen = {key: value for key, value in options.items() if key in figure_names}
-        chip = Chip(
-            model,
-            _refused(lambda: override(profile.imperfections, chosen)),
-            seed=_number(options, "chip", 0, 0, 2**63 - 1, int),
-            reset=reset,
-            dt=_number(options, "dt", 1e-3, 1e-5, 1e-1, float),
-        )
-        return cls(chip, f"emulator:{name}")
+        """Take the chip that a profile or a file, a seed and overridden figures name."""
+        return cls(_refused(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
 
     @classmethod
     def catalogue(cls) -> list[tuple[str, str]]:
         """Every profile."""
-        return [(f"emulator:{p.name}", p.description) for p in profiles.PROFILES.values()]
+        return [(f"emulator:{n}", profiles.get(n).description) for n in profiles.names()]
 
     @property
     def info(self) -> DeviceInfo:
@@ -67,15 +53,27 @@ class Emulator(Device):
         return self._info
 
     def _configure(self, network: Network) -> None:
-        self._chip.configure(
-            network.layers,
-            network.full_scale,
-            {
-                name: network.settings[parameter.setting]
-                for name, parameter in self._chip.model.parameters.items()
-                if parameter.setting is not None
-            },
-        )
+        nominal: dict[str, float] = {}
+        trims: dict[str, list[NDArray[np.float32]]] = {}
+        for name, parameter in self._chip.model.parameters.items():
+            if parameter.setting is None:
+                continue
+            nominal[name] = network.settings[parameter.setting]
+            if parameter.setting in network.trims:
+                chosen = network.trims[parameter.setting]
+                trims[name] = [self._trimmed(parameter, values) for values in chosen]
+        try:
+            self._chip.configure(network.layers, network.full_scale, nominal, trims)
+        except ValueError as error:
+            raise CapacityError(str(error)) from None
+
+    def _trimmed(self, parameter: Parameter, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values as a converter of `trim_bits` gives them, spread evenly in their logarithm."""
+        low, high = math.log(parameter.minimum), math.log(parameter.maximum)
+        codes = 2**self._chip.imperfections.fixed_pattern.trim_bits - 1
+        code = np.rint((np.log(values.astype(np.float64)) - low) / (high - low) * codes)
+        found: NDArray[np.float64] = np.exp(low + code / codes * (high - low))
+        return found.astype(np.float32)
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._chip.write(projection, weights)
@@ -94,25 +92,58 @@ class Emulator(Device):
         return Readout(counts, stimulus.steps, samples, "before_reset")
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """What is programmed in every cell, and how often each projection was written."""
-        state: dict[str, NDArray[np.generic]] = {
-            "untold_trials": np.asarray(self._chip.untold_trials)
-        }
-        for p, crossbar in enumerate(self._chip.crossbars):
-            state[f"stored_{p}"] = crossbar.stored.copy()
-            state[f"programmed_{p}"] = crossbar.programmed.copy()
-            state[f"writes_{p}"] = np.asarray(crossbar.writes)
-        return state
+        """What is programmed in every cell, how often each projection was written, the time."""
+        return self._chip.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Program every cell exactly as it was."""
-        self._chip.untold_trials = int(state["untold_trials"])
-        for p, crossbar in enumerate(self._chip.crossbars):
-            crossbar.restore(
-                state[f"stored_{p}"].astype(np.float32),
-                state[f"programmed_{p}"].astype(np.float32),
-                int(state[f"writes_{p}"]),
+        self._chip.restore(state)
+
+
+def _chip(target: str, options: Mapping[str, str]) -> Chip:
+    name = target or DEFAULT
+    if name.endswith((".toml", ".py")):
+        profile = chip_file.read(name, options.get("profile"))
+    else:
+        profile = profiles.get(name)
+        if "profile" in options:
+            raise ValueError("emulator option profile: only a chip of a file has one below it")
+    model = profile.model
+    parameters = {n: c.value for n, c in profile.parameters.items()}
+    if "neuron" in options and options["neuron"] != model.name:
+        own = options["neuron"]
+        path = Path(own)
+        model = neurons.from_python(path) if path.suffix == ".py" else neurons.get(own)
+        parameters = {}
+    reset = options.get("reset", profile.reset or next(iter(model.resets)))
+    if reset not in model.resets:
+        raise ValueError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
+    known = figures(profile.imperfections)
+    values, doses = {}, {}
+    for option, text in options.items():
+        if option in known:
+            values[option] = text
+        elif option.startswith("dose."):
+            doses[option.removeprefix("dose.")] = _number(options, option, 1.0, 0, 1e6, float)
+        elif option in model.parameters:
+            parameters[option] = neurons.within(model, option, text)
+        elif option not in CHIP_OPTIONS:
+            raise ValueError(
+                f"emulator option {option!r} is unknown: "
+                f"{nearest(option, [*known, *CHIP_OPTIONS, *model.parameters])}"
             )
+    # What is overridden is meant as it stands; a dose scales what the profile brings.
+    dose = _number(options, "dose", 1.0, 0, 1e6, float)
+    dosed = profile.imperfections.dosed(dose, doses)
+    return Chip(
+        model,
+        override(dosed, values),
+        seed=_number(options, "chip", 0, 0, 2**63 - 1, int),
+        reset=reset,
+        dt=_number(options, "dt", profile.dt, 1e-5, 1e-1, float),
+        parameters=parameters,
+        pattern=profile.pattern if dose else None,
+    )
 
 
 def _reduced(probe: Probe, samples: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -155,29 +186,40 @@ def _number(
 
 
 def _info(chip: Chip, name: str) -> DeviceInfo:
-    parameters = chip.model.parameters.values()
+    model, adc, levels = chip.model, chip.imperfections.adc, chip.imperfections.programming.levels
+    trimmed = chip.imperfections.fixed_pattern.trim_bits > 0
     settings = tuple(
-        Setting(p.setting, UNITS[p.unit], p.minimum, p.maximum, p.value, p.meaning)
-        for p in parameters
+        Setting(
+            p.setting,
+            UNITS.get(p.unit, p.unit),
+            p.minimum,
+            p.maximum,
+            chip.parameters[n],
+            p.meaning,
+            trimmed and p.mismatch is not None and p.minimum > 0,
+        )
+        for n, p in model.parameters.items()
         if p.setting is not None
     )
-    tau = chip.model.parameters[chip.model.time_constant].value
     return DeviceInfo(
-        identity=Identity(name, serial=f"chip-{chip.seed}", firmware=chip.model.name),
+        identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
         max_layers=32,
         max_inputs=65536,
         max_neurons=65536,
         max_batch=1024,
         max_steps=100_000,
         dt=chip.dt,
-        weights=(WeightFormat(1e-3, 100.0, chip.imperfections.programming.levels),),
+        weights=(WeightFormat(1e-3, 100.0, None if model.weight_unit else levels),),
         stimuli=("current", "current_trace", "spikes"),
-        probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
-        membrane=Membrane("V", 0.0, chip.model.parameters[chip.model.silent].value),
+        probes=(
+            ProbeOffer("spikes"),
+            ProbeOffer("membrane", every=adc.adc_every, neurons=adc.adc_channels or None),
+        ),
+        membrane=Membrane(UNITS.get(model.unit, model.unit) or "LSB", model.rest, model.level),
         settings=settings,
         reset="hard" if chip.reset == "hard" else "soft",
-        decay=math.exp(-chip.dt / tau),
-        deterministic=True,
+        decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
+        deterministic=not chip.ages,
         keeps_weights=False,
         resumable=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -26,11 +26,14 @@ class Network:
             thresholds; empty leaves the choice to the device (its smallest full scale that is at
             least 1, or else its largest).
         settings: Nominal settings by name, in the units that `DeviceInfo.settings` states.
+        trims: Settings chosen for each neuron, where the device offers that: by name, one array
+            `(n_l,)` for each of the L layers of neurons.
     """
 
     layers: tuple[int, ...]
     full_scale: tuple[float, ...] = ()
     settings: Mapping[str, float] = field(default_factory=dict)
+    trims: Mapping[str, Sequence[NDArray[np.float32]]] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:

@@ -42,6 +42,7 @@ class Setting:
         maximum: Greatest value allowed.
         default: Value used when the network does not name it.
         meaning: What it does, in one sentence.
+        per_neuron: Whether `Network.trims` may choose it for each neuron.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Setting:
     maximum: float
     default: float
     meaning: str
+    per_neuron: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,22 +43,25 @@ class Result:
 
 
 def train(
-    task: str = "digits",
+    task: str | None = None,
     *,
     device: str | None = None,
     rule: str | Mapping[str, Any] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
+    start: str | Path | None = None,
     out: str | Path | None = None,
     **sections: Any,
 ) -> Result:
     """Train a network on a device, test it, and write a run folder with its report.
 
     Args:
-        task: Name of a task, or `npz:FILE`.
+        task: Name of a task, or `npz:FILE`; `digits` when None.
         device: Address of the device; the task's default when None.
         rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`; the
             task's default when None.
-        seed: Seed of everything on the host.
+        seed: Seed of everything on the host; 0 when None.
+        start: Run folder to start from: its weights are the first ones, and its settings hold
+            where none are given here, its seed included.
         out: Run folder to make; None picks a free name below `runs/`.
         sections: Any other part of the configuration, e.g. `training={"epochs": 5}`,
             `network={"hidden": [500, 500]}`, `observe="spikes"`.
@@ -72,14 +75,20 @@ def train(
     """
     from hil.config import build
     from hil.run import Run
+    from hil.starting import base
     from hil.training import check
 
-    asked: dict[str, Any] = {"task": task, "seed": seed}
-    if device is not None:
-        asked["device"] = device
-    if rule is not None:
-        asked["rule"] = {"name": rule} if isinstance(rule, str) else dict(rule)
-    config = build(asked, sections)
+    asked = {
+        key: value
+        for key, value in {
+            "task": task,
+            "device": device,
+            "rule": {"name": rule} if isinstance(rule, str) else rule,
+            "seed": seed,
+        }.items()
+        if value is not None
+    }
+    config = build({} if start is None else base(start, asked, sections), asked, sections)
     check(config)
     run = Run.create(None if out is None else Path(out), config)
     return resume(run.path)

@@ -27,6 +27,12 @@ app = typer.Typer(
 )
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+LayersOption = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZES", help="Network to map: inputs, layers of neurons, e.g. 64,200,10."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
@@ -56,7 +62,13 @@ def train(
         typer.Option(metavar="SIZES", help="Neurons of the hidden layers, e.g. 800 or 500,500."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file to start from.")
+        Path | None, typer.Option(metavar="FILE", help="TOML file with settings.")
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="RUN", help="Run to start from: its weights, and its settings."
+        ),
     ] = None,
     assign: Annotated[
         list[str] | None,
@@ -72,7 +84,7 @@ def train(
     """Train a network on a device, test it, and write a report."""
     with refusals():
         from hil import config as configuration
-        from hil import console, training
+        from hil import console, starting, training
         from hil.run import Run
 
         asked: dict[str, Any] = {
@@ -89,11 +101,13 @@ def train(
             if value is not None
         }
         with console.progress() as watch:
-            built = configuration.build(
+            layers = [
                 configuration.read(config) if config else {},
                 asked,
                 configuration.assignments(assign or []),
-            )
+            ]
+            base = starting.base(start, *layers) if start else {}
+            built = configuration.build(base, *layers)
             training.check(built)
             made = Run.create(out, built)
             result, page = _finish(made, watch)
@@ -180,6 +194,101 @@ def tasks() -> None:
         console.table(("task", "what it asks"), rows)
 
 
+@app.command()
+def chips(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A chip, or FILE.toml of your own.")
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Argument(metavar="PAGE", help="With --report: the page to write [NAME.html]."),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Measure one such chip and write a page about it.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="With --report: which chip of its kind [0].")
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List the chips that can be emulated, or the figures of one with their sources."""
+    with refusals():
+        from dataclasses import asdict
+
+        from drivers import datasheet
+        from hil import chips as known
+        from hil import console
+
+        if report and (name is None or json_output):
+            raise ValueError("--report: name one chip, without --json")
+        if not report and (page is not None or seed is not None):
+            raise ValueError("a page or a seed goes with --report: add it, or leave them out")
+        if name is None:
+            sheets = [datasheet.datasheet(each) for each in datasheet.names()]
+            listed = [(s.name, s.neuron.name, s.description) for s in sheets]
+            if json_output:
+                keys = ("name", "neuron", "description")
+                typer.echo(json.dumps({"chips": [dict(zip(keys, r, strict=True)) for r in listed]}))
+            else:
+                console.table(("chip", "neuron", "what it is"), listed)
+        elif report:
+            typer.echo(known.write_page(name, seed or 0, page))
+        elif json_output:
+            typer.echo(json.dumps(asdict(datasheet.datasheet(name))))
+        else:
+            header = ("tier", "figure", "value", "unit", "allowed", "source")
+            console.table(header, known.rows(datasheet.datasheet(name)))
+
+
+@app.command()
+def characterise(
+    device: Annotated[str, typer.Argument(metavar="ADDRESS", help="Device address.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Twin to write, a chip file.")
+    ] = Path("twin.toml"),
+    layers: LayersOption = "64,200,10",
+    json_output: JsonOption = False,
+) -> None:
+    """Measure a device through its probes, and write its twin: an emulated chip like it."""
+    with refusals():
+        from hil import characterisation, console
+        from hil.characterisation import table
+
+        sizes = _layers(layers)
+        with console.stages(characterisation.stages(sizes)) as watch:
+            record = characterisation.characterise(device, sizes, out, watch)
+        if json_output:
+            typer.echo(json.dumps(record))
+            return
+        console.table(table.HEADER, table.rows(record))
+        console.table(table.ERRORS, table.errors(record))
+        typer.echo(out)
+
+
+@app.command()
+def calibrate(
+    device: Annotated[str, typer.Argument(metavar="ADDRESS", help="Device address.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Calibration to write.")
+    ] = Path("calibration.toml"),
+    layers: LayersOption = "64,200,10",
+    json_output: JsonOption = False,
+) -> None:
+    """Bring a device's neurons to a common threshold and time constant by its settings."""
+    with refusals():
+        from hil import calibration, console
+
+        sizes = _layers(layers)
+        with console.stages(calibration.stages(sizes)) as watch:
+            made = calibration.calibrate(device, sizes, watch)
+        calibration.write(made, out)
+        if json_output:
+            typer.echo(json.dumps(calibration.record(made)))
+            return
+        console.table(calibration.HEADER, calibration.rows(made))
+        typer.echo(out)
+
+
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn what a user can mend into one line and exit code 2, and Ctrl-C into 130."""
@@ -256,6 +365,16 @@ def _sizes(text: str) -> list[int]:
         return [int(size) for size in text.split(",")]
     except ValueError:
         raise ValueError(f"--hidden {text}: give sizes like 800 or 500,500") from None
+
+
+def _layers(text: str) -> list[int]:
+    try:
+        sizes = [int(size) for size in text.split(",")]
+    except ValueError:
+        sizes = []
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"--layers {text}: give inputs and layers of neurons, e.g. 64,200,10")
+    return sizes
 
 
 def main() -> None:

@@ -62,10 +62,15 @@ class NetworkSection(Section):
     initial_scale: NonNegative = Field(
         1.0, description="Standard deviation of initial weights, times the root of the fan-in."
     )
-    full_scale: Positive = Field(
-        20.0, description="Largest storable |weight|, times the root of the fan-in."
+    full_scale: Positive | Literal["auto"] = Field(
+        "auto",
+        description="Largest storable |weight|, times the root of the fan-in; `auto` is 20, or as "
+        "much less as makes a step of the device's levels 2/3.",
     )
     settings: dict[str, float] = Field({}, description="Nominal settings of the device, by name.")
+    calibration: str = Field(
+        "", description="File of `hil calibrate` for this device and network; empty is none."
+    )
 
 
 class ReadoutSection(Section):
@@ -93,6 +98,15 @@ class HomeostasisSection(Section):
     target: NonNegative | Literal["auto"] = Field(
         "auto", description="Spikes per step; `auto` takes what suits the estimator."
     )
+
+
+class RepairSection(Section):
+    """What is done about a hidden layer that is silent or saturated after an epoch."""
+
+    homeostasis: Literal["steady", "adaptive"] = Field(
+        "steady", description="`adaptive` raises its homeostasis fourfold an epoch."
+    )
+    rescale: bool = Field(False, description="Doubles or halves its incoming weights.")
 
 
 class OptimiserSection(Section):
@@ -135,6 +149,7 @@ class Config(Section):
     )
     observe: Literal["membrane", "spikes"] = "membrane"
     seed: int = Field(0, ge=0, lt=2**63)
+    start: str = Field("", description="Run whose weights are the initial ones; empty draws them.")
     network: NetworkSection = NetworkSection()
     encoding: Annotated[dict[str, Any], _named("encoding", encodings.module)] = dict(
         NAMES["encoding"]
@@ -143,6 +158,7 @@ class Config(Section):
     rule: Annotated[dict[str, Any], _named("rule", rules.module)] = dict(NAMES["rule"])
     activity: ActivitySection = ActivitySection()
     homeostasis: HomeostasisSection = HomeostasisSection()
+    repair: RepairSection = RepairSection()
     optimiser: OptimiserSection = OptimiserSection()
     augmentation: AugmentationSection = AugmentationSection()
     training: TrainingSection = TrainingSection()

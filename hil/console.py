@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
@@ -59,16 +60,28 @@ def result_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
 
 @contextmanager
 def progress() -> Iterator[Watcher]:
-    """Show progress on standard error while in the context; silent when piped.
+    """Show progress and findings on standard error while in the context.
+
+    Each finding is shown once, when it is first made. When piped there is no progress, and one
+    line at the end says what was found.
 
     Yields:
         A watcher for `hil.training` and `hil.evaluation`.
     """
     from rich.console import Console
 
-    console = Console(stderr=True)
+    from hil.diagnosis import subject
+
+    console, found = Console(stderr=True), dict[str, str]()
     if not console.is_terminal:
-        yield lambda position: None
+
+        def listen(position: Position) -> None:
+            if position.metrics is not None:
+                found.update({subject(line): line for line in position.metrics["findings"]})
+
+        yield listen
+        if found:
+            print(f"hil: {'; '.join(found)}: see the report", file=sys.stderr)
         return
     from rich.progress import BarColumn, Progress, ProgressColumn, Task
     from rich.text import Text
@@ -103,8 +116,42 @@ def progress() -> Iterator[Watcher]:
                 bars.update(row, visible=position.done < position.total)
             if position.metrics is not None:
                 bars.console.print(Text(_epoch(position.metrics)))
+                for line in position.metrics["findings"]:
+                    if subject(line) not in found:
+                        found[subject(line)] = line
+                        bars.console.print(Text(line, "yellow"))
 
         yield watch
+
+
+@contextmanager
+def stages(total: int) -> Iterator[Callable[[str], None]]:
+    """Show on standard error, in a terminal, which stage of so many is under way.
+
+    Yields:
+        What is to be called with the name of each stage as it begins.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} stages"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
+        task, begun = bars.add_task("opening the device", total=total), 0
+
+        def begin(stage: str) -> None:
+            nonlocal begun
+            bars.update(task, description=stage, completed=begun)
+            begun += 1
+
+        yield begin
 
 
 def _pace(task: Any) -> str:

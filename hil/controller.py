@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from drivers import Device, Network, Probe, Readout, Stimulus
 from drivers.info import StimulusKind
-from hil import encodings, homeostasis, objective, optimisers, rules, streams
+from hil import calibration, encodings, homeostasis, objective, optimisers, repair, rules, streams
+from hil.diagnosis import State
 from hil.observing import Observer, drive_trace, mean_drive
 from hil.rules.contract import Observation, Timing
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
+# Full scale, and step between levels, that `auto` aims at; both times the root of the fan-in.
+FULL_SCALE, STEP = 20.0, 2 / 3
 
 
 @dataclass
@@ -46,14 +49,15 @@ class StepReport:
     Attributes:
         loss: Mean loss of the batch.
         correct: Number of samples classified as labelled.
-        hidden_rates: Mean activity of each hidden layer, spikes per step.
-        output_rate: Mean output spikes per step.
+        activity: Spikes per step of each layer, the output last, `(B, n_l)`.
+        membrane: Mean membrane of each layer, in thresholds, `(B, n_l)`; all zero where the device
+            does not show it.
     """
 
     loss: float
     correct: int
-    hidden_rates: tuple[float, ...]
-    output_rate: float
+    activity: tuple[Matrix, ...]
+    membrane: tuple[Matrix, ...]
 
 
 @dataclass
@@ -82,9 +86,7 @@ class Controller:
         inputs = encoding.width(self.features, self._encoding)
         self.layers = (inputs, *config.network.hidden, self.classes)
         self.depth = len(self.layers) - 1
-        self.device.configure(
-            Network(self.layers, self._full_scales(), dict(config.network.settings))
-        )
+        self.device.configure(self._network())
         dark = np.zeros((1, self.features), np.float32)
         kind = self.stimulus(dark, "encode").kind
         rule = rules.module(config.rule["name"])
@@ -105,6 +107,15 @@ class Controller:
         self.rule_state = self.rule.init(streams.generator(config.seed, "rule"), self.layers)
         self.optimiser_state = self.optimiser.init(self.weights)
         self.stored: list[Matrix] = [np.zeros_like(w) for w in self.weights]
+        self.strengths = np.ones(self.depth - 1)
+
+    def _network(self) -> Network:
+        """The network with what a calibration found, under what the configuration asks for."""
+        settings, trims = dict(self.config.network.settings), {}
+        if self.config.network.calibration:
+            found = calibration.fitting(self.config.network.calibration, self.device, self.layers)
+            settings, trims = {**found.settings, **settings}, dict(found.trims)
+        return Network(self.layers, self._full_scales(), settings, trims)
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -140,24 +151,37 @@ class Controller:
         )
         gradients = self.rule.update(self.rule_state, observation, self.weights)
         if self.config.homeostasis.weight:
-            homeostasis.add(
-                gradients, observation, self.config.homeostasis.weight, self.observer.target_rate
-            )
+            pulls = (self.config.homeostasis.weight * self.strengths).tolist()
+            homeostasis.add(gradients, observation, pulls, self.observer.target_rate)
         self.weights, self.optimiser_state = self.optimiser.update(
             gradients, self.optimiser_state, self.weights, index / total
         )
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
-                # A weight that wanders where the device cannot follow would be long in returning.
-                limit = np.float32(self.device.network.full_scale[projection])
-                np.clip(self.weights[projection], -limit, limit, out=self.weights[projection])
+                self._clip(projection)
                 self._write(projection)
         return StepReport(
             loss,
             int(np.count_nonzero(objective.predict(logits, seen.membranes[-1]) == y)),
-            tuple(float(a.mean()) for a in seen.hidden),
-            float(seen.rate.mean()),
+            (*seen.hidden, seen.rate),
+            seen.membranes,
         )
+
+    def repair(self, layers: Sequence[State]) -> None:
+        """Do what the configuration asks for about hidden layers that are silent or saturated.
+
+        Args:
+            layers: What each hidden layer was like over an epoch.
+        """
+        treated = repair.treated(layers)
+        if self.config.repair.homeostasis == "adaptive":
+            self.strengths = repair.strengths(self.strengths, treated)
+        if self.config.repair.rescale:
+            for projection, gain in enumerate(repair.gains(treated)):
+                if gain != 1:
+                    self.weights[projection] = self.weights[projection] * np.float32(gain)
+                    self._clip(projection)
+                    self._write(projection)
 
     def predict(self, x: Matrix, stream: streams.Stream, *index: int) -> NDArray[np.int64]:
         """Classify a batch with the weights that the device holds.
@@ -194,6 +218,7 @@ class Controller:
             found[f"weights/{p}"], found[f"stored/{p}"] = weights, stored
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
+        found["homeostasis/strengths"] = self.strengths
         if self.device.info.resumable:
             found |= {f"device/{name}": value for name, value in self.device.state().items()}
         return found
@@ -204,6 +229,8 @@ class Controller:
         self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self.depth)]
         self.rule_state = _below(state, "rule/")
         self.optimiser_state = _below(state, "optimiser/")
+        # A checkpoint that an earlier version wrote has none.
+        self.strengths = state.get("homeostasis/strengths", self.strengths).astype(np.float64)
         device = _below(state, "device/")
         if device and self.device.info.resumable:
             self.device.restore(device)
@@ -217,12 +244,21 @@ class Controller:
             ValueError: When they are of another network.
         """
         shapes = [state[f"weights/{p}"].shape for p in range(_depth(state))]
-        expected = [w.shape for w in self.weights]
-        if shapes != expected:
-            raise ValueError(f"weights of shapes {shapes} do not fit a network of {expected}")
+        if shapes != [w.shape for w in self.weights]:
+            given = (shapes[0][0], *(shape[1] for shape in shapes))
+            raise ValueError(
+                f"weights of a {'-'.join(map(str, given))} network do not fit a "
+                f"{'-'.join(map(str, self.layers))} network: give the same task, encoding and "
+                "network.hidden"
+            )
         self.weights = [state[f"weights/{p}"].astype(np.float32) for p in range(self.depth)]
 
     # -- the device, timed --------------------------------------------------------------------
+
+    def _clip(self, projection: int) -> None:
+        """Keep weights in the full scale: those that leave it would be long in returning."""
+        limit = np.float32(self.device.network.full_scale[projection])
+        np.clip(self.weights[projection], -limit, limit, out=self.weights[projection])
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
         started, line = time.perf_counter(), self.device.transfer_seconds
@@ -251,7 +287,11 @@ class Controller:
         scales = []
         for projection, fan_in in enumerate(self.layers[:-1]):
             form = info.weight_format(projection)
-            wanted = self.config.network.full_scale / math.sqrt(fan_in)
+            asked = self.config.network.full_scale
+            # With few levels a wide range would round every small weight to zero.
+            steps = math.inf if form.levels is None else form.levels // 2
+            factor = min(FULL_SCALE, STEP * steps) if asked == "auto" else asked
+            wanted = factor / math.sqrt(fan_in)
             scales.append(min(max(wanted, form.minimum_full_scale), form.maximum_full_scale))
         return tuple(scales)
 

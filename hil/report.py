@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.files import replacing
-from hil import comparison, figures
+from hil import comparison, diagnosis, figures, page
 from hil.run import ENVIRONMENT, REPORT
 from hil.statistics import wilson
 
@@ -36,11 +36,12 @@ def write_report(run: Run) -> Path:
 
     config, evidence = run.config(), run.load_evidence()
     environment = json.loads((run.path / ENVIRONMENT).read_text(encoding="utf-8"))
-    page = _page(
+    text = page.render(
         "run.html.j2",
         path=str(run.path),
         config=config,
         result=run.result(),
+        findings=diagnosis.latest(run.metrics()),
         settings=comparison.settings(config),
         usual=comparison.settings(build({"task": config.task})),
         environment=environment,
@@ -50,7 +51,7 @@ def write_report(run: Run) -> Path:
         **_learning(run.metrics()),
         **(_shown(evidence, len(config.network.hidden) + 1) if evidence else {}),
     )
-    return run.write_text(REPORT, page)
+    return run.write_text(REPORT, text)
 
 
 def write_comparison(runs: Sequence[Run], path: Path) -> Path:
@@ -73,7 +74,7 @@ def write_comparison(runs: Sequence[Run], path: Path) -> Path:
     groups = comparison.grouped(runs)
     entries = [(group, entry) for group in groups for entry in group.entries]
     times = [(entry, _time(entry.metrics)) for _, entry in entries if entry.metrics]
-    page = _page(
+    text = page.render(
         "comparison.html.j2",
         groups=groups,
         entries=entries,
@@ -89,22 +90,8 @@ def write_comparison(runs: Sequence[Run], path: Path) -> Path:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as handle:
-        handle.write(page.encode())
+        handle.write(text.encode())
     return path
-
-
-def _page(template: str, **content: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("hil"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": lambda share: f"{100 * share:.2f}", "duration": _duration}
-    return environment.get_template(template).render(content)
 
 
 # -- one run ----------------------------------------------------------------------------------
@@ -228,12 +215,6 @@ def _projection(evidence: Arrays, number: int, depth: int) -> dict[str, Any]:
         "outside": float(np.mean((asked < stored.min()) | (asked > stored.max()))),
         "svg": figures.weights(asked, stored),
     }
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 # -- several runs -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 config.toml       the complete configuration; re-runnable
 environment.json  versions and machine
+start.npz         the weights to start from, where another run gives them
 checkpoint.npz    everything needed to go on; replaced as a whole
 metrics.jsonl     one line per epoch, rewritten from the checkpoint's own record
 evidence.npz      what the report shows of the trained network
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 VERSION = 1
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
 CHECKPOINT, EVIDENCE, RESULT = "checkpoint.npz", "evidence.npz", "result.json"
-REPORT, LOCK = "report.html", ".lock"
+START, REPORT, LOCK = "start.npz", "report.html", ".lock"
 RUNS = Path("runs")
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -55,12 +56,16 @@ class Run:
     def create(cls, path: Path | None, config: Config) -> Run:
         """Make a new run folder; it appears with its configuration or not at all.
 
+        The weights of the run that `config.start` names are copied into it, so that it no longer
+        depends on that run.
+
         Args:
             path: Where; None picks `runs/TASK-RULE-seedN`, numbered when it is taken.
             config: The complete configuration.
 
         Raises:
-            ValueError: When the folder exists, or cannot be made.
+            ValueError: When the folder exists, or cannot be made, or nothing can start from
+                `config.start`.
         """
         if path is not None and path.exists():
             raise ValueError(
@@ -69,6 +74,7 @@ class Run:
             )
         from hil.config import dump
 
+        start = cls.open(config.start).weights() if config.start else None
         parent = RUNS if path is None else path.parent
         draft = parent / f".draft.{uuid4().hex}"
         try:
@@ -77,6 +83,8 @@ class Run:
             (draft / CONFIG).write_text(dump(config), encoding="utf-8")
             environment = json.dumps({"version": VERSION, **_environment()}, indent=2)
             (draft / ENVIRONMENT).write_text(environment + "\n", encoding="utf-8")
+            if start is not None:
+                write_npz(draft / START, "start", start, VERSION)
             return cls(_placed(draft, path, config))
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
@@ -164,6 +172,28 @@ class Run:
                 f"{again}"
             )
         return arrays
+
+    def weights(self) -> Arrays:
+        """The shadow weights `weights/N` of the last checkpoint, of a complete run or not.
+
+        Raises:
+            ValueError: When there is no checkpoint yet, or it is damaged.
+        """
+        checkpoint = self.load_checkpoint()
+        if checkpoint is None:
+            raise ValueError(
+                f"{self.path} has no checkpoint yet: train it first: "
+                f"hil resume {quote(str(self.path))}"
+            )
+        return {name: w for name, w in checkpoint.items() if name.startswith("weights/")}
+
+    def load_start(self) -> Arrays:
+        """The weights `weights/N` to start from, of a run that does not draw its own.
+
+        Raises:
+            FileFormatError: When they are missing or damaged.
+        """
+        return read_npz(self.path / START, ("start",), VERSION)
 
     def save_evidence(self, arrays: Mapping[str, object]) -> None:
         """Replace the evidence for the report."""

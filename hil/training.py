@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import drivers
-from hil import augmentation, evidence, streams, tasks
-from hil.controller import Clock, Controller, StepReport
+from hil import activity, augmentation, diagnosis, evidence, streams, tasks
+from hil.controller import Clock, Controller
+from hil.position import Position
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
+from hil.run import Arrays, Run
 from hil.statistics import wilson
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.run import Run
     from hil.tasks import Data
 
 CHECKPOINT_SECONDS = 20.0
@@ -51,50 +51,6 @@ class Progress:
 Watcher = Callable[[Progress], None]
 
 
-@dataclass
-class Tally:
-    """Sums over the part of an epoch that is done."""
-
-    samples: int = 0
-    correct: int = 0
-    loss: float = 0.0
-    output_rate: float = 0.0
-    hidden_rates: list[float] = field(default_factory=list)
-
-    def add(self, report: StepReport, samples: int) -> None:
-        """Add one batch."""
-        self.samples += samples
-        self.correct += report.correct
-        self.loss += report.loss * samples
-        self.output_rate += report.output_rate * samples
-        sums = self.hidden_rates or [0.0] * len(report.hidden_rates)
-        self.hidden_rates = [
-            s + r * samples for s, r in zip(sums, report.hidden_rates, strict=True)
-        ]
-
-
-@dataclass
-class Position:
-    """How far a run has come: all of a checkpoint that is no array."""
-
-    step: int = 0
-    seconds: float = 0.0
-    device_seconds: float = 0.0
-    transfer_seconds: float = 0.0
-    tally: Tally = field(default_factory=Tally)
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-
-    def dump(self) -> str:
-        """As JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def parse(cls, text: str) -> Position:
-        """From JSON."""
-        fields = json.loads(text)
-        return cls(**{**fields, "tally": Tally(**fields["tally"])})
-
-
 def load_data(config: Config) -> Data:
     """The samples of the run's task, split as the run splits them."""
     return tasks.get(config.task).load(
@@ -103,7 +59,7 @@ def load_data(config: Config) -> Data:
 
 
 def check(config: Config) -> None:
-    """Refuse a configuration that does not fit its data or its device.
+    """Refuse a configuration that does not fit its data, its device or the run it starts from.
 
     Args:
         config: The configuration.
@@ -114,7 +70,13 @@ def check(config: Config) -> None:
     """
     data = load_data(config)
     with drivers.open(config.device_url) as device:
-        Controller(config, device, data.features, data.classes)
+        controller = Controller(config, device, data.features, data.classes)
+    if config.start:
+        weights = Run.open(config.start).weights()
+        try:
+            controller.load_weights(weights)
+        except ValueError as error:
+            raise ValueError(f"start = {config.start}: {error}") from None
 
 
 def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
@@ -142,13 +104,15 @@ def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
     data = load_data(config)
     with run.locked(), one_blas_thread(), drivers.open(config.device_url) as device:
         controller = Controller(config, device, data.features, data.classes)
-        position = Position()
+        position = Position.first(controller.layers)
         checkpoint = run.load_checkpoint()
-        if checkpoint is None:
-            controller.write()
-        else:
-            position = Position.parse(str(checkpoint["position"]))
+        if checkpoint is not None:
+            position = Position.restored(checkpoint, controller.layers)
             controller.restore(checkpoint)
+        else:
+            if config.start:
+                controller.load_weights(run.load_start())
+            controller.write()
         with stoppable() as stop:
             Training(run, controller, data, position, watch, stop).go()
             return _finish(run, controller, data, position, watch, stop)
@@ -196,9 +160,9 @@ class Training:
             if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
 
-    def _heed_stop(self) -> None:
+    def _heed_stop(self, state: Arrays | None = None) -> None:
         if self._stop.wished:
-            self._save()
+            self._save(state)
             raise Interrupted
 
     def _step(self, rows: NDArray[np.int64]) -> None:
@@ -208,17 +172,21 @@ class Training:
         if self._data.image_shape is not None and any(settings.values()):
             rng = streams.generator(self._config.seed, "augment", step)
             x = augmentation.affine(x, self._data.image_shape, rng, **settings)
-        report = self._controller.step(x, self._data.y_train[rows], step, self._total)
+        labels = self._data.y_train[rows]
+        report = self._controller.step(x, labels, step, self._total)
         self._position.tally.add(report, len(rows))
+        self._position.statistics.add(labels, report.activity, report.membrane)
         self._position.step += 1
 
     def _end_epoch(self, epoch: int) -> None:
         """Validate and take down the epoch; when stopped halfway, it is done again."""
         position, tally = self._position, self._position.tally
+        # Validation may age a device, and must not do so twice.
+        before = self._controller.state()
 
         def watch(done: int, total: int) -> None:
             self._watch(Progress("validate", done, total, epoch))
-            self._heed_stop()
+            self._heed_stop(before)
 
         accuracy = None
         if len(self._data.y_validation):
@@ -250,15 +218,39 @@ class Training:
             "transfer_seconds": transfer,
             "host_seconds": seconds - device - transfer,
         }
-        position.metrics.append(row)
-        position.tally = Tally()
+        self._diagnose(row)
+        position.end_epoch(row)
         self._save()
         self._watch(Progress("train", position.step, self._total, epoch, row))
 
-    def _save(self) -> None:
+    def _diagnose(self, row: dict[str, Any]) -> None:
+        """Add what was found to the metrics of an epoch, and do what is asked for about it."""
+        controller, position = self._controller, self._position
+        rates = [*row["hidden_rates"], row["output_rate"]]
+        hidden = [controller.observer.estimator.target] * len(row["hidden_rates"])
+        targets = [*hidden, activity.get("spikes").target]
+        layers = diagnosis.states(rates, position.statistics.largest.tolist(), targets)
+        past = [*position.metrics, row]
+        validated = row["validation_accuracy"] is not None
+        part = "validation" if validated else "training"
+        samples = len(self._data.y_validation if validated else self._data.y_train)
+        accuracies = [r["validation_accuracy" if validated else "train_accuracy"] for r in past]
+        shares = diagnosis.clipped(controller.weights, controller.device.network.full_scale)
+        found = [
+            *diagnosis.activity_findings(layers, rates, self._config.readout.source),
+            *diagnosis.neuron_findings(position.statistics, layers),
+            *diagnosis.drift_finding(part, accuracies, samples),
+            *diagnosis.weight_findings(shares),
+        ]
+        row["findings"] = [f"[epoch {row['epoch']}] {finding}" for finding in found]
+        if position.step < self._total:  # what was validated last is what is tested
+            controller.repair(layers[:-1])
+
+    def _save(self, state: Arrays | None = None) -> None:
+        """Write a checkpoint, with the controller's state now or as it was."""
         self._count_time()
-        arrays = {**self._controller.state(), "position": np.asarray(self._position.dump())}
-        self._run.save_checkpoint(arrays)
+        state = self._controller.state() if state is None else state
+        self._run.save_checkpoint({**state, **self._position.state()})
         self._run.save_metrics(self._position.metrics)
         self._saved = time.perf_counter()
 
@@ -335,6 +327,7 @@ def _finish(
         "device_seconds": position.device_seconds,
         "transfer_seconds": position.transfer_seconds,
         "host_seconds": host,
+        "findings": diagnosis.latest(position.metrics),
         "samples_per_second": config.training.epochs * len(data.y_train) / position.seconds,
         "peak_rss_mb": peak_rss_mb(),
     }

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from scipy.stats import kstest, lognorm
 
 from device_models import Chip, Observation, neurons, profiles
+from device_models.cells import draw_cells
 from device_models.figures import figures, override
-from device_models.fixed_pattern import dead, factors, offsets
+from device_models.fixed_pattern import FixedPattern, chosen, factors, offsets
 from device_models.generators import Normals, sequence
 from device_models.programming import Crossbar, Programming
 
+CELLS = draw_cells(1, 0, (1, 1), FixedPattern())
 IDEAL = profiles.get("ideal").imperfections
 
 
@@ -45,7 +47,7 @@ def test_patterns_belong_to_chip_name_and_layer() -> None:
 
 def test_a_neuron_keeps_its_pattern_in_a_larger_layer() -> None:
     np.testing.assert_array_equal(factors(1, "a", 0, 50, 0.2), factors(1, "a", 0, 80, 0.2)[:50])
-    np.testing.assert_array_equal(dead(1, 0, 50, 0.3), dead(1, 0, 80, 0.3)[:50])
+    np.testing.assert_array_equal(chosen(1, "dead", 0, 50, 0.3), chosen(1, "dead", 0, 80, 0.3)[:50])
 
 
 def test_offsets_are_normal_and_bounded() -> None:
@@ -56,7 +58,7 @@ def test_offsets_are_normal_and_bounded() -> None:
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_more_dead_neurons_include_the_fewer(a: float, b: float) -> None:
-    fewer, more = (dead(5, 0, 200, f) for f in sorted((a, b)))
+    fewer, more = (chosen(5, "dead", 0, 200, f) for f in sorted((a, b)))
     assert not np.any(fewer & ~more)
 
 
@@ -107,7 +109,7 @@ def test_no_imperfection_is_exactly_the_ideal_chip() -> None:
 
 
 def test_programming_noise_is_drawn_for_changed_cells_only() -> None:
-    bar = Crossbar((300, 300), 1.0, Programming(weight_bits=4, programming_noise=0.02), 0.0, 1, 0)
+    bar = Crossbar((300, 300), 1.0, Programming(weight_bits=4, programming_noise=0.02), CELLS, 1, 0)
     rng = np.random.default_rng(0)
     weights = rng.normal(0, 0.4, (300, 300)).astype(np.float32)
     stored = bar.write(weights)
@@ -126,7 +128,7 @@ def test_programming_noise_is_drawn_for_changed_cells_only() -> None:
 @settings(max_examples=30)
 @given(bits=st.integers(2, 8), scale=st.floats(0.01, 10))
 def test_stored_weights_are_the_nearest_of_a_symmetric_grid(bits: int, scale: float) -> None:
-    bar = Crossbar((20, 20), scale, Programming(weight_bits=bits), 0.0, 1, 0)
+    bar = Crossbar((20, 20), scale, Programming(weight_bits=bits), CELLS, 1, 0)
     weights = np.random.default_rng(bits).normal(0, scale, (20, 20)).astype(np.float32)
     stored = bar.write(weights)
     grid = np.linspace(-scale, scale, 2**bits - 1)
@@ -174,7 +176,7 @@ def test_fast_normals_are_normal() -> None:
     assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.01
 
 
-@pytest.mark.parametrize("name", list(profiles.PROFILES))
+@pytest.mark.parametrize("name", profiles.names())
 def test_every_figure_of_a_profile_is_cited_and_in_range(name: str) -> None:
     profile = profiles.get(name)
     held = figures(profile.imperfections)
@@ -204,3 +206,19 @@ def test_all_neuron_models_are_found_and_documented() -> None:
         for parameter in model.parameters.values():
             assert parameter.minimum <= parameter.value <= parameter.maximum
             assert parameter.meaning.endswith(".")
+
+
+@pytest.mark.parametrize("full_scale", [0.05, 0.7, 1.2, 2.5, 40.0])
+def test_digital_weights_are_eight_bits_and_a_shift(full_scale: float) -> None:
+    """What arrives is a whole number of up to 127 times 2^6 times a power of two (Loihi)."""
+    found = Chip(neurons.get("loihi"), profiles.get("loihi").imperfections)
+    found.configure([50, 40], [full_scale])
+    weights = np.random.default_rng(0).normal(0, full_scale / 2, (50, 40)).astype(np.float32)
+    stored = found.write(0, weights)
+    units = stored.astype(np.float64) * found.model.swing / 64
+    shift = np.rint(np.log2(np.abs(units[np.abs(units) > 0.5]).min()))
+    mantissa = units / 2**shift
+    np.testing.assert_allclose(mantissa, np.rint(mantissa), atol=1e-4)
+    assert np.abs(mantissa).max() <= 127
+    step = 64 * 2**shift / found.model.swing
+    assert np.abs(stored - weights.clip(-full_scale, full_scale)).max() <= step / 2 + 1e-5

@@ -433,7 +433,8 @@ def piped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 def test_json_is_the_result_and_nothing_else(piped: tuple[Path, str, str]) -> None:
     path, printed, said = piped
-    assert printed.count("\n") == 1 and said == ""
+    assert printed.count("\n") == 1
+    assert re.fullmatch(r"(hil: [^\n]+: see the report\n)?", said)
     found = json.loads(printed)
     assert found == json.loads((path / RESULT).read_text())
     assert found.keys() >= FIGURES
@@ -497,6 +498,19 @@ def test_a_terminal_shows_progress_and_then_the_result(monkeypatch: pytest.Monke
     result = drawn[drawn.rindex("test accuracy") :]
     assert epoch.start() < drawn.rindex("test accuracy")
     assert result.split()[-1] == "run/report.html"
+
+
+def test_findings_are_told_once_and_in_one_line_when_piped() -> None:
+    options = ["--epochs", "2", "--hidden", "40", "--device", "emulator:ideal?dead_fraction=0.2"]
+    piped = command("train", "digits", *options, "--out", "run")
+    assert piped.exit_code == 0
+    assert piped.stderr == "hil: hidden layer 1 has dead neurons: see the report\n"
+    said = json.loads((Path("run") / RESULT).read_text())["findings"]
+    assert [line[:40] for line in said] == ["[epoch 2] hidden layer 1 has dead neuron"]
+    code, drawn = on_a_terminal("train", "digits", *options, "--out", "drawn")
+    assert code == 0
+    assert drawn.count("hidden layer 1 has dead neurons") == 1
+    assert drawn.count("[epoch 1] hidden layer 1 has dead neurons: ") == 1
 
 
 # -- configuration on the command line --------------------------------------------------------

@@ -48,7 +48,7 @@ KEYS = {
     for path, _ in leaves(build({"rule": {"name": name}}).model_dump(mode="json"))
     if path != "network.settings"
 }
-NUMBERS = [p for p, value in ALL.items() if isinstance(value, int | float) and value is not True]
+NUMBERS = [p for p, value in ALL.items() if type(value) in (int, float)]
 
 
 # -- what is built ----------------------------------------------------------------------------

@@ -233,6 +233,24 @@ def test_every_section_and_figure_is_there(page: Page) -> None:
     ]
 
 
+def test_findings_stand_once_with_the_last_epoch_that_showed_them(tmp_path: Path) -> None:
+    run = started(tmp_path / "run")
+    rows = epochs(3)
+    dead = "hidden layer 1 has dead neurons: 2 of 9 (1, 7) stay at rest; wait"
+    rows[0]["findings"] = [
+        "[epoch 1] output layer is silent: 0.0 < 1; raise it",
+        f"[epoch 1] {dead}",
+    ]
+    rows[1]["findings"], rows[2]["findings"] = [f"[epoch 2] {dead}"], []
+    run.save_metrics(rows)
+    page = Page(write_report(run))
+    assert page.all("h2")[0] == "What the host noticed"
+    assert page.all("li") == [
+        "[epoch 1] output layer is silent: 0.0 < 1; raise it.",
+        f"[epoch 2] {dead}.",
+    ]
+
+
 def test_confusion_and_recall_count_every_test_sample(run: Run, page: Page) -> None:
     shown = run.load_evidence()
     assert shown is not None

@@ -7,13 +7,27 @@ from importlib import import_module
 
 from device_models.naming import nearest
 from device_models.neurons.model import Mismatch, NeuronModel, Parameter
+from device_models.neurons.reading import from_python, model_from_table, within
 
-__all__ = ["Mismatch", "NeuronModel", "Parameter", "get", "names"]
+__all__ = [
+    "Mismatch",
+    "NeuronModel",
+    "Parameter",
+    "from_python",
+    "get",
+    "model_from_table",
+    "names",
+    "within",
+]
+# Files of this package that are no models.
+NO_MODELS = ("model", "reading")
 
 
 def names() -> tuple[str, ...]:
     """Every neuron model of this package, e.g. `lif`, `adaptive-lif`."""
-    found = (module.name for module in pkgutil.iter_modules(__path__) if module.name != "model")
+    found = (
+        module.name for module in pkgutil.iter_modules(__path__) if module.name not in NO_MODELS
+    )
     return tuple(sorted(name.replace("_", "-") for name in found))
 
 

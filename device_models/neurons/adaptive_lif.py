@@ -40,4 +40,6 @@ MODEL = NeuronModel(
     silent="v_threshold",
     source="Bellec, Salaj, Subramoney, Legenstein & Maass 2018, NeurIPS (arXiv 1803.09574), "
     "section 2",
+    description="Leaky integrate-and-fire whose threshold rises with each spike and decays.",
+    refractory="t_refractory",
 )

@@ -32,6 +32,15 @@ MODEL = NeuronModel(
             meaning="Potential above rest that a spike resets to.",
             mismatch=Mismatch("reset_sd", "add"),
         ),
+        "t_refractory": Parameter(
+            value=0.0,
+            unit="second",
+            minimum=0.0,
+            maximum=0.1,
+            meaning="Time after a spike in which the membrane is clamped.",
+            setting="refractory",
+            mismatch=Mismatch("refractory_cv", "multiply"),
+        ),
     },
     threshold="v >= v_threshold",
     resets={"soft": "v -= v_threshold - v_reset", "hard": "v = v_reset"},
@@ -42,4 +51,6 @@ MODEL = NeuronModel(
     time_constant="tau_membrane",
     silent="v_threshold",
     source="Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, section 1.3",
+    description="Leaky integrate-and-fire; an event is a jump of the membrane.",
+    refractory="t_refractory",
 )

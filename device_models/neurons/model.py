@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -33,6 +33,7 @@ class Parameter:
         meaning: What it is, in one sentence.
         setting: Name under which a host may choose the nominal value; None for what is built in.
         mismatch: How it varies over neurons; None when it does not.
+        source: Where the value comes from, if not from the source of the model.
     """
 
     value: float
@@ -42,28 +43,44 @@ class Parameter:
     meaning: str
     setting: str | None = None
     mismatch: Mismatch | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class NeuronModel:
     """A neuron, written as Brian2 would have it.
 
-    The equations use `i_in`, the input current as a slope of the membrane in volt/second, which
-    the engine provides. An event through a weight w adds `w` volts, times the neuron's input
-    gain, to the variable `receives`.
+    The equations use `i_in`, the input current as a slope of the membrane in `unit`/second, which
+    the engine provides. An event through a weight w adds w times the swing (`level - rest`),
+    times the neuron's input gain, to the variable it `receives`. Equations are written without
+    `(unless refractory)`: the engine clamps the membrane while a neuron is refractory.
 
     Attributes:
         name: Its name.
         equations: Brian2 differential equations, without the parameters.
         parameters: The constants of the equations, by name.
         threshold: Brian2 condition of a spike.
-        resets: Brian2 statements after a spike, for each kind of reset offered.
+        resets: Brian2 statements after a spike, for each kind of reset offered (`soft`, `hard`);
+            the first one is the default.
         method: Brian2's integration method.
-        membrane: The variable that a probe reads, in volts.
-        receives: The variable that synaptic events add to, in volts.
+        membrane: The variable that a probe reads, in `unit`.
+        receives: The variable that synaptic events add to, in `unit`; two of them where
+            excitatory (positive) and inhibitory (negative) weights act on different ones, both
+            of which receive |w|.
         time_constant: The parameter that is the membrane's time constant.
         silent: The parameter that, set to infinity, keeps a dead neuron from firing.
         source: Where the equations come from.
+        description: What it is, in one line.
+        unit: Name of the Brian2 unit of the membrane.
+        rest: Nominal membrane without input, in SI units.
+        level: Nominal membrane at which a neuron fires, in SI units.
+        initial: Brian2 expressions of variables that do not start a trial at 0.
+        refractory: The parameter that is the refractory time; None when there is none.
+        update: Brian2 statements of one time step, for a neuron in discrete time; its equations
+            then only declare the variables, and its state holds whole numbers.
+        weight_unit: What a synapse of one unit adds to `receives`, where weights are whole
+            multiples of it times a power of two that all of a projection share; 0 elsewhere.
+        precision: Of its state: `double` where `single` would move spikes.
     """
 
     name: str
@@ -73,7 +90,21 @@ class NeuronModel:
     resets: Mapping[str, str]
     method: str
     membrane: str
-    receives: str
+    receives: str | tuple[str, str]
     time_constant: str
     silent: str
     source: str
+    description: str = ""
+    unit: str = "volt"
+    rest: float = 0.0
+    level: float = 1.0
+    initial: Mapping[str, str] = field(default_factory=dict)
+    refractory: str | None = None
+    update: str | None = None
+    weight_unit: float = 0.0
+    precision: Literal["single", "double"] = "single"
+
+    @property
+    def swing(self) -> float:
+        """From rest to the nominal threshold, in SI units."""
+        return self.level - self.rest

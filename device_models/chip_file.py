@@ -1,0 +1,158 @@
+"""Chips of one's own: a TOML file of figures, parameters and a neuron model; or a model in Python.
+
+    profile = "mixed-signal"     # what it starts from
+    neuron = "adex"              # a model by name, or a [neuron] table of one's own
+    [figures]
+    threshold_cv = {value = 0.3, source = "bench, 3 May"}
+    [parameters]
+    tau_adaptation = 0.1
+
+A twin, as `hil characterise` writes it, is such a file with a `[twin]` table.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from device_models import neurons, profiles
+from device_models.figures import check, figures
+from device_models.imperfections import Imperfections
+from device_models.naming import nearest
+from device_models.neurons import NeuronModel, model_from_table, within
+from device_models.profiles import Cited, Profile
+from device_models.programming import Programming
+from device_models.twin import pattern_from_table
+
+KEYS = (
+    "name",
+    "description",
+    "profile",
+    "neuron",
+    "reset",
+    "parameters",
+    "figures",
+    "weight_grid",
+    "dt",
+    "twin",
+)
+
+
+def read(path: str | Path, base: str | None = None) -> Profile:
+    """Read a chip.
+
+    Args:
+        path: A `.toml` file as above, or a `.py` file that defines `MODEL`, a `NeuronModel`;
+            the latter is run.
+        base: Profile to start from, in place of the one that the file names.
+
+    Returns:
+        The chip, every figure with its source (the file itself where it names none).
+
+    Raises:
+        ValueError: One line that names the file, the key and what is allowed.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".py":
+            return _chip({}, path, base, neurons.from_python(path))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _chip(table, path, base, None)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text in UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
+def _chip(
+    table: Mapping[str, Any], path: Path, base: str | None, given: NeuronModel | None
+) -> Profile:
+    for key in table:
+        if key not in KEYS:
+            raise ValueError(f"key {key!r} is unknown: {nearest(key, KEYS)}")
+    start = profiles.get(base or _text(table, "profile", "mixed-signal"))
+    own = table.get("neuron")
+    if given is not None:
+        model = given
+    elif isinstance(own, Mapping):
+        model = model_from_table(own)
+    else:
+        model = neurons.get(_text(table, "neuron", start.model.name))
+    known = figures(Imperfections())
+    cited = dict(start.cited)
+    for name, value in _section(table, "figures").items():
+        figure = _cited(value, path, f"figures.{name}")
+        cited[name] = Cited(check(name, figure.value, known), figure.source)
+    inherited = start.parameters if model.name == start.model.name else {}
+    parameters = dict(inherited)
+    for name, value in _section(table, "parameters").items():
+        figure = _cited(value, path, f"parameters.{name}")
+        parameters[name] = Cited(within(model, name, figure.value), figure.source)
+    return Profile(
+        name=_text(table, "name", path.stem),
+        description=_text(table, "description", f"the chip of {path.name}"),
+        cited=cited,
+        neuron=model,
+        parameters=parameters,
+        reset=_reset(table, model, start),
+        weight_grid=_grid(table),
+        pattern=pattern_from_table(_section(table, "twin"), path) if "twin" in table else None,
+        dt=_step(table),
+    )
+
+
+def _step(table: Mapping[str, Any]) -> float:
+    dt = table.get("dt", 1e-3)
+    if isinstance(dt, bool) or not isinstance(dt, int | float) or not 1e-5 <= dt <= 0.1:
+        raise ValueError(f"dt = {dt!r}: give a step from 0.00001 to 0.1 s")
+    return float(dt)
+
+
+def _reset(table: Mapping[str, Any], model: NeuronModel, start: Profile) -> str | None:
+    if "reset" not in table:
+        return start.reset if start.reset in model.resets else None
+    kind = _text(table, "reset", "")
+    if kind not in model.resets:
+        raise ValueError(f"reset = {kind!r}: {nearest(kind, model.resets)}")
+    return kind
+
+
+def _text(table: Mapping[str, Any], key: str, default: str) -> str:
+    value = table.get(key, default)
+    if not isinstance(value, str):
+        raise ValueError(f"{key} = {value!r}: give a text")
+    return value
+
+
+def _section(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{key} = {value!r}: is a section, write [{key}]")
+    return value
+
+
+def _cited(value: Any, path: Path, key: str) -> Cited:
+    source = str(path)
+    if isinstance(value, Mapping):
+        if set(value) - {"value", "source"} or "value" not in value:
+            raise ValueError(f"{key} = {value!r}: write a number, or value and source")
+        value, source = value["value"], str(value.get("source", path))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{key} = {value!r}: give a number")
+    return Cited(value, source)
+
+
+def _grid(table: Mapping[str, Any]) -> tuple[float, ...]:
+    grid = table.get("weight_grid", [])
+    if not isinstance(grid, list) or any(
+        isinstance(v, bool) or not isinstance(v, int | float) for v in grid
+    ):
+        raise ValueError(f"weight_grid = {grid!r}: give a list of numbers from -1 to 1")
+    return Programming(weight_grid=tuple(float(v) for v in grid)).weight_grid

@@ -1,0 +1,9 @@
+"""The ideal chip."""
+
+from device_models.profiles.contract import Profile
+
+PROFILE = Profile(
+    name="ideal",
+    description="every neuron and synapse as nominal, exact weights, no noise",
+    cited={},
+)

@@ -1,0 +1,32 @@
+"""Synapses of phase-change memory, two cells to a weight, with digital neurons."""
+
+from device_models.profiles.contract import Cited, Profile
+
+_AIHWKIT = (
+    "PCMLikeNoiseModel of IBM's aihwkit (github.com/IBM/aihwkit, src/aihwkit/inference/noise/"
+    "pcm.py), fitted to measured cells: Nandakumar et al. 2019, ICECS; Joshi et al. 2020, "
+    "Nat. Commun. 11, 2473"
+)
+
+PROFILE = Profile(
+    name="pcm-crossbar",
+    description="weights in pairs of phase-change cells that are written with noise and drift",
+    cited={
+        "differential": Cited(1, f"one cell for each sign; {_AIHWKIT}"),
+        "weight_bits": Cited(
+            5,
+            "a choice: levels about two standard deviations of the noise apart, so that a cell is "
+            "written anew when its weight has moved by more than that",
+        ),
+        "programming_noise": Cited(
+            0.018, f"1.8 % of the largest conductance at a tenth of it; {_AIHWKIT}"
+        ),
+        "programming_noise_relative": Cited(
+            0.038, f"4.2 % at the largest conductance, with programming_noise; {_AIHWKIT}"
+        ),
+        "drift": Cited(0.049, f"exponent at a quarter of the largest conductance; {_AIHWKIT}"),
+        "drift_cv": Cited(0.23, f"likewise, 0.0114 of 0.049; {_AIHWKIT}"),
+        "drift_start": Cited(20.0, f"20 s; {_AIHWKIT}"),
+        "run_seconds": Cited(2.0, "100 samples of 20 steps of 1 ms one after another, a choice"),
+    },
+)

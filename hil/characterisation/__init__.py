@@ -1,0 +1,62 @@
+"""What a device is like, found through its contract alone, and the twin that is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from hil.characterisation.survey import DEVICE_STAGES, LAYER_STAGES, Watch, survey, unwatched
+
+
+def stages(layers: Sequence[int]) -> int:
+    """How often `characterise` tells its watcher."""
+    return LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES + 3
+
+
+def characterise(
+    url: str, layers: Sequence[int], path: Path, watch: Watch = unwatched
+) -> dict[str, Any]:
+    """Measure a device, write its twin, and say how well the twin predicts the device.
+
+    Args:
+        url: Address of the device.
+        layers: Sizes of the network to map on it, the input first.
+        path: The twin, a `.toml`; its arrays (`.npz`) and the record (`.json`) lie beside it.
+        watch: Is told what is measured next.
+
+    Returns:
+        The record, as in the `.json` file.
+
+    Raises:
+        DeviceError: When the device cannot hold the network, or fails.
+        ValueError: For a path that does not end in `.toml`.
+        OSError: When the folder cannot be written.
+    """
+    import drivers
+    from hil.characterisation import prediction, twin
+
+    if path.suffix != ".toml":
+        raise ValueError(f"twin {path}: give a name that ends in .toml")
+    sizes = tuple(layers)
+    with drivers.open(url) as device:
+        found = survey(device, sizes, watch=watch)
+        twin.write(found, path)
+        watch("prediction: the device itself")
+        measured = prediction.answer(device, sizes, device)
+        again = prediction.answer(device, sizes, device, trial=1)
+        errors = {"device itself": asdict(prediction.error(again, measured))}
+        ideal = (
+            f"emulator:ideal?neuron={quote(twin.neuron(found))}&reset={found.reset}&dt={found.dt}"
+        )
+        for name, address in (("twin", f"emulator:{path}"), ("ideal model", ideal)):
+            watch(f"prediction: {name}")
+            with drivers.open(address) as model:
+                errors[name] = asdict(
+                    prediction.error(prediction.answer(model, sizes, device, trial=2), measured)
+                )
+    record = {**twin.record(found), "rate_error": errors, "twin": str(path)}
+    twin.save_record(record, path.with_suffix(".json"))
+    return record

@@ -1,0 +1,222 @@
+"""The measuring bench: a device, a network mapped on it anew for each measurement, and probes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import Device, Network, Probe, Stimulus
+from drivers.info import Quantity, Reduction
+from hil.characterisation.estimators import Array, Drive, Samples
+
+Kind = TypeVar("Kind", bound=np.generic)
+# Samples that one run should hold, so that traces of wide layers fit in memory.
+BATCH = 128
+# Lengths of run from which a device that only gives a mean or a last sample is known.
+LENGTHS = 8
+
+
+@dataclass(frozen=True)
+class View:
+    """What a run showed of one layer.
+
+    Attributes:
+        membrane: `(K, B, n)` in nominal thresholds; None where the device shows none.
+        raster: `(T, B, n)`; None where the device gives none.
+        counts: Spikes `(B, n)` of the longest run; None where the device counts none.
+    """
+
+    membrane: Samples | None
+    raster: NDArray[np.generic] | None
+    counts: Array | None
+
+
+@dataclass
+class Bench:
+    """A device that is measured as one network.
+
+    Attributes:
+        device: The open device.
+        layers: Sizes of the network, the input first.
+        trims: Settings of each neuron under which it is measured.
+        settings: Settings of all neurons under which it is measured.
+        trial: Number of the next run; the same bench does the same runs again.
+    """
+
+    device: Device
+    layers: tuple[int, ...]
+    trims: Mapping[str, Sequence[NDArray[np.float32]]] = field(default_factory=dict)
+    settings: Mapping[str, float] = field(default_factory=dict)
+    trial: int = 0
+
+    @property
+    def depth(self) -> int:
+        """Number of layers of neurons."""
+        return len(self.layers) - 1
+
+    @property
+    def currents(self) -> bool:
+        """Whether inputs are currents; else they are spikes."""
+        return "current" in self.device.info.stimuli or "current_trace" in self.device.info.stimuli
+
+    @property
+    def batch(self) -> int:
+        """Samples of a run."""
+        return min(BATCH, self.device.info.max_batch)
+
+    def drive(self, layer: int) -> Drive:
+        """When charge reaches a layer whose input is driven as hard as it can be.
+
+        Driven neurons fire whenever an event reached them, each layer a step after the one before.
+        """
+        late = self.after_reset(layer)
+        if layer == 1:
+            return Drive(None if self.currents else 0, 1, late)
+        return Drive(self.first_spike(layer - 1), self.period(layer - 1), late)
+
+    def first_spike(self, layer: int) -> int:
+        """Step in which driven neurons of a layer first fire."""
+        return layer - (1 if self.currents else 0)
+
+    def period(self, layer: int) -> int:
+        """Steps between spikes of driven neurons: a hard reset clears the event of its step."""
+        events = layer > 1 or not self.currents
+        return 2 if events and self.device.info.reset == "hard" else 1
+
+    def steps(self, decay: float) -> int:
+        """Steps in which a membrane comes to rest, that is six time constants."""
+        return int(np.clip(np.ceil(-6 / np.log(decay)), 20, min(400, self.device.info.max_steps)))
+
+    def map(self, full_scale: Sequence[float]) -> None:
+        """Map the network anew; no weight is written afterwards."""
+        self.device.configure(
+            Network(self.layers, tuple(full_scale), dict(self.settings), dict(self.trims))
+        )
+
+    def scale(self, projection: int, largest: float) -> float:
+        """The full scale nearest to the largest |weight| that a measurement needs."""
+        allowed = self.device.info.weight_format(projection)
+        return float(np.clip(largest, allowed.minimum_full_scale, allowed.maximum_full_scale))
+
+    def samples_every_step(self, layer: int) -> bool:
+        """Whether the device gives a membrane sample of every step."""
+        offer = self.device.info.offer("membrane", layer, self.depth)
+        return offer is not None and "none" in offer.reductions and offer.every == 1
+
+    def after_reset(self, layer: int) -> bool:
+        """Whether samples are taken after the reset of their step."""
+        offer = self.device.info.offer("membrane", layer, self.depth)
+        return offer is not None and offer.sampled == "after_reset"
+
+    def sampling(self, layer: int, steps: int) -> Array | None:
+        """From steps to samples `(K, T)`, as the device offers it; None where it shows none."""
+        offer = self.device.info.offer("membrane", layer, self.depth)
+        if offer is None or offer.every > steps:
+            return None
+        taken = np.arange(offer.every - 1, steps, offer.every)
+        if "none" in offer.reductions:
+            whole: Array = np.eye(steps)[taken]
+            return whole
+        lengths = self._lengths(offer.every, steps)
+        rows = np.zeros((len(lengths), steps))
+        for row, length in zip(rows, lengths, strict=True):
+            seen = taken[taken < length]
+            if "last" in offer.reductions:
+                row[seen[-1]] = 1.0
+            else:
+                row[seen] = 1.0 / seen.size
+        return rows
+
+    def look(self, layer: int, active: NDArray[np.bool_], steps: int, runs: int = 1) -> View:
+        """Drive input channels in every step and look at one layer.
+
+        Args:
+            layer: Layer of neurons, 1 to L.
+            active: `(B, n_in)`, which channels are driven, by a current of 1 or a spike a step.
+            steps: T.
+            runs: How often, one after the other in the batch of the view.
+        """
+        parts = [
+            self._look(layer, active[i : i + self.batch], steps)
+            for _ in range(runs)
+            for i in range(0, len(active), self.batch)
+        ]
+        return View(
+            _joined([p.membrane for p in parts], 1),
+            _joined([p.raster for p in parts], 1),
+            _joined([p.counts for p in parts], 0),
+        )
+
+    def _look(self, layer: int, active: NDArray[np.bool_], steps: int) -> View:
+        """One batch; layers that a device shows only in part are seen in several runs."""
+        info, size = self.device.info, self.layers[layer]
+        membrane = info.offer("membrane", layer, self.depth)
+        offers = (membrane, info.offer("spikes", layer, self.depth))
+        room = min([offer.neurons or size for offer in offers if offer is not None] or [size])
+        lengths = [steps]
+        if membrane is not None and "none" not in membrane.reductions:
+            lengths = self._lengths(membrane.every, steps)
+        shown: list[Samples] = []
+        rasters: list[NDArray[np.generic]] = []
+        counted: list[Array] = []
+        for first in range(0, size, room):
+            neurons = None if room >= size else tuple(range(first, min(first + room, size)))
+            samples: list[Samples] = []
+            for length in lengths:
+                probes = self._probes(layer, neurons, spikes=length == steps)
+                readout = self.device.run(self._stimulus(active, length), probes, trial=self.trial)
+                self.trial += 1
+                for probe in probes:
+                    found = readout.samples[probe]
+                    if probe.quantity == "membrane":
+                        traces = found if probe.reduce == "none" else found[None]
+                        samples.append(info.membrane.in_thresholds(traces.astype(np.float32)))
+                    elif probe.reduce == "none":
+                        rasters.append(found)
+                        counted.append(found.sum(axis=0, dtype=np.float64))
+                    else:
+                        counted.append(found.astype(np.float64) * length)
+            if samples:
+                shown.append(np.concatenate(samples))
+        if layer == self.depth and not counted:
+            counted = [readout.counts.astype(np.float64)]
+        return View(_joined(shown, 2), _joined(rasters, 2), _joined(counted, 1))
+
+    def _probes(self, layer: int, neurons: tuple[int, ...] | None, *, spikes: bool) -> list[Probe]:
+        """The most that a device shows of some neurons of a layer."""
+        wanted: tuple[tuple[Quantity, tuple[Reduction, ...]], ...] = (
+            ("membrane", ("none", "last", "mean")),
+            ("spikes", ("none", "mean")),
+        )
+        probes = []
+        for quantity, reductions in wanted:
+            offer = self.device.info.offer(quantity, layer, self.depth)
+            if offer is None or (quantity == "spikes" and not spikes):
+                continue
+            reduce = next((r for r in reductions if r in offer.reductions), None)
+            if reduce is not None:
+                probes.append(Probe(layer, quantity, neurons, offer.every, reduce))
+        return probes
+
+    def _stimulus(self, active: NDArray[np.bool_], steps: int) -> Stimulus:
+        kinds = self.device.info.stimuli
+        if "current" in kinds:
+            return Stimulus.current(active, steps=steps)
+        every = np.broadcast_to(active, (steps, *active.shape))
+        if "current_trace" in kinds:
+            return Stimulus.current_trace(every)
+        return Stimulus.spikes(every.reshape(-1, active.shape[1]).astype(np.float32), steps=steps)
+
+    @staticmethod
+    def _lengths(every: int, steps: int) -> list[int]:
+        wanted = np.geomspace(max(every, 2), steps, LENGTHS).round().astype(int)
+        return sorted({max(int(length), every) for length in wanted})
+
+
+def _joined(parts: Sequence[NDArray[Kind] | None], axis: int) -> NDArray[Kind] | None:
+    found = [part for part in parts if part is not None]
+    return np.concatenate(found, axis=axis) if found else None

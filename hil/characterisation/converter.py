@@ -1,0 +1,70 @@
+"""The converter that reads membranes: the step between two codes, and where it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hil.characterisation.bench import Bench
+
+# How far membranes are driven to meet the ends of the converter, in nominal thresholds per step.
+FAR = 100.0
+STEPS = 20
+SAMPLES = 8
+# Largest resolution that is looked for.
+BITS = 16
+
+
+@dataclass(frozen=True)
+class Converter:
+    """A converter, in nominal thresholds above nominal rest.
+
+    Attributes:
+        bits: Its resolution.
+        minimum: The lowest membrane it can tell.
+        maximum: The highest.
+    """
+
+    bits: int
+    minimum: float
+    maximum: float
+
+    @property
+    def step(self) -> float:
+        """Between two codes."""
+        return (self.maximum - self.minimum) / ((1 << self.bits) - 1)
+
+
+def measure(bench: Bench) -> Converter | None:
+    """Measure the converter of the first layer.
+
+    Args:
+        bench: The bench; the device gives membrane samples of the first layer, not reduced.
+
+    Returns:
+        What was found; None where samples show no end or no steps.
+    """
+    n_pre, size = bench.layers[:2]
+    bench.map([bench.scale(p, FAR / n_pre if p == 0 else 1.0) for p in range(bench.depth)])
+    active = np.ones((SAMPLES, n_pre), bool)
+    active[0] = False
+    seen = []
+    for sign in (-1, 1):
+        bench.device.write_weights(0, np.full((n_pre, size), sign * FAR / n_pre, np.float32))
+        found = bench.look(1, active, STEPS).membrane
+        assert found is not None
+        seen.append(found)
+    low, high = float(seen[0].min()), float(seen[1].max())
+    # A converter that ends gives the same code again and again; a membrane does not.
+    ends = [float((s[1:, 1:] == end).mean()) for s, end in zip(seen, (low, high), strict=True)]
+    codes = np.unique(np.concatenate([s.ravel() for s in seen]).astype(np.float64))
+    if min(ends) < 0.1 or codes.size < 3:
+        return None
+    gaps = np.diff(codes)
+    step = float(gaps[gaps > 1e-6 * (high - low)].min())
+    bits = round(np.log2((high - low) / step + 1))
+    whole = (codes - low) / (high - low) * (2**bits - 1)
+    if bits > BITS or np.abs(whole - whole.round()).max() > 0.05:
+        return None
+    return Converter(bits, low, high)

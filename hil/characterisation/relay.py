@@ -1,0 +1,92 @@
+"""How neurons behind the first layer are driven: through chains of single, strong synapses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.characterisation.bench import Bench
+from hil.characterisation.estimators import Array
+
+# How far a relayed event takes its neuron beyond the threshold: it then fires at each event.
+MARGIN = 2.5
+# Share of that which a device may store of it.
+ENOUGH = 0.6
+# Largest weight of a relay beside the usual one; a synapse that needs more is left out.
+LARGEST = 20.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is known of a measured layer and of the projection to it.
+
+    Attributes:
+        needed: `(n_pre, n)`, weight whose event brings the neuron from rest to its threshold.
+        live: Indices of the neurons that fire when driven.
+    """
+
+    needed: Array
+    live: NDArray[np.int64]
+
+
+def capacity(bench: Bench, stages: Sequence[Stage]) -> int:
+    """How many neurons of the next measured layer's input can be driven one by one at once."""
+    return min([bench.layers[0], bench.batch, *(stage.live.size for stage in stages[:-1])])
+
+
+def relays(
+    bench: Bench, stages: Sequence[Stage], targets: Sequence[NDArray[np.int64]]
+) -> list[NDArray[np.float32]]:
+    """Weights by which input channel i alone makes the neurons `targets[i]` fire in every step.
+
+    Args:
+        bench: The bench.
+        stages: The layers measured so far, the last one holding the targets.
+        targets: Neurons of the last stage for each channel, at most `capacity` of them.
+
+    Returns:
+        One matrix for each projection up to the last stage; empty for no stage.
+    """
+    weights = []
+    for p, stage in enumerate(stages):
+        matrix = np.zeros(stage.needed.shape, np.float32)
+        usual = float(np.nanmedian(stage.needed)) if np.isfinite(stage.needed).any() else 1.0
+        for channel, last in enumerate(targets):
+            pre = channel if p == 0 else int(stages[p - 1].live[channel])
+            post = last if p == len(stages) - 1 else stage.live[channel : channel + 1]
+            needed = stage.needed[pre, post]
+            with np.errstate(invalid="ignore"):
+                usable = (needed > 0) & (needed < LARGEST * usual)
+            matrix[pre, post] = np.where(usable, MARGIN * needed, 0.0)
+        weights.append(matrix)
+    return weights
+
+
+def reach(chains: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """Which neurons of the last stage each input makes fire, `(n_in, n)`."""
+    reached = np.asarray(chains[0] != 0)
+    for matrix in chains[1:]:
+        reached = reached @ (matrix != 0)
+    return reached
+
+
+def lay(bench: Bench, weights: Sequence[NDArray[np.float32]], largest: float) -> None:
+    """Map the network anew, with relays written and room for a projection behind them.
+
+    Args:
+        bench: The bench.
+        weights: The relays.
+        largest: Largest |weight| that the projection behind them will hold.
+    """
+    scales = [float(np.abs(matrix).max(initial=0)) or 1.0 for matrix in weights]
+    scales += [largest] + [1.0] * (bench.depth - len(weights) - 1)
+    bench.map([bench.scale(p, scale) for p, scale in enumerate(scales)])
+    for p, matrix in enumerate(weights):
+        stored = bench.device.write_weights(p, matrix)
+        weak = stored < ENOUGH * matrix
+        if weak.any():
+            # The device knows no value close to it: too strong is as good, too weak is not.
+            bench.device.write_weights(p, np.where(weak, np.float32(scales[p]), matrix))

@@ -1,0 +1,50 @@
+"""The record of a survey as rows of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HEADER = ("measured", "median", "spread over neurons", "95 % interval of one")
+NAMES = {
+    "threshold_over_gain": ("threshold over gain", "thresholds", 1.0),
+    "time_constant": ("time constant", "ms", 1e3),
+    "readout_gain": ("readout gain at threshold", "", 1.0),
+    "readout_offset": ("readout offset", "thresholds", 1.0),
+    "bias": ("resting bias", "thresholds", 1.0),
+    "reset": ("reset level", "thresholds", 1.0),
+    "synapse_gain": ("synapse gain", "", 1.0),
+}
+ERRORS = ("rate error on held-out weights and inputs", "output", "hidden")
+
+
+def rows(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """What was measured, and what could not be.
+
+    Args:
+        record: As `characterise` returns it.
+    """
+    found = []
+    for number, layer in enumerate(record["neurons"], 1):
+        if layer is None:
+            continue
+        for key, (name, unit, scale) in NAMES.items():
+            value = layer[key]
+            if value is not None:
+                median, sd, half = (scale * value[part] for part in ("median", "sd", "interval"))
+                text = f"{median:.3f} {unit}".rstrip()
+                found.append((f"layer {number}: {name}", text, f"{sd:.3f}", f"+- {half:.3f}"))
+        for key in ("dead", "tonic"):
+            named = ", ".join(map(str, layer[key][:12])) + (", ..." if len(layer[key]) > 12 else "")
+            found.append((f"layer {number}: {key} neurons", str(len(layer[key])), named, ""))
+    for name, value in record["figures"].items():
+        found.append((name, f"{value:.4g}", "", ""))
+    found += [(what, "not measured", why, "") for what, why in record["skipped"].items()]
+    return found
+
+
+def errors(record: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """How far each model is from the device, in spikes per step."""
+    return [
+        (name, f"{e['output']:.4f}", "not shown" if e["hidden"] is None else f"{e['hidden']:.4f}")
+        for name, e in record["rate_error"].items()
+    ]

@@ -1,0 +1,212 @@
+"""The twin of a device: a chip file whose fixed pattern is what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.files import replacing
+from hil.characterisation.survey import Survey
+
+# Neuron models whose membrane and threshold are what was measured, by the names that emulated
+# devices give as their firmware. Any other device is taken for a plain `lif`.
+MODELS = ("lif", "adaptive-lif")
+
+
+def write(found: Survey, path: Path) -> Path:
+    """Write a twin: its arrays beside it, then the chip file that names them.
+
+    Args:
+        found: The survey.
+        path: The chip file, `.toml`; the arrays go to a file of the same name and `.npz`.
+
+    Returns:
+        The chip file.
+
+    Raises:
+        ValueError: For a path that does not end in `.toml`.
+        OSError: When the folder cannot be written.
+    """
+    import tomli_w
+
+    if path.suffix != ".toml":
+        raise ValueError(f"twin {path}: give a name that ends in .toml")
+    arrays = path.with_suffix(".npz")
+    with replacing(arrays) as handle:
+        np.savez(handle, **_arrays(found))  # type: ignore[arg-type]
+    with replacing(path) as handle:
+        handle.write(tomli_w.dumps(_table(found, path)).encode())
+    return path
+
+
+def neuron(found: Survey) -> str:
+    """The neuron model of the twin."""
+    named = found.identity.firmware
+    return named if named in MODELS else "lif"
+
+
+def identity(found: Survey) -> dict[str, str]:
+    """The identity of the device, by field."""
+    who = found.identity
+    return {
+        "name": who.name,
+        "serial": who.serial,
+        "firmware": who.firmware,
+        "protocol": who.protocol,
+    }
+
+
+def _table(found: Survey, path: Path) -> dict[str, Any]:
+    who = " ".join(part for part in (found.identity.name, found.identity.serial) if part)
+    table: dict[str, Any] = {
+        "name": path.stem,
+        "description": f"twin of {who}",
+        "profile": "ideal",
+        "neuron": neuron(found),
+        "reset": found.reset,
+        "dt": found.dt,
+        "figures": {
+            name: {"value": value, "source": f"measured on {who}"}
+            for name, value in _figures(found).items()
+        },
+    }
+    if found.nominal_time_constant is not None:
+        tau = {"value": found.nominal_time_constant, "source": f"nominal, as {who} states"}
+        table["parameters"] = {"tau_membrane": tau}
+    if found.storage.grid and found.storage.bits is None:
+        table["weight_grid"] = list(found.storage.grid)
+    table["twin"] = {
+        "layers": list(found.layers),
+        "arrays": path.with_suffix(".npz").name,
+        "device": identity(found),
+    }
+    return table
+
+
+def _figures(found: Survey) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for name, measured in (
+        ("membrane_noise", found.membrane_noise),
+        ("adc_noise", found.readout_noise),
+        ("spike_loss", found.spike_loss or found.hidden_spike_loss),
+    ):
+        if measured is not None:
+            figures[name] = round(min(float(measured.value), 1.0), 6)
+    if found.programming_noise is not None:
+        figures["programming_noise"] = round(min(found.programming_noise, 0.5), 6)
+    if found.storage.bits:
+        figures["weight_bits"] = found.storage.bits
+    if found.converter is not None:
+        figures["adc_bits"] = found.converter.bits
+        figures["adc_minimum"] = min(found.converter.minimum, 0.0)
+        figures["adc_maximum"] = max(found.converter.maximum, 0.1)
+    return figures
+
+
+def _arrays(found: Survey) -> dict[str, NDArray[np.float32]]:
+    """The measured pattern with thresholds at their nominal value, and the intervals.
+
+    What cannot be told apart is put where it acts the same: a threshold over a gain in the gain.
+    """
+    arrays: dict[str, NDArray[np.float32]] = {}
+
+    def add(key: str, value: NDArray[np.float64], half: NDArray[np.float64], fill: float) -> None:
+        arrays[key] = np.where(np.isfinite(value), value, fill).astype(np.float32)
+        arrays[f"interval/{key}"] = np.nan_to_num(half, posinf=0.0).astype(np.float32)
+
+    for i, layer in enumerate(found.neurons):
+        if layer is None:
+            continue
+        ratio = layer.threshold_over_gain
+        usual = float(np.nanmedian(ratio.value)) if np.isfinite(ratio.value).any() else 1.0
+        add(f"layer_{i}/gain", 1 / ratio.value, ratio.half / ratio.value**2, 1 / usual)
+        arrays[f"layer_{i}/gain"][layer.dead] = 0.0
+        if layer.time_constant is not None:
+            tau = layer.time_constant
+            usual = float(np.nanmedian(tau.value))
+            add(f"layer_{i}/parameter/tau_membrane", tau.value, tau.half, usual)
+        if layer.reset is not None:
+            add(f"layer_{i}/parameter/v_reset", layer.reset.value, layer.reset.half, 0.0)
+        if layer.bias is not None:
+            add(f"layer_{i}/bias", layer.bias.value, layer.bias.half, 0.0)
+        if layer.readout_gain is not None:
+            usual = float(np.nanmedian(layer.readout_gain.value))
+            add(f"channels_{i}/gain", layer.readout_gain.value, layer.readout_gain.half, usual)
+        if layer.readout_offset is not None:
+            add(f"channels_{i}/offset", layer.readout_offset.value, layer.readout_offset.half, 0.0)
+        if layer.synapse_gain is not None:
+            add(f"cells_{i}/gain", layer.synapse_gain.value, layer.synapse_gain.half, 1.0)
+    return arrays
+
+
+def record(found: Survey) -> dict[str, Any]:
+    """What was measured, in plain values: medians and spreads over neurons, with intervals."""
+    layers: list[dict[str, Any] | None] = []
+    for layer in found.neurons:
+        if layer is None:
+            layers.append(None)
+            continue
+        layers.append(
+            {
+                "dead": np.flatnonzero(layer.dead).tolist(),
+                "tonic": np.flatnonzero(layer.tonic).tolist(),
+                **{
+                    name: None if (e := getattr(layer, name)) is None else spread(e.value, e.half)
+                    for name in QUANTITIES
+                },
+            }
+        )
+    return {
+        "device": identity(found),
+        "layers": list(found.layers),
+        "dt": found.dt,
+        "reset": found.reset,
+        "neurons": layers,
+        "figures": _figures(found),
+        "intervals": {
+            name: [float(e.value - e.half), float(e.value + e.half)]
+            for name in ("membrane_noise", "readout_noise", "spike_loss", "hidden_spike_loss")
+            if (e := getattr(found, name)) is not None
+        },
+        "weights": {
+            "levels": len(found.storage.grid) or None,
+            "asked": list(found.storage.asked),
+            "stored": list(found.storage.stored),
+            "realised": None if found.storage.realised is None else list(found.storage.realised),
+        },
+        "skipped": dict(found.skipped),
+    }
+
+
+QUANTITIES = (
+    "threshold_over_gain",
+    "time_constant",
+    "readout_gain",
+    "readout_offset",
+    "bias",
+    "reset",
+    "synapse_gain",
+)
+
+
+def spread(value: NDArray[np.float64], half: NDArray[np.float64]) -> dict[str, float] | None:
+    """Median and standard deviation over neurons, and the median half-width of the intervals."""
+    known = value[np.isfinite(value)]
+    if not known.size:
+        return None
+    return {
+        "median": float(np.median(known)),
+        "sd": float(known.std()),
+        "interval": float(np.median(half[np.isfinite(half)])),
+    }
+
+
+def save_record(found: dict[str, Any], path: Path) -> Path:
+    """Write the record as JSON, whole or not at all."""
+    with replacing(path) as handle:
+        handle.write((json.dumps(found, indent=1) + "\n").encode())
+    return path
