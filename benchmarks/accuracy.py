@@ -43,6 +43,8 @@ ROWS = (
     Row("yinyang, ideal", ("yinyang", "--device", "emulator:ideal")),
     Row("mnist, mixed-signal", ("mnist",)),
     Row("mnist, ideal", ("mnist", "--device", "emulator:ideal")),
+    Row("mnist 6 epochs, mixed-signal", ("mnist", "--epochs", "6")),
+    Row("mnist 6 epochs, ideal", ("mnist", "--epochs", "6", "--device", "emulator:ideal")),
     Row("mnist 500-500, mixed-signal", ("mnist", "--hidden", "500,500", "--epochs", "4"), DEEP),
     Row(
         "mnist 500-500-500, mixed-signal",

@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +127,7 @@ def pattern_from_table(table: Mapping[str, Any], path: Path) -> Measured:
             }
     except OSError as error:
         raise ValueError(f"{source}: {error.strerror or error}") from None
-    except (ValueError, BadZipFile, KeyError) as error:
+    except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
         raise ValueError(f"{source} is no npz file of a twin: {error}") from None
     for key, array in arrays.items():
         _check(key, array, layers, source)

@@ -15,7 +15,8 @@ The contract is `Device`; `open(url)` finds the driver. What can go wrong is one
     ├── LinkError           the line failed for longer than the driver could repair
     ├── DeviceRestarted     weights are gone: configure and write again
     ├── ProtocolMismatch    the other side speaks something else
-    └── FileFormatError     a damaged, foreign or newer file (also a ValueError)
+    ├── FileFormatError     a damaged, foreign or newer file (also a ValueError)
+    └── Diverged            a replay was asked for something else than was recorded
 """
 
 from drivers.checks import nearest
@@ -26,6 +27,7 @@ from drivers.errors import (
     DeviceError,
     DeviceNotFound,
     DeviceRestarted,
+    Diverged,
     FileFormatError,
     LinkError,
     NotConfigured,
@@ -49,6 +51,7 @@ __all__ = [
     "DeviceInfo",
     "DeviceNotFound",
     "DeviceRestarted",
+    "Diverged",
     "FileFormatError",
     "Identity",
     "LinkError",

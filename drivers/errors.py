@@ -58,3 +58,7 @@ class ProtocolMismatch(DeviceError):
 
 class FileFormatError(DeviceError, ValueError):
     """A file is not of the expected format, is damaged, or is of a newer version."""
+
+
+class Diverged(DeviceError):
+    """A replay was asked for something else than what was recorded."""

@@ -111,9 +111,9 @@ def save(path: str | Path, item: Stimulus | Readout | Sequence[NDArray[np.float3
         The path written.
     """
     if isinstance(item, Stimulus):
-        return write_npz(path, "stimulus", _stimulus_arrays(item), VERSION)
+        return write_npz(path, "stimulus", stimulus_arrays(item), VERSION)
     if isinstance(item, Readout):
-        return write_npz(path, "readout", _readout_arrays(item), VERSION)
+        return write_npz(path, "readout", readout_arrays(item), VERSION)
     return write_npz(
         path, "weights", {f"w{p}": np.asarray(w, np.float32) for p, w in enumerate(item)}, VERSION
     )
@@ -129,15 +129,16 @@ def load(path: str | Path) -> Stimulus | Readout | Weights:
     kind = str(arrays["__kind__"])
     try:
         if kind == "stimulus":
-            return _load_stimulus(arrays)
+            return stimulus_from(arrays)
         if kind == "readout":
-            return _load_readout(arrays)
+            return readout_from(arrays)
         return tuple(arrays[f"w{p}"].astype(np.float32) for p in range(len(arrays) - 2))
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise FileFormatError(f"{path}: damaged {kind}: {error}") from error
 
 
-def _stimulus_arrays(item: Stimulus) -> dict[str, object]:
+def stimulus_arrays(item: Stimulus) -> dict[str, object]:
+    """A stimulus as plain values and arrays by name."""
     if item.kind == "spikes":
         m = item.data
         return {
@@ -151,7 +152,8 @@ def _stimulus_arrays(item: Stimulus) -> dict[str, object]:
     return {"kind": item.kind, "steps": item.steps, "data": item.data}
 
 
-def _load_stimulus(arrays: Mapping[str, NDArray[np.generic]]) -> Stimulus:
+def stimulus_from(arrays: Mapping[str, NDArray[np.generic]]) -> Stimulus:
+    """The stimulus that `stimulus_arrays` took apart."""
     kind, steps, data = str(arrays["kind"]), int(arrays["steps"]), arrays["data"]
     if kind == "current":
         return Stimulus.current(data, steps=steps)
@@ -165,7 +167,8 @@ def _load_stimulus(arrays: Mapping[str, NDArray[np.generic]]) -> Stimulus:
     return Stimulus.spikes(matrix, steps=steps)
 
 
-def _readout_arrays(item: Readout) -> dict[str, object]:
+def readout_arrays(item: Readout) -> dict[str, object]:
+    """A readout as plain values and arrays by name."""
     probes = list(item.samples)
     return {
         "counts": item.counts,
@@ -176,7 +179,8 @@ def _readout_arrays(item: Readout) -> dict[str, object]:
     }
 
 
-def _load_readout(arrays: Mapping[str, NDArray[np.generic]]) -> Readout:
+def readout_from(arrays: Mapping[str, NDArray[np.generic]]) -> Readout:
+    """The readout that `readout_arrays` took apart."""
     samples = {}
     for i, fields in enumerate(json.loads(str(arrays["probes"]))):
         if fields["neurons"] is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from drivers.checks import nearest
@@ -13,7 +14,12 @@ from drivers.errors import DeviceNotFound, SettingError
 
 ENTRY_POINTS = "hil.drivers"
 # scheme -> module and class, imported when first asked for
-BUILTIN = {"emulator": "drivers.emulator:Emulator"}
+BUILTIN = {
+    "board": "drivers.board.board:Board",
+    "emulator": "drivers.emulator:Emulator",
+    "replay": "drivers.session.replay:Replay",
+    "xylo": "drivers.xylo:Xylo",
+}
 
 
 def schemes() -> dict[str, str]:
@@ -73,11 +79,12 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     return scheme, target, options
 
 
-def open(url: str) -> Device:
+def open(url: str, *, record: str | Path | None = None) -> Device:
     """Open the device at an address.
 
     Args:
         url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves.
+        record: File to record the whole session to, for `replay:FILE`; it must not exist.
 
     Returns:
         The device, not yet configured. Use it as a context manager, or close it.
@@ -85,7 +92,20 @@ def open(url: str) -> Device:
     Raises:
         DeviceNotFound: For an unknown scheme or nothing at that address.
         SettingError: For an option that the driver does not know or allow.
+        ValueError: When the recording exists already, or its folder does not.
+        OSError: When it cannot be written.
     """
     scheme, target, options = split(url)
     opener: Callable[[str, dict[str, str]], Device] = driver(scheme).from_url
-    return opener(target, options)
+    if record is None:
+        return opener(target, options)
+    from drivers.session.file import check_free
+    from drivers.session.recorded import Recorded
+
+    check_free(record)  # before a device is touched
+    device = opener(target, options)
+    try:
+        return Recorded(device, record)
+    except BaseException:
+        device.close()
+        raise

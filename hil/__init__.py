@@ -50,6 +50,7 @@ def train(
     seed: int | None = None,
     start: str | Path | None = None,
     out: str | Path | None = None,
+    record: str | Path | None = None,
     **sections: Any,
 ) -> Result:
     """Train a network on a device, test it, and write a run folder with its report.
@@ -63,6 +64,7 @@ def train(
         start: Run folder to start from: its weights are the first ones, and its settings hold
             where none are given here, its seed included.
         out: Run folder to make; None picks a free name below `runs/`.
+        record: File to record the session with the device to; it must not exist.
         sections: Any other part of the configuration, e.g. `training={"epochs": 5}`,
             `network={"hidden": [500, 500]}`, `observe="spikes"`.
 
@@ -89,16 +91,17 @@ def train(
         if value is not None
     }
     config = build({} if start is None else base(start, asked, sections), asked, sections)
-    check(config)
+    check(config, record)
     run = Run.create(None if out is None else Path(out), config)
-    return resume(run.path)
+    return resume(run.path, record)
 
 
-def resume(path: str | Path) -> Result:
+def resume(path: str | Path, record: str | Path | None = None) -> Result:
     """Go on with a run from its last checkpoint, to its end.
 
     Args:
         path: The run folder.
+        record: File to record the session with the device to; it must not exist.
     """
     from hil.console import progress
     from hil.report import write_report
@@ -107,17 +110,20 @@ def resume(path: str | Path) -> Result:
 
     run = Run.open(path)
     with progress() as watch:
-        figures = finish(run, watch)
+        figures = finish(run, watch, record)
     write_report(run)
     return Result(run.path, figures)
 
 
-def evaluate(path: str | Path, device: str | None = None) -> dict[str, Any]:
+def evaluate(
+    path: str | Path, device: str | None = None, record: str | Path | None = None
+) -> dict[str, Any]:
     """Deploy the weights of a run on a device as they are, and test them.
 
     Args:
         path: The run folder.
         device: Address of the device; the run's own when None.
+        record: File to record the session with the device to; it must not exist.
 
     Returns:
         Test accuracy with its 95 % interval, beside that of the run's own device.
@@ -125,4 +131,4 @@ def evaluate(path: str | Path, device: str | None = None) -> dict[str, Any]:
     from hil.evaluation import evaluate as deploy
     from hil.run import Run
 
-    return deploy(Run.open(path), device)
+    return deploy(Run.open(path), device, record=record)

@@ -34,6 +34,10 @@ LayersOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+RecordOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="File to record the session with the device to."),
+]
 
 
 @app.command()
@@ -45,7 +49,7 @@ def train(
         str | None, typer.Option(metavar="ADDRESS", help="Device address. See hil devices.")
     ] = None,
     rule: Annotated[
-        str | None, typer.Option(metavar="NAME", help="adfa, dfa, bp, bptt or output_only.")
+        str | None, typer.Option(metavar="NAME", help="adfa, dfa, bp, bptt, spsa or output_only.")
     ] = None,
     observe: Annotated[
         str | None,
@@ -79,6 +83,7 @@ def train(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Run folder to make.")] = None,
+    record: RecordOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Train a network on a device, test it, and write a report."""
@@ -108,21 +113,21 @@ def train(
             ]
             base = starting.base(start, *layers) if start else {}
             built = configuration.build(base, *layers)
-            training.check(built)
+            training.check(built, record)
             made = Run.create(out, built)
-            result, page = _finish(made, watch)
+            result, page = _finish(made, watch, record)
         _print_result(result, json_output, page)
 
 
 @app.command()
-def resume(run: RunArgument, json_output: JsonOption = False) -> None:
+def resume(run: RunArgument, record: RecordOption = None, json_output: JsonOption = False) -> None:
     """Go on with a run that was stopped."""
     with refusals():
         from hil import console
         from hil.run import Run
 
         with console.progress() as watch:
-            result, page = _finish(Run.open(run), watch)
+            result, page = _finish(Run.open(run), watch, record)
         _print_result(result, json_output, page)
 
 
@@ -133,6 +138,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="ADDRESS", help="Device to deploy on; the run's own when not given."),
     ] = None,
+    record: RecordOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Deploy a run's weights on a device as they are, and test them."""
@@ -141,7 +147,7 @@ def evaluate(
         from hil.run import Run
 
         with console.progress() as watch:
-            result = evaluation.evaluate(Run.open(run), device, watch)
+            result = evaluation.evaluate(Run.open(run), device, watch, record)
         _print_result(result, json_output)
 
 
@@ -247,6 +253,7 @@ def characterise(
         Path, typer.Option("--out", "-o", metavar="FILE", help="Twin to write, a chip file.")
     ] = Path("twin.toml"),
     layers: LayersOption = "64,200,10",
+    record: RecordOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Measure a device through its probes, and write its twin: an emulated chip like it."""
@@ -256,12 +263,13 @@ def characterise(
 
         sizes = _layers(layers)
         with console.stages(characterisation.stages(sizes)) as watch:
-            record = characterisation.characterise(device, sizes, out, watch)
+            found = characterisation.characterise(device, sizes, out, watch, record)
         if json_output:
-            typer.echo(json.dumps(record))
+            typer.echo(json.dumps(found))
             return
-        console.table(table.HEADER, table.rows(record))
-        console.table(table.ERRORS, table.errors(record))
+        console.table(table.HEADER, table.rows(found))
+        console.table(table.ERRORS, table.errors(found))
+        typer.echo(table.verdict(found))
         typer.echo(out)
 
 
@@ -276,16 +284,16 @@ def calibrate(
 ) -> None:
     """Bring a device's neurons to a common threshold and time constant by its settings."""
     with refusals():
-        from hil import calibration, console
+        from hil import calibration, calibration_file, console
 
         sizes = _layers(layers)
         with console.stages(calibration.stages(sizes)) as watch:
             made = calibration.calibrate(device, sizes, watch)
-        calibration.write(made, out)
+        calibration_file.write(made, out)
         if json_output:
-            typer.echo(json.dumps(calibration.record(made)))
+            typer.echo(json.dumps(calibration_file.record(made)))
             return
-        console.table(calibration.HEADER, calibration.rows(made))
+        console.table(calibration_file.HEADER, calibration_file.rows(made))
         typer.echo(out)
 
 
@@ -328,14 +336,14 @@ def _line(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _finish(run: Run, watch: Watcher) -> tuple[dict[str, Any], Path]:
+def _finish(run: Run, watch: Watcher, record: Path | None) -> tuple[dict[str, Any], Path]:
     """Train a run to its end and write its page; whatever stops that, say how to go on."""
     from drivers.errors import DeviceError
     from hil import training
 
     again = f"go on with: hil resume {quote(str(run.path))}"
     try:
-        result = training.train(run, watch)
+        result = training.train(run, watch, record)
         from hil.report import write_report
 
         return result, write_report(run)

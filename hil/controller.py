@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,12 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Network, Probe, Readout, Stimulus
+from drivers import Device, Network, Stimulus
 from drivers.info import StimulusKind
-from hil import calibration, encodings, homeostasis, objective, optimisers, repair, rules, streams
+from hil import (
+    calibration_file,
+    encodings,
+    homeostasis,
+    objective,
+    optimisers,
+    repair,
+    rules,
+    streams,
+)
+from hil.attended import Attended, Clock
 from hil.diagnosis import State
 from hil.observing import Observer, drive_trace, mean_drive
-from hil.rules.contract import Observation, Timing
+from hil.rules.contract import Observation, Timing, Tried
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -24,22 +33,6 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float32]
 # Full scale, and step between levels, that `auto` aims at; both times the root of the fan-in.
 FULL_SCALE, STEP = 20.0, 2 / 3
-
-
-@dataclass
-class Clock:
-    """Where the time went, in seconds.
-
-    Attributes:
-        device: In the device: running and storing weights.
-        transfer: On the line to it.
-    """
-
-    device: float = 0.0
-    transfer: float = 0.0
-
-    def __sub__(self, other: Clock) -> Clock:
-        return Clock(self.device - other.device, self.transfer - other.transfer)
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ class Controller:
         inputs = encoding.width(self.features, self._encoding)
         self.layers = (inputs, *config.network.hidden, self.classes)
         self.depth = len(self.layers) - 1
-        self.device.configure(self._network())
+        self.attended = Attended(self.device, self._network(), self.clock)
         dark = np.zeros((1, self.features), np.float32)
         kind = self.stimulus(dark, "encode").kind
         rule = rules.module(config.rule["name"])
@@ -106,14 +99,15 @@ class Controller:
         ]
         self.rule_state = self.rule.init(streams.generator(config.seed, "rule"), self.layers)
         self.optimiser_state = self.optimiser.init(self.weights)
-        self.stored: list[Matrix] = [np.zeros_like(w) for w in self.weights]
         self.strengths = np.ones(self.depth - 1)
 
     def _network(self) -> Network:
         """The network with what a calibration found, under what the configuration asks for."""
         settings, trims = dict(self.config.network.settings), {}
         if self.config.network.calibration:
-            found = calibration.fitting(self.config.network.calibration, self.device, self.layers)
+            found = calibration_file.fitting(
+                self.config.network.calibration, self.device, self.layers
+            )
             settings, trims = {**found.settings, **settings}, dict(found.trims)
         return Network(self.layers, self._full_scales(), settings, trims)
 
@@ -135,7 +129,9 @@ class Controller:
         """
         seed = self.config.seed
         stimulus = self.stimulus(x, "encode", index)
-        readout = self._run(stimulus, self.observer.probes, streams.trial(seed, "trial", index))
+        readout = self.attended.run(
+            stimulus, self.observer.probes, streams.trial(seed, "trial", index)
+        )
         seen = self.observer.seen(readout)
         logits = self._logits(seen.rate, seen.membranes[-1])
         loss, error = objective.evaluate(logits, y, self.config.readout.loss)
@@ -148,6 +144,7 @@ class Controller:
             input_trace=drive_trace(stimulus) if self.rule.needs_traces else None,
             output_spikes=seen.output_spikes,
             error=error,
+            tried=self._tried(stimulus, y, index),
         )
         gradients = self.rule.update(self.rule_state, observation, self.weights)
         if self.config.homeostasis.weight:
@@ -166,6 +163,22 @@ class Controller:
             (*seen.hidden, seen.rate),
             seen.membranes,
         )
+
+    def _tried(self, stimulus: Stimulus, y: NDArray[np.int64], index: int) -> tuple[Tried, ...]:
+        """Run a batch with each set of weights that the rule wants tried; the last one stays."""
+        if self.rule.propose is None:
+            return ()
+        seed, found = self.config.seed, []
+        proposed = self.rule.propose(streams.generator(seed, "perturb", index), self.weights)
+        for number, weights in enumerate(proposed):
+            for projection, matrix in enumerate(weights):
+                self.attended.write(projection, matrix)
+            trial = streams.trial(seed, "perturb", index, number)
+            readout = self.attended.run(stimulus, self.observer.output_probes, trial)
+            logits = self._logits(*self.observer.deployed(readout))
+            loss, _ = objective.evaluate(logits, y, self.config.readout.loss)
+            found.append(Tried(weights, loss))
+        return tuple(found)
 
     def repair(self, layers: Sequence[State]) -> None:
         """Do what the configuration asks for about hidden layers that are silent or saturated.
@@ -195,7 +208,7 @@ class Controller:
             `(B,)` predicted classes.
         """
         stimulus = self.stimulus(x, stream, *index)
-        readout = self._run(
+        readout = self.attended.run(
             stimulus,
             self.observer.output_probes,
             streams.trial(self.config.seed, stream, *index),
@@ -214,7 +227,7 @@ class Controller:
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the controller and the device remember, as named arrays."""
         found: dict[str, NDArray[np.generic]] = {}
-        for p, (weights, stored) in enumerate(zip(self.weights, self.stored, strict=True)):
+        for p, (weights, stored) in enumerate(zip(self.weights, self.attended.stored, strict=True)):
             found[f"weights/{p}"], found[f"stored/{p}"] = weights, stored
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
@@ -226,7 +239,7 @@ class Controller:
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return to what `state` gave; a device that cannot is given all weights anew."""
         self.load_weights(state)
-        self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self.depth)]
+        self.attended.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self.depth)]
         self.rule_state = _below(state, "rule/")
         self.optimiser_state = _below(state, "optimiser/")
         # A checkpoint that an earlier version wrote has none.
@@ -260,21 +273,8 @@ class Controller:
         limit = np.float32(self.device.network.full_scale[projection])
         np.clip(self.weights[projection], -limit, limit, out=self.weights[projection])
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
-        started, line = time.perf_counter(), self.device.transfer_seconds
-        readout = self.device.run(stimulus, probes, trial=trial)
-        self._account(started, line)
-        return readout
-
     def _write(self, projection: int) -> None:
-        started, line = time.perf_counter(), self.device.transfer_seconds
-        self.stored[projection] = self.device.write_weights(projection, self.weights[projection])
-        self._account(started, line)
-
-    def _account(self, started: float, line: float) -> None:
-        transfer = self.device.transfer_seconds - line
-        self.clock.transfer += transfer
-        self.clock.device += time.perf_counter() - started - transfer
+        self.attended.write(projection, self.weights[projection])
 
     def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
         read = self.config.readout

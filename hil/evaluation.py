@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Run, device: str | None = None, watch: Watcher = lambda _: None
+    run: Run,
+    device: str | None = None,
+    watch: Watcher = lambda _: None,
+    record: str | Path | None = None,
 ) -> dict[str, Any]:
     """Write a run's weights to a device and classify the test set; the run stays as it is.
 
@@ -25,6 +29,7 @@ def evaluate(
         run: The run folder.
         device: Address of the device; None takes the run's own, exactly as it was left.
         watch: Called after every batch.
+        record: File to record the session with the device to.
 
     Returns:
         Task, rule, device, seed, test accuracy with its 95 % interval, and the accuracy that the
@@ -39,7 +44,7 @@ def evaluate(
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
     config = run.config()
     data = load_data(config)
-    with one_blas_thread(), drivers.open(device or config.device_url) as opened:
+    with one_blas_thread(), drivers.open(device or config.device_url, record=record) as opened:
         controller = Controller(config, opened, data.features, data.classes)
         if device is None:
             controller.restore(checkpoint)

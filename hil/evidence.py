@@ -60,7 +60,7 @@ def gather(
             probes[f"membrane_{layer}"] = Probe(
                 layer, "membrane", tuple(int(n) for n in neurons), every=every
             )
-    readout = device.run(
+    readout = controller.attended.run(
         controller.stimulus(x, "show"),
         list(probes.values()),
         trial=streams.trial(config.seed, "show"),
@@ -72,7 +72,9 @@ def gather(
             values = device.info.membrane.in_thresholds(values.astype(np.float32), scale)
         found[name] = values
     found["counts"] = readout.counts
-    for p, (asked, stored) in enumerate(zip(controller.weights, controller.stored, strict=True)):
+    for p, (asked, stored) in enumerate(
+        zip(controller.weights, controller.attended.stored, strict=True)
+    ):
         cells = rng.choice(asked.size, min(CELLS, asked.size), replace=False)
         found[f"asked_{p}"] = asked.reshape(-1)[cells]
         found[f"stored_{p}"] = stored.reshape(-1)[cells]

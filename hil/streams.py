@@ -12,7 +12,17 @@ from zlib import crc32
 import numpy as np
 
 Stream = Literal[
-    "split", "init", "rule", "order", "augment", "encode", "trial", "validate", "test", "show"
+    "split",
+    "init",
+    "rule",
+    "order",
+    "augment",
+    "encode",
+    "trial",
+    "perturb",
+    "validate",
+    "test",
+    "show",
 ]
 
 

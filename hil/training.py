@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import drivers
+from drivers.session.file import check_free
 from hil import activity, augmentation, diagnosis, evidence, streams, tasks
-from hil.controller import Clock, Controller
+from hil.attended import Clock
+from hil.controller import Controller
 from hil.position import Position
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.run import Arrays, Run
@@ -58,16 +61,19 @@ def load_data(config: Config) -> Data:
     )
 
 
-def check(config: Config) -> None:
+def check(config: Config, record: str | Path | None = None) -> None:
     """Refuse a configuration that does not fit its data, its device or the run it starts from.
 
     Args:
         config: The configuration.
+        record: File that the session with the device is to be recorded to.
 
     Raises:
-        ValueError: When it does not fit.
+        ValueError: When it does not fit, or the recording exists already.
         DeviceError: When there is no such device, or it has no room for the network.
     """
+    if record is not None:
+        check_free(record)
     data = load_data(config)
     with drivers.open(config.device_url) as device:
         controller = Controller(config, device, data.features, data.classes)
@@ -79,7 +85,9 @@ def check(config: Config) -> None:
             raise ValueError(f"start = {config.start}: {error}") from None
 
 
-def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
+def train(
+    run: Run, watch: Watcher = lambda _: None, record: str | Path | None = None
+) -> dict[str, Any]:
     """Train a run to its end and write its result.
 
     Starts from the run's checkpoint where there is one, and then ends with the same weights as a
@@ -88,6 +96,7 @@ def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
     Args:
         run: The run folder.
         watch: Called after every batch.
+        record: File to record the session with the device to.
 
     Returns:
         The result, as in `result.json`.
@@ -102,7 +111,11 @@ def train(run: Run, watch: Watcher = lambda _: None) -> dict[str, Any]:
         return done
     config = run.config()
     data = load_data(config)
-    with run.locked(), one_blas_thread(), drivers.open(config.device_url) as device:
+    with (
+        run.locked(),
+        one_blas_thread(),
+        drivers.open(config.device_url, record=record) as device,
+    ):
         controller = Controller(config, device, data.features, data.classes)
         position = Position.first(controller.layers)
         checkpoint = run.load_checkpoint()

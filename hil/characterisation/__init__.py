@@ -17,7 +17,11 @@ def stages(layers: Sequence[int]) -> int:
 
 
 def characterise(
-    url: str, layers: Sequence[int], path: Path, watch: Watch = unwatched
+    url: str,
+    layers: Sequence[int],
+    path: Path,
+    watch: Watch = unwatched,
+    session: str | Path | None = None,
 ) -> dict[str, Any]:
     """Measure a device, write its twin, and say how well the twin predicts the device.
 
@@ -26,6 +30,7 @@ def characterise(
         layers: Sizes of the network to map on it, the input first.
         path: The twin, a `.toml`; its arrays (`.npz`) and the record (`.json`) lie beside it.
         watch: Is told what is measured next.
+        session: File to record the session with the device to.
 
     Returns:
         The record, as in the `.json` file.
@@ -41,7 +46,7 @@ def characterise(
     if path.suffix != ".toml":
         raise ValueError(f"twin {path}: give a name that ends in .toml")
     sizes = tuple(layers)
-    with drivers.open(url) as device:
+    with drivers.open(url, record=session) as device:
         found = survey(device, sizes, watch=watch)
         twin.write(found, path)
         watch("prediction: the device itself")

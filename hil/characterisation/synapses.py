@@ -183,7 +183,8 @@ def _unreached(
     """Neurons of a block that no synapse is strong enough to drive."""
     if not chains:
         return block[:0]
-    return block[~reach(chains)[np.arange(block.size), block]]
+    unreached: NDArray[np.int64] = block[~reach(chains)[np.arange(block.size), block]]
+    return unreached
 
 
 def _driven(

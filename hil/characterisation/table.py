@@ -48,3 +48,11 @@ def errors(record: dict[str, Any]) -> list[tuple[str, str, str]]:
         (name, f"{e['output']:.4f}", "not shown" if e["hidden"] is None else f"{e['hidden']:.4f}")
         for name, e in record["rate_error"].items()
     ]
+
+
+def verdict(record: dict[str, Any]) -> str:
+    """How good the twin is beside an ideal model, in one line."""
+    twin, ideal = (record["rate_error"][name]["output"] for name in ("twin", "ideal model"))
+    if twin < ideal:
+        return f"the twin is {twin / ideal:.0%} as far from the device as an ideal model is"
+    return "the twin predicts no better than an ideal model: the device is unlike its neuron model"

@@ -75,9 +75,8 @@ def measure(
     steps = bench.steps(float(np.median(decay)))
     shape = estimators.response(decay, steps, replace(bench.drive(layer), late=False))
     charged = estimators.charging(decay, steps)
-    reached = (reaches.any(axis=0) @ gain) * shape[-1]
-    full = STRONGEST / max(float(np.median(reached)), 1e-6)
-    lay(bench, chains, full * max(SCALES))
+    at_once = reaches.sum(axis=0)[:, None] * gain * shape[-1]
+    pre, full = _drivers(bench, layer, chains, pre, at_once)
 
     sigma = np.full(size, BLUR)
     if membranes is not None and membranes.membrane_noise is not None:
@@ -111,6 +110,37 @@ def measure(
         reset = _reset(np.concatenate(resets), threshold.value, info.reset == "hard")
     ever = np.asarray(np.concatenate(fired).any(axis=0))
     return Thresholds(threshold, reset, ever, np.concatenate(below).max(axis=0))
+
+
+def _drivers(
+    bench: Bench,
+    layer: int,
+    chains: Sequence[NDArray[np.float32]],
+    pre: NDArray[np.int64],
+    reached: Array,
+) -> tuple[NDArray[np.int64], float]:
+    """Map the network with as many of the neurons before a layer as its weights can tell apart.
+
+    A device whose smallest weight is large fires the layer with few of them.
+
+    Args:
+        bench: The bench.
+        layer: The layer.
+        chains: Relays to the layer before it.
+        pre: Neurons before it, or inputs, that can be driven.
+        reached: What each moves each neuron by with a weight of 1, `(n_pre, n)`.
+
+    Returns:
+        Those to use, and the weight of the strongest drive with all of them active.
+    """
+    while True:
+        full = STRONGEST / max(float(np.median(reached[pre].sum(axis=0))), 1e-6)
+        lay(bench, chains, full * max(SCALES))
+        weakest = np.zeros(reached.shape, np.float32)
+        weakest[pre] = full * min(SCALES)
+        if pre.size < 2 or bench.device.write_weights(layer - 1, weakest).any():
+            return pre, full
+        pre = pre[::2]
 
 
 def _first(

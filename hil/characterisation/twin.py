@@ -114,7 +114,17 @@ def _arrays(found: Survey) -> dict[str, NDArray[np.float32]]:
     """
     arrays: dict[str, NDArray[np.float32]] = {}
 
-    def add(key: str, value: NDArray[np.float64], half: NDArray[np.float64], fill: float) -> None:
+    def add(
+        key: str,
+        value: NDArray[np.float64],
+        half: NDArray[np.float64],
+        unknown: float | None = None,
+    ) -> None:
+        """Keep an array. What is not known of a neuron is as usual, the median, or as given."""
+        known = value[np.isfinite(value)]
+        if not known.size:
+            return
+        fill = float(np.median(known)) if unknown is None else unknown
         arrays[key] = np.where(np.isfinite(value), value, fill).astype(np.float32)
         arrays[f"interval/{key}"] = np.nan_to_num(half, posinf=0.0).astype(np.float32)
 
@@ -122,20 +132,19 @@ def _arrays(found: Survey) -> dict[str, NDArray[np.float32]]:
         if layer is None:
             continue
         ratio = layer.threshold_over_gain
-        usual = float(np.nanmedian(ratio.value)) if np.isfinite(ratio.value).any() else 1.0
-        add(f"layer_{i}/gain", 1 / ratio.value, ratio.half / ratio.value**2, 1 / usual)
-        arrays[f"layer_{i}/gain"][layer.dead] = 0.0
+        add(f"layer_{i}/gain", 1 / ratio.value, ratio.half / ratio.value**2)
+        if layer.dead.any():
+            gain = arrays.setdefault(f"layer_{i}/gain", np.ones(layer.dead.size, np.float32))
+            gain[layer.dead] = 0.0
         if layer.time_constant is not None:
             tau = layer.time_constant
-            usual = float(np.nanmedian(tau.value))
-            add(f"layer_{i}/parameter/tau_membrane", tau.value, tau.half, usual)
+            add(f"layer_{i}/parameter/tau_membrane", tau.value, tau.half)
         if layer.reset is not None:
             add(f"layer_{i}/parameter/v_reset", layer.reset.value, layer.reset.half, 0.0)
         if layer.bias is not None:
             add(f"layer_{i}/bias", layer.bias.value, layer.bias.half, 0.0)
         if layer.readout_gain is not None:
-            usual = float(np.nanmedian(layer.readout_gain.value))
-            add(f"channels_{i}/gain", layer.readout_gain.value, layer.readout_gain.half, usual)
+            add(f"channels_{i}/gain", layer.readout_gain.value, layer.readout_gain.half)
         if layer.readout_offset is not None:
             add(f"channels_{i}/offset", layer.readout_offset.value, layer.readout_offset.half, 0.0)
         if layer.synapse_gain is not None:

@@ -17,6 +17,19 @@ Gradients = list[Matrix | None]
 
 
 @dataclass(frozen=True, eq=False)
+class Tried:
+    """Weights that the device was given for one more run of the same batch.
+
+    Attributes:
+        weights: `(n_pre, n_post)` of each projection, as asked for.
+        loss: Mean loss of the batch with them.
+    """
+
+    weights: Sequence[Matrix]
+    loss: float
+
+
+@dataclass(frozen=True, eq=False)
 class Observation:
     """What the host saw of one batch of B samples over T steps.
 
@@ -33,6 +46,7 @@ class Observation:
             unless the rule asks for traces.
         input_trace: Input of each step, `(T, B, n_0)`; None when it is constant (or no traces).
         output_spikes: Output raster `(T, B, C)` where the device shows it, with traces.
+        tried: What came of the weights that the rule wanted tried, in its order.
     """
 
     inputs: Matrix
@@ -43,6 +57,7 @@ class Observation:
     traces: tuple[Matrix, ...] = ()
     input_trace: Matrix | None = None
     output_spikes: Matrix | None = None
+    tried: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,12 +90,15 @@ class Rule:
         needs_traces: Whether it reads membranes step by step.
         init: Draws what the rule keeps, given a generator and the layer sizes `(n_0, ..., n_L)`.
         update: Gradients from what is kept, what was seen, and the shadow weights.
+        propose: Further weights to run each batch with before the update, drawn by a generator
+            around the shadow weights; each costs one more run of the device. None for none.
     """
 
     name: str
     needs_traces: bool
     init: Callable[[Generator, Sequence[int]], dict[str, NDArray[np.generic]]]
     update: Callable[[State, Observation, Sequence[Matrix]], Gradients]
+    propose: Callable[[Generator, Sequence[Matrix]], list[list[Matrix]]] | None = None
 
 
 def nothing(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:

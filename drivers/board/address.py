@@ -1,0 +1,67 @@
+"""From what follows `board:` to a link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drivers.board.faults import Faulty, Places, parse
+from drivers.board.link import Link
+from drivers.board.pace import Paced
+from drivers.board.transport import SerialPort, Transport
+from drivers.board.twin import Twin
+from drivers.board.twin_port import TwinPort
+from drivers.checks import nearest
+from drivers.errors import DeviceNotFound, SettingError
+
+BAUD = 115200
+BAUDS = range(50, 100_000_001)
+SEEDS = range(1 << 32)
+TWIN = "twin://"
+
+
+def open_link(target: str, options: Mapping[str, str]) -> Link:
+    """Open a port, with what the options put between it and the link, and say HELLO.
+
+    Args:
+        target: A port, or `twin://`.
+        options: `baud`, `pace`, `fault` and `fault_seed`; `seed` of a twin.
+
+    Raises:
+        DeviceNotFound: When there is no such port, or it cannot be opened.
+        SettingError: For an option that is unknown or out of range.
+        LinkError: When nothing answers.
+        ProtocolMismatch: When what answers is no board of this protocol.
+    """
+    if not target:
+        raise DeviceNotFound("board: names no port: write board:PORT, see hil devices --scan")
+    twin = target == TWIN
+    known = ["baud", "pace", "fault", "fault_seed", *(["seed"] if twin else [])]
+    for option in options:
+        if option not in known:
+            raise SettingError(f"board option {option!r} is unknown: {nearest(option, known)}")
+    baud = _whole(options, "baud", BAUD, BAUDS)
+    pace = _whole(options, "pace", 0, BAUDS)
+    fault_seed, seed = _whole(options, "fault_seed", 0, SEEDS), _whole(options, "seed", 1, SEEDS)
+    places = parse(options["fault"], fault_seed) if "fault" in options else Places()
+    transport: Transport
+    if twin:
+        transport = port = TwinPort(Twin(seed))
+        reboot = port.reboot
+    else:
+        transport, reboot = SerialPort(target, baud), None
+    if pace:
+        transport = Paced(transport, pace)
+    if "fault" in options:
+        transport = Faulty(transport, places, reboot)
+    return Link(transport, f"board:{target}", min(baud, pace or baud))
+
+
+def _whole(options: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+    if name not in options:
+        return default
+    text = options[name]
+    if not (text.isascii() and text.isdigit() and int(text) in allowed):
+        raise SettingError(
+            f"board option {name} = {text}: give a whole number from {allowed[0]} to {allowed[-1]}"
+        )
+    return int(text)

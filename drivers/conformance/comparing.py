@@ -1,0 +1,107 @@
+"""Whether two runs are alike: bit by bit where the device allows it, else in distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.conformance.bench import Bench
+from drivers.conformance.verdict import Failed
+from drivers.exchange import Probe, Readout
+from drivers.info import Quantity
+
+# Trials that must agree before a device passes for one without noise, and runs in a comparison.
+TRIALS, REPEATS = 4, 6
+# How far means may lie apart: standard errors, a share, and spikes. Wide, since a device that
+# drifts between two runs is no broken one.
+ERRORS, SHARE, SPIKES = 6.0, 0.15, 1.0
+# Samples that should be the same number may differ by rounding, in thresholds.
+ROUNDING = 1e-3
+
+
+def noiseless(bench: Bench) -> bool:
+    """Whether the device says that it is deterministic, and trials do not differ."""
+    if not bench.info.deterministic:
+        return False
+    stimulus, probes = bench.work(), shown(bench, 1, 1)
+    first, *others = (bench.run(stimulus, probes, trial) for trial in range(TRIALS))
+    return all(difference(first, other) is None for other in others)
+
+
+def shown(bench: Bench, layer: int, depth: int) -> list[Probe]:
+    """One probe of each quantity that the device shows of a layer."""
+    quantities: tuple[Quantity, ...] = ("spikes", "membrane")
+    offers = [bench.info.offer(quantity, layer, depth) for quantity in quantities]
+    return [bench.probe(o, layer, o.reductions[0]) for o in offers if o is not None]
+
+
+def difference(one: Readout, two: Readout) -> str | None:
+    """Where two readouts are not the same, bit by bit, or None."""
+    if not np.array_equal(one.counts, two.counts):
+        place = tuple(int(i) for i in np.argwhere(one.counts != two.counts)[0])
+        return f"counts{list(place)} are {one.counts[place]} and {two.counts[place]}"
+    for probe in one.samples.keys() & two.samples.keys():
+        if not np.array_equal(one.samples[probe], two.samples[probe]):
+            return f"the {probe.quantity} of layer {probe.layer} differs"
+    return None
+
+
+def alike(
+    bench: Bench,
+    what: str,
+    one: Callable[[int], NDArray[np.int32]],
+    two: Callable[[int], NDArray[np.int32]],
+) -> None:
+    """Hold two ways to run against each other.
+
+    Args:
+        bench: The bench.
+        what: What the two ways are, for the message.
+        one: From a trial to counts `(B, n)`, in one way.
+        two: The same in the other way.
+
+    Raises:
+        Failed: When the counts differ: at all without noise, else in their mean over trials.
+    """
+    if noiseless(bench):
+        first, second = one(0), two(0)
+        if not np.array_equal(first, second):
+            place = tuple(int(i) for i in np.argwhere(first != second)[0])
+            raise Failed(f"{what}: counts{list(place)} are {first[place]} and {second[place]}")
+        return
+    pairs = [(one(2 * r), two(2 * r + 1)) for r in range(REPEATS)]
+    totals = np.array([[a.sum(axis=1), b.sum(axis=1)] for a, b in pairs], np.float64)
+    means = totals.mean(axis=0)
+    # One variance for all samples: a few runs tell little about each by itself.
+    error = np.sqrt(2 * totals.var(axis=0, ddof=1).mean() / REPEATS)
+    apart = np.abs(means[0] - means[1])
+    allowed = ERRORS * error + SHARE * means.max(axis=0) + SPIKES
+    if (apart > allowed).any():
+        sample = int(np.argmax(apart - allowed))
+        raise Failed(
+            f"{what}: sample {sample} has {means[0, sample]:.1f} and {means[1, sample]:.1f} "
+            f"spikes on average, which is more than {allowed[sample]:.1f} apart"
+        )
+
+
+def near(
+    bench: Bench, one: NDArray[np.generic], two: NDArray[np.generic], noise: float
+) -> bool:
+    """Whether samples are the same but for rounding and so much noise, in units of the device."""
+    scale = ROUNDING * abs(bench.info.membrane.threshold - bench.info.membrane.rest)
+    return spread(one, two) <= 2 * noise + scale
+
+
+def spread(one: NDArray[np.generic], two: NDArray[np.generic]) -> float:
+    """Root of the mean square of a difference."""
+    apart = one.astype(np.float64) - two.astype(np.float64)
+    return float(np.sqrt(np.mean(apart**2)))
+
+
+def noise(bench: Bench, probes: Sequence[Probe]) -> float:
+    """How much samples of the network at work differ from one trial to the next."""
+    stimulus = bench.work()
+    runs = [bench.run(stimulus, probes, trial).samples for trial in (0, 1)]
+    return max(spread(runs[0][probe], runs[1][probe]) for probe in probes)

@@ -1,0 +1,162 @@
+"""Is there room for what is stated, and for no more?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from drivers.conformance.bench import Bench
+from drivers.conformance.verdict import Check, Failed, NotApplicable
+from drivers.errors import CapacityError, DeviceError, SettingError
+from drivers.exchange import Network, Stimulus
+from drivers.info import StimulusKind
+
+
+def largest_network_is_taken(bench: Bench) -> None:
+    """A network at each stated limit is taken, stores weights and runs."""
+    info = bench.info
+    for layers in ((info.max_inputs, 1), (1, info.max_neurons), (1,) * (info.max_layers + 1)):
+        _take(f"network of layers {_told(layers)}", lambda: _use(bench, layers, 1, 1))
+
+
+def larger_network_is_refused(bench: Bench) -> None:
+    """A network beyond a stated limit raises CapacityError."""
+    info = bench.info
+    for layers in ((info.max_inputs + 1, 1), (1, info.max_neurons + 1), (1,) * (info.max_layers + 2)):
+        _refuse(
+            f"network of layers {_told(layers)}",
+            CapacityError,
+            lambda: bench.device.configure(Network(layers)),
+        )
+
+
+def largest_batch_and_longest_run_are_taken(bench: Bench) -> None:
+    """As many samples, and as many steps, as stated are run."""
+    info = bench.info
+    for batch, steps in ((info.max_batch, 1), (1, info.max_steps)):
+        _take(f"{batch} samples of {steps} steps", lambda: _use(bench, (1, 1), batch, steps))
+
+
+def larger_batch_and_longer_run_are_refused(bench: Bench) -> None:
+    """More samples, or more steps, than stated raise CapacityError."""
+    info = bench.info
+    bench.device.configure(Network((1, 1)))
+    for batch, steps in ((info.max_batch + 1, 1), (1, info.max_steps + 1)):
+        _refuse(
+            f"{batch} samples of {steps} steps",
+            CapacityError,
+            lambda: bench.run(_dark(info.stimuli[0], batch, steps, 1)),
+        )
+
+
+def full_scales_are_as_stated(bench: Bench) -> None:
+    """The least and the greatest full scale are taken, and what is beyond them is refused."""
+    form = bench.info.weight_format(0)
+    low, high = form.minimum_full_scale, form.maximum_full_scale
+    for scale in (low, high):
+        _take(
+            f"full scale {scale:g}", lambda: bench.device.configure(Network((1, 1), (scale,)))
+        )
+    for scale in (0.99 * low, 1.01 * high, math.nan):
+        _refuse(
+            f"full scale {scale:g}",
+            CapacityError,
+            lambda: bench.device.configure(Network((1, 1), (scale,))),
+        )
+
+
+def settings_are_as_stated(bench: Bench) -> None:
+    """Each setting is taken at both ends of its range, refused beyond them and when unknown."""
+    device, refused = bench.device, SettingError
+    _refuse("an unknown setting", refused, lambda: device.configure(_set("no such setting", 0)))
+    if not bench.info.settings:
+        raise NotApplicable("the device has no settings")
+    for setting in bench.info.settings:
+        for value in (setting.minimum, setting.maximum):
+            told = f"setting {setting.name} = {value:g}"
+            _take(told, lambda: device.configure(_set(setting.name, value)))
+        for value in (
+            np.nextafter(setting.minimum, -np.inf),
+            np.nextafter(setting.maximum, np.inf),
+            math.nan,
+        ):
+            told = f"setting {setting.name} = {value!r}"
+            _refuse(told, refused, lambda: device.configure(_set(setting.name, float(value))))
+    device.configure(Network((1, 1)))
+
+
+def trims_are_as_stated(bench: Bench) -> None:
+    """Settings that can be chosen for each neuron are, and others cannot."""
+    trimmed = [setting for setting in bench.info.settings if setting.per_neuron]
+    if not trimmed:
+        raise NotApplicable("the device has no settings for each neuron")
+    for setting in trimmed:
+
+        def trim(*values: float, name: str = setting.name) -> None:
+            bench.device.configure(
+                Network((1, 2), trims={name: [np.asarray(values, np.float32)]})
+            )
+
+        low, high = setting.minimum, setting.maximum
+        _take(f"{setting.name} for each neuron", lambda: trim(low, high))
+        _refuse(f"{setting.name} of one of two neurons", SettingError, lambda: trim(low))
+        beyond = high + 0.01 * (high - low)
+        _refuse(f"{setting.name} = {beyond:g}", SettingError, lambda: trim(low, beyond))
+    bench.device.configure(Network((1, 1)))
+
+
+CHECKS: tuple[Check, ...] = (
+    largest_network_is_taken,
+    larger_network_is_refused,
+    largest_batch_and_longest_run_are_taken,
+    larger_batch_and_longer_run_are_refused,
+    full_scales_are_as_stated,
+    settings_are_as_stated,
+    trims_are_as_stated,
+)
+
+
+def _take(what: str, act: Callable[[], object]) -> None:
+    try:
+        act()
+    except DeviceError as error:
+        raise Failed(f"{what}: stated as possible, but {type(error).__name__}: {error}") from None
+
+
+def _refuse(what: str, expected: type[DeviceError], act: Callable[[], object]) -> None:
+    try:
+        act()
+    except expected:
+        return
+    except Exception as error:
+        raise Failed(f"{what}: raised {type(error).__name__}, not {expected.__name__}") from None
+    raise Failed(f"{what}: taken, though info does not allow it")
+
+
+def _use(bench: Bench, layers: tuple[int, ...], batch: int, steps: int) -> None:
+    device = bench.device
+    device.configure(Network(layers))
+    for projection in range(len(layers) - 1):
+        device.write_weights(projection, np.zeros(layers[projection : projection + 2]))
+    device.run(_dark(bench.info.stimuli[0], batch, steps, layers[0]))
+
+
+def _dark(kind: StimulusKind, batch: int, steps: int, channels: int) -> Stimulus:
+    """A stimulus of nothing; none is larger than need be."""
+    from scipy.sparse import csr_matrix
+
+    if kind == "current":
+        return Stimulus.current(np.zeros((batch, channels)), steps=steps)
+    if kind == "current_trace":
+        return Stimulus.current_trace(np.zeros((steps, batch, channels)))
+    return Stimulus.spikes(csr_matrix((steps * batch, channels), dtype=np.float32), steps=steps)
+
+
+def _set(name: str, value: float) -> Network:
+    return Network((1, 1), settings={name: value})
+
+
+def _told(layers: tuple[int, ...]) -> str:
+    return "-".join(map(str, layers)) if len(layers) < 6 else f"1 ({len(layers) - 1} of neurons)"

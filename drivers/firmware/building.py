@@ -1,0 +1,79 @@
+"""From the sources of the firmware to an image."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from drivers.checks import nearest
+from drivers.errors import DeviceNotFound
+
+SOURCES = Path(__file__).parent
+# What each port is made into, the image first, and what makes it.
+PORTS = {
+    "native": (("native",), "a C compiler and make"),
+    "sanitized": (("sanitized",), "a C compiler with sanitizers and make"),
+    "mps2": (("mps2.elf",), "gcc-arm-none-eabi and make"),
+    "stm32f405": (("stm32f405.elf", "stm32f405.bin"), "gcc-arm-none-eabi and make"),
+}
+
+
+def build(port: str, folder: Path | None = None) -> Path:
+    """Build a port of the firmware.
+
+    Args:
+        port: `native`, `mps2` or `stm32f405`, or `sanitized`: the native one, under address and
+            undefined-behaviour sanitizers.
+        folder: Where to put it. Otherwise it goes to the user's cache, and is built only once.
+
+    Returns:
+        The image: an executable of this machine, or an ELF file.
+
+    Raises:
+        DeviceNotFound: For an unknown port, or when it cannot be built here.
+    """
+    if port not in PORTS:
+        raise DeviceNotFound(f"firmware port {port!r}: {nearest(port, PORTS)}")
+    products, tools = PORTS[port]
+    target = folder or _cache()
+    image = target / products[0]
+    if folder is None and image.exists():
+        return image
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        # Another process may build the same: what is there is whole at any moment.
+        with tempfile.TemporaryDirectory(dir=target) as work:
+            _make(port, work, tools)
+            for product in reversed(products):
+                os.replace(Path(work) / product, target / product)
+    except OSError as error:
+        raise DeviceNotFound(f"firmware port {port} cannot be built: {error}") from None
+    return image
+
+
+def _make(port: str, folder: str, tools: str) -> None:
+    command = ["make", "-C", str(SOURCES), f"BUILD={folder}", port]
+    try:
+        made = subprocess.run(command, capture_output=True, text=True)
+        trouble = made.stderr.strip() if made.returncode else ""
+    except FileNotFoundError:
+        trouble = "make is not installed"
+    if trouble:
+        said = trouble.splitlines()[0]
+        raise DeviceNotFound(
+            f"firmware port {port} cannot be built: {said}; it needs {tools}: install them"
+        )
+
+
+def _cache() -> Path:
+    """A folder of the user for these very sources."""
+    import pooch
+
+    digest = hashlib.sha256()
+    for path in sorted(SOURCES.rglob("*")):
+        if path.suffix in (".c", ".h", ".ld") or path.name == "Makefile":
+            digest.update(f"{path.relative_to(SOURCES)}\0".encode() + path.read_bytes())
+    return Path(pooch.os_cache("spikeloop")) / "firmware" / digest.hexdigest()[:16]

@@ -1,0 +1,25 @@
+/* What a run shows of one layer. */
+#ifndef PROBE_H
+#define PROBE_H
+
+#include <stdint.h>
+
+struct probe {
+    uint32_t layer; /* counted from 0 */
+    uint32_t neurons;
+    uint32_t quantity, reduce, every;
+};
+
+/* Read the four bytes of one in a request; false when they ask for what there is not. */
+int probe_read(struct probe *probe, const uint8_t *bytes, uint32_t steps);
+
+/* Bytes of one sample in the answer. */
+uint32_t probe_bytes(const struct probe *probe, uint32_t steps);
+
+/* Take in a step, counted from 0; `place` holds zeros before the first. */
+void probe_sample(const struct probe *probe, uint32_t step, uint8_t *place);
+
+/* Add one to the u16 of each neuron of a layer that spiked in this step. */
+void count_spikes(uint32_t layer, uint32_t neurons, uint8_t *counts);
+
+#endif

@@ -1,0 +1,13 @@
+/* What this port has room for; HELLO tells it. */
+#ifndef LIMITS_H
+#define LIMITS_H
+
+#define PORT_NAME "stm32f405"
+#define MAX_LAYERS 4
+#define MAX_INPUTS 1024
+#define MAX_NEURONS 512
+#define MAX_WEIGHTS (88 << 10)
+#define MAX_STEPS 1024
+#define MAX_PAYLOAD 8192
+
+#endif

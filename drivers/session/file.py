@@ -1,0 +1,222 @@
+"""A session file: one record after the other, each of which can be checked by itself.
+
+    file    "spikeloop session 1\n", then records
+    record  length of the body u32 | CRC-32 of the body u32 | CRC-32 of these 8 bytes u32 | body
+    body    length of the head u32 | head | arrays, one after the other
+
+Integers are little-endian. The head is JSON: the plain values by name, and for each array its
+name, dtype, shape, length in bytes, and whether it is deflated. A record is appended as a whole,
+so what a crash leaves is whole records and at most one cut one. The head of a record has a check
+of its own: a damaged length must not pass for the end of the file.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import math
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.errors import FileFormatError
+
+VERSION = 1
+MAGIC = b"spikeloop session "
+FRAME, WORD = struct.Struct("<III"), struct.Struct("<I")
+# Deflating pays when the first part of an array shrinks to less than this share.
+SAMPLE, PAYS = 1 << 16, 0.8
+
+Fields = dict[str, Any]
+
+
+class Writer:
+    """Appends records to a new session file."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Make the file.
+
+        Raises:
+            ValueError: When it exists, or its folder does not.
+            OSError: When it cannot be made.
+        """
+        check_free(path)
+        # Unbuffered: what was appended is the operating system's, even if this process is killed.
+        self._file = builtins.open(path, "xb", buffering=0)  # noqa: SIM115
+        self._put(MAGIC + b"%d\n" % VERSION)
+
+    def append(self, fields: Mapping[str, Any]) -> None:
+        """Append one record.
+
+        Args:
+            fields: Arrays, and plain values that JSON has, by name.
+
+        Raises:
+            OSError: When there is no room for it; the file then ends with the record before.
+        """
+        body = _body(fields)
+        head = struct.pack("<II", len(body), zlib.crc32(body))
+        self._put(head + WORD.pack(zlib.crc32(head)) + body)
+
+    def close(self) -> None:
+        """Close the file, on disk. Closing twice is fine."""
+        if not self._file.closed:
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def _put(self, data: bytes) -> None:
+        end = self._file.tell()
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except BaseException:  # a signal too: what follows must not stand behind half a record
+            self._file.truncate(end)
+            self._file.seek(end)
+            raise
+
+
+class Reader:
+    """The whole records of a session file.
+
+    Attributes:
+        path: The file.
+        cut: Whether it ends within a record, as a crash leaves it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a file and check every record.
+
+        Raises:
+            FileFormatError: When it is missing, foreign, damaged or of a newer version.
+        """
+        self.path, self.cut = Path(path), False
+        try:
+            self._file = builtins.open(path, "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            raise FileFormatError(f"{path}: no such file") from None
+        except OSError as error:
+            raise FileFormatError(f"{path}: {error.strerror}") from None
+        try:
+            self._places = self._scan()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __len__(self) -> int:
+        """Number of whole records."""
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Fields:
+        """The fields of one record, by name.
+
+        Raises:
+            FileFormatError: When its body is not one of a session.
+        """
+        start, length = self._places[index]
+        self._file.seek(start)
+        try:
+            return _fields(self._file.read(length))
+        except (ValueError, KeyError, TypeError, struct.error, zlib.error) as error:
+            raise FileFormatError(f"{self.path}: record {index} is damaged: {error}") from None
+
+    def close(self) -> None:
+        """Close the file. Closing twice is fine."""
+        self._file.close()
+
+    def _scan(self) -> list[tuple[int, int]]:
+        """Where each body is and how long."""
+        size = os.fstat(self._file.fileno()).st_size
+        first = self._file.readline(len(MAGIC) + 12)
+        if not first.endswith(b"\n") and (MAGIC + b"%d\n" % VERSION).startswith(first):
+            self.cut = True
+            return []
+        version = first.removeprefix(MAGIC).strip()
+        if not (first.startswith(MAGIC) and first.endswith(b"\n") and version.isdigit()):
+            raise FileFormatError(f"{self.path}: not a recorded session, or a damaged one")
+        if int(version) > VERSION:
+            raise FileFormatError(
+                f"{self.path}: session of version {int(version)}, this spikeloop reads up to "
+                f"{VERSION}: upgrade it"
+            )
+        places: list[tuple[int, int]] = []
+        while place := self._file.tell():
+            head = self._file.read(FRAME.size)
+            if len(head) < FRAME.size:
+                self.cut = bool(head)
+                return places
+            length, check, own = FRAME.unpack(head)
+            sound = zlib.crc32(head[: -WORD.size]) == own
+            if sound and place + FRAME.size + length > size:
+                self.cut = True
+                return places
+            if not sound or zlib.crc32(self._file.read(length)) != check:
+                raise FileFormatError(
+                    f"{self.path}: damaged in record {len(places)}, which begins at byte {place}: "
+                    f"its first {place} bytes hold what came before"
+                )
+            places.append((place + FRAME.size, length))
+        return places
+
+
+def check_free(path: str | Path) -> None:
+    """Refuse a path that no new session can be recorded to.
+
+    Raises:
+        ValueError: When it exists, or its folder does not.
+    """
+    path = Path(path)
+    if path.exists():
+        raise ValueError(f"{path} exists already: record the session to another file")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}: make it first")
+
+
+def _body(fields: Mapping[str, Any]) -> bytes:
+    plain, arrays, parts = {}, [], []
+    for name, value in fields.items():
+        if not isinstance(value, np.ndarray):
+            plain[name] = value
+            continue
+        raw = np.ascontiguousarray(value).tobytes()
+        packed = _pays(raw)
+        parts.append(zlib.compress(raw, 1) if packed else raw)
+        arrays.append([name, value.dtype.str, value.shape, len(parts[-1]), packed])
+    head = json.dumps({"values": plain, "arrays": arrays}).encode()
+    return b"".join((WORD.pack(len(head)), head, *parts))
+
+
+def _pays(raw: bytes) -> bool:
+    sample = raw[:SAMPLE]
+    return len(zlib.compress(sample, 1)) < PAYS * len(sample)
+
+
+def _fields(body: bytes) -> Fields:
+    (length,) = WORD.unpack_from(body)
+    place = WORD.size + length
+    head = json.loads(body[WORD.size : place])
+    found: Fields = dict(head["values"])
+    for name, dtype, shape, size, packed in head["arrays"]:
+        found[name] = _array(body[place : place + size], np.dtype(dtype), shape, packed)
+        place += size
+    return found
+
+
+def _array(
+    data: bytes, dtype: np.dtype[Any], shape: list[int], packed: bool
+) -> NDArray[np.generic]:
+    if dtype.hasobject:
+        raise ValueError(f"an array of {dtype}")
+    size = math.prod(shape) * dtype.itemsize
+    if packed:
+        # No more than stated: a small file must not unpack to a large one.
+        data = zlib.decompressobj().decompress(data, max(size, 1))
+    if len(data) != size:
+        raise ValueError(f"{len(data)} bytes of an array of {size}")
+    return np.frombuffer(data, dtype).reshape(shape).copy()

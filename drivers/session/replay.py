@@ -1,0 +1,145 @@
+"""A device that answers from the recording of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import errors
+from drivers.device import Device
+from drivers.errors import DeviceError, DeviceNotFound, Diverged, FileFormatError, SettingError
+from drivers.exchange import Network, Probe, Readout, Stimulus
+from drivers.files import readout_from
+from drivers.info import DeviceInfo
+from drivers.session.exchange import (
+    Exchange,
+    Kind,
+    difference,
+    info_from,
+    network_fields,
+    run_fields,
+    write_fields,
+)
+from drivers.session.file import Fields, Reader
+
+POSITION = "exchange"
+
+
+class Replay(Device):
+    """`replay:FILE`: gives each answer again to who asks exactly what was asked.
+
+    It is the recorded device to whoever reads `info`, except that it is always resumable: all that
+    it remembers is how far it got.
+    """
+
+    def __init__(self, file: Reader) -> None:
+        """Begin at the beginning of a recorded session.
+
+        Raises:
+            FileFormatError: When not even its opening is whole.
+        """
+        self._file, self._next = file, 1
+        if len(file) == 0:
+            raise FileFormatError(f"{file.path}: cut before its first exchange: record it anew")
+        self._info = replace(self._info_of(self._exchange(0)), resumable=True)
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Replay:
+        """Open a recorded session."""
+        if options:
+            raise SettingError(f"replay: takes no options, was given {', '.join(options)}")
+        if not target:
+            raise DeviceNotFound("replay: names no file: write replay:FILE")
+        file = Reader(target)
+        try:
+            return cls(file)
+        except BaseException:
+            file.close()
+            raise
+
+    @classmethod
+    def catalogue(cls) -> list[tuple[str, str]]:
+        """The one kind of address there is."""
+        return [("replay:FILE", "a recorded session, without its device")]
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What the recorded device was and allowed."""
+        return self._info
+
+    def _configure(self, network: Network) -> None:
+        self._answer("configure", network_fields(network))
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        given = self._answer("write", write_fields(projection, weights))
+        stored: NDArray[np.float32] = given["stored"]
+        return stored
+
+    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        return readout_from(self._answer("run", run_fields(stimulus, probes, trial)))
+
+    def _reset(self) -> None:
+        self._answer("reset", {})
+
+    def _close(self) -> None:
+        self._file.close()
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """How far the replay got."""
+        return {POSITION: np.asarray(self._next)}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go to where a replay was, or where the recorded device was given a state, go on."""
+        if set(state) != {POSITION}:
+            self._answer("restore", dict(state))
+            return
+        position = int(state[POSITION])
+        if not 1 <= position <= len(self._file):
+            raise Diverged(
+                f"{self._file.path}: has {len(self._file) - 1} exchanges, asked was to go on after "
+                f"{position - 1}: give the whole recording"
+            )
+        self._next = position
+
+    def _answer(self, kind: Kind, asked: Fields) -> Fields:
+        """The recorded answer to the next exchange, when it is the one that is asked for."""
+        path, number = self._file.path, self._next
+        if number == len(self._file):
+            how = "is cut there" if self._file.cut else "was not closed there"
+            raise Diverged(f"{path}: {how} after {number - 1} exchanges, asked was another: {kind}")
+        recorded = self._exchange(number)
+        if recorded.kind != kind:
+            raise Diverged(f"{path}: exchange {number}: recorded was {recorded.kind}, asked {kind}")
+        found = difference(recorded.asked, asked)
+        if found:
+            raise Diverged(f"{path}: exchange {number}, {kind}: {found}")
+        self._next += 1
+        if "error" in recorded.given:
+            raise _error(recorded.given)
+        return recorded.given
+
+    def _exchange(self, number: int) -> Exchange:
+        try:
+            return Exchange.of(self._file[number])
+        except KeyError as error:
+            raise FileFormatError(
+                f"{self._file.path}: record {number} is no exchange: {error} is missing"
+            ) from None
+
+    def _info_of(self, opening: Exchange) -> DeviceInfo:
+        try:
+            return info_from(opening.given["info"])
+        except (KeyError, ValueError):
+            raise FileFormatError(
+                f"{self._file.path}: does not begin with what the device was"
+            ) from None
+
+
+def _error(given: Fields) -> DeviceError:
+    """The error that was answered; one of a driver's own comes back as what they all are."""
+    known = getattr(errors, str(given["error"]), None)
+    kind = known if isinstance(known, type) and issubclass(known, DeviceError) else DeviceError
+    return kind(str(given["message"]))
