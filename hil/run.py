@@ -81,8 +81,8 @@ class Run:
             parent.mkdir(parents=True, exist_ok=True)
             draft.mkdir()
             (draft / CONFIG).write_text(dump(config), encoding="utf-8")
-            environment = json.dumps({"version": VERSION, **_environment()}, indent=2)
-            (draft / ENVIRONMENT).write_text(environment + "\n", encoding="utf-8")
+            machine = json.dumps({"version": VERSION, **environment()}, indent=2)
+            (draft / ENVIRONMENT).write_text(machine + "\n", encoding="utf-8")
             if start is not None:
                 write_npz(draft / START, "start", start, VERSION)
             return cls(_placed(draft, path, config))
@@ -103,8 +103,8 @@ class Run:
         """
         run = cls(Path(path))
         try:
-            environment = json.loads((run.path / ENVIRONMENT).read_text(encoding="utf-8"))
-            version = int(environment["version"])
+            made = json.loads((run.path / ENVIRONMENT).read_text(encoding="utf-8"))
+            version = int(made["version"])
         except (OSError, ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{path} is no run folder: give one that hil train made (it holds {ENVIRONMENT})"
@@ -269,7 +269,8 @@ def _placed(draft: Path, path: Path | None, config: Config) -> Path:
         number += 1
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
+    """Machine and versions, for the record."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 

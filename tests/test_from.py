@@ -198,3 +198,22 @@ def test_what_is_no_run_is_one_line(tmp_path: Path) -> None:
     refused = command("train", "--from", tmp_path / "missing")
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr.count("\n") == 1 and "is no run folder" in refused.stderr
+
+
+def test_learning_on_holds_accuracy_on_a_chip_that_forgets(tmp_path: Path) -> None:
+    chip = "emulator:mixed-signal?chip=9&retention=1e-5&drift=0.05&drift_cv=0.3"
+    network = {"hidden": [40]}
+    trained = hil.train("digits", device=chip, out=tmp_path / "trained", network=network)
+    # Ten minutes pass with each run, so that an epoch takes hours.
+    service = f"{chip}&run_seconds=600"
+
+    def served(out: str, **sections: Any) -> float:
+        settings = {"training": {"epochs": 10}, **sections}
+        run = hil.train(start=trained.path, device=service, out=tmp_path / out, **settings)
+        return run.test_accuracy
+
+    # Steps that no stored weight follows: nothing is written again.
+    frozen = served("frozen", optimiser={"learning_rate": 1e-8}, homeostasis={"weight": 0.0})
+    learning = served("learning", optimiser={"schedule": "constant"})
+    assert learning > trained.test_accuracy - 0.05
+    assert frozen < learning - 0.2
