@@ -7,7 +7,9 @@ that relies on Brian2's internals; a test holds it against plain `Network.run`.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -18,10 +20,17 @@ if TYPE_CHECKING:
 
 
 def brian2() -> ModuleType:
-    """Brian2, imported without its exception hook, which claims every later error as its own."""
-    hook = sys.excepthook
-    module = import_module("brian2")
-    sys.excepthook = hook
+    """Brian2, imported without its exception hook, which claims every later error as its own.
+
+    Its handler of Ctrl-C is left out where it cannot be set, which is outside the main thread.
+    """
+    hook, handle = sys.excepthook, signal.signal
+    if threading.current_thread() is not threading.main_thread():
+        setattr(signal, "signal", lambda number, handler: None)  # noqa: B010 (mypy refuses it)
+    try:
+        module = import_module("brian2")
+    finally:
+        sys.excepthook, signal.signal = hook, handle
     return module
 
 

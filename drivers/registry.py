@@ -18,6 +18,7 @@ BUILTIN = {
     "board": "drivers.board.board:Board",
     "emulator": "drivers.emulator:Emulator",
     "replay": "drivers.session.replay:Replay",
+    "superneuromat": "drivers.superneuromat:SuperNeuroMAT",
     "xylo": "drivers.xylo:Xylo",
 }
 

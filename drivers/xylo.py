@@ -111,10 +111,7 @@ class Xylo(Device):
             dt=DT,
             weights=(WeightFormat(unit, unit * 2**LARGEST_SHIFT * 2, 2 * LARGEST_CODE + 1),),
             stimuli=("spikes",),
-            probes=(
-                ProbeOffer("spikes"),
-                ProbeOffer("membrane", sampled="after_reset"),
-            ),
+            probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
             membrane=Membrane("thresholds"),
             settings=(
                 Setting(
@@ -225,18 +222,20 @@ class Xylo(Device):
             fired.sum(axis=0, dtype=np.int32),
             steps,
             {probe: answer(probe, traces[probe.layer, probe.quantity]) for probe in probes},
-            "after_reset",
         )
 
     def _recorded(self, layer: int, quantity: str) -> NDArray[np.generic]:
         """Spikes, or membranes in thresholds, of one layer in the last run, `(steps, n_l)`."""
         output = layer == self.network.depth
         neurons = slice(None) if output else self._spans[layer - 1]
+        found = self._layer.rec_out_spikes if output else self._layer.rec_recurrent_spikes
+        spikes = np.array(found, np.uint8)[:, neurons]
         if quantity == "spikes":
-            found = self._layer.rec_out_spikes if output else self._layer.rec_recurrent_spikes
-            return np.array(found, np.uint8)[:, neurons]
+            return spikes
         found = self._layer.rec_v_mem_out if output else self._layer.rec_v_mem
-        return np.array(found, np.float32).T[:, neurons] / np.float32(self._thresholds[layer - 1])
+        membrane = np.array(found, np.float32).T[:, neurons]
+        # Recorded after its reset, which took one threshold for each spike.
+        return membrane / np.float32(self._thresholds[layer - 1]) + spikes
 
 
 def _shift(full_scale: float) -> int:

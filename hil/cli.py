@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hil.studies.command import study
 
 if TYPE_CHECKING:
     from hil.run import Run
@@ -173,12 +175,24 @@ def report(
 
 
 @app.command()
-def devices() -> None:
-    """List the devices that can be opened by address. Opens none."""
+def devices(
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Open every serial port and list which board answers.")
+    ] = False,
+) -> None:
+    """List the devices that can be opened by address. Opens none, unless asked to scan."""
     with refusals():
         import drivers
         from hil import console
 
+        if scan:
+            from drivers.board.scan import scan as ports
+
+            found = [(f"board:{p.address}", p.description, p.answer) for p in ports()]
+            console.table(("port", "what is plugged in", "who answers"), found)
+            if not found:
+                typer.echo("hil: no serial ports: plug a board in, or try hil board demo", err=True)
+            return
         rows = []
         for scheme in drivers.schemes():
             try:
@@ -186,6 +200,32 @@ def devices() -> None:
             except drivers.DeviceError as error:
                 rows.append((f"{scheme}:", str(error)))
         console.table(("device", "what it is"), rows)
+
+
+board = typer.Typer(
+    name="board",
+    help="Boards on a serial line.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(board)
+
+
+@board.command()
+def demo(
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Chip seed: which fixed pattern it has; 0 is ideal.")
+    ] = 1,
+) -> None:
+    """Build the firmware, run it as a process of this machine, and print its address."""
+    with refusals():
+        from drivers import firmware
+
+        with firmware.start("native", seed) as running:
+            typer.echo(f"board:{running.url}")
+            typer.echo("hil: a board listens there until Ctrl-C", err=True)
+            with suppress(KeyboardInterrupt):
+                signal.pause()
 
 
 @app.command()
@@ -295,6 +335,41 @@ def calibrate(
             return
         console.table(calibration_file.HEADER, calibration_file.rows(made))
         typer.echo(out)
+
+
+@app.command()
+def check(
+    device: Annotated[str, typer.Argument(metavar="ADDRESS", help="Device address.")],
+    record: RecordOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Hold a device and its driver to the contract. Exit code 1 where they break it."""
+    with refusals():
+        from hil import checking, console
+
+        with console.stages(checking.stages()) as watch:
+            found = checking.check(device, record, watch)
+        if json_output:
+            typer.echo(json.dumps(checking.result(device, found)))
+        else:
+            console.table(checking.HEADER, checking.rows(found))
+            typer.echo(checking.summary(found))
+        if checking.broken(found):
+            raise typer.Exit(1)
+
+
+@app.command("new-driver")
+def new_driver(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Scheme of its addresses.")],
+) -> None:
+    """Make a folder with a driver to start from, and its tests."""
+    with refusals():
+        from drivers import template
+
+        typer.echo(template.write(name, Path()))
+
+
+app.command()(study)
 
 
 @contextmanager

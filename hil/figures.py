@@ -74,7 +74,7 @@ def curves(lines: Sequence[Curve], quantity: str, percent: bool = False) -> str:
                 label=line.label,
                 marker="o" if len(line.values) <= 40 else None,
                 markersize=2.5,
-                **_look(line.shade),
+                **look(line.shade),
             )
         epochs = max(len(line.values) for line in lines)
         axes.set(xlabel="epoch", ylabel=quantity, xlim=(0.5, epochs + 0.5))
@@ -225,7 +225,7 @@ def estimates(rows: Sequence[Estimate]) -> str:
         figure = canvas(1.5 * WIDTH, 50 + 21 * len(rows))
         axes = figure.subplots()
         for place, row in enumerate(rows):
-            colour = _look(row.shade)["color"]
+            colour = look(row.shade)["color"]
             axes.hlines(place, *row.interval, color=colour, linewidth=3 if row.summary else 1.2)
             marker, size = ("D", 7) if row.summary else ("o", 4.5)
             axes.plot(row.value, place, marker, color=colour, markersize=size)
@@ -236,7 +236,7 @@ def estimates(rows: Sequence[Estimate]) -> str:
         return export(figure)
 
 
-def _look(shade: int) -> dict[str, Any]:
+def look(shade: int) -> dict[str, Any]:
     """Colour and line of a number; the line changes where the colours begin anew."""
     again, number = divmod(shade, len(SHADES))
     return {"color": SHADES[number], "linestyle": ("-", "--", ":", "-.")[again % 4]}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 import drivers
 from drivers.session.file import check_free
-from hil import activity, augmentation, diagnosis, evidence, streams, tasks
+from hil import activity, augmentation, diagnosis, evidence, line, streams, tasks
 from hil.attended import Clock
 from hil.controller import Controller
 from hil.position import Position
@@ -52,6 +52,16 @@ class Progress:
 
 
 Watcher = Callable[[Progress], None]
+
+
+class Keeper(Protocol):
+    """Where a training leaves what it needs to go on: a run folder, or nowhere."""
+
+    def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
+        """Replace the checkpoint."""
+
+    def save_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the metrics of the finished epochs."""
 
 
 def load_data(config: Config) -> Data:
@@ -136,7 +146,7 @@ class Training:
 
     def __init__(
         self,
-        run: Run,
+        run: Keeper,
         controller: Controller,
         data: Data,
         position: Position,
@@ -152,6 +162,7 @@ class Training:
         self._since = time.perf_counter()
         self._saved = self._since
         self._clock = Clock()
+        self._restarts = 0
 
     def go(self) -> None:
         """Train to the last step."""
@@ -254,7 +265,15 @@ class Training:
             *diagnosis.neuron_findings(position.statistics, layers),
             *diagnosis.drift_finding(part, accuracies, samples),
             *diagnosis.weight_findings(shares),
+            *line.findings(
+                row["device_seconds"],
+                row["transfer_seconds"],
+                row["host_seconds"],
+                controller.observer.probes,
+                controller.clock.restarts - self._restarts,
+            ),
         ]
+        self._restarts = controller.clock.restarts
         row["findings"] = [f"[epoch {row['epoch']}] {finding}" for finding in found]
         if position.step < self._total:  # what was validated last is what is tested
             controller.repair(layers[:-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from drivers.board.faults import Faulty, Places, parse
 from drivers.board.link import Link
@@ -19,12 +19,15 @@ SEEDS = range(1 << 32)
 TWIN = "twin://"
 
 
-def open_link(target: str, options: Mapping[str, str]) -> Link:
+def open_link(
+    target: str, options: Mapping[str, str], reboot: Callable[[], None] | None = None
+) -> Link:
     """Open a port, with what the options put between it and the link, and say HELLO.
 
     Args:
         target: A port, or `twin://`.
         options: `baud`, `pace`, `fault` and `fault_seed`; `seed` of a twin.
+        reboot: Restarts the board, for the fault of that name; a twin brings its own.
 
     Raises:
         DeviceNotFound: When there is no such port, or it cannot be opened.
@@ -43,17 +46,20 @@ def open_link(target: str, options: Mapping[str, str]) -> Link:
     pace = _whole(options, "pace", 0, BAUDS)
     fault_seed, seed = _whole(options, "fault_seed", 0, SEEDS), _whole(options, "seed", 1, SEEDS)
     places = parse(options["fault"], fault_seed) if "fault" in options else Places()
-    transport: Transport
+    port: Transport
     if twin:
-        transport = port = TwinPort(Twin(seed))
-        reboot = port.reboot
+        port = played = TwinPort(Twin(seed))
+        reboot = played.reboot
     else:
-        transport, reboot = SerialPort(target, baud), None
-    if pace:
-        transport = Paced(transport, pace)
-    if "fault" in options:
-        transport = Faulty(transport, places, reboot)
-    return Link(transport, f"board:{target}", min(baud, pace or baud))
+        port = SerialPort(target, baud)
+    try:
+        line: Transport = Paced(port, pace) if pace else port
+        if "fault" in options:
+            line = Faulty(line, places, reboot)
+        return Link(line, f"board:{target}", min(baud, pace or baud))
+    except BaseException:
+        port.close()
+        raise
 
 
 def _whole(options: Mapping[str, str], name: str, default: int, allowed: range) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -118,15 +117,17 @@ class Splitter:
         self._longest = longest
         self._rest = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[bytes | None]:
-        """Yield what each zero ended, without it; None for what was too long, nothing for empty."""
+    def feed(self, data: bytes) -> list[bytes | None]:
+        """What each zero ended, without it; None for what was too long, nothing for empty."""
         *whole, rest = data.split(b"\0")
+        pieces: list[bytes | None] = []
         for part in whole:
             self._keep(part)
-            piece, self._rest = bytes(self._rest), bytearray()
-            if piece:
-                yield piece if len(piece) <= self._longest else None
+            if self._rest:
+                pieces.append(bytes(self._rest) if len(self._rest) <= self._longest else None)
+            self._rest = bytearray()
         self._keep(rest)
+        return pieces
 
     def _keep(self, part: bytes) -> None:
         # One byte too many tells that it was too long, and is all that has to be remembered.

@@ -21,6 +21,7 @@ POLL = 0.002  # seconds between two looks at a port that cannot be waited for
 WRITE_SECONDS = 30.0
 DENIED = (errno.EACCES, errno.EPERM)
 TAKEN = (errno.EAGAIN, errno.EBUSY)
+NO_PORT = (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ENOTDIR, errno.EISDIR)
 
 
 class Transport(Protocol):
@@ -120,8 +121,11 @@ def _unopened(address: str, baud: int, error: OSError | ValueError) -> str:
         )
     if number in TAKEN:
         return f"{address} is in use by another process: stop that one, or name another port"
-    if number == errno.ENOENT:
-        return f"there is no port {address}: hil devices --scan lists those that are there"
+    if number in NO_PORT:
+        return f"there is no serial port {address}: hil devices --scan lists those that are there"
     if number == errno.ECONNREFUSED:
         return f"nothing listens at {address}: start it, or name another address"
-    return f"{address} cannot be opened at {baud} baud: {error}"
+    return (
+        f"{address} cannot be opened at {baud} baud ({error}): give a serial port, "
+        "socket://HOST:PORT, rfc2217://HOST:PORT, hwgrep://PATTERN or twin://"
+    )

@@ -1,5 +1,13 @@
-"""The conformance kit: does a driver keep the contract?"""
+"""The conformance kit: does a driver keep the contract?
+
+from drivers.conformance import CHECKS, Bench, outcome
+
+with Bench(lambda: drivers.open("counter:A7")) as bench:
+    outcomes = [outcome(check, bench) for check in CHECKS]
+"""
 
 from drivers.conformance.bench import Bench
+from drivers.conformance.checks import CHECKS
+from drivers.conformance.verdict import Check, Outcome, Verdict, name, outcome, reason
 
-__all__ = ["Bench"]
+__all__ = ["CHECKS", "Bench", "Check", "Outcome", "Verdict", "name", "outcome", "reason"]

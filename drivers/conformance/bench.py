@@ -59,7 +59,8 @@ class Bench:
 
     @property
     def device(self) -> Device:
-        """The open device; opened anew where it was closed."""
+        """The device, opened anew where it was closed, to do anything with."""
+        self._standing = None
         if self._device is None:
             self._device = self.connect()
         return self._device
@@ -124,7 +125,6 @@ class Bench:
 
     def configure(self, depth: int = 1) -> Network:
         """Map the network of a depth; every weight is zero afterwards."""
-        self._standing = None
         network = self.network(depth)
         self.device.configure(network)
         return network
@@ -139,7 +139,6 @@ class Bench:
         Returns:
             What the device says it stored, `(n_pre, n_post)`.
         """
-        self._standing = None
         shape = (self.neurons, self.neurons)
         weights = np.broadcast_to(np.asarray(shares, np.float32), shape) * self._scale(projection)
         rows = self.group if projection == 0 else 1
@@ -155,8 +154,14 @@ class Bench:
             kind: Kind of stimulus; the first that the device states when None.
             steps: Number of steps T; the bench's own when None.
         """
+        return self.drive(np.repeat(active, self.group, axis=-1), kind, steps)
+
+    def drive(
+        self, active: ArrayLike, kind: StimulusKind | None = None, steps: int | None = None
+    ) -> Stimulus:
+        """A stimulus as `stimulus` makes it, said in inputs: `(B, n_in)` or `(T, B, n_in)`."""
         kind = self.info.stimuli[0] if kind is None else kind
-        data = np.repeat(np.asarray(active, np.float32), self.group, axis=-1) * self.amplitude
+        data = np.asarray(active, np.float32) * self.amplitude
         if kind == "current":
             return Stimulus.current(data, steps=steps or self.steps)
         if data.ndim == 2:
@@ -168,8 +173,10 @@ class Bench:
     def run(
         self, stimulus: Stimulus, probes: Sequence[Probe] = (), trial: int | None = 0
     ) -> Readout:
-        """Run the device."""
-        return self.device.run(stimulus, probes, trial=trial)
+        """Run the device as it stands."""
+        standing, device = self._standing, self.device
+        self._standing = standing
+        return device.run(stimulus, probes, trial=trial)
 
     def everything(self, kind: StimulusKind | None = None) -> Stimulus:
         """A stimulus that drives every group in every step."""

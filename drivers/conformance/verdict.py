@@ -21,6 +21,23 @@ class NotApplicable(Exception):
     """The check asks for what this device need not have; says what."""
 
 
+def refuses(what: str, expected: type[DeviceError], ask: Callable[[], object]) -> None:
+    """Hold a device to the error with which it has to refuse something.
+
+    Raises:
+        Failed: When it raises another one, or none.
+    """
+    try:
+        ask()
+    except expected:
+        return
+    except Diverged:
+        raise
+    except Exception as error:
+        raise Failed(f"{what}: raised {type(error).__name__}, not {expected.__name__}") from None
+    raise Failed(f"{what}: not refused")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a check found.

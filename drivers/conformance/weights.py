@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+from itertools import pairwise
 
-from drivers.conformance.bench import DRIVE, Bench
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.conformance.bench import Bench
+from drivers.conformance.comparing import IDLE
 from drivers.conformance.verdict import Check, Failed, NotApplicable
 from drivers.exchange import Network
 
-# Share of samples and neurons that may fire where nothing drives them, and of a drive that counts
-# as none: noise, and neurons that are always on.
-IDLE = 0.1
 # How many of the stated levels are tried at most.
 LEVELS = 257
-# Lines of neurons that differ carry one drive to counts this far apart at most, as a factor.
-FACTOR = 1.7
+# Synapses that differ turn the same drive into counts this far apart at most.
+FACTOR, SPIKES = 1.7, 4
 
 
 def zero_weights_are_silent(bench: Bench) -> None:
@@ -131,15 +132,9 @@ def each_weight_acts_where_it_was_written(bench: Bench) -> None:
     if n < 3:
         raise NotApplicable("the device has room for less than three neurons in a layer")
     bench.configure()
-    # A ring of unequal steps: neither its inverse nor a mirror image is the same.
-    targets = np.roll(np.arange(n), 1)
-    targets[[0, 1]] = targets[[1, 0]]
+    targets = _ring(n)
     bench.write(np.eye(n)[targets])
-    counts = np.concatenate(
-        [bench.run(bench.stimulus(np.eye(n)[i : i + bench.batch])).counts for i in range(0, n, bench.batch)]
-    )
-    hit = counts[np.arange(n), targets].mean()
-    missed = (counts.sum() - counts[np.arange(n), targets].sum()) / (n * (n - 1))
+    hit, missed = _hits(bench, targets)
     if missed > IDLE * hit:
         raise Failed(
             f"driven by one group of inputs, the neuron joined to it fired {hit:.1f} times "
@@ -162,6 +157,18 @@ def each_projection_acts_at_its_place(bench: Bench) -> None:
             if shares != (1, 1) and count > IDLE * fired[1, 1]:
                 zero = shares.index(0)
                 raise Failed(f"{count} output spikes though projection {zero} is zero")
+    if bench.neurons < 3:
+        return
+    # A ring and a mirror do not commute.
+    targets, mirrored = _ring(bench.neurons), np.arange(bench.neurons)[::-1]
+    for projection, route in enumerate((targets, mirrored)):
+        bench.write(np.eye(bench.neurons)[route], projection)
+    hit, missed = _hits(bench, mirrored[targets])
+    if missed > IDLE * hit:
+        raise Failed(
+            f"through two projections, the neuron joined to a group of inputs fired {hit:.1f} "
+            f"times on average and each other one {missed:.1f} times"
+        )
 
 
 def the_last_write_counts(bench: Bench) -> None:
@@ -195,7 +202,7 @@ def doubling_a_weight_never_lowers_the_drive(bench: Bench) -> None:
     for share in 2.0 ** np.arange(-4, 1):
         bench.write(share * np.eye(bench.neurons))
         fired.append(int(bench.run(bench.everything()).counts.sum()))
-    for less, more in zip(fired, fired[1:], strict=False):
+    for less, more in pairwise(fired):
         if more < 0.95 * less - 4 * np.sqrt(less + more) / 2:
             told = ", ".join(map(str, fired))
             raise Failed(f"spikes at 1/16 of the full scale, doubled four times: {told}")
@@ -206,25 +213,38 @@ def weights_act_in_proportion(bench: Bench) -> None:
     share, form = bench.share, bench.info.weight_format(0)
     if share is None:
         raise NotApplicable("no weight was found at which neurons fire now and then")
-    n, members = bench.neurons, min(8, bench.info.max_inputs // bench.neurons)
-    # At this full scale half of the members at full scale bring what `share` brought.
-    full_scale = share * bench.group * bench.full_scale / max(1, members // 2)
-    if members < 2 or not form.minimum_full_scale <= full_scale <= form.maximum_full_scale:
-        raise NotApplicable("no full scale is small enough")
-    members -= members % 2
-    bench.discard_work()
-    bench.device.configure(Network((members * n, n), (full_scale,)))
-    fired = []
-    for part in (np.full(members, 0.5), np.arange(members) % 2, 1 - np.arange(members) % 2):
-        weights = np.zeros((n, members, n), np.float32)
-        weights[np.arange(n), :, np.arange(n)] = part * full_scale
-        bench.device.write_weights(0, weights.reshape(-1, n))
-        driven = np.full((bench.batch, members * n), bench.amplitude)
-        fired.append(int(bench.run(bench.drive(driven)).counts.sum()))
-    whole, halves = fired[0], (fired[1] + fired[2]) / 2
-    if max(whole, halves) > FACTOR * min(whole, halves) + DRIVE:
+    # At this full scale one of each pair of inputs at full scale brings what `share` brought.
+    n, drive = bench.neurons, share * bench.group * bench.full_scale
+    fitting = [
+        pairs
+        for pairs in (4, 3, 2, 1)
+        if form.minimum_full_scale <= drive / pairs <= form.maximum_full_scale
+        and 2 * pairs * n <= bench.info.max_inputs
+    ]
+    if not fitting:
+        raise NotApplicable("no full scale, or number of inputs, fits")
+    pairs, full_scale = fitting[0], drive / fitting[0]
+    device = bench.device
+    device.configure(Network((n * pairs * 2, n), (full_scale,)))
+
+    def write(first: float, second: float) -> NDArray[np.float32]:
+        weights = np.zeros((n, pairs, 2, n), np.float32)
+        weights[np.arange(n), :, :, np.arange(n)] = first, second
+        stored = device.write_weights(0, weights.reshape(-1, n))
+        return stored.reshape(weights.shape)[0, 0, :, 0]
+
+    driven = bench.drive(np.ones((bench.batch, n * pairs * 2)))
+    half = float(write(0.499 * full_scale, 0.499 * full_scale)[0])
+    whole = int(bench.run(driven).counts.sum())
+    ones = []
+    for weights in ((2 * half, 0.0), (0.0, 2 * half)):
+        if np.abs(write(*weights) - weights).max() > 0.05 * full_scale:
+            raise NotApplicable("the levels are too coarse")
+        ones.append(int(bench.run(driven).counts.sum()))
+    one = sum(ones) / 2
+    if max(whole, one) > FACTOR * min(whole, one) + SPIKES:
         raise Failed(
-            f"{whole} spikes with all inputs at half of the full scale, {halves:g} with half of "
+            f"{whole} spikes with all inputs at half of the full scale, {one:g} with half of "
             "them at full scale"
         )
 
@@ -244,3 +264,19 @@ CHECKS: tuple[Check, ...] = (
     doubling_a_weight_never_lowers_the_drive,
     weights_act_in_proportion,
 )
+
+
+def _ring(n: int) -> NDArray[np.int64]:
+    """From groups to neurons, so that neither the inverse nor a mirror image is the same."""
+    targets = np.roll(np.arange(n), 1)
+    targets[[0, 1]] = targets[[1, 0]]
+    return targets
+
+
+def _hits(bench: Bench, targets: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean output spikes of the neuron at each group's target, and of each other neuron."""
+    n = bench.neurons
+    parts = [np.eye(n)[i : i + bench.batch] for i in range(0, n, bench.batch)]
+    counts = np.concatenate([bench.run(bench.stimulus(part)).counts for part in parts])
+    hit = counts[np.arange(n), targets].sum()
+    return float(hit / n), float((counts.sum() - hit) / (n * (n - 1)))

@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import tempfile
+import time
+from abc import ABC, abstractmethod
 from typing import Self
 
 from drivers.errors import DeviceNotFound
 from drivers.firmware.building import build
 
-# QEMU's name of each machine, and the end of its RAM.
-MACHINES = {
-    "mps2": ("mps2-an385", 0x20400000),
-    "stm32f405": ("olimex-stm32-h405", 0x20020000),
-}
 WORD = 0xFFFFFFFF
+# QEMU's name of each machine, the end of its RAM, and the register that turns its line on.
+MACHINES = {
+    "mps2": ("mps2-an385", 0x20400000, 0x40004008),
+    "stm32f405": ("olimex-stm32-h405", 0x20020000, 0x4001100C),
+}
+# Where the start-up code looks for a chip seed, before the end of RAM: see ports/arm/start.c.
+HANDOVER = 16
 
 
-class Running:
+def start(port: str, seed: int = 1) -> Running:
+    """Build a port where that has not been done, and start it.
+
+    Args:
+        port: As `build` takes it; the Arm ports run in QEMU.
+        seed: Of the chip, which says what fixed pattern it has: 0, the ideal one, to 2^32 - 1.
+
+    Returns:
+        The running board; close it, or use it as a context manager.
+
+    Raises:
+        DeviceNotFound: When it cannot be built or started.
+        ValueError: For a seed out of range.
+    """
+    if not 0 <= seed <= WORD:
+        raise ValueError(f"chip seed {seed}: give a whole number from 0 to {WORD}")
+    return Emulated(port, seed) if port in MACHINES else Native(port, seed)
+
+
+class Running(ABC):
     """A board that runs on this machine until it is closed; a context manager.
 
     Attributes:
@@ -31,21 +54,28 @@ class Running:
     url: str
 
     def __init__(self, command: list[str]) -> None:
-        """Start the process."""
-        self._log = tempfile.TemporaryFile("w+")
-        # In a session of its own it does not get the Ctrl-C that is meant for the host.
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            start_new_session=True,
-        )
+        """Start a process."""
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        try:
+            # In a session of its own it does not get the Ctrl-C that is meant for the host.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                text=True,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            self._log.close()
+            raise DeviceNotFound(f"{command[0]} is not installed: install it") from None
 
+    @abstractmethod
     def reboot(self) -> None:
-        """Reset the board: its network and weights are gone, and its boot id is another."""
-        raise NotImplementedError
+        """Reset the board: its network and weights are gone, and its boot id is another.
+
+        Returns when it listens again. A run that it computes natively is finished first.
+        """
 
     def close(self) -> None:
         """End the process. Closing twice is fine."""
@@ -67,16 +97,83 @@ class Running:
         line = self._process.stdout.readline()
         if not line:
             self._log.seek(0)
-            said = self._log.read().strip().splitlines()
+            said = self._log.read().strip().splitlines() or ["it says nothing"]
             self.close()
-            raise DeviceNotFound(f"the board has stopped: {said[-1] if said else 'without a word'}")
+            raise DeviceNotFound(f"the board's process has stopped: {said[-1]}")
         return line.strip()
 
 
-class _Native(Running):
-    def __init__(self, seed: int) -> None:
-        super().__init__([str(build(self._port)), "--seed", str(seed)])
+class Native(Running):
+    """A port that is a process of this machine."""
+
+    def __init__(self, port: str, seed: int) -> None:
+        """Start it."""
+        super().__init__([str(build(port)), "--seed", str(seed)])
         self.url = self._line()
 
     def reboot(self) -> None:
+        """As `Running` says."""
         self._process.send_signal(signal.SIGUSR1)
+        self._line()  # it prints one at each boot
+
+
+class Emulated(Running):
+    """A port that QEMU runs, told what to do over its machine protocol, QMP."""
+
+    def __init__(self, port: str, seed: int) -> None:
+        """Start it."""
+        machine, ram_end, self._line_on = MACHINES[port]
+        handover = seed | (seed ^ WORD) << 32
+        # All memory of QEMU is zero at first: this number makes the boot id another each time.
+        noise = int.from_bytes(os.urandom(4), "little")
+        super().__init__(
+            [
+                "qemu-system-arm",
+                *("-machine", machine, "-kernel", str(build(port))),
+                *("-nodefaults", "-display", "none", "-qmp", "stdio"),
+                # Without nodelay an answer waits some 40 ms for more.
+                *("-chardev", "socket,id=line,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on"),
+                *("-serial", "chardev:line"),
+                *("-device", _word(ram_end - HANDOVER, handover, 8)),
+                *("-device", _word(ram_end - HANDOVER + 8, noise, 4)),
+            ]
+        )
+        self._resets = 0
+        self._ask("qmp_capabilities")
+        ports = re.findall(r"tcp:127\.0\.0\.1:(\d+)", self._ask("query-chardev"))
+        self.url = f"socket://127.0.0.1:{ports[0]}"
+        self._await_boot()
+
+    def reboot(self) -> None:
+        """As `Running` says."""
+        before = self._resets
+        self._ask("system_reset")
+        while self._resets == before:
+            self._said()
+        self._await_boot()
+
+    def _await_boot(self) -> None:
+        """What is sent before the board has turned its line on is lost, as on a real one."""
+        while not int(self._ask("human-monitor-command", f"xp /1wx {self._line_on:#x}"), 16):
+            time.sleep(0.001)
+
+    def _ask(self, command: str, line: str = "") -> str:
+        """What a command returns; of a line to QEMU's monitor, the last word of its answer."""
+        assert self._process.stdin is not None
+        arguments = {"command-line": line} if line else {}
+        self._process.stdin.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._process.stdin.flush()
+        while (answer := self._said().get("return")) is None:
+            pass
+        return str(answer).split()[-1] if line else str(answer)
+
+    def _said(self) -> dict[str, object]:
+        """One answer, event or greeting."""
+        said: dict[str, object] = json.loads(self._line())
+        self._resets += said.get("event") == "RESET"
+        return said
+
+
+def _word(address: int, value: int, size: int) -> str:
+    """A device of QEMU that writes a number to memory at each reset."""
+    return f"loader,addr={address:#x},data={value:#x},data-len={size}"

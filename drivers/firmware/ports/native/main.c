@@ -2,7 +2,7 @@
  *
  * usage: native [--seed N]      N is the chip seed, 1 by default
  *
- * Prints the path of the terminal. The signal USR1 reboots it. */
+ * Prints the path of the terminal at each boot. The signal USR1 reboots it. */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
@@ -154,14 +154,14 @@ int main(int count, char **arguments)
     action.sa_handler = on_signal;
     sigaction(SIGUSR1, &action, NULL);
 
-    printf("%s\n", open_line());
-    fflush(stdout);
-
+    const char *path = open_line();
     static uint32_t boot_id;
     boot_id = fresh_number();
     sigsetjmp(restart, 1);
     restarting = 0;
     in_next = in_size = out_size = 0;
     boot_id++;
+    printf("%s\n", path);
+    fflush(stdout);
     device_serve(chip, boot_id);
 }

@@ -45,7 +45,7 @@ void port_start(void)
 void port_serve(void)
 {
     /* An overrun is cleared by the same two reads; its frame is damaged, and comes again. */
-    while (STATUS & (STATUS_RECEIVED | STATUS_OVERRUN))
+    if (STATUS & (STATUS_RECEIVED | STATUS_OVERRUN))
         line_received((uint8_t)DATA);
 }
 

@@ -1,0 +1,36 @@
+"""Every conformance check as a test, on the device of `--device`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import drivers
+from drivers.conformance import CHECKS, Bench, Check, name, outcome
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each check."""
+    metafunc.parametrize("check", CHECKS, ids=name)
+
+
+@pytest.fixture(scope="module")
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """The device on a bench."""
+    address: str = request.config.getoption("--device")
+    try:
+        opened = Bench(lambda: drivers.open(address))
+    except drivers.DeviceError as error:
+        pytest.fail(f"{address}: {error}", pytrace=False)
+    with opened:
+        yield opened
+
+
+def test_conformance(check: Check, bench: Bench) -> None:
+    """The device keeps this part of the contract."""
+    found = outcome(check, bench)
+    if found.verdict == "not applicable":
+        pytest.skip(found.detail)
+    if found.verdict == "failed":
+        pytest.fail(f"{found.reason}: {found.detail}", pytrace=False)

@@ -1,0 +1,243 @@
+"""Exchanges and runs as data, made by the twin: `python -m drivers.firmware.vectors`.
+
+It writes `vectors.json`, for the tests of any firmware and any host, and prints the exchanges as
+they stand in `docs/protocol.md`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from struct import pack
+from typing import Any
+
+import numpy as np
+
+from drivers.board import frames
+from drivers.board.frames import Frame, Status, Type
+from drivers.board.limits import Limits
+from drivers.board.twin import Twin
+
+FILE = Path(__file__).with_name("vectors.json")
+CHIP, BOOT = 7, 0xB0070001
+Fields = Sequence[tuple[str, bytes]]  # meaning and bytes of each part of a payload
+Sizes = Sequence[tuple[str, int]]  # meaning and length of each part
+
+HELLO: Sizes = (
+    ("magic", 4),
+    ("protocol", 1),
+    ("most layers", 1),
+    ("max_payload", 2),
+    ("firmware version", 4),
+    ("boot_id", 4),
+    ("chip seed", 4),
+    ("most inputs", 2),
+    ("most neurons in a layer", 2),
+    ("most weights", 4),
+    ("most steps", 2),
+    ("0", 2),
+    ("name", 16),
+)
+STATS: Sizes = tuple(
+    (name, 4) for name in ("whole", "damaged", "executed or refused", "again", "runs", "samples")
+)
+NETWORK: Fields = (
+    ("layers of neurons", pack("<B", 2)),
+    ("0", pack("<B", 0)),
+    ("leak", pack("<H", 6554)),
+    ("nominal threshold", pack("<I", 65536)),
+    ("sizes", pack("<3H", 3, 2, 1)),
+    ("multipliers", pack("<2I", 700, 900)),
+)
+WEIGHTS: Fields = (
+    ("projection", pack("<B", 0)),
+    ("first cell", pack("<I", 0)),
+    ("count", pack("<H", 4)),
+    ("weights", pack("<4b", 127, -20, 90, 60)),
+    ("first cell", pack("<I", 5)),
+    ("count", pack("<H", 1)),
+    ("weight", pack("<b", 100)),
+)
+RUN: Fields = (
+    ("kind: constant current", pack("<B", 0)),
+    ("probes", pack("<B", 2)),
+    ("steps T", pack("<H", 4)),
+    ("samples B", pack("<H", 1)),
+    ("probe: layer 1, membrane, none, every 2", pack("<4B", 1, 1, 0, 2)),
+    ("probe: layer 1, spikes, mean, every 1", pack("<4B", 1, 0, 1, 1)),
+    ("currents", pack("<3h", 256, 128, -64)),
+)
+# Title, type, sequence, request and answer of exchanges after a boot, in order.
+EXCHANGES: Sequence[tuple[str, Type, int, Fields, Sizes]] = (
+    ("HELLO", Type.HELLO, 0, (), HELLO),
+    ("WRITE before there is a network: NOT_CONFIGURED", Type.WRITE, 1, WEIGHTS, ()),
+    ("CONFIGURE: 3 inputs, 2 and 1 neurons", Type.CONFIGURE, 2, NETWORK, ()),
+    ("WRITE: two runs of cells", Type.WRITE, 3, WEIGHTS, (("cells written", 4),)),
+    (
+        "WRITE: one run, the other projection",
+        Type.WRITE,
+        4,
+        (
+            ("projection", pack("<B", 1)),
+            ("first cell", pack("<I", 0)),
+            ("count", pack("<H", 2)),
+            ("weights", pack("<2b", 80, -1)),
+        ),
+        (("cells written", 4),),
+    ),
+    (
+        "READ",
+        Type.READ,
+        5,
+        (("projection", pack("<B", 0)), ("first cell", pack("<I", 2)), ("count", pack("<H", 4))),
+        (("weights", 4),),
+    ),
+    ("CRC", Type.CRC, 6, (("projection", pack("<B", 0)),), (("crc of the weights", 4),)),
+    (
+        "RUN",
+        Type.RUN,
+        7,
+        RUN,
+        (
+            ("spikes of the output", 2),
+            ("membranes after step 2", 4),
+            ("membranes after step 4", 4),
+            ("spikes of each neuron", 4),
+        ),
+    ),
+    ("ECHO", Type.ECHO, 8, (("payload", bytes((0, 17, 0, 0, 255))),), (("payload", 5),)),
+    ("READ beyond the last cell: VALUE", Type.READ, 9, (("payload", pack("<BIH", 1, 1, 2)),), ()),
+    ("STATS", Type.STATS, 10, (), STATS),
+)
+
+
+def vectors() -> dict[str, Any]:
+    """All of them, as they are in the file."""
+    return {
+        "protocol": frames.VERSION,
+        "exchanges": {"chip": CHIP, "boot_id": BOOT, "in_order": list(_exchanges())},
+        "runs": list(_runs(np.random.default_rng(20))),
+    }
+
+
+def annotated(exchanges: dict[str, Any]) -> str:
+    """Exchanges as a text: what is on the line, and below it what it means."""
+    lines = []
+    for each in exchanges["in_order"]:
+        lines.append(each["title"])
+        for side in ("request", "answer"):
+            lines.append(f"  {side:42}{_spaced(each[side])}")
+            lines += [f"    {what:40}{_spaced(part)}" for what, part in each[side + "_parts"]]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _exchanges() -> Iterator[dict[str, Any]]:
+    twin = Twin(CHIP, BOOT, Limits(name="vectors"))
+    for title, kind, sequence, fields, sizes in EXCHANGES:
+        request = frames.encode(Frame(kind, sequence, b"".join(part for _, part in fields)))
+        cut = [(what, len(part)) for what, part in fields]
+        yield _exchange(title, twin.feed(request), request, cut, sizes)
+        if kind == Type.RUN:
+            again = "The same bytes again: the same answer, and nothing is run"
+            yield _exchange(again, twin.feed(request), request, cut, sizes)
+            damaged = request[:9] + bytes((request[9] ^ 4,)) + request[10:]
+            yield _exchange("The same with one bit wrong: LINKERR", twin.feed(damaged), damaged)
+
+
+def _exchange(
+    title: str, answer: bytes, request: bytes, asked: Sizes = (), answered: Sizes = ()
+) -> dict[str, Any]:
+    return {
+        "title": title,
+        "request": request.hex(),
+        "request_parts": _parts(request, asked),
+        "answer": answer.hex(),
+        "answer_parts": _parts(answer, answered),
+    }
+
+
+def _parts(line: bytes, sizes: Sizes) -> list[tuple[str, str]]:
+    """What each part of a frame means, and its bytes."""
+    try:
+        frame = frames.decode(line[:-1])
+    except frames.Damaged:
+        return []
+    kind = Type(frame.type) if frame.type == Type.LINKERR else Type(frame.type & ~frames.ANSWER)
+    answer = "" if frame.type == kind else ", answered"
+    found = [
+        ("version", pack("<B", frame.version)),
+        ("sequence", pack("<B", frame.sequence)),
+        (f"type {kind.name}{answer}", pack("<B", frame.type)),
+        (f"status {Status(frame.status).name}", pack("<B", frame.status)),
+    ]
+    start = 0
+    for what, size in sizes:
+        found.append((what, frame.payload[start : start + size]))
+        start += size
+    found.append(("crc", pack("<I", frames.checksum(frame))))
+    return [(what, part.hex()) for what, part in found]
+
+
+def _spaced(digits: str) -> str:
+    """Hex digits as bytes, 16 to a line."""
+    rows = [bytes.fromhex(digits[at : at + 32]).hex(" ") for at in range(0, len(digits), 32)]
+    return f"\n{'':44}".join(rows)
+
+
+def _runs(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """Runs on networks of every shape: payloads of the requests, and of the answer to the last."""
+    for number in range(16):
+        chip = (0, CHIP, 0xFFFFFFFF)[number % 3]
+        twin = Twin(chip, BOOT)
+        depth = 1 + number % 3
+        sizes = rng.integers(1, 12, depth + 1)
+        kind, steps, batch = number % 4, int(rng.integers(1, 10)), int(rng.integers(1, 4))
+        configure = pack("<BBHI", depth, 0, rng.integers(1, 20000), rng.integers(6554, 655361))
+        configure += sizes.astype("<u2").tobytes()
+        configure += (1 << rng.integers(6, 22, depth)).astype("<u4").tobytes()
+        writes = [
+            pack("<BIH", projection, 0, pre * post)
+            + rng.integers(-127, 128, pre * post).astype("i1").tobytes()
+            for projection, (pre, post) in enumerate(pairwise(sizes))
+        ]
+        probes = b"".join(
+            pack("<4B", rng.integers(1, depth + 1), quantity, reduce, every)
+            for quantity in (0, 1)
+            for reduce in (0, 1, 2)
+            for every in (rng.integers(1, steps + 1) if quantity else 1,)
+        )
+        run = (
+            pack("<BBHH", kind, 6, steps, batch)
+            + probes
+            + _input(rng, kind, steps, batch, sizes[0])
+        )
+        for sequence, (asked, payload) in enumerate(
+            [(Type.CONFIGURE, configure), *((Type.WRITE, each) for each in writes), (Type.RUN, run)]
+        ):
+            line = twin.feed(frames.encode(Frame(asked, sequence, payload)))
+        yield {
+            "chip": chip,
+            "configure": configure.hex(),
+            "writes": [each.hex() for each in writes],
+            "run": run.hex(),
+            "answer": frames.decode(line[:-1]).payload.hex(),
+        }
+
+
+def _input(rng: np.random.Generator, kind: int, steps: int, batch: int, channels: int) -> bytes:
+    if kind == 2:
+        bits = rng.integers(0, 2, (batch * steps, channels))
+        return np.packbits(bits, axis=1, bitorder="little").tobytes()
+    if kind == 3:
+        return rng.integers(0, 4, batch * steps * channels).astype("u1").tobytes()
+    rows = batch if kind == 0 else batch * steps
+    return rng.integers(-4095, 4096, rows * channels).astype("<i2").tobytes()
+
+
+if __name__ == "__main__":
+    made = vectors()
+    FILE.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    print(annotated(made["exchanges"]), end="")

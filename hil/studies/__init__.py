@@ -1,0 +1,51 @@
+"""Studies: many trainings that answer one question, with a table and a page at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hil.studies.coordinator import Progress
+    from hil.studies.definition import Study
+
+__all__ = ["run"]
+
+
+def run(
+    study: Study,
+    path: Path,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    watch: Callable[[Progress], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run a study to its end, from wherever its folder stands, and write its tables and page.
+
+    Args:
+        study: The study.
+        path: Its folder.
+        workers: Processes to evaluate trials in; 1 is this one.
+        scheduler: Address of a Dask scheduler to use instead.
+        watch: Called after every trial.
+
+    Returns:
+        What the page says, as in `result.json`.
+
+    Raises:
+        ValueError: When the study does not make sense, or the folder holds another one, or there
+            is no such scheduler.
+        DeviceError: When there is no such device, or it fails.
+    """
+    from hil.studies import coordinator, page, pool, search
+    from hil.studies.checks import check
+    from hil.studies.folder import Folder
+
+    check(study)
+    folder = Folder(path, study)
+    with folder.locked(), pool.pool(workers, scheduler) as evaluated:
+        at_work = coordinator.Coordinator(folder, evaluated, watch)
+        if study.search is None:
+            return page.write_grid(folder, coordinator.grid(at_work))
+        return page.write_search(folder, search.run(at_work, study.search))

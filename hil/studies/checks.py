@@ -1,0 +1,54 @@
+"""What is wrong with a study is said before its first trial."""
+
+from __future__ import annotations
+
+import json
+
+import drivers
+from hil import config as configuration
+from hil.studies import search, sections
+from hil.studies.definition import Study, label
+from hil.studies.plan import Cell, cells, combinations, job, units
+
+
+def check(study: Study) -> None:
+    """Refuse a study whose settings do not make configurations, or whose devices are not there.
+
+    Args:
+        study: The study.
+
+    Raises:
+        ValueError: Naming what was given and what is allowed.
+        DeviceError: When there is no such device.
+    """
+    if study.search is not None:
+        search.check(study.search)
+    sections.check(study)
+    urls: dict[str, None] = {}
+    first = units(study, 1)[0]
+    options = list(combinations(study.tune.factors)) if study.tune else [{}]
+    for cell in cells(study) if study.search is None else _corners(study):
+        for option in options:
+            for step in job(study, first, cell.settings, Cell("", option).settings):
+                config = configuration.build(json.loads(step.config))
+                urls.setdefault(config.device_url)
+                if study.tune and not config.training.validation_fraction:
+                    raise ValueError(
+                        "training.validation_fraction = 0: tuning chooses by validation samples, "
+                        "so give them a share"
+                    )
+    for url in urls:
+        drivers.open(url).close()
+
+
+def _corners(study: Study) -> list[Cell]:
+    """Every level of a search on its own, and both ends of every range."""
+    found = []
+    for name, factor in study.factors.items():
+        if factor.low is None or factor.high is None:
+            drawn = [{name: label(level)} for level in factor.levels]
+        else:
+            ends = (factor.low, factor.high)
+            drawn = [{name: int(end) if factor.whole else end} for end in ends]
+        found += [Cell("", search.chosen(study, params)) for params in drawn]
+    return found

@@ -1,0 +1,314 @@
+"""What a study is: a small file that says what varies, how often it is repeated, what is shown."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
+
+from drivers import nearest
+from hil.config import Section, Sections, merged
+
+VERSION = 1
+BUDGET = "default"
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Level(Section):
+    """One level of a factor that changes more than one setting."""
+
+    label: str = Field(min_length=1)
+    set: Sections = Field({}, description="Settings, as in a run's config.toml, and `way`.")
+
+
+class Factor(Section):
+    """What varies: a setting by its key, or levels that bring their own settings."""
+
+    key: str = Field("", description="Setting, e.g. `rule.name`.")
+    levels: tuple[Any, ...] = Field((), description="Its values, or tables of label and set.")
+    low: float | None = Field(None, description="In a search, the smallest value.")
+    high: float | None = Field(None, description="In a search, the largest value.")
+    log: bool = Field(False, description="Whether a search draws its logarithm.")
+    whole: bool = Field(False, description="Whether a search draws whole numbers.")
+
+
+class Part(Section):
+    """A block of trials with factors of its own, beside those that all parts share."""
+
+    about: str = Field("", description="What it varies, in words.")
+    set: Sections = Field({}, description="Settings of its trials.")
+    factors: dict[str, Factor] = Field({}, description="Its factors, by name.")
+
+
+class Repeat(Section):
+    """How often each combination is repeated, and what is another one each time."""
+
+    what: Literal["seed", "chip", "both"] = Field(
+        "seed", description="`both`: seed and chip of repetition n are the n-th ones."
+    )
+    times: PositiveInt = 3
+
+
+class Tune(Section):
+    """Settings chosen for each combination on validation samples, before it is compared."""
+
+    by: tuple[str, ...] = Field(description="Factors whose every combination is tuned by itself.")
+    factors: dict[str, Factor]
+    times: PositiveInt = 1
+
+
+class Search(Section):
+    """A search over factors with several objectives, and its check against random search."""
+
+    objectives: tuple[str, ...] = Field(description="Measures; a leading `-` minimises.")
+    population: int = Field(ge=2)
+    generations: PositiveInt
+    repeats: PositiveInt = Field(1, description="Searches by each sampler.")
+    confirm: PositiveInt = Field(3, description="Fresh seeds on which the best is trained anew.")
+
+
+class Study(Section):
+    """A study, complete."""
+
+    version: int
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    title: str = ""
+    question: str = ""
+    base: Sections = Field({}, description="Settings of every trial, as in config.toml.")
+    factors: dict[str, Factor] = Field({}, description="What varies, by name.")
+    parts: dict[str, Part] = Field({}, description="Blocks of trials, by name.")
+    repeat: Repeat = Repeat()
+    tune: Tune | None = None
+    pretrain: Sections = Field(
+        {}, description="What differs in the run that `deploy` and `fine_tune` start from."
+    )
+    search: Search | None = None
+    sections: tuple[Sections, ...] = Field((), description="What the page shows, in order.")
+    budgets: dict[str, Sections] = Field({}, description="What a budget changes in this file.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        for where, factors in self.families():
+            for name, factor in factors.items():
+                _check_factor(f"{where}.{name}", name, factor, self.search is not None)
+        shared = set(self.factors)
+        for name, part in self.parts.items():
+            if both := shared & set(part.factors):
+                raise ValueError(f"factor {min(both)!r} is also in parts.{name}: keep one of them")
+        if self.tune is not None:
+            for name in self.tune.by:
+                known(name, self.factors, "tune.by")
+        if self.search is not None and (self.parts or self.tune is not None):
+            raise ValueError("search goes with factors alone: leave out parts and tune")
+        if not self.factors and not self.parts:
+            raise ValueError("there are no factors: give at least one, as [factors.NAME]")
+        return self
+
+    def families(self) -> list[tuple[str, Mapping[str, Factor]]]:
+        """All factors, by the place where they stand."""
+        return [
+            ("factors", self.factors),
+            *((f"parts.{name}.factors", part.factors) for name, part in self.parts.items()),
+            *([("tune.factors", self.tune.factors)] if self.tune else []),
+        ]
+
+    def names(self) -> list[str]:
+        """Names of all factors of the trials, in order."""
+        found = [self.factors, *(part.factors for part in self.parts.values())]
+        return list(dict.fromkeys(name for factors in found for name in factors))
+
+
+def known(name: str, names: Iterable[str], where: str) -> str:
+    """The name of a factor, if it is one.
+
+    Raises:
+        ValueError: When it is none; the nearest is named.
+    """
+    names = list(names)
+    if name not in names:
+        raise ValueError(f"{where}: no factor {name!r}: {nearest(name, names)}")
+    return name
+
+
+def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None:
+    if name in ("part", "unit", "seed", "chip"):
+        raise ValueError(f"{where}: this name is taken: choose another")
+    if factor.low is not None or factor.high is not None:
+        if not searched:
+            raise ValueError(f"{where}: a range is for a search: give levels = [...]")
+        if factor.low is None or factor.high is None or not factor.low < factor.high:
+            raise ValueError(f"{where}: give low and high, low below high")
+        if factor.levels or not factor.key:
+            raise ValueError(f"{where}: a range needs a key, and no levels")
+        if factor.log and factor.low <= 0:
+            raise ValueError(f"{where}: log needs low above 0, not {factor.low:g}")
+        return
+    if not factor.levels:
+        raise ValueError(f"{where} has no levels: give at least one, as levels = [...]")
+    for level in factor.levels:
+        compound = isinstance(level, Mapping) and "label" in level
+        if compound:
+            validated(Level, level, f"{where}.levels")
+        elif not factor.key:
+            raise ValueError(f"{where}: give a key, or levels that are tables of label and set")
+    labels = [label(level) for level in factor.levels]
+    for text in labels:
+        if labels.count(text) > 1:
+            raise ValueError(f"{where}: level {text!r} is given twice: give each once")
+
+
+def label(level: Any) -> str:
+    """A level as text."""
+    if isinstance(level, Mapping):
+        return str(level["label"]) if "label" in level else json.dumps(level)
+    if isinstance(level, Sequence) and not isinstance(level, str):
+        return ", ".join(map(label, level)) or "none"
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def names() -> list[str]:
+    """Names of the studies that come with the package, sorted."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.toml"))
+
+
+def read(name: str | Path) -> Sections:
+    """A study as it stands in its file.
+
+    Args:
+        name: One of `names()`, or a file that ends in `.toml`.
+
+    Raises:
+        ValueError: When there is none, or it is no TOML, or of another version.
+    """
+    if str(name).endswith(".toml"):
+        path = Path(name)
+    elif str(name) in names():
+        path = Path(__file__).with_name(f"{name}.toml")
+    else:
+        raise ValueError(f"no study {str(name)!r}: {nearest(str(name), [*names(), 'FILE.toml'])}")
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"study {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"study {path} is no valid TOML: {error}") from None
+    version = found.get("version")
+    if type(version) is not int or version != VERSION:
+        given = "has no version" if version is None else f"is of version {version!r}"
+        raise ValueError(f"study {path} {given}: this spikeloop reads version = {VERSION}")
+    return found
+
+
+def build(
+    sections: Mapping[str, Any],
+    *,
+    budget: str = BUDGET,
+    task: str | None = None,
+    device: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Study:
+    """Validate a study, with a budget and what was asked for on top.
+
+    Args:
+        sections: The study, as read.
+        budget: Which of its budgets; `default` changes nothing unless the file says so.
+        task: Task of every trial, where given.
+        device: Device of every trial, where given. A factor of tasks or of devices is then left
+            with that one level.
+        changes: Settings of every trial, or parts of the study such as `repeat`.
+
+    Returns:
+        The complete study, without budgets.
+
+    Raises:
+        ValueError: One line that says what was given and what is allowed.
+    """
+    budgets = sections.get("budgets", {})
+    if budget not in {BUDGET, *budgets}:
+        raise ValueError(f"budget {budget!r}: {nearest(budget, {BUDGET, *budgets})}")
+    # The file by itself first, so that what is wrong with it is not put down to a change.
+    plain = validated(Study, sections)
+    result = merged(sections, budgets.get(budget, {}), _sorted_out(plain, changes or {}))
+    for key, value in (("task", task), ("device", device)):
+        if value is not None:
+            result = merged(result, {"base": {key: value}})
+            for factor in _all(result):
+                if factor.get("key") == key:
+                    factor["levels"] = [value]
+    return validated(Study, {**result, "budgets": {}})
+
+
+def _all(sections: Mapping[str, Any]) -> list[dict[str, Any]]:
+    parts = [sections, *sections.get("parts", {}).values()]
+    return [factor for part in parts for factor in part.get("factors", {}).values()]
+
+
+def _sorted_out(study: Study, changes: Mapping[str, Any]) -> Sections:
+    """What changes the study itself, and below `base` what changes its trials."""
+    own = {key: value for key, value in changes.items() if key in Study.model_fields}
+    base = {key: value for key, value in changes.items() if key not in own}
+    for where, factors in study.families():
+        given: Any = own
+        for step in where.split("."):
+            given = given.get(step, {}) if isinstance(given, Mapping) else {}
+        for name in given if isinstance(given, Mapping) else ():
+            known(name, factors, where)
+        if where == "tune.factors":
+            continue
+        for name, factor in factors.items():
+            if factor.key and _has(base, factor.key.split(".")):
+                raise ValueError(
+                    f"--set {factor.key}: the study varies it: set {where}.{name}.levels=[...]"
+                )
+    for name in own.get("parts", {}) if isinstance(own.get("parts"), Mapping) else ():
+        if name not in study.parts:
+            raise ValueError(f"parts: no part {name!r}: {nearest(name, study.parts)}")
+    return merged({"base": base}, own) if base else own
+
+
+def _has(sections: Any, path: Sequence[str]) -> bool:
+    for key in path:
+        if not isinstance(sections, Mapping) or key not in sections:
+            return False
+        sections = sections[key]
+    return True
+
+
+def validated(model: type[Model], values: Mapping[str, Any], where: str = "") -> Model:
+    """A model of the study's file.
+
+    Raises:
+        ValueError: One line that names the key, what was given and what is allowed.
+    """
+    try:
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+    if first["type"] == "value_error":
+        raise ValueError(f"study: {first['ctx']['error']}")
+    loc = [str(part) for part in first["loc"]]
+    path = ".".join([*([where] if where else []), *loc])
+    if first["type"] == "extra_forbidden":
+        owner = _owner(model, loc[:-1])
+        raise ValueError(f"study: key {path!r} is unknown: {nearest(loc[-1], owner.model_fields)}")
+    given = "" if first["type"] == "missing" else f" = {first['input']!r}"
+    raise ValueError(f"study: {path}{given}: {first['msg'].removeprefix('Input ')}")
+
+
+def _owner(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+    """The model below which a key stands."""
+    annotation: Any = model
+    for part in path:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = annotation.model_fields[part].annotation
+        inner = [a for a in get_args(annotation) if isinstance(a, type)]
+        models = [a for a in inner if issubclass(a, BaseModel)]
+        annotation = models[0] if models else annotation
+    return annotation  # type: ignore[no-any-return]

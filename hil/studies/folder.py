@@ -1,0 +1,149 @@
+"""A study's folder. Whatever happens to the process, it stays readable and can be gone on with.
+
+study.toml        the complete study; re-runnable
+environment.json  versions and machine
+journal.log       one line for each finished trial, in Optuna's format
+weights/          networks that other trials start from
+trials.csv        a row for each trial, without times: the same however it was run
+times.csv         where the time of each trial went
+best.toml         a search: the best settings, as a configuration
+result.json       the figures behind the page; there when the study is complete
+report.html       the page
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drivers.files import read_npz, replacing, write_npz
+from hil.run import environment
+from hil.studies.definition import Study
+from hil.studies.plan import configuration_lines
+from hil.studies.trial import Weights
+
+VERSION = 1
+STUDY, ENVIRONMENT, JOURNAL, WEIGHTS = "study.toml", "environment.json", "journal.log", "weights"
+TRIALS, TIMES, BEST = "trials.csv", "times.csv", "best.toml"
+RESULT, REPORT, LOCK = "result.json", "report.html", ".lock"
+STUDIES = Path("studies")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder of one study.
+
+    Attributes:
+        path: Where it is.
+        study: The study.
+    """
+
+    path: Path
+    study: Study
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder, or take up what is in it, and keep other processes out.
+
+        Raises:
+            ValueError: When it holds another study, or something else, or is in use.
+        """
+        import fcntl
+
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path} is a file: choose another --out")
+        ours = (self.path / STUDY).exists() or (self.path / LOCK).exists()
+        if self.path.exists() and any(self.path.iterdir()) and not ours:
+            raise ValueError(f"{self.path} holds something else than a study: choose another --out")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / LOCK, "w", encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise ValueError(
+                    f"{self.path} is in use by another process: wait for it or stop it"
+                ) from None
+            self._take_up()
+            yield
+
+    def _take_up(self) -> None:
+        """Write down what is studied, or see that it is what the folder is about."""
+        for leftover in self.path.glob(".*.*.[0-9]*"):
+            leftover.unlink(missing_ok=True)
+        given = dumped(self.study)
+        try:
+            there = (self.path / STUDY).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            (self.path / WEIGHTS).mkdir(exist_ok=True)
+            self.write_text(ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
+            self.write_text(STUDY, given)
+            return
+        if there != given:
+            raise ValueError(
+                f"{self.path} holds the results of another study ({_difference(there, given)}): "
+                "choose another --out, or ask for that one again"
+            )
+
+    def save_weights(self, key: str, weights: Weights) -> None:
+        """Keep the weights that a job ended with."""
+        write_npz(self.path / WEIGHTS / f"{key}.npz", "weights", weights, VERSION)
+
+    def load_weights(self, key: str) -> Weights:
+        """The weights that a job ended with.
+
+        Raises:
+            FileFormatError: When they are missing or damaged.
+        """
+        arrays = read_npz(self.path / WEIGHTS / f"{key}.npz", ("weights",), VERSION)
+        return {n: a.astype(np.float32) for n, a in arrays.items() if n.startswith("weights/")}
+
+    def has_weights(self, key: str) -> bool:
+        """Whether the weights of a job are there."""
+        return (self.path / WEIGHTS / f"{key}.npz").exists()
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file of the folder, complete or not at all."""
+        path = self.path / name
+        with replacing(path) as handle:
+            handle.write(text.encode())
+        return path
+
+
+def dumped(study: Study) -> str:
+    """The complete study as TOML."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(study.model_dump(mode="json", exclude_defaults=True)))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
+
+
+def _difference(there: str, given: str) -> str:
+    """The first key in which two studies differ, in words."""
+    import tomllib
+
+    try:
+        old = dict(configuration_lines(tomllib.loads(there)))
+    except ValueError:
+        return f"{STUDY} was changed"
+    new = dict(configuration_lines(tomllib.loads(given)))
+    for key in [*new, *old]:
+        if old.get(key) != new.get(key):
+            then, now = (_short(values.get(key)) for values in (old, new))
+            return f"{key} there is {then}, asked for is {now}"
+    return f"{STUDY} was changed"
+
+
+def _short(value: Any) -> str:
+    text = "not given" if value is None else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,202 @@
+"""From a study to its trials: which settings each one has, and what it is called in the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import product
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from drivers.registry import split
+from hil import config as configuration
+from hil.config import Config, Sections, merged
+from hil.studies.definition import Factor, Study, label
+
+TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
+Way = Literal["scratch", "fine_tune", "deploy"]
+WAYS: tuple[Way, ...] = ("scratch", "fine_tune", "deploy")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to do: train a network, or put a trained one on a device, and test it.
+
+    Attributes:
+        config: The complete configuration, as JSON.
+        start: Key of the job whose weights it starts from; empty for fresh ones.
+        train: Whether it trains, else it only tests the weights that it starts from.
+        keep: Whether its weights are wanted by others.
+    """
+
+    config: str
+    start: str = ""
+    train: bool = True
+    keep: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names the job by what it depends on."""
+        text = json.dumps([self.config, self.start, self.train, self.keep])
+        return sha256(text.encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A level that was chosen.
+
+    Attributes:
+        text: What it is called.
+        value: Its number, where it is one.
+        settings: What it sets, by section.
+    """
+
+    text: str
+    value: float | None
+    settings: Sections = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A combination of levels.
+
+    Attributes:
+        part: The part of the study, empty where it has none.
+        choices: By factor.
+    """
+
+    part: str
+    choices: Mapping[str, Choice]
+
+    @property
+    def settings(self) -> Sections:
+        """What all of its levels set."""
+        return merged(*(choice.settings for choice in self.choices.values()))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One repetition.
+
+    Attributes:
+        number: From 0; trials of equal number in different cells are compared in pairs.
+        seed: Seed of the host.
+        chip: Which chip, or None where it is the device's own affair.
+    """
+
+    number: int
+    seed: int
+    chip: int | None
+
+
+def choice(factor: Factor, level: Any) -> Choice:
+    """What a level of a factor sets."""
+    if isinstance(level, Mapping) and "label" in level:
+        return Choice(str(level["label"]), None, dict(level.get("set", {})))
+    number = float(level) if type(level) in (int, float) else None
+    return Choice(label(level), number, nested(factor.key, level))
+
+
+def nested(key: str, value: Any) -> Sections:
+    """`a.b = value` as sections."""
+    *sections, last = key.split(".")
+    found: Sections = {last: value}
+    for section in reversed(sections):
+        found = {section: found}
+    return found
+
+
+def cells(study: Study) -> list[Cell]:
+    """Every combination of levels, part by part, in the order of the file."""
+    found = []
+    for name, part in study.parts.items() if study.parts else [("", None)]:
+        own = part.factors if part is not None else {}
+        below = part.set if part is not None else {}
+        for choices in combinations({**study.factors, **own}):
+            if below:
+                choices = {"": Choice("", None, below), **choices}
+            found.append(Cell(name, choices))
+    return found
+
+
+def combinations(factors: Mapping[str, Factor]) -> Iterator[dict[str, Choice]]:
+    """Every combination of levels, the last factor varying fastest."""
+    options = [[choice(factor, level) for level in factor.levels] for factor in factors.values()]
+    for chosen in product(*options):
+        yield dict(zip(factors, chosen, strict=True))
+
+
+def units(study: Study, times: int | None = None, first: int = 0) -> list[Unit]:
+    """The repetitions of each cell.
+
+    Args:
+        study: The study.
+        times: How many; those of the study when None.
+        first: Number of the first one.
+    """
+    what, base = study.repeat.what, configuration.build(study.base)
+    scheme, _, options = split(base.device_url)
+    one = chip_of(options) if scheme == "emulator" else None
+    found = []
+    for number in range(first, first + (times or study.repeat.times)):
+        seed = base.seed + (number if what != "chip" or one is None else 0)
+        chip = None if one is None else one + (number if what != "seed" else 0)
+        found.append(Unit(number, seed, chip))
+    return found
+
+
+def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]:
+    """The job of a unit, after the one that it starts from, where there is one.
+
+    Args:
+        study: The study.
+        unit: Which repetition.
+        layers: Settings on top of those of every trial.
+
+    Raises:
+        ValueError: When the settings do not make a configuration.
+    """
+    sections = merged(study.base, *layers)
+    way = sections.pop("way", "scratch")
+    if way not in WAYS:
+        raise ValueError(f"way = {way!r}: give one of {', '.join(WAYS)}")
+    config = _config(sections, unit)
+    if way == "scratch":
+        return (Job(config),)
+    below = dict(sections)
+    if "device" in study.pretrain:  # one model stands for all chips
+        below.pop("device_options", None)
+        unit = replace(unit, chip=None)
+    source = Job(_config(merged(below, study.pretrain), unit), keep=True)
+    return source, Job(config, source.key, train=way == "fine_tune")
+
+
+def _config(sections: Mapping[str, Any], unit: Unit) -> str:
+    """A configuration as JSON, with the seed and chip of the unit."""
+    layers = [sections, {"seed": unit.seed}]
+    device = sections.get("device", Config.model_fields["device"].default)
+    if unit.chip is not None and isinstance(device, str) and device.startswith("emulator:"):
+        scheme, target, options = split(device)
+        options.pop("chip", None)
+        plain = f"{scheme}:{target}" + (f"?{urlencode(options)}" if options else "")
+        layers.append({"device": plain, "device_options": {"chip": unit.chip}})
+    return json.dumps(configuration.build(*layers).model_dump(mode="json"), sort_keys=True)
+
+
+def chip_of(options: Mapping[str, str]) -> int:
+    """The chip that options of an emulated device name."""
+    text = options.get("chip", "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def configuration_lines(sections: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Every setting with its dotted key."""
+    found: list[tuple[str, Any]] = []
+    for key, value in sections.items():
+        if isinstance(value, Mapping):
+            found += configuration_lines(value, f"{prefix}{key}.")
+        else:
+            found.append((prefix + key, value))
+    return found

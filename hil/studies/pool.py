@@ -1,0 +1,170 @@
+"""Where trials are evaluated: in this process, or in those of a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from hil.studies.plan import Job
+from hil.studies.trial import Outcome, Weights, evaluate
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Request = tuple[int, Job, Weights | None]
+Answer = tuple[int, Outcome, Weights]
+Pool = Callable[[Iterable[Request]], Iterator[Answer]]
+"""Evaluates numbered jobs, and gives their results as they come."""
+
+PATIENCE = 10.0  # seconds to wait for a scheduler, and for its first worker
+PACKAGES = ("spikeloop", "numpy", "scipy", "brian2", "scikit-learn")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
+    """Open a place to evaluate trials.
+
+    Args:
+        workers: How many processes of this machine; 1 is this process itself.
+        scheduler: Address of a Dask scheduler to use instead.
+
+    Yields:
+        The pool.
+
+    Raises:
+        ValueError: When there is no such scheduler, or its workers differ from this process.
+    """
+    if scheduler is None and workers == 1:
+        yield alone
+        return
+    with _local(workers) if scheduler is None else _existing(scheduler) as client:
+        yield lambda requests: shared(client, requests)
+
+
+def alone(requests: Iterable[Request]) -> Iterator[Answer]:
+    """Evaluate in this process, one after another."""
+    for number, job, weights in requests:
+        yield number, *evaluate(job, weights)
+
+
+def shared(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
+    """Evaluate on the workers of a cluster.
+
+    A trial whose worker dies is given to another one. Two trials for each thread are under way,
+    so that none is idle.
+    """
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    threads = sum(client.nthreads().values())
+    waiting, numbers = iter(requests), dict[Any, int]()
+    under_way: Any = as_completed()
+
+    def submit() -> None:
+        for number, job, weights in waiting:
+            # Pure would take two jobs of equal key for one; the coordinator sees to that itself.
+            future = client.submit(evaluate, job, weights, pure=False)
+            numbers[future] = number
+            under_way.add(future)
+            return
+
+    for _ in range(2 * max(1, threads)):
+        submit()
+    for future in under_way:
+        number = numbers.pop(future)
+        try:
+            outcome, kept = future.result()
+        except KilledWorker:
+            raise ValueError(
+                f"trial {number} killed every worker that took it: it may need more memory than "
+                "there is; ask for fewer --workers"
+            ) from None
+        submit()
+        yield number, outcome, kept
+
+
+@contextmanager
+def _local(workers: int) -> Iterator[Client]:
+    import logging
+
+    import dask
+    from distributed import Client, LocalCluster
+
+    # Each worker gets one BLAS thread from Dask itself, by its environment.
+    quiet = {"logging.distributed": "error", "distributed.scheduler.allowed-failures": 10}
+    with (
+        dask.config.set(quiet),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _existing(address: str) -> Iterator[Client]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"--scheduler {address}: no scheduler there ({reason}): start one with dask scheduler"
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise ValueError(
+                f"--scheduler {address} has no workers: start one with dask worker {address}"
+            ) from None
+        _same_versions(address, client)
+        yield client
+
+
+def _same_versions(address: str, client: Client) -> None:
+    """Refuse workers whose results might not be those of this process."""
+    own = versions()
+    try:
+        found = client.run(versions)
+    except Exception as error:
+        raise ValueError(
+            f"--scheduler {address}: its workers cannot run spikeloop ({error}): install the same "
+            "version there"
+        ) from None
+    for worker, theirs in found.items():
+        for name, version in own.items():
+            if theirs.get(name) != version:
+                raise ValueError(
+                    f"--scheduler {address}: worker {worker} has {name} "
+                    f"{theirs.get(name)}, here is {version}: install the same version there"
+                )
+
+
+def versions() -> dict[str, str]:
+    """Versions that results depend on."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

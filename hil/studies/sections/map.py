@@ -1,0 +1,56 @@
+"""Maps: mean accuracy for each pair of levels of two factors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hil.studies import words
+from hil.studies.definition import Study
+from hil.studies.figures import heat
+from hil.studies.sections.contract import About, Picture, Shown, Table
+from hil.studies.table import Rows, by_unit, grouped
+
+NOTE = (
+    "Mean accuracy in percent. Each field is the mean of a few repetitions; the table gives the "
+    "widest 95 % interval of each map, so that smaller differences are not read into it."
+)
+
+
+class Settings(About):
+    """Which factors lie on the axes."""
+
+    x: str
+    y: str
+    by: tuple[str, ...] = ()
+
+
+def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+    """One map for each combination of the levels of `by` that has both factors."""
+    from hil.statistics import mean
+
+    pictures, table = [], []
+    for levels, group in grouped(rows, settings.by).items():
+        fields = grouped(group, [settings.y, settings.x])
+        y = [level for level in dict.fromkeys(key[0] for key in fields) if level]
+        x = [level for level in dict.fromkeys(key[1] for key in fields) if level]
+        if not x or not y:
+            continue
+        values, widths = np.full((len(y), len(x)), np.nan), []
+        for (row, column), trials in fields.items():
+            found = list(by_unit(trials, settings.measure).values())
+            if found and row and column:
+                result = mean(found)
+                values[y.index(row), x.index(column)] = result.value
+                if result.interval is not None:
+                    widths.append(result.interval[1] - result.interval[0])
+        title = " · ".join(filter(None, levels)) or "All trials"
+        pictures.append(Picture(title, heat(values, x, y, (settings.x, settings.y))))
+        widest = words.value(max(widths), settings.measure) if widths else "none: one repetition"
+        table.append([title, widest])
+    unit = "points" if words.is_share(settings.measure) else words.unit(settings.measure)
+    return Shown(
+        settings.title or f"{settings.y} by {settings.x}",
+        settings.note or NOTE,
+        tables=[Table("", ("map", f"widest interval, {unit}"), table, frozenset({1}))],
+        pictures=pictures,
+    )

@@ -1,0 +1,131 @@
+"""The tidy table of a study: a row for each trial, and groups of rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from hil.studies.plan import Cell, Unit
+from hil.studies.trial import Outcome
+
+# Measures of a trial, with their unit; accuracies are shares.
+MEASURES = {
+    "test_accuracy": "share",
+    "validation_accuracy": "share",
+    "train_accuracy": "share",
+    "device_runs": "batches",
+    "samples": "samples",
+    "spikes": "spikes per sample",
+    "weight_bits": "bits",
+    "overlap": "|cos|",
+}
+TIMES = ("seconds", "device_seconds", "transfer_seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One trial in the table.
+
+    Attributes:
+        number: Its place in the study, from 0.
+        cell: Its combination of levels.
+        unit: Its repetition.
+        outcome: What came of it.
+    """
+
+    number: int
+    cell: Cell
+    unit: Unit
+    outcome: Outcome
+
+    def text(self, factor: str) -> str:
+        """The level of a factor; `part` is one too. Empty where its part has no such factor."""
+        if factor == "part":
+            return self.cell.part
+        chosen = self.cell.choices.get(factor)
+        return "" if chosen is None else chosen.text
+
+    def number_of(self, factor: str) -> float | None:
+        """The level of a factor as a number, where it is one."""
+        chosen = self.cell.choices.get(factor)
+        return None if chosen is None else chosen.value
+
+    def measure(self, name: str) -> float | None:
+        """A measure; None where it was not taken."""
+        value = self.outcome.get(name)
+        return None if value is None else float(value)
+
+
+Rows = Sequence[Row]
+
+
+def grouped(rows: Iterable[Row], factors: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
+    """Rows by their levels of some factors, in the order in which they first come."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row.text(factor) for factor in factors), []).append(row)
+    return found
+
+
+def by_unit(rows: Iterable[Row], measure: str) -> dict[int, float]:
+    """Mean of a measure for each unit that has it.
+
+    Units are what is sampled: further trials of one unit, such as other levels that are averaged
+    over, do not make it count more.
+    """
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        value = row.measure(measure)
+        if value is not None:
+            found.setdefault(row.unit.number, []).append(value)
+    return {unit: fmean(values) for unit, values in sorted(found.items())}
+
+
+def trials_csv(rows: Rows, factors: Sequence[str], places: Sequence[str] = ()) -> str:
+    """Everything but times: the same bytes however the study was run.
+
+    Args:
+        rows: The trials.
+        factors: Columns for their levels.
+        places: What to call the part of each trial, where it is not that of its cell.
+    """
+    named = dict(zip(map(id, rows), places, strict=False))
+    header = ["trial", "part", *factors, "unit", "seed", "chip", *MEASURES, "error"]
+    return _csv(
+        header,
+        rows,
+        lambda row: [
+            row.number,
+            named.get(id(row), row.cell.part),
+            *(row.text(factor) for factor in factors),
+            row.unit.number,
+            row.unit.seed,
+            "" if row.unit.chip is None else row.unit.chip,
+            *(_number(row.measure(name)) for name in MEASURES),
+            row.outcome.get("error", ""),
+        ],
+    )
+
+
+def times_csv(rows: Rows) -> str:
+    """Seconds of each trial: in all, in the device, on the line to it."""
+    return _csv(
+        ["trial", *TIMES],
+        rows,
+        lambda row: [row.number, *(_number(row.measure(name)) for name in TIMES)],
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.10g}"
+
+
+def _csv(header: Sequence[str], rows: Rows, cells: Callable[[Row], Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(cells(row) for row in rows)
+    return buffer.getvalue()

@@ -1,0 +1,173 @@
+"""One trial: a network is trained and tested on a device, and what matters of it is measured.
+
+It is the loop of `hil train`, without a folder: `evaluate` runs in any process that has this
+package, from a configuration to a dictionary of figures.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import drivers
+from drivers.errors import DeviceError
+from hil import config as configuration
+from hil import diagnosis, feedback_functions, surrogates
+from hil.config import Config
+from hil.controller import Controller, StepReport
+from hil.position import Position
+from hil.process import Stop, one_blas_thread
+from hil.rules import adfa, bp
+from hil.studies.plan import Job
+from hil.training import Training, classify, load_data
+
+Weights = dict[str, NDArray[np.float32]]
+Outcome = dict[str, Any]
+Gate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class Unrecorded:
+    """Keeps nothing of a training: a trial that is cut off is done again."""
+
+    def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
+        """Keep nothing."""
+
+    def save_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep nothing."""
+
+
+class Gauged(Controller):
+    """A controller that also measures how the rule's gate overlaps with the neuron's slope."""
+
+    def __post_init__(self) -> None:
+        """As a controller, with nothing measured yet."""
+        super().__post_init__()
+        self.overlaps: list[float] = []
+        self._gate = gate(self)
+
+    def step(self, x: Any, y: Any, index: int, total: int) -> StepReport:
+        """Learn from one batch."""
+        report = super().step(x, y, index, total)
+        if self._gate is not None:
+            self.overlaps += [overlap(self._gate, z) for z in report.membrane[:-1]]
+        return report
+
+
+def gate(controller: Controller) -> Gate | None:
+    """What the rule multiplies the error of a hidden neuron by, where it does that."""
+    settings = controller.config.rule_settings
+    match controller.rule.name:
+        case "adfa":
+            s, series = adfa.Settings(**settings), controller.rule_state.get("series")
+            drawn = None if series is None else np.asarray(series, np.float32)
+            return lambda z: feedback_functions.g(s.g, z, s.gain, s.shift, drawn)
+        case "dfa" | "bp":
+            return slope(bp.Settings(**settings))
+    return None
+
+
+def slope(settings: bp.Settings) -> Gate:
+    """The derivative of a transfer function of the neuron."""
+    return lambda z: np.asarray(
+        surrogates.derivative(settings.surrogate, z - settings.shift, settings.steepness)
+    )
+
+
+def overlap(found: Gate, z: NDArray[np.float32]) -> float:
+    """`|cos(g, f')|` over the membranes of a layer; f' is that of the nominal neuron.
+
+    Args:
+        found: The rule's g.
+        z: Mean membranes `(B, n)`, in thresholds.
+    """
+    g, f = found(z).astype(np.float64), slope(bp.Settings())(z).astype(np.float64)
+    size = math.sqrt(float(np.square(g).sum() * np.square(f).sum()))
+    return abs(float((g * f).sum())) / size if size else 0.0
+
+
+def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights]:
+    """Do a job.
+
+    Args:
+        job: What to do.
+        weights: Shadow weights `weights/N` that it starts from.
+
+    Returns:
+        What was measured (`docs/studies.md` says what); with `error` alone where these settings
+        do not work. And the trained weights, where the job keeps them.
+
+    Raises:
+        DeviceError: When the device fails for a reason that is not in the settings.
+    """
+    config = configuration.build(json.loads(job.config))
+    try:
+        with one_blas_thread(), np.errstate(all="ignore"), drivers.open(config.device_url) as it:
+            return _evaluated(job, config, it, weights)
+    except MemoryError:
+        return {"error": "out of memory"}, {}
+    except ValueError as error:
+        if not isinstance(error, DeviceError):
+            raise
+        return {"error": " ".join(str(error).split())}, {}
+
+
+def _evaluated(
+    job: Job, config: Config, device: drivers.Device, weights: Weights | None
+) -> tuple[Outcome, Weights]:
+    data = load_data(config)
+    controller = Gauged(config, device, data.features, data.classes)
+    if weights is not None:
+        controller.load_weights(weights)
+    controller.write()
+    position = Position.first(controller.layers)
+    if job.train:
+        Training(Unrecorded(), controller, data, position, lambda _: None, Stop()).go()
+    runs, samples = controller.clock.runs, controller.clock.samples
+    last = position.metrics[-1] if position.metrics else {}
+
+    def accuracy(x: NDArray[Any], y: NDArray[np.int64], stream: Any) -> float | None:
+        if not len(y):
+            return None
+        found = classify(controller, data.batch, x, stream, 0, lambda done, total: None)
+        return float(np.mean(found == y))
+
+    outcome: Outcome = {
+        "test_accuracy": accuracy(data.x_test, data.y_test, "test"),
+        "validation_accuracy": last.get("validation_accuracy")
+        if job.train
+        else accuracy(data.x_validation, data.y_validation, "validate"),
+        "train_accuracy": last.get("train_accuracy"),
+        "curve": [row["validation_accuracy"] for row in position.metrics],
+        "device_runs": runs,
+        "samples": samples,
+        "spikes": _spikes(last, controller) if last else None,
+        "weight_bits": _weight_bits(controller),
+        "overlap": float(np.mean(controller.overlaps)) if controller.overlaps else None,
+        "findings": diagnosis.latest(position.metrics),
+        "seconds": position.seconds,
+        "device_seconds": position.device_seconds,
+        "transfer_seconds": position.transfer_seconds,
+    }
+    kept = {f"weights/{p}": w for p, w in enumerate(controller.weights)} if job.keep else {}
+    return outcome, kept
+
+
+def _spikes(last: Mapping[str, Any], controller: Controller) -> float:
+    """Spikes of all neurons for a sample in the last epoch, hidden ones as the host sees them."""
+    rates = [*last["hidden_rates"], last["output_rate"]]
+    a_step = sum(rate * n for rate, n in zip(rates, controller.layers[1:], strict=True))
+    return float(a_step * controller.config.network.steps)
+
+
+def _weight_bits(controller: Controller) -> float:
+    """Bits that the device stores of all weights; 32 for one that is exact."""
+    total = 0.0
+    for p, w in enumerate(controller.weights):
+        levels = controller.device.info.weight_format(p).levels
+        total += w.size * (32 if levels is None else math.log2(levels + 1))
+    return total

@@ -1,0 +1,156 @@
+"""A small, quick and honest device in numpy, for `wrong_devices.py` to get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import (
+    CapacityError,
+    Device,
+    DeviceInfo,
+    Identity,
+    Membrane,
+    Network,
+    Probe,
+    ProbeOffer,
+    Readout,
+    Setting,
+    Stimulus,
+    WeightFormat,
+)
+
+REST, THRESHOLD = -70.0, -50.0  # mV
+LEAK = 0.9
+
+INFO = DeviceInfo(
+    identity=Identity("good", serial="1"),
+    max_layers=3,
+    max_inputs=96,
+    max_neurons=24,
+    max_batch=20,
+    max_steps=120,
+    dt=1e-3,
+    weights=(WeightFormat(0.01, 4.0, levels=63),),
+    stimuli=("current", "current_trace", "spikes"),
+    probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
+    membrane=Membrane("mV", REST, THRESHOLD),
+    settings=(Setting("threshold", "1", 0.5, 2.0, 1.0, "Height of the threshold.", True),),
+    decay=LEAK,
+    deterministic=True,
+    resumable=True,
+)
+
+
+class Good(Device):
+    """Leaky neurons with a soft reset, and noise of a given standard deviation."""
+
+    facts: ClassVar[Mapping[str, Any]] = {}
+    noise = 0.0
+
+    def __init__(self) -> None:
+        self._untold = 0
+        self._cells: list[NDArray[np.float32]] = []
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Good:
+        return cls()
+
+    @property
+    def info(self) -> DeviceInfo:
+        return replace(INFO, **self.facts)
+
+    def _configure(self, network: Network) -> None:
+        cells = sum(a * b for a, b in zip(network.layers, network.layers[1:], strict=False))
+        if cells > 2400:
+            raise CapacityError(f"{cells} weights: this device has room for 2400, ask for less")
+        sizes = network.layers[1:]
+        given = network.trims.get(
+            "threshold", [np.full(n, network.settings["threshold"]) for n in sizes]
+        )
+        self._thresholds = [np.asarray(values, np.float64) for values in given]
+        self._full_scale = network.full_scale
+        self._cells = [
+            np.zeros(shape, np.float32) for shape in zip(network.layers, sizes, strict=False)
+        ]
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        form = self.info.weight_format(projection)
+        self._cells[projection] = form.quantise(weights, self._full_scale[projection])
+        return self._cells[projection].copy()
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        return {str(p): cells.copy() for p, cells in enumerate(self._cells)}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        self._cells = [np.array(state[str(p)], np.float32) for p in range(len(state))]
+
+    # -- a run, in parts that can go wrong one by one ------------------------------------------
+
+    def drive(self, stimulus: Stimulus) -> NDArray[np.float64]:
+        """Events of each step, `(T, B, n_in)`."""
+        shape = (stimulus.steps, stimulus.batch, stimulus.channels)
+        if stimulus.kind == "spikes":
+            return np.asarray(stimulus.data.toarray(), np.float64).reshape(shape)
+        return np.broadcast_to(np.asarray(stimulus.data, np.float64), shape)
+
+    def weights(self) -> list[NDArray[np.float64]]:
+        """What synapses transmit."""
+        return [cells.astype(np.float64) for cells in self._cells]
+
+    def generator(self, trial: int | None) -> np.random.Generator:
+        self._untold += trial is None
+        return np.random.default_rng([1, self._untold] if trial is None else [0, trial])
+
+    def start(self, batch: int) -> list[NDArray[np.float64]]:
+        """Membranes at the begin of a run, 0 at rest and 1 at threshold."""
+        return [np.zeros((batch, cells.shape[1])) for cells in self._cells]
+
+    def shown(self, probe: Probe, raster: Any, before: Any, after: Any) -> Any:
+        """All samples of a probe, `(T // every, B, n)`, from those of every step."""
+        if probe.quantity == "spikes":
+            return raster[probe.layer - 1].astype(np.uint8)
+        samples = before[probe.layer - 1][probe.every - 1 :: probe.every]
+        return (REST + (THRESHOLD - REST) * samples).astype(np.float32)
+
+    def reduced(self, probe: Probe, samples: Any) -> Any:
+        if probe.neurons is not None:
+            samples = samples[:, :, list(probe.neurons)]
+        if probe.reduce == "mean":
+            return samples.mean(axis=0, dtype=np.float32)
+        return samples[-1] if probe.reduce == "last" else samples
+
+    def counts(self, raster: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """From the output's raster `(T, B, n)`."""
+        return raster.sum(axis=0).astype(np.int32)
+
+    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        rng, weights, drive = self.generator(trial), self.weights(), self.drive(stimulus)
+        membranes = self.start(stimulus.batch)
+        traces: list[list[list[Any]]] = [[[], [], []] for _ in weights]
+        for step in range(stimulus.steps):
+            active = drive[step]
+            for layer, matrix in enumerate(weights):
+                membrane = LEAK * membranes[layer] + active @ matrix
+                if self.noise:
+                    membrane += rng.normal(0, self.noise, membrane.shape)
+                fired = membrane >= self._thresholds[layer]
+                membranes[layer] = membrane - self._thresholds[layer] * fired
+                for trace, value in zip(
+                    traces[layer], (fired, membrane, membranes[layer]), strict=True
+                ):
+                    trace.append(value.copy())
+                active = fired.astype(np.float64)
+        self.ended(membranes)
+        raster, before, after = ([np.array(layer[kind]) for layer in traces] for kind in range(3))
+        samples = {
+            probe: self.reduced(probe, self.shown(probe, raster, before, after)) for probe in probes
+        }
+        return Readout(self.counts(raster[-1]), stimulus.steps, samples)
+
+    def ended(self, membranes: list[NDArray[np.float64]]) -> None:
+        """What is to be done with the membranes at the end of a run."""
