@@ -126,8 +126,6 @@ class Device(ABC):
         limit("inputs", network.layers[0], info.max_inputs)
         for size in network.layers[1:]:
             limit("neurons in a layer", size, info.max_neurons)
-        if info.max_outputs is not None:
-            limit("outputs", network.layers[-1], info.max_outputs)
         complete = Network(
             network.layers,
             full_scales(network, info),

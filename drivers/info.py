@@ -176,8 +176,6 @@ class DeviceInfo:
         deterministic: Whether the same trial number gives the same run.
         keeps_weights: Whether weights survive `close`.
         resumable: Whether `Device.state` captures all that the device remembers.
-        max_outputs: Largest number of neurons in the output layer, where that is less than
-            `max_neurons`.
     """
 
     identity: Identity
@@ -197,7 +195,6 @@ class DeviceInfo:
     deterministic: bool = False
     keeps_weights: bool = False
     resumable: bool = False
-    max_outputs: int | None = None
 
     def weight_format(self, projection: int) -> WeightFormat:
         """The format of one projection, counted from 0 at the input."""

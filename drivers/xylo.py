@@ -17,9 +17,17 @@ from numpy.typing import NDArray
 
 from drivers.checks import limit, nearest
 from drivers.device import Device
-from drivers.errors import CapacityError, DeviceNotFound, SettingError, StimulusError
+from drivers.errors import DeviceNotFound, SettingError, StimulusError
 from drivers.exchange import Network, Probe, Readout, Stimulus
-from drivers.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
+from drivers.info import (
+    DeviceInfo,
+    Identity,
+    Membrane,
+    ProbeOffer,
+    Quantity,
+    Setting,
+    WeightFormat,
+)
 from drivers.sampling import answer
 
 DT = 1e-3  # s, the simulator's default
@@ -105,7 +113,6 @@ class Xylo(Device):
             max_layers=8,
             max_inputs=self._chip.inputs,
             max_neurons=self._chip.ends,
-            max_outputs=self._chip.outputs,
             max_batch=1024,
             max_steps=10_000,
             dt=DT,
@@ -131,53 +138,54 @@ class Xylo(Device):
     def _configure(self, network: Network) -> None:
         from xylosim.v2 import XyloLayer, XyloSynapse
 
-        inputs, *hidden, outputs = network.layers
-        self._check_room(hidden)
+        # Inputs reach hidden neurons alone: they play the only layer of a network of one.
+        hidden = network.layers[1:-1] or network.layers[1:]
+        outputs = network.layers[-1] if network.depth > 1 else 0
+        self._check_room(hidden, outputs)
         starts = np.cumsum([0, *hidden]).tolist()
-        self._spans = [slice(a, b) for a, b in pairwise(starts)]
-        self._synapses: list[list[list[Any]]] = []  # of each projection, by source and target
-        firsts = [*starts[:-1], 0]
+        synapses: list[list[list[Any]]] = []  # of each projection, by source and target
+        firsts = [*starts[:-1], 0][: network.depth]
         for (sources, targets), first in zip(pairwise(network.layers), firsts, strict=True):
-            self._synapses.append(
+            synapses.append(
                 [[XyloSynapse(first + n, 0, 0) for n in range(targets)] for _ in range(sources)]
             )
-        # Hidden layers share one shift, the matrices of inputs and outputs have their own.
+        recurrent = [row for projection in synapses[1 : len(hidden)] for row in projection]
+        readout = synapses[-1] if outputs else [[]] * hidden[-1]
+        # The inputs, hidden neurons and outputs have a shift each.
         scales = network.full_scale
-        inner = _shift(min(scales[1:-1], default=1.0))
-        self._shifts = [_shift(scales[0]), *[inner] * (len(hidden) - 1), _shift(scales[-1])]
-        self._thresholds = [
+        inner = _shift(min(scales[1 : len(hidden)], default=1.0))
+        shifts = [_shift(scales[0]), *[inner] * (len(hidden) - 1), _shift(scales[-1])]
+        thresholds = [
             math.ceil(LARGEST_CODE * 2**shift / scale * (1 - 1e-6))
-            for shift, scale in zip(self._shifts, scales, strict=True)
+            for shift, scale in zip(shifts, scales, strict=False)
         ]
         neurons = sum(hidden)
         dash = round(math.log2(network.settings["tau_membrane"] / DT))
-        self._layer = XyloLayer(
-            synapses_in=self._synapses[0],
-            synapses_rec=[*(s for p in self._synapses[1:-1] for s in p), *([[]] * hidden[-1])],
-            synapses_out=[*([[]] * (neurons - hidden[-1])), *self._synapses[-1]],
+        self._layer: Any = XyloLayer(
+            synapses_in=synapses[0],
+            synapses_rec=[*recurrent, *[[]] * hidden[-1]],
+            synapses_out=[*[[]] * (neurons - hidden[-1]), *readout],
             aliases=[[]] * neurons,
-            threshold=np.repeat(self._thresholds[:-1], hidden).tolist(),
-            threshold_out=[self._thresholds[-1]] * outputs,
+            threshold=np.repeat(thresholds[: len(hidden)], hidden).tolist(),
+            threshold_out=thresholds[-1:] * outputs,
             has_bias=False,
             bias=[],
             bias_out=[],
-            weight_shift_inp=self._shifts[0],
+            weight_shift_inp=shifts[0],
             weight_shift_rec=inner,
-            weight_shift_out=self._shifts[-1],
+            weight_shift_out=shifts[-1],
             dash_mem=[dash] * neurons,
             dash_mem_out=[dash] * outputs,
             dash_syns=[[SYNAPSE_SHIFT]] * neurons,
             dash_syns_out=[[SYNAPSE_SHIFT]] * outputs,
             name=self._key,
         )
-        self._inputs = inputs
+        self._synapses, self._shifts, self._thresholds = synapses, shifts, thresholds
+        self._spans = [slice(a, b) for a, b in pairwise(starts)]
 
-    def _check_room(self, hidden: Sequence[int]) -> None:
+    def _check_room(self, hidden: Sequence[int], outputs: int) -> None:
         chip = self._chip
-        if not hidden:
-            raise CapacityError(
-                f"{chip.name} has no synapses from inputs to outputs: give a hidden layer"
-            )
+        limit("outputs after a hidden layer", outputs, chip.outputs)
         limit("hidden neurons", sum(hidden), chip.neurons)
         limit("neurons after a hidden layer", max(hidden[1:], default=0), chip.fan_out)
         inner = sum(a * b for a, b in pairwise(hidden))
@@ -190,10 +198,11 @@ class Xylo(Device):
             for synapse, code in zip(synapses, row, strict=True):
                 synapse.weight = code
         unit = 2 ** self._shifts[projection] / self._thresholds[projection]
-        return (codes * unit).astype(np.float32)
+        return np.asarray(codes * unit, np.float32)
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        steps, batch, depth = stimulus.steps, stimulus.batch, self.network.depth
+        steps, batch, layers = stimulus.steps, stimulus.batch, self.network.layers
+        depth = self.network.depth
         counts = stimulus.data.toarray()  # type: ignore[union-attr]
         if counts.max() > MOST_INPUT_SPIKES:
             raise StimulusError(
@@ -201,32 +210,30 @@ class Xylo(Device):
                 f"{MOST_INPUT_SPIKES}, ask for less"
             )
         # Spikes of a hidden layer arrive one step later, so that layer l runs l - 1 steps late.
-        drive = np.zeros((steps + depth - 1, batch, self._inputs), np.uint8)
+        drive = np.zeros((steps + depth - 1, batch, layers[0]), np.uint8)
         drive[:steps] = counts.reshape(steps, batch, -1)
-        fired = np.empty((steps, batch, self.network.layers[-1]), np.uint8)
+        wanted: set[tuple[int, Quantity]] = {(depth, "spikes")}
+        wanted |= {(probe.layer, probe.quantity) for probe in probes}
         traces = {
-            (probe.layer, probe.quantity): np.empty(
-                (steps, batch, self.network.layers[probe.layer]),
-                np.uint8 if probe.quantity == "spikes" else np.float32,
+            (layer, quantity): np.empty(
+                (steps, batch, layers[layer]), np.uint8 if quantity == "spikes" else np.float32
             )
-            for probe in probes
+            for layer, quantity in wanted
         }
         for sample in range(batch):
             self._layer.reset_all()
-            spikes = self._layer.evolve(drive[:, sample].tolist())
-            fired[:, sample] = spikes[depth - 1 :]
+            self._layer.evolve(drive[:, sample].tolist())
             for (layer, quantity), trace in traces.items():
-                recorded = self._recorded(layer, quantity)
-                trace[:, sample] = recorded[layer - 1 : layer - 1 + steps]
+                trace[:, sample] = self._recorded(layer, quantity)[layer - 1 :][:steps]
         return Readout(
-            fired.sum(axis=0, dtype=np.int32),
+            traces[depth, "spikes"].sum(axis=0, dtype=np.int32),
             steps,
             {probe: answer(probe, traces[probe.layer, probe.quantity]) for probe in probes},
         )
 
-    def _recorded(self, layer: int, quantity: str) -> NDArray[np.generic]:
+    def _recorded(self, layer: int, quantity: Quantity) -> NDArray[np.generic]:
         """Spikes, or membranes in thresholds, of one layer in the last run, `(steps, n_l)`."""
-        output = layer == self.network.depth
+        output = layer > len(self._spans)
         neurons = slice(None) if output else self._spans[layer - 1]
         found = self._layer.rec_out_spikes if output else self._layer.rec_recurrent_spikes
         spikes = np.array(found, np.uint8)[:, neurons]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from drivers import Probe
 from hil.activity import SPARSEST
 
-MOST = 0.5  # share of the time from which the line is what a training waits for
+# Share of the time, and seconds of an epoch, from which the line is what a training waits for.
+MOST, LEAST = 0.5, 1.0
 
 
 def findings(
@@ -24,7 +25,7 @@ def findings(
     """
     found = []
     total = device + transfer + host
-    if transfer > MOST * total:
+    if transfer > max(MOST * total, LEAST):
         found.append(
             f"the line takes most of the time: {100 * transfer / total:.0f} % of an epoch "
             f"({transfer:.1f} s, device {device:.1f} s, host {host:.1f} s); {_advice(probes)}"

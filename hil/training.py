@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -161,7 +161,8 @@ class Training:
         self._total = self._batches * self._config.training.epochs
         self._since = time.perf_counter()
         self._saved = self._since
-        self._clock = Clock()
+        # The first write of all weights is no part of the training.
+        self._clock = replace(controller.clock)
         self._restarts = 0
 
     def go(self) -> None:

@@ -5,7 +5,7 @@ from struct import pack
 import numpy as np
 
 from drivers.board import frames
-from drivers.board.frames import Frame, Type
+from drivers.board.frames import Frame, Status, Type
 from drivers.board.limits import Limits
 
 COMMANDS = (Type.WRITE, Type.READ, Type.CRC, Type.RUN, Type.RUN, Type.RUN, Type.STATS, Type.ECHO)
@@ -51,8 +51,11 @@ def configure(rng: np.random.Generator, sizes: list[int]) -> bytes:
 
 def whole(rng: np.random.Generator, sizes: list[int], projection: int) -> bytes:
     cells = sizes[projection] * sizes[projection + 1]
-    weights = rng.integers(-127, 128, cells).astype("i1")
-    return pack("<BIH", projection, 0, cells) + weights.tobytes()
+    return pack("<BIH", projection, 0, cells) + some_weights(rng, cells)
+
+
+def some_weights(rng: np.random.Generator, count: int) -> bytes:
+    return rng.integers(-127, 128, count).astype("i1").tobytes()
 
 
 def run(rng: np.random.Generator, sizes: list[int]) -> bytes:
@@ -66,16 +69,14 @@ def run(rng: np.random.Generator, sizes: list[int]) -> bytes:
 
 
 def stimulus(rng: np.random.Generator, kind: int, steps: int, batch: int, channels: int) -> bytes:
-    if kind == 2:
-        bits = rng.integers(0, 2, (batch * steps, channels))
-        return np.packbits(bits, axis=1, bitorder="little").tobytes()
-    if kind == 3:
-        return (
-            rng.integers(0, rng.integers(2, 257), batch * steps * channels).astype("u1").tobytes()
-        )
     rows = batch if kind == 0 else batch * steps
-    most = rng.integers(1, 4096)
-    return rng.integers(-most, most + 1, rows * channels).astype("<i2").tobytes()
+    most = int(rng.integers(1, (4096, 4096, 2, 256)[kind]))
+    values = rng.integers(-most if kind <= 1 else 0, most, (rows, channels), endpoint=True)
+    # After steps without any input a membrane shows where its bounds were.
+    values[rng.random(rows) < rng.choice([0.0, 0.8])] = 0
+    if kind == 2:
+        return np.packbits(values, axis=1, bitorder="little").tobytes()
+    return values.astype("u1" if kind == 3 else "<i2").tobytes()
 
 
 def other(rng: np.random.Generator, kind: Type, sizes: list[int]) -> bytes:
@@ -89,9 +90,7 @@ def other(rng: np.random.Generator, kind: Type, sizes: list[int]) -> bytes:
         return bytes([projection])
     if kind == Type.WRITE:
         runs = [(first, count), *((int(n), 1) for n in rng.integers(0, cells, rng.integers(4)))]
-        parts = [
-            pack("<IH", f, c) + rng.integers(-127, 128, c).astype("i1").tobytes() for f, c in runs
-        ]
+        parts = [pack("<IH", f, c) + some_weights(rng, c) for f, c in runs]
         return bytes([projection]) + b"".join(parts)
     return rng.bytes(rng.integers(300)) if kind == Type.ECHO else b""
 
@@ -113,3 +112,87 @@ def damaged(rng: np.random.Generator, line: bytes) -> bytes:
         line[:at] + line[at + rng.integers(1, 4) :],
         line[:at] + rng.bytes(rng.integers(1, 4)) + line[at:],
     )[rng.integers(3)] + b"\0"
+
+
+def configuration(
+    sizes: list[int],
+    leak: int = 5000,
+    threshold: int = 65536,
+    multiplier: int = 2000,
+    zero: int = 0,
+) -> bytes:
+    depth = len(sizes) - 1
+    head = pack("<BBHI", depth, zero, leak, threshold)
+    return head + pack(f"<{depth + 1}H", *sizes) + pack("<I", multiplier) * depth
+
+
+# What a board with 4 inputs and 3 neurons refuses; room for two layers, 9 inputs, 8 neurons, 100
+# weights, 20 steps and 400 bytes of payload.
+REFUSED = [
+    (0x09, b"", Status.UNKNOWN),
+    (0x00, b"", Status.UNKNOWN),
+    (Type.HELLO, b"x", Status.SIZE),
+    (Type.STATS, b"x", Status.SIZE),
+    (Type.CONFIGURE, b"", Status.SIZE),
+    (Type.CONFIGURE, configuration([4, 3]) + b"x", Status.SIZE),
+    (Type.CONFIGURE, configuration([4, 3], zero=1), Status.VALUE),
+    (Type.CONFIGURE, configuration([4, 3], leak=0), Status.VALUE),
+    (Type.CONFIGURE, configuration([4, 3], threshold=6553), Status.VALUE),
+    (Type.CONFIGURE, configuration([4, 3], threshold=655361), Status.VALUE),
+    (Type.CONFIGURE, configuration([4, 3], multiplier=0), Status.VALUE),
+    (Type.CONFIGURE, configuration([4, 3], multiplier=(1 << 22) + 1), Status.VALUE),
+    (Type.CONFIGURE, configuration([4, 0]), Status.VALUE),
+    (Type.CONFIGURE, configuration([4]), Status.VALUE),
+    (Type.CONFIGURE, configuration([4, 3, 3, 3]), Status.ROOM),
+    (Type.CONFIGURE, configuration([10, 3]), Status.ROOM),
+    (Type.CONFIGURE, configuration([4, 9]), Status.ROOM),
+    (Type.CONFIGURE, configuration([9, 8, 8]), Status.ROOM),
+    (Type.WRITE, b"", Status.SIZE),
+    (Type.WRITE, b"\1", Status.VALUE),
+    (Type.WRITE, pack("<BIHb", 0, 12, 1, 5), Status.VALUE),
+    (Type.WRITE, pack("<BIHb", 0, 0xFFFFFFFF, 1, 5), Status.VALUE),
+    (Type.WRITE, pack("<BIH", 0, 0, 0), Status.VALUE),
+    (Type.WRITE, pack("<BIHb", 0, 0, 2, 5), Status.SIZE),
+    (Type.WRITE, pack("<BIHb", 0, 0, 1, -128), Status.VALUE),
+    (Type.WRITE, pack("<BIHbIHb", 0, 0, 1, 5, 12, 1, 5), Status.VALUE),
+    (Type.READ, pack("<BI", 0, 0), Status.SIZE),
+    (Type.READ, pack("<BIH", 0, 0, 0), Status.VALUE),
+    (Type.READ, pack("<BIH", 0, 5, 8), Status.VALUE),
+    (Type.READ, pack("<BIH", 1, 0, 1), Status.VALUE),
+    (Type.CRC, b"", Status.SIZE),
+    (Type.CRC, b"\1", Status.VALUE),
+    (Type.RUN, b"", Status.SIZE),
+    (Type.RUN, pack("<BBHH", 4, 0, 1, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH", 0, 9, 1, 1) + bytes(44), Status.VALUE),
+    (Type.RUN, pack("<BBHH", 0, 0, 0, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH", 0, 0, 21, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH", 0, 0, 1, 0), Status.VALUE),
+    (Type.RUN, pack("<BBHH", 0, 0, 1, 1) + bytes(7), Status.SIZE),
+    (Type.RUN, pack("<BBHH", 0, 0, 1, 1) + bytes(9), Status.SIZE),
+    (Type.RUN, pack("<BBHH4h", 0, 0, 1, 1, 0, 0, 0, 4096), Status.VALUE),
+    (Type.RUN, pack("<BBHH4h", 0, 0, 1, 1, -4096, 0, 0, 0), Status.VALUE),
+    (Type.RUN, pack("<BBHHB", 2, 0, 1, 1, 16), Status.VALUE),
+    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 0, 1, 0, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 2, 1, 0, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 2, 0, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 1, 3, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 1, 0, 0) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 1, 0, 6) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 0, 0, 2) + bytes(8), Status.VALUE),
+    (Type.RUN, pack("<BBHH", 2, 0, 1, 67) + bytes(67), Status.SIZE),
+]
+
+# Runs where rounding and bounds show: a membrane at its threshold, and at either of its bounds.
+EDGES = [
+    (Type.CONFIGURE, configuration([1, 1], multiplier=65536)),
+    (Type.WRITE, pack("<BIHb", 0, 0, 1, 1)),
+    (Type.RUN, pack("<BBHHh", 0, 0, 1, 1, 255)),
+    (Type.RUN, pack("<BBHHh", 0, 0, 1, 1, 256)),
+    (Type.CONFIGURE, configuration([2, 1], 65535, 6554, 1 << 22)),
+    (Type.WRITE, pack("<BIHbb", 0, 0, 2, 127, -127)),
+    (Type.RUN, pack("<BBHH4B4h", 1, 1, 2, 1, 1, 1, 0, 1, 4095, 0, 0, 0)),
+    (Type.RUN, pack("<BBHH4B4h", 1, 1, 2, 1, 1, 1, 0, 1, 0, 4095, 0, 0)),
+    (Type.CONFIGURE, configuration([2, 1], 32768, 655360, 1 << 22)),
+    (Type.WRITE, pack("<BIHbb", 0, 0, 2, 127, -127)),
+    (Type.RUN, pack("<BBHH4B28B", 3, 1, 14, 1, 1, 1, 0, 1, 255, 0, 0, 255, *[0] * 24)),
+]

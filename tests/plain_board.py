@@ -1,6 +1,10 @@
 """The device of `docs/protocol.md` neuron by neuron in plain Python: slow, and easy to read."""
 
 from dataclasses import dataclass
+from struct import pack, unpack
+
+# Of this chip, the numbers of layer 1 would begin at 0, where they would stay.
+CHIP_AT_ZERO = -(40503 + 1) * pow(2654435761, -1, 2**32) % 2**32
 
 
 @dataclass
@@ -81,3 +85,50 @@ def run(
             arriving = [int(neuron.spike) for neuron in neurons]
         steps.append(([[n.spike for n in neurons] for neurons in layers], membranes))
     return steps
+
+
+def as_steps(data: bytes, kind: int, steps: int, batch: int, n: int) -> list[list[list[int]]]:
+    """The input of each step of each sample, unpacked one number at a time."""
+    samples = []
+    rows, width = {0: (1, 2 * n), 1: (steps, 2 * n), 2: (steps, -(-n // 8)), 3: (steps, n)}[kind]
+    for b in range(batch):
+        given_rows = []
+        for t in range(rows):
+            row = data[(b * rows + t) * width :][:width]
+            if kind <= 1:
+                given_rows.append(list(unpack(f"<{n}h", row)))
+            elif kind == 2:
+                given_rows.append([row[i // 8] >> i % 8 & 1 for i in range(n)])
+            else:
+                given_rows.append(list(row))
+        samples.append(given_rows * (steps if kind == 0 else 1))
+    return samples
+
+
+def as_answer(
+    steps: list[tuple[list[list[bool]], list[list[int]]]], probes: list[tuple[int, int, int, int]]
+) -> bytes:
+    def bits(spikes: list[bool]) -> bytes:
+        packed = sum(1 << i for i, spike in enumerate(spikes) if spike)
+        return packed.to_bytes(-(-len(spikes) // 8), "little")
+
+    counts = [sum(column) for column in zip(*(spikes[-1] for spikes, _ in steps), strict=True)]
+    answer = pack(f"<{len(counts)}H", *counts)
+    for layer, quantity, reduce, every in probes:
+        if quantity == 0:
+            rows = [spikes[layer - 1] for spikes, _ in steps]
+            sums = [sum(column) for column in zip(*rows, strict=True)]
+            answer += (
+                b"".join(map(bits, rows)),
+                pack(f"<{len(sums)}H", *sums),
+                bits(rows[-1]),
+            )[reduce]
+        else:
+            samples = [v[layer - 1] for _, v in steps][every - 1 :: every]
+            n = len(samples[0])
+            answer += (
+                b"".join(pack(f"<{n}h", *v) for v in samples),
+                pack(f"<{n}i", *(sum(column) for column in zip(*samples, strict=True))),
+                pack(f"<{n}h", *samples[-1]),
+            )[reduce]
+    return answer

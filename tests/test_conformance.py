@@ -24,6 +24,7 @@ from drivers.conformance import CHECKS, Bench, Outcome, name, outcome, reason
 from drivers.session import Recorded
 from hil.cli import app
 
+ROOT = Path(__file__).parents[1]
 # Takes seconds on an emulated chip, which states a long run.
 LONG = "largest-batch-and-longest-run-are-taken"
 
@@ -50,6 +51,12 @@ def test_every_check_has_a_name_and_a_reason_of_one_line() -> None:
     assert len(set(names)) == len(names) > 40
     for check in CHECKS:
         assert 20 < len(reason(check)) < 100 and (check.__doc__ or "").count("\n") == 0
+
+
+def test_the_manual_lists_every_check() -> None:
+    markdown = (ROOT / "docs" / "conformance.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \|$", markdown, flags=re.M)
+    assert sorted(rows) == sorted((name(check), reason(check)) for check in CHECKS)
 
 
 # -- honest devices ---------------------------------------------------------------------------
@@ -80,7 +87,7 @@ def test_every_profile_is_among_those_that_pass() -> None:
 
 
 def test_the_device_of_the_manual_passes() -> None:
-    markdown = (Path(__file__).parents[1] / "docs" / "write_a_driver.md").read_text("utf-8")
+    markdown = (ROOT / "docs" / "write_a_driver.md").read_text("utf-8")
     code = re.findall(r"^```python\n(.*?)^```", markdown, flags=re.M | re.S)[0]
     names: dict[str, Any] = {}
     exec(compile(ast.parse(code), "manual", "exec"), names)
@@ -287,9 +294,10 @@ def test_the_plugin_runs_the_checks_beside_other_tests(tmp_path: Path) -> None:
 
 
 def test_the_plugin_by_the_name_of_the_package(tmp_path: Path) -> None:
-    named = ["--pyargs", "drivers.conformance", "-c", "conftest.py", "--rootdir", "."]
-    alone = run_pytest(tmp_path, *named, "-p", "conftest", "--device", "good:", "-k", "silent")
-    assert "1 passed" in alone.stdout, alone.stdout + alone.stderr
+    alone = run_pytest(
+        tmp_path, "--pyargs", "drivers.conformance", "--device", "emulator:ideal", "-k", "facts"
+    )
+    assert "2 passed" in alone.stdout, alone.stdout + alone.stderr
     without = run_pytest(tmp_path, "--pyargs", "drivers.conformance")
     assert without.returncode == 4 and "give --device ADDRESS" in without.stderr
 

@@ -1,75 +1,30 @@
 """The firmware: the same bytes as its twin, on every port, and no way to break it."""
 
 import json
-import os
-import shutil
 import subprocess
-import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from struct import pack, unpack
 
 import numpy as np
 import pytest
 import serial
-from board_scripts import script
+from board_scripts import EDGES, REFUSED, configuration, script, some_weights, stimulus
+from firmware_ports import Host, connected, need
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_board import CHIP_AT_ZERO
 
 from drivers import firmware
 from drivers.board import frames
 from drivers.board.frames import Frame, Status, Type
 from drivers.board.limits import Hello, Limits
 from drivers.board.twin import Twin
-from drivers.errors import DeviceNotFound
 from drivers.firmware import vectors
 from drivers.firmware.building import SOURCES
 
 ROOT = Path(__file__).parents[1]
-NEEDS = {
-    "native": ("make", "cc"),
-    "sanitized": ("make", "cc"),
-    "mps2": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
-    "stm32f405": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
-}
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def need(port: str) -> None:
-    """Skip a test where a port cannot run, but not where it has to."""
-    missing = [tool for tool in NEEDS[port] if shutil.which(tool) is None]
-    if missing and "HIL_REQUIRE_FIRMWARE" not in os.environ:
-        pytest.skip(f"{', '.join(missing)} not installed")
-    assert not missing
-
-
-class Host:
-    """The least that a host can be."""
-
-    def __init__(self, url: str) -> None:
-        self.port = serial.serial_for_url(url, timeout=10)
-
-    def say(self, line: bytes) -> bytes:
-        """Send a frame; what comes back, up to and with the zero."""
-        self.port.write(line)
-        return self.port.read_until(b"\0")
-
-    def ask(self, kind: int, payload: bytes = b"", sequence: int = 0) -> Frame:
-        return frames.decode(self.say(frames.encode(Frame(kind, sequence, payload)))[:-1])
-
-    def hello(self) -> Hello:
-        return Hello.decode(self.ask(Type.HELLO).payload)
-
-
-@contextmanager
-def connected(port: str, seed: int = 1) -> Iterator[tuple[firmware.Running, Host]]:
-    need(port)
-    with firmware.start(port, seed) as board:
-        host = Host(board.url)
-        try:
-            yield board, host
-        finally:
-            host.port.close()
 
 
 @pytest.fixture(scope="module", params=["native", "sanitized", "mps2", "stm32f405"])
@@ -118,11 +73,25 @@ def test_every_port_answers_as_the_twin_does(
 
 
 @settings(max_examples=15, deadline=None)
-@given(chip=st.sampled_from([0, 2**32 - 1]) | SEEDS, seed=SEEDS)
+@given(chip=st.sampled_from([0, CHIP_AT_ZERO]) | SEEDS, seed=SEEDS)
 def test_every_chip_is_the_twin_of_its_seed(chip: int, seed: int) -> None:
     with connected("native", chip) as pair:
         host, twin, limits = fresh(pair)
         agree(host, twin, script(np.random.default_rng(seed), limits, 12))
+
+
+@pytest.mark.parametrize("port", ["sanitized", "mps2", "stm32f405"])
+def test_edges_and_refusals_are_those_of_the_twin(port: str) -> None:
+    # The ideal chip has round numbers, which reach the edges exactly.
+    with connected(port, 0) as pair:
+        host, twin, _ = fresh(pair)
+        small = (Type.CONFIGURE, configuration([4, 3]))
+        refused = [each for kind, payload, _ in REFUSED for each in (small, (kind, payload))]
+        lines = [
+            frames.encode(Frame(kind, number % 256, payload))
+            for number, (kind, payload) in enumerate([*EDGES, *refused], start=1)
+        ]
+        agree(host, twin, lines)
 
 
 def test_the_vectors_hold_on_every_port(board: tuple[firmware.Running, Host]) -> None:
@@ -220,6 +189,48 @@ def test_frames_at_the_limit_and_beyond(board: tuple[firmware.Running, Host]) ->
     agree(host, twin, [*lines, noise, frames.encode(Frame(Type.STATS, 99))])
 
 
+def test_the_largest_networks_fit_and_no_larger(board: tuple[firmware.Running, Host]) -> None:
+    host, twin, limits = fresh(board)
+    rng = np.random.default_rng(2)
+    asked: list[tuple[int, bytes]] = []
+    for sizes in (
+        [limits.inputs, limits.weights // limits.inputs],
+        [limits.weights // limits.neurons, limits.neurons],
+        [3, *[limits.neurons // 8] * limits.layers],
+    ):
+        ends = ((0, 0), (len(sizes) - 2, sizes[-2] * sizes[-1] - 100))
+        asked += [
+            (Type.CONFIGURE, configuration(sizes, multiplier=1 << 16)),
+            *(
+                (Type.WRITE, pack("<BIH", projection, first, 100) + some_weights(rng, 100))
+                for projection, first in ends
+            ),
+            *((Type.CRC, bytes([projection])) for projection, _ in ends),
+            (Type.RUN, pack("<BBHH", 0, 0, 5, 1) + stimulus(rng, 0, 5, 1, sizes[0])),
+        ]
+    lines = [frames.encode(Frame(kind, n % 256, p)) for n, (kind, p) in enumerate(asked, start=1)]
+    agree(host, twin, lines)
+    runs = 4  # which number of STATS that is
+    assert unpack("<6I", host.ask(Type.STATS, sequence=99).payload)[runs] == 3
+    for sizes in (
+        [limits.inputs, limits.weights // limits.inputs + 1],
+        [limits.inputs + 1, 1],
+        [1, limits.neurons + 1],
+        [1] * (limits.layers + 2),
+    ):
+        assert host.ask(Type.CONFIGURE, configuration(sizes)).status == Status.ROOM
+
+
+def test_a_closed_board_is_gone() -> None:
+    need("mps2")
+    board = firmware.start("mps2")
+    Host(board.url).port.close()
+    board.close()
+    board.close()
+    with pytest.raises(serial.SerialException):
+        Host(board.url)
+
+
 def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
     need("sanitized")
     command = ["make", "-C", str(SOURCES), f"BUILD={tmp_path}", "fuzz", "COUNT=300000"]
@@ -228,59 +239,3 @@ def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
         assert made.returncode == 0, made.stderr
         assert "300000 strings" in made.stdout
         assert "HELLO is answered" in made.stdout
-
-
-def test_the_flash_image_boots_from_flash(tmp_path: Path) -> None:
-    need("stm32f405")
-    image = firmware.build("stm32f405", tmp_path).with_suffix(".bin").read_bytes()
-    stack, reset = np.frombuffer(image[:8], "<u4")
-    assert 0x20000000 < stack <= 0x20020000
-    assert 0x08000000 < reset < 0x08000000 + len(image) and reset % 2 == 1
-    assert len(image) < 1 << 20
-
-
-def test_another_chip_is_another_image(tmp_path: Path) -> None:
-    need("stm32f405")
-    images = []
-    for chip in ("1", "7", "1"):
-        made = ["make", "-C", str(SOURCES), f"BUILD={tmp_path}", "stm32f405", f"CHIP={chip}"]
-        subprocess.run(made, check=True, capture_output=True)
-        images.append((tmp_path / "stm32f405.bin").read_bytes())
-    assert images[0] == images[2] != images[1]
-
-
-def test_a_port_that_cannot_be_built_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(DeviceNotFound, match=r"nativ.*native"):
-        firmware.build("nativ", tmp_path)
-    with pytest.raises(ValueError, match="seed -1"):
-        firmware.start("native", -1)
-    need("native")
-    monkeypatch.setenv("CC", "no-such-compiler")
-    with pytest.raises(DeviceNotFound, match=r"no-such-compiler.*C compiler and make") as caught:
-        firmware.build("native", tmp_path)
-    assert "\n" not in str(caught.value)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DeviceNotFound, match="make is not installed"):
-        firmware.build("native", tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_native_board_refuses_what_it_does_not_know() -> None:
-    need("native")
-    for arguments in (["--seed"], ["--seed", "x"], ["--seed", "-1"], ["--sed", "1"]):
-        command = [firmware.build("native"), *arguments]
-        refused = subprocess.run(command, capture_output=True, text=True)
-        assert refused.returncode == 2
-        assert "usage" in refused.stderr
-
-
-def test_the_sources_are_in_the_package() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    patterns = project["tool"]["setuptools"]["package-data"]["drivers"]
-    shipped = {path for pattern in patterns for path in (ROOT / "drivers").glob(pattern)}
-    sources = {
-        path for path in SOURCES.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")
-    }
-    assert sources <= shipped

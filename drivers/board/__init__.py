@@ -1,7 +1,8 @@
 """A board on a serial line, spoken to in the protocol of `docs/protocol.md`.
 
-transport ─▶ link ─▶ device            bytes, exchanges, the contract
-    │          └── frames, cobs
+transport ─▶ link ─▶ board             bytes, exchanges, the contract
+    │          │       └── run_codec, deltas      what a run and a write are on the line
+    │          └── frames, cobs, limits           what an exchange is
     ├── faults, pace                   what a bad or a slow line does
-    └── twin                           the board itself, played by this process
+    └── twin_port ─▶ twin              the board itself, played by this process
 """

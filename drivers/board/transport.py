@@ -66,9 +66,15 @@ class SerialPort:
         import serial
 
         self._address = address
+        # pySerial's RFC 2217 has no such timeout, and refuses it.
+        bounded = not address.lower().startswith("rfc2217://")
         try:
             self._port: serial.SerialBase = serial.serial_for_url(
-                address, baudrate=baud, timeout=0, write_timeout=WRITE_SECONDS, exclusive=True
+                address,
+                baudrate=baud,
+                timeout=0,
+                write_timeout=WRITE_SECONDS if bounded else None,
+                exclusive=True,
             )
         except (OSError, ValueError) as error:
             raise DeviceNotFound(_unopened(address, baud, error)) from None

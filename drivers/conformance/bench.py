@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from drivers.conformance.ending import NotApplicable
 from drivers.device import Device
 from drivers.exchange import Network, Probe, Readout, Stimulus
 from drivers.info import DeviceInfo, ProbeOffer, StimulusKind
@@ -24,6 +25,8 @@ NEURONS, BATCH, STEPS = 8, 8, 40
 # Shares of the full scale among which one is found at which neurons fire now and then.
 LADDER = 2.0 ** (-np.arange(0, 6, 0.5))
 MODERATE = 0.2
+# Share of the full scale that is as good as zero: an even number of levels has none there.
+ZERO = 0.002
 # A rate beyond these is no firing now and then.
 RARELY, OFTEN = 0.02, 0.4
 
@@ -44,7 +47,8 @@ class Bench:
         """
         self.connect = connect
         self._device: Device | None = connect()
-        self._standing: tuple[int, float] | None = None
+        # Depth of the network that is mapped, and whether it is that of `work`.
+        self._mapped: tuple[int, bool] | None = None
         self.info: DeviceInfo = self._device.info
 
     def __enter__(self) -> Self:
@@ -60,14 +64,17 @@ class Bench:
     @property
     def device(self) -> Device:
         """The device, opened anew where it was closed, to do anything with."""
-        self._standing = None
+        self._mapped = None
+        return self._opened()
+
+    def _opened(self) -> Device:
         if self._device is None:
             self._device = self.connect()
         return self._device
 
     def close(self) -> None:
         """Close the device, if it is open."""
-        device, self._device, self._standing = self._device, None, None
+        device, self._device, self._mapped = self._device, None, None
         if device is not None:
             device.close()
 
@@ -127,7 +134,17 @@ class Bench:
         """Map the network of a depth; every weight is zero afterwards."""
         network = self.network(depth)
         self.device.configure(network)
+        self._mapped = depth, False
         return network
+
+    def clear(self, depth: int = 1) -> None:
+        """Have the network of a depth with every weight zero; mapping it may take long."""
+        stores_zero = all(self._stores_zero(projection) for projection in range(depth))
+        if self._mapped is None or self._mapped[0] != depth or not stores_zero:
+            self.configure(depth)
+        else:
+            for projection in range(depth):
+                self.write(0.0, projection)
 
     def write(self, shares: ArrayLike, projection: int = 0) -> NDArray[np.float32]:
         """Write shares of the full scale.
@@ -138,11 +155,21 @@ class Bench:
 
         Returns:
             What the device says it stored, `(n_pre, n_post)`.
+
+        Raises:
+            NotApplicable: When some are to be zero, and the device stores no zero.
         """
+        if np.equal(shares, 0).any() and not self._stores_zero(projection):
+            raise NotApplicable("none of the levels is zero, or near it")
+        self._mapped = self._mapped and (self._mapped[0], False)
         shape = (self.neurons, self.neurons)
         weights = np.broadcast_to(np.asarray(shares, np.float32), shape) * self._scale(projection)
         rows = self.group if projection == 0 else 1
-        return self.device.write_weights(projection, np.repeat(weights, rows, axis=0))
+        return self._opened().write_weights(projection, np.repeat(weights, rows, axis=0))
+
+    def _stores_zero(self, projection: int) -> bool:
+        levels = self.info.weight_format(projection).levels
+        return levels is None or levels % 2 == 1 or 1 / (levels - 1) <= ZERO
 
     def stimulus(
         self, active: ArrayLike, kind: StimulusKind | None = None, steps: int | None = None
@@ -174,9 +201,7 @@ class Bench:
         self, stimulus: Stimulus, probes: Sequence[Probe] = (), trial: int | None = 0
     ) -> Readout:
         """Run the device as it stands."""
-        standing, device = self._standing, self.device
-        self._standing = standing
-        return device.run(stimulus, probes, trial=trial)
+        return self._opened().run(stimulus, probes, trial=trial)
 
     def everything(self, kind: StimulusKind | None = None) -> Stimulus:
         """A stimulus that drives every group in every step."""
@@ -187,7 +212,7 @@ class Bench:
     @cached_property
     def share(self) -> float | None:
         """Share of the full scale at which neurons fire now and then; None when none is found."""
-        self.configure()
+        self.clear()
         found = []
         for share in LADDER:
             self.write(share * np.eye(self.neurons))
@@ -204,13 +229,13 @@ class Bench:
             A stimulus for it, in which every sample differs.
         """
         share = self.share or 1.0
-        if self._standing != (depth, share):
-            self.configure(depth)
+        if self._mapped != (depth, True):
+            self.clear(depth)
             paces = np.minimum(1.0, share * np.linspace(0.8, 1.4, self.neurons))
             self.write(np.diag(paces))
             for projection in range(1, depth):
                 self.write(np.roll(np.eye(self.neurons), 1, axis=1), projection)
-            self._standing = (depth, share)
+            self._mapped = depth, True
         samples, groups = np.indices((self.batch, self.neurons))
         return self.stimulus((samples + groups) % 3 > 0)
 

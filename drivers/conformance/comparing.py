@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
-from drivers.conformance.verdict import Failed
+from drivers.conformance.ending import Failed
 from drivers.exchange import Probe, Readout
 from drivers.info import Quantity
 

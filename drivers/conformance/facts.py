@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from drivers.conformance.bench import Bench
-from drivers.conformance.verdict import Check, Failed
+from drivers.conformance.ending import Failed
+from drivers.conformance.verdict import Check
 from drivers.info import DeviceInfo
 
 
@@ -18,7 +19,7 @@ def facts_are_possible(bench: Bench) -> None:
 
 def facts_stay(bench: Bench) -> None:
     """Using the device does not change what info states."""
-    bench.configure()
+    bench.clear()
     bench.write(1.0)
     bench.run(bench.everything())
     if bench.device.info != bench.info:
@@ -27,7 +28,7 @@ def facts_stay(bench: Bench) -> None:
 
 def line_time_never_falls(bench: Bench) -> None:
     """transfer_seconds is time spent so far: finite, at least 0, and growing."""
-    bench.configure()
+    bench.clear()
     read = [bench.device.transfer_seconds]
     for share in (1.0, 0.5):
         bench.write(share)

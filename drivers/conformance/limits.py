@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from drivers.conformance.bench import Bench
-from drivers.conformance.verdict import Check, Failed, NotApplicable, refuses
+from drivers.conformance.ending import Failed, NotApplicable, refuses
+from drivers.conformance.verdict import Check
 from drivers.errors import CapacityError, DeviceError, Diverged, SettingError
 from drivers.exchange import Network, Stimulus
 from drivers.info import StimulusKind
@@ -95,12 +96,15 @@ def trims_are_as_stated(bench: Bench) -> None:
     trimmed = [setting for setting in bench.info.settings if setting.per_neuron]
     if not trimmed:
         raise NotApplicable("the device has no settings for each neuron")
+    n = min(2, bench.info.max_neurons)
     for setting in trimmed:
         name, low, high = setting.name, setting.minimum, setting.maximum
         beyond = high + 0.01 * (high - low)
-        _take(f"{name} for each neuron", partial(_trim, bench, name, low, high))
-        refuses(f"{name} of one of two neurons", SettingError, partial(_trim, bench, name, low))
-        refuses(f"{name} = {beyond:g}", SettingError, partial(_trim, bench, name, low, beyond))
+        for value in (low, high):
+            _take(f"{name} = {value:g} of {n} neurons", partial(_trim, bench, name, n, [value] * n))
+        for values in ([low] * (n + 1), [low] * (n - 1) + [beyond]):
+            told = f"{name} = {', '.join(f'{value:g}' for value in values)} of {n} neurons"
+            refuses(told, SettingError, partial(_trim, bench, name, n, values))
     bench.device.configure(Network((1, 1)))
 
 
@@ -151,9 +155,9 @@ def _set(name: str, value: float) -> Network:
     return Network((1, 1), settings={name: value})
 
 
-def _trim(bench: Bench, name: str, *values: float) -> None:
+def _trim(bench: Bench, name: str, n: int, values: list[float]) -> None:
     trims = {name: [np.asarray(values, np.float32)]}
-    bench.device.configure(Network((1, 2), trims=trims))
+    bench.device.configure(Network((1, n), trims=trims))
 
 
 def _told(layers: tuple[int, ...]) -> str:

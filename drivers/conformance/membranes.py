@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
-from drivers.conformance.verdict import Check, Failed, NotApplicable
+from drivers.conformance.ending import Failed, NotApplicable
+from drivers.conformance.verdict import Check
 from drivers.info import ProbeOffer
 
 # A membrane that fires is about the threshold, in thresholds, on a chip of any spread.

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
 from drivers.conformance.comparing import IDLE, alike
-from drivers.conformance.verdict import Check, Failed, NotApplicable, refuses
+from drivers.conformance.ending import Failed, NotApplicable, refuses
+from drivers.conformance.verdict import Check
 from drivers.errors import (
     CapacityError,
     DeviceClosed,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
 from drivers.conformance.comparing import REPEATS, alike, near, noise, spread
-from drivers.conformance.verdict import Check, Failed, NotApplicable
+from drivers.conformance.ending import Failed, NotApplicable
+from drivers.conformance.verdict import Check
 from drivers.errors import UnsupportedProbe
 from drivers.exchange import Probe
 from drivers.info import ProbeOffer, Quantity, Reduction
@@ -37,7 +38,7 @@ def offered_probes_are_answered(bench: Bench) -> None:
 def other_probes_are_refused(bench: Bench) -> None:
     """What is not offered raises UnsupportedProbe, to the last step and neuron."""
     depth = min(2, bench.info.max_layers)
-    bench.configure(depth)
+    bench.clear(depth)
     beyond = [Probe(0, "spikes"), Probe(depth + 1, "spikes")]
     quantities: tuple[Quantity, ...] = get_args(Quantity)
     for layer in range(1, depth + 1):
@@ -75,6 +76,7 @@ def probes_change_nothing(bench: Bench) -> None:
     ]
     if not probes:
         raise NotApplicable("the device offers no probes")
+    bench.configure(depth)  # what probes did before is to be forgotten
     stimulus, exact = bench.work(depth), bench.info.deterministic
 
     def plain(trial: int) -> NDArray[np.int32]:
@@ -171,7 +173,7 @@ def probed_neurons_are_those_driven(bench: Bench) -> None:
     depth = min(2, bench.info.max_layers)
     checked = False
     for offer, layer in _offers(bench, depth):
-        bench.configure(depth)
+        bench.clear(depth)
         bench.write(np.diag(np.arange(bench.neurons) % 2))
         for projection in range(1, depth):  # from neuron to neuron, so that no layer is as another
             bench.write(np.roll(np.eye(bench.neurons), 1, axis=1), projection)
@@ -184,7 +186,7 @@ def probed_neurons_are_those_driven(bench: Bench) -> None:
             for stimulus in (bench.everything(), dark)
         )
         driven = np.roll(np.arange(bench.neurons) % 2 == 1, layer - 1)[: lit.shape[-1]]
-        if not driven.any():
+        if not driven.any() or driven.all():
             continue
         over_time = tuple(range(lit.ndim - 1))
         moved = np.abs(lit.mean(axis=over_time) - idle.mean(axis=over_time))

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
 from drivers.conformance.comparing import alike, difference, noiseless, shown
-from drivers.conformance.verdict import Check, Failed, NotApplicable
+from drivers.conformance.ending import Failed, NotApplicable
+from drivers.conformance.verdict import Check
 from drivers.exchange import Stimulus
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from drivers.conformance.bench import Bench
 from drivers.conformance.comparing import IDLE
-from drivers.conformance.verdict import Check, Failed, NotApplicable
+from drivers.conformance.ending import Failed, NotApplicable
+from drivers.conformance.verdict import Check
 from drivers.errors import StimulusError
 from drivers.info import StimulusKind
 
@@ -20,7 +21,7 @@ FACTOR = 1.5
 
 def stated_kinds_are_taken(bench: Bench) -> None:
     """Every kind of stimulus stated drives the network, and alike."""
-    bench.configure()
+    bench.clear()
     bench.write(np.eye(bench.neurons) * (bench.share or 1.0))
     fired = {
         kind: int(bench.run(bench.everything(kind)).counts.sum()) for kind in bench.info.stimuli
@@ -35,7 +36,7 @@ def other_kinds_are_refused(bench: Bench) -> None:
     others = [kind for kind in get_args(StimulusKind) if kind not in bench.info.stimuli]
     if not others:
         raise NotApplicable("the device takes every kind of stimulus")
-    bench.configure()
+    bench.clear()
     for kind in others:
         try:
             bench.run(bench.everything(kind))
@@ -50,7 +51,7 @@ def samples_are_kept_apart(bench: Bench) -> None:
     size = min(bench.info.max_batch, bench.info.max_steps, SOON)
     if size < 4:
         raise NotApplicable("the device runs less than four samples, or steps, at a time")
-    bench.configure()
+    bench.clear()
     bench.write(np.eye(bench.neurons))
     driven = np.zeros((size, bench.neurons))
     chosen = np.arange(size) % 4 == 1
@@ -71,7 +72,7 @@ def steps_run_forward(bench: Bench) -> None:
     if not kinds or offer is None or "none" not in offer.reductions:
         raise NotApplicable("the device takes constant currents only, or shows no output raster")
     probe = bench.probe(offer, 1, "none")
-    bench.configure()
+    bench.clear()
     bench.write(np.eye(bench.neurons))
     half = bench.steps // 2
     active = np.zeros((bench.steps, bench.batch, bench.neurons))
@@ -85,7 +86,7 @@ def steps_run_forward(bench: Bench) -> None:
 
 def inputs_are_kept_apart(bench: Bench) -> None:
     """In every kind of stimulus, each input drives through its own weights."""
-    bench.configure()
+    bench.clear()
     lit = np.arange(bench.neurons) % 3 == 1
     if not lit.any():
         raise NotApplicable("the device has room for one neuron only")

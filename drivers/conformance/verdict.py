@@ -7,35 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from drivers.conformance.bench import Bench
+from drivers.conformance.ending import Failed, NotApplicable
 from drivers.errors import DeviceError, Diverged
 
 Verdict = Literal["passed", "failed", "not applicable"]
 Check = Callable[[Bench], None]
-
-
-class Failed(Exception):
-    """The device breaks the contract; says how."""
-
-
-class NotApplicable(Exception):
-    """The check asks for what this device need not have; says what."""
-
-
-def refuses(what: str, expected: type[DeviceError], ask: Callable[[], object]) -> None:
-    """Hold a device to the error with which it has to refuse something.
-
-    Raises:
-        Failed: When it raises another one, or none.
-    """
-    try:
-        ask()
-    except expected:
-        return
-    except Diverged:
-        raise
-    except Exception as error:
-        raise Failed(f"{what}: raised {type(error).__name__}, not {expected.__name__}") from None
-    raise Failed(f"{what}: not refused")
 
 
 @dataclass(frozen=True)

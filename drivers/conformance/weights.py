@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
 from drivers.conformance.comparing import IDLE
-from drivers.conformance.verdict import Check, Failed, NotApplicable
+from drivers.conformance.ending import Failed, NotApplicable
+from drivers.conformance.verdict import Check
 from drivers.exchange import Network
 
 # How many of the stated levels are tried at most.
@@ -32,7 +33,7 @@ def zero_weights_are_silent(bench: Bench) -> None:
 
 def full_weights_fire(bench: Bench) -> None:
     """With weights at full scale a strong stimulus makes neurons fire."""
-    bench.configure()
+    bench.clear()
     bench.write(np.eye(bench.neurons))
     if not bench.run(bench.everything()).counts.any():
         raise Failed(
@@ -43,7 +44,7 @@ def full_weights_fire(bench: Bench) -> None:
 
 def negative_weights_do_not_excite(bench: Bench) -> None:
     """Weights below zero make nothing fire."""
-    bench.configure()
+    bench.clear()
     bench.write(-1.0)
     firing = float((bench.run(bench.everything()).counts > 0).mean())
     if firing > IDLE:
@@ -131,7 +132,7 @@ def each_weight_acts_where_it_was_written(bench: Bench) -> None:
     n = bench.neurons
     if n < 3:
         raise NotApplicable("the device has room for less than three neurons in a layer")
-    bench.configure()
+    bench.clear()
     targets = _ring(n)
     bench.write(np.eye(n)[targets])
     hit, missed = _hits(bench, targets)
@@ -147,7 +148,7 @@ def each_projection_acts_at_its_place(bench: Bench) -> None:
     if bench.info.max_layers < 2:
         raise NotApplicable("the device has one layer only")
     for first, second in ((0, 1), (1, 0)):
-        bench.configure(2)
+        bench.clear(2)
         fired = {}
         for shares in ((1, 1), (1, 0), (0, 1)):
             for projection in (first, second):
@@ -173,7 +174,7 @@ def each_projection_acts_at_its_place(bench: Bench) -> None:
 
 def the_last_write_counts(bench: Bench) -> None:
     """A run is made with the weights that were written last, all of them."""
-    bench.configure()
+    bench.clear()
     on, off, stimulus = np.eye(bench.neurons), np.zeros(()), bench.everything()
     fired = []
     for shares in (on, off, on, 0.98 * on, off):
@@ -197,7 +198,7 @@ def configure_clears_weights(bench: Bench) -> None:
 
 def doubling_a_weight_never_lowers_the_drive(bench: Bench) -> None:
     """Twice the weight makes neurons fire as often, or more."""
-    bench.configure()
+    bench.clear()
     fired = []
     for share in 2.0 ** np.arange(-4, 1):
         bench.write(share * np.eye(bench.neurons))

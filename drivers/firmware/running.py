@@ -23,6 +23,7 @@ MACHINES = {
 }
 # Where the start-up code looks for a chip seed, before the end of RAM: see ports/arm/start.c.
 HANDOVER = 16
+BOOT_SECONDS = 60  # it takes some milliseconds, on a machine that has time for it
 
 
 def start(port: str, seed: int = 1) -> Running:
@@ -139,10 +140,14 @@ class Emulated(Running):
             ]
         )
         self._resets = 0
-        self._ask("qmp_capabilities")
-        ports = re.findall(r"tcp:127\.0\.0\.1:(\d+)", self._ask("query-chardev"))
-        self.url = f"socket://127.0.0.1:{ports[0]}"
-        self._await_boot()
+        try:
+            self._ask("qmp_capabilities")
+            ports = re.findall(r"tcp:127\.0\.0\.1:(\d+)", self._ask("query-chardev"))
+            self.url = f"socket://127.0.0.1:{ports[0]}"
+            self._await_boot()
+        except BaseException:
+            self.close()
+            raise
 
     def reboot(self) -> None:
         """As `Running` says."""
@@ -154,7 +159,10 @@ class Emulated(Running):
 
     def _await_boot(self) -> None:
         """What is sent before the board has turned its line on is lost, as on a real one."""
+        until = time.monotonic() + BOOT_SECONDS
         while not int(self._ask("human-monitor-command", f"xp /1wx {self._line_on:#x}"), 16):
+            if time.monotonic() > until:
+                raise DeviceNotFound(f"the board has not booted within {BOOT_SECONDS} s")
             time.sleep(0.001)
 
     def _ask(self, command: str, line: str = "") -> str:

@@ -144,7 +144,7 @@ def _unlike(was: NDArray[Any], now: NDArray[Any]) -> str | None:
     a, b = (np.frombuffer(x.tobytes(), np.uint8).reshape(-1, size) for x in (was, now))
     first = int(np.flatnonzero((a != b).any(axis=1))[0])
     place = ", ".join(str(i) for i in np.unravel_index(first, was.shape))
-    return f"[{place}]: recorded {was.reshape(-1)[first]}, asked {now.reshape(-1)[first]}"
+    return f"[{place}]: recorded {was.reshape(-1)[first]!s}, asked {now.reshape(-1)[first]!s}"
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import drivers
 from hil import config as configuration
@@ -46,7 +47,7 @@ def _corners(study: Study) -> list[Cell]:
     found = []
     for name, factor in study.factors.items():
         if factor.low is None or factor.high is None:
-            drawn = [{name: label(level)} for level in factor.levels]
+            drawn: list[dict[str, Any]] = [{name: label(level)} for level in factor.levels]
         else:
             ends = (factor.low, factor.high)
             drawn = [{name: int(end) if factor.whole else end} for end in ends]

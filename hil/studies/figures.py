@@ -64,7 +64,8 @@ def bands(
         if ticks is not None:
             axes.set_xticks(range(len(ticks)), ticks)
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+            whole = all(float(place).is_integer() for line in lines for place in line.x)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.legend(ncols=2)
@@ -100,7 +101,7 @@ def heat(
                 axes.add_patch(Rectangle(corner, 1, 1, color=PIXELS, alpha=tone, linewidth=0))
                 text = f"{100 * value:.0f}"
             else:
-                text = "–"
+                text = "none"
             axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=10)
         axes.set(
             xlim=(-0.5, len(x) - 0.5),

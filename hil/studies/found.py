@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, median
+from typing import TYPE_CHECKING
 
-from hil.statistics import mean
+from hil.statistics import mean, paired
 from hil.studies import words
 from hil.studies.figures import Band, Cloud, bands, bars, scatter
 from hil.studies.folder import BEST, Folder
 from hil.studies.plan import configuration_lines
-from hil.studies.search import SAMPLERS, Arm, Found, front, values
+from hil.studies.search import SAMPLERS, WORST, Arm, Found, front, values
 from hil.studies.sections.contract import Picture, Shown, Table
 from hil.studies.sections.pairs import adjust, difference
 from hil.studies.table import Row, by_unit, grouped
 from hil.studies.words import Claim
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from hil.studies.definition import Search
 
 
 def shown(folder: Folder, found: Found) -> list[Shown]:
@@ -30,16 +36,12 @@ def shown(folder: Folder, found: Found) -> list[Shown]:
 def _best(folder: Folder, found: Found) -> Shown:
     """The best settings, trained anew on seeds that the search has not seen, on the test set."""
     groups = grouped(found.confirmed, ["settings"])
-    usual = groups.pop(("usual",))
-    compared = [
-        (name, difference(rows, usual, "test_accuracy")) for (name,), rows in groups.items()
-    ]
+    usual, measure = groups.pop(("usual",)), "test_accuracy"
+    compared = [(name, difference(rows, usual, measure)) for (name,), rows in groups.items()]
     known = [(name, d) for name, d in compared if d is not None]
     adjusted = adjust([d for _, d in known])
     claims = [
-        words.compared(
-            f"the best of {name}", "the usual settings", d, "test_accuracy", p, len(known)
-        )
+        words.compared(f"the best of {name}", "the usual settings", d, measure, p, len(known))
         for (name, d), p in zip(known, adjusted, strict=True)
     ]
     table = []
@@ -119,12 +121,12 @@ def _points(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[floa
     return [a for a, _ in both], [b for _, b in both]
 
 
-def _so_far(arm: Arm, population: int, objective: int, search: object) -> list[float]:
-    """The best of an objective after each generation."""
+def _so_far(arm: Arm, search: Search) -> list[float]:
+    """The best of the first objective after each generation."""
     best, found = float("-inf"), []
     for number, row in enumerate(arm.rows, start=1):
-        best = max(best, values(search, row)[objective])  # type: ignore[arg-type]
-        if number % population == 0:
+        best = max(best, values(search, row)[0])
+        if number % search.population == 0:
             found.append(best)
     return found
 
@@ -135,11 +137,7 @@ def _convergence(folder: Folder, found: Found) -> Shown:
     first = search.objectives[0].removeprefix("-")
     lines, ends = [], dict[str, list[float]]()
     for number, sampler in enumerate(SAMPLERS):
-        curves = [
-            _so_far(arm, search.population, 0, search)
-            for arm in found.arms
-            if arm.sampler == sampler
-        ]
+        curves = [_so_far(arm, search) for arm in found.arms if arm.sampler == sampler]
         means = [mean(at) for at in zip(*curves, strict=True)]
         ends[sampler] = [curve[-1] for curve in curves]
         lines.append(
@@ -151,8 +149,6 @@ def _convergence(folder: Folder, found: Found) -> Shown:
                 number,
             )
         )
-    from hil.statistics import paired
-
     result = paired(ends["nsga2"], ends["random"])
     claims = [
         words.compared(
@@ -178,8 +174,6 @@ def _convergence(folder: Folder, found: Found) -> Shown:
 
 def _median(ends: dict[str, list[float]], measure: str) -> Claim:
     """Whether the search was better than random search in the median of its repetitions."""
-    from statistics import median
-
     gains = [a - b for a, b in zip(ends["nsga2"], ends["random"], strict=True)]
     gain = median(gains)
     low, high = (words.value(bound, measure) for bound in (min(gains), max(gains)))
@@ -230,11 +224,9 @@ def _importances(folder: Folder, found: Found) -> Shown:
     )
 
 
-def _together(arms: Sequence[Arm]) -> object:
+def _together(arms: Sequence[Arm]) -> Study | None:
     """The trials that worked of several searches in one study; None where all came out alike."""
     import optuna
-
-    from hil.studies.search import WORST
 
     trials = [t for arm in arms for t in arm.study.get_trials() if WORST not in t.values]
     if len({trial.values[0] for trial in trials}) < 2:

@@ -63,11 +63,16 @@ Rows = Sequence[Row]
 
 
 def grouped(rows: Iterable[Row], factors: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
-    """Rows by their levels of some factors, in the order in which they first come."""
+    """Rows by their levels of some factors; each factor's levels in the order of first coming."""
     found: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         found.setdefault(tuple(row.text(factor) for factor in factors), []).append(row)
-    return found
+    orders = [list(dict.fromkeys(levels)) for levels in zip(*found, strict=True)]
+
+    def place(levels: tuple[str, ...]) -> list[int]:
+        return [order.index(level) for order, level in zip(orders, levels, strict=True)]
+
+    return {levels: found[levels] for levels in sorted(found, key=place)}
 
 
 def by_unit(rows: Iterable[Row], measure: str) -> dict[int, float]:

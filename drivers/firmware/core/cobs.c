@@ -12,7 +12,7 @@ uint32_t cobs_decode(uint8_t *bytes, uint32_t size)
         uint32_t code = bytes[from];
         if (code == 0 || code > size - from)
             return COBS_WRONG;
-        /* What is written never overtakes what is read: a block has one byte less without its code. */
+        /* What is written never overtakes what is read: a block loses its code. */
         for (uint32_t i = 1; i < code; i++)
             bytes[to++] = bytes[from + i];
         from += code;

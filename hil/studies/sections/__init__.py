@@ -10,8 +10,8 @@ from typing import Any
 
 from drivers import nearest
 from hil.studies.definition import Study, known, validated
-from hil.studies.sections.contract import Shown
-from hil.studies.table import MEASURES, Rows
+from hil.studies.sections.contract import About, Shown
+from hil.studies.table import MEASURES, Rows, grouped
 
 __all__ = ["build", "check", "module", "names"]
 
@@ -34,8 +34,8 @@ def module(kind: str) -> ModuleType:
 
 def wanted(study: Study) -> list[Mapping[str, Any]]:
     """The sections of a study; a table of means where it names none."""
-    usual = [{"kind": "means", "by": [*(["part"] if study.parts else []), *study.names()]}]
-    return list(study.sections) or usual
+    by = [*(["part"] if study.parts else []), *study.names()]
+    return list(study.sections) or [{"kind": "means", "by": by}]
 
 
 def check(study: Study) -> None:
@@ -58,9 +58,19 @@ def build(study: Study, rows: Rows) -> list[Shown]:
     found = []
     for section in wanted(study):
         kind, settings = _settings(section, study)
-        shown: Shown = kind.build(settings, study, rows)
+        shown: Shown = kind.build(_telling(settings, rows), study, rows)
         found.append(shown)
     return found
+
+
+def _telling(settings: About, rows: Rows) -> About:
+    """The settings without factors of one level, which tell nothing apart; one is always left."""
+    changed = {}
+    for key in ("by", "lines"):
+        names = getattr(settings, key, ())
+        kept = tuple(name for name in names if len(grouped(rows, [name])) > 1)
+        changed[key] = kept or names[:1]
+    return settings.model_copy(update={k: v for k, v in changed.items() if hasattr(settings, k)})
 
 
 def _settings(section: Mapping[str, Any], study: Study) -> tuple[ModuleType, Any]:

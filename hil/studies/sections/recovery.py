@@ -14,7 +14,7 @@ NOTE = (
     "each other way regains on the same chip; above 100 % it is better than the network was "
     "without the dose. In brackets a 95 % bootstrap interval over the repetitions."
 )
-LEAST = 0.005  # of an accuracy: less than this lost, there is nothing to recover
+LEAST = 0.01  # of an accuracy: less than this lost, there is nothing to recover
 
 
 class Settings(About):

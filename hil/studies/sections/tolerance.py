@@ -80,7 +80,7 @@ def _curves(
 
 def _crossing(numbers: Sequence[float], units: Sequence[Sequence[float]], loss: float) -> float:
     """Where the mean curve has first lost so much; infinite where it never has."""
-    means = [sum(values) / len(values) for values in zip(*units, strict=True)]
+    means: list[float] = [sum(values) / len(values) for values in zip(*units, strict=True)]
     lost = [means[0] - value for value in means]
     for place in range(1, len(lost)):
         if lost[place] >= loss:
