@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.checks import limit
 from drivers.device import Device
 from drivers.errors import DeviceNotFound, SettingError, StimulusError
 from drivers.exchange import Network, Probe, Readout, Stimulus
 from drivers.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
 from drivers.sampling import answer
+
+MOST_SYNAPSES = 2**20  # each is an object of the simulator, and one of a square matrix
 
 
 class SuperNeuroMAT(Device):
@@ -51,9 +54,9 @@ class SuperNeuroMAT(Device):
         """What the simulator is; its limits are what it does in reasonable time."""
         return DeviceInfo(
             identity=Identity("superneuromat"),
-            max_layers=32,
-            max_inputs=4096,
-            max_neurons=4096,
+            max_layers=8,
+            max_inputs=1024,
+            max_neurons=1024,
             max_batch=1024,
             max_steps=10_000,
             dt=1e-3,
@@ -73,6 +76,7 @@ class SuperNeuroMAT(Device):
     def _configure(self, network: Network) -> None:
         from superneuromat import SNN
 
+        limit("synapses", sum(a * b for a, b in pairwise(network.layers)), MOST_SYNAPSES)
         self._snn: Any = SNN()
         self._snn.backend, self._snn.stdp = "cpu", False
         ends = np.cumsum([0, *network.layers]).tolist()

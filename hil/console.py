@@ -77,6 +77,7 @@ def progress() -> Iterator[Watcher]:
 
         def listen(position: Position) -> None:
             if position.metrics is not None:
+                found.clear()  # of the last epoch: what was mended since is in the report
                 found.update({subject(line): line for line in position.metrics["findings"]})
 
         yield listen

@@ -31,9 +31,10 @@ def findings(
             f"({transfer:.1f} s, device {device:.1f} s, host {host:.1f} s); {_advice(probes)}"
         )
     if restarts:
+        often = "once" if restarts == 1 else f"{restarts} times"
         found.append(
-            f"the device restarted: {restarts} times in an epoch, and got its network and weights "
-            "back; check its power and its watchdog"
+            f"the device restarted: {often} in an epoch, and got its network and weights back; "
+            "check its power and its watchdog"
         )
     return found
 

@@ -55,9 +55,7 @@ def test_cut_off_anywhere_and_resumed_it_is_the_same(
     with TemporaryDirectory() as name:
         path, done = Path(name) / "study", list[str]()
         for _ in range(3):
-            pool = Fake(
-                shuffle=data.draw(st.integers(0, 1000)), cut=data.draw(st.integers(0, 30))
-            )
+            pool = Fake(shuffle=data.draw(st.integers(0, 1000)), cut=data.draw(st.integers(0, 30)))
             try:
                 evaluated(study(sections), path, pool)
             except Cut:
@@ -264,9 +262,9 @@ def test_settings_that_do_not_work_are_no_parents(tmp_path: Path) -> None:
 
 
 @given(
-    points=st.lists(
-        st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12
-    ).map(lambda p: [(round(a, 1), round(b, 1)) for a, b in p])
+    points=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12).map(
+        lambda p: [(round(a, 1), round(b, 1)) for a, b in p]
+    )
 )
 def test_the_front_is_what_nothing_dominates(points: list[tuple[float, float]]) -> None:
     found = study(SEARCH).search

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+import xor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Probe, Stimulus
+from drivers.conformance import CHECKS, Bench, outcome
+from hil import config as configuration
+from hil import training
+from hil.run import Run
 
 xylosim = pytest.importorskip("xylosim.v2", reason="needs the extra xylo")
 
@@ -241,3 +247,26 @@ def test_without_the_simulator_the_extra_is_named(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(drivers.DeviceNotFound, match=r"pip install 'spikeloop\[xylo\]'") as caught:
         drivers.open("xylo:")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("observe", ["membrane", "spikes"])
+def test_it_learns(tmp_path: Path, observe: str) -> None:
+    sections = {
+        "task": xor.write(tmp_path),
+        "device": "xylo:",
+        "observe": observe,
+        "encoding": {"name": "poisson", "max_rate": 0.5},
+        "network": {"hidden": [24, 16], "steps": 20},
+        "optimiser": {"learning_rate": 0.01},
+        "training": {"epochs": 8, "batch": 20},
+    }
+    result = training.train(Run.create(tmp_path / "run", configuration.build(sections)))
+    assert result["test_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("url", ["xylo:audio2", "xylo:audio3", "xylo:imu"])
+def test_it_keeps_the_contract(url: str) -> None:
+    with Bench(lambda: drivers.open(url)) as bench:
+        found = [outcome(check, bench) for check in CHECKS]
+    assert [each for each in found if each.verdict == "failed"] == []
+    assert sum(each.verdict == "passed" for each in found) > len(found) / 2

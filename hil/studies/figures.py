@@ -68,6 +68,8 @@ def bands(
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+            low, high = axes.get_ylim()  # an interval may reach beyond what a share can be
+            axes.set_ylim(max(low, -0.02), min(high, 1.02))
         axes.legend(ncols=2)
         return export(figure)
 

@@ -58,7 +58,7 @@ class Folder:
 
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file: choose another --out")
-        ours = (self.path / STUDY).exists() or (self.path / LOCK).exists()
+        ours = (self.path / JOURNAL).exists() or (self.path / LOCK).exists()
         if self.path.exists() and any(self.path.iterdir()) and not ours:
             raise ValueError(f"{self.path} holds something else than a study: choose another --out")
         self.path.mkdir(parents=True, exist_ok=True)

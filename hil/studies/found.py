@@ -165,7 +165,8 @@ def _convergence(folder: Folder, found: Found) -> Shown:
     return Shown(
         "Against random search",
         f"The best {words.name(first)} found so far, mean over the searches by each sampler with "
-        "Student's 95 % band. Random search is given as many trials in each generation.",
+        "Student's 95 % band. Random search is given as many trials in each generation, and both "
+        "begin with the same draws.",
         claims=claims,
         pictures=[Picture(f"Best {words.name(first)} so far", svg)],
         figures={"best": ends},

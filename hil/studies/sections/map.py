@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hil.statistics import mean
 from hil.studies import words
 from hil.studies.definition import Study
 from hil.studies.figures import heat
@@ -26,19 +27,16 @@ class Settings(About):
 
 def build(settings: Settings, study: Study, rows: Rows) -> Shown:
     """One map for each combination of the levels of `by` that has both factors."""
-    from hil.statistics import mean
-
     pictures, table = [], []
     for levels, group in grouped(rows, settings.by).items():
-        fields = grouped(group, [settings.y, settings.x])
-        y = [level for level in dict.fromkeys(key[0] for key in fields) if level]
-        x = [level for level in dict.fromkeys(key[1] for key in fields) if level]
+        fields = {key: t for key, t in grouped(group, [settings.y, settings.x]).items() if all(key)}
+        y, x = (list(dict.fromkeys(key[place] for key in fields)) for place in (0, 1))
         if not x or not y:
             continue
         values, widths = np.full((len(y), len(x)), np.nan), []
         for (row, column), trials in fields.items():
             found = list(by_unit(trials, settings.measure).values())
-            if found and row and column:
+            if found:
                 result = mean(found)
                 values[y.index(row), x.index(column)] = result.value
                 if result.interval is not None:

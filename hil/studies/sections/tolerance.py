@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hil.statistics import FEWEST, bootstrap
+from hil.statistics import FEWEST, bootstrap, mean
 from hil.studies import words
 from hil.studies.definition import Study
 from hil.studies.sections.contract import About, Shown, Table
@@ -112,8 +112,6 @@ def _dose(place: float, numbers: list[float], names: list[str]) -> str:
 
 
 def _claims(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> list[Claim]:
-    from hil.statistics import mean
-
     if not ranked:
         return []
     found = []
@@ -132,8 +130,6 @@ def _claims(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> li
 
 
 def _ranking(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> Table:
-    from hil.statistics import mean
-
     rows = []
     for what, name, dose, lost in ranked:
         result = mean(lost)
