@@ -50,6 +50,8 @@ def mean(values: Sequence[float]) -> Mean:
     if units < 2:
         return Mean(value, None, None, units)
     deviation = math.sqrt(sum((v - value) ** 2 for v in values) / (units - 1))
+    if deviation < 1e-12 * max(map(abs, values)):  # what rounding has left of equal values
+        deviation = 0.0
     half = _student(units - 1) * deviation / math.sqrt(units)
     return Mean(value, (value - half, value + half), deviation, units)
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from hil.studies import coordinator, page, search
-from hil.studies.definition import Study, build
+from hil.studies.definition import Study
 from hil.studies.folder import Folder
 from hil.studies.plan import Job
 from hil.studies.pool import Answer, Request
+from hil.studies.reading import build
 
 GRID: dict[str, Any] = {
     "version": 1,

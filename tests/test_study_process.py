@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from study_kit import GRID
 
-from hil.studies import definition, pool
+from hil.studies import pool, reading
 from hil.studies.plan import cells, job, units
 from hil.studies.trial import evaluate
 
@@ -265,7 +265,7 @@ def test_no_scheduler_and_one_without_workers(place: Path, monkeypatch: pytest.M
 
 
 def jobs(place: Path) -> list[Any]:
-    found = definition.build(definition.read(place / "study.toml"), budget="small")
+    found = reading.build(reading.read(place / "study.toml"), budget="small")
     return [step for cell in cells(found) for step in job(found, units(found)[0], cell.settings)]
 
 
@@ -430,19 +430,19 @@ def test_a_folder_in_use_is_refused(place: Path, tmp_path: Path) -> None:
 
 def test_a_studys_own_file_is_the_study(place: Path, reference: bytes) -> None:
     """`study.toml` of the folder says all: read again, it is the same study."""
-    first = definition.build(definition.read(place / "study.toml"))
-    assert definition.build(definition.read(place / "reference" / "study.toml")) == first
+    first = reading.build(reading.read(place / "study.toml"))
+    assert reading.build(reading.read(place / "reference" / "study.toml")) == first
 
 
-@pytest.mark.parametrize("name", definition.names())
+@pytest.mark.parametrize("name", reading.names())
 @pytest.mark.parametrize("budget", ["small", "default", "large"])
 def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
     from hil.studies.checks import check
     from hil.studies.folder import dumped
 
-    found = definition.build(definition.read(name), budget=budget)
+    found = reading.build(reading.read(name), budget=budget)
     check(found)
-    assert definition.build(tomllib.loads(dumped(found))) == found
+    assert reading.build(tomllib.loads(dumped(found))) == found
 
 
 def test_json_is_one_object(place: Path, reference: bytes) -> None:
@@ -453,3 +453,56 @@ def test_json_is_one_object(place: Path, reference: bytes) -> None:
         rows = list(csv.DictReader(handle))
     assert len(rows) == 18 and {row["rule"] for row in rows} == {"adfa", "spsa", "bptt"}
     assert (place / result["page"]).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+# -- devices that are no emulated chip --------------------------------------------------------
+
+
+def test_parts_that_a_board_has_no_options_for_are_left_out() -> None:
+    from hil.studies.checks import check, fitting
+
+    robust = reading.build(reading.read("robustness"), device="board:twin://?seed=1")
+    left, reasons = fitting(robust)
+    assert list(left.parts) == ["sampling"]
+    assert "threshold_cv" in reasons["threshold"] and len(reasons) == len(robust.parts) - 1
+    check(left)
+    emulated = reading.build(reading.read("robustness"))
+    assert fitting(emulated) == (emulated, {})
+
+
+def test_a_study_of_which_nothing_is_left_is_refused() -> None:
+    from hil.studies.checks import fitting
+
+    only = {"parts": {"bits": GRID["parts"]["bits"]}}
+    found = reading.build({**GRID, **only}, device="board:twin://")
+    with pytest.raises(ValueError, match="'weight_bits' is unknown"):
+        fitting(found)
+
+
+def test_the_chip_of_a_unit_is_an_option_of_the_address() -> None:
+    def devices(address: str, **repeat: Any) -> list[str]:
+        sections = {**GRID, "parts": {}, "repeat": {"what": "both", "times": 2, **repeat}}
+        found = reading.build(sections, device=address)
+        configs = [json.loads(job(found, unit)[0].config) for unit in units(found)]
+        return [f"{c['device']} {c['device_options']} {c['seed']}" for c in configs]
+
+    ideal = "emulator:ideal?adc_bits=6"
+    assert devices(ideal) == [f"{ideal} {{'chip': 0}} 0", f"{ideal} {{'chip': 1}} 1"]
+    assert devices(f"{ideal}&chip=7") == [f"{ideal} {{'chip': 7}} 0", f"{ideal} {{'chip': 8}} 1"]
+    assert devices(ideal, what="chip")[1] == f"{ideal} {{'chip': 1}} 0"
+    assert devices(ideal, what="seed")[1] == f"{ideal} {{'chip': 0}} 1"
+    board = "board:socket://127.0.0.1:9"
+    assert devices(board, what="chip") == [f"{board} {{}} 0", f"{board} {{}} 1"]
+    twins = devices("board:twin://?seed=3", option="seed")
+    assert twins == ["board:twin:// {'seed': 3} 0", "board:twin:// {'seed': 4} 1"]
+
+
+def test_a_study_whose_every_trial_fails_says_so_and_still_has_a_page(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(elsewhere)
+    sampling = "activity.every=99"  # more than there are steps
+    options = ["study.toml", "--workers", "1", "--set", sampling, "--out", "none"]
+    assert "no trial worked, the page says why: none/report.html" in refusal(options, capsys)
+    text = (elsewhere / "none" / "report.html").read_text(encoding="utf-8")
+    assert "membranes are sampled every 99 steps of a run of 20" in text

@@ -19,7 +19,7 @@ from study_kit import GRID, SEARCH, Fake, carried_out, study
 
 from hil import config as configuration
 from hil import statistics
-from hil.studies import command, definition, folder, sections, words
+from hil.studies import command, definition, folder, reading, sections, words
 from hil.studies.coordinator import Progress
 from hil.studies.plan import Cell, Choice, Unit
 from hil.studies.table import MEASURES, Row, by_unit, grouped
@@ -55,7 +55,8 @@ def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_one_unit_has_no_interval() -> None:
     assert statistics.mean([0.5]) == statistics.Mean(0.5, None, None, 1)
     assert statistics.paired([0.5], [0.4]).t_test is None
-    assert statistics.paired([0.5, 0.6], [0.4, 0.5]).wilcoxon is not None
+    equal = statistics.paired([0.3, 0.9], [0.2, 0.8])  # but for the last bit
+    assert equal.mean.deviation == 0 and equal.t_test is None and equal.wilcoxon is None
 
 
 @given(pairs=st.lists(st.tuples(FLOATS, FLOATS), min_size=2, max_size=15))
@@ -172,8 +173,8 @@ def test_the_tolerated_dose_is_where_the_line_crosses() -> None:
 
 
 @given(
-    losses=st.lists(st.floats(0, 0.2), min_size=2, max_size=5),
-    points=st.floats(0.001, 0.1),
+    losses=st.lists(st.integers(0, 20).map(lambda n: n / 100), min_size=2, max_size=5),
+    points=st.integers(0, 9).map(lambda n: (n + 0.5) / 100),
 )
 def test_a_tolerated_dose_is_bracketed_by_the_doses_tried(
     losses: list[float], points: float
@@ -181,9 +182,9 @@ def test_a_tolerated_dose_is_bracketed_by_the_doses_tried(
     rows = curves({"deploy": [0.0, *losses]})
     found = shown(rows, kind="tolerance", dose="dose", lines=["way"], losses=[points])
     text = found.tables[0].rows[0][2].split(" ")[0]
-    first = next((n for n, loss in enumerate(losses, 1) if loss >= points + 1e-9), None)
+    first = next((n for n, loss in enumerate(losses, 1) if loss >= points), None)
     if first is None:
-        assert text == "none" or max(losses) > points - 1e-9
+        assert text == "none"
     else:
         assert 0.1 * (first - 1) - 1e-3 <= float(text) <= 0.1 * first + 1e-3
 
@@ -258,14 +259,14 @@ class Page(HTMLParser):
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every built-in study on its small budget, with trials that cost nothing."""
     place, found = tmp_path_factory.mktemp("studies"), {}
-    for name in definition.names():
-        made = definition.build(definition.read(name), budget="small")
+    for name in reading.names():
+        made = reading.build(reading.read(name), budget="small")
         carried_out(made, place / name, Fake())
         found[name] = place / name
     return found
 
 
-@pytest.mark.parametrize("name", definition.names())
+@pytest.mark.parametrize("name", reading.names())
 def test_a_page_needs_no_network_and_holds_its_conclusions(
     name: str, built: dict[str, Path]
 ) -> None:
@@ -281,16 +282,16 @@ def test_a_page_needs_no_network_and_holds_its_conclusions(
     assert "NaN" not in text and "nan" not in re.findall(r">([^<]*)<", text)
 
 
-@pytest.mark.parametrize("name", definition.names())
+@pytest.mark.parametrize("name", reading.names())
 def test_every_claim_of_a_study_has_its_interval(name: str, built: dict[str, Path]) -> None:
     result = json.loads((built[name] / "result.json").read_text(encoding="utf-8"))
     for claim in result["claims"]:
         assert re.search(r"-?[\d.]+ to (-?[\d.]+|…)", claim), claim
 
 
-@pytest.mark.parametrize("name", [n for n in definition.names() if n != "search"])
+@pytest.mark.parametrize("name", [n for n in reading.names() if n != "search"])
 def test_a_study_of_one_unit_claims_nothing_and_says_so(name: str, tmp_path: Path) -> None:
-    made = definition.build(definition.read(name), budget="small", changes={"repeat": {"times": 1}})
+    made = reading.build(reading.read(name), budget="small", changes={"repeat": {"times": 1}})
     result = carried_out(made, tmp_path / "study", Fake())
     assert result["claims"] == []
     assert "Too small for a claim" in (tmp_path / "study" / "report.html").read_text()
@@ -335,7 +336,7 @@ def test_the_text_names_everything(built: dict[str, Path]) -> None:
     def names(first: str) -> set[str]:
         return {row[0].strip("`") for row in table_of(first)}
 
-    assert names("study") == set(definition.names())
+    assert names("study") == set(reading.names())
     assert names("section") == set(sections.names())
     assert names("key of a study") == set(definition.Study.model_fields)
     files = {p.name for place in built.values() for p in place.iterdir()}
@@ -353,7 +354,7 @@ def test_the_text_names_everything(built: dict[str, Path]) -> None:
 def test_the_study_of_the_text_makes_sense(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.S)
-    made = definition.build(tomllib.loads(example))
+    made = reading.build(tomllib.loads(example))
     result = carried_out(made, tmp_path / "study", Fake())
     assert result["trials"] == 4 * 5
 

@@ -39,13 +39,18 @@ def run(
         DeviceError: When there is no such device, or it fails.
     """
     from hil.studies import coordinator, page, pool, search
-    from hil.studies.checks import check
+    from hil.studies.checks import check, fitting
     from hil.studies.folder import Folder
 
+    study, left_out = fitting(study)
     check(study)
-    folder = Folder(path, study)
+    folder = Folder(path, study, left_out)
     with folder.locked(), pool.pool(workers, scheduler) as evaluated:
         at_work = coordinator.Coordinator(folder, evaluated, watch)
         if study.search is None:
-            return page.write_grid(folder, coordinator.grid(at_work))
-        return page.write_search(folder, search.run(at_work, study.search))
+            result = page.write_grid(folder, coordinator.grid(at_work))
+        else:
+            result = page.write_search(folder, search.run(at_work, study.search))
+    if result["failed"] == result["trials"]:
+        raise ValueError(f"no trial worked, the page says why: {result['page']}")
+    return result

@@ -6,10 +6,44 @@ import json
 from typing import Any
 
 import drivers
+from drivers import DeviceError, SettingError
 from hil import config as configuration
 from hil.studies import search, sections
 from hil.studies.definition import Study, label
 from hil.studies.plan import Cell, cells, combinations, job, units
+
+
+def fitting(study: Study) -> tuple[Study, dict[str, str]]:
+    """A study without the parts that its device has no options for.
+
+    Parts are about emulated chips, most of all. An emulated device is asked for all of them, so
+    that a wrong name is not passed over; of another device, what it has remains.
+
+    Args:
+        study: The study.
+
+    Returns:
+        The study with what is left, and why each of the other parts is not.
+
+    Raises:
+        DeviceError: When nothing is left.
+    """
+    if str(configuration.build(study.base).device).startswith("emulator:"):
+        return study, {}
+    refused: dict[str, DeviceError] = {}
+    first = units(study, 1)[0]
+    for cell in cells(study):
+        config = configuration.build(json.loads(job(study, first, cell.settings)[-1].config))
+        if cell.part and cell.part not in refused and not config.device.startswith("emulator:"):
+            try:
+                drivers.open(config.device_url).close()
+            except SettingError as error:
+                refused[cell.part] = error
+    left = {name: part for name, part in study.parts.items() if name not in refused}
+    if refused and not left:
+        raise next(iter(refused.values()))
+    reasons = {name: str(error) for name, error in refused.items()}
+    return study.model_copy(update={"parts": left}), reasons
 
 
 def check(study: Study) -> None:

@@ -61,10 +61,10 @@ def study(
     with refusals():
         from hil import config as configuration
         from hil import console
-        from hil.studies import definition, folder
+        from hil.studies import folder, reading
 
         if name is None:
-            rows = [(n, definition.read(n).get("title", "")) for n in definition.names()]
+            rows = [(n, reading.read(n).get("title", "")) for n in reading.names()]
             console.table(("study", "what it is about"), rows)
             return
         source: str | Path = name
@@ -75,9 +75,9 @@ def study(
                     "--scheduler alone"
                 )
             source, out = Path(name) / folder.STUDY, Path(name)
-        size = budget or definition.BUDGET
-        found = definition.build(
-            definition.read(source),
+        size = budget or reading.BUDGET
+        found = reading.build(
+            reading.read(source),
             budget=size,
             task=task,
             device=device,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,12 @@ class Folder:
     Attributes:
         path: Where it is.
         study: The study.
+        left_out: Parts of it that the device has no options for, and why.
     """
 
     path: Path
     study: Study
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -65,6 +65,7 @@ def _write(
         "folder": str(folder.path),
         "trials": len(rows),
         "failed": len(failed),
+        "left_out": dict(folder.left_out),
         "seconds": sum(row.measure("seconds") or 0.0 for row in rows),
         "claims": [claim.text for part in shown for claim in part.claims if claim.sure],
         "not_told": [claim.text for part in shown for claim in part.claims if not claim.sure],

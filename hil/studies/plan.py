@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import product
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from drivers.registry import split
 from hil import config as configuration
@@ -137,8 +137,8 @@ def units(study: Study, times: int | None = None, first: int = 0) -> list[Unit]:
         first: Number of the first one.
     """
     what, base = study.repeat.what, configuration.build(study.base)
-    scheme, _, options = split(base.device_url)
-    one = chip_of(options) if scheme == "emulator" else None
+    option = chip_option(study, base.device)
+    one = None if option is None else _number(split(base.device_url)[2].get(option, "0"))
     found = []
     for number in range(first, first + (times or study.repeat.times)):
         seed = base.seed + (number if what != "chip" or one is None else 0)
@@ -162,32 +162,38 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
     way = sections.pop("way", "scratch")
     if way not in WAYS:
         raise ValueError(f"way = {way!r}: give one of {', '.join(WAYS)}")
-    config = _config(sections, unit)
+    config = _config(study, sections, unit)
     if way == "scratch":
         return (Job(config),)
     below = dict(sections)
     if "device" in study.pretrain:  # one model stands for all chips
         below.pop("device_options", None)
         unit = replace(unit, chip=None)
-    source = Job(_config(merged(below, study.pretrain), unit), keep=True)
+    source = Job(_config(study, merged(below, study.pretrain), unit), keep=True)
     return source, Job(config, source.key, train=way == "fine_tune")
 
 
-def _config(sections: Mapping[str, Any], unit: Unit) -> str:
+def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
     """A configuration as JSON, with the seed and chip of the unit."""
     layers = [sections, {"seed": unit.seed}]
     device = sections.get("device", Config.model_fields["device"].default)
-    if unit.chip is not None and isinstance(device, str) and device.startswith("emulator:"):
-        scheme, target, options = split(device)
-        options.pop("chip", None)
-        plain = f"{scheme}:{target}" + (f"?{urlencode(options)}" if options else "")
-        layers.append({"device": plain, "device_options": {"chip": unit.chip}})
+    option = chip_option(study, device)
+    if unit.chip is not None and option is not None:
+        address, _, query = device.partition("?")
+        kept = urlencode([(k, v) for k, v in parse_qsl(query) if k != option])
+        plain = f"{address}?{kept}" if kept else address
+        layers.append({"device": plain, "device_options": {option: unit.chip}})
     return json.dumps(configuration.build(*layers).model_dump(mode="json"), sort_keys=True)
 
 
-def chip_of(options: Mapping[str, str]) -> int:
-    """The chip that options of an emulated device name."""
-    text = options.get("chip", "0")
+def chip_option(study: Study, device: object) -> str | None:
+    """The option of a device by which the chip is chosen, where it has one."""
+    if isinstance(device, str) and device.startswith("emulator:"):
+        return "chip"
+    return study.repeat.option or None
+
+
+def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 

@@ -94,7 +94,6 @@ def run(coordinator: Coordinator, search: Search) -> Found:
         coordinator: Of the study.
         search: What it says of the search.
     """
-    check(search)
     fresh = search.confirm * (1 + len(SAMPLERS))
     coordinator.expected = (
         search.population * search.generations * search.repeats * len(SAMPLERS) + fresh

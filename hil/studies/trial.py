@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import drivers
-from drivers.errors import DeviceError
 from hil import config as configuration
 from hil import diagnosis, feedback_functions, surrogates
 from hil.config import Config
@@ -111,8 +110,6 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
     except MemoryError:
         return {"error": "out of memory"}, {}
     except ValueError as error:
-        if not isinstance(error, DeviceError):
-            raise
         return {"error": " ".join(str(error).split())}, {}
 
 

@@ -51,7 +51,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
     return Shown(
         settings.title or "Tolerated doses",
         settings.note or NOTE,
-        claims=_claims(ranked, settings.measure),
+        claims=_claims(ranked, settings.measure) if ranked else [],
         tables=[
             Table("Dose at which is lost", ("what", "trials", *header, "units"), table),
             _ranking(ranked, settings.measure),
@@ -112,20 +112,19 @@ def _dose(place: float, numbers: list[float], names: list[str]) -> str:
 
 
 def _claims(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> list[Claim]:
-    if not ranked:
-        return []
+    """The least and the most that is lost at a middle dose."""
     found = []
     for word, (what, name, dose, lost) in (("least", ranked[0]), ("most", ranked[-1])):
         result = mean(lost)
         text = (
             f"{word} is lost by {name} with {what} at its middle dose {dose}: "
-            f"{words.value(result.value, measure)} points "
+            f"{words.value(result.value, measure)} points"
         )
-        if len(lost) < FEWEST:
-            text += f"({len(lost)} units, too few for a claim)"
-        else:
-            text += f"(95 %: {words.interval(result.interval, measure)}, {len(lost)} units)"
-        found.append(Claim(text, len(lost) >= FEWEST))
+        if result.interval is None or len(lost) < FEWEST:
+            found.append(Claim(f"{text} ({len(lost)} units, too few for a claim)", False))
+            continue
+        text += f" (95 %: {words.interval(result.interval, measure)}, {len(lost)} units)"
+        found.append(Claim(text, result.interval[0] > 0))
     return found
 
 
