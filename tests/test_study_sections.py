@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from study_kit import GRID, SEARCH, Fake, carried_out, study
@@ -20,6 +20,7 @@ from study_kit import GRID, SEARCH, Fake, carried_out, study
 from hil import config as configuration
 from hil import statistics
 from hil.studies import command, definition, folder, reading, sections, words
+from hil.studies.checks import check
 from hil.studies.coordinator import Progress
 from hil.studies.plan import Cell, Choice, Unit
 from hil.studies.table import MEASURES, Row, by_unit, grouped
@@ -59,6 +60,7 @@ def test_one_unit_has_no_interval() -> None:
     assert equal.mean.deviation == 0 and equal.t_test is None and equal.wilcoxon is None
 
 
+@settings(max_examples=25)
 @given(pairs=st.lists(st.tuples(FLOATS, FLOATS), min_size=2, max_size=15))
 def test_a_paired_difference_is_scipys(pairs: list[tuple[float, float]]) -> None:
     a, b = np.array(pairs).T
@@ -359,7 +361,11 @@ def test_the_study_of_the_text_makes_sense(tmp_path: Path) -> None:
     assert result["trials"] == 4 * 5
 
 
-def test_a_search_cannot_choose_by_the_test_set(tmp_path: Path) -> None:
-    changed = {**SEARCH["search"], "objectives": ["test_accuracy"]}
-    with pytest.raises(ValueError, match="not test_accuracy"):
-        carried_out(study({**SEARCH, "search": changed}), tmp_path / "study", Fake())
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [("test_accuracy", "not test_accuracy"), ("-spike", "did you mean 'spikes'")],
+)
+def test_objectives_that_a_search_cannot_have(objective: str, said: str) -> None:
+    changed = {**SEARCH["search"], "objectives": [objective]}
+    with pytest.raises(ValueError, match=said):
+        check(study({**SEARCH, "search": changed}))
