@@ -103,4 +103,4 @@ def simulate(
             True
         )
         found.append(raster)
-    return found, [np.asarray(getattr(m, model.membrane)).T for m in monitors]
+    return found, [np.array(getattr(m, model.membrane)).T for m in monitors]

@@ -97,8 +97,8 @@ def simulate(
     )
     delivery = b2.NetworkOperation(deliver, clock=clock, when="synapses")
     b2.Network(group, spikes, trace, delivery).run(steps * dt * b2.second, namespace={})
-    times, who = np.asarray(spikes.t_), np.asarray(spikes.i)
-    membrane = np.asarray(getattr(trace, f"{model.membrane}_")).T
+    times, who = np.array(spikes.t_), np.array(spikes.i)  # the group frees what it lent
+    membrane = np.array(getattr(trace, f"{model.membrane}_")).T
     return [times[who == neuron] for neuron in range(size)], membrane
 
 
@@ -400,8 +400,8 @@ def test_loihi_equals_brian2_loihi(decay_v: int, decay_u: int, refractory: int) 
         start=start,
         **settings,
     )[1]
-    np.testing.assert_array_equal(membrane, np.asarray(trace.v).T)
-    np.testing.assert_array_equal(current, np.asarray(trace.I).T)
+    np.testing.assert_array_equal(membrane, np.array(trace.v).T)
+    np.testing.assert_array_equal(current, np.array(trace.I).T)
     for neuron, found in enumerate(times):
         np.testing.assert_allclose(found, np.asarray(spikes.t_)[np.asarray(spikes.i) == neuron])
     assert sum(found.size for found in times) > 50, "silent neurons would prove little"

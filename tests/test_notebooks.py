@@ -86,7 +86,6 @@ def test_a_notebook_is_whole(path: Path) -> None:
     assert not re.search(r"/(tmp|home|root|work|Users)/", shown)
 
 
-@pytest.mark.timeout(280)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_shows_what_it_says(path: Path, executed: tuple[Any, Any]) -> None:
     for before, after in zip(*map(code, executed), strict=True):

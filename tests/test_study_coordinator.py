@@ -210,6 +210,9 @@ def test_what_starts_from_a_network_that_does_not_work_does_not_either(tmp_path:
     evaluated(study(GRID), tmp_path / "study", pool)
     broken = {(r["rule"], r["way"]) for r in table(tmp_path / "study") if r["error"]}
     assert broken == {("bp", "deploy"), ("bp", "fine_tune")}
+    again = Fake()
+    evaluated(study(GRID), tmp_path / "study", again)
+    assert again.done == []
 
 
 # -- searches ---------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import tomllib
@@ -162,6 +163,18 @@ def test_workers_and_the_coordinator_are_killed(place: Path, reference: bytes) -
     assert (path / "trials.csv").read_bytes() == reference
 
 
+def test_ctrl_c_of_a_terminal_reaches_the_workers_too(place: Path) -> None:
+    command = [*HIL, "study.toml", "--workers", "2", "--out", "terminal"]
+    process = subprocess.Popen(
+        command, cwd=place, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait(process, lambda: len(finished(place / "terminal")) >= 1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == "hil: stopped; go on with: hil study terminal\n"
+
+
 def test_ctrl_c_says_how_to_go_on(place: Path, reference: bytes) -> None:
     process = begun(place, "--workers", "1", out="stopped")
     wait(process, lambda: len(finished(place / "stopped")) >= 2)
@@ -180,7 +193,7 @@ def test_ctrl_c_says_how_to_go_on(place: Path, reference: bytes) -> None:
 @contextmanager
 def cluster(count: int, environment: dict[str, str] | None = None) -> Iterator[str]:
     """A Dask scheduler with workers, in processes of their own."""
-    file = Path(os.environ.get("TMPDIR", "/tmp")) / f"scheduler-{os.getpid()}-{time.monotonic_ns()}"
+    file = Path(tempfile.gettempdir()) / f"scheduler-{os.getpid()}-{time.monotonic_ns()}"
     own = {**os.environ, **(environment or {})}
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
     started = [
@@ -351,6 +364,7 @@ def elsewhere(place: Path, tmp_path: Path) -> Path:
         (None, ["study.toml", "--device", "emulator:idea"], "did you mean 'ideal'?"),
         (None, ["study.toml", "--device", "emulator:ideal?nose=1"], "'nose' is unknown"),
         (None, ["study.toml", "--task", "digit"], "did you mean 'digits'?"),
+        (None, ["study.toml", "--set", "start=runs/x"], "start: trials start as their way says"),
         (None, ["study.toml", "--out", "study.toml"], "study.toml is a file"),
         (None, ["study.toml", "--out", "."], "holds something else than a study"),
         (

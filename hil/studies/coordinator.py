@@ -94,10 +94,8 @@ class Coordinator:
         """
         known, places = self.journal.outcomes, dict[str, int]()
         for number, trial in enumerate(trials):
-            key = trial.job.key
-            done = key in known and (not trial.job.keep or self._folder.has_weights(key))
-            if not done:
-                places.setdefault(key, number)
+            if not self._done(trial.job):
+                places.setdefault(trial.job.key, number)
         self._seen |= {trial.job.key for trial in trials}
         self._tell(stage)
         requests = (
@@ -120,6 +118,13 @@ class Coordinator:
             self._evaluated += 1
             self._tell(stage)
         return [known[trial.job.key] for trial in trials]
+
+    def _done(self, job: Job) -> bool:
+        """Whether a job is finished, and what others want of it is there."""
+        outcome = self.journal.outcomes.get(job.key)
+        if outcome is None:
+            return False
+        return not job.keep or "error" in outcome or self._folder.has_weights(job.key)
 
     def _weights(self, job: Job) -> Weights | None:
         return self._folder.load_weights(job.start) if job.start else None

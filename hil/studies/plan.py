@@ -162,6 +162,8 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
     way = sections.pop("way", "scratch")
     if way not in WAYS:
         raise ValueError(f"way = {way!r}: give one of {', '.join(WAYS)}")
+    if sections.get("start"):
+        raise ValueError("start: trials start as their way says, from a network of the study")
     config = _config(study, sections, unit)
     if way == "scratch":
         return (Job(config),)

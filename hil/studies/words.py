@@ -101,4 +101,6 @@ def compared(
     if p < SURE:
         more = "above" if found.mean.value > 0 else "below"
         return Claim(f"{first} is {amount} {points} {more} {second} ({detail})", True)
-    return Claim(f"{first} and {second} cannot be told apart here ({detail})", False)
+    low, high = found.mean.interval or (0.0, 0.0)
+    where = "here" if low <= 0 <= high else f"among {family} tests"
+    return Claim(f"{first} and {second} cannot be told apart {where} ({detail})", False)
