@@ -56,7 +56,7 @@ def study(
     ] = False,
 ) -> None:
     """Run a study of many trainings, or list those that there are; goes on where it was stopped."""
-    from hil.cli import refusals
+    from hil.commands.refusals import refusals
 
     with refusals():
         from hil import config as configuration
