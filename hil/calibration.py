@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,12 @@ def stages(layers: Sequence[int]) -> int:
     return (ROUNDS + 1) * (LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES)
 
 
-def calibrate(url: str, layers: Sequence[int], watch: Watch | None = None) -> Calibration:
+def calibrate(
+    url: str,
+    layers: Sequence[int],
+    watch: Watch | None = None,
+    record: str | Path | None = None,
+) -> Calibration:
     """Measure and correct a device in turn, until it gets no better.
 
     Threshold over gain is brought to one nominal threshold, the time constant to its nominal value.
@@ -43,6 +49,7 @@ def calibrate(url: str, layers: Sequence[int], watch: Watch | None = None) -> Ca
         url: Address of the device.
         layers: Sizes of the network to map on it, the input first.
         watch: Is told what is measured next.
+        record: File to record the session with the device to.
 
     Raises:
         DeviceError: When the device cannot hold the network, or fails.
@@ -51,7 +58,7 @@ def calibrate(url: str, layers: Sequence[int], watch: Watch | None = None) -> Ca
     import drivers
 
     sizes = tuple(layers)
-    with drivers.open(url) as device:
+    with drivers.open(url, record=record) as device:
         known = [s for s in device.info.settings if s.name in MOVES]
         offered = [s for s in known if s.per_neuron] or known
         if not offered:

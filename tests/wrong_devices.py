@@ -511,6 +511,26 @@ class ShowsMembranesTooSmall(Good):
         return super().shown(probe, raster, small, after)
 
 
+class ShowsMembranesTooLarge(Good):
+    """And nothing step by step that would tell when they fire."""
+
+    caught_by = "membranes-are-in-the-stated-unit"
+    facts: ClassVar = {"probes": (ProbeOffer("membrane", reductions=("mean",)),)}
+
+    def shown(self, probe, raster, before, after):
+        large = [REST + 1000 * (b - np.float32(REST)) for b in before]
+        return super().shown(probe, raster, large, after)
+
+
+class ShowsMembranesTooSmallAndNoSpikes(Good):
+    caught_by = "membranes-are-in-the-stated-unit"
+    facts: ClassVar = {"probes": (ProbeOffer("membrane"),)}
+
+    def shown(self, probe, raster, before, after):
+        small = [REST + (b - np.float32(REST)) / 5 for b in before]
+        return super().shown(probe, raster, small, after)
+
+
 class ShowsRastersAsFloats(Good):
     caught_by = "offered-probes-are-answered"
 

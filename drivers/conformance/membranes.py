@@ -49,12 +49,37 @@ def membranes_are_in_the_stated_unit(bench: Bench) -> None:
     rest = float(np.median(bench.info.membrane.in_thresholds(idle)))
     if abs(rest) > RESTS:
         raise Failed(f"membranes that nothing drives are at {rest:.2f} thresholds, 0 is the rest")
+    if bench.share is None:
+        return
+    _are_about_the_threshold(bench, membrane)
     both = spikes is not None and "none" in membrane.reductions and "none" in spikes.reductions
-    if spikes is None or not both or membrane.sampled == "after_reset" or bench.share is None:
+    if spikes is None or not both or membrane.sampled == "after_reset":
         return
     fired = float(np.median(_at_spikes(bench, membrane, spikes)[0]))
     if not ABOUT[0] <= fired <= ABOUT[1]:
         raise Failed(f"membranes that fire are at {fired:.2f} thresholds before the reset")
+
+
+def _are_about_the_threshold(bench: Bench, membrane: ProbeOffer) -> None:
+    """Neurons that fire now and then, as their counts say, are neither far above nor near rest."""
+    reduce = "none" if "none" in membrane.reductions else membrane.reductions[0]
+    probe = bench.probe(membrane, 1, reduce)
+    found = bench.run(bench.work(), [probe])
+    shown = bench.info.membrane.in_thresholds(found.samples[probe].astype(np.float32))
+    usual = float(np.median(np.abs(shown)))
+    if usual > ABOUT[1]:
+        raise Failed(f"membranes of neurons that fire now and then are at {usual:.2f} thresholds")
+    fires = found.counts[:, : shown.shape[-1]] > 0
+    if (
+        reduce != "none"
+        or membrane.every > 1
+        or membrane.sampled == "after_reset"
+        or not fires.any()
+    ):
+        return
+    reached = float(np.median(shown.max(axis=0)[fires]))
+    if reached < ABOUT[0]:
+        raise Failed(f"neurons fire, but their membranes reach {reached:.2f} thresholds at most")
 
 
 CHECKS: tuple[Check, ...] = (membranes_are_sampled_as_declared, membranes_are_in_the_stated_unit)

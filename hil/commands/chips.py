@@ -89,6 +89,7 @@ def calibrate(
         Path, typer.Option("--out", "-o", metavar="FILE", help="Calibration to write.")
     ] = Path("calibration.toml"),
     layers: LayersOption = "64,200,10",
+    record: RecordOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Bring a device's neurons to a common threshold and time constant by its settings."""
@@ -97,7 +98,7 @@ def calibrate(
 
         sizes = layers_of(layers)
         with console.stages(calibration.stages(sizes)) as watch:
-            made = calibration.calibrate(device, sizes, watch)
+            made = calibration.calibrate(device, sizes, watch, record)
         calibration_file.write(made, out)
         if json_output:
             typer.echo(json.dumps(calibration_file.record(made)))

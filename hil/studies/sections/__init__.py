@@ -84,6 +84,11 @@ def _settings(section: Mapping[str, Any], study: Study) -> tuple[ModuleType, Any
     for key in ("by", "lines"):
         for factor in getattr(settings, key, ()):
             known(factor, factors, f"sections ({name}).{key}")
+    for part in getattr(settings, "parts", ()):
+        if part not in study.parts:
+            raise ValueError(
+                f"sections ({name}).parts: no part {part!r}: {nearest(part, study.parts)}"
+            )
     for key in ("factor", "dose", "x", "y"):
         if hasattr(settings, key):
             known(getattr(settings, key), factors, f"sections ({name}).{key}")

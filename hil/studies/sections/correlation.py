@@ -24,13 +24,15 @@ class Settings(About):
 
     against: str
     by: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 def build(settings: Settings, study: Study, rows: Rows) -> Shown:
-    """All combinations in one figure, coloured by the levels of `by`."""
+    """All combinations, or those of some parts, in one figure, coloured by the levels of `by`."""
     one, other = settings.against, settings.measure
     kinds: dict[tuple[str, ...], list[tuple[float, float]]] = {}
-    for group in grouped(rows, ["part", *study.names()]).values():
+    chosen = [row for row in rows if not settings.parts or row.cell.part in settings.parts]
+    for group in grouped(chosen, ["part", *study.names()]).values():
         a, b = (list(by_unit(group, measure).values()) for measure in (one, other))
         if a and b:
             kind = tuple(group[0].text(factor) for factor in settings.by)
