@@ -14,6 +14,7 @@ report.html       the page
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,9 +87,10 @@ class Folder:
             self.write_text(ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
             self.write_text(STUDY, given)
             return
-        if there != given:
+        difference = _difference(there, given)
+        if difference is not None:
             raise ValueError(
-                f"{self.path} holds the results of another study ({_difference(there, given)}): "
+                f"{self.path} holds the results of another study ({difference}): "
                 "choose another --out, or ask for that one again"
             )
 
@@ -130,20 +132,18 @@ def _without_none(value: Any) -> Any:
     return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 
-def _difference(there: str, given: str) -> str:
-    """The first key in which two studies differ, in words."""
-    import tomllib
-
+def _difference(there: str, given: str) -> str | None:
+    """The first key in which two studies differ, in words; None for the same study."""
     try:
         old = dict(configuration_lines(tomllib.loads(there)))
     except ValueError:
-        return f"{STUDY} was changed"
+        return f"{STUDY} is no valid TOML"
     new = dict(configuration_lines(tomllib.loads(given)))
     for key in [*new, *old]:
         if old.get(key) != new.get(key):
             then, now = (_short(values.get(key)) for values in (old, new))
             return f"{key} there is {then}, asked for is {now}"
-    return f"{STUDY} was changed"
+    return None
 
 
 def _short(value: Any) -> str:
