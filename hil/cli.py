@@ -10,8 +10,8 @@ import typer
 from hil.commands.chips import calibrate, characterise, chips
 from hil.commands.devices import check, demo, devices, new_driver
 from hil.commands.runs import evaluate, report, resume, train
+from hil.commands.study import study
 from hil.commands.tasks import tasks
-from hil.studies.command import study
 
 HELP = {"help_option_names": ["-h", "--help"]}
 

@@ -19,7 +19,8 @@ from study_kit import GRID, SEARCH, Fake, carried_out, study
 
 from hil import config as configuration
 from hil import statistics
-from hil.studies import command, definition, folder, reading, sections, words
+from hil.commands import study as command
+from hil.studies import definition, folder, reading, sections, words
 from hil.studies.checks import check
 from hil.studies.coordinator import Progress
 from hil.studies.plan import Cell, Choice, Unit
