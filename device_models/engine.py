@@ -73,6 +73,8 @@ class Engine:
         if chip.temporal.membrane_noise:
             objects.append(operation(self._disturb, "after_groups"))
         self._stepper = Stepper(b2.Network(objects), clock)
+        self._rows: dict[int, csr_matrix] = {}
+        self._edges = [np.arange(batch + 1, dtype=np.int32) * n.size for n in chip.layers]
         self._noise_sd = [
             step_noise(
                 chip.temporal.membrane_noise * chip.model.swing,
@@ -118,6 +120,7 @@ class Engine:
         self._weights = [self._transmitted(w) for w in weights]
         kind = np.float64 if self._chip.model.precision == "double" else np.float32
         self._gain = [layer.gain * kind(supply * swing) for layer in self._chip.layers]
+        self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
         self._events: list[NDArray[np.int32]] = []
         self._stepper.step(steps)
 
@@ -193,7 +196,8 @@ class Engine:
                 continue
             for receiver, weights in zip(layer.receivers, self._weights[i], strict=True):
                 arriving = rows @ weights
-                arriving *= self._gain[i]
+                if self._scales[i]:
+                    arriving *= self._gain[i]
                 if layer.free is not None and model.receives == model.membrane:
                     arriving *= layer.free
                 receiver += np.rint(arriving) if model.update else arriving
@@ -202,29 +206,39 @@ class Engine:
         """Input events of this step, `(B, n_in)`, or None when the input is a current."""
         if isinstance(self._drive, np.ndarray):
             return None
-        from scipy.sparse import csr_matrix
-
         first = self._stepper.step_index * self._batch
-        start, stop = self._drive.indptr[first], self._drive.indptr[first + self._batch]
-        counts = self._drive.data[start:stop]
+        bounds = self._drive.indptr[first : first + self._batch + 1]
+        counts = self._drive.data[bounds[0] : bounds[-1]]
         loss = self._chip.temporal.spike_loss
         if loss:
             counts = self._losses.binomial(counts.astype(np.int64), 1 - loss).astype(np.float32)
-        return csr_matrix(
-            (
-                counts,
-                self._drive.indices[start:stop],
-                self._drive.indptr[first : first + self._batch + 1] - start,
-            ),
-            shape=(self._batch, self._drive.shape[1]),
-        )
+        indices = self._drive.indices[bounds[0] : bounds[-1]]
+        return self._events_of(0, counts, indices, bounds - bounds[0], self._drive.shape[1])
 
     def _layer_events(self, layer: int) -> csr_matrix:
         """Events of one layer in this step, `(B, n)`."""
-        from scipy.sparse import csr_matrix
-
         size, events = self._chip.layers[layer].size, self._events[layer]
-        edges = np.searchsorted(events, np.arange(self._batch + 1) * size)
-        return csr_matrix(
-            (np.ones(events.size, np.float32), events % size, edges), shape=(self._batch, size)
-        )
+        bounds = np.searchsorted(events, self._edges[layer])
+        counts = np.ones(events.size, np.float32)
+        return self._events_of(layer + 1, counts, events % size, bounds, size)
+
+    def _events_of(
+        self,
+        projection: int,
+        counts: NDArray[np.float32],
+        indices: NDArray[np.int32],
+        bounds: NDArray[np.integer],
+        size: int,
+    ) -> csr_matrix:
+        """Counts of the events into a projection, `(B, size)`, from their parts.
+
+        The matrix is made once: its constructor checks what is known here, in every step.
+        """
+        if projection not in self._rows:
+            from scipy.sparse import csr_matrix
+
+            self._rows[projection] = csr_matrix((self._batch, size), dtype=np.float32)
+        rows = self._rows[projection]
+        rows.data, rows.indices = counts, indices.astype(np.int32, copy=False)
+        rows.indptr = bounds.astype(np.int32, copy=False)
+        return rows
