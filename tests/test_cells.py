@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, kstest
+from scipy.stats import binomtest, kstest, norm
 
 from device_models.cells import Cells, draw_cells
 from device_models.fixed_pattern import FixedPattern
