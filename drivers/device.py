@@ -79,6 +79,11 @@ class Device(ABC):
         """Time spent on the line to the device since it was opened, in seconds."""
         return 0.0
 
+    @property
+    def transfer_bytes(self) -> int:
+        """Bytes on the line to the device, both ways, since it was opened."""
+        return 0
+
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the device remembers, where `info.resumable`; raises `DeviceError` elsewhere."""
         raise DeviceError(f"{self.info.identity.name} cannot give its state: it is not resumable")

@@ -268,6 +268,7 @@ def test_a_bulk_write_is_weights_and_little_else() -> None:
         before = port.out + port.back
         device.write_weights(0, np.random.default_rng(0).normal(size=(200, 300)))
         assert 60_000 / (port.out + port.back - before) >= 0.9
+        assert device.transfer_bytes == port.out + port.back
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.0, 0.0), (0.01, 0.1), (0.06, 0.5), (0.3, 1.01)])

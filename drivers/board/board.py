@@ -97,6 +97,11 @@ class Board(Device):
         """Time spent on the line since it was opened, in seconds."""
         return self._link.line_seconds
 
+    @property
+    def transfer_bytes(self) -> int:
+        """Bytes on the line, both ways, since it was opened."""
+        return self._link.line_bytes
+
     def stats(self) -> Stats:
         """What the board has counted since it booted."""
         return Stats(*struct.unpack("<6I", self._link.exchange(Type.STATS, answer=24)))

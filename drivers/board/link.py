@@ -64,6 +64,7 @@ class Link:
     Attributes:
         board: What the board said at its last HELLO.
         line_seconds: Time spent sending, receiving and on what got lost.
+        line_bytes: Bytes sent and received, repetitions too.
         board_seconds: Time that the board took for its last answer.
     """
 
@@ -85,6 +86,7 @@ class Link:
         self._sequence = 0
         self._splitter = Splitter(LONGEST)
         self.line_seconds = self.board_seconds = 0.0
+        self.line_bytes = 0
         try:
             self.board = self.hello()
         except BaseException:
@@ -130,6 +132,7 @@ class Link:
         found, self.board_seconds = None, 0.0
         for attempt in range(1 + self._retries):
             self._transport.write(request)
+            self.line_bytes += len(request)
             found = self._answer(kind, wait, QUIET * 2**attempt, heard)
             if found is not None:
                 break
@@ -152,6 +155,7 @@ class Link:
                 return None
             worked = worked or time.monotonic() - sent
             heard.bytes += len(data)
+            self.line_bytes += len(data)
             for piece in list(self._splitter.feed(data)):
                 frame = _decoded(piece)
                 if frame is None or frame.status in LINK_STATUSES:

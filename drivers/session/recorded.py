@@ -67,6 +67,11 @@ class Recorded(Device):
         """Time spent on the line to the device since it was opened, in seconds."""
         return self._device.transfer_seconds
 
+    @property
+    def transfer_bytes(self) -> int:
+        """Bytes on the line to the device, both ways, since it was opened."""
+        return self._device.transfer_bytes
+
     def _configure(self, network: Network) -> None:
         self._exchange(
             "configure", network_fields(network), lambda: self._device.configure(network)

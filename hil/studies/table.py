@@ -18,6 +18,7 @@ MEASURES = {
     "train_accuracy": "share",
     "device_runs": "batches",
     "samples": "samples",
+    "transfer_bytes": "bytes",
     "spikes": "spikes per sample",
     "weight_bits": "bits",
     "overlap": "|cos|",

@@ -125,6 +125,7 @@ def _evaluated(
     if job.train:
         Training(Unrecorded(), controller, data, position, lambda _: None, Stop()).go()
     runs, samples = controller.clock.runs, controller.clock.samples
+    line_bytes = device.transfer_bytes
     last = position.metrics[-1] if position.metrics else {}
 
     def accuracy(x: NDArray[Any], y: NDArray[np.int64], stream: Any) -> float | None:
@@ -142,6 +143,7 @@ def _evaluated(
         "curve": [row["validation_accuracy"] for row in position.metrics],
         "device_runs": runs,
         "samples": samples,
+        "transfer_bytes": line_bytes,
         "spikes": _spikes(last, controller) if last else None,
         "weight_bits": _weight_bits(controller),
         "overlap": float(np.mean(controller.overlaps)) if controller.overlaps else None,

@@ -10,9 +10,9 @@ from hil.studies.table import TIMES, Rows, by_unit, grouped
 
 NOTE = (
     "Means over the repetitions with Student's 95 % interval. Times are those of this machine and "
-    "of what else ran on it; time on the line is 0 for an emulated device."
+    "of what else ran on it; time and bytes on the line are 0 for an emulated device."
 )
-SHOWN = (*TIMES, "device_runs", "samples", "spikes")
+SHOWN = (*TIMES, "device_runs", "samples", "transfer_bytes", "spikes")
 
 
 class Settings(About):
