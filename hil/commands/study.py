@@ -89,7 +89,7 @@ def study(
         if json_output:
             typer.echo(json.dumps(result, default=str))
             return
-        for claim in result["claims"] or ["no difference is told from none"]:
+        for claim in result["claims"] or ["no difference is larger than chance explains"]:
             typer.echo(claim)
         typer.echo(result["table"])
         typer.echo(result["page"])
