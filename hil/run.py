@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from drivers.errors import FileFormatError
 from drivers.files import read_npz, replacing, write_npz
+from hil.lock import locked
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 VERSION = 1
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
 CHECKPOINT, EVIDENCE, RESULT = "checkpoint.npz", "evidence.npz", "result.json"
-START, REPORT, LOCK = "start.npz", "report.html", ".lock"
+START, REPORT = "start.npz", "report.html"
 RUNS = Path("runs")
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -131,15 +132,7 @@ class Run:
         Raises:
             ValueError: When another process holds it.
         """
-        import fcntl
-
-        with open(self.path / LOCK, "w", encoding="utf-8") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ValueError(
-                    f"{self.path} is in use by another process: wait for it or stop it"
-                ) from None
+        with locked(self.path):
             for name in (CHECKPOINT, EVIDENCE, METRICS, RESULT, REPORT):
                 for leftover in self.path.glob(f".{name}.*"):
                     leftover.unlink(missing_ok=True)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 import drivers
 from drivers.session.file import check_free
 from hil import activity, augmentation, diagnosis, evidence, line, streams, tasks
-from hil.attended import Clock
 from hil.controller import Controller
 from hil.position import Position
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
@@ -289,11 +288,11 @@ class Training:
 
     def _count_time(self) -> None:
         now, clock = time.perf_counter(), self._controller.clock
-        spent = Clock(clock.device, clock.transfer) - self._clock
+        spent = clock - self._clock
         self._position.seconds += now - self._since
         self._position.device_seconds += spent.device
         self._position.transfer_seconds += spent.transfer
-        self._since, self._clock = now, Clock(clock.device, clock.transfer)
+        self._since, self._clock = now, replace(clock)
 
 
 def classify(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from firmware_ports import need
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -37,20 +37,7 @@ from hil.run import Run
 from hil.training import Progress
 
 FORK = multiprocessing.get_context("fork")
-NEEDS = {
-    "native": ("make", "cc"),
-    "mps2": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
-    "stm32f405": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
-}
 LOSSY = "drop:0.01,flip:0.01,duplicate:0.01"
-
-
-def need(port: str) -> None:
-    """Skip a test where a board cannot be played, but not where it has to."""
-    missing = [tool for tool in NEEDS[port] if shutil.which(tool) is None]
-    if missing and "HIL_REQUIRE_FIRMWARE" not in os.environ:
-        pytest.skip(f"{', '.join(missing)} not installed")
-    assert not missing, missing
 
 
 def configuration(device: str = "board:twin://?seed=3", **changes: Any) -> Config:

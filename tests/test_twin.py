@@ -55,8 +55,22 @@ def test_another_network_is_refused_before_anything_is_written(twin: Path, tmp_p
         assert not out.exists()
 
 
-def _without(name: str) -> Callable[[dict[str, Any]], None]:
-    return lambda arrays: arrays.pop(name)
+def changed(twin: Path, folder: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """A copy of a twin whose arrays are others."""
+    with np.load(twin.with_suffix(".npz")) as held:
+        arrays = dict(held)
+    change(arrays)
+    np.savez(folder / "own.npz", **arrays)
+    copy = folder / "own.toml"
+    copy.write_text(twin.read_text())
+    return copy
+
+
+def trained_on(twin: Path, out: Path) -> Result:
+    device = f"emulator:{twin}"
+    return command(
+        "train", "digits", "--device", device, "--hidden", "60", "--epochs", "1", "--out", out
+    )
 
 
 def _with(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -76,21 +90,7 @@ def _with(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
 def test_damaged_arrays_are_refused_by_name(
     twin: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    with np.load(twin.with_suffix(".npz")) as held:
-        arrays = dict(held)
-    change(arrays)
-    np.savez(tmp_path / "own.npz", **arrays)
-    (tmp_path / "own.toml").write_text(twin.read_text())
-    result = command(
-        "train",
-        "digits",
-        "--device",
-        f"emulator:{tmp_path / 'own.toml'}",
-        "--hidden",
-        "60",
-        "--out",
-        tmp_path / "run",
-    )
+    result = trained_on(changed(twin, tmp_path, change), tmp_path / "run")
     assert result.exit_code == 2, result.output
     assert result.stderr.count("\n") == 1 and message in result.stderr
     assert not (tmp_path / "run").exists()
@@ -111,21 +111,6 @@ def test_a_missing_or_cut_file_is_refused(
 
 
 def test_what_is_not_in_it_is_as_on_an_ideal_chip(twin: Path, tmp_path: Path) -> None:
-    with np.load(twin.with_suffix(".npz")) as held:
-        arrays = dict(held)
-    _without("cells_0/gain")(arrays)
-    np.savez(tmp_path / "own.npz", **arrays)
-    (tmp_path / "own.toml").write_text(twin.read_text())
-    result = command(
-        "train",
-        "digits",
-        "--device",
-        f"emulator:{tmp_path / 'own.toml'}",
-        "--hidden",
-        "60",
-        "--epochs",
-        "1",
-        "--out",
-        tmp_path / "run",
-    )
+    own = changed(twin, tmp_path, lambda arrays: arrays.pop("cells_0/gain"))
+    result = trained_on(own, tmp_path / "run")
     assert result.exit_code == 0, result.output

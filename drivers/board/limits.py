@@ -7,7 +7,6 @@ from dataclasses import astuple, dataclass
 
 MAGIC = b"SPKL"
 FORM = "<4sBBHIIIHHIHH16s"
-FAN_IN = 4096  # most inputs, so that a sum fits 32 bits and its products 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +16,7 @@ class Limits:
     Attributes:
         name: Of the port of the firmware, at most 16 characters of ASCII.
         layers: Most layers of neurons.
-        inputs: Most inputs, at most 4096.
+        inputs: Most inputs, at most 4096, so that sums fit 32 bits and products 64.
         neurons: Most neurons in a layer, at most 4096.
         weights: Most weights in all.
         steps: Most steps of a run.

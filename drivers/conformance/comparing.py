@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
 from drivers.conformance.ending import Failed
-from drivers.exchange import Probe, Readout
+from drivers.exchange import Probe, Readout, Stimulus
 from drivers.info import Quantity
 
 # Trials that must agree before a device passes for one without noise, and runs in a comparison.
@@ -49,6 +49,28 @@ def difference(one: Readout, two: Readout) -> str | None:
         if not np.array_equal(one.samples[probe], two.samples[probe]):
             return f"the {probe.quantity} of layer {probe.layer} differs"
     return None
+
+
+def unchanged(
+    bench: Bench, stimulus: Stimulus, what: str, after: Callable[[int], NDArray[np.int32]]
+) -> None:
+    """Hold a run against the same after something that may not matter.
+
+    Args:
+        bench: The device.
+        stimulus: Of the run.
+        what: What came before, for the message.
+        after: From a trial to counts `(B, n)`: does that first, then runs the stimulus.
+
+    Raises:
+        Failed: When the counts differ, as in `alike`.
+    """
+    alike(
+        f"a run, and the same after {what}",
+        lambda trial: bench.run(stimulus, trial=trial).counts,
+        after,
+        bench.info.deterministic,
+    )
 
 
 def alike(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
-from drivers.conformance.comparing import IDLE, alike
+from drivers.conformance.comparing import IDLE, unchanged
 from drivers.conformance.ending import Failed, NotApplicable, refuses
 from drivers.conformance.verdict import Check
 from drivers.errors import (
@@ -50,12 +50,7 @@ def errors_leave_the_device_usable(bench: Bench) -> None:
             refuses(what, expected, ask)
         return bench.run(stimulus, trial=trial).counts
 
-    alike(
-        "a run, and the same after refusals",
-        lambda trial: bench.run(stimulus, trial=trial).counts,
-        after_refusals,
-        bench.info.deterministic,
-    )
+    unchanged(bench, stimulus, "refusals", after_refusals)
 
 
 def refused_network_leaves_the_old_one(bench: Bench) -> None:
@@ -73,12 +68,7 @@ def refused_network_leaves_the_old_one(bench: Bench) -> None:
             return bench.run(stimulus, trial=trial).counts
         raise NotApplicable("the device has room for every limit at once")
 
-    alike(
-        "a run, and the same after a refused network",
-        lambda trial: bench.run(stimulus, trial=trial).counts,
-        after_refusal,
-        bench.info.deterministic,
-    )
+    unchanged(bench, stimulus, "a refused network", after_refusal)
 
 
 def state_restores_what_it_was(bench: Bench) -> None:

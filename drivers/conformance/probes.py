@@ -22,11 +22,7 @@ from drivers.info import ProbeOffer, Quantity, Reduction
 def offered_probes_are_answered(bench: Bench) -> None:
     """Every quantity, layer and reduction offered is answered, all in one run."""
     depth = min(2, bench.info.max_layers)
-    probes = [
-        probe for offer, layer in _offers(bench, depth) for probe in _all(bench, offer, layer)
-    ]
-    if not probes:
-        raise NotApplicable("the device offers no probes")
+    probes = _all(bench, depth)
     readout = bench.run(bench.work(depth), probes)
     for probe in probes:
         kind = readout.samples[probe].dtype.kind
@@ -71,11 +67,7 @@ def other_probes_are_refused(bench: Bench) -> None:
 def probes_change_nothing(bench: Bench) -> None:
     """With and without probes, the spikes are the same, in that run and the next."""
     depth = min(2, bench.info.max_layers)
-    probes = [
-        probe for offer, layer in _offers(bench, depth) for probe in _all(bench, offer, layer)
-    ]
-    if not probes:
-        raise NotApplicable("the device offers no probes")
+    probes = _all(bench, depth)
     bench.configure(depth)  # what probes did before is to be forgotten
     stimulus, exact = bench.work(depth), bench.info.deterministic
 
@@ -238,8 +230,16 @@ def _offers(bench: Bench, depth: int) -> Iterator[tuple[ProbeOffer, int]]:
                 yield offer, layer
 
 
-def _all(bench: Bench, offer: ProbeOffer, layer: int) -> list[Probe]:
-    return [bench.probe(offer, layer, reduce) for reduce in offer.reductions]
+def _all(bench: Bench, depth: int) -> list[Probe]:
+    """A probe of every quantity, layer and reduction that is offered."""
+    found = [
+        bench.probe(offer, layer, reduce)
+        for offer, layer in _offers(bench, depth)
+        for reduce in offer.reductions
+    ]
+    if not found:
+        raise NotApplicable("the device offers no probes")
+    return found
 
 
 def _told(probe: Probe) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance.bench import Bench
-from drivers.conformance.comparing import alike, difference, noiseless, shown
+from drivers.conformance.comparing import alike, difference, noiseless, shown, unchanged
 from drivers.conformance.ending import Failed, NotApplicable
 from drivers.conformance.verdict import Check
 from drivers.exchange import Stimulus
@@ -33,12 +33,7 @@ def every_run_starts_from_reset(bench: Bench) -> None:
         bench.run(strong, trial=trial)
         return bench.run(stimulus, trial=trial).counts
 
-    alike(
-        "a run, and the same after a strong one",
-        lambda trial: bench.run(stimulus, trial=trial).counts,
-        after_strong,
-        bench.info.deterministic,
-    )
+    unchanged(bench, stimulus, "a strong one", after_strong)
 
 
 def batch_equals_single_runs(bench: Bench) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from drivers.files import read_npz, replacing, write_npz
+from hil.lock import LOCK, locked
 from hil.run import environment
 from hil.studies.definition import Study
 from hil.studies.plan import configuration_lines
@@ -32,7 +33,7 @@ from hil.studies.trial import Weights
 VERSION = 1
 STUDY, ENVIRONMENT, JOURNAL, WEIGHTS = "study.toml", "environment.json", "journal.log", "weights"
 TRIALS, TIMES, BEST = "trials.csv", "times.csv", "best.toml"
-RESULT, REPORT, LOCK = "result.json", "report.html", ".lock"
+RESULT, REPORT = "result.json", "report.html"
 STUDIES = Path("studies")
 
 
@@ -57,21 +58,13 @@ class Folder:
         Raises:
             ValueError: When it holds another study, or something else, or is in use.
         """
-        import fcntl
-
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file: choose another --out")
         ours = (self.path / JOURNAL).exists() or (self.path / LOCK).exists()
         if self.path.exists() and any(self.path.iterdir()) and not ours:
             raise ValueError(f"{self.path} holds something else than a study: choose another --out")
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / LOCK, "w", encoding="utf-8") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ValueError(
-                    f"{self.path} is in use by another process: wait for it or stop it"
-                ) from None
+        with locked(self.path):
             self._take_up()
             yield
 
