@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from device_models.generators import Normals, generator, sequence
 from device_models.neuron_group import Circuit, Layerwise
-from device_models.stepping import Stepper, brian2
+from device_models.stepping import Stepper, brian2, quiet
 from device_models.temporal import delayed, leaked, step_noise, survivors, with_spurious
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Engine:
         ]
 
         def operation(function: object, when: str, order: int = 0) -> object:
-            return b2.NetworkOperation(function, clock=clock, when=when, order=order)
+            return quiet(b2.NetworkOperation)(function, clock=clock, when=when, order=order)
 
         objects = [layer.group for layer in self._layers]
         objects.append(operation(self._deliver, "synapses"))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from device_models.neurons import NeuronModel
 from device_models.pattern import Layer
-from device_models.stepping import brian2
+from device_models.stepping import brian2, quiet
 from device_models.temporal import Temporal
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Layerwise:
             lines.append(f"i_in : {model.unit}/second")
         else:
             namespace["i_in"] = 0 * unit / b2.second
-        self.group: NeuronGroup = b2.NeuronGroup(
+        self.group: NeuronGroup = quiet(b2.NeuronGroup)(
             batch * layer.size,
             "\n".join(lines),
             threshold=model.threshold,

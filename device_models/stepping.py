@@ -10,9 +10,10 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from brian2 import Clock
@@ -32,6 +33,15 @@ def brian2() -> ModuleType:
     finally:
         sys.excepthook, signal.signal = hook, handle
     return module
+
+
+@cache
+def quiet(kind: type[Any]) -> type[Any]:
+    """A class of Brian2 objects without the warning when one goes away unused.
+
+    That happens where Ctrl-C, or an error, ends the building of a chip, which says enough itself.
+    """
+    return type(kind.__name__, (kind,), {"__del__": lambda self: None})
 
 
 class Stepper:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -219,3 +222,25 @@ def test_spike_loss_drops_the_stated_share(spikes: bool) -> None:
         # spikes they cause get out.
         lossless = 39 * 0.75 * 0.75
         assert abs(counts.mean() / lossless - 1) < 0.25
+
+
+def test_a_chip_whose_building_is_stopped_says_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def build() -> None:
+        chip = Chip(neurons.get("lif"), profiles.get("mixed-signal").imperfections, seed=1)
+        chip.configure([4, 3], full_scale=[1.0])
+        with suppress(KeyboardInterrupt):
+            chip.run(np.ones((1, 4), np.float32), steps=2, batch=1, observations=[])
+            told.append("it was not stopped")
+
+    monkeypatch.setattr("device_models.engine.Stepper", stopped)
+    monkeypatch.setattr("brian2.core.base.logger.warn", lambda text, **_: told.append(text))
+    build()
+    gc.collect()  # what was built goes away unused
+    assert told == []
