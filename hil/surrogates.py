@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-Name = Literal["soft_step", "sigmoid", "fast_sigmoid", "triangle", "boxcar"]
+Name = Literal["soft_ramp", "soft_step", "sigmoid", "fast_sigmoid", "triangle", "boxcar"]
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,26 @@ def _softplus(x: Any, k: float) -> Any:
     return np.logaddexp(0, k * x) / k
 
 
+def _soft_ramp(x: Any, k: float) -> Any:
+    return _softplus(x, k) - _softplus(x - 1, k)
+
+
+def _soft_ramp_slope(x: Any, k: float) -> Any:
+    return _sigmoid(x, k) - _sigmoid(x - 1, k)
+
+
 def _triangle(x: Any, k: float) -> Any:
     inside = np.clip(k * x, -1, 1)
     return (0.5 + inside - np.sign(inside) * inside**2 / 2) / k
 
 
 SURROGATES: Mapping[str, Surrogate] = {
-    "soft_step": Surrogate(
-        _softplus, _sigmoid, "rate of a leaky neuron with soft reset: linear above threshold"
+    "soft_ramp": Surrogate(
+        _soft_ramp,
+        _soft_ramp_slope,
+        "rate of a leaky neuron with soft reset that fires once a step at most",
     ),
+    "soft_step": Surrogate(_softplus, _sigmoid, "the same without that limit"),
     "sigmoid": Surrogate(_sigmoid, _sigmoid_slope, "Bengio et al. 2013, arXiv 1308.3432"),
     "fast_sigmoid": Surrogate(
         lambda x, k: x / (1 + k * abs(x)),

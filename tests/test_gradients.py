@@ -24,6 +24,7 @@ Reset = Literal["soft", "hard"]
 
 DECAY, STEPS, BATCH = 0.85, 14, 5
 SURROGATES: tuple[surrogates.Name, ...] = (
+    "soft_ramp",
     "soft_step",
     "sigmoid",
     "fast_sigmoid",
@@ -32,6 +33,7 @@ SURROGATES: tuple[surrogates.Name, ...] = (
 )
 # The derivatives as their papers print them.
 PRINTED: dict[str, Any] = {
+    "soft_ramp": lambda x, k: 1 / (1 + np.exp(-k * x)) - 1 / (1 + np.exp(-k * (x - 1))),
     "soft_step": lambda x, k: 1 / (1 + np.exp(-k * x)),
     "sigmoid": lambda x, k: k * np.exp(-k * x) / (1 + np.exp(-k * x)) ** 2,
     "fast_sigmoid": lambda x, k: (1 + k * np.abs(x)) ** -2.0,
@@ -115,6 +117,8 @@ def test_surrogates_are_finite_far_away_and_keep_float32(name: surrogates.Name) 
 
 def transfer(name: str, x: Any, k: float) -> Any:
     """Transfer functions whose derivatives are printed above, in operations autograd knows."""
+    if name == "soft_ramp":
+        return anp.log((1 + anp.exp(k * x)) / (1 + anp.exp(k * (x - 1)))) / k
     if name == "soft_step":
         return anp.log1p(anp.exp(k * x)) / k
     if name == "sigmoid":

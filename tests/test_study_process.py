@@ -448,8 +448,10 @@ def test_a_studys_own_file_is_the_study(place: Path, reference: bytes) -> None:
     assert reading.build(reading.read(place / "reference" / "study.toml")) == first
 
 
-@pytest.mark.parametrize("name", reading.names())
-@pytest.mark.parametrize("budget", ["small", "default", "large"])
+@pytest.mark.parametrize(
+    ("name", "budget"),
+    [(n, b) for n in reading.names() for b in ("default", *reading.read(n)["budgets"])],
+)
 def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
     from hil.studies.checks import check
     from hil.studies.folder import dumped

@@ -30,7 +30,8 @@ def study(
         str | None, typer.Option(metavar="ADDRESS", help="Device of every trial. See hil devices.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="small, default or large.")
+        str | None,
+        typer.Option(metavar="SIZE", help="small, default, large, or another of the study's own."),
     ] = None,
     workers: Annotated[
         int | None,

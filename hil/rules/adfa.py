@@ -22,9 +22,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    g: feedback_functions.Family = "sigmoid"
-    gain: float = Field(4.0, ge=-100, le=100, description="Steepness or frequency, per threshold.")
-    shift: float = Field(0.3, ge=-100, le=100, description="Centre or phase, in thresholds.")
+    g: feedback_functions.Family = "surrogate"
+    gain: float = Field(1.0, ge=-100, le=100, description="Steepness or frequency, per threshold.")
+    shift: float = Field(1.0, ge=-100, le=100, description="Centre or phase, in thresholds.")
     terms: int = Field(4, ge=1, le=64, description="Harmonics of the random Fourier series.")
     feedback_scale: float = Field(1.0, gt=0, le=1e3, description="Scale of the feedback matrices.")
     feedback_sparsity: float = Field(

@@ -29,8 +29,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    surrogate: surrogates.Name = "soft_step"
-    steepness: float = Field(8.0, gt=0, le=1e3, description="Steepness, per threshold.")
+    surrogate: surrogates.Name = "soft_ramp"
+    steepness: float = Field(4.0, gt=0, le=1e3, description="Steepness, per threshold.")
     shift: float = Field(0.5, ge=-100, le=100, description="Centre, in thresholds.")
 
 
