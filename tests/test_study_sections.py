@@ -201,6 +201,7 @@ def test_what_is_recovered_is_a_share_of_what_was_lost() -> None:
     assert by_way["0.1", "fine_tune"].startswith("75 % ")
     assert by_way["0.1", "scratch"].startswith("-50 % ")
     assert by_way["0.2", "fine_tune"] == "nothing lost"
+    json.dumps(found.figures, allow_nan=False)  # result.json is for any reader of JSON
 
 
 def test_pairs_are_of_equal_unit_and_failures_take_no_part() -> None:

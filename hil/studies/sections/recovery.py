@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from hil.statistics import FEWEST, bootstrap
 from hil.studies import words
 from hil.studies.definition import Study
@@ -57,7 +59,8 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
                         str(len(units)),
                     ]
                 )
-                results.append([place, dose, way, lost, share, bounds])
+                known = None if bounds is None else [b if isfinite(b) else None for b in bounds]
+                results.append([place, dose, way, lost, share, known])
                 if number == len(doses) // 2:
                     claims.append(_claim(place, dose, way, share, bounds, len(units)))
     header = (
@@ -95,7 +98,7 @@ def _text(share: float | None, bounds: tuple[float, float] | None) -> str:
         return "nothing lost"
     if bounds is None:
         return f"{100 * share:.0f} % (too few units)"
-    low, high = (f"{100 * bound:.0f}" if bound != float("inf") else "…" for bound in bounds)
+    low, high = (f"{100 * bound:.0f}" if isfinite(bound) else "…" for bound in bounds)
     return f"{100 * share:.0f} % ({low} to {high})"
 
 
