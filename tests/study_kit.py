@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.studies import coordinator, page, search
+from hil.studies import coordinator, grid, page, search
 from hil.studies.definition import Study
 from hil.studies.folder import Folder
 from hil.studies.plan import Job
@@ -152,5 +152,5 @@ def _through(found: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any
             patch.setattr(page, "shown", lambda *a: [])
         at_work = coordinator.Coordinator(folder, pool, lambda _: None)
         if found.search is None:
-            return page.write_grid(folder, coordinator.grid(at_work))
+            return page.write_grid(folder, grid.run(at_work))
         return page.write_search(folder, search.run(at_work, found.search))

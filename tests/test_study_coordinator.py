@@ -143,7 +143,7 @@ def test_every_combination_once_for_each_unit(tmp_path: Path) -> None:
 
 def test_what_is_tuned_is_the_best_on_validation_and_on_other_seeds(tmp_path: Path) -> None:
     found = study(GRID)
-    evaluated(found, tmp_path / "study", Fake())
+    result = carried_out(found, tmp_path / "study", Fake())
     journal = Journal(tmp_path / "study" / "journal.log")
     tuned = journal.trials("tune")
     assert len(tuned) == 4
@@ -158,6 +158,11 @@ def test_what_is_tuned_is_the_best_on_validation_and_on_other_seeds(tmp_path: Pa
             (asked,) = job(found, unit, layers, {"optimiser": {"learning_rate": rate}})
             value = journal.outcomes[asked.key]["validation_accuracy"]
             best[rule] = max(best.get(rule, (-1.0, 0.0)), (value, rate))
+    said = result["sections"]["Tuned settings"]["tuned"]
+    assert {line[0]: line[-1] for line in said} == {
+        rule: f"rate {rate:g}" for rule, (_, rate) in best.items()
+    }
+    assert "Tuned settings" in (tmp_path / "study" / "report.html").read_text(encoding="utf-8")
     for cell in cells(found):
         rate = best[cell.choices["rule"].text][1]
         for unit in units(found):

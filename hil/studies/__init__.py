@@ -38,7 +38,7 @@ def run(
             is no such scheduler.
         DeviceError: When there is no such device, or it fails.
     """
-    from hil.studies import coordinator, page, pool, search
+    from hil.studies import coordinator, grid, page, pool, search
     from hil.studies.checks import check, fitting
     from hil.studies.folder import Folder
 
@@ -48,7 +48,7 @@ def run(
     with folder.locked(), pool.pool(workers, scheduler) as evaluated:
         at_work = coordinator.Coordinator(folder, evaluated, watch)
         if study.search is None:
-            result = page.write_grid(folder, coordinator.grid(at_work))
+            result = page.write_grid(folder, grid.run(at_work))
         else:
             result = page.write_search(folder, search.run(at_work, study.search))
     if result["failed"] == result["trials"]:

@@ -10,27 +10,31 @@ from typing import Any
 from hil import page
 from hil.run import environment
 from hil.statistics import FEWEST
-from hil.studies import sections
+from hil.studies import sections, tuning
 from hil.studies.definition import Study
 from hil.studies.folder import BEST, REPORT, RESULT, STUDY, TIMES, TRIALS, Folder
 from hil.studies.found import shown
+from hil.studies.grid import Grid
 from hil.studies.plan import configuration_lines
 from hil.studies.search import Found, best_settings
 from hil.studies.sections.contract import Shown
 from hil.studies.table import Rows, by_unit, grouped, times_csv, trials_csv
 
 
-def write_grid(folder: Folder, rows: Rows) -> dict[str, Any]:
+def write_grid(folder: Folder, found: Grid) -> dict[str, Any]:
     """Write what a study of combinations found.
 
     Args:
         folder: Its folder.
-        rows: Its table.
+        found: What it found.
 
     Returns:
         The result, as in `result.json`.
     """
-    return _write(folder, rows, sections.build(folder.study, rows))
+    parts = sections.build(folder.study, found.rows)
+    if folder.study.tune:
+        parts.append(tuning.shown(folder.study.tune, found.tuned))
+    return _write(folder, found.rows, parts)
 
 
 def write_search(folder: Folder, found: Found) -> dict[str, Any]:

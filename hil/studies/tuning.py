@@ -1,0 +1,101 @@
+"""Settings that are chosen for each combination on validation samples, before it is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hil.studies.coordinator import Coordinator, Trial, as_optuna
+from hil.studies.plan import TUNING_SEEDS, Cell, combinations, job, units
+from hil.studies.sections.contract import Shown, Table
+
+if TYPE_CHECKING:
+    from hil.studies.definition import Tune
+
+NOTE = (
+    "Mean validation accuracy in percent with each of the settings that were tried, on seeds of "
+    "their own, and those with which the trials were then made."
+)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning found for one combination of levels.
+
+    Attributes:
+        options: The settings that were tried.
+        scores: Their mean validation accuracy.
+    """
+
+    options: Sequence[Cell]
+    scores: Sequence[float]
+
+    @property
+    def best(self) -> Cell:
+        """The settings that did best, the first of equals."""
+        return self.options[max(range(len(self.scores)), key=self.scores.__getitem__)]
+
+
+def tune(
+    coordinator: Coordinator, places: Sequence[Cell], tuning: Tune
+) -> dict[tuple[str, ...], Tuned]:
+    """The settings that did best on validation samples, for each combination of some factors.
+
+    They are tried on seeds of their own, so that what is compared later has not been chosen by.
+
+    Args:
+        coordinator: Of the study.
+        places: Its combinations of levels.
+        tuning: What is tuned.
+
+    Returns:
+        What was found, by the levels of the factors.
+    """
+    study = coordinator.study
+    options = [Cell("", choices) for choices in combinations(tuning.factors)]
+    repetitions = units(study, tuning.times, TUNING_SEEDS)
+    kinds: dict[tuple[str, ...], Cell] = {}
+    for cell in places:
+        kinds.setdefault(levels_of(cell, tuning), cell)
+    trials, owners = [], []
+    for kind, cell in kinds.items():
+        # What is to be pre-trained is tuned as it is trained.
+        below = {**cell.settings, "way": "scratch"}
+        for number, option in enumerate(options):
+            for unit in repetitions:
+                (only,) = job(study, unit, below, option.settings)
+                trials.append(Trial(only, *as_optuna(tuning.factors, option.choices)))
+                owners.append((kind, number))
+    coordinator.expected = len(trials) + len(places) * study.repeat.times
+    outcomes = coordinator.evaluate("tune", trials, ["validation_accuracy"])
+    found: dict[tuple[str, ...], list[float]] = {kind: [0.0] * len(options) for kind in kinds}
+    for (kind, number), outcome in zip(owners, outcomes, strict=True):
+        found[kind][number] += (outcome.get("validation_accuracy") or 0.0) / len(repetitions)
+    return {kind: Tuned(options, scores) for kind, scores in found.items()}
+
+
+def levels_of(cell: Cell, tuning: Tune) -> tuple[str, ...]:
+    """The levels of a cell by which it is tuned."""
+    return tuple(cell.choices[name].text for name in tuning.by)
+
+
+def shown(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Shown:
+    """A section with what was tried for each combination, and what was chosen."""
+    (first, *_) = tuned.values()
+    header = [*tuning.by, *(_text(option) for option in first.options), "chosen"]
+    table = [
+        [*kind, *(f"{100 * score:.1f}" for score in found.scores), _text(found.best)]
+        for kind, found in tuned.items()
+    ]
+    numbers = frozenset(range(len(tuning.by), len(header) - 1))
+    return Shown(
+        "Tuned settings",
+        NOTE,
+        tables=[Table("", header, table, numbers)],
+        figures={"tried": header, "tuned": table},
+    )
+
+
+def _text(option: Cell) -> str:
+    return ", ".join(f"{name} {choice.text}" for name, choice in option.choices.items())
