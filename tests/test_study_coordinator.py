@@ -158,9 +158,9 @@ def test_what_is_tuned_is_the_best_on_validation_and_on_other_seeds(tmp_path: Pa
             (asked,) = job(found, unit, layers, {"optimiser": {"learning_rate": rate}})
             value = journal.outcomes[asked.key]["validation_accuracy"]
             best[rule] = max(best.get(rule, (-1.0, 0.0)), (value, rate))
-    said = result["sections"]["Tuned settings"]["tuned"]
-    assert {line[0]: line[-1] for line in said} == {
-        rule: f"rate {rate:g}" for rule, (_, rate) in best.items()
+    said = result["sections"]["Tuned settings"]["chosen"]
+    assert {line[0]: line[1] for line in said} == {
+        rule: f"{rate:g}" for rule, (_, rate) in best.items()
     }
     assert "Tuned settings" in (tmp_path / "study" / "report.html").read_text(encoding="utf-8")
     for cell in cells(found):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from hil.studies.definition import Tune
 
 NOTE = (
-    "Mean validation accuracy in percent with each of the settings that were tried, on seeds of "
-    "their own, and those with which the trials were then made."
+    "The settings with which the trials were made: those with the best mean validation accuracy "
+    "on seeds of their own. Beside it the worst of those that were tried."
 )
 
 
@@ -81,21 +81,25 @@ def levels_of(cell: Cell, tuning: Tune) -> tuple[str, ...]:
 
 
 def shown(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Shown:
-    """A section with what was tried for each combination, and what was chosen."""
-    (first, *_) = tuned.values()
-    header = [*tuning.by, *(_text(option) for option in first.options), "chosen"]
+    """A section with what was chosen for each combination, and how it did beside the others."""
+    header = [*tuning.by, *tuning.factors, "best, %", "worst, %"]
     table = [
-        [*kind, *(f"{100 * score:.1f}" for score in found.scores), _text(found.best)]
+        [
+            *kind,
+            *(choice.text for choice in found.best.choices.values()),
+            *(f"{100 * score:.1f}" for score in (max(found.scores), min(found.scores))),
+        ]
         for kind, found in tuned.items()
     ]
-    numbers = frozenset(range(len(tuning.by), len(header) - 1))
+    tried = [
+        [*kind, {name: choice.text for name, choice in option.choices.items()}, score]
+        for kind, found in tuned.items()
+        for option, score in zip(found.options, found.scores, strict=True)
+    ]
+    numbers = frozenset(range(len(tuning.by), len(header)))
     return Shown(
         "Tuned settings",
         NOTE,
         tables=[Table("", header, table, numbers)],
-        figures={"tried": header, "tuned": table},
+        figures={"chosen": table, "tried": tried},
     )
-
-
-def _text(option: Cell) -> str:
-    return ", ".join(f"{name} {choice.text}" for name, choice in option.choices.items())
