@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 import drivers
 from drivers import Network, Probe, Stimulus
-from hil import surrogates
 from hil.rules.bp import Settings
 
 STEPS, APART = 20, 0.1  # steps of a trial, and drives between which the slope is taken
@@ -40,8 +39,8 @@ def measured() -> tuple[Array, Array, Array]:
     return z, (above - below) / APART, rate
 
 
-def overlap(z: Array, slope: Array, name: surrogates.Name, shift: float, k: float) -> float:
-    assumed = surrogates.derivative(name, z - shift, k)
+def overlap(z: Array, slope: Array, believed: Settings) -> float:
+    assumed = believed.slope(z)
     return float((assumed @ slope) / np.sqrt((assumed @ assumed) * (slope @ slope)))
 
 
@@ -63,8 +62,5 @@ def test_a_neuron_is_silent_then_rises_then_can_no_more(
 
 def test_the_default_slope_is_that_of_the_neuron(measured: tuple[Array, Array, Array]) -> None:
     z, slope = smoothed(*measured[:2])
-    default = Settings()
-    found = overlap(z, slope, default.surrogate, default.shift, default.steepness)
-    without_ceiling = overlap(z, slope, "soft_step", default.shift, default.steepness)
-    assert found > 0.95
-    assert without_ceiling < 0.8
+    assert overlap(z, slope, Settings()) > 0.95
+    assert overlap(z, slope, Settings(surrogate="soft_step")) < 0.8  # it has no ceiling

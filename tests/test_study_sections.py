@@ -279,7 +279,10 @@ def test_a_page_needs_no_network_and_holds_its_conclusions(
     assert all(link.startswith(("#", "data:")) for link in page.links)
     assert page.open == [] and "script" not in page.tags
     assert {"table", "svg", "section"} <= set(page.tags)
-    result = json.loads((built[name] / "result.json").read_text(encoding="utf-8"))
+    result = json.loads(
+        (built[name] / "result.json").read_text(encoding="utf-8"),
+        parse_constant=pytest.fail,  # no JSON knows NaN or Infinity
+    )
     plain = re.sub(r"\s+", " ", text.replace("&#39;", "'").replace("&amp;", "&"))
     for claim in (*result["claims"], *result["not_told"]):
         assert claim in plain

@@ -33,6 +33,11 @@ class Settings(BaseModel):
     steepness: float = Field(4.0, gt=0, le=1e3, description="Steepness, per threshold.")
     shift: float = Field(0.5, ge=-100, le=100, description="Centre, in thresholds.")
 
+    def slope(self, z: Matrix) -> Matrix:
+        """f'(z) at membranes of any shape, in thresholds; same shape and type."""
+        found: Matrix = surrogates.derivative(self.surrogate, z - self.shift, self.steepness)
+        return found
+
 
 def build(settings: Settings, timing: Timing) -> Rule:
     """Make the rule."""
@@ -40,10 +45,7 @@ def build(settings: Settings, timing: Timing) -> Rule:
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
         deltas = [observation.error]
         for layer in range(len(weights) - 1, 0, -1):
-            z = observation.membrane[layer - 1]
-            slope = surrogates.derivative(
-                settings.surrogate, z - settings.shift, settings.steepness
-            )
+            slope = settings.slope(observation.membrane[layer - 1])
             deltas.insert(0, (deltas[0] @ weights[layer].T) * slope)
         return gradients_from(deltas, observation)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hil import surrogates
 from hil.rules.adfa import feedback, projected
 from hil.rules.bp import Settings
 from hil.rules.contract import Gradients, Matrix, Observation, Rule, State, Timing, gradients_from
@@ -21,8 +20,7 @@ def build(settings: Settings, timing: Timing) -> Rule:
 
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
         deltas = [
-            projected(state, layer, observation.error)
-            * surrogates.derivative(settings.surrogate, z - settings.shift, settings.steepness)
+            projected(state, layer, observation.error) * settings.slope(z)
             for layer, z in enumerate(observation.membrane[:-1], start=1)
         ]
         return gradients_from([*deltas, observation.error], observation)

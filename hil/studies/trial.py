@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import drivers
 from hil import config as configuration
-from hil import diagnosis, feedback_functions, surrogates
+from hil import diagnosis, feedback_functions
 from hil.config import Config
 from hil.controller import Controller, StepReport
 from hil.position import Position
@@ -66,15 +66,8 @@ def gate(controller: Controller) -> Gate | None:
             drawn = None if series is None else np.asarray(series, np.float32)
             return lambda z: feedback_functions.g(s.g, z, s.gain, s.shift, drawn)
         case "dfa" | "bp":
-            return slope(bp.Settings(**settings))
+            return bp.Settings(**settings).slope
     return None
-
-
-def slope(settings: bp.Settings) -> Gate:
-    """The derivative of a transfer function of the neuron."""
-    return lambda z: np.asarray(
-        surrogates.derivative(settings.surrogate, z - settings.shift, settings.steepness)
-    )
 
 
 def overlap(found: Gate, z: NDArray[np.float32]) -> float:
@@ -84,7 +77,7 @@ def overlap(found: Gate, z: NDArray[np.float32]) -> float:
         found: The rule's g.
         z: Mean membranes `(B, n)`, in thresholds.
     """
-    g, f = found(z).astype(np.float64), slope(bp.Settings())(z).astype(np.float64)
+    g, f = found(z).astype(np.float64), bp.Settings().slope(z).astype(np.float64)
     size = math.sqrt(float(np.square(g).sum() * np.square(f).sum()))
     return abs(float((g * f).sum())) / size if size else 0.0
 

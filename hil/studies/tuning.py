@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hil.studies.coordinator import Coordinator, Trial, as_optuna
@@ -58,21 +59,21 @@ def tune(
     kinds: dict[tuple[str, ...], Cell] = {}
     for cell in places:
         kinds.setdefault(levels_of(cell, tuning), cell)
-    trials, owners = [], []
-    for kind, cell in kinds.items():
+    trials = []
+    for cell in kinds.values():
         # What is to be pre-trained is tuned as it is trained.
         below = {**cell.settings, "way": "scratch"}
-        for number, option in enumerate(options):
+        for option in options:
             for unit in repetitions:
                 (only,) = job(study, unit, below, option.settings)
                 trials.append(Trial(only, *as_optuna(tuning.factors, option.choices)))
-                owners.append((kind, number))
     coordinator.expected = len(trials) + len(places) * study.repeat.times
     outcomes = coordinator.evaluate("tune", trials, ["validation_accuracy"])
-    found: dict[tuple[str, ...], list[float]] = {kind: [0.0] * len(options) for kind in kinds}
-    for (kind, number), outcome in zip(owners, outcomes, strict=True):
-        found[kind][number] += (outcome.get("validation_accuracy") or 0.0) / len(repetitions)
-    return {kind: Tuned(options, scores) for kind, scores in found.items()}
+    reached = iter([outcome.get("validation_accuracy") or 0.0 for outcome in outcomes])
+    return {
+        kind: Tuned(options, [fmean(next(reached) for _ in repetitions) for _ in options])
+        for kind in kinds
+    }
 
 
 def levels_of(cell: Cell, tuning: Tune) -> tuple[str, ...]:
