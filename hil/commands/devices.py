@@ -50,11 +50,10 @@ def demo(
     with refusals():
         from drivers import firmware
 
-        with firmware.start("native", seed) as running:
+        with firmware.start("native", seed) as running, suppress(KeyboardInterrupt):
             typer.echo(f"board:{running.url}")
             typer.echo("hil: a board listens there until Ctrl-C", err=True)
-            with suppress(KeyboardInterrupt):
-                signal.pause()
+            signal.pause()
 
 
 def check(
