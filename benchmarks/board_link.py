@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Network, Probe, Stimulus
-from drivers.board.board import Board
-from drivers.board.link import Link
-from drivers.board.pace import BITS, Paced
-from drivers.board.twin import Twin
-from drivers.board.twin_port import TwinPort
+from drivers.board.device import Board
+from drivers.board.link.link import Link
+from drivers.board.link.pace import BITS, Paced
+from drivers.board.simulated.board import Twin
+from drivers.board.simulated.port import TwinPort
 from hil.config import build
-from hil.controller import Controller
-from hil.training import load_data
+from hil.loop.controller import Controller
+from hil.loop.training import load_data
 
 BAUDS = (115200, 921600)
 LAYERS = (64, 200, 10)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.fixed_pattern import FixedPattern, chosen, factors
 from device_models.generators import generator
+from device_models.nonidealities.fixed_pattern import FixedPattern, chosen, factors
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.adc import Converter
 from device_models.engine import Engine, Recorder
 from device_models.generators import Normals, sequence
-from device_models.imperfections import Imperfections
 from device_models.neuron_group import Circuit
 from device_models.neurons import NeuronModel
-from device_models.pattern import Drawn, Pattern
-from device_models.programming import Crossbar
+from device_models.nonidealities.adc import Converter
+from device_models.nonidealities.programming import Crossbar
+from device_models.nonidealities.temporal import supply
+from device_models.nonidealities.tiers import Imperfections
 from device_models.recording import Membranes, Raster, SpikeCounts
-from device_models.temporal import supply
+from device_models.sampled_mismatch import Drawn, Pattern
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

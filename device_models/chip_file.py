@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from device_models import neurons, profiles
-from device_models.figures import check, figures
-from device_models.imperfections import Imperfections
+from device_models.measured_mismatch import pattern_from_table
 from device_models.naming import nearest
 from device_models.neurons import NeuronModel, model_from_table, within
+from device_models.nonidealities.parameter import check, figures
+from device_models.nonidealities.programming import Programming
+from device_models.nonidealities.tiers import Imperfections
 from device_models.profiles import Cited, Profile
-from device_models.programming import Programming
-from device_models.twin import pattern_from_table
 
 KEYS = (
     "name",

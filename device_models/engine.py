@@ -21,8 +21,14 @@ from numpy.typing import NDArray
 
 from device_models.generators import Normals, generator, sequence
 from device_models.neuron_group import Circuit, Layerwise
+from device_models.nonidealities.temporal import (
+    delayed,
+    leaked,
+    step_noise,
+    survivors,
+    with_spurious,
+)
 from device_models.stepping import Stepper, brian2, quiet
-from device_models.temporal import delayed, leaked, step_noise, survivors, with_spurious
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

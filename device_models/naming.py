@@ -1,9 +1,12 @@
-"""How an unknown name is refused."""
+"""Modules found by name, and how an unknown name is refused."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -12,3 +15,27 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(names)}"
+
+
+def catalogue(package: str) -> tuple[str, ...]:
+    """Names of the modules of a package, sorted, with `-` for `_`."""
+    found = iter_modules(import_module(package).__path__)
+    return tuple(sorted(module.name.replace("_", "-") for module in found))
+
+
+def find(package: str, kind: str, name: str, attribute: str) -> Any:
+    """What the module of that name defines.
+
+    Args:
+        package: Dotted name of the package of such modules.
+        kind: What each of them is, for a refusal.
+        name: One of `catalogue(package)`.
+        attribute: What of the module is asked for.
+
+    Raises:
+        ValueError: For an unknown name; the nearest valid one is given.
+    """
+    known = catalogue(package)
+    if name not in known:
+        raise ValueError(f"{kind} {name!r} is unknown: {nearest(name, known)}")
+    return getattr(import_module(f"{package}.{name.replace('-', '_')}"), attribute)

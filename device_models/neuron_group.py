@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.neurons import NeuronModel
-from device_models.pattern import Layer
+from device_models.nonidealities.temporal import Temporal
+from device_models.sampled_mismatch import Layer
 from device_models.stepping import brian2, quiet
-from device_models.temporal import Temporal
 
 if TYPE_CHECKING:
     from brian2 import Clock, NeuronGroup

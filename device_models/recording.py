@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.adc import Converter
 from device_models.generators import Normals
+from device_models.nonidealities.adc import Converter
 
 
 class SpikeCounts:

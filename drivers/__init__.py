@@ -19,9 +19,8 @@ The contract is `Device`; `open(url)` finds the driver. What can go wrong is one
     └── Diverged            a replay was asked for something else than was recorded
 """
 
-from drivers.checks import nearest
-from drivers.device import Device
-from drivers.errors import (
+from drivers.contract.device import Device
+from drivers.contract.errors import (
     CapacityError,
     DeviceClosed,
     DeviceError,
@@ -38,9 +37,17 @@ from drivers.errors import (
     UnsupportedProbe,
     WeightError,
 )
-from drivers.exchange import Network, Probe, Readout, Stimulus
-from drivers.files import load, save
-from drivers.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
+from drivers.contract.files import load, save
+from drivers.contract.info import (
+    DeviceInfo,
+    Identity,
+    Membrane,
+    ProbeOffer,
+    Setting,
+    WeightFormat,
+)
+from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.validation import nearest
 from drivers.registry import driver, open, schemes
 
 __all__ = [

@@ -8,18 +8,18 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from drivers.checks import nearest
-from drivers.device import Device
-from drivers.errors import DeviceNotFound, SettingError
+from drivers.contract.device import Device
+from drivers.contract.errors import DeviceNotFound, SettingError
+from drivers.contract.validation import nearest
 
 ENTRY_POINTS = "hil.drivers"
 # scheme -> module and class, imported when first asked for
 BUILTIN = {
-    "board": "drivers.board.board:Board",
-    "emulator": "drivers.emulator:Emulator",
+    "board": "drivers.board.device:Board",
+    "emulator": "drivers.emulator.device:Emulator",
     "replay": "drivers.session.replay:Replay",
-    "superneuromat": "drivers.superneuromat:SuperNeuroMAT",
-    "xylo": "drivers.xylo:Xylo",
+    "superneuromat": "drivers.simulators.superneuromat:SuperNeuroMAT",
+    "xylo": "drivers.simulators.xylo:Xylo",
 }
 
 

@@ -76,9 +76,9 @@ def train(
         DeviceError: When the device fails.
     """
     from hil.config import build
-    from hil.run import Run
-    from hil.starting import base
-    from hil.training import check
+    from hil.loop.training import check
+    from hil.runs.folder import Run
+    from hil.runs.warm_start import base
 
     asked = {
         key: value
@@ -103,10 +103,10 @@ def resume(path: str | Path, record: str | Path | None = None) -> Result:
         path: The run folder.
         record: File to record the session with the device to; it must not exist.
     """
-    from hil.console import progress
-    from hil.report import write_report
-    from hil.run import Run
-    from hil.training import train as finish
+    from hil.cli.console import progress
+    from hil.loop.training import train as finish
+    from hil.reports.run_page import write_report
+    from hil.runs.folder import Run
 
     run = Run.open(path)
     with progress() as watch:
@@ -128,7 +128,7 @@ def evaluate(
     Returns:
         Test accuracy with its 95 % interval, beside that of the run's own device.
     """
-    from hil.evaluation import evaluate as deploy
-    from hil.run import Run
+    from hil.loop.evaluation import evaluate as deploy
+    from hil.runs.folder import Run
 
     return deploy(Run.open(path), device, record=record)

@@ -1,5 +1,5 @@
 """`python -m hil` is the `hil` command."""
 
-from hil.cli import main
+from hil.cli.app import main
 
 main()

@@ -9,17 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveInt,
-    ValidationError,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from drivers import nearest
-from hil import encodings, rules
+from hil import encodings
+from hil.learning import rules
 
 Sections = dict[str, Any]
 Model = TypeVar("Model", bound=BaseModel)

@@ -18,14 +18,15 @@ from pydantic import BaseModel
 
 import drivers
 from device_models import profiles
-from device_models.figures import figures
-from device_models.imperfections import Imperfections
-from drivers.emulator import CHIP_OPTIONS
-from hil import activity, encodings, feedback_functions, optimisers, rules, streams, surrogates
+from device_models.nonidealities.parameter import figures
+from device_models.nonidealities.tiers import Imperfections
+from drivers.emulator.device import CHIP_OPTIONS
 from hil import config as configuration
+from hil import encodings, streams
 from hil import tasks as known_tasks
-from hil.cli import app
-from hil.run import Run
+from hil.cli.app import app
+from hil.learning import gates, optimisers, rate_estimators, rules, surrogates
+from hil.runs.folder import Run
 
 ROOT = Path(__file__).parents[1]
 TEXTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -173,9 +174,9 @@ def test_every_default_of_a_rule_on_a_task() -> None:
 @pytest.mark.parametrize(
     ("first", "names"),
     [
-        ("g", get_args(feedback_functions.Family)),
+        ("g", get_args(gates.Family)),
         ("surrogate", get_args(surrogates.Name)),
-        ("estimator", activity._ESTIMATORS),
+        ("estimator", rate_estimators._ESTIMATORS),
         ("schedule", get_args(optimisers.Schedule)),
         ("rule", rules.names()),
         ("stream", get_args(streams.Stream)),

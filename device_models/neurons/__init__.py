@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
-
-from device_models.naming import nearest
-from device_models.neurons.model import Mismatch, NeuronModel, Parameter
-from device_models.neurons.reading import from_python, model_from_table, within
+from device_models.naming import catalogue, find
+from device_models.neuron_file import from_python, model_from_table, within
+from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 
 __all__ = [
     "Mismatch",
@@ -19,16 +16,11 @@ __all__ = [
     "names",
     "within",
 ]
-# Files of this package that are no models.
-NO_MODELS = ("model", "reading")
 
 
 def names() -> tuple[str, ...]:
     """Every neuron model of this package, e.g. `lif`, `adaptive-lif`."""
-    found = (
-        module.name for module in pkgutil.iter_modules(__path__) if module.name not in NO_MODELS
-    )
-    return tuple(sorted(name.replace("_", "-") for name in found))
+    return catalogue(__name__)
 
 
 def get(name: str) -> NeuronModel:
@@ -37,7 +29,5 @@ def get(name: str) -> NeuronModel:
     Raises:
         ValueError: For an unknown name; the nearest valid one is named.
     """
-    if name not in names():
-        raise ValueError(f"neuron model {name!r} is unknown: {nearest(name, names())}")
-    model: NeuronModel = import_module(f"{__name__}.{name.replace('-', '_')}").MODEL
+    model: NeuronModel = find(__name__, "neuron model", name, "MODEL")
     return model

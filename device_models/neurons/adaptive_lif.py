@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire whose threshold rises with each spike and decays."""
 
+from device_models.neuron_model import NeuronModel, Parameter
 from device_models.neurons.lif import MODEL as LIF
-from device_models.neurons.model import NeuronModel, Parameter
 
 MODEL = NeuronModel(
     name="adaptive-lif",

@@ -1,6 +1,6 @@
 """Adaptive exponential integrate-and-fire, in physical volts."""
 
-from device_models.neurons.model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 
 REST, LEVEL = -70e-3, -50e-3
 

@@ -1,6 +1,6 @@
 """The silicon neuron of the DYNAP-SE: a differential-pair integrator with positive feedback."""
 
-from device_models.neurons.model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 
 TEILI = "`teili`, parameters of its DPI neuron"
 ROCKPOOL = "`rockpool`, defaults of its DYNAP-SE simulator"

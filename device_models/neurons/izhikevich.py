@@ -1,6 +1,6 @@
 """Izhikevich's simple model, in physical volts and seconds."""
 
-from device_models.neurons.model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 
 MODEL = NeuronModel(
     name="izhikevich",

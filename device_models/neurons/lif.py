@@ -1,6 +1,6 @@
 """Leaky integrate-and-fire with delta synapses."""
 
-from device_models.neurons.model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 
 MODEL = NeuronModel(
     name="lif",

@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire with current-based synapses in the form of alpha functions."""
 
+from device_models.neuron_model import NeuronModel
 from device_models.neurons.lif_exp import MODEL as LIF_EXP
-from device_models.neurons.model import NeuronModel
 
 MODEL = NeuronModel(
     name="lif-alpha",

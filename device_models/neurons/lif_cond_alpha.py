@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire with conductance-based synapses in the form of alpha functions."""
 
+from device_models.neuron_model import NeuronModel
 from device_models.neurons.lif_cond_exp import MODEL as LIF_COND_EXP
-from device_models.neurons.model import NeuronModel
 
 MODEL = NeuronModel(
     name="lif-cond-alpha",

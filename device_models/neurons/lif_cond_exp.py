@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire with conductance-based synapses that decay exponentially."""
 
+from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 from device_models.neurons.lif import MODEL as LIF
-from device_models.neurons.model import Mismatch, NeuronModel, Parameter
 
 BENCHMARK = "Brette et al. 2007, J. Comput. Neurosci. 23:349, benchmark 1"
 

@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire with current-based synapses that decay exponentially."""
 
+from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 from device_models.neurons.lif import MODEL as LIF
-from device_models.neurons.model import Mismatch, NeuronModel, Parameter
 
 MODEL = NeuronModel(
     name="lif-exp",

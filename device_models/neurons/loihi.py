@@ -1,6 +1,6 @@
 """The digital leaky integrate-and-fire neuron of Loihi, in whole numbers."""
 
-from device_models.neurons.model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 
 LEVEL = 100 * 64.0
 LOIHI = "default of `brian2-loihi`"

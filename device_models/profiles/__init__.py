@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
-
-from device_models.naming import nearest
-from device_models.profiles.contract import Cited, Profile
+from device_models.naming import catalogue, find
+from device_models.profile import Cited, Profile
 
 __all__ = ["Cited", "Profile", "get", "names"]
 
 
 def names() -> tuple[str, ...]:
     """Every profile of this package, e.g. `ideal`, `mixed-signal`."""
-    found = (module.name for module in pkgutil.iter_modules(__path__) if module.name != "contract")
-    return tuple(sorted(name.replace("_", "-") for name in found))
+    return catalogue(__name__)
 
 
 def get(name: str) -> Profile:
@@ -23,7 +19,5 @@ def get(name: str) -> Profile:
     Raises:
         ValueError: For an unknown name; the nearest valid one is named.
     """
-    if name not in names():
-        raise ValueError(f"chip {name!r} is unknown: {nearest(name, names())}")
-    profile: Profile = import_module(f"{__name__}.{name.replace('-', '_')}").PROFILE
+    profile: Profile = find(__name__, "chip", name, "PROFILE")
     return profile

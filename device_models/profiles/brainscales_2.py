@@ -1,8 +1,8 @@
 """BrainScaleS-2 of Heidelberg University, calibrated neuron by neuron."""
 
+from device_models.profile import Cited, Profile
 from device_models.profiles.brainscales_2_raw import CODE
 from device_models.profiles.brainscales_2_raw import PROFILE as RAW
-from device_models.profiles.contract import Cited, Profile
 
 _CALIX = "calix (github.com/electronicvisions/calix, tests/hw/py"
 

@@ -1,6 +1,6 @@
 """The ideal chip."""
 
-from device_models.profiles.contract import Profile
+from device_models.profile import Profile
 
 PROFILE = Profile(
     name="ideal",

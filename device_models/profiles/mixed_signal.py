@@ -1,6 +1,6 @@
 """A mixed-signal chip in general: no maker's own, with the spreads that such chips show."""
 
-from device_models.profiles.contract import Cited, Profile
+from device_models.profile import Cited, Profile
 
 _DYNAP = (
     "coefficients of variation of 0.1 to 0.2 over the silicon neurons of a DYNAP-SE: Zendrikov, "

@@ -1,6 +1,6 @@
 """Synapses of resistive memory, two cells to a weight, with digital neurons."""
 
-from device_models.profiles.contract import Cited, Profile
+from device_models.profile import Cited, Profile
 
 _AIHWKIT = (
     "ReRamWan2022NoiseModel of IBM's aihwkit (github.com/IBM/aihwkit, src/aihwkit/inference/"

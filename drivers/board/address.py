@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from drivers.board.faults import Faulty, Places, parse
-from drivers.board.link import Link
-from drivers.board.pace import Paced
-from drivers.board.transport import SerialPort, Transport
-from drivers.board.twin import Twin
-from drivers.board.twin_port import TwinPort
-from drivers.checks import nearest
-from drivers.errors import DeviceNotFound, SettingError
+from drivers.board.link.faults import Faulty, Places, parse
+from drivers.board.link.link import Link
+from drivers.board.link.pace import Paced
+from drivers.board.link.transport import SerialPort, Transport
+from drivers.board.simulated.board import Twin
+from drivers.board.simulated.port import TwinPort
+from drivers.contract.errors import DeviceNotFound, SettingError
+from drivers.contract.validation import nearest
 
 BAUD = 115200
 BAUDS = range(50, 100_000_001)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import StimulusError
-from drivers.exchange import Probe, Stimulus
-from drivers.info import StimulusKind
+from drivers.contract.errors import StimulusError
+from drivers.contract.info import StimulusKind
+from drivers.contract.messages import Probe, Stimulus
 
 EVENT = 256  # a current of one event per step
 CURRENT = 4095  # largest current

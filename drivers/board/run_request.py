@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.board import arithmetic
-from drivers.board.arithmetic import Layer, Whole
-from drivers.board.frames import Status
 from drivers.board.limits import Limits
-from drivers.board.refusal import need
+from drivers.board.link.frames import Status
+from drivers.board.link.refusal import need
+from drivers.board.simulated import arithmetic
+from drivers.board.simulated.arithmetic import Layer, Whole
 
 CURRENT = 4095  # largest, in 2^-8 events per step
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from drivers.board.link import Link
-from drivers.board.transport import SerialPort, Transport
-from drivers.errors import DeviceError
+from drivers.board.link.link import Link
+from drivers.board.link.transport import SerialPort, Transport
+from drivers.contract.errors import DeviceError
 
 BAUD = 115200
 TRIES = 2  # a board that the opening of its port restarts misses the first

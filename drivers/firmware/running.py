@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Self
 
-from drivers.errors import DeviceNotFound
+from drivers.contract.errors import DeviceNotFound
 from drivers.firmware.building import build
 
 WORD = 0xFFFFFFFF

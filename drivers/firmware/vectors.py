@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from drivers.board import frames
-from drivers.board.frames import Frame, Status, Type
 from drivers.board.limits import Limits
-from drivers.board.twin import Twin
+from drivers.board.link import frames
+from drivers.board.link.frames import Frame, Status, Type
+from drivers.board.simulated.board import Twin
 
 FILE = Path(__file__).with_name("vectors.json")
 CHIP, BOOT = 7, 0xB0070001

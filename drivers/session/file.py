@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import FileFormatError
+from drivers.contract.errors import FileFormatError
 
 VERSION = 1
 MAGIC = b"spikeloop session "

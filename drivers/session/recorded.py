@@ -10,12 +10,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.device import Device
-from drivers.errors import DeviceError, DeviceNotFound
-from drivers.exchange import Network, Probe, Readout, Stimulus
-from drivers.files import readout_arrays
-from drivers.info import DeviceInfo
-from drivers.session.exchange import (
+from drivers.contract.device import Device
+from drivers.contract.errors import DeviceError, DeviceNotFound
+from drivers.contract.files import readout_arrays
+from drivers.contract.info import DeviceInfo
+from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.session.codec import (
     Exchange,
     Kind,
     info_fields,

@@ -8,13 +8,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import errors
-from drivers.device import Device
-from drivers.errors import DeviceError, DeviceNotFound, Diverged, FileFormatError, SettingError
-from drivers.exchange import Network, Probe, Readout, Stimulus
-from drivers.files import readout_from
-from drivers.info import DeviceInfo
-from drivers.session.exchange import (
+from drivers.contract import errors
+from drivers.contract.device import Device
+from drivers.contract.errors import (
+    DeviceError,
+    DeviceNotFound,
+    Diverged,
+    FileFormatError,
+    SettingError,
+)
+from drivers.contract.files import readout_from
+from drivers.contract.info import DeviceInfo
+from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.session.codec import (
     Exchange,
     Kind,
     difference,

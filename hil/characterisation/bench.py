@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Network, Probe, Stimulus
-from drivers.info import Quantity, Reduction
+from drivers.contract.info import Quantity, Reduction
 from hil.characterisation.estimators import Array, Drive, Samples
 
 Kind = TypeVar("Kind", bound=np.generic)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.files import replacing
+from drivers.contract.files import replacing
 from hil.characterisation.survey import Survey
 
 # Neuron models whose membrane and threshold are what was measured, by the names that emulated

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from drivers import Stimulus
-from hil.encodings.contract import Biased, width, with_bias
+from hil.encodings.bias import Biased, width, with_bias
 
 __all__ = ["Settings", "encode", "width"]
 

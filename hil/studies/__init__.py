@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hil.studies.coordinator import Progress
-    from hil.studies.definition import Study
+    from hil.studies.schema import Study
 
 __all__ = ["run"]
 
@@ -38,9 +38,10 @@ def run(
             is no such scheduler.
         DeviceError: When there is no such device, or it fails.
     """
-    from hil.studies import coordinator, grid, page, pool, search
-    from hil.studies.checks import check, fitting
+    from hil.studies import coordinator, grid, pool, search
     from hil.studies.folder import Folder
+    from hil.studies.report import page
+    from hil.studies.validation import check, fitting
 
     study, left_out = fitting(study)
     check(study)

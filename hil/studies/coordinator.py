@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hil.studies.definition import label
 from hil.studies.folder import JOURNAL, Folder
 from hil.studies.journal import Journal
 from hil.studies.plan import Choice, Job
 from hil.studies.pool import Pool
+from hil.studies.schema import label
 from hil.studies.trial import Outcome, Weights
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-    from hil.studies.definition import Factor
+    from hil.studies.schema import Factor
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from drivers.files import read_npz, replacing, write_npz
-from hil.lock import LOCK, locked
-from hil.run import environment
-from hil.studies.definition import Study
+from drivers.contract.files import read_npz, replacing, write_npz
+from hil.runs.folder import environment
+from hil.runs.lock import LOCK, locked
 from hil.studies.plan import configuration_lines
+from hil.studies.schema import Study
 from hil.studies.trial import Weights
 
 VERSION = 1

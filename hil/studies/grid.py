@@ -14,7 +14,7 @@ from hil.studies.tuning import Tuned, levels_of, tune
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-    from hil.studies.definition import Study
+    from hil.studies.schema import Study
 
 
 @dataclass(frozen=True)

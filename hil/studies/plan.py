@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from drivers.registry import split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
-from hil.studies.definition import Factor, Study, label
+from hil.studies.schema import Factor, Study, label
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
 Way = Literal["scratch", "fine_tune", "deploy"]

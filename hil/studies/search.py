@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from hil.config import Sections, merged
 from hil.studies.coordinator import Coordinator, Trial
-from hil.studies.definition import Factor, Search, Study, label
 from hil.studies.plan import Cell, Choice, choice, job, nested, units
+from hil.studies.schema import Factor, Search, Study, label
 from hil.studies.table import MEASURES, Row
 
 if TYPE_CHECKING:
@@ -163,11 +163,7 @@ def _confirmed(coordinator: Coordinator, search: Search, best: Mapping[str, Row]
 
 def distribution(factor: Factor) -> BaseDistribution:
     """What Optuna draws a factor from."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if factor.low is None or factor.high is None:
         return CategoricalDistribution([label(level) for level in factor.levels])

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 import drivers
 from hil import config as configuration
-from hil import diagnosis, feedback_functions
 from hil.config import Config
-from hil.controller import Controller, StepReport
-from hil.position import Position
+from hil.learning import gates
+from hil.learning.rules import adfa, bp
+from hil.loop import diagnosis
+from hil.loop.controller import Controller, StepReport
+from hil.loop.train_state import Position
+from hil.loop.training import Training, classify, load_data
 from hil.process import Stop, one_blas_thread
-from hil.rules import adfa, bp
 from hil.studies.plan import Job
-from hil.training import Training, classify, load_data
 
 Weights = dict[str, NDArray[np.float32]]
 Outcome = dict[str, Any]
@@ -64,7 +65,7 @@ def gate(controller: Controller) -> Gate | None:
         case "adfa":
             s, series = adfa.Settings(**settings), controller.rule_state.get("series")
             drawn = None if series is None else np.asarray(series, np.float32)
-            return lambda z: feedback_functions.g(s.g, z, s.gain, s.shift, drawn)
+            return lambda z: gates.g(s.g, z, s.gain, s.shift, drawn)
         case "dfa" | "bp":
             return bp.Settings(**settings).slope
     return None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from hil.studies.coordinator import Coordinator, Trial, as_optuna
 from hil.studies.plan import TUNING_SEEDS, Cell, combinations, job, units
-from hil.studies.sections.contract import Shown, Table
+from hil.studies.report.section import Shown, Table
 
 if TYPE_CHECKING:
-    from hil.studies.definition import Tune
+    from hil.studies.schema import Tune
 
 NOTE = (
     "The settings with which the trials were made: those with the best mean validation accuracy "

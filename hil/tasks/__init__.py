@@ -1,17 +1,14 @@
-"""The tasks by name. A module of this package that defines `TASK` is a task."""
+"""The tasks by name: a module of this package that defines `TASK` is one."""
 
-from importlib import import_module
-from pkgutil import iter_modules
+from __future__ import annotations
 
-from drivers import nearest
-from hil.tasks.contract import Data, Task
+from hil.discovery import Catalogue
+from hil.tasks.task import Data, Task
 
 __all__ = ["Data", "Task", "get", "names"]
 
-
-def names() -> list[str]:
-    """Names of the tasks that come with the package, sorted."""
-    return sorted(_tasks())
+_TASKS = Catalogue("task", __name__, "TASK", others=("npz:FILE",))
+names = _TASKS.names
 
 
 def get(name: str) -> Task:
@@ -30,12 +27,5 @@ def get(name: str) -> Task:
         from hil.tasks import npz
 
         return npz.task(name.removeprefix("npz:"))
-    tasks = _tasks()
-    if name not in tasks:
-        raise ValueError(f"no task {name!r}: {nearest(name, [*tasks, 'npz:FILE'])}")
-    return tasks[name]
-
-
-def _tasks() -> dict[str, Task]:
-    modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
-    return {module.TASK.name: module.TASK for module in modules if hasattr(module, "TASK")}
+    task: Task = _TASKS.module(name).TASK
+    return task

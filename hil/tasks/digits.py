@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from hil.tasks.contract import Data, Task, stratified_split
+from hil.tasks.task import Data, Task, stratified_split
 
 _TEST_FRACTION = 0.2
 _TEST_SEED = 1797  # fixed, so that test figures of different runs are about the same samples

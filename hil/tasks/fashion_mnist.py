@@ -3,8 +3,8 @@
 H. Xiao, K. Rasul and R. Vollgraf, arXiv:1708.07747 (2017).
 """
 
-from hil.tasks.contract import Task
 from hil.tasks.idx import Source
+from hil.tasks.task import Task
 
 TASK = Task(
     "fashion_mnist",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.tasks.contract import Data, Labels, stratified_split
+from hil.tasks.task import Data, Labels, stratified_split
 
 _CLASSES = 10
 _FILES = (

@@ -3,8 +3,8 @@
 Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Proc. IEEE 86, 2278 (1998).
 """
 
-from hil.tasks.contract import Task
 from hil.tasks.idx import Source
+from hil.tasks.task import Task
 
 TASK = Task(
     "mnist",

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.tasks.contract import Data, Features, Task, stratified_split
+from hil.tasks.task import Data, Features, Task, stratified_split
 
 FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
 _REQUIRED = ("x_train", "y_train", "x_test", "y_test")

@@ -1,0 +1,152 @@
+"""A chip whose fixed pattern was measured, not drawn: the twin of a device.
+
+The `[twin]` table of a chip file names the layers that were measured and an npz file beside it:
+
+    [twin]
+    layers = [64, 200, 10]
+    arrays = "twin.npz"
+
+with, for layer i of neurons and projection p (both from 0), float32 arrays
+
+    layer_i/gain, layer_i/bias              (n,)  as in `device_models.sampled_mismatch.Layer`
+    layer_i/parameter/NAME                  (n,)  parameters of the neuron model, in SI units
+    channels_i/gain, channels_i/offset      (n,)  the readout, the offset in swings
+    cells_p/gain                            (n_pre, n_post)
+
+What is missing is as on an ideal chip. `interval/KEY` is half the 95 % confidence interval of the
+array KEY, and a table `[twin.device]` is the identity of what was measured; nothing acts on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models.cells import Cells
+from device_models.neurons import NeuronModel
+from device_models.sampled_mismatch import Layer, Nominal
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A fixed pattern that was measured.
+
+    Attributes:
+        layers: Sizes of the measured network, the input first.
+        arrays: What was measured, by name.
+        path: The file it came from.
+    """
+
+    layers: tuple[int, ...]
+    arrays: Mapping[str, Array]
+    path: Path
+
+    def layer(
+        self, model: NeuronModel, index: int, size: int, nominal: Nominal, last: bool
+    ) -> Layer:
+        """The neurons of a layer as measured; other parameters as nominal."""
+        self._fits(index + 1, size)
+        if last != (index == len(self.layers) - 2):
+            raise ValueError(
+                f"{self.path}: a twin of a network of layers {self.layers}: configure the same"
+            )
+        head = f"layer_{index}/parameter/"
+        measured = {k.removeprefix(head): v for k, v in self.arrays.items() if k.startswith(head)}
+        for name in measured:
+            if name not in model.parameters or model.parameters[name].mismatch is None:
+                raise ValueError(
+                    f"{self.path}: parameter {name!r} is none that {model.name} varies"
+                )
+        varied = {
+            name: measured[name].copy()
+            if name in measured
+            else np.broadcast_to(np.float32(nominal[name]), (size,)).copy()
+            for name, parameter in model.parameters.items()
+            if parameter.mismatch is not None
+        }
+        gain = self._array(f"layer_{index}/gain", (size,), 1.0)
+        varied[model.silent][gain == 0] = np.inf
+        return Layer(size, varied, gain, self._array(f"layer_{index}/bias", (size,), 0.0))
+
+    def cells(self, projection: int, shape: tuple[int, int]) -> Cells:
+        """The synapses of a projection as measured."""
+        self._fits(projection, shape[0])
+        gain = None
+        if f"cells_{projection}/gain" in self.arrays:
+            gain = self._array(f"cells_{projection}/gain", shape, 1.0)
+        return Cells(gain, np.empty(0, np.int64), np.empty(0, np.float32))
+
+    def channels(self, layer: int, size: int) -> tuple[Array, Array]:
+        """Gain and offset of each readout channel as measured."""
+        return (
+            self._array(f"channels_{layer}/gain", (size,), 1.0),
+            self._array(f"channels_{layer}/offset", (size,), 0.0),
+        )
+
+    def _fits(self, index: int, size: int) -> None:
+        if index >= len(self.layers) or self.layers[index] != size:
+            raise ValueError(
+                f"{self.path}: a twin of a network of layers {self.layers}: configure the same"
+            )
+
+    def _array(self, name: str, shape: tuple[int, ...], default: float) -> Array:
+        if name not in self.arrays:
+            return np.full(shape, default, np.float32)
+        return self.arrays[name].copy()
+
+
+def pattern_from_table(table: Mapping[str, Any], path: Path) -> Measured:
+    """The pattern of a `[twin]` table.
+
+    Args:
+        table: The table.
+        path: The file it stands in; the arrays lie beside it.
+
+    Raises:
+        ValueError: When a key or an array is missing, unknown, of a wrong shape or not finite.
+    """
+    layers, name = table.get("layers"), table.get("arrays")
+    if set(table) - {"device"} != {"layers", "arrays"} or not isinstance(name, str):
+        raise ValueError("twin: give layers = [inputs, ..., outputs] and arrays = FILE.npz")
+    if not isinstance(layers, list) or len(layers) < 2 or any(type(n) is not int for n in layers):
+        raise ValueError(f"twin.layers = {layers!r}: give [inputs, ..., outputs]")
+    source = path.parent / name
+    try:
+        with np.load(source, allow_pickle=False) as held:
+            arrays = {
+                key: np.asarray(held[key], np.float32)
+                for key in held.files
+                if not key.startswith("interval/")
+            }
+    except OSError as error:
+        raise ValueError(f"{source}: {error.strerror or error}") from None
+    except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
+        raise ValueError(f"{source} is no npz file of a twin: {error}") from None
+    for key, array in arrays.items():
+        _check(key, array, layers, source)
+    return Measured(tuple(layers), arrays, path)
+
+
+def _check(key: str, array: Array, layers: list[int], source: Path) -> None:
+    kind, _, rest = key.partition("_")
+    number, _, name = rest.partition("/")
+    index = int(number) if number.isdigit() else -1
+    known = (
+        (kind == "layer" and (name in ("gain", "bias") or name.startswith("parameter/")))
+        or (kind == "channels" and name in ("gain", "offset"))
+        or (kind == "cells" and name == "gain")
+    )
+    if not known or not 0 <= index < len(layers) - 1:
+        raise ValueError(f"{source}: array {key!r} is none of a twin of layers {layers}")
+    shape = (layers[index + 1],) if kind != "cells" else tuple(layers[index : index + 2])
+    if array.shape != shape:
+        raise ValueError(f"{source}: {key} has shape {array.shape}: a twin of {layers} has {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{source}: {key} is not finite everywhere")

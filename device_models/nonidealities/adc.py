@@ -1,0 +1,104 @@
+"""The readout of membranes: an analog-to-digital converter with a channel for each neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models.generators import Normals
+from device_models.nonidealities.parameter import figure
+
+
+@dataclass(frozen=True)
+class MembraneADC:
+    """How membranes are read. Bits, spreads and noise are 0 on an ideal chip."""
+
+    adc_bits: int = figure(
+        0, "bit", 0, 16, "Resolution of a membrane sample; 0 is exact.", dose="bits"
+    )
+    adc_minimum: float = figure(
+        -2.0, "threshold", -100.0, 0.0, "Lowest membrane the converter can tell.", dose="fixed"
+    )
+    adc_maximum: float = figure(
+        2.0, "threshold", 0.1, 100.0, "Highest membrane the converter can tell.", dose="fixed"
+    )
+    adc_gain_cv: float = figure(
+        0.0, "", 0.0, 1.0, "Coefficient of variation of the readout gain over channels."
+    )
+    adc_offset_sd: float = figure(
+        0.0, "threshold", 0.0, 1.0, "Standard deviation of the readout offset over channels."
+    )
+    adc_noise: float = figure(
+        0.0, "threshold", 0.0, 1.0, "Standard deviation of the noise of one sample."
+    )
+    adc_every: int = figure(1, "step", 1, 1000, "Fewest steps between two samples.", dose="fixed")
+    adc_channels: int = figure(
+        0,
+        "neuron",
+        0,
+        65536,
+        "Neurons of a layer that can be sampled at once; 0 is all.",
+        dose="fixed",
+    )
+
+
+class Converter:
+    """The channels of one layer."""
+
+    def __init__(
+        self,
+        adc: MembraneADC,
+        gain: NDArray[np.float32],
+        offset: NDArray[np.float32],
+        rest: float = 0.0,
+        swing: float = 1.0,
+    ) -> None:
+        """Prepare the channels.
+
+        Args:
+            adc: Resolution, range and noise.
+            gain: Gain of each channel, `(n,)`.
+            offset: Offset of each channel, `(n,)` in swings.
+            rest: Nominal resting membrane, in the membrane's unit: where channels read their
+                offset.
+            swing: From rest to the nominal threshold, in the membrane's unit.
+        """
+        self.size = gain.size
+        self._bits = adc.adc_bits
+        # From membranes to codes in one product and one sum; without bits, a code is a swing.
+        codes = 2**adc.adc_bits - 1
+        step = (adc.adc_maximum - adc.adc_minimum) / codes if codes else 1.0
+        low = adc.adc_minimum if codes else 0.0
+        self._codes = np.float32(codes)
+        self._scale = (gain / (step * swing)).astype(np.float32)
+        self._shift = ((offset - low) / step - rest * gain / (step * swing)).astype(np.float32)
+        self._noise = np.float32(adc.adc_noise / step)
+        # And back from codes to membranes.
+        self._step = np.float32(step * swing)
+        self._low = np.float32(low * swing + rest)
+
+    def read(
+        self, membrane: NDArray[np.float32], out: NDArray[np.float32], normals: Normals
+    ) -> None:
+        """Convert one sample of all channels.
+
+        Args:
+            membrane: `(B, n)`, in the membrane's unit; not changed.
+            out: `(B, n)`, in the same unit, overwritten.
+            normals: Noise of this trial.
+        """
+        np.multiply(membrane, self._scale, out=out)
+        out += self._shift
+        if self._noise:
+            draw = normals.draw(out.size).reshape(out.shape)
+            draw *= self._noise
+            out += draw
+        if self._bits:
+            np.rint(out, out=out)
+            np.clip(out, np.float32(0), self._codes, out=out)
+        if self._step != 1:
+            out *= self._step
+        if self._low != 0:
+            out += self._low

@@ -1,0 +1,155 @@
+"""Tier 3, drawn at each step: what differs from one moment to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models.generators import generator
+from device_models.nonidealities.parameter import figure
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# Cosines that make up the slow wander; their sum is normal to within a few per cent of its tails.
+COSINES = 32
+
+
+@dataclass(frozen=True)
+class Temporal:
+    """Noise in time. Every figure is 0 on an ideal chip."""
+
+    membrane_noise: float = figure(
+        0.0,
+        "threshold",
+        0.0,
+        1.0,
+        "Standard deviation of a membrane that receives no input (Ornstein-Uhlenbeck process).",
+    )
+    spike_loss: float = figure(
+        0.0,
+        "",
+        0.0,
+        1.0,
+        "Chance that an event is lost on its way: to the next layer and the host.",
+    )
+    spurious_spikes: float = figure(
+        0.0, "", 0.0, 1.0, "Chance in each step that a silent neuron's line carries an event."
+    )
+    input_jitter: float = figure(
+        0.0, "s", 0.0, 1.0, "Standard deviation of the delay of input events; none comes early."
+    )
+    crosstalk: float = figure(
+        0.0, "", 0.0, 1.0, "Share of a neuron's input that each of its two neighbours receives too."
+    )
+    trial_threshold_sd: float = figure(
+        0.0,
+        "threshold",
+        0.0,
+        1.0,
+        "Standard deviation of a neuron's threshold from one trial to the next.",
+    )
+    wander: float = figure(
+        0.0,
+        "",
+        0.0,
+        1.0,
+        "Standard deviation of the slow, common change of input gain (temperature, supply).",
+    )
+    wander_seconds: float = figure(
+        60.0, "s", 1.0, 1e9, "Correlation time of that change.", dose="fixed"
+    )
+
+
+def step_noise(membrane_noise: float, tau: NDArray[np.float32], dt: float) -> NDArray[np.float32]:
+    """Standard deviation of the noise that one step adds to a leaky membrane.
+
+    A membrane `dv/dt = -v/tau + sigma sqrt(2/tau) xi` has the stationary standard deviation sigma;
+    over a step it receives `sigma sqrt(1 - exp(-2 dt/tau))`, exactly (Gillespie 1996,
+    Phys. Rev. E 54, 2084).
+
+    Args:
+        membrane_noise: sigma.
+        tau: Membrane time constants `(n,)`, in seconds.
+        dt: Step, in seconds.
+
+    Returns:
+        `(n,)` float32, in the unit of sigma.
+    """
+    sd: NDArray[np.float32] = membrane_noise * np.sqrt(-np.expm1(-2.0 * dt / tau))
+    return sd.astype(np.float32)
+
+
+def survivors(
+    events: NDArray[np.int32], loss: float, rng: np.random.Generator
+) -> NDArray[np.int32]:
+    """The events that arrive when each is lost with the given chance."""
+    return events[rng.random(events.size, dtype=np.float32) >= loss]
+
+
+def with_spurious(
+    events: NDArray[np.int32], size: int, chance: float, rng: np.random.Generator
+) -> NDArray[np.int32]:
+    """The events of `size` lines in a step, with spurious ones on silent lines; sorted."""
+    extra = np.flatnonzero(rng.random(size, dtype=np.float32) < chance)
+    return np.union1d(events, extra).astype(np.int32)
+
+
+def delayed(
+    events: csr_matrix, steps: int, deviation: float, rng: np.random.Generator
+) -> csr_matrix:
+    """Input events with a half-normal delay; what would come after the last step is lost.
+
+    Args:
+        events: Counts `(T*B, n_in)`, row `t * B + b`.
+        steps: T.
+        deviation: Standard deviation of the normal variable whose magnitude is the delay, in
+            steps.
+        rng: Draws the delay of each event.
+    """
+    from scipy.sparse import csr_matrix
+
+    batch = events.shape[0] // steps
+    counts = events.data.astype(np.int64)
+    rows = np.repeat(np.arange(events.shape[0]), np.diff(events.indptr)).repeat(counts)
+    columns = events.indices.repeat(counts)
+    late = np.rint(np.abs(rng.standard_normal(rows.size)) * deviation).astype(np.int64)
+    rows = rows + late * batch
+    kept = rows < events.shape[0]
+    found = csr_matrix(
+        (np.ones(np.count_nonzero(kept), np.float32), (rows[kept], columns[kept])), events.shape
+    )
+    found.sum_duplicates()
+    return found
+
+
+def leaked(weights: NDArray[np.float32], crosstalk: float) -> NDArray[np.float32]:
+    """Weights `(n_pre, n_post)` when each neuron's input also reaches its two neighbours."""
+    found = weights.copy()
+    found[:, 1:] += np.float32(crosstalk) * weights[:, :-1]
+    found[:, :-1] += np.float32(crosstalk) * weights[:, 1:]
+    return found
+
+
+def supply(chip: int, wander: float, correlation: float, clock: float) -> float:
+    """Factor of all input gains at a time on the chip's clock.
+
+    It is 1 plus a stationary Gaussian process of standard deviation `wander` and correlation
+    `exp(-(t/correlation)^2 / 2)`, as a sum of cosines of random frequency and phase (Rahimi &
+    Recht 2007, NIPS), which can be evaluated at any time without its past.
+
+    Args:
+        chip: Chip seed.
+        wander: Standard deviation.
+        correlation: Correlation time, in seconds.
+        clock: The time, in seconds.
+    """
+    if wander == 0:
+        return 1.0
+    rng = generator(chip, "wander")
+    pulses = rng.standard_normal(COSINES) / correlation
+    phases = rng.uniform(0, 2 * np.pi, COSINES)
+    return float(1 + wander * np.sqrt(2 / COSINES) * np.cos(pulses * clock + phases).sum())

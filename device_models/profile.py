@@ -1,0 +1,61 @@
+"""What a profile is: a named chip whose every figure has a source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from device_models import neurons
+from device_models.neurons import NeuronModel
+from device_models.nonidealities.parameter import override
+from device_models.nonidealities.tiers import Imperfections
+from device_models.sampled_mismatch import Pattern
+
+
+@dataclass(frozen=True)
+class Cited:
+    """A figure's value and where it comes from."""
+
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A named chip.
+
+    Attributes:
+        name: Its name.
+        description: What it stands for, in one line.
+        cited: Value and source of each figure that is not ideal.
+        neuron: Its neuron model.
+        parameters: Nominal parameters of that model, where they differ from the model's own.
+        reset: Its kind of reset; the model's first one when None.
+        weight_grid: Storable weights in full scales, where they are not spread evenly.
+        pattern: Its fixed pattern, where it was measured; drawn from a seed elsewhere.
+        dt: Step, in seconds.
+    """
+
+    name: str
+    description: str
+    cited: Mapping[str, Cited]
+    neuron: str | NeuronModel = "lif"
+    parameters: Mapping[str, Cited] = field(default_factory=dict)
+    reset: str | None = None
+    weight_grid: tuple[float, ...] = ()
+    pattern: Pattern | None = None
+    dt: float = 1e-3
+
+    @property
+    def imperfections(self) -> Imperfections:
+        """The figures, tier by tier."""
+        found = override(Imperfections(), {name: c.value for name, c in self.cited.items()})
+        if not self.weight_grid:
+            return found
+        programming = replace(found.programming, weight_bits=0, weight_grid=self.weight_grid)
+        return replace(found, programming=programming)
+
+    @property
+    def model(self) -> NeuronModel:
+        """The neuron model."""
+        return neurons.get(self.neuron) if isinstance(self.neuron, str) else self.neuron

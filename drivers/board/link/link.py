@@ -1,0 +1,201 @@
+"""Exchanges with a board: one request, one answer, whatever the line does to them."""
+
+from __future__ import annotations
+
+import struct
+import time
+from dataclasses import dataclass
+
+from drivers.board.limits import FORM, Hello
+from drivers.board.link import frames
+from drivers.board.link.frames import ANSWER, VERSION, Damaged, Frame, Splitter, Status, Type
+from drivers.board.link.pace import BITS
+from drivers.board.link.transport import Transport
+from drivers.contract.errors import CapacityError, DeviceRestarted, LinkError, ProtocolMismatch
+
+RETRIES = 5
+PATIENCE = 1.0  # seconds beyond what line and board need
+QUIET = 0.02  # seconds after damage to wait before the second try; doubled for each further one
+LONGEST = frames.line_bytes(65535)  # no board can say that it sends longer ones
+LINK_STATUSES = (Status.CRC, Status.COBS, Status.LENGTH)
+
+
+@dataclass
+class Heard:
+    """What came instead of an answer, for the error message.
+
+    Attributes:
+        bytes: In all.
+        damaged: Frames with errors.
+        complaints: Frames of the board that say that what it received was damaged.
+        echoes: Requests that came back.
+    """
+
+    bytes: int = 0
+    damaged: int = 0
+    complaints: int = 0
+    echoes: int = 0
+
+    def explained(self) -> str:
+        """What is likely wrong, and what to do."""
+        if self.echoes:
+            return "what was sent came back: the line echoes, so check that RX and TX reach a board"
+        if self.complaints:
+            return "requests arrive damaged: lower the baud rate or check the cable"
+        if self.damaged:
+            return (
+                "answers arrive damaged: check the baud rate and the cable, and that it is a board "
+                "of this protocol"
+            )
+        if self.bytes:
+            return (
+                f"{self.bytes} bytes came that are no whole frame: check the baud rate, and that "
+                "it is a board of this protocol"
+            )
+        return (
+            "nothing came back: check that it is the right port and baud rate, that the board has "
+            "power and that its firmware runs"
+        )
+
+
+class Link:
+    """A window of one: each request is sent until it is answered, and executed once.
+
+    Attributes:
+        board: What the board said at its last HELLO.
+        line_seconds: Time spent sending, receiving and on what got lost.
+        line_bytes: Bytes sent and received, repetitions too.
+        board_seconds: Time that the board took for its last answer.
+    """
+
+    def __init__(self, transport: Transport, name: str, baud: int, retries: int = RETRIES) -> None:
+        """Say HELLO.
+
+        Args:
+            transport: The way to the board; closed when that fails.
+            name: Of the port, for messages.
+            baud: Rate of the line, for timeouts.
+            retries: How often to send again what is not answered.
+
+        Raises:
+            LinkError: When nothing answers.
+            ProtocolMismatch: When what answers speaks something else.
+        """
+        self._transport, self._name, self._retries = transport, name, retries
+        self._byte = BITS / baud
+        self._sequence = 0
+        self._splitter = Splitter(LONGEST)
+        self.line_seconds = self.board_seconds = 0.0
+        self.line_bytes = 0
+        try:
+            self.board = self.hello()
+        except BaseException:
+            transport.close()
+            raise
+
+    def close(self) -> None:
+        """Release the port."""
+        self._transport.close()
+
+    def hello(self) -> Hello:
+        """Ask the board what it is."""
+        answer = self.exchange(Type.HELLO, answer=struct.calcsize(FORM))
+        try:
+            return Hello.decode(answer)
+        except ValueError as error:
+            raise ProtocolMismatch(f"{self._name}: {error}") from None
+
+    def exchange(
+        self, kind: Type, payload: bytes = b"", *, answer: int = 0, work: float = 0.0
+    ) -> bytes:
+        """Send a request until it is answered.
+
+        Args:
+            kind: What is asked for.
+            payload: Of the request.
+            answer: Bytes of payload that the answer will have at most.
+            work: Seconds that the board may need.
+
+        Returns:
+            The payload of the answer.
+
+        Raises:
+            LinkError: When no answer comes.
+            DeviceRestarted: When the board has lost its network.
+            CapacityError: When it has no room for what was asked.
+            ProtocolMismatch: When it speaks another version, or refuses the request otherwise.
+        """
+        # The zero byte ends what noise, or a host that stopped halfway, began.
+        request = b"\0" + frames.encode(Frame(kind, self._sequence, payload))
+        wait = (len(request) + frames.line_bytes(answer)) * self._byte + work + PATIENCE
+        heard, began = Heard(), time.monotonic()
+        found, self.board_seconds = None, 0.0
+        for attempt in range(1 + self._retries):
+            self._transport.write(request)
+            self.line_bytes += len(request)
+            found = self._answer(kind, wait, QUIET * 2**attempt, heard)
+            if found is not None:
+                break
+        self._sequence = (self._sequence + 1) % 256
+        self.line_seconds += time.monotonic() - began - self.board_seconds
+        if found is None:
+            raise LinkError(
+                f"{self._name}: no answer to {kind.name} in {1 + self._retries} tries: "
+                f"{heard.explained()}"
+            )
+        return self._granted(kind, found)
+
+    def _answer(self, kind: Type, wait: float, quiet: float, heard: Heard) -> Frame | None:
+        """The answer, when it comes in time."""
+        sent = time.monotonic()
+        deadline, worked = sent + wait, 0.0
+        while (left := deadline - time.monotonic()) > 0:
+            data = self._transport.read(left)
+            if not data:
+                return None
+            worked = worked or time.monotonic() - sent
+            heard.bytes += len(data)
+            self.line_bytes += len(data)
+            for piece in list(self._splitter.feed(data)):
+                frame = _decoded(piece)
+                if frame is None or frame.status in LINK_STATUSES:
+                    heard.damaged += frame is None
+                    heard.complaints += frame is not None
+                    # No answer follows, but for one that was on its way.
+                    deadline = min(deadline, time.monotonic() + quiet)
+                elif frame.sequence == self._sequence and frame.type == kind | ANSWER:
+                    self.board_seconds = worked
+                    return frame
+                elif frame.sequence == self._sequence and frame.type == kind:
+                    heard.echoes += 1
+        return None
+
+    def _granted(self, kind: Type, answer: Frame) -> bytes:
+        """The payload of an answer that is no refusal."""
+        if answer.version != VERSION or answer.status == Status.VERSION:
+            raise ProtocolMismatch(
+                f"{self._name} speaks version {answer.version} of the protocol, this host version "
+                f"{VERSION}: flash the firmware that comes with it"
+            )
+        if answer.status == Status.OK:
+            return answer.payload
+        if answer.status == Status.NOT_CONFIGURED:
+            before, self.board = self.board, self.hello()
+            raise DeviceRestarted(
+                f"{self._name} has restarted (boot {before.boot_id:#x}, now "
+                f"{self.board.boot_id:#x}): configure it and write its weights again"
+            )
+        if answer.status == Status.ROOM:
+            raise CapacityError(f"{self._name} has no room for this network: ask for a smaller one")
+        raise ProtocolMismatch(
+            f"{self._name} refuses {kind.name} with status {answer.status:#04x}: its firmware and "
+            "this host disagree, flash the firmware that comes with it"
+        )
+
+
+def _decoded(piece: bytes | None) -> Frame | None:
+    """The frame, or None when it is damaged."""
+    try:
+        return None if piece is None else frames.decode(piece)
+    except Damaged:
+        return None

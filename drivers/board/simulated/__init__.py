@@ -1,0 +1,1 @@
+"""A board that the host plays, bit for bit."""

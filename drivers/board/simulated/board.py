@@ -1,0 +1,192 @@
+"""A board played by this process: bytes in, bytes out, as the firmware would.
+
+It is written from `docs/protocol.md` alone and is the oracle of the firmware, bit for bit.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.board import run_request
+from drivers.board.limits import Hello, Limits
+from drivers.board.link import frames
+from drivers.board.link.frames import Damaged, Frame, Splitter, Status, Type
+from drivers.board.link.refusal import Refused, need
+from drivers.board.simulated import arithmetic
+from drivers.board.simulated.arithmetic import Layer
+
+FIRMWARE = 1, 0, 0
+THRESHOLDS = range(6554, 655360 + 1)
+MULTIPLIERS = range(1, (1 << 22) + 1)
+
+
+class Twin:
+    """A board that booted."""
+
+    def __init__(self, chip: int = 1, boot_id: int = 1, limits: Limits | None = None) -> None:
+        """Boot it.
+
+        Args:
+            chip: Seed of its fixed pattern; 0 is the ideal one.
+            boot_id: What it tells of this boot. Each `reboot` counts it up.
+            limits: What it has room for.
+        """
+        self._chip = chip
+        self._limits = limits or Limits()
+        self._boot_id = boot_id
+        self._boot()
+
+    def reboot(self) -> None:
+        """Forget everything but the number of the boot."""
+        self._boot_id = (self._boot_id + 1) % (1 << 32)
+        self._boot()
+
+    def feed(self, data: bytes) -> bytes:
+        """Receive bytes, in pieces of any length.
+
+        Returns:
+            What it sends thereupon.
+        """
+        return b"".join(map(self._piece, self._splitter.feed(data)))
+
+    def _boot(self) -> None:
+        self._splitter = Splitter(frames.line_bytes(self._limits.payload) - 1)
+        self._layers: list[Layer] = []
+        self._counts: Counter[str] = Counter()
+        self._last: tuple[int, int] | None = None  # sequence and crc
+        self._answer = b""
+
+    def _piece(self, stuffed: bytes | None) -> bytes:
+        try:
+            if stuffed is None:
+                raise Damaged(Status.LENGTH)
+            request = frames.decode(stuffed)
+            if len(request.payload) > self._limits.payload:
+                raise Damaged(Status.LENGTH)
+        except Damaged as damage:
+            self._counts["damaged"] += 1
+            return frames.encode(Frame(Type.LINKERR, 0, status=damage.status))
+        self._counts["whole"] += 1
+        if request.type & frames.ANSWER:
+            return b""
+        this = request.sequence, frames.checksum(request)
+        if this == self._last:
+            self._counts["again"] += 1
+        else:
+            self._last = this
+            self._answer = frames.encode(self._execute(request))
+        return self._answer
+
+    def _execute(self, request: Frame) -> Frame:
+        self._counts["requests"] += 1
+        answer = Frame(request.type | frames.ANSWER, request.sequence)
+        try:
+            if request.version != frames.VERSION and request.type != Type.HELLO:
+                raise Refused(Status.VERSION)
+            if request.type not in HANDLERS:
+                raise Refused(Status.UNKNOWN)
+            if request.type in NEED_NETWORK and not self._layers:
+                raise Refused(Status.NOT_CONFIGURED)
+            return replace(answer, payload=HANDLERS[Type(request.type)](self, request.payload))
+        except Refused as refusal:
+            return replace(answer, status=refusal.status)
+
+    def _hello(self, payload: bytes) -> bytes:
+        need(not payload, Status.SIZE)
+        version = frames.VERSION
+        return Hello(self._limits, self._boot_id, self._chip, FIRMWARE, version).encode()
+
+    def _stats(self, payload: bytes) -> bytes:
+        need(not payload, Status.SIZE)
+        names = ("whole", "damaged", "requests", "again", "runs", "samples")
+        return struct.pack("<6I", *(self._counts[name] % (1 << 32) for name in names))
+
+    def _echo(self, payload: bytes) -> bytes:
+        return payload
+
+    def _configure(self, payload: bytes) -> bytes:
+        limits = self._limits
+        need(len(payload) >= 8, Status.SIZE)
+        depth, zero, leak, threshold = struct.unpack_from("<BBHI", payload)
+        need(zero == 0 and depth >= 1, Status.VALUE)
+        need(depth <= limits.layers, Status.ROOM)
+        need(len(payload) == 8 + 2 * (depth + 1) + 4 * depth, Status.SIZE)
+        need(leak >= 1 and threshold in THRESHOLDS, Status.VALUE)
+        sizes = struct.unpack_from(f"<{depth + 1}H", payload, 8)
+        multipliers = struct.unpack_from(f"<{depth}I", payload, 8 + 2 * (depth + 1))
+        need(min(sizes) >= 1, Status.VALUE)
+        room = sizes[0] <= limits.inputs and max(sizes[1:]) <= limits.neurons
+        cells = sum(pre * post for pre, post in pairwise(sizes))
+        need(room and cells <= limits.weights, Status.ROOM)
+        need(all(each in MULTIPLIERS for each in multipliers), Status.VALUE)
+        self._layers = [
+            arithmetic.layer(
+                self._chip, n + 1, (sizes[n], sizes[n + 1]), multipliers[n], threshold, leak
+            )
+            for n in range(depth)
+        ]
+        return b""
+
+    def _cells(self, projection: int) -> NDArray[np.int8]:
+        need(projection < len(self._layers), Status.VALUE)
+        return self._layers[projection].weights.reshape(-1)
+
+    def _write(self, payload: bytes) -> bytes:
+        need(len(payload) >= 1, Status.SIZE)
+        cells = self._cells(payload[0])
+        runs = list(_runs(payload[1:], len(cells)))
+        for first, values in runs:
+            cells[first : first + len(values)] = values
+        return struct.pack("<I", sum(len(values) for _, values in runs))
+
+    def _read(self, payload: bytes) -> bytes:
+        need(len(payload) == 7, Status.SIZE)
+        projection, first, count = struct.unpack("<BIH", payload)
+        cells = self._cells(projection)
+        need(count >= 1 and first + count <= len(cells), Status.VALUE)
+        need(count <= self._limits.payload, Status.SIZE)
+        return cells[first : first + count].tobytes()
+
+    def _crc(self, payload: bytes) -> bytes:
+        need(len(payload) == 1, Status.SIZE)
+        return struct.pack("<I", zlib.crc32(self._cells(payload[0]).tobytes()))
+
+    def _run(self, payload: bytes) -> bytes:
+        answer, batch = run_request.serve(payload, self._layers, self._limits)
+        self._counts["runs"] += 1
+        self._counts["samples"] += batch
+        return answer
+
+
+HANDLERS: dict[int, Callable[[Twin, bytes], bytes]] = {
+    Type.HELLO: Twin._hello,
+    Type.STATS: Twin._stats,
+    Type.ECHO: Twin._echo,
+    Type.CONFIGURE: Twin._configure,
+    Type.WRITE: Twin._write,
+    Type.READ: Twin._read,
+    Type.CRC: Twin._crc,
+    Type.RUN: Twin._run,
+}
+NEED_NETWORK = (Type.WRITE, Type.READ, Type.CRC, Type.RUN)
+
+
+def _runs(data: bytes, cells: int) -> Iterator[tuple[int, NDArray[np.int8]]]:
+    """First cell and values of each run of a WRITE."""
+    while data:
+        need(len(data) >= 6, Status.SIZE)
+        first, count = struct.unpack_from("<IH", data)
+        need(count >= 1, Status.VALUE)
+        need(len(data) >= 6 + count, Status.SIZE)
+        values = np.frombuffer(data, np.int8, count, 6)
+        need(first + count <= cells and values.min() > -128, Status.VALUE)
+        yield first, values
+        data = data[6 + count :]

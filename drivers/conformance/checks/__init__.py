@@ -1,0 +1,20 @@
+"""All checks, in the order in which they are made."""
+
+from __future__ import annotations
+
+from drivers.conformance.checks import facts, limits, membranes, order, probes, runs, weights
+from drivers.conformance.kit import stimuli
+from drivers.conformance.kit.verdict import Check
+
+# The first and the last ask the same of a device just opened, so that a recorded session of all
+# checks answers both.
+CHECKS: tuple[Check, ...] = (
+    *weights.CHECKS,
+    *facts.CHECKS,
+    *limits.CHECKS,
+    *stimuli.CHECKS,
+    *runs.CHECKS,
+    *probes.CHECKS,
+    *membranes.CHECKS,
+    *order.CHECKS,
+)

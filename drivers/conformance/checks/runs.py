@@ -1,0 +1,140 @@
+"""Is a run what the stimulus, the weights and the trial make of it, and nothing else?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.conformance.checks.ending import Failed, NotApplicable
+from drivers.conformance.kit.comparing import alike, difference, noiseless, shown, unchanged
+from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.verdict import Check
+from drivers.contract.messages import Stimulus
+
+
+def same_trial_same_run(bench: Bench) -> None:
+    """Where runs are deterministic, the same trial gives the same run."""
+    if not bench.info.deterministic:
+        raise NotApplicable("info says that runs are not deterministic")
+    stimulus, probes = bench.work(), shown(bench, 1, 1)
+    first = bench.run(stimulus, probes, trial=3)
+    bench.run(bench.everything(), trial=4)
+    bench.run(stimulus, trial=None)
+    found = difference(first, bench.run(stimulus, probes, trial=3))
+    if found:
+        raise Failed(f"trial 3, run twice: {found}")
+
+
+def every_run_starts_from_reset(bench: Bench) -> None:
+    """What ran before leaves nothing behind in a run."""
+    stimulus, strong = bench.work(), bench.everything()
+
+    def after_strong(trial: int) -> NDArray[np.int32]:
+        bench.run(strong, trial=trial)
+        return bench.run(stimulus, trial=trial).counts
+
+    unchanged(bench, stimulus, "a strong one", after_strong)
+
+
+def batch_equals_single_runs(bench: Bench) -> None:
+    """A batch of samples gives what they give one by one."""
+    if bench.batch < 2:
+        raise NotApplicable("the device runs one sample at a time")
+    stimulus = bench.work()
+    singles = [_part(stimulus, b, b + 1) for b in range(stimulus.batch)]
+    alike(
+        "a batch, and its samples one by one",
+        lambda trial: bench.run(stimulus, trial=trial).counts,
+        lambda trial: np.concatenate([bench.run(one, trial=trial).counts for one in singles]),
+        noiseless(bench),
+    )
+
+
+def smaller_batch_is_part_of_the_larger(bench: Bench) -> None:
+    """The first samples of a batch give what they give without the others."""
+    if bench.batch < 2:
+        raise NotApplicable("the device runs one sample at a time")
+    stimulus = bench.work()
+    half = bench.batch // 2
+    part = _part(stimulus, 0, half)
+    alike(
+        "the first half of a batch, and that half alone",
+        lambda trial: bench.run(stimulus, trial=trial).counts[:half],
+        lambda trial: bench.run(part, trial=trial).counts,
+        noiseless(bench),
+    )
+
+
+def readouts_stay_as_they_are(bench: Bench) -> None:
+    """What a run gave is not changed by the next one."""
+    stimulus, probes = bench.work(), shown(bench, 1, 1)
+    readout = bench.run(stimulus, probes, trial=0)
+    kept = [readout.counts.copy(), *(readout.samples[probe].copy() for probe in probes)]
+    bench.run(bench.everything(), probes, trial=1)
+    now = [readout.counts, *(readout.samples[probe] for probe in probes)]
+    if not all(np.array_equal(a, b) for a, b in zip(kept, now, strict=True)):
+        raise Failed("the arrays of a readout changed when the device ran again")
+
+
+def arguments_are_left_alone(bench: Bench) -> None:
+    """Weights and stimuli that are handed over are neither changed nor kept."""
+    network = bench.configure()
+    device, stimulus = bench.device, bench.everything()
+    weights = np.repeat(np.eye(bench.neurons, dtype=np.float32), bench.group, axis=0)
+    weights *= np.float32(0.5 * bench.full_scale)
+    given = weights.copy()
+    stored = device.write_weights(0, weights)
+    data = _dense(stimulus)
+    before = bench.run(stimulus).counts
+    if not (np.array_equal(weights, given) and np.array_equal(_dense(stimulus), data)):
+        raise Failed("the driver changed an array that it was given")
+    for array in (weights, stored):
+        array[...] = 0
+    after = bench.run(stimulus).counts
+    if int(after.sum()) < before.sum() / 2:
+        raise Failed(
+            "the weights on the device changed with an array of "
+            f"{network.layers[0]} x {network.layers[1]} that was handed over"
+        )
+
+
+def counts_are_whole_and_not_below_zero(bench: Bench) -> None:
+    """Output counts are integers of at least 0, and samples are finite numbers."""
+    stimulus, probes = bench.work(), shown(bench, 1, 1)
+    readout = bench.run(stimulus, probes)
+    if readout.counts.dtype.kind not in "iu":
+        raise Failed(f"counts are {readout.counts.dtype}: give int32")
+    if readout.counts.min() < 0:
+        raise Failed(f"counts reach down to {readout.counts.min()}")
+    if readout.steps != stimulus.steps:
+        raise Failed(f"readout.steps = {readout.steps} after a run of {stimulus.steps} steps")
+    for probe in probes:
+        if not np.isfinite(readout.samples[probe].astype(np.float64)).all():
+            raise Failed(f"the {probe.quantity} of layer {probe.layer} is not finite")
+
+
+CHECKS: tuple[Check, ...] = (
+    counts_are_whole_and_not_below_zero,
+    same_trial_same_run,
+    every_run_starts_from_reset,
+    batch_equals_single_runs,
+    smaller_batch_is_part_of_the_larger,
+    readouts_stay_as_they_are,
+    arguments_are_left_alone,
+)
+
+
+def _part(stimulus: Stimulus, start: int, stop: int) -> Stimulus:
+    """Some samples of a stimulus."""
+    data = stimulus.data
+    if stimulus.kind == "current":
+        return Stimulus.current(data[start:stop], steps=stimulus.steps)
+    if stimulus.kind == "current_trace":
+        return Stimulus.current_trace(data[:, start:stop])
+    rows = np.arange(stimulus.steps)[:, None] * stimulus.batch + np.arange(start, stop)
+    return Stimulus.spikes(data[rows.reshape(-1)], steps=stimulus.steps)
+
+
+def _dense(stimulus: Stimulus) -> NDArray[np.float32]:
+    dense = stimulus.data if isinstance(stimulus.data, np.ndarray) else stimulus.data.toarray()
+    return np.array(dense)

@@ -1,0 +1,1 @@
+"""What the conformance checks are made with."""

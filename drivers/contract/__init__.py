@@ -1,0 +1,1 @@
+"""The device contract: what a driver author reads, implements and is checked by."""

@@ -1,0 +1,260 @@
+"""The abstract device: checks once at the door, then hands over to the driver."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from drivers.contract.errors import (
+    CapacityError,
+    DeviceClosed,
+    DeviceError,
+    NotConfigured,
+    StimulusError,
+    WeightError,
+)
+from drivers.contract.info import DeviceInfo, StimulusKind
+from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.validation import (
+    check_probe,
+    check_readout,
+    full_scales,
+    limit,
+    settings,
+    trims,
+)
+
+
+class Device(ABC):
+    """A spiking device that the host can drive but not see inside.
+
+    A driver implements `info`, `_configure`, `_write` and `_run`, and `_close` where there is
+    something to close. The public methods below check every request against `info` first, so a
+    driver only meets requests that its device can serve.
+    """
+
+    _network: Network | None = None
+    _closed: bool = False
+
+    # -- what a driver implements -------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Device:
+        """Open the device at an address.
+
+        Args:
+            target: What stands between the scheme and the `?`.
+            options: What follows the `?`, as text.
+
+        Raises:
+            DeviceNotFound: When nothing is there.
+            SettingError: For an option that the driver does not know or allow.
+        """
+
+    @property
+    @abstractmethod
+    def info(self) -> DeviceInfo:
+        """What the device is and allows."""
+
+    @abstractmethod
+    def _configure(self, network: Network) -> None:
+        """Map a network whose scales, settings and trims are complete and within limits."""
+
+    @abstractmethod
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Store finite weights `(n_pre, n_post)`; return what was stored, clipped and rounded."""
+
+    @abstractmethod
+    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        """Run a batch, each sample from reset, and read what the probes ask for."""
+
+    def _reset(self) -> None:
+        """Forget the network and its weights. Called once configured."""
+        return
+
+    def _close(self) -> None:
+        """Release what the driver holds. Called once."""
+        return
+
+    @property
+    def transfer_seconds(self) -> float:
+        """Time spent on the line to the device since it was opened, in seconds."""
+        return 0.0
+
+    @property
+    def transfer_bytes(self) -> int:
+        """Bytes on the line to the device, both ways, since it was opened."""
+        return 0
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that the device remembers, where `info.resumable`; raises `DeviceError` elsewhere."""
+        raise DeviceError(f"{self.info.identity.name} cannot give its state: it is not resumable")
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Return a configured device to what `state` gave, where `info.resumable`."""
+        raise DeviceError(f"{self.info.identity.name} cannot take a state: it is not resumable")
+
+    @classmethod
+    def catalogue(cls) -> list[tuple[str, str]]:
+        """Addresses to offer a user, each with a line of description. Opens nothing."""
+        return []
+
+    # -- the contract -------------------------------------------------------------------------
+
+    @property
+    def network(self) -> Network:
+        """The network as configured, with every full scale and setting filled in.
+
+        Raises:
+            NotConfigured: Before `configure`.
+        """
+        if self._network is None:
+            raise NotConfigured("the device has no network yet: call configure(network) first")
+        return self._network
+
+    def configure(self, network: Network) -> None:
+        """Map a network on the device; every weight is zero afterwards.
+
+        Args:
+            network: Layers, full scales, nominal settings and trims.
+
+        Raises:
+            CapacityError: When a layer, the depth or a full scale is beyond the device.
+            SettingError: For an unknown setting or one out of range.
+        """
+        self._check_open()
+        info = self.info
+        if network.depth < 1 or min(network.layers) < 1:
+            raise CapacityError(
+                f"network of layers {network.layers}: give an input and at least one layer, "
+                "none of them empty"
+            )
+        limit("neuron layers", network.depth, info.max_layers)
+        limit("inputs", network.layers[0], info.max_inputs)
+        for size in network.layers[1:]:
+            limit("neurons in a layer", size, info.max_neurons)
+        complete = Network(
+            network.layers,
+            full_scales(network, info),
+            settings(network, info),
+            trims(network, info),
+        )
+        self._configure(complete)
+        self._network = complete
+
+    def write_weights(self, projection: int, weights: ArrayLike) -> NDArray[np.float32]:
+        """Write one projection.
+
+        Args:
+            projection: 0 (from the input) to L-1.
+            weights: `(n_pre, n_post)`, in nominal thresholds.
+
+        Returns:
+            What the device stored after clipping and rounding, float32. What its synapses make
+            of it is the device's secret.
+
+        Raises:
+            WeightError: For a wrong projection or shape, or values that are not finite.
+        """
+        self._check_open()
+        network = self.network
+        if not 0 <= projection < network.depth:
+            raise WeightError(f"projection {projection}: the network has 0 to {network.depth - 1}")
+        matrix = np.asarray(weights, dtype=np.float32)
+        shape = network.layers[projection : projection + 2]
+        if matrix.shape != shape:
+            raise WeightError(
+                f"weights of projection {projection} have shape {matrix.shape}: give {shape}"
+            )
+        if not np.isfinite(matrix).all():
+            raise WeightError(
+                f"weights of projection {projection} are not all finite: lower the learning rate "
+                "or check the data"
+            )
+        return self._write(projection, matrix)
+
+    def check_run(
+        self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()
+    ) -> None:
+        """Refuse, as `run` would, what the device cannot serve; runs nothing.
+
+        Args:
+            kind: Kind of stimulus.
+            batch: Number of samples B.
+            steps: Number of steps T.
+            probes: What to observe.
+
+        Raises:
+            StimulusError: When the device does not take that kind.
+            CapacityError: When the batch or the run is too long for the device.
+            UnsupportedProbe: When the device does not offer a probe.
+        """
+        self._check_open()
+        network, info = self.network, self.info
+        if kind not in info.stimuli:
+            raise StimulusError(
+                f"stimulus of kind {kind!r}: this device takes {', '.join(info.stimuli)}"
+            )
+        limit("samples in a batch", batch, info.max_batch)
+        limit("steps in a run", steps, info.max_steps)
+        for probe in probes:
+            check_probe(probe, network, info, steps)
+
+    def run(
+        self, stimulus: Stimulus, probes: Sequence[Probe] = (), *, trial: int | None = None
+    ) -> Readout:
+        """Run a batch of samples, each from reset.
+
+        Args:
+            stimulus: B samples of T steps.
+            probes: What to observe. Observing never changes the run.
+            trial: Names the randomness of this run. Where `info.deterministic`, the same trial
+                gives the same run; None draws a fresh one; elsewhere it is ignored.
+
+        Returns:
+            Output spike counts and what each probe asked for.
+
+        Raises:
+            StimulusError: When the stimulus does not fit the network or the device.
+            CapacityError: When the batch or the run is too long for the device.
+            UnsupportedProbe: When the device does not offer a probe.
+        """
+        self.check_run(stimulus.kind, stimulus.batch, stimulus.steps, probes)
+        network = self.network
+        if stimulus.channels != network.layers[0]:
+            raise StimulusError(
+                f"stimulus has {stimulus.channels} channels: the network has {network.layers[0]}"
+            )
+        readout = self._run(stimulus, probes, trial)
+        check_readout(readout, stimulus, probes, network)
+        return readout
+
+    def reset(self) -> None:
+        """Forget the network and the weights; `configure` must follow before the next run."""
+        self._check_open()
+        if self._network is not None:
+            self._reset()
+            self._network = None
+
+    def close(self) -> None:
+        """Release the device. Closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            self._close()
+
+    def __enter__(self) -> Self:
+        """Return the device itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the device."""
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceClosed("the device is closed: open it again with drivers.open(url)")

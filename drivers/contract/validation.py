@@ -1,0 +1,150 @@
+"""What passes the door and what does not, and in what words."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.contract.errors import CapacityError, ReadoutError, SettingError, UnsupportedProbe
+from drivers.contract.info import DeviceInfo
+from drivers.contract.messages import Network, Probe, Readout, Stimulus
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a refusal: the nearest valid name, then all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known: {', '.join(names) if names else 'none'}"
+
+
+def limit(what: str, asked: int, allowed: int) -> None:
+    """Refuse more than the device has room for."""
+    if asked > allowed:
+        raise CapacityError(f"{asked} {what}: this device has room for {allowed}, ask for less")
+
+
+def full_scales(network: Network, info: DeviceInfo) -> tuple[float, ...]:
+    """The full scale of each projection, checked, or chosen where the network leaves it open."""
+    formats = [info.weight_format(p) for p in range(network.depth)]
+    if not network.full_scale:
+        return tuple(min(max(1.0, f.minimum_full_scale), f.maximum_full_scale) for f in formats)
+    if len(network.full_scale) != network.depth:
+        raise CapacityError(
+            f"{len(network.full_scale)} full scales for {network.depth} projections: "
+            "give one for each, or none"
+        )
+    for p, (scale, fmt) in enumerate(zip(network.full_scale, formats, strict=True)):
+        # A hair of slack: a full scale that was computed from a limit must not miss it.
+        low, high = fmt.minimum_full_scale * (1 - 1e-6), fmt.maximum_full_scale * (1 + 1e-6)
+        if not (math.isfinite(scale) and low <= scale <= high):
+            raise CapacityError(
+                f"full scale {scale:g} of projection {p}: this device allows "
+                f"{fmt.minimum_full_scale:g} to {fmt.maximum_full_scale:g}"
+            )
+    return tuple(float(scale) for scale in network.full_scale)
+
+
+def settings(network: Network, info: DeviceInfo) -> dict[str, float]:
+    """Every nominal setting of the device: as the network asks, else the default."""
+    offered = {setting.name: setting for setting in info.settings}
+    chosen = {name: setting.default for name, setting in offered.items()}
+    for name, value in network.settings.items():
+        if name not in offered:
+            raise SettingError(f"setting {name!r} is unknown: {nearest(name, offered)}")
+        setting = offered[name]
+        if not setting.minimum <= value <= setting.maximum:
+            raise SettingError(
+                f"setting {name} = {value:g} {setting.unit}: allowed is "
+                f"{setting.minimum:g} to {setting.maximum:g} {setting.unit}".rstrip()
+            )
+        chosen[name] = float(value)
+    return chosen
+
+
+def trims(network: Network, info: DeviceInfo) -> dict[str, tuple[NDArray[np.float32], ...]]:
+    """Settings chosen for each neuron, checked: by name, `(n_l,)` for each layer of neurons."""
+    offered = {setting.name: setting for setting in info.settings if setting.per_neuron}
+    found = {}
+    for name, layers in network.trims.items():
+        if name not in offered:
+            raise SettingError(f"setting {name!r} for each neuron: {nearest(name, offered)}")
+        setting, sizes = offered[name], network.layers[1:]
+        arrays = tuple(np.asarray(values, np.float32) for values in layers)
+        if [a.shape for a in arrays] != [(size,) for size in sizes]:
+            raise SettingError(
+                f"setting {name} for each neuron has shapes {[a.shape for a in arrays]}: give one "
+                f"array for each layer, of {', '.join(map(str, sizes))} neurons"
+            )
+        for values in arrays:
+            # Written so that NaN fails; a hair of slack for what float32 rounds up.
+            inside = (values >= setting.minimum * (1 - 1e-6)) & (
+                values <= setting.maximum * (1 + 1e-6)
+            )
+            if not inside.all():
+                wrong = float(values[~inside][0])
+                raise SettingError(
+                    f"setting {name} = {wrong:g} {setting.unit} of a neuron: allowed is "
+                    f"{setting.minimum:g} to {setting.maximum:g} {setting.unit}".rstrip()
+                )
+        found[name] = arrays
+    return found
+
+
+def check_probe(probe: Probe, network: Network, info: DeviceInfo, steps: int) -> None:
+    """Refuse a probe that the device does not offer."""
+    if not 1 <= probe.layer <= network.depth:
+        raise UnsupportedProbe(f"probe of layer {probe.layer}: layers are 1 to {network.depth}")
+    place = "output" if probe.layer == network.depth else "hidden"
+    offer = info.offer(probe.quantity, probe.layer, network.depth)
+    if offer is None:
+        raise UnsupportedProbe(f"this device does not show the {probe.quantity} of {place} layers")
+    if probe.reduce not in offer.reductions:
+        raise UnsupportedProbe(
+            f"{probe.quantity} of {place} layers reduced by {probe.reduce!r}: this device offers "
+            f"{', '.join(offer.reductions)}"
+        )
+    if probe.every < offer.every:
+        raise UnsupportedProbe(
+            f"{probe.quantity} sampled every {probe.every} steps: this device samples at most "
+            f"every {offer.every}"
+        )
+    if probe.every > steps:
+        raise UnsupportedProbe(f"probe every {probe.every} steps of a run of {steps}: no sample")
+    size = network.layers[probe.layer]
+    asked = size if probe.neurons is None else len(probe.neurons)
+    if offer.neurons is not None and asked > offer.neurons:
+        raise UnsupportedProbe(
+            f"{asked} neurons at once: this device shows the {probe.quantity} of {offer.neurons}"
+        )
+    if probe.neurons is not None:
+        if not probe.neurons:
+            raise UnsupportedProbe("probe of no neurons: name some, or None for all")
+        if min(probe.neurons) < 0 or max(probe.neurons) >= size:
+            raise UnsupportedProbe(
+                f"probe of neurons outside 0 to {size - 1} of layer {probe.layer}"
+            )
+
+
+def check_readout(
+    readout: Readout, stimulus: Stimulus, probes: Sequence[Probe], network: Network
+) -> None:
+    """Refuse an answer that is not what was asked for: a mistake of the driver."""
+    expected = (stimulus.batch, network.layers[-1])
+    if readout.counts.shape != expected:
+        raise ReadoutError(f"driver gave counts of shape {readout.counts.shape}, not {expected}")
+    for probe in probes:
+        if probe not in readout.samples:
+            raise ReadoutError(f"driver did not answer {probe}")
+        k = network.layers[probe.layer] if probe.neurons is None else len(probe.neurons)
+        shape: tuple[int, ...] = (stimulus.batch, k)
+        if probe.reduce == "none":
+            shape = (stimulus.steps // probe.every, *shape)
+        if readout.samples[probe].shape != shape:
+            raise ReadoutError(
+                f"driver answered {probe} with shape {readout.samples[probe].shape}, not {shape}"
+            )

@@ -1,0 +1,168 @@
+"""The emulated chips on paper: every figure with its unit, range and source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device_models import chip_file, profiles
+from device_models.neurons import NeuronModel
+from device_models.nonidealities.parameter import figures
+from device_models.profiles import Profile
+from drivers.emulator.device import UNITS
+
+TIERS = {
+    "fixed_pattern": "fixed pattern",
+    "programming": "storage",
+    "temporal": "in time",
+    "adc": "readout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A number of a chip, and where it comes from.
+
+    Attributes:
+        tier: When it acts: `fixed pattern`, `storage`, `in time` or `readout`; `neuron` for a
+            parameter of the neuron model.
+        name: Its name, as an option of the emulator's address.
+        value: What it is on this chip.
+        unit: Its unit; empty when dimensionless.
+        minimum: Least value allowed.
+        maximum: Greatest value allowed.
+        meaning: What it is, in one sentence.
+        source: Where the value comes from.
+    """
+
+    tier: str
+    name: str
+    value: float
+    unit: str
+    minimum: float
+    maximum: float
+    meaning: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neuron:
+    """The neuron model of a chip.
+
+    Attributes:
+        name: Its name.
+        description: What it is, in one line.
+        source: Where its equations come from.
+        equations: Its equations, condition of a spike and reset, as Brian2 takes them.
+        parameters: Its nominal parameters on this chip.
+    """
+
+    name: str
+    description: str
+    source: str
+    equations: str
+    parameters: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Datasheet:
+    """A kind of chip.
+
+    Attributes:
+        name: Its name.
+        description: What it stands for, in one line.
+        neuron: Its neuron model.
+        figures: Every figure that its profile or file states.
+        weight_grid: Storable weights in full scales, where they are not spread evenly.
+        layers: The network, input first, on which its fixed pattern was measured; empty where the
+            pattern is drawn from a seed.
+    """
+
+    name: str
+    description: str
+    neuron: Neuron
+    figures: tuple[Entry, ...]
+    weight_grid: tuple[float, ...]
+    layers: tuple[int, ...]
+
+
+def names() -> tuple[str, ...]:
+    """Every chip that comes with the package."""
+    return profiles.names()
+
+
+def read(name: str) -> Profile:
+    """The profile of that name, or of a chip file.
+
+    Raises:
+        ValueError: As `datasheet` does.
+    """
+    return chip_file.read(name) if name.endswith((".toml", ".py")) else profiles.get(name)
+
+
+def datasheet(name: str) -> Datasheet:
+    """The figures of a chip.
+
+    Args:
+        name: A profile, or a `.toml` or `.py` file of a chip of one's own.
+
+    Raises:
+        ValueError: For an unknown name (the nearest one is named) or a file that is no chip.
+    """
+    profile = read(name)
+    model = profile.model
+    return Datasheet(
+        profile.name,
+        profile.description,
+        Neuron(
+            model.name, model.description, model.source, _equations(model), _parameters(profile)
+        ),
+        _figures(profile),
+        profile.weight_grid,
+        tuple(getattr(profile.pattern, "layers", ())),
+    )
+
+
+def _equations(model: NeuronModel) -> str:
+    reset, statements = next(iter(model.resets.items()))
+    lines = [
+        *model.equations.splitlines(),
+        *(model.update or "").splitlines(),
+        f"spike when {model.threshold}",
+        f"{reset} reset: {'; '.join(statements.splitlines())}",
+    ]
+    return "\n".join(line.strip() for line in lines if line.strip())
+
+
+def _parameters(profile: Profile) -> tuple[Entry, ...]:
+    found = []
+    for name, p in profile.model.parameters.items():
+        cited = profile.parameters.get(name)
+        value = p.value if cited is None else cited.value
+        source = p.source or profile.model.source if cited is None else cited.source
+        unit = UNITS.get(p.unit, p.unit)
+        found.append(Entry("neuron", name, value, unit, p.minimum, p.maximum, p.meaning, source))
+    return tuple(found)
+
+
+def _figures(profile: Profile) -> tuple[Entry, ...]:
+    """What is cited and in force: a grid replaces bits, a measured pattern the drawn spreads."""
+    tiers, known = profile.imperfections, figures(profile.imperfections)
+    replaced = {"weight_bits"} if profile.weight_grid else set()
+    if profile.pattern is not None:
+        replaced |= {n for n in vars(tiers.fixed_pattern) if n != "trim_bits"}
+        replaced |= {"adc_gain_cv", "adc_offset_sd"}
+    return tuple(
+        Entry(
+            title,
+            name,
+            known[name].value,
+            known[name].unit,
+            known[name].minimum,
+            known[name].maximum,
+            known[name].meaning,
+            profile.cited[name].source,
+        )
+        for tier, title in TIERS.items()
+        for name in vars(getattr(tiers, tier))
+        if name in profile.cited and name not in replaced
+    )

@@ -1,0 +1,225 @@
+"""The emulated chip as a device: the only place where the door touches the physics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models import Chip, Observation, chip_file, neurons, profiles
+from device_models.neurons import Parameter
+from device_models.nonidealities.parameter import figures, override
+from drivers.contract.device import Device
+from drivers.contract.errors import CapacityError, SettingError
+from drivers.contract.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
+from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.validation import nearest
+
+Value = TypeVar("Value")
+DEFAULT = "mixed-signal"
+CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "dose")
+UNITS = {"second": "s", "volt": "V", "amp": "A", "hertz": "Hz", "1": ""}
+
+
+class Emulator(Device):
+    """`emulator:CHIP?chip=SEED&neuron=MODEL&reset=KIND&dt=0.001&dose=1&FIGURE=VALUE...`.
+
+    CHIP is a profile, or a `.toml` or `.py` file. An option may also be a nominal parameter of
+    the neuron model, or `dose.FIGURE`.
+    """
+
+    def __init__(self, chip: Chip, name: str = "emulator") -> None:
+        """Put an emulated chip behind the contract."""
+        self._chip = chip
+        self._info = _info(chip, name)
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
+        """Take the chip that a profile or a file, a seed and overridden figures name."""
+        return cls(_refused(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
+
+    @classmethod
+    def catalogue(cls) -> list[tuple[str, str]]:
+        """Every profile."""
+        return [(f"emulator:{n}", profiles.get(n).description) for n in profiles.names()]
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What the chip is and allows."""
+        return self._info
+
+    def _configure(self, network: Network) -> None:
+        nominal: dict[str, float] = {}
+        trims: dict[str, list[NDArray[np.float32]]] = {}
+        for name, parameter in self._chip.model.parameters.items():
+            if parameter.setting is None:
+                continue
+            nominal[name] = network.settings[parameter.setting]
+            if parameter.setting in network.trims:
+                chosen = network.trims[parameter.setting]
+                trims[name] = [self._trimmed(parameter, values) for values in chosen]
+        try:
+            self._chip.configure(network.layers, network.full_scale, nominal, trims)
+        except ValueError as error:
+            raise CapacityError(str(error)) from None
+
+    def _trimmed(self, parameter: Parameter, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values as a converter of `trim_bits` gives them, spread evenly in their logarithm."""
+        low, high = math.log(parameter.minimum), math.log(parameter.maximum)
+        codes = 2**self._chip.imperfections.fixed_pattern.trim_bits - 1
+        code = np.rint((np.log(values.astype(np.float64)) - low) / (high - low) * codes)
+        found: NDArray[np.float64] = np.exp(low + code / codes * (high - low))
+        return found.astype(np.float32)
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._chip.write(projection, weights)
+
+    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        wanted = {
+            probe: Observation(probe.layer - 1, probe.quantity, probe.every) for probe in probes
+        }
+        # Probes that differ only in reduction or neurons share one recording.
+        distinct = list(dict.fromkeys(wanted.values()))
+        counts, recorded = self._chip.run(
+            stimulus.data, stimulus.steps, stimulus.batch, distinct, trial
+        )
+        found = dict(zip(distinct, recorded, strict=True))
+        samples = {probe: _reduced(probe, found[seen]) for probe, seen in wanted.items()}
+        return Readout(counts, stimulus.steps, samples, "before_reset")
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """What is programmed in every cell, how often each projection was written, the time."""
+        return self._chip.state()
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Program every cell exactly as it was."""
+        self._chip.restore(state)
+
+
+def _chip(target: str, options: Mapping[str, str]) -> Chip:
+    name = target or DEFAULT
+    if name.endswith((".toml", ".py")):
+        profile = chip_file.read(name, options.get("profile"))
+    else:
+        profile = profiles.get(name)
+        if "profile" in options:
+            raise ValueError("emulator option profile: only a chip of a file has one below it")
+    model = profile.model
+    parameters = {n: c.value for n, c in profile.parameters.items()}
+    if "neuron" in options and options["neuron"] != model.name:
+        own = options["neuron"]
+        path = Path(own)
+        model = neurons.from_python(path) if path.suffix == ".py" else neurons.get(own)
+        parameters = {}
+    reset = options.get("reset", profile.reset or next(iter(model.resets)))
+    if reset not in model.resets:
+        raise ValueError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
+    known = figures(profile.imperfections)
+    values, doses = {}, {}
+    for option, text in options.items():
+        if option in known:
+            values[option] = text
+        elif option.startswith("dose."):
+            doses[option.removeprefix("dose.")] = _number(options, option, 1.0, 0, 1e6, float)
+        elif option in model.parameters:
+            parameters[option] = neurons.within(model, option, text)
+        elif option not in CHIP_OPTIONS:
+            raise ValueError(
+                f"emulator option {option!r} is unknown: "
+                f"{nearest(option, [*known, *CHIP_OPTIONS, *model.parameters])}"
+            )
+    # What is overridden is meant as it stands; a dose scales what the profile brings.
+    dose = _number(options, "dose", 1.0, 0, 1e6, float)
+    dosed = profile.imperfections.dosed(dose, doses)
+    return Chip(
+        model,
+        override(dosed, values),
+        seed=_number(options, "chip", 0, 0, 2**63 - 1, int),
+        reset=reset,
+        dt=_number(options, "dt", profile.dt, 1e-5, 1e-1, float),
+        parameters=parameters,
+        pattern=profile.pattern if dose else None,
+    )
+
+
+def _reduced(probe: Probe, samples: NDArray[np.generic]) -> NDArray[np.generic]:
+    if probe.neurons is not None:
+        samples = samples[:, :, list(probe.neurons)]
+    if probe.reduce == "mean":
+        return np.asarray(samples.mean(axis=0, dtype=np.float32))
+    return samples[-1] if probe.reduce == "last" else samples
+
+
+def _refused(make: Callable[[], Value]) -> Value:
+    """Make something of the physics, and name a refusal as the contract does."""
+    try:
+        return make()
+    except ValueError as error:
+        raise SettingError(str(error)) from None
+
+
+def _number(
+    options: Mapping[str, str],
+    name: str,
+    default: Value,
+    minimum: float,
+    maximum: float,
+    kind: Callable[[str], Value],
+) -> Value:
+    if name not in options:
+        return default
+    try:
+        value = kind(options[name])
+        allowed = minimum <= float(value) <= maximum  # type: ignore[arg-type]
+    except ValueError:
+        allowed = False
+    if not allowed:
+        what = "a whole number" if kind is int else "a number"
+        raise SettingError(
+            f"emulator option {name} = {options[name]}: give {what} from {minimum:g} to {maximum:g}"
+        )
+    return value
+
+
+def _info(chip: Chip, name: str) -> DeviceInfo:
+    model, adc, levels = chip.model, chip.imperfections.adc, chip.imperfections.programming.levels
+    trimmed = chip.imperfections.fixed_pattern.trim_bits > 0
+    settings = tuple(
+        Setting(
+            p.setting,
+            UNITS.get(p.unit, p.unit),
+            p.minimum,
+            p.maximum,
+            chip.parameters[n],
+            p.meaning,
+            trimmed and p.mismatch is not None and p.minimum > 0,
+        )
+        for n, p in model.parameters.items()
+        if p.setting is not None
+    )
+    return DeviceInfo(
+        identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
+        max_layers=32,
+        max_inputs=65536,
+        max_neurons=65536,
+        max_batch=1024,
+        max_steps=100_000,
+        dt=chip.dt,
+        weights=(WeightFormat(1e-3, 100.0, None if model.weight_unit else levels),),
+        stimuli=("current", "current_trace", "spikes"),
+        probes=(
+            ProbeOffer("spikes"),
+            ProbeOffer("membrane", every=adc.adc_every, neurons=adc.adc_channels or None),
+        ),
+        membrane=Membrane(UNITS.get(model.unit, model.unit) or "LSB", model.rest, model.level),
+        settings=settings,
+        reset="hard" if chip.reset == "hard" else "soft",
+        decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
+        deterministic=not chip.ages,
+        keeps_weights=False,
+        resumable=True,
+    )

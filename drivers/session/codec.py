@@ -1,0 +1,161 @@
+"""One exchange with a device as plain values and arrays by name, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.contract.files import stimulus_arrays
+from drivers.contract.info import DeviceInfo
+from drivers.contract.messages import Network, Probe, Stimulus
+from drivers.session.file import Fields
+
+Kind = Literal["open", "configure", "write", "run", "reset", "restore", "close"]
+ASKED, GIVEN = "asked.", "given."
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What was asked of a device, and what it answered.
+
+    Attributes:
+        kind: What was done. `open` comes first and `close` last.
+        asked: The request.
+        given: The answer; `error` and `message` where it was an error.
+        at: When it was asked, in seconds since the session began.
+        seconds: How long the answer took.
+        transfer_seconds: How much of it was spent on the line.
+    """
+
+    kind: Kind
+    asked: Fields = field(default_factory=dict)
+    given: Fields = field(default_factory=dict)
+    at: float = 0.0
+    seconds: float = 0.0
+    transfer_seconds: float = 0.0
+
+    def record(self) -> Fields:
+        """The fields of a record."""
+        times = {
+            "at": self.at,
+            "seconds": self.seconds,
+            "transfer_seconds": self.transfer_seconds,
+        }
+        asked = {ASKED + name: value for name, value in self.asked.items()}
+        given = {GIVEN + name: value for name, value in self.given.items()}
+        return {"kind": self.kind, **times, **asked, **given}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Exchange:
+        """The exchange of a record.
+
+        Raises:
+            KeyError: When it is none.
+        """
+        return cls(
+            record["kind"],
+            below(record, ASKED),
+            below(record, GIVEN),
+            record["at"],
+            record["seconds"],
+            record["transfer_seconds"],
+        )
+
+
+def below(fields: Mapping[str, Any], prefix: str) -> Fields:
+    """The fields whose names have a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in fields.items() if k.startswith(prefix)}
+
+
+def network_fields(network: Network) -> Fields:
+    """A complete network."""
+    trims = {
+        f"trims.{name}.{layer}": np.asarray(values)
+        for name, layers in network.trims.items()
+        for layer, values in enumerate(layers, start=1)
+    }
+    return {
+        "layers": [int(size) for size in network.layers],
+        "full_scale": [float(scale) for scale in network.full_scale],
+        "settings": {name: float(value) for name, value in network.settings.items()},
+        **trims,
+    }
+
+
+def write_fields(projection: int, weights: NDArray[np.float32]) -> Fields:
+    """Weights and where they go."""
+    return {"projection": int(projection), "weights": weights}
+
+
+def run_fields(stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Fields:
+    """A stimulus, probes and a trial."""
+    shown = {f"stimulus.{name}": value for name, value in stimulus_arrays(stimulus).items()}
+    return {
+        "trial": None if trial is None else int(trial),
+        "probes": [_plain(asdict(probe)) for probe in probes],
+        **{n: v if isinstance(v, np.ndarray) else _plain(v) for n, v in shown.items()},
+    }
+
+
+def info_fields(info: DeviceInfo) -> Fields:
+    """What a device is, as JSON has it."""
+    found: Fields = _plain(asdict(info))
+    return found
+
+
+def info_from(fields: Mapping[str, Any]) -> DeviceInfo:
+    """What `info_fields` took apart.
+
+    Raises:
+        ValueError: When it is not that.
+    """
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(DeviceInfo).validate_python(fields)
+
+
+def difference(recorded: Fields, asked: Fields) -> str | None:
+    """The first field that is not the same, with both values, or None."""
+    for name in [*recorded, *(n for n in asked if n not in recorded)]:
+        if name not in recorded or name not in asked:
+            return f"{name} was {'' if name in recorded else 'not '}recorded"
+        was, now = recorded[name], asked[name]
+        if isinstance(was, np.ndarray) and isinstance(now, np.ndarray):
+            found = _unlike(was, now)
+            if found:
+                return f"{name}{found}"
+        elif isinstance(was, np.ndarray) or isinstance(now, np.ndarray) or was != now:
+            return f"{name}: recorded {_short(was)}, asked {_short(now)}"
+    return None
+
+
+def _unlike(was: NDArray[Any], now: NDArray[Any]) -> str | None:
+    if (was.shape, was.dtype) != (now.shape, now.dtype):
+        return f": recorded {was.dtype} {was.shape}, asked {now.dtype} {now.shape}"
+    if was.tobytes() == now.tobytes():
+        return None
+    # Bytes, so that nothing that is not the same passes: neither -0 for 0 nor one NaN for another.
+    size = was.dtype.itemsize
+    a, b = (np.frombuffer(x.tobytes(), np.uint8).reshape(-1, size) for x in (was, now))
+    first = int(np.flatnonzero((a != b).any(axis=1))[0])
+    place = ", ".join(str(i) for i in np.unravel_index(first, was.shape))
+    return f"[{place}]: recorded {was.reshape(-1)[first]!s}, asked {now.reshape(-1)[first]!s}"
+
+
+def _short(value: Any) -> str:
+    text = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(value: Any) -> Any:
+    """As it comes back from JSON, so that both sides compare alike."""
+    return json.loads(json.dumps(value, default=_number))
+
+
+def _number(value: Any) -> Any:
+    return value.item()  # a numpy number

@@ -1,0 +1,251 @@
+"""The Xylo chips of SynSense, in their maker's bit-exact simulator `xylosim`.
+
+What a chip has room for: "Overview of the Xylo family", rockpool.ai/devices/xylo-overview.html.
+What a step does: `xylosim` 0.1.3, the sources of its version 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.contract.device import Device
+from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
+from drivers.contract.info import (
+    DeviceInfo,
+    Identity,
+    Membrane,
+    ProbeOffer,
+    Quantity,
+    Setting,
+    WeightFormat,
+)
+from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.sampling import answer
+from drivers.contract.validation import limit, nearest
+
+DT = 1e-3  # s, the simulator's default
+LARGEST_CODE = 127  # of 8 bits, symmetric
+LARGEST_SHIFT = 7  # at 8, two events of the largest weight overflow 16 bits
+# A threshold of 11 bits leaves a state of 16 bits room for 16 thresholds either way.
+LARGEST_THRESHOLD = 2048
+SYNAPSE_SHIFT = 1  # the fastest: half of the synaptic current is left after a step
+LARGEST_MEMBRANE_SHIFT = 15
+MOST_INPUT_SPIKES = 15  # in a step and channel
+
+
+@dataclass(frozen=True)
+class Chip:
+    """What one member of the family has room for.
+
+    Attributes:
+        name: The maker's name.
+        neurons: Hidden neurons.
+        ends: Hidden neurons that inputs reach, and as many that reach the outputs.
+        outputs: Output neurons.
+        fan_out: Hidden neurons that one hidden neuron reaches.
+        average_fan_out: The same, on average over all hidden neurons.
+    """
+
+    name: str
+    neurons: int
+    ends: int
+    outputs: int
+    fan_out: int
+    average_fan_out: int = 64
+    inputs: int = 16
+
+
+CHIPS = {
+    "audio2": Chip("XyloAudio 2", 1000, 1000, 8, 64),
+    "audio3": Chip("XyloAudio 3", 992, 128, 32, 1024),
+    "imu": Chip("XyloIMU", 496, 128, 16, 512),
+}
+
+
+class Xylo(Device):
+    """`xylo:CHIP`, where CHIP is `audio2` (the default), `audio3` or `imu`."""
+
+    def __init__(self, key: str) -> None:
+        """Take a chip of the family, by its key in `CHIPS`."""
+        self._key, self._chip = key, CHIPS[key]
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Xylo:
+        """Take the chip that the address names."""
+        key = target or "audio2"
+        if key not in CHIPS:
+            raise DeviceNotFound(f"xylo: has no chip {key!r}: {nearest(key, CHIPS)}")
+        if options:
+            raise SettingError(f"xylo: takes no options, was given {', '.join(options)}")
+        try:
+            import xylosim.v2  # noqa: F401
+        except ImportError as error:
+            raise DeviceNotFound(
+                f"xylo: needs the simulator xylosim ({error}): pip install 'spikeloop[xylo]'"
+            ) from None
+        return cls(key)
+
+    @classmethod
+    def catalogue(cls) -> list[tuple[str, str]]:
+        """Every chip of the family."""
+        return [
+            (
+                f"xylo:{key}",
+                f"simulated {c.name}: {c.inputs} inputs, {c.neurons} hidden neurons, "
+                f"{c.outputs} outputs, 8-bit weights",
+            )
+            for key, c in CHIPS.items()
+        ]
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What the chip is and allows; its membranes are told in thresholds."""
+        unit = LARGEST_CODE / LARGEST_THRESHOLD
+        return DeviceInfo(
+            identity=Identity(f"xylo:{self._key}", firmware="xylosim.v2"),
+            max_layers=8,
+            max_inputs=self._chip.inputs,
+            max_neurons=self._chip.ends,
+            max_batch=1024,
+            max_steps=10_000,
+            dt=DT,
+            weights=(WeightFormat(unit, unit * 2**LARGEST_SHIFT * 2, 2 * LARGEST_CODE + 1),),
+            stimuli=("spikes",),
+            probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
+            membrane=Membrane("thresholds"),
+            settings=(
+                Setting(
+                    "tau_membrane",
+                    "s",
+                    DT * 2,
+                    DT * 2**LARGEST_MEMBRANE_SHIFT,
+                    DT * 2**4,
+                    "Time constant of the membrane, rounded to a power of two of steps.",
+                ),
+            ),
+            reset="soft",
+            decay=1 - 2.0**-4,
+            deterministic=True,
+        )
+
+    def _configure(self, network: Network) -> None:
+        from xylosim.v2 import XyloLayer, XyloSynapse
+
+        # Inputs reach hidden neurons alone: they play the only layer of a network of one.
+        hidden = network.layers[1:-1] or network.layers[1:]
+        outputs = network.layers[-1] if network.depth > 1 else 0
+        self._check_room(hidden, outputs)
+        starts = np.cumsum([0, *hidden]).tolist()
+        synapses: list[list[list[Any]]] = []  # of each projection, by source and target
+        firsts = [*starts[:-1], 0][: network.depth]
+        for (sources, targets), first in zip(pairwise(network.layers), firsts, strict=True):
+            synapses.append(
+                [[XyloSynapse(first + n, 0, 0) for n in range(targets)] for _ in range(sources)]
+            )
+        recurrent = [row for projection in synapses[1 : len(hidden)] for row in projection]
+        readout = synapses[-1] if outputs else [[]] * hidden[-1]
+        # The inputs, hidden neurons and outputs have a shift each.
+        scales = network.full_scale
+        inner = _shift(min(scales[1 : len(hidden)], default=1.0))
+        shifts = [_shift(scales[0]), *[inner] * (len(hidden) - 1), _shift(scales[-1])]
+        thresholds = [
+            math.ceil(LARGEST_CODE * 2**shift / scale * (1 - 1e-6))
+            for shift, scale in zip(shifts, scales, strict=False)
+        ]
+        neurons = sum(hidden)
+        dash = round(math.log2(network.settings["tau_membrane"] / DT))
+        self._layer: Any = XyloLayer(
+            synapses_in=synapses[0],
+            synapses_rec=[*recurrent, *[[]] * hidden[-1]],
+            synapses_out=[*[[]] * (neurons - hidden[-1]), *readout],
+            aliases=[[]] * neurons,
+            threshold=np.repeat(thresholds[: len(hidden)], hidden).tolist(),
+            threshold_out=thresholds[-1:] * outputs,
+            has_bias=False,
+            bias=[],
+            bias_out=[],
+            weight_shift_inp=shifts[0],
+            weight_shift_rec=inner,
+            weight_shift_out=shifts[-1],
+            dash_mem=[dash] * neurons,
+            dash_mem_out=[dash] * outputs,
+            dash_syns=[[SYNAPSE_SHIFT]] * neurons,
+            dash_syns_out=[[SYNAPSE_SHIFT]] * outputs,
+            name=self._key,
+        )
+        self._synapses, self._shifts, self._thresholds = synapses, shifts, thresholds
+        self._spans = [slice(a, b) for a, b in pairwise(starts)]
+
+    def _check_room(self, hidden: Sequence[int], outputs: int) -> None:
+        chip = self._chip
+        limit("outputs after a hidden layer", outputs, chip.outputs)
+        limit("hidden neurons", sum(hidden), chip.neurons)
+        limit("neurons after a hidden layer", max(hidden[1:], default=0), chip.fan_out)
+        inner = sum(a * b for a, b in pairwise(hidden))
+        limit("synapses between hidden neurons", inner, chip.neurons * chip.average_fan_out)
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        scale = self.network.full_scale[projection]
+        codes = np.rint(np.clip(weights / np.float32(scale), -1, 1) * LARGEST_CODE).astype(np.int64)
+        for synapses, row in zip(self._synapses[projection], codes.tolist(), strict=True):
+            for synapse, code in zip(synapses, row, strict=True):
+                synapse.weight = code
+        unit = 2 ** self._shifts[projection] / self._thresholds[projection]
+        return np.asarray(codes * unit, np.float32)
+
+    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        steps, batch, layers = stimulus.steps, stimulus.batch, self.network.layers
+        depth = self.network.depth
+        counts = stimulus.data.toarray()  # type: ignore[union-attr]
+        if counts.max() > MOST_INPUT_SPIKES:
+            raise StimulusError(
+                f"{counts.max():g} spikes of a channel in one step: {self._chip.name} takes "
+                f"{MOST_INPUT_SPIKES}, ask for less"
+            )
+        # Spikes of a hidden layer arrive one step later, so that layer l runs l - 1 steps late.
+        drive = np.zeros((steps + depth - 1, batch, layers[0]), np.uint8)
+        drive[:steps] = counts.reshape(steps, batch, -1)
+        wanted: set[tuple[int, Quantity]] = {(depth, "spikes")}
+        wanted |= {(probe.layer, probe.quantity) for probe in probes}
+        traces = {
+            (layer, quantity): np.empty(
+                (steps, batch, layers[layer]), np.uint8 if quantity == "spikes" else np.float32
+            )
+            for layer, quantity in wanted
+        }
+        for sample in range(batch):
+            self._layer.reset_all()
+            self._layer.evolve(drive[:, sample].tolist())
+            for (layer, quantity), trace in traces.items():
+                trace[:, sample] = self._recorded(layer, quantity)[layer - 1 :][:steps]
+        return Readout(
+            traces[depth, "spikes"].sum(axis=0, dtype=np.int32),
+            steps,
+            {probe: answer(probe, traces[probe.layer, probe.quantity]) for probe in probes},
+        )
+
+    def _recorded(self, layer: int, quantity: Quantity) -> NDArray[np.generic]:
+        """Spikes, or membranes in thresholds, of one layer in the last run, `(steps, n_l)`."""
+        output = layer > len(self._spans)
+        neurons = slice(None) if output else self._spans[layer - 1]
+        found = self._layer.rec_out_spikes if output else self._layer.rec_recurrent_spikes
+        spikes = np.array(found, np.uint8)[:, neurons]
+        if quantity == "spikes":
+            return spikes
+        found = self._layer.rec_v_mem_out if output else self._layer.rec_v_mem
+        membrane = np.array(found, np.float32).T[:, neurons]
+        # Recorded after its reset, which took one threshold for each spike.
+        return membrane / np.float32(self._thresholds[layer - 1]) + spikes
+
+
+def _shift(full_scale: float) -> int:
+    """The largest shift of weights at which the threshold has the bits that it should."""
+    fitting = math.floor(math.log2(LARGEST_THRESHOLD * full_scale / LARGEST_CODE) + 1e-6)
+    return min(max(fitting, 0), LARGEST_SHIFT)

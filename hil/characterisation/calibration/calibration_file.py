@@ -1,0 +1,159 @@
+"""A calibration as data and as a file: the settings that even out one device."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import Device, Identity
+from drivers.contract.files import replacing
+
+VERSION = 1
+HEADER = ("setting", "chosen for", "before: mean, spread", "after: mean, spread")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far neurons are from the target, in targets.
+
+    Attributes:
+        mean: Mean over neurons; 1 is on target.
+        sd: Standard deviation over neurons.
+    """
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Settings found for one device.
+
+    Attributes:
+        identity: The device.
+        layers: Sizes of the network it was mapped with, the input first.
+        settings: Settings of all neurons, by name.
+        trims: Settings of each neuron by name, `(n_l,)` for each layer of neurons.
+        before: What each setting moves, before, by name of the setting.
+        after: The same with the settings found.
+    """
+
+    identity: Identity
+    layers: tuple[int, ...]
+    settings: Mapping[str, float] = field(default_factory=dict)
+    trims: Mapping[str, Sequence[NDArray[np.float32]]] = field(default_factory=dict)
+    before: Mapping[str, Spread] = field(default_factory=dict)
+    after: Mapping[str, Spread] = field(default_factory=dict)
+
+
+def write(made: Calibration, path: Path) -> Path:
+    """Write a calibration as TOML, whole or not at all.
+
+    Raises:
+        OSError: When the folder cannot be written.
+    """
+    import tomli_w
+
+    with replacing(path) as handle:
+        handle.write(tomli_w.dumps(record(made)).encode())
+    return path
+
+
+def record(made: Calibration) -> dict[str, Any]:
+    """A calibration in plain values, as the file holds it."""
+    return {
+        "version": VERSION,
+        "layers": list(made.layers),
+        "device": asdict(made.identity),
+        "settings": dict(made.settings),
+        "trims": {name: [a.tolist() for a in layers] for name, layers in made.trims.items()},
+        "before": {name: asdict(spread) for name, spread in made.before.items()},
+        "after": {name: asdict(spread) for name, spread in made.after.items()},
+    }
+
+
+def rows(made: Calibration) -> list[tuple[str, str, str, str]]:
+    """The spreads before and after, as rows of a table."""
+    found = []
+    for name, before in made.before.items():
+        whose, after = "each neuron" if name in made.trims else "all neurons", made.after[name]
+        texts = [f"{s.mean:.3f}, {s.sd:.3f}" for s in (before, after)]
+        found.append((name, whose, texts[0], texts[1]))
+    return found
+
+
+def read(path: str | Path) -> Calibration:
+    """Read what `write` wrote.
+
+    Raises:
+        ValueError: One line, when the file is missing, damaged or of a newer version.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        version = table["version"]
+        if type(version) is int and version > VERSION:
+            raise ValueError(
+                f"calibration {path} is of version {version}, this spikeloop reads up to "
+                f"{VERSION}: upgrade it"
+            )
+        layers = tuple(int(size) for size in table["layers"])
+        trims = {
+            str(name): [np.asarray(values, np.float32) for values in arrays]
+            for name, arrays in table["trims"].items()
+        }
+        for name, arrays in trims.items():
+            if [a.shape for a in arrays] != [(n,) for n in layers[1:]]:
+                raise ValueError(f"calibration {path}: {name} is not of layers {layers}")
+        return Calibration(
+            Identity(**{str(k): str(v) for k, v in table["device"].items()}),
+            layers,
+            {str(name): float(value) for name, value in table["settings"].items()},
+            trims,
+            {name: Spread(**spread) for name, spread in table["before"].items()},
+            {name: Spread(**spread) for name, spread in table["after"].items()},
+        )
+    except OSError as error:
+        raise ValueError(f"calibration {path}: {error.strerror}") from None
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        UnicodeDecodeError,
+        tomllib.TOMLDecodeError,
+    ) as error:
+        raise ValueError(f"calibration {path} is damaged, or none: {error}") from None
+
+
+def fitting(path: str | Path, device: Device, layers: Sequence[int]) -> Calibration:
+    """Read a calibration that is meant for a device and a network.
+
+    Args:
+        path: The file.
+        device: The device it is to be used on.
+        layers: Sizes of the network, the input first.
+
+    Raises:
+        ValueError: One line, when it is of another device or network, or cannot be read.
+    """
+    found, here = read(path), device.info.identity
+    if found.identity != here:
+        raise ValueError(
+            f"calibration {path} is of {_named(found.identity)}, this is {_named(here)}: "
+            "calibrate this device"
+        )
+    if found.layers != tuple(layers):
+        raise ValueError(
+            f"calibration {path} is of a network of layers {found.layers}, this one has "
+            f"{tuple(layers)}: calibrate with --layers {','.join(map(str, layers))}"
+        )
+    return found
+
+
+def _named(identity: Identity) -> str:
+    return " ".join(part for part in asdict(identity).values() if part)

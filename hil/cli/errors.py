@@ -1,0 +1,48 @@
+"""What a user can mend, said in one line, with the exit code that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what a user can mend into one line and exit code 2, and Ctrl-C into 130."""
+    try:
+        yield
+    except KeyboardInterrupt as how_to_go_on:
+        _stop("; ".join(filter(None, ("stopped", str(how_to_go_on)))), 130)
+    except MemoryError:
+        _stop("this needs more memory than there is: ask for a smaller network or batch", 2)
+    except Exception as error:
+        from drivers.contract.errors import DeviceError
+
+        if interrupted(error):
+            _stop("stopped", 130)
+        # Typer quietly ends what met a closed pipe.
+        refusal = isinstance(error, ValueError | DeviceError | OSError)
+        if not refusal or isinstance(error, BrokenPipeError):
+            raise
+        _stop(line(error), 2)
+
+
+def _stop(message: str, code: int) -> None:
+    typer.echo(f"hil: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code) from None
+
+
+def interrupted(error: BaseException | None) -> bool:
+    """Whether it is Ctrl-C, or what an import that Ctrl-C hit has made of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def line(error: Exception) -> str:
+    """What went wrong, without the name of the exception."""
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return str(error) or type(error).__name__

@@ -1,0 +1,36 @@
+"""The pull of each hidden neuron's mean rate towards a target, which keeps it alive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hil.learning.rule import Gradients, Observation
+
+
+def add(
+    gradients: Gradients,
+    observation: Observation,
+    weight: float | Sequence[float],
+    target: float,
+) -> None:
+    """Add the term `weight * (mean rate - target)` to every hidden delta, as a gradient.
+
+    The mean is over the batch, so the term is one outer product for each projection. Frozen
+    projections stay frozen.
+
+    Args:
+        gradients: One for each projection; changed in place.
+        observation: Gives the activity of each layer.
+        weight: Strength h, of all hidden layers or of each.
+        target: Set point in spikes per step, on the scale of the activity estimate.
+    """
+    before: Sequence[np.ndarray] = (observation.inputs, *observation.activity)
+    strengths = np.broadcast_to(np.asarray(weight, np.float32), len(observation.activity))
+    for gradient, presynaptic, rate, strength in zip(
+        gradients, before, observation.activity, strengths, strict=False
+    ):
+        if gradient is not None:
+            pull = strength * (rate.mean(axis=0) - np.float32(target))
+            gradient += np.outer(presynaptic.mean(axis=0), pull)

@@ -1,0 +1,52 @@
+"""Back-propagation with a surrogate gradient, on rates.
+
+The error travels back through the transposed shadow weights: `delta_l = (delta_{l+1} W^T) f'(z_l)`.
+It is the exact gradient of the loss in the model `a_l = f(z_l)`, `z_l = a_{l-1} W_{l-1}`, with
+the output's drive as logits; the activities, membranes and the error are the device's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hil.learning import surrogates
+from hil.learning.rule import (
+    Gradients,
+    Matrix,
+    Observation,
+    Rule,
+    State,
+    Timing,
+    gradients_from,
+    nothing,
+)
+
+
+class Settings(BaseModel):
+    """What the rule believes of the neuron's transfer function."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    surrogate: surrogates.Name = "soft_ramp"
+    steepness: float = Field(4.0, gt=0, le=1e3, description="Steepness, per threshold.")
+    shift: float = Field(0.5, ge=-100, le=100, description="Centre, in thresholds.")
+
+    def slope(self, z: Matrix) -> Matrix:
+        """f'(z) at membranes of any shape, in thresholds; same shape and type."""
+        found: Matrix = surrogates.derivative(self.surrogate, z - self.shift, self.steepness)
+        return found
+
+
+def build(settings: Settings, timing: Timing) -> Rule:
+    """Make the rule."""
+
+    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
+        deltas = [observation.error]
+        for layer in range(len(weights) - 1, 0, -1):
+            slope = settings.slope(observation.membrane[layer - 1])
+            deltas.insert(0, (deltas[0] @ weights[layer].T) * slope)
+        return gradients_from(deltas, observation)
+
+    return Rule("bp", False, nothing, update)

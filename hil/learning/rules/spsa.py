@@ -1,0 +1,62 @@
+"""Simultaneous perturbation stochastic approximation (Spall 1992, IEEE TAC 37(3), 332).
+
+All weights are moved at once by `+c` or `-c`, each sign drawn by itself, and the device runs the
+batch with `W + c D` and with `W - c D`. The difference of the two losses estimates the gradient:
+
+    G_i = (L(W + c D) - L(W - c D)) / (2 c D_i)
+
+It needs two more runs for each pair, and neither the error of a sample nor any membrane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.random import Generator
+from pydantic import BaseModel, ConfigDict, Field
+
+from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, nothing
+
+
+class Settings(BaseModel):
+    """Settings of SPSA."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    perturbation: float = Field(
+        0.1, ge=1e-3, le=100, description="c in thresholds, times the root of the fan-in."
+    )
+    pairs: int = Field(1, ge=1, le=1000, description="Pairs of runs that an update averages over.")
+
+
+def build(settings: Settings, timing: Timing) -> Rule:
+    """Make the rule; it ignores the timing, as it knows nothing of the neuron."""
+
+    def propose(rng: Generator, weights: Sequence[Matrix]) -> list[list[Matrix]]:
+        found: list[list[Matrix]] = []
+        for _ in range(settings.pairs):
+            moves = [
+                np.float32(settings.perturbation / np.sqrt(len(w)))
+                * (2 * rng.integers(0, 2, w.shape, np.int8) - 1).astype(np.float32)
+                for w in weights
+            ]
+            found.append([w + move for w, move in zip(weights, moves, strict=True)])
+            found.append([w - move for w, move in zip(weights, moves, strict=True)])
+        return found
+
+    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
+        tried = observation.tried
+        if len(tried) != 2 * settings.pairs:
+            raise ValueError(
+                f"rule 'spsa': {len(tried)} losses: give those of the {2 * settings.pairs} "
+                "weights that it proposed"
+            )
+        total: list[Matrix] = [np.zeros_like(w) for w in weights]
+        for up, down in zip(tried[::2], tried[1::2], strict=True):
+            rise = np.float32((up.loss - down.loss) / settings.pairs)
+            for gradient, above, below in zip(total, up.weights, down.weights, strict=True):
+                gradient += rise / (above - below)
+        return list(total)
+
+    return Rule("spsa", False, nothing, update, propose)

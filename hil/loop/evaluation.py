@@ -1,0 +1,75 @@
+"""Deploying a trained run on a device as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import drivers
+from hil.loop.controller import Controller
+from hil.loop.training import Progress, Watcher, classify, load_data
+from hil.process import one_blas_thread
+from hil.statistics import wilson
+
+if TYPE_CHECKING:
+    from hil.runs.folder import Run
+
+
+def evaluate(
+    run: Run,
+    device: str | None = None,
+    watch: Watcher = lambda _: None,
+    record: str | Path | None = None,
+) -> dict[str, Any]:
+    """Write a run's weights to a device and classify the test set; the run stays as it is.
+
+    Args:
+        run: The run folder.
+        device: Address of the device; None takes the run's own, exactly as it was left.
+        watch: Called after every batch.
+        record: File to record the session with the device to.
+
+    Returns:
+        Task, rule, device, seed, test accuracy with its 95 % interval, and the accuracy that the
+        run reached on its own device.
+
+    Raises:
+        ValueError: When the run has no weights yet.
+        DeviceError: When the device fails or has no room for the network.
+    """
+    checkpoint = run.load_checkpoint()
+    if checkpoint is None:
+        raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
+    config = run.config()
+    data = load_data(config)
+    with one_blas_thread(), drivers.open(device or config.device_url, record=record) as opened:
+        controller = Controller(config, opened, data.features, data.classes)
+        if device is None:
+            controller.restore(checkpoint)
+        else:
+            controller.load_weights(checkpoint)
+            controller.write()
+        predicted = classify(
+            controller,
+            data.batch,
+            data.x_test,
+            "test",
+            0,
+            lambda done, total: watch(Progress("test", done, total, config.training.epochs)),
+        )
+    correct = int(np.count_nonzero(predicted == data.y_test))
+    own = run.result()
+    return {
+        "run": str(run.path),
+        "task": config.task,
+        "rule": config.rule["name"],
+        "observe": config.observe,
+        "device": device or config.device_url,
+        "trained_on": config.device_url,
+        "seed": config.seed,
+        "test_accuracy": correct / len(predicted),
+        "test_accuracy_ci95": list(wilson(correct, len(predicted))),
+        "trained_accuracy": None if own is None else own["test_accuracy"],
+    }

@@ -1,0 +1,81 @@
+"""What a report shows of a trained network: gathered once, at the end of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import Probe
+from hil import streams
+
+if TYPE_CHECKING:
+    from hil.loop.controller import Controller
+    from hil.tasks import Data
+
+SAMPLES = 6  # inputs shown
+TRACES = 5  # membranes shown of each hidden layer
+CELLS = 20_000  # synapses shown of each projection
+
+
+def gather(
+    controller: Controller, data: Data, predictions: NDArray[np.int64]
+) -> dict[str, NDArray[np.generic]]:
+    """Show a few test samples to the device and collect what the report draws.
+
+    Args:
+        controller: The trained controller.
+        data: The task's samples.
+        predictions: `(N_test,)` predicted test classes.
+
+    Returns:
+        `test_labels` and `test_predictions` `(N_test,)`; `samples` `(S, n_features)` with
+        `sample_labels` `(S,)`; `output_raster` `(T, S, C)` where the device shows it;
+        `membrane_LAYER` `(T', S, k)` in thresholds with `membrane_every`; `asked_P` and
+        `stored_P`, the same cells of projection P before and after storage.
+    """
+    config, device, depth = controller.config, controller.device, controller.depth
+    rng = streams.generator(config.seed, "show")
+    rows = np.sort(rng.choice(len(data.y_test), min(SAMPLES, len(data.y_test)), replace=False))
+    x = data.batch(data.x_test[rows])
+    found: dict[str, NDArray[np.generic]] = {
+        "test_labels": data.y_test,
+        "test_predictions": predictions,
+        "samples": x,
+        "sample_labels": data.y_test[rows],
+        "image_shape": np.asarray(data.image_shape or ()),
+    }
+    probes: dict[str, Probe] = {}
+    offer = device.info.offer("spikes", depth, depth)
+    if offer is not None and "none" in offer.reductions:
+        probes["output_raster"] = Probe(depth, "spikes")
+    offers = {n: device.info.offer("membrane", n, depth) for n in range(1, depth + 1)}
+    every = max((offer.every for offer in offers.values() if offer is not None), default=1)
+    found["membrane_every"] = np.asarray(every)
+    for layer, offer in offers.items():
+        if offer is not None and "none" in offer.reductions:
+            shown = min(TRACES, controller.layers[layer], offer.neurons or TRACES)
+            neurons = np.sort(rng.choice(controller.layers[layer], shown, replace=False))
+            probes[f"membrane_{layer}"] = Probe(
+                layer, "membrane", tuple(int(n) for n in neurons), every=every
+            )
+    readout = controller.attended.run(
+        controller.stimulus(x, "show"),
+        list(probes.values()),
+        trial=streams.trial(config.seed, "show"),
+    )
+    scale = device.network.settings.get("threshold", device.info.membrane.threshold)
+    for name, probe in probes.items():
+        values = readout.samples[probe]
+        if probe.quantity == "membrane":
+            values = device.info.membrane.in_thresholds(values.astype(np.float32), scale)
+        found[name] = values
+    found["counts"] = readout.counts
+    for p, (asked, stored) in enumerate(
+        zip(controller.weights, controller.attended.stored, strict=True)
+    ):
+        cells = rng.choice(asked.size, min(CELLS, asked.size), replace=False)
+        found[f"asked_{p}"] = asked.reshape(-1)[cells]
+        found[f"stored_{p}"] = stored.reshape(-1)[cells]
+    return found

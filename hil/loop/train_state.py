@@ -1,0 +1,90 @@
+"""How far a run has come, and how its epoch under way has gone so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.loop.diagnosis import Statistics
+
+if TYPE_CHECKING:
+    from hil.loop.controller import StepReport
+
+
+@dataclass
+class Tally:
+    """Sums over the part of an epoch that is done."""
+
+    samples: int = 0
+    correct: int = 0
+    loss: float = 0.0
+    output_rate: float = 0.0
+    hidden_rates: list[float] = field(default_factory=list)
+
+    def add(self, report: StepReport, samples: int) -> None:
+        """Add one batch."""
+        *hidden, output = (float(activity.mean()) for activity in report.activity)
+        self.samples += samples
+        self.correct += report.correct
+        self.loss += report.loss * samples
+        self.output_rate += output * samples
+        sums = self.hidden_rates or [0.0] * len(hidden)
+        self.hidden_rates = [s + r * samples for s, r in zip(sums, hidden, strict=True)]
+
+
+@dataclass
+class Position:
+    """How far a run has come: all of a checkpoint that the controller does not remember.
+
+    Attributes:
+        statistics: What the epoch under way has shown of each neuron.
+        step: Batches done since the start.
+        seconds: Time of training so far; of these, in the device and on the line to it:
+        device_seconds: In the device.
+        transfer_seconds: On the line.
+        tally: Sums over the epoch under way.
+        metrics: Metrics of each finished epoch.
+    """
+
+    statistics: Statistics
+    step: int = 0
+    seconds: float = 0.0
+    device_seconds: float = 0.0
+    transfer_seconds: float = 0.0
+    tally: Tally = field(default_factory=Tally)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def first(cls, layers: Sequence[int]) -> Position:
+        """That of a new run of a network of these layers, the input first."""
+        return cls(Statistics.empty(layers[1:]))
+
+    def end_epoch(self, row: dict[str, Any]) -> None:
+        """Keep the metrics of the epoch and begin the next one."""
+        self.metrics.append(row)
+        self.tally = Tally()
+        self.statistics = Statistics.empty([len(s) for s in self.statistics.squares])
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """As named arrays; what is no array is JSON in `position`."""
+        fields = {key: value for key, value in vars(self).items() if key != "statistics"}
+        text = json.dumps({**fields, "tally": asdict(self.tally)})
+        arrays = {f"statistics/{name}": a for name, a in self.statistics.state().items()}
+        return {**arrays, "position": np.asarray(text)}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, NDArray[np.generic]], layers: Sequence[int]) -> Position:
+        """From what `state` gave; a checkpoint of an earlier version has no statistics."""
+        fields = json.loads(str(state["position"]))
+        found = {
+            name.removeprefix("statistics/"): array
+            for name, array in state.items()
+            if name.startswith("statistics/")
+        }
+        statistics = Statistics.restored(found) if found else Statistics.empty(layers[1:])
+        return cls(statistics, **{**fields, "tally": Tally(**fields["tally"])})

@@ -1,0 +1,1 @@
+"""Pages about runs and chips: each one file that needs no network."""

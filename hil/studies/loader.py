@@ -1,0 +1,123 @@
+"""From the file of a study, a budget and what is asked for, to the complete study."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from drivers import nearest
+from hil.config import Sections, merged
+from hil.studies.schema import VERSION, Study, known, validated
+
+BUDGET = "default"
+BUILTIN = Path(__file__).parent / "builtin"
+
+
+def names() -> list[str]:
+    """Names of the studies that come with the package, sorted."""
+    return sorted(path.stem for path in BUILTIN.glob("*.toml"))
+
+
+def read(name: str | Path) -> Sections:
+    """A study as it stands in its file.
+
+    Args:
+        name: One of `names()`, or a file that ends in `.toml`.
+
+    Raises:
+        ValueError: When there is none, or it is no TOML, or of another version.
+    """
+    if str(name).endswith(".toml"):
+        path = Path(name)
+    elif str(name) in names():
+        path = BUILTIN / f"{name}.toml"
+    else:
+        raise ValueError(f"no study {str(name)!r}: {nearest(str(name), [*names(), 'FILE.toml'])}")
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"study {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"study {path} is no valid TOML: {error}") from None
+    version = found.get("version")
+    if type(version) is not int or version != VERSION:
+        given = "has no version" if version is None else f"is of version {version!r}"
+        raise ValueError(f"study {path} {given}: this spikeloop reads version = {VERSION}")
+    return found
+
+
+def build(
+    sections: Mapping[str, Any],
+    *,
+    budget: str = BUDGET,
+    task: str | None = None,
+    device: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Study:
+    """Validate a study, with a budget and what was asked for on top.
+
+    Args:
+        sections: The study, as read.
+        budget: Which of its budgets; `default` changes nothing unless the file says so.
+        task: Task of every trial, where given.
+        device: Device of every trial, where given. A factor of tasks or of devices is then left
+            with that one level.
+        changes: Settings of every trial, or parts of the study such as `repeat`.
+
+    Returns:
+        The complete study, without budgets.
+
+    Raises:
+        ValueError: One line that says what was given and what is allowed.
+    """
+    budgets = sections.get("budgets", {})
+    if budget not in {BUDGET, *budgets}:
+        raise ValueError(f"budget {budget!r}: {nearest(budget, {BUDGET, *budgets})}")
+    # The file by itself first, so that what is wrong with it is not put down to a change.
+    plain = validated(Study, sections)
+    result = merged(sections, budgets.get(budget, {}), _sorted_out(plain, changes or {}))
+    for key, value in (("task", task), ("device", device)):
+        if value is not None:
+            result = merged(result, {"base": {key: value}})
+            for factor in _all(result):
+                if factor.get("key") == key:
+                    factor["levels"] = [value]
+    return validated(Study, {**result, "budgets": {}})
+
+
+def _all(sections: Mapping[str, Any]) -> list[dict[str, Any]]:
+    parts = [sections, *sections.get("parts", {}).values()]
+    return [factor for part in parts for factor in part.get("factors", {}).values()]
+
+
+def _sorted_out(study: Study, changes: Mapping[str, Any]) -> Sections:
+    """What changes the study itself, and below `base` what changes its trials."""
+    own = {key: value for key, value in changes.items() if key in Study.model_fields}
+    base = {key: value for key, value in changes.items() if key not in own}
+    for where, factors in study.families():
+        given: Any = own
+        for step in where.split("."):
+            given = given.get(step, {}) if isinstance(given, Mapping) else {}
+        for name in given if isinstance(given, Mapping) else ():
+            known(name, factors, where)
+        if where == "tune.factors":
+            continue
+        for name, factor in factors.items():
+            if factor.key and _has(base, factor.key.split(".")):
+                raise ValueError(
+                    f"--set {factor.key}: the study varies it: set {where}.{name}.levels=[...]"
+                )
+    for name in own.get("parts", {}) if isinstance(own.get("parts"), Mapping) else ():
+        if name not in study.parts:
+            raise ValueError(f"parts: no part {name!r}: {nearest(name, study.parts)}")
+    return merged({"base": base}, own) if base else own
+
+
+def _has(sections: Any, path: Sequence[str]) -> bool:
+    for key in path:
+        if not isinstance(sections, Mapping) or key not in sections:
+            return False
+        sections = sections[key]
+    return True

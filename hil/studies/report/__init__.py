@@ -1,0 +1,1 @@
+"""What a finished study shows: its tables, its page, and the sections of it."""

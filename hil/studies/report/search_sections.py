@@ -1,0 +1,237 @@
+"""What the page of a search shows: its front, its best settings, and whether it was worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+from hil.statistics import mean, paired
+from hil.studies.folder import BEST, Folder
+from hil.studies.plan import configuration_lines
+from hil.studies.report import wording
+from hil.studies.report.plots import Band, Cloud, bands, bars, scatter
+from hil.studies.report.section import Picture, Shown, Table
+from hil.studies.report.sections.pairs import adjust, difference
+from hil.studies.report.wording import Claim
+from hil.studies.search import SAMPLERS, WORST, Arm, Found, front, values
+from hil.studies.table import Row, by_unit, grouped
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from hil.studies.schema import Search
+
+
+def shown(folder: Folder, found: Found) -> list[Shown]:
+    """All sections of a search."""
+    return [
+        _best(folder, found),
+        _front(folder, found),
+        _convergence(folder, found),
+        _importances(folder, found),
+    ]
+
+
+def _best(folder: Folder, found: Found) -> Shown:
+    """The best settings, trained anew on seeds that the search has not seen, on the test set."""
+    groups = grouped(found.confirmed, ["settings"])
+    usual, measure = groups.pop(("usual",)), "test_accuracy"
+    compared = [(name, difference(rows, usual, measure)) for (name,), rows in groups.items()]
+    known = [(name, d) for name, d in compared if d is not None]
+    adjusted = adjust([d for _, d in known])
+    claims = [
+        wording.compared(f"the best of {name}", "the usual settings", d, measure, p, len(known))
+        for (name, d), p in zip(known, adjusted, strict=True)
+    ]
+    table = []
+    for (name,), rows in {("usual",): usual, **groups}.items():
+        accuracies = list(by_unit(rows, "test_accuracy").values())
+        chosen = found.best.get(name)
+        settings = [] if chosen is None else configuration_lines(chosen.cell.settings)
+        result = mean(accuracies) if accuracies else None
+        table.append(
+            [
+                name,
+                "" if result is None else wording.value(result.value, "test_accuracy"),
+                "none" if result is None else wording.interval(result.interval, "test_accuracy"),
+                str(len(accuracies)),
+                ", ".join(f"{key} = {words_of(value)}" for key, value in settings) or "as it comes",
+            ]
+        )
+    header = ("settings", "test accuracy, %", "95 % interval", "fresh seeds", "what they are")
+    return Shown(
+        "The best settings",
+        "Chosen by the first objective on the seed of the search, then trained anew on fresh seeds "
+        f"and tested. The better of them is {folder.path / BEST}, for hil train --config.",
+        claims=claims,
+        tables=[Table("", header, table, frozenset({1, 3}))],
+        figures={"settings": table},
+    )
+
+
+def words_of(value: object) -> str:
+    """A setting with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _front(folder: Folder, found: Found) -> Shown:
+    search = folder.study.search
+    assert search is not None
+    rows = [row for arm in found.arms for row in arm.rows]
+    best = front(search, rows)
+    best = sorted(best, key=lambda row: values(search, row))
+    measures = [objective.removeprefix("-") for objective in search.objectives]
+    pictures = []
+    first = measures[0]
+    for other in measures[1:]:
+        clouds = [
+            Cloud(
+                *_points([r for a in found.arms if a.sampler == s for r in a.rows], other, first),
+                s,
+                number,
+            )
+            for number, s in enumerate(SAMPLERS)
+        ]
+        on_front = _points(sorted(best, key=lambda r: r.measure(other) or 0), other, first)
+        clouds.append(Cloud(*on_front, "front", len(SAMPLERS), joined=len(measures) == 2))
+        name = f"{wording.name(other)}, {wording.unit(other)}"
+        svg = scatter(clouds, name, wording.name(first), wording.is_share(first))
+        pictures.append(Picture(f"{wording.name(first)} over {wording.name(other)}", svg))
+    factors = folder.study.names()
+    header = (*(f"{wording.name(m)}, {wording.unit(m)}" for m in measures), *factors)
+    table = [
+        [*(wording.value(row.measure(m), m) for m in measures), *(row.text(f) for f in factors)]
+        for row in dict.fromkeys(best)
+    ]
+    unique = list(dict.fromkeys(tuple(line) for line in table))
+    return Shown(
+        "Pareto front",
+        "Settings that no other is at least as good as in every objective, of all searches. "
+        "Each was trained once, on one seed, so neighbours on the front may change places.",
+        tables=[Table("", header, unique, frozenset(range(len(measures))))],
+        pictures=pictures,
+        figures={"front": unique},
+    )
+
+
+def _points(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[float]]:
+    known = [(row.measure(x), row.measure(y)) for row in rows]
+    both = [(a, b) for a, b in known if a is not None and b is not None]
+    return [a for a, _ in both], [b for _, b in both]
+
+
+def _so_far(arm: Arm, search: Search) -> list[float]:
+    """The best of the first objective after each generation."""
+    best, found = float("-inf"), []
+    for number, row in enumerate(arm.rows, start=1):
+        best = max(best, values(search, row)[0])
+        if number % search.population == 0:
+            found.append(best)
+    return found
+
+
+def _convergence(folder: Folder, found: Found) -> Shown:
+    search = folder.study.search
+    assert search is not None
+    first = search.objectives[0].removeprefix("-")
+    lines, ends = [], dict[str, list[float]]()
+    for number, sampler in enumerate(SAMPLERS):
+        curves = [_so_far(arm, search) for arm in found.arms if arm.sampler == sampler]
+        means = [mean(at) for at in zip(*curves, strict=True)]
+        ends[sampler] = [curve[-1] for curve in curves]
+        lines.append(
+            Band(
+                range(1, len(means) + 1),
+                [m.value for m in means],
+                [m.interval for m in means],
+                sampler,
+                number,
+            )
+        )
+    result = paired(ends["nsga2"], ends["random"])
+    claims = [
+        wording.compared(
+            "the best of nsga2 on validation",
+            "that of random search on the same budget",
+            result,
+            first,
+            result.t_test,
+            1,
+        ),
+        _median(ends, first),
+    ]
+    svg = bands(lines, "generation", f"best {wording.name(first)} so far", wording.is_share(first))
+    return Shown(
+        "Against random search",
+        f"The best {wording.name(first)} found so far, mean over the searches by each sampler with "
+        "Student's 95 % band. Random search is given as many trials in each generation, and both "
+        "begin with the same draws.",
+        claims=claims,
+        pictures=[Picture(f"Best {wording.name(first)} so far", svg)],
+        figures={"best": ends},
+    )
+
+
+def _median(ends: dict[str, list[float]], measure: str) -> Claim:
+    """Whether the search was better than random search in the median of its repetitions."""
+    gains = [a - b for a, b in zip(ends["nsga2"], ends["random"], strict=True)]
+    gain = median(gains)
+    low, high = (wording.value(bound, measure) for bound in (min(gains), max(gains)))
+    relation = "better than" if gain > 0 else "as good as" if gain == 0 else "worse than"
+    return Claim(
+        f"in the median of {len(gains)} searches nsga2 was {relation} random search: "
+        f"{wording.value(gain, measure)} points on validation (from {low} to {high})",
+        False,
+    )
+
+
+def _importances(folder: Folder, found: Found) -> Shown:
+    """fANOVA over the trials of each repetition (Hutter et al. 2014, ICML)."""
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    search, shares = folder.study.search, dict[str, list[float]]()
+    assert search is not None
+    for repeat in range(search.repeats):
+        arms = [arm for arm in found.arms if arm.repeat == repeat]
+        together = _together(arms)
+        if together is None:
+            continue
+        evaluator = FanovaImportanceEvaluator(seed=0)
+        result = get_param_importances(together, evaluator=evaluator, target=lambda t: t.values[0])
+        for name, share in result.items():
+            shares.setdefault(name, []).append(share)
+    ranked = sorted(shares.items(), key=lambda item: -fmean(item[1]))
+    if not ranked:
+        return Shown("Importance of the settings", "All trials came out alike: there is none.")
+    table = [
+        [name, f"{fmean(s):.2f}", f"{min(s):.2f} to {max(s):.2f}", str(len(s))]
+        for name, s in ranked
+    ]
+    svg = bars(
+        [name for name, _ in ranked],
+        [fmean(s) for _, s in ranked],
+        [(min(s), max(s)) for _, s in ranked],
+    )
+    header = ("setting", "importance", "smallest to largest", "searches")
+    return Shown(
+        "Importance of the settings",
+        "Share of the variance of the first objective that a setting explains (fANOVA) within the "
+        "ranges searched. The stroke spans the values of the single searches: where strokes "
+        "overlap, the order is not told.",
+        tables=[Table("", header, table, frozenset({1, 3}))],
+        pictures=[Picture("Importance", svg)],
+        figures={"importances": table},
+    )
+
+
+def _together(arms: Sequence[Arm]) -> Study | None:
+    """The trials that worked of several searches in one study; None where all came out alike."""
+    import optuna
+
+    trials = [t for arm in arms for t in arm.study.get_trials() if WORST not in t.values]
+    if len({trial.values[0] for trial in trials}) < 2:
+        return None
+    study = optuna.create_study(directions=arms[0].study.directions)
+    study.add_trials(trials)
+    return study

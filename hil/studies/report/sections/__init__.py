@@ -1,0 +1,88 @@
+"""What a study's page can show: one module for each kind, with `Settings` and `build`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from drivers import nearest
+from hil.discovery import Catalogue
+from hil.studies.report.section import About, Shown
+from hil.studies.schema import Study, known, validated
+from hil.studies.table import MEASURES, Rows, grouped
+
+__all__ = ["build", "check", "module", "names"]
+
+
+_KINDS = Catalogue("kind of section", __name__, "build")
+names, module = _KINDS.names, _KINDS.module
+
+
+def wanted(study: Study) -> list[Mapping[str, Any]]:
+    """The sections of a study; a table of means where it names none."""
+    by = [*(["part"] if study.parts else []), *study.names()]
+    return list(study.sections) or [{"kind": "means", "by": by}]
+
+
+def check(study: Study) -> None:
+    """Refuse sections that do not exist, or are about factors that do not.
+
+    Raises:
+        ValueError: Naming the nearest.
+    """
+    for section in wanted(study):
+        _settings(section, study)
+
+
+def build(study: Study, rows: Rows) -> list[Shown]:
+    """The sections of a study.
+
+    Args:
+        study: The study.
+        rows: Its table.
+    """
+    found = []
+    for section in wanted(study):
+        kind, settings = _settings(section, study)
+        shown: Shown = kind.build(_telling(settings, rows), study, rows)
+        found.append(shown)
+    return found
+
+
+def _telling(settings: About, rows: Rows) -> About:
+    """The settings without factors of one level, which tell nothing apart; one is always left."""
+    changed = {}
+    for key in ("by", "lines"):
+        names = getattr(settings, key, ())
+        kept = tuple(name for name in names if len(grouped(rows, [name])) > 1)
+        changed[key] = kept or names[:1]
+    return settings.model_copy(update={k: v for k, v in changed.items() if hasattr(settings, k)})
+
+
+def _settings(section: Mapping[str, Any], study: Study) -> tuple[ModuleType, Any]:
+    given = dict(section)
+    name = given.pop("kind", None)
+    if not isinstance(name, str):
+        raise ValueError(f"sections: kind = {name!r}: give one of {', '.join(names())}")
+    kind = module(name)
+    settings = validated(kind.Settings, given, f"sections ({name})")
+    factors = ["part", *study.names()]
+    for key in ("by", "lines"):
+        for factor in getattr(settings, key, ()):
+            known(factor, factors, f"sections ({name}).{key}")
+    for part in getattr(settings, "parts", ()):
+        if part not in study.parts:
+            raise ValueError(
+                f"sections ({name}).parts: no part {part!r}: {nearest(part, study.parts)}"
+            )
+    for key in ("factor", "dose", "x", "y"):
+        if hasattr(settings, key):
+            known(getattr(settings, key), factors, f"sections ({name}).{key}")
+    for key in ("measure", "against"):
+        measure = getattr(settings, key, None)
+        if measure is not None and measure not in MEASURES:
+            raise ValueError(
+                f"sections ({name}).{key}: no measure {measure!r}: {nearest(measure, MEASURES)}"
+            )
+    return kind, settings

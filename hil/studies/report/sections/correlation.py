@@ -1,0 +1,70 @@
+"""Whether one measure goes with another over the settings of a study: a rank correlation."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from hil.statistics import rank_correlation
+from hil.studies.report import wording
+from hil.studies.report.plots import Cloud, scatter
+from hil.studies.report.section import About, Picture, Shown
+from hil.studies.report.wording import Claim
+from hil.studies.schema import Study
+from hil.studies.table import Rows, by_unit, grouped
+
+NOTE = (
+    "Each point is one combination of levels, the mean over its repetitions. Spearman's rank "
+    "correlation, with the 95 % interval of Bonett and Wright (2000). Combinations that were not "
+    "drawn at random are no sample: the interval says how well these determine the order."
+)
+
+
+class Settings(About):
+    """Which measure is held against which, and what tells points apart."""
+
+    against: str
+    by: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+    """All combinations, or those of some parts, in one figure, coloured by the levels of `by`."""
+    one, other = settings.against, settings.measure
+    kinds: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    chosen = [row for row in rows if not settings.parts or row.cell.part in settings.parts]
+    for group in grouped(chosen, ["part", *study.names()]).values():
+        a, b = (list(by_unit(group, measure).values()) for measure in (one, other))
+        if a and b:
+            kind = tuple(group[0].text(factor) for factor in settings.by)
+            kinds.setdefault(kind, []).append((fmean(a), fmean(b)))
+    points = sorted({point for found in kinds.values() for point in found})
+    result = rank_correlation([a for a, _ in points], [b for _, b in points])
+    names = f"{wording.name(one)} and {wording.name(other)}"
+    if result.rho is None or result.interval is None:
+        claim = Claim(f"{names}: {result.pairs} combinations are too few for a correlation", False)
+    else:
+        low, high = result.interval
+        figures = (
+            f"rank correlation {result.rho:.2f} (95 %: {low:.2f} to {high:.2f}, "
+            f"{result.pairs} combinations)"
+        )
+        if low > 0 or high < 0:
+            way = "rises" if result.rho > 0 else "falls"
+            claim = Claim(f"{wording.name(other)} {way} with {wording.name(one)}: {figures}", True)
+        else:
+            claim = Claim(f"{names} do not show a common order: {figures}", False)
+    clouds = [
+        Cloud([a for a, _ in found], [b for _, b in found], " · ".join(kind) or "all", number)
+        for number, (kind, found) in enumerate(kinds.items())
+    ]
+    pictures = []
+    if clouds:
+        svg = scatter(clouds, wording.name(one), wording.name(other), wording.is_share(other))
+        pictures.append(Picture(names, svg))
+    return Shown(
+        settings.title or names.capitalize(),
+        settings.note or NOTE,
+        claims=[claim],
+        pictures=pictures,
+        figures={"rho": result.rho, "interval": result.interval, "pairs": result.pairs},
+    )

@@ -1,0 +1,43 @@
+"""What a training costs: time in all, in the device, on the line; device runs, samples, spikes."""
+
+from __future__ import annotations
+
+from hil.statistics import mean
+from hil.studies.report import wording
+from hil.studies.report.section import About, Shown, Table
+from hil.studies.schema import Study
+from hil.studies.table import TIMES, Rows, by_unit, grouped
+
+NOTE = (
+    "Means over the repetitions with Student's 95 % interval. Times are those of this machine and "
+    "of what else ran on it; time and bytes on the line are 0 for an emulated device."
+)
+SHOWN = (*TIMES, "device_runs", "samples", "transfer_bytes", "spikes")
+
+
+class Settings(About):
+    """What tells the trainings apart."""
+
+    by: tuple[str, ...]
+
+
+def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+    """One row for each combination of the levels of `by`."""
+    table = []
+    for levels, group in grouped(rows, settings.by).items():
+        cells = []
+        for measure in SHOWN:
+            values = list(by_unit(group, measure).values())
+            found = mean(values) if values else None
+            if found is None:
+                cells.append("")
+            elif found.interval is None or not found.deviation:
+                cells.append(wording.value(found.value, measure))
+            else:
+                bounds = wording.interval(found.interval, measure)
+                cells.append(f"{wording.value(found.value, measure)} ({bounds})")
+        table.append([*levels, *cells])
+    header = (*settings.by, *(f"{wording.name(m)}, {wording.unit(m)}" for m in SHOWN))
+    return Shown(
+        settings.title or "Costs", settings.note or NOTE, tables=[Table("", header, table)]
+    )

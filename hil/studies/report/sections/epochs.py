@@ -1,0 +1,49 @@
+"""Learning curves: validation accuracy over epochs, the mean of the repetitions with a band."""
+
+from __future__ import annotations
+
+from hil.statistics import mean
+from hil.studies.report.plots import Band, bands
+from hil.studies.report.section import About, Picture, Shown
+from hil.studies.schema import Study
+from hil.studies.table import Row, Rows, grouped
+
+NOTE = "Mean validation accuracy over the repetitions after each epoch, with Student's 95 % band."
+
+
+class Settings(About):
+    """Which lines, and in how many figures."""
+
+    lines: tuple[str, ...]
+    by: tuple[str, ...] = ()
+
+
+def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+    """One figure for each combination of the levels of `by`."""
+    names = list(grouped(rows, settings.lines))
+    pictures = []
+    for levels, group in grouped(rows, settings.by).items():
+        lines = [
+            line
+            for key, trials in grouped(group, settings.lines).items()
+            if (line := _line(trials, " · ".join(key), names.index(key))) is not None
+        ]
+        if lines:
+            svg = bands(lines, "epoch", "validation accuracy", percent=True)
+            pictures.append(Picture(" · ".join(levels) or "All trials", svg))
+    return Shown(settings.title or "Learning", settings.note or NOTE, pictures=pictures)
+
+
+def _line(trials: list[Row], label: str, shade: int) -> Band | None:
+    curves = [row.outcome.get("curve", []) for row in trials]
+    curves = [curve for curve in curves if curve and None not in curve]
+    if not curves:
+        return None
+    means = [mean(values) for values in zip(*curves, strict=False)]
+    return Band(
+        range(1, len(means) + 1),
+        [m.value for m in means],
+        [m.interval for m in means],
+        label,
+        shade,
+    )

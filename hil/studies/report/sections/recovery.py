@@ -1,0 +1,118 @@
+"""What training with the chip in the loop recovers of what deployment lost."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from hil.statistics import FEWEST, bootstrap
+from hil.studies.report import wording
+from hil.studies.report.section import About, Shown, Table
+from hil.studies.report.wording import Claim
+from hil.studies.schema import Study
+from hil.studies.table import Row, Rows, by_unit, grouped
+
+NOTE = (
+    "Lost: the usual dose deployed, less this dose deployed. Recovered: the share of that which "
+    "each other way regains on the same chip; above 100 % it is better than the network was "
+    "without the dose. In brackets a 95 % bootstrap interval over the repetitions."
+)
+LEAST = 0.01  # of an accuracy: less than this lost, there is nothing to recover
+
+
+class Settings(About):
+    """What the dose is, and what the ways of getting to the chip are called."""
+
+    dose: str
+    factor: str = "way"
+    reference: str = "deploy"
+    by: tuple[str, ...] = ()
+
+
+def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+    """One row for each part, dose and way."""
+    table, claims, results = [], [], []
+    for levels, group in grouped(rows, ["part", *settings.by]).items():
+        doses = list(grouped(group, [settings.dose]).items())
+        if len(doses) < 2:
+            continue
+        start = _of(doses[0][1], settings, settings.reference)
+        about = study.parts[levels[0]].about if levels[0] in study.parts else levels[0]
+        place = " · ".join(filter(None, (about, *levels[1:])))
+        for number, ((dose,), trials) in enumerate(doses[1:], start=1):
+            deployed = _of(trials, settings, settings.reference)
+            for (way,) in grouped(trials, [settings.factor]):
+                if way == settings.reference:
+                    continue
+                other = _of(trials, settings, way)
+                common = sorted(start.keys() & deployed.keys() & other.keys())
+                units = [[start[u], deployed[u], other[u]] for u in common]
+                share = _share(units)
+                bounds = bootstrap(units, _share)
+                lost = sum(u[0] - u[1] for u in units) / len(units) if units else None
+                table.append(
+                    [
+                        place,
+                        dose,
+                        wording.value(lost, settings.measure),
+                        way,
+                        _text(share, bounds),
+                        str(len(units)),
+                    ]
+                )
+                known = None if bounds is None else [b if isfinite(b) else None for b in bounds]
+                results.append([place, dose, way, lost, share, known])
+                if number == len(doses) // 2:
+                    claims.append(_claim(place, dose, way, share, bounds, len(units)))
+    header = (
+        "what",
+        settings.dose,
+        "points lost",
+        settings.factor,
+        "recovered (95 %)",
+        "units",
+    )
+    return Shown(
+        settings.title or "What training on the chip recovers",
+        settings.note or NOTE,
+        claims=[claim for claim in claims if claim is not None],
+        tables=[Table("", header, table, frozenset({2, 5}))],
+        figures={"recovered": results},
+    )
+
+
+def _of(rows: list[Row], settings: Settings, way: str) -> dict[int, float]:
+    return by_unit((r for r in rows if r.text(settings.factor) == way), settings.measure)
+
+
+def _share(units: object) -> float | None:
+    """Recovered share of what is lost; None where less than `LEAST` is."""
+    rows = list(units)  # type: ignore[call-overload]
+    if not rows:
+        return None
+    start, deployed, other = (sum(values) / len(rows) for values in zip(*rows, strict=True))
+    return (other - deployed) / (start - deployed) if start - deployed >= LEAST else None
+
+
+def _text(share: float | None, bounds: tuple[float, float] | None) -> str:
+    if share is None:
+        return "nothing lost"
+    if bounds is None:
+        return f"{100 * share:.0f} % (too few units)"
+    low, high = (f"{100 * bound:.0f}" if isfinite(bound) else "…" for bound in bounds)
+    return f"{100 * share:.0f} % ({low} to {high})"
+
+
+def _claim(
+    place: str,
+    dose: str,
+    way: str,
+    share: float | None,
+    bounds: tuple[float, float] | None,
+    units: int,
+) -> Claim | None:
+    if share is None:
+        return None
+    text = f"{way} recovers {_text(share, bounds)} of what deployment loses with {place} = {dose}"
+    if units < FEWEST:
+        return Claim(f"{text}: {units} units are too few for a claim", False)
+    return Claim(text, bounds is not None and bounds[0] > 0)

@@ -1,0 +1,66 @@
+"""How many levels of a setting a rule gets along with: those near the best that it reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from hil.statistics import FEWEST, bootstrap
+from hil.studies.report import wording
+from hil.studies.report.section import About, Shown, Table
+from hil.studies.report.wording import Claim
+from hil.studies.schema import Study
+from hil.studies.table import Rows, by_unit, grouped
+
+
+class Settings(About):
+    """Which factor is ranged over, for which lines, and how near is near."""
+
+    x: str
+    lines: tuple[str, ...]
+    margin: float = 0.05
+
+
+def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+    """One row for each part that has the factor, and each line."""
+    table, claims = [], []
+    for (part,), group in grouped(rows, ["part"]).items():
+        for line, trials in grouped(group, settings.lines).items():
+            by_level = grouped(trials, [settings.x])
+            by_level.pop(("",), None)
+            values = {level: by_unit(at, settings.measure) for (level,), at in by_level.items()}
+            known = {level: found for level, found in values.items() if found}
+            if len(known) < 2:
+                continue
+            common = sorted(set.intersection(*(set(found) for found in known.values())))
+            units = [[found[unit] for found in known.values()] for unit in common]
+            near = _near(units, settings.margin)
+            bounds = bootstrap(units, lambda sample: float(len(_near(sample, settings.margin))))
+            about = study.parts[part].about if part else settings.x
+            name = " · ".join(line)
+            levels = ", ".join(list(known)[place] for place in near) or "none"
+            span = "none: too few" if bounds is None else f"{bounds[0]:.0f} to {bounds[1]:.0f}"
+            table.append([about, name, f"{len(near)} of {len(known)}", span, levels])
+            text = (
+                f"{name} gets along with {len(near)} of {len(known)} levels of {about} "
+                f"(95 %: {span}; {len(units)} units)"
+            )
+            claims.append(Claim(text, bounds is not None and len(units) >= FEWEST))
+    margin = wording.value(settings.margin, settings.measure)
+    return Shown(
+        settings.title or "Width of the range",
+        settings.note
+        or f"Levels at which the mean is within {margin} points of the best that the same rule "
+        "reaches at any of them. In the interval repetitions are drawn again (bootstrap).",
+        claims=claims,
+        tables=[Table("", ("what", "trials", "levels", "95 %", "which"), table)],
+        figures={"widths": table},
+    )
+
+
+def _near(units: Sequence[Sequence[float]], margin: float) -> list[int]:
+    """Places of the levels whose mean is near the best one."""
+    if not units:
+        return []
+    means = [fmean(values) for values in zip(*units, strict=True)]
+    return [place for place, value in enumerate(means) if value >= max(means) - margin]

@@ -1,0 +1,90 @@
+"""What is wrong with a study is said before its first trial."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import drivers
+from drivers import DeviceError, SettingError
+from hil import config as configuration
+from hil.studies import search
+from hil.studies.plan import Cell, cells, combinations, job, units
+from hil.studies.report import sections
+from hil.studies.schema import Study, label
+
+
+def fitting(study: Study) -> tuple[Study, dict[str, str]]:
+    """A study without the parts that its device has no options for.
+
+    Parts are about emulated chips, most of all. An emulated device is asked for all of them, so
+    that a wrong name is not passed over; of another device, what it has remains.
+
+    Args:
+        study: The study.
+
+    Returns:
+        The study with what is left, and why each of the other parts is not.
+
+    Raises:
+        DeviceError: When nothing is left.
+    """
+    if str(configuration.build(study.base).device).startswith("emulator:"):
+        return study, {}
+    refused: dict[str, DeviceError] = {}
+    first = units(study, 1)[0]
+    for cell in cells(study):
+        config = configuration.build(json.loads(job(study, first, cell.settings)[-1].config))
+        if cell.part and cell.part not in refused and not config.device.startswith("emulator:"):
+            try:
+                drivers.open(config.device_url).close()
+            except SettingError as error:
+                refused[cell.part] = error
+    left = {name: part for name, part in study.parts.items() if name not in refused}
+    if refused and not left:
+        raise next(iter(refused.values()))
+    reasons = {name: str(error) for name, error in refused.items()}
+    return study.model_copy(update={"parts": left}), reasons
+
+
+def check(study: Study) -> None:
+    """Refuse a study whose settings do not make configurations, or whose devices are not there.
+
+    Args:
+        study: The study.
+
+    Raises:
+        ValueError: Naming what was given and what is allowed.
+        DeviceError: When there is no such device.
+    """
+    if study.search is not None:
+        search.check(study.search)
+    sections.check(study)
+    urls: dict[str, None] = {}
+    first = units(study, 1)[0]
+    options = list(combinations(study.tune.factors)) if study.tune else [{}]
+    for cell in cells(study) if study.search is None else _corners(study):
+        for option in options:
+            for step in job(study, first, cell.settings, Cell("", option).settings):
+                config = configuration.build(json.loads(step.config))
+                urls.setdefault(config.device_url)
+                if study.tune and not config.training.validation_fraction:
+                    raise ValueError(
+                        "training.validation_fraction = 0: tuning chooses by validation samples, "
+                        "so give them a share"
+                    )
+    for url in urls:
+        drivers.open(url).close()
+
+
+def _corners(study: Study) -> list[Cell]:
+    """Every level of a search on its own, and both ends of every range."""
+    found = []
+    for name, factor in study.factors.items():
+        if factor.low is None or factor.high is None:
+            drawn: list[dict[str, Any]] = [{name: label(level)} for level in factor.levels]
+        else:
+            ends = (factor.low, factor.high)
+            drawn = [{name: int(end) if factor.whole else end} for end in ends]
+        found += [Cell("", search.chosen(study, params)) for params in drawn]
+    return found

@@ -1,0 +1,238 @@
+"""Chips of one's own: files that are read, files that are refused, and why."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+
+import drivers
+from device_models import chip_file, neurons, profiles
+from device_models.nonidealities.parameter import figures
+from support.paths import ROOT
+
+OWN = """
+[neuron]
+equations = "dv/dt = (e_rest - v) / tau + i_in : volt"
+threshold = "v > v_fire"
+membrane = "v"
+receives = "v"
+time_constant = "tau"
+silent = "v_fire"
+rest = -0.07
+level = -0.05
+initial = {v = "e_rest"}
+resets = {hard = "v = e_rest"}
+[neuron.parameters]
+e_rest = {value = -0.07, unit = "volt", minimum = -0.1, maximum = 0.0}
+[neuron.parameters.tau]
+value = 0.02
+unit = "second"
+minimum = 1e-3
+maximum = 1.0
+mismatch = {figure = "leak_cv", acts = "divide"}
+[neuron.parameters.v_fire]
+value = -0.05
+unit = "volt"
+minimum = -0.1
+maximum = 0.1
+setting = "threshold"
+mismatch = {figure = "threshold_cv", acts = "multiply"}
+"""
+
+
+def write(folder: Path, text: str, name: str = "own.toml") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_file_names_profile_neuron_figures_and_parameters(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        'profile = "mixed-signal"\nneuron = "adaptive-lif"\nreset = "hard"\n'
+        '[figures]\nthreshold_cv = {value = 0.3, source = "bench"}\nspike_loss = 0.02\n'
+        "[parameters]\ntau_adaptation = 0.1\n",
+    )
+    found = chip_file.read(path)
+    held = {n: f.value for n, f in figures(found.imperfections).items()}
+    below = {n: f.value for n, f in figures(profiles.get("mixed-signal").imperfections).items()}
+    assert held == below | {"threshold_cv": 0.3, "spike_loss": 0.02}
+    assert found.cited["threshold_cv"].source == "bench"
+    assert path in found.cited["spike_loss"].source
+    with drivers.open(f"emulator:{path}?chip=3") as device:
+        assert device.info.reset == "hard"
+        assert {s.name: s.default for s in device.info.settings}["tau_adaptation"] == 0.1
+
+
+def test_a_neuron_of_ones_own_runs_in_its_own_units(tmp_path: Path) -> None:
+    """A neuron of -70 mV at rest and 20 mV of swing is the LIF of rest 0 and threshold 1."""
+    path = write(tmp_path, OWN)
+    rng = np.random.default_rng(0)
+    weights = rng.normal(0.1, 0.4, (6, 40)).astype(np.float32)
+    stimulus = drivers.Stimulus.current(rng.random((3, 6)), steps=30)
+    probe = drivers.Probe(1, "membrane")
+    seen = {}
+    for url in (f"emulator:{path}?profile=ideal", "emulator:ideal?tau_membrane=0.02&reset=hard"):
+        url += "&threshold_cv=0.2&leak_cv=0.2&chip=4"
+        url = url if "?" in url else url.replace("&", "?", 1)
+        with drivers.open(url) as device:
+            device.configure(drivers.Network((6, 40)))
+            device.write_weights(0, weights)
+            readout = device.run(stimulus, [probe], trial=0)
+            seen[url] = readout.counts, device.info.membrane.in_thresholds(readout.samples[probe])
+    (counts, membrane), (expected, reference) = seen.values()
+    np.testing.assert_array_equal(counts, expected)
+    assert counts.sum() > 20
+    np.testing.assert_allclose(membrane, reference, atol=1e-4)
+
+
+def test_a_python_file_defines_a_model(tmp_path: Path) -> None:
+    source = (ROOT / "device_models/neurons/adaptive_lif.py").read_text()
+    path = write(tmp_path, source.replace('name="adaptive-lif"', 'name="mine"'), "mine.py")
+    for url in (f"emulator:{path}?chip=2", f"emulator:ideal?neuron={path}"):
+        with drivers.open(url) as device:
+            assert device.info.identity.firmware == "mine"
+
+
+def test_a_grid_of_weights_is_what_is_stored(tmp_path: Path) -> None:
+    path = write(tmp_path, 'profile = "ideal"\nweight_grid = [-1.0, -0.3, 0.0, 0.3, 1.0]\n')
+    with drivers.open(f"emulator:{path}") as device:
+        device.configure(drivers.Network((50, 4), (2.0,)))
+        stored = device.write_weights(0, np.random.default_rng(0).normal(0, 1, (50, 4)))
+    assert np.unique(stored).tolist() == pytest.approx([-2.0, -0.6, 0.0, 0.6, 2.0])
+
+
+def test_every_model_can_be_written_down_and_read_again(tmp_path: Path) -> None:
+    """Written as a table of text and numbers, each built-in model is the same model."""
+    from dataclasses import asdict
+
+    for name in neurons.names():
+        table = {k: v for k, v in asdict(neurons.get(name)).items() if v is not None}
+        table["parameters"] = {
+            n: {k: v for k, v in p.items() if v is not None} for n, p in table["parameters"].items()
+        }
+        found = chip_file.read(write(tmp_path, tomli_w.dumps({"neuron": table})))
+        assert found.model == neurons.get(name)
+
+
+def refusal(path: str) -> str:
+    with pytest.raises(drivers.SettingError) as caught:
+        drivers.open(f"emulator:{path}").close()
+    text = str(caught.value)
+    assert "\n" not in text
+    assert path in text, "names the file"
+    return text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("(e_rest - v) / tau", "(e_rest - v) / v_fire", "neuron.equations"),
+        ("(e_rest - v) / tau", "(e_rest - u) / tau", "neuron.equations"),
+        ("(e_rest - v) / tau", "(e_rest - v / tau", "neuron.equations"),
+        ('threshold = "v > v_fire"\n', "", "neuron.threshold is missing"),
+        ('"v > v_fire"', '"v > tau"', "neuron.threshold"),
+        ('"v > v_fire"', '"v > v_fier"', "neuron.threshold"),
+        ('"v > v_fire"', "7", "neuron.threshold"),
+        ('hard = "v = e_rest"', 'hard = "v = tau"', "neuron.resets.hard"),
+        ('hard = "v = e_rest"', 'warm = "v = e_rest"', "soft, hard"),
+        ('"e_rest"}', '"e_rset"}', "neuron.initial.v"),
+        ('membrane = "v"', 'membrane = "w"', "neuron.membrane"),
+        ('receives = "v"', 'receives = "w"', "neuron.receives"),
+        ('silent = "v_fire"', 'silent = "v_fier"', "did you mean 'v_fire'"),
+        ('time_constant = "tau"', 'time_constant = "tua"', "did you mean 'tau'"),
+        ("level = -0.05", "level = -0.08", "neuron.level"),
+        ('unit = "second"', 'unit = "secnd"', "neuron.parameters.tau.unit"),
+        ("value = 0.02", "value = 2.0", "neuron.parameters.tau.value"),
+        ("value = 0.02", 'value = "fast"', "neuron.parameters.tau.value"),
+        ("maximum = 1.0", "maxmum = 1.0", "did you mean 'maximum'"),
+        ('"leak_cv"', '"leek_cv"', "did you mean 'leak_cv'"),
+        ('acts = "divide"', 'acts = "share"', "multiply, divide or add"),
+        ("membrane =", "membran =", "did you mean 'membrane'"),
+        ("[neuron]", "other = 3\n[neuron]", "'other' is unknown"),
+        ("[neuron]", "weight_grid = [2.0]\n[neuron]", "weight_grid"),
+        ("[neuron]", 'weight_grid = "fine"\n[neuron]', "weight_grid"),
+        ("[neuron]", "[figures]\nthreshold_cv = 9\n[neuron]", "threshold_cv = 9"),
+        ("[neuron]", "[figures]\nthreshold_vc = 0.1\n[neuron]", "did you mean 'threshold_cv'"),
+        ("[neuron]", '[figures]\nthreshold_cv = "big"\n[neuron]', "figures.threshold_cv"),
+        ("[neuron]", "[parameters]\ntau = 5\n[neuron]", "parameter tau = 5"),
+        ("[neuron]", "[parameters]\ntua = 0.1\n[neuron]", "did you mean 'tau'"),
+        ("[neuron]", 'profile = "mixd-signal"\n[neuron]', "did you mean 'mixed-signal'"),
+        ("[neuron]", 'reset = "soft"\n[neuron]', "reset"),
+        ("[neuron]", "[neuron", "no valid TOML"),
+    ],
+)
+def test_a_mistake_is_refused_in_one_line(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in OWN
+    assert says in refusal(write(tmp_path, OWN.replace(old, new, 1)))
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    assert "No such file" in refusal(str(tmp_path / "none.toml"))
+    assert "directory" in refusal(str(_folder(tmp_path / "x.toml")))
+    bad = tmp_path / "bytes.toml"
+    bad.write_bytes(b"\xff\xfe\x00")
+    assert "UTF-8" in refusal(str(bad))
+    assert "no MODEL" in refusal(write(tmp_path, "x = 1\n", "empty.py"))
+    assert "ZeroDivisionError" in refusal(write(tmp_path, "1 / 0\n", "broken.py"))
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def test_the_example_of_the_documentation_is_a_chip() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/chip.md").read_text(), re.S)
+    assert set(tomllib.loads(example)) <= set(chip_file.KEYS)
+
+
+def test_options_of_an_address() -> None:
+    with drivers.open("emulator:ideal?neuron=adex&tau_adaptation=0.2") as device:
+        assert {s.name: s.default for s in device.info.settings}["tau_adaptation"] == 0.2
+    for url, says in {
+        "emulator:ideal?tau_membrane=9": "tau_membrane",
+        "emulator:ideal?tau_membrne=0.01": "did you mean 'tau_membrane'",
+        "emulator:ideal?dose=-1": "dose",
+        "emulator:ideal?dose.threshold_vc=1": "did you mean 'threshold_cv'",
+        "emulator:ideal?dose.adc_minimum=2": "condition",
+        "emulator:ideal?profile=mixed-signal": "profile",
+    }.items():
+        with pytest.raises(drivers.SettingError, match=re.escape(says)):
+            drivers.open(url).close()
+
+
+def test_doses() -> None:
+    full = figures(profiles.get("mixed-signal").imperfections)
+    half = figures(profiles.get("mixed-signal").imperfections.dosed(0.5))
+    double = figures(profiles.get("mixed-signal").imperfections.dosed(2, {"gain_cv": 0.25}))
+    assert half["threshold_cv"].value == full["threshold_cv"].value / 2
+    assert (half["weight_bits"].value, double["weight_bits"].value) == (7, 5)
+    assert double["gain_cv"].value == full["gain_cv"].value / 2
+    assert double["adc_maximum"].value == full["adc_maximum"].value
+    for name in profiles.names():
+        none = figures(profiles.get(name).imperfections.dosed(0))
+        ideal = figures(profiles.get("ideal").imperfections)
+        assert {n: f.value for n, f in none.items() if f.dose != "fixed"} == {
+            n: f.value for n, f in ideal.items() if f.dose != "fixed"
+        }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('neuron = "lfi"\n', "did you mean 'lif'"),
+        ("neuron = 3\n", "neuron = 3"),
+        ("figures = 3\n", "write [figures]"),
+        ("[figures]\nweight_bits = 2.5\n", "whole number"),
+        ("[figures]\nthreshold_cv = {source = 'x'}\n", "figures.threshold_cv"),
+        ("[twin]\nlayers = [4, 2]\n", "arrays"),
+    ],
+)
+def test_a_mistake_beside_the_neuron(tmp_path: Path, text: str, says: str) -> None:
+    assert says in refusal(write(tmp_path, text))

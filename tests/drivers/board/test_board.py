@@ -1,0 +1,401 @@
+"""A board behind the contract: what it runs, what it is sent and what it refuses.
+
+Boards are twins; their neurons are checked against floating point.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import drivers
+from drivers import (
+    CapacityError,
+    DeviceRestarted,
+    LinkError,
+    Network,
+    Probe,
+    Stimulus,
+    StimulusError,
+    UnsupportedProbe,
+)
+from drivers.board import deltas
+from drivers.board.device import Board
+from drivers.board.limits import Limits
+from drivers.board.link.frames import Frame, Type, encode
+from drivers.board.link.link import Link
+from drivers.board.simulated.board import Twin
+from drivers.board.simulated.port import TwinPort
+
+SEED = st.integers(0, 2**32 - 1)
+
+
+class Counting(TwinPort):
+    """A port to a twin that counts what goes over it."""
+
+    def __init__(self, twin: Twin) -> None:
+        super().__init__(twin)
+        self.out = self.back = 0
+
+    def write(self, data: bytes) -> None:
+        self.out += len(data)
+        super().write(data)
+
+    def read(self, timeout: float) -> bytes:
+        found = super().read(timeout)
+        self.back += len(found)
+        return found
+
+
+def board(limits: Limits | None = None, chip: int = 0) -> tuple[Board, Counting, Twin]:
+    twin = Twin(chip, limits=limits)
+    port = Counting(twin)
+    return Board(Link(port, "board:twin", 115200)), port, twin
+
+
+# -- what it runs -----------------------------------------------------------------------------
+
+
+def reference(
+    stimulus: Stimulus, weights: list[NDArray[np.float32]], tau: float, threshold: float
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """Leaky integrate-and-fire in floating point: membranes and spikes `(T, B, n)` by layer."""
+    decay = np.exp(-1e-3 / tau)
+    if stimulus.kind == "current":
+        inputs = np.repeat(np.asarray(stimulus.data)[None], stimulus.steps, 0)
+    elif stimulus.kind == "current_trace":
+        inputs = np.asarray(stimulus.data)
+    else:
+        inputs = stimulus.data.toarray().reshape(stimulus.steps, stimulus.batch, -1)  # type: ignore[union-attr]
+    v = [np.zeros((stimulus.batch, w.shape[1])) for w in weights]
+    membranes: list[list[NDArray[np.float64]]] = [[] for _ in weights]
+    spikes: list[list[NDArray[np.float64]]] = [[] for _ in weights]
+    for given_now in inputs:
+        arriving: NDArray[np.floating] = given_now
+        for layer, w in enumerate(weights):
+            current = layer == 0 and stimulus.kind != "spikes"
+            v[layer] = v[layer] * decay
+            if current:
+                v[layer] += arriving @ w
+            fired = (v[layer] >= threshold).astype(float)
+            # A board shows no more than 8 thresholds either way.
+            membranes[layer].append(np.clip(v[layer], -8, 8))
+            spikes[layer].append(fired)
+            if not current:
+                v[layer] += arriving @ w
+            v[layer] -= threshold * fired
+            arriving = fired
+    return [np.array(each) for each in membranes], [np.array(each) for each in spikes]
+
+
+def stimuli(rng: np.random.Generator, n_in: int, batch: int, steps: int) -> dict[str, Stimulus]:
+    def currents(*shape: int) -> NDArray[np.float64]:
+        return rng.integers(-128, 256, shape) / 256  # as fine as a board takes them
+
+    return {
+        "current": Stimulus.current(currents(batch, n_in), steps=steps),
+        "trace": Stimulus.current_trace(currents(steps, batch, n_in)),
+        "events": Stimulus.spikes(rng.integers(0, 2, (steps * batch, n_in)), steps=steps),
+        "counts": Stimulus.spikes(rng.integers(0, 4, (steps * batch, n_in)), steps=steps),
+    }
+
+
+@pytest.mark.parametrize("kind", ["current", "trace", "events", "counts"])
+@pytest.mark.parametrize(("tau", "threshold"), [(10e-3, 1.0), (2e-3, 0.5), (0.1, 1.5)])
+def test_neurons_are_those_of_the_settings(kind: str, tau: float, threshold: float) -> None:
+    rng = np.random.default_rng(5)
+    device, _, _ = board()
+    settings = {"tau_membrane": tau, "threshold": threshold}
+    device.configure(Network((9, 14, 6), (1.0, 2.0), settings))
+    asked = [rng.normal(size=shape) * 0.3 for shape in ((9, 14), (14, 6))]
+    weights = [device.write_weights(p, w) for p, w in enumerate(asked)]
+    stimulus = stimuli(rng, 9, 40, 25)[kind]
+    first = Probe(1), Probe(1, "spikes"), Probe(1, every=4), Probe(1, every=7, reduce="mean")
+    probes = [
+        *first,
+        Probe(1, every=7, reduce="last"),
+        Probe(2, "spikes"),
+        Probe(2, neurons=(4, 1)),
+    ]
+    got = device.run(stimulus, probes)
+    membranes, spikes = reference(stimulus, weights, tau, threshold)
+    assert 0.02 < spikes[0].mean() < 0.9 and spikes[1].any()
+    # A spike at a membrane that is at threshold but for rounding may fall either way, and the
+    # rest of that sample with it.
+    same = (got.samples[first[1]] == spikes[0]).all(axis=(0, 2))
+    assert same.mean() > 0.8
+    np.testing.assert_allclose(got.samples[first[0]][:, same], membranes[0][:, same], atol=0.02)
+    np.testing.assert_array_equal(got.samples[first[2]], got.samples[first[0]][3::4])
+    sampled = got.samples[first[0]][6::7]
+    np.testing.assert_allclose(got.samples[first[3]], sampled.mean(axis=0), atol=1e-6)
+    np.testing.assert_array_equal(got.samples[probes[4]], sampled[-1])
+    np.testing.assert_array_equal(got.counts, got.samples[probes[5]].sum(axis=0))
+    same &= (got.samples[probes[5]] == spikes[1]).all(axis=(0, 2))
+    assert same.mean() > 0.6
+    np.testing.assert_allclose(
+        got.samples[probes[6]][:, same], membranes[1][:, same][:, :, [4, 1]], atol=0.02
+    )
+
+
+@given(
+    seed=SEED,
+    sizes=st.lists(st.integers(1, 17), min_size=2, max_size=4),
+    batch=st.integers(1, 9),
+    steps=st.integers(1, 12),
+    payload=st.integers(900, 1400),
+    kind=st.sampled_from(["current", "trace", "events", "counts"]),
+)
+def test_the_size_of_frames_changes_nothing(
+    seed: int, sizes: list[int], batch: int, steps: int, payload: int, kind: str
+) -> None:
+    """Batches and probes that do not fit one request are split; nothing else differs."""
+    rng = np.random.default_rng(seed)
+    depth = len(sizes) - 1
+    weights = [rng.normal(size=shape) for shape in pairwise(sizes)]
+    stimulus = stimuli(rng, sizes[0], batch, steps)[kind]
+    every = int(rng.integers(1, steps + 1))
+    offered = [
+        *(
+            Probe(n, "spikes", reduce=r)
+            for n in range(1, depth + 1)
+            for r in ("none", "mean", "last")
+        ),
+        *(
+            Probe(n, every=e, reduce=r)
+            for n in range(1, depth + 1)
+            for e in {1, every}
+            for r in ("none", "mean", "last")
+        ),
+        Probe(1, neurons=(sizes[1] - 1, 0)),
+    ]
+    probes = [p for p in offered if rng.random() < 0.7]
+    readouts = []
+    for limits in (Limits(payload=payload), Limits(payload=65535)):
+        device, _, _ = board(limits, chip=seed)
+        device.configure(Network(tuple(sizes)))
+        stored = [device.write_weights(p, w) for p, w in enumerate(weights)]
+        readouts.append(device.run(stimulus, probes))
+        for each, asked in zip(stored, weights, strict=True):
+            np.testing.assert_allclose(each, np.clip(asked, -1, 1), atol=0.5 / 127 + 1e-6)
+    small, large = readouts
+    np.testing.assert_array_equal(small.counts, large.counts)
+    for probe in probes:
+        np.testing.assert_array_equal(small.samples[probe], large.samples[probe])
+
+
+def test_chips_differ_and_a_chip_is_itself() -> None:
+    rng = np.random.default_rng(1)
+    stimulus, weights = stimuli(rng, 8, 20, 30)["current"], rng.normal(size=(8, 12)) * 0.3
+
+    @lru_cache
+    def counts(chip: int, opening: int) -> bytes:
+        with drivers.open(f"board:twin://?seed={chip}") as device:
+            device.configure(Network((8, 12), (1.0,)))
+            device.write_weights(0, weights)
+            return device.run(stimulus).counts.tobytes()
+
+    assert counts(4, 1) == counts(4, 2)
+    assert len({counts(chip, 1) for chip in (0, 1, 2, 3)}) == 4
+
+
+# -- what it is sent --------------------------------------------------------------------------
+
+CELLS = st.lists(st.booleans(), min_size=1, max_size=40)
+
+
+def cheapest(changed: list[bool]) -> int:
+    """Fewest bytes of runs that cover all changed cells, by trying all ways."""
+    best = [0]
+    for stop in range(1, len(changed) + 1):
+        options = [best[start] + 6 + stop - start for start in range(stop)]
+        if not changed[stop - 1]:
+            options.append(best[stop - 1])
+        best.append(min(options))
+    return best[-1]
+
+
+@given(CELLS, st.integers(15, 60))
+def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> None:
+    held = np.zeros(len(changed), np.int8)
+    wanted = np.array(changed, np.int8) * 3
+    payloads = list(deltas.payloads(1, held, wanted, room))
+    cost = sum(stop - first + 6 for first, stop in deltas.runs(held, wanted))
+    assert cost == cheapest(changed)
+    for payload, cells in payloads:
+        assert 8 <= len(payload) <= room and payload[0] == 1
+        at, seen = 1, 0
+        while at < len(payload):
+            first = int.from_bytes(payload[at : at + 4], "little")
+            count = int.from_bytes(payload[at + 4 : at + 6], "little")
+            held[first : first + count] = np.frombuffer(payload, np.int8, count, at + 6)
+            at, seen = at + 6 + count, seen + count
+        assert at == len(payload) and seen == cells
+    np.testing.assert_array_equal(held, wanted)
+
+
+@given(seed=SEED, share=st.floats(0, 1))
+def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    device, port, _ = board(Limits(payload=int(rng.integers(16, 300))))
+    device.configure(Network((7, 31), (1.5,)))
+    weights = rng.normal(size=(7, 31))
+    for _ in range(3):
+        stored = device.write_weights(0, weights)
+        np.testing.assert_array_equal(device.write_weights(0, stored), stored)
+        # Read behind the driver's back, over a link of its own.
+        link = Link(port, "second", 115200)
+        cells = b"".join(
+            link.exchange(Type.READ, b"\0" + at.to_bytes(4, "little") + b"\7\0")
+            for at in range(0, 217, 7)
+        )
+        np.testing.assert_allclose(
+            np.frombuffer(cells, np.int8).reshape(7, 31) * (1.5 / 127), stored, rtol=1e-5
+        )
+        weights = np.where(rng.random((7, 31)) < share, rng.normal(size=(7, 31)), weights)
+
+
+def test_a_bulk_write_is_weights_and_little_else() -> None:
+    for limits in (Limits(), Limits(payload=4096), Limits(payload=1024)):
+        device, port, _ = board(limits)
+        device.configure(Network((200, 300)))
+        before = port.out + port.back
+        device.write_weights(0, np.random.default_rng(0).normal(size=(200, 300)))
+        assert 60_000 / (port.out + port.back - before) >= 0.9
+        assert device.transfer_bytes == port.out + port.back
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.0, 0.0), (0.01, 0.1), (0.06, 0.5), (0.3, 1.01)])
+def test_what_did_not_change_is_not_sent(share: float, most: float) -> None:
+    rng = np.random.default_rng(0)
+    device, port, _ = board()
+    device.configure(Network((64, 200)))
+    weights = rng.normal(size=(64, 200)).clip(-0.9, 0.9)
+    before = port.out
+    device.write_weights(0, weights)
+    whole, before = port.out - before, port.out
+    device.write_weights(0, weights + 0.02 * (rng.random((64, 200)) < share))
+    assert port.out - before <= most * whole
+
+
+def test_weights_changed_behind_the_drivers_back_are_restored() -> None:
+    device, port, _ = board()
+    device.configure(Network((5, 4), (1.0,)))
+    device.write_weights(0, np.ones((5, 4)))
+    other = Link(port, "other", 115200)
+    other.exchange(Type.WRITE, b"\0" + (3).to_bytes(4, "little") + b"\2\0" + bytes([9, 9]))
+    device.write_weights(0, np.full((5, 4), 0.5))
+    rate = device.run(Stimulus.current(np.ones((1, 5)), steps=10), [Probe(1)]).samples[Probe(1)]
+    assert np.ptp(rate, axis=2).max() == 0
+
+
+@pytest.mark.parametrize("times", [1, 10**6])
+def test_cells_that_a_board_gets_wrong_are_written_again(times: int) -> None:
+    class Worn(TwinPort):
+        """A board whose second cell turns to 5 after each of some writes."""
+
+        left = times
+
+        def write(self, data: bytes) -> None:
+            super().write(data)
+            if len(data) > 20 and self.left:
+                self.left -= 1
+                payload = b"\0" + (1).to_bytes(4, "little") + b"\1\0\5"
+                super().write(encode(Frame(Type.WRITE, 255, payload)))
+
+    port = Worn(Twin(0))
+    device = Board(Link(port, "board:worn", 115200))
+    device.configure(Network((5, 4), (1.0,)))
+    if times > 1:
+        with pytest.raises(LinkError, match="memory of the board"):
+            device.write_weights(0, np.ones((5, 4)))
+        return
+    device.write_weights(0, np.ones((5, 4)))
+    seen = device.run(Stimulus.current(np.ones((1, 5)), steps=10), [Probe(1)]).samples[Probe(1)]
+    assert np.ptp(seen, axis=2).max() == 0
+
+
+# -- what it refuses --------------------------------------------------------------------------
+
+SMALL = Limits("small", layers=2, inputs=20, neurons=16, weights=200, steps=30, payload=300)
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ((21, 3), "21 inputs: this device has room for 20"),
+        ((5, 17), "17 neurons in a layer"),
+        ((5, 4, 4, 4), "3 neuron layers"),
+        ((20, 10, 1), "20-10-1 has 210 weights: this board has room for 200"),
+    ],
+)
+def test_networks_larger_than_the_board(layers: tuple[int, ...], words: str) -> None:
+    device, _, _ = board(SMALL)
+    with pytest.raises(CapacityError, match=words):
+        device.configure(Network(layers))
+    device.configure(Network((12, 16)))  # 192 weights
+    device.run(Stimulus.current(np.ones((2, 12)), steps=30))
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "probes", "error", "words"),
+    [
+        (Stimulus.current(np.full((1, 12), 16.1), steps=5), [], StimulusError, "events per step"),
+        (Stimulus.current(np.full((1, 12), -99), steps=5), [], StimulusError, "-16.00 to 16.00"),
+        (Stimulus.spikes(np.full((5, 12), 256), steps=5), [], StimulusError, "at most 255"),
+        (Stimulus.current(np.ones((1, 12)), steps=31), [], CapacityError, "31 steps"),
+        (Stimulus.current_trace(np.ones((20, 1, 12))), [], CapacityError, "480 bytes"),
+        (
+            Stimulus.current(np.ones((1, 12)), steps=30),
+            [Probe(1)],
+            UnsupportedProbe,
+            "992 bytes a sample: this board sends at most 300; sample less often",
+        ),
+    ],
+)
+def test_runs_beyond_the_board(
+    stimulus: Stimulus, probes: list[Probe], error: type[Exception], words: str
+) -> None:
+    device, _, _ = board(SMALL)
+    device.configure(Network((12, 16)))
+    with pytest.raises(error, match=re.escape(words)):
+        device.run(stimulus, probes)
+    if error is UnsupportedProbe or stimulus.kind == "current_trace":
+        with pytest.raises(error, match=re.escape(words)):  # and before anything is trained
+            device.check_run(stimulus.kind, stimulus.batch, stimulus.steps, probes)
+    device.run(Stimulus.current(np.full((3, 12), 15.9), steps=30), [Probe(1, every=4)])
+
+
+def test_probes_further_apart_than_a_board_knows() -> None:
+    device, _, _ = board()
+    device.configure(Network((3, 2)))
+    stimulus = Stimulus.current(np.ones((1, 3)), steps=600)
+    device.run(stimulus, [Probe(1, every=255)])
+    with pytest.raises(UnsupportedProbe, match="every 256 steps"):
+        device.run(stimulus, [Probe(1, every=256)])
+
+
+def test_a_restart_is_told_and_over_when_configured_anew() -> None:
+    device, _, twin = board()
+    stimulus, weights = Stimulus.current(np.ones((2, 5)), steps=20), np.full((5, 4), 0.3)
+    device.configure(Network((5, 4)))
+    device.write_weights(0, weights)
+    before = device.run(stimulus).counts
+    acts = [
+        lambda: device.run(stimulus),
+        lambda: device.write_weights(0, 2 * weights),
+    ]
+    for act in acts:
+        twin.reboot()
+        with pytest.raises(DeviceRestarted, match="configure it"):
+            act()
+        device.configure(Network((5, 4)))
+        assert not device.run(stimulus).counts.any()
+        device.write_weights(0, weights)
+        np.testing.assert_array_equal(device.run(stimulus).counts, before)

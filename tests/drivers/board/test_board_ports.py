@@ -1,0 +1,294 @@
+"""The port of a board: opening it, losing it, finding it; twins play the boards."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import select
+import socket
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import serial
+from serial.rfc2217 import PortManager
+from serial.tools import list_ports
+from typer.testing import CliRunner
+
+import drivers
+from drivers import DeviceNotFound, LinkError, Network, Probe, SettingError, Stimulus
+from drivers.board.link.faults import FAULTS
+from drivers.board.link.link import Link
+from drivers.board.link.transport import SerialPort
+from drivers.board.scan import scan
+from drivers.board.simulated.board import Twin
+from drivers.board.simulated.port import TwinPort
+from hil.cli.app import app
+from support.paths import ROOT
+
+# -- addresses -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "words"),
+    [
+        ("board:", DeviceNotFound, "names no port"),
+        ("board:/dev/no-such-port", DeviceNotFound, "there is no serial port /dev/no-such-port"),
+        ("board:/dev/null", DeviceNotFound, "/dev/null cannot be opened at 115200 baud"),
+        ("board:socket://127.0.0.1", DeviceNotFound, "socket://HOST:PORT"),
+        ("board:nothing://x", DeviceNotFound, "'nothing' not known"),
+        ("board:hwgrep://no-such-port", DeviceNotFound, "no ports found"),
+        ("board:twin://here", DeviceNotFound, "'twin' not known"),
+        ("board:twin://?sead=1", SettingError, "did you mean 'seed'"),
+        ("board:/dev/no-such-port?seed=1", SettingError, "'seed' is unknown"),
+        ("board:twin://?seed=-1", SettingError, "seed = -1: give a whole number from 0"),
+        ("board:twin://?seed=4294967296", SettingError, "to 4294967295"),
+        ("board:twin://?baud=fast", SettingError, "baud = fast"),
+        ("board:twin://?pace=0", SettingError, "pace = 0"),
+        ("board:twin://?fault=drip:0.1", SettingError, "did you mean 'drop'"),
+        ("board:twin://?fault=drop:0.1&fault_seed=x", SettingError, "fault_seed = x"),
+    ],
+)
+def test_bad_addresses(url: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=re.escape(words)) as caught:
+        drivers.open(url)
+    assert "\n" not in str(caught.value)
+    answered = CliRunner().invoke(app, ["train", "digits", "--device", url])
+    assert answered.exit_code == 2
+    assert answered.stderr.count("\n") == 1 and words in answered.stderr
+
+
+# -- its port ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def terminal(twin: Twin) -> Iterator[tuple[str, int]]:
+    """A twin on a pseudo-terminal: its path, and the board's end of it."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    stop = threading.Event()
+
+    def play() -> None:
+        while not stop.is_set():
+            if select.select([ours], [], [], 0.02)[0]:
+                try:
+                    answer = twin.feed(os.read(ours, 65536))
+                except OSError:
+                    return
+                while answer:
+                    answer = answer[os.write(ours, answer) :]
+
+    player = threading.Thread(target=play)
+    player.start()
+    try:
+        yield os.ttyname(theirs), theirs
+    finally:
+        stop.set()
+        player.join()
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_terminal_is_for_one_and_is_released() -> None:
+    with terminal(Twin(3)) as (path, _):
+        for _ in range(2):
+            with drivers.open(f"board:{path}?baud=921600") as device:
+                assert device.info.identity.serial == "chip-3"
+                device.configure(Network((20, 30)))
+                device.write_weights(0, np.ones((20, 30)))
+                with pytest.raises(DeviceNotFound, match="in use by another process"):
+                    drivers.open(f"board:{path}")
+                assert device.transfer_seconds > 0
+
+
+def test_a_port_is_released_when_nothing_good_answers() -> None:
+    ours, theirs = os.openpty()
+    try:
+        path = os.ttyname(theirs)
+        for _ in range(2):  # in use, if the first had kept it
+            with pytest.raises(LinkError):
+                Link(SerialPort(path, 115200), path, 115200, retries=0)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_pulled_cable_is_told_and_the_port_released() -> None:
+    with terminal(Twin(0)) as (path, _):
+        device = drivers.open(f"board:{path}")
+        device.configure(Network((4, 3)))
+    with pytest.raises(LinkError, match=r"is gone .* check cable and power"):
+        device.run(Stimulus.current(np.ones((1, 4)), steps=5))
+    device.close()
+
+
+class Listener:
+    """A twin on a network port of this machine, for one host after another."""
+
+    def __init__(self, twin: Twin) -> None:
+        self.twin = twin
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"socket://127.0.0.1:{self.server.getsockname()[1]}"
+        self.line: socket.socket | None = None
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                self.line, _ = self.server.accept()
+                while data := self.line.recv(65536):
+                    self.line.sendall(self.twin.feed(data))
+            except OSError:
+                if self.server.fileno() < 0:
+                    return
+
+    def pull(self) -> None:
+        assert self.line is not None
+        self.line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+
+
+def test_a_network_port_that_closes_is_told_and_can_be_opened_again() -> None:
+    listener = Listener(Twin(2))
+    stimulus = Stimulus.current(np.ones((300, 40)), steps=5)
+    with drivers.open(f"board:{listener.url}") as device:
+        device.configure(Network((40, 30)))
+        device.write_weights(0, np.full((40, 30), 0.1))
+        expected = device.run(stimulus, [Probe(1)])
+        listener.pull()
+        with pytest.raises(LinkError, match="is gone"):
+            device.run(stimulus)
+    with drivers.open(f"board:{listener.url}") as device:
+        device.configure(Network((40, 30)))
+        device.write_weights(0, np.full((40, 30), 0.1))
+        again = device.run(stimulus, [Probe(1)])
+        np.testing.assert_array_equal(again.samples[Probe(1)], expected.samples[Probe(1)])
+    listener.close()
+    with pytest.raises(DeviceNotFound, match="nothing listens"):
+        drivers.open(f"board:{listener.url}")
+
+
+def test_a_serial_port_behind_a_network_port() -> None:
+    """RFC 2217: the server is pySerial's own, the port behind it a twin."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        line, _ = server.accept()
+
+        class Connection:
+            def write(self, data: bytes) -> None:
+                line.sendall(data)
+
+        manager = PortManager(serial.serial_for_url("loop://"), Connection())
+        twin = Twin(4)
+        while data := line.recv(4096):
+            answer = twin.feed(b"".join(manager.filter(data)))
+            line.sendall(b"".join(manager.escape(answer)))
+
+    threading.Thread(target=serve, daemon=True).start()
+    url = f"board:rfc2217://127.0.0.1:{server.getsockname()[1]}?baud=57600"
+    results = []
+    for address in (url, "board:twin://?seed=4"):
+        with drivers.open(address) as device:
+            device.configure(Network((12, 8), (1.0,)))
+            device.write_weights(0, np.random.default_rng(0).normal(size=(12, 8)))
+            results.append(device.run(Stimulus.current(np.ones((30, 12)), steps=20), [Probe(1)]))
+    server.close()
+    np.testing.assert_array_equal(results[0].samples[Probe(1)], results[1].samples[Probe(1)])
+
+
+def test_a_bridge_of_rx_and_tx_is_told() -> None:
+    with pytest.raises(LinkError, match="echoes"):
+        Link(SerialPort("loop://", 115200), "loop://", 115200, retries=0)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "permission denied: join the group"),
+        (errno.EPERM, "permission denied"),
+        (errno.EBUSY, "in use by another process"),
+        (errno.ENODEV, "there is no serial port"),
+        (errno.EIO, "cannot be opened"),
+    ],
+)
+def test_why_a_port_does_not_open(monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
+    def refuse(*arguments: object, **settings: object) -> None:
+        raise serial.SerialException(number, f"could not open port: {os.strerror(number)}")
+
+    monkeypatch.setattr(serial, "serial_for_url", refuse)
+    with pytest.raises(DeviceNotFound, match=words):
+        drivers.open("board:/dev/ttyACM0")
+
+
+# -- finding it -------------------------------------------------------------------------------
+
+
+def test_a_scan_tells_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf:
+        def read(self, timeout: float) -> bytes:
+            return b""
+
+        def write(self, data: bytes) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    def connect(address: str, baud: int) -> Deaf | TwinPort:
+        if address == "/dev/a":
+            raise DeviceNotFound(f"{address}: permission denied: join the group")
+        return TwinPort(Twin(6)) if address == "/dev/b" else Deaf()
+
+    class Info:
+        def __init__(self, device: str) -> None:
+            self.device, self.description = device, f"adapter {device[-1]}"
+
+    monkeypatch.setattr(list_ports, "comports", lambda: [Info("/dev/" + n) for n in "cab"])
+    ports = scan(connect)
+    assert [(p.address, p.description, p.board) for p in ports] == [
+        ("/dev/a", "adapter a", False),
+        ("/dev/b", "adapter b", True),
+        ("/dev/c", "adapter c", False),
+    ]
+    assert ports[0].answer.startswith("permission denied")
+    assert ports[1].answer == "twin board, firmware 1.0.0, chip 6"
+    assert "nothing came back" in ports[2].answer
+
+
+def test_devices_opens_ports_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(Twin(9)) as (path, _):
+        port = type("Info", (), {"device": path, "description": "a cable"})
+        monkeypatch.setattr(list_ports, "comports", lambda: [port])
+        listed = CliRunner().invoke(app, ["devices"])
+        assert listed.exit_code == 0 and path not in listed.stdout
+        scanned = CliRunner().invoke(app, ["devices", "--scan"])
+        assert scanned.exit_code == 0
+        assert scanned.stdout == f"board:{path}\ta cable\ttwin board, firmware 1.0.0, chip 9\n"
+    monkeypatch.setattr(list_ports, "comports", lambda: [])
+    none = CliRunner().invoke(app, ["devices", "--scan"])
+    assert none.exit_code == 0 and not none.stdout and "no serial ports" in none.stderr
+
+
+def test_the_page_names_every_option_and_fault() -> None:
+    page = ROOT.joinpath("docs", "boards.md").read_text(encoding="utf-8")
+
+    def named(header: str) -> list[str]:
+        table = page.partition(f"\n| {header} |")[2].partition("\n\n")[0]
+        return re.findall(r"^\| `(\w+)` \|", table, flags=re.M)
+
+    assert named("fault") == list(FAULTS)
+    for option in named("option"):
+        value = "drop:0" if option == "fault" else "1000"
+        drivers.open(f"board:twin://?{option}={value}").close()
+    with pytest.raises(SettingError) as caught:
+        drivers.open("board:twin://?x=1")
+    assert sorted(named("option")) == str(caught.value).rpartition("known: ")[2].split(", ")

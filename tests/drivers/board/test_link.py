@@ -1,0 +1,369 @@
+"""The link: one exchange is one execution, whatever the line does, and one clear error at the end.
+
+The board at the other end is played by a few lines here, and by the twin where it has to count.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers import DeviceRestarted, LinkError, ProtocolMismatch
+from drivers.board.link import link as link_module
+from drivers.board.link.faults import Fault, Faulty, Places
+from drivers.board.link.frames import Type
+from drivers.board.link.link import Link
+from drivers.board.simulated.board import Twin
+from drivers.board.simulated.port import TwinPort
+from drivers.contract.errors import CapacityError
+
+# From the protocol's page: magic, version, layers, payload, firmware, boot, chip, limits, name.
+HELLO = struct.pack(
+    "<4sBBHIIIHHIHH16s", b"SPKL", 1, 8, 1024, 0x010000, 7, 3, 64, 64, 4096, 100, 0, b"fake"
+)
+
+
+def stuffed(body: bytes) -> bytes:
+    """A frame on the line, by the protocol's page: header and payload, crc, COBS, zero."""
+    rest, out = body + zlib.crc32(body).to_bytes(4, "little") + b"\0", bytearray()
+    for block in rest[:-1].split(b"\0"):
+        while len(block) >= 254:
+            out += b"\xff" + block[:254]
+            block = block[254:]
+        out += bytes([len(block) + 1]) + block
+    return bytes(out) + b"\0"
+
+
+def answer(
+    request: bytes, payload: bytes = b"", status: int = 0, version: int = 1, turn: int = 0
+) -> bytes:
+    """The answer to a request of up to 250 bytes as it went over the line."""
+    body = unstuffed(request)
+    return stuffed(bytes([version, (body[1] + turn) % 256, body[2] | 0x80, status]) + payload)
+
+
+def unstuffed(frame: bytes) -> bytes:
+    data, out = frame.strip(b"\0"), bytearray()
+    while data:
+        out += data[1 : data[0]] + b"\0"
+        data = data[data[0] :]
+    return bytes(out[:-1])
+
+
+class Clock:
+    """Time that passes only where somebody waits."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+Played = Callable[[bytes], bytes]
+
+
+class Fake:
+    """A port with a board behind it, which is a function from a request to what comes back."""
+
+    def __init__(self, play: Played, clock: Clock | None = None, piece: int = 1 << 20) -> None:
+        self.play, self.clock, self.piece = play, clock, piece
+        self.sent: list[bytes] = []
+        self.closed = 0
+        self.coming = b""
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+        self.coming += self.play(data)
+
+    def read(self, timeout: float) -> bytes:
+        found, self.coming = self.coming[: self.piece], self.coming[self.piece :]
+        if self.clock is not None:
+            self.clock.now += 1e-4 if found else timeout
+        return found
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(link_module, "time", made)
+    return made
+
+
+def greeting(request: bytes) -> bytes:
+    return answer(request, HELLO)
+
+
+def opened(play: Played, clock: Clock | None = None, baud: int = 115200) -> tuple[Link, Fake]:
+    """A link to a board that says HELLO as it should, and then does as told."""
+    port = Fake(greeting, clock)
+    made = Link(port, "board:fake", baud)
+    port.play, port.sent = play, []
+    return made, port
+
+
+# -- nothing lost, nothing twice --------------------------------------------------------------
+
+FRAMES = st.integers(min_value=1, max_value=30)
+LINE_FAULTS: st.SearchStrategy[Fault] = st.sampled_from(["drop", "flip", "duplicate", "stall"])
+
+
+@given(
+    faults=st.lists(st.tuples(LINE_FAULTS, FRAMES), max_size=3),
+    seed=st.integers(0, 2**32 - 1),
+    payloads=st.lists(st.binary(max_size=300), min_size=5, max_size=10),
+)
+def test_each_exchange_is_executed_once(
+    faults: list[tuple[Fault, int]], seed: int, payloads: list[bytes]
+) -> None:
+    twin = Twin()
+    line = Faulty(TwinPort(twin), Places(chosen=frozenset(faults), seed=seed))
+    link = Link(line, "board:twin", 115200)
+    assert [link.exchange(Type.ECHO, payload) for payload in payloads] == payloads
+    _, _, requests, _, _, _ = struct.unpack("<6I", link.exchange(Type.STATS))
+    assert requests == 1 + len(payloads) + 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_bad_line_for_long(seed: int) -> None:
+    rates: dict[Fault, float] = {"drop": 0.03, "flip": 0.03, "duplicate": 0.03, "stall": 0.02}
+    line = Faulty(TwinPort(Twin()), Places(rates, seed=seed))
+    link = Link(line, "board:twin", 115200)
+    for n in range(400):  # further than sequence numbers go
+        payload = n.to_bytes(2, "little") * (n % 40)
+        assert link.exchange(Type.ECHO, payload) == payload
+    whole, damaged, requests, again, _, _ = struct.unpack("<6I", link.exchange(Type.STATS))
+    assert requests == 402
+    assert damaged and again and whole == requests + again
+
+
+@given(seed=st.integers(0, 2**32 - 1), frames=st.lists(FRAMES, max_size=3))
+def test_frames_out_of_order_mix_nothing_up(seed: int, frames: list[int]) -> None:
+    chosen: frozenset[tuple[Fault, int]] = frozenset(("reorder", n) for n in frames)
+    link = Link(Faulty(TwinPort(Twin()), Places(chosen=chosen, seed=seed)), "board:twin", 115200)
+    for n in range(10):
+        assert link.exchange(Type.ECHO, bytes([n])) == bytes([n])
+
+
+def test_a_retry_is_the_same_bytes() -> None:
+    lost = iter([True, True, False])
+    link, port = opened(lambda r: b"" if next(lost) else answer(r, b"found"))
+    assert link.exchange(Type.ECHO, b"sought") == b"found"
+    assert len(port.sent) == 3 and len(set(port.sent)) == 1
+
+
+def test_five_retries_and_no_more() -> None:
+    link, port = opened(lambda r: b"")
+    with pytest.raises(LinkError, match=r"no answer to ECHO in 6 tries: nothing came back"):
+        link.exchange(Type.ECHO)
+    assert len(port.sent) == 6
+
+
+def test_answers_to_others_are_no_answers() -> None:
+    """Late, early, of another type, or no answer at all; the right one is among them."""
+
+    def play(request: bytes) -> bytes:
+        sequence = unstuffed(request)[1]
+        wrong_type = stuffed(bytes([1, sequence, 0x82, 0]) + b"stats")
+        not_one = stuffed(bytes([1, sequence, 0x03, 0]) + b"request")
+        late, early = answer(request, b"late", turn=-1), answer(request, b"early", turn=1)
+        right = answer(request, b"right")
+        return late + early + wrong_type + not_one + right + answer(request, b"second")
+
+    for piece in (1, 7, 1 << 20):
+        link, port = opened(play)
+        port.piece = piece
+        assert link.exchange(Type.ECHO) == b"right"
+        assert len(port.sent) == 1
+        port.play = lambda r: answer(r, b"next")  # what was left over does not stand for it
+        assert link.exchange(Type.ECHO) == b"next"
+
+
+def test_sequence_numbers_go_up_by_one() -> None:
+    link, port = opened(answer)
+    for _ in range(300):
+        link.exchange(Type.ECHO)
+    first = unstuffed(port.sent[0])[1]
+    expected = [(first + n) % 256 for n in range(300)]
+    assert [unstuffed(each)[1] for each in port.sent] == expected
+
+
+# -- time -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("baud", [9600, 115200, 921600])
+def test_it_waits_as_long_as_the_line_and_the_work_take(clock: Clock, baud: int) -> None:
+    link, _ = opened(lambda r: b"", clock, baud)
+    began = clock.now
+    with pytest.raises(LinkError):
+        link.exchange(Type.ECHO, bytes(1000), answer=2000, work=3.0)
+    least = 3.0 + 3000 * 10 / baud
+    assert 6 * least < clock.now - began < 6 * (least + 2.0)
+
+
+def test_a_complaint_is_answered_at_once(clock: Clock) -> None:
+    linkerr = stuffed(bytes([1, 0, 0xFF, 0x11]))
+    plays = iter([lambda r: linkerr, lambda r: answer(r, b"fine")])
+    link, port = opened(lambda r: next(plays)(r), clock)
+    began = clock.now
+    assert link.exchange(Type.ECHO) == b"fine"
+    assert len(port.sent) == 2
+    assert clock.now - began < 0.1 < link_module.PATIENCE
+
+
+def test_a_complaint_about_noise_loses_no_answer(clock: Clock) -> None:
+    linkerr = stuffed(bytes([1, 0, 0xFF, 0x12]))
+    link, port = opened(lambda r: linkerr + answer(r, b"fine"), clock)
+    assert link.exchange(Type.ECHO) == b"fine"
+    assert len(port.sent) == 1
+
+
+def test_time_of_the_line_is_told_from_that_of_the_board(clock: Clock) -> None:
+    class Slow(Fake):
+        def write(self, data: bytes) -> None:
+            clock.now += 2.0
+            super().write(data)
+
+        def read(self, timeout: float) -> bytes:
+            clock.now += 0.5
+            return super().read(timeout)
+
+    port = Slow(greeting)
+    link = Link(port, "board:slow", 115200)
+    port.play, before = answer, link.line_seconds
+    link.exchange(Type.ECHO)
+    assert link.board_seconds == pytest.approx(0.5)
+    assert link.line_seconds - before == pytest.approx(2.0)
+
+
+# -- what is no board -------------------------------------------------------------------------
+
+
+def text(request: bytes) -> bytes:
+    return b"login: " * 20
+
+
+def cut(request: bytes) -> bytes:
+    return answer(request, HELLO)[:20]
+
+
+def damaged(request: bytes) -> bytes:
+    whole = bytearray(answer(request, HELLO))
+    whole[9] ^= 0x10
+    return bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("play", "words"),
+    [
+        (lambda r: b"", "nothing came back"),
+        (text, "840 bytes came that are no whole frame"),
+        (cut, "no whole frame"),
+        (damaged, "answers arrive damaged"),
+        (lambda r: r, "echoes"),
+        (lambda r: stuffed(bytes([1, 0, 0xFF, 0x11])), "requests arrive damaged"),
+        (lambda r: answer(r, HELLO, turn=3), "no whole frame|nothing|damaged"),
+    ],
+)
+def test_what_is_no_board_is_told_in_one_line(clock: Clock, play: Played, words: str) -> None:
+    port = Fake(play, clock)
+    with pytest.raises(LinkError, match=words) as caught:
+        Link(port, "board:fake", 115200)
+    assert "\n" not in str(caught.value) and "board:fake" in str(caught.value)
+    assert port.closed == 1
+
+
+@pytest.mark.parametrize(
+    "noise", [b"\x55" * 512, b"\0", b"\0\x05abcd\0\x02" * 50, bytes(range(256))]
+)
+def test_babble_without_end_ends(clock: Clock, noise: bytes) -> None:
+    class Babbling(Fake):
+        def read(self, timeout: float) -> bytes:
+            clock.now += 1e-3
+            return noise
+
+    port = Babbling(lambda r: b"", clock)
+    with pytest.raises(LinkError):
+        Link(port, "board:fake", 115200)
+    assert port.closed == 1
+    assert clock.now < 30
+
+
+@given(noise=st.binary(max_size=400), piece=st.integers(1, 50))
+def test_noise_before_an_answer_does_not_matter(noise: bytes, piece: int) -> None:
+    """Unless it runs into the answer, in which case the next try finds it."""
+    plays: Iterator[Played] = itertools.chain(
+        [lambda r: noise + answer(r, HELLO)], itertools.repeat(greeting)
+    )
+    port = Fake(lambda r: next(plays)(r), piece=piece)
+    link = Link(port, "board:fake", 115200)
+    assert link.board.limits.name == "fake" and link.board.boot_id == 7
+    assert len(port.sent) <= 2
+
+
+@pytest.mark.parametrize(
+    ("play", "words"),
+    [
+        (lambda r: answer(r, HELLO, version=2), "version 2 .* this host version 1"),
+        (lambda r: answer(r, b"", status=0x25, version=0), "version 0"),
+        (lambda r: answer(r, HELLO[:-4]), "44 bytes"),
+        (lambda r: answer(r, b"XPKL" + HELLO[4:]), "no HELLO"),
+        (lambda r: answer(r, b"", status=0x20), "refuses HELLO with status 0x20"),
+    ],
+)
+def test_another_protocol_is_named(play: Played, words: str) -> None:
+    port = Fake(play)
+    with pytest.raises(ProtocolMismatch, match=words) as caught:
+        Link(port, "board:fake", 115200)
+    assert "\n" not in str(caught.value)
+    assert port.closed == 1 and len(port.sent) == 1
+
+
+# -- what a board refuses ---------------------------------------------------------------------
+
+
+def test_a_board_that_restarted_is_named_with_its_boots() -> None:
+    def play(request: bytes) -> bytes:
+        if unstuffed(request)[2] == Type.HELLO:
+            return answer(request, HELLO[:12] + struct.pack("<I", 8) + HELLO[16:])
+        return answer(request, b"", status=0x24)
+
+    link, _ = opened(play)
+    assert link.board.boot_id == 7
+    with pytest.raises(DeviceRestarted, match="boot 0x7, now 0x8"):
+        link.exchange(Type.RUN)
+    assert link.board.boot_id == 8
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (0x20, ProtocolMismatch),
+        (0x21, ProtocolMismatch),
+        (0x22, ProtocolMismatch),
+        (0x23, CapacityError),
+    ],
+)
+def test_a_final_refusal_is_not_tried_again(status: int, error: type[Exception]) -> None:
+    link, port = opened(lambda r: answer(r, b"", status=status))
+    with pytest.raises(error):
+        link.exchange(Type.CONFIGURE)
+    assert len(port.sent) == 1
+
+
+def test_the_port_is_released_when_stopped() -> None:
+    def play(request: bytes) -> bytes:
+        raise KeyboardInterrupt
+
+    port = Fake(play)
+    with pytest.raises(KeyboardInterrupt):
+        Link(port, "board:fake", 115200)
+    assert port.closed == 1

@@ -1,0 +1,284 @@
+"""The twin of a board: the protocol as its page says, from bytes to bytes."""
+
+from itertools import pairwise
+from struct import pack, unpack
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.board.limits import Hello, Limits
+from drivers.board.link import frames
+from drivers.board.link.frames import Frame, Status, Type
+from drivers.board.simulated.board import Twin
+from support import plain_board
+from support.board_scripts import REFUSED, configuration, script, stimulus
+
+SEEDS = st.integers(0, 2**32 - 1)
+SMALL = Limits("small", layers=2, inputs=9, neurons=8, weights=100, steps=20, payload=400)
+
+
+class Board:
+    """A twin, and the numbers of the frames to it."""
+
+    def __init__(self, chip: int = 3, limits: Limits | None = None) -> None:
+        self.twin = Twin(chip, limits=limits)
+        self.sequence = 0
+
+    def ask(self, kind: int, payload: bytes = b"", **header: int) -> Frame:
+        self.sequence = (self.sequence + 1) % 256
+        line = self.twin.feed(frames.encode(Frame(kind, self.sequence, payload, **header)))
+        assert line.count(0) == 1
+        answer = frames.decode(line[:-1])
+        assert (answer.version, answer.type) == (frames.VERSION, kind | frames.ANSWER)
+        assert answer.sequence == self.sequence
+        assert answer.status == Status.OK or not answer.payload
+        return answer
+
+    def done(self, kind: int, payload: bytes = b"") -> bytes:
+        answer = self.ask(kind, payload)
+        assert answer.status == Status.OK
+        return answer.payload
+
+    def stats(self) -> tuple[int, ...]:
+        return unpack("<6I", self.done(Type.STATS))
+
+    def network(self, sizes: list[int], rng: np.random.Generator, multiplier: int = 2000) -> None:
+        depth = len(sizes) - 1
+        self.done(Type.CONFIGURE, configuration(sizes, multiplier=multiplier))
+        for p, cells in zip(range(depth), cells_of(sizes), strict=True):
+            weights = rng.integers(-127, 128, cells).astype("i1").tobytes()
+            assert self.done(Type.WRITE, pack("<BIH", p, 0, cells) + weights) == pack("<I", cells)
+
+
+def cells_of(sizes: list[int]) -> list[int]:
+    return [pre * post for pre, post in pairwise(sizes)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=SEEDS,
+    chip=st.sampled_from([0, 1, plain_board.CHIP_AT_ZERO]) | SEEDS,
+    kind=st.integers(0, 3),
+)
+def test_a_run_is_what_the_page_says(seed: int, chip: int, kind: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = [int(n) for n in rng.integers(1, 10, rng.integers(2, 5))]
+    depth, steps, batch = len(sizes) - 1, int(rng.integers(1, 16)), int(rng.integers(1, 4))
+    every = int(rng.integers(1, steps + 1))
+    leak = int(rng.choice([1, 65535, rng.integers(1, 65536)]))
+    threshold = int(rng.choice([6554, 655360, rng.integers(6554, 655361)]))
+    # Up to the largest, where membranes meet their bounds.
+    multipliers = [int(n) for n in rng.integers(1, 1 << rng.integers(1, 23), depth, endpoint=True)]
+    weights = [rng.integers(-127, 128, (pre, post)) for pre, post in pairwise(sizes)]
+
+    board = Board(chip)
+    head = pack("<BBHI", depth, 0, leak, threshold) + pack(f"<{depth + 1}H", *sizes)
+    board.done(Type.CONFIGURE, head + pack(f"<{depth}I", *multipliers))
+    for p, matrix in enumerate(weights):
+        board.done(Type.WRITE, pack("<BIH", p, 0, matrix.size) + matrix.astype("i1").tobytes())
+    probes = [
+        (layer, quantity, reduce, every if quantity else 1)
+        for layer in range(1, depth + 1)
+        for quantity in (0, 1)
+        for reduce in (0, 1, 2)
+    ]
+    given_input = stimulus(rng, kind, steps, batch, sizes[0])
+    layers = [
+        plain_board.pattern(chip, number + 1, size, threshold, leak)
+        for number, size in enumerate(sizes[1:])
+    ]
+    expected = [
+        plain_board.run(layers, [w.tolist() for w in weights], multipliers, each, kind <= 1)
+        for each in plain_board.as_steps(given_input, kind, steps, batch, sizes[0])
+    ]
+    for asked in [probes[at : at + 8] for at in range(0, len(probes), 8)]:
+        payload = pack("<BBHH", kind, len(asked), steps, batch)
+        payload += b"".join(pack("<4B", *probe) for probe in asked) + given_input
+        assert board.done(Type.RUN, payload) == b"".join(
+            plain_board.as_answer(sample, asked) for sample in expected
+        )
+
+
+def test_a_membrane_at_its_threshold_spikes() -> None:
+    board = Board(chip=0)
+    board.done(Type.CONFIGURE, configuration([1, 1], multiplier=65536))
+    board.done(Type.WRITE, pack("<BIHb", 0, 0, 1, 1))
+    for current, spikes in ((255, 0), (256, 1)):
+        payload = pack("<BBHHh", 0, 0, 1, 1, current)
+        assert board.done(Type.RUN, payload) == pack("<H", spikes)
+
+
+def test_a_membrane_stays_within_its_bounds() -> None:
+    board = Board(chip=0)
+    # All but 2^-16 of the membrane leaks away, which brings the bounds into sight.
+    board.done(Type.CONFIGURE, configuration([2, 1], 65535, 6554, 1 << 22))
+    board.done(Type.WRITE, pack("<BIHbb", 0, 0, 2, 127, -127))
+    probe = pack("<4B", 1, 1, 0, 1)
+
+    def membranes(kind: int, form: str, *values: int) -> tuple[int, ...]:
+        payload = pack("<BBHH", kind, 1, len(values) // 2, 1) + probe + pack(form, *values)
+        return unpack(f"<{len(values) // 2}h", board.done(Type.RUN, payload)[2:])
+
+    bound = 1 << 30
+    # The bound itself, less the threshold that the spike takes, after one step of leak.
+    after = (bound - 6554 - ((bound - 6554) * 65535 >> 16)) >> 4
+    assert membranes(1, "<4h", 4095, 0, 0, 0) == (32767, after)
+    assert membranes(1, "<4h", 0, 4095, 0, 0) == (-32768, -1024)
+    assert membranes(3, "<4B", 255, 0, 0, 0) == (0, 1024)
+    assert membranes(3, "<4B", 0, 255, 0, 0) == (0, -1024)
+    # A spike and the events of its step: what is taken away does not go below the bound, from
+    # where halves come back into sight.
+    board.done(Type.CONFIGURE, configuration([2, 1], 32768, 655360, 1 << 22))
+    board.done(Type.WRITE, pack("<BIHbb", 0, 0, 2, 127, -127))
+    assert membranes(3, "<28B", 255, 0, 0, 255, *[0] * 24)[-2:] == (-32768, -16384)
+
+
+def test_the_fixed_pattern_has_the_spread_that_the_page_states() -> None:
+    neurons = plain_board.pattern(11, 1, 4000, 65536, 6554)
+    threshold, gain, leak = (
+        np.array([getattr(n, name) for n in neurons]) for name in ("threshold", "gain", "leak")
+    )
+    assert [x.std() / x.mean() for x in (threshold, gain, leak)] == pytest.approx(
+        [0.10, 0.10, 0.20], rel=0.05
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS)
+def test_a_batch_is_its_samples_one_by_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    board = Board()
+    board.network([12, 9, 4], rng)
+    inputs = [stimulus(rng, 1, 10, 1, 12) for _ in range(4)]
+    probe = pack("<4B", 1, 1, 0, 3)
+    one = [board.done(Type.RUN, pack("<BBHH", 1, 1, 10, 1) + probe + x) for x in inputs]
+    assert board.done(Type.RUN, pack("<BBHH", 1, 1, 10, 4) + probe + b"".join(inputs)) == b"".join(
+        one
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS)
+def test_probes_change_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    board = Board()
+    board.network([10, 8, 3], rng)
+    given_input = stimulus(rng, 0, 12, 1, 10)
+    bare = board.done(Type.RUN, pack("<BBHH", 0, 0, 12, 1) + given_input)
+    probes = pack("<8B", 1, 1, 1, 1, 2, 0, 0, 1)
+    assert board.done(Type.RUN, pack("<BBHH", 0, 2, 12, 1) + probes + given_input)[:6] == bare
+
+
+def test_a_repeated_request_is_answered_and_not_executed() -> None:
+    board = Board()
+    board.network([4, 3], np.random.default_rng(0))
+    run = frames.encode(Frame(Type.RUN, 77, pack("<BBHH4h", 0, 0, 5, 1, 90, 80, -7, 3)))
+    answer = board.twin.feed(run)
+    for between in (b"", b"\0\0", b"\5\5\0", frames.encode(Frame(0x88, 1, b"echo"))):
+        board.twin.feed(between)
+        assert board.twin.feed(run) == answer
+    whole, damaged, requests, again, runs, samples = board.stats()
+    assert (whole, damaged, requests, again, runs, samples) == (2 + 1 + 4 + 1 + 1, 1, 4, 4, 1, 1)
+
+
+def test_a_refusal_is_kept_like_any_other_answer() -> None:
+    board = Board()
+    write = frames.encode(Frame(Type.WRITE, 9, b"\0"))
+    assert frames.decode(board.twin.feed(write)[:-1]).status == Status.NOT_CONFIGURED
+    assert board.twin.feed(write) == board.twin.feed(write)
+    assert board.stats()[2:4] == (2, 2)
+
+
+def test_the_same_sequence_with_another_payload_is_another_request() -> None:
+    twin = Twin()
+    first, second = (frames.encode(Frame(Type.ECHO, 5, each)) for each in (b"a", b"b"))
+    assert twin.feed(first) != twin.feed(second)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"\5ab", Status.COBS),
+        (b"\5abcd", Status.LENGTH),
+        (frames.encode(Frame(Type.HELLO, 0))[:-2] + b"\x99", Status.CRC),
+        (frames.encode(Frame(Type.ECHO, 0, b"\7" * 400))[:-1], None),
+        (frames.encode(Frame(Type.ECHO, 0, b"\7" * 401))[:-1], Status.LENGTH),
+        (frames.encode(Frame(Type.ECHO, 0, b"\0" * 401))[:-1], Status.LENGTH),
+        (b"\7" * 5000, Status.LENGTH),
+    ],
+)
+def test_damage_is_told(line: bytes, status: Status | None) -> None:
+    twin = Twin(limits=SMALL)
+    answer = frames.decode(twin.feed(line + b"\0")[:-1])
+    if status is None:
+        assert answer.type == Type.ECHO | frames.ANSWER
+    else:
+        assert answer == Frame(Type.LINKERR, 0, status=status)
+
+
+@pytest.mark.parametrize("kind", range(0x80, 0x100))
+def test_an_answer_is_no_request(kind: int) -> None:
+    board = Board()
+    assert board.twin.feed(frames.encode(Frame(kind, 0))) == b""
+    assert board.stats() == (2, 0, 1, 0, 0, 0)
+
+
+def test_another_version_gets_a_hello_and_nothing_else() -> None:
+    board = Board()
+    assert board.ask(Type.HELLO, version=9).status == Status.OK
+    assert board.ask(Type.STATS, version=9).status == Status.VERSION
+
+
+def test_hello_tells_the_limits() -> None:
+    board = Board(chip=12, limits=SMALL)
+    told = Hello.decode(board.done(Type.HELLO))
+    assert told == Hello(SMALL, boot_id=1, chip=12, firmware=(1, 0, 0), protocol=1)
+
+
+@pytest.mark.parametrize("payload", [b"", b"SPKL", b"SPKX" + bytes(44), bytes(49)])
+def test_what_is_no_hello_is_refused(payload: bytes) -> None:
+    with pytest.raises(ValueError, match="no HELLO"):
+        Hello.decode(payload)
+
+
+def test_a_reboot_forgets_all_but_counts_up() -> None:
+    board = Board()
+    board.network([4, 3], np.random.default_rng(0))
+    before = Hello.decode(board.done(Type.HELLO)).boot_id
+    board.twin.reboot()
+    assert Hello.decode(board.done(Type.HELLO)).boot_id != before
+    assert board.ask(Type.CRC, b"\0").status == Status.NOT_CONFIGURED
+    assert board.stats() == (3, 0, 3, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("kind", "payload", "status"), REFUSED)
+def test_a_refusal_says_why_and_changes_nothing(kind: int, payload: bytes, status: Status) -> None:
+    board = Board(limits=SMALL)
+    board.network([4, 3], np.random.default_rng(0))
+    before = board.done(Type.READ, pack("<BIH", 0, 0, 12))
+    assert board.ask(kind, payload).status == status
+    assert board.done(Type.READ, pack("<BIH", 0, 0, 12)) == before
+    assert board.stats()[4] == 0
+
+
+def test_the_largest_that_fits_fits() -> None:
+    board = Board(limits=SMALL)
+    board.done(Type.CONFIGURE, configuration([9, 8, 3], multiplier=1 << 22, leak=65535))
+    board.done(Type.CONFIGURE, configuration([4, 3]))
+    board.done(Type.RUN, pack("<BBHH", 2, 0, 20, 19) + bytes(380))
+    assert len(board.done(Type.RUN, pack("<BBHH", 2, 0, 1, 66) + bytes(66))) == 396
+    assert board.done(Type.ECHO, bytes(400)) == bytes(400)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS, cuts=st.integers(1, 50))
+def test_it_does_not_matter_how_bytes_arrive(seed: int, cuts: int) -> None:
+    rng = np.random.default_rng(seed)
+    stream = b"".join(script(rng, Limits(), 13))
+    whole, pieces = Twin(seed), Twin(seed)
+    answers = b""
+    for start in range(0, len(stream), cuts):
+        answers += pieces.feed(stream[start : start + cuts])
+    assert answers == whole.feed(stream)

@@ -1,0 +1,310 @@
+"""The conformance kit: honest devices pass, and each wrong one fails the check meant for it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import drivers
+from device_models import profiles
+from drivers import Device, ProbeOffer, WeightFormat
+from drivers.conformance import CHECKS, Bench, Outcome, name, outcome, reason
+from drivers.session import Recorded
+from hil.cli.app import app
+from support.good_device import Good
+from support.paths import ROOT
+from support.wrong_devices import WRONG
+
+# Takes seconds on an emulated chip, which states a long run.
+LONG = "largest-batch-and-longest-run-are-taken"
+
+
+def outcomes(connect: Any, *left_out: str) -> dict[str, Outcome]:
+    with Bench(connect) as bench:
+        found = [outcome(check, bench) for check in CHECKS if name(check) not in left_out]
+    return {each.check: each for each in found}
+
+
+def verdicts(found: dict[str, Outcome], verdict: str) -> dict[str, str]:
+    return {check: each.detail for check, each in found.items() if each.verdict == verdict}
+
+
+def passes(connect: Any, *left_out: str) -> dict[str, str]:
+    """No check fails; what was not applicable, and why."""
+    found = outcomes(connect, *left_out)
+    assert not verdicts(found, "failed")
+    return verdicts(found, "not applicable")
+
+
+def test_every_check_has_a_name_and_a_reason_of_one_line() -> None:
+    names = [name(check) for check in CHECKS]
+    assert len(set(names)) == len(names) > 40
+    for check in CHECKS:
+        assert 20 < len(reason(check)) < 100 and (check.__doc__ or "").count("\n") == 0
+
+
+def test_the_manual_lists_every_check() -> None:
+    markdown = (ROOT / "docs" / "conformance.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \|$", markdown, flags=re.M)
+    assert sorted(rows) == sorted((name(check), reason(check)) for check in CHECKS)
+
+
+# -- honest devices ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chip", "left_out"),
+    [
+        ("ideal?chip=3", ()),
+        ("mixed-signal?chip=11", (LONG,)),
+        ("dynap-se?chip=12", (LONG,)),
+        ("brainscales-2?chip=13", (LONG,)),
+        ("brainscales-2-raw?chip=14", (LONG,)),
+        ("loihi?chip=15", (LONG,)),
+        ("pcm-crossbar?chip=16", (LONG,)),
+        ("rram-crossbar?chip=17", (LONG,)),
+        ("mixed-signal?chip=18&dose=2&adc_channels=3&adc_every=4&wander=0.02", (LONG,)),
+    ],
+)
+def test_emulated_chips_pass(chip: str, left_out: tuple[str, ...]) -> None:
+    not_applicable = passes(lambda: drivers.open(f"emulator:{chip}"), *left_out)
+    assert len(not_applicable) <= 6, not_applicable
+
+
+def test_every_profile_is_among_those_that_pass() -> None:
+    (mark,) = test_emulated_chips_pass.pytestmark  # type: ignore[attr-defined]
+    assert {chip.partition("?")[0] for chip, _ in mark.args[1]} == set(profiles.names())
+
+
+def test_the_device_of_the_manual_passes() -> None:
+    markdown = (ROOT / "docs" / "write_a_driver.md").read_text("utf-8")
+    code = re.findall(r"^```python\n(.*?)^```", markdown, flags=re.M | re.S)[0]
+    names: dict[str, Any] = {}
+    exec(compile(ast.parse(code), "manual", "exec"), names)
+    passes(lambda: names["Counter"].from_url("A7", {}))
+
+
+def test_a_good_device_passes_every_check() -> None:
+    assert passes(Good).keys() == {"other-kinds-are-refused"}
+
+
+KINDS = ("current", "current_trace", "spikes")
+REDUCTIONS = ("none", "mean", "last")
+
+
+def some(names: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(names), min_size=1, unique=True).map(tuple)
+
+
+OFFERS = st.builds(
+    lambda quantity, layers, reductions, every, neurons: ProbeOffer(
+        quantity, layers, reductions, 1 if quantity == "spikes" else every, neurons
+    ),
+    st.sampled_from(["spikes", "membrane"]),
+    st.sampled_from(["any", "hidden", "output"]),
+    some(REDUCTIONS),
+    st.integers(1, 5),
+    st.sampled_from([None, 1, 2, 5, 100]),
+)
+FACTS = st.fixed_dictionaries(
+    {
+        "max_layers": st.integers(1, 3),
+        "max_inputs": st.integers(1, 96),
+        "max_neurons": st.integers(1, 24),
+        "max_batch": st.integers(1, 20),
+        "max_steps": st.integers(5, 120),
+        "stimuli": some(KINDS),
+        "probes": st.lists(OFFERS, max_size=3).map(tuple),
+        "weights": st.builds(
+            lambda low, span, levels: (WeightFormat(low, low * span, levels),),
+            st.floats(0.01, 3.0),
+            st.floats(1.0, 300.0),
+            st.sampled_from([None, 2, 3, 4, 15, 16, 63, 255, 1001]),
+        ),
+        "deterministic": st.booleans(),
+        "resumable": st.booleans(),
+    }
+)
+
+
+@given(facts=FACTS, noise=st.sampled_from([0.0, 0.0, 0.01, 0.05]))
+@settings(max_examples=40)
+def test_an_honest_device_passes_whatever_it_states(facts: dict[str, Any], noise: float) -> None:
+    honest = type("Honest", (Good,), {"facts": facts, "noise": noise})
+    passes(honest)
+
+
+# -- wrong devices ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.__name__)
+def test_a_wrong_device_fails_the_check_that_is_meant_for_it(wrong: type[Good]) -> None:
+    failed = verdicts(outcomes(wrong), "failed")
+    expected: str = wrong.caught_by  # type: ignore[attr-defined]
+    assert expected in failed
+    assert failed[expected] and "\n" not in failed[expected]
+
+
+def test_every_check_fails_for_some_device() -> None:
+    assert {wrong.caught_by for wrong in WRONG} == {name(check) for check in CHECKS}  # type: ignore[attr-defined]
+
+
+def test_a_driver_that_crashes_fails_and_is_opened_anew() -> None:
+    opened: list[Device] = []
+
+    class Crashing(Good):
+        def _write(self, projection, weights):  # type: ignore[no-untyped-def]
+            if weights.min() < 0:
+                raise KeyError("no such\nrow")
+            return super()._write(projection, weights)
+
+    def connect() -> Device:
+        opened.append(Crashing())
+        return opened[-1]
+
+    found = outcomes(connect)
+    failed = verdicts(found, "failed")
+    assert "the driver raised: KeyError: 'no such" in failed["negative-weights-do-not-excite"]
+    assert found["same-trial-same-run"].verdict == "passed"
+    assert len(opened) > len(failed) and all(device._closed for device in opened)
+
+
+# -- recordings -------------------------------------------------------------------------------
+
+
+def test_a_recorded_check_replays_with_the_same_verdicts(tmp_path: Path) -> None:
+    path = tmp_path / "a.session"
+    devices = iter([Recorded(Good(), path)])
+    recorded = outcomes(lambda: next(devices, None) or Good())
+    replayed = outcomes(lambda: drivers.open(f"replay:{path}"))
+    assert {c: o.verdict for c, o in replayed.items()} == {
+        c: o.verdict for c, o in recorded.items()
+    }
+
+
+def test_a_recorded_training_is_no_device_to_check(tmp_path: Path) -> None:
+    path = tmp_path / "a.session"
+    with drivers.open("emulator:ideal", record=path) as device:
+        device.configure(drivers.Network((4, 3)))
+    found = outcomes(lambda: drivers.open(f"replay:{path}"))
+    assert not verdicts(found, "failed")
+    assert "recorded" in found["same-trial-same-run"].detail
+
+
+# -- the command and the plugin ---------------------------------------------------------------
+
+
+@pytest.fixture
+def scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`good:` and `wrong:`, as drivers of other packages would be."""
+    known = {
+        "good": "support.good_device:Good",
+        "wrong": "support.wrong_devices:CountsAStepLess",
+    }
+    monkeypatch.setattr("drivers.registry.BUILTIN", known)
+
+
+def command(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_the_command_prints_a_table_and_tells_by_its_exit_code(scheme: None) -> None:
+    good = command("check", "good:")
+    lines = good.stdout.splitlines()
+    assert good.exit_code == 0 and good.stderr == ""
+    assert lines[-1] == f"{len(CHECKS) - 1} passed, 0 failed, 1 not applicable"
+    assert [line.split("\t")[0] for line in lines[:-1]] == [name(check) for check in CHECKS]
+    wrong = command("check", "wrong:")
+    assert wrong.exit_code == 1
+    row = next(r for r in wrong.stdout.splitlines() if r.startswith("counts-agree-with-the-raster"))
+    assert row.split("\t")[1] == "failed" and "the raster has" in row
+
+
+def test_the_command_as_json(scheme: None) -> None:
+    found = json.loads(command("check", "wrong:", "--json").stdout)
+    assert found["device"] == "wrong:" and len(found["checks"]) == len(CHECKS)
+    assert found["passed"] + found["failed"] + found["not_applicable"] == len(CHECKS)
+    failed = [each["check"] for each in found["checks"] if each["verdict"] == "failed"]
+    assert failed == ["counts-agree-with-the-raster"] and found["failed"] == 1
+
+
+def test_the_command_records(scheme: None, tmp_path: Path) -> None:
+    path = tmp_path / "a.session"
+    assert command("check", "good:", "--record", path).exit_code == 0
+    again = command("check", "good:", "--record", path)
+    assert again.exit_code == 2 and "exists already" in again.stderr
+
+
+@pytest.mark.parametrize("address", ["none:", "emulator:idael", "nothing"])
+def test_a_device_that_cannot_be_opened_is_no_failed_check(address: str) -> None:
+    result = command("check", address)
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1 and result.stdout == ""
+
+
+PLUGIN = """
+from drivers.registry import BUILTIN
+BUILTIN.update(good="support.good_device:Good", wrong="support.wrong_devices:LosesSigns")
+"""
+
+
+def run_pytest(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Pytest elsewhere, as whoever installed spikeloop runs it."""
+    (folder / "conftest.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT / 'tests')!r})\n"
+        f"import drivers.registry\n{PLUGIN}\n"
+    )
+    (folder / "test_own.py").write_text("def test_own(): pass\n")
+    # Named anew where it is installed already, so that it need not be.
+    plugin = ["-p", "drivers.conformance.plugin"] if not _installed() else []
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *plugin, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _installed() -> bool:
+    from importlib.metadata import entry_points
+
+    return any(p.value == "drivers.conformance.plugin" for p in entry_points(group="pytest11"))
+
+
+def test_the_plugin_runs_the_checks_beside_other_tests(tmp_path: Path) -> None:
+    good = run_pytest(tmp_path, "--device", "good:")
+    assert good.returncode == 0, good.stdout
+    assert f"{len(CHECKS)} passed, 1 skipped" in good.stdout  # one of them test_own
+    wrong = run_pytest(tmp_path, "--device", "wrong:")
+    assert wrong.returncode == 1
+    assert (
+        "FAILED" in wrong.stdout
+        and "test_conformance[negative-weights-do-not-excite]" in wrong.stdout
+    )
+    assert "1 failed" in wrong.stdout
+
+
+def test_the_plugin_by_the_name_of_the_package(tmp_path: Path) -> None:
+    alone = run_pytest(
+        tmp_path, "--pyargs", "drivers.conformance", "--device", "emulator:ideal", "-k", "facts"
+    )
+    assert "2 passed" in alone.stdout, alone.stdout + alone.stderr
+    without = run_pytest(tmp_path, "--pyargs", "drivers.conformance")
+    assert without.returncode == 4 and "give --device ADDRESS" in without.stderr
+
+
+def test_without_a_device_the_plugin_stays_out_of_the_way(tmp_path: Path) -> None:
+    plain = run_pytest(tmp_path)
+    assert plain.returncode == 0 and "1 passed" in plain.stdout
+    none = run_pytest(tmp_path, "--device", "nothing:1", "-x")
+    assert none.returncode == 1 and "no driver for 'nothing'" in none.stdout

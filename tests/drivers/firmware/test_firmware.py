@@ -1,0 +1,241 @@
+"""The firmware: the same bytes as its twin, on every port, and no way to break it."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from struct import pack, unpack
+
+import numpy as np
+import pytest
+import serial
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers import firmware
+from drivers.board.limits import Hello, Limits
+from drivers.board.link import frames
+from drivers.board.link.frames import Frame, Status, Type
+from drivers.board.simulated.board import Twin
+from drivers.firmware import vectors
+from drivers.firmware.building import SOURCES
+from support.board_scripts import EDGES, REFUSED, configuration, script, some_weights, stimulus
+from support.firmware_ports import Host, connected, need
+from support.paths import ROOT
+from support.plain_board import CHIP_AT_ZERO
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module", params=["native", "sanitized", "mps2", "stm32f405"])
+def board(request: pytest.FixtureRequest) -> Iterator[tuple[firmware.Running, Host]]:
+    with connected(request.param, seed=7) as pair:
+        yield pair
+
+
+def answered(line: bytes) -> bool:
+    """Whether a device answers one frame: not when it is empty, or an answer itself."""
+    try:
+        return not frames.decode(line[:-1]).type & frames.ANSWER
+    except frames.Damaged:
+        return len(line) > 1
+
+
+def agree(host: Host, twin: Twin, lines: list[bytes]) -> None:
+    for line in lines:
+        for part in line.split(b"\0")[:-1]:
+            if answered(part + b"\0"):
+                assert host.say(part + b"\0") == twin.feed(part + b"\0"), part.hex()
+            else:
+                host.port.write(part + b"\0")
+                twin.feed(part + b"\0")
+
+
+def fresh(pair: tuple[firmware.Running, Host]) -> tuple[Host, Twin, Limits]:
+    """A board that has just booted, and a twin of it."""
+    running, host = pair
+    running.reboot()
+    first = frames.encode(Frame(Type.HELLO, 0))
+    answer = host.say(first)
+    told = Hello.decode(frames.decode(answer[:-1]).payload)
+    twin = Twin(told.chip, told.boot_id, told.limits)
+    assert twin.feed(first) == answer
+    return host, twin, told.limits
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=SEEDS)
+def test_every_port_answers_as_the_twin_does(
+    board: tuple[firmware.Running, Host], seed: int
+) -> None:
+    host, twin, limits = fresh(board)
+    agree(host, twin, script(np.random.default_rng(seed), limits, 24))
+
+
+@settings(max_examples=15, deadline=None)
+@given(chip=st.sampled_from([0, CHIP_AT_ZERO]) | SEEDS, seed=SEEDS)
+def test_every_chip_is_the_twin_of_its_seed(chip: int, seed: int) -> None:
+    with connected("native", chip) as pair:
+        host, twin, limits = fresh(pair)
+        agree(host, twin, script(np.random.default_rng(seed), limits, 12))
+
+
+@pytest.mark.parametrize("port", ["sanitized", "mps2", "stm32f405"])
+def test_edges_and_refusals_are_those_of_the_twin(port: str) -> None:
+    # The ideal chip has round numbers, which reach the edges exactly.
+    with connected(port, 0) as pair:
+        host, twin, _ = fresh(pair)
+        small = (Type.CONFIGURE, configuration([4, 3]))
+        refused = [each for kind, payload, _ in REFUSED for each in (small, (kind, payload))]
+        lines = [
+            frames.encode(Frame(kind, number % 256, payload))
+            for number, (kind, payload) in enumerate([*EDGES, *refused], start=1)
+        ]
+        agree(host, twin, lines)
+
+
+def test_the_vectors_hold_on_every_port(board: tuple[firmware.Running, Host]) -> None:
+    running, host = board
+    running.reboot()
+    for each in json.loads(vectors.FILE.read_text())["exchanges"]["in_order"]:
+        answer = host.say(bytes.fromhex(each["request"]))
+        if each["title"] == "HELLO":
+            # A board has limits and a boot of its own.
+            theirs, ours = (
+                Hello.decode(frames.decode(line[:-1]).payload)
+                for line in (bytes.fromhex(each["answer"]), answer)
+            )
+            assert (ours.protocol, ours.chip) == (theirs.protocol, theirs.chip)
+        else:
+            assert answer.hex() == each["answer"], each["title"]
+
+
+@pytest.mark.parametrize("port", ["native", "stm32f405"])
+def test_the_runs_hold_on_every_chip(port: str) -> None:
+    runs = json.loads(vectors.FILE.read_text())["runs"]
+    for chip in {run["chip"] for run in runs}:
+        with connected(port, chip) as (_, host):
+            for run in (run for run in runs if run["chip"] == chip):
+                asked = [(Type.CONFIGURE, run["configure"])]
+                asked += [(Type.WRITE, payload) for payload in run["writes"]]
+                for sequence, (kind, payload) in enumerate(asked):
+                    assert host.ask(kind, bytes.fromhex(payload), sequence).status == Status.OK
+                answer = host.ask(Type.RUN, bytes.fromhex(run["run"]), len(asked))
+                assert answer.payload.hex() == run["answer"]
+
+
+def test_the_vectors_are_what_the_twin_says_now() -> None:
+    made = json.loads(json.dumps(vectors.vectors()))
+    assert json.loads(vectors.FILE.read_text()) == made
+    page = (ROOT / "docs" / "protocol.md").read_text()
+    assert f"```text\n{vectors.annotated(made['exchanges'])}```\n" in page
+
+
+def test_a_boot_is_another_and_knows_nothing(board: tuple[firmware.Running, Host]) -> None:
+    running, host = board
+    seen = set()
+    for number in range(5):
+        running.reboot()
+        seen.add(host.hello().boot_id)
+        assert host.ask(Type.CRC, b"\0", sequence=1).status == Status.NOT_CONFIGURED
+        network = bytes.fromhex("01000a000000010002000100" + "01000000")
+        assert host.ask(Type.CONFIGURE, network, sequence=2 + number).status == Status.OK
+        assert host.ask(Type.CRC, b"\0", sequence=1).status == Status.OK
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize("port", ["native", "mps2", "stm32f405"])
+def test_a_board_that_was_off_has_another_boot_id(port: str) -> None:
+    seen = set()
+    for _ in range(2):
+        with connected(port) as (_, host):
+            seen.add(host.hello().boot_id)
+    assert len(seen) == 2
+
+
+def test_what_comes_while_the_board_works_is_not_lost(
+    board: tuple[firmware.Running, Host],
+) -> None:
+    host, twin, limits = fresh(board)
+    network = bytes.fromhex("02000a000000010064006400640001000000" + "01000000")
+    run = bytes.fromhex("0000e8030100") + b"\0\1" * 100
+    lines = [
+        frames.encode(Frame(kind, sequence, payload))
+        for sequence, (kind, payload) in enumerate(
+            [
+                (Type.CONFIGURE, network),
+                (Type.RUN, run),
+                (Type.ECHO, bytes(limits.payload - 4000)),
+                (Type.STATS, b""),
+            ],
+            start=1,
+        )
+    ]
+    expected = [twin.feed(line) for line in lines]
+    host.port.write(b"".join(lines))
+    assert [host.port.read_until(b"\0") for _ in lines] == expected
+    assert frames.decode(expected[1][:-1]).status == Status.OK
+
+
+def test_frames_at_the_limit_and_beyond(board: tuple[firmware.Running, Host]) -> None:
+    host, twin, limits = fresh(board)
+    rng = np.random.default_rng(1)
+    lines = []
+    for size in (limits.payload - 1, limits.payload, limits.payload + 1, limits.payload + 300):
+        # With many zeros and without any, which is the longest.
+        for byte in (b"\0", b"\1"):
+            lines.append(frames.encode(Frame(Type.ECHO, len(lines) + 1, byte * size)))
+    noise = bytes(rng.integers(1, 256, 3 * limits.payload, np.uint8)) + b"\0"
+    agree(host, twin, [*lines, noise, frames.encode(Frame(Type.STATS, 99))])
+
+
+def test_the_largest_networks_fit_and_no_larger(board: tuple[firmware.Running, Host]) -> None:
+    host, twin, limits = fresh(board)
+    rng = np.random.default_rng(2)
+    asked: list[tuple[int, bytes]] = []
+    for sizes in (
+        [limits.inputs, limits.weights // limits.inputs],
+        [limits.weights // limits.neurons, limits.neurons],
+        [3, *[limits.neurons // 8] * limits.layers],
+    ):
+        ends = ((0, 0), (len(sizes) - 2, sizes[-2] * sizes[-1] - 100))
+        asked += [
+            (Type.CONFIGURE, configuration(sizes, multiplier=1 << 16)),
+            *(
+                (Type.WRITE, pack("<BIH", projection, first, 100) + some_weights(rng, 100))
+                for projection, first in ends
+            ),
+            *((Type.CRC, bytes([projection])) for projection, _ in ends),
+            (Type.RUN, pack("<BBHH", 0, 0, 5, 1) + stimulus(rng, 0, 5, 1, sizes[0])),
+        ]
+    lines = [frames.encode(Frame(kind, n % 256, p)) for n, (kind, p) in enumerate(asked, start=1)]
+    agree(host, twin, lines)
+    runs = 4  # which number of STATS that is
+    assert unpack("<6I", host.ask(Type.STATS, sequence=99).payload)[runs] == 3
+    for sizes in (
+        [limits.inputs, limits.weights // limits.inputs + 1],
+        [limits.inputs + 1, 1],
+        [1, limits.neurons + 1],
+        [1] * (limits.layers + 2),
+    ):
+        assert host.ask(Type.CONFIGURE, configuration(sizes)).status == Status.ROOM
+
+
+def test_a_closed_board_is_gone() -> None:
+    need("mps2")
+    board = firmware.start("mps2")
+    Host(board.url).port.close()
+    board.close()
+    board.close()
+    with pytest.raises(serial.SerialException):
+        Host(board.url)
+
+
+def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
+    need("sanitized")
+    command = ["make", "-C", str(SOURCES), f"BUILD={tmp_path}", "fuzz", "COUNT=300000"]
+    for seed in (1, 2):
+        made = subprocess.run([*command, f"SEED={seed}"], capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+        assert "300000 strings" in made.stdout
+        assert "HELLO is answered" in made.stdout

@@ -1,0 +1,58 @@
+"""Running ports of the firmware, and the least of a host to talk to one."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import serial
+
+from drivers import firmware
+from drivers.board.limits import Hello
+from drivers.board.link import frames
+from drivers.board.link.frames import Frame, Type
+
+NEEDS = {
+    "native": ("make", "cc"),
+    "sanitized": ("make", "cc"),
+    "mps2": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
+    "stm32f405": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
+}
+
+
+def need(port: str) -> None:
+    """Skip a test where a port cannot run, but not where it has to."""
+    missing = [tool for tool in NEEDS[port] if shutil.which(tool) is None]
+    if missing and "HIL_REQUIRE_FIRMWARE" not in os.environ:
+        pytest.skip(f"{', '.join(missing)} not installed")
+    assert not missing
+
+
+class Host:
+    """The least that a host can be."""
+
+    def __init__(self, url: str) -> None:
+        self.port = serial.serial_for_url(url, timeout=10)
+
+    def say(self, line: bytes) -> bytes:
+        """Send a frame; what comes back, up to and with the zero."""
+        self.port.write(line)
+        return self.port.read_until(b"\0")
+
+    def ask(self, kind: int, payload: bytes = b"", sequence: int = 0) -> Frame:
+        return frames.decode(self.say(frames.encode(Frame(kind, sequence, payload)))[:-1])
+
+    def hello(self) -> Hello:
+        return Hello.decode(self.ask(Type.HELLO).payload)
+
+
+@contextmanager
+def connected(port: str, seed: int = 1) -> Iterator[tuple[firmware.Running, Host]]:
+    need(port)
+    with firmware.start(port, seed) as board:
+        host = Host(board.url)
+        try:
+            yield board, host
+        finally:
+            host.port.close()

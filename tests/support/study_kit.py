@@ -1,0 +1,157 @@
+"""Studies whose trials cost nothing: outcomes are a function of the job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.studies import coordinator, grid, search
+from hil.studies.folder import Folder
+from hil.studies.loader import build
+from hil.studies.plan import Job
+from hil.studies.pool import Answer, Request
+from hil.studies.report import page
+from hil.studies.schema import Study
+
+GRID: dict[str, Any] = {
+    "version": 1,
+    "name": "grid",
+    "base": {"device": "emulator:ideal", "training": {"epochs": 1}},
+    "factors": {
+        "rule": {"key": "rule.name", "levels": ["adfa", "bp"]},
+        "way": {"key": "way", "levels": ["scratch", "deploy", "fine_tune"]},
+    },
+    "parts": {
+        "noise": {
+            "about": "noise",
+            "factors": {"dose": {"key": "device_options.membrane_noise", "levels": [0.0, 0.3]}},
+        },
+        "bits": {
+            "factors": {"dose": {"key": "device_options.weight_bits", "levels": [6, 4, 2]}},
+        },
+    },
+    "repeat": {"what": "both", "times": 3},
+    "pretrain": {"device": "emulator:ideal"},
+    "tune": {
+        "by": ["rule"],
+        "factors": {"rate": {"key": "optimiser.learning_rate", "levels": [0.001, 0.01]}},
+    },
+}
+SEARCH: dict[str, Any] = {
+    "version": 1,
+    "name": "searching",
+    "base": {"device": "emulator:ideal", "training": {"epochs": 1}},
+    "factors": {
+        "rate": {"key": "optimiser.learning_rate", "low": 1e-3, "high": 1e-1, "log": True},
+        "batch": {"key": "training.batch", "low": 10, "high": 100, "whole": True},
+        "g": {"key": "rule.g", "levels": ["sin", "tanh", "sigmoid"]},
+    },
+    "search": {
+        "objectives": ["validation_accuracy", "-spikes"],
+        "population": 4,
+        "generations": 3,
+        "repeats": 2,
+        "confirm": 3,
+    },
+}
+
+
+class Cut(Exception):
+    """The process was ended here."""
+
+
+def outcome(job: Job) -> dict[str, Any]:
+    """Figures that depend on the settings, smoothly, and on the seed."""
+    config = json.loads(job.config)
+    rng = np.random.default_rng(int(job.key, 16))
+    rate = np.log10(config["optimiser"]["learning_rate"])
+    good = 0.9 - 0.1 * (rate + 2) ** 2 + 0.02 * rng.standard_normal()
+    if config["rule"]["name"] == "bp":
+        good += 0.05
+    return {
+        "test_accuracy": float(np.clip(good, 0, 1)),
+        "validation_accuracy": float(np.clip(good + 0.01 * rng.standard_normal(), 0, 1)),
+        "train_accuracy": 0.5 if job.train else None,
+        "curve": [0.1, 0.5] if job.train else [],
+        "device_runs": 30 if job.train else 0,
+        "samples": 300 if job.train else 0,
+        "spikes": float(config["training"]["batch"] + rng.random()) if job.train else None,
+        "weight_bits": 100.0,
+        "overlap": float(rng.random()) if config["rule"]["name"] == "adfa" else None,
+        "findings": [],
+        "seconds": float(rng.random()),
+        "device_seconds": 0.1,
+        "transfer_seconds": 0.0,
+    }
+
+
+class Fake:
+    """A pool that evaluates nothing.
+
+    Attributes:
+        done: Keys of what it was asked for and gave, in that order.
+    """
+
+    def __init__(
+        self,
+        shuffle: int | None = None,
+        cut: int | None = None,
+        wrong: Callable[[Job], bool] = lambda job: False,
+    ) -> None:
+        """Give results out of order where `shuffle` is a seed; end after `cut` of them."""
+        self._rng = None if shuffle is None else np.random.default_rng(shuffle)
+        self._cut, self._wrong = cut, wrong
+        self.done: list[str] = []
+
+    def __call__(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        """Evaluate up to five at once."""
+        waiting, under_way = iter(requests), list[Request]()
+        while True:
+            while len(under_way) < 5 and (request := next(waiting, None)) is not None:
+                assert (request[2] is not None) == bool(request[1].start)
+                under_way.append(request)
+            if not under_way:
+                return
+            place = 0 if self._rng is None else int(self._rng.integers(len(under_way)))
+            number, job, _ = under_way.pop(place)
+            if self._cut is not None and len(self.done) >= self._cut:
+                raise Cut
+            self.done.append(job.key)
+            if self._wrong(job):
+                yield number, {"error": "it does not fit"}, {}
+            else:
+                kept = {"weights/0": np.ones((2, 2), np.float32)} if job.keep else {}
+                yield number, outcome(job), kept
+
+
+def study(sections: dict[str, Any], **changes: Any) -> Study:
+    """A study of these sections."""
+    return build(sections, changes=changes)
+
+
+def evaluated(found: Study, path: Path, pool: Fake) -> None:
+    """Run a study on a fake pool, to its table."""
+    _through(found, path, pool, pages=False)
+
+
+def carried_out(found: Study, path: Path, pool: Fake) -> dict[str, Any]:
+    """Run a study on a fake pool, to its page."""
+    return _through(found, path, pool, pages=True)
+
+
+def _through(found: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any]:
+    folder = Folder(path, found)
+    with folder.locked(), pytest.MonkeyPatch.context() as patch:
+        if not pages:
+            patch.setattr(page.rendering, "render", lambda *a, **k: "")
+            patch.setattr(page.sections, "build", lambda *a: [])
+            patch.setattr(page, "shown", lambda *a: [])
+        at_work = coordinator.Coordinator(folder, pool, lambda _: None)
+        if found.search is None:
+            return page.write_grid(folder, grid.run(at_work))
+        return page.write_search(folder, search.run(at_work, found.search))
