@@ -5,7 +5,7 @@
 One network (784-800-10, 25 steps, 5 % input spikes) on an ideal chip, three ways in one process:
 
     textbook      plain Brian2: one Synapses object for each projection, one Network.run a sample
-    emulator      this project's engine, in batches; also with the imperfections of mixed-signal
+    emulator      this project's engine, in batches; also with the non-idealities of mixed-signal
     fused loop    numba, float32, one thread: input rows added, leak, threshold and reset fused
 
 The output spike counts of all three are compared before anything is timed.

@@ -4,7 +4,7 @@ Usable alone, without the rest of the project:
 
     from device_models import Chip, neurons, profiles
 
-    chip = Chip(neurons.get("lif"), profiles.get("mixed-signal").imperfections, seed=7)
+    chip = Chip(neurons.get("lif"), profiles.get("mixed-signal").nonidealities, seed=7)
     chip.configure([64, 100, 10], full_scale=[0.5, 0.5])
     chip.write(0, weights)
     counts, [membranes] = chip.run(currents, steps=20, batch=100, observations=[...])

@@ -18,7 +18,7 @@ from device_models.neurons import NeuronModel
 from device_models.nonidealities.adc import Converter
 from device_models.nonidealities.programming import Crossbar
 from device_models.nonidealities.temporal import supply
-from device_models.nonidealities.tiers import Imperfections
+from device_models.nonidealities.tiers import NonIdealities
 from device_models.recording import Membranes, Raster, SpikeCounts
 from device_models.sampled_mismatch import Drawn, Pattern
 
@@ -45,11 +45,11 @@ class Observation:
 
 
 class Chip:
-    """A chip of one neuron model with the imperfections that its seed drew.
+    """A chip of one neuron model with the non-idealities that its seed drew.
 
     Args:
         model: The neuron model.
-        imperfections: How far from ideal it is.
+        non-idealities: How far from ideal it is.
         seed: Which chip.
         reset: Which of the model's resets; its first one when None.
         dt: Step, in seconds.
@@ -63,7 +63,7 @@ class Chip:
     def __init__(
         self,
         model: NeuronModel,
-        imperfections: Imperfections,
+        nonidealities: NonIdealities,
         seed: int = 0,
         reset: str | None = None,
         dt: float = 1e-3,
@@ -71,11 +71,11 @@ class Chip:
         pattern: Pattern | None = None,
     ) -> None:
         """Take a chip off the shelf; nothing is mapped on it yet."""
-        self.model, self.imperfections = model, imperfections
+        self.model, self.nonidealities = model, nonidealities
         self.seed, self.reset, self.dt = seed, reset or next(iter(model.resets)), dt
         self.parameters = {n: p.value for n, p in model.parameters.items()} | dict(parameters or {})
         self.pattern: Pattern = pattern or Drawn(
-            seed, imperfections.fixed_pattern, imperfections.adc
+            seed, nonidealities.fixed_pattern, nonidealities.adc
         )
         self.clock = 0.0
         self.circuit: Circuit | None = None
@@ -121,7 +121,7 @@ class Chip:
                 )
                 for i, size in enumerate(sizes)
             ),
-            temporal=self.imperfections.temporal,
+            temporal=self.nonidealities.temporal,
         )
         self._full_scale = tuple(full_scale)
         shapes = list(zip(layers, sizes, strict=False))
@@ -129,7 +129,7 @@ class Chip:
             Crossbar(
                 shape,
                 self._storable(full_scale[p]),
-                self.imperfections.programming,
+                self.nonidealities.programming,
                 self.pattern.cells(p, shape),
                 self.seed,
                 p,
@@ -138,7 +138,7 @@ class Chip:
         ]
         self._converters = [
             Converter(
-                self.imperfections.adc,
+                self.nonidealities.adc,
                 *self.pattern.channels(i, size),
                 self.model.rest,
                 self.model.swing,
@@ -200,7 +200,7 @@ class Chip:
             if o.quantity == "membrane"
         }
         recorders: list[Recorder] = [counts, *rasters.values(), *membranes.values()]
-        temporal = self.imperfections.temporal
+        temporal = self.nonidealities.temporal
         self._engine(batch, isinstance(drive, np.ndarray)).run(
             drive,
             steps,
@@ -209,7 +209,7 @@ class Chip:
             names,
             supply(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
-        self.wait(self.imperfections.programming.run_seconds)
+        self.wait(self.nonidealities.programming.run_seconds)
         return counts.counts, [
             rasters[o].raster if o in rasters else membranes[o].traces for o in observations
         ]
@@ -241,7 +241,7 @@ class Chip:
 
     def _storable(self, full_scale: float) -> float:
         """The full scale at which levels are whole units of the model times a power of two."""
-        levels = self.imperfections.programming.levels
+        levels = self.nonidealities.programming.levels
         unit = self.model.weight_unit / self.model.swing
         if not unit or levels is None:
             return full_scale
@@ -251,7 +251,7 @@ class Chip:
     @property
     def ages(self) -> bool:
         """Whether time alone changes what the chip does."""
-        stored, temporal = self.imperfections.programming, self.imperfections.temporal
+        stored, temporal = self.nonidealities.programming, self.nonidealities.temporal
         return bool(stored.drift or stored.retention or temporal.wander)
 
     @property

@@ -23,7 +23,7 @@ from device_models.naming import nearest
 from device_models.neurons import NeuronModel, model_from_table, within
 from device_models.nonidealities.parameter import check, figures
 from device_models.nonidealities.programming import Programming
-from device_models.nonidealities.tiers import Imperfections
+from device_models.nonidealities.tiers import NonIdealities
 from device_models.profiles import Cited, Profile
 
 KEYS = (
@@ -85,7 +85,7 @@ def _chip(
         model = model_from_table(own)
     else:
         model = neurons.get(_text(table, "neuron", start.model.name))
-    known = figures(Imperfections())
+    known = figures(NonIdealities())
     cited = dict(start.cited)
     for name, value in _section(table, "figures").items():
         figure = _cited(value, path, f"figures.{name}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from device_models import neurons
 from device_models.neurons import NeuronModel
 from device_models.nonidealities.parameter import override
-from device_models.nonidealities.tiers import Imperfections
+from device_models.nonidealities.tiers import NonIdealities
 from device_models.sampled_mismatch import Pattern
 
 
@@ -47,9 +47,9 @@ class Profile:
     dt: float = 1e-3
 
     @property
-    def imperfections(self) -> Imperfections:
+    def nonidealities(self) -> NonIdealities:
         """The figures, tier by tier."""
-        found = override(Imperfections(), {name: c.value for name, c in self.cited.items()})
+        found = override(NonIdealities(), {name: c.value for name, c in self.cited.items()})
         if not self.weight_grid:
             return found
         programming = replace(found.programming, weight_bits=0, weight_grid=self.weight_grid)

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 import drivers
 from device_models import profiles
 from device_models.nonidealities.parameter import figures
-from device_models.nonidealities.tiers import Imperfections
+from device_models.nonidealities.tiers import NonIdealities
 from drivers.emulator.device import CHIP_OPTIONS
 from hil import config as configuration
 from hil import encodings, streams
@@ -86,7 +86,7 @@ def test_every_figure_of_a_chip() -> None:
             f"{f.minimum:g} to {f.maximum:g}" + (", whole" if f.whole else ""),
             f.meaning,
         ]
-        for f in figures(Imperfections()).values()
+        for f in figures(NonIdealities()).values()
     ]
 
 

@@ -16,13 +16,13 @@ class MembraneADC:
     """How membranes are read. Bits, spreads and noise are 0 on an ideal chip."""
 
     adc_bits: int = figure(
-        0, "bit", 0, 16, "Resolution of a membrane sample; 0 is exact.", dose="bits"
+        0, "bit", 0, 16, "Resolution of a membrane sample; 0 is exact.", severity="bits"
     )
     adc_minimum: float = figure(
-        -2.0, "threshold", -100.0, 0.0, "Lowest membrane the converter can tell.", dose="fixed"
+        -2.0, "threshold", -100.0, 0.0, "Lowest membrane the converter can tell.", severity="fixed"
     )
     adc_maximum: float = figure(
-        2.0, "threshold", 0.1, 100.0, "Highest membrane the converter can tell.", dose="fixed"
+        2.0, "threshold", 0.1, 100.0, "Highest membrane the converter can tell.", severity="fixed"
     )
     adc_gain_cv: float = figure(
         0.0, "", 0.0, 1.0, "Coefficient of variation of the readout gain over channels."
@@ -33,14 +33,16 @@ class MembraneADC:
     adc_noise: float = figure(
         0.0, "threshold", 0.0, 1.0, "Standard deviation of the noise of one sample."
     )
-    adc_every: int = figure(1, "step", 1, 1000, "Fewest steps between two samples.", dose="fixed")
+    adc_every: int = figure(
+        1, "step", 1, 1000, "Fewest steps between two samples.", severity="fixed"
+    )
     adc_channels: int = figure(
         0,
         "neuron",
         0,
         65536,
         "Neurons of a layer that can be sampled at once; 0 is all.",
-        dose="fixed",
+        severity="fixed",
     )
 
 

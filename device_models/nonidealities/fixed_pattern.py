@@ -72,7 +72,7 @@ class FixedPattern:
         0,
         16,
         "Resolution of settings that a host may choose for each neuron; 0 offers none.",
-        dose="fixed",
+        severity="fixed",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from device_models.naming import nearest
 
 Tiers = TypeVar("Tiers")
-Dose = Literal["linear", "bits", "fixed"]
+Severity = Literal["linear", "bits", "fixed"]
 MOST_BITS = 16
 
 
@@ -26,8 +26,8 @@ class Figure:
         maximum: Greatest value allowed.
         whole: Whether it is a whole number.
         meaning: What it does, in one sentence.
-        dose: How a dose acts on it: `linear` multiplies the value, `bits` multiplies the step
-            that the bits resolve, `fixed` is a condition and not an imperfection, and stays.
+        severity: How a severity acts on it: `linear` multiplies the value, `bits` the step that the
+            bits resolve, `fixed` is a condition and not a non-ideality, and stays.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Figure:
     maximum: float
     whole: bool
     meaning: str
-    dose: Dose
+    severity: Severity
 
 
 def figure(
@@ -46,7 +46,7 @@ def figure(
     minimum: float,
     maximum: float,
     meaning: str,
-    dose: Dose = "linear",
+    severity: Severity = "linear",
 ) -> Any:
     """Declare a figure as a dataclass field; an integer default makes it a whole number."""
     return field(
@@ -57,7 +57,7 @@ def figure(
             "maximum": maximum,
             "whole": isinstance(default, int),
             "meaning": meaning,
-            "dose": dose,
+            "severity": severity,
         },
     )
 
@@ -95,33 +95,33 @@ def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:
 
 
 def scaled(
-    known: Mapping[str, Figure], name: str, dose: float, each: Mapping[str, float] | None = None
+    known: Mapping[str, Figure], name: str, severity: float, each: Mapping[str, float] | None = None
 ) -> float:
-    """The value of one figure under a dose.
+    """The value of one figure under a severity.
 
     Args:
         known: The figures of a chip.
         name: Which of them.
-        dose: Factor of all figures, at least 0.
+        severity: Factor of all figures, at least 0.
         each: Further factors by figure.
 
     Raises:
-        ValueError: For a factor of an unknown figure or of one without dose, or below 0.
+        ValueError: For a factor of an unknown figure or of one without severity, or below 0.
     """
-    for other, factor in {**(each or {}), "": dose}.items():
+    for other, factor in {**(each or {}), "": severity}.items():
         if other and other not in known:
-            raise ValueError(f"dose of {other!r}: no such chip figure: {nearest(other, known)}")
-        if other and known[other].dose == "fixed":
-            raise ValueError(f"dose of {other}: it is a condition of the chip, set it itself")
+            raise ValueError(f"severity of {other!r}: no such chip figure: {nearest(other, known)}")
+        if other and known[other].severity == "fixed":
+            raise ValueError(f"severity of {other}: it is a condition of the chip, set it itself")
         if not 0 <= factor <= 1e6:
             raise ValueError(
-                f"dose {other} = {factor}: give a number from 0 to 1e6".replace("  ", " ")
+                f"severity {other} = {factor}: give a number from 0 to 1e6".replace("  ", " ")
             )
     spec = known[name]
-    factor = dose * (each or {}).get(name, 1.0)
-    if spec.dose == "fixed" or factor == 1:
+    factor = severity * (each or {}).get(name, 1.0)
+    if spec.severity == "fixed" or factor == 1:
         return spec.value
-    if spec.dose == "linear":
+    if spec.severity == "linear":
         value = min(max(spec.value * factor, spec.minimum), spec.maximum)
         return round(value) if spec.whole else value
     if factor == 0 or spec.value == 0:

@@ -21,7 +21,7 @@ class Programming:
 
     Attributes:
         weight_grid: The storable values, in full scales, ascending within [-1, 1]; empty for an
-            even grid (`weight_bits`) or none. A grid is no figure: no dose acts on it.
+            even grid (`weight_bits`) or none. A grid is no figure: no severity acts on it.
 
     Raises:
         ValueError: For a grid that is not ascending, out of range or next to `weight_bits`.
@@ -33,7 +33,7 @@ class Programming:
         0,
         16,
         "Resolution of stored weights, sign included: 2^bits - 1 values; 0 is exact.",
-        dose="bits",
+        severity="bits",
     )
     programming_noise: float = figure(
         0.0, "full scale", 0.0, 0.5, "Standard deviation of a programmed weight about its target."
@@ -57,13 +57,18 @@ class Programming:
         0.0, "", 0.0, 2.0, "Coefficient of variation of that exponent over cells."
     )
     drift_start: float = figure(
-        20.0, "s", 1e-6, 1e9, "Age of a cell, after a write, that drift counts from.", dose="fixed"
+        20.0,
+        "s",
+        1e-6,
+        1e9,
+        "Age of a cell, after a write, that drift counts from.",
+        severity="fixed",
     )
     retention: float = figure(
         0.0, "1/s", 0.0, 1e6, "Rate at which what a cell stores decays to 0 after a write."
     )
     run_seconds: float = figure(
-        1.0, "s", 0.0, 1e9, "Time that passes on the chip with each run.", dose="fixed"
+        1.0, "s", 0.0, 1e9, "Time that passes on the chip with each run.", severity="fixed"
     )
     weight_grid: tuple[float, ...] = ()
 

@@ -60,7 +60,7 @@ class Temporal:
         "Standard deviation of the slow, common change of input gain (temperature, supply).",
     )
     wander_seconds: float = figure(
-        60.0, "s", 1.0, 1e9, "Correlation time of that change.", dose="fixed"
+        60.0, "s", 1.0, 1e9, "Correlation time of that change.", severity="fixed"
     )
 
 

@@ -13,7 +13,7 @@ from device_models.nonidealities.temporal import Temporal
 
 
 @dataclass(frozen=True)
-class Imperfections:
+class NonIdealities:
     """Everything that is not ideal about a chip, tier by tier."""
 
     fixed_pattern: FixedPattern = field(default_factory=FixedPattern)
@@ -21,19 +21,21 @@ class Imperfections:
     temporal: Temporal = field(default_factory=Temporal)
     adc: MembraneADC = field(default_factory=MembraneADC)
 
-    def dosed(self, dose: float, each: Mapping[str, float] | None = None) -> Imperfections:
-        """The same chip with its imperfections scaled; 0 is exactly the ideal chip.
+    def at_severity(
+        self, severity: float, each: Mapping[str, float] | None = None
+    ) -> NonIdealities:
+        """The same chip with its non-idealities scaled; 0 is exactly the ideal chip.
 
         Args:
-            dose: Factor of every figure, at least 0.
+            severity: Factor of every figure, at least 0.
             each: Further factors of single figures, by name. A grid of storable weights is
-                there or, at dose 0, not.
+                there or, at severity 0, not.
 
         Raises:
-            ValueError: For an unknown figure, one that has no dose, or a dose out of range.
+            ValueError: For an unknown figure, one that has no severity, or a severity out of range.
         """
         known = figures(self)
-        dosed = override(self, {name: scaled(known, name, dose, each) for name in known})
-        if dose == 0 and self.programming.weight_grid:
-            return replace(dosed, programming=replace(dosed.programming, weight_grid=()))
-        return dosed
+        adjusted = override(self, {name: scaled(known, name, severity, each) for name in known})
+        if severity == 0 and self.programming.weight_grid:
+            return replace(adjusted, programming=replace(adjusted.programming, weight_grid=()))
+        return adjusted

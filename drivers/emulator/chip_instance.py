@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models import Chip
-from device_models.nonidealities.tiers import Imperfections
+from device_models.nonidealities.tiers import NonIdealities
 from drivers.emulator.datasheet import read
 from drivers.emulator.device import UNITS, Emulator
 
@@ -68,14 +68,14 @@ class Specimen:
 
 
 def ideal(name: str) -> Emulator:
-    """The same neurons with the same nominal parameters on a chip without imperfections.
+    """The same neurons with the same nominal parameters on a chip without non-idealities.
 
     Raises:
         ValueError: As `drivers.emulator.datasheet.datasheet` does.
     """
     profile = read(name)
     parameters = {n: c.value for n, c in profile.parameters.items()}
-    return Emulator(Chip(profile.model, Imperfections(), parameters=parameters), f"ideal {name}")
+    return Emulator(Chip(profile.model, NonIdealities(), parameters=parameters), f"ideal {name}")
 
 
 def specimen(
@@ -98,14 +98,14 @@ def specimen(
     profile = read(name)
     chip = Chip(
         profile.model,
-        profile.imperfections,
+        profile.nonidealities,
         seed=seed,
         parameters={n: c.value for n, c in profile.parameters.items()},
         pattern=profile.pattern,
     )
     chip.configure(layers, [1.0] * (len(layers) - 1))
     stored = chip.write(0, weights)
-    programming = profile.imperfections.programming
+    programming = profile.nonidealities.programming
     fades = programming.drift > 0 or programming.retention > 0
     times = np.append(0.0, ages if fades else [])
     realised = []
@@ -130,7 +130,7 @@ def _neurons(chip: Chip) -> Iterator[Spread]:
     """What may differ between the neurons of the first layer."""
     assert chip.circuit is not None
     layer, model, dead = chip.circuit.layers[0], chip.model, _dead(chip)
-    pattern = chip.imperfections.fixed_pattern
+    pattern = chip.nonidealities.fixed_pattern
     for name, parameter in model.parameters.items():
         if (mismatch := parameter.mismatch) is None:
             continue
@@ -156,7 +156,7 @@ def _neurons(chip: Chip) -> Iterator[Spread]:
 
 def _synapses_and_channels(chip: Chip, layers: Sequence[int]) -> Iterator[Spread]:
     """What may differ between the synapses, and between the channels of the readout."""
-    pattern, adc = chip.imperfections.fixed_pattern, chip.imperfections.adc
+    pattern, adc = chip.nonidealities.fixed_pattern, chip.nonidealities.adc
     weight = chip.pattern.cells(0, (layers[0], layers[1])).gain
     if weight is not None:
         law = _log_normal(0.0, 1.0, pattern.weight_cv)

@@ -146,7 +146,7 @@ def _parameters(profile: Profile) -> tuple[Entry, ...]:
 
 def _figures(profile: Profile) -> tuple[Entry, ...]:
     """What is cited and in force: a grid replaces bits, a measured pattern the drawn spreads."""
-    tiers, known = profile.imperfections, figures(profile.imperfections)
+    tiers, known = profile.nonidealities, figures(profile.nonidealities)
     replaced = {"weight_bits"} if profile.weight_grid else set()
     if profile.pattern is not None:
         replaced |= {n for n in vars(tiers.fixed_pattern) if n != "trim_bits"}

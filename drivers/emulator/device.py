@@ -21,15 +21,15 @@ from drivers.contract.validation import nearest
 
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
-CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "dose")
+CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "severity")
 UNITS = {"second": "s", "volt": "V", "amp": "A", "hertz": "Hz", "1": ""}
 
 
 class Emulator(Device):
-    """`emulator:CHIP?chip=SEED&neuron=MODEL&reset=KIND&dt=0.001&dose=1&FIGURE=VALUE...`.
+    """`emulator:CHIP?chip=SEED&neuron=MODEL&reset=KIND&dt=0.001&severity=1&FIGURE=VALUE...`.
 
     CHIP is a profile, or a `.toml` or `.py` file. An option may also be a nominal parameter of
-    the neuron model, or `dose.FIGURE`.
+    the neuron model, or `severity.FIGURE`.
     """
 
     def __init__(self, chip: Chip, name: str = "emulator") -> None:
@@ -70,7 +70,7 @@ class Emulator(Device):
     def _trimmed(self, parameter: Parameter, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values as a converter of `trim_bits` gives them, spread evenly in their logarithm."""
         low, high = math.log(parameter.minimum), math.log(parameter.maximum)
-        codes = 2**self._chip.imperfections.fixed_pattern.trim_bits - 1
+        codes = 2**self._chip.nonidealities.fixed_pattern.trim_bits - 1
         code = np.rint((np.log(values.astype(np.float64)) - low) / (high - low) * codes)
         found: NDArray[np.float64] = np.exp(low + code / codes * (high - low))
         return found.astype(np.float32)
@@ -118,13 +118,15 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     reset = options.get("reset", profile.reset or next(iter(model.resets)))
     if reset not in model.resets:
         raise ValueError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
-    known = figures(profile.imperfections)
-    values, doses = {}, {}
+    known = figures(profile.nonidealities)
+    values, severities = {}, {}
     for option, text in options.items():
         if option in known:
             values[option] = text
-        elif option.startswith("dose."):
-            doses[option.removeprefix("dose.")] = _number(options, option, 1.0, 0, 1e6, float)
+        elif option.startswith("severity."):
+            severities[option.removeprefix("severity.")] = _number(
+                options, option, 1.0, 0, 1e6, float
+            )
         elif option in model.parameters:
             parameters[option] = neurons.within(model, option, text)
         elif option not in CHIP_OPTIONS:
@@ -132,17 +134,17 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
                 f"emulator option {option!r} is unknown: "
                 f"{nearest(option, [*known, *CHIP_OPTIONS, *model.parameters])}"
             )
-    # What is overridden is meant as it stands; a dose scales what the profile brings.
-    dose = _number(options, "dose", 1.0, 0, 1e6, float)
-    dosed = profile.imperfections.dosed(dose, doses)
+    # What is overridden is meant as it stands; a severity scales what the profile brings.
+    severity = _number(options, "severity", 1.0, 0, 1e6, float)
+    adjusted = profile.nonidealities.at_severity(severity, severities)
     return Chip(
         model,
-        override(dosed, values),
+        override(adjusted, values),
         seed=_number(options, "chip", 0, 0, 2**63 - 1, int),
         reset=reset,
         dt=_number(options, "dt", profile.dt, 1e-5, 1e-1, float),
         parameters=parameters,
-        pattern=profile.pattern if dose else None,
+        pattern=profile.pattern if severity else None,
     )
 
 
@@ -186,8 +188,8 @@ def _number(
 
 
 def _info(chip: Chip, name: str) -> DeviceInfo:
-    model, adc, levels = chip.model, chip.imperfections.adc, chip.imperfections.programming.levels
-    trimmed = chip.imperfections.fixed_pattern.trim_bits > 0
+    model, adc, levels = chip.model, chip.nonidealities.adc, chip.nonidealities.programming.levels
+    trimmed = chip.nonidealities.fixed_pattern.trim_bits > 0
     settings = tuple(
         Setting(
             p.setting,

@@ -1,4 +1,4 @@
-"""Chips: each imperfection has its stated distribution, belongs to its chip, and can be nothing."""
+"""Chips: each non-ideality has its stated distribution, belongs to its chip, and can be nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from device_models.nonidealities.parameter import figures, override
 from device_models.nonidealities.programming import Crossbar, Programming
 
 CELLS = draw_cells(1, 0, (1, 1), FixedPattern())
-IDEAL = profiles.get("ideal").imperfections
+IDEAL = profiles.get("ideal").nonidealities
 
 
 def chip(seed: int = 0, **values: float) -> Chip:
@@ -93,7 +93,7 @@ def test_no_imperfection_is_exactly_the_ideal_chip() -> None:
         found = Chip(
             neurons.get("lif"),
             override(
-                profiles.get("mixed-signal").imperfections,
+                profiles.get("mixed-signal").nonidealities,
                 {name: 0 for name, f in figures(IDEAL).items() if f.value == 0},
             ),
             seed=seed,
@@ -179,7 +179,7 @@ def test_fast_normals_are_normal() -> None:
 @pytest.mark.parametrize("name", profiles.names())
 def test_every_figure_of_a_profile_is_cited_and_in_range(name: str) -> None:
     profile = profiles.get(name)
-    held = figures(profile.imperfections)
+    held = figures(profile.nonidealities)
     for figure, cited in profile.cited.items():
         assert held[figure].value == cited.value
         assert len(cited.source) > 10
@@ -211,7 +211,7 @@ def test_all_neuron_models_are_found_and_documented() -> None:
 @pytest.mark.parametrize("full_scale", [0.05, 0.7, 1.2, 2.5, 40.0])
 def test_digital_weights_are_eight_bits_and_a_shift(full_scale: float) -> None:
     """What arrives is a whole number of up to 127 times 2^6 times a power of two (Loihi)."""
-    found = Chip(neurons.get("loihi"), profiles.get("loihi").imperfections)
+    found = Chip(neurons.get("loihi"), profiles.get("loihi").nonidealities)
     found.configure([50, 40], [full_scale])
     weights = np.random.default_rng(0).normal(0, full_scale / 2, (50, 40)).astype(np.float32)
     stored = found.write(0, weights)

@@ -59,8 +59,8 @@ def test_a_file_names_profile_neuron_figures_and_parameters(tmp_path: Path) -> N
         "[parameters]\ntau_adaptation = 0.1\n",
     )
     found = chip_file.read(path)
-    held = {n: f.value for n, f in figures(found.imperfections).items()}
-    below = {n: f.value for n, f in figures(profiles.get("mixed-signal").imperfections).items()}
+    held = {n: f.value for n, f in figures(found.nonidealities).items()}
+    below = {n: f.value for n, f in figures(profiles.get("mixed-signal").nonidealities).items()}
     assert held == below | {"threshold_cv": 0.3, "spike_loss": 0.02}
     assert found.cited["threshold_cv"].source == "bench"
     assert path in found.cited["spike_loss"].source
@@ -198,9 +198,9 @@ def test_options_of_an_address() -> None:
     for url, says in {
         "emulator:ideal?tau_membrane=9": "tau_membrane",
         "emulator:ideal?tau_membrne=0.01": "did you mean 'tau_membrane'",
-        "emulator:ideal?dose=-1": "dose",
-        "emulator:ideal?dose.threshold_vc=1": "did you mean 'threshold_cv'",
-        "emulator:ideal?dose.adc_minimum=2": "condition",
+        "emulator:ideal?severity=-1": "severity",
+        "emulator:ideal?severity.threshold_vc=1": "did you mean 'threshold_cv'",
+        "emulator:ideal?severity.adc_minimum=2": "condition",
         "emulator:ideal?profile=mixed-signal": "profile",
     }.items():
         with pytest.raises(drivers.SettingError, match=re.escape(says)):
@@ -208,18 +208,18 @@ def test_options_of_an_address() -> None:
 
 
 def test_doses() -> None:
-    full = figures(profiles.get("mixed-signal").imperfections)
-    half = figures(profiles.get("mixed-signal").imperfections.dosed(0.5))
-    double = figures(profiles.get("mixed-signal").imperfections.dosed(2, {"gain_cv": 0.25}))
+    full = figures(profiles.get("mixed-signal").nonidealities)
+    half = figures(profiles.get("mixed-signal").nonidealities.at_severity(0.5))
+    double = figures(profiles.get("mixed-signal").nonidealities.at_severity(2, {"gain_cv": 0.25}))
     assert half["threshold_cv"].value == full["threshold_cv"].value / 2
     assert (half["weight_bits"].value, double["weight_bits"].value) == (7, 5)
     assert double["gain_cv"].value == full["gain_cv"].value / 2
     assert double["adc_maximum"].value == full["adc_maximum"].value
     for name in profiles.names():
-        none = figures(profiles.get(name).imperfections.dosed(0))
-        ideal = figures(profiles.get("ideal").imperfections)
-        assert {n: f.value for n, f in none.items() if f.dose != "fixed"} == {
-            n: f.value for n, f in ideal.items() if f.dose != "fixed"
+        none = figures(profiles.get(name).nonidealities.at_severity(0))
+        ideal = figures(profiles.get("ideal").nonidealities)
+        assert {n: f.value for n, f in none.items() if f.severity != "fixed"} == {
+            n: f.value for n, f in ideal.items() if f.severity != "fixed"
         }
 
 

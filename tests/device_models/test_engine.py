@@ -39,8 +39,8 @@ def mapped(
     **values: float,
 ) -> tuple[Chip, np.random.Generator]:
     """A chip with random weights on a grid of 1/64."""
-    imperfections = override(profiles.get("ideal").imperfections, values)
-    chip = Chip(neurons.get(model), imperfections, seed, reset, dt, parameters)
+    nonidealities = override(profiles.get("ideal").nonidealities, values)
+    chip = Chip(neurons.get(model), nonidealities, seed, reset, dt, parameters)
     chip.configure(LAYERS, [4.0] * 3)
     rng = np.random.default_rng(seed)
     for p in range(3):
@@ -177,7 +177,7 @@ def test_membrane_noise_agrees_with_brian2_xi() -> None:
     )
     b2.Network(group).run(20 * b2.ms, namespace={})
     chip = Chip(
-        neurons.get("lif"), override(profiles.get("ideal").imperfections, {"membrane_noise": 0.1})
+        neurons.get("lif"), override(profiles.get("ideal").nonidealities, {"membrane_noise": 0.1})
     )
     chip.configure([1, 1], [1.0], {"v_threshold": 10.0})
     chip.write(0, np.ones((1, 1), np.float32))
@@ -204,7 +204,7 @@ def test_trials_differ_and_repeat() -> None:
 def test_spike_loss_drops_the_stated_share(spikes: bool) -> None:
     """One unit in, one out: what arrives of certain events is binomial."""
     chip = Chip(
-        neurons.get("lif"), override(profiles.get("ideal").imperfections, {"spike_loss": 0.25})
+        neurons.get("lif"), override(profiles.get("ideal").nonidealities, {"spike_loss": 0.25})
     )
     chip.configure([1, 1], [2.0])
     chip.write(0, np.full((1, 1), 1.5 if spikes else 1.2, np.float32))
@@ -233,7 +233,7 @@ def test_a_chip_whose_building_is_stopped_says_nothing_more(
         raise KeyboardInterrupt
 
     def build() -> None:
-        chip = Chip(neurons.get("lif"), profiles.get("mixed-signal").imperfections, seed=1)
+        chip = Chip(neurons.get("lif"), profiles.get("mixed-signal").nonidealities, seed=1)
         chip.configure([4, 3], full_scale=[1.0])
         with suppress(KeyboardInterrupt):
             chip.run(np.ones((1, 4), np.float32), steps=2, batch=1, observations=[])

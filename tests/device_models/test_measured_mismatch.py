@@ -14,7 +14,7 @@ import hil
 from hil import characterisation
 from hil.cli.app import app
 
-HARSH = "emulator:mixed-signal?chip=21&dose=2&threshold_cv=0.4"
+HARSH = "emulator:mixed-signal?chip=21&severity=2&threshold_cv=0.4"
 
 
 def command(*arguments: str | Path) -> Result:

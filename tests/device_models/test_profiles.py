@@ -11,7 +11,7 @@ from scipy import stats
 
 from device_models import Chip, neurons, profiles
 from device_models.nonidealities.parameter import figures
-from device_models.nonidealities.tiers import Imperfections
+from device_models.nonidealities.tiers import NonIdealities
 from device_models.profiles import Profile
 from device_models.sampled_mismatch import Drawn, Layer
 from support.paths import ROOT
@@ -95,12 +95,12 @@ def rram_noise(g: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def value(profile: str, figure: str) -> float:
-    return figures(profiles.get(profile).imperfections)[figure].value
+    return figures(profiles.get(profile).nonidealities)[figure].value
 
 
 def drawn(profile: Profile, size: int = MANY, seed: int = 3) -> Layer:
     """A hidden layer of the profile's chip, without defects."""
-    model, tiers = profile.model, profile.imperfections
+    model, tiers = profile.model, profile.nonidealities
     nominal = {name: p.value for name, p in model.parameters.items()}
     nominal |= {name: c.value for name, c in profile.parameters.items()}
     return Drawn(seed, tiers.fixed_pattern, tiers.adc).layer(model, 0, size, nominal, last=True)
@@ -108,7 +108,7 @@ def drawn(profile: Profile, size: int = MANY, seed: int = 3) -> Layer:
 
 def programmed(name: str, weights: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
     """What a chip of full scale 1 stores of these, and by how much what it transmits is off."""
-    chip = Chip(neurons.get("lif"), profiles.get(name).imperfections, seed=11)
+    chip = Chip(neurons.get("lif"), profiles.get(name).nonidealities, seed=11)
     chip.configure(weights.shape, [1.0])
     stored = chip.write(0, weights).astype(np.float64)
     return stored, chip.crossbars[0].effective - stored
@@ -125,9 +125,9 @@ def test_every_value_has_a_source(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_cited_is_what_is_not_ideal(name: str) -> None:
-    profile, ideal = profiles.get(name), figures(Imperfections())
-    conditions = {figure for figure, spec in ideal.items() if spec.dose == "fixed"}
-    for figure, spec in figures(profile.imperfections).items():
+    profile, ideal = profiles.get(name), figures(NonIdealities())
+    conditions = {figure for figure, spec in ideal.items() if spec.severity == "fixed"}
+    for figure, spec in figures(profile.nonidealities).items():
         if figure in profile.cited:
             assert spec.value == profile.cited[figure].value
             assert spec.value != ideal[figure].value or figure in conditions
@@ -185,7 +185,7 @@ def test_neurons_spread_as_cited(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_gains_biases_and_channels_spread_as_cited(name: str) -> None:
     profile = profiles.get(name)
-    tiers, layer = profile.imperfections, drawn(profile)
+    tiers, layer = profile.nonidealities, drawn(profile)
     pattern = Drawn(3, tiers.fixed_pattern, tiers.adc)
     channel_gain, channel_offset = pattern.channels(0, MANY)
     cells = pattern.cells(0, (100, 200)).gain
@@ -203,7 +203,7 @@ def test_gains_biases_and_channels_spread_as_cited(name: str) -> None:
 def test_a_driven_chip_fires_and_does_not_saturate(name: str) -> None:
     profile = profiles.get(name)
     parameters = {parameter: cited.value for parameter, cited in profile.parameters.items()}
-    chip = Chip(profile.model, profile.imperfections, 5, parameters=parameters)
+    chip = Chip(profile.model, profile.nonidealities, 5, parameters=parameters)
     chip.configure([64, 50], [0.5])
     rng = np.random.default_rng(0)
     chip.write(0, rng.normal(0.02, 0.125, (64, 50)).astype(np.float32))
@@ -240,7 +240,7 @@ class TestBrainScaleS2:
         assert noise / code == pytest.approx(2.0)
 
     def test_weights_are_those_of_two_synapses_of_6_bits(self) -> None:
-        levels = profiles.get("brainscales-2").imperfections.programming.levels
+        levels = profiles.get("brainscales-2").nonidealities.programming.levels
         assert levels == len(range(-63, 64))
 
 
@@ -269,7 +269,7 @@ class TestCrossbars:
         assert abs(up[1].mean()) < 0.002 and abs(down[1].mean()) < 0.002
 
     def test_pcm_cells_drift_with_the_exponents_of_the_source(self) -> None:
-        chip = Chip(neurons.get("lif"), profiles.get("pcm-crossbar").imperfections, seed=2)
+        chip = Chip(neurons.get("lif"), profiles.get("pcm-crossbar").nonidealities, seed=2)
         chip.configure((100, 200), [1.0])
         chip.write(0, np.ones((100, 200), np.float32))
         crossbar = chip.crossbars[0]
@@ -284,7 +284,7 @@ class TestCrossbars:
         assert exponents.std() == pytest.approx(sd, rel=0.1)
 
     def test_rram_cells_do_not_drift(self) -> None:
-        chip = Chip(neurons.get("lif"), profiles.get("rram-crossbar").imperfections, seed=2)
+        chip = Chip(neurons.get("lif"), profiles.get("rram-crossbar").nonidealities, seed=2)
         chip.configure((4, 5), [1.0])
         chip.write(0, np.ones((4, 5), np.float32))
         fresh = chip.crossbars[0].effective.copy()
@@ -303,7 +303,7 @@ class TestLoihi:
 
     def test_weights_are_those_of_mixed_synapses(self) -> None:
         # Of 8 bits of magnitude the last is spent on the sign: even numbers from -254 to 254.
-        levels = profiles.get("loihi").imperfections.programming.levels
+        levels = profiles.get("loihi").nonidealities.programming.levels
         assert levels == len(range(-254, 255, 2))
 
 
@@ -313,7 +313,7 @@ def test_the_page_states_each_value_and_its_unit(name: str) -> None:
     section = page.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \| ([^|]+) \| ([^|]+) \|$", section, flags=re.M)
     profile = profiles.get(name)
-    units = {f: spec.unit for f, spec in figures(profile.imperfections).items()}
+    units = {f: spec.unit for f, spec in figures(profile.nonidealities).items()}
     units |= {n: p.unit for n, p in profile.model.parameters.items()}
     held = dict([*profile.cited.items(), *profile.parameters.items()])
     assert {row[0] for row in rows} == set(held)

@@ -14,7 +14,7 @@ from device_models.generators import Normals, sequence
 from device_models.nonidealities.fixed_pattern import FixedPattern, factors
 from device_models.nonidealities.parameter import figures, override
 from device_models.nonidealities.programming import Crossbar, Programming
-from device_models.nonidealities.tiers import Imperfections
+from device_models.nonidealities.tiers import NonIdealities
 
 SHAPE = (120, 100)
 FULL_SCALE = 0.5
@@ -48,7 +48,7 @@ def weights(seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(0, 0.2, SHAPE).astype(np.float32)
 
 
-# -- no imperfection ------------------------------------------------------------------------------
+# -- no non-ideality ------------------------------------------------------------------------------
 
 
 def test_an_ideal_crossbar_transmits_what_it_stores_and_keeps_no_more() -> None:
@@ -64,7 +64,7 @@ def test_an_ideal_crossbar_transmits_what_it_stores_and_keeps_no_more() -> None:
 
 
 def test_a_dose_of_zero_is_the_ideal_crossbar_to_the_bit() -> None:
-    none = Imperfections(fixed_pattern=DEFECTIVE, programming=EVERYTHING).dosed(0)
+    none = NonIdealities(fixed_pattern=DEFECTIVE, programming=EVERYTHING).at_severity(0)
     assert none.programming.differential == 1, "a condition stays"
     bar, ideal = crossbar(none.programming, none.fixed_pattern), crossbar(Programming())
     for seed in range(3):
@@ -125,15 +125,15 @@ def test_a_bad_grid_is_refused(grid: tuple[float, ...]) -> None:
 def test_a_grid_and_bits_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="set weight_bits to 0, or give no weight_grid"):
         Programming(weight_bits=4, weight_grid=(-1.0, 1.0))
-    chip = Imperfections(programming=Programming(weight_grid=(-1.0, 1.0)))
+    chip = NonIdealities(programming=Programming(weight_grid=(-1.0, 1.0)))
     with pytest.raises(ValueError, match="weight_bits = 4"):
         override(chip, {"weight_bits": 4})
 
 
 def test_a_grid_is_no_figure() -> None:
-    chip = Imperfections(programming=Programming(weight_grid=(-1.0, 0.0, 1.0), drift=0.1))
+    chip = NonIdealities(programming=Programming(weight_grid=(-1.0, 0.0, 1.0), drift=0.1))
     assert "weight_grid" not in figures(chip)
-    assert chip.dosed(0.5).programming == replace(chip.programming, drift=0.05)
+    assert chip.at_severity(0.5).programming == replace(chip.programming, drift=0.05)
 
 
 # -- programming noise ----------------------------------------------------------------------------

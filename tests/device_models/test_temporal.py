@@ -11,7 +11,7 @@ from device_models import Chip, Observation, neurons, profiles
 from device_models.nonidealities.parameter import override
 from device_models.nonidealities.temporal import delayed, leaked, supply
 
-IDEAL = profiles.get("ideal").imperfections
+IDEAL = profiles.get("ideal").nonidealities
 
 
 def chip(layers: list[int], seed: int = 0, **values: float) -> Chip:
@@ -169,8 +169,8 @@ def test_the_wander_moves_with_the_clock_and_scales_what_arrives() -> None:
 def test_dose_zero_is_exactly_ideal(figure: str) -> None:
     amount = 2e-3 if figure == "input_jitter" else 0.1
     runs = []
-    for imperfections in (IDEAL, override(IDEAL, {figure: amount}).dosed(0)):
-        found = Chip(neurons.get("lif"), imperfections, seed=3)
+    for nonidealities in (IDEAL, override(IDEAL, {figure: amount}).at_severity(0)):
+        found = Chip(neurons.get("lif"), nonidealities, seed=3)
         found.configure([6, 20, 4], [1.0, 1.0])
         rng = np.random.default_rng(0)
         found.write(0, rng.normal(0.1, 0.3, (6, 20)).astype(np.float32))

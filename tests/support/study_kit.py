@@ -29,10 +29,10 @@ GRID: dict[str, Any] = {
     "parts": {
         "noise": {
             "about": "noise",
-            "factors": {"dose": {"key": "device_options.membrane_noise", "levels": [0.0, 0.3]}},
+            "factors": {"severity": {"key": "device_options.membrane_noise", "levels": [0.0, 0.3]}},
         },
         "bits": {
-            "factors": {"dose": {"key": "device_options.weight_bits", "levels": [6, 4, 2]}},
+            "factors": {"severity": {"key": "device_options.weight_bits", "levels": [6, 4, 2]}},
         },
     },
     "repeat": {"what": "both", "times": 3},

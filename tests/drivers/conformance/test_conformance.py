@@ -73,7 +73,7 @@ def test_the_manual_lists_every_check() -> None:
         ("loihi?chip=15", (LONG,)),
         ("pcm-crossbar?chip=16", (LONG,)),
         ("rram-crossbar?chip=17", (LONG,)),
-        ("mixed-signal?chip=18&dose=2&adc_channels=3&adc_every=4&wander=0.02", (LONG,)),
+        ("mixed-signal?chip=18&severity=2&adc_channels=3&adc_every=4&wander=0.02", (LONG,)),
     ],
 )
 def test_emulated_chips_pass(chip: str, left_out: tuple[str, ...]) -> None:

@@ -59,7 +59,7 @@ def test_what_was_found_evens_out_rates_of_the_very_neurons() -> None:
 
 
 def test_a_setting_of_all_neurons_brings_their_mean_on_target() -> None:
-    found = procedure.calibrate("emulator:mixed-signal?chip=8&dose=2", LAYERS)
+    found = procedure.calibrate("emulator:mixed-signal?chip=8&severity=2", LAYERS)
     assert not found.trims and set(found.settings) == {"threshold", "tau_membrane"}
     for spread in found.after.values():
         assert abs(spread.mean - 1) < 0.05

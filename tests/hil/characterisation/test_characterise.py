@@ -29,7 +29,7 @@ LAYERS = (32, 48, 10)
 SMALL = (12, 16, 5)
 CHIPS = {
     "usual": "emulator:mixed-signal?chip=11",
-    "harsh": "emulator:mixed-signal?chip=12&dose=2&dead_fraction=0.15&spike_loss=0.05",
+    "harsh": "emulator:mixed-signal?chip=12&severity=2&dead_fraction=0.15&spike_loss=0.05",
     "hard": "emulator:mixed-signal?chip=13&threshold_cv=0.3&bias_sd=0.05&reset=hard",
 }
 
@@ -117,7 +117,7 @@ def test_what_is_found_is_what_was_drawn(measured: tuple[str, Survey], layer: in
 
 def test_programming_noise_is_told_from_a_fixed_pattern(measured: tuple[str, Survey]) -> None:
     url, found = measured
-    assert found.programming_noise == pytest.approx(0.02 if "dose=2" in url else 0.01, rel=0.35)
+    assert found.programming_noise == pytest.approx(0.02 if "severity=2" in url else 0.01, rel=0.35)
 
 
 def test_intervals_cover_the_truth(measured: tuple[str, Survey]) -> None:

@@ -363,7 +363,7 @@ def test_the_ideal_chip_is_the_same_neuron_without_imperfections(name: str) -> N
     stimulus = drivers.Stimulus.current(np.full((1, 1), 0.3), steps=50)
     probe = drivers.Probe(1, "membrane")
     traces = []
-    for device in (ideal(name), drivers.open(f"emulator:{name}?dose=0&chip=8")):
+    for device in (ideal(name), drivers.open(f"emulator:{name}?severity=0&chip=8")):
         with device:
             device.configure(drivers.Network((1, 2)))
             device.write_weights(0, np.ones((1, 2)))

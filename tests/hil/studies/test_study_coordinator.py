@@ -128,11 +128,11 @@ def test_weights_that_are_gone_are_trained_anew(tmp_path: Path) -> None:
 def test_every_combination_once_for_each_unit(tmp_path: Path) -> None:
     evaluated(study(GRID), tmp_path / "study", Fake())
     rows = table(tmp_path / "study")
-    found = Counter((r["part"], r["rule"], r["way"], r["dose"], r["unit"]) for r in rows)
-    doses = [("noise", "0"), ("noise", "0.3"), *(("bits", d) for d in "642")]
+    found = Counter((r["part"], r["rule"], r["way"], r["severity"], r["unit"]) for r in rows)
+    severities = [("noise", "0"), ("noise", "0.3"), *(("bits", d) for d in "642")]
     expected = {
-        (part, rule, way, dose, str(unit))
-        for part, dose in doses
+        (part, rule, way, severity, str(unit))
+        for part, severity in severities
         for rule in ("adfa", "bp")
         for way in ("scratch", "deploy", "fine_tune")
         for unit in range(3)
@@ -181,14 +181,14 @@ def test_trials_of_equal_settings_are_done_once(tmp_path: Path) -> None:
     sections = {
         **GRID,
         "parts": {
-            name: {"factors": {"dose": {"key": "network.steps", "levels": [20, steps]}}}
+            name: {"factors": {"severity": {"key": "network.steps", "levels": [20, steps]}}}
             for name, steps in (("a", 10), ("b", 30))
         },
     }
     pool = Fake()
     evaluated(study(sections), tmp_path / "study", pool)
     rows = table(tmp_path / "study")
-    usual = [r["test_accuracy"] for r in rows if r["dose"] == "20"]
+    usual = [r["test_accuracy"] for r in rows if r["severity"] == "20"]
     half = len(usual) // 2
     assert usual[:half] == usual[half:]
     assert len(set(pool.done)) == len(pool.done) == 4 + 2 * 3 * 3 + 2 * 3 * 3 * 3
@@ -201,7 +201,7 @@ def test_settings_that_do_not_work_are_rows_with_a_reason(tmp_path: Path) -> Non
     result = carried_out(study(GRID), tmp_path / "study", Fake(wrong=wrong))
     rows = table(tmp_path / "study")
     broken = [r for r in rows if r["error"]]
-    assert {(r["part"], r["dose"]) for r in broken} == {("bits", "2")}
+    assert {(r["part"], r["severity"]) for r in broken} == {("bits", "2")}
     assert result["failed"] == len(broken) == 18
     assert all(r["test_accuracy"] == "" for r in broken)
     assert "it does not fit" in (tmp_path / "study" / "report.html").read_text()

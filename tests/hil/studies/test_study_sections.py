@@ -155,20 +155,20 @@ def shown(rows: list[Row], **section: Any) -> Any:
 
 
 def curves(losses: dict[str, list[float]]) -> list[Row]:
-    """Accuracies of four units at doses 0, 0.1, 0.2, ... that fall from 0.9 by these losses."""
+    """Accuracies of four units at severities 0, 0.1, ... that fall from 0.9 by these losses."""
     found = []
     for way, lost in losses.items():
         for place, loss in enumerate(lost):
             for unit in range(4):
                 accuracy = 0.9 + 0.01 * unit - loss
-                dose = round(0.1 * place, 1)
-                found.append(row(len(found), "noise", unit, accuracy, way=way, dose=dose))
+                severity = round(0.1 * place, 1)
+                found.append(row(len(found), "noise", unit, accuracy, way=way, severity=severity))
     return found
 
 
 def test_the_tolerated_dose_is_where_the_line_crosses() -> None:
     rows = curves({"deploy": [0.0, 0.02, 0.06], "scratch": [0.0, 0.005, 0.005]})
-    found = shown(rows, kind="tolerance", dose="dose", lines=["way"])
+    found = shown(rows, kind="tolerance", severity="severity", lines=["way"])
     table = {line[1]: line[2:5] for line in found.tables[0].rows}
     # 1 point: halfway to 0.1; 2 points: at 0.1; 5 points: three quarters of the way to 0.2.
     assert [cell.split(" ")[0] for cell in table["deploy"]] == ["0.05", "0.1", "0.175"]
@@ -184,7 +184,7 @@ def test_a_tolerated_dose_is_bracketed_by_the_doses_tried(
     losses: list[float], points: float
 ) -> None:
     rows = curves({"deploy": [0.0, *losses]})
-    found = shown(rows, kind="tolerance", dose="dose", lines=["way"], losses=[points])
+    found = shown(rows, kind="tolerance", severity="severity", lines=["way"], losses=[points])
     text = found.tables[0].rows[0][2].split(" ")[0]
     first = next((n for n, loss in enumerate(losses, 1) if loss >= points), None)
     if first is None:
@@ -197,7 +197,7 @@ def test_what_is_recovered_is_a_share_of_what_was_lost() -> None:
     rows = curves(
         {"deploy": [0.0, 0.2, 0.005], "fine_tune": [0.0, 0.05, 0.0], "scratch": [0.0, 0.3, 0.0]}
     )
-    found = shown(rows, kind="recovery", dose="dose")
+    found = shown(rows, kind="recovery", severity="severity")
     by_way = {(line[1], line[3]): line[4] for line in found.tables[0].rows}
     assert by_way["0.1", "fine_tune"].startswith("75 % ")
     assert by_way["0.1", "scratch"].startswith("-50 % ")
@@ -207,10 +207,13 @@ def test_what_is_recovered_is_a_share_of_what_was_lost() -> None:
 
 def test_pairs_are_of_equal_unit_and_failures_take_no_part() -> None:
     rows = [
-        *(row(u, "noise", u, 0.5 + 0.1 * u, rule="adfa", dose=0.0) for u in range(4)),
-        *(row(9 + u, "noise", u, 0.52 + 0.1 * u + 0.001 * u, rule="bp", dose=0.0) for u in (3, 1)),
-        row(20, "noise", 2, None, rule="bp", dose=0.0),
-        row(21, "noise", 0, 0.521, rule="bp", dose=0.0),
+        *(row(u, "noise", u, 0.5 + 0.1 * u, rule="adfa", severity=0.0) for u in range(4)),
+        *(
+            row(9 + u, "noise", u, 0.52 + 0.1 * u + 0.001 * u, rule="bp", severity=0.0)
+            for u in (3, 1)
+        ),
+        row(20, "noise", 2, None, rule="bp", severity=0.0),
+        row(21, "noise", 0, 0.521, rule="bp", severity=0.0),
     ]
     found = shown(rows, kind="pairs", factor="rule", reference="adfa")
     (line,) = found.tables[0].rows
@@ -220,7 +223,7 @@ def test_pairs_are_of_equal_unit_and_failures_take_no_part() -> None:
 
 def test_units_count_once_whatever_is_averaged_over() -> None:
     rows = [
-        row(n, "noise", n % 3, 0.5 + 0.1 * (n % 3), rule="adfa", dose=n / 10) for n in range(12)
+        row(n, "noise", n % 3, 0.5 + 0.1 * (n % 3), rule="adfa", severity=n / 10) for n in range(12)
     ]
     assert by_unit(rows, "test_accuracy") == pytest.approx({0: 0.5, 1: 0.6, 2: 0.7})
     found = shown(rows, kind="means", by=["rule"])
@@ -229,11 +232,15 @@ def test_units_count_once_whatever_is_averaged_over() -> None:
 
 def test_groups_come_in_the_order_of_their_levels() -> None:
     rows = [
-        row(0, "noise", 0, 0.5, rule="bp", dose=0.1),
-        row(1, "noise", 0, 0.5, rule="adfa", dose=0.1),
-        row(2, "noise", 0, 0.5, rule="bp", dose=0.0),
+        row(0, "noise", 0, 0.5, rule="bp", severity=0.1),
+        row(1, "noise", 0, 0.5, rule="adfa", severity=0.1),
+        row(2, "noise", 0, 0.5, rule="bp", severity=0.0),
     ]
-    assert list(grouped(rows, ["dose", "rule"])) == [("0.1", "bp"), ("0.1", "adfa"), ("0", "bp")]
+    assert list(grouped(rows, ["severity", "rule"])) == [
+        ("0.1", "bp"),
+        ("0.1", "adfa"),
+        ("0", "bp"),
+    ]
 
 
 # -- pages ------------------------------------------------------------------------------------

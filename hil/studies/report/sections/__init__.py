@@ -76,7 +76,7 @@ def _settings(section: Mapping[str, Any], study: Study) -> tuple[ModuleType, Any
             raise ValueError(
                 f"sections ({name}).parts: no part {part!r}: {nearest(part, study.parts)}"
             )
-    for key in ("factor", "dose", "x", "y"):
+    for key in ("factor", "severity", "x", "y"):
         if hasattr(settings, key):
             known(getattr(settings, key), factors, f"sections ({name}).{key}")
     for key in ("measure", "against"):

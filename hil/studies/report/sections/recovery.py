@@ -12,33 +12,33 @@ from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
 
 NOTE = (
-    "Lost: the usual dose deployed, less this dose deployed. Recovered: the share of that which "
+    "Lost: the usual severity deployed, less this one deployed. Recovered: the share of that which "
     "each other way regains on the same chip; above 100 % it is better than the network was "
-    "without the dose. In brackets a 95 % bootstrap interval over the repetitions."
+    "without the severity. In brackets a 95 % bootstrap interval over the repetitions."
 )
 LEAST = 0.01  # of an accuracy: less than this lost, there is nothing to recover
 
 
 class Settings(About):
-    """What the dose is, and what the ways of getting to the chip are called."""
+    """What the severity is, and what the ways of getting to the chip are called."""
 
-    dose: str
+    severity: str
     factor: str = "way"
     reference: str = "deploy"
     by: tuple[str, ...] = ()
 
 
 def build(settings: Settings, study: Study, rows: Rows) -> Shown:
-    """One row for each part, dose and way."""
+    """One row for each part, severity and way."""
     table, claims, results = [], [], []
     for levels, group in grouped(rows, ["part", *settings.by]).items():
-        doses = list(grouped(group, [settings.dose]).items())
-        if len(doses) < 2:
+        severities = list(grouped(group, [settings.severity]).items())
+        if len(severities) < 2:
             continue
-        start = _of(doses[0][1], settings, settings.reference)
+        start = _of(severities[0][1], settings, settings.reference)
         about = study.parts[levels[0]].about if levels[0] in study.parts else levels[0]
         place = " · ".join(filter(None, (about, *levels[1:])))
-        for number, ((dose,), trials) in enumerate(doses[1:], start=1):
+        for number, ((severity,), trials) in enumerate(severities[1:], start=1):
             deployed = _of(trials, settings, settings.reference)
             for (way,) in grouped(trials, [settings.factor]):
                 if way == settings.reference:
@@ -52,7 +52,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
                 table.append(
                     [
                         place,
-                        dose,
+                        severity,
                         wording.value(lost, settings.measure),
                         way,
                         _text(share, bounds),
@@ -60,12 +60,12 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
                     ]
                 )
                 known = None if bounds is None else [b if isfinite(b) else None for b in bounds]
-                results.append([place, dose, way, lost, share, known])
-                if number == len(doses) // 2:
-                    claims.append(_claim(place, dose, way, share, bounds, len(units)))
+                results.append([place, severity, way, lost, share, known])
+                if number == len(severities) // 2:
+                    claims.append(_claim(place, severity, way, share, bounds, len(units)))
     header = (
         "what",
-        settings.dose,
+        settings.severity,
         "points lost",
         settings.factor,
         "recovered (95 %)",
@@ -104,7 +104,7 @@ def _text(share: float | None, bounds: tuple[float, float] | None) -> str:
 
 def _claim(
     place: str,
-    dose: str,
+    severity: str,
     way: str,
     share: float | None,
     bounds: tuple[float, float] | None,
@@ -112,7 +112,9 @@ def _claim(
 ) -> Claim | None:
     if share is None:
         return None
-    text = f"{way} recovers {_text(share, bounds)} of what deployment loses with {place} = {dose}"
+    text = (
+        f"{way} recovers {_text(share, bounds)} of what deployment loses with {place} = {severity}"
+    )
     if units < FEWEST:
         return Claim(f"{text}: {units} units are too few for a claim", False)
     return Claim(text, bounds is not None and bounds[0] > 0)

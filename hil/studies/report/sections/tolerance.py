@@ -1,4 +1,4 @@
-"""How much of something is tolerated: the dose at which a measure has lost so many points."""
+"""How much of something is tolerated: the severity at which a measure has lost so many points."""
 
 from __future__ import annotations
 
@@ -13,65 +13,67 @@ from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
 
 NOTE = (
-    "The dose at which the mean over the repetitions has lost so many points of what the reference "
-    "reaches without any, on straight lines between the doses; 'none' where it has not up to the "
-    "largest. In brackets a 95 % interval: repetitions drawn again (bootstrap, 1000 draws). "
+    "The severity at which the mean over the repetitions has lost so many points of what the "
+    "reference reaches without any, on straight lines between the severities; 'none' where it has "
+    "not up to the largest. In brackets a 95 % interval: repetitions drawn again (bootstrap, "
+    "1000 draws). "
     "Coarser weights lie further on the axis, whatever their number says."
 )
 
 
 class Settings(About):
-    """What the dose is, what the lines are, and how many points are lost."""
+    """What the severity is, what the lines are, and how many points are lost."""
 
-    dose: str
+    severity: str
     lines: tuple[str, ...]
     losses: tuple[float, ...] = (0.01, 0.02, 0.05)
 
 
 def build(settings: Settings, study: Study, rows: Rows) -> Shown:
-    """A table of doses for each part, and a ranking by the loss at its middle dose."""
+    """A table of severities for each part, and a ranking by the loss at its middle severity."""
     table, ranking = [], []
     for (part,), group in grouped(rows, ["part"]).items():
-        doses = list(grouped(group, [settings.dose]))
+        severities = list(grouped(group, [settings.severity]))
         about = study.parts[part].about if part in study.parts else part
         for line, trials in grouped(group, settings.lines).items():
-            numbers, units = _curves(trials, settings, doses)
+            numbers, units = _curves(trials, settings, severities)
             if len(numbers) < 2 or not units:
                 continue
             name = " · ".join(line)
             cells = [
-                _tolerated(units, numbers, loss, [d[0] for d in doses]) for loss in settings.losses
+                _tolerated(units, numbers, loss, [d[0] for d in severities])
+                for loss in settings.losses
             ]
             table.append([about or part, name, *cells, str(len(units))])
             middle = len(numbers) // 2
             lost = [unit[0] - unit[middle] for unit in units]
-            ranking.append((about or part, name, doses[middle][0], lost))
+            ranking.append((about or part, name, severities[middle][0], lost))
     header = [f"{wording.value(loss, settings.measure)} points" for loss in settings.losses]
     ranked = sorted(ranking, key=lambda item: sum(item[3]) / len(item[3]))
     return Shown(
-        settings.title or "Tolerated doses",
+        settings.title or "Tolerated severities",
         settings.note or NOTE,
         claims=_claims(ranked, settings.measure) if ranked else [],
         tables=[
-            Table("Dose at which is lost", ("what", "trials", *header, "units"), table),
+            Table("Severity at which is lost", ("what", "trials", *header, "units"), table),
             _ranking(ranked, settings.measure),
         ],
         figures={
             "tolerated": table,
-            "losses at the middle dose": [[w, n, d, sum(x) / len(x)] for w, n, d, x in ranked],
+            "losses at the middle severity": [[w, n, d, sum(x) / len(x)] for w, n, d, x in ranked],
         },
     )
 
 
 def _curves(
-    trials: list[Row], settings: Settings, doses: list[tuple[str, ...]]
+    trials: list[Row], settings: Settings, severities: list[tuple[str, ...]]
 ) -> tuple[list[float], list[list[float]]]:
-    """Places of the doses, and for each complete unit the measure at each of them."""
-    by_dose = grouped(trials, [settings.dose])
-    known = [dose for dose in doses if dose in by_dose]
-    values = [by_unit(by_dose[dose], settings.measure) for dose in known]
+    """Places of the severities, and for each complete unit the measure at each of them."""
+    by_severity = grouped(trials, [settings.severity])
+    known = [severity for severity in severities if severity in by_severity]
+    values = [by_unit(by_severity[severity], settings.measure) for severity in known]
     units = set.intersection(*(set(found) for found in values)) if values else set()
-    numbers = [by_dose[dose][0].number_of(settings.dose) for dose in known]
+    numbers = [by_severity[severity][0].number_of(settings.severity) for severity in known]
     ascending = [n for n in numbers if n is not None]
     if len(ascending) < len(numbers) or ascending != sorted(ascending):
         ascending = [float(place) for place in range(len(known))]
@@ -102,7 +104,7 @@ def _tolerated(
 
 
 def _dose(place: float, numbers: list[float], names: list[str]) -> str:
-    """A place on the axis of doses as text; between two named ones both are given."""
+    """A place on the axis of severities as text; between two named ones both are given."""
     if math.isinf(place):
         return "none"
     if [f"{n:g}" for n in numbers] == names:
@@ -112,12 +114,12 @@ def _dose(place: float, numbers: list[float], names: list[str]) -> str:
 
 
 def _claims(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> list[Claim]:
-    """The least and the most that is lost at a middle dose."""
+    """The least and the most that is lost at a middle severity."""
     found = []
-    for word, (what, name, dose, lost) in (("least", ranked[0]), ("most", ranked[-1])):
+    for word, (what, name, severity, lost) in (("least", ranked[0]), ("most", ranked[-1])):
         result = mean(lost)
         text = (
-            f"{word} is lost by {name} with {what} at its middle dose {dose}: "
+            f"{word} is lost by {name} with {what} at its middle severity {severity}: "
             f"{wording.value(result.value, measure)} points"
         )
         if result.interval is None or len(lost) < FEWEST:
@@ -130,16 +132,16 @@ def _claims(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> li
 
 def _ranking(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> Table:
     rows = []
-    for what, name, dose, lost in ranked:
+    for what, name, severity, lost in ranked:
         result = mean(lost)
         rows.append(
             [
                 what,
                 name,
-                dose,
+                severity,
                 wording.value(result.value, measure),
                 wording.interval(result.interval, measure),
             ]
         )
-    header = ("what", "trials", "middle dose", "points lost", "95 % interval")
-    return Table("Points lost at the middle dose, least first", header, rows, frozenset({3}))
+    header = ("what", "trials", "middle severity", "points lost", "95 % interval")
+    return Table("Points lost at the middle severity, least first", header, rows, frozenset({3}))
