@@ -48,7 +48,7 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.validation import nearest
-from drivers.registry import driver, open, schemes
+from drivers.registry import driver, driver_of, open, schemes
 
 __all__ = [
     "CapacityError",
@@ -78,6 +78,7 @@ __all__ = [
     "WeightError",
     "WeightFormat",
     "driver",
+    "driver_of",
     "load",
     "nearest",
     "open",

@@ -80,6 +80,21 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     return scheme, target, options
 
 
+def driver_of(url: str) -> type[Device]:
+    """The driver class that serves an address; nothing is opened.
+
+    It states what holds for every device of its kind: `independent` and `chip_option`.
+
+    Args:
+        url: An address, as for `open`.
+
+    Raises:
+        DeviceNotFound: For an unknown scheme, or a driver that cannot be imported.
+        SettingError: For an option without value, or named twice.
+    """
+    return driver(split(url)[0])
+
+
 def open(url: str, *, record: str | Path | None = None) -> Device:
     """Open the device at an address.
 

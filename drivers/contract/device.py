@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,16 @@ class Device(ABC):
     A driver implements `info`, `_configure`, `_write` and `_run`, and `_close` where there is
     something to close. The public methods below check every request against `info` first, so a
     driver only meets requests that its device can serve.
+
+    Attributes:
+        independent: Whether each opening of an address gives a device of its own, as a simulator
+            does, so that several processes may have one open at the same time.
+        chip_option: Name of the option of an address that chooses the chip by its number, as in
+            `?chip=7`; empty where there is no such choice.
     """
+
+    independent: ClassVar[bool] = False
+    chip_option: ClassVar[str] = ""
 
     _network: Network | None = None
     _closed: bool = False

@@ -32,6 +32,9 @@ class Emulator(Device):
     the neuron model, or `severity.FIGURE`.
     """
 
+    independent = True
+    chip_option = "chip"
+
     def __init__(self, chip: Chip, name: str = "emulator") -> None:
         """Put an emulated chip behind the contract."""
         self._chip = chip

@@ -27,6 +27,8 @@ MOST_SYNAPSES = 2**20  # each is an object of the simulator, and one of a square
 class SuperNeuroMAT(Device):
     """`superneuromat:`, the simulator on the processor that the host runs on."""
 
+    independent = True
+
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> SuperNeuroMAT:
         """Take the simulator; there is one."""

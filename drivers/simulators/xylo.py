@@ -72,6 +72,8 @@ CHIPS = {
 class Xylo(Device):
     """`xylo:CHIP`, where CHIP is `audio2` (the default), `audio3` or `imu`."""
 
+    independent = True
+
     def __init__(self, key: str) -> None:
         """Take a chip of the family, by its key in `CHIPS`."""
         self._key, self._chip = key, CHIPS[key]

@@ -35,7 +35,9 @@ def study(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Processes; as many as cores, for an emulated device."),
+        typer.Option(
+            metavar="N", help="Processes; as many as cores, unless the device is there once."
+        ),
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -125,6 +127,7 @@ def _task(found: Study) -> str:
 
 def _workers(found: Study, asked: int | None, scheduler: str | None) -> int:
     """How many processes, as far as there are devices for them."""
+    from drivers import driver_of
     from hil.config import Config
     from hil.studies.pool import cores
 
@@ -133,10 +136,10 @@ def _workers(found: Study, asked: int | None, scheduler: str | None) -> int:
     if asked is not None and scheduler is not None:
         raise ValueError("--workers and --scheduler: give one of them")
     device = str(found.base.get("device", Config.model_fields["device"].default))
-    emulated = device.startswith("emulator:")
-    if not emulated and ((asked or 1) > 1 or scheduler is not None):
+    independent = driver_of(device).independent
+    if not independent and ((asked or 1) > 1 or scheduler is not None):
         raise ValueError(f"{device} is one device: use --workers 1, without --scheduler")
-    return asked or (cores() if emulated else 1)
+    return asked or (cores() if independent else 1)
 
 
 @contextmanager
