@@ -1,0 +1,147 @@
+"""The user's own archive: what is kept, what is scaled, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hil import tasks
+from hil.tasks.task import Data
+from support.data_sets import generator, images, one_line, rows
+
+
+def table(seed: int = 0) -> dict[str, NDArray[Any]]:
+    rng = generator(seed)
+    return {
+        "x_train": rng.random((30, 4)),
+        "y_train": np.tile(np.arange(3), 10),
+        "x_test": rng.random((9, 4)),
+        "y_test": np.tile(np.arange(3), 3),
+    }
+
+
+def load_npz(path: Path, arrays: dict[str, NDArray[np.generic]], fraction: float = 0.2) -> Data:
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    return tasks.get(f"npz:{path}").load(generator(), fraction)
+
+
+def test_npz_in_range_is_kept_and_split(tmp_path: Path) -> None:
+    arrays = table()
+    data = load_npz(tmp_path / "own.npz", arrays)
+    np.testing.assert_array_equal(data.x_test, arrays["x_test"].astype(np.float32))
+    assert rows(data.x_train) + rows(data.x_validation) == rows(
+        arrays["x_train"].astype(np.float32)
+    )
+    np.testing.assert_array_equal(np.bincount(data.y_validation), [2, 2, 2])
+    assert data.classes == 3
+    assert data.image_shape is None
+
+
+def test_npz_with_a_validation_part_is_not_split(tmp_path: Path) -> None:
+    arrays = table()
+    arrays |= {"x_validation": arrays["x_test"][:5], "y_validation": arrays["y_test"][:5]}
+    data = load_npz(tmp_path / "own.npz", arrays)
+    np.testing.assert_array_equal(data.x_validation, data.x_test[:5])
+    np.testing.assert_array_equal(data.y_train, arrays["y_train"])
+
+
+def test_npz_images_of_bytes_stay_bytes(tmp_path: Path) -> None:
+    parts = images(shape=(3, 5))
+    data = load_npz(tmp_path / "own.npz", dict(parts))
+    assert data.image_shape == (3, 5)
+    assert data.x_test.dtype == np.uint8
+    np.testing.assert_array_equal(data.x_test, parts["x_test"].reshape(20, 15))
+
+
+def test_npz_columns_are_scaled_by_their_training_range(tmp_path: Path) -> None:
+    arrays = table()
+    units, origin = np.array([100.0, 0.01, 7.0, 0.0]), np.array([-50.0, 3.0, 0.0, 5.0])
+    raw = arrays | {k: arrays[k] * units + origin for k in ("x_train", "x_test")}
+    data = load_npz(tmp_path / "own.npz", raw, 0)
+    np.testing.assert_allclose(data.x_train[:, :3].min(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(data.x_train[:, :3].max(axis=0), 1, atol=1e-6)
+    np.testing.assert_array_equal(data.x_train[:, 3], 0)  # a constant says nothing
+    for column in range(3):  # the scaling is affine, whatever the unit was
+        correlation = np.corrcoef(data.x_train[:, column], arrays["x_train"][:, column])[0, 1]
+        assert correlation > 1 - 1e-9
+    assert data.x_test.min() >= 0
+    assert data.x_test.max() <= 1
+
+
+def test_npz_images_are_scaled_as_a_whole(tmp_path: Path) -> None:
+    arrays = table()
+    levels = np.arange(30 * 4).reshape(30, 2, 2) * 2 - 10
+    raw = arrays | {"x_train": levels, "x_test": np.full((9, 2, 2), 500)}
+    data = load_npz(tmp_path / "own.npz", raw, 0)
+    expected = np.linspace(0, 1, 120).reshape(30, 4)
+    np.testing.assert_allclose(data.x_train, expected, atol=1e-6)
+    np.testing.assert_array_equal(data.x_test, 1)  # brighter than any training pixel: clipped
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"x_train": np.full((30, 4), np.nan)}, "x_train holds NaN"),
+        ({"x_test": np.full((9, 4), np.inf)}, "x_test holds NaN or infinity"),
+        ({"x_train": np.zeros(30)}, r"x_train has shape \(30,\)"),
+        ({"x_train": np.zeros((30, 2, 2, 1))}, "x_train has shape"),
+        ({"x_test": np.zeros((9, 5))}, "x_test has samples of shape"),
+        ({"x_test": np.zeros((9, 2, 2))}, "x_test has samples of shape"),
+        ({"x_test": np.zeros((9, 4), np.uint8)}, "x_test is uint8 and x_train float64"),
+        ({"x_train": np.full((30, 4), "a")}, "x_train is <U1"),
+        ({"x_train": np.zeros((30, 4), complex)}, "x_train is complex128"),
+        ({"x_train": np.zeros((0, 4)), "y_train": np.zeros(0, int)}, "x_train is empty"),
+        ({"x_test": np.zeros((0, 4)), "y_test": np.zeros(0, int)}, "x_test is empty"),
+        ({"y_train": np.tile(np.arange(3), 9)}, r"y_train has shape \(27,\) for 30 samples"),
+        ({"y_test": np.zeros((9, 1), int)}, r"y_test has shape \(9, 1\)"),
+        ({"y_train": np.tile(np.arange(3.0), 10)}, "y_train is float64: give integers"),
+        ({"y_test": np.full(9, 3)}, "y_test has labels 3 to 3: give 0 to 2"),
+        ({"y_test": np.full(9, -1)}, "y_test has labels -1"),
+        ({"y_train": np.tile(np.arange(1, 4), 10)}, "number the classes 0 to 2"),
+        ({"y_train": np.tile([0, 1, 10**9], 10)}, "number the classes 0 to 2"),
+        ({"y_train": np.zeros(30, int), "y_test": np.zeros(9, int)}, "classes is 1"),
+        ({"x_validation": np.zeros((3, 4))}, "holds no y_validation"),
+        ({"y_train": np.array([{}] * 30)}, "cannot be read"),
+    ],
+)
+def test_npz_that_cannot_be_used_is_named(
+    tmp_path: Path, changes: dict[str, NDArray[np.generic]], complaint: str
+) -> None:
+    path = tmp_path / "own.npz"
+    with pytest.raises(ValueError, match=f"{path}: .*{complaint}") as error:
+        load_npz(path, table() | changes)
+    one_line(error)
+
+
+@pytest.mark.parametrize("key", ["x_train", "y_train", "x_test", "y_test"])
+def test_npz_without_a_key_names_it(tmp_path: Path, key: str) -> None:
+    arrays = table()
+    del arrays[key]
+    with pytest.raises(ValueError, match=f"holds no {key}") as error:
+        load_npz(tmp_path / "own.npz", arrays)
+    one_line(error)
+
+
+def test_what_is_no_npz_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, **table())  # type: ignore[arg-type]
+    whole = path.read_bytes()
+    single = tmp_path / "single.npy"
+    np.save(single, np.zeros(3))
+    for content in (b"", b"no archive", single.read_bytes(), whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f"{path}: is no npz archive") as error:
+            tasks.get(f"npz:{path}").load(generator(), 0.1)
+        one_line(error)
+    damaged = bytearray(whole)
+    damaged[300] ^= 255  # inside the first array, so that its checksum is wrong
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=f"{path}: cannot be read"):
+        tasks.get(f"npz:{path}").load(generator(), 0.1)
+    for missing in (tmp_path / "nowhere.npz", tmp_path):
+        with pytest.raises(ValueError, match=f"{missing}: no such file"):
+            tasks.get(f"npz:{missing}").load(generator(), 0.1)
+    with pytest.raises(ValueError, match="names no file"):
+        tasks.get("npz:")
