@@ -16,8 +16,8 @@ from hil.config import Config, Sections, merged
 from hil.studies.schema import Factor, Study, label
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
-Way = Literal["scratch", "fine_tune", "deploy"]
-WAYS: tuple[Way, ...] = ("scratch", "fine_tune", "deploy")
+Mode = Literal["scratch", "fine_tune", "deploy"]
+MODES: tuple[Mode, ...] = ("scratch", "fine_tune", "deploy")
 
 
 @dataclass(frozen=True)
@@ -159,20 +159,20 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
         ValueError: When the settings do not make a configuration.
     """
     sections = merged(study.base, *layers)
-    way = sections.pop("way", "scratch")
-    if way not in WAYS:
-        raise ValueError(f"way = {way!r}: give one of {', '.join(WAYS)}")
+    mode = sections.pop("mode", "scratch")
+    if mode not in MODES:
+        raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
-        raise ValueError("start: trials start as their way says, from a network of the study")
+        raise ValueError("start: trials start as their mode says, from a network of the study")
     config = _config(study, sections, unit)
-    if way == "scratch":
+    if mode == "scratch":
         return (Job(config),)
     below = dict(sections)
     if "device" in study.pretrain:  # one model stands for all chips
         below.pop("device_options", None)
         unit = replace(unit, chip=None)
     source = Job(_config(study, merged(below, study.pretrain), unit), keep=True)
-    return source, Job(config, source.key, train=way == "fine_tune")
+    return source, Job(config, source.key, train=mode == "fine_tune")
 
 
 def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:

@@ -19,7 +19,7 @@ class Level(Section):
     """One level of a factor that changes more than one setting."""
 
     label: str = Field(min_length=1)
-    set: Sections = Field({}, description="Settings, as in a run's config.toml, and `way`.")
+    set: Sections = Field({}, description="Settings, as in a run's config.toml, and `mode`.")
 
 
 class Factor(Section):

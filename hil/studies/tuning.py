@@ -62,7 +62,7 @@ def tune(
     trials = []
     for cell in kinds.values():
         # What is to be pre-trained is tuned as it is trained.
-        below = {**cell.settings, "way": "scratch"}
+        below = {**cell.settings, "mode": "scratch"}
         for option in options:
             for unit in repetitions:
                 (only,) = job(study, unit, below, option.settings)

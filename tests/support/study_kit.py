@@ -24,7 +24,7 @@ GRID: dict[str, Any] = {
     "base": {"device": "emulator:ideal", "training": {"epochs": 1}},
     "factors": {
         "rule": {"key": "rule.name", "levels": ["adfa", "bp"]},
-        "way": {"key": "way", "levels": ["scratch", "deploy", "fine_tune"]},
+        "mode": {"key": "mode", "levels": ["scratch", "deploy", "fine_tune"]},
     },
     "parts": {
         "noise": {

@@ -128,13 +128,13 @@ def test_weights_that_are_gone_are_trained_anew(tmp_path: Path) -> None:
 def test_every_combination_once_for_each_unit(tmp_path: Path) -> None:
     evaluated(study(GRID), tmp_path / "study", Fake())
     rows = table(tmp_path / "study")
-    found = Counter((r["part"], r["rule"], r["way"], r["severity"], r["unit"]) for r in rows)
+    found = Counter((r["part"], r["rule"], r["mode"], r["severity"], r["unit"]) for r in rows)
     severities = [("noise", "0"), ("noise", "0.3"), *(("bits", d) for d in "642")]
     expected = {
-        (part, rule, way, severity, str(unit))
+        (part, rule, mode, severity, str(unit))
         for part, severity in severities
         for rule in ("adfa", "bp")
-        for way in ("scratch", "deploy", "fine_tune")
+        for mode in ("scratch", "deploy", "fine_tune")
         for unit in range(3)
     }
     assert found == dict.fromkeys(expected, 1)
@@ -152,7 +152,7 @@ def test_what_is_tuned_is_the_best_on_validation_and_on_other_seeds(tmp_path: Pa
     for rule in ("adfa", "bp"):
         for rate in (0.001, 0.01):
             cell = next(c for c in cells(found) if c.choices["rule"].text == rule)
-            layers = {**cell.settings, "way": "scratch"}
+            layers = {**cell.settings, "mode": "scratch"}
             (unit,) = units(found, 1, 1000)
             assert unit.seed not in seeds
             (asked,) = job(found, unit, layers, {"optimiser": {"learning_rate": rate}})
@@ -213,7 +213,7 @@ def test_settings_that_do_not_work_are_rows_with_a_reason(tmp_path: Path) -> Non
 def test_what_starts_from_a_network_that_does_not_work_does_not_either(tmp_path: Path) -> None:
     pool = Fake(wrong=lambda job: job.keep and '"bp"' in job.config)
     evaluated(study(GRID), tmp_path / "study", pool)
-    broken = {(r["rule"], r["way"]) for r in table(tmp_path / "study") if r["error"]}
+    broken = {(r["rule"], r["mode"]) for r in table(tmp_path / "study") if r["error"]}
     assert broken == {("bp", "deploy"), ("bp", "fine_tune")}
     again = Fake()
     evaluated(study(GRID), tmp_path / "study", again)

@@ -53,8 +53,8 @@ batch = 20
 validation_fraction = 0.25
 [pretrain]
 device = "emulator:ideal"
-[factors.way]
-key = "way"
+[factors.mode]
+key = "mode"
 levels = ["deploy", "fine_tune"]
 [factors.rule]
 key = "rule.name"
@@ -346,8 +346,8 @@ def elsewhere(place: Path, tmp_path: Path) -> Path:
         (None, ["missing.toml"], "study missing.toml: No such file or directory"),
         (("version = 1", "version = 2"), ["study.toml"], "is of version 2: this spikeloop reads"),
         (("version = 1", ""), ["study.toml"], "has no version"),
-        (('["deploy", "fine_tune"]', "[]"), ["study.toml"], "factors.way has no levels"),
-        (('["deploy", "fine_tune"]', '["deploi"]'), ["study.toml"], "way = 'deploi': give one of"),
+        (('["deploy", "fine_tune"]', "[]"), ["study.toml"], "factors.mode has no levels"),
+        (('["deploy", "fine_tune"]', '["deploi"]'), ["study.toml"], "mode = 'deploi': give one of"),
         (("[factors.rule]", "[factor.rule]"), ["study.toml"], "key 'factor' is unknown"),
         (('key = "rule.name"', 'key = "rul.name"'), ["study.toml"], "'rul' is unknown"),
         (("times = 3", "times = 0"), ["study.toml"], "repeat.times = 0"),
@@ -364,7 +364,7 @@ def elsewhere(place: Path, tmp_path: Path) -> Path:
         (None, ["study.toml", "--device", "emulator:idea"], "did you mean 'ideal'?"),
         (None, ["study.toml", "--device", "emulator:ideal?nose=1"], "'nose' is unknown"),
         (None, ["study.toml", "--task", "digit"], "did you mean 'digits'?"),
-        (None, ["study.toml", "--set", "start=runs/x"], "start: trials start as their way says"),
+        (None, ["study.toml", "--set", "start=runs/x"], "start: trials start as their mode says"),
         (None, ["study.toml", "--out", "study.toml"], "study.toml is a file"),
         (None, ["study.toml", "--out", "."], "holds something else than a study"),
         (

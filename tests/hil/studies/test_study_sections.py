@@ -157,18 +157,18 @@ def shown(rows: list[Row], **section: Any) -> Any:
 def curves(losses: dict[str, list[float]]) -> list[Row]:
     """Accuracies of four units at severities 0, 0.1, ... that fall from 0.9 by these losses."""
     found = []
-    for way, lost in losses.items():
+    for mode, lost in losses.items():
         for place, loss in enumerate(lost):
             for unit in range(4):
                 accuracy = 0.9 + 0.01 * unit - loss
                 severity = round(0.1 * place, 1)
-                found.append(row(len(found), "noise", unit, accuracy, way=way, severity=severity))
+                found.append(row(len(found), "noise", unit, accuracy, mode=mode, severity=severity))
     return found
 
 
 def test_the_tolerated_dose_is_where_the_line_crosses() -> None:
     rows = curves({"deploy": [0.0, 0.02, 0.06], "scratch": [0.0, 0.005, 0.005]})
-    found = shown(rows, kind="tolerance", severity="severity", lines=["way"])
+    found = shown(rows, kind="tolerance", severity="severity", lines=["mode"])
     table = {line[1]: line[2:5] for line in found.tables[0].rows}
     # 1 point: halfway to 0.1; 2 points: at 0.1; 5 points: three quarters of the way to 0.2.
     assert [cell.split(" ")[0] for cell in table["deploy"]] == ["0.05", "0.1", "0.175"]
@@ -184,7 +184,7 @@ def test_a_tolerated_dose_is_bracketed_by_the_doses_tried(
     losses: list[float], points: float
 ) -> None:
     rows = curves({"deploy": [0.0, *losses]})
-    found = shown(rows, kind="tolerance", severity="severity", lines=["way"], losses=[points])
+    found = shown(rows, kind="tolerance", severity="severity", lines=["mode"], losses=[points])
     text = found.tables[0].rows[0][2].split(" ")[0]
     first = next((n for n, loss in enumerate(losses, 1) if loss >= points), None)
     if first is None:
@@ -198,10 +198,10 @@ def test_what_is_recovered_is_a_share_of_what_was_lost() -> None:
         {"deploy": [0.0, 0.2, 0.005], "fine_tune": [0.0, 0.05, 0.0], "scratch": [0.0, 0.3, 0.0]}
     )
     found = shown(rows, kind="recovery", severity="severity")
-    by_way = {(line[1], line[3]): line[4] for line in found.tables[0].rows}
-    assert by_way["0.1", "fine_tune"].startswith("75 % ")
-    assert by_way["0.1", "scratch"].startswith("-50 % ")
-    assert by_way["0.2", "fine_tune"] == "nothing lost"
+    by_mode = {(line[1], line[3]): line[4] for line in found.tables[0].rows}
+    assert by_mode["0.1", "fine_tune"].startswith("75 % ")
+    assert by_mode["0.1", "scratch"].startswith("-50 % ")
+    assert by_mode["0.2", "fine_tune"] == "nothing lost"
     json.dumps(found.figures, allow_nan=False)  # result.json is for any reader of JSON
 
 

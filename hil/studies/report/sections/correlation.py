@@ -49,8 +49,10 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             f"{result.pairs} combinations)"
         )
         if low > 0 or high < 0:
-            way = "rises" if result.rho > 0 else "falls"
-            claim = Claim(f"{wording.name(other)} {way} with {wording.name(one)}: {figures}", True)
+            direction = "rises" if result.rho > 0 else "falls"
+            claim = Claim(
+                f"{wording.name(other)} {direction} with {wording.name(one)}: {figures}", True
+            )
         else:
             claim = Claim(f"{names} do not show a common order: {figures}", False)
     clouds = [

@@ -13,23 +13,23 @@ from hil.studies.table import Row, Rows, by_unit, grouped
 
 NOTE = (
     "Lost: the usual severity deployed, less this one deployed. Recovered: the share of that which "
-    "each other way regains on the same chip; above 100 % it is better than the network was "
+    "each other mode regains on the same chip; above 100 % it is better than the network was "
     "without the severity. In brackets a 95 % bootstrap interval over the repetitions."
 )
 LEAST = 0.01  # of an accuracy: less than this lost, there is nothing to recover
 
 
 class Settings(About):
-    """What the severity is, and what the ways of getting to the chip are called."""
+    """What the severity is, and which factor holds the training modes."""
 
     severity: str
-    factor: str = "way"
+    factor: str = "mode"
     reference: str = "deploy"
     by: tuple[str, ...] = ()
 
 
 def build(settings: Settings, study: Study, rows: Rows) -> Shown:
-    """One row for each part, severity and way."""
+    """One row for each part, severity and mode."""
     table, claims, results = [], [], []
     for levels, group in grouped(rows, ["part", *settings.by]).items():
         severities = list(grouped(group, [settings.severity]).items())
@@ -40,10 +40,10 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
         place = " · ".join(filter(None, (about, *levels[1:])))
         for number, ((severity,), trials) in enumerate(severities[1:], start=1):
             deployed = _of(trials, settings, settings.reference)
-            for (way,) in grouped(trials, [settings.factor]):
-                if way == settings.reference:
+            for (mode,) in grouped(trials, [settings.factor]):
+                if mode == settings.reference:
                     continue
-                other = _of(trials, settings, way)
+                other = _of(trials, settings, mode)
                 common = sorted(start.keys() & deployed.keys() & other.keys())
                 units = [[start[u], deployed[u], other[u]] for u in common]
                 share = _share(units)
@@ -54,15 +54,15 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
                         place,
                         severity,
                         wording.value(lost, settings.measure),
-                        way,
+                        mode,
                         _text(share, bounds),
                         str(len(units)),
                     ]
                 )
                 known = None if bounds is None else [b if isfinite(b) else None for b in bounds]
-                results.append([place, severity, way, lost, share, known])
+                results.append([place, severity, mode, lost, share, known])
                 if number == len(severities) // 2:
-                    claims.append(_claim(place, severity, way, share, bounds, len(units)))
+                    claims.append(_claim(place, severity, mode, share, bounds, len(units)))
     header = (
         "what",
         settings.severity,
@@ -80,8 +80,8 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
     )
 
 
-def _of(rows: list[Row], settings: Settings, way: str) -> dict[int, float]:
-    return by_unit((r for r in rows if r.text(settings.factor) == way), settings.measure)
+def _of(rows: list[Row], settings: Settings, mode: str) -> dict[int, float]:
+    return by_unit((r for r in rows if r.text(settings.factor) == mode), settings.measure)
 
 
 def _share(units: object) -> float | None:
@@ -105,7 +105,7 @@ def _text(share: float | None, bounds: tuple[float, float] | None) -> str:
 def _claim(
     place: str,
     severity: str,
-    way: str,
+    mode: str,
     share: float | None,
     bounds: tuple[float, float] | None,
     units: int,
@@ -113,7 +113,7 @@ def _claim(
     if share is None:
         return None
     text = (
-        f"{way} recovers {_text(share, bounds)} of what deployment loses with {place} = {severity}"
+        f"{mode} recovers {_text(share, bounds)} of what deployment loses with {place} = {severity}"
     )
     if units < FEWEST:
         return Claim(f"{text}: {units} units are too few for a claim", False)
