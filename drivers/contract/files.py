@@ -42,6 +42,24 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file, as UTF-8, that is either complete or not there.
+
+    Args:
+        path: The file, replaced when it exists.
+        text: Its content.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OSError: When the folder cannot be written; the old file then stands untouched.
+    """
+    with replacing(path) as handle:
+        handle.write(text.encode())
+    return path
+
+
 def write_npz(path: str | Path, kind: str, arrays: Mapping[str, object], version: int) -> Path:
     """Write arrays to a file that is either complete or not there.
 

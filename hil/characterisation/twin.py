@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files import replacing
+from drivers.contract.files import replacing, write_text
 from hil.characterisation.survey import Survey
 
 # Neuron models whose membrane and threshold are what was measured, by the names that emulated
@@ -38,9 +38,7 @@ def write(found: Survey, path: Path) -> Path:
     arrays = path.with_suffix(".npz")
     with replacing(arrays) as handle:
         np.savez(handle, **_arrays(found))  # type: ignore[arg-type]
-    with replacing(path) as handle:
-        handle.write(tomli_w.dumps(_table(found, path)).encode())
-    return path
+    return write_text(path, tomli_w.dumps(_table(found, path)))
 
 
 def neuron(found: Survey) -> str:
@@ -216,6 +214,4 @@ def spread(value: NDArray[np.float64], half: NDArray[np.float64]) -> dict[str, f
 
 def save_record(found: dict[str, Any], path: Path) -> Path:
     """Write the record as JSON, whole or not at all."""
-    with replacing(path) as handle:
-        handle.write((json.dumps(found, indent=1) + "\n").encode())
-    return path
+    return write_text(path, json.dumps(found, indent=1) + "\n")

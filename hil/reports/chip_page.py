@@ -60,7 +60,7 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
         OSError: When the page cannot be written; one that was there stands untouched.
     """
     import drivers
-    from drivers.contract.files import replacing
+    from drivers.contract.files import write_text
     from drivers.emulator import chip_instance, datasheet
     from hil.reports.rendering import render
 
@@ -95,9 +95,7 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
         **_weights(asked, inside),
         **_drift(asked, inside),
     )
-    with replacing(path) as handle:
-        handle.write(page.encode())
-    return path
+    return write_text(path, page)
 
 
 # -- measured through the contract ------------------------------------------------------------

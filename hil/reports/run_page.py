@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files import replacing
+from drivers.contract.files import write_text
 from hil.loop import diagnosis
 from hil.reports import comparison, plots, rendering
 from hil.runs.folder import ENVIRONMENT, REPORT
@@ -52,7 +52,7 @@ def write_report(run: Run) -> Path:
         **_learning(run.metrics()),
         **(_shown(evidence, len(config.network.hidden) + 1) if evidence else {}),
     )
-    return run.write_text(REPORT, text)
+    return write_text(run.path / REPORT, text)
 
 
 def write_comparison(runs: Sequence[Run], path: Path) -> Path:
@@ -90,9 +90,7 @@ def write_comparison(runs: Sequence[Run], path: Path) -> Path:
         ],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as handle:
-        handle.write(text.encode())
-    return path
+    return write_text(path, text)
 
 
 # -- one run ----------------------------------------------------------------------------------

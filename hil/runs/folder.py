@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.files import read_npz, replacing, write_npz
+from drivers.contract.files import read_npz, write_npz, write_text
 from hil.runs.lock import locked
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Run:
 
     def save_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the metrics, one JSON object a line."""
-        self.write_text(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+        write_text(self.path / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of each finished epoch.
@@ -213,7 +213,7 @@ class Run:
 
     def save_result(self, result: Mapping[str, Any]) -> None:
         """Write the final figures, which completes the run."""
-        self.write_text(RESULT, json.dumps(result, indent=2) + "\n")
+        write_text(self.path / RESULT, json.dumps(result, indent=2) + "\n")
 
     def result(self) -> dict[str, Any] | None:
         """The final figures, or None while the run is not complete.
@@ -225,13 +225,6 @@ class Run:
         if not path.exists():
             return None
         return self._parsed(path, path.read_bytes(), "test_accuracy")
-
-    def write_text(self, name: str, text: str) -> Path:
-        """Write a text file of the folder, complete or not at all."""
-        path = self.path / name
-        with replacing(path) as handle:
-            handle.write(text.encode())
-        return path
 
     def _parsed(self, path: Path, text: bytes, key: str) -> dict[str, Any]:
         """A JSON object that has a certain key."""

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.contract.files import read_npz, replacing, write_npz
+from drivers.contract.files import read_npz, write_npz, write_text
 from hil.runs.folder import environment
 from hil.runs.lock import LOCK, locked
 from hil.studies.plan import configuration_lines
@@ -77,8 +77,8 @@ class Folder:
             there = (self.path / STUDY).read_text(encoding="utf-8")
         except FileNotFoundError:
             (self.path / WEIGHTS).mkdir(exist_ok=True)
-            self.write_text(ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
-            self.write_text(STUDY, given)
+            write_text(self.path / ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
+            write_text(self.path / STUDY, given)
             return
         difference = _difference(there, given)
         if difference is not None:
@@ -103,13 +103,6 @@ class Folder:
     def has_weights(self, key: str) -> bool:
         """Whether the weights of a job are there."""
         return (self.path / WEIGHTS / f"{key}.npz").exists()
-
-    def write_text(self, name: str, text: str) -> Path:
-        """Write a text file of the folder, complete or not at all."""
-        path = self.path / name
-        with replacing(path) as handle:
-            handle.write(text.encode())
-        return path
 
 
 def dumped(study: Study) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Identity
-from drivers.contract.files import replacing
+from drivers.contract.files import write_text
 
 VERSION = 1
 HEADER = ("setting", "chosen for", "before: mean, spread", "after: mean, spread")
@@ -60,9 +60,7 @@ def write(made: Calibration, path: Path) -> Path:
     """
     import tomli_w
 
-    with replacing(path) as handle:
-        handle.write(tomli_w.dumps(record(made)).encode())
-    return path
+    return write_text(path, tomli_w.dumps(record(made)))
 
 
 def record(made: Calibration) -> dict[str, Any]:

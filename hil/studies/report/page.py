@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from shlex import quote
 from typing import Any
 
+from drivers.contract.files import write_text
 from hil.reports import rendering
 from hil.runs.folder import environment
 from hil.statistics import FEWEST
@@ -51,7 +52,7 @@ def write_search(folder: Folder, found: Found) -> dict[str, Any]:
     from hil import config as configuration
 
     best = configuration.build(best_settings(folder.study, found))
-    folder.write_text(BEST, configuration.dump(best))
+    write_text(folder.path / BEST, configuration.dump(best))
     rows = [row for arm in found.arms for row in arm.rows]
     rows += found.confirmed
     return _write(folder, rows, shown(folder, found), _places(found))
@@ -62,8 +63,8 @@ def _write(
 ) -> dict[str, Any]:
     study = folder.study
     factors = [*study.names(), *(["settings"] if study.search else [])]
-    folder.write_text(TRIALS, trials_csv(rows, factors, places))
-    folder.write_text(TIMES, times_csv(rows))
+    write_text(folder.path / TRIALS, trials_csv(rows, factors, places))
+    write_text(folder.path / TIMES, times_csv(rows))
     failed = [row for row in rows if "error" in row.outcome]
     result: dict[str, Any] = {
         "study": study.name,
@@ -92,8 +93,8 @@ def _write(
         environment=environment(),
         again=f"hil study {quote(str(folder.path / STUDY))} --out {quote(f'{folder.path}-again')}",
     )
-    folder.write_text(REPORT, text)
-    folder.write_text(RESULT, json.dumps(result, indent=2, default=str) + "\n")
+    write_text(folder.path / REPORT, text)
+    write_text(folder.path / RESULT, json.dumps(result, indent=2, default=str) + "\n")
     return result
 
 

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 import drivers
 from drivers import Network, Probe, Readout, Stimulus
-from drivers.contract.files import write_npz
+from drivers.contract.files import write_npz, write_text
 
 ANYWHERE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 
@@ -140,3 +140,21 @@ def test_a_failed_write_leaves_the_old_file(
         drivers.save(path, [np.zeros((3, 3), np.float32)])
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["item.npz"]
+
+
+def test_a_text_is_written_as_utf_8_and_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "page.html"
+    assert write_text(path, "µ\n") == path
+    assert path.read_bytes() == b"\xc2\xb5\n"
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_text(path, "new")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [
+        ("page.html", b"\xc2\xb5\n")
+    ]
