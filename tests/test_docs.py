@@ -174,7 +174,7 @@ def test_every_default_of_a_rule_on_a_task() -> None:
 @pytest.mark.parametrize(
     ("first", "names"),
     [
-        ("g", get_args(gates.Family)),
+        ("g", gates.names()),
         ("surrogate", get_args(surrogates.Name)),
         ("estimator", rate_estimators._ESTIMATORS),
         ("schedule", get_args(optimisers.Schedule)),

@@ -17,8 +17,8 @@ Gradients = list[Matrix | None]
 
 
 @dataclass(frozen=True, eq=False)
-class Tried:
-    """Weights that the device was given for one more run of the same batch.
+class PerturbedEvaluation:
+    """One more run of the same batch, with weights that the rule proposed.
 
     Attributes:
         weights: `(n_pre, n_post)` of each projection, as asked for.
@@ -46,7 +46,7 @@ class Observation:
             unless the rule asks for traces.
         input_trace: Input of each step, `(T, B, n_0)`; None when it is constant (or no traces).
         output_spikes: Output raster `(T, B, C)` where the device shows it, with traces.
-        tried: What came of the weights that the rule wanted tried, in its order.
+        perturbed: What came of the weights that the rule proposed, in its order.
     """
 
     inputs: Matrix
@@ -57,7 +57,7 @@ class Observation:
     traces: tuple[Matrix, ...] = ()
     input_trace: Matrix | None = None
     output_spikes: Matrix | None = None
-    tried: tuple[Tried, ...] = ()
+    perturbed: tuple[PerturbedEvaluation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,24 @@ class Rule:
 
     Attributes:
         name: Its name.
-        needs_traces: Whether it reads membranes step by step.
         init: Draws what the rule keeps, given a generator and the layer sizes `(n_0, ..., n_L)`.
         update: Gradients from what is kept, what was seen, and the shadow weights.
         propose: Further weights to run each batch with before the update, drawn by a generator
             around the shadow weights; each costs one more run of the device. None for none.
+        gate: What the error of a hidden neuron is multiplied by, from what is kept and membranes
+            of any shape in thresholds; None where there is no such function.
+        needs_traces: Whether it reads membranes step by step.
     """
 
     name: str
-    needs_traces: bool
     init: Callable[[Generator, Sequence[int]], dict[str, NDArray[np.generic]]]
     update: Callable[[State, Observation, Sequence[Matrix]], Gradients]
     propose: Callable[[Generator, Sequence[Matrix]], list[list[Matrix]]] | None = None
+    gate: Callable[[State, Matrix], Matrix] | None = None
+    needs_traces: bool = False
 
 
-def nothing(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
+def stateless(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
     """The `init` of a rule that keeps nothing."""
     return {}
 

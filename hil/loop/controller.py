@@ -15,7 +15,7 @@ from drivers.contract.info import StimulusKind
 from hil import encodings, streams
 from hil.characterisation.calibration import calibration_file
 from hil.learning import homeostasis, losses, optimisers, rules
-from hil.learning.rule import Observation, Timing, Tried
+from hil.learning.rule import Observation, PerturbedEvaluation, Timing
 from hil.loop import repair
 from hil.loop.device_session import Attended, Clock
 from hil.loop.diagnosis import State
@@ -138,7 +138,7 @@ class Controller:
             input_trace=drive_trace(stimulus) if self.rule.needs_traces else None,
             output_spikes=seen.output_spikes,
             error=error,
-            tried=self._tried(stimulus, y, index),
+            perturbed=self._perturbed(stimulus, y, index),
         )
         gradients = self.rule.update(self.rule_state, observation, self.weights)
         if self.config.homeostasis.weight:
@@ -158,8 +158,10 @@ class Controller:
             seen.membranes,
         )
 
-    def _tried(self, stimulus: Stimulus, y: NDArray[np.int64], index: int) -> tuple[Tried, ...]:
-        """Run a batch with each set of weights that the rule wants tried; the last one stays."""
+    def _perturbed(
+        self, stimulus: Stimulus, y: NDArray[np.int64], index: int
+    ) -> tuple[PerturbedEvaluation, ...]:
+        """Run a batch with each set of weights that the rule proposes; the last one stays."""
         if self.rule.propose is None:
             return ()
         seed, found = self.config.seed, []
@@ -171,7 +173,7 @@ class Controller:
             readout = self.attended.run(stimulus, self.observer.output_probes, trial)
             logits = self._logits(*self.observer.deployed(readout))
             loss, _ = losses.evaluate(logits, y, self.config.readout.loss)
-            found.append(Tried(weights, loss))
+            found.append(PerturbedEvaluation(weights, loss))
         return tuple(found)
 
     def repair(self, layers: Sequence[State]) -> None:

@@ -16,7 +16,7 @@ from drivers.session.file import check_free
 from hil import streams, tasks
 from hil.learning import rate_estimators
 from hil.loop import diagnosis, link_diagnosis, snapshot
-from hil.loop.controller import Controller
+from hil.loop.controller import Controller, StepReport
 from hil.loop.train_state import Position
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs.folder import Arrays, Run
@@ -154,10 +154,22 @@ class Training:
         position: Position,
         watch: Watcher,
         stop: Stop,
+        after_step: Callable[[StepReport], None] = lambda _: None,
     ) -> None:
-        """Take up a run at a position."""
+        """Take up a run where it stands.
+
+        Args:
+            run: Where it leaves what it needs to go on.
+            controller: The device, the network and the rule.
+            data: The samples.
+            position: Where it stands.
+            watch: Called after every batch.
+            stop: Whether it is to stop.
+            after_step: Called with what each step of learning gave.
+        """
         self._run, self._controller, self._data = run, controller, data
         self._position, self._watch, self._stop = position, watch, stop
+        self._after_step = after_step
         self._config = controller.config
         self._batches = -(-len(data.y_train) // self._config.training.batch)
         self._total = self._batches * self._config.training.epochs
@@ -201,6 +213,7 @@ class Training:
             x = augmentation.affine(x, self._data.image_shape, rng, **settings)
         labels = self._data.y_train[rows]
         report = self._controller.step(x, labels, step, self._total)
+        self._after_step(report)
         self._position.tally.add(report, len(rows))
         self._position.statistics.add(labels, report.activity, report.membrane)
         self._position.step += 1

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 import drivers
 from hil import config as configuration
 from hil.config import Config
-from hil.learning import gates
-from hil.learning.rules import adfa, bp
+from hil.learning.rules import bp
 from hil.loop import diagnosis
 from hil.loop.controller import Controller, StepReport
 from hil.loop.train_state import Position
@@ -60,15 +59,11 @@ class Gauged(Controller):
 
 def gate(controller: Controller) -> Gate | None:
     """What the rule multiplies the error of a hidden neuron by, where it does that."""
-    settings = controller.config.rule_settings
-    match controller.rule.name:
-        case "adfa":
-            s, series = adfa.Settings(**settings), controller.rule_state.get("series")
-            drawn = None if series is None else np.asarray(series, np.float32)
-            return lambda z: gates.g(s.g, z, s.gain, s.shift, drawn)
-        case "dfa" | "bp":
-            return bp.Settings(**settings).slope
-    return None
+    rule = controller.rule
+    if rule.gate is None:
+        return None
+    evaluate = rule.gate
+    return lambda z: evaluate(controller.rule_state, z)
 
 
 def overlap(found: Gate, z: NDArray[np.float32]) -> float:

@@ -7,14 +7,25 @@ of the membrane: `delta_l = (e B_l) * g(z_l)`. It needs no model of the neuron.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from hil.learning import gates
 from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, gradients_from
+
+
+def _known(name: str) -> str:
+    gates.get(name)
+    return name
+
+
+GateName = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": gates.names()})
+]
 
 
 class Settings(BaseModel):
@@ -22,7 +33,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    g: gates.Family = "surrogate"
+    g: GateName = "surrogate"
     gain: float = Field(1.0, ge=-100, le=100, description="Steepness or frequency, per threshold.")
     shift: float = Field(1.0, ge=-100, le=100, description="Centre or phase, in thresholds.")
     terms: int = Field(4, ge=1, le=64, description="Harmonics of the random Fourier series.")
@@ -54,20 +65,22 @@ def projected(state: State, layer: int, error: Matrix) -> Matrix:
 
 def build(settings: Settings, timing: Timing) -> Rule:
     """Make the rule; it ignores the timing, as it knows nothing of the neuron."""
+    chosen = gates.get(settings.g)
 
     def init(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
         found = feedback(rng, layers, settings.feedback_scale, settings.feedback_sparsity)
-        if settings.g == "fourier":
-            found["series"] = gates.draw_series(rng, settings.terms)
+        if chosen.draw is not None:
+            found |= chosen.draw(rng, settings.terms)
         return found
 
+    def gate(state: State, z: Matrix) -> Matrix:
+        return chosen.evaluate(z, settings.gain, settings.shift, state)
+
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
-        series = np.asarray(state["series"], np.float32) if "series" in state else None
         deltas = [
-            projected(state, layer, observation.error)
-            * gates.g(settings.g, z, settings.gain, settings.shift, series)
+            projected(state, layer, observation.error) * gate(state, z)
             for layer, z in enumerate(observation.membrane[:-1], start=1)
         ]
         return gradients_from([*deltas, observation.error], observation)
 
-    return Rule("adfa", False, init, update)
+    return Rule("adfa", init=init, update=update, gate=gate)

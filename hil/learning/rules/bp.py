@@ -20,7 +20,7 @@ from hil.learning.rule import (
     State,
     Timing,
     gradients_from,
-    nothing,
+    stateless,
 )
 
 
@@ -49,4 +49,4 @@ def build(settings: Settings, timing: Timing) -> Rule:
             deltas.insert(0, (deltas[0] @ weights[layer].T) * slope)
         return gradients_from(deltas, observation)
 
-    return Rule("bp", False, nothing, update)
+    return Rule("bp", init=stateless, update=update, gate=lambda _, z: settings.slope(z))

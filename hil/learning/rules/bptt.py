@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hil.learning import surrogates
-from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, nothing
+from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, stateless
 
 
 class Settings(BaseModel):
@@ -38,7 +38,7 @@ def build(settings: Settings, timing: Timing) -> Rule:
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
         return gradients(settings, timing, observation, weights)
 
-    return Rule("bptt", True, nothing, update)
+    return Rule("bptt", init=stateless, update=update, needs_traces=True)
 
 
 def gradients(

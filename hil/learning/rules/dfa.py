@@ -25,4 +25,4 @@ def build(settings: Settings, timing: Timing) -> Rule:
         ]
         return gradients_from([*deltas, observation.error], observation)
 
-    return Rule("dfa", False, feedback, update)
+    return Rule("dfa", init=feedback, update=update, gate=lambda _, z: settings.slope(z))

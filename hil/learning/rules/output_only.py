@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, nothing
+from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, stateless
 
 
 class Settings(BaseModel):
@@ -24,4 +24,4 @@ def build(settings: Settings, timing: Timing) -> Rule:
         error = observation.error / np.float32(len(before))
         return [*[None] * (len(weights) - 1), before.T @ error]
 
-    return Rule("output_only", False, nothing, update)
+    return Rule("output_only", init=stateless, update=update)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, nothing
+from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, stateless
 
 
 class Settings(BaseModel):
@@ -46,17 +46,17 @@ def build(settings: Settings, timing: Timing) -> Rule:
         return found
 
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
-        tried = observation.tried
-        if len(tried) != 2 * settings.pairs:
+        evaluations = observation.perturbed
+        if len(evaluations) != 2 * settings.pairs:
             raise ValueError(
-                f"rule 'spsa': {len(tried)} losses: give those of the {2 * settings.pairs} "
+                f"rule 'spsa': {len(evaluations)} losses: give those of the {2 * settings.pairs} "
                 "weights that it proposed"
             )
         total: list[Matrix] = [np.zeros_like(w) for w in weights]
-        for up, down in zip(tried[::2], tried[1::2], strict=True):
+        for up, down in zip(evaluations[::2], evaluations[1::2], strict=True):
             rise = np.float32((up.loss - down.loss) / settings.pairs)
             for gradient, above, below in zip(total, up.weights, down.weights, strict=True):
                 gradient += rise / (above - below)
         return list(total)
 
-    return Rule("spsa", False, nothing, update, propose)
+    return Rule("spsa", init=stateless, update=update, propose=propose)

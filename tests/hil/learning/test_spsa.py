@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import drivers
 from hil.config import build
-from hil.learning.rule import Matrix, Observation, Rule, Timing, Tried
+from hil.learning.rule import Matrix, Observation, PerturbedEvaluation, Rule, Timing
 from hil.learning.rules import spsa
 from hil.loop.controller import Controller
 from hil.loop.training import Interrupted, train
@@ -32,9 +32,9 @@ def rule(**settings: Any) -> Rule:
     return spsa.build(spsa.Settings(**settings), TIMING)
 
 
-def observe(tried: list[Tried]) -> Observation:
+def observe(tried: list[PerturbedEvaluation]) -> Observation:
     nothing = np.zeros((1, 1), np.float32)
-    return Observation(nothing, (), (nothing,), nothing, nothing, tried=tuple(tried))
+    return Observation(nothing, (), (nothing,), nothing, nothing, perturbed=tuple(tried))
 
 
 def draw(rng: np.random.Generator, shapes: list[tuple[int, int]]) -> list[Matrix]:
@@ -49,7 +49,7 @@ def estimate(built: Rule, weights: list[Matrix], slopes: list[Matrix], seed: int
         return sum(float(np.sum(s * a, dtype=np.float64)) for s, a in zip(slopes, w, strict=True))
 
     proposed = built.propose(np.random.default_rng(seed), weights)
-    found = built.update({}, observe([Tried(w, loss(w)) for w in proposed]), weights)
+    found = built.update({}, observe([PerturbedEvaluation(w, loss(w)) for w in proposed]), weights)
     return [g for g in found if g is not None]
 
 
@@ -113,7 +113,7 @@ def test_more_pairs_make_a_better_estimate() -> None:
 def test_losses_that_do_not_belong_to_proposals_are_refused() -> None:
     weights = draw(np.random.default_rng(0), [(2, 2)])
     with pytest.raises(ValueError, match=r"spsa.*1 losses.*2 weights"):
-        rule().update({}, observe([Tried(weights, 1.0)]), weights)
+        rule().update({}, observe([PerturbedEvaluation(weights, 1.0)]), weights)
 
 
 # -- on a device ------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""What a gate is: a function g that aDFA puts in place of the neuron's derivative.
+
+It does not have to be the derivative of anything; see arXiv 2409.07776.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+Drawn = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A family of functions g(x), where x = gain * (z - shift) for a membrane z in thresholds.
+
+    Attributes:
+        function: g of x of any shape, and of what was drawn; same shape, float32.
+        draw: Draws once what g is made of, by name, from a generator and the number of terms;
+            None for a g that is the same for every seed.
+    """
+
+    function: Callable[[Matrix, Drawn], Matrix]
+    draw: Callable[[Generator, int], dict[str, NDArray[np.generic]]] | None = None
+
+    def evaluate(self, z: Matrix, gain: float, shift: float, drawn: Drawn) -> Matrix:
+        """Evaluate the gate at `x = gain * (z - shift)`.
+
+        Args:
+            z: Membranes of any shape, in nominal thresholds.
+            gain: Steepness, or angular frequency in rad per threshold.
+            shift: Centre, or phase, in thresholds.
+            drawn: What `draw` gave; other entries are passed over.
+
+        Returns:
+            Same shape, float32.
+        """
+        x = np.float32(gain) * (z - np.float32(shift))
+        return np.asarray(self.function(x, drawn), dtype=np.float32)
