@@ -35,7 +35,7 @@ def driver(scheme: str) -> type[Device]:
     Raises:
         DeviceNotFound: For an unknown scheme, or a driver that cannot be imported.
     """
-    known = schemes()
+    known = BUILTIN if scheme in BUILTIN else schemes()
     if scheme not in known:
         raise DeviceNotFound(f"no driver for {scheme!r}: {nearest(scheme, known)}")
     module, _, name = known[scheme].partition(":")

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from drivers.registry import split
+from drivers.registry import driver_of, split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
 from hil.studies.schema import Factor, Study, label
@@ -178,7 +178,7 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
 def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
     """A configuration as JSON, with the seed and chip of the unit."""
     layers = [sections, {"seed": unit.seed}]
-    device = sections.get("device", Config.model_fields["device"].default)
+    device = str(sections.get("device", Config.model_fields["device"].default))
     option = chip_option(study, device)
     if unit.chip is not None and option is not None:
         address, _, query = device.partition("?")
@@ -188,11 +188,13 @@ def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
     return json.dumps(configuration.build(*layers).model_dump(mode="json"), sort_keys=True)
 
 
-def chip_option(study: Study, device: object) -> str | None:
-    """The option of a device by which the chip is chosen, where it has one."""
-    if isinstance(device, str) and device.startswith("emulator:"):
-        return "chip"
-    return study.repeat.option or None
+def chip_option(study: Study, device: str) -> str | None:
+    """The option of a device by which the chip is chosen, where it has one.
+
+    Raises:
+        DeviceNotFound: When no driver serves the address.
+    """
+    return driver_of(device).chip_option or study.repeat.option or None
 
 
 def _number(text: str) -> int:

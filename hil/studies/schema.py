@@ -49,7 +49,7 @@ class Repeat(Section):
     )
     times: PositiveInt = 3
     option: str = Field(
-        "", description="Option of the device that names the chip; `chip` for an emulated one."
+        "", description="Option of the device that chooses the chip, where its driver names none."
     )
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import drivers
-from drivers import DeviceError, SettingError
+from drivers import DeviceError, SettingError, driver_of
 from hil import config as configuration
 from hil.studies import search
 from hil.studies.plan import Cell, cells, combinations, job, units
@@ -17,8 +17,9 @@ from hil.studies.schema import Study, label
 def fitting(study: Study) -> tuple[Study, dict[str, str]]:
     """A study without the parts that its device has no options for.
 
-    Parts are about emulated chips, most of all. An emulated device is asked for all of them, so
-    that a wrong name is not passed over; of another device, what it has remains.
+    Parts are about non-idealities of chips, most of all. A device whose driver offers numbered
+    chips (`chip_option`) emulates them and is asked for every part, so that a misspelt option is
+    refused. Of any other device, the parts that it has options for remain.
 
     Args:
         study: The study.
@@ -29,13 +30,14 @@ def fitting(study: Study) -> tuple[Study, dict[str, str]]:
     Raises:
         DeviceError: When nothing is left.
     """
-    if str(configuration.build(study.base).device).startswith("emulator:"):
+    if driver_of(configuration.build(study.base).device).chip_option:
         return study, {}
     refused: dict[str, DeviceError] = {}
     first = units(study, 1)[0]
     for cell in cells(study):
         config = configuration.build(json.loads(job(study, first, cell.settings)[-1].config))
-        if cell.part and cell.part not in refused and not config.device.startswith("emulator:"):
+        emulated = bool(driver_of(config.device).chip_option)
+        if cell.part and cell.part not in refused and not emulated:
             try:
                 drivers.open(config.device_url).close()
             except SettingError as error:
