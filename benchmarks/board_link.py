@@ -2,8 +2,8 @@
 
     python benchmarks/board_link.py
 
-The board is the twin on a paced line. A bulk write is a whole matrix of other values. Updates are
-those of a training of the digits with the default settings: what each write after them sent,
+The board is the simulated one on a paced line. A bulk write is a whole matrix of other values. Updates
+are those of a training of the digits with the default settings: what each write after them sent,
 against what the whole projection would have taken.
 """
 
@@ -18,8 +18,8 @@ from drivers import Network, Probe, Stimulus
 from drivers.board.device import Board
 from drivers.board.link.link import Link
 from drivers.board.link.pace import BITS, Paced
-from drivers.board.simulated.board import Twin
-from drivers.board.simulated.port import TwinPort
+from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.port import SimulatedPort
 from hil.config import build
 from hil.loop.controller import Controller
 from hil.loop.training import load_data
@@ -29,7 +29,7 @@ LAYERS = (64, 200, 10)
 BATCH, STEPS = 50, 20
 
 
-class Counting(TwinPort):
+class Counting(SimulatedPort):
     """A port that counts the bytes that go over it, both ways."""
 
     count = 0
@@ -48,8 +48,8 @@ class Counting(TwinPort):
 
 def goodput(baud: int) -> tuple[float, float, float]:
     """Share of bytes, and of the line's time, that were weights, and seconds of a bulk write."""
-    port = Counting(Twin())
-    device = Board(Link(Paced(port, baud), "board:twin", baud))
+    port = Counting(SimulatedBoard())
+    device = Board(Link(Paced(port, baud), "board:simulated", baud))
     device.configure(Network(LAYERS))
     weights = np.random.default_rng(0).normal(size=LAYERS[:2])
     before, began = port.count, time.perf_counter()
@@ -63,7 +63,7 @@ class Weighed(Board):
 
     def __init__(self, port: Counting) -> None:
         """Open it."""
-        super().__init__(Link(port, "board:twin", BAUDS[0]))
+        super().__init__(Link(port, "board:simulated", BAUDS[0]))
         self._port = port
         self.shares: list[list[float]] = [[], []]
 
@@ -76,7 +76,7 @@ class Weighed(Board):
 
 def updates(epochs: int) -> list[list[float]]:
     """Bytes for each weight of the writes of a training, by projection; the first ones left out."""
-    device = Weighed(Counting(Twin()))
+    device = Weighed(Counting(SimulatedBoard()))
     config = build({"task": "digits", "training": {"epochs": epochs}})
     data = load_data(config)
     controller = Controller(config, device, data.features, data.classes)
@@ -91,7 +91,7 @@ def updates(epochs: int) -> list[list[float]]:
 
 def batch(baud: int, probe: Probe) -> float:
     """Seconds of a run of a batch that is read by a probe of the hidden layer."""
-    device = Board(Link(Paced(TwinPort(Twin()), baud), "board:twin", baud))
+    device = Board(Link(Paced(SimulatedPort(SimulatedBoard()), baud), "board:simulated", baud))
     device.configure(Network(LAYERS))
     stimulus = Stimulus.current(np.full((BATCH, LAYERS[0]), 0.5), steps=STEPS)
     began = time.perf_counter()

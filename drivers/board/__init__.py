@@ -1,8 +1,11 @@
 """A board on a serial line, spoken to in the protocol of `docs/protocol.md`.
 
-transport ─▶ link ─▶ board             bytes, exchanges, the contract
-    │          │       └── run_codec, deltas      what a run and a write are on the line
-    │          └── frames, cobs, limits           what an exchange is
-    ├── faults, pace                   what a bad or a slow line does
-    └── twin_port ─▶ twin              the board itself, played by this process
+device       the board behind the contract: networks, weights and runs as commands
+address      what follows `board:` in an address, opened
+scan         the serial ports of this machine, and which of them answer
+run_codec    the host's side of a run: stimuli, probes and answers as bytes
+deltas       which weights have to be sent
+limits       what a board says it has room for
+link/        bytes, frames and exchanges on the line; faults and a slower pace on purpose
+simulated/   the board itself, simulated by this process
 """

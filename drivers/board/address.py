@@ -8,15 +8,15 @@ from drivers.board.link.faults import Faulty, Places, parse
 from drivers.board.link.link import Link
 from drivers.board.link.pace import Paced
 from drivers.board.link.transport import SerialPort, Transport
-from drivers.board.simulated.board import Twin
-from drivers.board.simulated.port import TwinPort
+from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.port import SimulatedPort
 from drivers.contract.errors import DeviceNotFound, SettingError
 from drivers.contract.validation import nearest
 
 BAUD = 115200
 BAUDS = range(50, 100_000_001)
 SEEDS = range(1 << 32)
-TWIN = "twin://"
+SIMULATED = "simulated://"
 
 
 def open_link(
@@ -25,9 +25,9 @@ def open_link(
     """Open a port, with what the options put between it and the link, and say HELLO.
 
     Args:
-        target: A port, or `twin://`.
-        options: `baud`, `pace`, `fault` and `fault_seed`; `seed` of a twin.
-        reboot: Restarts the board, for the fault of that name; a twin brings its own.
+        target: A port, or `simulated://`.
+        options: `baud`, `pace`, `fault` and `fault_seed`; `seed` of the simulated board.
+        reboot: Restarts the board, for the fault `reboot`; the simulated board brings its own.
 
     Raises:
         DeviceNotFound: When there is no such port, or it cannot be opened.
@@ -37,8 +37,8 @@ def open_link(
     """
     if not target:
         raise DeviceNotFound("board: names no port: write board:PORT, see hil devices --scan")
-    twin = target == TWIN
-    known = ["baud", "pace", "fault", "fault_seed", *(["seed"] if twin else [])]
+    simulated = target == SIMULATED
+    known = ["baud", "pace", "fault", "fault_seed", *(["seed"] if simulated else [])]
     for option in options:
         if option not in known:
             raise SettingError(f"board option {option!r} is unknown: {nearest(option, known)}")
@@ -47,9 +47,9 @@ def open_link(
     fault_seed, seed = _whole(options, "fault_seed", 0, SEEDS), _whole(options, "seed", 1, SEEDS)
     places = parse(options["fault"], fault_seed) if "fault" in options else Places()
     port: Transport
-    if twin:
-        port = played = TwinPort(Twin(seed))
-        reboot = played.reboot
+    if simulated:
+        port = simulated_port = SimulatedPort(SimulatedBoard(seed))
+        reboot = simulated_port.reboot
     else:
         port = SerialPort(target, baud)
     try:

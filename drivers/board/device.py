@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from drivers.board import address, deltas, run_codec
 from drivers.board.link.frames import VERSION, Type
 from drivers.board.link.link import Link
-from drivers.board.run_codec import Asked
+from drivers.board.run_codec import ProbeRequest
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 from drivers.contract.info import (
@@ -62,8 +62,8 @@ class Stats(NamedTuple):
 class Board(Device):
     """`board:PORT?baud=115200&pace=BAUD&fault=KIND:RATE,...&fault_seed=N`.
 
-    PORT is a serial port or any other address that pySerial knows, or `twin://?seed=CHIP`, a board
-    played by this process.
+    PORT is a serial port or any other address that pySerial knows, or `simulated://?seed=CHIP`, a
+    board simulated by this process.
     """
 
     def __init__(self, link: Link) -> None:
@@ -84,7 +84,7 @@ class Board(Device):
         return [
             ("board:PORT", "a board on a serial port, e.g. board:/dev/ttyACM0?baud=115200"),
             ("board:socket://HOST:PORT", "a board behind a network port"),
-            ("board:twin://?seed=1", "a board played by this process, bit for bit"),
+            ("board:simulated://?seed=1", "a board simulated by this process, bit for bit"),
         ]
 
     @property
@@ -112,7 +112,7 @@ class Board(Device):
         """Refuse, as `run` would, what the device cannot serve; runs nothing."""
         super().check_run(kind, batch, steps, probes)
         size = run_codec.input_size(kind, self.network.layers[0], steps)
-        self._requests(size, steps, [Asked.by(probe) for probe in probes])
+        self._requests(size, steps, [ProbeRequest.by(probe) for probe in probes])
 
     def _configure(self, network: Network) -> None:
         sizes = network.layers
@@ -162,8 +162,8 @@ class Board(Device):
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
         kind, rows = run_codec.encode_inputs(stimulus)
-        wanted = {probe: Asked.by(probe) for probe in probes}
-        counts, found = np.empty(0, np.int32), dict[Asked, NDArray[np.generic]]()
+        wanted = {probe: ProbeRequest.by(probe) for probe in probes}
+        counts, found = np.empty(0, np.int32), dict[ProbeRequest, NDArray[np.generic]]()
         # Probes that differ only in neurons share one recording.
         distinct = list(dict.fromkeys(wanted.values()))
         for asked, batch in self._requests(rows.shape[1], stimulus.steps, distinct):
@@ -179,7 +179,7 @@ class Board(Device):
         return Readout(counts, stimulus.steps, samples, "before_reset")
 
     def _run_part(
-        self, kind: int, asked: Sequence[Asked], steps: int, rows: NDArray[np.uint8]
+        self, kind: int, asked: Sequence[ProbeRequest], steps: int, rows: NDArray[np.uint8]
     ) -> tuple[NDArray[np.int32], list[NDArray[np.generic]]]:
         """Run as many samples as one request holds."""
         sizes = self.network.layers
@@ -194,8 +194,8 @@ class Board(Device):
         return run_codec.decode(answer, asked, sizes, steps)
 
     def _requests(
-        self, size: int, steps: int, asked: Sequence[Asked]
-    ) -> list[tuple[list[Asked], int]]:
+        self, size: int, steps: int, asked: Sequence[ProbeRequest]
+    ) -> list[tuple[list[ProbeRequest], int]]:
         """How to ask for what does not fit one request.
 
         What a board computes depends on nothing but the stimulus, so that probes that do not fit
@@ -210,7 +210,7 @@ class Board(Device):
             Which probes go together, and how many samples at once.
         """
         room, sizes = self._link.board.limits.payload, self.network.layers
-        groups: list[list[Asked]] = [[]]
+        groups: list[list[ProbeRequest]] = [[]]
         for each in asked:
             if each.every > run_codec.EVERY:
                 raise UnsupportedProbe(

@@ -23,7 +23,7 @@ class Limits:
         payload: Longest payload, in bytes.
     """
 
-    name: str = "twin"
+    name: str = "simulated"
     layers: int = 8
     inputs: int = 4096
     neurons: int = 1024

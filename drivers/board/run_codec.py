@@ -23,7 +23,7 @@ PROBES = 8  # most of one request
 EVERY = 255  # longest interval between two membrane samples, in steps
 
 
-class Asked(NamedTuple):
+class ProbeRequest(NamedTuple):
     """A probe as a board knows it: of all neurons of a layer."""
 
     layer: int
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     every: int
 
     @classmethod
-    def by(cls, probe: Probe) -> Asked:
+    def by(cls, probe: Probe) -> ProbeRequest:
         """What to ask for to answer a probe of the contract."""
         quantity = QUANTITIES.index(probe.quantity)
         return cls(probe.layer, quantity, REDUCTIONS.index(probe.reduce), probe.every)
@@ -106,7 +106,7 @@ def _by_sample(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     return ordered.reshape(values.shape[1], -1).view(np.uint8)
 
 
-def encode(kind: int, asked: Sequence[Asked], steps: int, rows: NDArray[np.uint8]) -> bytes:
+def encode(kind: int, asked: Sequence[ProbeRequest], steps: int, rows: NDArray[np.uint8]) -> bytes:
     """The payload of a request for some samples.
 
     Args:
@@ -119,7 +119,7 @@ def encode(kind: int, asked: Sequence[Asked], steps: int, rows: NDArray[np.uint8
     return header + b"".join(bytes(each) for each in asked) + rows.tobytes()
 
 
-def answer_size(asked: Sequence[Asked], sizes: Sequence[int], steps: int) -> int:
+def answer_size(asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int) -> int:
     """Bytes of the answer for one sample.
 
     Args:
@@ -131,7 +131,7 @@ def answer_size(asked: Sequence[Asked], sizes: Sequence[int], steps: int) -> int
 
 
 def decode(
-    payload: bytes, asked: Sequence[Asked], sizes: Sequence[int], steps: int
+    payload: bytes, asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int
 ) -> tuple[NDArray[np.int32], list[NDArray[np.generic]]]:
     """What an answer says.
 
@@ -160,7 +160,7 @@ def decode(
 
 
 def _values(
-    asked: Asked, raw: NDArray[np.generic], neurons: int, steps: int
+    asked: ProbeRequest, raw: NDArray[np.generic], neurons: int, steps: int
 ) -> NDArray[np.generic]:
     """Spikes as 0 or 1, rates in spikes per step, membranes in thresholds: `(K, B, n)`."""
     if asked.quantity:

@@ -1,4 +1,4 @@
-"""Exchanges and runs as data, made by the twin: `python -m drivers.firmware.vectors`.
+"""Exchanges and runs as data, made by the simulated board: `python -m drivers.firmware.vectors`.
 
 It writes `vectors.json`, for the tests of any firmware and any host, and prints the exchanges as
 they stand in `docs/protocol.md`.
@@ -18,7 +18,7 @@ import numpy as np
 from drivers.board.limits import Limits
 from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Status, Type
-from drivers.board.simulated.board import Twin
+from drivers.board.simulated.board import SimulatedBoard
 
 FILE = Path(__file__).with_name("vectors.json")
 CHIP, BOOT = 7, 0xB0070001
@@ -135,16 +135,16 @@ def annotated(exchanges: dict[str, Any]) -> str:
 
 
 def _exchanges() -> Iterator[dict[str, Any]]:
-    twin = Twin(CHIP, BOOT, Limits(name="vectors"))
+    board = SimulatedBoard(CHIP, BOOT, Limits(name="vectors"))
     for title, kind, sequence, fields, sizes in EXCHANGES:
         request = frames.encode(Frame(kind, sequence, b"".join(part for _, part in fields)))
         cut = [(what, len(part)) for what, part in fields]
-        yield _exchange(title, twin.feed(request), request, cut, sizes)
+        yield _exchange(title, board.feed(request), request, cut, sizes)
         if kind == Type.RUN:
             again = "The same bytes again: the same answer, and nothing is run"
-            yield _exchange(again, twin.feed(request), request, cut, sizes)
+            yield _exchange(again, board.feed(request), request, cut, sizes)
             damaged = request[:9] + bytes((request[9] ^ 4,)) + request[10:]
-            yield _exchange("The same with one bit wrong: LINKERR", twin.feed(damaged), damaged)
+            yield _exchange("The same with one bit wrong: LINKERR", board.feed(damaged), damaged)
 
 
 def _exchange(
@@ -191,7 +191,7 @@ def _runs(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
     """Runs on networks of every shape: payloads of the requests, and of the answer to the last."""
     for number in range(16):
         chip = (0, CHIP, 0xFFFFFFFF)[number % 3]
-        twin = Twin(chip, BOOT)
+        board = SimulatedBoard(chip, BOOT)
         depth = 1 + number % 3
         sizes = rng.integers(1, 12, depth + 1)
         kind, steps, batch = number % 4, int(rng.integers(1, 10)), int(rng.integers(1, 4))
@@ -217,7 +217,7 @@ def _runs(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
         for sequence, (asked, payload) in enumerate(
             [(Type.CONFIGURE, configure), *((Type.WRITE, each) for each in writes), (Type.RUN, run)]
         ):
-            line = twin.feed(frames.encode(Frame(asked, sequence, payload)))
+            line = board.feed(frames.encode(Frame(asked, sequence, payload)))
         yield {
             "chip": chip,
             "configure": configure.hex(),

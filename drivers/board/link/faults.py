@@ -100,7 +100,7 @@ class Faulty:
         """
         if reboot is None and places.has("reboot"):
             raise SettingError(
-                "fault 'reboot': nothing here can restart this board: leave it out, or use board:twin://"
+                "fault 'reboot': nothing here can restart this board: leave it out, or use board:simulated://"
             )
         self._inner, self._places, self._reboot = inner, places, reboot
         where, which = np.random.SeedSequence(places.seed).spawn(2)

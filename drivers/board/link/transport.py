@@ -133,5 +133,5 @@ def _unopened(address: str, baud: int, error: OSError | ValueError) -> str:
         return f"nothing listens at {address}: start it, or name another address"
     return (
         f"{address} cannot be opened at {baud} baud ({error}): give a serial port, "
-        "socket://HOST:PORT, rfc2217://HOST:PORT, hwgrep://PATTERN or twin://"
+        "socket://HOST:PORT, rfc2217://HOST:PORT, hwgrep://PATTERN or simulated://"
     )

@@ -1,1 +1,1 @@
-"""A board that the host plays, bit for bit."""
+"""A board simulated by the host, bit for bit as the firmware behaves."""

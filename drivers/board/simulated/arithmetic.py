@@ -14,7 +14,7 @@ DISCARDED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class BoardLayer:
     """One layer of neurons and the projection to it.
 
     Attributes:
@@ -57,20 +57,20 @@ def deviates(seed: int, layer: int, neurons: int) -> Whole:
 
 def layer(
     seed: int, number: int, shape: tuple[int, int], multiplier: int, threshold: int, leak: int
-) -> Layer:
+) -> BoardLayer:
     """A layer with the fixed pattern of its chip, and weights of zero.
 
     Args:
         seed: Of the chip; 0 is the ideal one.
         number: Of the layer, counted from 1.
         shape: `(n_pre, n)`.
-        multiplier: As in `Layer`.
+        multiplier: As in `BoardLayer`.
         threshold: The nominal one.
         leak: The nominal one.
     """
     neurons = shape[1]
     drawn = deviates(seed, number, neurons) if seed else np.zeros((neurons, 3), np.int64)
-    return Layer(
+    return BoardLayer(
         np.zeros(shape, np.int8),
         multiplier,
         threshold + (threshold * drawn[:, 0] * 45 >> 16),
@@ -80,7 +80,7 @@ def layer(
 
 
 def steps(
-    layers: Sequence[Layer], inputs: Sequence[Whole], *, events: bool
+    layers: Sequence[BoardLayer], inputs: Sequence[Whole], *, events: bool
 ) -> Iterator[tuple[list[NDArray[np.bool_]], list[Whole]]]:
     """Run a batch from reset.
 

@@ -1,4 +1,4 @@
-"""A board played by this process: bytes in, bytes out, as the firmware would.
+"""A board simulated by this process: bytes in, bytes out, as the firmware would.
 
 It is written from `docs/protocol.md` alone and is the oracle of the firmware, bit for bit.
 """
@@ -15,21 +15,20 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.board import run_request
 from drivers.board.limits import Hello, Limits
 from drivers.board.link import frames
 from drivers.board.link.frames import Damaged, Frame, Splitter, Status, Type
-from drivers.board.link.refusal import Refused, need
-from drivers.board.simulated import arithmetic
-from drivers.board.simulated.arithmetic import Layer
+from drivers.board.simulated import arithmetic, run_request
+from drivers.board.simulated.arithmetic import BoardLayer
+from drivers.board.simulated.refusal import Refused, need
 
 FIRMWARE = 1, 0, 0
 THRESHOLDS = range(6554, 655360 + 1)
 MULTIPLIERS = range(1, (1 << 22) + 1)
 
 
-class Twin:
-    """A board that booted."""
+class SimulatedBoard:
+    """A board after it has booted."""
 
     def __init__(self, chip: int = 1, boot_id: int = 1, limits: Limits | None = None) -> None:
         """Boot it.
@@ -59,7 +58,7 @@ class Twin:
 
     def _boot(self) -> None:
         self._splitter = Splitter(frames.line_bytes(self._limits.payload) - 1)
-        self._layers: list[Layer] = []
+        self._layers: list[BoardLayer] = []
         self._counts: Counter[str] = Counter()
         self._last: tuple[int, int] | None = None  # sequence and crc
         self._answer = b""
@@ -166,15 +165,15 @@ class Twin:
         return answer
 
 
-HANDLERS: dict[int, Callable[[Twin, bytes], bytes]] = {
-    Type.HELLO: Twin._hello,
-    Type.STATS: Twin._stats,
-    Type.ECHO: Twin._echo,
-    Type.CONFIGURE: Twin._configure,
-    Type.WRITE: Twin._write,
-    Type.READ: Twin._read,
-    Type.CRC: Twin._crc,
-    Type.RUN: Twin._run,
+HANDLERS: dict[int, Callable[[SimulatedBoard, bytes], bytes]] = {
+    Type.HELLO: SimulatedBoard._hello,
+    Type.STATS: SimulatedBoard._stats,
+    Type.ECHO: SimulatedBoard._echo,
+    Type.CONFIGURE: SimulatedBoard._configure,
+    Type.WRITE: SimulatedBoard._write,
+    Type.READ: SimulatedBoard._read,
+    Type.CRC: SimulatedBoard._crc,
+    Type.RUN: SimulatedBoard._run,
 }
 NEED_NETWORK = (Type.WRITE, Type.READ, Type.CRC, Type.RUN)
 

@@ -1,6 +1,6 @@
 """A board behind the contract: what it runs, what it is sent and what it refuses.
 
-Boards are twins; their neurons are checked against floating point.
+Boards are simulated; their neurons are checked against floating point.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from drivers.board.device import Board
 from drivers.board.limits import Limits
 from drivers.board.link.frames import Frame, Type, encode
 from drivers.board.link.link import Link
-from drivers.board.simulated.board import Twin
-from drivers.board.simulated.port import TwinPort
+from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.port import SimulatedPort
 
 SEED = st.integers(0, 2**32 - 1)
 
 
-class Counting(TwinPort):
-    """A port to a twin that counts what goes over it."""
+class Counting(SimulatedPort):
+    """A port to a simulated board that counts what goes over it."""
 
-    def __init__(self, twin: Twin) -> None:
-        super().__init__(twin)
+    def __init__(self, board: SimulatedBoard) -> None:
+        super().__init__(board)
         self.out = self.back = 0
 
     def write(self, data: bytes) -> None:
@@ -54,10 +54,10 @@ class Counting(TwinPort):
         return found
 
 
-def board(limits: Limits | None = None, chip: int = 0) -> tuple[Board, Counting, Twin]:
-    twin = Twin(chip, limits=limits)
-    port = Counting(twin)
-    return Board(Link(port, "board:twin", 115200)), port, twin
+def board(limits: Limits | None = None, chip: int = 0) -> tuple[Board, Counting, SimulatedBoard]:
+    simulated = SimulatedBoard(chip, limits=limits)
+    port = Counting(simulated)
+    return Board(Link(port, "board:simulated", 115200)), port, simulated
 
 
 # -- what it runs -----------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def test_chips_differ_and_a_chip_is_itself() -> None:
 
     @lru_cache
     def counts(chip: int, opening: int) -> bytes:
-        with drivers.open(f"board:twin://?seed={chip}") as device:
+        with drivers.open(f"board:simulated://?seed={chip}") as device:
             device.configure(Network((8, 12), (1.0,)))
             device.write_weights(0, weights)
             return device.run(stimulus).counts.tobytes()
@@ -297,7 +297,7 @@ def test_weights_changed_behind_the_drivers_back_are_restored() -> None:
 
 @pytest.mark.parametrize("times", [1, 10**6])
 def test_cells_that_a_board_gets_wrong_are_written_again(times: int) -> None:
-    class Worn(TwinPort):
+    class Worn(SimulatedPort):
         """A board whose second cell turns to 5 after each of some writes."""
 
         left = times
@@ -309,7 +309,7 @@ def test_cells_that_a_board_gets_wrong_are_written_again(times: int) -> None:
                 payload = b"\0" + (1).to_bytes(4, "little") + b"\1\0\5"
                 super().write(encode(Frame(Type.WRITE, 255, payload)))
 
-    port = Worn(Twin(0))
+    port = Worn(SimulatedBoard(0))
     device = Board(Link(port, "board:worn", 115200))
     device.configure(Network((5, 4), (1.0,)))
     if times > 1:
@@ -382,7 +382,7 @@ def test_probes_further_apart_than_a_board_knows() -> None:
 
 
 def test_a_restart_is_told_and_over_when_configured_anew() -> None:
-    device, _, twin = board()
+    device, _, simulated = board()
     stimulus, weights = Stimulus.current(np.ones((2, 5)), steps=20), np.full((5, 4), 0.3)
     device.configure(Network((5, 4)))
     device.write_weights(0, weights)
@@ -392,7 +392,7 @@ def test_a_restart_is_told_and_over_when_configured_anew() -> None:
         lambda: device.write_weights(0, 2 * weights),
     ]
     for act in acts:
-        twin.reboot()
+        simulated.reboot()
         with pytest.raises(DeviceRestarted, match="configure it"):
             act()
         device.configure(Network((5, 4)))

@@ -1,4 +1,4 @@
-"""The port of a board: opening it, losing it, finding it; twins play the boards."""
+"""The port of a board: opening it, losing it, finding it; simulated boards play them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from drivers.board.link.faults import FAULTS
 from drivers.board.link.link import Link
 from drivers.board.link.transport import SerialPort
 from drivers.board.scan import scan
-from drivers.board.simulated.board import Twin
-from drivers.board.simulated.port import TwinPort
+from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.port import SimulatedPort
 from hil.cli.app import app
 from support.paths import ROOT
 
@@ -42,15 +42,15 @@ from support.paths import ROOT
         ("board:socket://127.0.0.1", DeviceNotFound, "socket://HOST:PORT"),
         ("board:nothing://x", DeviceNotFound, "'nothing' not known"),
         ("board:hwgrep://no-such-port", DeviceNotFound, "no ports found"),
-        ("board:twin://here", DeviceNotFound, "'twin' not known"),
-        ("board:twin://?sead=1", SettingError, "did you mean 'seed'"),
+        ("board:simulated://here", DeviceNotFound, "'simulated' not known"),
+        ("board:simulated://?sead=1", SettingError, "did you mean 'seed'"),
         ("board:/dev/no-such-port?seed=1", SettingError, "'seed' is unknown"),
-        ("board:twin://?seed=-1", SettingError, "seed = -1: give a whole number from 0"),
-        ("board:twin://?seed=4294967296", SettingError, "to 4294967295"),
-        ("board:twin://?baud=fast", SettingError, "baud = fast"),
-        ("board:twin://?pace=0", SettingError, "pace = 0"),
-        ("board:twin://?fault=drip:0.1", SettingError, "did you mean 'drop'"),
-        ("board:twin://?fault=drop:0.1&fault_seed=x", SettingError, "fault_seed = x"),
+        ("board:simulated://?seed=-1", SettingError, "seed = -1: give a whole number from 0"),
+        ("board:simulated://?seed=4294967296", SettingError, "to 4294967295"),
+        ("board:simulated://?baud=fast", SettingError, "baud = fast"),
+        ("board:simulated://?pace=0", SettingError, "pace = 0"),
+        ("board:simulated://?fault=drip:0.1", SettingError, "did you mean 'drop'"),
+        ("board:simulated://?fault=drop:0.1&fault_seed=x", SettingError, "fault_seed = x"),
     ],
 )
 def test_bad_addresses(url: str, error: type[Exception], words: str) -> None:
@@ -66,8 +66,8 @@ def test_bad_addresses(url: str, error: type[Exception], words: str) -> None:
 
 
 @contextmanager
-def terminal(twin: Twin) -> Iterator[tuple[str, int]]:
-    """A twin on a pseudo-terminal: its path, and the board's end of it."""
+def terminal(board: SimulatedBoard) -> Iterator[tuple[str, int]]:
+    """A simulated board on a pseudo-terminal: its path, and the board's end of it."""
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     stop = threading.Event()
@@ -76,7 +76,7 @@ def terminal(twin: Twin) -> Iterator[tuple[str, int]]:
         while not stop.is_set():
             if select.select([ours], [], [], 0.02)[0]:
                 try:
-                    answer = twin.feed(os.read(ours, 65536))
+                    answer = board.feed(os.read(ours, 65536))
                 except OSError:
                     return
                 while answer:
@@ -94,7 +94,7 @@ def terminal(twin: Twin) -> Iterator[tuple[str, int]]:
 
 
 def test_a_terminal_is_for_one_and_is_released() -> None:
-    with terminal(Twin(3)) as (path, _):
+    with terminal(SimulatedBoard(3)) as (path, _):
         for _ in range(2):
             with drivers.open(f"board:{path}?baud=921600") as device:
                 assert device.info.identity.serial == "chip-3"
@@ -118,7 +118,7 @@ def test_a_port_is_released_when_nothing_good_answers() -> None:
 
 
 def test_a_pulled_cable_is_told_and_the_port_released() -> None:
-    with terminal(Twin(0)) as (path, _):
+    with terminal(SimulatedBoard(0)) as (path, _):
         device = drivers.open(f"board:{path}")
         device.configure(Network((4, 3)))
     with pytest.raises(LinkError, match=r"is gone .* check cable and power"):
@@ -127,10 +127,10 @@ def test_a_pulled_cable_is_told_and_the_port_released() -> None:
 
 
 class Listener:
-    """A twin on a network port of this machine, for one host after another."""
+    """A simulated board on a network port of this machine, for one host after another."""
 
-    def __init__(self, twin: Twin) -> None:
-        self.twin = twin
+    def __init__(self, board: SimulatedBoard) -> None:
+        self.board = board
         self.server = socket.create_server(("127.0.0.1", 0))
         self.url = f"socket://127.0.0.1:{self.server.getsockname()[1]}"
         self.line: socket.socket | None = None
@@ -142,7 +142,7 @@ class Listener:
             try:
                 self.line, _ = self.server.accept()
                 while data := self.line.recv(65536):
-                    self.line.sendall(self.twin.feed(data))
+                    self.line.sendall(self.board.feed(data))
             except OSError:
                 if self.server.fileno() < 0:
                     return
@@ -157,7 +157,7 @@ class Listener:
 
 
 def test_a_network_port_that_closes_is_told_and_can_be_opened_again() -> None:
-    listener = Listener(Twin(2))
+    listener = Listener(SimulatedBoard(2))
     stimulus = Stimulus.current(np.ones((300, 40)), steps=5)
     with drivers.open(f"board:{listener.url}") as device:
         device.configure(Network((40, 30)))
@@ -177,7 +177,7 @@ def test_a_network_port_that_closes_is_told_and_can_be_opened_again() -> None:
 
 
 def test_a_serial_port_behind_a_network_port() -> None:
-    """RFC 2217: the server is pySerial's own, the port behind it a twin."""
+    """RFC 2217: the server is pySerial's own, the port behind it a simulated board."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -188,15 +188,15 @@ def test_a_serial_port_behind_a_network_port() -> None:
                 line.sendall(data)
 
         manager = PortManager(serial.serial_for_url("loop://"), Connection())
-        twin = Twin(4)
+        board = SimulatedBoard(4)
         while data := line.recv(4096):
-            answer = twin.feed(b"".join(manager.filter(data)))
+            answer = board.feed(b"".join(manager.filter(data)))
             line.sendall(b"".join(manager.escape(answer)))
 
     threading.Thread(target=serve, daemon=True).start()
     url = f"board:rfc2217://127.0.0.1:{server.getsockname()[1]}?baud=57600"
     results = []
-    for address in (url, "board:twin://?seed=4"):
+    for address in (url, "board:simulated://?seed=4"):
         with drivers.open(address) as device:
             device.configure(Network((12, 8), (1.0,)))
             device.write_weights(0, np.random.default_rng(0).normal(size=(12, 8)))
@@ -243,10 +243,10 @@ def test_a_scan_tells_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         def close(self) -> None:
             pass
 
-    def connect(address: str, baud: int) -> Deaf | TwinPort:
+    def connect(address: str, baud: int) -> Deaf | SimulatedPort:
         if address == "/dev/a":
             raise DeviceNotFound(f"{address}: permission denied: join the group")
-        return TwinPort(Twin(6)) if address == "/dev/b" else Deaf()
+        return SimulatedPort(SimulatedBoard(6)) if address == "/dev/b" else Deaf()
 
     class Info:
         def __init__(self, device: str) -> None:
@@ -260,19 +260,19 @@ def test_a_scan_tells_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/dev/c", "adapter c", False),
     ]
     assert ports[0].answer.startswith("permission denied")
-    assert ports[1].answer == "twin board, firmware 1.0.0, chip 6"
+    assert ports[1].answer == "simulated board, firmware 1.0.0, chip 6"
     assert "nothing came back" in ports[2].answer
 
 
 def test_devices_opens_ports_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    with terminal(Twin(9)) as (path, _):
+    with terminal(SimulatedBoard(9)) as (path, _):
         port = type("Info", (), {"device": path, "description": "a cable"})
         monkeypatch.setattr(list_ports, "comports", lambda: [port])
         listed = CliRunner().invoke(app, ["devices"])
         assert listed.exit_code == 0 and path not in listed.stdout
         scanned = CliRunner().invoke(app, ["devices", "--scan"])
         assert scanned.exit_code == 0
-        assert scanned.stdout == f"board:{path}\ta cable\ttwin board, firmware 1.0.0, chip 9\n"
+        assert scanned.stdout == f"board:{path}\ta cable\tsimulated board, firmware 1.0.0, chip 9\n"
     monkeypatch.setattr(list_ports, "comports", lambda: [])
     none = CliRunner().invoke(app, ["devices", "--scan"])
     assert none.exit_code == 0 and not none.stdout and "no serial ports" in none.stderr
@@ -288,7 +288,7 @@ def test_the_page_names_every_option_and_fault() -> None:
     assert named("fault") == list(FAULTS)
     for option in named("option"):
         value = "drop:0" if option == "fault" else "1000"
-        drivers.open(f"board:twin://?{option}={value}").close()
+        drivers.open(f"board:simulated://?{option}={value}").close()
     with pytest.raises(SettingError) as caught:
-        drivers.open("board:twin://?x=1")
+        drivers.open("board:simulated://?x=1")
     assert sorted(named("option")) == str(caught.value).rpartition("known: ")[2].split(", ")

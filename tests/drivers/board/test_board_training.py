@@ -25,8 +25,8 @@ from drivers.board.device import Board
 from drivers.board.link.faults import Faulty, parse
 from drivers.board.link.link import Link
 from drivers.board.link.transport import Transport
-from drivers.board.simulated.board import Twin
-from drivers.board.simulated.port import TwinPort
+from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.port import SimulatedPort
 from drivers.emulator.device import Emulator
 from hil.cli.app import app
 from hil.config import Config, build
@@ -40,7 +40,7 @@ FORK = multiprocessing.get_context("fork")
 LOSSY = "drop:0.01,flip:0.01,duplicate:0.01"
 
 
-def configuration(device: str = "board:twin://?seed=3", **changes: Any) -> Config:
+def configuration(device: str = "board:simulated://?seed=3", **changes: Any) -> Config:
     """A short training on digits by what the default configuration observes."""
     asked: dict[str, Any] = {
         "task": "digits",
@@ -112,7 +112,7 @@ def test_a_short_training_learns(reference: Run) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_bad_line_changes_no_weight(tmp_path: Path, reference: Run, seed: int) -> None:
-    url = f"board:twin://?seed=3&fault={LOSSY},stall:0.005,reboot:0.002&fault_seed={seed}"
+    url = f"board:simulated://?seed=3&fault={LOSSY},stall:0.005,reboot:0.002&fault_seed={seed}"
     assert trained(tmp_path / "run", configuration(url)) == weights(reference)
     assert "restarted" in (tmp_path / "run" / "metrics.jsonl").read_text()
 
@@ -134,16 +134,16 @@ def test_a_restart_anywhere_changes_no_weight(
     places: list[int], tiny: list[bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     fault = ",".join(f"reboot@{place}" for place in places)
-    device = f"board:twin://?seed=3&fault={fault}"
+    device = f"board:simulated://?seed=3&fault={fault}"
     folder = tmp_path_factory.mktemp("restarts")
     assert trained(folder / "run", configuration(device, **TINY)) == tiny
 
 
 def test_every_run_is_executed_once(tmp_path: Path, reference: Run, boards: dict[str, Any]) -> None:
     """By the count of the board itself, summed over its boots."""
-    twin = Twin(3)
-    port = TwinPort(twin)
-    device = Counted(Link(Faulty(port, parse(LOSSY, 5)), "board:twin", 115200))
+    simulated = SimulatedBoard(3)
+    port = SimulatedPort(simulated)
+    device = Counted(Link(Faulty(port, parse(LOSSY, 5)), "board:simulated", 115200))
     boards["counted"] = lambda: device
     executed, batches = 0, 0
 
@@ -157,7 +157,7 @@ def test_every_run_is_executed_once(tmp_path: Path, reference: Run, boards: dict
     made = Run.create(tmp_path / "run", configuration("test:counted"))
     training.train(made, watch)
     assert weights(made) == weights(reference)
-    executed += Board(Link(TwinPort(twin), "again", 115200)).stats().runs
+    executed += Board(Link(SimulatedPort(simulated), "again", 115200)).stats().runs
     assert executed == device.answered > 130
 
 
@@ -182,7 +182,7 @@ def test_any_device_that_restarts_is_brought_back(tmp_path: Path, boards: dict[s
 
 
 def test_what_restarts_all_the_time_is_given_up(tmp_path: Path) -> None:
-    run = Run.create(tmp_path / "run", configuration("board:twin://?fault=reboot:1"))
+    run = Run.create(tmp_path / "run", configuration("board:simulated://?fault=reboot:1"))
     with pytest.raises(DeviceRestarted, match=f"restarted {RESTARTS} times .* power"):
         training.train(run)
 
@@ -199,13 +199,13 @@ def test_a_pulled_cable_is_one_line_and_the_run_goes_on(
     tmp_path: Path, reference: Run, boards: dict[str, Any], frame: int
 ) -> None:
     """On the board as it stands: with weights of a later batch, or after a restart with none."""
-    twin = Twin(3)
+    simulated = SimulatedBoard(3)
 
     def plugged(faults: str = "") -> Board:
-        port: Transport = TwinPort(twin)
+        port: Transport = SimulatedPort(simulated)
         if faults:
             port = Faulty(port, parse(faults, 0))
-        return Board(Link(port, "board:twin", 115200))
+        return Board(Link(port, "board:simulated", 115200))
 
     boards["cable"] = lambda: plugged(f"disconnect@{frame}")
     run = Run.create(tmp_path / "run", configuration("test:cable"))
@@ -214,7 +214,7 @@ def test_a_pulled_cable_is_one_line_and_the_run_goes_on(
     assert "cable was pulled" in answered.stderr and "go on with: hil resume" in answered.stderr
     assert run.result() is None
     if frame == 400:
-        twin.reboot()
+        simulated.reboot()
     boards["cable"] = plugged
     assert CliRunner().invoke(app, ["resume", str(run.path)]).exit_code == 0
     assert weights(run) == weights(reference)
@@ -270,7 +270,7 @@ def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) 
     """To the bit, over a real serial line, under faults and with restarts."""
     need(port)
     short: dict[str, Any] = {"training": {"epochs": 1, "batch": 150}}
-    expected = trained(tmp_path / "twin", configuration(**short))
+    expected = trained(tmp_path / "simulated", configuration(**short))
     with firmware.start(port, seed=3) as running:
         path = tmp_path / "run"
         batches = 0
@@ -294,7 +294,7 @@ def test_a_slow_line_is_told_with_what_to_change(tmp_path: Path) -> None:
     # The line carries two of the membranes of each step; a batch takes a second or so.
     short = {"network": {"hidden": [8], "steps": 6}, "activity": {"every": 1}}
     changes: dict[str, Any] = {**short, "training": {"epochs": 1, "batch": 400}}
-    run = Run.create(tmp_path / "run", configuration("board:twin://?pace=1000000", **changes))
+    run = Run.create(tmp_path / "run", configuration("board:simulated://?pace=1000000", **changes))
     result = training.train(run)
     parts = [result[f"{part}_seconds"] for part in ("device", "transfer", "host")]
     assert sum(parts) == pytest.approx(result["train_seconds"])

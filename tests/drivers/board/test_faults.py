@@ -195,10 +195,10 @@ def test_a_reboot_needs_something_that_can() -> None:
 
 
 def test_faults_by_address() -> None:
-    with drivers.open("board:twin://?fault=drop:0.1,flip:0.1&fault_seed=4") as device:
-        assert device.info.identity.name == "board:twin"
+    with drivers.open("board:simulated://?fault=drop:0.1,flip:0.1&fault_seed=4") as device:
+        assert device.info.identity.name == "board:simulated"
     with pytest.raises(LinkError, match="cable"):
-        drivers.open("board:twin://?fault=disconnect@1")
+        drivers.open("board:simulated://?fault=disconnect@1")
 
 
 # -- pace -------------------------------------------------------------------------------------

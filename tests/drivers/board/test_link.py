@@ -1,6 +1,7 @@
 """The link: one exchange is one execution, whatever the line does, and one clear error at the end.
 
-The board at the other end is played by a few lines here, and by the twin where it has to count.
+The board at the other end is played by a few lines here, and by the simulated board where it has
+to count.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from drivers.board.link import link as link_module
 from drivers.board.link.faults import Fault, Faulty, Places
 from drivers.board.link.frames import Type
 from drivers.board.link.link import Link
-from drivers.board.simulated.board import Twin
-from drivers.board.simulated.port import TwinPort
+from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.port import SimulatedPort
 from drivers.contract.errors import CapacityError
 
 # From the protocol's page: magic, version, layers, payload, firmware, boot, chip, limits, name.
@@ -124,9 +125,9 @@ LINE_FAULTS: st.SearchStrategy[Fault] = st.sampled_from(["drop", "flip", "duplic
 def test_each_exchange_is_executed_once(
     faults: list[tuple[Fault, int]], seed: int, payloads: list[bytes]
 ) -> None:
-    twin = Twin()
-    line = Faulty(TwinPort(twin), Places(chosen=frozenset(faults), seed=seed))
-    link = Link(line, "board:twin", 115200)
+    simulated = SimulatedBoard()
+    line = Faulty(SimulatedPort(simulated), Places(chosen=frozenset(faults), seed=seed))
+    link = Link(line, "board:simulated", 115200)
     assert [link.exchange(Type.ECHO, payload) for payload in payloads] == payloads
     _, _, requests, _, _, _ = struct.unpack("<6I", link.exchange(Type.STATS))
     assert requests == 1 + len(payloads) + 1
@@ -135,8 +136,8 @@ def test_each_exchange_is_executed_once(
 @pytest.mark.parametrize("seed", range(4))
 def test_a_bad_line_for_long(seed: int) -> None:
     rates: dict[Fault, float] = {"drop": 0.03, "flip": 0.03, "duplicate": 0.03, "stall": 0.02}
-    line = Faulty(TwinPort(Twin()), Places(rates, seed=seed))
-    link = Link(line, "board:twin", 115200)
+    line = Faulty(SimulatedPort(SimulatedBoard()), Places(rates, seed=seed))
+    link = Link(line, "board:simulated", 115200)
     for n in range(400):  # further than sequence numbers go
         payload = n.to_bytes(2, "little") * (n % 40)
         assert link.exchange(Type.ECHO, payload) == payload
@@ -148,7 +149,11 @@ def test_a_bad_line_for_long(seed: int) -> None:
 @given(seed=st.integers(0, 2**32 - 1), frames=st.lists(FRAMES, max_size=3))
 def test_frames_out_of_order_mix_nothing_up(seed: int, frames: list[int]) -> None:
     chosen: frozenset[tuple[Fault, int]] = frozenset(("reorder", n) for n in frames)
-    link = Link(Faulty(TwinPort(Twin()), Places(chosen=chosen, seed=seed)), "board:twin", 115200)
+    link = Link(
+        Faulty(SimulatedPort(SimulatedBoard()), Places(chosen=chosen, seed=seed)),
+        "board:simulated",
+        115200,
+    )
     for n in range(10):
         assert link.exchange(Type.ECHO, bytes([n])) == bytes([n])
 

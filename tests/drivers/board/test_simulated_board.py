@@ -1,4 +1,4 @@
-"""The twin of a board: the protocol as its page says, from bytes to bytes."""
+"""The simulated board: the protocol as its page says, from bytes to bytes."""
 
 from itertools import pairwise
 from struct import pack, unpack
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drivers.board.limits import Hello, Limits
 from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Status, Type
-from drivers.board.simulated.board import Twin
+from drivers.board.simulated.board import SimulatedBoard
 from support import plain_board
 from support.board_scripts import REFUSED, configuration, script, stimulus
 
@@ -20,15 +20,15 @@ SMALL = Limits("small", layers=2, inputs=9, neurons=8, weights=100, steps=20, pa
 
 
 class Board:
-    """A twin, and the numbers of the frames to it."""
+    """A simulated board, and the numbers of the frames to it."""
 
     def __init__(self, chip: int = 3, limits: Limits | None = None) -> None:
-        self.twin = Twin(chip, limits=limits)
+        self.simulated = SimulatedBoard(chip, limits=limits)
         self.sequence = 0
 
     def ask(self, kind: int, payload: bytes = b"", **header: int) -> Frame:
         self.sequence = (self.sequence + 1) % 256
-        line = self.twin.feed(frames.encode(Frame(kind, self.sequence, payload, **header)))
+        line = self.simulated.feed(frames.encode(Frame(kind, self.sequence, payload, **header)))
         assert line.count(0) == 1
         answer = frames.decode(line[:-1])
         assert (answer.version, answer.type) == (frames.VERSION, kind | frames.ANSWER)
@@ -175,10 +175,10 @@ def test_a_repeated_request_is_answered_and_not_executed() -> None:
     board = Board()
     board.network([4, 3], np.random.default_rng(0))
     run = frames.encode(Frame(Type.RUN, 77, pack("<BBHH4h", 0, 0, 5, 1, 90, 80, -7, 3)))
-    answer = board.twin.feed(run)
+    answer = board.simulated.feed(run)
     for between in (b"", b"\0\0", b"\5\5\0", frames.encode(Frame(0x88, 1, b"echo"))):
-        board.twin.feed(between)
-        assert board.twin.feed(run) == answer
+        board.simulated.feed(between)
+        assert board.simulated.feed(run) == answer
     whole, damaged, requests, again, runs, samples = board.stats()
     assert (whole, damaged, requests, again, runs, samples) == (2 + 1 + 4 + 1 + 1, 1, 4, 4, 1, 1)
 
@@ -186,15 +186,15 @@ def test_a_repeated_request_is_answered_and_not_executed() -> None:
 def test_a_refusal_is_kept_like_any_other_answer() -> None:
     board = Board()
     write = frames.encode(Frame(Type.WRITE, 9, b"\0"))
-    assert frames.decode(board.twin.feed(write)[:-1]).status == Status.NOT_CONFIGURED
-    assert board.twin.feed(write) == board.twin.feed(write)
+    assert frames.decode(board.simulated.feed(write)[:-1]).status == Status.NOT_CONFIGURED
+    assert board.simulated.feed(write) == board.simulated.feed(write)
     assert board.stats()[2:4] == (2, 2)
 
 
 def test_the_same_sequence_with_another_payload_is_another_request() -> None:
-    twin = Twin()
+    simulated = SimulatedBoard()
     first, second = (frames.encode(Frame(Type.ECHO, 5, each)) for each in (b"a", b"b"))
-    assert twin.feed(first) != twin.feed(second)
+    assert simulated.feed(first) != simulated.feed(second)
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,8 @@ def test_the_same_sequence_with_another_payload_is_another_request() -> None:
     ],
 )
 def test_damage_is_told(line: bytes, status: Status | None) -> None:
-    twin = Twin(limits=SMALL)
-    answer = frames.decode(twin.feed(line + b"\0")[:-1])
+    simulated = SimulatedBoard(limits=SMALL)
+    answer = frames.decode(simulated.feed(line + b"\0")[:-1])
     if status is None:
         assert answer.type == Type.ECHO | frames.ANSWER
     else:
@@ -221,7 +221,7 @@ def test_damage_is_told(line: bytes, status: Status | None) -> None:
 @pytest.mark.parametrize("kind", range(0x80, 0x100))
 def test_an_answer_is_no_request(kind: int) -> None:
     board = Board()
-    assert board.twin.feed(frames.encode(Frame(kind, 0))) == b""
+    assert board.simulated.feed(frames.encode(Frame(kind, 0))) == b""
     assert board.stats() == (2, 0, 1, 0, 0, 0)
 
 
@@ -247,7 +247,7 @@ def test_a_reboot_forgets_all_but_counts_up() -> None:
     board = Board()
     board.network([4, 3], np.random.default_rng(0))
     before = Hello.decode(board.done(Type.HELLO)).boot_id
-    board.twin.reboot()
+    board.simulated.reboot()
     assert Hello.decode(board.done(Type.HELLO)).boot_id != before
     assert board.ask(Type.CRC, b"\0").status == Status.NOT_CONFIGURED
     assert board.stats() == (3, 0, 3, 0, 0, 0)
@@ -277,7 +277,7 @@ def test_the_largest_that_fits_fits() -> None:
 def test_it_does_not_matter_how_bytes_arrive(seed: int, cuts: int) -> None:
     rng = np.random.default_rng(seed)
     stream = b"".join(script(rng, Limits(), 13))
-    whole, pieces = Twin(seed), Twin(seed)
+    whole, pieces = SimulatedBoard(seed), SimulatedBoard(seed)
     answers = b""
     for start in range(0, len(stream), cuts):
         answers += pieces.feed(stream[start : start + cuts])

@@ -1,4 +1,4 @@
-"""The firmware: the same bytes as its twin, on every port, and no way to break it."""
+"""The firmware: the same bytes as the simulated board, on every port, and no way to break it."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from drivers import firmware
 from drivers.board.limits import Hello, Limits
 from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Status, Type
-from drivers.board.simulated.board import Twin
+from drivers.board.simulated.board import SimulatedBoard
 from drivers.firmware import vectors
 from drivers.firmware.building import SOURCES
 from support.board_scripts import EDGES, REFUSED, configuration, script, some_weights, stimulus
@@ -41,57 +41,57 @@ def answered(line: bytes) -> bool:
         return len(line) > 1
 
 
-def agree(host: Host, twin: Twin, lines: list[bytes]) -> None:
+def agree(host: Host, simulated: SimulatedBoard, lines: list[bytes]) -> None:
     for line in lines:
         for part in line.split(b"\0")[:-1]:
             if answered(part + b"\0"):
-                assert host.say(part + b"\0") == twin.feed(part + b"\0"), part.hex()
+                assert host.say(part + b"\0") == simulated.feed(part + b"\0"), part.hex()
             else:
                 host.port.write(part + b"\0")
-                twin.feed(part + b"\0")
+                simulated.feed(part + b"\0")
 
 
-def fresh(pair: tuple[firmware.Running, Host]) -> tuple[Host, Twin, Limits]:
-    """A board that has just booted, and a twin of it."""
+def fresh(pair: tuple[firmware.Running, Host]) -> tuple[Host, SimulatedBoard, Limits]:
+    """A board that has just booted, and the same board, simulated."""
     running, host = pair
     running.reboot()
     first = frames.encode(Frame(Type.HELLO, 0))
     answer = host.say(first)
     told = Hello.decode(frames.decode(answer[:-1]).payload)
-    twin = Twin(told.chip, told.boot_id, told.limits)
-    assert twin.feed(first) == answer
-    return host, twin, told.limits
+    simulated = SimulatedBoard(told.chip, told.boot_id, told.limits)
+    assert simulated.feed(first) == answer
+    return host, simulated, told.limits
 
 
 @settings(max_examples=12, deadline=None)
 @given(seed=SEEDS)
-def test_every_port_answers_as_the_twin_does(
+def test_every_port_answers_as_the_simulated_board_does(
     board: tuple[firmware.Running, Host], seed: int
 ) -> None:
-    host, twin, limits = fresh(board)
-    agree(host, twin, script(np.random.default_rng(seed), limits, 24))
+    host, simulated, limits = fresh(board)
+    agree(host, simulated, script(np.random.default_rng(seed), limits, 24))
 
 
 @settings(max_examples=15, deadline=None)
 @given(chip=st.sampled_from([0, CHIP_AT_ZERO]) | SEEDS, seed=SEEDS)
-def test_every_chip_is_the_twin_of_its_seed(chip: int, seed: int) -> None:
+def test_every_chip_is_the_simulated_one_of_its_seed(chip: int, seed: int) -> None:
     with connected("native", chip) as pair:
-        host, twin, limits = fresh(pair)
-        agree(host, twin, script(np.random.default_rng(seed), limits, 12))
+        host, simulated, limits = fresh(pair)
+        agree(host, simulated, script(np.random.default_rng(seed), limits, 12))
 
 
 @pytest.mark.parametrize("port", ["sanitized", "mps2", "stm32f405"])
-def test_edges_and_refusals_are_those_of_the_twin(port: str) -> None:
+def test_edges_and_refusals_are_those_of_the_simulated_board(port: str) -> None:
     # The ideal chip has round numbers, which reach the edges exactly.
     with connected(port, 0) as pair:
-        host, twin, _ = fresh(pair)
+        host, simulated, _ = fresh(pair)
         small = (Type.CONFIGURE, configuration([4, 3]))
         refused = [each for kind, payload, _ in REFUSED for each in (small, (kind, payload))]
         lines = [
             frames.encode(Frame(kind, number % 256, payload))
             for number, (kind, payload) in enumerate([*EDGES, *refused], start=1)
         ]
-        agree(host, twin, lines)
+        agree(host, simulated, lines)
 
 
 def test_the_vectors_hold_on_every_port(board: tuple[firmware.Running, Host]) -> None:
@@ -124,7 +124,7 @@ def test_the_runs_hold_on_every_chip(port: str) -> None:
                 assert answer.payload.hex() == run["answer"]
 
 
-def test_the_vectors_are_what_the_twin_says_now() -> None:
+def test_the_vectors_are_what_the_simulated_board_says_now() -> None:
     made = json.loads(json.dumps(vectors.vectors()))
     assert json.loads(vectors.FILE.read_text()) == made
     page = (ROOT / "docs" / "protocol.md").read_text()
@@ -156,7 +156,7 @@ def test_a_board_that_was_off_has_another_boot_id(port: str) -> None:
 def test_what_comes_while_the_board_works_is_not_lost(
     board: tuple[firmware.Running, Host],
 ) -> None:
-    host, twin, limits = fresh(board)
+    host, simulated, limits = fresh(board)
     network = bytes.fromhex("02000a000000010064006400640001000000" + "01000000")
     run = bytes.fromhex("0000e8030100") + b"\0\1" * 100
     lines = [
@@ -171,14 +171,14 @@ def test_what_comes_while_the_board_works_is_not_lost(
             start=1,
         )
     ]
-    expected = [twin.feed(line) for line in lines]
+    expected = [simulated.feed(line) for line in lines]
     host.port.write(b"".join(lines))
     assert [host.port.read_until(b"\0") for _ in lines] == expected
     assert frames.decode(expected[1][:-1]).status == Status.OK
 
 
 def test_frames_at_the_limit_and_beyond(board: tuple[firmware.Running, Host]) -> None:
-    host, twin, limits = fresh(board)
+    host, simulated, limits = fresh(board)
     rng = np.random.default_rng(1)
     lines = []
     for size in (limits.payload - 1, limits.payload, limits.payload + 1, limits.payload + 300):
@@ -186,11 +186,11 @@ def test_frames_at_the_limit_and_beyond(board: tuple[firmware.Running, Host]) ->
         for byte in (b"\0", b"\1"):
             lines.append(frames.encode(Frame(Type.ECHO, len(lines) + 1, byte * size)))
     noise = bytes(rng.integers(1, 256, 3 * limits.payload, np.uint8)) + b"\0"
-    agree(host, twin, [*lines, noise, frames.encode(Frame(Type.STATS, 99))])
+    agree(host, simulated, [*lines, noise, frames.encode(Frame(Type.STATS, 99))])
 
 
 def test_the_largest_networks_fit_and_no_larger(board: tuple[firmware.Running, Host]) -> None:
-    host, twin, limits = fresh(board)
+    host, simulated, limits = fresh(board)
     rng = np.random.default_rng(2)
     asked: list[tuple[int, bytes]] = []
     for sizes in (
@@ -209,7 +209,7 @@ def test_the_largest_networks_fit_and_no_larger(board: tuple[firmware.Running, H
             (Type.RUN, pack("<BBHH", 0, 0, 5, 1) + stimulus(rng, 0, 5, 1, sizes[0])),
         ]
     lines = [frames.encode(Frame(kind, n % 256, p)) for n, (kind, p) in enumerate(asked, start=1)]
-    agree(host, twin, lines)
+    agree(host, simulated, lines)
     runs = 4  # which number of STATS that is
     assert unpack("<6I", host.ask(Type.STATS, sequence=99).payload)[runs] == 3
     for sizes in (

@@ -477,7 +477,7 @@ def test_json_is_one_object(place: Path, reference: bytes) -> None:
 def test_parts_that_a_board_has_no_options_for_are_left_out() -> None:
     from hil.studies.validation import check, fitting
 
-    robust = loader.build(loader.read("robustness"), device="board:twin://?seed=1")
+    robust = loader.build(loader.read("robustness"), device="board:simulated://?seed=1")
     left, reasons = fitting(robust)
     assert list(left.parts) == ["sampling"]
     assert "threshold_cv" in reasons["threshold"] and len(reasons) == len(robust.parts) - 1
@@ -490,7 +490,7 @@ def test_a_study_of_which_nothing_is_left_is_refused() -> None:
     from hil.studies.validation import fitting
 
     only = {"parts": {"bits": GRID["parts"]["bits"]}}
-    found = loader.build({**GRID, **only}, device="board:twin://")
+    found = loader.build({**GRID, **only}, device="board:simulated://")
     with pytest.raises(ValueError, match="'weight_bits' is unknown"):
         fitting(found)
 
@@ -509,8 +509,8 @@ def test_the_chip_of_a_unit_is_an_option_of_the_address() -> None:
     assert devices(ideal, what="seed")[1] == f"{ideal} {{'chip': 0}} 1"
     board = "board:socket://127.0.0.1:9"
     assert devices(board, what="chip") == [f"{board} {{}} 0", f"{board} {{}} 1"]
-    twins = devices("board:twin://?seed=3", option="seed")
-    assert twins == ["board:twin:// {'seed': 3} 0", "board:twin:// {'seed': 4} 1"]
+    boards = devices("board:simulated://?seed=3", option="seed")
+    assert boards == ["board:simulated:// {'seed': 3} 0", "board:simulated:// {'seed': 4} 1"]
 
 
 def test_a_study_whose_every_trial_fails_says_so_and_still_has_a_page(

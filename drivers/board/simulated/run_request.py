@@ -1,4 +1,4 @@
-"""A RUN request of the protocol, served by the twin of a board."""
+"""A RUN request of the protocol, served by the simulated board."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from drivers.board.limits import Limits
 from drivers.board.link.frames import Status
-from drivers.board.link.refusal import need
 from drivers.board.simulated import arithmetic
-from drivers.board.simulated.arithmetic import Layer, Whole
+from drivers.board.simulated.arithmetic import BoardLayer, Whole
+from drivers.board.simulated.refusal import need
 
 CURRENT = 4095  # largest, in 2^-8 events per step
 
 
-class Probe(NamedTuple):
+class RequestedProbe(NamedTuple):
     """What one probe of a run asks for."""
 
     layer: int
@@ -27,7 +27,7 @@ class Probe(NamedTuple):
     every: int
 
 
-def serve(payload: bytes, layers: Sequence[Layer], limits: Limits) -> tuple[bytes, int]:
+def serve(payload: bytes, layers: Sequence[BoardLayer], limits: Limits) -> tuple[bytes, int]:
     """Run what a payload asks for.
 
     Returns:
@@ -42,7 +42,7 @@ def serve(payload: bytes, layers: Sequence[Layer], limits: Limits) -> tuple[byte
     need(batch >= 1, Status.VALUE)
     start = 6 + 4 * count
     need(len(payload) >= start, Status.SIZE)
-    probes = [Probe(*payload[at : at + 4]) for at in range(6, start, 4)]
+    probes = [RequestedProbe(*payload[at : at + 4]) for at in range(6, start, 4)]
     for probe in probes:
         need(1 <= probe.layer <= len(layers), Status.VALUE)
         need(probe.quantity <= 1 and probe.reduce <= 2, Status.VALUE)
@@ -85,7 +85,7 @@ def _inputs(data: bytes, kind: int, steps: int, batch: int, n_in: int) -> list[W
     return list(whole) * (steps if kind == 0 else 1)
 
 
-def _size(probe: Probe, steps: int, n: int) -> int:
+def _size(probe: RequestedProbe, steps: int, n: int) -> int:
     """Bytes of one sample that a probe is answered with."""
     if probe.quantity:
         return ((steps // probe.every) * n * 2, n * 4, n * 2)[probe.reduce]

@@ -6,10 +6,10 @@ from drivers.board.link.frames import Status
 
 
 class Refused(Exception):
-    """A request that is answered with a status and nothing else. Never leaves the twin."""
+    """A request that is answered with a status and no payload, inside the simulated board."""
 
     def __init__(self, status: Status) -> None:
-        """Say which."""
+        """Refuse with `status`."""
         super().__init__(status.name)
         self.status = status
 
