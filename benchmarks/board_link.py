@@ -2,7 +2,7 @@
 
     python benchmarks/board_link.py
 
-The board is the simulated one on a paced line. A bulk write is a whole matrix of other values. Updates
+The board is simulated, on a paced line. A bulk write is a whole matrix of other values. Updates
 are those of a training of the digits with the default settings: what each write after them sent,
 against what the whole projection would have taken.
 """
