@@ -7,9 +7,9 @@ Usable alone, without the rest of the project:
     chip = Chip(neurons.get("lif"), profiles.get("mixed-signal").nonidealities, seed=7)
     chip.configure([64, 100, 10], full_scale=[0.5, 0.5])
     chip.write(0, weights)
-    counts, [membranes] = chip.run(currents, steps=20, batch=100, observations=[...])
+    counts, [membranes] = chip.run(currents, steps=20, batch=100, requests=[...])
 """
 
-from device_models.chip import Chip, Observation
+from device_models.chip import Chip, RecordingRequest
 
-__all__ = ["Chip", "Observation"]
+__all__ = ["Chip", "RecordingRequest"]

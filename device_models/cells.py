@@ -36,7 +36,7 @@ def draw_cells(chip: int, projection: int, shape: tuple[int, int], spread: Fixed
         chip: Chip seed.
         projection: Which projection, from 0.
         shape: `(n_pre, n_post)`.
-        spread: The figures `weight_cv`, `dead_cells`, `on_cells` and `stuck_cells`.
+        spread: The non-idealities `weight_cv`, `dead_cells`, `on_cells` and `stuck_cells`.
     """
     gain = None
     if spread.weight_cv:

@@ -15,12 +15,12 @@ from device_models.engine import Engine, Recorder
 from device_models.generators import Normals, sequence
 from device_models.neuron_group import Circuit
 from device_models.neurons import NeuronModel
-from device_models.nonidealities.adc import Converter
+from device_models.nonidealities.adc import ADCChannels
 from device_models.nonidealities.programming import Crossbar
 from device_models.nonidealities.temporal import supply
 from device_models.nonidealities.tiers import NonIdealities
-from device_models.recording import Membranes, Raster, SpikeCounts
-from device_models.sampled_mismatch import Drawn, Pattern
+from device_models.recording import MembraneRecorder, Raster, SpikeCounts
+from device_models.sampled_mismatch import Pattern, SampledMismatch
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -30,7 +30,7 @@ PREPARED = 4
 
 
 @dataclass(frozen=True)
-class Observation:
+class RecordingRequest:
     """A request to observe one layer of neurons (0 is the first).
 
     Attributes:
@@ -49,7 +49,7 @@ class Chip:
 
     Args:
         model: The neuron model.
-        non-idealities: How far from ideal it is.
+        nonidealities: How far from ideal it is.
         seed: Which chip.
         reset: Which of the model's resets; its first one when None.
         dt: Step, in seconds.
@@ -74,13 +74,13 @@ class Chip:
         self.model, self.nonidealities = model, nonidealities
         self.seed, self.reset, self.dt = seed, reset or next(iter(model.resets)), dt
         self.parameters = {n: p.value for n, p in model.parameters.items()} | dict(parameters or {})
-        self.pattern: Pattern = pattern or Drawn(
+        self.pattern: Pattern = pattern or SampledMismatch(
             seed, nonidealities.fixed_pattern, nonidealities.adc
         )
         self.clock = 0.0
         self.circuit: Circuit | None = None
         self.crossbars: list[Crossbar] = []
-        self._converters: list[Converter] = []
+        self._converters: list[ADCChannels] = []
         self._engines: OrderedDict[tuple[int, bool], Engine] = OrderedDict()
         self.untold_trials = 0
 
@@ -137,7 +137,7 @@ class Chip:
             for p, shape in enumerate(shapes)
         ]
         self._converters = [
-            Converter(
+            ADCChannels(
                 self.nonidealities.adc,
                 *self.pattern.channels(i, size),
                 self.model.rest,
@@ -159,7 +159,7 @@ class Chip:
         drive: NDArray[np.float32] | csr_matrix,
         steps: int,
         batch: int,
-        observations: Sequence[Observation] = (),
+        requests: Sequence[RecordingRequest] = (),
         trial: int | None = None,
     ) -> tuple[NDArray[np.int32], list[NDArray[np.generic]]]:
         """Run a batch, each sample from reset.
@@ -168,7 +168,7 @@ class Chip:
             drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
             steps: T.
             batch: B.
-            observations: What to observe.
+            requests: What to observe.
             trial: Names what happens today; None takes the next unused one.
 
         Returns:
@@ -184,11 +184,11 @@ class Chip:
         counts = SpikeCounts(len(sizes) - 1, batch, sizes[-1])
         rasters = {
             o: Raster(o.layer, steps, batch, sizes[o.layer])
-            for o in observations
+            for o in requests
             if o.quantity == "spikes"
         }
         membranes = {
-            o: Membranes(
+            o: MembraneRecorder(
                 o.layer,
                 steps // o.every,
                 batch,
@@ -196,7 +196,7 @@ class Chip:
                 self._converters[o.layer],
                 Normals(sequence(*names, "adc_noise", o.layer)),
             )
-            for o in observations
+            for o in requests
             if o.quantity == "membrane"
         }
         recorders: list[Recorder] = [counts, *rasters.values(), *membranes.values()]
@@ -211,7 +211,7 @@ class Chip:
         )
         self.wait(self.nonidealities.programming.run_seconds)
         return counts.counts, [
-            rasters[o].raster if o in rasters else membranes[o].traces for o in observations
+            rasters[o].raster if o in rasters else membranes[o].traces for o in requests
         ]
 
     def wait(self, seconds: float) -> None:

@@ -1,8 +1,8 @@
-"""Chips of one's own: a TOML file of figures, parameters and a neuron model; or a model in Python.
+"""Chip files: a TOML file of non-idealities, parameters and a neuron model, or a Python model.
 
     profile = "mixed-signal"     # what it starts from
     neuron = "adex"              # a model by name, or a [neuron] table of one's own
-    [figures]
+    [nonidealities]
     threshold_cv = {value = 0.3, source = "bench, 3 May"}
     [parameters]
     tau_adaptation = 0.1
@@ -21,7 +21,7 @@ from device_models import neurons, profiles
 from device_models.measured_mismatch import pattern_from_table
 from device_models.naming import nearest
 from device_models.neurons import NeuronModel, model_from_table, within
-from device_models.nonidealities.parameter import check, figures
+from device_models.nonidealities.nonideality import by_name, check
 from device_models.nonidealities.programming import Programming
 from device_models.nonidealities.tiers import NonIdealities
 from device_models.profiles import Cited, Profile
@@ -33,7 +33,7 @@ KEYS = (
     "neuron",
     "reset",
     "parameters",
-    "figures",
+    "nonidealities",
     "weight_grid",
     "dt",
     "twin",
@@ -49,7 +49,7 @@ def read(path: str | Path, base: str | None = None) -> Profile:
         base: Profile to start from, in place of the one that the file names.
 
     Returns:
-        The chip, every figure with its source (the file itself where it names none).
+        The chip, every non-ideality with its source (the file itself where it names none).
 
     Raises:
         ValueError: One line that names the file, the key and what is allowed.
@@ -85,16 +85,16 @@ def _chip(
         model = model_from_table(own)
     else:
         model = neurons.get(_text(table, "neuron", start.model.name))
-    known = figures(NonIdealities())
+    known = by_name(NonIdealities())
     cited = dict(start.cited)
-    for name, value in _section(table, "figures").items():
-        figure = _cited(value, path, f"figures.{name}")
-        cited[name] = Cited(check(name, figure.value, known), figure.source)
+    for name, value in _section(table, "nonidealities").items():
+        entry = _cited(value, path, f"nonidealities.{name}")
+        cited[name] = Cited(check(name, entry.value, known), entry.source)
     inherited = start.parameters if model.name == start.model.name else {}
     parameters = dict(inherited)
     for name, value in _section(table, "parameters").items():
-        figure = _cited(value, path, f"parameters.{name}")
-        parameters[name] = Cited(within(model, name, figure.value), figure.source)
+        entry = _cited(value, path, f"parameters.{name}")
+        parameters[name] = Cited(within(model, name, entry.value), entry.source)
     return Profile(
         name=_text(table, "name", path.stem),
         description=_text(table, "description", f"the chip of {path.name}"),

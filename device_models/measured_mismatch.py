@@ -8,7 +8,7 @@ The `[twin]` table of a chip file names the layers that were measured and an npz
 
 with, for layer i of neurons and projection p (both from 0), float32 arrays
 
-    layer_i/gain, layer_i/bias              (n,)  as in `device_models.sampled_mismatch.Layer`
+    layer_i/gain, layer_i/bias              (n,)  as in `sampled_mismatch.LayerMismatch`
     layer_i/parameter/NAME                  (n,)  parameters of the neuron model, in SI units
     channels_i/gain, channels_i/offset      (n,)  the readout, the offset in swings
     cells_p/gain                            (n_pre, n_post)
@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 
 from device_models.cells import Cells
 from device_models.neurons import NeuronModel
-from device_models.sampled_mismatch import Layer, Nominal
+from device_models.sampled_mismatch import LayerMismatch, Nominal
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredMismatch:
     """A fixed pattern that was measured.
 
     Attributes:
@@ -50,7 +50,7 @@ class Measured:
 
     def layer(
         self, model: NeuronModel, index: int, size: int, nominal: Nominal, last: bool
-    ) -> Layer:
+    ) -> LayerMismatch:
         """The neurons of a layer as measured; other parameters as nominal."""
         self._fits(index + 1, size)
         if last != (index == len(self.layers) - 2):
@@ -73,7 +73,7 @@ class Measured:
         }
         gain = self._array(f"layer_{index}/gain", (size,), 1.0)
         varied[model.silent][gain == 0] = np.inf
-        return Layer(size, varied, gain, self._array(f"layer_{index}/bias", (size,), 0.0))
+        return LayerMismatch(size, varied, gain, self._array(f"layer_{index}/bias", (size,), 0.0))
 
     def cells(self, projection: int, shape: tuple[int, int]) -> Cells:
         """The synapses of a projection as measured."""
@@ -102,7 +102,7 @@ class Measured:
         return self.arrays[name].copy()
 
 
-def pattern_from_table(table: Mapping[str, Any], path: Path) -> Measured:
+def pattern_from_table(table: Mapping[str, Any], path: Path) -> MeasuredMismatch:
     """The pattern of a `[twin]` table.
 
     Args:
@@ -131,7 +131,7 @@ def pattern_from_table(table: Mapping[str, Any], path: Path) -> Measured:
         raise ValueError(f"{source} is no npz file of a twin: {error}") from None
     for key, array in arrays.items():
         _check(key, array, layers, source)
-    return Measured(tuple(layers), arrays, path)
+    return MeasuredMismatch(tuple(layers), arrays, path)
 
 
 def _check(key: str, array: Array, layers: list[int], source: Path) -> None:

@@ -198,9 +198,11 @@ def _mismatch(table: Mapping[str, Any], key: str) -> Mismatch:
     from device_models.nonidealities.fixed_pattern import FixedPattern
 
     given = _fields(Mismatch, table, key, {})
-    figures = [f.name for f in fields(FixedPattern) if f.name.endswith(("_cv", "_sd"))]
-    if given["figure"] not in figures:
-        raise ValueError(f"{key}.figure = {given['figure']!r}: {nearest(given['figure'], figures)}")
+    known = [f.name for f in fields(FixedPattern) if f.name.endswith(("_cv", "_sd"))]
+    if given["nonideality"] not in known:
+        raise ValueError(
+            f"{key}.nonideality = {given['nonideality']!r}: {nearest(given['nonideality'], known)}"
+        )
     if given["acts"] not in ("multiply", "divide", "add"):
         raise ValueError(f"{key}.acts = {given['acts']!r}: give multiply, divide or add")
     return Mismatch(**given)

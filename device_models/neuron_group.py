@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from device_models.neurons import NeuronModel
 from device_models.nonidealities.temporal import Temporal
-from device_models.sampled_mismatch import Layer
+from device_models.sampled_mismatch import LayerMismatch
 from device_models.stepping import brian2, quiet
 
 if TYPE_CHECKING:
@@ -36,21 +36,21 @@ class Circuit:
     reset: str
     dt: float
     constants: Mapping[str, float]
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerMismatch, ...]
     temporal: Temporal
 
-    def values(self, name: str, layer: Layer) -> NDArray[np.float32]:
+    def values(self, name: str, layer: LayerMismatch) -> NDArray[np.float32]:
         """A parameter of each neuron of a layer, `(n,)`."""
         if name in layer.varied:
             return layer.varied[name]
         return np.full(layer.size, self.constants[name], np.float32)
 
-    def bias_slope(self, layer: Layer) -> NDArray[np.float32]:
+    def bias_slope(self, layer: LayerMismatch) -> NDArray[np.float32]:
         """What each neuron's bias current adds to its membrane's slope, `(n,)` in unit/second."""
         held = layer.bias * np.float32(self.model.swing)
         return held / self.values(self.model.time_constant, layer)
 
-    def refractory(self, layer: Layer) -> bool:
+    def refractory(self, layer: LayerMismatch) -> bool:
         """Whether any neuron of a layer has a refractory time."""
         name = self.model.refractory
         return name is not None and bool(np.any(self.values(name, layer) > 0))
@@ -81,7 +81,7 @@ class Layerwise:
     """
 
     def __init__(
-        self, chip: Circuit, layer: Layer, batch: int, current_input: bool, clock: Clock
+        self, chip: Circuit, layer: LayerMismatch, batch: int, current_input: bool, clock: Clock
     ) -> None:
         """Build the group, with numpy code.
 

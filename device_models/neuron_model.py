@@ -9,15 +9,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """How a figure of the fixed pattern acts on a parameter.
+    """How a non-ideality of the fixed pattern acts on a parameter.
 
     Attributes:
-        figure: Name of the figure in `FixedPattern`.
+        nonideality: Name of the non-ideality in `FixedPattern`.
         acts: `multiply` or `divide` by a log-normal factor, or `add` an offset in units of the
             nominal threshold.
     """
 
-    figure: str
+    nonideality: str
     acts: Literal["multiply", "divide", "add"]
 
 

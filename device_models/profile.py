@@ -1,4 +1,4 @@
-"""What a profile is: a named chip whose every figure has a source."""
+"""What a profile is: a named chip whose every non-ideality has a source."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from device_models import neurons
 from device_models.neurons import NeuronModel
-from device_models.nonidealities.parameter import override
+from device_models.nonidealities.nonideality import override
 from device_models.nonidealities.tiers import NonIdealities
 from device_models.sampled_mismatch import Pattern
 
 
 @dataclass(frozen=True)
 class Cited:
-    """A figure's value and where it comes from."""
+    """The value of a non-ideality or a parameter, and where it comes from."""
 
     value: float
     source: str
@@ -27,7 +27,7 @@ class Profile:
     Attributes:
         name: Its name.
         description: What it stands for, in one line.
-        cited: Value and source of each figure that is not ideal.
+        cited: Value and source of each non-ideality that is not ideal.
         neuron: Its neuron model.
         parameters: Nominal parameters of that model, where they differ from the model's own.
         reset: Its kind of reset; the model's first one when None.
@@ -48,7 +48,7 @@ class Profile:
 
     @property
     def nonidealities(self) -> NonIdealities:
-        """The figures, tier by tier."""
+        """The non-idealities, tier by tier."""
         found = override(NonIdealities(), {name: c.value for name, c in self.cited.items()})
         if not self.weight_grid:
             return found

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Normals
-from device_models.nonidealities.adc import Converter
+from device_models.nonidealities.adc import ADCChannels
 
 
 class SpikeCounts:
@@ -35,7 +35,7 @@ class Raster:
         self.raster[step].reshape(-1)[events] = 1
 
 
-class Membranes:
+class MembraneRecorder:
     """Membranes of chosen neurons, as the converter reads them every few steps."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Membranes:
         samples: int,
         batch: int,
         every: int,
-        converter: Converter,
+        converter: ADCChannels,
         normals: Normals,
     ) -> None:
         """Prepare `traces`, `(S, B, n)` float32 in the membrane's unit, of S samples."""

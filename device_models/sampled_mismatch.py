@@ -23,7 +23,7 @@ TONIC = 2.0
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerMismatch:
     """The neurons of one layer of one chip.
 
     Attributes:
@@ -45,7 +45,7 @@ class Pattern(Protocol):
 
     def layer(
         self, model: NeuronModel, index: int, size: int, nominal: Nominal, last: bool
-    ) -> Layer:
+    ) -> LayerMismatch:
         """The neurons of layer `index` (0 is the first) of `size`, under nominal parameters."""
 
     def cells(self, projection: int, shape: tuple[int, int]) -> Cells:
@@ -56,40 +56,40 @@ class Pattern(Protocol):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SampledMismatch:
     """A pattern drawn from a seed: one seed, one piece of silicon.
 
     Attributes:
         seed: Which chip.
-        figures: The spread of what is drawn.
+        fixed_pattern: The spread of what is drawn.
         adc: The spread of the readout.
     """
 
     seed: int
-    figures: FixedPattern
+    fixed_pattern: FixedPattern
     adc: MembraneADC
 
     def layer(
         self, model: NeuronModel, index: int, size: int, nominal: Nominal, last: bool
-    ) -> Layer:
+    ) -> LayerMismatch:
         """Draw one layer; the output, mapped on tested neurons, is spared dead and tonic ones."""
         varied = {
             name: self._varied(model, parameter, index, size, nominal[name])
             for name, parameter in model.parameters.items()
             if parameter.mismatch is not None
         }
-        gain = factors(self.seed, "gain_cv", index, size, self.figures.gain_cv)
-        bias = offsets(self.seed, "bias_sd", index, size, self.figures.bias_sd)
+        gain = factors(self.seed, "gain_cv", index, size, self.fixed_pattern.gain_cv)
+        bias = offsets(self.seed, "bias_sd", index, size, self.fixed_pattern.bias_sd)
         if not last:
-            bias[chosen(self.seed, "tonic", index, size, self.figures.tonic_fraction)] = TONIC
-            dead = chosen(self.seed, "dead", index, size, self.figures.dead_fraction)
+            bias[chosen(self.seed, "tonic", index, size, self.fixed_pattern.tonic_fraction)] = TONIC
+            dead = chosen(self.seed, "dead", index, size, self.fixed_pattern.dead_fraction)
             varied[model.silent][dead] = np.inf
             gain[dead] = bias[dead] = 0.0
-        return Layer(size, varied, gain, bias)
+        return LayerMismatch(size, varied, gain, bias)
 
     def cells(self, projection: int, shape: tuple[int, int]) -> Cells:
         """Draw the synapses of a projection."""
-        return draw_cells(self.seed, projection, shape, self.figures)
+        return draw_cells(self.seed, projection, shape, self.fixed_pattern)
 
     def channels(self, layer: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw gain and offset of each readout channel."""
@@ -102,8 +102,8 @@ class Drawn:
         self, model: NeuronModel, parameter: Parameter, layer: int, size: int, nominal: Value
     ) -> NDArray[np.float32]:
         assert parameter.mismatch is not None
-        name, acts = parameter.mismatch.figure, parameter.mismatch.acts
-        spread: float = getattr(self.figures, name)
+        name, acts = parameter.mismatch.nonideality, parameter.mismatch.acts
+        spread: float = getattr(self.fixed_pattern, name)
         if acts == "add":
             off = offsets(self.seed, name, layer, size, spread) * np.float32(model.swing)
             return np.float32(nominal) + off

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 import drivers
 from device_models import profiles
-from device_models.nonidealities.parameter import figures
+from device_models.nonidealities.nonideality import by_name
 from device_models.nonidealities.tiers import NonIdealities
 from drivers.emulator.device import CHIP_OPTIONS
 from hil import config as configuration
@@ -77,8 +77,8 @@ def blocks(markdown: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", markdown, flags=re.M | re.S)
 
 
-def test_every_figure_of_a_chip() -> None:
-    assert rows(text("docs/chip.md"), "figure") == [
+def test_every_nonideality_of_a_chip() -> None:
+    assert rows(text("docs/chip.md"), "non-ideality") == [
         [
             f"`{f.name}`",
             f"{f.value:g}",
@@ -86,13 +86,13 @@ def test_every_figure_of_a_chip() -> None:
             f"{f.minimum:g} to {f.maximum:g}" + (", whole" if f.whole else ""),
             f.meaning,
         ]
-        for f in figures(NonIdealities()).values()
+        for f in by_name(NonIdealities()).values()
     ]
 
 
-def test_every_option_of_a_figure_is_a_figure() -> None:
+def test_every_option_of_a_nonideality_is_a_nonideality() -> None:
     profile = profiles.get("mixed-signal")
-    stated = rows(text("docs/chip.md"), "set figure")
+    stated = rows(text("docs/chip.md"), "set non-ideality")
     assert stated == [[f"`{n}`", f"{c.value:g}", c.source] for n, c in profile.cited.items()]
 
 

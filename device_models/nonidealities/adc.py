@@ -8,35 +8,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Normals
-from device_models.nonidealities.parameter import figure
+from device_models.nonidealities.nonideality import nonideality
 
 
 @dataclass(frozen=True)
 class MembraneADC:
     """How membranes are read. Bits, spreads and noise are 0 on an ideal chip."""
 
-    adc_bits: int = figure(
+    adc_bits: int = nonideality(
         0, "bit", 0, 16, "Resolution of a membrane sample; 0 is exact.", severity="bits"
     )
-    adc_minimum: float = figure(
+    adc_minimum: float = nonideality(
         -2.0, "threshold", -100.0, 0.0, "Lowest membrane the converter can tell.", severity="fixed"
     )
-    adc_maximum: float = figure(
+    adc_maximum: float = nonideality(
         2.0, "threshold", 0.1, 100.0, "Highest membrane the converter can tell.", severity="fixed"
     )
-    adc_gain_cv: float = figure(
+    adc_gain_cv: float = nonideality(
         0.0, "", 0.0, 1.0, "Coefficient of variation of the readout gain over channels."
     )
-    adc_offset_sd: float = figure(
+    adc_offset_sd: float = nonideality(
         0.0, "threshold", 0.0, 1.0, "Standard deviation of the readout offset over channels."
     )
-    adc_noise: float = figure(
+    adc_noise: float = nonideality(
         0.0, "threshold", 0.0, 1.0, "Standard deviation of the noise of one sample."
     )
-    adc_every: int = figure(
+    adc_every: int = nonideality(
         1, "step", 1, 1000, "Fewest steps between two samples.", severity="fixed"
     )
-    adc_channels: int = figure(
+    adc_channels: int = nonideality(
         0,
         "neuron",
         0,
@@ -46,7 +46,7 @@ class MembraneADC:
     )
 
 
-class Converter:
+class ADCChannels:
     """The channels of one layer."""
 
     def __init__(

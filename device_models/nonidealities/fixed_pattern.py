@@ -8,65 +8,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import generator
-from device_models.nonidealities.parameter import figure
+from device_models.nonidealities.nonideality import nonideality
 
 
 @dataclass(frozen=True)
 class FixedPattern:
-    """Mismatch that manufacturing left. Every figure is 0 on an ideal chip.
+    """Mismatch that manufacturing left. Every non-ideality is 0 on an ideal chip.
 
     Factors are log-normal with mean 1, so that a gain never changes its sign; offsets are normal,
     cut at three standard deviations.
     """
 
-    threshold_cv: float = figure(
+    threshold_cv: float = nonideality(
         0.0, "", 0.0, 2.0, "Coefficient of variation of the firing threshold over neurons."
     )
-    reset_sd: float = figure(
+    reset_sd: float = nonideality(
         0.0, "threshold", 0.0, 0.5, "Standard deviation of the reset potential over neurons."
     )
-    leak_cv: float = figure(
+    leak_cv: float = nonideality(
         0.0, "", 0.0, 2.0, "Coefficient of variation of the leak conductance (1/tau) over neurons."
     )
-    synapse_tau_cv: float = figure(
+    synapse_tau_cv: float = nonideality(
         0.0, "", 0.0, 2.0, "Coefficient of variation of synaptic time constants over neurons."
     )
-    refractory_cv: float = figure(
+    refractory_cv: float = nonideality(
         0.0, "", 0.0, 2.0, "Coefficient of variation of the refractory time over neurons."
     )
-    bias_sd: float = figure(
+    bias_sd: float = nonideality(
         0.0,
         "threshold",
         0.0,
         1.0,
         "Standard deviation of where a bias current holds the membrane without input.",
     )
-    gain_cv: float = figure(
+    gain_cv: float = nonideality(
         0.0, "", 0.0, 2.0, "Coefficient of variation of the input gain over neurons."
     )
-    weight_cv: float = figure(
+    weight_cv: float = nonideality(
         0.0, "", 0.0, 2.0, "Coefficient of variation of the gain over synapses."
     )
-    dead_fraction: float = figure(
+    dead_fraction: float = nonideality(
         0.0,
         "",
         0.0,
         1.0,
         "Chance that a hidden neuron is dead: its membrane rests and it never fires.",
     )
-    tonic_fraction: float = figure(
+    tonic_fraction: float = nonideality(
         0.0, "", 0.0, 1.0, "Chance that a hidden neuron fires all the time, by itself."
     )
-    dead_cells: float = figure(
+    dead_cells: float = nonideality(
         0.0, "", 0.0, 1.0, "Chance that a synapse transmits nothing, whatever is written."
     )
-    on_cells: float = figure(
+    on_cells: float = nonideality(
         0.0, "", 0.0, 1.0, "Chance that a synapse is at plus or minus its full scale for good."
     )
-    stuck_cells: float = figure(
+    stuck_cells: float = nonideality(
         0.0, "", 0.0, 1.0, "Chance that a synapse keeps a value of its own for good."
     )
-    trim_bits: int = figure(
+    trim_bits: int = nonideality(
         0,
         "bit",
         0,

@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from device_models.cells import Cells
 from device_models.generators import Normals, sequence
 from device_models.nonidealities.fixed_pattern import factors
-from device_models.nonidealities.parameter import figure
+from device_models.nonidealities.nonideality import nonideality
 
 
 @dataclass(frozen=True)
 class Programming:
-    """How weights are stored. Every figure is 0 on an ideal chip, but for conditions.
+    """How weights are stored. Every non-ideality is 0 on an ideal chip, but for conditions.
 
     Attributes:
         weight_grid: The storable values, in full scales, ascending within [-1, 1]; empty for an
-            even grid (`weight_bits`) or none. A grid is no figure: no severity acts on it.
+            even grid (`weight_bits`) or none. A severity of 0 removes it, no other acts on it.
 
     Raises:
         ValueError: For a grid that is not ascending, out of range or next to `weight_bits`.
     """
 
-    weight_bits: int = figure(
+    weight_bits: int = nonideality(
         0,
         "bit",
         0,
@@ -35,28 +35,28 @@ class Programming:
         "Resolution of stored weights, sign included: 2^bits - 1 values; 0 is exact.",
         severity="bits",
     )
-    programming_noise: float = figure(
+    programming_noise: float = nonideality(
         0.0, "full scale", 0.0, 0.5, "Standard deviation of a programmed weight about its target."
     )
-    programming_noise_relative: float = figure(
+    programming_noise_relative: float = nonideality(
         0.0, "target", 0.0, 1.0, "Further such noise, in proportion to the size of the target."
     )
-    update_nonlinearity: float = figure(
+    update_nonlinearity: float = nonideality(
         0.0, "", 0.0, 1.0, "Share of an update step that is lost at the bound it goes towards."
     )
-    update_asymmetry: float = figure(
+    update_asymmetry: float = nonideality(
         0.0, "", 0.0, 1.0, "Share of an update step that is lost when it goes down."
     )
-    differential: int = figure(
+    differential: int = nonideality(
         0, "", 0, 1, "Whether a weight is a difference of two cells, one at its least.", "fixed"
     )
-    drift: float = figure(
+    drift: float = nonideality(
         0.0, "", 0.0, 1.0, "Exponent of the power law by which a cell drifts after a write."
     )
-    drift_cv: float = figure(
+    drift_cv: float = nonideality(
         0.0, "", 0.0, 2.0, "Coefficient of variation of that exponent over cells."
     )
-    drift_start: float = figure(
+    drift_start: float = nonideality(
         20.0,
         "s",
         1e-6,
@@ -64,10 +64,10 @@ class Programming:
         "Age of a cell, after a write, that drift counts from.",
         severity="fixed",
     )
-    retention: float = figure(
+    retention: float = nonideality(
         0.0, "1/s", 0.0, 1e6, "Rate at which what a cell stores decays to 0 after a write."
     )
-    run_seconds: float = figure(
+    run_seconds: float = nonideality(
         1.0, "s", 0.0, 1e9, "Time that passes on the chip with each run.", severity="fixed"
     )
     weight_grid: tuple[float, ...] = ()

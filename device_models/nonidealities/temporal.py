@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import generator
-from device_models.nonidealities.parameter import figure
+from device_models.nonidealities.nonideality import nonideality
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -20,46 +20,46 @@ COSINES = 32
 
 @dataclass(frozen=True)
 class Temporal:
-    """Noise in time. Every figure is 0 on an ideal chip."""
+    """Noise in time. Every non-ideality is 0 on an ideal chip."""
 
-    membrane_noise: float = figure(
+    membrane_noise: float = nonideality(
         0.0,
         "threshold",
         0.0,
         1.0,
         "Standard deviation of a membrane that receives no input (Ornstein-Uhlenbeck process).",
     )
-    spike_loss: float = figure(
+    spike_loss: float = nonideality(
         0.0,
         "",
         0.0,
         1.0,
         "Chance that an event is lost on its way: to the next layer and the host.",
     )
-    spurious_spikes: float = figure(
+    spurious_spikes: float = nonideality(
         0.0, "", 0.0, 1.0, "Chance in each step that a silent neuron's line carries an event."
     )
-    input_jitter: float = figure(
+    input_jitter: float = nonideality(
         0.0, "s", 0.0, 1.0, "Standard deviation of the delay of input events; none comes early."
     )
-    crosstalk: float = figure(
+    crosstalk: float = nonideality(
         0.0, "", 0.0, 1.0, "Share of a neuron's input that each of its two neighbours receives too."
     )
-    trial_threshold_sd: float = figure(
+    trial_threshold_sd: float = nonideality(
         0.0,
         "threshold",
         0.0,
         1.0,
         "Standard deviation of a neuron's threshold from one trial to the next.",
     )
-    wander: float = figure(
+    wander: float = nonideality(
         0.0,
         "",
         0.0,
         1.0,
         "Standard deviation of the slow, common change of input gain (temperature, supply).",
     )
-    wander_seconds: float = figure(
+    wander_seconds: float = nonideality(
         60.0, "s", 1.0, 1e9, "Correlation time of that change.", severity="fixed"
     )
 

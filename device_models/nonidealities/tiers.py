@@ -1,4 +1,4 @@
-"""Everything that is not ideal about a chip, and how much of it there is."""
+"""The four tiers of non-idealities of a chip."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from device_models.nonidealities.adc import MembraneADC
 from device_models.nonidealities.fixed_pattern import FixedPattern
-from device_models.nonidealities.parameter import figures, override, scaled
+from device_models.nonidealities.nonideality import by_name, override, scaled
 from device_models.nonidealities.programming import Programming
 from device_models.nonidealities.temporal import Temporal
 
@@ -27,14 +27,15 @@ class NonIdealities:
         """The same chip with its non-idealities scaled; 0 is exactly the ideal chip.
 
         Args:
-            severity: Factor of every figure, at least 0.
-            each: Further factors of single figures, by name. A grid of storable weights is
-                there or, at severity 0, not.
+            severity: Factor of every non-ideality, at least 0.
+            each: Further factors of single non-idealities, by name. A severity of 0 removes a grid
+                of storable weights; no other acts on it.
 
         Raises:
-            ValueError: For an unknown figure, one that has no severity, or a severity out of range.
+            ValueError: For an unknown non-ideality, one that has no severity, or a severity out of
+                range.
         """
-        known = figures(self)
+        known = by_name(self)
         adjusted = override(self, {name: scaled(known, name, severity, each) for name in known})
         if severity == 0 and self.programming.weight_grid:
             return replace(adjusted, programming=replace(adjusted.programming, weight_grid=()))

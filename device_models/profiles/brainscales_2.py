@@ -7,10 +7,10 @@ from device_models.profiles.brainscales_2_raw import PROFILE as RAW
 _CALIX = "calix (github.com/electronicvisions/calix, tests/hw/py"
 
 
-def _calibrated(figure: str, remaining: float) -> Cited:
+def _calibrated(nonideality: str, remaining: float) -> Cited:
     """What is left of a spread where a calibration just passes the hardware test of calix."""
     return Cited(
-        remaining * RAW.cited[figure].value,
+        remaining * RAW.cited[nonideality].value,
         f"{remaining:g} of the spread of brainscales-2-raw, the most that is accepted after "
         f"calibration: {_CALIX}/test_neuron_distribution.py)",
     )
@@ -29,7 +29,7 @@ PROFILE = Profile(
         "synapse_tau_cv": _calibrated("synapse_tau_cv", 0.2),
         "reset_sd": _calibrated("reset_sd", 0.2),
         "bias_sd": _calibrated("bias_sd", 0.3),
-        "gain_cv": Cited(0.1, "a choice, for want of a published figure"),
+        "gain_cv": Cited(0.1, "a choice, for want of a published value"),
         "adc_offset_sd": Cited(
             3 * CODE,
             f"3 codes, the most that is accepted after calibration: {_CALIX}/"

@@ -16,7 +16,7 @@ _MISMATCH = (
     f"constants and thresholds: {_CRAMER}"
 )
 _POTENTIAL = "a choice, below the spread of the threshold"
-_CHOICE = "a choice, for want of a published figure"
+_CHOICE = "a choice, for want of a published value"
 _NOISE = (
     "2 codes of the converter for a multiply-accumulate, default of hxtorch's mock mode "
     "(github.com/electronicvisions/hxtorch, perceptron/constants.h), shared evenly between "

@@ -10,7 +10,7 @@ _ROCKPOOL = (
     "30 % at three standard deviations, default of rockpool's mismatch_generator for Dynap-SE2 "
     "(github.com/synsense/rockpool, rockpool/transform/mismatch.py)"
 )
-_CHOICE = "a choice, for want of a published figure"
+_CHOICE = "a choice, for want of a published value"
 
 PROFILE = Profile(
     name="dynap-se",

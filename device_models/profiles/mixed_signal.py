@@ -7,7 +7,7 @@ _DYNAP = (
     "Solinas & Indiveri 2023, Neuromorph. Comput. Eng. 3 034002"
 )
 _BSS2 = "BrainScaleS-2: Pehle et al. 2022, Front. Neurosci. 16:795876"
-_CHOICE = "a choice, for want of a published figure"
+_CHOICE = "a choice, for want of a published value"
 
 PROFILE = Profile(
     name="mixed-signal",

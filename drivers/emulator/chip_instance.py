@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,41 +15,46 @@ from drivers.emulator.datasheet import read
 from drivers.emulator.device import UNITS, Emulator
 
 Array = NDArray[np.float32]
-Law = tuple[str, NDArray[np.float64] | None]
-"""A distribution in words, and its density as `Spread` has them."""
+
+
+class Law(NamedTuple):
+    """A distribution in words, and its density as `ParameterSpread` has them."""
+
+    text: str
+    density: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ParameterSpread:
     """Something that differs between the parts of one chip.
 
     Attributes:
         name: What differs: a parameter of the neuron model, `gain`, `bias`, ...
-        figure: The figure of the chip that states how much.
+        nonideality: The non-ideality of the chip that states how much.
         meaning: What it is, in one sentence.
         part: What it differs between: `neuron` (of the first layer), `synapse` (of the first
             projection) or `channel` (of the readout of the first layer).
         unit: Its unit; empty when dimensionless.
         nominal: Its value on an ideal chip.
-        drawn: Its value on each part, float32; nan on dead neurons.
+        values: Its value on each part, float32; nan on dead neurons.
         law: The stated distribution in words; empty where the pattern was measured.
         density: That distribution, `(2, k)`: values, and the density at each; None where it was
             measured.
     """
 
     name: str
-    figure: str
+    nonideality: str
     meaning: str
     part: Literal["neuron", "synapse", "channel"]
     unit: str
     nominal: float
-    drawn: Array
+    values: Array
     law: str
     density: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Specimen:
+class ChipInstance:
     """One chip of a kind, seen from inside.
 
     Attributes:
@@ -60,7 +65,7 @@ class Specimen:
         ages: Seconds since that write, from 0 on; just the 0 where stored weights do not change.
     """
 
-    spreads: tuple[Spread, ...]
+    spreads: tuple[ParameterSpread, ...]
     dead: int
     stored: Array
     realised: Array
@@ -78,9 +83,9 @@ def ideal(name: str) -> Emulator:
     return Emulator(Chip(profile.model, NonIdealities(), parameters=parameters), f"ideal {name}")
 
 
-def specimen(
+def inspect(
     name: str, seed: int, layers: Sequence[int], weights: Array, ages: NDArray[np.float64]
-) -> Specimen:
+) -> ChipInstance:
     """Look inside one chip.
 
     Args:
@@ -113,11 +118,17 @@ def specimen(
         chip.wait(float(wait))
         realised.append(chip.crossbars[0].effective.copy())
     candidates = [*_neurons(chip), *_synapses_and_channels(chip, layers)]
-    spreads = [s for s in candidates if np.unique(s.drawn[np.isfinite(s.drawn)]).size > 1]
+    spreads = [s for s in candidates if np.unique(s.values[np.isfinite(s.values)]).size > 1]
     if profile.pattern is not None:
         spreads = [replace(spread, law="", density=None) for spread in spreads]
     dead = int(np.count_nonzero(_dead(chip)))
-    return Specimen(tuple(spreads), dead, stored, np.stack(realised), times)
+    return ChipInstance(
+        spreads=tuple(spreads),
+        dead=dead,
+        stored=stored,
+        realised=np.stack(realised),
+        ages=times,
+    )
 
 
 def _dead(chip: Chip) -> NDArray[np.bool_]:
@@ -126,7 +137,7 @@ def _dead(chip: Chip) -> NDArray[np.bool_]:
     return np.isinf(chip.circuit.layers[0].varied[chip.model.silent])
 
 
-def _neurons(chip: Chip) -> Iterator[Spread]:
+def _neurons(chip: Chip) -> Iterator[ParameterSpread]:
     """What may differ between the neurons of the first layer."""
     assert chip.circuit is not None
     layer, model, dead = chip.circuit.layers[0], chip.model, _dead(chip)
@@ -135,7 +146,7 @@ def _neurons(chip: Chip) -> Iterator[Spread]:
         if (mismatch := parameter.mismatch) is None:
             continue
         unit = UNITS.get(parameter.unit, parameter.unit)
-        nominal, spread = chip.parameters[name], getattr(pattern, mismatch.figure)
+        nominal, spread = chip.parameters[name], getattr(pattern, mismatch.nonideality)
         if mismatch.acts == "add":
             law = _normal(nominal, spread * model.swing, unit)
         elif mismatch.acts == "divide":
@@ -144,59 +155,106 @@ def _neurons(chip: Chip) -> Iterator[Spread]:
             # Of a level what varies is its distance from rest.
             base = model.rest if parameter.unit == model.unit else 0.0
             law = _log_normal(base, nominal - base, spread)
-        drawn = np.where(dead, np.nan, layer.varied[name])
-        yield Spread(name, mismatch.figure, parameter.meaning, "neuron", unit, nominal, drawn, *law)
-    gain, bias = np.where(dead, np.nan, layer.gain), np.where(dead, np.nan, layer.bias)
+        yield ParameterSpread(
+            name=name,
+            nonideality=mismatch.nonideality,
+            meaning=parameter.meaning,
+            part="neuron",
+            unit=unit,
+            nominal=nominal,
+            values=np.where(dead, np.nan, layer.varied[name]),
+            law=law.text,
+            density=law.density,
+        )
     law = _log_normal(0.0, 1.0, pattern.gain_cv)
-    yield Spread("gain", "gain_cv", "Input gain.", "neuron", "", 1.0, gain, *law)
-    meaning = "Where a bias current holds the membrane without input."
+    yield ParameterSpread(
+        name="gain",
+        nonideality="gain_cv",
+        meaning="Input gain.",
+        part="neuron",
+        unit="",
+        nominal=1.0,
+        values=np.where(dead, np.nan, layer.gain),
+        law=law.text,
+        density=law.density,
+    )
     law = _normal(0.0, pattern.bias_sd, "threshold")
-    yield Spread("bias", "bias_sd", meaning, "neuron", "threshold", 0.0, bias, *law)
+    yield ParameterSpread(
+        name="bias",
+        nonideality="bias_sd",
+        meaning="Where a bias current holds the membrane without input.",
+        part="neuron",
+        unit="threshold",
+        nominal=0.0,
+        values=np.where(dead, np.nan, layer.bias),
+        law=law.text,
+        density=law.density,
+    )
 
 
-def _synapses_and_channels(chip: Chip, layers: Sequence[int]) -> Iterator[Spread]:
+def _synapses_and_channels(chip: Chip, layers: Sequence[int]) -> Iterator[ParameterSpread]:
     """What may differ between the synapses, and between the channels of the readout."""
     pattern, adc = chip.nonidealities.fixed_pattern, chip.nonidealities.adc
     weight = chip.pattern.cells(0, (layers[0], layers[1])).gain
     if weight is not None:
         law = _log_normal(0.0, 1.0, pattern.weight_cv)
-        yield Spread(
-            "weight",
-            "weight_cv",
-            "Gain of a synapse.",
-            "synapse",
-            "",
-            1.0,
-            weight.reshape(-1),
-            *law,
+        yield ParameterSpread(
+            name="weight",
+            nonideality="weight_cv",
+            meaning="Gain of a synapse.",
+            part="synapse",
+            unit="",
+            nominal=1.0,
+            values=weight.reshape(-1),
+            law=law.text,
+            density=law.density,
         )
     gain, offset = chip.pattern.channels(0, layers[1])
     law = _log_normal(0.0, 1.0, adc.adc_gain_cv)
-    yield Spread("adc_gain", "adc_gain_cv", "Readout gain.", "channel", "", 1.0, gain, *law)
+    yield ParameterSpread(
+        name="adc_gain",
+        nonideality="adc_gain_cv",
+        meaning="Readout gain.",
+        part="channel",
+        unit="",
+        nominal=1.0,
+        values=gain,
+        law=law.text,
+        density=law.density,
+    )
     law = _normal(0.0, adc.adc_offset_sd, "threshold")
-    yield Spread(
-        "adc_offset", "adc_offset_sd", "Readout offset.", "channel", "threshold", 0.0, offset, *law
+    yield ParameterSpread(
+        name="adc_offset",
+        nonideality="adc_offset_sd",
+        meaning="Readout offset.",
+        part="channel",
+        unit="threshold",
+        nominal=0.0,
+        values=offset,
+        law=law.text,
+        density=law.density,
     )
 
 
 def _log_normal(base: float, scale: float, cv: float, inverse: bool = False) -> Law:
     """The law of `base + scale * factor`, the factor log-normal with mean 1, or its inverse."""
     if cv == 0 or scale == 0:
-        return "", None
+        return Law("", None)
     sigma = np.sqrt(np.log1p(cv**2))
     mean = sigma**2 / 2 if inverse else -(sigma**2) / 2
     normal = np.linspace(-4, 4, 161)
     factor = np.exp(sigma * normal + mean)
     density = np.exp(-(normal**2) / 2) / (np.sqrt(2 * np.pi) * sigma * factor * abs(scale))
     of = "its inverse log-normal" if inverse else "log-normal"
-    return f"{of}, coefficient of variation {cv:g}", np.stack([base + scale * factor, density])
+    values = base + scale * factor
+    return Law(f"{of}, coefficient of variation {cv:g}", np.stack([values, density]))
 
 
 def _normal(mean: float, sd: float, unit: str) -> Law:
     """The law of normal offsets, cut at three standard deviations."""
     if sd == 0:
-        return "", None
+        return Law("", None)
     normal = np.linspace(-3, 3, 121)
     density = np.exp(-(normal**2) / 2) / (np.sqrt(2 * np.pi) * sd)
-    words = f"normal, standard deviation {sd:g} {unit}, cut at three of them"
-    return words, np.stack([mean + sd * normal, density])
+    text = f"normal, standard deviation {sd:g} {unit}, cut at three of them"
+    return Law(text, np.stack([mean + sd * normal, density]))

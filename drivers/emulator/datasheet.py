@@ -1,4 +1,4 @@
-"""The emulated chips on paper: every figure with its unit, range and source."""
+"""The emulated chips on paper: every non-ideality with its unit, range and source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from device_models import chip_file, profiles
 from device_models.neurons import NeuronModel
-from device_models.nonidealities.parameter import figures
+from device_models.nonidealities.nonideality import by_name
 from device_models.profiles import Profile
 from drivers.emulator.device import UNITS
 
@@ -19,7 +19,7 @@ TIERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DatasheetEntry:
     """A number of a chip, and where it comes from.
 
     Attributes:
@@ -60,7 +60,7 @@ class Neuron:
     description: str
     source: str
     equations: str
-    parameters: tuple[Entry, ...]
+    parameters: tuple[DatasheetEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Datasheet:
         name: Its name.
         description: What it stands for, in one line.
         neuron: Its neuron model.
-        figures: Every figure that its profile or file states.
+        nonidealities: Every non-ideality that its profile or file states.
         weight_grid: Storable weights in full scales, where they are not spread evenly.
         layers: The network, input first, on which its fixed pattern was measured; empty where the
             pattern is drawn from a seed.
@@ -80,7 +80,7 @@ class Datasheet:
     name: str
     description: str
     neuron: Neuron
-    figures: tuple[Entry, ...]
+    nonidealities: tuple[DatasheetEntry, ...]
     weight_grid: tuple[float, ...]
     layers: tuple[int, ...]
 
@@ -100,7 +100,7 @@ def read(name: str) -> Profile:
 
 
 def datasheet(name: str) -> Datasheet:
-    """The figures of a chip.
+    """The non-idealities of a chip.
 
     Args:
         name: A profile, or a `.toml` or `.py` file of a chip of one's own.
@@ -111,14 +111,18 @@ def datasheet(name: str) -> Datasheet:
     profile = read(name)
     model = profile.model
     return Datasheet(
-        profile.name,
-        profile.description,
-        Neuron(
-            model.name, model.description, model.source, _equations(model), _parameters(profile)
+        name=profile.name,
+        description=profile.description,
+        neuron=Neuron(
+            name=model.name,
+            description=model.description,
+            source=model.source,
+            equations=_equations(model),
+            parameters=_parameters(profile),
         ),
-        _figures(profile),
-        profile.weight_grid,
-        tuple(getattr(profile.pattern, "layers", ())),
+        nonidealities=_nonidealities(profile),
+        weight_grid=profile.weight_grid,
+        layers=tuple(getattr(profile.pattern, "layers", ())),
     )
 
 
@@ -133,34 +137,45 @@ def _equations(model: NeuronModel) -> str:
     return "\n".join(line.strip() for line in lines if line.strip())
 
 
-def _parameters(profile: Profile) -> tuple[Entry, ...]:
+def _parameters(profile: Profile) -> tuple[DatasheetEntry, ...]:
     found = []
     for name, p in profile.model.parameters.items():
         cited = profile.parameters.get(name)
         value = p.value if cited is None else cited.value
         source = p.source or profile.model.source if cited is None else cited.source
         unit = UNITS.get(p.unit, p.unit)
-        found.append(Entry("neuron", name, value, unit, p.minimum, p.maximum, p.meaning, source))
+        found.append(
+            DatasheetEntry(
+                tier="neuron",
+                name=name,
+                value=value,
+                unit=unit,
+                minimum=p.minimum,
+                maximum=p.maximum,
+                meaning=p.meaning,
+                source=source,
+            )
+        )
     return tuple(found)
 
 
-def _figures(profile: Profile) -> tuple[Entry, ...]:
+def _nonidealities(profile: Profile) -> tuple[DatasheetEntry, ...]:
     """What is cited and in force: a grid replaces bits, a measured pattern the drawn spreads."""
-    tiers, known = profile.nonidealities, figures(profile.nonidealities)
+    tiers, known = profile.nonidealities, by_name(profile.nonidealities)
     replaced = {"weight_bits"} if profile.weight_grid else set()
     if profile.pattern is not None:
         replaced |= {n for n in vars(tiers.fixed_pattern) if n != "trim_bits"}
         replaced |= {"adc_gain_cv", "adc_offset_sd"}
     return tuple(
-        Entry(
-            title,
-            name,
-            known[name].value,
-            known[name].unit,
-            known[name].minimum,
-            known[name].maximum,
-            known[name].meaning,
-            profile.cited[name].source,
+        DatasheetEntry(
+            tier=title,
+            name=name,
+            value=known[name].value,
+            unit=known[name].unit,
+            minimum=known[name].minimum,
+            maximum=known[name].maximum,
+            meaning=known[name].meaning,
+            source=profile.cited[name].source,
         )
         for tier, title in TIERS.items()
         for name in vars(getattr(tiers, tier))

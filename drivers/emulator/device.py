@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models import Chip, Observation, chip_file, neurons, profiles
+from device_models import Chip, RecordingRequest, chip_file, neurons, profiles
 from device_models.neurons import Parameter
-from device_models.nonidealities.parameter import figures, override
+from device_models.nonidealities.nonideality import by_name, override
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, SettingError
 from drivers.contract.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
@@ -26,10 +26,10 @@ UNITS = {"second": "s", "volt": "V", "amp": "A", "hertz": "Hz", "1": ""}
 
 
 class Emulator(Device):
-    """`emulator:CHIP?chip=SEED&neuron=MODEL&reset=KIND&dt=0.001&severity=1&FIGURE=VALUE...`.
+    """`emulator:CHIP?chip=SEED&neuron=MODEL&reset=KIND&dt=0.001&severity=1&NAME=VALUE...`.
 
-    CHIP is a profile, or a `.toml` or `.py` file. An option may also be a nominal parameter of
-    the neuron model, or `severity.FIGURE`.
+    CHIP is a profile, or a `.toml` or `.py` file. NAME is a non-ideality, a nominal parameter of
+    the neuron model, or `severity.` with the name of a non-ideality.
     """
 
     independent = True
@@ -42,7 +42,7 @@ class Emulator(Device):
 
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
-        """Take the chip that a profile or a file, a seed and overridden figures name."""
+        """Take the chip that a profile or a file, a seed and overridden non-idealities name."""
         return cls(_refused(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
 
     @classmethod
@@ -83,7 +83,8 @@ class Emulator(Device):
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
         wanted = {
-            probe: Observation(probe.layer - 1, probe.quantity, probe.every) for probe in probes
+            probe: RecordingRequest(probe.layer - 1, probe.quantity, probe.every)
+            for probe in probes
         }
         # Probes that differ only in reduction or neurons share one recording.
         distinct = list(dict.fromkeys(wanted.values()))
@@ -121,7 +122,7 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     reset = options.get("reset", profile.reset or next(iter(model.resets)))
     if reset not in model.resets:
         raise ValueError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
-    known = figures(profile.nonidealities)
+    known = by_name(profile.nonidealities)
     values, severities = {}, {}
     for option, text in options.items():
         if option in known:

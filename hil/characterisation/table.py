@@ -36,7 +36,7 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         for key in ("dead", "tonic"):
             named = ", ".join(map(str, layer[key][:12])) + (", ..." if len(layer[key]) > 12 else "")
             found.append((f"layer {number}: {key} neurons", str(len(layer[key])), named, ""))
-    for name, value in record["figures"].items():
+    for name, value in record["nonidealities"].items():
         found.append((name, f"{value:.4g}", "", ""))
     found += [(what, "not measured", why, "") for what, why in record["skipped"].items()]
     return found

@@ -67,9 +67,9 @@ def _table(found: Survey, path: Path) -> dict[str, Any]:
         "neuron": neuron(found),
         "reset": found.reset,
         "dt": found.dt,
-        "figures": {
+        "nonidealities": {
             name: {"value": value, "source": f"measured on {who}"}
-            for name, value in _figures(found).items()
+            for name, value in _nonidealities(found).items()
         },
     }
     if found.nominal_time_constant is not None:
@@ -85,24 +85,24 @@ def _table(found: Survey, path: Path) -> dict[str, Any]:
     return table
 
 
-def _figures(found: Survey) -> dict[str, float]:
-    figures: dict[str, float] = {}
+def _nonidealities(found: Survey) -> dict[str, float]:
+    stated: dict[str, float] = {}
     for name, measured in (
         ("membrane_noise", found.membrane_noise),
         ("adc_noise", found.readout_noise),
         ("spike_loss", found.spike_loss or found.hidden_spike_loss),
     ):
         if measured is not None:
-            figures[name] = round(min(float(measured.value), 1.0), 6)
+            stated[name] = round(min(float(measured.value), 1.0), 6)
     if found.programming_noise is not None:
-        figures["programming_noise"] = round(min(found.programming_noise, 0.5), 6)
+        stated["programming_noise"] = round(min(found.programming_noise, 0.5), 6)
     if found.storage.bits:
-        figures["weight_bits"] = found.storage.bits
+        stated["weight_bits"] = found.storage.bits
     if found.converter is not None:
-        figures["adc_bits"] = found.converter.bits
-        figures["adc_minimum"] = min(found.converter.minimum, 0.0)
-        figures["adc_maximum"] = max(found.converter.maximum, 0.1)
-    return figures
+        stated["adc_bits"] = found.converter.bits
+        stated["adc_minimum"] = min(found.converter.minimum, 0.0)
+        stated["adc_maximum"] = max(found.converter.maximum, 0.1)
+    return stated
 
 
 def _arrays(found: Survey) -> dict[str, NDArray[np.float32]]:
@@ -173,7 +173,7 @@ def record(found: Survey) -> dict[str, Any]:
         "dt": found.dt,
         "reset": found.reset,
         "neurons": layers,
-        "figures": _figures(found),
+        "nonidealities": _nonidealities(found),
         "intervals": {
             name: [float(e.value - e.half), float(e.value + e.half)]
             for name in ("membrane_noise", "readout_noise", "spike_loss", "hidden_spike_loss")

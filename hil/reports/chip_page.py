@@ -1,4 +1,4 @@
-"""The chips that can be emulated: their figures, and a page that shows what one of them does."""
+"""The chips that can be emulated: datasheets, and a page that shows what one of them does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from drivers import Device
-    from drivers.emulator.chip_instance import Specimen, Spread
+    from drivers.emulator.chip_instance import ChipInstance, ParameterSpread
     from drivers.emulator.datasheet import Datasheet
 
 Array = NDArray[np.float32]
@@ -29,12 +29,12 @@ YEAR = 3.156e7
 
 
 def rows(sheet: Datasheet) -> Sequence[tuple[str, ...]]:
-    """The figures of a chip as a table: tier, figure, value, unit, allowed range, source."""
+    """A datasheet as a table: tier, name, value, unit, allowed range, source."""
     neuron = sheet.neuron
     found = [("neuron", "model", neuron.name, "", "", neuron.source)]
     found += [
         (e.tier, e.name, f"{e.value:g}", e.unit, f"{e.minimum:g} to {e.maximum:g}", e.source)
-        for e in (*neuron.parameters, *sheet.figures)
+        for e in (*neuron.parameters, *sheet.nonidealities)
     ]
     if sheet.weight_grid:
         low, high = sheet.weight_grid[0], sheet.weight_grid[-1]
@@ -68,7 +68,7 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
     path = path or Path(f"{Path(name).stem}.html")
     layers = sheet.layers or LAYERS
     address = f"emulator:{name}?chip={seed}"
-    # In order, cell after cell, so that the figures need not sort them.
+    # In order, cell after cell, so that the plots need not sort them.
     asked = np.linspace(-1, 1, layers[0] * layers[1], dtype=np.float32)
     with drivers.open(address) as chip, chip_instance.ideal(name) as ideal:
         # One ideal neuron stands for all.
@@ -78,7 +78,7 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         drives = np.linspace(0, 4 * _onset(ideal), DRIVES, dtype=np.float32)
         behaviour = {**_transfer(chip, ideal, drives), **_membranes(chip, ideal, drives)}
-    inside = chip_instance.specimen(name, seed, layers, asked.reshape(layers[:2]), _ages(sheet))
+    inside = chip_instance.inspect(name, seed, layers, asked.reshape(layers[:2]), _ages(sheet))
     page = render(
         "chip.html.j2",
         sheet=sheet,
@@ -87,7 +87,8 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
         layers=layers,
         dead=inside.dead,
         tiers={
-            tier: [e for e in sheet.figures if e.tier == tier] for tier in datasheet.TIERS.values()
+            tier: [e for e in sheet.nonidealities if e.tier == tier]
+            for tier in datasheet.TIERS.values()
         },
         spreads=[_spread(spread) for spread in inside.spreads],
         **_map(inside.spreads),
@@ -184,13 +185,13 @@ def _traces(device: Device, drives: Array, neurons: int, every: int) -> Array:
 # -- known from inside ------------------------------------------------------------------------
 
 
-def _spread(spread: Spread) -> dict[str, Any]:
+def _spread(spread: ParameterSpread) -> dict[str, Any]:
     from hil.reports import chip_plots
 
-    alive = spread.drawn[np.isfinite(spread.drawn)].astype(np.float64)
+    alive = spread.values[np.isfinite(spread.values)].astype(np.float64)
     return {
         "name": spread.name,
-        "figure": spread.figure,
+        "nonideality": spread.nonideality,
         "meaning": spread.meaning,
         "law": spread.law,
         "parts": f"{alive.size} {spread.part}s",
@@ -207,19 +208,19 @@ def _spread(spread: Spread) -> dict[str, Any]:
     }
 
 
-def _map(spreads: Sequence[Spread]) -> dict[str, Any]:
+def _map(spreads: Sequence[ParameterSpread]) -> dict[str, Any]:
     """A layer of neurons by threshold, or by what else differs between them."""
     from hil.reports import chip_plots
 
     neurons = [spread for spread in spreads if spread.part == "neuron"]
     if not neurons:
         return {"mapped": None}
-    shown = next((s for s in neurons if s.figure == "threshold_cv"), neurons[0])
-    svg = chip_plots.neuron_map(shown.drawn, shown.nominal, shown.name, shown.unit)
+    shown = next((s for s in neurons if s.nonideality == "threshold_cv"), neurons[0])
+    svg = chip_plots.neuron_map(shown.values, shown.nominal, shown.name, shown.unit)
     return {"mapped": {"name": shown.name, "meaning": shown.meaning, "svg": svg}}
 
 
-def _weights(asked: Array, inside: Specimen) -> dict[str, Any]:
+def _weights(asked: Array, inside: ChipInstance) -> dict[str, Any]:
     from hil.reports import chip_plots
 
     stored, realised = inside.stored.reshape(-1), inside.realised[0].reshape(-1)
@@ -233,11 +234,11 @@ def _weights(asked: Array, inside: Specimen) -> dict[str, Any]:
 
 def _ages(sheet: Datasheet) -> NDArray[np.float64]:
     """From a second to a year; from earlier on where weights decay faster."""
-    retention = max((f.value for f in sheet.figures if f.name == "retention"), default=0.0)
+    retention = max((e.value for e in sheet.nonidealities if e.name == "retention"), default=0.0)
     return np.geomspace(min(1.0, 0.01 / retention) if retention else 1.0, YEAR, 40)
 
 
-def _drift(asked: Array, inside: Specimen) -> dict[str, Any]:
+def _drift(asked: Array, inside: ChipInstance) -> dict[str, Any]:
     from hil.reports import chip_plots
 
     if len(inside.ages) == 1:

@@ -13,8 +13,8 @@ SHAPE = (300, 200)
 DEFECTS = ("dead_cells", "on_cells", "stuck_cells")
 
 
-def drawn(chip: int = 3, projection: int = 0, **figures: float) -> Cells:
-    return draw_cells(chip, projection, SHAPE, FixedPattern(**figures))
+def drawn(chip: int = 3, projection: int = 0, **spreads: float) -> Cells:
+    return draw_cells(chip, projection, SHAPE, FixedPattern(**spreads))
 
 
 def test_an_ideal_pattern_costs_nothing() -> None:

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest, lognorm
 
-from device_models import Chip, Observation, neurons, profiles
+from device_models import Chip, RecordingRequest, neurons, profiles
 from device_models.cells import draw_cells
 from device_models.generators import Normals, sequence
 from device_models.nonidealities.fixed_pattern import FixedPattern, chosen, factors, offsets
-from device_models.nonidealities.parameter import figures, override
+from device_models.nonidealities.nonideality import by_name, override
 from device_models.nonidealities.programming import Crossbar, Programming
 
 CELLS = draw_cells(1, 0, (1, 1), FixedPattern())
@@ -67,7 +67,7 @@ def test_dead_neurons_rest_and_are_silent() -> None:
     found.write(0, np.full((30, 2000), 0.2, np.float32))
     drive = np.ones((2, 30), np.float32)
     _, [raster, membrane] = found.run(
-        drive, 10, 2, [Observation(0, "spikes"), Observation(0, "membrane")], 0
+        drive, 10, 2, [RecordingRequest(0, "spikes"), RecordingRequest(0, "membrane")], 0
     )
     silent = raster.sum(axis=(0, 1)) == 0
     assert abs(silent.mean() - 0.2) < 0.04
@@ -75,26 +75,26 @@ def test_dead_neurons_rest_and_are_silent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("figure", "parameter"),
+    ("nonideality", "parameter"),
     [("threshold_cv", "v_threshold"), ("leak_cv", "tau_membrane"), ("reset_sd", "v_reset")],
 )
-def test_figures_reach_their_parameter(figure: str, parameter: str) -> None:
+def test_nonidealities_reach_their_parameter(nonideality: str, parameter: str) -> None:
     assert chip().circuit.layers[0].varied[parameter].std() == 0  # type: ignore[union-attr]
-    values = chip(**{figure: 0.2}).circuit.layers[0].varied[parameter]  # type: ignore[union-attr]
-    spread = values / values.mean() if figure != "reset_sd" else values
-    tolerance = 0.15 if figure == "leak_cv" else 0.06  # tau is the inverse of what is drawn
+    values = chip(**{nonideality: 0.2}).circuit.layers[0].varied[parameter]  # type: ignore[union-attr]
+    spread = values / values.mean() if nonideality != "reset_sd" else values
+    tolerance = 0.15 if nonideality == "leak_cv" else 0.06  # tau is the inverse of what is drawn
     assert abs(spread.std() / 0.2 - 1) < tolerance
 
 
 def test_no_imperfection_is_exactly_the_ideal_chip() -> None:
-    """Every figure of every tier at 0 gives the same run to the bit, whatever the seed."""
+    """Every non-ideality of every tier at 0 gives the same run to the bit, whatever the seed."""
     runs = []
     for seed in (1, 2):
         found = Chip(
             neurons.get("lif"),
             override(
                 profiles.get("mixed-signal").nonidealities,
-                {name: 0 for name, f in figures(IDEAL).items() if f.value == 0},
+                {name: 0 for name, f in by_name(IDEAL).items() if f.value == 0},
             ),
             seed=seed,
         )
@@ -103,7 +103,7 @@ def test_no_imperfection_is_exactly_the_ideal_chip() -> None:
         found.write(0, rng.normal(0, 0.1, (30, 40)).astype(np.float32))
         found.write(1, rng.normal(0.1, 0.3, (40, 3)).astype(np.float32))
         drive = rng.random((4, 30)).astype(np.float32)
-        runs.append(found.run(drive, 20, 4, [Observation(0, "membrane")], trial=seed))
+        runs.append(found.run(drive, 20, 4, [RecordingRequest(0, "membrane")], trial=seed))
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
     np.testing.assert_array_equal(runs[0][1][0], runs[1][1][0])
 
@@ -151,7 +151,9 @@ def test_the_converter_has_channels_steps_range_and_noise() -> None:
     drive = np.ones((3, 30), np.float32)
     true = chip()
     true.write(0, np.full((30, 2000), 0.02, np.float32))
-    seen, real = (c.run(drive, 4, 3, [Observation(0, "membrane")], 0)[1][0] for c in (found, true))
+    seen, real = (
+        c.run(drive, 4, 3, [RecordingRequest(0, "membrane")], 0)[1][0] for c in (found, true)
+    )
     slope = (seen[2] - seen[0]) / (real[2] - real[0])
     np.testing.assert_allclose(slope[0], slope[1], rtol=1e-3)
     assert abs(slope[0].std() / 0.1 - 1) < 0.06
@@ -160,12 +162,12 @@ def test_the_converter_has_channels_steps_range_and_noise() -> None:
 
     coarse = chip(adc_bits=5, adc_minimum=0, adc_maximum=1)
     coarse.write(0, np.full((30, 2000), 0.05, np.float32))
-    read = coarse.run(drive, 4, 3, [Observation(0, "membrane")], 0)[1][0]
+    read = coarse.run(drive, 4, 3, [RecordingRequest(0, "membrane")], 0)[1][0]
     np.testing.assert_allclose(read * 31, np.rint(read * 31), atol=1e-4)
     assert read.max() <= 1.0, "beyond its range a converter saturates"
 
     noisy = chip(adc_noise=0.03)
-    read = noisy.run(drive, 4, 3, [Observation(0, "membrane")], 0)[1][0]
+    read = noisy.run(drive, 4, 3, [RecordingRequest(0, "membrane")], 0)[1][0]
     assert abs(read.std() / 0.03 - 1) < 0.02
 
 
@@ -177,21 +179,21 @@ def test_fast_normals_are_normal() -> None:
 
 
 @pytest.mark.parametrize("name", profiles.names())
-def test_every_figure_of_a_profile_is_cited_and_in_range(name: str) -> None:
+def test_every_nonideality_of_a_profile_is_cited_and_in_range(name: str) -> None:
     profile = profiles.get(name)
-    held = figures(profile.nonidealities)
-    for figure, cited in profile.cited.items():
-        assert held[figure].value == cited.value
+    held = by_name(profile.nonidealities)
+    for nonideality, cited in profile.cited.items():
+        assert held[nonideality].value == cited.value
         assert len(cited.source) > 10
     untouched = {n: f.value for n, f in held.items() if n not in profile.cited}
-    assert untouched == {n: figures(IDEAL)[n].value for n in untouched}
+    assert untouched == {n: by_name(IDEAL)[n].value for n in untouched}
 
 
-@given(st.sampled_from(sorted(figures(IDEAL))), st.floats(-1e6, 1e6))
-def test_figures_are_held_to_their_range(name: str, value: float) -> None:
-    spec = figures(IDEAL)[name]
+@given(st.sampled_from(sorted(by_name(IDEAL))), st.floats(-1e6, 1e6))
+def test_nonidealities_are_held_to_their_range(name: str, value: float) -> None:
+    spec = by_name(IDEAL)[name]
     if spec.minimum <= value <= spec.maximum and (not spec.whole or value == int(value)):
-        assert figures(override(IDEAL, {name: value}))[name].value == value
+        assert by_name(override(IDEAL, {name: value}))[name].value == value
     else:
         with pytest.raises(ValueError, match=name):
             override(IDEAL, {name: value})

@@ -12,7 +12,7 @@ import tomli_w
 
 import drivers
 from device_models import chip_file, neurons, profiles
-from device_models.nonidealities.parameter import figures
+from device_models.nonidealities.nonideality import by_name
 from support.paths import ROOT
 
 OWN = """
@@ -34,14 +34,14 @@ value = 0.02
 unit = "second"
 minimum = 1e-3
 maximum = 1.0
-mismatch = {figure = "leak_cv", acts = "divide"}
+mismatch = {nonideality = "leak_cv", acts = "divide"}
 [neuron.parameters.v_fire]
 value = -0.05
 unit = "volt"
 minimum = -0.1
 maximum = 0.1
 setting = "threshold"
-mismatch = {figure = "threshold_cv", acts = "multiply"}
+mismatch = {nonideality = "threshold_cv", acts = "multiply"}
 """
 
 
@@ -51,16 +51,16 @@ def write(folder: Path, text: str, name: str = "own.toml") -> str:
     return str(path)
 
 
-def test_a_file_names_profile_neuron_figures_and_parameters(tmp_path: Path) -> None:
+def test_a_file_names_profile_neuron_nonidealities_and_parameters(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         'profile = "mixed-signal"\nneuron = "adaptive-lif"\nreset = "hard"\n'
-        '[figures]\nthreshold_cv = {value = 0.3, source = "bench"}\nspike_loss = 0.02\n'
+        '[nonidealities]\nthreshold_cv = {value = 0.3, source = "bench"}\nspike_loss = 0.02\n'
         "[parameters]\ntau_adaptation = 0.1\n",
     )
     found = chip_file.read(path)
-    held = {n: f.value for n, f in figures(found.nonidealities).items()}
-    below = {n: f.value for n, f in figures(profiles.get("mixed-signal").nonidealities).items()}
+    held = {n: f.value for n, f in by_name(found.nonidealities).items()}
+    below = {n: f.value for n, f in by_name(profiles.get("mixed-signal").nonidealities).items()}
     assert held == below | {"threshold_cv": 0.3, "spike_loss": 0.02}
     assert found.cited["threshold_cv"].source == "bench"
     assert path in found.cited["spike_loss"].source
@@ -157,9 +157,17 @@ def refusal(path: str) -> str:
         ("[neuron]", "other = 3\n[neuron]", "'other' is unknown"),
         ("[neuron]", "weight_grid = [2.0]\n[neuron]", "weight_grid"),
         ("[neuron]", 'weight_grid = "fine"\n[neuron]', "weight_grid"),
-        ("[neuron]", "[figures]\nthreshold_cv = 9\n[neuron]", "threshold_cv = 9"),
-        ("[neuron]", "[figures]\nthreshold_vc = 0.1\n[neuron]", "did you mean 'threshold_cv'"),
-        ("[neuron]", '[figures]\nthreshold_cv = "big"\n[neuron]', "figures.threshold_cv"),
+        ("[neuron]", "[nonidealities]\nthreshold_cv = 9\n[neuron]", "threshold_cv = 9"),
+        (
+            "[neuron]",
+            "[nonidealities]\nthreshold_vc = 0.1\n[neuron]",
+            "did you mean 'threshold_cv'",
+        ),
+        (
+            "[neuron]",
+            '[nonidealities]\nthreshold_cv = "big"\n[neuron]',
+            "nonidealities.threshold_cv",
+        ),
         ("[neuron]", "[parameters]\ntau = 5\n[neuron]", "parameter tau = 5"),
         ("[neuron]", "[parameters]\ntua = 0.1\n[neuron]", "did you mean 'tau'"),
         ("[neuron]", 'profile = "mixd-signal"\n[neuron]', "did you mean 'mixed-signal'"),
@@ -208,16 +216,16 @@ def test_options_of_an_address() -> None:
 
 
 def test_doses() -> None:
-    full = figures(profiles.get("mixed-signal").nonidealities)
-    half = figures(profiles.get("mixed-signal").nonidealities.at_severity(0.5))
-    double = figures(profiles.get("mixed-signal").nonidealities.at_severity(2, {"gain_cv": 0.25}))
+    full = by_name(profiles.get("mixed-signal").nonidealities)
+    half = by_name(profiles.get("mixed-signal").nonidealities.at_severity(0.5))
+    double = by_name(profiles.get("mixed-signal").nonidealities.at_severity(2, {"gain_cv": 0.25}))
     assert half["threshold_cv"].value == full["threshold_cv"].value / 2
     assert (half["weight_bits"].value, double["weight_bits"].value) == (7, 5)
     assert double["gain_cv"].value == full["gain_cv"].value / 2
     assert double["adc_maximum"].value == full["adc_maximum"].value
     for name in profiles.names():
-        none = figures(profiles.get(name).nonidealities.at_severity(0))
-        ideal = figures(profiles.get("ideal").nonidealities)
+        none = by_name(profiles.get(name).nonidealities.at_severity(0))
+        ideal = by_name(profiles.get("ideal").nonidealities)
         assert {n: f.value for n, f in none.items() if f.severity != "fixed"} == {
             n: f.value for n, f in ideal.items() if f.severity != "fixed"
         }
@@ -228,9 +236,9 @@ def test_doses() -> None:
     [
         ('neuron = "lfi"\n', "did you mean 'lif'"),
         ("neuron = 3\n", "neuron = 3"),
-        ("figures = 3\n", "write [figures]"),
-        ("[figures]\nweight_bits = 2.5\n", "whole number"),
-        ("[figures]\nthreshold_cv = {source = 'x'}\n", "figures.threshold_cv"),
+        ("nonidealities = 3\n", "write [nonidealities]"),
+        ("[nonidealities]\nweight_bits = 2.5\n", "whole number"),
+        ("[nonidealities]\nthreshold_cv = {source = 'x'}\n", "nonidealities.threshold_cv"),
         ("[twin]\nlayers = [4, 2]\n", "arrays"),
     ],
 )

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from device_models import Chip, Observation, neurons, profiles
-from device_models.nonidealities.parameter import override
+from device_models import Chip, RecordingRequest, neurons, profiles
+from device_models.nonidealities.nonideality import override
 from support.plain_brian2 import simulate
 
 STEPS, BATCH, LAYERS = 30, 3, (12, 20, 16, 5)
@@ -50,7 +50,7 @@ def mapped(
 
 
 def observe_all(chip: Chip, drive: NDArray[np.float32] | csr_matrix, batch: int, trial: int = 0):  # type: ignore[no-untyped-def]
-    wanted = [Observation(i, q) for q in ("spikes", "membrane") for i in range(3)]  # type: ignore[arg-type]
+    wanted = [RecordingRequest(i, q) for q in ("spikes", "membrane") for i in range(3)]  # type: ignore[arg-type]
     counts, found = chip.run(drive, STEPS, batch, wanted, trial)
     return counts, found[:3], found[3:]
 
@@ -157,7 +157,7 @@ def test_stepping_equals_network_run() -> None:
 def test_membrane_noise_has_the_stated_stationary_spread() -> None:
     chip, _ = mapped(membrane_noise=0.1, leak_cv=0.5)
     silence = np.zeros((400, LAYERS[0]), np.float32)
-    _, [membrane] = chip.run(silence, 60, 400, [Observation(0, "membrane", 60)], trial=3)
+    _, [membrane] = chip.run(silence, 60, 400, [RecordingRequest(0, "membrane", 60)], trial=3)
     spread = membrane[0].std(axis=0)
     assert np.abs(spread / 0.1 - 1).max() < 0.15  # 400 samples: 3.5 % standard error
 
@@ -184,7 +184,7 @@ def test_membrane_noise_agrees_with_brian2_xi() -> None:
     drive = np.full((1000, 1), 0.08, np.float32)  # 0.08 V per 1 ms over 10 ms is 0.8 V
     ours = np.concatenate(
         [
-            chip.run(drive, 20, 1000, [Observation(0, "membrane", 20)], trial=t)[1][0].ravel()
+            chip.run(drive, 20, 1000, [RecordingRequest(0, "membrane", 20)], trial=t)[1][0].ravel()
             for t in range(4)
         ]
     )
@@ -212,7 +212,7 @@ def test_spike_loss_drops_the_stated_share(spikes: bool) -> None:
         drive: object = csr_matrix(np.ones((40 * 500, 1), np.float32))
     else:
         drive = np.ones((500, 1), np.float32)
-    counts, [seen] = chip.run(drive, 40, 500, [Observation(0, "spikes")], trial=0)  # type: ignore[arg-type]
+    counts, [seen] = chip.run(drive, 40, 500, [RecordingRequest(0, "spikes")], trial=0)  # type: ignore[arg-type]
     np.testing.assert_array_equal(counts[:, 0], seen.sum(axis=0)[:, 0])
     if not spikes:
         # A membrane that gains more than it can lose fires at every step.
@@ -236,7 +236,7 @@ def test_a_chip_whose_building_is_stopped_says_nothing_more(
         chip = Chip(neurons.get("lif"), profiles.get("mixed-signal").nonidealities, seed=1)
         chip.configure([4, 3], full_scale=[1.0])
         with suppress(KeyboardInterrupt):
-            chip.run(np.ones((1, 4), np.float32), steps=2, batch=1, observations=[])
+            chip.run(np.ones((1, 4), np.float32), steps=2, batch=1, requests=[])
             told.append("it was not stopped")
 
     monkeypatch.setattr("device_models.engine.Stepper", stopped)

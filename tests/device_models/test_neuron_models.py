@@ -108,7 +108,7 @@ def simulate(
 @pytest.mark.parametrize("name", neurons.names())
 def test_data_is_sound(name: str) -> None:
     model = neurons.get(name)
-    figures = {field.name for field in dataclasses.fields(FixedPattern)}
+    nonidealities = {field.name for field in dataclasses.fields(FixedPattern)}
     assert model.name == name
     assert model.description.endswith(".") and "\n" not in model.description
     assert model.swing > 0
@@ -120,7 +120,7 @@ def test_data_is_sound(name: str) -> None:
     for key, parameter in model.parameters.items():
         assert parameter.minimum <= parameter.value <= parameter.maximum, key
         assert parameter.meaning.endswith("."), key
-        assert parameter.mismatch is None or parameter.mismatch.figure in figures, key
+        assert parameter.mismatch is None or parameter.mismatch.nonideality in nonidealities, key
     settings = [p.setting for p in model.parameters.values() if p.setting is not None]
     assert len(settings) == len(set(settings))
     # A host reads membranes in units of the threshold that it sets.
@@ -444,7 +444,7 @@ def test_documented(name: str) -> None:
             p.unit,
             f"{p.minimum:g} to {p.maximum:g}",
             f"`{p.setting}`" if p.setting else "-",
-            f"`{p.mismatch.figure}` ({p.mismatch.acts})" if p.mismatch else "-",
+            f"`{p.mismatch.nonideality}` ({p.mismatch.acts})" if p.mismatch else "-",
             p.meaning,
             p.source or "-",
         ]

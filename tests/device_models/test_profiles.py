@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from device_models import Chip, neurons, profiles
-from device_models.nonidealities.parameter import figures
+from device_models.nonidealities.nonideality import by_name
 from device_models.nonidealities.tiers import NonIdealities
 from device_models.profiles import Profile
-from device_models.sampled_mismatch import Drawn, Layer
+from device_models.sampled_mismatch import LayerMismatch, SampledMismatch
 from support.paths import ROOT
 
 NAMES = profiles.names()
@@ -94,16 +94,18 @@ def rram_noise(g: NDArray[np.float64]) -> NDArray[np.float64]:
     return sd / 40.0
 
 
-def value(profile: str, figure: str) -> float:
-    return figures(profiles.get(profile).nonidealities)[figure].value
+def value(profile: str, nonideality: str) -> float:
+    return by_name(profiles.get(profile).nonidealities)[nonideality].value
 
 
-def drawn(profile: Profile, size: int = MANY, seed: int = 3) -> Layer:
+def drawn(profile: Profile, size: int = MANY, seed: int = 3) -> LayerMismatch:
     """A hidden layer of the profile's chip, without defects."""
     model, tiers = profile.model, profile.nonidealities
     nominal = {name: p.value for name, p in model.parameters.items()}
     nominal |= {name: c.value for name, c in profile.parameters.items()}
-    return Drawn(seed, tiers.fixed_pattern, tiers.adc).layer(model, 0, size, nominal, last=True)
+    return SampledMismatch(seed, tiers.fixed_pattern, tiers.adc).layer(
+        model, 0, size, nominal, last=True
+    )
 
 
 def programmed(name: str, weights: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
@@ -118,32 +120,32 @@ def programmed(name: str, weights: NDArray[np.float32]) -> tuple[NDArray[np.floa
 def test_every_value_has_a_source(name: str) -> None:
     profile = profiles.get(name)
     assert profile.name == name
-    for figure, cited in [*profile.cited.items(), *profile.parameters.items()]:
+    for nonideality, cited in [*profile.cited.items(), *profile.parameters.items()]:
         named = re.search(r"\b(19|20)\d\d\b|github\.com/", cited.source)
-        assert named or "a choice" in cited.source, figure
+        assert named or "a choice" in cited.source, nonideality
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_cited_is_what_is_not_ideal(name: str) -> None:
-    profile, ideal = profiles.get(name), figures(NonIdealities())
-    conditions = {figure for figure, spec in ideal.items() if spec.severity == "fixed"}
-    for figure, spec in figures(profile.nonidealities).items():
-        if figure in profile.cited:
-            assert spec.value == profile.cited[figure].value
-            assert spec.value != ideal[figure].value or figure in conditions
+    profile, ideal = profiles.get(name), by_name(NonIdealities())
+    conditions = {nonideality for nonideality, spec in ideal.items() if spec.severity == "fixed"}
+    for nonideality, spec in by_name(profile.nonidealities).items():
+        if nonideality in profile.cited:
+            assert spec.value == profile.cited[nonideality].value
+            assert spec.value != ideal[nonideality].value or nonideality in conditions
         else:
-            assert spec.value == ideal[figure].value
+            assert spec.value == ideal[nonideality].value
 
 
 @pytest.mark.parametrize(
-    ("name", "figure", "least", "most"),
+    ("name", "nonideality", "least", "most"),
     [(n, f, low, high) for n, stated in STATED.items() for f, (low, high) in stated.items()],
 )
 def test_values_lie_within_what_the_source_states(
-    name: str, figure: str, least: float, most: float
+    name: str, nonideality: str, least: float, most: float
 ) -> None:
     slack = 1e-9 * max(1.0, most)
-    assert least - slack <= value(name, figure) <= most + slack
+    assert least - slack <= value(name, nonideality) <= most + slack
 
 
 def test_every_chip_of_a_maker_is_held_against_a_source() -> None:
@@ -166,7 +168,7 @@ def test_neurons_spread_as_cited(name: str) -> None:
     for parameter, values in layer.varied.items():
         mismatch = model.parameters[parameter].mismatch
         assert mismatch is not None
-        spread = value(name, mismatch.figure)
+        spread = value(name, mismatch.nonideality)
         if spread == 0:
             assert np.ptp(values) == 0
         elif mismatch.acts == "add":
@@ -186,14 +188,14 @@ def test_neurons_spread_as_cited(name: str) -> None:
 def test_gains_biases_and_channels_spread_as_cited(name: str) -> None:
     profile = profiles.get(name)
     tiers, layer = profile.nonidealities, drawn(profile)
-    pattern = Drawn(3, tiers.fixed_pattern, tiers.adc)
+    pattern = SampledMismatch(3, tiers.fixed_pattern, tiers.adc)
     channel_gain, channel_offset = pattern.channels(0, MANY)
     cells = pattern.cells(0, (100, 200)).gain
     # A cut at three standard deviations takes 1 % of the spread.
     assert np.std(layer.bias) == pytest.approx(value(name, "bias_sd"), rel=TOLERANCE)
     assert np.std(channel_offset) == pytest.approx(value(name, "adc_offset_sd"), rel=TOLERANCE)
-    for gains, figure in ((layer.gain, "gain_cv"), (channel_gain, "adc_gain_cv")):
-        assert np.std(gains) == pytest.approx(value(name, figure), rel=TOLERANCE)
+    for gains, nonideality in ((layer.gain, "gain_cv"), (channel_gain, "adc_gain_cv")):
+        assert np.std(gains) == pytest.approx(value(name, nonideality), rel=TOLERANCE)
         assert np.mean(gains) == pytest.approx(1.0, abs=0.01)
     spread = 0.0 if cells is None else float(np.std(cells))
     assert spread == pytest.approx(value(name, "weight_cv"), rel=TOLERANCE)
@@ -216,9 +218,9 @@ def test_a_driven_chip_fires_and_does_not_saturate(name: str) -> None:
 
 class TestBrainScaleS2:
     def test_calibration_leaves_no_more_than_calix_accepts(self) -> None:
-        for figure, most in CALIBRATION.items():
-            ratio = value("brainscales-2", figure) / value("brainscales-2-raw", figure)
-            assert 0 < ratio <= most + 1e-9, figure
+        for nonideality, most in CALIBRATION.items():
+            ratio = value("brainscales-2", nonideality) / value("brainscales-2-raw", nonideality)
+            assert 0 < ratio <= most + 1e-9, nonideality
 
     def test_drawn_neurons_of_a_calibrated_chip_spread_less(self) -> None:
         raw = drawn(profiles.get("brainscales-2-raw")).varied
@@ -313,13 +315,13 @@ def test_the_page_states_each_value_and_its_unit(name: str) -> None:
     section = page.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \| ([^|]+) \| ([^|]+) \|$", section, flags=re.M)
     profile = profiles.get(name)
-    units = {f: spec.unit for f, spec in figures(profile.nonidealities).items()}
+    units = {f: spec.unit for f, spec in by_name(profile.nonidealities).items()}
     units |= {n: p.unit for n, p in profile.model.parameters.items()}
     held = dict([*profile.cited.items(), *profile.parameters.items()])
     assert {row[0] for row in rows} == set(held)
-    for figure, stated, unit, source in rows:
-        assert float(stated) == pytest.approx(held[figure].value, rel=0.005)
-        assert unit == (units[figure] or "-")
+    for nonideality, stated, unit, source in rows:
+        assert float(stated) == pytest.approx(held[nonideality].value, rel=0.005)
+        assert unit == (units[nonideality] or "-")
         keys = re.findall(r"\[[A-Z]\]", source)
         assert all(f"\n- {key}" in page for key in keys)
         assert keys or "choice" in source or "raw chip" in source or "codes" in source

@@ -12,7 +12,7 @@ from scipy.stats import kstest, norm
 from device_models.cells import draw_cells
 from device_models.generators import Normals, sequence
 from device_models.nonidealities.fixed_pattern import FixedPattern, factors
-from device_models.nonidealities.parameter import figures, override
+from device_models.nonidealities.nonideality import by_name, override
 from device_models.nonidealities.programming import Crossbar, Programming
 from device_models.nonidealities.tiers import NonIdealities
 
@@ -130,9 +130,9 @@ def test_a_grid_and_bits_exclude_each_other() -> None:
         override(chip, {"weight_bits": 4})
 
 
-def test_a_grid_is_no_figure() -> None:
+def test_a_grid_is_no_single_nonideality() -> None:
     chip = NonIdealities(programming=Programming(weight_grid=(-1.0, 0.0, 1.0), drift=0.1))
-    assert "weight_grid" not in figures(chip)
+    assert "weight_grid" not in by_name(chip)
     assert chip.at_severity(0.5).programming == replace(chip.programming, drift=0.05)
 
 
@@ -156,8 +156,8 @@ def test_relative_noise_is_normal_in_proportion_to_the_target() -> None:
 
 
 def test_both_noises_add_their_variances() -> None:
-    figures_of_noise = Programming(programming_noise=0.03, programming_noise_relative=0.1)
-    bar = crossbar(figures_of_noise)
+    noisy = Programming(programming_noise=0.03, programming_noise_relative=0.1)
+    bar = crossbar(noisy)
     error = bar.write(weights()) - bar.effective
     sd = np.sqrt((0.03 * FULL_SCALE) ** 2 + (0.1 * bar.stored) ** 2)
     assert kstest((error / sd).ravel(), "norm").pvalue > 1e-3

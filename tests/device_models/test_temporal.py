@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import kstest
 
-from device_models import Chip, Observation, neurons, profiles
-from device_models.nonidealities.parameter import override
+from device_models import Chip, RecordingRequest, neurons, profiles
+from device_models.nonidealities.nonideality import override
 from device_models.nonidealities.temporal import delayed, leaked, supply
 
 IDEAL = profiles.get("ideal").nonidealities
@@ -28,7 +28,7 @@ def test_spurious_events_come_at_the_stated_rate_and_leave_membranes_alone() -> 
     found = chip([1, 50, 20], spurious_spikes=0.03)
     found.write(1, np.zeros((50, 20), np.float32))
     counts, [raster, membrane] = found.run(
-        silence(40, 1), 25, 40, [Observation(0, "spikes"), Observation(0, "membrane")], 1
+        silence(40, 1), 25, 40, [RecordingRequest(0, "spikes"), RecordingRequest(0, "membrane")], 1
     )
     assert abs(raster.mean() / 0.03 - 1) < 0.08  # 50 000 chances: 2.5 % standard error
     assert abs(counts.mean() / (25 * 0.03) - 1) < 0.1
@@ -38,14 +38,14 @@ def test_spurious_events_come_at_the_stated_rate_and_leave_membranes_alone() -> 
 def test_spurious_events_reach_the_next_layer() -> None:
     found = chip([1, 50, 1], spurious_spikes=0.1)
     found.write(1, np.full((50, 1), 0.05, np.float32))
-    _, [membrane] = found.run(silence(30, 1), 10, 30, [Observation(1, "membrane")], 1)
+    _, [membrane] = found.run(silence(30, 1), 10, 30, [RecordingRequest(1, "membrane")], 1)
     assert membrane[-1].mean() > 0.3
 
 
 def test_an_event_that_was_real_is_not_doubled() -> None:
     found = chip([1, 200, 1], spurious_spikes=0.5)
     found.write(0, np.full((1, 200), 2.0, np.float32))
-    _, [raster] = found.run(np.ones((1, 1), np.float32), 10, 1, [Observation(0, "spikes")], 0)
+    _, [raster] = found.run(np.ones((1, 1), np.float32), 10, 1, [RecordingRequest(0, "spikes")], 0)
     assert raster.max() == 1
     assert raster.min() == 1, "neurons that fire at every step"
 
@@ -89,7 +89,7 @@ def test_jitter_acts_on_spikes_and_not_on_currents() -> None:
         for jitter in (0.0, 2e-3):
             found = chip([3, 4, 2], input_jitter=jitter)
             found.write(0, np.full((3, 4), 0.1, np.float32))
-            runs.append(found.run(drive, 10, 1, [Observation(0, "membrane")], 0)[1][0])
+            runs.append(found.run(drive, 10, 1, [RecordingRequest(0, "membrane")], 0)[1][0])
         assert np.array_equal(*runs) is not moved
 
 
@@ -98,7 +98,9 @@ def test_crosstalk_reaches_both_neighbours_and_no_further() -> None:
     weights = np.zeros((1, 5), np.float32)
     weights[0, 2] = 0.4
     found.write(0, weights)
-    _, [membrane] = found.run(np.ones((1, 1), np.float32), 1, 1, [Observation(0, "membrane")], 0)
+    _, [membrane] = found.run(
+        np.ones((1, 1), np.float32), 1, 1, [RecordingRequest(0, "membrane")], 0
+    )
     share = membrane[0, 0] / membrane[0, 0, 2]
     np.testing.assert_allclose(share, [0, 0.25, 1, 0.25, 0], atol=1e-6)
 
@@ -118,14 +120,14 @@ def test_thresholds_shift_from_sample_to_sample() -> None:
     ramp = np.full((steps, 6, 1), 0.012, np.float32)
     found.configure([1, 400, 1], [2.0, 2.0], {"tau_membrane": 1.0})
     found.write(0, np.full((1, 400), 1.0, np.float32))
-    _, [raster] = found.run(ramp, steps, 6, [Observation(0, "spikes")], 3)
+    _, [raster] = found.run(ramp, steps, 6, [RecordingRequest(0, "spikes")], 3)
     first = raster.argmax(axis=0)
     t = (first + 1) * 1e-3
     level = 0.012 * 1e3 * 1.0 * (1 - np.exp(-t))  # membrane at the first spike
     assert abs(level.mean() - 1) < 0.01
     assert abs(level.std() / 0.05 - 1) < 0.1
     assert abs(np.corrcoef(level[0], level[1])[0, 1]) < 0.2, "samples are trials of their own"
-    _, [again] = found.run(ramp, steps, 6, [Observation(0, "spikes")], 3)
+    _, [again] = found.run(ramp, steps, 6, [RecordingRequest(0, "spikes")], 3)
     np.testing.assert_array_equal(raster, again)
 
 
@@ -147,7 +149,7 @@ def test_the_wander_moves_with_the_clock_and_scales_what_arrives() -> None:
     drive = np.ones((1, 1), np.float32)
     seen = []
     for run in range(20):
-        _, [membrane] = found.run(drive, 1, 1, [Observation(0, "membrane")], 0)
+        _, [membrane] = found.run(drive, 1, 1, [RecordingRequest(0, "membrane")], 0)
         expected = 0.2 * supply(0, 0.2, 30, 10 * run)
         seen.append(membrane[0, 0, 0] / expected)
         assert np.ptp(membrane) < 1e-7, "the change is common to all"
@@ -156,7 +158,7 @@ def test_the_wander_moves_with_the_clock_and_scales_what_arrives() -> None:
 
 
 @pytest.mark.parametrize(
-    "figure",
+    "nonideality",
     [
         "spurious_spikes",
         "input_jitter",
@@ -166,17 +168,17 @@ def test_the_wander_moves_with_the_clock_and_scales_what_arrives() -> None:
         "membrane_noise",
     ],
 )
-def test_dose_zero_is_exactly_ideal(figure: str) -> None:
-    amount = 2e-3 if figure == "input_jitter" else 0.1
+def test_severity_zero_is_exactly_ideal(nonideality: str) -> None:
+    amount = 2e-3 if nonideality == "input_jitter" else 0.1
     runs = []
-    for nonidealities in (IDEAL, override(IDEAL, {figure: amount}).at_severity(0)):
+    for nonidealities in (IDEAL, override(IDEAL, {nonideality: amount}).at_severity(0)):
         found = Chip(neurons.get("lif"), nonidealities, seed=3)
         found.configure([6, 20, 4], [1.0, 1.0])
         rng = np.random.default_rng(0)
         found.write(0, rng.normal(0.1, 0.3, (6, 20)).astype(np.float32))
         found.write(1, rng.normal(0.1, 0.3, (20, 4)).astype(np.float32))
         drive = csr_matrix(rng.random((15 * 3, 6)) < 0.4, dtype=np.float32)
-        runs.append(found.run(drive, 15, 3, [Observation(1, "membrane")], 0))
+        runs.append(found.run(drive, 15, 3, [RecordingRequest(1, "membrane")], 0))
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
     np.testing.assert_array_equal(runs[0][1][0], runs[1][1][0])
     assert runs[0][0].sum() > 0

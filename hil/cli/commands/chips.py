@@ -1,4 +1,4 @@
-"""Commands about what chips are like: figures, measurement, calibration."""
+"""Commands about what chips are like: non-idealities, measurement, calibration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def chips(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """List the chips that can be emulated, or the figures of one with their sources."""
+    """List the chips that can be emulated, or the non-idealities of one with their sources."""
     with refusals():
         from dataclasses import asdict
 
@@ -53,7 +53,7 @@ def chips(
         elif json_output:
             typer.echo(json.dumps(asdict(datasheet.datasheet(name))))
         else:
-            header = ("tier", "figure", "value", "unit", "allowed", "source")
+            header = ("tier", "name", "value", "unit", "allowed", "source")
             console.table(header, known.rows(datasheet.datasheet(name)))
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import drivers
 from device_models import profiles
-from drivers.emulator.chip_instance import ideal, specimen
+from drivers.emulator.chip_instance import ideal, inspect
 from drivers.emulator.datasheet import datasheet
 from hil.cli.app import app
 from hil.reports.chip_page import write_page
@@ -28,12 +28,12 @@ description = "the one on the desk"
 weight_grid = [-1, -0.25, 0, 0.5, 1]
 [parameters]
 tau_membrane = {value = 0.02, source = "bench, 3 May"}
-[figures]
+[nonidealities]
 threshold_cv = {value = 0.3, source = "bench, <4 May>"}
 retention = 0.01
 """
 TWIN = """
-[figures]
+[nonidealities]
 retention = {value = 0.01, source = "bench, <5 May>"}
 adc_every = 50
 [twin]
@@ -129,7 +129,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Page]:
     return of
 
 
-# -- the list and the figures -----------------------------------------------------------------
+# -- the list and the datasheet ---------------------------------------------------------------
 
 
 def test_every_profile_is_listed_with_its_neuron() -> None:
@@ -141,13 +141,13 @@ def test_every_profile_is_listed_with_its_neuron() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_figure_is_printed_with_value_range_and_source(name: str) -> None:
+def test_every_nonideality_is_printed_with_value_range_and_source(name: str) -> None:
     profile = profiles.get(name)
     rows = {row[1]: row for row in (line.split("\t") for line in printed(name).splitlines())}
     assert set(rows) == {"model", *profile.model.parameters, *profile.cited}
     assert rows["model"] == ["neuron", "model", profile.model.name, "", "", profile.model.source]
-    for figure, cited in profile.cited.items():
-        tier, _, value, _, allowed, source = rows[figure]
+    for nonideality, cited in profile.cited.items():
+        tier, _, value, _, allowed, source = rows[nonideality]
         low, high = map(float, allowed.split(" to "))
         assert tier in ("fixed pattern", "storage", "in time", "readout")
         assert low <= float(value) <= high
@@ -165,11 +165,18 @@ def test_every_figure_is_printed_with_value_range_and_source(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_json_holds_what_the_table_holds_exactly(name: str) -> None:
     sheet, profile = json.loads(printed(name, "--json")), profiles.get(name)
-    assert list(sheet) == ["name", "description", "neuron", "figures", "weight_grid", "layers"]
+    assert list(sheet) == [
+        "name",
+        "description",
+        "neuron",
+        "nonidealities",
+        "weight_grid",
+        "layers",
+    ]
     keys = ["tier", "name", "value", "unit", "minimum", "maximum", "meaning", "source"]
-    assert all(list(f) == keys for f in (*sheet["figures"], *sheet["neuron"]["parameters"]))
-    assert {f["name"]: (f["value"], f["source"]) for f in sheet["figures"]} == {
-        figure: (cited.value, cited.source) for figure, cited in profile.cited.items()
+    assert all(list(f) == keys for f in (*sheet["nonidealities"], *sheet["neuron"]["parameters"]))
+    assert {f["name"]: (f["value"], f["source"]) for f in sheet["nonidealities"]} == {
+        nonideality: (cited.value, cited.source) for nonideality, cited in profile.cited.items()
     }
     assert [p["name"] for p in sheet["neuron"]["parameters"]] == list(profile.model.parameters)
 
@@ -177,13 +184,13 @@ def test_json_holds_what_the_table_holds_exactly(name: str) -> None:
 def test_a_file_of_ones_own_is_a_chip() -> None:
     Path("own.toml").write_text(OWN)
     sheet = json.loads(printed("own.toml", "--json"))
-    figures = {f["name"]: f for f in sheet["figures"]}
+    stated = {f["name"]: f for f in sheet["nonidealities"]}
     assert (sheet["name"], sheet["weight_grid"]) == ("bench", [-1, -0.25, 0, 0.5, 1])
-    assert figures["threshold_cv"]["source"] == "bench, <4 May>"
-    assert figures["retention"]["source"] == "own.toml"
-    assert figures["leak_cv"]["value"] == profiles.get("mixed-signal").cited["leak_cv"].value
+    assert stated["threshold_cv"]["source"] == "bench, <4 May>"
+    assert stated["retention"]["source"] == "own.toml"
+    assert stated["leak_cv"]["value"] == profiles.get("mixed-signal").cited["leak_cv"].value
     # The grid takes the place of the bits that the profile brings.
-    assert "weight_bits" not in figures
+    assert "weight_bits" not in stated
     assert "weight_grid\t5 values from -1 to 1" in printed("own.toml")
     tau = next(p for p in sheet["neuron"]["parameters"] if p["name"] == "tau_membrane")
     assert (tau["value"], tau["source"]) == (0.02, "bench, 3 May")
@@ -191,7 +198,7 @@ def test_a_file_of_ones_own_is_a_chip() -> None:
 
 def test_a_measured_chip_lists_no_spread_that_it_does_not_draw(tmp_path: Path) -> None:
     sheet = json.loads(printed(twin(tmp_path), "--json"))
-    names = {f["name"] for f in sheet["figures"]}
+    names = {f["name"] for f in sheet["nonidealities"]}
     assert sheet["layers"] == [6, 9, 3]
     assert names == {*profiles.get("mixed-signal").cited, "retention", "adc_every"} - {
         "threshold_cv", "leak_cv", "gain_cv", "weight_cv", "reset_sd", "dead_fraction",
@@ -203,7 +210,7 @@ def test_what_cannot_be_is_refused_in_a_line() -> None:
     assert "did you mean 'mixed-signal'?" in refusal("mixed-signl")
     assert "did you mean 'mixed-signal'?" in refusal("mixed-signl", "--report")
     assert "none.toml" in refusal("none.toml")
-    Path("bad.toml").write_text("[figures]\nthreshold_cv = 7\n")
+    Path("bad.toml").write_text("[nonidealities]\nthreshold_cv = 7\n")
     assert "from 0 to 2" in refusal("bad.toml")
     assert "name one chip" in refusal("--report")
     assert "without --json" in refusal("ideal", "--report", "--json")
@@ -216,11 +223,11 @@ def test_what_cannot_be_is_refused_in_a_line() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_shows_every_figure_with_its_source_and_needs_no_network(
+def test_a_page_shows_every_nonideality_with_its_source_and_needs_no_network(
     name: str, page: Callable[[str], Page]
 ) -> None:
     shown, sheet = page(name), datasheet(name)
-    for entry in (*sheet.figures, *sheet.neuron.parameters):
+    for entry in (*sheet.nonidealities, *sheet.neuron.parameters):
         source = entry.source.replace("`", "")
         assert f"{entry.meaning} {source}" in shown.text
         row = f"{entry.name} {entry.value:g} {entry.unit} ".replace("  ", " ")
@@ -249,9 +256,9 @@ def test_a_page_shows_only_what_applies(name: str, page: Callable[[str], Page]) 
     assert ("Map of a layer" in shown) == any(
         f in cited for f in ("threshold_cv", "leak_cv", "gain_cv", "bias_sd", "reset_sd")
     )
-    for figure in cited:
-        if figure.endswith(("_cv", "_sd")) and figure != "drift_cv":
-            assert f"Stated by {figure}: " in shown
+    for nonideality in cited:
+        if nonideality.endswith(("_cv", "_sd")) and nonideality != "drift_cv":
+            assert f"Stated by {nonideality}: " in shown
     exact = not differs and "programming_noise" not in cited
     assert ("Synapses transmit exactly what is stored" in shown) == exact
 
@@ -310,7 +317,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
 @pytest.mark.parametrize("name", ["mixed-signal", "dynap-se", "brainscales-2-raw"])
 def test_what_is_drawn_follows_the_law_that_is_stated(name: str) -> None:
     layers = (20, 4000, 10)
-    inside = specimen(name, 11, layers, np.zeros(layers[:2], np.float32), np.empty(0))
+    inside = inspect(name, 11, layers, np.zeros(layers[:2], np.float32), np.empty(0))
     assert len(inside.spreads) >= 7
     for spread in inside.spreads:
         assert spread.density is not None
@@ -319,28 +326,28 @@ def test_what_is_drawn_follows_the_law_that_is_stated(name: str) -> None:
         below = np.append(0, np.cumsum(steps))
         assert below[-1] == pytest.approx(1, abs=0.005)
         # What is drawn, seen through its law, is uniform.
-        alive = spread.drawn[np.isfinite(spread.drawn)][:4000].astype(float)
+        alive = spread.values[np.isfinite(spread.values)][:4000].astype(float)
         assert stats.kstest(np.interp(alive, values, below), "uniform").pvalue > 0.01
 
 
 def test_dead_neurons_are_those_that_never_fire() -> None:
     layers = (4, 500, 10)
-    inside = specimen("mixed-signal", 3, layers, np.ones((4, 500), np.float32), np.empty(0))
-    (threshold,) = [s for s in inside.spreads if s.figure == "threshold_cv"]
+    inside = inspect("mixed-signal", 3, layers, np.ones((4, 500), np.float32), np.empty(0))
+    (threshold,) = [s for s in inside.spreads if s.nonideality == "threshold_cv"]
     with drivers.open("emulator:mixed-signal?chip=3&spike_loss=0") as chip:
         chip.configure(drivers.Network(layers))
         chip.write_weights(0, np.ones((4, 500)))
         probe = drivers.Probe(1, "spikes", reduce="mean")
         readout = chip.run(drivers.Stimulus.current(np.ones((1, 4)), steps=20), [probe], trial=0)
     silent = readout.samples[probe][0] == 0
-    np.testing.assert_array_equal(silent, np.isnan(threshold.drawn))
+    np.testing.assert_array_equal(silent, np.isnan(threshold.values))
     assert inside.dead == silent.sum() > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_stored_weights_are_those_of_the_device(name: str) -> None:
     asked = np.linspace(-1, 1, 60, dtype=np.float32).reshape(6, 10)
-    inside = specimen(name, 3, (6, 10), asked, np.array([5.0]))
+    inside = inspect(name, 3, (6, 10), asked, np.array([5.0]))
     with drivers.open(f"emulator:{name}?chip=3") as chip:
         chip.configure(drivers.Network((6, 10), (1.0,)))
         np.testing.assert_array_equal(inside.stored, chip.write_weights(0, asked))
@@ -352,7 +359,7 @@ def test_stored_weights_are_those_of_the_device(name: str) -> None:
 def test_phase_change_weights_drift_by_the_stated_power_law() -> None:
     ages = np.array([1e2, 1e4, 1e6])
     asked = np.full((100, 100), 1.0, np.float32)
-    inside = specimen("pcm-crossbar", 3, (100, 100), asked, ages)
+    inside = inspect("pcm-crossbar", 3, (100, 100), asked, ages)
     kept = np.median(inside.realised[1:], axis=(1, 2)) / np.median(inside.realised[0])
     # Joshi et al. 2020: (t / t0)^-nu, here with t0 = 20 s and nu = 0.049.
     np.testing.assert_allclose(kept, (1 + ages / 20) ** -0.049, rtol=0.02)

@@ -1,4 +1,4 @@
-"""Figures: the numbers that make a chip imperfect, each with its unit, range and meaning."""
+"""A non-ideality of a chip: a number with its unit, range and meaning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class NonIdeality:
     """One number of a chip.
 
     Attributes:
@@ -27,7 +27,7 @@ class Figure:
         whole: Whether it is a whole number.
         meaning: What it does, in one sentence.
         severity: How a severity acts on it: `linear` multiplies the value, `bits` the step that the
-            bits resolve, `fixed` is a condition and not a non-ideality, and stays.
+            bits resolve, `fixed` is a condition of the chip, which stays as it is.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Figure:
     severity: Severity
 
 
-def figure(
+def nonideality(
     default: float,
     unit: str,
     minimum: float,
@@ -48,7 +48,7 @@ def figure(
     meaning: str,
     severity: Severity = "linear",
 ) -> Any:
-    """Declare a figure as a dataclass field; an integer default makes it a whole number."""
+    """Declare a non-ideality as a dataclass field; an integer default makes it a whole number."""
     return field(
         default=default,
         metadata={
@@ -62,28 +62,28 @@ def figure(
     )
 
 
-def figures(tiers: object) -> dict[str, Figure]:
-    """Every figure of a dataclass of tiers, flat, by name."""
+def by_name(tiers: object) -> dict[str, NonIdeality]:
+    """Every non-ideality of a dataclass of tiers, flat, by name."""
     found = {}
     for tier in fields(tiers):  # type: ignore[arg-type]
         held = getattr(tiers, tier.name)
         for item in (f for f in fields(held) if f.metadata):
-            found[item.name] = Figure(item.name, getattr(held, item.name), **item.metadata)
+            found[item.name] = NonIdeality(item.name, getattr(held, item.name), **item.metadata)
     return found
 
 
 def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:
-    """The same chip with some figures replaced.
+    """The same chip with some non-idealities replaced.
 
     Args:
         tiers: A dataclass of tiers.
-        values: New values by figure name; text is parsed.
+        values: New values by name; text is parsed.
 
     Raises:
         ValueError: For an unknown name (the nearest valid one is named), text that is no number,
             or a value out of range (the range is named).
     """
-    known = figures(tiers)
+    known = by_name(tiers)
     checked = {name: check(name, value, known) for name, value in values.items()}
     changes = {}
     for tier in fields(tiers):  # type: ignore[arg-type]
@@ -95,22 +95,27 @@ def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:
 
 
 def scaled(
-    known: Mapping[str, Figure], name: str, severity: float, each: Mapping[str, float] | None = None
+    known: Mapping[str, NonIdeality],
+    name: str,
+    severity: float,
+    each: Mapping[str, float] | None = None,
 ) -> float:
-    """The value of one figure under a severity.
+    """The value of one non-ideality under a severity.
 
     Args:
-        known: The figures of a chip.
+        known: The non-idealities of a chip.
         name: Which of them.
-        severity: Factor of all figures, at least 0.
-        each: Further factors by figure.
+        severity: Factor of all non-idealities, at least 0.
+        each: Further factors by non-ideality.
 
     Raises:
-        ValueError: For a factor of an unknown figure or of one without severity, or below 0.
+        ValueError: For a factor of an unknown non-ideality or of one without severity, or below 0.
     """
     for other, factor in {**(each or {}), "": severity}.items():
         if other and other not in known:
-            raise ValueError(f"severity of {other!r}: no such chip figure: {nearest(other, known)}")
+            raise ValueError(
+                f"severity of {other!r}: no such chip non-ideality: {nearest(other, known)}"
+            )
         if other and known[other].severity == "fixed":
             raise ValueError(f"severity of {other}: it is a condition of the chip, set it itself")
         if not 0 <= factor <= 1e6:
@@ -130,15 +135,15 @@ def scaled(
     return max(bits, 1) if bits <= MOST_BITS else 0
 
 
-def check(name: str, value: float | str, known: Mapping[str, Figure]) -> float:
-    """A figure's value as a number.
+def check(name: str, value: float | str, known: Mapping[str, NonIdeality]) -> float:
+    """A non-ideality's value as a number.
 
     Raises:
         ValueError: For an unknown name (the nearest valid one is named), text that is no number,
             or a value out of range (the range is named).
     """
     if name not in known:
-        raise ValueError(f"chip figure {name!r} is unknown: {nearest(name, known)}")
+        raise ValueError(f"chip non-ideality {name!r} is unknown: {nearest(name, known)}")
     spec = known[name]
     try:
         number = float(value)
@@ -147,7 +152,7 @@ def check(name: str, value: float | str, known: Mapping[str, Figure]) -> float:
     if not spec.minimum <= number <= spec.maximum or (spec.whole and number != int(number)):
         kind = "a whole number" if spec.whole else "a number"
         raise ValueError(
-            f"chip figure {name} = {value}: give {kind} from {spec.minimum:g} to "
+            f"chip non-ideality {name} = {value}: give {kind} from {spec.minimum:g} to "
             f"{spec.maximum:g} {spec.unit}".rstrip()
         )
     return int(number) if spec.whole else number
