@@ -48,18 +48,28 @@ def mean(values: Sequence[float]) -> Mean:
     """Mean of one value for each unit, at least one."""
     value, units = fmean(values), len(values)
     if units < 2:
-        return Mean(value, None, None, units)
+        return Mean(value=value, interval=None, deviation=None, units=units)
     deviation = math.sqrt(sum((v - value) ** 2 for v in values) / (units - 1))
     if deviation < 1e-12 * max(map(abs, values)):  # what rounding has left of equal values
         deviation = 0.0
-    half = _student(units - 1) * deviation / math.sqrt(units)
-    return Mean(value, (value - half, value + half), deviation, units)
+    half = student_half_width(units) * deviation
+    return Mean(
+        value=value, interval=(value - half, value + half), deviation=deviation, units=units
+    )
 
 
-def _student(freedom: int) -> float:
+def student_half_width(units: int) -> float:
+    """Half the width of Student's 95 % interval of a mean (Student 1908, Biometrika 6, 1).
+
+    Args:
+        units: How many independent values the mean is taken over, at least 2.
+
+    Returns:
+        The half-width in standard deviations of the values (with n - 1 in the denominator).
+    """
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 0.975))
+    return float(stdtrit(units - 1, 0.975)) / math.sqrt(units)
 
 
 @dataclass(frozen=True)
@@ -86,23 +96,23 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
         second: Likewise, in the same order; it is subtracted.
     """
     differences = [a - b for a, b in zip(first, second, strict=True)]
-    found = mean(differences)
-    if not found.deviation:  # one unit, or no spread
-        return Difference(found, None, None)
+    average = mean(differences)
+    if not average.deviation:  # one unit, or no spread
+        return Difference(average, t_test=None, wilcoxon=None)
     from scipy import stats
 
-    t = found.value / (found.deviation / math.sqrt(found.units))
-    p = float(2 * stats.t.sf(abs(t), found.units - 1))
-    return Difference(found, p, float(stats.wilcoxon(differences).pvalue))
+    t = average.value / (average.deviation / math.sqrt(average.units))
+    p = float(2 * stats.t.sf(abs(t), average.units - 1))
+    return Difference(average, t_test=p, wilcoxon=float(stats.wilcoxon(differences).pvalue))
 
 
 def holm(p: Sequence[float]) -> list[float]:
     """p-values of a family of tests, adjusted (Holm 1979, Scand. J. Stat. 6, 65)."""
-    found, largest = [0.0] * len(p), 0.0
+    adjusted, largest = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
         largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
-        found[place] = largest
-    return found
+        adjusted[place] = largest
+    return adjusted
 
 
 @dataclass(frozen=True)
@@ -167,11 +177,11 @@ def bootstrap(
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    found = []
+    resampled = []
     for _ in range(draws):
         sample = [values[i] for i in rng.integers(len(values), size=len(values))]
         value = statistic(sample)
-        found.append(math.inf if value is None else value)
-    found.sort()
+        resampled.append(math.inf if value is None else value)
+    resampled.sort()
     last = draws - 1
-    return found[math.floor(0.025 * last)], found[math.ceil(0.975 * last)]
+    return resampled[math.floor(0.025 * last)], resampled[math.ceil(0.975 * last)]

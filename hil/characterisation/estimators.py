@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.statistics import student_half_width
+
 Array = NDArray[np.float64]
 Samples = NDArray[np.float32]
 
@@ -41,11 +43,8 @@ def from_repeats(repeats: Array) -> Estimate:
     Args:
         repeats: `(R, ...)`, R at least 2.
     """
-    from scipy.stats import t
-
-    count = len(repeats)
-    spread = repeats.std(axis=0, ddof=1) / np.sqrt(count)
-    return Estimate(repeats.mean(axis=0), t.ppf(0.975, count - 1) * spread)
+    half = student_half_width(len(repeats)) * repeats.std(axis=0, ddof=1)
+    return Estimate(repeats.mean(axis=0), half)
 
 
 def charging(decay: Array, steps: int) -> Array:

@@ -31,16 +31,16 @@ YEAR = 3.156e7
 def rows(sheet: Datasheet) -> Sequence[tuple[str, ...]]:
     """A datasheet as a table: tier, name, value, unit, allowed range, source."""
     neuron = sheet.neuron
-    found = [("neuron", "model", neuron.name, "", "", neuron.source)]
-    found += [
+    table = [("neuron", "model", neuron.name, "", "", neuron.source)]
+    table += [
         (e.tier, e.name, f"{e.value:g}", e.unit, f"{e.minimum:g} to {e.maximum:g}", e.source)
         for e in (*neuron.parameters, *sheet.nonidealities)
     ]
     if sheet.weight_grid:
         low, high = sheet.weight_grid[0], sheet.weight_grid[-1]
         grid = f"{len(sheet.weight_grid)} values from {low:g} to {high:g}"
-        found.append(("storage", "weight_grid", grid, "full scale", "-1 to 1", sheet.name))
-    return found
+        table.append(("storage", "weight_grid", grid, "full scale", "-1 to 1", sheet.name))
+    return table
 
 
 def write_page(name: str, seed: int, path: Path | None) -> Path:
@@ -248,5 +248,5 @@ def _drift(asked: Array, inside: ChipInstance) -> dict[str, Any]:
     for target in TARGETS:
         nearest = np.argsort(np.abs(asked - target))[: max(1, asked.size // 50)]
         edges = np.quantile(weights[:, nearest], (0.05, 0.5, 0.95), axis=1)
-        bands.append(chip_plots.Band(f"written as {target:g}", *edges))
+        bands.append(chip_plots.QuantileBand(f"written as {target:g}", *edges))
     return {"drift": chip_plots.drift(inside.ages[1:], bands)}

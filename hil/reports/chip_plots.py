@@ -30,14 +30,14 @@ MOMENTS = {
 
 
 @dataclass(frozen=True)
-class Band:
-    """How a group of weights goes on in time.
+class QuantileBand:
+    """Quantiles of a group of weights over time.
 
     Attributes:
         label: Its name in the legend.
-        low: `(k,)`, lower edge of the band.
+        low: `(k,)`, the lower quantile.
         middle: `(k,)`, median.
-        high: `(k,)`, upper edge.
+        high: `(k,)`, the upper quantile.
     """
 
     label: str
@@ -216,7 +216,7 @@ def programmed(asked: NDArray[Any], stored: NDArray[Any], realised: NDArray[Any]
         return export(figure)
 
 
-def drift(ages: NDArray[Any], bands: Sequence[Band]) -> str:
+def drift(ages: NDArray[Any], bands: Sequence[QuantileBand]) -> str:
     """Weights over the time since they were written, on a logarithmic axis.
 
     Args:

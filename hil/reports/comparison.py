@@ -6,42 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hil.reports.run_facts import settings
+from hil.statistics import mean
 
 if TYPE_CHECKING:
-    from hil.config import Config
     from hil.runs.folder import Run
 
 SEED = ("run", "seed")
 
 
-def settings(config: Config) -> dict[tuple[str, str], str]:
-    """Every setting as text.
-
-    Args:
-        config: A complete configuration.
-
-    Returns:
-        Text by section and key; the section of those that have none is `run`.
-    """
-    found: dict[tuple[str, str], str] = {}
-    for name, value in config.model_dump(mode="json").items():
-        if isinstance(value, dict):
-            found |= {(name, key): _text(item) for key, item in value.items()}
-        else:
-            found["run", name] = _text(value)
-    return found
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} = {item}" for key, item in value.items()) or "as it comes"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)
-
-
-class Entry:
+class ComparedRun:
     """A run in a comparison.
 
     Attributes:
@@ -65,25 +41,25 @@ class Group:
 
     Attributes:
         number: From 1, in the order given.
-        entries: The runs.
+        runs: The runs.
     """
 
     number: int
-    entries: list[Entry]
+    runs: list[ComparedRun]
 
     @property
     def settings(self) -> dict[tuple[str, str], str]:
         """What they have in common."""
-        return self.entries[0].settings
+        return self.runs[0].settings
 
     @cached_property
     def accuracies(self) -> dict[int, float]:
         """Test accuracy of each seed; several runs with one seed count as one, their mean."""
-        found: dict[int, list[float]] = {}
-        for entry in self.entries:
-            if entry.result is not None:
-                found.setdefault(entry.config.seed, []).append(entry.result["test_accuracy"])
-        return {seed: fmean(values) for seed, values in found.items()}
+        by_seed: dict[int, list[float]] = {}
+        for run in self.runs:
+            if run.result is not None:
+                by_seed.setdefault(run.config.seed, []).append(run.result["test_accuracy"])
+        return {seed: fmean(values) for seed, values in by_seed.items()}
 
     @property
     def mean(self) -> float | None:
@@ -93,15 +69,10 @@ class Group:
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """Student's 95 % interval of the mean; None for one seed, or seeds without any spread."""
-        values = list(self.accuracies.values())
-        if len(set(values)) < 2:
+        if not self.accuracies:
             return None
-        from scipy import stats
-
-        low, high = stats.t.interval(
-            0.95, len(values) - 1, loc=fmean(values), scale=stats.sem(values)
-        )
-        return float(low), float(high)
+        over_seeds = mean(list(self.accuracies.values()))
+        return over_seeds.interval if over_seeds.deviation else None
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
@@ -122,10 +93,10 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
     for place in places:
         if places.count(place) > 1:
             raise ValueError(f"{place} is given twice: give each run once")
-    found: dict[tuple[object, ...], list[Entry]] = {}
-    for entry in map(Entry, runs):
-        found.setdefault(tuple(entry.settings.items()), []).append(entry)
-    return [Group(number, entries) for number, entries in enumerate(found.values(), start=1)]
+    alike: dict[tuple[object, ...], list[ComparedRun]] = {}
+    for run in map(ComparedRun, runs):
+        alike.setdefault(tuple(run.settings.items()), []).append(run)
+    return [Group(number, members) for number, members in enumerate(alike.values(), start=1)]
 
 
 def differing(groups: Sequence[Group]) -> dict[str, list[str | None]]:

@@ -33,8 +33,8 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A share with what is known of its uncertainty.
+class ShareInterval:
+    """A share with its confidence interval, as one row of a figure.
 
     Attributes:
         label: What it is a share of.
@@ -210,7 +210,7 @@ def weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
         return export(figure)
 
 
-def estimates(rows: Sequence[Estimate]) -> str:
+def share_intervals(rows: Sequence[ShareInterval]) -> str:
     """Shares with their intervals, one row each from the top; summaries as diamonds.
 
     Args:

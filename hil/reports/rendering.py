@@ -9,7 +9,7 @@ def render(template: str, **content: Any) -> str:
     """Fill in a template.
 
     Args:
-        template: Name of a file in `hil/templates/`.
+        template: Name of a file in `hil/reports/templates/`.
         content: What it shows, by name.
 
     Returns:
@@ -23,6 +23,7 @@ def render(template: str, **content: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,  # of an included part
     )
     environment.filters |= {"percent": lambda share: f"{100 * share:.2f}", "duration": _duration}
     return environment.get_template(template).render(content)

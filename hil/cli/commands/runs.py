@@ -137,14 +137,15 @@ def report(
 ) -> None:
     """Write the page of a run, or one that compares several."""
     with refusals():
-        from hil.reports import run_page as reporting
+        from hil.reports.comparison_page import write_comparison
+        from hil.reports.run_page import write_report
         from hil.runs.folder import Run
 
         opened = [Run.open(path) for path in runs]
         if len(opened) == 1 and out is None:
-            page = reporting.write_report(opened[0])
+            page = write_report(opened[0])
         else:
-            page = reporting.write_comparison(opened, out or Path("comparison.html"))
+            page = write_comparison(opened, out or Path("comparison.html"))
         typer.echo(page)
 
 

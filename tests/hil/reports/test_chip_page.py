@@ -5,7 +5,6 @@ import json
 import os
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,9 @@ from drivers.emulator.chip_instance import ideal, inspect
 from drivers.emulator.datasheet import datasheet
 from hil.cli.app import app
 from hil.reports.chip_page import write_page
+from support.html_page import Page
 
 NAMES = profiles.names()
-VOID = {"meta", "br", "link", "img"}
 OWN = """
 name = "bench"
 description = "the one on the desk"
@@ -78,41 +77,6 @@ def twin(folder: Path) -> Path:
     return path
 
 
-class Page(HTMLParser):
-    """What a browser would find: text, attributes and the size of its drawings."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.headings: list[str] = []
-        self.words: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.tags: list[str] = []
-        self._open: list[str] = []
-        self.feed(source)
-        self.close()
-        assert not self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Page]:
     """The page of a profile's chip 5, each written once, of a small network to be quick."""
@@ -123,7 +87,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Page]:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("hil.reports.chip_page.LAYERS", (8, 60, 5))
                 path = write_page(name, 5, folder / f"{name}.html")
-            written[name] = Page(path.read_text(encoding="utf-8"))
+            written[name] = Page.read(path)
         return written[name]
 
     return of

@@ -46,11 +46,13 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
         label = " · ".join(filter(None, levels))
         bounds = result.interval or (result.value, result.value)
         estimates.append(
-            plots.Estimate(label, result.value, bounds, shades.index(levels[0]), summary=True)
+            plots.ShareInterval(label, result.value, bounds, shades.index(levels[0]), summary=True)
         )
     pictures = []
     if wording.is_share(measure) and 0 < len(estimates) <= LARGEST:
-        pictures.append(Picture(f"Mean {wording.name(measure)}", plots.estimates(estimates), True))
+        pictures.append(
+            Picture(f"Mean {wording.name(measure)}", plots.share_intervals(estimates), True)
+        )
     last = len(settings.by)
     header = (*settings.by, f"mean, {wording.unit(measure)}", "95 % interval", "units", "failed")
     return Shown(

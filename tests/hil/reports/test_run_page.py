@@ -1,0 +1,196 @@
+"""The page of a run."""
+
+import json
+import re
+import shlex
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.config import build
+from hil.reports.run_page import write_report
+from hil.runs.folder import Run
+from hil.statistics import wilson
+from support.html_page import Page
+from support.run_folders import epochs, evidence, finished, result, started
+
+
+def test_the_page_states_accuracy_interval_and_origin(run: Run, page: Page) -> None:
+    found = run.result()
+    assert found is not None
+    low, high = found["test_accuracy_ci95"]
+    assert f"{100 * found['test_accuracy']:.2f} %" in page.all("p", **{"class": "figure"})[0]
+    assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %" in page.text
+    assert "100 test samples" in page.text
+    assert page.all("h1") == ["digits, learned by adfa on emulator:mixed-signal"]
+    assert "64-8-5 network, trained for 10 epochs" in page.text
+
+
+def test_every_section_and_figure_is_there(page: Page) -> None:
+    assert page.all("h2") == [
+        "Learning",
+        "Activity",
+        "What it confuses",
+        "A few test samples",
+        "Membranes",
+        "Weights asked and stored",
+        "Where the time went",
+        "How it was made",
+    ]
+    curves, samples, membranes, projections = 4, 1, 2, 2
+    assert len(page.all("svg")) == curves + samples + membranes + projections
+    assert [h for h in page.all("h3") if not h.startswith("Sample")] == [
+        "Accuracy",
+        "Loss",
+        "Hidden activity",
+        "Output rate",
+        "Hidden layer 1",
+        "Output layer",
+        "Input to hidden layer 1",
+        "Hidden layer 1 to output layer",
+        "Repeat it",
+        "Settings",
+    ]
+
+
+def test_findings_stand_once_with_the_last_epoch_that_showed_them(tmp_path: Path) -> None:
+    run = started(tmp_path / "run")
+    rows = epochs(3)
+    dead = "hidden layer 1 has dead neurons: 2 of 9 (1, 7) stay at rest; wait"
+    rows[0]["findings"] = [
+        "[epoch 1] output layer is silent: 0.0 < 1; raise it",
+        f"[epoch 1] {dead}",
+    ]
+    rows[1]["findings"], rows[2]["findings"] = [f"[epoch 2] {dead}"], []
+    run.save_metrics(rows)
+    page = Page.read(write_report(run))
+    assert page.all("h2")[0] == "What the host noticed"
+    assert page.all("li") == [
+        "[epoch 1] output layer is silent: 0.0 < 1; raise it.",
+        f"[epoch 2] {dead}.",
+    ]
+
+
+def test_confusion_and_recall_count_every_test_sample(run: Run, page: Page) -> None:
+    shown = run.load_evidence()
+    assert shown is not None
+    seen = Counter(
+        zip(shown["test_labels"].tolist(), shown["test_predictions"].tolist(), strict=True)
+    )
+    classes = range(5)
+    for label, row in zip(classes, page.rows(0), strict=True):
+        counts = [seen[label, said] for said in classes]
+        assert row[1:-1] == [str(count) for count in counts]
+        low, high = wilson(counts[label], sum(counts))
+        recall = counts[label] / sum(counts)
+        assert row[-1] == f"{100 * recall:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def test_samples_and_classes_are_told_one_by_one(tmp_path: Path) -> None:
+    run = started(tmp_path / "run")
+    shown = evidence((64, 100, 3), (8, 8), shown=4)
+    shown["sample_labels"] = np.array([0, 1, 2, 0])
+    shown["counts"] = np.array([[9, 1, 0], [1, 0, 8], [0, 5, 5], [0, 0, 0]], np.int32)
+    shown["test_labels"], shown["test_predictions"] = np.zeros(7, np.int64), np.full(7, 2)
+    run.save_evidence(shown)
+    page = Page.read(write_report(run))
+    assert page.all("figcaption")[:4] == [
+        "Most spikes, 9, from the right class.",
+        "Most spikes, 8, from class 2: not the right one.",
+        "A tie of 1 and 2 with 5 spikes each.",
+        "No output neuron fired.",
+    ]
+    assert [row[1:] for row in page.rows(0)] == [
+        ["0", "0", "7", "0 % (0 to 35)"],
+        ["0", "0", "0", "no sample"],
+        ["0", "0", "0", "no sample"],
+    ]
+
+
+def test_the_command_repeats_the_run(run: Run, page: Page) -> None:
+    command = shlex.split(page.all("pre")[-1])
+    assert command[:3] == ["hil", "train", "--config"]
+    assert Path(command[3]) == run.path / "config.toml"
+    assert command[4] == "--out"
+    assert not Path(command[5]).exists()
+
+
+def test_every_setting_is_shown_and_the_chosen_ones_stand_out(run: Run, page: Page) -> None:
+    dumped = run.config().model_dump(mode="json")
+    keys = {key for value in dumped.values() if isinstance(value, dict) for key in value}
+    assert keys <= set(page.all("th", scope="row"))
+    usual = build({"task": "digits"}).training.epochs
+    assert usual != 10
+    assert "10" in page.all("td", **{"class": "chosen"})
+    assert page.all("caption")[:2] == ["run", "network"]
+    versions = json.loads((run.path / "environment.json").read_text())["packages"]
+    assert set(versions) <= set(page.all("th", scope="row"))
+
+
+def test_the_time_bar_is_to_scale(page: Page) -> None:
+    shares = {
+        kind: float(re.findall(r"flex: ([\d.]+)", style)[0])
+        for kind in ("device", "host", "transfer")
+        for tag, found, _ in page.elements
+        if tag == "span" and found.get("class") == kind and (style := found["style"])
+    }
+    assert shares == pytest.approx({"device": 0.6, "host": 0.2, "transfer": 0.2})
+    assert page.all("tr", **{"class": "device"}) == ["device 30.0 s 60.0 %"]
+    assert "1234 samples per second" in page.text
+
+
+@pytest.mark.parametrize(
+    ("layers", "image", "drop"),
+    [
+        ((4, 6, 7, 2), (), ()),  # features that are no image, two hidden layers
+        ((64, 5), (8, 8), ("output_raster", "membrane_1", "membrane_every")),  # no hidden layer
+    ],
+)
+def test_the_page_shows_what_the_device_showed(
+    tmp_path: Path, layers: tuple[int, ...], image: tuple[int, ...], drop: tuple[str, ...]
+) -> None:
+    run = finished(tmp_path / "run", layers, image)
+    shown = {k: v for k, v in evidence(layers, image).items() if k not in drop}
+    run.save_evidence(shown)
+    run.save_metrics(epochs(3, validation=False, hidden=len(layers) - 2))
+    page = Page.read(write_report(run))
+    assert "training" in page.all("text")
+    assert "validation" not in page.all("text")
+    depth = len(layers) - 1
+    membranes = 0 if drop else depth
+    curves = 4 if depth > 1 else 3
+    assert len(page.all("svg")) == curves + 1 + membranes + depth
+    assert ("Membranes" in page.all("h2")) == bool(membranes)
+
+
+@pytest.mark.parametrize("done", [0, 3])
+def test_an_incomplete_run_says_so_and_how_to_go_on(tmp_path: Path, done: int) -> None:
+    run = started(tmp_path / "it's my run", done)
+    page = Page.read(write_report(run))
+    assert "This run is not complete." in page.text
+    assert f"{done} of 10 epochs are done" in page.text
+    assert shlex.split(page.all("pre")[0]) == ["hil", "resume", str(run.path)]
+    assert not page.all("p", **{"class": "figure"})
+    assert page.all("h2") == (["Learning", "Activity", "Where the time went"] if done else []) + [
+        "How it was made"
+    ]
+
+
+def test_a_page_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    run = started(tmp_path / "run", 1)
+    before = write_report(run).read_bytes()
+    (run.path / "metrics.jsonl").write_text("damaged")
+    with pytest.raises(ValueError):
+        write_report(run)
+    assert (run.path / "report.html").read_bytes() == before
+    assert not [p for p in run.path.iterdir() if "report" in p.name and p.name != "report.html"]
+
+
+def test_a_large_network_makes_a_page_below_2_mb(tmp_path: Path) -> None:
+    layers = (784, 800, 800, 10)
+    run = started(tmp_path / "run", 200, network={"hidden": [800, 800]}, training={"epochs": 200})
+    run.save_evidence(evidence(layers, (28, 28), tested=10_000, steps=200))
+    run.save_result(result(run, 0.8, 10_000, layers))
+    assert write_report(run).stat().st_size < 2_000_000

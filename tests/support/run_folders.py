@@ -1,0 +1,116 @@
+"""Run folders as training leaves them, made without any training."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.config import build, merged
+from hil.runs.folder import Run
+from hil.statistics import wilson
+
+
+def epochs(count: int, validation: bool = True, hidden: int = 1) -> list[dict[str, Any]]:
+    """Metrics of a run whose time splits 3 : 1 : 1 s an epoch."""
+    return [
+        {
+            "epoch": n + 1,
+            "step": 10 * (n + 1),
+            "train_loss": 2 / (n + 1),
+            "train_accuracy": 1 - 0.5 / (n + 1),
+            "validation_accuracy": 1 - 0.6 / (n + 1) if validation else None,
+            "hidden_rates": [0.1 + 0.1 * layer for layer in range(hidden)],
+            "output_rate": 0.05,
+            "seconds": 5.0,
+            "device_seconds": 3.0,
+            "host_seconds": 1.0,
+            "transfer_seconds": 1.0,
+        }
+        for n in range(count)
+    ]
+
+
+def answers(n: int, classes: int) -> dict[str, NDArray[np.int64]]:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, classes, n)
+    wrong = rng.random(n) < 0.2
+    predictions = np.where(wrong, rng.integers(0, classes, n), labels)
+    return {"test_labels": labels, "test_predictions": predictions}
+
+
+def evidence(
+    layers: Sequence[int],
+    image: tuple[int, ...] = (),
+    tested: int = 100,
+    steps: int = 20,
+    shown: int = 1,
+) -> dict[str, NDArray[Any]]:
+    """Arrays as a trained network of these layers might leave them."""
+    rng = np.random.default_rng(0)
+    classes, depth = layers[-1], len(layers) - 1
+    raster = (rng.random((steps, shown, classes)) < 0.2).astype(np.uint8)
+    found: dict[str, NDArray[Any]] = {
+        **answers(tested, classes),
+        "samples": rng.random((shown, layers[0]), dtype=np.float32),
+        "sample_labels": rng.integers(0, classes, shown),
+        "image_shape": np.asarray(image),
+        "output_raster": raster,
+        "counts": raster.sum(axis=0).astype(np.int32),
+        "membrane_every": np.asarray(1),
+    }
+    for layer in range(1, depth + 1):
+        neurons = min(2, layers[layer])
+        found[f"membrane_{layer}"] = rng.normal(0.5, 0.5, (steps, shown, neurons))
+    for p, (a, b) in enumerate(pairwise(layers)):
+        asked = rng.normal(0, 1, min(20_000, a * b)).astype(np.float32)
+        found[f"asked_{p}"], found[f"stored_{p}"] = asked, np.round(np.clip(asked, -2, 2) * 8) / 8
+    return found
+
+
+def result(run: Run, accuracy: float, tested: int, layers: Sequence[int]) -> dict[str, Any]:
+    config = run.config()
+    return {
+        "task": config.task,
+        "rule": config.rule["name"],
+        "observe": config.observe,
+        "estimator": "crossings",
+        "device": config.device,
+        "seed": config.seed,
+        "layers": list(layers),
+        "epochs": config.training.epochs,
+        "test_accuracy": accuracy,
+        "test_accuracy_ci95": list(wilson(round(accuracy * tested), tested)),
+        "validation_accuracy": None,
+        "train_seconds": 50.0,
+        "device_seconds": 30.0,
+        "transfer_seconds": 10.0,
+        "host_seconds": 10.0,
+        "samples_per_second": 1234.0,
+        "peak_rss_mb": 321.0,
+    }
+
+
+def started(path: Path, done: int = 0, **sections: Any) -> Run:
+    run = Run.create(path, build(merged({"training": {"epochs": 10}}, sections)))
+    run.save_metrics(epochs(done, hidden=len(run.config().network.hidden)))
+    return run
+
+
+def finished(
+    path: Path, layers: Sequence[int] = (64, 8, 5), image: tuple[int, ...] = (8, 8), **sections: Any
+) -> Run:
+    run = started(path, 10, **merged({"network": {"hidden": list(layers[1:-1])}}, sections))
+    shown = evidence(layers, image)
+    run.save_evidence(shown)
+    accuracy = float(np.mean(shown["test_labels"] == shown["test_predictions"]))
+    run.save_result(result(run, accuracy, len(shown["test_labels"]), layers))
+    return run
+
+
+def reached(path: Path, accuracy: float, **sections: Any) -> Run:
+    run = started(path, 2, **sections)
+    run.save_result(result(run, accuracy, 1000, (64, 100, 10)))
+    return run
