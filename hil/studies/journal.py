@@ -100,8 +100,8 @@ class Journal:
         """The finished trials of a stage, in the order of their numbers."""
         if stage not in self._stages:
             return []
-        found = self._stages[stage].get_trials(deepcopy=False)
-        return sorted(found, key=lambda trial: int(trial.user_attrs["number"]))
+        finished = self._stages[stage].get_trials(deepcopy=False)
+        return sorted(finished, key=lambda trial: int(trial.user_attrs["number"]))
 
 
 def _mend(path: Path) -> None:

@@ -36,16 +36,16 @@ def read(name: str | Path) -> Sections:
     else:
         raise ValueError(f"no study {str(name)!r}: {nearest(str(name), [*names(), 'FILE.toml'])}")
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        sections = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"study {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"study {path} is no valid TOML: {error}") from None
-    version = found.get("version")
+    version = sections.get("version")
     if type(version) is not int or version != VERSION:
         given = "has no version" if version is None else f"is of version {version!r}"
         raise ValueError(f"study {path} {given}: this spikeloop reads version = {VERSION}")
-    return found
+    return sections
 
 
 def build(

@@ -101,24 +101,24 @@ def choice(factor: Factor, level: Any) -> Choice:
 
 def nested(key: str, value: Any) -> Sections:
     """`a.b = value` as sections."""
-    *sections, last = key.split(".")
-    found: Sections = {last: value}
-    for section in reversed(sections):
-        found = {section: found}
-    return found
+    *path, last = key.split(".")
+    sections: Sections = {last: value}
+    for name in reversed(path):
+        sections = {name: sections}
+    return sections
 
 
 def cells(study: Study) -> list[Cell]:
     """Every combination of levels, part by part, in the order of the file."""
-    found = []
+    combined = []
     for name, part in study.parts.items() if study.parts else [("", None)]:
         own = part.factors if part is not None else {}
         below = part.set if part is not None else {}
         for choices in combinations({**study.factors, **own}):
             if below:
                 choices = {"": Choice("", None, below), **choices}
-            found.append(Cell(name, choices))
-    return found
+            combined.append(Cell(name, choices))
+    return combined
 
 
 def combinations(factors: Mapping[str, Factor]) -> Iterator[dict[str, Choice]]:
@@ -139,12 +139,12 @@ def units(study: Study, times: int | None = None, first: int = 0) -> list[Unit]:
     what, base = study.repeat.what, configuration.build(study.base)
     option = chip_option(study, base.device)
     one = None if option is None else _number(split(base.device_url)[2].get(option, "0"))
-    found = []
+    repetitions = []
     for number in range(first, first + (times or study.repeat.times)):
         seed = base.seed + (number if what != "chip" or one is None else 0)
         chip = None if one is None else one + (number if what != "seed" else 0)
-        found.append(Unit(number, seed, chip))
-    return found
+        repetitions.append(Unit(number, seed, chip))
+    return repetitions
 
 
 def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]:
@@ -203,10 +203,10 @@ def _number(text: str) -> int:
 
 def configuration_lines(sections: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Every setting with its dotted key."""
-    found: list[tuple[str, Any]] = []
+    lines: list[tuple[str, Any]] = []
     for key, value in sections.items():
         if isinstance(value, Mapping):
-            found += configuration_lines(value, f"{prefix}{key}.")
+            lines += configuration_lines(value, f"{prefix}{key}.")
         else:
-            found.append((prefix + key, value))
-    return found
+            lines.append((prefix + key, value))
+    return lines

@@ -161,13 +161,13 @@ def _same_versions(address: str, client: Client) -> None:
     """Refuse workers whose results might not be those of this process."""
     own = versions()
     try:
-        found = client.run(versions)
+        by_worker = client.run(versions)
     except Exception as error:
         raise ValueError(
             f"--scheduler {address}: its workers cannot run spikeloop ({error}): install the same "
             "version there"
         ) from None
-    for worker, theirs in found.items():
+    for worker, theirs in by_worker.items():
         for name, version in own.items():
             if theirs.get(name) != version:
                 raise ValueError(
@@ -181,10 +181,10 @@ def versions() -> dict[str, str]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    known = {"python": ".".join(platform.python_version_tuple()[:2])}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            known[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            known[name] = "not installed"
+    return known

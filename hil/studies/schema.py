@@ -118,8 +118,8 @@ class Study(Section):
 
     def names(self) -> list[str]:
         """Names of all factors of the trials, in order."""
-        found = [self.factors, *(part.factors for part in self.parts.values())]
-        return list(dict.fromkeys(name for factors in found for name in factors))
+        families = [self.factors, *(part.factors for part in self.parts.values())]
+        return list(dict.fromkeys(name for factors in families for name in factors))
 
 
 def known(name: str, names: Iterable[str], where: str) -> str:

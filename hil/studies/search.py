@@ -28,7 +28,7 @@ WORST = -1e30  # of an objective, for settings that do not work
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """What one search found.
+    """The trials of one search.
 
     Attributes:
         sampler: `nsga2` or `random`.
@@ -44,8 +44,8 @@ class Arm:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What all searches found.
+class SearchResult:
+    """The trials of all searches.
 
     Attributes:
         arms: The searches.
@@ -60,12 +60,12 @@ class Found:
 
 def values(search: Search, row: Row) -> list[float]:
     """The objectives of a trial, all of them to be maximised."""
-    found = []
+    signed = []
     for objective in search.objectives:
         measured = row.measure(objective.removeprefix("-"))
         sign = -1.0 if objective.startswith("-") else 1.0
-        found.append(WORST if measured is None else sign * measured)
-    return found
+        signed.append(WORST if measured is None else sign * measured)
+    return signed
 
 
 def check(search: Search) -> None:
@@ -87,7 +87,7 @@ def check(search: Search) -> None:
         )
 
 
-def run(coordinator: Coordinator, search: Search) -> Found:
+def run(coordinator: Coordinator, search: Search) -> SearchResult:
     """Search, and train the best anew on fresh seeds.
 
     Args:
@@ -108,7 +108,7 @@ def run(coordinator: Coordinator, search: Search) -> Found:
         rows = [row for arm in arms if arm.sampler == sampler for row in arm.rows]
         # The earliest of equals, so that the choice does not depend on anything else.
         best[sampler] = max(rows, key=lambda row: values(search, row)[0])
-    return Found(arms, best, _confirmed(coordinator, search, best))
+    return SearchResult(arms, best, _confirmed(coordinator, search, best))
 
 
 def _arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int) -> Arm:
@@ -174,20 +174,20 @@ def distribution(factor: Factor) -> BaseDistribution:
 
 def chosen(study: Study, params: Mapping[str, Any]) -> dict[str, Choice]:
     """What was drawn, as levels."""
-    found = {}
+    choices = {}
     for name, value in params.items():
         factor = study.factors[name]
         if factor.low is None:
             levels = {label(level): level for level in factor.levels}
-            found[name] = choice(factor, levels[value])
+            choices[name] = choice(factor, levels[value])
         else:
-            found[name] = Choice(f"{value:.4g}", float(value), nested(factor.key, value))
-    return found
+            choices[name] = Choice(f"{value:.4g}", float(value), nested(factor.key, value))
+    return choices
 
 
-def best_settings(study: Study, found: Found) -> Sections:
+def best_settings(study: Study, result: SearchResult) -> Sections:
     """The best settings of all, as a run's configuration."""
-    row = max(found.best.values(), key=lambda row: values(_search(study), row)[0])
+    row = max(result.best.values(), key=lambda row: values(_search(study), row)[0])
     return merged(study.base, row.cell.settings)
 
 
@@ -198,7 +198,7 @@ def _search(study: Study) -> Search:
 
 def front(search: Search, rows: Sequence[Row]) -> list[Row]:
     """Trials that no other one is at least as good as in every objective, and better in one."""
-    found = []
+    undominated = []
     for row in rows:
         own = values(search, row)
         if WORST in own:
@@ -208,5 +208,5 @@ def front(search: Search, rows: Sequence[Row]) -> list[Row]:
             for other in (values(search, r) for r in rows)
         )
         if not any(better):
-            found.append(row)
-    return found
+            undominated.append(row)
+    return undominated

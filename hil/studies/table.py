@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -65,15 +65,15 @@ Rows = Sequence[Row]
 
 def grouped(rows: Iterable[Row], factors: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
     """Rows by their levels of some factors; each factor's levels in the order of first coming."""
-    found: dict[tuple[str, ...], list[Row]] = {}
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        found.setdefault(tuple(row.text(factor) for factor in factors), []).append(row)
-    orders = [list(dict.fromkeys(levels)) for levels in zip(*found, strict=True)]
+        groups.setdefault(tuple(row.text(factor) for factor in factors), []).append(row)
+    orders = [list(dict.fromkeys(levels)) for levels in zip(*groups, strict=True)]
 
     def place(levels: tuple[str, ...]) -> list[int]:
         return [order.index(level) for order, level in zip(orders, levels, strict=True)]
 
-    return {levels: found[levels] for levels in sorted(found, key=place)}
+    return {levels: groups[levels] for levels in sorted(groups, key=place)}
 
 
 def by_unit(rows: Iterable[Row], measure: str) -> dict[int, float]:
@@ -82,46 +82,51 @@ def by_unit(rows: Iterable[Row], measure: str) -> dict[int, float]:
     Units are what is sampled: further trials of one unit, such as other levels that are averaged
     over, do not make it count more.
     """
-    found: dict[int, list[float]] = {}
+    by_number: dict[int, list[float]] = {}
     for row in rows:
         value = row.measure(measure)
         if value is not None:
-            found.setdefault(row.unit.number, []).append(value)
-    return {unit: fmean(values) for unit, values in sorted(found.items())}
+            by_number.setdefault(row.unit.number, []).append(value)
+    return {unit: fmean(values) for unit, values in sorted(by_number.items())}
 
 
-def trials_csv(rows: Rows, factors: Sequence[str], places: Sequence[str] = ()) -> str:
+def trials_csv(rows: Rows, factors: Sequence[str], parts: Sequence[str] | None = None) -> str:
     """Everything but times: the same bytes however the study was run.
 
     Args:
         rows: The trials.
         factors: Columns for their levels.
-        places: What to call the part of each trial, where it is not that of its cell.
+        parts: What the part of each trial is called, row by row; that of its cell when None.
+
+    Returns:
+        The table, with a header.
     """
-    named = dict(zip(map(id, rows), places, strict=False))
     header = ["trial", "part", *factors, "unit", "seed", "chip", *MEASURES, "error"]
+    parts = [row.cell.part for row in rows] if parts is None else parts
     return _csv(
         header,
-        rows,
-        lambda row: [
-            row.number,
-            named.get(id(row), row.cell.part),
-            *(row.text(factor) for factor in factors),
-            row.unit.number,
-            row.unit.seed,
-            "" if row.unit.chip is None else row.unit.chip,
-            *(_number(row.measure(name)) for name in MEASURES),
-            row.outcome.get("error", ""),
-        ],
+        (_cells(row, part, factors) for row, part in zip(rows, parts, strict=True)),
     )
+
+
+def _cells(row: Row, part: str, factors: Sequence[str]) -> list[object]:
+    return [
+        row.number,
+        part,
+        *(row.text(factor) for factor in factors),
+        row.unit.number,
+        row.unit.seed,
+        "" if row.unit.chip is None else row.unit.chip,
+        *(_number(row.measure(name)) for name in MEASURES),
+        row.outcome.get("error", ""),
+    ]
 
 
 def times_csv(rows: Rows) -> str:
     """Seconds of each trial: in all, in the device, on the line to it."""
     return _csv(
         ["trial", *TIMES],
-        rows,
-        lambda row: [row.number, *(_number(row.measure(name)) for name in TIMES)],
+        ([row.number, *(_number(row.measure(name)) for name in TIMES)] for row in rows),
     )
 
 
@@ -129,9 +134,9 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.10g}"
 
 
-def _csv(header: Sequence[str], rows: Rows, cells: Callable[[Row], Sequence[object]]) -> str:
+def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(cells(row) for row in rows)
+    writer.writerows(lines)
     return buffer.getvalue()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hil.studies.coordinator import Coordinator, Trial, as_optuna
 from hil.studies.plan import TUNING_SEEDS, Cell, combinations, job, units
-from hil.studies.report.section import Shown, Table
+from hil.studies.report.section import SectionContent, Table
 
 if TYPE_CHECKING:
     from hil.studies.schema import Tune
@@ -22,7 +22,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Tuned:
-    """What tuning found for one combination of levels.
+    """The settings that were tried for one combination of levels, with their scores.
 
     Attributes:
         options: The settings that were tried.
@@ -51,7 +51,7 @@ def tune(
         tuning: What is tuned.
 
     Returns:
-        What was found, by the levels of the factors.
+        The settings tried and their scores, by the levels of the factors.
     """
     study = coordinator.study
     options = [Cell("", choices) for choices in combinations(tuning.factors)]
@@ -81,26 +81,26 @@ def levels_of(cell: Cell, tuning: Tune) -> tuple[str, ...]:
     return tuple(cell.choices[name].text for name in tuning.by)
 
 
-def shown(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Shown:
+def section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> SectionContent:
     """A section with what was chosen for each combination, and how it did beside the others."""
     header = [*tuning.by, *tuning.factors, "best, %", "worst, %"]
     table = [
         [
             *kind,
-            *(choice.text for choice in found.best.choices.values()),
-            *(f"{100 * score:.1f}" for score in (max(found.scores), min(found.scores))),
+            *(choice.text for choice in result.best.choices.values()),
+            *(f"{100 * score:.1f}" for score in (max(result.scores), min(result.scores))),
         ]
-        for kind, found in tuned.items()
+        for kind, result in tuned.items()
     ]
     tried = [
         [*kind, {name: choice.text for name, choice in option.choices.items()}, score]
-        for kind, found in tuned.items()
-        for option, score in zip(found.options, found.scores, strict=True)
+        for kind, result in tuned.items()
+        for option, score in zip(result.options, result.scores, strict=True)
     ]
     numbers = frozenset(range(len(tuning.by), len(header)))
-    return Shown(
+    return SectionContent(
         "Tuned settings",
         NOTE,
         tables=[Table("", header, table, numbers)],
-        figures={"chosen": table, "tried": tried},
+        data={"chosen": table, "tried": tried},
     )

@@ -81,12 +81,12 @@ def check(study: Study) -> None:
 
 def _corners(study: Study) -> list[Cell]:
     """Every level of a search on its own, and both ends of every range."""
-    found = []
+    corners = []
     for name, factor in study.factors.items():
         if factor.low is None or factor.high is None:
             drawn: list[dict[str, Any]] = [{name: label(level)} for level in factor.levels]
         else:
             ends = (factor.low, factor.high)
             drawn = [{name: int(end) if factor.whole else end} for end in ends]
-        found += [Cell("", search.chosen(study, params)) for params in drawn]
-    return found
+        corners += [Cell("", search.chosen(study, params)) for params in drawn]
+    return corners

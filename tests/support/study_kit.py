@@ -150,7 +150,7 @@ def _through(found: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any
         if not pages:
             patch.setattr(page.rendering, "render", lambda *a, **k: "")
             patch.setattr(page.sections, "build", lambda *a: [])
-            patch.setattr(page, "shown", lambda *a: [])
+            patch.setattr(page, "search_sections", lambda *a: [])
         at_work = coordinator.Coordinator(folder, pool, lambda _: None)
         if found.search is None:
             return page.write_grid(folder, grid.run(at_work))

@@ -16,54 +16,57 @@ from hil.studies.folder import BEST, REPORT, RESULT, STUDY, TIMES, TRIALS, Folde
 from hil.studies.grid import Grid
 from hil.studies.plan import configuration_lines
 from hil.studies.report import sections
-from hil.studies.report.search_sections import shown
-from hil.studies.report.section import Shown
+from hil.studies.report.search_sections import build as search_sections
+from hil.studies.report.section import SectionContent
 from hil.studies.schema import Study
-from hil.studies.search import Found, best_settings
+from hil.studies.search import SearchResult, best_settings
 from hil.studies.table import Rows, by_unit, grouped, times_csv, trials_csv
 
 
-def write_grid(folder: Folder, found: Grid) -> dict[str, Any]:
-    """Write what a study of combinations found.
+def write_grid(folder: Folder, result: Grid) -> dict[str, Any]:
+    """Write the tables and the page of a study of combinations.
 
     Args:
         folder: Its folder.
-        found: What it found.
+        result: What it result.
 
     Returns:
         The result, as in `result.json`.
     """
-    parts = sections.build(folder.study, found.rows)
+    content = sections.build(folder.study, result.rows)
     if folder.study.tune:
-        parts.append(tuning.shown(folder.study.tune, found.tuned))
-    return _write(folder, found.rows, parts)
+        content.append(tuning.section(folder.study.tune, result.tuned))
+    return _write(folder, result.rows, content)
 
 
-def write_search(folder: Folder, found: Found) -> dict[str, Any]:
-    """Write what a search found, and its best settings as a configuration.
+def write_search(folder: Folder, search: SearchResult) -> dict[str, Any]:
+    """Write the tables and the page of a search, and its best settings as a configuration.
 
     Args:
         folder: Its folder.
-        found: What it found.
+        search: Its trials.
 
     Returns:
         The result, as in `result.json`.
     """
     from hil import config as configuration
 
-    best = configuration.build(best_settings(folder.study, found))
+    best = configuration.build(best_settings(folder.study, search))
     write_text(folder.path / BEST, configuration.dump(best))
-    rows = [row for arm in found.arms for row in arm.rows]
-    rows += found.confirmed
-    return _write(folder, rows, shown(folder, found), _places(found))
+    rows = [row for arm in search.arms for row in arm.rows]
+    rows += search.confirmed
+    return _write(folder, rows, search_sections(folder, search), _stages(search))
 
 
 def _write(
-    folder: Folder, rows: Rows, shown: Sequence[Shown], places: Sequence[str] = ()
+    folder: Folder,
+    rows: Rows,
+    content: Sequence[SectionContent],
+    parts: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     study = folder.study
     factors = [*study.names(), *(["settings"] if study.search else [])]
-    write_text(folder.path / TRIALS, trials_csv(rows, factors, places))
+    write_text(folder.path / TRIALS, trials_csv(rows, factors, parts))
     write_text(folder.path / TIMES, times_csv(rows))
     failed = [row for row in rows if "error" in row.outcome]
     result: dict[str, Any] = {
@@ -73,9 +76,13 @@ def _write(
         "failed": len(failed),
         "left_out": dict(folder.left_out),
         "seconds": sum(row.measure("seconds") or 0.0 for row in rows),
-        "claims": [claim.text for part in shown for claim in part.claims if claim.sure],
-        "not_told": [claim.text for part in shown for claim in part.claims if not claim.sure],
-        "sections": {part.title: part.figures for part in shown if part.figures},
+        "claims": [
+            claim.text for section in content for claim in section.claims if claim.supported
+        ],
+        "not_told": [
+            claim.text for section in content for claim in section.claims if not claim.supported
+        ],
+        "sections": {section.title: section.data for section in content if section.data},
         "table": str(folder.path / TRIALS),
         "page": str(folder.path / REPORT),
     }
@@ -83,8 +90,8 @@ def _write(
         "study.html.j2",
         study=study,
         result=result,
-        shown=shown,
-        claims=[claim for part in shown for claim in part.claims],
+        content=content,
+        claims=[claim for section in content for claim in section.claims],
         errors=_errors(rows),
         settings=configuration_lines(study.base),
         factors=_factors(study),
@@ -98,34 +105,35 @@ def _write(
     return result
 
 
-def _places(found: Found) -> list[str]:
+def _stages(search: SearchResult) -> list[str]:
     """Which search each trial belongs to."""
-    searched = [f"{arm.sampler}-{arm.repeat}" for arm in found.arms for _ in arm.rows]
-    return [*searched, *("confirm" for _ in found.confirmed)]
+    searched = [f"{arm.sampler}-{arm.repeat}" for arm in search.arms for _ in arm.rows]
+    return [*searched, *("confirm" for _ in search.confirmed)]
 
 
 def _errors(rows: Rows) -> dict[str, int]:
     """What went wrong in trials, with how often."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for row in rows:
         if "error" in row.outcome:
-            found[row.outcome["error"]] = found.get(row.outcome["error"], 0) + 1
-    return found
+            counts[row.outcome["error"]] = counts.get(row.outcome["error"], 0) + 1
+    return counts
 
 
 def _factors(study: Study) -> list[tuple[str, str, str]]:
     """Place, name and levels of each factor, as text."""
     from hil.studies.schema import label
 
-    found = []
+    lines = []
     for where, factors in study.families():
         for name, factor in factors.items():
             if factor.low is None or factor.high is None:
                 text = "; ".join(label(level) for level in factor.levels)
             else:
-                text = f"{factor.low:g} to {factor.high:g}" + (" (logarithmic)" * factor.log)
-            found.append((where.removesuffix(".factors"), name, text))
-    return found
+                scale = " (logarithmic)" if factor.log else ""
+                text = f"{factor.low:g} to {factor.high:g}{scale}"
+            lines.append((where.removesuffix(".factors"), name, text))
+    return lines
 
 
 def _smallest(study: Study, rows: Rows) -> int:

@@ -1,4 +1,4 @@
-"""The figures of studies, each a function from numbers to SVG."""
+"""The plots of studies, each a function from numbers to SVG."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hil.reports.svg import INK, MUTED, PIXELS, SHADES, WIDTH, canvas, export, s
 
 
 @dataclass(frozen=True)
-class Band:
-    """A line with its intervals.
+class CurveWithInterval:
+    """A curve of means with their intervals.
 
     Attributes:
         x: Places, ascending.
@@ -31,13 +31,17 @@ class Band:
     shade: int
 
 
-def bands(
-    lines: Sequence[Band], x: str, y: str, percent: bool, ticks: Sequence[str] | None = None
+def line_plot(
+    lines: Sequence[CurveWithInterval],
+    x: str,
+    y: str,
+    percent: bool,
+    ticks: Sequence[str] | None = None,
 ) -> str:
-    """Lines with bands for their intervals.
+    """Curves of means, with shaded bands for their intervals.
 
     Args:
-        lines: The lines.
+        lines: The curves.
         x: What the horizontal axis shows, with its unit.
         y: What the vertical axis shows.
         percent: Whether that is a share, to be shown in percent.

@@ -10,11 +10,11 @@ from hil.statistics import mean, paired
 from hil.studies.folder import BEST, Folder
 from hil.studies.plan import configuration_lines
 from hil.studies.report import wording
-from hil.studies.report.plots import Band, Cloud, bands, bars, scatter
-from hil.studies.report.section import Picture, Shown, Table
+from hil.studies.report.plots import Cloud, CurveWithInterval, bars, line_plot, scatter
+from hil.studies.report.section import Picture, SectionContent, Table
 from hil.studies.report.sections.pairs import adjust, difference
 from hil.studies.report.wording import Claim
-from hil.studies.search import SAMPLERS, WORST, Arm, Found, front, values
+from hil.studies.search import SAMPLERS, WORST, Arm, SearchResult, front, values
 from hil.studies.table import Row, by_unit, grouped
 
 if TYPE_CHECKING:
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
     from hil.studies.schema import Search
 
 
-def shown(folder: Folder, found: Found) -> list[Shown]:
+def build(folder: Folder, searches: SearchResult) -> list[SectionContent]:
     """All sections of a search."""
     return [
-        _best(folder, found),
-        _front(folder, found),
-        _convergence(folder, found),
-        _importances(folder, found),
+        _best(folder, searches),
+        _front(folder, searches),
+        _convergence(folder, searches),
+        _importances(folder, searches),
     ]
 
 
-def _best(folder: Folder, found: Found) -> Shown:
+def _best(folder: Folder, searches: SearchResult) -> SectionContent:
     """The best settings, trained anew on seeds that the search has not seen, on the test set."""
-    groups = grouped(found.confirmed, ["settings"])
+    groups = grouped(searches.confirmed, ["settings"])
     usual, measure = groups.pop(("usual",)), "test_accuracy"
     compared = [(name, difference(rows, usual, measure)) for (name,), rows in groups.items()]
     known = [(name, d) for name, d in compared if d is not None]
     adjusted = adjust([d for _, d in known])
     claims = [
-        wording.compared(f"the best of {name}", "the usual settings", d, measure, p, len(known))
+        wording.comparison(f"the best of {name}", "the usual settings", d, measure, p, len(known))
         for (name, d), p in zip(known, adjusted, strict=True)
     ]
     table = []
     for (name,), rows in {("usual",): usual, **groups}.items():
         accuracies = list(by_unit(rows, "test_accuracy").values())
-        chosen = found.best.get(name)
+        chosen = searches.best.get(name)
         settings = [] if chosen is None else configuration_lines(chosen.cell.settings)
         result = mean(accuracies) if accuracies else None
         table.append(
@@ -60,13 +60,13 @@ def _best(folder: Folder, found: Found) -> Shown:
             ]
         )
     header = ("settings", "test accuracy, %", "95 % interval", "fresh seeds", "what they are")
-    return Shown(
+    return SectionContent(
         "The best settings",
         "Chosen by the first objective on the seed of the search, then trained anew on fresh seeds "
         f"and tested. The better of them is {folder.path / BEST}, for hil train --config.",
         claims=claims,
         tables=[Table("", header, table, frozenset({1, 3}))],
-        figures={"settings": table},
+        data={"settings": table},
     )
 
 
@@ -75,10 +75,10 @@ def words_of(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _front(folder: Folder, found: Found) -> Shown:
+def _front(folder: Folder, searches: SearchResult) -> SectionContent:
     search = folder.study.search
     assert search is not None
-    rows = [row for arm in found.arms for row in arm.rows]
+    rows = [row for arm in searches.arms for row in arm.rows]
     best = front(search, rows)
     best = sorted(best, key=lambda row: values(search, row))
     measures = [objective.removeprefix("-") for objective in search.objectives]
@@ -87,7 +87,9 @@ def _front(folder: Folder, found: Found) -> Shown:
     for other in measures[1:]:
         clouds = [
             Cloud(
-                *_points([r for a in found.arms if a.sampler == s for r in a.rows], other, first),
+                *_points(
+                    [r for a in searches.arms if a.sampler == s for r in a.rows], other, first
+                ),
                 s,
                 number,
             )
@@ -105,13 +107,13 @@ def _front(folder: Folder, found: Found) -> Shown:
         for row in dict.fromkeys(best)
     ]
     unique = list(dict.fromkeys(tuple(line) for line in table))
-    return Shown(
+    return SectionContent(
         "Pareto front",
         "Settings that no other is at least as good as in every objective, of all searches. "
         "Each was trained once, on one seed, so neighbours on the front may change places.",
         tables=[Table("", header, unique, frozenset(range(len(measures))))],
         pictures=pictures,
-        figures={"front": unique},
+        data={"front": unique},
     )
 
 
@@ -123,53 +125,55 @@ def _points(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[floa
 
 def _so_far(arm: Arm, search: Search) -> list[float]:
     """The best of the first objective after each generation."""
-    best, found = float("-inf"), []
+    best, after_each = float("-inf"), []
     for number, row in enumerate(arm.rows, start=1):
         best = max(best, values(search, row)[0])
         if number % search.population == 0:
-            found.append(best)
-    return found
+            after_each.append(best)
+    return after_each
 
 
-def _convergence(folder: Folder, found: Found) -> Shown:
+def _convergence(folder: Folder, searches: SearchResult) -> SectionContent:
     search = folder.study.search
     assert search is not None
     first = search.objectives[0].removeprefix("-")
     lines, ends = [], dict[str, list[float]]()
     for number, sampler in enumerate(SAMPLERS):
-        curves = [_so_far(arm, search) for arm in found.arms if arm.sampler == sampler]
+        curves = [_so_far(arm, search) for arm in searches.arms if arm.sampler == sampler]
         means = [mean(at) for at in zip(*curves, strict=True)]
         ends[sampler] = [curve[-1] for curve in curves]
         lines.append(
-            Band(
-                range(1, len(means) + 1),
-                [m.value for m in means],
-                [m.interval for m in means],
-                sampler,
-                number,
+            CurveWithInterval(
+                x=range(1, len(means) + 1),
+                y=[m.value for m in means],
+                intervals=[m.interval for m in means],
+                label=sampler,
+                shade=number,
             )
         )
-    result = paired(ends["nsga2"], ends["random"])
+    gain = paired(ends["nsga2"], ends["random"])
     claims = [
-        wording.compared(
+        wording.comparison(
             "the best of nsga2 on validation",
             "that of random search on the same budget",
-            result,
+            gain,
             first,
-            result.t_test,
-            1,
+            p=gain.t_test,
+            family=1,
         ),
         _median(ends, first),
     ]
-    svg = bands(lines, "generation", f"best {wording.name(first)} so far", wording.is_share(first))
-    return Shown(
+    svg = line_plot(
+        lines, "generation", f"best {wording.name(first)} so far", wording.is_share(first)
+    )
+    return SectionContent(
         "Against random search",
         f"The best {wording.name(first)} found so far, mean over the searches by each sampler with "
         "Student's 95 % band. Random search is given as many trials in each generation, and both "
         "begin with the same draws.",
         claims=claims,
         pictures=[Picture(f"Best {wording.name(first)} so far", svg)],
-        figures={"best": ends},
+        data={"best": ends},
     )
 
 
@@ -186,14 +190,14 @@ def _median(ends: dict[str, list[float]], measure: str) -> Claim:
     )
 
 
-def _importances(folder: Folder, found: Found) -> Shown:
+def _importances(folder: Folder, searches: SearchResult) -> SectionContent:
     """fANOVA over the trials of each repetition (Hutter et al. 2014, ICML)."""
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     search, shares = folder.study.search, dict[str, list[float]]()
     assert search is not None
     for repeat in range(search.repeats):
-        arms = [arm for arm in found.arms if arm.repeat == repeat]
+        arms = [arm for arm in searches.arms if arm.repeat == repeat]
         together = _together(arms)
         if together is None:
             continue
@@ -203,7 +207,9 @@ def _importances(folder: Folder, found: Found) -> Shown:
             shares.setdefault(name, []).append(share)
     ranked = sorted(shares.items(), key=lambda item: -fmean(item[1]))
     if not ranked:
-        return Shown("Importance of the settings", "All trials came out alike: there is none.")
+        return SectionContent(
+            "Importance of the settings", "All trials came out alike: there is none."
+        )
     table = [
         [name, f"{fmean(s):.2f}", f"{min(s):.2f} to {max(s):.2f}", str(len(s))]
         for name, s in ranked
@@ -214,14 +220,14 @@ def _importances(folder: Folder, found: Found) -> Shown:
         [(min(s), max(s)) for _, s in ranked],
     )
     header = ("setting", "importance", "smallest to largest", "searches")
-    return Shown(
+    return SectionContent(
         "Importance of the settings",
         "Share of the variance of the first objective that a setting explains (fANOVA) within the "
         "ranges searched. The stroke spans the values of the single searches: where strokes "
         "overlap, the order is not told.",
         tables=[Table("", header, table, frozenset({1, 3}))],
         pictures=[Picture("Importance", svg)],
-        figures={"importances": table},
+        data={"importances": table},
     )
 
 

@@ -10,8 +10,8 @@ from hil.config import Section
 from hil.studies.report.wording import Claim
 
 
-class About(Section):
-    """What every kind of section can be told."""
+class SectionSettings(Section):
+    """Settings that every kind of section has."""
 
     title: str = ""
     note: str = ""
@@ -37,7 +37,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure.
+    """A plot.
 
     Attributes:
         title: What it shows.
@@ -51,16 +51,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A section of the page.
+class SectionContent:
+    """The content of a section of the page.
 
     Attributes:
         title: Its heading.
         note: How to read it.
-        claims: What the figures say.
+        claims: Statements about the results.
         tables: Its tables.
-        pictures: Its figures.
-        figures: What is behind them, for `result.json`.
+        pictures: Its plots.
+        data: The numbers behind them, for `result.json`.
     """
 
     title: str
@@ -68,4 +68,4 @@ class Shown:
     claims: Sequence[Claim] = ()
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
-    figures: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)

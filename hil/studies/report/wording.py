@@ -1,4 +1,4 @@
-"""Figures in words: no claim without its interval, and none from too few repetitions."""
+"""Results in words: no claim without its interval, and none from too few repetitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hil.statistics import FEWEST, Difference, Mean
 
-SURE = 0.05  # of a test, after the adjustment for the number of tests
+SIGNIFICANCE = 0.05  # level of a test, after the adjustment for the number of tests
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Claim:
 
     Attributes:
         text: The sentence, with its interval.
-        sure: Whether the figures bear it, else it says what they do not tell.
+        supported: Whether the results support it; else it says what they leave open.
     """
 
     text: str
-    sure: bool
+    supported: bool
 
 
 def is_share(measure: str) -> bool:
@@ -58,49 +58,50 @@ def interval(bounds: tuple[float, float] | None, measure: str) -> str:
     return f"{value(bounds[0], measure)} to {value(bounds[1], measure)}"
 
 
-def mean(found: Mean, measure: str) -> str:
+def mean(result: Mean, measure: str) -> str:
     """A mean with its interval."""
-    shown = f"{value(found.value, measure)} {unit(measure)}"
-    if found.interval is None:
-        return f"{shown} (no interval: one repetition)"
-    return f"{shown} (95 %: {interval(found.interval, measure)})"
+    text = f"{value(result.value, measure)} {unit(measure)}"
+    if result.interval is None:
+        return f"{text} (no interval: one repetition)"
+    return f"{text} (95 %: {interval(result.interval, measure)})"
 
 
-def compared(
-    first: str, second: str, found: Difference, measure: str, p: float | None, family: int
+def comparison(
+    first: str, second: str, difference: Difference, measure: str, p: float | None, family: int
 ) -> Claim:
-    """What a paired difference says.
+    """A paired difference as a claim.
 
     Args:
         first: What is compared.
         second: What it is compared with.
-        found: First less second.
+        difference: First less second.
         measure: What was measured.
         p: p of the paired t-test, adjusted for the family.
         family: How many tests there are.
     """
-    units = found.mean.units
+    units = difference.mean.units
     points = "points" if is_share(measure) else unit(measure)
-    amount = value(abs(found.mean.value), measure)
+    amount = value(abs(difference.mean.value), measure)
+    signed = value(difference.mean.value, measure)
     if units < FEWEST:
         return Claim(
-            f"{first} against {second}: {value(found.mean.value, measure)} {points} in {units} "
+            f"{first} against {second}: {signed} {points} in {units} "
             f"repetition{'s' if units != 1 else ''}, too few for a claim (at least {FEWEST})",
             False,
         )
     if p is None:
         return Claim(
-            f"{first} against {second}: {value(found.mean.value, measure)} {points} in each of "
+            f"{first} against {second}: {signed} {points} in each of "
             f"{units} pairs: no spread, so no interval",
             False,
         )
-    bounds = interval(found.mean.interval, measure)
+    bounds = interval(difference.mean.interval, measure)
     detail = f"95 %: {bounds}; {units} pairs, p = {p:.2g}"
     if family > 1:
         detail += f" adjusted for {family} tests"
-    if p < SURE:
-        more = "above" if found.mean.value > 0 else "below"
+    if p < SIGNIFICANCE:
+        more = "above" if difference.mean.value > 0 else "below"
         return Claim(f"{first} is {amount} {points} {more} {second} ({detail})", True)
-    low, high = found.mean.interval or (0.0, 0.0)
+    low, high = difference.mean.interval or (0.0, 0.0)
     where = "here" if low <= 0 <= high else f"among {family} tests"
     return Claim(f"{first} and {second} cannot be told apart {where} ({detail})", False)

@@ -125,8 +125,8 @@ def test_no_claim_without_an_interval_or_from_too_few(data: st.DataObject) -> No
     shares = st.lists(st.floats(0, 1), min_size=size, max_size=size)
     found = statistics.paired(data.draw(shares), data.draw(shares))
     p = None if found.t_test is None else min(1.0, 3 * found.t_test)
-    claim = wording.compared("one", "two", found, "test_accuracy", p, 3)
-    if claim.sure:
+    claim = wording.comparison("one", "two", found, "test_accuracy", p, 3)
+    if claim.supported:
         assert size >= statistics.FEWEST and p is not None and p < 0.05
         assert re.search(r"95 %: -?[\d.]+ to -?[\d.]+; \d pairs, p = ", claim.text)
         above = "above" in claim.text
@@ -166,7 +166,7 @@ def curves(losses: dict[str, list[float]]) -> list[Row]:
     return found
 
 
-def test_the_tolerated_dose_is_where_the_line_crosses() -> None:
+def test_the_tolerated_severity_is_where_the_line_crosses() -> None:
     rows = curves({"deploy": [0.0, 0.02, 0.06], "scratch": [0.0, 0.005, 0.005]})
     found = shown(rows, kind="tolerance", severity="severity", lines=["mode"])
     table = {line[1]: line[2:5] for line in found.tables[0].rows}
@@ -180,7 +180,7 @@ def test_the_tolerated_dose_is_where_the_line_crosses() -> None:
     losses=st.lists(st.integers(0, 20).map(lambda n: n / 100), min_size=2, max_size=5),
     points=st.integers(0, 9).map(lambda n: (n + 0.5) / 100),
 )
-def test_a_tolerated_dose_is_bracketed_by_the_doses_tried(
+def test_a_tolerated_severity_is_bracketed_by_the_severities_tried(
     losses: list[float], points: float
 ) -> None:
     rows = curves({"deploy": [0.0, *losses]})
@@ -202,7 +202,7 @@ def test_what_is_recovered_is_a_share_of_what_was_lost() -> None:
     assert by_mode["0.1", "fine_tune"].startswith("75 % ")
     assert by_mode["0.1", "scratch"].startswith("-50 % ")
     assert by_mode["0.2", "fine_tune"] == "nothing lost"
-    json.dumps(found.figures, allow_nan=False)  # result.json is for any reader of JSON
+    json.dumps(found.data, allow_nan=False)  # result.json is for any reader of JSON
 
 
 def test_pairs_are_of_equal_unit_and_failures_take_no_part() -> None:
@@ -218,7 +218,7 @@ def test_pairs_are_of_equal_unit_and_failures_take_no_part() -> None:
     found = shown(rows, kind="pairs", factor="rule", reference="adfa")
     (line,) = found.tables[0].rows
     assert line[line.index("bp") + 1] == "2.2" and "3" in line
-    assert [claim.sure for claim in found.claims] == [True]
+    assert [claim.supported for claim in found.claims] == [True]
 
 
 def test_units_count_once_whatever_is_averaged_over() -> None:

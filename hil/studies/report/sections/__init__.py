@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers import nearest
 from hil.discovery import Catalogue
-from hil.studies.report.section import About, Shown
+from hil.studies.report.section import SectionContent, SectionSettings
 from hil.studies.schema import Study, known, validated
 from hil.studies.table import MEASURES, Rows, grouped
 
@@ -35,22 +35,22 @@ def check(study: Study) -> None:
         _settings(section, study)
 
 
-def build(study: Study, rows: Rows) -> list[Shown]:
+def build(study: Study, rows: Rows) -> list[SectionContent]:
     """The sections of a study.
 
     Args:
         study: The study.
         rows: Its table.
     """
-    found = []
+    contents = []
     for section in wanted(study):
         kind, settings = _settings(section, study)
-        shown: Shown = kind.build(_telling(settings, rows), study, rows)
-        found.append(shown)
-    return found
+        content: SectionContent = kind.build(_telling(settings, rows), study, rows)
+        contents.append(content)
+    return contents
 
 
-def _telling(settings: About, rows: Rows) -> About:
+def _telling(settings: SectionSettings, rows: Rows) -> SectionSettings:
     """The settings without factors of one level, which tell nothing apart; one is always left."""
     changed = {}
     for key in ("by", "lines"):

@@ -7,7 +7,7 @@ from statistics import fmean
 from hil.statistics import rank_correlation
 from hil.studies.report import wording
 from hil.studies.report.plots import Cloud, scatter
-from hil.studies.report.section import About, Picture, Shown
+from hil.studies.report.section import Picture, SectionContent, SectionSettings
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
@@ -19,7 +19,7 @@ NOTE = (
 )
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """Which measure is held against which, and what tells points apart."""
 
     against: str
@@ -27,7 +27,7 @@ class Settings(About):
     parts: tuple[str, ...] = ()
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """All combinations, or those of some parts, in one figure, coloured by the levels of `by`."""
     one, other = settings.against, settings.measure
     kinds: dict[tuple[str, ...], list[tuple[float, float]]] = {}
@@ -37,7 +37,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
         if a and b:
             kind = tuple(group[0].text(factor) for factor in settings.by)
             kinds.setdefault(kind, []).append((fmean(a), fmean(b)))
-    points = sorted({point for found in kinds.values() for point in found})
+    points = sorted({point for own in kinds.values() for point in own})
     result = rank_correlation([a for a, _ in points], [b for _, b in points])
     names = f"{wording.name(one)} and {wording.name(other)}"
     if result.rho is None or result.interval is None:
@@ -56,17 +56,17 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
         else:
             claim = Claim(f"{names} do not show a common order: {figures}", False)
     clouds = [
-        Cloud([a for a, _ in found], [b for _, b in found], " · ".join(kind) or "all", number)
-        for number, (kind, found) in enumerate(kinds.items())
+        Cloud([a for a, _ in own], [b for _, b in own], " · ".join(kind) or "all", number)
+        for number, (kind, own) in enumerate(kinds.items())
     ]
     pictures = []
     if clouds:
         svg = scatter(clouds, wording.name(one), wording.name(other), wording.is_share(other))
         pictures.append(Picture(names, svg))
-    return Shown(
+    return SectionContent(
         settings.title or names.capitalize(),
         settings.note or NOTE,
         claims=[claim],
         pictures=pictures,
-        figures={"rho": result.rho, "interval": result.interval, "pairs": result.pairs},
+        data={"rho": result.rho, "interval": result.interval, "pairs": result.pairs},
     )

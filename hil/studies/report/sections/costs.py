@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hil.statistics import mean
 from hil.studies.report import wording
-from hil.studies.report.section import About, Shown, Table
+from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import TIMES, Rows, by_unit, grouped
 
@@ -15,29 +15,29 @@ NOTE = (
 SHOWN = (*TIMES, "device_runs", "samples", "transfer_bytes", "spikes")
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """What tells the trainings apart."""
 
     by: tuple[str, ...]
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One row for each combination of the levels of `by`."""
     table = []
     for levels, group in grouped(rows, settings.by).items():
         cells = []
         for measure in SHOWN:
             values = list(by_unit(group, measure).values())
-            found = mean(values) if values else None
-            if found is None:
+            result = mean(values) if values else None
+            if result is None:
                 cells.append("")
-            elif found.interval is None or not found.deviation:
-                cells.append(wording.value(found.value, measure))
+            elif result.interval is None or not result.deviation:
+                cells.append(wording.value(result.value, measure))
             else:
-                bounds = wording.interval(found.interval, measure)
-                cells.append(f"{wording.value(found.value, measure)} ({bounds})")
+                bounds = wording.interval(result.interval, measure)
+                cells.append(f"{wording.value(result.value, measure)} ({bounds})")
         table.append([*levels, *cells])
     header = (*settings.by, *(f"{wording.name(m)}, {wording.unit(m)}" for m in SHOWN))
-    return Shown(
+    return SectionContent(
         settings.title or "Costs", settings.note or NOTE, tables=[Table("", header, table)]
     )

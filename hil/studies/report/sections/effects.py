@@ -6,7 +6,7 @@ from statistics import fmean
 
 from hil.statistics import Difference, mean, paired
 from hil.studies.report import wording
-from hil.studies.report.section import About, Shown, Table
+from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.report.sections.pairs import adjust, difference
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
@@ -22,13 +22,13 @@ STABLE = (
 )
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """What the effects are told apart by."""
 
     lines: tuple[str, ...]
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """A table of effects, one of interactions, and one of stability."""
     measure = settings.measure
     effects: list[tuple[str, str, str, Difference]] = []
@@ -53,14 +53,14 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
     p_effects = adjust([e[-1] for e in effects])
     p_interactions = adjust([i[-1] for i in interactions])
     claims = [
-        wording.compared(
+        wording.comparison(
             f"{line} with {where} = {level}", "the usual", found, measure, p, len(effects)
         )
         for (line, where, level, found), p in zip(effects, p_effects, strict=True)
-        if p is not None and p < wording.SURE
+        if p is not None and p < wording.SIGNIFICANCE
     ]
     claims += [
-        wording.compared(
+        wording.comparison(
             f"the effect of {where} = {level} on {line}",
             f"that on {' · '.join(first_line)}",
             found,
@@ -69,13 +69,13 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             len(interactions),
         )
         for (line, where, level, found), p in zip(interactions, p_interactions, strict=True)
-        if p is not None and p < wording.SURE
+        if p is not None and p < wording.SIGNIFICANCE
     ]
     silent = len(effects) + len(interactions) - len(claims)
     claims.append(
         wording.Claim(f"{silent} further effects and interactions are not told from none", False)
     )
-    return Shown(
+    return SectionContent(
         settings.title or "Main effects and interactions",
         settings.note or f"{NOTE} {STABLE}",
         claims=claims,
@@ -84,7 +84,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             _table("Interactions", interactions, p_interactions, measure),
             _stability(settings, rows),
         ],
-        figures={
+        data={
             "effects": [
                 {
                     "line": line,

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from hil.statistics import mean
-from hil.studies.report.plots import Band, bands
-from hil.studies.report.section import About, Picture, Shown
+from hil.studies.report.plots import CurveWithInterval, line_plot
+from hil.studies.report.section import Picture, SectionContent, SectionSettings
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, grouped
 
 NOTE = "Mean validation accuracy over the repetitions after each epoch, with Student's 95 % band."
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """Which lines, and in how many figures."""
 
     lines: tuple[str, ...]
     by: tuple[str, ...] = ()
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One figure for each combination of the levels of `by`."""
     names = list(grouped(rows, settings.lines))
     pictures = []
@@ -29,21 +29,21 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             if (line := _line(trials, " · ".join(key), names.index(key))) is not None
         ]
         if lines:
-            svg = bands(lines, "epoch", "validation accuracy", percent=True)
+            svg = line_plot(lines, "epoch", "validation accuracy", percent=True)
             pictures.append(Picture(" · ".join(levels) or "All trials", svg))
-    return Shown(settings.title or "Learning", settings.note or NOTE, pictures=pictures)
+    return SectionContent(settings.title or "Learning", settings.note or NOTE, pictures=pictures)
 
 
-def _line(trials: list[Row], label: str, shade: int) -> Band | None:
+def _line(trials: list[Row], label: str, shade: int) -> CurveWithInterval | None:
     curves = [row.outcome.get("curve", []) for row in trials]
     curves = [curve for curve in curves if curve and None not in curve]
     if not curves:
         return None
     means = [mean(values) for values in zip(*curves, strict=False)]
-    return Band(
-        range(1, len(means) + 1),
-        [m.value for m in means],
-        [m.interval for m in means],
-        label,
-        shade,
+    return CurveWithInterval(
+        x=range(1, len(means) + 1),
+        y=[m.value for m in means],
+        intervals=[m.interval for m in means],
+        label=label,
+        shade=shade,
     )

@@ -7,7 +7,7 @@ import numpy as np
 from hil.statistics import mean
 from hil.studies.report import wording
 from hil.studies.report.plots import heat
-from hil.studies.report.section import About, Picture, Shown, Table
+from hil.studies.report.section import Picture, SectionContent, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
 
@@ -17,7 +17,7 @@ NOTE = (
 )
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """Which factors lie on the axes."""
 
     x: str
@@ -25,7 +25,7 @@ class Settings(About):
     by: tuple[str, ...] = ()
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One map for each combination of the levels of `by` that has both factors."""
     pictures, table = [], []
     for levels, group in grouped(rows, settings.by).items():
@@ -35,9 +35,9 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             continue
         values, widths = np.full((len(y), len(x)), np.nan), []
         for (row, column), trials in fields.items():
-            found = list(by_unit(trials, settings.measure).values())
-            if found:
-                result = mean(found)
+            measured = list(by_unit(trials, settings.measure).values())
+            if measured:
+                result = mean(measured)
                 values[y.index(row), x.index(column)] = result.value
                 if result.interval is not None:
                     widths.append(result.interval[1] - result.interval[0])
@@ -46,7 +46,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
         widest = wording.value(max(widths), settings.measure) if widths else "none: one repetition"
         table.append([title, widest])
     unit = "points" if wording.is_share(settings.measure) else wording.unit(settings.measure)
-    return Shown(
+    return SectionContent(
         settings.title or f"{settings.y} by {settings.x}",
         settings.note or NOTE,
         tables=[Table("", ("map", f"widest interval, {unit}"), table, frozenset({1}))],

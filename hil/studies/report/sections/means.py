@@ -5,7 +5,7 @@ from __future__ import annotations
 from hil.reports import plots
 from hil.statistics import mean
 from hil.studies.report import wording
-from hil.studies.report.section import About, Picture, Shown, Table
+from hil.studies.report.section import Picture, SectionContent, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
 
@@ -16,15 +16,15 @@ NOTE = (
 LARGEST = 40  # rows that a figure has room for
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """Which means."""
 
     by: tuple[str, ...]
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One row for each combination of the levels of `by`."""
-    measure, table, estimates, found = settings.measure, [], [], []
+    measure, table, estimates, means = settings.measure, [], [], []
     groups = grouped(rows, settings.by)
     shades = list(dict.fromkeys(levels[0] for levels in groups))
     for levels, group in groups.items():
@@ -42,7 +42,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
                 str(failed),
             ]
         )
-        found.append({"levels": levels, "mean": result.value, "interval": result.interval})
+        means.append({"levels": levels, "mean": result.value, "interval": result.interval})
         label = " · ".join(filter(None, levels))
         bounds = result.interval or (result.value, result.value)
         estimates.append(
@@ -55,10 +55,10 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
         )
     last = len(settings.by)
     header = (*settings.by, f"mean, {wording.unit(measure)}", "95 % interval", "units", "failed")
-    return Shown(
+    return SectionContent(
         settings.title or wording.name(measure).capitalize(),
         settings.note or NOTE,
         tables=[Table("", header, table, frozenset({last, last + 2, last + 3}))],
         pictures=pictures,
-        figures={"measure": measure, "means": found},
+        data={"measure": measure, "means": means},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hil.statistics import Difference, holm, paired
 from hil.studies.report import wording
-from hil.studies.report.section import About, Shown, Table
+from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
 
@@ -16,7 +16,7 @@ NOTE = (
 )
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """Which levels are compared, and with what."""
 
     factor: str
@@ -24,7 +24,7 @@ class Settings(About):
     by: tuple[str, ...] = ()
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One row for each other level and combination of the levels of `by`."""
     measure = settings.measure
     compared: list[tuple[tuple[str, ...], str, Difference]] = []
@@ -42,7 +42,9 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
     for (levels, level, found), p in zip(compared, adjusted, strict=True):
         place = " · ".join(filter(None, levels))
         first = f"{level} on {place}" if place else level
-        claims.append(wording.compared(first, settings.reference, found, measure, p, len(compared)))
+        claims.append(
+            wording.comparison(first, settings.reference, found, measure, p, len(compared))
+        )
         table.append(
             [
                 *levels,
@@ -74,12 +76,12 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
         "p, t-test",
         "p, Wilcoxon",
     )
-    return Shown(
+    return SectionContent(
         settings.title or f"Against {settings.reference}",
         settings.note or NOTE,
         claims=claims,
         tables=[Table("", header, table, frozenset({last, *range(last + 2, last + 5)}))],
-        figures={"reference": settings.reference, "differences": results},
+        data={"reference": settings.reference, "differences": results},
     )
 
 

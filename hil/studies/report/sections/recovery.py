@@ -6,7 +6,7 @@ from math import isfinite
 
 from hil.statistics import FEWEST, bootstrap
 from hil.studies.report import wording
-from hil.studies.report.section import About, Shown, Table
+from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
@@ -19,7 +19,7 @@ NOTE = (
 LEAST = 0.01  # of an accuracy: less than this lost, there is nothing to recover
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """What the severity is, and which factor holds the training modes."""
 
     severity: str
@@ -28,7 +28,7 @@ class Settings(About):
     by: tuple[str, ...] = ()
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One row for each part, severity and mode."""
     table, claims, results = [], [], []
     for levels, group in grouped(rows, ["part", *settings.by]).items():
@@ -71,12 +71,12 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
         "recovered (95 %)",
         "units",
     )
-    return Shown(
+    return SectionContent(
         settings.title or "What training on the chip recovers",
         settings.note or NOTE,
         claims=[claim for claim in claims if claim is not None],
         tables=[Table("", header, table, frozenset({2, 5}))],
-        figures={"recovered": results},
+        data={"recovered": results},
     )
 
 

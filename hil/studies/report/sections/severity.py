@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from hil.statistics import mean
 from hil.studies.report import wording
-from hil.studies.report.plots import Band, bands
-from hil.studies.report.section import About, Picture, Shown
+from hil.studies.report.plots import CurveWithInterval, line_plot
+from hil.studies.report.section import Picture, SectionContent, SectionSettings
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
 
 NOTE = "Mean over the repetitions, with Student's 95 % band. Axes do not start at 0."
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """What lies on the axis, and what the lines are."""
 
     x: str
@@ -20,7 +20,7 @@ class Settings(About):
     by: tuple[str, ...] = ()
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One figure for each combination of the levels of `by`."""
     names = list(grouped(rows, settings.lines))
     pictures = []
@@ -34,21 +34,27 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             for number, at in enumerate(_at(trials, settings.x, places)):
                 values = list(by_unit(at, settings.measure).values())
                 if values:
-                    found = mean(values)
+                    result = mean(values)
                     own = numbers[number]
                     x.append(float(number) if named is not None or own is None else own)
-                    y.append(found.value)
-                    intervals.append(found.interval)
+                    y.append(result.value)
+                    intervals.append(result.interval)
             if x:
-                lines.append(Band(x, y, intervals, " · ".join(key), names.index(key)))
+                lines.append(
+                    CurveWithInterval(
+                        x=x, y=y, intervals=intervals, label=" · ".join(key), shade=names.index(key)
+                    )
+                )
         if lines:
             title = " · ".join(filter(None, levels)) or "All trials"
             about = study.parts[title].about if title in study.parts else ""
             y_name = wording.name(settings.measure)
             percent = wording.is_share(settings.measure)
-            svg = bands(lines, about or settings.x, y_name, percent, named)
+            svg = line_plot(lines, about or settings.x, y_name, percent, named)
             pictures.append(Picture(title, svg))
-    return Shown(settings.title or f"Over {settings.x}", settings.note or NOTE, pictures=pictures)
+    return SectionContent(
+        settings.title or f"Over {settings.x}", settings.note or NOTE, pictures=pictures
+    )
 
 
 def _at(rows: list[Row], factor: str, places: list[tuple[str, ...]]) -> list[list[Row]]:

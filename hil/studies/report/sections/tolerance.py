@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hil.statistics import FEWEST, bootstrap, mean
 from hil.studies.report import wording
-from hil.studies.report.section import About, Shown, Table
+from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
@@ -21,7 +21,7 @@ NOTE = (
 )
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """What the severity is, what the lines are, and how many points are lost."""
 
     severity: str
@@ -29,7 +29,7 @@ class Settings(About):
     losses: tuple[float, ...] = (0.01, 0.02, 0.05)
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """A table of severities for each part, and a ranking by the loss at its middle severity."""
     table, ranking = [], []
     for (part,), group in grouped(rows, ["part"]).items():
@@ -50,7 +50,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             ranking.append((about or part, name, severities[middle][0], lost))
     header = [f"{wording.value(loss, settings.measure)} points" for loss in settings.losses]
     ranked = sorted(ranking, key=lambda item: sum(item[3]) / len(item[3]))
-    return Shown(
+    return SectionContent(
         settings.title or "Tolerated severities",
         settings.note or NOTE,
         claims=_claims(ranked, settings.measure) if ranked else [],
@@ -58,7 +58,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             Table("Severity at which is lost", ("what", "trials", *header, "units"), table),
             _ranking(ranked, settings.measure),
         ],
-        figures={
+        data={
             "tolerated": table,
             "losses at the middle severity": [[w, n, d, sum(x) / len(x)] for w, n, d, x in ranked],
         },
@@ -72,12 +72,12 @@ def _curves(
     by_severity = grouped(trials, [settings.severity])
     known = [severity for severity in severities if severity in by_severity]
     values = [by_unit(by_severity[severity], settings.measure) for severity in known]
-    units = set.intersection(*(set(found) for found in values)) if values else set()
+    units = set.intersection(*(set(by_number) for by_number in values)) if values else set()
     numbers = [by_severity[severity][0].number_of(settings.severity) for severity in known]
     ascending = [n for n in numbers if n is not None]
     if len(ascending) < len(numbers) or ascending != sorted(ascending):
         ascending = [float(place) for place in range(len(known))]
-    return ascending, [[found[unit] for found in values] for unit in sorted(units)]
+    return ascending, [[by_number[unit] for by_number in values] for unit in sorted(units)]
 
 
 def _crossing(numbers: Sequence[float], units: Sequence[Sequence[float]], loss: float) -> float:
@@ -95,15 +95,15 @@ def _crossing(numbers: Sequence[float], units: Sequence[Sequence[float]], loss: 
 def _tolerated(
     units: list[list[float]], numbers: list[float], loss: float, names: list[str]
 ) -> str:
-    found = _crossing(numbers, units, loss)
+    crossing = _crossing(numbers, units, loss)
     bounds = bootstrap(units, lambda sample: _crossing(numbers, sample, loss))
     if bounds is None:
-        return f"{_dose(found, numbers, names)} (too few units for an interval)"
-    low, high = (_dose(bound, numbers, names) for bound in bounds)
-    return f"{_dose(found, numbers, names)} ({low} to {high})"
+        return f"{_severity_text(crossing, numbers, names)} (too few units for an interval)"
+    low, high = (_severity_text(bound, numbers, names) for bound in bounds)
+    return f"{_severity_text(crossing, numbers, names)} ({low} to {high})"
 
 
-def _dose(place: float, numbers: list[float], names: list[str]) -> str:
+def _severity_text(place: float, numbers: list[float], names: list[str]) -> str:
     """A place on the axis of severities as text; between two named ones both are given."""
     if math.isinf(place):
         return "none"
@@ -115,7 +115,7 @@ def _dose(place: float, numbers: list[float], names: list[str]) -> str:
 
 def _claims(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> list[Claim]:
     """The least and the most that is lost at a middle severity."""
-    found = []
+    claims = []
     for word, (what, name, severity, lost) in (("least", ranked[0]), ("most", ranked[-1])):
         result = mean(lost)
         text = (
@@ -123,11 +123,11 @@ def _claims(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> li
             f"{wording.value(result.value, measure)} points"
         )
         if result.interval is None or len(lost) < FEWEST:
-            found.append(Claim(f"{text} ({len(lost)} units, too few for a claim)", False))
+            claims.append(Claim(f"{text} ({len(lost)} units, too few for a claim)", False))
             continue
         text += f" (95 %: {wording.interval(result.interval, measure)}, {len(lost)} units)"
-        found.append(Claim(text, result.interval[0] > 0))
-    return found
+        claims.append(Claim(text, result.interval[0] > 0))
+    return claims
 
 
 def _ranking(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> Table:

@@ -7,13 +7,13 @@ from statistics import fmean
 
 from hil.statistics import FEWEST, bootstrap
 from hil.studies.report import wording
-from hil.studies.report.section import About, Shown, Table
+from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
 
 
-class Settings(About):
+class Settings(SectionSettings):
     """Which factor is ranged over, for which lines, and how near is near."""
 
     x: str
@@ -21,7 +21,7 @@ class Settings(About):
     margin: float = 0.05
 
 
-def build(settings: Settings, study: Study, rows: Rows) -> Shown:
+def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One row for each part that has the factor, and each line."""
     table, claims = [], []
     for (part,), group in grouped(rows, ["part"]).items():
@@ -29,11 +29,11 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             by_level = grouped(trials, [settings.x])
             by_level.pop(("",), None)
             values = {level: by_unit(at, settings.measure) for (level,), at in by_level.items()}
-            known = {level: found for level, found in values.items() if found}
+            known = {level: by_number for level, by_number in values.items() if by_number}
             if len(known) < 2:
                 continue
-            common = sorted(set.intersection(*(set(found) for found in known.values())))
-            units = [[found[unit] for found in known.values()] for unit in common]
+            common = sorted(set.intersection(*(set(by_number) for by_number in known.values())))
+            units = [[by_number[unit] for by_number in known.values()] for unit in common]
             near = _near(units, settings.margin)
             bounds = bootstrap(units, lambda sample: float(len(_near(sample, settings.margin))))
             about = study.parts[part].about if part else settings.x
@@ -47,14 +47,14 @@ def build(settings: Settings, study: Study, rows: Rows) -> Shown:
             )
             claims.append(Claim(text, bounds is not None and len(units) >= FEWEST))
     margin = wording.value(settings.margin, settings.measure)
-    return Shown(
+    return SectionContent(
         settings.title or "Width of the range",
         settings.note
         or f"Levels at which the mean is within {margin} points of the best that the same rule "
         "reaches at any of them. In the interval repetitions are drawn again (bootstrap).",
         claims=claims,
         tables=[Table("", ("what", "trials", "levels", "95 %", "which"), table)],
-        figures={"widths": table},
+        data={"widths": table},
     )
 
 
