@@ -1,0 +1,107 @@
+"""What the texts say of where things are: the map of CONTRIBUTING, paths and names in backticks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from support.paths import ROOT
+
+PACKAGES = ("hil", "drivers", "device_models")
+FOREIGN = "tests/hw/"  # of another repository, a source of a profile
+PLACES = (*PACKAGES, "tests", "docs", "notebooks", "benchmarks", ".ci")
+TEXTS = sorted(
+    path
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    if "CHANGE" not in path.name
+)
+
+
+def quoted(path: Path) -> Iterator[str]:
+    """What stands in backticks, outside of blocks."""
+    plain = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    yield from re.findall(r"(?<!`)`([^`\n]+)`(?!`)", plain)
+
+
+def tree(markdown: str) -> dict[str, str]:
+    """The map: what is said of each path. A folder ends with a slash, its content is indented."""
+    (block,) = re.findall(r"^```text\n(hil/.*?)^```", markdown, flags=re.M | re.S)
+    said: dict[str, str] = {}
+    above: list[str] = []
+    for line in block.splitlines():
+        indented, name, meaning = re.fullmatch(r"( *)(\S+)\s+(\S.*)", line).groups()  # type: ignore[union-attr]
+        depth = len(indented) // 2
+        assert len(indented) == 2 * depth <= 2 * len(above), line
+        above = [*above[:depth], name]
+        said["".join(above)] = meaning
+    return said
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, str]:
+    return tree((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+
+
+def test_everything_on_the_map_exists(shown: dict[str, str]) -> None:
+    assert len(shown) > 50
+    for path in shown:
+        assert (ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file(), path
+
+
+def test_every_folder_of_the_packages_is_on_the_map(shown: dict[str, str]) -> None:
+    folders = {
+        f"{path.parent.relative_to(ROOT).as_posix()}/"
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and not {"__pycache__", "build"} & set(path.parts)
+    }
+    assert folders - set(shown) == set()
+
+
+def test_every_module_on_the_map_or_found_by_its_name(shown: dict[str, str]) -> None:
+    """A folder shows all of its modules, or none: one that says "one file each"."""
+    for folder in (path for path in shown if path.startswith(PACKAGES) and path.endswith("/")):
+        modules = {f"{folder}{p.name}" for p in (ROOT / folder).glob("*.py")}
+        modules -= {f"{folder}__init__.py", f"{folder}__main__.py"}
+        assert "one file each" in shown[folder] or modules <= set(shown), modules - set(shown)
+
+
+def test_paths_named_exist() -> None:
+    named = {
+        (path, words)
+        for path in TEXTS
+        for words in quoted(path)
+        if not words.startswith(FOREIGN)
+        and re.fullmatch(rf"({'|'.join(map(re.escape, PLACES))})/[\w./-]*", words)
+    }
+    assert len(named) > 30
+    for path, words in named:
+        if words.startswith("drivers/firmware/build"):  # made by its Makefile
+            continue
+        place = Path(words).parent if re.search(r"\b[A-Z]{3,}\b", words) else Path(words)
+        assert (ROOT / place).exists(), f"{path.name}: {words}"
+
+
+def test_modules_named_exist() -> None:
+    named = {
+        (path, words.removesuffix("()"))
+        for path in TEXTS
+        for words in quoted(path)
+        if re.fullmatch(rf"({'|'.join(PACKAGES)})(\.\w+)+(\(\))?", words)
+    }
+    named -= {(path, words) for path, words in named if words == "hil.drivers"}  # entry points
+    assert len(named) > 10
+    for path, words in named:
+        module, *rest = words.split(".")
+        thing = import_module(module)
+        while rest:
+            name = rest.pop(0)
+            module = f"{module}.{name}"
+            try:
+                thing = getattr(thing, name) if hasattr(thing, name) else import_module(module)
+            except ImportError:
+                raise AssertionError(f"{path.name}: {words} does not exist") from None
