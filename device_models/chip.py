@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from device_models.crossbar import Crossbar
 from device_models.engine import Engine, Recorder
 from device_models.generators import Normals, sequence
 from device_models.neuron_group import Circuit
 from device_models.neurons import NeuronModel
 from device_models.nonidealities.adc import ADCChannels
-from device_models.nonidealities.programming import Crossbar
 from device_models.nonidealities.temporal import supply
 from device_models.nonidealities.tiers import NonIdealities
 from device_models.recording import MembraneRecorder, Raster, SpikeCounts

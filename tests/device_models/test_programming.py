@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy.stats import kstest, norm
 
 from device_models.cells import draw_cells
+from device_models.crossbar import Crossbar
 from device_models.generators import Normals, sequence
 from device_models.nonidealities.fixed_pattern import FixedPattern, factors
 from device_models.nonidealities.nonideality import by_name, override
-from device_models.nonidealities.programming import Crossbar, Programming
+from device_models.nonidealities.programming import Programming
 from device_models.nonidealities.tiers import NonIdealities
 
 SHAPE = (120, 100)

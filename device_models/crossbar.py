@@ -1,0 +1,221 @@
+"""The synapses between two layers: what they store of a weight, and what they transmit of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models.cells import Cells
+from device_models.generators import Normals, sequence
+from device_models.nonidealities.fixed_pattern import factors
+from device_models.nonidealities.programming import Programming
+
+
+class Crossbar:
+    """The synapses between two layers.
+
+    With F the full scale, and a write that moves a stored weight by d:
+
+    - Pulses move the cell by `d (1 - update_nonlinearity sign(d) w / F)`, where w is what earlier
+      pulses reached, less the share `update_asymmetry` when d < 0, and never beyond F. Pulses are
+      counted, not verified, so that what they miss adds up from write to write. Soft bounds:
+      Fusi & Abbott 2007, Nat. Neurosci. 10, 485; as pulsed devices of IBM's aihwkit (Rasch et al.
+      2021, arXiv 2104.02184).
+    - Programming noise is about the value reached, and drawn anew when a cell is written.
+    - A differential weight is `g+ - g-`, each counted from its least. Noise, drift and retention
+      act on both cells.
+    - At the age t after its write a cell has drifted by `((t0 + t) / t0)^-nu`, with its own nu and
+      t0 = `drift_start` (Joshi et al. 2020, Nat. Commun. 11, 2473; aihwkit's model of phase-change
+      memory has t0 = 20 s), and has kept `exp(-retention t)` of its weight.
+
+    Attributes:
+        stored: `(n_pre, n_post)` float32, what the device believes is stored.
+        writes: Number of writes so far.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        full_scale: float,
+        programming: Programming,
+        cells: Cells,
+        chip: int,
+        projection: int,
+    ) -> None:
+        """An unprogrammed crossbar: every weight exactly zero, but for frozen cells.
+
+        Args:
+            shape: `(n_pre, n_post)`.
+            full_scale: Largest |weight|, in nominal thresholds.
+            programming: How weights are stored.
+            cells: The fixed pattern of the synapses.
+            chip: Chip seed.
+            projection: Which projection, from 0.
+        """
+        p = programming
+        self._full_scale, self._programming = np.float32(full_scale), p
+        self._seed = (chip, "write", projection)
+        self._grid = np.asarray(p.weight_grid, np.float32) * self._full_scale
+        self._gain, self._frozen = cells.gain, cells.frozen
+        self._frozen_weight = cells.value * self._full_scale
+        if cells.gain is not None:
+            self._frozen_weight *= cells.gain.reshape(-1)[cells.frozen]
+
+        noisy = bool(p.programming_noise or p.programming_noise_relative)
+        pulsed = bool(p.update_nonlinearity or p.update_asymmetry)
+        varied = bool(p.drift and p.drift_cv)
+        # The two cells of a pair that do not differ act as one.
+        paired = bool(p.differential) and (noisy or varied)
+        self._exact = not (noisy or pulsed or paired)
+        self._held = [np.zeros(shape, np.float32) for _ in range(1 + paired)]
+        self._reached = np.zeros(shape, np.float32) if pulsed else None
+        self._nu: list[np.float32 | NDArray[np.float32]] = [np.float32(p.drift)] * len(self._held)
+        if varied:
+            rows = (len(self._held) * shape[0], shape[1])
+            nu = np.float32(p.drift) * factors(chip, "drift_cv", projection, rows, p.drift_cv)
+            self._nu = list(nu.reshape(-1, *shape))
+        self._written = np.zeros(shape) if p.drift or p.retention else None
+        self._seconds = 0.0
+        self.stored = np.zeros(shape, np.float32)
+        self.writes = 0
+        plain = cells.gain is None and not cells.frozen.size
+        self._buffer = None if plain else np.empty(shape, np.float32)
+        self._effective: NDArray[np.float32] | None = None
+
+    @property
+    def programmed(self) -> NDArray[np.float32]:
+        """What writes left in cells that are not frozen, as of the write, `(n_pre, n_post)`."""
+        return self._held[0] if len(self._held) == 1 else self._held[0] - self._held[1]
+
+    @property
+    def effective(self) -> NDArray[np.float32]:
+        """What synapses transmit now, `(n_pre, n_post)` float32, in nominal thresholds.
+
+        It is not to be changed, and to be asked for anew after a write or after time has passed.
+        """
+        if self._effective is None:
+            self._effective = self._transmitted()
+        return self._effective
+
+    def write(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Program the cells whose stored value changes; the others keep what they have.
+
+        Args:
+            weights: `(n_pre, n_post)`, in nominal thresholds.
+
+        Returns:
+            The stored values after clipping and rounding, a fresh array of the same shape.
+        """
+        target = self._quantise(weights)
+        if self._exact:
+            self._held = [target]
+        if not self._exact or self._written is not None:
+            changed = np.flatnonzero(target != self.stored)
+            if not self._exact:
+                self._program(changed, target)
+            if self._written is not None:
+                self._written.reshape(-1)[changed] = self._seconds
+        self.writes += 1
+        self.stored = target
+        self._effective = None
+        return target.copy()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, in which cells drift and decay.
+
+        Args:
+            seconds: How much, at least 0.
+
+        Raises:
+            ValueError: For a time below 0 or not finite.
+        """
+        if not 0 <= seconds < np.inf:
+            raise ValueError(f"advance by {seconds} s: give a finite time of at least 0 s")
+        if self._written is not None and seconds:
+            self._seconds += seconds
+            self._effective = None
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """All that later writes and reads depend on besides the fixed pattern, as copies."""
+        state: dict[str, NDArray[np.generic]] = {
+            "stored": self.stored.copy(),
+            "writes": np.asarray(self.writes),
+        }
+        if not self._exact:
+            state["held"] = np.stack(self._held)
+        if self._reached is not None:
+            state["reached"] = self._reached.copy()
+        if self._written is not None:
+            state["written"] = self._written.copy()
+            state["seconds"] = np.asarray(self._seconds)
+        return state
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Return to a state of this crossbar, or of one made with the same arguments."""
+        self.stored = np.array(state["stored"], np.float32)
+        self.writes = int(state["writes"])
+        self._held = [self.stored] if self._exact else list(np.array(state["held"], np.float32))
+        if self._reached is not None:
+            self._reached = np.array(state["reached"], np.float32)
+        if self._written is not None:
+            self._written = np.array(state["written"], np.float64)
+            self._seconds = float(state["seconds"])
+        self._effective = None
+
+    def _quantise(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._grid.size:
+            return self._grid[np.searchsorted((self._grid[1:] + self._grid[:-1]) / 2, weights)]
+        target: NDArray[np.float32] = np.clip(weights, -self._full_scale, self._full_scale)
+        levels = self._programming.levels
+        if levels is not None:
+            step = self._full_scale * np.float32(2.0 / (levels - 1))
+            target /= step
+            np.rint(target, out=target)
+            target *= step
+        return target
+
+    def _program(self, changed: NDArray[np.int64], target: NDArray[np.float32]) -> None:
+        """Bring the cells at flat positions `changed` to their target, as well as can be."""
+        aim = target.reshape(-1)[changed]
+        if self._reached is not None:
+            reached = self._reached.reshape(-1)
+            step = aim - self.stored.reshape(-1)[changed]
+            aim = reached[changed] = self._pulsed(reached[changed], step)
+        absolute = np.float32(self._programming.programming_noise) * self._full_scale
+        relative = np.float32(self._programming.programming_noise_relative)
+        normals = Normals(sequence(*self._seed, self.writes))
+        aims = [aim] if len(self._held) == 1 else [np.maximum(aim, 0), np.maximum(-aim, 0)]
+        for held, value in zip(self._held, aims, strict=True):
+            draw = normals.draw(changed.size)
+            draw *= np.hypot(absolute, relative * value) if relative else absolute
+            held.reshape(-1)[changed] = value + draw
+
+    def _pulsed(
+        self, weight: NDArray[np.float32], step: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Where pulses meant for a step bring a weight."""
+        kept = np.where(step < 0, np.float32(1 - self._programming.update_asymmetry), np.float32(1))
+        beta = np.float32(self._programming.update_nonlinearity) / self._full_scale
+        moved: NDArray[np.float32] = weight + step * kept * (1 - beta * np.sign(step) * weight)
+        return moved.clip(-self._full_scale, self._full_scale)
+
+    def _transmitted(self) -> NDArray[np.float32]:
+        weights = self.programmed if self._written is None else self._aged(self._written)
+        if self._buffer is None:
+            return weights
+        np.multiply(weights, 1 if self._gain is None else self._gain, out=self._buffer)
+        # Last, since what is frozen neither drifts nor decays.
+        self._buffer.reshape(-1)[self._frozen] = self._frozen_weight
+        return self._buffer
+
+    def _aged(self, written: NDArray[np.float64]) -> NDArray[np.float32]:
+        """What cells hold at their age, before gain."""
+        age: NDArray[np.float32] = (self._seconds - written).astype(np.float32)
+        time = np.log1p(age / np.float32(self._programming.drift_start))
+        decay = np.float32(self._programming.retention) * age
+        aged: list[NDArray[np.float32]] = [
+            held * np.exp(-nu * time - decay) for held, nu in zip(self._held, self._nu, strict=True)
+        ]
+        return aged[0] if len(aged) == 1 else aged[0] - aged[1]
