@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import drivers
-from device_models.sampled_mismatch import Drawn
+from device_models.sampled_mismatch import SampledMismatch
 from drivers import ProbeOffer, registry
 from drivers.emulator.device import Emulator
 from hil.characterisation import estimators
@@ -54,7 +54,7 @@ def truth(url: str, layer: int) -> Truth:
         assert isinstance(device, Emulator)
         chip = device._chip
         pattern = chip.pattern
-        assert isinstance(pattern, Drawn)
+        assert isinstance(pattern, SampledMismatch)
         size = LAYERS[layer + 1]
         last = layer == len(LAYERS) - 2
         drawn = pattern.layer(chip.model, layer, size, chip.parameters, last)
