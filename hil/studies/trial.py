@@ -1,14 +1,14 @@
 """One trial: a network is trained and tested on a device, and what matters of it is measured.
 
 It is the loop of `hil train`, without a folder: `evaluate` runs in any process that has this
-package, from a configuration to a dictionary of figures.
+package, from a configuration to a dictionary of measures.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ from hil.studies.plan import Job
 
 Weights = dict[str, NDArray[np.float32]]
 Outcome = dict[str, Any]
-Gate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Unrecorded:
@@ -40,42 +39,44 @@ class Unrecorded:
         """Keep nothing."""
 
 
-class Gauged(Controller):
-    """A controller that also measures how the rule's gate overlaps with the neuron's slope."""
+class OverlapMeter:
+    """Measures after every step how the rule's gate overlaps with the nominal neuron's slope.
 
-    def __post_init__(self) -> None:
-        """As a controller, with nothing measured yet."""
-        super().__post_init__()
+    Attributes:
+        overlaps: The overlap of each hidden layer, step by step; empty for a rule without a gate.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        """Measure the rule of a controller, with nothing measured yet."""
+        self._controller = controller
         self.overlaps: list[float] = []
-        self._gate = gate(self)
 
-    def step(self, x: Any, y: Any, index: int, total: int) -> StepReport:
-        """Learn from one batch."""
-        report = super().step(x, y, index, total)
-        if self._gate is not None:
-            self.overlaps += [overlap(self._gate, z) for z in report.membrane[:-1]]
-        return report
+    def __call__(self, report: StepReport) -> None:
+        """Take in what a step of learning gave."""
+        gate = self._controller.rule.gate
+        if gate is not None:
+            state = self._controller.rule_state
+            self.overlaps += [overlap(gate(state, z), z) for z in report.membrane[:-1]]
 
-
-def gate(controller: Controller) -> Gate | None:
-    """What the rule multiplies the error of a hidden neuron by, where it does that."""
-    rule = controller.rule
-    if rule.gate is None:
-        return None
-    evaluate = rule.gate
-    return lambda z: evaluate(controller.rule_state, z)
+    @property
+    def mean(self) -> float | None:
+        """Mean over all steps and hidden layers; None where nothing was measured."""
+        return float(np.mean(self.overlaps)) if self.overlaps else None
 
 
-def overlap(found: Gate, z: NDArray[np.float32]) -> float:
+def overlap(g: NDArray[np.float32], z: NDArray[np.float32]) -> float:
     """`|cos(g, f')|` over the membranes of a layer; f' is that of the nominal neuron.
 
     Args:
-        found: The rule's g.
+        g: What the rule multiplies each error by, `(B, n)`.
         z: Mean membranes `(B, n)`, in thresholds.
+
+    Returns:
+        From 0 to 1; 0 where one of the two vanishes.
     """
-    g, f = found(z).astype(np.float64), bp.Settings().slope(z).astype(np.float64)
-    size = math.sqrt(float(np.square(g).sum() * np.square(f).sum()))
-    return abs(float((g * f).sum())) / size if size else 0.0
+    a, b = g.astype(np.float64), bp.Settings().slope(z).astype(np.float64)
+    size = math.sqrt(float(np.square(a).sum() * np.square(b).sum()))
+    return abs(float((a * b).sum())) / size if size else 0.0
 
 
 def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights]:
@@ -106,13 +107,16 @@ def _evaluated(
     job: Job, config: Config, device: drivers.Device, weights: Weights | None
 ) -> tuple[Outcome, Weights]:
     data = load_data(config)
-    controller = Gauged(config, device, data.features, data.classes)
+    controller = Controller(config, device, data.features, data.classes)
+    meter = OverlapMeter(controller)
     if weights is not None:
         controller.load_weights(weights)
     controller.write()
     position = Position.first(controller.layers)
     if job.train:
-        Training(Unrecorded(), controller, data, position, lambda _: None, Stop()).go()
+        Training(
+            Unrecorded(), controller, data, position, lambda _: None, Stop(), after_step=meter
+        ).go()
     runs, samples = controller.clock.runs, controller.clock.samples
     line_bytes = device.transfer_bytes
     last = position.metrics[-1] if position.metrics else {}
@@ -120,8 +124,8 @@ def _evaluated(
     def accuracy(x: NDArray[Any], y: NDArray[np.int64], stream: Any) -> float | None:
         if not len(y):
             return None
-        found = classify(controller, data.batch, x, stream, 0, lambda done, total: None)
-        return float(np.mean(found == y))
+        predicted = classify(controller, data.batch, x, stream, 0, lambda done, total: None)
+        return float(np.mean(predicted == y))
 
     outcome: Outcome = {
         "test_accuracy": accuracy(data.x_test, data.y_test, "test"),
@@ -135,7 +139,7 @@ def _evaluated(
         "transfer_bytes": line_bytes,
         "spikes": _spikes(last, controller) if last else None,
         "weight_bits": _weight_bits(controller),
-        "overlap": float(np.mean(controller.overlaps)) if controller.overlaps else None,
+        "overlap": meter.mean,
         "findings": diagnosis.latest(position.metrics),
         "seconds": position.seconds,
         "device_seconds": position.device_seconds,

@@ -28,7 +28,7 @@ def write_grid(folder: Folder, result: Grid) -> dict[str, Any]:
 
     Args:
         folder: Its folder.
-        result: What it result.
+        result: Its trials.
 
     Returns:
         The result, as in `result.json`.
