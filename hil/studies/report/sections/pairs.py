@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hil.statistics import Difference, holm, paired
 from hil.studies.report import wording
 from hil.studies.report.section import SectionContent, SectionSettings, Table
@@ -24,48 +26,73 @@ class Settings(SectionSettings):
     by: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A level compared with the reference.
+
+    Attributes:
+        place: The levels of `by` at which they are compared.
+        level: The level.
+        difference: Level less reference, over the units that have both.
+    """
+
+    place: tuple[str, ...]
+    level: str
+    difference: Difference
+
+
 def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One row for each other level and combination of the levels of `by`."""
-    measure = settings.measure
-    compared: list[tuple[tuple[str, ...], str, Difference]] = []
-    for levels, group in grouped(rows, settings.by).items():
-        by_level = grouped(group, [settings.factor])
-        if (settings.reference,) not in by_level:
-            continue
-        for (level,), other in by_level.items():
-            if level != settings.reference:
-                found = difference(other, by_level[(settings.reference,)], measure)
-                if found is not None:
-                    compared.append((levels, level, found))
-    adjusted = adjust([found for _, _, found in compared])
-    claims, table, results = [], [], []
-    for (levels, level, found), p in zip(compared, adjusted, strict=True):
-        place = " · ".join(filter(None, levels))
-        first = f"{level} on {place}" if place else level
+    pairs = _pairs(settings, rows)
+    adjusted = adjust([pair.difference for pair in pairs])
+    claims, results = [], []
+    for pair, p in zip(pairs, adjusted, strict=True):
+        place = " · ".join(filter(None, pair.place))
         claims.append(
-            wording.comparison(first, settings.reference, found, measure, p, len(compared))
-        )
-        table.append(
-            [
-                *levels,
-                level,
-                wording.value(found.mean.value, measure),
-                wording.interval(found.mean.interval, measure),
-                str(found.mean.units),
-                "" if p is None else f"{p:.2g}",
-                "" if found.wilcoxon is None else f"{found.wilcoxon:.2g}",
-            ]
+            wording.comparison(
+                f"{pair.level} on {place}" if place else pair.level,
+                settings.reference,
+                pair.difference,
+                settings.measure,
+                p=p,
+                family=len(pairs),
+            )
         )
         results.append(
             {
-                "levels": levels,
-                "level": level,
-                "difference": found.mean.value,
-                "interval": found.mean.interval,
+                "levels": pair.place,
+                "level": pair.level,
+                "difference": pair.difference.mean.value,
+                "interval": pair.difference.mean.interval,
                 "p": p,
             }
         )
-    last = len(settings.by) + 1
+    return SectionContent(
+        settings.title or f"Against {settings.reference}",
+        settings.note or NOTE,
+        claims=claims,
+        tables=[_table(settings, pairs, adjusted)],
+        data={"reference": settings.reference, "differences": results},
+    )
+
+
+def _pairs(settings: Settings, rows: Rows) -> list[Pair]:
+    """Every level but the reference, wherever both share units."""
+    pairs = []
+    for place, group in grouped(rows, settings.by).items():
+        by_level = grouped(group, [settings.factor])
+        reference = by_level.pop((settings.reference,), None)
+        if reference is None:
+            continue
+        for (level,), trials in by_level.items():
+            change = difference(trials, reference, settings.measure)
+            if change is not None:
+                pairs.append(Pair(place, level, change))
+    return pairs
+
+
+def _table(settings: Settings, pairs: list[Pair], adjusted: list[float | None]) -> Table:
+    measure, last = settings.measure, len(settings.by) + 1
     unit = "points" if wording.is_share(measure) else wording.unit(measure)
     header = (
         *settings.by,
@@ -76,13 +103,19 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         "p, t-test",
         "p, Wilcoxon",
     )
-    return SectionContent(
-        settings.title or f"Against {settings.reference}",
-        settings.note or NOTE,
-        claims=claims,
-        tables=[Table("", header, table, frozenset({last, *range(last + 2, last + 5)}))],
-        data={"reference": settings.reference, "differences": results},
-    )
+    lines = [
+        [
+            *pair.place,
+            pair.level,
+            wording.value(pair.difference.mean.value, measure),
+            wording.interval(pair.difference.mean.interval, measure),
+            str(pair.difference.mean.units),
+            "" if p is None else f"{p:.2g}",
+            "" if pair.difference.wilcoxon is None else f"{pair.difference.wilcoxon:.2g}",
+        ]
+        for pair, p in zip(pairs, adjusted, strict=True)
+    ]
+    return Table("", header, lines, frozenset({last, *range(last + 2, last + 5)}))
 
 
 def difference(first: list[Row], second: list[Row], measure: str) -> Difference | None:
@@ -92,8 +125,8 @@ def difference(first: list[Row], second: list[Row], measure: str) -> Difference 
     return paired([a[u] for u in both], [b[u] for u in both]) if both else None
 
 
-def adjust(found: list[Difference]) -> list[float | None]:
+def adjust(differences: list[Difference]) -> list[float | None]:
     """p-values of the paired t-tests, adjusted for their number."""
-    known = [d.t_test for d in found if d.t_test is not None]
+    known = [d.t_test for d in differences if d.t_test is not None]
     adjusted = iter(holm(known))
-    return [None if d.t_test is None else next(adjusted) for d in found]
+    return [None if d.t_test is None else next(adjusted) for d in differences]
