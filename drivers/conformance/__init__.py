@@ -1,13 +1,13 @@
 """The conformance kit: does a driver keep the contract?
 
-from drivers.conformance import CHECKS, Bench, outcome
+from drivers.conformance import CHECKS, Harness, outcome
 
-with Bench(lambda: drivers.open("counter:A7")) as bench:
-    outcomes = [outcome(check, bench) for check in CHECKS]
+with Harness(lambda: drivers.open("counter:A7")) as harness:
+    outcomes = [outcome(check, harness) for check in CHECKS]
 """
 
 from drivers.conformance.checks import CHECKS
-from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check, Outcome, Verdict, name, outcome, reason
 
-__all__ = ["CHECKS", "Bench", "Check", "Outcome", "Verdict", "name", "outcome", "reason"]
+__all__ = ["CHECKS", "Harness", "Check", "Outcome", "Verdict", "name", "outcome", "reason"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import drivers
-from drivers.conformance import CHECKS, Bench, Check, name, outcome
+from drivers.conformance import CHECKS, Check, Harness, name, outcome
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -16,20 +16,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="module")
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    """The device on a bench."""
+def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
+    """The harness with the device under test."""
     address: str = request.config.getoption("--device")
     try:
-        opened = Bench(lambda: drivers.open(address))
+        opened = Harness(lambda: drivers.open(address))
     except drivers.DeviceError as error:
         pytest.fail(f"{address}: {error}", pytrace=False)
     with opened:
         yield opened
 
 
-def test_conformance(check: Check, bench: Bench) -> None:
+def test_conformance(check: Check, harness: Harness) -> None:
     """The device keeps this part of the contract."""
-    found = outcome(check, bench)
+    found = outcome(check, harness)
     if found.verdict == "not applicable":
         pytest.skip(found.detail)
     if found.verdict == "failed":

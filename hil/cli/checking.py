@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import drivers
-from drivers.conformance import CHECKS, Bench, Outcome, Verdict, name, outcome
+from drivers.conformance import CHECKS, Harness, Outcome, Verdict, name, outcome
 
 HEADER = ("check", "verdict", "what it asks, or what was found")
 VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "not applicable")
@@ -35,10 +35,10 @@ def check(url: str, record: Path | None, watch: Callable[[str], None]) -> list[O
     """
     records = iter((record,))
     found = []
-    with Bench(lambda: drivers.open(url, record=next(records, None))) as bench:
+    with Harness(lambda: drivers.open(url, record=next(records, None))) as harness:
         for each in CHECKS:
             watch(name(each))
-            found.append(outcome(each, bench))
+            found.append(outcome(each, harness))
     return found
 
 

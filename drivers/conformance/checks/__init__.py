@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from drivers.conformance.checks import facts, limits, membranes, order, probes, runs, weights
-from drivers.conformance.kit import stimuli
+from drivers.conformance.checks import (
+    facts,
+    limits,
+    membranes,
+    order,
+    probes,
+    runs,
+    stimuli,
+    weights,
+)
 from drivers.conformance.kit.verdict import Check
 
 # The first and the last ask the same of a device just opened, so that a recorded session of all

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import math
 
-from drivers.conformance.checks.ending import Failed
-from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.ending import Failed
+from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.info import DeviceInfo
 
 
-def facts_are_possible(bench: Bench) -> None:
+def facts_are_possible(harness: Harness) -> None:
     """What info states could be true."""
-    wrong = _impossible(bench.info)
+    wrong = _impossible(harness.info)
     if wrong:
         raise Failed("; ".join(wrong))
 
 
-def facts_stay(bench: Bench) -> None:
+def facts_stay(harness: Harness) -> None:
     """Using the device does not change what info states."""
-    bench.clear()
-    bench.write(1.0)
-    bench.run(bench.everything())
-    if bench.device.info != bench.info:
+    harness.clear()
+    harness.write(1.0)
+    harness.run(harness.everything())
+    if harness.device.info != harness.info:
         raise Failed("info is not what it was when the device was opened")
 
 
-def line_time_never_falls(bench: Bench) -> None:
+def line_time_never_falls(harness: Harness) -> None:
     """transfer_seconds is time spent so far: finite, at least 0, and growing."""
-    bench.clear()
-    read = [bench.device.transfer_seconds]
+    harness.clear()
+    read = [harness.device.transfer_seconds]
     for share in (1.0, 0.5):
-        bench.write(share)
-        bench.run(bench.everything())
-        read.append(bench.device.transfer_seconds)
+        harness.write(share)
+        harness.run(harness.everything())
+        read.append(harness.device.transfer_seconds)
     if not (all(map(math.isfinite, read)) and 0 <= read[0] <= read[1] <= read[2]):
         raise Failed(f"transfer_seconds was {', '.join(f'{each:g}' for each in read)}")
 

@@ -8,24 +8,24 @@ from functools import partial
 
 import numpy as np
 
-from drivers.conformance.checks.ending import Failed, NotApplicable, refuses
-from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.ending import Failed, NotApplicable, refuses
+from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.errors import CapacityError, DeviceError, Diverged, SettingError
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Network, Stimulus
 
 
-def largest_network_is_taken(bench: Bench) -> None:
+def largest_network_is_taken(harness: Harness) -> None:
     """A network at each stated limit is taken, stores weights and runs."""
-    info = bench.info
+    info = harness.info
     for layers in ((info.max_inputs, 1), (1, info.max_neurons), (1,) * (info.max_layers + 1)):
-        _take(f"network of layers {_told(layers)}", partial(_use, bench, layers, 1, 1))
+        _take(f"network of layers {_told(layers)}", partial(_use, harness, layers, 1, 1))
 
 
-def larger_network_is_refused(bench: Bench) -> None:
+def larger_network_is_refused(harness: Harness) -> None:
     """A network beyond a stated limit raises CapacityError."""
-    info = bench.info
+    info = harness.info
     for layers in (
         (info.max_inputs + 1, 1),
         (1, info.max_neurons + 1),
@@ -34,50 +34,50 @@ def larger_network_is_refused(bench: Bench) -> None:
         refuses(
             f"network of layers {_told(layers)}",
             CapacityError,
-            partial(bench.device.configure, Network(layers)),
+            partial(harness.device.configure, Network(layers)),
         )
 
 
-def largest_batch_and_longest_run_are_taken(bench: Bench) -> None:
+def largest_batch_and_longest_run_are_taken(harness: Harness) -> None:
     """As many samples, and as many steps, as stated are run."""
-    info = bench.info
+    info = harness.info
     for batch, steps in ((info.max_batch, 1), (1, info.max_steps)):
-        _take(f"{batch} samples of {steps} steps", partial(_use, bench, (1, 1), batch, steps))
+        _take(f"{batch} samples of {steps} steps", partial(_use, harness, (1, 1), batch, steps))
 
 
-def larger_batch_and_longer_run_are_refused(bench: Bench) -> None:
+def larger_batch_and_longer_run_are_refused(harness: Harness) -> None:
     """More samples, or more steps, than stated raise CapacityError."""
-    info = bench.info
-    bench.device.configure(Network((1, 1)))
+    info = harness.info
+    harness.device.configure(Network((1, 1)))
     for batch, steps in ((info.max_batch + 1, 1), (1, info.max_steps + 1)):
         refuses(
             f"{batch} samples of {steps} steps",
             CapacityError,
-            partial(_run_dark, bench, batch, steps),
+            partial(_run_dark, harness, batch, steps),
         )
 
 
-def full_scales_are_as_stated(bench: Bench) -> None:
+def full_scales_are_as_stated(harness: Harness) -> None:
     """The least and the greatest full scale are taken, and what is beyond them is refused."""
-    form = bench.info.weight_format(0)
+    form = harness.info.weight_format(0)
     low, high = form.minimum_full_scale, form.maximum_full_scale
     for scale in (low, high):
-        _take(f"full scale {scale:g}", partial(bench.device.configure, Network((1, 1), (scale,))))
+        _take(f"full scale {scale:g}", partial(harness.device.configure, Network((1, 1), (scale,))))
     for scale in (0.99 * low, 1.01 * high, math.nan):
         refuses(
             f"full scale {scale:g}",
             CapacityError,
-            partial(bench.device.configure, Network((1, 1), (scale,))),
+            partial(harness.device.configure, Network((1, 1), (scale,))),
         )
 
 
-def settings_are_as_stated(bench: Bench) -> None:
+def settings_are_as_stated(harness: Harness) -> None:
     """Each setting is taken at both ends of its range, refused beyond them and when unknown."""
-    device, refused = bench.device, SettingError
+    device, refused = harness.device, SettingError
     refuses("an unknown setting", refused, partial(device.configure, _set("no such setting", 0)))
-    if not bench.info.settings:
+    if not harness.info.settings:
         raise NotApplicable("the device has no settings")
-    for setting in bench.info.settings:
+    for setting in harness.info.settings:
         for value in (setting.minimum, setting.maximum):
             told = f"setting {setting.name} = {value:g}"
             _take(told, partial(device.configure, _set(setting.name, value)))
@@ -91,21 +91,23 @@ def settings_are_as_stated(bench: Bench) -> None:
     device.configure(Network((1, 1)))
 
 
-def trims_are_as_stated(bench: Bench) -> None:
+def trims_are_as_stated(harness: Harness) -> None:
     """Settings that can be chosen for each neuron are, and others cannot."""
-    trimmed = [setting for setting in bench.info.settings if setting.per_neuron]
+    trimmed = [setting for setting in harness.info.settings if setting.per_neuron]
     if not trimmed:
         raise NotApplicable("the device has no settings for each neuron")
-    n = min(2, bench.info.max_neurons)
+    n = min(2, harness.info.max_neurons)
     for setting in trimmed:
         name, low, high = setting.name, setting.minimum, setting.maximum
         beyond = high + 0.01 * (high - low)
         for value in (low, high):
-            _take(f"{name} = {value:g} of {n} neurons", partial(_trim, bench, name, n, [value] * n))
+            _take(
+                f"{name} = {value:g} of {n} neurons", partial(_trim, harness, name, n, [value] * n)
+            )
         for values in ([low] * (n + 1), [low] * (n - 1) + [beyond]):
             told = f"{name} = {', '.join(f'{value:g}' for value in values)} of {n} neurons"
-            refuses(told, SettingError, partial(_trim, bench, name, n, values))
-    bench.device.configure(Network((1, 1)))
+            refuses(told, SettingError, partial(_trim, harness, name, n, values))
+    harness.device.configure(Network((1, 1)))
 
 
 CHECKS: tuple[Check, ...] = (
@@ -128,16 +130,16 @@ def _take(what: str, act: Callable[[], object]) -> None:
         raise Failed(f"{what}: stated as possible, but {type(error).__name__}: {error}") from None
 
 
-def _use(bench: Bench, layers: tuple[int, ...], batch: int, steps: int) -> None:
-    device = bench.device
+def _use(harness: Harness, layers: tuple[int, ...], batch: int, steps: int) -> None:
+    device = harness.device
     device.configure(Network(layers))
     for projection in range(len(layers) - 1):
         device.write_weights(projection, np.zeros(layers[projection : projection + 2]))
-    device.run(_dark(bench.info.stimuli[0], batch, steps, layers[0]))
+    device.run(_dark(harness.info.stimuli[0], batch, steps, layers[0]))
 
 
-def _run_dark(bench: Bench, batch: int, steps: int) -> None:
-    bench.run(_dark(bench.info.stimuli[0], batch, steps, 1))
+def _run_dark(harness: Harness, batch: int, steps: int) -> None:
+    harness.run(_dark(harness.info.stimuli[0], batch, steps, 1))
 
 
 def _dark(kind: StimulusKind, batch: int, steps: int, channels: int) -> Stimulus:
@@ -155,9 +157,9 @@ def _set(name: str, value: float) -> Network:
     return Network((1, 1), settings={name: value})
 
 
-def _trim(bench: Bench, name: str, n: int, values: list[float]) -> None:
+def _trim(harness: Harness, name: str, n: int, values: list[float]) -> None:
     trims = {name: [np.asarray(values, np.float32)]}
-    bench.device.configure(Network((1, n), trims=trims))
+    harness.device.configure(Network((1, n), trims=trims))
 
 
 def _told(layers: tuple[int, ...]) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.checks.ending import Failed, NotApplicable, refuses
 from drivers.conformance.kit.comparing import IDLE, unchanged
-from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.ending import Failed, NotApplicable, refuses
+from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.errors import (
     CapacityError,
@@ -27,99 +27,99 @@ from drivers.contract.messages import Network, Probe, Stimulus
 CELLS = 1 << 22
 
 
-def reset_forgets_the_network(bench: Bench) -> None:
+def reset_forgets_the_network(harness: Harness) -> None:
     """After reset, and before configure, the device refuses to run and to store."""
-    bench.configure()
-    bench.write(1.0)
-    fired = int(bench.run(bench.everything()).counts.sum())
-    bench.device.reset()
-    _refused_unconfigured(bench, "after reset")
-    bench.configure()
-    left = int(bench.run(bench.everything()).counts.sum())
+    harness.configure()
+    harness.write(1.0)
+    fired = int(harness.run(harness.everything()).counts.sum())
+    harness.device.reset()
+    _refused_unconfigured(harness, "after reset")
+    harness.configure()
+    left = int(harness.run(harness.everything()).counts.sum())
     if left > IDLE * fired:
         raise Failed(f"{left} spikes without weights after reset, {fired} before it")
 
 
-def errors_leave_the_device_usable(bench: Bench) -> None:
+def errors_leave_the_device_usable(harness: Harness) -> None:
     """What is refused raises its error, and changes nothing."""
-    stimulus = bench.work()
-    refusals = _bad(bench)
+    stimulus = harness.work()
+    refusals = _bad(harness)
 
     def after_refusals(trial: int) -> NDArray[np.int32]:
         for what, expected, ask in refusals:
             refuses(what, expected, ask)
-        return bench.run(stimulus, trial=trial).counts
+        return harness.run(stimulus, trial=trial).counts
 
-    unchanged(bench, stimulus, "refusals", after_refusals)
+    unchanged(harness, stimulus, "refusals", after_refusals)
 
 
-def refused_network_leaves_the_old_one(bench: Bench) -> None:
+def refused_network_leaves_the_old_one(harness: Harness) -> None:
     """A network that the device has no room for leaves the one before as it was."""
-    info, room = bench.info, bench.info.max_inputs * bench.info.max_neurons
+    info, room = harness.info, harness.info.max_inputs * harness.info.max_neurons
     if room > CELLS:
         raise NotApplicable("the largest network is too large to try")
     whole = Network((info.max_inputs, *[info.max_neurons] * info.max_layers))
-    stimulus = bench.work()
+    stimulus = harness.work()
 
     def after_refusal(trial: int) -> NDArray[np.int32]:
         try:
-            bench.device.configure(whole)
+            harness.device.configure(whole)
         except CapacityError:
-            return bench.run(stimulus, trial=trial).counts
+            return harness.run(stimulus, trial=trial).counts
         raise NotApplicable("the device has room for every limit at once")
 
-    unchanged(bench, stimulus, "a refused network", after_refusal)
+    unchanged(harness, stimulus, "a refused network", after_refusal)
 
 
-def state_restores_what_it_was(bench: Bench) -> None:
+def state_restores_what_it_was(harness: Harness) -> None:
     """Where info says resumable, a device that is given its state goes on as it would have."""
-    if not bench.info.resumable:
+    if not harness.info.resumable:
         raise NotApplicable("info says that the device is not resumable")
-    stimulus, device = bench.work(), bench.device
-    device.write_weights(0, _some(bench, 1))
+    stimulus, device = harness.work(), harness.device
+    device.write_weights(0, _some(harness, 1))
     state = {name: np.array(value) for name, value in device.state().items()}
     if any(value.dtype.hasobject for value in state.values()):
         raise Failed("state holds Python objects, which no checkpoint takes")
-    before = bench.run(stimulus).counts
-    device.write_weights(0, _some(bench, 2))
-    bench.run(stimulus, trial=1)
-    bench.configure()
+    before = harness.run(stimulus).counts
+    device.write_weights(0, _some(harness, 2))
+    harness.run(stimulus, trial=1)
+    harness.configure()
     device.restore(state)
-    after = bench.run(stimulus).counts
+    after = harness.run(stimulus).counts
     apart = int(np.abs(before - after).sum())
-    if apart > (0 if bench.info.deterministic else IDLE * before.sum()):
+    if apart > (0 if harness.info.deterministic else IDLE * before.sum()):
         raise Failed(f"a run after restore differs by {apart} spikes from the same after state")
 
 
-def closing_twice_is_fine(bench: Bench) -> None:
+def closing_twice_is_fine(harness: Harness) -> None:
     """A closed device may be closed again, and refuses everything else."""
-    device, stimulus = bench.device, bench.everything()
+    device, stimulus = harness.device, harness.everything()
     device.close()
-    bench.close()
+    harness.close()
     for what, ask in (
-        ("configure", lambda: device.configure(bench.network())),
-        ("write_weights", lambda: device.write_weights(0, _some(bench, 1))),
+        ("configure", lambda: device.configure(harness.network())),
+        ("write_weights", lambda: device.write_weights(0, _some(harness, 1))),
         ("run", lambda: device.run(stimulus)),
         ("reset", device.reset),
     ):
         refuses(f"{what} after close", DeviceClosed, ask)
 
 
-def reopening_keeps_or_loses_weights(bench: Bench) -> None:
+def reopening_keeps_or_loses_weights(harness: Harness) -> None:
     """Closed and opened again, the device holds its weights, or none, as info states."""
-    bench.close()
-    if bench.info.keeps_weights:
-        bench.configure()
-        bench.write(np.eye(bench.neurons))
-        before = int(bench.run(bench.everything()).counts.sum())
-        bench.close()
-        after = int(bench.run(bench.everything()).counts.sum())
+    harness.close()
+    if harness.info.keeps_weights:
+        harness.configure()
+        harness.write(np.eye(harness.neurons))
+        before = int(harness.run(harness.everything()).counts.sum())
+        harness.close()
+        after = int(harness.run(harness.everything()).counts.sum())
         if after < before / 2:
             raise Failed(f"{before} spikes before close, {after} after, though weights are kept")
         return
-    _refused_unconfigured(bench, "opened again")
-    bench.configure()
-    firing = float((bench.run(bench.everything()).counts > 0).mean())
+    _refused_unconfigured(harness, "opened again")
+    harness.configure()
+    firing = float((harness.run(harness.everything()).counts > 0).mean())
     if firing > IDLE:
         raise Failed(f"{firing:.0%} of samples and neurons fired, opened again without weights")
 
@@ -134,24 +134,24 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def _refused_unconfigured(bench: Bench, when: str) -> None:
-    device = bench.device
-    refuses(f"run {when}", NotConfigured, lambda: device.run(bench.everything()))
-    weights = _some(bench, 1)
+def _refused_unconfigured(harness: Harness, when: str) -> None:
+    device = harness.device
+    refuses(f"run {when}", NotConfigured, lambda: device.run(harness.everything()))
+    weights = _some(harness, 1)
     refuses(f"write_weights {when}", NotConfigured, lambda: device.write_weights(0, weights))
 
 
-def _some(bench: Bench, seed: int) -> NDArray[np.float32]:
-    shape = bench.network().layers
+def _some(harness: Harness, seed: int) -> NDArray[np.float32]:
+    shape = harness.network().layers
     rng = np.random.default_rng(seed)
-    return rng.uniform(0, bench.full_scale, shape).astype(np.float32)
+    return rng.uniform(0, harness.full_scale, shape).astype(np.float32)
 
 
-def _bad(bench: Bench) -> list[tuple[str, type[DeviceError], Callable[[], object]]]:
+def _bad(harness: Harness) -> list[tuple[str, type[DeviceError], Callable[[], object]]]:
     """Requests that no device may serve, with the error of each."""
-    info, network = bench.info, bench.network()
+    info, network = harness.info, harness.network()
     n_in, n_out = network.layers
-    standing, device = bench.work(), bench.device
+    standing, device = harness.work(), harness.device
     wide = Stimulus.current(np.ones((1, n_in + 1)), steps=1)
     if info.stimuli[0] == "current_trace":
         wide = Stimulus.current_trace(np.ones((1, 1, n_in + 1)))

@@ -10,20 +10,20 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.checks.ending import Failed, NotApplicable
 from drivers.conformance.kit.comparing import REPEATS, alike, near, noise, spread
-from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.ending import Failed, NotApplicable
+from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.errors import UnsupportedProbe
 from drivers.contract.info import ProbeOffer, Quantity, Reduction
 from drivers.contract.messages import Probe
 
 
-def offered_probes_are_answered(bench: Bench) -> None:
+def offered_probes_are_answered(harness: Harness) -> None:
     """Every quantity, layer and reduction offered is answered, all in one run."""
-    depth = min(2, bench.info.max_layers)
-    probes = _all(bench, depth)
-    readout = bench.run(bench.work(depth), probes)
+    depth = min(2, harness.info.max_layers)
+    probes = _all(harness, depth)
+    readout = harness.run(harness.work(depth), probes)
     for probe in probes:
         kind = readout.samples[probe].dtype.kind
         whole = probe.quantity == "spikes" and probe.reduce != "mean"
@@ -31,19 +31,19 @@ def offered_probes_are_answered(bench: Bench) -> None:
             raise Failed(f"{_told(probe)}: samples are {readout.samples[probe].dtype}")
 
 
-def other_probes_are_refused(bench: Bench) -> None:
+def other_probes_are_refused(harness: Harness) -> None:
     """What is not offered raises UnsupportedProbe, to the last step and neuron."""
-    depth = min(2, bench.info.max_layers)
-    bench.clear(depth)
+    depth = min(2, harness.info.max_layers)
+    harness.clear(depth)
     beyond = [Probe(0, "spikes"), Probe(depth + 1, "spikes")]
     quantities: tuple[Quantity, ...] = get_args(Quantity)
     for layer in range(1, depth + 1):
         for quantity in quantities:
-            offer = bench.info.offer(quantity, layer, depth)
+            offer = harness.info.offer(quantity, layer, depth)
             if offer is None:
                 beyond += [Probe(layer, quantity, reduce=r) for r in get_args(Reduction)]
                 continue
-            shown = bench.probe(offer, layer, offer.reductions[0])
+            shown = harness.probe(offer, layer, offer.reductions[0])
             every, neurons, first = shown.every, shown.neurons, offer.reductions[0]
             beyond += [
                 Probe(layer, quantity, neurons, every, reduce)
@@ -55,52 +55,52 @@ def other_probes_are_refused(bench: Bench) -> None:
             if neurons is not None:
                 more = tuple(range(len(neurons) + 1))
                 beyond.append(Probe(layer, quantity, more, every, first))
-            beyond.append(Probe(layer, quantity, (bench.neurons,), every, first))
+            beyond.append(Probe(layer, quantity, (harness.neurons,), every, first))
     for probe in beyond:
         try:
-            bench.run(bench.everything(), [probe])
+            harness.run(harness.everything(), [probe])
         except UnsupportedProbe:
             continue
         raise Failed(f"{_told(probe)}: answered, though it is not offered")
 
 
-def probes_change_nothing(bench: Bench) -> None:
+def probes_change_nothing(harness: Harness) -> None:
     """With and without probes, the spikes are the same, in that run and the next."""
-    depth = min(2, bench.info.max_layers)
-    probes = _all(bench, depth)
-    bench.configure(depth)  # what probes did before is to be forgotten
-    stimulus, exact = bench.work(depth), bench.info.deterministic
+    depth = min(2, harness.info.max_layers)
+    probes = _all(harness, depth)
+    harness.configure(depth)  # what probes did before is to be forgotten
+    stimulus, exact = harness.work(depth), harness.info.deterministic
 
     def plain(trial: int) -> NDArray[np.int32]:
-        return bench.run(stimulus, trial=trial).counts
+        return harness.run(stimulus, trial=trial).counts
 
     def probed(trial: int) -> NDArray[np.int32]:
-        return bench.run(stimulus, probes, trial=trial).counts
+        return harness.run(stimulus, probes, trial=trial).counts
 
     before = {2 * run: plain(2 * run) for run in range(1 if exact else REPEATS)}
     alike("a run without probes, and with all", plain, probed, exact)
     alike("a run before others with all probes, and after", before.__getitem__, plain, exact)
 
 
-def reductions_agree(bench: Bench) -> None:
+def reductions_agree(harness: Harness) -> None:
     """The mean and the last of a probe are those of its samples."""
     checked = False
-    for offer, layer in _offers(bench, 1):
+    for offer, layer in _offers(harness, 1):
         reduced = [r for r in offer.reductions if r != "none"]
         if "none" not in offer.reductions or not reduced:
             continue
         for multiple in (1, 3):
-            whole = bench.probe(offer, layer, "none", multiple)
-            if bench.steps < 2 * whole.every:
+            whole = harness.probe(offer, layer, "none", multiple)
+            if harness.steps < 2 * whole.every:
                 continue
-            probes = [whole, *(bench.probe(offer, layer, r, multiple) for r in reduced)]
-            scatter = noise(bench, whole)
-            samples = bench.run(bench.work(), probes).samples
+            probes = [whole, *(harness.probe(offer, layer, r, multiple) for r in reduced)]
+            scatter = noise(harness, whole)
+            samples = harness.run(harness.work(), probes).samples
             for probe in probes[1:]:
                 expected = samples[whole][-1]
                 if probe.reduce == "mean":
                     expected = samples[whole].mean(axis=0, dtype=np.float64)
-                if not near(bench, probe, samples[probe], expected, scatter):
+                if not near(harness, probe, samples[probe], expected, scatter):
                     raise Failed(
                         f"{_told(probe)}: {spread(samples[probe], expected):g} away from what "
                         "the samples give"
@@ -110,47 +110,47 @@ def reductions_agree(bench: Bench) -> None:
         raise NotApplicable("no probe is offered both sample by sample and reduced")
 
 
-def samples_are_taken_at_every(bench: Bench) -> None:
+def samples_are_taken_at_every(harness: Harness) -> None:
     """A probe at a longer interval gives the samples at the end of each interval."""
-    offer = bench.info.offer("membrane", 1, 1)
-    if offer is None or "none" not in offer.reductions or bench.steps < 3 * offer.every:
+    offer = harness.info.offer("membrane", 1, 1)
+    if offer is None or "none" not in offer.reductions or harness.steps < 3 * offer.every:
         raise NotApplicable("the device does not show membranes sample by sample")
-    fine = bench.probe(offer, 1, "none")
-    scatter = noise(bench, fine)
+    fine = harness.probe(offer, 1, "none")
+    scatter = noise(harness, fine)
     for multiple in (2, 3):
-        coarse = bench.probe(offer, 1, "none", multiple)
-        samples = bench.run(bench.work(), [fine, coarse]).samples
+        coarse = harness.probe(offer, 1, "none", multiple)
+        samples = harness.run(harness.work(), [fine, coarse]).samples
         whole = samples[fine].astype(np.float64)
         count = len(samples[coarse])
         apart = [spread(samples[coarse], whole[s::multiple][:count]) for s in range(multiple)]
         right = whole[multiple - 1 :: multiple][:count]
-        if not near(bench, coarse, samples[coarse], right, scatter) or min(apart) < apart[-1]:
+        if not near(harness, coarse, samples[coarse], right, scatter) or min(apart) < apart[-1]:
             raise Failed(
                 f"{_told(coarse)}: the samples are nearest to those of step "
                 f"{int(np.argmin(apart)) + 1} of {multiple}"
             )
 
 
-def probes_name_their_neurons(bench: Bench) -> None:
+def probes_name_their_neurons(harness: Harness) -> None:
     """A probe of some neurons gives these, in the order named."""
-    if bench.neurons < 3:
+    if harness.neurons < 3:
         raise NotApplicable("the device has room for less than three neurons in a layer")
     checked = False
-    for offer, layer in _offers(bench, 1):
-        room = min(offer.neurons or bench.neurons, bench.neurons)
-        chosen = (bench.neurons - 2, 0, bench.neurons - 1)[:room]
+    for offer, layer in _offers(harness, 1):
+        room = min(offer.neurons or harness.neurons, harness.neurons)
+        chosen = (harness.neurons - 2, 0, harness.neurons - 1)[:room]
         reduce = offer.reductions[0]
         some = Probe(layer, offer.quantity, chosen, offer.every, reduce)
-        stimulus = bench.work()
-        if room == bench.neurons:
+        stimulus = harness.work()
+        if room == harness.neurons:
             every = replace(some, neurons=None)
-            samples = bench.run(stimulus, [some, every]).samples
+            samples = harness.run(stimulus, [some, every]).samples
             found, expected = samples[some], samples[every][..., list(chosen)]
-            right = near(bench, some, found, expected, noise(bench, some))
+            right = near(harness, some, found, expected, noise(harness, some))
         else:  # one by one, in other runs: what was asked for is to be nearer than another order
-            found = bench.run(stimulus, [some]).samples[some]
+            found = harness.run(stimulus, [some]).samples[some]
             singles = [replace(some, neurons=(neuron,)) for neuron in chosen]
-            parts = [bench.run(stimulus, [single]).samples[single] for single in singles]
+            parts = [harness.run(stimulus, [single]).samples[single] for single in singles]
             orders = [np.concatenate(order, axis=-1) for order in permutations(parts)]
             right = spread(found, orders[0]) <= min(spread(found, order) for order in orders)
         if not right:
@@ -160,24 +160,24 @@ def probes_name_their_neurons(bench: Bench) -> None:
         raise NotApplicable("the device offers no probes")
 
 
-def probed_neurons_are_those_driven(bench: Bench) -> None:
+def probed_neurons_are_those_driven(harness: Harness) -> None:
     """A probe shows the layer and the neurons that the weights drive."""
-    depth = min(2, bench.info.max_layers)
+    depth = min(2, harness.info.max_layers)
     checked = False
-    for offer, layer in _offers(bench, depth):
-        bench.clear(depth)
-        bench.write(np.diag(np.arange(bench.neurons) % 2))
+    for offer, layer in _offers(harness, depth):
+        harness.clear(depth)
+        harness.write(np.diag(np.arange(harness.neurons) % 2))
         for projection in range(1, depth):  # from neuron to neuron, so that no layer is as another
-            bench.write(np.roll(np.eye(bench.neurons), 1, axis=1), projection)
-        probe = bench.probe(offer, layer, offer.reductions[0])
+            harness.write(np.roll(np.eye(harness.neurons), 1, axis=1), projection)
+        probe = harness.probe(offer, layer, offer.reductions[0])
         if probe.reduce == "last":
             continue
-        dark = bench.stimulus(np.zeros((bench.batch, bench.neurons)))
+        dark = harness.stimulus(np.zeros((harness.batch, harness.neurons)))
         lit, idle = (
-            bench.run(stimulus, [probe]).samples[probe].astype(np.float64)
-            for stimulus in (bench.everything(), dark)
+            harness.run(stimulus, [probe]).samples[probe].astype(np.float64)
+            for stimulus in (harness.everything(), dark)
         )
-        driven = np.roll(np.arange(bench.neurons) % 2 == 1, layer - 1)[: lit.shape[-1]]
+        driven = np.roll(np.arange(harness.neurons) % 2 == 1, layer - 1)[: lit.shape[-1]]
         if not driven.any() or driven.all():
             continue
         over_time = tuple(range(lit.ndim - 1))
@@ -192,14 +192,14 @@ def probed_neurons_are_those_driven(bench: Bench) -> None:
         raise NotApplicable("the device offers no probes of more than one neuron over time")
 
 
-def counts_agree_with_the_raster(bench: Bench) -> None:
+def counts_agree_with_the_raster(harness: Harness) -> None:
     """Output counts are the sums of the output's raster."""
-    offer = bench.info.offer("spikes", 1, 1)
+    offer = harness.info.offer("spikes", 1, 1)
     told = [r for r in ("none", "mean") if offer is not None and r in offer.reductions]
     if offer is None or not told:
         raise NotApplicable("the device shows no output spikes over time")
-    probe = bench.probe(offer, 1, told[0])
-    readout = bench.run(bench.work(), [probe])
+    probe = harness.probe(offer, 1, told[0])
+    readout = harness.run(harness.work(), [probe])
     shown = readout.samples[probe]
     sums = shown.sum(axis=0) if probe.reduce == "none" else np.rint(shown * readout.steps)
     counts = readout.counts[:, : sums.shape[-1]]
@@ -220,21 +220,21 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def _offers(bench: Bench, depth: int) -> Iterator[tuple[ProbeOffer, int]]:
+def _offers(harness: Harness, depth: int) -> Iterator[tuple[ProbeOffer, int]]:
     """What is offered of each layer of a network."""
     quantities: tuple[Quantity, ...] = get_args(Quantity)
     for layer in range(1, depth + 1):
         for quantity in quantities:
-            offer = bench.info.offer(quantity, layer, depth)
+            offer = harness.info.offer(quantity, layer, depth)
             if offer is not None:
                 yield offer, layer
 
 
-def _all(bench: Bench, depth: int) -> list[Probe]:
+def _all(harness: Harness, depth: int) -> list[Probe]:
     """A probe of every quantity, layer and reduction that is offered."""
     found = [
-        bench.probe(offer, layer, reduce)
-        for offer, layer in _offers(bench, depth)
+        harness.probe(offer, layer, reduce)
+        for offer, layer in _offers(harness, depth)
         for reduce in offer.reductions
     ]
     if not found:

@@ -5,92 +5,92 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.checks.ending import Failed, NotApplicable
 from drivers.conformance.kit.comparing import alike, difference, noiseless, shown, unchanged
-from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.ending import Failed, NotApplicable
+from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.messages import Stimulus
 
 
-def same_trial_same_run(bench: Bench) -> None:
+def same_trial_same_run(harness: Harness) -> None:
     """Where runs are deterministic, the same trial gives the same run."""
-    if not bench.info.deterministic:
+    if not harness.info.deterministic:
         raise NotApplicable("info says that runs are not deterministic")
-    stimulus, probes = bench.work(), shown(bench, 1, 1)
-    first = bench.run(stimulus, probes, trial=3)
-    bench.run(bench.everything(), trial=4)
-    bench.run(stimulus, trial=None)
-    found = difference(first, bench.run(stimulus, probes, trial=3))
+    stimulus, probes = harness.work(), shown(harness, 1, 1)
+    first = harness.run(stimulus, probes, trial=3)
+    harness.run(harness.everything(), trial=4)
+    harness.run(stimulus, trial=None)
+    found = difference(first, harness.run(stimulus, probes, trial=3))
     if found:
         raise Failed(f"trial 3, run twice: {found}")
 
 
-def every_run_starts_from_reset(bench: Bench) -> None:
+def every_run_starts_from_reset(harness: Harness) -> None:
     """What ran before leaves nothing behind in a run."""
-    stimulus, strong = bench.work(), bench.everything()
+    stimulus, strong = harness.work(), harness.everything()
 
     def after_strong(trial: int) -> NDArray[np.int32]:
-        bench.run(strong, trial=trial)
-        return bench.run(stimulus, trial=trial).counts
+        harness.run(strong, trial=trial)
+        return harness.run(stimulus, trial=trial).counts
 
-    unchanged(bench, stimulus, "a strong one", after_strong)
+    unchanged(harness, stimulus, "a strong one", after_strong)
 
 
-def batch_equals_single_runs(bench: Bench) -> None:
+def batch_equals_single_runs(harness: Harness) -> None:
     """A batch of samples gives what they give one by one."""
-    if bench.batch < 2:
+    if harness.batch < 2:
         raise NotApplicable("the device runs one sample at a time")
-    stimulus = bench.work()
+    stimulus = harness.work()
     singles = [_part(stimulus, b, b + 1) for b in range(stimulus.batch)]
     alike(
         "a batch, and its samples one by one",
-        lambda trial: bench.run(stimulus, trial=trial).counts,
-        lambda trial: np.concatenate([bench.run(one, trial=trial).counts for one in singles]),
-        noiseless(bench),
+        lambda trial: harness.run(stimulus, trial=trial).counts,
+        lambda trial: np.concatenate([harness.run(one, trial=trial).counts for one in singles]),
+        noiseless(harness),
     )
 
 
-def smaller_batch_is_part_of_the_larger(bench: Bench) -> None:
+def smaller_batch_is_part_of_the_larger(harness: Harness) -> None:
     """The first samples of a batch give what they give without the others."""
-    if bench.batch < 2:
+    if harness.batch < 2:
         raise NotApplicable("the device runs one sample at a time")
-    stimulus = bench.work()
-    half = bench.batch // 2
+    stimulus = harness.work()
+    half = harness.batch // 2
     part = _part(stimulus, 0, half)
     alike(
         "the first half of a batch, and that half alone",
-        lambda trial: bench.run(stimulus, trial=trial).counts[:half],
-        lambda trial: bench.run(part, trial=trial).counts,
-        noiseless(bench),
+        lambda trial: harness.run(stimulus, trial=trial).counts[:half],
+        lambda trial: harness.run(part, trial=trial).counts,
+        noiseless(harness),
     )
 
 
-def readouts_stay_as_they_are(bench: Bench) -> None:
+def readouts_stay_as_they_are(harness: Harness) -> None:
     """What a run gave is not changed by the next one."""
-    stimulus, probes = bench.work(), shown(bench, 1, 1)
-    readout = bench.run(stimulus, probes, trial=0)
+    stimulus, probes = harness.work(), shown(harness, 1, 1)
+    readout = harness.run(stimulus, probes, trial=0)
     kept = [readout.counts.copy(), *(readout.samples[probe].copy() for probe in probes)]
-    bench.run(bench.everything(), probes, trial=1)
+    harness.run(harness.everything(), probes, trial=1)
     now = [readout.counts, *(readout.samples[probe] for probe in probes)]
     if not all(np.array_equal(a, b) for a, b in zip(kept, now, strict=True)):
         raise Failed("the arrays of a readout changed when the device ran again")
 
 
-def arguments_are_left_alone(bench: Bench) -> None:
+def arguments_are_left_alone(harness: Harness) -> None:
     """Weights and stimuli that are handed over are neither changed nor kept."""
-    network = bench.configure()
-    device, stimulus = bench.device, bench.everything()
-    weights = np.repeat(np.eye(bench.neurons, dtype=np.float32), bench.group, axis=0)
-    weights *= np.float32(0.5 * bench.full_scale)
+    network = harness.configure()
+    device, stimulus = harness.device, harness.everything()
+    weights = np.repeat(np.eye(harness.neurons, dtype=np.float32), harness.group, axis=0)
+    weights *= np.float32(0.5 * harness.full_scale)
     given = weights.copy()
     stored = device.write_weights(0, weights)
     data = _dense(stimulus)
-    before = bench.run(stimulus).counts
+    before = harness.run(stimulus).counts
     if not (np.array_equal(weights, given) and np.array_equal(_dense(stimulus), data)):
         raise Failed("the driver changed an array that it was given")
     for array in (weights, stored):
         array[...] = 0
-    after = bench.run(stimulus).counts
+    after = harness.run(stimulus).counts
     if int(after.sum()) < before.sum() / 2:
         raise Failed(
             "the weights on the device changed with an array of "
@@ -98,10 +98,10 @@ def arguments_are_left_alone(bench: Bench) -> None:
         )
 
 
-def counts_are_whole_and_not_below_zero(bench: Bench) -> None:
+def counts_are_whole_and_not_below_zero(harness: Harness) -> None:
     """Output counts are integers of at least 0, and samples are finite numbers."""
-    stimulus, probes = bench.work(), shown(bench, 1, 1)
-    readout = bench.run(stimulus, probes)
+    stimulus, probes = harness.work(), shown(harness, 1, 1)
+    readout = harness.run(stimulus, probes)
     if readout.counts.dtype.kind not in "iu":
         raise Failed(f"counts are {readout.counts.dtype}: give int32")
     if readout.counts.min() < 0:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.checks.ending import Failed
-from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.ending import Failed
+from drivers.conformance.kit.harness import Harness
 from drivers.contract.info import Quantity
 from drivers.contract.messages import Probe, Readout, Stimulus
 
@@ -24,20 +24,20 @@ IDLE = 0.1
 ROUNDING = 1e-3
 
 
-def noiseless(bench: Bench) -> bool:
+def noiseless(harness: Harness) -> bool:
     """Whether the device says that it is deterministic, and trials do not differ."""
-    if not bench.info.deterministic:
+    if not harness.info.deterministic:
         return False
-    stimulus, probes = bench.work(), shown(bench, 1, 1)
-    first, *others = (bench.run(stimulus, probes, trial) for trial in range(TRIALS))
+    stimulus, probes = harness.work(), shown(harness, 1, 1)
+    first, *others = (harness.run(stimulus, probes, trial) for trial in range(TRIALS))
     return all(difference(first, other) is None for other in others)
 
 
-def shown(bench: Bench, layer: int, depth: int) -> list[Probe]:
+def shown(harness: Harness, layer: int, depth: int) -> list[Probe]:
     """One probe of each quantity that the device shows of a layer."""
     quantities: tuple[Quantity, ...] = ("spikes", "membrane")
-    offers = [bench.info.offer(quantity, layer, depth) for quantity in quantities]
-    return [bench.probe(o, layer, o.reductions[0]) for o in offers if o is not None]
+    offers = [harness.info.offer(quantity, layer, depth) for quantity in quantities]
+    return [harness.probe(o, layer, o.reductions[0]) for o in offers if o is not None]
 
 
 def difference(one: Readout, two: Readout) -> str | None:
@@ -52,12 +52,12 @@ def difference(one: Readout, two: Readout) -> str | None:
 
 
 def unchanged(
-    bench: Bench, stimulus: Stimulus, what: str, after: Callable[[int], NDArray[np.int32]]
+    harness: Harness, stimulus: Stimulus, what: str, after: Callable[[int], NDArray[np.int32]]
 ) -> None:
     """Hold a run against the same after something that may not matter.
 
     Args:
-        bench: The device.
+        harness: The device.
         stimulus: Of the run.
         what: What came before, for the message.
         after: From a trial to counts `(B, n)`: does that first, then runs the stimulus.
@@ -67,9 +67,9 @@ def unchanged(
     """
     alike(
         f"a run, and the same after {what}",
-        lambda trial: bench.run(stimulus, trial=trial).counts,
+        lambda trial: harness.run(stimulus, trial=trial).counts,
         after,
-        bench.info.deterministic,
+        harness.info.deterministic,
     )
 
 
@@ -112,14 +112,14 @@ def alike(
 
 
 def near(
-    bench: Bench,
+    harness: Harness,
     probe: Probe,
     one: NDArray[np.generic],
     two: NDArray[np.generic],
     noise: float = 0.0,
 ) -> bool:
     """Whether samples of a probe are the same but for rounding, and for so much noise."""
-    swing = abs(bench.info.membrane.threshold - bench.info.membrane.rest)
+    swing = abs(harness.info.membrane.threshold - harness.info.membrane.rest)
     rounding = ROUNDING * (swing if probe.quantity == "membrane" else 1.0)
     return spread(one, two) <= 2 * noise + rounding
 
@@ -130,8 +130,8 @@ def spread(one: NDArray[np.generic], two: NDArray[np.generic]) -> float:
     return float(np.sqrt(np.mean(apart**2)))
 
 
-def noise(bench: Bench, probe: Probe) -> float:
+def noise(harness: Harness, probe: Probe) -> float:
     """How much samples of the network at work differ from one trial to the next."""
-    stimulus = bench.work()
-    one, two = (bench.run(stimulus, [probe], trial).samples[probe] for trial in (0, 1))
+    stimulus = harness.work()
+    one, two = (harness.run(stimulus, [probe], trial).samples[probe] for trial in (0, 1))
     return spread(one, two)

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.conformance.checks.ending import NotApplicable
+from drivers.conformance.kit.ending import NotApplicable
 from drivers.contract.device import Device
 from drivers.contract.info import DeviceInfo, ProbeOffer, StimulusKind
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
@@ -31,7 +31,7 @@ ZERO = 0.002
 RARELY, OFTEN = 0.02, 0.4
 
 
-class Bench:
+class Harness:
     """A device under test.
 
     Attributes:
@@ -52,7 +52,7 @@ class Bench:
         self.info: DeviceInfo = self._device.info
 
     def __enter__(self) -> Self:
-        """Return the bench itself."""
+        """Return the harness itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -179,7 +179,7 @@ class Bench:
         Args:
             active: `(B, groups)`, or `(T, B, groups)`: 1 where a group is driven, else 0.
             kind: Kind of stimulus; the first that the device states when None.
-            steps: Number of steps T; the bench's own when None.
+            steps: Number of steps T; the harness's own when None.
         """
         return self.drive(np.repeat(active, self.group, axis=-1), kind, steps)
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from drivers.conformance.checks.ending import Failed, NotApplicable
-from drivers.conformance.kit.harness import Bench
+from drivers.conformance.kit.ending import Failed, NotApplicable
+from drivers.conformance.kit.harness import Harness
 from drivers.contract.errors import DeviceError, Diverged
 
 Verdict = Literal["passed", "failed", "not applicable"]
-Check = Callable[[Bench], None]
+Check = Callable[[Harness], None]
 
 
 @dataclass(frozen=True)
@@ -41,23 +41,23 @@ def reason(check: Check) -> str:
     return (check.__doc__ or "").strip().splitlines()[0].removesuffix(".")
 
 
-def outcome(check: Check, bench: Bench) -> Outcome:
+def outcome(check: Check, harness: Harness) -> Outcome:
     """Make one check; whatever a driver raises that it should not is a failure."""
 
     def found(verdict: Verdict, detail: object) -> Outcome:
         return Outcome(name(check), reason(check), verdict, " ".join(str(detail).split()))
 
     try:
-        check(bench)
+        check(harness)
     except NotApplicable as why:
         return found("not applicable", why)
     except Diverged as why:  # a recording is no device that could be asked anything else
         return found("not applicable", why)
     except Failed as why:
-        bench.discard()
+        harness.discard()
         return found("failed", why)
     except Exception as error:
-        bench.discard()
+        harness.discard()
         kind = "refused" if isinstance(error, DeviceError) else "the driver raised"
         return found("failed", f"{kind}: {type(error).__name__}: {error}")
     return found("passed", "")

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import drivers
 from device_models import profiles
 from drivers import Device, ProbeOffer, WeightFormat
-from drivers.conformance import CHECKS, Bench, Outcome, name, outcome, reason
+from drivers.conformance import CHECKS, Harness, Outcome, name, outcome, reason
 from drivers.session import Recorded
 from hil.cli.app import app
 from support.good_device import Good
@@ -30,8 +30,8 @@ LONG = "largest-batch-and-longest-run-are-taken"
 
 
 def outcomes(connect: Any, *left_out: str) -> dict[str, Outcome]:
-    with Bench(connect) as bench:
-        found = [outcome(check, bench) for check in CHECKS if name(check) not in left_out]
+    with Harness(connect) as harness:
+        found = [outcome(check, harness) for check in CHECKS if name(check) not in left_out]
     return {each.check: each for each in found}
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Probe, Stimulus
-from drivers.conformance import CHECKS, Bench, outcome
+from drivers.conformance import CHECKS, Harness, outcome
 from hil import config as configuration
 from hil.loop import training
 from hil.runs.folder import Run
@@ -266,7 +266,7 @@ def test_it_learns(tmp_path: Path, observe: str) -> None:
 
 @pytest.mark.parametrize("url", ["xylo:audio2", "xylo:audio3", "xylo:imu"])
 def test_it_keeps_the_contract(url: str) -> None:
-    with Bench(lambda: drivers.open(url)) as bench:
-        found = [outcome(check, bench) for check in CHECKS]
+    with Harness(lambda: drivers.open(url)) as harness:
+        found = [outcome(check, harness) for check in CHECKS]
     assert [each for each in found if each.verdict == "failed"] == []
     assert sum(each.verdict == "passed" for each in found) > len(found) / 2
