@@ -1,4 +1,4 @@
-"""What a device is like, found through its contract alone, and the twin that is made of it."""
+"""Measuring a device through its contract alone, and writing its twin, a chip file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from urllib.parse import quote
 
 from hil.characterisation.survey import DEVICE_STAGES, LAYER_STAGES, Watch, survey, unwatched
 
+__all__ = ["characterise", "stages"]
+
 
 def stages(layers: Sequence[int]) -> int:
-    """How often `characterise` tells its watcher."""
+    """How often `characterise` calls its watcher, for a network of these layers."""
     return LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES + 3
 
 
@@ -29,7 +31,7 @@ def characterise(
         url: Address of the device.
         layers: Sizes of the network to map on it, the input first.
         path: The twin, a `.toml`; its arrays (`.npz`) and the record (`.json`) lie beside it.
-        watch: Is told what is measured next.
+        watch: Called with the name of each measurement before it starts.
         session: File to record the session with the device to.
 
     Returns:
@@ -47,21 +49,20 @@ def characterise(
         raise ValueError(f"twin {path}: give a name that ends in .toml")
     sizes = tuple(layers)
     with drivers.open(url, record=session) as device:
-        found = survey(device, sizes, watch=watch)
-        twin.write(found, path)
+        surveyed = survey(device, sizes, watch=watch)
+        twin.write(surveyed, path)
         watch("prediction: the device itself")
         measured = prediction.answer(device, sizes, device)
         again = prediction.answer(device, sizes, device, trial=1)
         errors = {"device itself": asdict(prediction.error(again, measured))}
-        ideal = (
-            f"emulator:ideal?neuron={quote(twin.neuron(found))}&reset={found.reset}&dt={found.dt}"
-        )
+        model_name = quote(twin.neuron(surveyed))
+        ideal = f"emulator:ideal?neuron={model_name}&reset={surveyed.reset}&dt={surveyed.dt}"
         for name, address in (("twin", f"emulator:{path}"), ("ideal model", ideal)):
             watch(f"prediction: {name}")
             with drivers.open(address) as model:
                 errors[name] = asdict(
                     prediction.error(prediction.answer(model, sizes, device, trial=2), measured)
                 )
-    record = {**twin.record(found), "rate_error": errors, "twin": str(path)}
+    record = {**twin.record(surveyed), "rate_error": errors, "twin": str(path)}
     twin.save_record(record, path.with_suffix(".json"))
     return record

@@ -1,4 +1,4 @@
-"""The measuring bench: a device, a network mapped on it anew for each measurement, and probes."""
+"""Access to a device for measurements: map a network, drive its inputs, record one layer."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ LENGTHS = 8
 
 
 @dataclass(frozen=True)
-class View:
-    """What a run showed of one layer.
+class LayerRecording:
+    """Membranes and spikes of one layer of n neurons, recorded over a batch of B samples.
 
     Attributes:
-        membrane: `(K, B, n)` in nominal thresholds; None where the device shows none.
-        raster: `(T, B, n)`; None where the device gives none.
+        membrane: K membrane samples of each run, `(K, B, n)` in nominal thresholds; None where the
+            device shows none.
+        raster: Spikes of each step, `(T, B, n)`; None where the device gives none.
         counts: Spikes `(B, n)` of the longest run; None where the device counts none.
     """
 
@@ -37,7 +38,11 @@ class View:
 
 @dataclass
 class Bench:
-    """A device that is measured as one network.
+    """A device under measurement, and the network that every measurement maps on it.
+
+    All measurements reach the device through a bench. It chooses full scales within what the
+    device allows, turns driven input channels into a stimulus that the device takes, asks for the
+    most detailed probes that it offers, and numbers the runs.
 
     Attributes:
         device: The open device.
@@ -69,7 +74,7 @@ class Bench:
         return min(BATCH, self.device.info.max_batch)
 
     def drive(self, layer: int) -> Drive:
-        """When charge reaches a layer whose input is driven as hard as it can be.
+        """Timing of the charge that a layer receives while its input is driven in every step.
 
         Driven neurons fire whenever an event reached them, each layer a step after the one before.
         """
@@ -131,28 +136,30 @@ class Bench:
                 row[seen] = 1.0 / seen.size
         return rows
 
-    def look(self, layer: int, active: NDArray[np.bool_], steps: int, runs: int = 1) -> View:
-        """Drive input channels in every step and look at one layer.
+    def record(
+        self, layer: int, active: NDArray[np.bool_], steps: int, runs: int = 1
+    ) -> LayerRecording:
+        """Drive input channels in every step and record one layer.
 
         Args:
             layer: Layer of neurons, 1 to L.
             active: `(B, n_in)`, which channels are driven, by a current of 1 or a spike a step.
             steps: T.
-            runs: How often, one after the other in the batch of the view.
+            runs: How often; the repetitions follow each other in the batch of the recording.
         """
         parts = [
-            self._look(layer, active[i : i + self.batch], steps)
+            self._record_batch(layer, active[i : i + self.batch], steps)
             for _ in range(runs)
             for i in range(0, len(active), self.batch)
         ]
-        return View(
+        return LayerRecording(
             _joined([p.membrane for p in parts], 1),
             _joined([p.raster for p in parts], 1),
             _joined([p.counts for p in parts], 0),
         )
 
-    def _look(self, layer: int, active: NDArray[np.bool_], steps: int) -> View:
-        """One batch; layers that a device shows only in part are seen in several runs."""
+    def _record_batch(self, layer: int, active: NDArray[np.bool_], steps: int) -> LayerRecording:
+        """One batch; a layer that the device shows only in part is recorded in several runs."""
         info, size = self.device.info, self.layers[layer]
         membrane = info.offer("membrane", layer, self.depth)
         offers = (membrane, info.offer("spikes", layer, self.depth))
@@ -171,20 +178,20 @@ class Bench:
                 readout = self.device.run(self._stimulus(active, length), probes, trial=self.trial)
                 self.trial += 1
                 for probe in probes:
-                    found = readout.samples[probe]
+                    recorded = readout.samples[probe]
                     if probe.quantity == "membrane":
-                        traces = found if probe.reduce == "none" else found[None]
+                        traces = recorded if probe.reduce == "none" else recorded[None]
                         samples.append(info.membrane.in_thresholds(traces.astype(np.float32)))
                     elif probe.reduce == "none":
-                        rasters.append(found)
-                        counted.append(found.sum(axis=0, dtype=np.float64))
+                        rasters.append(recorded)
+                        counted.append(recorded.sum(axis=0, dtype=np.float64))
                     else:
-                        counted.append(found.astype(np.float64) * length)
+                        counted.append(recorded.astype(np.float64) * length)
             if samples:
                 shown.append(np.concatenate(samples))
         if layer == self.depth and not counted:
             counted = [readout.counts.astype(np.float64)]
-        return View(_joined(shown, 2), _joined(rasters, 2), _joined(counted, 1))
+        return LayerRecording(_joined(shown, 2), _joined(rasters, 2), _joined(counted, 1))
 
     def _probes(self, layer: int, neurons: tuple[int, ...] | None, *, spikes: bool) -> list[Probe]:
         """The most that a device shows of some neurons of a layer."""
@@ -218,5 +225,5 @@ class Bench:
 
 
 def _joined(parts: Sequence[NDArray[Kind] | None], axis: int) -> NDArray[Kind] | None:
-    found = [part for part in parts if part is not None]
-    return np.concatenate(found, axis=axis) if found else None
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present, axis=axis) if present else None

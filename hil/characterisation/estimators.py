@@ -60,13 +60,13 @@ def charging(decay: Array, steps: int) -> Array:
 
 @dataclass(frozen=True)
 class Drive:
-    """When charge reaches a layer whose input is driven as hard as it can be.
+    """Timing of the charge that a layer receives while its input is driven in every step.
 
     Attributes:
         start: Step of the first event; None for a constant current from the first step on, which
             leaks while it arrives.
         period: Steps from one event to the next.
-        late: Whether a sample already holds the events of its own step.
+        late: Whether a membrane sample already contains the events of its own step.
     """
 
     start: int | None

@@ -50,10 +50,10 @@ def answer(device: Device, layers: tuple[int, ...], like: Device, trial: int = 0
     """Show the held-out set: random weights `N(0, 1/n_pre)`, random inputs, uniform in [0, 1].
 
     Args:
-        device: What is to answer.
+        device: The device or model that answers.
         layers: Sizes of the network, the input first.
-        like: The device that is modelled: its limits and what it takes and shows hold for both.
-        trial: Names what happens today; the set is always the same.
+        like: The device that is modelled; its limits, stimuli and probes are used for both.
+        trial: Chooses the noise of the runs; the set is always the same.
     """
     info = like.info
     rng = np.random.default_rng(1)  # the same set for every device
@@ -81,14 +81,14 @@ def answer(device: Device, layers: tuple[int, ...], like: Device, trial: int = 0
             for p, matrix in enumerate(weights):
                 device.write_weights(p, np.zeros_like(matrix))
                 device.write_weights(p, matrix)
-            today = (SETS * trial + number) * WRITES + write
-            readout = device.run(stimulus, probes, trial=today)
-            seen = [readout.samples[p].astype(np.float64) for p in probes]
+            run = (SETS * trial + number) * WRITES + write
+            readout = device.run(stimulus, probes, trial=run)
+            shown = [readout.samples[p].astype(np.float64) for p in probes]
             answers.append(
                 [readout.counts / steps]
                 + [
                     s if p.reduce == "mean" else s.mean(axis=0)
-                    for p, s in zip(probes, seen, strict=True)
+                    for p, s in zip(probes, shown, strict=True)
                 ]
             )
         output, *rest = (np.mean(rates, axis=0) for rates in zip(*answers, strict=True))
@@ -97,13 +97,15 @@ def answer(device: Device, layers: tuple[int, ...], like: Device, trial: int = 0
     return Rates(np.concatenate(outputs), tuple(map(np.concatenate, zip(*hidden, strict=True))))
 
 
-def error(predicted: Rates, found: Rates) -> RateError:
-    """How far a prediction is from what the device did."""
+def error(predicted: Rates, measured: Rates) -> RateError:
+    """How far predicted rates are from measured ones."""
     hidden = None
-    if found.hidden:
-        apart = [np.abs(p - f).ravel() for p, f in zip(predicted.hidden, found.hidden, strict=True)]
+    if measured.hidden:
+        apart = [
+            np.abs(p - m).ravel() for p, m in zip(predicted.hidden, measured.hidden, strict=True)
+        ]
         hidden = float(np.concatenate(apart).mean())
-    return RateError(float(np.abs(predicted.output - found.output).mean()), hidden)
+    return RateError(float(np.abs(predicted.output - measured.output).mean()), hidden)
 
 
 def _stimulus(

@@ -20,44 +20,45 @@ LARGEST = 20.0
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What is known of a measured layer and of the projection to it.
+class MeasuredLayer:
+    """What driving the next layer needs to know of a layer of n neurons that was measured.
 
     Attributes:
-        needed: `(n_pre, n)`, weight whose event brings the neuron from rest to its threshold.
-        live: Indices of the neurons that fire when driven.
+        needed: `(n_pre, n)`, weight whose event brings the neuron from rest to its threshold; NaN
+            for a synapse that cannot.
+        live: Indices of the neurons that fire when driven, and only then.
     """
 
     needed: Array
     live: NDArray[np.int64]
 
 
-def capacity(bench: Bench, stages: Sequence[Stage]) -> int:
+def capacity(bench: Bench, measured: Sequence[MeasuredLayer]) -> int:
     """How many neurons of the next measured layer's input can be driven one by one at once."""
-    return min([bench.layers[0], bench.batch, *(stage.live.size for stage in stages[:-1])])
+    return min([bench.layers[0], bench.batch, *(layer.live.size for layer in measured[:-1])])
 
 
 def relays(
-    bench: Bench, stages: Sequence[Stage], targets: Sequence[NDArray[np.int64]]
+    bench: Bench, measured: Sequence[MeasuredLayer], targets: Sequence[NDArray[np.int64]]
 ) -> list[NDArray[np.float32]]:
     """Weights by which input channel i alone makes the neurons `targets[i]` fire in every step.
 
     Args:
         bench: The bench.
-        stages: The layers measured so far, the last one holding the targets.
-        targets: Neurons of the last stage for each channel, at most `capacity` of them.
+        measured: The layers measured so far, the last one holding the targets.
+        targets: Neurons of the last of them for each channel, at most `capacity` of them.
 
     Returns:
-        One matrix for each projection up to the last stage; empty for no stage.
+        One matrix for each projection up to the last measured layer; empty for none.
     """
     weights = []
-    for p, stage in enumerate(stages):
-        matrix = np.zeros(stage.needed.shape, np.float32)
-        usual = float(np.nanmedian(stage.needed)) if np.isfinite(stage.needed).any() else 1.0
+    for p, layer in enumerate(measured):
+        matrix = np.zeros(layer.needed.shape, np.float32)
+        usual = float(np.nanmedian(layer.needed)) if np.isfinite(layer.needed).any() else 1.0
         for channel, last in enumerate(targets):
-            pre = channel if p == 0 else int(stages[p - 1].live[channel])
-            post = last if p == len(stages) - 1 else stage.live[channel : channel + 1]
-            needed = stage.needed[pre, post]
+            pre = channel if p == 0 else int(measured[p - 1].live[channel])
+            post = last if p == len(measured) - 1 else layer.live[channel : channel + 1]
+            needed = layer.needed[pre, post]
             with np.errstate(invalid="ignore"):
                 usable = (needed > 0) & (needed < LARGEST * usual)
             matrix[pre, post] = np.where(usable, MARGIN * needed, 0.0)
@@ -66,14 +67,14 @@ def relays(
 
 
 def reach(chains: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
-    """Which neurons of the last stage each input makes fire, `(n_in, n)`."""
+    """Which neurons of the last measured layer each input makes fire, `(n_in, n)`."""
     reached = np.asarray(chains[0] != 0)
     for matrix in chains[1:]:
         reached = reached @ (matrix != 0)
     return reached
 
 
-def lay(bench: Bench, weights: Sequence[NDArray[np.float32]], largest: float) -> None:
+def write_relays(bench: Bench, weights: Sequence[NDArray[np.float32]], largest: float) -> None:
     """Map the network anew, with relays written and room for a projection behind them.
 
     Args:

@@ -23,7 +23,7 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     Args:
         record: As `characterise` returns it.
     """
-    found = []
+    table = []
     for number, layer in enumerate(record["neurons"], 1):
         if layer is None:
             continue
@@ -32,14 +32,14 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             if value is not None:
                 median, sd, half = (scale * value[part] for part in ("median", "sd", "interval"))
                 text = f"{median:.3f} {unit}".rstrip()
-                found.append((f"layer {number}: {name}", text, f"{sd:.3f}", f"+- {half:.3f}"))
+                table.append((f"layer {number}: {name}", text, f"{sd:.3f}", f"+- {half:.3f}"))
         for key in ("dead", "tonic"):
             named = ", ".join(map(str, layer[key][:12])) + (", ..." if len(layer[key]) > 12 else "")
-            found.append((f"layer {number}: {key} neurons", str(len(layer[key])), named, ""))
+            table.append((f"layer {number}: {key} neurons", str(len(layer[key])), named, ""))
     for name, value in record["nonidealities"].items():
-        found.append((name, f"{value:.4g}", "", ""))
-    found += [(what, "not measured", why, "") for what, why in record["skipped"].items()]
-    return found
+        table.append((name, f"{value:.4g}", "", ""))
+    table += [(what, "not measured", why, "") for what, why in record["skipped"].items()]
+    return table
 
 
 def errors(record: dict[str, Any]) -> list[tuple[str, str, str]]:

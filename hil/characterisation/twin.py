@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.files import replacing, write_text
-from hil.characterisation.survey import Survey
+from hil.characterisation.survey_data import Survey
 
 # Neuron models whose membrane and threshold are what was measured, by the names that emulated
 # devices give as their firmware. Any other device is taken for a plain `lif`.
 MODELS = ("lif", "adaptive-lif")
 
 
-def write(found: Survey, path: Path) -> Path:
+def write(survey: Survey, path: Path) -> Path:
     """Write a twin: its arrays beside it, then the chip file that names them.
 
     Args:
-        found: The survey.
+        survey: The survey.
         path: The chip file, `.toml`; the arrays go to a file of the same name and `.npz`.
 
     Returns:
@@ -37,19 +37,19 @@ def write(found: Survey, path: Path) -> Path:
         raise ValueError(f"twin {path}: give a name that ends in .toml")
     arrays = path.with_suffix(".npz")
     with replacing(arrays) as handle:
-        np.savez(handle, **_arrays(found))  # type: ignore[arg-type]
-    return write_text(path, tomli_w.dumps(_table(found, path)))
+        np.savez(handle, **_arrays(survey))  # type: ignore[arg-type]
+    return write_text(path, tomli_w.dumps(_table(survey, path)))
 
 
-def neuron(found: Survey) -> str:
+def neuron(survey: Survey) -> str:
     """The neuron model of the twin."""
-    named = found.identity.firmware
+    named = survey.identity.firmware
     return named if named in MODELS else "lif"
 
 
-def identity(found: Survey) -> dict[str, str]:
+def identity(survey: Survey) -> dict[str, str]:
     """The identity of the device, by field."""
-    who = found.identity
+    who = survey.identity
     return {
         "name": who.name,
         "serial": who.serial,
@@ -58,54 +58,54 @@ def identity(found: Survey) -> dict[str, str]:
     }
 
 
-def _table(found: Survey, path: Path) -> dict[str, Any]:
-    who = " ".join(part for part in (found.identity.name, found.identity.serial) if part)
+def _table(survey: Survey, path: Path) -> dict[str, Any]:
+    who = " ".join(part for part in (survey.identity.name, survey.identity.serial) if part)
     table: dict[str, Any] = {
         "name": path.stem,
         "description": f"twin of {who}",
         "profile": "ideal",
-        "neuron": neuron(found),
-        "reset": found.reset,
-        "dt": found.dt,
+        "neuron": neuron(survey),
+        "reset": survey.reset,
+        "dt": survey.dt,
         "nonidealities": {
             name: {"value": value, "source": f"measured on {who}"}
-            for name, value in _nonidealities(found).items()
+            for name, value in _nonidealities(survey).items()
         },
     }
-    if found.nominal_time_constant is not None:
-        tau = {"value": found.nominal_time_constant, "source": f"nominal, as {who} states"}
+    if survey.nominal_time_constant is not None:
+        tau = {"value": survey.nominal_time_constant, "source": f"nominal, as {who} states"}
         table["parameters"] = {"tau_membrane": tau}
-    if found.storage.grid and found.storage.bits is None:
-        table["weight_grid"] = list(found.storage.grid)
+    if survey.storage.grid and survey.storage.bits is None:
+        table["weight_grid"] = list(survey.storage.grid)
     table["twin"] = {
-        "layers": list(found.layers),
+        "layers": list(survey.layers),
         "arrays": path.with_suffix(".npz").name,
-        "device": identity(found),
+        "device": identity(survey),
     }
     return table
 
 
-def _nonidealities(found: Survey) -> dict[str, float]:
+def _nonidealities(survey: Survey) -> dict[str, float]:
     stated: dict[str, float] = {}
     for name, measured in (
-        ("membrane_noise", found.membrane_noise),
-        ("adc_noise", found.readout_noise),
-        ("spike_loss", found.spike_loss or found.hidden_spike_loss),
+        ("membrane_noise", survey.membrane_noise),
+        ("adc_noise", survey.readout_noise),
+        ("spike_loss", survey.spike_loss or survey.hidden_spike_loss),
     ):
         if measured is not None:
             stated[name] = round(min(float(measured.value), 1.0), 6)
-    if found.programming_noise is not None:
-        stated["programming_noise"] = round(min(found.programming_noise, 0.5), 6)
-    if found.storage.bits:
-        stated["weight_bits"] = found.storage.bits
-    if found.converter is not None:
-        stated["adc_bits"] = found.converter.bits
-        stated["adc_minimum"] = min(found.converter.minimum, 0.0)
-        stated["adc_maximum"] = max(found.converter.maximum, 0.1)
+    if survey.programming_noise is not None:
+        stated["programming_noise"] = round(min(survey.programming_noise, 0.5), 6)
+    if survey.storage.bits:
+        stated["weight_bits"] = survey.storage.bits
+    if survey.adc is not None:
+        stated["adc_bits"] = survey.adc.bits
+        stated["adc_minimum"] = min(survey.adc.minimum, 0.0)
+        stated["adc_maximum"] = max(survey.adc.maximum, 0.1)
     return stated
 
 
-def _arrays(found: Survey) -> dict[str, NDArray[np.float32]]:
+def _arrays(survey: Survey) -> dict[str, NDArray[np.float32]]:
     """The measured pattern with thresholds at their nominal value, and the intervals.
 
     What cannot be told apart is put where it acts the same: a threshold over a gain in the gain.
@@ -126,7 +126,7 @@ def _arrays(found: Survey) -> dict[str, NDArray[np.float32]]:
         arrays[key] = np.where(np.isfinite(value), value, fill).astype(np.float32)
         arrays[f"interval/{key}"] = np.nan_to_num(half, posinf=0.0).astype(np.float32)
 
-    for i, layer in enumerate(found.neurons):
+    for i, layer in enumerate(survey.neurons):
         if layer is None:
             continue
         ratio = layer.threshold_over_gain
@@ -150,10 +150,10 @@ def _arrays(found: Survey) -> dict[str, NDArray[np.float32]]:
     return arrays
 
 
-def record(found: Survey) -> dict[str, Any]:
+def record(survey: Survey) -> dict[str, Any]:
     """What was measured, in plain values: medians and spreads over neurons, with intervals."""
     layers: list[dict[str, Any] | None] = []
-    for layer in found.neurons:
+    for layer in survey.neurons:
         if layer is None:
             layers.append(None)
             continue
@@ -168,24 +168,24 @@ def record(found: Survey) -> dict[str, Any]:
             }
         )
     return {
-        "device": identity(found),
-        "layers": list(found.layers),
-        "dt": found.dt,
-        "reset": found.reset,
+        "device": identity(survey),
+        "layers": list(survey.layers),
+        "dt": survey.dt,
+        "reset": survey.reset,
         "neurons": layers,
-        "nonidealities": _nonidealities(found),
+        "nonidealities": _nonidealities(survey),
         "intervals": {
             name: [float(e.value - e.half), float(e.value + e.half)]
             for name in ("membrane_noise", "readout_noise", "spike_loss", "hidden_spike_loss")
-            if (e := getattr(found, name)) is not None
+            if (e := getattr(survey, name)) is not None
         },
         "weights": {
-            "levels": len(found.storage.grid) or None,
-            "asked": list(found.storage.asked),
-            "stored": list(found.storage.stored),
-            "realised": None if found.storage.realised is None else list(found.storage.realised),
+            "levels": len(survey.storage.grid) or None,
+            "asked": list(survey.storage.asked),
+            "stored": list(survey.storage.stored),
+            "realised": None if survey.storage.realised is None else list(survey.storage.realised),
         },
-        "skipped": dict(found.skipped),
+        "skipped": dict(survey.skipped),
     }
 
 
@@ -212,6 +212,6 @@ def spread(value: NDArray[np.float64], half: NDArray[np.float64]) -> dict[str, f
     }
 
 
-def save_record(found: dict[str, Any], path: Path) -> Path:
+def save_record(record: dict[str, Any], path: Path) -> Path:
     """Write the record as JSON, whole or not at all."""
-    return write_text(path, json.dumps(found, indent=1) + "\n")
+    return write_text(path, json.dumps(record, indent=1) + "\n")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivers import Device, Network, Stimulus
 from drivers.contract.info import StimulusKind
 from hil import encodings, streams
-from hil.characterisation.calibration import calibration_file
+from hil.characterisation import calibration
 from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.rule import Observation, PerturbedEvaluation, Timing
 from hil.loop import repair
@@ -99,9 +99,7 @@ class Controller:
         """The network with what a calibration found, under what the configuration asks for."""
         settings, trims = dict(self.config.network.settings), {}
         if self.config.network.calibration:
-            found = calibration_file.fitting(
-                self.config.network.calibration, self.device, self.layers
-            )
+            found = calibration.read_for(self.config.network.calibration, self.device, self.layers)
             settings, trims = {**found.settings, **settings}, dict(found.trims)
         return Network(self.layers, self._full_scales(), settings, trims)
 

@@ -19,11 +19,11 @@ HEADER = ("setting", "chosen for", "before: mean, spread", "after: mean, spread"
 
 
 @dataclass(frozen=True)
-class Spread:
-    """How far neurons are from the target, in targets.
+class TargetSpread:
+    """Mean and spread of a quantity over neurons, in units of its target value.
 
     Attributes:
-        mean: Mean over neurons; 1 is on target.
+        mean: Mean over neurons; 1 is the target.
         sd: Standard deviation over neurons.
     """
 
@@ -40,16 +40,16 @@ class Calibration:
         layers: Sizes of the network it was mapped with, the input first.
         settings: Settings of all neurons, by name.
         trims: Settings of each neuron by name, `(n_l,)` for each layer of neurons.
-        before: What each setting moves, before, by name of the setting.
-        after: The same with the settings found.
+        before: The quantity that each setting moves, before calibration, by name of the setting.
+        after: The same quantities under the settings found.
     """
 
     identity: Identity
     layers: tuple[int, ...]
     settings: Mapping[str, float] = field(default_factory=dict)
     trims: Mapping[str, Sequence[NDArray[np.float32]]] = field(default_factory=dict)
-    before: Mapping[str, Spread] = field(default_factory=dict)
-    after: Mapping[str, Spread] = field(default_factory=dict)
+    before: Mapping[str, TargetSpread] = field(default_factory=dict)
+    after: Mapping[str, TargetSpread] = field(default_factory=dict)
 
 
 def write(made: Calibration, path: Path) -> Path:
@@ -78,12 +78,12 @@ def record(made: Calibration) -> dict[str, Any]:
 
 def rows(made: Calibration) -> list[tuple[str, str, str, str]]:
     """The spreads before and after, as rows of a table."""
-    found = []
+    table = []
     for name, before in made.before.items():
         whose, after = "each neuron" if name in made.trims else "all neurons", made.after[name]
         texts = [f"{s.mean:.3f}, {s.sd:.3f}" for s in (before, after)]
-        found.append((name, whose, texts[0], texts[1]))
-    return found
+        table.append((name, whose, texts[0], texts[1]))
+    return table
 
 
 def read(path: str | Path) -> Calibration:
@@ -109,12 +109,12 @@ def read(path: str | Path) -> Calibration:
             if [a.shape for a in arrays] != [(n,) for n in layers[1:]]:
                 raise ValueError(f"calibration {path}: {name} is not of layers {layers}")
         return Calibration(
-            Identity(**{str(k): str(v) for k, v in table["device"].items()}),
-            layers,
-            {str(name): float(value) for name, value in table["settings"].items()},
-            trims,
-            {name: Spread(**spread) for name, spread in table["before"].items()},
-            {name: Spread(**spread) for name, spread in table["after"].items()},
+            identity=Identity(**{str(k): str(v) for k, v in table["device"].items()}),
+            layers=layers,
+            settings={str(name): float(value) for name, value in table["settings"].items()},
+            trims=trims,
+            before={name: TargetSpread(**spread) for name, spread in table["before"].items()},
+            after={name: TargetSpread(**spread) for name, spread in table["after"].items()},
         )
     except OSError as error:
         raise ValueError(f"calibration {path}: {error.strerror}") from None
@@ -128,8 +128,8 @@ def read(path: str | Path) -> Calibration:
         raise ValueError(f"calibration {path} is damaged, or none: {error}") from None
 
 
-def fitting(path: str | Path, device: Device, layers: Sequence[int]) -> Calibration:
-    """Read a calibration that is meant for a device and a network.
+def read_for(path: str | Path, device: Device, layers: Sequence[int]) -> Calibration:
+    """Read a calibration, and check that it is of this device and this network.
 
     Args:
         path: The file.
@@ -139,18 +139,18 @@ def fitting(path: str | Path, device: Device, layers: Sequence[int]) -> Calibrat
     Raises:
         ValueError: One line, when it is of another device or network, or cannot be read.
     """
-    found, here = read(path), device.info.identity
-    if found.identity != here:
+    calibration, here = read(path), device.info.identity
+    if calibration.identity != here:
         raise ValueError(
-            f"calibration {path} is of {_named(found.identity)}, this is {_named(here)}: "
+            f"calibration {path} is of {_named(calibration.identity)}, this is {_named(here)}: "
             "calibrate this device"
         )
-    if found.layers != tuple(layers):
+    if calibration.layers != tuple(layers):
         raise ValueError(
-            f"calibration {path} is of a network of layers {found.layers}, this one has "
+            f"calibration {path} is of a network of layers {calibration.layers}, this one has "
             f"{tuple(layers)}: calibrate with --layers {','.join(map(str, layers))}"
         )
-    return found
+    return calibration
 
 
 def _named(identity: Identity) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Setting
-from hil.characterisation.calibration.calibration_file import Calibration, Spread
-
-if TYPE_CHECKING:
-    from hil.characterisation.survey import Neurons, Watch
+from hil.characterisation.calibration.calibration_file import Calibration, TargetSpread
+from hil.characterisation.survey import DEVICE_STAGES, LAYER_STAGES, Watch, survey, unwatched
+from hil.characterisation.survey_data import MeasuredNeurons
 
 Array = NDArray[np.float64]
 # Corrections at most; two usually reach what can be measured.
@@ -27,16 +25,14 @@ MOVES = {"threshold": "threshold_over_gain", "tau_membrane": "time_constant"}
 
 
 def stages(layers: Sequence[int]) -> int:
-    """How often `calibrate` tells its watcher, at most."""
-    from hil.characterisation.survey import DEVICE_STAGES, LAYER_STAGES
-
+    """How often `calibrate` calls its watcher at most, for a network of these layers."""
     return (ROUNDS + 1) * (LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES)
 
 
 def calibrate(
     url: str,
     layers: Sequence[int],
-    watch: Watch | None = None,
+    watch: Watch = unwatched,
     record: str | Path | None = None,
 ) -> Calibration:
     """Measure and correct a device in turn, until it gets no better.
@@ -48,7 +44,7 @@ def calibrate(
     Args:
         url: Address of the device.
         layers: Sizes of the network to map on it, the input first.
-        watch: Is told what is measured next.
+        watch: Called with the name of each measurement before it starts.
         record: File to record the session with the device to.
 
     Raises:
@@ -67,7 +63,7 @@ def calibrate(
             )
         asked = {s.name: [np.full(n, s.default) for n in sizes[1:]] for s in offered}
         best, reached = asked, {s.name: [np.full(n, np.inf) for n in sizes[1:]] for s in offered}
-        before: dict[str, Spread] = {}
+        before: dict[str, TargetSpread] = {}
         for number in range(ROUNDS):
             away = _measured(device, sizes, offered, asked, number, watch)
             before = before or _spreads(away)
@@ -77,12 +73,19 @@ def calibrate(
             best, reached = _nearest(offered, best, reached, asked, away)
             if _total(reached) > BETTER * last:
                 break
-            # From what was asked, since a device does not say what it made of it.
+            # From the values that were asked for: a device does not report those it applied.
             asked = {s.name: _corrected(s, asked[s.name], away[s.name]) for s in offered}
-        # Who was chosen for being near seems nearer than it is: measured once more.
+        # Choosing the nearest of noisy values makes them look nearer than they are: measure again.
         after = _spreads(_measured(device, sizes, offered, best, ROUNDS, watch))
         settings, trims = _chosen(offered, best)
-        return Calibration(device.info.identity, sizes, settings, trims, before, after)
+        return Calibration(
+            identity=device.info.identity,
+            layers=sizes,
+            settings=settings,
+            trims=trims,
+            before=before,
+            after=after,
+        )
 
 
 def _measured(
@@ -91,15 +94,13 @@ def _measured(
     offered: Sequence[Setting],
     values: Mapping[str, Sequence[Array]],
     number: int,
-    watch: Watch | None,
+    watch: Watch,
 ) -> dict[str, list[Array]]:
     """Each neuron's distance from the target, in targets, by setting, for each layer."""
-    from hil.characterisation.survey import survey, unwatched
-
     settings, trims = _chosen(offered, values)
     # Runs of its own, so that no noise is corrected away with what it was measured in.
-    found = survey(device, sizes, settings, trims, number * RUNS, watch or unwatched)
-    return {s.name: _away(s, found.neurons, device, sizes) for s in offered}
+    surveyed = survey(device, sizes, settings, trims, trial=number * RUNS, watch=watch)
+    return {s.name: _away(s, surveyed.neurons, device, sizes) for s in offered}
 
 
 def _nearest(
@@ -125,9 +126,9 @@ def _nearest(
 
 def _total(reached: Mapping[str, Sequence[Array]]) -> float:
     """Root of the mean square distance from the target, over all that was measured."""
-    found = np.concatenate([layer for layers in reached.values() for layer in layers])
-    found = found[np.isfinite(found)]
-    return float(np.sqrt(np.mean(found**2))) if found.size else np.inf
+    distances = np.concatenate([layer for layers in reached.values() for layer in layers])
+    distances = distances[np.isfinite(distances)]
+    return float(np.sqrt(np.mean(distances**2))) if distances.size else np.inf
 
 
 def _chosen(
@@ -143,21 +144,24 @@ def _chosen(
 
 
 def _away(
-    setting: Setting, neurons: Sequence[Neurons | None], device: Device, sizes: tuple[int, ...]
+    setting: Setting,
+    neurons: Sequence[MeasuredNeurons | None],
+    device: Device,
+    sizes: tuple[int, ...],
 ) -> list[Array]:
     """Each neuron's measured value in targets; NaN where it is dead, tonic or not measured."""
     info = device.info
     target = 1.0
     if setting.name == "tau_membrane":
         target = -info.dt / float(np.log(info.decay)) if info.decay else setting.default
-    found = []
+    away = []
     for layer, size in zip(neurons, sizes[1:], strict=True):
         measured = None if layer is None else getattr(layer, MOVES[setting.name])
         if layer is None or measured is None:
-            found.append(np.full(size, np.nan))
+            away.append(np.full(size, np.nan))
         else:
-            found.append(np.where(layer.dead | layer.tonic, np.nan, measured.value / target))
-    return found
+            away.append(np.where(layer.dead | layer.tonic, np.nan, measured.value / target))
+    return away
 
 
 def _corrected(setting: Setting, values: Sequence[Array], away: Sequence[Array]) -> list[Array]:
@@ -172,13 +176,13 @@ def _corrected(setting: Setting, values: Sequence[Array], away: Sequence[Array])
     ]
 
 
-def _spreads(away: Mapping[str, Sequence[Array]]) -> dict[str, Spread]:
+def _spreads(away: Mapping[str, Sequence[Array]]) -> dict[str, TargetSpread]:
     return {name: _spread(layers) for name, layers in away.items()}
 
 
-def _spread(away: Sequence[Array]) -> Spread:
-    found = np.concatenate([np.atleast_1d(a) for a in away])
-    found = found[np.isfinite(found)]
-    if not found.size:
-        return Spread(float("nan"), float("nan"))
-    return Spread(float(found.mean()), float(found.std()))
+def _spread(away: Sequence[Array]) -> TargetSpread:
+    values = np.concatenate([np.atleast_1d(a) for a in away])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return TargetSpread(float("nan"), float("nan"))
+    return TargetSpread(float(values.mean()), float(values.std()))

@@ -95,15 +95,15 @@ def calibrate(
 ) -> None:
     """Bring a device's neurons to a common threshold and time constant by its settings."""
     with refusals():
-        from hil.characterisation.calibration import calibration_file, procedure
+        from hil.characterisation import calibration
         from hil.cli import console
 
         sizes = layers_of(layers)
-        with console.stages(procedure.stages(sizes)) as watch:
-            made = procedure.calibrate(device, sizes, watch, record)
-        calibration_file.write(made, out)
+        with console.stages(calibration.stages(sizes)) as watch:
+            made = calibration.calibrate(device, sizes, watch, record)
+        calibration.write(made, out)
         if json_output:
-            typer.echo(json.dumps(calibration_file.record(made)))
+            typer.echo(json.dumps(calibration.record(made)))
             return
-        console.table(calibration_file.HEADER, calibration_file.rows(made))
+        console.table(calibration.HEADER, calibration.rows(made))
         typer.echo(out)

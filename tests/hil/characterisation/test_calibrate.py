@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 import drivers
 from drivers import Network, Stimulus
-from hil.characterisation.calibration import calibration_file, procedure
-from hil.characterisation.calibration.calibration_file import Calibration
+from hil.characterisation import calibration
+from hil.characterisation.calibration import Calibration
 from hil.cli.app import app
 
 LAYERS = (16, 24, 6)
@@ -27,12 +27,12 @@ def command(*arguments: str | Path) -> Result:
 
 @pytest.fixture(scope="module")
 def made() -> Calibration:
-    return procedure.calibrate(CHIP, LAYERS)
+    return calibration.calibrate(CHIP, LAYERS)
 
 
 @pytest.fixture(scope="module")
 def file(made: Calibration, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return calibration_file.write(made, tmp_path_factory.mktemp("calibration") / "own.toml")
+    return calibration.write(made, tmp_path_factory.mktemp("calibration") / "own.toml")
 
 
 def test_neurons_become_alike(made: Calibration) -> None:
@@ -46,7 +46,7 @@ def test_neurons_become_alike(made: Calibration) -> None:
 def test_what_was_found_evens_out_rates_of_the_very_neurons() -> None:
     layers = (16, 20)
     url = "emulator:mixed-signal?chip=31&trim_bits=8&weight_cv=0&bias_sd=0&reset_sd=0"
-    found = procedure.calibrate(url, layers)
+    found = calibration.calibrate(url, layers)
 
     def spread(trims: dict[str, list[NDArray[np.float32]]]) -> float:
         with drivers.open(url) as device:
@@ -59,15 +59,15 @@ def test_what_was_found_evens_out_rates_of_the_very_neurons() -> None:
 
 
 def test_a_setting_of_all_neurons_brings_their_mean_on_target() -> None:
-    found = procedure.calibrate("emulator:mixed-signal?chip=8&severity=2", LAYERS)
+    found = calibration.calibrate("emulator:mixed-signal?chip=8&severity=2", LAYERS)
     assert not found.trims and set(found.settings) == {"threshold", "tau_membrane"}
     for spread in found.after.values():
         assert abs(spread.mean - 1) < 0.05
 
 
 def test_a_file_holds_all_of_it(made: Calibration, file: Path) -> None:
-    found = calibration_file.read(file)
-    assert calibration_file.record(found) == calibration_file.record(made)
+    found = calibration.read(file)
+    assert calibration.record(found) == calibration.record(made)
     assert tomllib.loads(file.read_text())["device"]["serial"] == "chip-31"
 
 
@@ -93,13 +93,13 @@ def test_a_file_that_does_not_fit_is_refused(
         drivers.open(CHIP) as device,
         pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")) as error,
     ):
-        calibration_file.fitting(path, device, LAYERS)
+        calibration.read_for(path, device, LAYERS)
     assert "\n" not in str(error.value) and str(path) in str(error.value)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="No such file"):
-        calibration_file.read(tmp_path / "none.toml")
+        calibration.read(tmp_path / "none.toml")
 
 
 def test_a_device_without_such_settings_is_refused() -> None:

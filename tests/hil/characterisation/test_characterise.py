@@ -22,7 +22,8 @@ from drivers import ProbeOffer, registry
 from drivers.emulator.device import Emulator
 from hil.characterisation import estimators
 from hil.characterisation.estimators import Drive
-from hil.characterisation.survey import Survey, survey
+from hil.characterisation.survey import survey
+from hil.characterisation.survey_data import Survey
 from hil.cli.app import app
 
 LAYERS = (32, 48, 10)
@@ -150,8 +151,8 @@ def test_noise_loss_and_resolution_are_told_apart() -> None:
     assert found.spike_loss.value == pytest.approx(0.02, abs=0.005)
     assert found.hidden_spike_loss.value == pytest.approx(0.02, abs=0.005)
     assert found.storage.bits == 6
-    assert found.converter is not None
-    assert (found.converter.bits, found.converter.minimum, found.converter.maximum) == (8, -2, 2)
+    assert found.adc is not None
+    assert (found.adc.bits, found.adc.minimum, found.adc.maximum) == (8, -2, 2)
     assert found.storage.realised is not None
     # Membrane noise of 5 % over 16 neurons and 5 runs leaves about 0.01.
     np.testing.assert_allclose(found.storage.realised, found.storage.stored, atol=0.04)
@@ -207,7 +208,7 @@ OUTPUT_SPIKES = ProbeOffer("spikes", "output")
     [
         ({"probes": (OUTPUT_SPIKES, MEMBRANES)}, "hidden spike loss", True),
         ({"probes": (ProbeOffer("membrane", "hidden", ("mean",)),)}, "layer 2: time const", False),
-        ({"probes": (ProbeOffer("membrane", "any", ("last",)),)}, "converter", False),
+        ({"probes": (ProbeOffer("membrane", "any", ("last",)),)}, "ADC", False),
         ({"probes": (ProbeOffer("membrane", "any", ("none",), every=3),)}, "layer 1: reset", True),
         ({"probes": (ProbeOffer("spikes", "any", ("none",)),)}, "layer 1: time constant", True),
         ({"probes": ()}, "layer 1: threshold", False),

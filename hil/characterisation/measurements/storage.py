@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.characterisation.bench import Bench
-from hil.characterisation.synapses import Membranes, amplitudes_of
+from hil.characterisation.measurements.synapses import MembraneMeasurement, amplitudes_of
 
 # Stored values that are compared with what synapses transmit.
 VALUES = 8
@@ -40,7 +40,7 @@ class Storage:
         return bits if 2**bits - 1 == len(self.grid) and even else None
 
 
-def measure(bench: Bench, membranes: Membranes | None) -> Storage:
+def measure(bench: Bench, membranes: MembraneMeasurement | None) -> Storage:
     """Measure how the first projection stores weights.
 
     Args:
@@ -63,8 +63,8 @@ def measure(bench: Bench, membranes: Membranes | None) -> Storage:
         transmitted[:, membranes.dead | membranes.tonic] = np.nan
         realised = tuple(float(np.nanmedian(transmitted[k::VALUES])) for k in range(len(stored)))
     return Storage(
-        () if continuous else tuple(float(v) for v in np.clip(grid, -1, 1)),
-        tuple(float(v) for v in asked[: len(stored)]),
-        tuple(stored),
-        realised,
+        grid=() if continuous else tuple(float(v) for v in np.clip(grid, -1, 1)),
+        asked=tuple(float(v) for v in asked[: len(stored)]),
+        stored=tuple(stored),
+        realised=realised,
     )

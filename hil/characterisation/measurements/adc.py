@@ -1,4 +1,4 @@
-"""The converter that reads membranes: the step between two codes, and where it ends."""
+"""The ADC that reads membranes: the step between two codes, and the ends of its range."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from hil.characterisation.bench import Bench
 
-# How far membranes are driven to meet the ends of the converter, in nominal thresholds per step.
+# How far membranes are driven to meet the ends of the range, in nominal thresholds per step.
 FAR = 100.0
 STEPS = 20
 SAMPLES = 8
@@ -17,13 +17,13 @@ BITS = 16
 
 
 @dataclass(frozen=True)
-class Converter:
-    """A converter, in nominal thresholds above nominal rest.
+class MeasuredADC:
+    """The ADC of the membranes. Its range is in nominal thresholds above nominal rest.
 
     Attributes:
         bits: Its resolution.
-        minimum: The lowest membrane it can tell.
-        maximum: The highest.
+        minimum: The membrane of the lowest code.
+        maximum: The membrane of the highest code.
     """
 
     bits: int
@@ -32,33 +32,33 @@ class Converter:
 
     @property
     def step(self) -> float:
-        """Between two codes."""
+        """Membrane difference between two neighbouring codes, in nominal thresholds."""
         return (self.maximum - self.minimum) / ((1 << self.bits) - 1)
 
 
-def measure(bench: Bench) -> Converter | None:
-    """Measure the converter of the first layer.
+def measure(bench: Bench) -> MeasuredADC | None:
+    """Measure the ADC of the first layer.
 
     Args:
         bench: The bench; the device gives membrane samples of the first layer, not reduced.
 
     Returns:
-        What was found; None where samples show no end or no steps.
+        The ADC; None where samples show no ends of a range, or no steps.
     """
     n_pre, size = bench.layers[:2]
     bench.map([bench.scale(p, FAR / n_pre if p == 0 else 1.0) for p in range(bench.depth)])
     active = np.ones((SAMPLES, n_pre), bool)
     active[0] = False
-    seen = []
+    samples = []
     for sign in (-1, 1):
         bench.device.write_weights(0, np.full((n_pre, size), sign * FAR / n_pre, np.float32))
-        found = bench.look(1, active, STEPS).membrane
-        assert found is not None
-        seen.append(found)
-    low, high = float(seen[0].min()), float(seen[1].max())
-    # A converter that ends gives the same code again and again; a membrane does not.
-    ends = [float((s[1:, 1:] == end).mean()) for s, end in zip(seen, (low, high), strict=True)]
-    codes = np.unique(np.concatenate([s.ravel() for s in seen]).astype(np.float64))
+        membrane = bench.record(1, active, STEPS).membrane
+        assert membrane is not None
+        samples.append(membrane)
+    low, high = float(samples[0].min()), float(samples[1].max())
+    # At an end of its range an ADC repeats one code; a membrane within it does not.
+    ends = [float((s[1:, 1:] == end).mean()) for s, end in zip(samples, (low, high), strict=True)]
+    codes = np.unique(np.concatenate([s.ravel() for s in samples]).astype(np.float64))
     if min(ends) < 0.1 or codes.size < 3:
         return None
     gaps = np.diff(codes)
@@ -67,4 +67,4 @@ def measure(bench: Bench) -> Converter | None:
     whole = (codes - low) / (high - low) * (2**bits - 1)
     if bits > BITS or np.abs(whole - whole.round()).max() > 0.05:
         return None
-    return Converter(bits, low, high)
+    return MeasuredADC(bits=bits, minimum=low, maximum=high)

@@ -1,0 +1,1 @@
+"""The measurements of a survey, one module each."""
