@@ -1,4 +1,4 @@
-"""How neurons behind the first layer are driven: through chains of single, strong synapses."""
+"""Relays: chains of single, strong synapses that drive neurons behind the first layer."""
 
 from __future__ import annotations
 
@@ -89,5 +89,5 @@ def write_relays(bench: Bench, weights: Sequence[NDArray[np.float32]], largest: 
         stored = bench.device.write_weights(p, matrix)
         weak = stored < ENOUGH * matrix
         if weak.any():
-            # The device knows no value close to it: too strong is as good, too weak is not.
+            # No storable value is close enough: a stronger weight also works, a weaker one fails.
             bench.device.write_weights(p, np.where(weak, np.float32(scales[p]), matrix))

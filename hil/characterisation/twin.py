@@ -15,6 +15,16 @@ from hil.characterisation.survey_data import Survey
 # Neuron models whose membrane and threshold are what was measured, by the names that emulated
 # devices give as their firmware. Any other device is taken for a plain `lif`.
 MODELS = ("lif", "adaptive-lif")
+# Measured quantities of a layer, in the order of the record.
+QUANTITIES = (
+    "threshold_over_gain",
+    "time_constant",
+    "readout_gain",
+    "readout_offset",
+    "bias",
+    "reset",
+    "synapse_gain",
+)
 
 
 def write(survey: Survey, path: Path) -> Path:
@@ -162,7 +172,7 @@ def record(survey: Survey) -> dict[str, Any]:
                 "dead": np.flatnonzero(layer.dead).tolist(),
                 "tonic": np.flatnonzero(layer.tonic).tolist(),
                 **{
-                    name: None if (e := getattr(layer, name)) is None else spread(e.value, e.half)
+                    name: None if (e := getattr(layer, name)) is None else summary(e.value, e.half)
                     for name in QUANTITIES
                 },
             }
@@ -189,18 +199,7 @@ def record(survey: Survey) -> dict[str, Any]:
     }
 
 
-QUANTITIES = (
-    "threshold_over_gain",
-    "time_constant",
-    "readout_gain",
-    "readout_offset",
-    "bias",
-    "reset",
-    "synapse_gain",
-)
-
-
-def spread(value: NDArray[np.float64], half: NDArray[np.float64]) -> dict[str, float] | None:
+def summary(value: NDArray[np.float64], half: NDArray[np.float64]) -> dict[str, float] | None:
     """Median and standard deviation over neurons, and the median half-width of the intervals."""
     known = value[np.isfinite(value)]
     if not known.size:

@@ -1,4 +1,4 @@
-"""Runs side by side: which settings they share, what each reached, and how sure that is."""
+"""Groups of runs with equal settings, their mean test accuracies and intervals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ComparedRun:
     """
 
     def __init__(self, run: Run) -> None:
-        """Read what is compared."""
+        """Read a run folder, complete or not."""
         self.path, self.config = run.path, run.config()
         self.metrics, self.result = run.metrics(), run.result()
         self.settings = {key: text for key, text in settings(self.config).items() if key != SEED}
@@ -49,7 +49,7 @@ class Group:
 
     @property
     def settings(self) -> dict[tuple[str, str], str]:
-        """What they have in common."""
+        """The settings of every run of the group, without the seed."""
         return self.runs[0].settings
 
     @cached_property

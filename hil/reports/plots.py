@@ -93,7 +93,7 @@ def sample(
     counts: NDArray[Any],
     raster: NDArray[Any] | None,
 ) -> str:
-    """One sample, and what the output layer said to it.
+    """One sample, and the output spikes that it caused.
 
     Args:
         features: `(n_features,)` in [0, 1].
@@ -182,7 +182,7 @@ def membranes(traces: NDArray[Any], every: int) -> str:
 
 
 def weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
-    """Weights that the device stored over those it was asked for, and how they are spread.
+    """Weights that the device stored over those it was asked for, and their distribution.
 
     Args:
         asked: `(n,)`.

@@ -1,4 +1,4 @@
-"""What the pages of runs say of each run: its settings as text, and where its time went."""
+"""Facts about one run for the pages of runs: its settings as text, its time by part."""
 
 from __future__ import annotations
 
