@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hil.studies.coordinator import Coordinator, Trial, as_optuna
 from hil.studies.plan import TUNING_SEEDS, Cell, combinations, job, units
-from hil.studies.report.section import SectionContent, Table
 
 if TYPE_CHECKING:
     from hil.studies.schema import Tune
-
-NOTE = (
-    "The settings with which the trials were made: those with the best mean validation accuracy "
-    "on seeds of their own. Beside it the worst of those that were tried."
-)
 
 
 @dataclass(frozen=True)
@@ -79,28 +73,3 @@ def tune(
 def levels_of(cell: Cell, tuning: Tune) -> tuple[str, ...]:
     """The levels of a cell by which it is tuned."""
     return tuple(cell.choices[name].text for name in tuning.by)
-
-
-def section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> SectionContent:
-    """A section with what was chosen for each combination, and how it did beside the others."""
-    header = [*tuning.by, *tuning.factors, "best, %", "worst, %"]
-    table = [
-        [
-            *kind,
-            *(choice.text for choice in result.best.choices.values()),
-            *(f"{100 * score:.1f}" for score in (max(result.scores), min(result.scores))),
-        ]
-        for kind, result in tuned.items()
-    ]
-    tried = [
-        [*kind, {name: choice.text for name, choice in option.choices.items()}, score]
-        for kind, result in tuned.items()
-        for option, score in zip(result.options, result.scores, strict=True)
-    ]
-    numbers = frozenset(range(len(tuning.by), len(header)))
-    return SectionContent(
-        "Tuned settings",
-        NOTE,
-        tables=[Table("", header, table, numbers)],
-        data={"chosen": table, "tried": tried},
-    )

@@ -11,11 +11,10 @@ from drivers.contract.files import write_text
 from hil.reports import rendering
 from hil.runs.folder import environment
 from hil.statistics import FEWEST
-from hil.studies import tuning
 from hil.studies.folder import BEST, REPORT, RESULT, STUDY, TIMES, TRIALS, Folder
 from hil.studies.grid import Grid
 from hil.studies.plan import configuration_lines
-from hil.studies.report import sections
+from hil.studies.report import sections, tuning_section
 from hil.studies.report.search_sections import build as search_sections
 from hil.studies.report.section import SectionContent
 from hil.studies.schema import Study
@@ -35,7 +34,7 @@ def write_grid(folder: Folder, result: Grid) -> dict[str, Any]:
     """
     content = sections.build(folder.study, result.rows)
     if folder.study.tune:
-        content.append(tuning.section(folder.study.tune, result.tuned))
+        content.append(tuning_section.section(folder.study.tune, result.tuned))
     return _write(folder, result.rows, content)
 
 
