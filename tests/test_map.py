@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -105,3 +106,30 @@ def test_modules_named_exist() -> None:
                 thing = getattr(thing, name) if hasattr(thing, name) else import_module(module)
             except ImportError:
                 raise AssertionError(f"{path.name}: {words} does not exist") from None
+
+
+def test_examples_import_what_exists() -> None:
+    imports = [
+        node
+        for path in TEXTS
+        for code in re.findall(
+            r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S
+        )
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGES)
+    ]
+    assert len(imports) > 5
+    for node in imports:
+        exec(compile(ast.Module([node], []), ast.unparse(node), "exec"), {})
+
+
+def test_readme_and_contributing_name_the_same_places_for_something_new() -> None:
+    places = [
+        {
+            line.split("|")[2].split("`")[1]
+            for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+            if re.match(r"\| an? [\w ']+ \| `", line)
+        }
+        for name in ("README.md", "CONTRIBUTING.md")
+    ]
+    assert places[0] == places[1] and len(places[0]) > 7
