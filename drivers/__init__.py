@@ -1,6 +1,25 @@
 """The door between the host and a spiking device.
 
-The contract is `Device`; `open(url)` finds the driver. What can go wrong is one tree:
+A user opens a device and drives it:
+
+    open(url)           the device at an address, e.g. `emulator:mixed-signal?chip=7`
+    Device              the contract: `info`, `configure`, `write_weights`, `run`, `reset`, `close`
+    Network             layers, full scales and settings to map on a device
+    Stimulus, Probe     what a run is given, and what it is asked to show
+    Readout             what a run gave: output counts, and the samples of each probe
+    load, save          stimuli, readouts and weights as files
+    driver, schemes     the driver class of a scheme, and every scheme that is known
+
+The author of a driver writes a subclass of `Device` (see `docs/write_a_driver.md`) and states what
+the device is:
+
+    DeviceInfo          all of it, made of Identity, WeightFormat, ProbeOffer, Membrane, Setting
+    Quantity, Reduction, StimulusKind       the words that these know
+    sampling            `answer` and `reduced`: from a recording to what a probe asked for
+    check_limit         refuses what the device has no room for
+    nearest             ends a refusal of an unknown name with the names that are known
+
+`drivers.conformance` holds a driver to the contract. What can go wrong is one tree:
 
     DeviceError
     ├── DeviceNotFound      no driver of that scheme, or nothing at that address
@@ -19,6 +38,7 @@ The contract is `Device`; `open(url)` finds the driver. What can go wrong is one
     └── Diverged            a replay was asked for something else than was recorded
 """
 
+from drivers.contract import sampling
 from drivers.contract.device import Device
 from drivers.contract.errors import (
     CapacityError,
@@ -43,11 +63,14 @@ from drivers.contract.info import (
     Identity,
     Membrane,
     ProbeOffer,
+    Quantity,
+    Reduction,
     Setting,
+    StimulusKind,
     WeightFormat,
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
-from drivers.contract.validation import nearest
+from drivers.contract.naming import nearest
 from drivers.registry import driver, driver_of, open, schemes
 
 __all__ = [
@@ -68,20 +91,25 @@ __all__ = [
     "Probe",
     "ProbeOffer",
     "ProtocolMismatch",
+    "Quantity",
     "Readout",
     "ReadoutError",
+    "Reduction",
     "Setting",
     "SettingError",
     "Stimulus",
     "StimulusError",
+    "StimulusKind",
     "UnsupportedProbe",
     "WeightError",
     "WeightFormat",
+    "check_limit",
     "driver",
     "driver_of",
     "load",
     "nearest",
     "open",
+    "sampling",
     "save",
     "schemes",
 ]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from drivers.contract.device import Device
 from drivers.contract.errors import DeviceNotFound, SettingError
-from drivers.contract.validation import nearest
+from drivers.contract.naming import nearest
 
 ENTRY_POINTS = "hil.drivers"
 # scheme -> module and class, imported when first asked for

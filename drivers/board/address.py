@@ -11,7 +11,7 @@ from drivers.board.link.transport import SerialPort, Transport
 from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.port import SimulatedPort
 from drivers.contract.errors import DeviceNotFound, SettingError
-from drivers.contract.validation import nearest
+from drivers.contract.naming import nearest
 
 BAUD = 115200
 BAUDS = range(50, 100_000_001)

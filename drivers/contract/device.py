@@ -20,10 +20,10 @@ from drivers.contract.errors import (
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.validation import (
+    check_limit,
     check_probe,
     check_readout,
     full_scales,
-    limit,
     settings,
     trims,
 )
@@ -143,10 +143,10 @@ class Device(ABC):
                 f"network of layers {network.layers}: give an input and at least one layer, "
                 "none of them empty"
             )
-        limit("neuron layers", network.depth, info.max_layers)
-        limit("inputs", network.layers[0], info.max_inputs)
+        check_limit("neuron layers", network.depth, info.max_layers)
+        check_limit("inputs", network.layers[0], info.max_inputs)
         for size in network.layers[1:]:
-            limit("neurons in a layer", size, info.max_neurons)
+            check_limit("neurons in a layer", size, info.max_neurons)
         complete = Network(
             network.layers,
             full_scales(network, info),
@@ -209,8 +209,8 @@ class Device(ABC):
             raise StimulusError(
                 f"stimulus of kind {kind!r}: this device takes {', '.join(info.stimuli)}"
             )
-        limit("samples in a batch", batch, info.max_batch)
-        limit("steps in a run", steps, info.max_steps)
+        check_limit("samples in a batch", batch, info.max_batch)
+        check_limit("steps in a run", steps, info.max_steps)
         for probe in probes:
             check_probe(probe, network, info, steps)
 

@@ -1,4 +1,4 @@
-"""From a trace of a whole layer to what a probe asked for."""
+"""From what a device recorded of a layer to what a probe asked for."""
 
 from __future__ import annotations
 
@@ -9,16 +9,28 @@ from drivers.contract.messages import Probe
 
 
 def answer(probe: Probe, trace: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Pick and reduce what one probe asked for.
+    """Answer a probe from a trace of every step.
 
     Args:
         probe: The probe.
-        trace: Its quantity in every neuron of its layer after every step, `(T, B, n_l)`.
+        trace: Its quantity in every neuron of its layer at the end of every step, `(T, B, n_l)`.
 
     Returns:
-        `(T // every, B, k)`, or `(B, k)` where the probe reduces.
+        `(T // every, B, k)`, or `(B, k)` where the probe reduces; float32 for a mean.
     """
-    samples = trace[probe.every - 1 :: probe.every]
+    return reduced(probe, trace[probe.every - 1 :: probe.every])
+
+
+def reduced(probe: Probe, samples: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Answer a probe from samples that were taken at its interval: pick neurons, and reduce.
+
+    Args:
+        probe: The probe.
+        samples: Its quantity in every neuron of its layer, `(T // every, B, n_l)`.
+
+    Returns:
+        `(T // every, B, k)`, or `(B, k)` where the probe reduces; float32 for a mean.
+    """
     if probe.neurons is not None:
         samples = samples[:, :, list(probe.neurons)]
     if probe.reduce == "mean":

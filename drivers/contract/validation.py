@@ -1,10 +1,9 @@
-"""What passes the door and what does not, and in what words."""
+"""Checks of what a device is asked for and of what it answers, made by `Device` for all drivers."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +11,20 @@ from numpy.typing import NDArray
 from drivers.contract.errors import CapacityError, ReadoutError, SettingError, UnsupportedProbe
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.naming import nearest
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a refusal: the nearest valid name, then all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}known: {', '.join(names) if names else 'none'}"
+def check_limit(what: str, asked: int, allowed: int) -> None:
+    """Refuse more than the device has room for.
 
+    Args:
+        what: What is counted, for the message, e.g. `synapses`.
+        asked: How many the request needs.
+        allowed: How many the device has room for.
 
-def limit(what: str, asked: int, allowed: int) -> None:
-    """Refuse more than the device has room for."""
+    Raises:
+        CapacityError: When that is too many.
+    """
     if asked > allowed:
         raise CapacityError(f"{asked} {what}: this device has room for {allowed}, ask for less")
 

@@ -17,7 +17,8 @@ from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, SettingError
 from drivers.contract.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
-from drivers.contract.validation import nearest
+from drivers.contract.naming import nearest
+from drivers.contract.sampling import reduced
 
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
@@ -91,8 +92,8 @@ class Emulator(Device):
         counts, recorded = self._chip.run(
             stimulus.data, stimulus.steps, stimulus.batch, distinct, trial
         )
-        found = dict(zip(distinct, recorded, strict=True))
-        samples = {probe: _reduced(probe, found[seen]) for probe, seen in wanted.items()}
+        recordings = dict(zip(distinct, recorded, strict=True))
+        samples = {probe: reduced(probe, recordings[seen]) for probe, seen in wanted.items()}
         return Readout(counts, stimulus.steps, samples, "before_reset")
 
     def state(self) -> dict[str, NDArray[np.generic]]:
@@ -150,14 +151,6 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
         parameters=parameters,
         pattern=profile.pattern if severity else None,
     )
-
-
-def _reduced(probe: Probe, samples: NDArray[np.generic]) -> NDArray[np.generic]:
-    if probe.neurons is not None:
-        samples = samples[:, :, list(probe.neurons)]
-    if probe.reduce == "mean":
-        return np.asarray(samples.mean(axis=0, dtype=np.float32))
-    return samples[-1] if probe.reduce == "last" else samples
 
 
 def _refused(make: Callable[[], Value]) -> Value:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from drivers.contract.errors import DeviceNotFound
-from drivers.contract.validation import nearest
+from drivers.contract.naming import nearest
 
 SOURCES = Path(__file__).parent
 # What each port is made into, the image first, and what makes it.

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.arrays import below
 from drivers.contract.files import stimulus_arrays
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Network, Probe, Stimulus
@@ -65,11 +66,6 @@ class Exchange:
             record["seconds"],
             record["transfer_seconds"],
         )
-
-
-def below(fields: Mapping[str, Any], prefix: str) -> Fields:
-    """The fields whose names have a prefix, without it."""
-    return {k.removeprefix(prefix): v for k, v in fields.items() if k.startswith(prefix)}
 
 
 def network_fields(network: Network) -> Fields:

@@ -19,7 +19,7 @@ from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
 from drivers.contract.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.sampling import answer
-from drivers.contract.validation import limit
+from drivers.contract.validation import check_limit
 
 MOST_SYNAPSES = 2**20  # each is an object of the simulator, and one of a square matrix
 
@@ -78,7 +78,7 @@ class SuperNeuroMAT(Device):
     def _configure(self, network: Network) -> None:
         from superneuromat import SNN
 
-        limit("synapses", sum(a * b for a, b in pairwise(network.layers)), MOST_SYNAPSES)
+        check_limit("synapses", sum(a * b for a, b in pairwise(network.layers)), MOST_SYNAPSES)
         self._snn: Any = SNN()
         self._snn.backend, self._snn.stdp = "cpu", False
         ends = np.cumsum([0, *network.layers]).tolist()

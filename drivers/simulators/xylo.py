@@ -27,8 +27,9 @@ from drivers.contract.info import (
     WeightFormat,
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.naming import nearest
 from drivers.contract.sampling import answer
-from drivers.contract.validation import limit, nearest
+from drivers.contract.validation import check_limit
 
 DT = 1e-3  # s, the simulator's default
 LARGEST_CODE = 127  # of 8 bits, symmetric
@@ -187,11 +188,11 @@ class Xylo(Device):
 
     def _check_room(self, hidden: Sequence[int], outputs: int) -> None:
         chip = self._chip
-        limit("outputs after a hidden layer", outputs, chip.outputs)
-        limit("hidden neurons", sum(hidden), chip.neurons)
-        limit("neurons after a hidden layer", max(hidden[1:], default=0), chip.fan_out)
+        check_limit("outputs after a hidden layer", outputs, chip.outputs)
+        check_limit("hidden neurons", sum(hidden), chip.neurons)
+        check_limit("neurons after a hidden layer", max(hidden[1:], default=0), chip.fan_out)
         inner = sum(a * b for a, b in pairwise(hidden))
-        limit("synapses between hidden neurons", inner, chip.neurons * chip.average_fan_out)
+        check_limit("synapses between hidden neurons", inner, chip.neurons * chip.average_fan_out)
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         scale = self.network.full_scale[projection]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Network, Stimulus
+from drivers.contract.arrays import below
 from drivers.contract.info import StimulusKind
 from hil import encodings, streams
 from hil.characterisation import calibration
@@ -234,11 +235,11 @@ class Controller:
         """Return to what `state` gave; a device that cannot is given all weights anew."""
         self.load_weights(state)
         self.attended.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self.depth)]
-        self.rule_state = _below(state, "rule/")
-        self.optimiser_state = _below(state, "optimiser/")
+        self.rule_state = _copies(below(state, "rule/"))
+        self.optimiser_state = _copies(below(state, "optimiser/"))
         # A checkpoint that an earlier version wrote has none.
         self.strengths = state.get("homeostasis/strengths", self.strengths).astype(np.float64)
-        device = _below(state, "device/")
+        device = _copies(below(state, "device/"))
         if device and self.device.info.resumable:
             self.device.restore(device)
         else:
@@ -303,9 +304,9 @@ class Controller:
         )
 
 
-def _below(state: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, NDArray[np.generic]]:
-    return {k.removeprefix(prefix): v.copy() for k, v in state.items() if k.startswith(prefix)}
-
-
 def _depth(state: Mapping[str, NDArray[np.generic]]) -> int:
     return sum(1 for name in state if name.startswith("weights/"))
+
+
+def _copies(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    return {name: array.copy() for name, array in arrays.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.arrays import below
 from hil.loop.diagnosis import Statistics
 
 if TYPE_CHECKING:
@@ -81,10 +82,6 @@ class Position:
     def restored(cls, state: Mapping[str, NDArray[np.generic]], layers: Sequence[int]) -> Position:
         """From what `state` gave; a checkpoint of an earlier version has no statistics."""
         fields = json.loads(str(state["position"]))
-        found = {
-            name.removeprefix("statistics/"): array
-            for name, array in state.items()
-            if name.startswith("statistics/")
-        }
+        found = below(state, "statistics/")
         statistics = Statistics.restored(found) if found else Statistics.empty(layers[1:])
         return cls(statistics, **{**fields, "tally": Tally(**fields["tally"])})

@@ -22,6 +22,7 @@ from drivers import (
     Setting,
     Stimulus,
     WeightFormat,
+    sampling,
 )
 
 REST, THRESHOLD = -70.0, -50.0  # mV
@@ -118,11 +119,7 @@ class Good(Device):
         return (REST + (THRESHOLD - REST) * samples).astype(np.float32)
 
     def reduced(self, probe: Probe, samples: Any) -> Any:
-        if probe.neurons is not None:
-            samples = samples[:, :, list(probe.neurons)]
-        if probe.reduce == "mean":
-            return samples.mean(axis=0, dtype=np.float32)
-        return samples[-1] if probe.reduce == "last" else samples
+        return sampling.reduced(probe, samples)
 
     def counts(self, raster: NDArray[np.bool_]) -> NDArray[np.int32]:
         """From the output's raster `(T, B, n)`."""

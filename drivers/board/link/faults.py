@@ -11,7 +11,7 @@ import numpy as np
 
 from drivers.board.link.transport import Transport
 from drivers.contract.errors import LinkError, SettingError
-from drivers.contract.validation import nearest
+from drivers.contract.naming import nearest
 
 Fault = Literal[
     "drop",  # the frame is lost
