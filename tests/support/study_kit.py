@@ -155,3 +155,15 @@ def _through(found: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any
         if found.search is None:
             return page.write_grid(folder, grid.run(at_work))
         return page.write_search(folder, search.run(at_work, found.search))
+
+
+def refusal(options: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that `hil study` says about input that it refuses."""
+    from hil.cli.app import app
+
+    with pytest.raises(SystemExit) as end:
+        app(["study", *options])
+    out, error = capsys.readouterr()
+    assert end.value.code == 2 and out == "" and error.count("\n") == 1, error
+    assert error.startswith("hil: ")
+    return error

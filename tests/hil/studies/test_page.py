@@ -1,0 +1,161 @@
+"""Pages of studies, and the text that tells of studies."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from hil import config as configuration
+from hil.cli.commands import study as command
+from hil.studies import folder, loader, schema
+from hil.studies.coordinator import Progress
+from hil.studies.report import sections
+from hil.studies.table import MEASURES
+from hil.studies.validation import check
+from support.paths import ROOT
+from support.study_kit import GRID, SEARCH, Fake, carried_out, study
+
+# -- pages ------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a browser would fetch, and tags that are not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href")]
+        if tag not in ("meta", "br", "img", "link", "use", "path", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every built-in study on its small budget, with trials that cost nothing."""
+    place, found = tmp_path_factory.mktemp("studies"), {}
+    for name in loader.names():
+        made = loader.build(loader.read(name), budget="small")
+        carried_out(made, place / name, Fake())
+        found[name] = place / name
+    return found
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_a_page_needs_no_network_and_holds_its_conclusions(
+    name: str, built: dict[str, Path]
+) -> None:
+    text = (built[name] / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    assert page.open == [] and "script" not in page.tags
+    assert {"table", "svg", "section"} <= set(page.tags)
+    result = json.loads(
+        (built[name] / "result.json").read_text(encoding="utf-8"),
+        parse_constant=pytest.fail,  # no JSON knows NaN or Infinity
+    )
+    plain = re.sub(r"\s+", " ", text.replace("&#39;", "'").replace("&amp;", "&"))
+    for claim in (*result["claims"], *result["not_told"]):
+        assert claim in plain
+    assert "NaN" not in text and "nan" not in re.findall(r">([^<]*)<", text)
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_every_claim_of_a_study_has_its_interval(name: str, built: dict[str, Path]) -> None:
+    result = json.loads((built[name] / "result.json").read_text(encoding="utf-8"))
+    for claim in result["claims"]:
+        assert re.search(r"-?[\d.]+ to (-?[\d.]+|…)", claim), claim
+
+
+@pytest.mark.parametrize("name", [n for n in loader.names() if n != "search"])
+def test_a_study_of_one_unit_claims_nothing_and_says_so(name: str, tmp_path: Path) -> None:
+    made = loader.build(loader.read(name), budget="small", changes={"repeat": {"times": 1}})
+    result = carried_out(made, tmp_path / "study", Fake())
+    assert result["claims"] == []
+    assert "Too small for a claim" in (tmp_path / "study" / "report.html").read_text()
+
+
+def test_the_best_of_a_search_is_a_configuration_to_run(built: dict[str, Path]) -> None:
+    ready = configuration.read(built["search"] / "best.toml")
+    assert configuration.build(ready).model_dump(mode="json") == {
+        **configuration.build(ready).model_dump(mode="json"),
+        **{k: v for k, v in ready.items() if not isinstance(v, dict)},
+    }
+
+
+def test_a_study_without_sections_shows_means(tmp_path: Path) -> None:
+    result = carried_out(study(GRID), tmp_path / "study", Fake())
+    means, _ = result["sections"].values()  # and what was tuned
+    assert len(means["means"]) == 2 * 3 * 5
+
+
+# -- progress and texts -----------------------------------------------------------------------
+
+
+def test_progress_tells_rate_and_rest() -> None:
+    assert command.pace(Progress("trials", 10, 40, 5, 30.0)) == "10/40 trials, 10/min, 0:03:00 left"
+    assert command.pace(Progress("trials", 10, 40, 0, 30.0)) == "10/40 trials"
+
+
+def table_of(first: str) -> list[list[str]]:
+    """Rows of the table in the text on studies whose first column is named so."""
+    text = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    lines = [re.split(r" *(?<!\\)\| *", line.strip())[1:-1] for line in text.splitlines()]
+    start = next(n for n, cells in enumerate(lines) if cells and cells[0] == first)
+    found = []
+    for cells in lines[start + 2 :]:
+        if not cells:
+            return found
+        found.append(cells)
+    return found
+
+
+def test_the_text_names_everything(built: dict[str, Path]) -> None:
+    def names(first: str) -> set[str]:
+        return {row[0].strip("`") for row in table_of(first)}
+
+    assert names("study") == set(loader.names())
+    assert names("section") == set(sections.names())
+    assert names("key of a study") == set(schema.Study.model_fields)
+    files = {p.name for place in built.values() for p in place.iterdir()}
+    assert names("file of a study") == {
+        f"{n}/" if n == folder.WEIGHTS else n for n in files if n != folder.LOCK
+    }
+    assert [(r[0].strip("`"), r[1].replace("\\", "")) for r in table_of("measure")] == list(
+        MEASURES.items()
+    )
+    for kind, _, keys in table_of("section"):
+        fields = set(sections.module(kind.strip("`")).Settings.model_fields)
+        assert set(re.findall(r"`(\w+)`", keys)) == fields - {"title", "note", "measure"}
+
+
+def test_the_study_of_the_text_makes_sense(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.S)
+    made = loader.build(tomllib.loads(example))
+    result = carried_out(made, tmp_path / "study", Fake())
+    assert result["trials"] == 4 * 5
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [("test_accuracy", "not test_accuracy"), ("-spike", "did you mean 'spikes'")],
+)
+def test_objectives_that_a_search_cannot_have(objective: str, said: str) -> None:
+    changed = {**SEARCH["search"], "objectives": [objective]}
+    with pytest.raises(ValueError, match=said):
+        check(study({**SEARCH, "search": changed}))

@@ -1,0 +1,58 @@
+"""From a study to its trials: which chip each one has, and which parts a device takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import drivers
+from hil.studies import loader
+from hil.studies.plan import job, units
+from hil.studies.validation import check, fitting
+from support.study_kit import GRID
+
+
+def devices(address: str, **repeat: Any) -> list[str]:
+    """Address, options and seed of each unit's trial."""
+    sections = {**GRID, "parts": {}, "repeat": {"what": "both", "times": 2, **repeat}}
+    found = loader.build(sections, device=address)
+    configs = [json.loads(job(found, unit)[0].config) for unit in units(found)]
+    return [f"{c['device']} {c['device_options']} {c['seed']}" for c in configs]
+
+
+def test_the_chip_of_a_unit_is_an_option_of_the_address() -> None:
+    ideal = "emulator:ideal?adc_bits=6"
+    assert devices(ideal) == [f"{ideal} {{'chip': 0}} 0", f"{ideal} {{'chip': 1}} 1"]
+    assert devices(f"{ideal}&chip=7") == [f"{ideal} {{'chip': 7}} 0", f"{ideal} {{'chip': 8}} 1"]
+    assert devices(ideal, what="chip")[1] == f"{ideal} {{'chip': 1}} 0"
+    assert devices(ideal, what="seed")[1] == f"{ideal} {{'chip': 0}} 1"
+    board = "board:socket://127.0.0.1:9"
+    assert devices(board, what="chip") == [f"{board} {{}} 0", f"{board} {{}} 1"]
+    boards = devices("board:simulated://?seed=3", option="seed")
+    assert boards == ["board:simulated:// {'seed': 3} 0", "board:simulated:// {'seed': 4} 1"]
+
+
+def test_a_driver_says_which_option_chooses_the_chip(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = "board:socket://127.0.0.1:9"
+    monkeypatch.setattr(drivers.driver_of(board), "chip_option", "die")
+    assert devices(board, what="chip") == [f"{board} {{'die': 0}} 0", f"{board} {{'die': 1}} 0"]
+    assert devices(f"{board}?die=3")[1] == f"{board} {{'die': 4}} 1"
+
+
+def test_parts_that_a_board_has_no_options_for_are_left_out() -> None:
+    robust = loader.build(loader.read("robustness"), device="board:simulated://?seed=1")
+    left, reasons = fitting(robust)
+    assert list(left.parts) == ["sampling"]
+    assert "threshold_cv" in reasons["threshold"] and len(reasons) == len(robust.parts) - 1
+    check(left)
+    emulated = loader.build(loader.read("robustness"))
+    assert fitting(emulated) == (emulated, {})
+
+
+def test_a_study_of_which_nothing_is_left_is_refused() -> None:
+    only = {"parts": {"bits": GRID["parts"]["bits"]}}
+    found = loader.build({**GRID, **only}, device="board:simulated://")
+    with pytest.raises(ValueError, match="'weight_bits' is unknown"):
+        fitting(found)

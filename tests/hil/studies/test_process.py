@@ -1,0 +1,260 @@
+"""Studies as processes: killed, on several workers, on a scheduler, gone on with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.studies import loader, pool
+from support.study_kit import refusal
+
+HIL = [sys.executable, "-m", "hil", "study"]
+PATIENCE = 240.0
+
+
+@pytest.fixture(scope="module")
+def reference(place: Path) -> bytes:
+    """The table of the study that nothing disturbed, in one process."""
+    done = hil(place, "--workers", "1", out="reference")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "reference/report.html"
+    return (place / "reference" / "trials.csv").read_bytes()
+
+
+def hil(place: Path, *options: str, out: str) -> subprocess.CompletedProcess[str]:
+    command = [*HIL, "study.toml", *options, "--out", out]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=PATIENCE)
+
+
+def finished(path: Path) -> list[str]:
+    """Keys of the finished trials, from the journal's whole lines."""
+    if not (path / "journal.log").exists():
+        return []
+    content = (path / "journal.log").read_bytes()
+    lines = content[: content.rfind(b"\n") + 1].splitlines()
+    found = [json.loads(line) for line in lines]
+    return [line["user_attrs"]["job"] for line in found if line["op_code"] == 4]
+
+
+def wait(process: subprocess.Popen[str], until: Callable[[], bool]) -> None:
+    """Until something holds, or the process has ended by itself."""
+    limit = time.monotonic() + PATIENCE
+    while not until() and process.poll() is None:
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """Processes below the coordinator that evaluate trials."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if not entry.name.isdigit() or "spawn_main" not in (entry / "cmdline").read_text():
+                continue
+            if f"\nPPid:\t{process.pid}\n" in (entry / "status").read_text():
+                found.append(int(entry.name))
+    return found
+
+
+def begun(place: Path, *options: str, out: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*HIL, "study.toml", *options, "--out", out],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_coordinator_is_killed_again_and_again(place: Path, reference: bytes) -> None:
+    path, rng = place / "killed", np.random.default_rng(1)
+    before: list[str] = []
+    for wanted in (2, 6):
+        process = begun(place, "--workers", "1", out="killed")
+        wait(process, partial(lambda n: len(finished(path)) >= n, wanted))
+        time.sleep(float(rng.uniform(0, 0.3)))
+        process.kill()
+        process.communicate()
+        after = finished(path)
+        assert after[: len(before)] == before
+        before = after
+    assert hil(place, "--workers", "1", out="killed").returncode == 0
+    assert finished(path)[: len(before)] == before
+    assert len(set(finished(path))) == len(finished(path))
+    assert (path / "trials.csv").read_bytes() == reference
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds workers by /proc")
+def test_workers_and_the_coordinator_are_killed(place: Path, reference: bytes) -> None:
+    path = place / "both"
+    process = begun(place, "--workers", "2", out="both")
+    wait(process, lambda: len(finished(path)) >= 1)
+    for worker in workers(process)[:1]:  # a worker: its trial is given to another one
+        os.kill(worker, signal.SIGKILL)
+    wait(process, lambda: len(finished(path)) >= 5)
+    done, below = finished(path), workers(process)
+    process.kill()  # the coordinator, and its workers with it
+    for worker in below:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+    process.communicate()
+    assert finished(path)[: len(done)] == done
+    again = hil(place, "--workers", "2", out="both")
+    assert again.returncode == 0, again.stderr
+    assert len(set(finished(path))) == len(finished(path))
+    assert (path / "trials.csv").read_bytes() == reference
+
+
+def test_ctrl_c_of_a_terminal_reaches_the_workers_too(place: Path) -> None:
+    command = [*HIL, "study.toml", "--workers", "2", "--out", "terminal"]
+    process = subprocess.Popen(
+        command, cwd=place, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait(process, lambda: len(finished(place / "terminal")) >= 1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == "hil: stopped; go on with: hil study terminal\n"
+
+
+def test_ctrl_c_says_how_to_go_on(place: Path, reference: bytes) -> None:
+    process = begun(place, "--workers", "1", out="stopped")
+    wait(process, lambda: len(finished(place / "stopped")) >= 2)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "go on with: hil study stopped" in error and error.count("\n") == 1
+    again = subprocess.run([*HIL, "stopped"], cwd=place, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert (place / "stopped" / "trials.csv").read_bytes() == reference
+
+
+def test_json_is_one_object(place: Path, reference: bytes) -> None:
+    done = hil(place, "--workers", "1", "--json", out="reference")
+    result = json.loads(done.stdout)
+    assert result["trials"] == 18 and result["failed"] == 0
+    with (place / result["table"]).open(encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == 18 and {row["rule"] for row in rows} == {"adfa", "spsa", "bptt"}
+    assert (place / result["page"]).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_results_of_another_study_in_the_folder(
+    place: Path,
+    reference: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(place)
+    options = ["study.toml", "--out", "reference", "--workers", "1"]
+    error = refusal([*options, "--set", "training.epochs=7"], capsys)
+    assert "holds the results of another study" in error
+    assert "base.training.epochs there is 4, asked for is 7" in error
+    assert "--budget" not in error and "choose another --out" in error
+    error = refusal(["reference", "--task", "digits"], capsys)
+    assert "goes on as it began" in error
+    assert (place / "reference" / "trials.csv").read_bytes() == reference
+
+
+def test_a_studys_own_file_is_the_study(place: Path, reference: bytes) -> None:
+    """`study.toml` of the folder says all: read again, it is the same study."""
+    first = loader.build(loader.read(place / "study.toml"))
+    assert loader.build(loader.read(place / "reference" / "study.toml")) == first
+
+
+@contextmanager
+def cluster(count: int, environment: dict[str, str] | None = None) -> Iterator[str]:
+    """A Dask scheduler with workers, in processes of their own."""
+    file = Path(tempfile.gettempdir()) / f"scheduler-{os.getpid()}-{time.monotonic_ns()}"
+    own = {**os.environ, **(environment or {})}
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    started = [
+        subprocess.Popen(
+            [*command, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    ]
+    try:
+        limit = time.monotonic() + 60
+        while not file.exists() or not file.read_text():
+            assert time.monotonic() < limit and started[0].poll() is None
+            time.sleep(0.05)
+        address = str(json.loads(file.read_text())["address"])
+        for _ in range(count):
+            worker = [sys.executable, "-m", "distributed.cli.dask_worker", address]
+            started.append(
+                subprocess.Popen(
+                    [*worker, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=own,
+                )
+            )
+        yield address
+    finally:
+        for process in reversed(started):
+            process.terminate()
+        for process in started:
+            process.wait(30)
+        file.unlink(missing_ok=True)
+
+
+def test_an_existing_scheduler_gives_the_same_table(place: Path, reference: bytes) -> None:
+    with cluster(2) as address:
+        done = hil(place, "--scheduler", address, out="elsewhere")
+    assert done.returncode == 0, done.stderr
+    assert (place / "elsewhere" / "trials.csv").read_bytes() == reference
+
+
+def test_workers_of_other_versions_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real = pool.versions()
+    with cluster(1) as address:
+        monkeypatch.setattr(pool, "versions", Imposter({**real, "numpy": "0.1"}))
+        said = r"numpy .*here is 0\.1: install the same"
+        with pytest.raises(ValueError, match=said) as error, pool.pool(1, address):
+            pass
+    assert "\n" not in str(error.value) and address in str(error.value)
+
+
+class Imposter:
+    """This process's versions here, the true ones where it is sent to."""
+
+    def __init__(self, here: dict[str, str]) -> None:
+        self._here = here
+
+    def __call__(self) -> dict[str, str]:
+        return self._here
+
+    def __reduce__(self) -> Any:
+        return getattr, (pool, "versions")
+
+
+def test_no_scheduler_and_one_without_workers(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = hil(place, "--scheduler", "tcp://127.0.0.1:9", out="nobody")
+    assert done.returncode == 2
+    assert done.stderr.startswith("hil: --scheduler tcp://127.0.0.1:9: no scheduler there")
+    assert done.stderr.count("\n") == 1
+    monkeypatch.setattr(pool, "PATIENCE", 2.0)
+    with (
+        cluster(0) as address,
+        pytest.raises(ValueError, match="has no workers"),
+        pool.pool(1, address),
+    ):
+        pass

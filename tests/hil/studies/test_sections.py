@@ -1,0 +1,144 @@
+"""Sections of a study's page: what they say, and what they must not."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil import statistics
+from hil.studies import schema
+from hil.studies.plan import Cell, Choice, Unit
+from hil.studies.report import sections, wording
+from hil.studies.table import Row, by_unit, grouped
+from support.study_kit import GRID, study
+
+# -- claims -----------------------------------------------------------------------------------
+
+
+@given(data=st.data())
+def test_no_claim_without_an_interval_or_from_too_few(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 6))
+    shares = st.lists(st.floats(0, 1), min_size=size, max_size=size)
+    found = statistics.paired(data.draw(shares), data.draw(shares))
+    p = None if found.t_test is None else min(1.0, 3 * found.t_test)
+    claim = wording.comparison("one", "two", found, "test_accuracy", p, 3)
+    if claim.supported:
+        assert size >= statistics.FEWEST and p is not None and p < 0.05
+        assert re.search(r"95 %: -?[\d.]+ to -?[\d.]+; \d pairs, p = ", claim.text)
+        above = "above" in claim.text
+        assert above == (found.mean.value > 0) and above != ("below" in claim.text)
+    elif size < statistics.FEWEST:
+        assert "too few for a claim" in claim.text
+    else:
+        assert "cannot be told apart" in claim.text or "no spread" in claim.text
+
+
+# -- sections ---------------------------------------------------------------------------------
+
+
+def row(number: int, part: str, unit: int, accuracy: float | None, **levels: Any) -> Row:
+    choices = {
+        name: Choice(schema.label(level), level if isinstance(level, float) else None, {})
+        for name, level in levels.items()
+    }
+    outcome = {"error": "no"} if accuracy is None else {"test_accuracy": accuracy}
+    return Row(number, Cell(part, choices), Unit(unit, unit, unit), outcome)
+
+
+def shown(rows: list[Row], **section: Any) -> Any:
+    sections_ = {**GRID, "sections": [section]}
+    return sections.build(study(sections_), rows)[0]
+
+
+def curves(losses: dict[str, list[float]]) -> list[Row]:
+    """Accuracies of four units at severities 0, 0.1, ... that fall from 0.9 by these losses."""
+    found = []
+    for mode, lost in losses.items():
+        for place, loss in enumerate(lost):
+            for unit in range(4):
+                accuracy = 0.9 + 0.01 * unit - loss
+                severity = round(0.1 * place, 1)
+                found.append(row(len(found), "noise", unit, accuracy, mode=mode, severity=severity))
+    return found
+
+
+def test_the_tolerated_severity_is_where_the_line_crosses() -> None:
+    rows = curves({"deploy": [0.0, 0.02, 0.06], "scratch": [0.0, 0.005, 0.005]})
+    found = shown(rows, kind="tolerance", severity="severity", lines=["mode"])
+    table = {line[1]: line[2:5] for line in found.tables[0].rows}
+    # 1 point: halfway to 0.1; 2 points: at 0.1; 5 points: three quarters of the way to 0.2.
+    assert [cell.split(" ")[0] for cell in table["deploy"]] == ["0.05", "0.1", "0.175"]
+    assert [cell.split(" ")[0] for cell in table["scratch"]] == ["none"] * 3
+    assert [line[1] for line in found.tables[1].rows] == ["scratch", "deploy"]
+
+
+@given(
+    losses=st.lists(st.integers(0, 20).map(lambda n: n / 100), min_size=2, max_size=5),
+    points=st.integers(0, 9).map(lambda n: (n + 0.5) / 100),
+)
+def test_a_tolerated_severity_is_bracketed_by_the_severities_tried(
+    losses: list[float], points: float
+) -> None:
+    rows = curves({"deploy": [0.0, *losses]})
+    found = shown(rows, kind="tolerance", severity="severity", lines=["mode"], losses=[points])
+    text = found.tables[0].rows[0][2].split(" ")[0]
+    first = next((n for n, loss in enumerate(losses, 1) if loss >= points), None)
+    if first is None:
+        assert text == "none"
+    else:
+        assert 0.1 * (first - 1) - 1e-3 <= float(text) <= 0.1 * first + 1e-3
+
+
+def test_what_is_recovered_is_a_share_of_what_was_lost() -> None:
+    rows = curves(
+        {"deploy": [0.0, 0.2, 0.005], "fine_tune": [0.0, 0.05, 0.0], "scratch": [0.0, 0.3, 0.0]}
+    )
+    found = shown(rows, kind="recovery", severity="severity")
+    by_mode = {(line[1], line[3]): line[4] for line in found.tables[0].rows}
+    assert by_mode["0.1", "fine_tune"].startswith("75 % ")
+    assert by_mode["0.1", "scratch"].startswith("-50 % ")
+    assert by_mode["0.2", "fine_tune"] == "nothing lost"
+    json.dumps(found.data, allow_nan=False)  # result.json is for any reader of JSON
+
+
+def test_pairs_are_of_equal_unit_and_failures_take_no_part() -> None:
+    rows = [
+        *(row(u, "noise", u, 0.5 + 0.1 * u, rule="adfa", severity=0.0) for u in range(4)),
+        *(
+            row(9 + u, "noise", u, 0.52 + 0.1 * u + 0.001 * u, rule="bp", severity=0.0)
+            for u in (3, 1)
+        ),
+        row(20, "noise", 2, None, rule="bp", severity=0.0),
+        row(21, "noise", 0, 0.521, rule="bp", severity=0.0),
+    ]
+    found = shown(rows, kind="pairs", factor="rule", reference="adfa")
+    (line,) = found.tables[0].rows
+    assert line[line.index("bp") + 1] == "2.2" and "3" in line
+    assert [claim.supported for claim in found.claims] == [True]
+
+
+def test_units_count_once_whatever_is_averaged_over() -> None:
+    rows = [
+        row(n, "noise", n % 3, 0.5 + 0.1 * (n % 3), rule="adfa", severity=n / 10) for n in range(12)
+    ]
+    assert by_unit(rows, "test_accuracy") == pytest.approx({0: 0.5, 1: 0.6, 2: 0.7})
+    found = shown(rows, kind="means", by=["rule"])
+    assert found.tables[0].rows[0][3] == "3"
+
+
+def test_groups_come_in_the_order_of_their_levels() -> None:
+    rows = [
+        row(0, "noise", 0, 0.5, rule="bp", severity=0.1),
+        row(1, "noise", 0, 0.5, rule="adfa", severity=0.1),
+        row(2, "noise", 0, 0.5, rule="bp", severity=0.0),
+    ]
+    assert list(grouped(rows, ["severity", "rule"])) == [
+        ("0.1", "bp"),
+        ("0.1", "adfa"),
+        ("0", "bp"),
+    ]

@@ -1,0 +1,111 @@
+"""What is wrong with a study is said in one line."""
+
+from __future__ import annotations
+
+import threading
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil.studies import loader
+from hil.studies.folder import dumped
+from hil.studies.validation import check
+from support.study_kit import GRID, Fake, evaluated, refusal, study
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        (None, ["comparisn"], "no study 'comparisn': did you mean 'comparison'?"),
+        (None, ["study.toml", "--budget", "0"], "budget '0': known: default, small"),
+        (None, ["study.toml", "--workers", "0"], "--workers 0: give at least 1"),
+        (None, ["missing.toml"], "study missing.toml: No such file or directory"),
+        (("version = 1", "version = 2"), ["study.toml"], "is of version 2: this spikeloop reads"),
+        (("version = 1", ""), ["study.toml"], "has no version"),
+        (('["deploy", "fine_tune"]', "[]"), ["study.toml"], "factors.mode has no levels"),
+        (('["deploy", "fine_tune"]', '["deploi"]'), ["study.toml"], "mode = 'deploi': give one of"),
+        (("[factors.rule]", "[factor.rule]"), ["study.toml"], "key 'factor' is unknown"),
+        (('key = "rule.name"', 'key = "rul.name"'), ["study.toml"], "'rul' is unknown"),
+        (("times = 3", "times = 0"), ["study.toml"], "repeat.times = 0"),
+        (("times = 3", "times = x"), ["study.toml"], "is no valid TOML"),
+        (None, ["study.toml", "--set", "factors.ruel.levels=['bp']"], "did you mean 'rule'?"),
+        (None, ["study.toml", "--set", "rule.name=bp"], "--set rule.name: the study varies it"),
+        (None, ["study.toml", "--set", "traning.epochs=1"], "'traning' is unknown"),
+        (None, ["study.toml", "--set", "sections=[{kind='maps'}]"], "did you mean 'map'?"),
+        (
+            None,
+            ["study.toml", "--set", "sections=[{kind='means',by=['rul']}]"],
+            "no factor 'rul': did you mean 'rule'?",
+        ),
+        (None, ["study.toml", "--device", "emulator:idea"], "did you mean 'ideal'?"),
+        (None, ["study.toml", "--device", "emulator:ideal?nose=1"], "'nose' is unknown"),
+        (None, ["study.toml", "--task", "digit"], "did you mean 'digits'?"),
+        (None, ["study.toml", "--set", "start=runs/x"], "start: trials start as their mode says"),
+        (None, ["study.toml", "--out", "study.toml"], "study.toml is a file"),
+        (None, ["study.toml", "--out", "."], "holds something else than a study"),
+        (
+            None,
+            ["study.toml", "--device", "replay:x", "--workers", "2"],
+            "replay:x is one device: use --workers 1",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(
+    elsewhere: Path,
+    change: tuple[str, str] | None,
+    options: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if change is not None:
+        file = elsewhere / "study.toml"
+        before = file.read_text(encoding="utf-8")
+        assert change[0] in before
+        file.write_text(before.replace(*change, 1), encoding="utf-8")
+    monkeypatch.chdir(elsewhere)
+    assert refusal(options, capsys).count(said) == 1
+    assert [path.name for path in elsewhere.iterdir()] == ["study.toml"]
+
+
+def test_a_folder_in_use_is_refused(place: Path, tmp_path: Path) -> None:
+    held, entered = threading.Event(), threading.Event()
+
+    class Slow(Fake):
+        def __call__(self, requests: Any) -> Any:
+            entered.set()
+            held.wait(60)
+            return super().__call__(requests)
+
+    running = threading.Thread(
+        target=lambda: evaluated(study(GRID), tmp_path / "study", Slow()), daemon=True
+    )
+    running.start()
+    assert entered.wait(60)
+    with pytest.raises(ValueError, match="in use by another process"):
+        evaluated(study(GRID), tmp_path / "study", Fake())
+    held.set()
+    running.join()
+
+
+@pytest.mark.parametrize(
+    ("name", "budget"),
+    [(n, b) for n in loader.names() for b in ("default", *loader.read(n)["budgets"])],
+)
+def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
+    found = loader.build(loader.read(name), budget=budget)
+    check(found)
+    assert loader.build(tomllib.loads(dumped(found))) == found
+
+
+def test_a_study_whose_every_trial_fails_says_so_and_still_has_a_page(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(elsewhere)
+    sampling = "activity.every=99"  # more than there are steps
+    options = ["study.toml", "--workers", "1", "--set", sampling, "--out", "none"]
+    assert "no trial worked, the page says why: none/report.html" in refusal(options, capsys)
+    text = (elsewhere / "none" / "report.html").read_text(encoding="utf-8")
+    assert "membranes are sampled every 99 steps of a run of 20" in text
