@@ -127,10 +127,10 @@ NEW = {
     "hil/studies/report/sections/tally.py": """
         '''How many trials there are.'''
 
-        from hil.studies.report.section import About, Shown
+        from hil.studies.report.section import SectionContent, SectionSettings
 
 
-        class Settings(About):
+        class Settings(SectionSettings):
             '''Nothing more.'''
 
             word: str = "trials"
@@ -138,7 +138,7 @@ NEW = {
 
         def build(settings, study, rows):
             '''One sentence.'''
-            return Shown("A tally of mine", f"{len(rows)} {settings.word} were counted")
+            return SectionContent("A tally of mine", f"{len(rows)} {settings.word} were counted")
     """,
     "hil/studies/builtin/quick.toml": """
         version = 1
