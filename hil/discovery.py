@@ -11,7 +11,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
-from drivers import nearest
+from drivers.contract.naming import nearest
+
+__all__ = ["Catalogue", "nearest"]
 
 
 @dataclass(frozen=True)

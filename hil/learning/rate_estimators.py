@@ -9,7 +9,7 @@ from importlib import import_module
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import nearest
+from hil.discovery import nearest
 
 Matrix = NDArray[np.float32]
 SPARSEST = 4  # steps between samples up to which crossings are a faithful estimate
