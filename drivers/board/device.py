@@ -252,8 +252,22 @@ def _chosen(samples: NDArray[np.generic], probe: Probe) -> NDArray[np.generic]:
 
 def _info(link: Link) -> DeviceInfo:
     board, limits = link.board, link.board.limits
-    tau = Setting("tau_membrane", "s", 1e-4, 1.0, TAU, "Membrane time constant.")
-    threshold = Setting("threshold", "", 0.1, 10.0, 1.0, "Firing threshold above rest.")
+    tau = Setting(
+        "tau_membrane",
+        unit="s",
+        minimum=1e-4,
+        maximum=1.0,
+        default=TAU,
+        meaning="Membrane time constant.",
+    )
+    threshold = Setting(
+        "threshold",
+        unit="",
+        minimum=0.1,
+        maximum=10.0,
+        default=1.0,
+        meaning="Firing threshold above rest.",
+    )
     return DeviceInfo(
         identity=Identity(
             f"board:{limits.name}",

@@ -189,13 +189,13 @@ def _info(chip: Chip, name: str) -> DeviceInfo:
     trimmed = chip.nonidealities.fixed_pattern.trim_bits > 0
     settings = tuple(
         Setting(
-            p.setting,
-            UNITS.get(p.unit, p.unit),
-            p.minimum,
-            p.maximum,
-            chip.parameters[n],
-            p.meaning,
-            trimmed and p.mismatch is not None and p.minimum > 0,
+            name=p.setting,
+            unit=UNITS.get(p.unit, p.unit),
+            minimum=p.minimum,
+            maximum=p.maximum,
+            default=chip.parameters[n],
+            meaning=p.meaning,
+            per_neuron=trimmed and p.mismatch is not None and p.minimum > 0,
         )
         for n, p in model.parameters.items()
         if p.setting is not None

@@ -1,1 +1,1 @@
-"""Simulators of others as devices."""
+"""Spiking simulators that others wrote, each behind the device contract."""

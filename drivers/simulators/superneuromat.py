@@ -68,7 +68,12 @@ class SuperNeuroMAT(Device):
             membrane=Membrane("thresholds"),
             settings=(
                 Setting(
-                    "leak", "", 0.0, 10.0, 0.02, "What a membrane loses in a step, in thresholds."
+                    "leak",
+                    unit="",
+                    minimum=0.0,
+                    maximum=10.0,
+                    default=0.02,
+                    meaning="What a membrane loses in a step, in thresholds.",
                 ),
             ),
             reset="hard",

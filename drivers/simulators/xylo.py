@@ -42,7 +42,7 @@ MOST_INPUT_SPIKES = 15  # in a step and channel
 
 
 @dataclass(frozen=True)
-class Chip:
+class XyloChip:
     """What one member of the family has room for.
 
     Attributes:
@@ -52,6 +52,7 @@ class Chip:
         outputs: Output neurons.
         fan_out: Hidden neurons that one hidden neuron reaches.
         average_fan_out: The same, on average over all hidden neurons.
+        inputs: Input channels.
     """
 
     name: str
@@ -64,9 +65,9 @@ class Chip:
 
 
 CHIPS = {
-    "audio2": Chip("XyloAudio 2", 1000, 1000, 8, 64),
-    "audio3": Chip("XyloAudio 3", 992, 128, 32, 1024),
-    "imu": Chip("XyloIMU", 496, 128, 16, 512),
+    "audio2": XyloChip("XyloAudio 2", neurons=1000, ends=1000, outputs=8, fan_out=64),
+    "audio3": XyloChip("XyloAudio 3", neurons=992, ends=128, outputs=32, fan_out=1024),
+    "imu": XyloChip("XyloIMU", neurons=496, ends=128, outputs=16, fan_out=512),
 }
 
 
@@ -126,11 +127,11 @@ class Xylo(Device):
             settings=(
                 Setting(
                     "tau_membrane",
-                    "s",
-                    DT * 2,
-                    DT * 2**LARGEST_MEMBRANE_SHIFT,
-                    DT * 2**4,
-                    "Time constant of the membrane, rounded to a power of two of steps.",
+                    unit="s",
+                    minimum=DT * 2,
+                    maximum=DT * 2**LARGEST_MEMBRANE_SHIFT,
+                    default=DT * 2**4,
+                    meaning="Time constant of the membrane, rounded to a power of two of steps.",
                 ),
             ),
             reset="soft",

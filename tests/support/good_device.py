@@ -1,4 +1,4 @@
-"""A small, quick and honest device in numpy, for `wrong_devices.py` to get wrong."""
+"""A small, quick and honest device in numpy, for the wrong devices to get wrong."""
 
 from __future__ import annotations
 

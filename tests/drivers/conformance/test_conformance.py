@@ -209,7 +209,7 @@ def scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """`good:` and `wrong:`, as drivers of other packages would be."""
     known = {
         "good": "support.good_device:Good",
-        "wrong": "support.wrong_devices:CountsAStepLess",
+        "wrong": "support.wrong_devices.probes:CountsAStepLess",
     }
     monkeypatch.setattr("drivers.registry.BUILTIN", known)
 
@@ -253,7 +253,7 @@ def test_a_device_that_cannot_be_opened_is_no_failed_check(address: str) -> None
 
 PLUGIN = """
 from drivers.registry import BUILTIN
-BUILTIN.update(good="support.good_device:Good", wrong="support.wrong_devices:LosesSigns")
+BUILTIN.update(good="support.good_device:Good", wrong="support.wrong_devices.weights:LosesSigns")
 """
 
 

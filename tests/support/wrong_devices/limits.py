@@ -1,0 +1,104 @@
+"""Wrong devices: limits and facts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from drivers import CapacityError, DeviceError, Setting
+from support.good_device import INFO, Good
+
+
+class StatesANeuronTooMany(Good):
+    caught_by = "largest-network-is-taken"
+
+    def _configure(self, network):
+        if max(network.layers[1:]) >= INFO.max_neurons:
+            raise CapacityError(f"room for {INFO.max_neurons - 1} neurons")
+        super()._configure(network)
+
+
+class StatesAnInputTooMany(Good):
+    caught_by = "largest-network-is-taken"
+
+    def _write(self, projection, weights):
+        return super()._write(projection, weights[: INFO.max_inputs - 1])
+
+
+class TakesALayerMore(Good):
+    caught_by = "larger-network-is-refused"
+
+    def configure(self, network):
+        self.facts = {"max_layers": INFO.max_layers + 1}
+        super().configure(network)
+        self.facts = {}
+
+
+class StatesAStepTooMany(Good):
+    caught_by = "largest-batch-and-longest-run-are-taken"
+
+    def _run(self, stimulus, probes, trial):
+        if stimulus.steps >= INFO.max_steps:
+            raise CapacityError(f"room for {INFO.max_steps - 1} steps")
+        return super()._run(stimulus, probes, trial)
+
+
+class TakesASampleMore(Good):
+    caught_by = "larger-batch-and-longer-run-are-refused"
+
+    def check_run(self, kind, batch, steps, probes=()):
+        super().check_run(kind, min(batch, INFO.max_batch), steps, probes)
+
+
+class RefusesItsLargestFullScale(Good):
+    caught_by = "full-scales-are-as-stated"
+
+    def _configure(self, network):
+        if max(network.full_scale) >= 4.0:
+            raise CapacityError("full scales are below 4")
+        super()._configure(network)
+
+
+class RefusesItsLeastThreshold(Good):
+    caught_by = "settings-are-as-stated"
+
+    def _configure(self, network):
+        if network.settings["threshold"] <= 0.5:
+            raise CapacityError("thresholds are above 0.5")
+        super()._configure(network)
+
+
+class TakesNoTrims(Good):
+    caught_by = "trims-are-as-stated"
+
+    def _configure(self, network):
+        if network.trims:
+            raise DeviceError("no trims")
+        super()._configure(network)
+
+
+class StatesADefaultOutOfRange(Good):
+    caught_by = "facts-are-possible"
+    facts: ClassVar = {"settings": (Setting("threshold", "1", 0.5, 2.0, 3.0, "Height.", True),)}
+
+
+class ChangesItsFacts(Good):
+    caught_by = "facts-stay"
+
+    def _run(self, stimulus, probes, trial):
+        self.facts = {"max_batch": 10}
+        return super()._run(stimulus, probes, trial)
+
+
+class ToldTimeOfTheLastCall(Good):
+    caught_by = "line-time-never-falls"
+    spent = 0.0
+
+    @property
+    def transfer_seconds(self):
+        return self.spent
+
+    def _write(self, projection, weights):
+        self.spent = float(np.abs(weights).sum())
+        return super()._write(projection, weights)

@@ -1,0 +1,78 @@
+"""Wrong devices: the order in which they can be used."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from drivers import DeviceError
+from support.good_device import Good
+
+
+class DiesOfAnError(Good):
+    caught_by = "errors-leave-the-device-usable"
+    dead = False
+
+    def run(self, stimulus, probes=(), *, trial=None):
+        if self.dead:
+            raise DeviceError("no answer")
+        try:
+            return super().run(stimulus, probes, trial=trial)
+        except DeviceError:
+            self.dead = True
+            raise
+
+    def _configure(self, network):
+        self.dead = False
+        super()._configure(network)
+
+
+class TakesNaN(Good):
+    caught_by = "errors-leave-the-device-usable"
+
+    def write_weights(self, projection, weights):
+        return super().write_weights(projection, np.nan_to_num(np.asarray(weights)))
+
+
+class ClearsBeforeItRefuses(Good):
+    caught_by = "refused-network-leaves-the-old-one"
+
+    def _configure(self, network):
+        self._cells = [np.zeros_like(cells) for cells in self._cells]
+        super()._configure(network)
+
+
+class RunsAfterReset(Good):
+    caught_by = "reset-forgets-the-network"
+
+    def reset(self):
+        return
+
+
+class ForgetsAProjection(Good):
+    caught_by = "state-restores-what-it-was"
+
+    def restore(self, state):
+        super().restore({**state, "0": np.zeros_like(state["0"])})
+
+
+class CannotBeClosedTwice(Good):
+    caught_by = "closing-twice-is-fine"
+
+    def close(self):
+        if self._closed:
+            raise DeviceError("not open")
+        super().close()
+
+
+class RunsWhenClosed(Good):
+    caught_by = "closing-twice-is-fine"
+
+    def close(self):
+        return
+
+
+class SaysThatItKeepsWeights(Good):
+    caught_by = "reopening-keeps-or-loses-weights"
+    facts: ClassVar = {"keeps_weights": True}

@@ -1,0 +1,66 @@
+"""Wrong devices: what a run depends on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from support.good_device import INFO, Good
+
+
+class IgnoresTheTrial(Good):
+    caught_by = "same-trial-same-run"
+    noise = 0.1
+
+    def generator(self, trial):
+        return super().generator(None)
+
+
+class GoesOnWhereItStopped(Good):
+    caught_by = "every-run-starts-from-reset"
+    left: Any = None
+
+    def start(self, batch):
+        fresh = super().start(batch)
+        if self.left is None or [m.shape for m in self.left] != [m.shape for m in fresh]:
+            return fresh
+        return [m.copy() for m in self.left]
+
+    def ended(self, membranes):
+        self.left = [m.copy() for m in membranes]
+
+
+class LeaksFromSampleToSample(Good):
+    caught_by = "batch-equals-single-runs"
+
+    def drive(self, stimulus):
+        found = super().drive(stimulus).copy()
+        found[:, 1:] += 0.1 * found[:, :-1]
+        return found
+
+
+class NormalisesOverTheBatch(Good):
+    caught_by = "smaller-batch-is-part-of-the-larger"
+
+    def drive(self, stimulus):
+        found = super().drive(stimulus)
+        return found * (1 + stimulus.batch / 20)
+
+
+class GivesItsOwnBuffer(Good):
+    caught_by = "readouts-stay-as-they-are"
+    buffer = np.zeros((INFO.max_batch, INFO.max_neurons), np.int32)
+
+    def counts(self, raster):
+        found = super().counts(raster)
+        view = self.buffer[: found.shape[0], : found.shape[1]]
+        view[...] = found
+        return view
+
+
+class CountsInFloats(Good):
+    caught_by = "counts-are-whole-and-not-below-zero"
+
+    def counts(self, raster):
+        return super().counts(raster).astype(np.float32)
