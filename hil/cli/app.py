@@ -1,51 +1,71 @@
-"""The `hil` command: its commands, put together."""
+"""The `hil` command: the commands that are found in the folder, put together.
+
+A module `commands/NAME.py` is a command: it defines a function or a `typer.Typer` of its own name.
+"""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from hil.cli.commands.chips import calibrate, characterise, chips
-from hil.cli.commands.devices import check, demo, devices, new_driver
-from hil.cli.commands.runs import evaluate, report, resume, train
-from hil.cli.commands.study import study
-from hil.cli.commands.tasks import tasks
+from hil.cli import commands
+from hil.cli.errors import one_line_errors
 
+FIRST = ("train", "resume", "evaluate", "report", "study")
 HELP = {"help_option_names": ["-h", "--help"]}
 
-app = typer.Typer(
-    name="hil",
-    help="Train spiking neural networks in the loop on devices that nobody can see inside.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings=HELP,
-)
-board = typer.Typer(
-    name="board", help="Boards on a serial line.", no_args_is_help=True, context_settings=HELP
-)
-board.command()(demo)
 
-COMMANDS: tuple[Callable[..., None], ...] = (
-    train,
-    resume,
-    evaluate,
-    report,
-    devices,
-    tasks,
-    chips,
-    characterise,
-    calibrate,
-    check,
-)
-for command in COMMANDS:
-    app.command()(command)
-app.command("new-driver")(new_driver)
-app.command()(study)
-app.add_typer(board)
+class Ordered(TyperGroup):
+    """What is used most stands first in the help, the rest by its name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands in the order of the help."""
+        others = sorted(set(self.commands) - set(FIRST))
+        return [*(name for name in FIRST if name in self.commands), *others]
+
+
+def collected() -> typer.Typer:
+    """The command line with every command of the folder.
+
+    Raises:
+        AttributeError: For a module there that does not define its command.
+    """
+    app = typer.Typer(
+        name="hil",
+        cls=Ordered,
+        help="Train spiking neural networks in the loop on devices that nobody can see inside.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=HELP,
+    )
+    for module in iter_modules(commands.__path__):
+        command = getattr(import_module(f"{commands.__name__}.{module.name}"), module.name)
+        name = module.name.replace("_", "-")
+        if isinstance(command, typer.Typer):
+            for part in command.registered_commands:
+                part.callback = _guarded(part.callback)
+            app.add_typer(command, name=name, context_settings=HELP)
+        else:
+            app.command(name)(_guarded(command))
+    return app
+
+
+def _guarded(command: Callable[..., Any] | None) -> Callable[..., Any]:
+    """A command that says in one line what a user can mend."""
+    if command is None:
+        raise TypeError("a command of a group has no function")
+    return one_line_errors()(command)
+
+
+app = collected()
 
 
 def main() -> None:

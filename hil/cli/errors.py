@@ -9,7 +9,7 @@ import typer
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
     """Turn what a user can mend into one line and exit code 2, and Ctrl-C into 130."""
     try:
         yield
@@ -20,13 +20,33 @@ def refusals() -> Iterator[None]:
     except Exception as error:
         from drivers.contract.errors import DeviceError
 
-        if interrupted(error):
+        if _interrupted(error):
             _stop("stopped", 130)
         # Typer quietly ends what met a closed pipe.
-        refusal = isinstance(error, ValueError | DeviceError | OSError)
-        if not refusal or isinstance(error, BrokenPipeError):
+        mendable = isinstance(error, ValueError | DeviceError | OSError)
+        if not mendable or isinstance(error, BrokenPipeError):
             raise
-        _stop(line(error), 2)
+        _stop(_line(error), 2)
+
+
+@contextmanager
+def going_on_with(command: str) -> Iterator[None]:
+    """Whatever stops what is done in the context, say how to go on.
+
+    Args:
+        command: The command that goes on with it.
+    """
+    again = f"go on with: {command}"
+    try:
+        yield
+    except BaseException as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt(again) from None
+        from drivers.contract.errors import DeviceError
+
+        if isinstance(error, OSError | DeviceError) and not isinstance(error, ValueError):
+            raise ValueError(f"{_line(error)}; {again}") from None
+        raise  # a ValueError says itself what to mend
 
 
 def _stop(message: str, code: int) -> None:
@@ -34,14 +54,14 @@ def _stop(message: str, code: int) -> None:
     raise typer.Exit(code) from None
 
 
-def interrupted(error: BaseException | None) -> bool:
+def _interrupted(error: BaseException | None) -> bool:
     """Whether it is Ctrl-C, or what an import that Ctrl-C hit has made of it."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
-def line(error: Exception) -> str:
+def _line(error: Exception) -> str:
     """What went wrong, without the name of the exception."""
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(str(part) for part in (error.filename, error.strerror) if part)

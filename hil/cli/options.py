@@ -1,13 +1,15 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments that several commands share, and how their texts are read."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Annotated
 
 import typer
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+DeviceArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="Device address.")]
 LayersOption = Annotated[
     str,
     typer.Option(
@@ -21,16 +23,41 @@ RecordOption = Annotated[
 ]
 
 
+def names_in(folder: str) -> str:
+    """Names of the modules in a folder of `hil`, for a help text; none of them is imported.
+
+    Args:
+        folder: The folder below `hil`, e.g. `learning/rules`.
+    """
+    root = Path(__file__).parents[1]
+    *others, last = sorted(module.name for module in iter_modules([str(root / folder)]))
+    return f"{', '.join(others)} or {last}"
+
+
+def sizes(text: str, refusal: str) -> list[int]:
+    """Whole numbers with commas between them.
+
+    Args:
+        text: What was given.
+        refusal: What to say about anything else.
+
+    Raises:
+        ValueError: With the refusal.
+    """
+    try:
+        return [int(size) for size in text.split(",")]
+    except ValueError:
+        raise ValueError(refusal) from None
+
+
 def layers_of(text: str) -> list[int]:
     """Sizes of a network, the input first, from what was given for `--layers`.
 
     Raises:
         ValueError: For fewer than two sizes, or something else.
     """
-    try:
-        sizes = [int(size) for size in text.split(",")]
-    except ValueError:
-        sizes = []
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"--layers {text}: give inputs and layers of neurons, e.g. 64,200,10")
-    return sizes
+    refusal = f"--layers {text}: give inputs and layers of neurons, e.g. 64,200,10"
+    layers = sizes(text, refusal)
+    if len(layers) < 2 or min(layers) < 1:
+        raise ValueError(refusal)
+    return layers

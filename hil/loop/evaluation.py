@@ -9,7 +9,8 @@ import numpy as np
 
 import drivers
 from hil.loop.controller import Controller
-from hil.loop.training import Progress, Watcher, classify, load_data
+from hil.loop.progress import TrainingProgress, Watcher
+from hil.loop.training import classify, load_data
 from hil.process import one_blas_thread
 from hil.statistics import wilson
 
@@ -44,6 +45,10 @@ def evaluate(
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
     config = run.config()
     data = load_data(config)
+
+    def tell(done: int, total: int) -> None:
+        watch(TrainingProgress("test", done, total, config.training.epochs))
+
     with one_blas_thread(), drivers.open(device or config.device_url, record=record) as opened:
         controller = Controller(config, opened, data.features, data.classes)
         if device is None:
@@ -57,7 +62,7 @@ def evaluate(
             data.x_test,
             "test",
             0,
-            lambda done, total: watch(Progress("test", done, total, config.training.epochs)),
+            tell,
         )
     correct = int(np.count_nonzero(predicted == data.y_test))
     own = run.result()

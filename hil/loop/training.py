@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,7 @@ from hil import streams, tasks
 from hil.learning import rate_estimators
 from hil.loop import diagnosis, link_diagnosis, snapshot
 from hil.loop.controller import Controller, StepReport
+from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import Position
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs.folder import Arrays, Run
@@ -32,28 +33,6 @@ CHECKPOINT_SECONDS = 20.0
 
 class Interrupted(Exception):
     """The user stopped the run; its checkpoint is written."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, for whoever shows it.
-
-    Attributes:
-        phase: `train`, `validate` or `test`.
-        done: Batches done of this phase (of all epochs, for `train`).
-        total: Batches of this phase.
-        epoch: Epoch under way, from 1.
-        metrics: Metrics of the epoch that just ended, else None.
-    """
-
-    phase: str
-    done: int
-    total: int
-    epoch: int
-    metrics: dict[str, Any] | None = None
-
-
-Watcher = Callable[[Progress], None]
 
 
 class Keeper(Protocol):
@@ -194,7 +173,7 @@ class Training:
             size = self._config.training.batch
             self._step(order[batch * size : (batch + 1) * size])
             self._stop.patient = True
-            self._watch(Progress("train", self._position.step, self._total, epoch + 1))
+            self._watch(TrainingProgress("train", self._position.step, self._total, epoch + 1))
             self._heed_stop()
             if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
@@ -225,7 +204,7 @@ class Training:
         before = self._controller.state()
 
         def watch(done: int, total: int) -> None:
-            self._watch(Progress("validate", done, total, epoch))
+            self._watch(TrainingProgress("validate", done, total, epoch))
             self._heed_stop(before)
 
         accuracy = None
@@ -261,7 +240,7 @@ class Training:
         self._diagnose(row)
         position.end_epoch(row)
         self._save()
-        self._watch(Progress("train", position.step, self._total, epoch, row))
+        self._watch(TrainingProgress("train", position.step, self._total, epoch, row))
 
     def _diagnose(self, row: dict[str, Any]) -> None:
         """Add what was found to the metrics of an epoch, and do what is asked for about it."""
@@ -344,7 +323,7 @@ def _finish(
     run.save_metrics(position.metrics)
 
     def watch_test(done: int, total: int) -> None:
-        watch(Progress("test", done, total, config.training.epochs))
+        watch(TrainingProgress("test", done, total, config.training.epochs))
         if stop.wished:
             raise Interrupted
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hil.studies.coordinator import Progress
+    from hil.studies.coordinator import StudyProgress
     from hil.studies.schema import Study
 
 __all__ = ["run"]
@@ -19,7 +19,7 @@ def run(
     *,
     workers: int = 1,
     scheduler: str | None = None,
-    watch: Callable[[Progress], None] = lambda _: None,
+    watch: Callable[[StudyProgress], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run a study to its end, from wherever its folder stands, and write its tables and page.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Progress:
+class StudyProgress:
     """How far a study is.
 
     Attributes:
@@ -44,7 +44,7 @@ class Progress:
     seconds: float
 
 
-Watcher = Callable[[Progress], None]
+Watcher = Callable[[StudyProgress], None]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Coordinator:
         done = len(self._seen & self.journal.outcomes.keys())
         total = max(self.expected, len(self._seen))
         seconds = time.perf_counter() - self._began
-        self._watch(Progress(stage, done, total, self._evaluated, seconds))
+        self._watch(StudyProgress(stage, done, total, self._evaluated, seconds))
 
 
 def as_optuna(

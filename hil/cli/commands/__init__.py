@@ -1,1 +1,1 @@
-"""The commands of `hil`, one file for each matter; `hil.cli.app` puts them together."""
+"""The commands of `hil`: a module here defines the command of its name."""

@@ -32,7 +32,7 @@ from hil.cli.app import app
 from hil.config import Config, build
 from hil.loop import link_diagnosis, training
 from hil.loop.device_session import RESTARTS
-from hil.loop.training import Progress
+from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
 from support.firmware_ports import need
 
@@ -147,7 +147,7 @@ def test_every_run_is_executed_once(tmp_path: Path, reference: Run, boards: dict
     boards["counted"] = lambda: device
     executed, batches = 0, 0
 
-    def watch(progress: Progress) -> None:
+    def watch(progress: TrainingProgress) -> None:
         nonlocal executed, batches
         batches += 1
         if batches in (3, 11, 12, 60):
@@ -275,7 +275,7 @@ def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) 
         path = tmp_path / "run"
         batches = 0
 
-        def watch(progress: Progress) -> None:
+        def watch(progress: TrainingProgress) -> None:
             nonlocal batches
             batches += 1
             if batches in (2, 5, 8):

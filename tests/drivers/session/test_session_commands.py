@@ -62,6 +62,7 @@ def test_a_training_replays_to_the_same_weights(
 def test_a_replayed_training_that_is_stopped_goes_on(tmp_path: Path) -> None:
     from hil import config
     from hil.loop import training
+    from hil.loop.progress import TrainingProgress
     from hil.runs.folder import Run
 
     record = tmp_path / "s"
@@ -69,7 +70,7 @@ def test_a_replayed_training_that_is_stopped_goes_on(tmp_path: Path) -> None:
     built = config.build({"task": "digits", "device": f"replay:{record}"}, TINY)
     run = Run.create(tmp_path / "b", built)
 
-    def stop(position: training.Progress) -> None:
+    def stop(position: TrainingProgress) -> None:
         if (position.phase, position.done) == ("train", 3):
             raise KeyboardInterrupt
 

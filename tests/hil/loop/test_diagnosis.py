@@ -19,6 +19,7 @@ from drivers import Network, Stimulus
 from hil.config import build
 from hil.loop import diagnosis, repair, training
 from hil.loop.diagnosis import Statistics
+from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
 
 HARSH = "emulator:mixed-signal?chip=1&threshold_cv=0.4&dead_fraction=0.1"
@@ -290,7 +291,7 @@ def test_a_run_under_repair_that_is_stopped_ends_the_same(tmp_path: Path) -> Non
     run = Run.create(tmp_path / "stopped", straight.config())
     for step in (13, 40, 70):
 
-        def stop(position: training.Progress, step: int = step) -> None:
+        def stop(position: TrainingProgress, step: int = step) -> None:
             if (position.phase, position.done) == ("train", step):
                 os.kill(os.getpid(), signal.SIGINT)
 

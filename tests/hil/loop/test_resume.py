@@ -18,6 +18,7 @@ from drivers import DeviceInfo
 from drivers.emulator.device import Emulator
 from hil.config import Config, build
 from hil.loop import training
+from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
 
 NOISY = (
@@ -194,7 +195,7 @@ def test_a_stopped_run_ends_the_same(
 ) -> None:
     before = signal.getsignal(sent)
 
-    def stop(position: training.Progress) -> None:
+    def stop(position: TrainingProgress) -> None:
         if (position.phase, position.done) == (phase, done):
             os.kill(os.getpid(), sent)
 
@@ -207,7 +208,7 @@ def test_a_stopped_run_ends_the_same(
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_batch(run: Run, reference: Run) -> None:
-    def stop(position: training.Progress) -> None:
+    def stop(position: TrainingProgress) -> None:
         if position.done == 4:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
@@ -283,7 +284,7 @@ def test_a_device_that_gives_no_state_is_written_anew(
     ideal = configuration(images, device="forgetful:ideal?membrane_noise=0.1")
     runs = [Run.create(tmp_path / name, ideal) for name in ("stopped", "straight")]
 
-    def stop(position: training.Progress) -> None:
+    def stop(position: TrainingProgress) -> None:
         if position.done == 4:
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -16,6 +16,7 @@ import hil
 from hil.cli.app import app
 from hil.config import build
 from hil.loop import training
+from hil.loop.progress import TrainingProgress
 from hil.runs import warm_start
 from hil.runs.folder import Run
 
@@ -132,7 +133,7 @@ def test_it_goes_on_without_the_other_run(
     shutil.copytree(first, lost)
     runs = [tuned(lost, tmp_path / name) for name in ("never-begun", "stopped")]
 
-    def stop(position: training.Progress) -> None:
+    def stop(position: TrainingProgress) -> None:
         if position.done == 7:
             os.kill(os.getpid(), signal.SIGINT)
 

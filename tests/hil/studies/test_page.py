@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from hil import config as configuration
-from hil.cli.commands import study as command
 from hil.studies import folder, loader, schema
-from hil.studies.coordinator import Progress
 from hil.studies.report import sections
 from hil.studies.table import MEASURES
 from hil.studies.validation import check
@@ -103,12 +101,7 @@ def test_a_study_without_sections_shows_means(tmp_path: Path) -> None:
     assert len(means["means"]) == 2 * 3 * 5
 
 
-# -- progress and texts -----------------------------------------------------------------------
-
-
-def test_progress_tells_rate_and_rest() -> None:
-    assert command.pace(Progress("trials", 10, 40, 5, 30.0)) == "10/40 trials, 10/min, 0:03:00 left"
-    assert command.pace(Progress("trials", 10, 40, 0, 30.0)) == "10/40 trials"
+# -- texts ------------------------------------------------------------------------------------
 
 
 def table_of(first: str) -> list[list[str]]:

@@ -1,0 +1,189 @@
+"""What a program calls: train, resume and evaluate, as `hil` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hil.loop.progress import Watcher
+    from hil.runs.folder import Run
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes:
+        path: The run folder.
+        figures: All of `result.json`.
+    """
+
+    path: Path
+    figures: dict[str, Any]
+
+    @property
+    def test_accuracy(self) -> float:
+        """Share of test samples classified right."""
+        return float(self.figures["test_accuracy"])
+
+    @property
+    def report(self) -> Path:
+        """The page of the run."""
+        return self.path / "report.html"
+
+
+def train(
+    task: str | None = None,
+    *,
+    device: str | None = None,
+    rule: str | Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    start: str | Path | None = None,
+    out: str | Path | None = None,
+    record: str | Path | None = None,
+    **sections: Any,
+) -> Result:
+    """Train a network on a device, test it, and write a run folder with its report.
+
+    Args:
+        task: Name of a task, or `npz:FILE`; `digits` when None.
+        device: Address of the device; the task's default when None.
+        rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`; the
+            task's default when None.
+        seed: Seed of everything on the host; 0 when None.
+        start: Run folder to start from: its weights are the first ones, and its settings hold
+            where none are given here, its seed included.
+        out: Run folder to make; None picks a free name below `runs/`.
+        record: File to record the session with the device to; it must not exist.
+        sections: Any other part of the configuration, e.g. `training={"epochs": 5}`,
+            `network={"hidden": [500, 500]}`, `observe="spikes"`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ValueError: When something asked for does not exist or does not fit.
+        DeviceError: When the device fails.
+    """
+    given = asked(task=task, device=device, rule=rule, seed=seed)
+    run = prepare(given, sections, start=start, out=out, record=record)
+    return resume(run.path, record)
+
+
+def resume(path: str | Path, record: str | Path | None = None) -> Result:
+    """Go on with a run from its last checkpoint, to its end.
+
+    Args:
+        path: The run folder.
+        record: File to record the session with the device to; it must not exist.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ValueError: When it is no run folder, or one that is damaged or in use.
+        DeviceError: When the device fails.
+    """
+    from hil.loop.progress import displayed
+    from hil.runs.folder import Run
+
+    run = Run.open(path)
+    with displayed() as watch:
+        return finish(run, watch, record)
+
+
+def evaluate(
+    path: str | Path, device: str | None = None, record: str | Path | None = None
+) -> dict[str, Any]:
+    """Deploy the weights of a run on a device as they are, and test them.
+
+    Args:
+        path: The run folder.
+        device: Address of the device; the run's own when None.
+        record: File to record the session with the device to; it must not exist.
+
+    Returns:
+        Test accuracy with its 95 % interval, beside that of the run's own device.
+
+    Raises:
+        ValueError: When it is no run folder, or holds no weights yet.
+        DeviceError: When there is no such device, or it fails.
+    """
+    from hil.loop.evaluation import evaluate as deploy
+    from hil.runs.folder import Run
+
+    return deploy(Run.open(path), device, record=record)
+
+
+def asked(*, rule: str | Mapping[str, Any] | None = None, **settings: object) -> dict[str, Any]:
+    """The settings that were asked for, as a layer of a configuration.
+
+    Args:
+        rule: Name of a learning rule, or its section.
+        settings: Other settings and sections by name.
+
+    Returns:
+        All that is not None.
+    """
+    named = {"name": rule} if isinstance(rule, str) else rule
+    return {key: value for key, value in {**settings, "rule": named}.items() if value is not None}
+
+
+def prepare(
+    *layers: Mapping[str, Any],
+    start: str | Path | None = None,
+    out: str | Path | None = None,
+    record: str | Path | None = None,
+) -> Run:
+    """Make the run folder of what was asked for, once all of it is known to fit.
+
+    Args:
+        layers: Configurations by section, a later one on top of an earlier one.
+        start: Run folder to start from, or None.
+        out: Run folder to make; None picks a free name below `runs/`.
+        record: File that the session with the device is to be recorded to.
+
+    Returns:
+        The run, not yet trained.
+
+    Raises:
+        ValueError: When something asked for does not exist or does not fit.
+        DeviceError: When there is no such device, or it has no room for the network.
+    """
+    from hil.config import build
+    from hil.loop.training import check
+    from hil.runs import warm_start
+    from hil.runs.folder import Run
+
+    base = {} if start is None else warm_start.base(start, *layers)
+    config = build(base, *layers)
+    check(config, record)
+    return Run.create(None if out is None else Path(out), config)
+
+
+def finish(run: Run, watch: Watcher, record: str | Path | None = None) -> Result:
+    """Train a run from wherever it stands to its end, and write its page.
+
+    Args:
+        run: The run.
+        watch: Called after every batch.
+        record: File to record the session with the device to.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        Interrupted: After Ctrl-C or SIGTERM; the checkpoint is then written.
+        DeviceError: When the device fails.
+        ValueError: When the configuration does not fit the data or the device.
+    """
+    from hil.loop import training
+
+    figures = training.train(run, watch, record)
+    from hil.reports.run_page import write_report
+
+    write_report(run)
+    return Result(run.path, figures)

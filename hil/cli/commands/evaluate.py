@@ -1,0 +1,29 @@
+"""Test the weights of a run on a device."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hil.cli.options import JsonOption, RecordOption, RunArgument
+from hil.cli.runs import print_result
+
+
+def evaluate(
+    run: RunArgument,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Device to deploy on; the run's own when not given."),
+    ] = None,
+    record: RecordOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Deploy a run's weights on a device as they are, and test them."""
+    from hil.loop import evaluation
+    from hil.loop.progress import displayed
+    from hil.runs.folder import Run
+
+    with displayed() as watch:
+        result = evaluation.evaluate(Run.open(run), device, watch, record)
+    print_result(result, json_output)

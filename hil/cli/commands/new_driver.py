@@ -1,0 +1,17 @@
+"""Begin a driver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def new_driver(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Scheme of its addresses.")],
+) -> None:
+    """Make a folder with a driver to start from, and its tests."""
+    from drivers import template
+
+    typer.echo(template.write(name, Path()))

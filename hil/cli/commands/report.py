@@ -1,0 +1,28 @@
+"""Write the pages of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Page that compares several runs [comparison.html]."),
+    ] = None,
+) -> None:
+    """Write the page of a run, or one that compares several."""
+    from hil.reports.comparison_page import write_comparison
+    from hil.reports.run_page import write_report
+    from hil.runs.folder import Run
+
+    opened = [Run.open(path) for path in runs]
+    if len(opened) == 1 and out is None:
+        page = write_report(opened[0])
+    else:
+        page = write_comparison(opened, out or Path("comparison.html"))
+    typer.echo(page)

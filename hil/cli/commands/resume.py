@@ -1,0 +1,16 @@
+"""Go on with a run."""
+
+from __future__ import annotations
+
+from hil.cli.options import JsonOption, RecordOption, RunArgument
+from hil.cli.runs import finished, print_result
+
+
+def resume(run: RunArgument, record: RecordOption = None, json_output: JsonOption = False) -> None:
+    """Go on with a run that was stopped."""
+    from hil.loop.progress import displayed
+    from hil.runs.folder import Run
+
+    with displayed() as watch:
+        result = finished(Run.open(run), watch, record)
+    print_result(result.figures, json_output, result.report)

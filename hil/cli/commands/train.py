@@ -1,0 +1,90 @@
+"""Train a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hil.cli.options import JsonOption, RecordOption, names_in, sizes
+from hil.cli.runs import finished, print_result
+
+TaskArgument = Annotated[
+    str | None, typer.Argument(metavar="[TASK]", help="Task, or npz:FILE. See hil tasks.")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Device address. See hil devices.")
+]
+RuleOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"{names_in('learning/rules')}.")
+]
+ObserveOption = Annotated[
+    str | None,
+    typer.Option(metavar="WHAT", help="What of the hidden layers is read: membrane or spikes."),
+]
+SeedOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Seed of everything on the host.")
+]
+EpochsOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Passes over the training samples.")
+]
+HiddenOption = Annotated[
+    str | None,
+    typer.Option(metavar="SIZES", help="Neurons of the hidden layers, e.g. 800 or 500,500."),
+]
+ConfigOption = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file with settings.")]
+StartOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="RUN", help="Run to start from: its weights, and its settings."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Any setting that config.toml of a run has; may be repeated.",
+    ),
+]
+OutOption = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Run folder to make.")]
+
+
+def train(
+    task: TaskArgument = None,
+    device: DeviceOption = None,
+    rule: RuleOption = None,
+    observe: ObserveOption = None,
+    seed: SeedOption = None,
+    epochs: EpochsOption = None,
+    hidden: HiddenOption = None,
+    config: ConfigOption = None,
+    start: StartOption = None,
+    assign: SetOption = None,
+    out: OutOption = None,
+    record: RecordOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Train a network on a device, test it, and write a report."""
+    from hil import api
+    from hil import config as configuration
+    from hil.loop.progress import displayed
+
+    asked = api.asked(
+        task=task,
+        device=device,
+        rule=rule,
+        observe=observe,
+        seed=seed,
+        training=None if epochs is None else {"epochs": epochs},
+        network=None if hidden is None else {"hidden": _hidden(hidden)},
+    )
+    with displayed() as watch:
+        file = configuration.read(config) if config else {}
+        settings = configuration.assignments(assign or [])
+        run = api.prepare(file, asked, settings, start=start, out=out, record=record)
+        result = finished(run, watch, record)
+    print_result(result.figures, json_output, result.report)
+
+
+def _hidden(text: str) -> list[int]:
+    return sizes(text, f"--hidden {text}: give sizes like 800 or 500,500")

@@ -1,0 +1,156 @@
+"""How far something is, on standard error of a terminal: one display for whatever takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn, TaskID
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is under way, and how far it is.
+
+    Attributes:
+        name: As it is shown, e.g. `epoch 3`.
+        done: How much of it is done.
+        total: How much there is to do.
+        unit: What is counted, e.g. `batches`.
+        row: Stages of the same row are shown one after the other in the same place.
+        rate: Units a second; None takes what the display has seen.
+    """
+
+    name: str
+    done: int
+    total: int
+    unit: str
+    row: str = ""
+    rate: float | None = None
+
+
+class Display:
+    """A bar for each row, with stage, done and total, rate and remaining time.
+
+    Where standard error is no terminal, nothing is shown.
+    """
+
+    def __init__(self, bars: Progress) -> None:
+        """Begin with a row that says that all is being prepared, until there is a stage.
+
+        Args:
+            bars: What draws.
+        """
+        self._bars = bars
+        self._preparing = bars.add_task("preparing", total=None)
+        self._rows: dict[str, TaskID] = {}
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether anything is shown."""
+        return not self._bars.disable
+
+    def show(self, stage: Stage) -> None:
+        """Show how far a stage is. A row that is done is hidden, but for the first one."""
+        if not self.on_terminal:
+            return
+        if stage.row not in self._rows:
+            self._bars.update(self._preparing, visible=False)
+            self._rows[stage.row] = self._bars.add_task(
+                stage.name, total=stage.total, unit=stage.unit, rate=stage.rate
+            )
+        first = next(iter(self._rows)) == stage.row
+        self._bars.update(
+            self._rows[stage.row],
+            description=stage.name,
+            completed=stage.done,
+            total=stage.total,
+            visible=first or stage.done < stage.total,
+            unit=stage.unit,
+            rate=stage.rate,
+        )
+
+    def write(self, line: str, style: str = "") -> None:
+        """Write a line above the bars.
+
+        Args:
+            line: Plain text.
+            style: A style of `rich`, e.g. `yellow`.
+        """
+        from rich.text import Text
+
+        self._bars.console.print(Text(line, style))
+
+
+@contextmanager
+def display() -> Iterator[Display]:
+    """A display that is there while in the context."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        _pace_column(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bars:
+        yield Display(bars)
+
+
+@contextmanager
+def stages(total: int) -> Iterator[Callable[[str], None]]:
+    """Display which stage of so many is under way.
+
+    Args:
+        total: How many stages there are.
+
+    Yields:
+        What is to be called with the name of each stage as it begins.
+    """
+    with display() as shown:
+        begun = 0
+
+        def begin(name: str) -> None:
+            nonlocal begun
+            shown.show(Stage(name, begun, total, "stages"))
+            begun += 1
+
+        yield begin
+
+
+def pace(done: int, total: int, unit: str, rate: float | None) -> str:
+    """How much is done, how fast it goes, and how long the rest takes at that rate.
+
+    Args:
+        done: How much is done.
+        total: How much there is to do.
+        unit: What is counted.
+        rate: Units a second; None or 0 where it is not known yet.
+    """
+    text = f"{done}/{total} {unit}"
+    if rate:
+        speed = f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.0f}/min"
+        text += f", {speed}, {timedelta(seconds=ceil((total - done) / rate))} left"
+    return text
+
+
+def _pace_column() -> ProgressColumn:
+    from rich.progress import ProgressColumn
+    from rich.text import Text
+
+    class Pace(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            if task.total is None:
+                return Text("")
+            rate = task.speed if task.fields["rate"] is None else task.fields["rate"]
+            return Text(pace(int(task.completed), int(task.total), task.fields["unit"], rate))
+
+    return Pace()

@@ -1,0 +1,92 @@
+"""The commands, their help, and how quickly it comes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from hil.cli import commands
+from hil.cli.app import collected
+from hil.config import Config
+from hil.learning import rules
+from support.command_line import command
+from support.paths import ROOT
+
+
+@pytest.mark.parametrize(
+    "program, absent",
+    [
+        ("import hil", ["numpy", "typer", "rich"]),
+        ("from hil.cli.app import app; app(['--help'], standalone_mode=False)", ["numpy", "rich"]),
+    ],
+)
+def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:
+    heavy = [*absent, "brian2", "scipy", "sklearn", "matplotlib", "pydantic", "jinja2"]
+    check = f"{program}\nimport sys\nassert not {{*sys.modules}} & {{*{heavy!r}}}"
+    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+
+
+NAMES = [
+    "train", "resume", "evaluate", "report", "study", "board", "calibrate", "characterise", "check",
+    "chips", "devices", "new-driver", "tasks",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_explains_itself(name: str) -> None:
+    found = command(name, "--help")
+    assert found.exit_code == 0 and found.stdout.startswith("Usage:")
+
+
+def test_what_is_used_most_stands_first() -> None:
+    listed = command("--help").stdout.partition("Commands:")[2].splitlines()
+    assert [line.split()[0] for line in listed if line.strip()] == NAMES
+
+
+def test_a_file_is_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "say_hello.py").write_text(
+        "def say_hello(name: str) -> None:\n"
+        '    """Say hello."""\n'
+        "    if name == 'nobody':\n"
+        "        raise ValueError('nobody: give a name')\n"
+        "    print('hello', name)\n"
+    )
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    app = collected()
+    found = CliRunner().invoke(app, ["say-hello", "you"])
+    assert (found.exit_code, found.stdout) == (0, "hello you\n")
+    found = CliRunner().invoke(app, ["say-hello", "nobody"])
+    assert (found.exit_code, found.stderr) == (2, "hil: nobody: give a name\n")
+
+
+def test_a_file_without_its_command_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nothing_here.py").write_text("")
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    with pytest.raises(AttributeError, match="nothing_here"):
+        collected()
+
+
+def test_the_help_names_what_there_is() -> None:
+    plain = " ".join(command("train", "--help").stdout.split())
+    *others, last = rules.names()
+    assert f"{', '.join(others)} or {last}." in plain
+    *others, last = get_args(Config.model_fields["observe"].annotation)
+    assert f"is read: {', '.join(others)} or {last}." in plain
+
+
+def test_the_readme_has_a_row_for_each_command_with_all_of_its_options() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `hil ([a-z-]+)` \| (.*) \|$", text, flags=re.M))
+    assert list(rows) == NAMES
+    for name, made in get_command(collected()).commands.items():  # type: ignore[attr-defined]
+        parts = [made, *getattr(made, "commands", {}).values()]
+        options = {o for part in parts for p in part.params for o in p.opts if o[:2] == "--"}
+        assert set(re.findall(r"`(--[a-z]+)`", rows[name])) == options, name

@@ -1,0 +1,139 @@
+"""Devices that cannot serve, and places and moments that are bad."""
+
+import os
+import re
+import resource
+import shlex
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hil
+from drivers import DeviceInfo, LinkError, ProbeOffer, Readout
+from drivers.emulator.device import Emulator
+from hil.loop import training
+from hil.runs.folder import Run
+from support.command_line import HIL, command, process, refusal
+
+
+class Limited(Emulator):
+    """An emulated chip that lets itself be told what it shows and takes."""
+
+    facts: dict[str, Any]
+
+    @property
+    def info(self) -> DeviceInfo:
+        return replace(super().info, **self.facts)
+
+
+@pytest.mark.parametrize(
+    "facts, arguments, expected",
+    [
+        ({"probes": (ProbeOffer("membrane"),)}, "--observe spikes", "spikes of hidden layers"),
+        ({"probes": (ProbeOffer("spikes"),)}, "--rule adfa", "membrane"),
+        (
+            {"probes": (ProbeOffer("membrane", "hidden"),)},
+            "--set readout.source=membrane",
+            "readout.source=counts",
+        ),
+        ({"stimuli": ("spikes",)}, "--set encoding.name=current", "takes spikes"),
+        ({"max_layers": 2}, "--hidden 10,10", "3 neuron layers"),
+        ({"max_inputs": 63}, "--hidden 10", "64 inputs"),
+        ({"max_batch": 49}, "--set training.batch=50", "50 samples in a batch"),
+    ],
+)
+def test_what_a_device_cannot_serve_is_refused_before_training(
+    facts: dict[str, Any], arguments: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Limited, "facts", facts, raising=False)
+    monkeypatch.setattr("drivers.registry.BUILTIN", {"limited": f"{__name__}:Limited"})
+    device = ["--device", "limited:ideal"]
+    assert expected in refusal("train", "digits", *device, *arguments.split(" "))
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        hil.train("digits", device="limited:ideal", **as_sections(arguments.split(" ")))
+    assert not Path("runs").exists()
+
+
+def as_sections(arguments: list[str]) -> dict[str, Any]:
+    """The same request to the function as to the command."""
+    option, value = arguments
+    if option == "--set":
+        section, _, key = value.partition("=")[0].partition(".")
+        text = value.partition("=")[2]
+        return {section: {key: int(text) if text.isdigit() else text}}
+    if option == "--hidden":
+        return {"network": {"hidden": [int(size) for size in value.split(",")]}}
+    return {option.removeprefix("--"): value}
+
+
+class Broken(Emulator):
+    """An emulated chip whose line breaks after the first batch."""
+
+    def _run(self, *arguments: Any) -> Readout:
+        if getattr(self, "ran", False):
+            raise LinkError("no answer for 3 s: check the cable")
+        self.ran = True
+        return super()._run(*arguments)
+
+
+def test_a_broken_line_is_told_with_the_way_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.registry.BUILTIN", {"broken": f"{__name__}:Broken"})
+    result = command("train", "digits", "--device", "broken:ideal", "--out", "a run")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "hil: no answer for 3 s: check the cable; go on with: hil resume 'a run'\n"
+    )
+    assert Run.open("a run").result() is None
+
+
+def test_a_place_that_cannot_be_written_is_one_line() -> None:
+    Path("file").write_text("mine")
+    assert "file/run cannot be made" in refusal("train", "digits", "--out", "file/run")
+    assert "exists already" in refusal("train", "digits", "--out", "file")
+
+
+def test_a_full_disk_is_one_line_with_the_way_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = os.fsync, 0
+
+    def full(handle: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:  # the checkpoint of the second epoch
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        result = command("train", "digits", "--hidden", "30", "--epochs", "2", "--out", "run")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "hil: No space left on device; go on with: hil resume run\n"
+    assert len(Run.open("run").metrics()) == 1
+    assert command("resume", "run").exit_code == 0
+    assert len(Run.open("run").metrics()) == 2
+
+
+def test_ctrl_c_while_data_are_loaded_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "load_data", stop)
+    assert refusal("train", "digits", code=130) == "hil: stopped\n"
+
+
+def test_too_little_memory_is_one_line() -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, resource.RLIM_INFINITY))
+
+    found = process("train", "digits", "--hidden", "30000,30000", preexec_fn=limit)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert re.fullmatch(r"hil: [^\n]*memory[^\n]*\n", found.stderr)
+    assert not Path("runs").exists()
+
+
+def test_whoever_stops_reading_is_not_told_off() -> None:
+    pipe = f"{shlex.join(HIL)} tasks | true"
+    found = subprocess.run(pipe, shell=True, capture_output=True)
+    assert found.stderr == b""
