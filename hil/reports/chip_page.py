@@ -28,6 +28,27 @@ TARGETS = (0.25, 0.5, 1.0)  # weights followed in time, in full scales
 YEAR = 3.156e7
 
 
+def datasheets() -> list[Datasheet]:
+    """Those of every chip that comes with the package."""
+    from drivers.emulator import datasheet as emulated
+
+    return [emulated.datasheet(name) for name in emulated.names()]
+
+
+def datasheet(name: str) -> Datasheet:
+    """What is true of a kind of chip.
+
+    Args:
+        name: A profile, or a file of a chip of one's own.
+
+    Raises:
+        ValueError: For an unknown name or a file that is no chip.
+    """
+    from drivers.emulator import datasheet as emulated
+
+    return emulated.datasheet(name)
+
+
 def rows(sheet: Datasheet) -> Sequence[tuple[str, ...]]:
     """A datasheet as a table: tier, name, value, unit, allowed range, source."""
     neuron = sheet.neuron
@@ -61,10 +82,11 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
     """
     import drivers
     from drivers.contract.files import write_text
-    from drivers.emulator import chip_instance, datasheet
+    from drivers.emulator import chip_instance
+    from drivers.emulator.datasheet import TIERS
     from hil.reports.rendering import render
 
-    sheet = datasheet.datasheet(name)
+    sheet = datasheet(name)
     path = path or Path(f"{Path(name).stem}.html")
     layers = sheet.layers or LAYERS
     address = f"emulator:{name}?chip={seed}"
@@ -86,10 +108,7 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
         address=address,
         layers=layers,
         dead=inside.dead,
-        tiers={
-            tier: [e for e in sheet.nonidealities if e.tier == tier]
-            for tier in datasheet.TIERS.values()
-        },
+        tiers={tier: [e for e in sheet.nonidealities if e.tier == tier] for tier in TIERS.values()},
         spreads=[_spread(spread) for spread in inside.spreads],
         **_map(inside.spreads),
         **behaviour,
