@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.crossbar import Crossbar
-from device_models.engine import Engine, Recorder
+from device_models.engine import Engine
 from device_models.generators import Normals, sequence
+from device_models.naming import below
 from device_models.neuron_group import Circuit
 from device_models.neurons import NeuronModel
 from device_models.nonidealities.adc import ADCChannels
 from device_models.nonidealities.temporal import supply
 from device_models.nonidealities.tiers import NonIdealities
 from device_models.recording import MembraneRecorder, Raster, SpikeCounts
-from device_models.sampled_mismatch import Pattern, SampledMismatch
+from device_models.sampled_mismatch import Pattern, SampledMismatch, Value
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -31,7 +32,7 @@ PREPARED = 4
 
 @dataclass(frozen=True)
 class RecordingRequest:
-    """A request to observe one layer of neurons (0 is the first).
+    """What to record of one layer of neurons (0 is the first) in a run.
 
     Attributes:
         layer: Which layer.
@@ -70,7 +71,7 @@ class Chip:
         parameters: Mapping[str, float] | None = None,
         pattern: Pattern | None = None,
     ) -> None:
-        """Take a chip off the shelf; nothing is mapped on it yet."""
+        """Make a chip without a network."""
         self.model, self.nonidealities = model, nonidealities
         self.seed, self.reset, self.dt = seed, reset or next(iter(model.resets)), dt
         self.parameters = {n: p.value for n, p in model.parameters.items()} | dict(parameters or {})
@@ -80,9 +81,9 @@ class Chip:
         self.clock = 0.0
         self.circuit: Circuit | None = None
         self.crossbars: list[Crossbar] = []
-        self._converters: list[ADCChannels] = []
+        self._channels: list[ADCChannels] = []
         self._engines: OrderedDict[tuple[int, bool], Engine] = OrderedDict()
-        self.untold_trials = 0
+        self.unnumbered_trials = 0
 
     def configure(
         self,
@@ -102,50 +103,56 @@ class Chip:
         Raises:
             ValueError: When the chip's pattern was measured on a network of another shape.
         """
-        values = self.parameters | dict(nominal or {})
-        sizes, last = layers[1:], len(layers) - 2
-        self.circuit = Circuit(
-            model=self.model,
-            reset=self.reset,
-            dt=self.dt,
-            constants={
-                n: values[n] for n, p in self.model.parameters.items() if p.mismatch is None
-            },
-            layers=tuple(
-                self.pattern.layer(
-                    self.model,
-                    i,
-                    size,
-                    values | {name: chosen[i] for name, chosen in (trims or {}).items()},
-                    i == last,
-                )
-                for i, size in enumerate(sizes)
-            ),
-            temporal=self.nonidealities.temporal,
-        )
+        sizes = layers[1:]
+        self.circuit = self._circuit(sizes, self.parameters | dict(nominal or {}), trims or {})
         self._full_scale = tuple(full_scale)
-        shapes = list(zip(layers, sizes, strict=False))
         self.crossbars = [
             Crossbar(
-                shape,
-                self._storable(full_scale[p]),
-                self.nonidealities.programming,
-                self.pattern.cells(p, shape),
-                self.seed,
-                p,
+                shape=shape,
+                full_scale=self._storable(full_scale[p]),
+                programming=self.nonidealities.programming,
+                cells=self.pattern.cells(p, shape),
+                chip=self.seed,
+                projection=p,
             )
-            for p, shape in enumerate(shapes)
+            for p, shape in enumerate(zip(layers, sizes, strict=False))
         ]
-        self._converters = [
+        self._channels = [
             ADCChannels(
                 self.nonidealities.adc,
                 *self.pattern.channels(i, size),
-                self.model.rest,
-                self.model.swing,
+                rest=self.model.rest,
+                swing=self.model.swing,
             )
             for i, size in enumerate(sizes)
         ]
         self._engines.clear()
+
+    def _circuit(
+        self,
+        sizes: Sequence[int],
+        nominal: Mapping[str, float],
+        trims: Mapping[str, Sequence[NDArray[np.float32]]],
+    ) -> Circuit:
+        """The neurons of a network, `sizes` of each layer of neurons."""
+        layers = []
+        for i, size in enumerate(sizes):
+            values: dict[str, Value] = dict(nominal)
+            values |= {name: chosen[i] for name, chosen in trims.items()}
+            last = i == len(sizes) - 1
+            layers.append(self.pattern.layer(self.model, i, size, values, last))
+        return Circuit(
+            model=self.model,
+            reset=self.reset,
+            dt=self.dt,
+            constants={
+                name: nominal[name]
+                for name, parameter in self.model.parameters.items()
+                if parameter.mismatch is None
+            },
+            layers=tuple(layers),
+            temporal=self.nonidealities.temporal,
+        )
 
     def write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Program one projection `(n_pre, n_post)`; returns what was stored."""
@@ -168,51 +175,50 @@ class Chip:
             drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
             steps: T.
             batch: B.
-            requests: What to observe.
-            trial: Names what happens today; None takes the next unused one.
+            requests: What to record.
+            trial: Names the noise of this run; None takes noise that no run had before.
 
         Returns:
-            Output spike counts `(B, n_out)`, and for each observation a raster `(T, B, n)` uint8
-            or membrane samples `(T // every, B, n)` float32 in the model's unit.
+            Output spike counts `(B, n_out)`, and for each request a raster `(T, B, n)` uint8 or
+            membrane samples `(T // every, B, n)` float32 in the model's unit.
+
+        Raises:
+            ValueError: Before `configure`.
         """
         if trial is None:
-            names: tuple[int, ...] = (self.seed, 0, self.untold_trials)
-            self.untold_trials += 1
+            names: tuple[int, ...] = (self.seed, 0, self.unnumbered_trials)
+            self.unnumbered_trials += 1
         else:
             names = (self.seed, 1, trial)
-        sizes = [layer.size for layer in self._mapped.layers]
-        counts = SpikeCounts(len(sizes) - 1, batch, sizes[-1])
-        rasters = {
-            o: Raster(o.layer, steps, batch, sizes[o.layer])
-            for o in requests
-            if o.quantity == "spikes"
-        }
-        membranes = {
-            o: MembraneRecorder(
-                o.layer,
-                steps // o.every,
-                batch,
-                o.every,
-                self._converters[o.layer],
-                Normals(sequence(*names, "adc_noise", o.layer)),
-            )
-            for o in requests
-            if o.quantity == "membrane"
-        }
-        recorders: list[Recorder] = [counts, *rasters.values(), *membranes.values()]
+        output = len(self._mapped.layers) - 1
+        counts = SpikeCounts(output, batch, self._mapped.layers[output].size)
+        recorders = {request: self._recorder(request, steps, batch, names) for request in requests}
         temporal = self.nonidealities.temporal
         self._engine(batch, isinstance(drive, np.ndarray)).run(
-            drive,
-            steps,
-            [c.effective for c in self.crossbars],
-            recorders,
-            names,
-            supply(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
+            drive=drive,
+            steps=steps,
+            weights=[crossbar.effective for crossbar in self.crossbars],
+            recorders=[counts, *recorders.values()],
+            trial=names,
+            supply=supply(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
         self.wait(self.nonidealities.programming.run_seconds)
-        return counts.counts, [
-            rasters[o].raster if o in rasters else membranes[o].traces for o in requests
-        ]
+        return counts.counts, [recorders[request].samples for request in requests]
+
+    def _recorder(
+        self, request: RecordingRequest, steps: int, batch: int, trial: tuple[int, ...]
+    ) -> Raster | MembraneRecorder:
+        if request.quantity == "spikes":
+            size = self._mapped.layers[request.layer].size
+            return Raster(request.layer, steps, batch, size)
+        return MembraneRecorder(
+            layer=request.layer,
+            samples=steps // request.every,
+            batch=batch,
+            every=request.every,
+            channels=self._channels[request.layer],
+            normals=Normals(sequence(*trial, "adc_noise", request.layer)),
+        )
 
     def wait(self, seconds: float) -> None:
         """Let time pass: stored weights drift, temperature and supply wander."""
@@ -223,7 +229,7 @@ class Chip:
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the chip remembers, as named arrays."""
         found: dict[str, NDArray[np.generic]] = {
-            "untold_trials": np.asarray(self.untold_trials),
+            "unnumbered_trials": np.asarray(self.unnumbered_trials),
             "clock": np.asarray(self.clock),
         }
         for p, crossbar in enumerate(self.crossbars):
@@ -232,12 +238,9 @@ class Chip:
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return a configured chip to what `state` gave."""
-        self.untold_trials, self.clock = int(state["untold_trials"]), float(state["clock"])
+        self.unnumbered_trials, self.clock = int(state["unnumbered_trials"]), float(state["clock"])
         for p, crossbar in enumerate(self.crossbars):
-            head = f"projection_{p}/"
-            crossbar.restore(
-                {k.removeprefix(head): v for k, v in state.items() if k.startswith(head)}
-            )
+            crossbar.restore(below(f"projection_{p}/", state))
 
     def _storable(self, full_scale: float) -> float:
         """The full scale at which levels are whole units of the model times a power of two."""

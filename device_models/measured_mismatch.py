@@ -1,4 +1,4 @@
-"""A chip whose fixed pattern was measured, not drawn: the twin of a device.
+"""A fixed pattern that was measured on a device: the chip with it is the twin of that device.
 
 The `[twin]` table of a chip file names the layers that were measured and an npz file beside it:
 
@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.cells import Cells
+from device_models.naming import below
 from device_models.neurons import NeuronModel
 from device_models.sampled_mismatch import LayerMismatch, Nominal
 
@@ -57,8 +58,7 @@ class MeasuredMismatch:
             raise ValueError(
                 f"{self.path}: a twin of a network of layers {self.layers}: configure the same"
             )
-        head = f"layer_{index}/parameter/"
-        measured = {k.removeprefix(head): v for k, v in self.arrays.items() if k.startswith(head)}
+        measured = below(f"layer_{index}/parameter/", self.arrays)
         for name in measured:
             if name not in model.parameters or model.parameters[name].mismatch is None:
                 raise ValueError(

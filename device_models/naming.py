@@ -1,12 +1,14 @@
-"""Modules found by name, and how an unknown name is refused."""
+"""Names: modules found by theirs, refusals of unknown ones, entries below a prefix."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -15,6 +17,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(names)}"
+
+
+def below(prefix: str, entries: Mapping[str, Value]) -> dict[str, Value]:
+    """The entries whose names start with a prefix, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in entries.items()
+        if name.startswith(prefix)
+    }
 
 
 def catalogue(package: str) -> tuple[str, ...]:

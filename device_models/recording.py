@@ -1,4 +1,4 @@
-"""What a host can observe of a layer while the chip runs."""
+"""Recorders: what is kept of a layer while the chip runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SpikeCounts:
     """Spikes of each neuron over the run."""
 
     def __init__(self, layer: int, batch: int, size: int) -> None:
-        """Start from zero; `counts` is `(B, n)` int32."""
+        """Prepare `counts`, `(B, n)` int32, of 0."""
         self.layer = layer
         self.counts: NDArray[np.int32] = np.zeros((batch, size), np.int32)
 
@@ -26,13 +26,13 @@ class Raster:
     """Spikes of each neuron at each step."""
 
     def __init__(self, layer: int, steps: int, batch: int, size: int) -> None:
-        """Start from silence; `raster` is `(T, B, n)` uint8."""
+        """Prepare `samples`, `(T, B, n)` uint8, without spikes."""
         self.layer = layer
-        self.raster: NDArray[np.uint8] = np.zeros((steps, batch, size), np.uint8)
+        self.samples: NDArray[np.uint8] = np.zeros((steps, batch, size), np.uint8)
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Mark the events of a step."""
-        self.raster[step].reshape(-1)[events] = 1
+        self.samples[step].reshape(-1)[events] = 1
 
 
 class MembraneRecorder:
@@ -44,16 +44,16 @@ class MembraneRecorder:
         samples: int,
         batch: int,
         every: int,
-        converter: ADCChannels,
+        channels: ADCChannels,
         normals: Normals,
     ) -> None:
-        """Prepare `traces`, `(S, B, n)` float32 in the membrane's unit, of S samples."""
+        """Prepare `samples`, `(S, B, n)` float32 in the membrane's unit."""
         self.layer = layer
-        self.traces = np.empty((samples, batch, converter.size), np.float32)
-        self._every, self._converter, self._normals = every, converter, normals
+        self.samples = np.empty((samples, batch, channels.size), np.float32)
+        self._every, self._channels, self._normals = every, channels, normals
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Convert the membranes at the end of every `every`-th step."""
         index, rest = divmod(step + 1, self._every)
-        if rest == 0 and index <= len(self.traces):
-            self._converter.read(membrane, self.traces[index - 1], self._normals)
+        if rest == 0 and index <= len(self.samples):
+            self._channels.read(membrane, self.samples[index - 1], self._normals)

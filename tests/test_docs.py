@@ -18,8 +18,7 @@ from pydantic import BaseModel
 
 import drivers
 from device_models import profiles
-from device_models.nonidealities.nonideality import by_name
-from device_models.nonidealities.tiers import NonIdealities
+from device_models.nonidealities import NonIdealities, by_name
 from drivers.emulator.device import CHIP_OPTIONS
 from hil import config as configuration
 from hil import encodings, streams

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models import Chip
-from device_models.nonidealities.tiers import NonIdealities
+from device_models.nonidealities import NonIdealities
 from drivers.emulator.datasheet import read
 from drivers.emulator.device import UNITS, Emulator
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from device_models import chip_file, profiles
 from device_models.neurons import NeuronModel
-from device_models.nonidealities.nonideality import by_name
+from device_models.nonidealities import by_name
 from device_models.profiles import Profile
 from drivers.emulator.device import UNITS
 

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models import Chip, RecordingRequest, chip_file, neurons, profiles
-from device_models.neurons import Parameter
-from device_models.nonidealities.nonideality import by_name, override
+from device_models.naming import below
+from device_models.neurons import NeuronModel, Parameter
+from device_models.nonidealities import by_name, override
+from device_models.profiles import Profile
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, SettingError
 from drivers.contract.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
@@ -22,6 +24,7 @@ from drivers.contract.sampling import reduced
 
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
+SEVERITIES = (0.0, 1e6)
 CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "severity")
 UNITS = {"second": "s", "volt": "V", "amp": "A", "hertz": "Hz", "1": ""}
 
@@ -37,7 +40,12 @@ class Emulator(Device):
     chip_option = "chip"
 
     def __init__(self, chip: Chip, name: str = "emulator") -> None:
-        """Put an emulated chip behind the contract."""
+        """Offer an emulated chip as a device.
+
+        Args:
+            chip: The chip, without a network.
+            name: Name in the identity of the device.
+        """
         self._chip = chip
         self._info = _info(chip, name)
 
@@ -76,8 +84,8 @@ class Emulator(Device):
         low, high = math.log(parameter.minimum), math.log(parameter.maximum)
         codes = 2**self._chip.nonidealities.fixed_pattern.trim_bits - 1
         code = np.rint((np.log(values.astype(np.float64)) - low) / (high - low) * codes)
-        found: NDArray[np.float64] = np.exp(low + code / codes * (high - low))
-        return found.astype(np.float32)
+        trimmed: NDArray[np.float64] = np.exp(low + code / codes * (high - low))
+        return trimmed.astype(np.float32)
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._chip.write(projection, weights)
@@ -90,10 +98,14 @@ class Emulator(Device):
         # Probes that differ only in reduction or neurons share one recording.
         distinct = list(dict.fromkeys(wanted.values()))
         counts, recorded = self._chip.run(
-            stimulus.data, stimulus.steps, stimulus.batch, distinct, trial
+            drive=stimulus.data,
+            steps=stimulus.steps,
+            batch=stimulus.batch,
+            requests=distinct,
+            trial=trial,
         )
         recordings = dict(zip(distinct, recorded, strict=True))
-        samples = {probe: reduced(probe, recordings[seen]) for probe, seen in wanted.items()}
+        samples = {probe: reduced(probe, recordings[asked]) for probe, asked in wanted.items()}
         return Readout(counts, stimulus.steps, samples, "before_reset")
 
     def state(self) -> dict[str, NDArray[np.generic]]:
@@ -106,55 +118,61 @@ class Emulator(Device):
 
 
 def _chip(target: str, options: Mapping[str, str]) -> Chip:
-    name = target or DEFAULT
-    if name.endswith((".toml", ".py")):
-        profile = chip_file.read(name, options.get("profile"))
-    else:
-        profile = profiles.get(name)
-        if "profile" in options:
-            raise ValueError("emulator option profile: only a chip of a file has one below it")
-    model = profile.model
-    parameters = {n: c.value for n, c in profile.parameters.items()}
-    if "neuron" in options and options["neuron"] != model.name:
-        own = options["neuron"]
-        path = Path(own)
-        model = neurons.from_python(path) if path.suffix == ".py" else neurons.get(own)
-        parameters = {}
+    """The chip that an address names."""
+    profile = _profile(target or DEFAULT, options)
+    model, parameters = _neuron(profile, options)
     reset = options.get("reset", profile.reset or next(iter(model.resets)))
     if reset not in model.resets:
         raise ValueError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
     known = by_name(profile.nonidealities)
-    values, severities = {}, {}
-    for option, text in options.items():
-        if option in known:
-            values[option] = text
-        elif option.startswith("severity."):
-            severities[option.removeprefix("severity.")] = _number(
-                options, option, 1.0, 0, 1e6, float
-            )
-        elif option in model.parameters:
-            parameters[option] = neurons.within(model, option, text)
-        elif option not in CHIP_OPTIONS:
-            raise ValueError(
-                f"emulator option {option!r} is unknown: "
-                f"{nearest(option, [*known, *CHIP_OPTIONS, *model.parameters])}"
-            )
+    _refuse_unknown(options, [*known, *CHIP_OPTIONS, *model.parameters])
+    for name, text in options.items():
+        if name in model.parameters and name not in known:
+            parameters[name] = neurons.within(model, name, text)
     # What is overridden is meant as it stands; a severity scales what the profile brings.
-    severity = _number(options, "severity", 1.0, 0, 1e6, float)
+    severity = _number(options, "severity", 1.0, SEVERITIES, float)
+    severities = {
+        name: _number(options, f"severity.{name}", 1.0, SEVERITIES, float)
+        for name in below("severity.", options)
+    }
     adjusted = profile.nonidealities.at_severity(severity, severities)
     return Chip(
         model,
-        override(adjusted, values),
-        seed=_number(options, "chip", 0, 0, 2**63 - 1, int),
+        override(adjusted, {name: text for name, text in options.items() if name in known}),
+        seed=_number(options, "chip", 0, (0, 2**63 - 1), int),
         reset=reset,
-        dt=_number(options, "dt", profile.dt, 1e-5, 1e-1, float),
+        dt=_number(options, "dt", profile.dt, (1e-5, 1e-1), float),
         parameters=parameters,
         pattern=profile.pattern if severity else None,
     )
 
 
+def _profile(name: str, options: Mapping[str, str]) -> Profile:
+    """The profile of that name, or the one that a chip file makes."""
+    if name.endswith((".toml", ".py")):
+        return chip_file.read(name, options.get("profile"))
+    if "profile" in options:
+        raise ValueError("emulator option profile: only a chip of a file has one below it")
+    return profiles.get(name)
+
+
+def _neuron(profile: Profile, options: Mapping[str, str]) -> tuple[NeuronModel, dict[str, float]]:
+    """The neuron model asked for, and its nominal parameters that are not the model's own."""
+    asked = options.get("neuron", profile.model.name)
+    if asked == profile.model.name:
+        return profile.model, {name: cited.value for name, cited in profile.parameters.items()}
+    path = Path(asked)
+    return (neurons.from_python(path) if path.suffix == ".py" else neurons.get(asked)), {}
+
+
+def _refuse_unknown(options: Mapping[str, str], known: Sequence[str]) -> None:
+    for option in options:
+        if option not in known and not option.startswith("severity."):
+            raise ValueError(f"emulator option {option!r} is unknown: {nearest(option, known)}")
+
+
 def _refused(make: Callable[[], Value]) -> Value:
-    """Make something of the physics, and name a refusal as the contract does."""
+    """What `make` gives; a ValueError of the physics becomes a SettingError of the contract."""
     try:
         return make()
     except ValueError as error:
@@ -165,18 +183,19 @@ def _number(
     options: Mapping[str, str],
     name: str,
     default: Value,
-    minimum: float,
-    maximum: float,
+    allowed: tuple[float, float],
     kind: Callable[[str], Value],
 ) -> Value:
+    """An option as a number within `allowed`, both ends included."""
     if name not in options:
         return default
+    minimum, maximum = allowed
     try:
         value = kind(options[name])
-        allowed = minimum <= float(value) <= maximum  # type: ignore[arg-type]
+        fits = minimum <= float(value) <= maximum  # type: ignore[arg-type]
     except ValueError:
-        allowed = False
-    if not allowed:
+        fits = False
+    if not fits:
         what = "a whole number" if kind is int else "a number"
         raise SettingError(
             f"emulator option {name} = {options[name]}: give {what} from {minimum:g} to {maximum:g}"

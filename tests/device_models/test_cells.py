@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest, norm
 
 from device_models.cells import Cells, draw_cells
-from device_models.nonidealities.fixed_pattern import FixedPattern
+from device_models.nonidealities import FixedPattern
 
 SHAPE = (300, 200)
 DEFECTS = ("dead_cells", "on_cells", "stuck_cells")

@@ -12,9 +12,8 @@ from device_models import Chip, RecordingRequest, neurons, profiles
 from device_models.cells import draw_cells
 from device_models.crossbar import Crossbar
 from device_models.generators import Normals, sequence
+from device_models.nonidealities import Programming, by_name, override
 from device_models.nonidealities.fixed_pattern import FixedPattern, chosen, factors, offsets
-from device_models.nonidealities.nonideality import by_name, override
-from device_models.nonidealities.programming import Programming
 
 CELLS = draw_cells(1, 0, (1, 1), FixedPattern())
 IDEAL = profiles.get("ideal").nonidealities

@@ -12,7 +12,7 @@ import tomli_w
 
 import drivers
 from device_models import chip_file, neurons, profiles
-from device_models.nonidealities.nonideality import by_name
+from device_models.nonidealities import by_name
 from support.paths import ROOT
 
 OWN = """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.nonidealities.nonideality import override
+from device_models.nonidealities import override
 from support.plain_brian2 import simulate
 
 STEPS, BATCH, LAYERS = 30, 3, (12, 20, 16, 5)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from device_models import Chip, neurons, profiles
-from device_models.nonidealities.nonideality import by_name
-from device_models.nonidealities.tiers import NonIdealities
+from device_models.nonidealities import NonIdealities, by_name
 from device_models.profiles import Profile
 from device_models.sampled_mismatch import LayerMismatch, SampledMismatch
 from support.paths import ROOT

@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from scipy.stats import kstest
 
 from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.nonidealities.nonideality import override
+from device_models.nonidealities import override
 from device_models.nonidealities.temporal import delayed, leaked, supply
 
 IDEAL = profiles.get("ideal").nonidealities
