@@ -1,8 +1,8 @@
 """The coordinator: a study as a program whose every trial is looked up before it is evaluated.
 
-It is run from the start each time. Finished trials are found in the journal by their key, which
-names the settings, so a resumed study goes the way that it would have gone, and ends with the
-same table. What is evaluated next depends on finished trials alone, never on their timing.
+It is run from the start each time. Finished trials are looked up in the journal by their key,
+which names the settings, so a resumed study takes the course of an undisturbed one and ends with
+the same table. What is evaluated next depends on finished trials alone, never on their timing.
 """
 
 from __future__ import annotations

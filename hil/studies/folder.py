@@ -7,7 +7,7 @@ weights/          networks that other trials start from
 trials.csv        a row for each trial, without times: the same however it was run
 times.csv         where the time of each trial went
 best.toml         a search: the best settings, as a configuration
-result.json       the figures behind the page; there when the study is complete
+result.json       the numbers behind the page; there when the study is complete
 report.html       the page
 """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Grid:
-    """What came of all combinations.
+    """The result of all combinations.
 
     Attributes:
         rows: The table.

@@ -3,7 +3,7 @@
 A trial is written when it is finished, whole, as one line that is flushed to the disk. So there is
 no trial half-way: whatever happens to the process, those in the file are done, and all others are
 not. A last line that was cut off is removed when the journal is opened; the lock of the study's
-folder sees to it that nobody else writes.
+folder keeps other processes from writing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Journal:
     """The finished trials of a study, by stage.
 
     Attributes:
-        outcomes: What came of each job, by its key.
+        outcomes: Measures or error of each job, by its key.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +42,7 @@ class Journal:
         from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        _mend(path)
+        _repair(path)
         try:
             self._storage = JournalStorage(JournalFileBackend(str(path)))
             self._stages: dict[str, Study] = {
@@ -72,7 +72,7 @@ class Journal:
             stage: Which part of the study it belongs to.
             job: Key of its job.
             number: Its place in the stage.
-            outcome: What came of it.
+            outcome: Its measures, or its error.
             values: What Optuna knows it by; maximised.
             params: Its levels or values by factor.
             distributions: What they were chosen from.
@@ -104,7 +104,7 @@ class Journal:
         return sorted(finished, key=lambda trial: int(trial.user_attrs["number"]))
 
 
-def _mend(path: Path) -> None:
+def _repair(path: Path) -> None:
     """Remove what a killed process left: Optuna's lock, and the beginning of a line."""
     for leftover in path.parent.glob(f"{path.name}.lock*"):
         leftover.unlink()

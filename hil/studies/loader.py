@@ -77,7 +77,7 @@ def build(
         raise ValueError(f"budget {budget!r}: {nearest(budget, {BUDGET, *budgets})}")
     # The file by itself first, so that what is wrong with it is not put down to a change.
     plain = validated(Study, sections)
-    result = merged(sections, budgets.get(budget, {}), _sorted_out(plain, changes or {}))
+    result = merged(sections, budgets.get(budget, {}), _by_owner(plain, changes or {}))
     for key, value in (("task", task), ("device", device)):
         if value is not None:
             result = merged(result, {"base": {key: value}})
@@ -92,8 +92,8 @@ def _all(sections: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [factor for part in parts for factor in part.get("factors", {}).values()]
 
 
-def _sorted_out(study: Study, changes: Mapping[str, Any]) -> Sections:
-    """What changes the study itself, and below `base` what changes its trials."""
+def _by_owner(study: Study, changes: Mapping[str, Any]) -> Sections:
+    """Changes of the study itself, with those of its trials below `base`."""
     own = {key: value for key, value in changes.items() if key in Study.model_fields}
     base = {key: value for key, value in changes.items() if key not in own}
     for where, factors in study.families():

@@ -83,7 +83,7 @@ class Unit:
     Attributes:
         number: From 0; trials of equal number in different cells are compared in pairs.
         seed: Seed of the host.
-        chip: Which chip, or None where it is the device's own affair.
+        chip: Which chip, or None where the device offers no choice.
     """
 
     number: int

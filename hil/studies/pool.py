@@ -44,19 +44,19 @@ def pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
         ValueError: When there is no such scheduler, or its workers differ from this process.
     """
     if scheduler is None and workers == 1:
-        yield alone
+        yield in_process
         return
     with _local(workers) if scheduler is None else _existing(scheduler) as client:
-        yield lambda requests: shared(client, requests)
+        yield lambda requests: on_cluster(client, requests)
 
 
-def alone(requests: Iterable[Request]) -> Iterator[Answer]:
+def in_process(requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate in this process, one after another."""
     for number, job, weights in requests:
         yield number, *evaluate(job, weights)
 
 
-def shared(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
+def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate on the workers of a cluster.
 
     A trial whose worker dies is given to another one. Two trials for each thread are under way,
@@ -99,7 +99,7 @@ def _local(workers: int) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
-    # What Dask sets besides returns memory to the system at every turn, and samples every 10 ms.
+    # Dask's own settings return memory to the system all the time, and profile every 10 ms.
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     settings = {
         "logging.distributed": "error",
@@ -108,7 +108,7 @@ def _local(workers: int) -> Iterator[Client]:
         "distributed.worker.profile.enabled": False,
     }
     with dask.config.set(settings):
-        with _deaf():
+        with _ignoring_interrupt():
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
@@ -123,8 +123,8 @@ def _local(workers: int) -> Iterator[Client]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Start processes that do not hear the Ctrl-C of the terminal: the coordinator ends them."""
+def _ignoring_interrupt() -> Iterator[None]:
+    """Start processes that ignore a Ctrl-C in the terminal: the coordinator ends them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

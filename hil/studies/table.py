@@ -34,7 +34,7 @@ class Row:
         number: Its place in the study, from 0.
         cell: Its combination of levels.
         unit: Its repetition.
-        outcome: What came of it.
+        outcome: Its measures, or its error.
     """
 
     number: int

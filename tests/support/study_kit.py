@@ -134,27 +134,27 @@ def study(sections: dict[str, Any], **changes: Any) -> Study:
     return build(sections, changes=changes)
 
 
-def evaluated(found: Study, path: Path, pool: Fake) -> None:
+def evaluated(made: Study, path: Path, pool: Fake) -> None:
     """Run a study on a fake pool, to its table."""
-    _through(found, path, pool, pages=False)
+    _through(made, path, pool, pages=False)
 
 
-def carried_out(found: Study, path: Path, pool: Fake) -> dict[str, Any]:
+def carried_out(made: Study, path: Path, pool: Fake) -> dict[str, Any]:
     """Run a study on a fake pool, to its page."""
-    return _through(found, path, pool, pages=True)
+    return _through(made, path, pool, pages=True)
 
 
-def _through(found: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any]:
-    folder = Folder(path, found)
+def _through(made: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any]:
+    folder = Folder(path, made)
     with folder.locked(), pytest.MonkeyPatch.context() as patch:
         if not pages:
             patch.setattr(page.rendering, "render", lambda *a, **k: "")
             patch.setattr(page.sections, "build", lambda *a: [])
             patch.setattr(page, "search_sections", lambda *a: [])
         at_work = coordinator.Coordinator(folder, pool, lambda _: None)
-        if found.search is None:
+        if made.search is None:
             return page.write_grid(folder, grid.run(at_work))
-        return page.write_search(folder, search.run(at_work, found.search))
+        return page.write_search(folder, search.run(at_work, made.search))
 
 
 def refusal(options: list[str], capsys: pytest.CaptureFixture[str]) -> str:

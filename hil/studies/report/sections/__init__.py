@@ -45,13 +45,13 @@ def build(study: Study, rows: Rows) -> list[SectionContent]:
     contents = []
     for section in wanted(study):
         kind, settings = _settings(section, study)
-        content: SectionContent = kind.build(_telling(settings, rows), study, rows)
+        content: SectionContent = kind.build(_without_constant_factors(settings, rows), study, rows)
         contents.append(content)
     return contents
 
 
-def _telling(settings: SectionSettings, rows: Rows) -> SectionSettings:
-    """The settings without factors of one level, which tell nothing apart; one is always left."""
+def _without_constant_factors(settings: SectionSettings, rows: Rows) -> SectionSettings:
+    """The settings without factors of a single level, which group nothing; one is always left."""
     changed = {}
     for key in ("by", "lines"):
         names = getattr(settings, key, ())

@@ -44,17 +44,17 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         claim = Claim(f"{names}: {result.pairs} combinations are too few for a correlation", False)
     else:
         low, high = result.interval
-        figures = (
+        detail = (
             f"rank correlation {result.rho:.2f} (95 %: {low:.2f} to {high:.2f}, "
             f"{result.pairs} combinations)"
         )
         if low > 0 or high < 0:
             direction = "rises" if result.rho > 0 else "falls"
             claim = Claim(
-                f"{wording.name(other)} {direction} with {wording.name(one)}: {figures}", True
+                f"{wording.name(other)} {direction} with {wording.name(one)}: {detail}", True
             )
         else:
-            claim = Claim(f"{names} do not show a common order: {figures}", False)
+            claim = Claim(f"{names} do not show a common order: {detail}", False)
     clouds = [
         Cloud([a for a, _ in own], [b for _, b in own], " · ".join(kind) or "all", number)
         for number, (kind, own) in enumerate(kinds.items())

@@ -65,8 +65,8 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         *_claims(effects, p_effects, measure),
         *_interaction_claims(interactions, p_interactions, measure, " · ".join(first_line)),
     ]
-    silent = len(effects) + len(interactions) - len(claims)
-    claims.append(Claim(f"{silent} further effects and interactions are not told from none", False))
+    remaining = len(effects) + len(interactions) - len(claims)
+    claims.append(Claim(f"{remaining} further effects and interactions are not significant", False))
     return SectionContent(
         settings.title or "Main effects and interactions",
         settings.note or f"{NOTE} {STABLE}",

@@ -12,7 +12,7 @@ NOTE = "Mean validation accuracy over the repetitions after each epoch, with Stu
 
 
 class Settings(SectionSettings):
-    """Which lines, and in how many figures."""
+    """Which lines, and in how many plots."""
 
     lines: tuple[str, ...]
     by: tuple[str, ...] = ()

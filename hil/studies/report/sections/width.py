@@ -1,4 +1,4 @@
-"""How many levels of a setting a rule gets along with: those near the best that it reaches."""
+"""How many levels of a setting a rule works with: those near the best that it reaches."""
 
 from __future__ import annotations
 
