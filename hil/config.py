@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
 
-from drivers import nearest
 from hil import encodings
 from hil.learning import rules
+from hil.validation import validated
 
 Sections = dict[str, Any]
-Model = TypeVar("Model", bound=BaseModel)
+WHAT = "configuration"
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
@@ -42,7 +41,9 @@ def _named(section: str, module: Callable[[str], Any]) -> AfterValidator:
         name = settings.pop("name", None)
         if not isinstance(name, str):
             raise ValueError(f"configuration {section}.name = {name!r}: give the name of one")
-        chosen = _validated(module(name).Settings, settings, f"{section}.")
+        chosen = validated(
+            module(name).Settings, settings, what=WHAT, where=section, others=("name",)
+        )
         return {"name": name, **chosen.model_dump()}
 
     return AfterValidator(complete)
@@ -214,7 +215,7 @@ def build(*layers: Mapping[str, Any]) -> Config:
         raise ValueError(f"configuration task = {name!r}: give the name of a task")
     task, rule = tasks.get(name), asked["rule"]
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
-    return _validated(Config, merged(NAMES, task.defaults, tuned, *layers))
+    return validated(Config, merged(NAMES, task.defaults, tuned, *layers), what=WHAT)
 
 
 def read(path: str | Path) -> Sections:
@@ -260,49 +261,3 @@ def assignments(items: Sequence[str]) -> Sections:
         except tomllib.TOMLDecodeError:
             section[keys[-1]] = text
     return result
-
-
-def _validated(model: type[Model], values: Mapping[str, Any], prefix: str = "") -> Model:
-    try:
-        # Strict, so that `true` is no number; from JSON, where any list may become a tuple.
-        return model.model_validate_json(json.dumps(values, default=_plain), strict=True)
-    except ValidationError as error:
-        raise ValueError(_one_line(error, model, values, prefix)) from None
-
-
-def _plain(value: Any) -> Any:
-    """A numpy number or array as Python's own; anything else as text, to be refused by name."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def _one_line(
-    error: ValidationError, model: type[BaseModel], values: Mapping[str, Any], prefix: str
-) -> str:
-    first, *others = error.errors()
-    path = _path(first["loc"], values)
-    if first["type"] == "value_error":  # raised by our own validators, which say it all
-        return str(first["ctx"]["error"])
-    if first["type"] == "extra_forbidden":
-        *section, key = path
-        for part in section:
-            model = model.model_fields[part].annotation  # type: ignore[assignment]
-        known = [*model.model_fields, *(["name"] if prefix else [])]
-        return f"configuration key {prefix + '.'.join(path)!r} is unknown: {nearest(key, known)}"
-    where = prefix + ".".join(path)
-    given = f"configuration {where} = {first['input']!r}"
-    if first["type"] in ("model_type", "dict_type"):
-        return f"{given}: is a section, write {where}.key=value"
-    alternatives = [first, *(e for e in others if _path(e["loc"], values) == path)]
-    wanted = dict.fromkeys(e["msg"].removeprefix("Input should be ") for e in alternatives)
-    return f"{given}: should be {' or '.join(wanted)}"
-
-
-def _path(loc: tuple[int | str, ...], values: Any) -> list[str]:
-    """The key that an error is about, without positions in a list and variants of a type."""
-    path = []
-    for part in loc:
-        if not (isinstance(values, Mapping) and part in values):
-            break
-        path.append(str(part))
-        values = values[part]
-    return path

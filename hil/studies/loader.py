@@ -9,7 +9,8 @@ from typing import Any
 
 from drivers import nearest
 from hil.config import Sections, merged
-from hil.studies.schema import VERSION, Study, known, validated
+from hil.studies.schema import VERSION, Study, known
+from hil.validation import validated
 
 BUDGET = "default"
 BUILTIN = Path(__file__).parent / "builtin"
@@ -76,7 +77,7 @@ def build(
     if budget not in {BUDGET, *budgets}:
         raise ValueError(f"budget {budget!r}: {nearest(budget, {BUDGET, *budgets})}")
     # The file by itself first, so that what is wrong with it is not put down to a change.
-    plain = validated(Study, sections)
+    plain = validated(Study, sections, what="study")
     result = merged(sections, budgets.get(budget, {}), _by_owner(plain, changes or {}))
     for key, value in (("task", task), ("device", device)):
         if value is not None:
@@ -84,7 +85,7 @@ def build(
             for factor in _all(result):
                 if factor.get("key") == key:
                     factor["levels"] = [value]
-    return validated(Study, {**result, "budgets": {}})
+    return validated(Study, {**result, "budgets": {}}, what="study")
 
 
 def _all(sections: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from drivers import nearest
 from hil.config import Section, Sections
+from hil.validation import validated
 
 VERSION = 1
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class Level(Section):
@@ -152,7 +152,7 @@ def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None
     for level in factor.levels:
         compound = isinstance(level, Mapping) and "label" in level
         if compound:
-            validated(Level, level, f"{where}.levels")
+            validated(Level, level, what="study", where=f"{where}.levels")
         elif not factor.key:
             raise ValueError(f"{where}: give a key, or levels that are tables of label and set")
     labels = [label(level) for level in factor.levels]
@@ -168,36 +168,3 @@ def label(level: Any) -> str:
     if isinstance(level, Sequence) and not isinstance(level, str):
         return ", ".join(map(label, level)) or "none"
     return f"{level:g}" if isinstance(level, float) else str(level)
-
-
-def validated(model: type[Model], values: Mapping[str, Any], where: str = "") -> Model:
-    """A model of the study's file.
-
-    Raises:
-        ValueError: One line that names the key, what was given and what is allowed.
-    """
-    try:
-        return model.model_validate_json(json.dumps(values, default=str), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-    if first["type"] == "value_error":
-        raise ValueError(f"study: {first['ctx']['error']}")
-    loc = [str(part) for part in first["loc"]]
-    path = ".".join([*([where] if where else []), *loc])
-    if first["type"] == "extra_forbidden":
-        owner = _owner(model, loc[:-1])
-        raise ValueError(f"study: key {path!r} is unknown: {nearest(loc[-1], owner.model_fields)}")
-    given = "" if first["type"] == "missing" else f" = {first['input']!r}"
-    raise ValueError(f"study: {path}{given}: {first['msg'].removeprefix('Input ')}")
-
-
-def _owner(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
-    """The model below which a key stands."""
-    annotation: Any = model
-    for part in path:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[part].annotation
-        inner = [a for a in get_args(annotation) if isinstance(a, type)]
-        models = [a for a in inner if issubclass(a, BaseModel)]
-        annotation = models[0] if models else annotation
-    return annotation  # type: ignore[no-any-return]

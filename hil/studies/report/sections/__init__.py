@@ -9,8 +9,9 @@ from typing import Any
 from drivers import nearest
 from hil.discovery import Catalogue
 from hil.studies.report.section import SectionContent, SectionSettings
-from hil.studies.schema import Study, known, validated
+from hil.studies.schema import Study, known
 from hil.studies.table import MEASURES, Rows, grouped
+from hil.validation import validated
 
 __all__ = ["build", "check", "module", "names"]
 
@@ -66,7 +67,9 @@ def _settings(section: Mapping[str, Any], study: Study) -> tuple[ModuleType, Any
     if not isinstance(name, str):
         raise ValueError(f"sections: kind = {name!r}: give one of {', '.join(names())}")
     kind = module(name)
-    settings = validated(kind.Settings, given, f"sections ({name})")
+    settings = validated(
+        kind.Settings, given, what="study", where=f"sections ({name})", others=("kind",)
+    )
     factors = ["part", *study.names()]
     for key in ("by", "lines"):
         for factor in getattr(settings, key, ()):

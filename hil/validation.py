@@ -1,0 +1,105 @@
+"""Values checked against a pydantic model, and what is wrong with them in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from drivers import nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(
+    model: type[Model],
+    values: Mapping[str, Any],
+    *,
+    what: str,
+    where: str = "",
+    others: Sequence[str] = (),
+) -> Model:
+    """Make a model of values, such as those of a TOML file.
+
+    Args:
+        model: The model.
+        values: Its values; numbers and arrays of numpy are taken, too.
+        what: What they are, for a refusal, e.g. `configuration`.
+        where: Section in which they stand, e.g. `rule`; empty at the top.
+        others: Keys that may stand there besides those of the model, for a refusal.
+
+    Raises:
+        ValueError: One line that names the key, what was given and what is allowed.
+    """
+    try:
+        # Strict, so that `true` is no number; from JSON, where any list may become a tuple.
+        return model.model_validate_json(json.dumps(values, default=_plain), strict=True)
+    except ValidationError as error:
+        first, *rest = error.errors()
+    if first["type"] == "value_error":  # raised by our own validators, which say it all
+        raise ValueError(str(first["ctx"]["error"]))
+    if first["type"] in ("extra_forbidden", "missing"):
+        *section, key = first["loc"]
+        name = ".".join(filter(None, (where, *_path(section, values), str(key))))
+        if first["type"] == "missing":
+            raise ValueError(f"{what} key {name!r} is missing: give it")
+        known = [*_owner(model, section).model_fields, *others]
+        raise ValueError(f"{what} key {name!r} is unknown: {nearest(str(key), known)}")
+    path = _path(first["loc"], values)
+    name = ".".join(filter(None, (where, *path)))
+    given = f"{what} {name} = {first['input']!r}"
+    if first["type"] in ("model_type", "dict_type"):
+        raise ValueError(f"{given}: is a section, write {name}.key=value")
+    alternatives = [first, *(each for each in rest if _path(each["loc"], values) == path)]
+    raise ValueError(f"{given}: {_wanted(alternatives)}")
+
+
+def _plain(value: Any) -> Any:
+    """A numpy number or array as Python's own; anything else as text, to be refused by name."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _path(loc: Sequence[int | str], values: Any) -> list[str]:
+    """The key that an error is about, without positions in a list and variants of a type."""
+    path = []
+    for part in loc:
+        if not (isinstance(values, Mapping) and part in values):
+            break
+        path.append(str(part))
+        values = values[part]
+    return path
+
+
+def _wanted(errors: Sequence[ErrorDetails]) -> str:
+    """What is allowed instead, in the words of pydantic."""
+    start = "Input should be "
+    messages = [error["msg"] for error in errors if error["msg"].startswith(start)]
+    if not messages:
+        return errors[0]["msg"]
+    return f"should be {' or '.join(dict.fromkeys(m.removeprefix(start) for m in messages))}"
+
+
+def _owner(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:
+    """The model below which a key stands, through tables and lists of models."""
+    owner: Any = model
+    for part in loc:
+        if _is_model(owner):
+            owner = _without_none(owner.model_fields[str(part)].annotation)
+        else:
+            owner = next(kind for kind in get_args(owner) if _is_model(kind))
+    return owner  # type: ignore[no-any-return]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _without_none(annotation: Any) -> Any:
+    """`X` from `X | None`."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    return next(kind for kind in get_args(annotation) if kind is not NoneType)
