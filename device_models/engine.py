@@ -107,7 +107,7 @@ class Engine:
             steps: T.
             weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in swings.
             recorders: What is to be observed.
-            trial: Seed and names of what happens today.
+            trial: Seed and names of the random streams of this run.
             supply: Factor of all input gains now.
         """
         temporal, swing = self._chip.temporal, self._chip.model.swing

@@ -1,4 +1,4 @@
-"""Named randomness: which chip it is, and what happened today."""
+"""Random generators by seed and name: of a chip, of a write, of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixed pattern of one chip: what each of its neurons, synapses and channels is like."""
+"""The mismatch of one chip, sampled from its seed: its neurons, synapses and channels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LayerMismatch:
 
 
 class Pattern(Protocol):
-    """Says what each part of a chip is like."""
+    """The fixed pattern of a chip, part by part: sampled from a seed, or measured."""
 
     def layer(
         self, model: NeuronModel, index: int, size: int, nominal: Nominal, last: bool

@@ -43,11 +43,10 @@ def chips(
 
 
 def _list(json_output: bool) -> None:
-    from drivers.emulator import datasheet
     from hil.cli import console
+    from hil.reports import chip_page
 
-    sheets = [datasheet.datasheet(name) for name in datasheet.names()]
-    rows = [(sheet.name, sheet.neuron.name, sheet.description) for sheet in sheets]
+    rows = [(each.name, each.neuron.name, each.description) for each in chip_page.datasheets()]
     if json_output:
         keys = ("name", "neuron", "description")
         typer.echo(json.dumps({"chips": [dict(zip(keys, row, strict=True)) for row in rows]}))
@@ -58,11 +57,10 @@ def _list(json_output: bool) -> None:
 def _datasheet(name: str, json_output: bool) -> None:
     from dataclasses import asdict
 
-    from drivers.emulator import datasheet
     from hil.cli import console
     from hil.reports import chip_page
 
-    sheet = datasheet.datasheet(name)
+    sheet = chip_page.datasheet(name)
     if json_output:
         typer.echo(json.dumps(asdict(sheet)))
     else:
