@@ -20,9 +20,9 @@ from drivers.board.link.link import Link
 from drivers.board.link.pace import BITS, Paced
 from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.port import SimulatedPort
+from hil import tasks
 from hil.config import build
 from hil.loop.controller import Controller
-from hil.loop.training import load_data
 
 BAUDS = (115200, 921600)
 LAYERS = (64, 200, 10)
@@ -78,8 +78,8 @@ def updates(epochs: int) -> list[list[float]]:
     """Bytes for each weight of the writes of a training, by projection; the first ones left out."""
     device = Weighed(Counting(SimulatedBoard()))
     config = build({"task": "digits", "training": {"epochs": epochs}})
-    data = load_data(config)
-    controller = Controller(config, device, data.features, data.classes)
+    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    controller = Controller.open(config, device, data.features, data.classes)
     controller.write()
     rng = np.random.default_rng(0)
     total = epochs * (len(data.y_train) // BATCH)

@@ -261,7 +261,7 @@ def test_the_loop_of_the_readme_and_the_folder_it_leaves(workplace: Path) -> Non
         "metric": run.metrics()[0],
         "final figure": result,
         "entry": json.loads((run.path / "environment.json").read_text()),
-        "evidence": run.load_evidence() or {},
+        "snapshot": run.load_snapshot() or {},
         "array": run.load_checkpoint() or {},
     }.items():
         numbered = {re.sub(r"(?<=[_/])\d+(?=/|$)", "N", name) for name in names}

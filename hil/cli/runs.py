@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def finished(run: Run, watch: Watcher, record: Path | None) -> Result:
     """Train a run to its end and write its page; whatever stops that, say how to go on."""
     from hil.api import finish
-    from hil.loop.training import Interrupted
+    from hil.loop.epochs import Interrupted
 
     with going_on_with(f"hil resume {quote(str(run.path))}"):
         try:

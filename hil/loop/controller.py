@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Network, Stimulus
+from drivers import Device, Stimulus
 from drivers.contract.arrays import below
-from drivers.contract.info import StimulusKind
-from hil import encodings, streams
-from hil.characterisation import calibration
+from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
-from hil.learning.rule import Observation, PerturbedEvaluation, Timing
-from hil.loop import repair
-from hil.loop.device_session import Attended, Clock
+from hil.learning.optimisers import Optimiser
+from hil.learning.rule import Observation, PerturbedEvaluation, Rule
+from hil.loop import mapping, repair
+from hil.loop.device_session import DeviceSession
 from hil.loop.diagnosis import State
+from hil.loop.mapping import Encoder
 from hil.loop.observer import Observer, drive_trace, mean_drive
 
 if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
-# Full scale, and step between levels, that `auto` aims at; both times the root of the fan-in.
-FULL_SCALE, STEP = 20.0, 2 / 3
 
 
 @dataclass(frozen=True)
@@ -50,59 +47,84 @@ class StepReport:
 
 @dataclass
 class Controller:
-    """A device, a network on it, and the rule that teaches it.
+    """A device, a network on it, and the rule that teaches it. Made by `open`.
 
     Attributes:
         config: The configuration.
-        device: The open device; configured here.
-        features: Number of features of a sample.
-        classes: Number of classes.
+        device: The device, with the network on it.
+        layers: Size of each layer, the input first.
+        encode: Makes a stimulus of samples `(B, n_features)`.
+        session: What is asked of the device, and what it stores.
+        observer: What is read of it.
+        rule: The learning rule.
+        optimiser: How a gradient becomes a change of the weights.
+        weights: Shadow weights of each projection, `(n_pre, n_post)`.
+        rule_state: What the rule keeps.
+        optimiser_state: What the optimiser keeps.
+        strengths: Factor of homeostasis of each hidden layer, `(L - 1,)`.
     """
 
     config: Config
     device: Device
-    features: int
-    classes: int
-    clock: Clock = field(default_factory=Clock)
+    layers: tuple[int, ...]
+    encode: Encoder
+    session: DeviceSession
+    observer: Observer
+    rule: Rule
+    optimiser: Optimiser
+    weights: list[Matrix]
+    rule_state: Mapping[str, NDArray[np.generic]]
+    optimiser_state: dict[str, NDArray[np.generic]]
+    strengths: NDArray[np.float64]
 
-    def __post_init__(self) -> None:
-        """Map the network, decide what to observe, draw weights and feedback."""
-        config = self.config
-        encoding = encodings.module(config.encoding["name"])
-        self._encode = encoding.encode
-        self._encoding = encoding.Settings(**config.encoding_settings)
-        inputs = encoding.width(self.features, self._encoding)
-        self.layers = (inputs, *config.network.hidden, self.classes)
-        self.depth = len(self.layers) - 1
-        self.attended = Attended(self.device, self._network(), self.clock)
-        dark = np.zeros((1, self.features), np.float32)
-        kind = self.stimulus(dark, "encode").kind
+    @classmethod
+    def open(cls, config: Config, device: Device, features: int, classes: int) -> Controller:
+        """Map the network on a device, decide what to observe, draw weights and feedback.
+
+        The device is configured; no weight is written yet.
+
+        Args:
+            config: The configuration.
+            device: The open device.
+            features: Number of features of a sample.
+            classes: Number of classes.
+
+        Raises:
+            ValueError: When the configuration does not fit the device.
+            DeviceError: When the device has no room for the network, or fails.
+        """
+        layers = mapping.layers(config, features, classes)
+        session = DeviceSession(device, mapping.network(config, device.info, layers))
+        encode = mapping.encoder(config)
+        dark = np.zeros((1, features), np.float32)
+        kind = encode(dark, streams.generator(config.seed, "encode")).kind
         rule = rules.module(config.rule["name"])
-        self.rule = rule.build(rule.Settings(**config.rule_settings), self._timing(kind))
-        self.observer = Observer(config, self.device, self.rule.needs_traces)
-        self.device.check_run(
-            kind, config.training.batch, config.network.steps, self.observer.probes
+        built: Rule = rule.build(
+            rule.Settings(**config.rule_settings), mapping.timing(config, device, kind)
         )
-        self.optimiser = optimisers.build(**config.optimiser.model_dump())
-        draw = streams.generator(config.seed, "init")
-        self.weights: list[Matrix] = [
-            (
-                draw.standard_normal((a, b), dtype=np.float32)
-                * np.float32(config.network.initial_scale / math.sqrt(a))
-            )
-            for a, b in zip(self.layers, self.layers[1:], strict=False)
-        ]
-        self.rule_state = self.rule.init(streams.generator(config.seed, "rule"), self.layers)
-        self.optimiser_state = self.optimiser.init(self.weights)
-        self.strengths = np.ones(self.depth - 1)
+        observer = Observer(config, device, built.needs_traces)
+        device.check_run(kind, config.training.batch, config.network.steps, observer.probes)
+        optimiser = optimisers.build(**config.optimiser.model_dump())
+        weights = mapping.initial_weights(config, layers)
+        return cls(
+            config=config,
+            device=device,
+            layers=layers,
+            encode=encode,
+            session=session,
+            observer=observer,
+            rule=built,
+            optimiser=optimiser,
+            weights=weights,
+            rule_state=built.init(streams.generator(config.seed, "rule"), layers),
+            optimiser_state=optimiser.init(weights),
+            strengths=np.ones(len(layers) - 2),
+        )
 
-    def _network(self) -> Network:
-        """The network with what a calibration found, under what the configuration asks for."""
-        settings, trims = dict(self.config.network.settings), {}
-        if self.config.network.calibration:
-            found = calibration.read_for(self.config.network.calibration, self.device, self.layers)
-            settings, trims = {**found.settings, **settings}, dict(found.trims)
-        return Network(self.layers, self._full_scales(), settings, trims)
+    @property
+    def depth(self) -> int:
+        """Number of projections."""
+        return len(self.layers) - 1
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -122,20 +144,20 @@ class Controller:
         """
         seed = self.config.seed
         stimulus = self.stimulus(x, "encode", index)
-        readout = self.attended.run(
+        readout = self.session.run(
             stimulus, self.observer.probes, streams.trial(seed, "trial", index)
         )
-        seen = self.observer.seen(readout)
-        logits = self._logits(seen.rate, seen.membranes[-1])
+        decoded = self.observer.decode(readout)
+        logits = self._logits(decoded.rate, decoded.membranes[-1])
         loss, error = losses.evaluate(logits, y, self.config.readout.loss)
         observation = Observation(
             inputs=mean_drive(stimulus),
-            activity=seen.hidden,
-            membrane=seen.membranes,
-            rate=seen.rate,
-            traces=seen.traces,
+            activity=decoded.hidden,
+            membrane=decoded.membranes,
+            rate=decoded.rate,
+            traces=decoded.traces,
             input_trace=drive_trace(stimulus) if self.rule.needs_traces else None,
-            output_spikes=seen.output_spikes,
+            output_spikes=decoded.output_spikes,
             error=error,
             perturbed=self._perturbed(stimulus, y, index),
         )
@@ -152,9 +174,9 @@ class Controller:
                 self._write(projection)
         return StepReport(
             loss,
-            int(np.count_nonzero(losses.predict(logits, seen.membranes[-1]) == y)),
-            (*seen.hidden, seen.rate),
-            seen.membranes,
+            int(np.count_nonzero(losses.predict(logits, decoded.membranes[-1]) == y)),
+            (*decoded.hidden, decoded.rate),
+            decoded.membranes,
         )
 
     def _perturbed(
@@ -167,9 +189,9 @@ class Controller:
         proposed = self.rule.propose(streams.generator(seed, "perturb", index), self.weights)
         for number, weights in enumerate(proposed):
             for projection, matrix in enumerate(weights):
-                self.attended.write(projection, matrix)
+                self.session.write(projection, matrix)
             trial = streams.trial(seed, "perturb", index, number)
-            readout = self.attended.run(stimulus, self.observer.output_probes, trial)
+            readout = self.session.run(stimulus, self.observer.output_probes, trial)
             logits = self._logits(*self.observer.deployed(readout))
             loss, _ = losses.evaluate(logits, y, self.config.readout.loss)
             found.append(PerturbedEvaluation(weights, loss))
@@ -203,7 +225,7 @@ class Controller:
             `(B,)` predicted classes.
         """
         stimulus = self.stimulus(x, stream, *index)
-        readout = self.attended.run(
+        readout = self.session.run(
             stimulus,
             self.observer.output_probes,
             streams.trial(self.config.seed, stream, *index),
@@ -213,16 +235,14 @@ class Controller:
 
     def stimulus(self, x: Matrix, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples `(B, n_features)` with the randomness of a stream."""
-        rng = streams.generator(self.config.seed, stream, *index)
-        encoded: Stimulus = self._encode(x, self.config.network.steps, self._encoding, rng)
-        return encoded
+        return self.encode(x, streams.generator(self.config.seed, stream, *index))
 
     # -- checkpoints --------------------------------------------------------------------------
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the controller and the device remember, as named arrays."""
         found: dict[str, NDArray[np.generic]] = {}
-        for p, (weights, stored) in enumerate(zip(self.weights, self.attended.stored, strict=True)):
+        for p, (weights, stored) in enumerate(zip(self.weights, self.session.stored, strict=True)):
             found[f"weights/{p}"], found[f"stored/{p}"] = weights, stored
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
@@ -234,11 +254,10 @@ class Controller:
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return to what `state` gave; a device that cannot is given all weights anew."""
         self.load_weights(state)
-        self.attended.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self.depth)]
+        self.session.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self.depth)]
         self.rule_state = _copies(below(state, "rule/"))
         self.optimiser_state = _copies(below(state, "optimiser/"))
-        # A checkpoint that an earlier version wrote has none.
-        self.strengths = state.get("homeostasis/strengths", self.strengths).astype(np.float64)
+        self.strengths = state["homeostasis/strengths"].astype(np.float64)
         device = _copies(below(state, "device/"))
         if device and self.device.info.resumable:
             self.device.restore(device)
@@ -251,7 +270,8 @@ class Controller:
         Raises:
             ValueError: When they are of another network.
         """
-        shapes = [state[f"weights/{p}"].shape for p in range(_depth(state))]
+        depth = sum(1 for name in state if name.startswith("weights/"))
+        shapes = [state[f"weights/{p}"].shape for p in range(depth)]
         if shapes != [w.shape for w in self.weights]:
             given = (shapes[0][0], *(shape[1] for shape in shapes))
             raise ValueError(
@@ -269,43 +289,11 @@ class Controller:
         np.clip(self.weights[projection], -limit, limit, out=self.weights[projection])
 
     def _write(self, projection: int) -> None:
-        self.attended.write(projection, self.weights[projection])
+        self.session.write(projection, self.weights[projection])
 
     def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
         read = self.config.readout
         return losses.logits(rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta)
-
-    def _full_scales(self) -> tuple[float, ...]:
-        info = self.device.info
-        scales = []
-        for projection, fan_in in enumerate(self.layers[:-1]):
-            form = info.weight_format(projection)
-            asked = self.config.network.full_scale
-            # With few levels a wide range would round every small weight to zero.
-            steps = math.inf if form.levels is None else form.levels // 2
-            factor = min(FULL_SCALE, STEP * steps) if asked == "auto" else asked
-            wanted = factor / math.sqrt(fan_in)
-            scales.append(min(max(wanted, form.minimum_full_scale), form.maximum_full_scale))
-        return tuple(scales)
-
-    def _timing(self, kind: StimulusKind) -> Timing:
-        """The host's nominal knowledge of the neuron, for rules that claim some."""
-        info, network = self.device.info, self.device.network
-        decay = info.decay if info.decay is not None else 0.9
-        if info.decay is not None and "tau_membrane" in network.settings:
-            decay = math.exp(-info.dt / network.settings["tau_membrane"])
-        return Timing(
-            decay=decay,
-            steps=self.config.network.steps,
-            reset=info.reset,
-            input_is_current=kind != "spikes",
-            kappa=self.config.readout.kappa if self.config.readout.source != "membrane" else 0.0,
-            beta=self.config.readout.beta if self.config.readout.source != "counts" else 0.0,
-        )
-
-
-def _depth(state: Mapping[str, NDArray[np.generic]]) -> int:
-    return sum(1 for name in state if name.startswith("weights/"))
 
 
 def _copies(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:

@@ -39,22 +39,22 @@ class Clock:
         return Clock(self.device - other.device, self.transfer - other.transfer)
 
 
-class Attended:
-    """A configured device, and what it stores.
+class DeviceSession:
+    """A configured device under supervision: timed, restored after a restart, and what it stores.
 
     Attributes:
         stored: What the device says that it stores of each projection, `(n_pre, n_post)`.
+        clock: Where the time went since the session began.
     """
 
-    def __init__(self, device: Device, network: Network, clock: Clock) -> None:
+    def __init__(self, device: Device, network: Network) -> None:
         """Map a network.
 
         Args:
             device: The open device.
             network: As `Device.configure` takes it.
-            clock: Counts what is done from now on.
         """
-        self._device, self._network, self._clock = device, network, clock
+        self._device, self._network, self.clock = device, network, Clock()
         device.configure(network)
         shapes = zip(network.layers, network.layers[1:], strict=False)
         self.stored = [np.zeros(shape, np.float32) for shape in shapes]
@@ -62,8 +62,8 @@ class Attended:
     def run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
         """Run a batch, as `Device.run` does."""
         readout = self._timed(lambda: self._device.run(stimulus, probes, trial=trial))
-        self._clock.runs += 1
-        self._clock.samples += stimulus.batch
+        self.clock.runs += 1
+        self.clock.samples += stimulus.batch
         return readout
 
     def write(self, projection: int, weights: Matrix) -> None:
@@ -78,8 +78,8 @@ class Attended:
             return self._steadily(act)
         finally:
             transfer = self._device.transfer_seconds - line
-            self._clock.transfer += transfer
-            self._clock.device += time.perf_counter() - started - transfer
+            self.clock.transfer += transfer
+            self.clock.device += time.perf_counter() - started - transfer
 
     def _steadily(self, act: Callable[[], Answer]) -> Answer:
         """Do something, and do it again where the device has lost its network meanwhile."""
@@ -91,7 +91,7 @@ class Attended:
                 return act()
             except DeviceRestarted as error:
                 restarts += 1
-                self._clock.restarts += 1
+                self.clock.restarts += 1
                 if restarts == RESTARTS:
                     raise DeviceRestarted(
                         f"{error}; it restarted {restarts} times without getting anything done, so "

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import drivers
+from hil import tasks
+from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.progress import TrainingProgress, Watcher
-from hil.loop.training import classify, load_data
 from hil.process import one_blas_thread
 from hil.statistics import wilson
 
@@ -44,25 +45,25 @@ def evaluate(
     if checkpoint is None:
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
     config = run.config()
-    data = load_data(config)
-
-    def tell(done: int, total: int) -> None:
-        watch(TrainingProgress("test", done, total, config.training.epochs))
-
+    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     with one_blas_thread(), drivers.open(device or config.device_url, record=record) as opened:
-        controller = Controller(config, opened, data.features, data.classes)
+        controller = Controller.open(config, opened, data.features, data.classes)
         if device is None:
             controller.restore(checkpoint)
         else:
             controller.load_weights(checkpoint)
             controller.write()
+
+        def watch_test(done: int, total: int) -> None:
+            watch(TrainingProgress("test", done, total, config.training.epochs))
+
         predicted = classify(
             controller,
             data.batch,
             data.x_test,
             "test",
             0,
-            tell,
+            watch_test,
         )
     correct = int(np.count_nonzero(predicted == data.y_test))
     own = run.result()

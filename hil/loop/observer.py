@@ -22,8 +22,8 @@ Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What the host made of one batch.
+class DecodedReadout:
+    """What the host made of the readout of one batch.
 
     Attributes:
         hidden: Activity of each hidden layer, `(B, n_l)`, spikes per step.
@@ -78,7 +78,7 @@ class Observer:
             self._output = _reduced(Probe(self._depth, every=output.every, reduce="mean"), output)
         self.output_probes = [] if self._output is None else [self._output]
 
-    def seen(self, readout: Readout) -> Seen:
+    def decode(self, readout: Readout) -> DecodedReadout:
         """What a learning step's readout tells."""
         hidden, membranes, traces = [], [], []
         for layer in range(1, self._depth):
@@ -101,7 +101,7 @@ class Observer:
             traces.append(self._in_thresholds(readout, self._required(self._depth)))
             if self._depth in self._spikes:
                 raster = readout.samples[self._spikes[self._depth]].astype(np.float32)
-        return Seen(
+        return DecodedReadout(
             tuple(hidden),
             (*membranes, output),
             tuple(traces) if self._traced else (),

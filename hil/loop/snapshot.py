@@ -60,7 +60,7 @@ def gather(
             probes[f"membrane_{layer}"] = Probe(
                 layer, "membrane", tuple(int(n) for n in neurons), every=every
             )
-    readout = controller.attended.run(
+    readout = controller.session.run(
         controller.stimulus(x, "show"),
         list(probes.values()),
         trial=streams.trial(config.seed, "show"),
@@ -73,7 +73,7 @@ def gather(
         found[name] = values
     found["counts"] = readout.counts
     for p, (asked, stored) in enumerate(
-        zip(controller.weights, controller.attended.stored, strict=True)
+        zip(controller.weights, controller.session.stored, strict=True)
     ):
         cells = rng.choice(asked.size, min(CELLS, asked.size), replace=False)
         found[f"asked_{p}"] = asked.reshape(-1)[cells]

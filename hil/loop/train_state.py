@@ -39,7 +39,7 @@ class Tally:
 
 
 @dataclass
-class Position:
+class TrainState:
     """How far a run has come: all of a checkpoint that the controller does not remember.
 
     Attributes:
@@ -61,7 +61,7 @@ class Position:
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def first(cls, layers: Sequence[int]) -> Position:
+    def first(cls, layers: Sequence[int]) -> TrainState:
         """That of a new run of a network of these layers, the input first."""
         return cls(Statistics.empty(layers[1:]))
 
@@ -72,16 +72,15 @@ class Position:
         self.statistics = Statistics.empty([len(s) for s in self.statistics.squares])
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """As named arrays; what is no array is JSON in `position`."""
+        """As named arrays; what is no array is JSON in `train_state`."""
         fields = {key: value for key, value in vars(self).items() if key != "statistics"}
         text = json.dumps({**fields, "tally": asdict(self.tally)})
         arrays = {f"statistics/{name}": a for name, a in self.statistics.state().items()}
-        return {**arrays, "position": np.asarray(text)}
+        return {**arrays, "train_state": np.asarray(text)}
 
     @classmethod
-    def restored(cls, state: Mapping[str, NDArray[np.generic]], layers: Sequence[int]) -> Position:
-        """From what `state` gave; a checkpoint of an earlier version has no statistics."""
-        fields = json.loads(str(state["position"]))
-        found = below(state, "statistics/")
-        statistics = Statistics.restored(found) if found else Statistics.empty(layers[1:])
+    def restored(cls, state: Mapping[str, NDArray[np.generic]]) -> TrainState:
+        """From what `state` gave."""
+        fields = json.loads(str(state["train_state"]))
+        statistics = Statistics.restored(below(state, "statistics/"))
         return cls(statistics, **{**fields, "tally": Tally(**fields["tally"])})

@@ -34,7 +34,7 @@ def write_report(run: Run) -> Path:
     """
     from hil.config import build
 
-    config, evidence = run.config(), run.load_evidence()
+    config, snapshot = run.config(), run.load_snapshot()
     environment = json.loads((run.path / ENVIRONMENT).read_text(encoding="utf-8"))
     text = rendering.render(
         "run.html.j2",
@@ -49,7 +49,7 @@ def write_report(run: Run) -> Path:
         f"--out {quote(f'{run.path}-again')}",
         resume=f"hil resume {quote(str(run.path))}",
         **_learning(run.metrics()),
-        **(_shown(evidence, len(config.network.hidden) + 1) if evidence else {}),
+        **(_shown(snapshot, len(config.network.hidden) + 1) if snapshot else {}),
     )
     return write_text(run.path / REPORT, text)
 
@@ -94,31 +94,31 @@ class ClassRecall:
         return cls(counts.tolist(), recall=right / total, interval=wilson(right, total))
 
 
-def _shown(evidence: Arrays, depth: int) -> dict[str, Any]:
+def _shown(snapshot: Arrays, depth: int) -> dict[str, Any]:
     """What the trained network shows of itself."""
-    labels = evidence["test_labels"].astype(np.int64)
-    predictions = evidence["test_predictions"].astype(np.int64)
-    classes = evidence["counts"].shape[1]
+    labels = snapshot["test_labels"].astype(np.int64)
+    predictions = snapshot["test_predictions"].astype(np.int64)
+    classes = snapshot["counts"].shape[1]
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)
-    every = int(evidence["membrane_every"]) if "membrane_every" in evidence else 1
-    layers = [n for n in range(1, depth + 1) if f"membrane_{n}" in evidence]
+    every = int(snapshot["membrane_every"]) if "membrane_every" in snapshot else 1
+    layers = [n for n in range(1, depth + 1) if f"membrane_{n}" in snapshot]
     return {
         "tested": len(labels),
         "most_frequent": float(np.bincount(labels).max() / len(labels)),
         "confusion": [ClassRecall.of(row, label) for label, row in enumerate(confusion)],
-        "samples": _samples(evidence),
+        "samples": _samples(snapshot),
         "membranes": [
             {
                 "layer": _layer(n, depth),
-                "neurons": evidence[f"membrane_{n}"].shape[2],
-                "svg": plots.membranes(evidence[f"membrane_{n}"][:, 0], every),
+                "neurons": snapshot[f"membrane_{n}"].shape[2],
+                "svg": plots.membranes(snapshot[f"membrane_{n}"][:, 0], every),
             }
             for n in layers
         ],
         "every": every,
         "lowest": plots.LOWEST,
-        "projections": [_projection(evidence, p, depth) for p in range(depth)],
+        "projections": [_projection(snapshot, p, depth) for p in range(depth)],
     }
 
 
@@ -126,14 +126,14 @@ def _layer(number: int, depth: int) -> str:
     return "output layer" if number == depth else f"hidden layer {number}"
 
 
-def _samples(evidence: Arrays) -> list[dict[str, Any]]:
-    shape = tuple(int(side) for side in evidence["image_shape"])
-    rasters = evidence.get("output_raster")
+def _samples(snapshot: Arrays) -> list[dict[str, Any]]:
+    shape = tuple(int(side) for side in snapshot["image_shape"])
+    rasters = snapshot.get("output_raster")
     shown = []
     for s, (features, label) in enumerate(
-        zip(evidence["samples"], evidence["sample_labels"].astype(int), strict=True)
+        zip(snapshot["samples"], snapshot["sample_labels"].astype(int), strict=True)
     ):
-        counts = evidence["counts"].astype(int)[s]
+        counts = snapshot["counts"].astype(int)[s]
         shown.append(
             {
                 "label": int(label),
@@ -151,9 +151,9 @@ def _samples(evidence: Arrays) -> list[dict[str, Any]]:
     return shown
 
 
-def _projection(evidence: Arrays, number: int, depth: int) -> dict[str, Any]:
-    asked = evidence[f"asked_{number}"].astype(float)
-    stored = evidence[f"stored_{number}"].astype(float)
+def _projection(snapshot: Arrays, number: int, depth: int) -> dict[str, Any]:
+    asked = snapshot[f"asked_{number}"].astype(float)
+    stored = snapshot[f"stored_{number}"].astype(float)
     return {
         "source": "input" if number == 0 else _layer(number, depth),
         "target": _layer(number + 1, depth),

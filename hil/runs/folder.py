@@ -5,7 +5,7 @@ environment.json  versions and machine
 start.npz         the weights to start from, where another run gives them
 checkpoint.npz    everything needed to go on; replaced as a whole
 metrics.jsonl     one line per epoch, rewritten from the checkpoint's own record
-evidence.npz      what the report shows of the trained network
+snapshot.npz      what the report shows of the trained network
 result.json       the final figures; there when the run is complete
 report.html       the page
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
-CHECKPOINT, EVIDENCE, RESULT = "checkpoint.npz", "evidence.npz", "result.json"
+CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
 RUNS = Path("runs")
 
@@ -133,7 +133,7 @@ class Run:
             ValueError: When another process holds it.
         """
         with locked(self.path):
-            for name in (CHECKPOINT, EVIDENCE, METRICS, RESULT, REPORT):
+            for name in (CHECKPOINT, SNAPSHOT, METRICS, RESULT, REPORT):
                 for leftover in self.path.glob(f".{name}.*"):
                     leftover.unlink(missing_ok=True)
             yield
@@ -188,14 +188,14 @@ class Run:
         """
         return read_npz(self.path / START, ("start",), VERSION)
 
-    def save_evidence(self, arrays: Mapping[str, object]) -> None:
-        """Replace the evidence for the report."""
-        write_npz(self.path / EVIDENCE, "evidence", arrays, VERSION)
+    def save_snapshot(self, arrays: Mapping[str, object]) -> None:
+        """Replace the snapshot for the report."""
+        write_npz(self.path / SNAPSHOT, "snapshot", arrays, VERSION)
 
-    def load_evidence(self) -> Arrays | None:
-        """The evidence, or None when the run is not complete."""
-        path = self.path / EVIDENCE
-        return read_npz(path, ("evidence",), VERSION) if path.exists() else None
+    def load_snapshot(self) -> Arrays | None:
+        """The snapshot, or None when the run is not complete."""
+        path = self.path / SNAPSHOT
+        return read_npz(path, ("snapshot",), VERSION) if path.exists() else None
 
     def save_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the metrics, one JSON object a line."""

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 import drivers
 from hil import config as configuration
+from hil import tasks
 from hil.config import Config
 from hil.learning.rules import bp
 from hil.loop import diagnosis
+from hil.loop.classification import classify
 from hil.loop.controller import Controller, StepReport
-from hil.loop.train_state import Position
-from hil.loop.training import Training, classify, load_data
+from hil.loop.epochs import Training
+from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job
 
@@ -106,20 +108,20 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 def _evaluated(
     job: Job, config: Config, device: drivers.Device, weights: Weights | None
 ) -> tuple[Outcome, Weights]:
-    data = load_data(config)
-    controller = Controller(config, device, data.features, data.classes)
+    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    controller = Controller.open(config, device, data.features, data.classes)
     meter = OverlapMeter(controller)
     if weights is not None:
         controller.load_weights(weights)
     controller.write()
-    position = Position.first(controller.layers)
+    state = TrainState.first(controller.layers)
     if job.train:
         Training(
-            Unrecorded(), controller, data, position, lambda _: None, Stop(), after_step=meter
+            Unrecorded(), controller, data, state, lambda _: None, Stop(), after_step=meter
         ).go()
-    runs, samples = controller.clock.runs, controller.clock.samples
+    runs, samples = controller.session.clock.runs, controller.session.clock.samples
     line_bytes = device.transfer_bytes
-    last = position.metrics[-1] if position.metrics else {}
+    last = state.metrics[-1] if state.metrics else {}
 
     def accuracy(x: NDArray[Any], y: NDArray[np.int64], stream: Any) -> float | None:
         if not len(y):
@@ -133,17 +135,17 @@ def _evaluated(
         if job.train
         else accuracy(data.x_validation, data.y_validation, "validate"),
         "train_accuracy": last.get("train_accuracy"),
-        "curve": [row["validation_accuracy"] for row in position.metrics],
+        "curve": [row["validation_accuracy"] for row in state.metrics],
         "device_runs": runs,
         "samples": samples,
         "transfer_bytes": line_bytes,
         "spikes": _spikes(last, controller) if last else None,
         "weight_bits": _weight_bits(controller),
         "overlap": meter.mean,
-        "findings": diagnosis.latest(position.metrics),
-        "seconds": position.seconds,
-        "device_seconds": position.device_seconds,
-        "transfer_seconds": position.transfer_seconds,
+        "findings": diagnosis.latest(state.metrics),
+        "seconds": state.seconds,
+        "device_seconds": state.device_seconds,
+        "transfer_seconds": state.transfer_seconds,
     }
     kept = {f"weights/{p}": w for p, w in enumerate(controller.weights)} if job.keep else {}
     return outcome, kept

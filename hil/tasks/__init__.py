@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from hil import streams
 from hil.discovery import Catalogue
 from hil.tasks.task import Data, Task
 
-__all__ = ["Data", "Task", "get", "names"]
+__all__ = ["Data", "Task", "get", "load", "names"]
 
 _TASKS = Catalogue("task", __name__, "TASK", others=("npz:FILE",))
 names = _TASKS.names
@@ -29,3 +30,17 @@ def get(name: str) -> Task:
         return npz.task(name.removeprefix("npz:"))
     task: Task = _TASKS.module(name).TASK
     return task
+
+
+def load(name: str, seed: int, validation_fraction: float) -> Data:
+    """The samples of a task, split as a run of this seed splits them.
+
+    Args:
+        name: As for `get`.
+        seed: Seed of the run.
+        validation_fraction: Share of the training samples set aside for validation.
+
+    Raises:
+        ValueError: When there is no such task, or its files are missing or cannot be used.
+    """
+    return get(name).load(streams.generator(seed, "split"), validation_fraction)

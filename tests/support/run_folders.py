@@ -41,7 +41,7 @@ def answers(n: int, classes: int) -> dict[str, NDArray[np.int64]]:
     return {"test_labels": labels, "test_predictions": predictions}
 
 
-def evidence(
+def snapshot(
     layers: Sequence[int],
     image: tuple[int, ...] = (),
     tested: int = 100,
@@ -103,8 +103,8 @@ def finished(
     path: Path, layers: Sequence[int] = (64, 8, 5), image: tuple[int, ...] = (8, 8), **sections: Any
 ) -> Run:
     run = started(path, 10, **merged({"network": {"hidden": list(layers[1:-1])}}, sections))
-    shown = evidence(layers, image)
-    run.save_evidence(shown)
+    shown = snapshot(layers, image)
+    run.save_snapshot(shown)
     accuracy = float(np.mean(shown["test_labels"] == shown["test_predictions"]))
     run.save_result(result(run, accuracy, len(shown["test_labels"]), layers))
     return run

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Identity
+from drivers import Identity
 from drivers.contract.files import write_text
 
 VERSION = 1
@@ -128,18 +128,18 @@ def read(path: str | Path) -> Calibration:
         raise ValueError(f"calibration {path} is damaged, or none: {error}") from None
 
 
-def read_for(path: str | Path, device: Device, layers: Sequence[int]) -> Calibration:
+def read_for(path: str | Path, here: Identity, layers: Sequence[int]) -> Calibration:
     """Read a calibration, and check that it is of this device and this network.
 
     Args:
         path: The file.
-        device: The device it is to be used on.
+        here: Identity of the device it is to be used on.
         layers: Sizes of the network, the input first.
 
     Raises:
         ValueError: One line, when it is of another device or network, or cannot be read.
     """
-    calibration, here = read(path), device.info.identity
+    calibration = read(path)
     if calibration.identity != here:
         raise ValueError(
             f"calibration {path} is of {_named(calibration.identity)}, this is {_named(here)}: "

@@ -14,7 +14,6 @@ import pytest
 import hil
 from drivers import DeviceInfo, LinkError, ProbeOffer, Readout
 from drivers.emulator.device import Emulator
-from hil.loop import training
 from hil.runs.folder import Run
 from support.command_line import HIL, command, process, refusal
 
@@ -119,7 +118,7 @@ def test_ctrl_c_while_data_are_loaded_leaves_nothing(monkeypatch: pytest.MonkeyP
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "load_data", stop)
+    monkeypatch.setattr("hil.tasks.load", stop)
     assert refusal("train", "digits", code=130) == "hil: stopped\n"
 
 

@@ -20,7 +20,8 @@ from hil.config import build
 from hil.learning.rule import Matrix, Observation, PerturbedEvaluation, Rule, Timing
 from hil.learning.rules import spsa
 from hil.loop.controller import Controller
-from hil.loop.training import Interrupted, train
+from hil.loop.epochs import Interrupted
+from hil.loop.training import train
 from hil.runs.folder import Run
 
 TIMING = Timing(decay=0.9, steps=6, reset="soft", input_is_current=True, kappa=10.0, beta=0.0)
@@ -151,23 +152,23 @@ def test_a_step_costs_its_runs_and_leaves_the_updated_weights(
     rng = np.random.default_rng(0)
     with drivers.open("emulator:ideal") as device:
         spy = Spy(device)
-        controller = Controller(config, device, features=4, classes=3)
+        controller = Controller.open(config, device, features=4, classes=3)
         spy.watch(monkeypatch)
         controller.write()
         for index in range(2):
             controller.step(rng.random((5, 4), dtype=np.float32), rng.integers(3, size=5), index, 2)
-    assert spy.runs == controller.clock.runs == 2 * (1 + 2 * pairs)
-    assert controller.clock.samples == 5 * spy.runs
+    assert spy.runs == controller.session.clock.runs == 2 * (1 + 2 * pairs)
+    assert controller.session.clock.samples == 5 * spy.runs
     for held, shadow in zip(spy.held, controller.weights, strict=True):
         np.testing.assert_array_equal(held, shadow)
 
 
 def test_other_rules_try_nothing() -> None:
     with drivers.open("emulator:ideal") as device:
-        controller = Controller(build({"network": {"hidden": [6]}}), device, 4, 3)
+        controller = Controller.open(build({"network": {"hidden": [6]}}), device, 4, 3)
         controller.write()
         controller.step(np.ones((5, 4), np.float32), np.zeros(5, np.int64), 0, 1)
-    assert controller.clock.runs == 1
+    assert controller.session.clock.runs == 1
 
 
 def small(**sections: Any) -> Any:

@@ -17,7 +17,7 @@ from scipy import stats
 import drivers
 from drivers import Network, Stimulus
 from hil.config import build
-from hil.loop import diagnosis, repair, training
+from hil.loop import diagnosis, epochs, repair, training
 from hil.loop.diagnosis import Statistics
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
@@ -295,7 +295,7 @@ def test_a_run_under_repair_that_is_stopped_ends_the_same(tmp_path: Path) -> Non
             if (position.phase, position.done) == ("train", step):
                 os.kill(os.getpid(), signal.SIGINT)
 
-        with pytest.raises(training.Interrupted):
+        with pytest.raises(epochs.Interrupted):
             training.train(run, stop)
     training.train(run)
     assert [row["findings"] for row in run.metrics()] == [

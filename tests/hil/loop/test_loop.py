@@ -267,7 +267,7 @@ def test_evaluation_reads_output_only() -> None:
     built = configuration.build(SMALL)
     Private.asked = []
     chip = Private.from_url("ideal", {})
-    controller = Controller(built, chip, features=64, classes=10)
+    controller = Controller.open(built, chip, features=64, classes=10)
     controller.write()
     controller.predict(np.zeros((3, 64), np.float32), "test", 0)
     assert {probe.layer for probe in Private.asked} == {2}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from drivers import DeviceInfo
 from drivers.emulator.device import Emulator
 from hil.config import Config, build
-from hil.loop import training
+from hil.loop import epochs, training
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
 
@@ -199,7 +199,7 @@ def test_a_stopped_run_ends_the_same(
         if (position.phase, position.done) == (phase, done):
             os.kill(os.getpid(), sent)
 
-    with pytest.raises(training.Interrupted):
+    with pytest.raises(epochs.Interrupted):
         training.train(run, stop)
     assert signal.getsignal(sent) == before
     assert run.load_checkpoint() is not None and run.result() is None
@@ -288,7 +288,7 @@ def test_a_device_that_gives_no_state_is_written_anew(
         if position.done == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(training.Interrupted):
+    with pytest.raises(epochs.Interrupted):
         training.train(runs[0], stop)
     for run in runs:
         training.train(run)

@@ -14,7 +14,7 @@ from hil.reports.run_page import write_report
 from hil.runs.folder import Run
 from hil.statistics import wilson
 from support.html_page import Page
-from support.run_folders import epochs, evidence, finished, result, started
+from support.run_folders import epochs, finished, result, snapshot, started
 
 
 def test_the_page_states_accuracy_interval_and_origin(run: Run, page: Page) -> None:
@@ -74,7 +74,7 @@ def test_findings_stand_once_with_the_last_epoch_that_showed_them(tmp_path: Path
 
 
 def test_confusion_and_recall_count_every_test_sample(run: Run, page: Page) -> None:
-    shown = run.load_evidence()
+    shown = run.load_snapshot()
     assert shown is not None
     seen = Counter(
         zip(shown["test_labels"].tolist(), shown["test_predictions"].tolist(), strict=True)
@@ -90,11 +90,11 @@ def test_confusion_and_recall_count_every_test_sample(run: Run, page: Page) -> N
 
 def test_samples_and_classes_are_told_one_by_one(tmp_path: Path) -> None:
     run = started(tmp_path / "run")
-    shown = evidence((64, 100, 3), (8, 8), shown=4)
+    shown = snapshot((64, 100, 3), (8, 8), shown=4)
     shown["sample_labels"] = np.array([0, 1, 2, 0])
     shown["counts"] = np.array([[9, 1, 0], [1, 0, 8], [0, 5, 5], [0, 0, 0]], np.int32)
     shown["test_labels"], shown["test_predictions"] = np.zeros(7, np.int64), np.full(7, 2)
-    run.save_evidence(shown)
+    run.save_snapshot(shown)
     page = Page.read(write_report(run))
     assert page.all("figcaption")[:4] == [
         "Most spikes, 9, from the right class.",
@@ -152,8 +152,8 @@ def test_the_page_shows_what_the_device_showed(
     tmp_path: Path, layers: tuple[int, ...], image: tuple[int, ...], drop: tuple[str, ...]
 ) -> None:
     run = finished(tmp_path / "run", layers, image)
-    shown = {k: v for k, v in evidence(layers, image).items() if k not in drop}
-    run.save_evidence(shown)
+    shown = {k: v for k, v in snapshot(layers, image).items() if k not in drop}
+    run.save_snapshot(shown)
     run.save_metrics(epochs(3, validation=False, hidden=len(layers) - 2))
     page = Page.read(write_report(run))
     assert "training" in page.all("text")
@@ -191,6 +191,6 @@ def test_a_page_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_large_network_makes_a_page_below_2_mb(tmp_path: Path) -> None:
     layers = (784, 800, 800, 10)
     run = started(tmp_path / "run", 200, network={"hidden": [800, 800]}, training={"epochs": 200})
-    run.save_evidence(evidence(layers, (28, 28), tested=10_000, steps=200))
+    run.save_snapshot(snapshot(layers, (28, 28), tested=10_000, steps=200))
     run.save_result(result(run, 0.8, 10_000, layers))
     assert write_report(run).stat().st_size < 2_000_000

@@ -66,7 +66,7 @@ def test_a_new_run_has_its_configuration_and_its_machine(run: Run) -> None:
     environment = json.loads((run.path / ENVIRONMENT).read_text())
     assert environment["version"] == VERSION
     assert environment["packages"]["numpy"] == np.__version__
-    assert (run.load_checkpoint(), run.load_evidence(), run.result()) == (None, None, None)
+    assert (run.load_checkpoint(), run.load_snapshot(), run.result()) == (None, None, None)
     assert run.metrics() == []
 
 
@@ -181,12 +181,12 @@ def test_a_missing_configuration_is_named(run: Run) -> None:
 
 def test_what_is_saved_is_read_back(run: Run) -> None:
     run.save_checkpoint(ARRAYS)
-    run.save_evidence({"counts": np.eye(3)})
+    run.save_snapshot({"counts": np.eye(3)})
     run.save_metrics(ROWS)
     run.save_result({"test_accuracy": 0.5, "layers": [1, 2]})
     assert same(without_header(Run.open(run.path).load_checkpoint() or {}), ARRAYS)
-    evidence = Run.open(run.path).load_evidence()
-    assert evidence is not None and np.array_equal(evidence["counts"], np.eye(3))
+    snapshot = Run.open(run.path).load_snapshot()
+    assert snapshot is not None and np.array_equal(snapshot["counts"], np.eye(3))
     assert Run.open(run.path).metrics() == ROWS
     assert Run.open(run.path).result() == {"test_accuracy": 0.5, "layers": [1, 2]}
 
@@ -212,9 +212,9 @@ def test_a_damaged_checkpoint_is_refused_or_still_whole(run: Run, data: st.DataO
 
 
 def test_another_file_in_place_of_the_checkpoint_is_refused(run: Run) -> None:
-    run.save_evidence({"counts": np.eye(3)})
-    os.replace(run.path / "evidence.npz", run.path / CHECKPOINT)
-    assert "holds evidence, expected checkpoint" in refusal(run.load_checkpoint)
+    run.save_snapshot({"counts": np.eye(3)})
+    os.replace(run.path / "snapshot.npz", run.path / CHECKPOINT)
+    assert "holds snapshot, expected checkpoint" in refusal(run.load_checkpoint)
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(run: Run) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 import hil
 from hil.cli.app import app
 from hil.config import build
-from hil.loop import training
+from hil.loop import epochs, training
 from hil.loop.progress import TrainingProgress
 from hil.runs import warm_start
 from hil.runs.folder import Run
@@ -137,7 +137,7 @@ def test_it_goes_on_without_the_other_run(
         if position.done == 7:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(training.Interrupted):
+    with pytest.raises(epochs.Interrupted):
         training.train(runs[1], stop)
     shutil.rmtree(lost)
     for run in runs:

@@ -1,0 +1,33 @@
+"""Classifying many samples with the weights that a device holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil import streams
+
+if TYPE_CHECKING:
+    from hil.loop.controller import Controller
+
+
+def classify(
+    controller: Controller,
+    scale: Callable[[Any], NDArray[np.float32]],
+    x: NDArray[Any],
+    stream: streams.Stream,
+    index: int,
+    watch: Callable[[int, int], None],
+) -> NDArray[np.int64]:
+    """Predicted classes of many samples `(N, n_features)`, batch by batch: `(N,)`."""
+    size = min(controller.config.training.batch, controller.device.info.max_batch)
+    starts = range(0, len(x), size)
+    found = []
+    for number, start in enumerate(starts):
+        rows = scale(x[start : start + size])
+        found.append(controller.predict(rows, stream, index, number))
+        watch(number + 1, len(starts))
+    return np.concatenate(found)

@@ -1,0 +1,209 @@
+"""The epochs of a training: step, validate, diagnose, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil import streams
+from hil.learning import rate_estimators
+from hil.loop import diagnosis, link_diagnosis
+from hil.loop.classification import classify
+from hil.loop.controller import Controller, StepReport
+from hil.loop.progress import TrainingProgress, Watcher
+from hil.loop.train_state import TrainState
+from hil.process import Stop
+from hil.tasks import augmentation
+
+if TYPE_CHECKING:
+    from hil.runs.folder import Arrays
+    from hil.tasks import Data
+
+CHECKPOINT_SECONDS = 20.0
+
+
+class Interrupted(Exception):
+    """The user stopped the run; its checkpoint is written."""
+
+
+class Keeper(Protocol):
+    """Where a training leaves what it needs to go on: a run folder, or nowhere."""
+
+    def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
+        """Replace the checkpoint."""
+
+    def save_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the metrics of the finished epochs."""
+
+
+class Training:
+    """The epochs of one run."""
+
+    def __init__(
+        self,
+        run: Keeper,
+        controller: Controller,
+        data: Data,
+        state: TrainState,
+        watch: Watcher,
+        stop: Stop,
+        after_step: Callable[[StepReport], None] = lambda _: None,
+    ) -> None:
+        """Take up a run where it stands.
+
+        Args:
+            run: Where it leaves what it needs to go on.
+            controller: The device, the network and the rule.
+            data: The samples.
+            state: Where it stands.
+            watch: Called after every batch.
+            stop: Whether it is to stop.
+            after_step: Called with what each step of learning gave.
+        """
+        self._run, self._controller, self._data = run, controller, data
+        self._state, self._watch, self._stop = state, watch, stop
+        self._after_step = after_step
+        self._config = controller.config
+        self._batches = -(-len(data.y_train) // self._config.training.batch)
+        self._total = self._batches * self._config.training.epochs
+        self._since = time.perf_counter()
+        self._saved = self._since
+        # The first write of all weights is no part of the training.
+        self._clock = replace(controller.session.clock)
+        self._restarts = 0
+
+    def go(self) -> None:
+        """Train to the last step."""
+        order, order_epoch = np.empty(0, np.int64), -1
+        while True:
+            epoch, batch = divmod(self._state.step, self._batches)
+            if batch == 0 and self._state.tally.samples:
+                self._end_epoch(epoch)
+            if self._state.step == self._total:
+                return
+            if epoch != order_epoch:
+                shuffle = streams.generator(self._config.seed, "order", epoch)
+                order, order_epoch = shuffle.permutation(len(self._data.y_train)), epoch
+            size = self._config.training.batch
+            self._step(order[batch * size : (batch + 1) * size])
+            self._stop.patient = True
+            self._watch(TrainingProgress("train", self._state.step, self._total, epoch + 1))
+            self._heed_stop()
+            if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
+                self._save()
+
+    def _heed_stop(self, state: Arrays | None = None) -> None:
+        if self._stop.wished:
+            self._save(state)
+            raise Interrupted
+
+    def _step(self, rows: NDArray[np.int64]) -> None:
+        x = self._data.batch(self._data.x_train[rows])
+        settings = self._config.augmentation.model_dump()
+        step = self._state.step
+        if self._data.image_shape is not None and any(settings.values()):
+            rng = streams.generator(self._config.seed, "augment", step)
+            x = augmentation.affine(x, self._data.image_shape, rng, **settings)
+        labels = self._data.y_train[rows]
+        report = self._controller.step(x, labels, step, self._total)
+        self._after_step(report)
+        self._state.tally.add(report, len(rows))
+        self._state.statistics.add(labels, report.activity, report.membrane)
+        self._state.step += 1
+
+    def _end_epoch(self, epoch: int) -> None:
+        """Validate and take down the epoch; when stopped halfway, it is done again."""
+        state, tally = self._state, self._state.tally
+        # Validation may age a device, and must not do so twice.
+        before = self._controller.state()
+
+        def watch(done: int, total: int) -> None:
+            self._watch(TrainingProgress("validate", done, total, epoch))
+            self._heed_stop(before)
+
+        accuracy = None
+        if len(self._data.y_validation):
+            predicted = classify(
+                self._controller,
+                self._data.batch,
+                self._data.x_validation,
+                "validate",
+                epoch,
+                watch,
+            )
+            accuracy = float(np.mean(predicted == self._data.y_validation))
+        self._count_time()
+        done = sum(row["seconds"] for row in state.metrics)
+        on_device = sum(row["device_seconds"] for row in state.metrics)
+        on_line = sum(row["transfer_seconds"] for row in state.metrics)
+        seconds = state.seconds - done
+        device, transfer = state.device_seconds - on_device, state.transfer_seconds - on_line
+        row = {
+            "epoch": epoch,
+            "step": state.step,
+            "train_loss": tally.loss / tally.samples,
+            "train_accuracy": tally.correct / tally.samples,
+            "validation_accuracy": accuracy,
+            "hidden_rates": [total / tally.samples for total in tally.hidden_rates],
+            "output_rate": tally.output_rate / tally.samples,
+            "seconds": seconds,
+            "device_seconds": device,
+            "transfer_seconds": transfer,
+            "host_seconds": seconds - device - transfer,
+        }
+        self._diagnose(row)
+        state.end_epoch(row)
+        self._save()
+        self._watch(TrainingProgress("train", state.step, self._total, epoch, row))
+
+    def _diagnose(self, row: dict[str, Any]) -> None:
+        """Add what was found to the metrics of an epoch, and do what is asked for about it."""
+        controller, state = self._controller, self._state
+        rates = [*row["hidden_rates"], row["output_rate"]]
+        hidden = [controller.observer.estimator.target] * len(row["hidden_rates"])
+        targets = [*hidden, rate_estimators.get("spikes").target]
+        layers = diagnosis.states(rates, state.statistics.largest.tolist(), targets)
+        past = [*state.metrics, row]
+        validated = row["validation_accuracy"] is not None
+        part = "validation" if validated else "training"
+        samples = len(self._data.y_validation if validated else self._data.y_train)
+        accuracies = [r["validation_accuracy" if validated else "train_accuracy"] for r in past]
+        shares = diagnosis.clipped(controller.weights, controller.device.network.full_scale)
+        found = [
+            *diagnosis.activity_findings(layers, rates, self._config.readout.source),
+            *diagnosis.neuron_findings(state.statistics, layers),
+            *diagnosis.drift_finding(part, accuracies, samples),
+            *diagnosis.weight_findings(shares),
+            *link_diagnosis.findings(
+                row["device_seconds"],
+                row["transfer_seconds"],
+                row["host_seconds"],
+                controller.observer.probes,
+                controller.session.clock.restarts - self._restarts,
+            ),
+        ]
+        self._restarts = controller.session.clock.restarts
+        row["findings"] = [f"[epoch {row['epoch']}] {finding}" for finding in found]
+        if state.step < self._total:  # what was validated last is what is tested
+            controller.repair(layers[:-1])
+
+    def _save(self, state: Arrays | None = None) -> None:
+        """Write a checkpoint, with the controller's state now or as it was."""
+        self._count_time()
+        arrays = self._controller.state() if state is None else state
+        self._run.save_checkpoint({**arrays, **self._state.state()})
+        self._run.save_metrics(self._state.metrics)
+        self._saved = time.perf_counter()
+
+    def _count_time(self) -> None:
+        now, clock = time.perf_counter(), self._controller.session.clock
+        spent = clock - self._clock
+        self._state.seconds += now - self._since
+        self._state.device_seconds += spent.device
+        self._state.transfer_seconds += spent.transfer
+        self._since, self._clock = now, replace(clock)

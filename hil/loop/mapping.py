@@ -1,0 +1,100 @@
+"""How a network of a configuration is laid on a device, and what the host takes for nominal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from drivers import Device, DeviceInfo, Network, Stimulus
+from drivers.contract.info import StimulusKind
+from hil import encodings, streams
+from hil.characterisation import calibration
+from hil.learning.rule import Timing
+
+if TYPE_CHECKING:
+    from hil.config import Config
+
+Matrix = NDArray[np.float32]
+Encoder = Callable[[Matrix, Generator], Stimulus]
+# Full scale, and step between levels, that `auto` aims at; both times the root of the fan-in.
+FULL_SCALE, STEP = 20.0, 2 / 3
+# Decay to assume where the maker of a device states none.
+DECAY = 0.9
+
+
+def layers(config: Config, features: int, classes: int) -> tuple[int, ...]:
+    """Sizes of the network, the input first."""
+    encoding = encodings.module(config.encoding["name"])
+    inputs = encoding.width(features, encoding.Settings(**config.encoding_settings))
+    return (inputs, *config.network.hidden, classes)
+
+
+def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Network:
+    """The network with what a calibration found, under what the configuration asks for.
+
+    Raises:
+        ValueError: When the calibration is of another device or network, or cannot be read.
+    """
+    settings, trims = dict(config.network.settings), {}
+    if config.network.calibration:
+        found = calibration.read_for(config.network.calibration, info.identity, layers)
+        settings, trims = {**found.settings, **settings}, dict(found.trims)
+    return Network(layers, full_scales(config, info, layers), settings, trims)
+
+
+def full_scales(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> tuple[float, ...]:
+    """Largest storable |weight| of each projection, within what the device allows."""
+    scales = []
+    for projection, fan_in in enumerate(layers[:-1]):
+        form = info.weight_format(projection)
+        asked = config.network.full_scale
+        # With few levels a wide range would round every small weight to zero.
+        steps = math.inf if form.levels is None else form.levels // 2
+        factor = min(FULL_SCALE, STEP * steps) if asked == "auto" else asked
+        wanted = factor / math.sqrt(fan_in)
+        scales.append(min(max(wanted, form.minimum_full_scale), form.maximum_full_scale))
+    return tuple(scales)
+
+
+def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
+    """The host's nominal knowledge of the neuron, for rules that claim some."""
+    info, settings, read = device.info, device.network.settings, config.readout
+    decay = info.decay if info.decay is not None else DECAY
+    if info.decay is not None and "tau_membrane" in settings:
+        decay = math.exp(-info.dt / settings["tau_membrane"])
+    return Timing(
+        decay=decay,
+        steps=config.network.steps,
+        reset=info.reset,
+        input_is_current=kind != "spikes",
+        kappa=read.kappa if read.source != "membrane" else 0.0,
+        beta=read.beta if read.source != "counts" else 0.0,
+    )
+
+
+def initial_weights(config: Config, layers: tuple[int, ...]) -> list[Matrix]:
+    """Shadow weights to begin with, `(n_pre, n_post)` each, normal around 0."""
+    draw = streams.generator(config.seed, "init")
+    return [
+        draw.standard_normal((before, after), dtype=np.float32)
+        * np.float32(config.network.initial_scale / math.sqrt(before))
+        for before, after in pairwise(layers)
+    ]
+
+
+def encoder(config: Config) -> Encoder:
+    """What makes a stimulus of samples `(B, n_features)` in [0, 1], and a generator."""
+    encoding, steps = encodings.module(config.encoding["name"]), config.network.steps
+    settings = encoding.Settings(**config.encoding_settings)
+
+    def encode(x: Matrix, rng: Generator) -> Stimulus:
+        stimulus: Stimulus = encoding.encode(x, steps, settings, rng)
+        return stimulus
+
+    return encode
