@@ -1,4 +1,4 @@
-"""The door between the host and a spiking device.
+"""The contract between the host and a spiking device.
 
 A user opens a device and drives it:
 

@@ -9,3 +9,8 @@ limits       what a board says it has room for
 link/        bytes, frames and exchanges on the line; faults and a slower pace on purpose
 simulated/   the board itself, simulated by this process
 """
+
+from drivers.board.address import open_link
+from drivers.board.device import Board
+
+__all__ = ["Board", "open_link"]

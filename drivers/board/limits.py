@@ -51,7 +51,7 @@ class Hello:
     protocol: int
 
     def encode(self) -> bytes:
-        """As a payload."""
+        """As the payload of an answer to HELLO."""
         name, layers, inputs, neurons, weights, steps, payload = astuple(self.limits)
         major, minor, patch = self.firmware
         return struct.pack(
@@ -73,10 +73,10 @@ class Hello:
 
     @classmethod
     def decode(cls, payload: bytes) -> Hello:
-        """From a payload.
+        """From the payload of an answer to HELLO.
 
         Raises:
-            ValueError: When it is none.
+            ValueError: When it is not one.
         """
         if len(payload) != struct.calcsize(FORM) or not payload.startswith(MAGIC):
             raise ValueError(f"an answer of {len(payload)} bytes is no HELLO of a board")

@@ -1,1 +1,1 @@
-"""The device contract: what a driver author reads, implements and is checked by."""
+"""The device contract: the classes that a driver author reads and implements."""

@@ -1,4 +1,4 @@
-"""The abstract device: checks once at the door, then hands over to the driver."""
+"""The abstract device: checks every request once, then hands it over to the driver."""
 
 from __future__ import annotations
 
@@ -72,15 +72,36 @@ class Device(ABC):
 
     @abstractmethod
     def _configure(self, network: Network) -> None:
-        """Map a network whose scales, settings and trims are complete and within limits."""
+        """Map a network on the device; every weight is zero afterwards.
+
+        Args:
+            network: Its full scales, settings and trims are complete and within limits.
+        """
 
     @abstractmethod
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Store finite weights `(n_pre, n_post)`; return what was stored, clipped and rounded."""
+        """Store the weights of one projection.
+
+        Args:
+            projection: 0 (from the input) to L-1.
+            weights: `(n_pre, n_post)`, finite, in nominal thresholds.
+
+        Returns:
+            What was stored after clipping and rounding, same shape, float32.
+        """
 
     @abstractmethod
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        """Run a batch, each sample from reset, and read what the probes ask for."""
+        """Run a batch, each sample from reset, and read what the probes ask for.
+
+        Args:
+            stimulus: B samples of T steps, of a kind and size that `info` allows.
+            probes: What to observe, all of it offered by `info`.
+            trial: As in `run`.
+
+        Returns:
+            Output counts, and one array for each probe in the shape that `Probe` states.
+        """
 
     def _reset(self) -> None:
         """Forget the network and its weights. Called once configured."""
@@ -101,11 +122,19 @@ class Device(ABC):
         return 0
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the device remembers, where `info.resumable`; raises `DeviceError` elsewhere."""
+        """All that the device remembers as arrays by name, where `info.resumable`.
+
+        Raises:
+            DeviceError: When the device is not resumable.
+        """
         raise DeviceError(f"{self.info.identity.name} cannot give its state: it is not resumable")
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Return a configured device to what `state` gave, where `info.resumable`."""
+        """Return a configured device to what `state` gave, where `info.resumable`.
+
+        Raises:
+            DeviceError: When the device is not resumable.
+        """
         raise DeviceError(f"{self.info.identity.name} cannot take a state: it is not resumable")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Everything that can go wrong at the door, as one tree.
+"""All errors that a device or its driver raises, as one tree.
 
 Each message is one line that says what was asked, what the device allows and what to do next.
 """

@@ -154,7 +154,7 @@ class Membrane:
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """What a device is and what it allows. Facts, never guesses.
+    """What a device is and what it allows, as its maker or its firmware states it.
 
     Attributes:
         identity: Which device.

@@ -1,4 +1,4 @@
-"""What passes through the door: the network, the stimulus, the probes and the readout."""
+"""What a device is given and what it answers: network, stimulus, probe and readout."""
 
 from __future__ import annotations
 

@@ -30,7 +30,14 @@ def check_limit(what: str, asked: int, allowed: int) -> None:
 
 
 def full_scales(network: Network, info: DeviceInfo) -> tuple[float, ...]:
-    """The full scale of each projection, checked, or chosen where the network leaves it open."""
+    """The full scale of each projection, checked, or chosen where the network leaves it open.
+
+    Returns:
+        One for each projection, in nominal thresholds.
+
+    Raises:
+        CapacityError: When there are too many or too few, or one is out of range.
+    """
     formats = [info.weight_format(p) for p in range(network.depth)]
     if not network.full_scale:
         return tuple(min(max(1.0, f.minimum_full_scale), f.maximum_full_scale) for f in formats)
@@ -51,7 +58,11 @@ def full_scales(network: Network, info: DeviceInfo) -> tuple[float, ...]:
 
 
 def settings(network: Network, info: DeviceInfo) -> dict[str, float]:
-    """Every nominal setting of the device: as the network asks, else the default."""
+    """Every nominal setting of the device: as the network asks, else the default.
+
+    Raises:
+        SettingError: For an unknown setting, or a value out of range.
+    """
     offered = {setting.name: setting for setting in info.settings}
     chosen = {name: setting.default for name, setting in offered.items()}
     for name, value in network.settings.items():
@@ -68,7 +79,15 @@ def settings(network: Network, info: DeviceInfo) -> dict[str, float]:
 
 
 def trims(network: Network, info: DeviceInfo) -> dict[str, tuple[NDArray[np.float32], ...]]:
-    """Settings chosen for each neuron, checked: by name, `(n_l,)` for each layer of neurons."""
+    """Settings chosen for each neuron, checked.
+
+    Returns:
+        By name, one array `(n_l,)` for each layer of neurons.
+
+    Raises:
+        SettingError: For a setting that is not offered for each neuron, or arrays of a wrong
+            shape or with values out of range.
+    """
     offered = {setting.name: setting for setting in info.settings if setting.per_neuron}
     found = {}
     for name, layers in network.trims.items():
@@ -97,7 +116,17 @@ def trims(network: Network, info: DeviceInfo) -> dict[str, tuple[NDArray[np.floa
 
 
 def check_probe(probe: Probe, network: Network, info: DeviceInfo, steps: int) -> None:
-    """Refuse a probe that the device does not offer."""
+    """Refuse a probe that the device does not offer.
+
+    Args:
+        probe: The probe.
+        network: What is configured.
+        info: What the device offers.
+        steps: T of the run.
+
+    Raises:
+        UnsupportedProbe: For a layer, quantity, reduction, interval or neurons not offered.
+    """
     if not 1 <= probe.layer <= network.depth:
         raise UnsupportedProbe(f"probe of layer {probe.layer}: layers are 1 to {network.depth}")
     place = "output" if probe.layer == network.depth else "hidden"
@@ -134,7 +163,11 @@ def check_probe(probe: Probe, network: Network, info: DeviceInfo, steps: int) ->
 def check_readout(
     readout: Readout, stimulus: Stimulus, probes: Sequence[Probe], network: Network
 ) -> None:
-    """Refuse an answer that is not what was asked for: a mistake of the driver."""
+    """Refuse an answer that does not have the shapes that were asked for.
+
+    Raises:
+        ReadoutError: When it has not, which is a mistake of the driver.
+    """
     expected = (stimulus.batch, network.layers[-1])
     if readout.counts.shape != expected:
         raise ReadoutError(f"driver gave counts of shape {readout.counts.shape}, not {expected}")

@@ -1,4 +1,4 @@
-"""The emulated chip as a device: the only place where the door touches the physics."""
+"""The emulated chip as a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exchanges and runs as data, made by the simulated board: `python -m drivers.firmware.vectors`.
+"""Test vectors of the protocol, made by the simulated board: `python -m drivers.firmware.vectors`.
 
 It writes `vectors.json`, for the tests of any firmware and any host, and prints the exchanges as
 they stand in `docs/protocol.md`.

@@ -56,7 +56,7 @@ class Exchange:
         """The exchange of a record.
 
         Raises:
-            KeyError: When it is none.
+            KeyError: When a field is missing.
         """
         return cls(
             record["kind"],
@@ -105,10 +105,10 @@ def info_fields(info: DeviceInfo) -> Fields:
 
 
 def info_from(fields: Mapping[str, Any]) -> DeviceInfo:
-    """What `info_fields` took apart.
+    """The facts that `info_fields` gave.
 
     Raises:
-        ValueError: When it is not that.
+        ValueError: When they are not complete or not valid.
     """
     from pydantic import TypeAdapter
 

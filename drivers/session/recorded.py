@@ -1,4 +1,4 @@
-"""A device whose whole session goes to a file."""
+"""A device whose whole session is recorded to a file."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ Answer = TypeVar("Answer")
 class Recorded(Device):
     """Any device, with each exchange appended to a file as soon as it is over.
 
-    What the door refuses never reaches the device, and is not recorded; what the device itself
-    refuses is. Reading its state changes nothing, and is not recorded either.
+    What `Device` refuses before it reaches the driver is not recorded; what the driver refuses
+    is. Reading its state changes nothing, and is not recorded either.
     """
 
     def __init__(self, device: Device, path: str | Path) -> None:
@@ -54,7 +54,7 @@ class Recorded(Device):
 
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Recorded:
-        """Refuse: what is recorded has the address, the file has not."""
+        """Refuse: a recording is made with `drivers.open(url, record=FILE)`."""
         raise DeviceNotFound("a recording has no address: use drivers.open(url, record=FILE)")
 
     @property

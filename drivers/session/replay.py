@@ -35,17 +35,17 @@ POSITION = "exchange"
 
 
 class Replay(Device):
-    """`replay:FILE`: gives each answer again to who asks exactly what was asked.
+    """`replay:FILE`: gives each recorded answer to exactly the request that was recorded.
 
-    It is the recorded device to whoever reads `info`, except that it is always resumable: all that
-    it remembers is how far it got.
+    `info` is that of the recorded device, except that a replay is always resumable: its state is
+    the number of the next exchange.
     """
 
     def __init__(self, file: Reader) -> None:
-        """Begin at the beginning of a recorded session.
+        """Start a recorded session from its beginning.
 
         Raises:
-            FileFormatError: When not even its opening is whole.
+            FileFormatError: When its first record is missing or damaged.
         """
         self._file, self._next = file, 1
         if len(file) == 0:
@@ -98,7 +98,7 @@ class Replay(Device):
         return {POSITION: np.asarray(self._next)}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go to where a replay was, or where the recorded device was given a state, go on."""
+        """Continue where a replay was, or replay that the recorded device was given a state."""
         if set(state) != {POSITION}:
             self._answer("restore", dict(state))
             return

@@ -32,7 +32,7 @@ def write(name: str, parent: Path) -> Path:
         The folder.
 
     Raises:
-        ValueError: For a name that is none, or is taken, or when the folder exists.
+        ValueError: For a name that is not valid or is taken, or when the folder exists.
         OSError: When it cannot be written; nothing is then left of it.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -1,1 +1,1 @@
-"""The line to a board: frames, loss and repair, pace."""
+"""The link to a board: bytes, frames and exchanges, and faults injected on purpose."""

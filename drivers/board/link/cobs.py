@@ -25,10 +25,10 @@ def encode(data: bytes) -> bytes:
 
 
 def decode(stuffed: bytes) -> bytes:
-    """What `encode` was given.
+    """The bytes that `encode` was given.
 
     Raises:
-        ValueError: When it is not stuffed so.
+        ValueError: When it is not valid COBS.
     """
     if 0 in stuffed:
         raise ValueError("a zero byte inside a frame")

@@ -1,4 +1,4 @@
-"""What a bad line, or a restarting board, does to frames: at chosen places or at random ones."""
+"""Fault injection: frames are lost, damaged, doubled or late, and boards restart, on purpose."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parse(text: str, seed: int) -> Places:
     """Places from `KIND:RATE,KIND@FRAME,...`.
 
     Raises:
-        SettingError: For an unknown kind, or a rate or frame that is none.
+        SettingError: For an unknown kind, or a rate or frame number that is not valid.
     """
     rates, chosen = dict[Fault, float](), set[tuple[Fault, int]]()
     for part in text.split(","):

@@ -44,7 +44,7 @@ class Status(IntEnum):
 
 
 class Damaged(Exception):
-    """Bytes between two zeros that are no frame."""
+    """Bytes between two zeros that do not form a whole frame."""
 
     def __init__(self, status: Status) -> None:
         """Say by the status of a LINKERR what is wrong with them."""
@@ -89,7 +89,7 @@ def decode(stuffed: bytes) -> Frame:
     """The frame in the bytes before a zero.
 
     Raises:
-        Damaged: When there is none.
+        Damaged: When they are not a whole frame.
     """
     try:
         whole = cobs.decode(stuffed)

@@ -21,8 +21,8 @@ LINK_STATUSES = (Status.CRC, Status.COBS, Status.LENGTH)
 
 
 @dataclass
-class Heard:
-    """What came instead of an answer, for the error message.
+class ReceivedInstead:
+    """What was received instead of an answer, for the error message.
 
     Attributes:
         bytes: In all.
@@ -36,8 +36,8 @@ class Heard:
     complaints: int = 0
     echoes: int = 0
 
-    def explained(self) -> str:
-        """What is likely wrong, and what to do."""
+    def explanation(self) -> str:
+        """The likely cause, and what to do about it."""
         if self.echoes:
             return "what was sent came back: the line echoes, so check that RX and TX reach a board"
         if self.complaints:
@@ -59,7 +59,7 @@ class Heard:
 
 
 class Link:
-    """A window of one: each request is sent until it is answered, and executed once.
+    """Stop-and-wait exchanges: each request is sent until it is answered, and executed once.
 
     Attributes:
         board: What the board said at its last HELLO.
@@ -72,7 +72,7 @@ class Link:
         """Say HELLO.
 
         Args:
-            transport: The way to the board; closed when that fails.
+            transport: To the board; closed when HELLO fails.
             name: Of the port, for messages.
             baud: Rate of the line, for timeouts.
             retries: How often to send again what is not answered.
@@ -128,12 +128,12 @@ class Link:
         # The zero byte ends what noise, or a host that stopped halfway, began.
         request = b"\0" + frames.encode(Frame(kind, self._sequence, payload))
         wait = (len(request) + frames.line_bytes(answer)) * self._byte + work + PATIENCE
-        heard, began = Heard(), time.monotonic()
+        received, began = ReceivedInstead(), time.monotonic()
         found, self.board_seconds = None, 0.0
         for attempt in range(1 + self._retries):
             self._transport.write(request)
             self.line_bytes += len(request)
-            found = self._answer(kind, wait, QUIET * 2**attempt, heard)
+            found = self._answer(kind, wait, QUIET * 2**attempt, received)
             if found is not None:
                 break
         self._sequence = (self._sequence + 1) % 256
@@ -141,11 +141,13 @@ class Link:
         if found is None:
             raise LinkError(
                 f"{self._name}: no answer to {kind.name} in {1 + self._retries} tries: "
-                f"{heard.explained()}"
+                f"{received.explanation()}"
             )
         return self._granted(kind, found)
 
-    def _answer(self, kind: Type, wait: float, quiet: float, heard: Heard) -> Frame | None:
+    def _answer(
+        self, kind: Type, wait: float, quiet: float, received: ReceivedInstead
+    ) -> Frame | None:
         """The answer, when it comes in time."""
         sent = time.monotonic()
         deadline, worked = sent + wait, 0.0
@@ -154,20 +156,20 @@ class Link:
             if not data:
                 return None
             worked = worked or time.monotonic() - sent
-            heard.bytes += len(data)
+            received.bytes += len(data)
             self.line_bytes += len(data)
             for piece in list(self._splitter.feed(data)):
                 frame = _decoded(piece)
                 if frame is None or frame.status in LINK_STATUSES:
-                    heard.damaged += frame is None
-                    heard.complaints += frame is not None
+                    received.damaged += frame is None
+                    received.complaints += frame is not None
                     # No answer follows, but for one that was on its way.
                     deadline = min(deadline, time.monotonic() + quiet)
                 elif frame.sequence == self._sequence and frame.type == kind | ANSWER:
                     self.board_seconds = worked
                     return frame
                 elif frame.sequence == self._sequence and frame.type == kind:
-                    heard.echoes += 1
+                    received.echoes += 1
         return None
 
     def _granted(self, kind: Type, answer: Frame) -> bytes:

@@ -1,4 +1,4 @@
-"""A line of a certain rate, where there is a faster one."""
+"""A faster line slowed down to a certain rate."""
 
 from __future__ import annotations
 

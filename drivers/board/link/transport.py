@@ -1,4 +1,4 @@
-"""Ways for bytes to travel to a board and back."""
+"""Byte streams to and from a board: serial ports, and all else that pySerial opens."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ NO_PORT = (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ENOTDIR, errno.EISDIR)
 
 
 class Transport(Protocol):
-    """An open way for bytes."""
+    """An open stream of bytes, both ways."""
 
     def read(self, timeout: float) -> bytes:
         """Whatever has come, waiting for the first byte of it up to `timeout` seconds.
 
         Returns:
-            At least one byte, or none when nothing came. A way that knows that nothing will come
-            need not wait for it.
+            At least one byte, or none when nothing came. A transport that knows that nothing will
+            come need not wait.
 
         Raises:
             LinkError: When the other end is gone.

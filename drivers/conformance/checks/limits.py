@@ -1,4 +1,4 @@
-"""Is there room for what is stated, and for no more?"""
+"""Is what is within the stated limits taken, and what is beyond them refused?"""
 
 from __future__ import annotations
 

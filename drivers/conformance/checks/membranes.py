@@ -1,4 +1,4 @@
-"""Are membranes shown when, and in the unit, that is stated?"""
+"""Are membranes sampled at the stated time and in the stated unit?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the device to be had in every order of use, and still after a refusal?"""
+"""Does the device work in every order of use, and after a refusal?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do probes show what they say, and nothing but show?"""
+"""Do probes show what they state, without changing the run?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a run what the stimulus, the weights and the trial make of it, and nothing else?"""
+"""Does a run depend on the stimulus, the weights and the trial, and on nothing else?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are stimuli taken as they are meant: kind, sample by sample, step by step?"""
+"""Does a stimulus drive the inputs, samples and steps that it names?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is stored, and does it act as it is stored?"""
+"""Are weights stored as stated, and do they act as stored?"""
 
 from __future__ import annotations
 

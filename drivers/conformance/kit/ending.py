@@ -1,4 +1,4 @@
-"""How a check ends that does not pass."""
+"""Exceptions that end a check, and the check that a refusal is the right one."""
 
 from __future__ import annotations
 

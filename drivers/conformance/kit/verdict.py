@@ -1,4 +1,4 @@
-"""What a check can come to."""
+"""One check made, and its outcome."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def reason(check: Check) -> str:
 
 
 def outcome(check: Check, harness: Harness) -> Outcome:
-    """Make one check; whatever a driver raises that it should not is a failure."""
+    """Make one check; any exception of the driver that the check does not expect is a failure."""
 
     def found(verdict: Verdict, detail: object) -> Outcome:
         return Outcome(name(check), reason(check), verdict, " ".join(str(detail).split()))
