@@ -1,4 +1,4 @@
-"""The emulated chip as a device."""
+"""The emulated chip as a device; this package alone of `drivers` imports `device_models`."""
 
 from __future__ import annotations
 
