@@ -274,3 +274,9 @@ def test_a_study_and_a_section_of_its_page(came: dict[str, Any]) -> None:
     assert "As quick as can be" in listed or "Is it found?" in listed
     assert trials == 2
     assert "A tally of mine" in page and "2 runs were counted" in page
+
+
+def test_a_command(came: dict[str, Any]) -> None:
+    offered, said = came["command"]
+    assert "say-hello" in offered and "Say hello" in offered
+    assert said == "hello\n"

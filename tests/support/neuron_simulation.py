@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import brian2 as b2
 import numpy as np
@@ -43,26 +44,7 @@ def simulate(
     given = [current, *(events or {}).values(), *(start or {}).values(), *parameters.values()]
     size = max(np.size(value) for value in given)
     clock = b2.Clock(dt=dt * b2.second)
-    clamped = rf"^(\s*d{model.membrane}/dt =.*)$"
-    group = b2.NeuronGroup(
-        size,
-        "\n".join(
-            [
-                re.sub(clamped, r"\1 (unless refractory)", model.equations, flags=re.MULTILINE),
-                *(f"{name} : {p.unit} (constant)" for name, p in model.parameters.items()),
-                f"i_in : {model.unit}/second",
-            ]
-        ),
-        threshold=model.threshold,
-        reset=next(iter(model.resets.values())),
-        refractory=model.refractory or False,
-        method=model.method,
-        clock=clock,
-        dtype=dtype,
-        namespace={},
-    )
-    if model.update:
-        group.run_regularly(model.update, clock=clock, when="groups")
+    group = neurons(model, size, clock, dtype)
     for name, parameter in model.parameters.items():
         setattr(group, f"{name}_", parameters.get(name, parameter.value))
     for name, expression in model.initial.items():
@@ -88,3 +70,28 @@ def simulate(
     times, who = np.array(spikes.t_), np.array(spikes.i)  # the group frees what it lent
     membrane = np.array(getattr(trace, f"{model.membrane}_")).T
     return [times[who == neuron] for neuron in range(size)], membrane
+
+
+def neurons(model: NeuronModel, size: int, clock: Any, dtype: type) -> Any:
+    """A Brian2 group of the model, without values of its parameters."""
+    clamped = rf"^(\s*d{model.membrane}/dt =.*)$"
+    group = b2.NeuronGroup(
+        size,
+        "\n".join(
+            [
+                re.sub(clamped, r"\1 (unless refractory)", model.equations, flags=re.MULTILINE),
+                *(f"{name} : {p.unit} (constant)" for name, p in model.parameters.items()),
+                f"i_in : {model.unit}/second",
+            ]
+        ),
+        threshold=model.threshold,
+        reset=next(iter(model.resets.values())),
+        refractory=model.refractory or False,
+        method=model.method,
+        clock=clock,
+        dtype=dtype,
+        namespace={},
+    )
+    if model.update:
+        group.run_regularly(model.update, clock=clock, when="groups")
+    return group

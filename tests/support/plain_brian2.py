@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import brian2 as b2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,79 +31,95 @@ def simulate(
     assert circuit is not None
     dt = circuit.dt * b2.second
     clock = b2.Clock(dt=dt)
-    unit = 1 if model.unit == "1" else getattr(b2, model.unit)
-    receivers = [model.receives] if isinstance(model.receives, str) else [*model.receives]
-    groups, monitors, rasters, objects = [], [], [], []
-    for index, layer in enumerate(circuit.layers):
-        names = [*layer.varied, *circuit.constants]
-        lines = [f"{n} : {model.parameters[n].unit} (constant)" for n in names]
-        equations = model.equations
-        clamp = ""
-        if circuit.refractory(layer):
-            head = f"d{model.membrane}/dt"
-            equations = "\n".join(
-                line + " (unless refractory)" if line.strip().startswith(head) else line
-                for line in equations.splitlines()
-            )
-            if model.receives == model.membrane:
-                clamp = " * int(not_refractory_post)"
-        group = b2.NeuronGroup(
-            layer.size,
-            "\n".join([equations, *lines, f"i_in : {model.unit}/second", "gain : 1"]),
-            threshold=model.threshold,
-            reset=model.resets[circuit.reset],
-            refractory=model.refractory if circuit.refractory(layer) else False,
-            method=model.method,
-            clock=clock,
-        )
-        if model.update:
-            group.run_regularly(model.update, clock=clock, when="groups")
-        for name in names:
-            values = layer.varied.get(name, circuit.constants.get(name))
-            setattr(group, f"{name}_", np.asarray(values, np.float64))
-        for name, expression in model.initial.items():
-            setattr(group, name, expression)
-        group.gain = layer.gain.astype(np.float64)
-        tau = np.asarray(circuit.values(model.time_constant, layer), np.float64)
-        slope = layer.bias.astype(np.float64) * model.swing / tau
-        if index == 0 and not spikes:
-            drop = drive @ chip.crossbars[0].effective.astype(np.float64) * model.swing
-            slope = slope + drop * layer.gain / circuit.dt
-        group.i_in = slope * unit / b2.second
-        groups.append(group)
-        monitors.append(
-            b2.StateMonitor(group, model.membrane, record=True, when="after_thresholds")
-        )
-        rasters.append(b2.SpikeMonitor(group))
-    sources = list(groups)
+    groups = [neurons(chip, index, clock) for index in range(len(circuit.layers))]
+    if not spikes:
+        drop = drive @ chip.crossbars[0].effective.astype(np.float64) * model.swing
+        groups[0].i_in += drop * circuit.layers[0].gain / circuit.dt * unit(chip) / b2.second
+    monitors = [
+        b2.StateMonitor(group, model.membrane, record=True, when="after_thresholds")
+        for group in groups
+    ]
+    rasters = [b2.SpikeMonitor(group) for group in groups]
+    objects = []
+    pairs = list(enumerate(pairwise(groups), start=1))
     if spikes:
-        times, neurons = np.nonzero(drive)
-        sources.insert(0, b2.SpikeGeneratorGroup(drive.shape[1], neurons, times * dt, clock=clock))
-        objects.append(sources[0])
-    for p in range(len(circuit.layers)):
-        if p == 0 and not spikes:
-            continue
-        source, target = sources[p if spikes else p - 1], groups[p]
-        weights = chip.crossbars[p].effective.astype(np.float64) * model.swing
-        if model.update:
-            weights = np.rint(weights)
-        for receiver, sign in zip(receivers, (1, -1), strict=False):
-            part = weights if len(receivers) == 1 else np.maximum(sign * weights, 0)
-            synapses = b2.Synapses(
-                source,
-                target,
-                f"weight : {model.unit}",
-                on_pre=f"{receiver}_post += gain_post * weight{clamp}",
-            )
-            synapses.connect()
-            synapses.weight = part[synapses.i[:], synapses.j[:]] * unit
-            objects.append(synapses)
+        times, channels = np.nonzero(drive)
+        source = b2.SpikeGeneratorGroup(drive.shape[1], channels, times * dt, clock=clock)
+        objects.append(source)
+        pairs.insert(0, (0, (source, groups[0])))
+    for projection, (before, after) in pairs:
+        objects += synapses(chip, projection, before, after)
     b2.Network([*groups, *monitors, *rasters, *objects]).run(steps * dt, namespace={})
     found = []
     for layer, monitor in zip(circuit.layers, rasters, strict=True):
         raster = np.zeros((steps, layer.size), bool)
-        raster[np.rint(np.asarray(monitor.t) / circuit.dt).astype(int), np.asarray(monitor.i)] = (
-            True
-        )
+        at = np.rint(np.asarray(monitor.t) / circuit.dt).astype(int)
+        raster[at, np.asarray(monitor.i)] = True
         found.append(raster)
     return found, [np.array(getattr(m, model.membrane)).T for m in monitors]
+
+
+def unit(chip: Chip) -> Any:
+    """The unit of the membrane."""
+    return 1 if chip.model.unit == "1" else getattr(b2, chip.model.unit)
+
+
+def neurons(chip: Chip, index: int, clock: Any) -> Any:
+    """The neurons of one layer, with the slope of their bias as input."""
+    circuit, model = chip.circuit, chip.model
+    assert circuit is not None
+    layer = circuit.layers[index]
+    names = [*layer.varied, *circuit.constants]
+    lines = [f"{n} : {model.parameters[n].unit} (constant)" for n in names]
+    equations = model.equations
+    if circuit.refractory(layer):
+        head = f"d{model.membrane}/dt"
+        equations = "\n".join(
+            line + " (unless refractory)" if line.strip().startswith(head) else line
+            for line in equations.splitlines()
+        )
+    group = b2.NeuronGroup(
+        layer.size,
+        "\n".join([equations, *lines, f"i_in : {model.unit}/second", "gain : 1"]),
+        threshold=model.threshold,
+        reset=model.resets[circuit.reset],
+        refractory=model.refractory if circuit.refractory(layer) else False,
+        method=model.method,
+        clock=clock,
+    )
+    if model.update:
+        group.run_regularly(model.update, clock=clock, when="groups")
+    for name in names:
+        values = layer.varied.get(name, circuit.constants.get(name))
+        setattr(group, f"{name}_", np.asarray(values, np.float64))
+    for name, expression in model.initial.items():
+        setattr(group, name, expression)
+    group.gain = layer.gain.astype(np.float64)
+    tau = np.asarray(circuit.values(model.time_constant, layer), np.float64)
+    group.i_in = layer.bias.astype(np.float64) * model.swing / tau * unit(chip) / b2.second
+    return group
+
+
+def synapses(chip: Chip, projection: int, before: Any, after: Any) -> list[Any]:
+    """The synapses of one projection: one object, or one for each sign."""
+    circuit, model = chip.circuit, chip.model
+    assert circuit is not None
+    clamped = circuit.refractory(circuit.layers[projection]) and model.receives == model.membrane
+    clamp = " * int(not_refractory_post)" if clamped else ""
+    receivers = [model.receives] if isinstance(model.receives, str) else [*model.receives]
+    weights = chip.crossbars[projection].effective.astype(np.float64) * model.swing
+    if model.update:
+        weights = np.rint(weights)
+    made = []
+    for receiver, sign in zip(receivers, (1, -1), strict=False):
+        part = weights if len(receivers) == 1 else np.maximum(sign * weights, 0)
+        connected = b2.Synapses(
+            before,
+            after,
+            f"weight : {model.unit}",
+            on_pre=f"{receiver}_post += gain_post * weight{clamp}",
+        )
+        connected.connect()
+        connected.weight = part[connected.i[:], connected.j[:]] * unit(chip)
+        made.append(connected)
+    return made
