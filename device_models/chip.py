@@ -228,13 +228,13 @@ class Chip:
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the chip remembers, as named arrays."""
-        found: dict[str, NDArray[np.generic]] = {
+        state: dict[str, NDArray[np.generic]] = {
             "unnumbered_trials": np.asarray(self.unnumbered_trials),
             "clock": np.asarray(self.clock),
         }
         for p, crossbar in enumerate(self.crossbars):
-            found |= {f"projection_{p}/{k}": v for k, v in crossbar.state().items()}
-        return found
+            state |= {f"projection_{p}/{k}": v for k, v in crossbar.state().items()}
+        return state
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return a configured chip to what `state` gave."""

@@ -1,4 +1,4 @@
-"""Names: modules found by theirs, refusals of unknown ones, entries below a prefix."""
+"""Modules by name, the refusal of an unknown name, and entries below a prefix."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def below(prefix: str, entries: Mapping[str, Value]) -> dict[str, Value]:
 
 def catalogue(package: str) -> tuple[str, ...]:
     """Names of the modules of a package, sorted, with `-` for `_`."""
-    found = iter_modules(import_module(package).__path__)
-    return tuple(sorted(module.name.replace("_", "-") for module in found))
+    modules = iter_modules(import_module(package).__path__)
+    return tuple(sorted(module.name.replace("_", "-") for module in modules))
 
 
 def find(package: str, kind: str, name: str, attribute: str) -> Any:

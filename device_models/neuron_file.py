@@ -45,14 +45,14 @@ def from_python(path: Path) -> NeuronModel:
         ValueError: When it fails, has no `MODEL`, or Brian2 does not accept the model.
     """
     try:
-        found = runpy.run_path(str(path)).get("MODEL")
+        model = runpy.run_path(str(path)).get("MODEL")
     except OSError:
         raise
     except Exception as error:
         raise ValueError(f"{path}: {type(error).__name__}: {error}") from None
-    if not isinstance(found, NeuronModel):
+    if not isinstance(model, NeuronModel):
         raise ValueError(f"{path}: defines no MODEL = NeuronModel(...)")
-    return checked(found)
+    return checked(model)
 
 
 def model_from_table(table: Mapping[str, Any]) -> NeuronModel:

@@ -155,10 +155,10 @@ class Layerwise:
         return values
 
     def _changing(self) -> list[str]:
-        found = [
+        names = [
             name
             for name, equation in self.group.equations.items()
             if equation.type == "differential equation"
             or (equation.type == "parameter" and "constant" not in equation.flags)
         ]
-        return [*found, *(n for n in ("lastspike", "not_refractory") if n in self.group.variables)]
+        return [*names, *(n for n in ("lastspike", "not_refractory") if n in self.group.variables)]

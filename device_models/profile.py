@@ -49,11 +49,11 @@ class Profile:
     @property
     def nonidealities(self) -> NonIdealities:
         """The non-idealities, tier by tier."""
-        found = override(NonIdealities(), {name: c.value for name, c in self.cited.items()})
+        tiers = override(NonIdealities(), {name: c.value for name, c in self.cited.items()})
         if not self.weight_grid:
-            return found
-        programming = replace(found.programming, weight_bits=0, weight_grid=self.weight_grid)
-        return replace(found, programming=programming)
+            return tiers
+        programming = replace(tiers.programming, weight_bits=0, weight_grid=self.weight_grid)
+        return replace(tiers, programming=programming)
 
     @property
     def model(self) -> NeuronModel:

@@ -64,12 +64,12 @@ def nonideality(
 
 def by_name(tiers: object) -> dict[str, NonIdeality]:
     """Every non-ideality of a dataclass of tiers, flat, by name."""
-    found = {}
+    known = {}
     for tier in fields(tiers):  # type: ignore[arg-type]
         held = getattr(tiers, tier.name)
         for item in (f for f in fields(held) if f.metadata):
-            found[item.name] = NonIdeality(item.name, getattr(held, item.name), **item.metadata)
-    return found
+            known[item.name] = NonIdeality(item.name, getattr(held, item.name), **item.metadata)
+    return known
 
 
 def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:

@@ -119,19 +119,19 @@ def delayed(
     late = np.rint(np.abs(rng.standard_normal(rows.size)) * deviation).astype(np.int64)
     rows = rows + late * batch
     kept = rows < events.shape[0]
-    found = csr_matrix(
+    late = csr_matrix(
         (np.ones(np.count_nonzero(kept), np.float32), (rows[kept], columns[kept])), events.shape
     )
-    found.sum_duplicates()
-    return found
+    late.sum_duplicates()
+    return late
 
 
 def leaked(weights: NDArray[np.float32], crosstalk: float) -> NDArray[np.float32]:
     """Weights `(n_pre, n_post)` when each neuron's input also reaches its two neighbours."""
-    found = weights.copy()
-    found[:, 1:] += np.float32(crosstalk) * weights[:, :-1]
-    found[:, :-1] += np.float32(crosstalk) * weights[:, 1:]
-    return found
+    mixed = weights.copy()
+    mixed[:, 1:] += np.float32(crosstalk) * weights[:, :-1]
+    mixed[:, :-1] += np.float32(crosstalk) * weights[:, 1:]
+    return mixed
 
 
 def supply(chip: int, wander: float, correlation: float, clock: float) -> float:

@@ -138,13 +138,13 @@ def _equations(model: NeuronModel) -> str:
 
 
 def _parameters(profile: Profile) -> tuple[DatasheetEntry, ...]:
-    found = []
+    entries = []
     for name, p in profile.model.parameters.items():
         cited = profile.parameters.get(name)
         value = p.value if cited is None else cited.value
         source = p.source or profile.model.source if cited is None else cited.source
         unit = UNITS.get(p.unit, p.unit)
-        found.append(
+        entries.append(
             DatasheetEntry(
                 tier="neuron",
                 name=name,
@@ -156,7 +156,7 @@ def _parameters(profile: Profile) -> tuple[DatasheetEntry, ...]:
                 source=source,
             )
         )
-    return tuple(found)
+    return tuple(entries)
 
 
 def _nonidealities(profile: Profile) -> tuple[DatasheetEntry, ...]:

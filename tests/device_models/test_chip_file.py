@@ -215,7 +215,7 @@ def test_options_of_an_address() -> None:
             drivers.open(url).close()
 
 
-def test_doses() -> None:
+def test_severities() -> None:
     full = by_name(profiles.get("mixed-signal").nonidealities)
     half = by_name(profiles.get("mixed-signal").nonidealities.at_severity(0.5))
     double = by_name(profiles.get("mixed-signal").nonidealities.at_severity(2, {"gain_cv": 0.25}))

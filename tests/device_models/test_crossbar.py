@@ -30,7 +30,7 @@ def test_an_ideal_crossbar_transmits_what_it_stores_and_keeps_no_more() -> None:
     assert set(bar.state()) == {"stored", "writes"}
 
 
-def test_a_dose_of_zero_is_the_ideal_crossbar_to_the_bit() -> None:
+def test_a_severity_of_zero_is_the_ideal_crossbar_to_the_bit() -> None:
     none = NonIdealities(fixed_pattern=DEFECTIVE, programming=EVERYTHING).at_severity(0)
     assert none.programming.differential == 1, "a condition stays"
     bar, ideal = crossbar(none.programming, none.fixed_pattern), crossbar(Programming())
