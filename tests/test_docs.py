@@ -211,6 +211,11 @@ def test_options_named_exist_and_every_one_is_named() -> None:
     assert named - {"--help"} == known
 
 
+def test_every_command_has_a_row() -> None:
+    stated = [row[0] for row in rows(text("README.md"), "command")]
+    assert sorted(stated) == sorted(f"`hil {name}`" for name in COMMANDS)
+
+
 def test_addresses_open() -> None:
     pattern = r"emulator:[a-z-]*(?:\?[a-z_]+=[\w.&=-]+)?(?![\w?-]|\.(?:toml|py))"
     found = {address for path in TEXTS for address in re.findall(pattern, path.read_text())}
