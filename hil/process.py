@@ -19,28 +19,39 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class Stop:
-    """A wish to stop: Ctrl-C or SIGTERM states it, a second one interrupts at once.
+    """Whether Ctrl-C or SIGTERM asked to stop.
 
-    So does the first one before there is anything to save.
+    While nothing is there to be saved, the first signal interrupts at once; afterwards the first
+    one is a request, and the second one interrupts.
 
     Attributes:
-        wished: Whether to stop as soon as all is saved.
-        patient: Whether there is something to save.
+        requested: Whether to stop as soon as all is saved.
+        deferrable: Whether there is something to save.
     """
 
-    wished = False
-    patient = False
+    requested = False
+    deferrable = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal."""
-        if self.wished or not self.patient:
+        """Handle a signal.
+
+        Raises:
+            KeyboardInterrupt: When it interrupts at once.
+        """
+        if self.requested or not self.deferrable:
             raise KeyboardInterrupt
-        self.wished = True
+        self.requested = True
 
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Heed Ctrl-C and SIGTERM, as only the main thread of a process can."""
+    """Take Ctrl-C and SIGTERM as requests to stop while in the context.
+
+    Only the main thread of a process can handle signals; in another one they are left alone.
+
+    Yields:
+        Whether one came.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop

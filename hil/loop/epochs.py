@@ -91,14 +91,14 @@ class Training:
                 order, order_epoch = shuffle.permutation(len(self._data.y_train)), epoch
             size = self._config.training.batch
             self._step(order[batch * size : (batch + 1) * size])
-            self._stop.patient = True
+            self._stop.deferrable = True
             self._watch(TrainingProgress("train", self._state.step, self._total, epoch + 1))
             self._heed_stop()
             if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
 
     def _heed_stop(self, state: Arrays | None = None) -> None:
-        if self._stop.wished:
+        if self._stop.requested:
             self._save(state)
             raise Interrupted
 

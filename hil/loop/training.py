@@ -110,7 +110,7 @@ def _finish(
 
     def watch_test(done: int, total: int) -> None:
         watch(TrainingProgress("test", done, total, config.training.epochs))
-        if stop.wished:
+        if stop.requested:
             raise Interrupted
 
     predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
