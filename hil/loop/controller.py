@@ -15,9 +15,10 @@ from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.optimisers import Optimiser
 from hil.learning.rule import Observation, PerturbedEvaluation, Rule
-from hil.loop import mapping, repair
+from hil.loop import mapping
 from hil.loop.device_session import DeviceSession
-from hil.loop.diagnosis import State
+from hil.loop.health import repair
+from hil.loop.health.diagnosis import State
 from hil.loop.mapping import Encoder
 from hil.loop.observer import Observer, drive_trace, mean_drive
 

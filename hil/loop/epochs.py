@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hil import streams
 from hil.learning import rate_estimators
-from hil.loop import diagnosis, link_diagnosis
 from hil.loop.classification import classify
 from hil.loop.controller import Controller, StepReport
+from hil.loop.health import diagnosis, link_diagnosis
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import TrainState
 from hil.process import Stop

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hil.loop.diagnosis import subject
+from hil.loop.health.diagnosis import subject
 from hil.progress import Stage, display
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import below
-from hil.loop.diagnosis import Statistics
+from hil.loop.health.diagnosis import Statistics
 
 if TYPE_CHECKING:
     from hil.loop.controller import StepReport

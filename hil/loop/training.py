@@ -10,10 +10,11 @@ import numpy as np
 import drivers
 from drivers.session.file import check_free
 from hil import tasks
-from hil.loop import diagnosis, snapshot
+from hil.loop import snapshot
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.epochs import Interrupted, Training
+from hil.loop.health import diagnosis
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.files import write_text
-from hil.loop import diagnosis
+from hil.loop.health import diagnosis
 from hil.reports import plots, rendering
 from hil.reports.run_facts import settings, time_by_part
 from hil.runs.folder import ENVIRONMENT, REPORT

@@ -19,10 +19,10 @@ from hil import config as configuration
 from hil import tasks
 from hil.config import Config
 from hil.learning.rules import bp
-from hil.loop import diagnosis
 from hil.loop.classification import classify
 from hil.loop.controller import Controller, StepReport
 from hil.loop.epochs import Training
+from hil.loop.health import diagnosis
 from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job

@@ -30,8 +30,9 @@ from drivers.board.simulated.port import SimulatedPort
 from drivers.emulator.device import Emulator
 from hil.cli.app import app
 from hil.config import Config, build
-from hil.loop import link_diagnosis, training
+from hil.loop import training
 from hil.loop.device_session import RESTARTS
+from hil.loop.health import link_diagnosis
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
 from support.firmware_ports import need

@@ -17,8 +17,9 @@ from scipy import stats
 import drivers
 from drivers import Network, Stimulus
 from hil.config import build
-from hil.loop import diagnosis, epochs, repair, training
-from hil.loop.diagnosis import Statistics
+from hil.loop import epochs, training
+from hil.loop.health import diagnosis, repair
+from hil.loop.health.diagnosis import Statistics
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
 

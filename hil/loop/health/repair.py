@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.loop.diagnosis import State
+from hil.loop.health.diagnosis import State
 
 # Choices, for want of published figures: an epoch changes little, many epochs much.
 RAISE, STRONGEST = 4.0, 256.0  # homeostasis in an epoch, and altogether
