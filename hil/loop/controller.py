@@ -19,7 +19,6 @@ from hil.loop import mapping
 from hil.loop.device_session import DeviceSession
 from hil.loop.health import repair
 from hil.loop.health.diagnosis import State
-from hil.loop.mapping import Encoder
 from hil.loop.observer import Observer, drive_trace, mean_drive
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Controller:
     config: Config
     device: Device
     layers: tuple[int, ...]
-    encode: Encoder
+    encode: mapping.Encoder
     session: DeviceSession
     observer: Observer
     rule: Rule
