@@ -76,7 +76,7 @@ def timeless(row: dict[str, Any]) -> dict[str, Any]:
 def learned(run: Run) -> dict[str, NDArray[np.generic]]:
     arrays = run.load_checkpoint()
     assert arrays is not None
-    return {name: array for name, array in arrays.items() if name != "position"}
+    return {name: array for name, array in arrays.items() if name != "train_state"}
 
 
 def assert_same_outcome(run: Run, reference: Run) -> None:

@@ -21,7 +21,10 @@ from hil.config import build
 from hil.runs.folder import CHECKPOINT, CONFIG, ENVIRONMENT, METRICS, RESULT, VERSION, Run
 
 CONFIGURATION = build({"seed": 3})
-ARRAYS = {"weights/0": np.arange(12, dtype=np.float32).reshape(3, 4), "position": np.asarray("{}")}
+ARRAYS = {
+    "weights/0": np.arange(12, dtype=np.float32).reshape(3, 4),
+    "train_state": np.asarray("{}"),
+}
 OTHERS = {name: np.zeros(5) for name in ARRAYS}
 ROWS = [{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.25}]
 
