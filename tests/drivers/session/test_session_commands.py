@@ -75,7 +75,7 @@ def test_a_replayed_training_that_is_stopped_goes_on(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(epochs, "CHECKPOINT_SECONDS", 0)
         training.train(run, stop)
     assert run.load_checkpoint() is not None
     hil.resume(run.path)

@@ -27,7 +27,7 @@ def test_a_folder_of_a_newer_version_is_one_line(name: str, copied: Path) -> Non
         (METRICS, b'{"epoch": 1, "st', ["report"]),
         (CHECKPOINT, b"PK\x03\x04", ["evaluate"]),
         (CHECKPOINT, b"", ["evaluate"]),
-        ("evidence.npz", b"PK\x03\x04", ["report"]),
+        ("snapshot.npz", b"PK\x03\x04", ["report"]),
     ],
 )
 def test_a_damaged_file_is_one_line(

@@ -137,7 +137,7 @@ def test_the_number_of_threads_changes_nothing(tmp_path: Path) -> None:
 def test_killed_at_random_moments_a_run_ends_the_same(
     seed: int, run: Run, reference: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(epochs, "CHECKPOINT_SECONDS", 0.0)
     rng = np.random.default_rng(seed)
     for _ in range(3):
         started = FORK.Event()

@@ -126,7 +126,7 @@ def test_it_goes_on_without_the_other_run(
     first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped before any checkpoint and in the midst, with the other run gone in between."""
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(epochs, "CHECKPOINT_SECONDS", 0.0)
     straight = tuned(first, tmp_path / "straight")
     training.train(straight)
     lost = tmp_path / "lost"
