@@ -61,7 +61,7 @@ def test_a_training_replays_to_the_same_weights(
 
 def test_a_replayed_training_that_is_stopped_goes_on(tmp_path: Path) -> None:
     from hil import config
-    from hil.loop import training
+    from hil.loop import epochs, training
     from hil.loop.progress import TrainingProgress
     from hil.runs.folder import Run
 

@@ -69,17 +69,17 @@ def test_it_starts_with_the_weights_of_the_other_run_on_the_device(
     class Began(Exception):
         pass
 
-    def look(self: training.Training) -> None:
+    def look(self: epochs.Training) -> None:
         now = self._controller.state()
         assert same(now, checkpoint(first))
         # On the device is what that stores of them.
         for p, weights in enumerate(self._controller.weights):
             step = 2 * self._controller.device.network.full_scale[p] / 62
             assert np.abs(now[f"stored/{p}"] - weights).max() <= step / 2 + 1e-6
-        assert int(now["optimiser/step"]) == 0 and self._position.step == 0
+        assert int(now["optimiser/step"]) == 0 and self._state.step == 0
         raise Began
 
-    monkeypatch.setattr(training.Training, "go", look)
+    monkeypatch.setattr(epochs.Training, "go", look)
     with pytest.raises(Began):
         training.train(run)
 
