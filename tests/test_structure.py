@@ -1,0 +1,102 @@
+"""The shape of the project: small folders, small files, short functions, and no import circle."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import grimp
+import pytest
+
+from support.paths import ROOT
+
+PACKAGES = ("hil", "drivers", "device_models")
+TEXT = {".py", ".c", ".h", ".j2", ".toml"}
+MODULES_OF_A_FOLDER = 14
+LINES_OF_A_FILE = 300
+LINES_OF_A_TEST = 400
+LINES_OF_A_FUNCTION = 60
+NO_FILE = re.compile(r"(contract|checks|figures|\w*helpers?|\w*utils?|\w*manager)\.py")
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Files of the source tree below a folder, sorted."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and "build" not in path.parts:
+            yield path
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def told(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def sources() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from (path for path in files(ROOT / package) if path.suffix in TEXT)
+
+
+def modules() -> list[Path]:
+    return [path for path in sources() if path.suffix == ".py"]
+
+
+def tests() -> list[Path]:
+    return [path for path in files(ROOT / "tests") if path.suffix == ".py"]
+
+
+def test_no_folder_has_more_modules_than_one_sees_at_once() -> None:
+    beside: dict[str, int] = {}
+    for path in modules():
+        beside[told(path.parent)] = beside.get(told(path.parent), 0) + 1
+    assert {"hil", "hil/learning", "drivers/contract"} <= set(beside)
+    narrow = {folder: n for folder, n in beside.items() if not folder.startswith("device_models")}
+    assert {folder: n for folder, n in narrow.items() if n > MODULES_OF_A_FOLDER} == {}
+
+
+def test_files_are_short() -> None:
+    assert {told(p): lines(p) for p in sources() if lines(p) > LINES_OF_A_FILE} == {}
+    assert {told(p): lines(p) for p in tests() if lines(p) > LINES_OF_A_TEST} == {}
+
+
+def test_functions_are_short() -> None:
+    found = {}
+    for path in [*modules(), *tests()]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                length = node.end_lineno - node.lineno + 1
+                if length > LINES_OF_A_FUNCTION:
+                    found[f"{told(path)}:{node.name}"] = length
+    assert found == {}
+
+
+def test_a_file_is_named_for_what_is_in_it() -> None:
+    assert [told(path) for path in [*modules(), *tests()] if NO_FILE.fullmatch(path.name)] == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports inside of functions count like any other."""
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    assert len(graph.modules) > 150
+    circles = [
+        (importer, imported)
+        for importer in sorted(graph.modules)
+        for imported in sorted(graph.find_modules_directly_imported_by(importer))
+        if graph.chain_exists(importer=imported, imported=importer)
+    ]
+    assert circles == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_tests_mirror_the_package(package: str) -> None:
+    """A folder of tests is named for the folder whose behaviour it tests."""
+    ours = {path.parent for path in tests() if path.is_relative_to(ROOT / "tests" / package)}
+    assert ours
+    for folder in sorted(ours):
+        place = ROOT / folder.relative_to(ROOT / "tests")
+        assert place.is_dir(), f"{told(folder)} tests {told(place)}, which does not exist"
