@@ -45,7 +45,7 @@ def modules() -> list[Path]:
     return [path for path in sources() if path.suffix == ".py"]
 
 
-def tests() -> list[Path]:
+def of_tests() -> list[Path]:
     return [path for path in files(ROOT / "tests") if path.suffix == ".py"]
 
 
@@ -60,12 +60,12 @@ def test_no_folder_has_more_modules_than_one_sees_at_once() -> None:
 
 def test_files_are_short() -> None:
     assert {told(p): lines(p) for p in sources() if lines(p) > LINES_OF_A_FILE} == {}
-    assert {told(p): lines(p) for p in tests() if lines(p) > LINES_OF_A_TEST} == {}
+    assert {told(p): lines(p) for p in of_tests() if lines(p) > LINES_OF_A_TEST} == {}
 
 
 def test_functions_are_short() -> None:
     found = {}
-    for path in [*modules(), *tests()]:
+    for path in [*modules(), *of_tests()]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None
@@ -76,7 +76,7 @@ def test_functions_are_short() -> None:
 
 
 def test_a_file_is_named_for_what_is_in_it() -> None:
-    assert [told(path) for path in [*modules(), *tests()] if NO_FILE.fullmatch(path.name)] == []
+    assert [told(path) for path in [*modules(), *of_tests()] if NO_FILE.fullmatch(path.name)] == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
@@ -95,7 +95,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_tests_mirror_the_package(package: str) -> None:
     """A folder of tests is named for the folder whose behaviour it tests."""
-    ours = {path.parent for path in tests() if path.is_relative_to(ROOT / "tests" / package)}
+    ours = {path.parent for path in of_tests() if path.is_relative_to(ROOT / "tests" / package)}
     assert ours
     for folder in sorted(ours):
         place = ROOT / folder.relative_to(ROOT / "tests")
