@@ -87,11 +87,11 @@ def assert_same_outcome(run: Run, reference: Run) -> None:
             assert found[name].tobytes() == array.tobytes(), name
     assert [timeless(r) for r in run.metrics()] == [timeless(r) for r in reference.metrics()]
     assert timeless(run.result() or {}) == timeless(reference.result() or {})
-    evidence, expected_evidence = run.load_evidence(), reference.load_evidence()
-    assert evidence is not None and expected_evidence is not None
-    assert evidence.keys() == expected_evidence.keys()
-    for name, array in expected_evidence.items():
-        np.testing.assert_array_equal(evidence[name], array, err_msg=name)
+    snapshot, expected_snapshot = run.load_snapshot(), reference.load_snapshot()
+    assert snapshot is not None and expected_snapshot is not None
+    assert snapshot.keys() == expected_snapshot.keys()
+    for name, array in expected_snapshot.items():
+        np.testing.assert_array_equal(snapshot[name], array, err_msg=name)
     assert sorted(os.listdir(run.path)) == sorted(os.listdir(reference.path))
 
 
@@ -171,7 +171,7 @@ def test_killed_between_any_two_file_operations_a_run_ends_the_same(
         for name in ("fsync", "replace"):
             patched.setattr(os, name, photographed(getattr(os, name)))
         training.train(run)
-    assert len(left) >= 2 * (2 * 2 + 2)  # of each epoch checkpoint and metrics; evidence, result
+    assert len(left) >= 2 * (2 * 2 + 2)  # of each epoch checkpoint and metrics; snapshot, result
     for path in left:
         training.train(Run.open(path))
         assert_same_outcome(Run.open(path), reference)
