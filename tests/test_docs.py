@@ -28,7 +28,7 @@ from hil.learning import gates, optimisers, rate_estimators, rules, surrogates
 from hil.runs.folder import Run
 
 ROOT = Path(__file__).parents[1]
-TEXTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 TINY: dict[str, Any] = {
     "network": {"hidden": [10], "steps": 10},
