@@ -41,7 +41,7 @@ def driver(scheme: str) -> type[Device]:
     module, _, name = known[scheme].partition(":")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # code of others: it may fail in any way
         raise DeviceNotFound(f"driver of {scheme!r} cannot be loaded: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Device)):
         raise DeviceNotFound(f"driver of {scheme!r} is {known[scheme]}, which is no Device class")

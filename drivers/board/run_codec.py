@@ -88,16 +88,16 @@ def encode_inputs(stimulus: Stimulus) -> tuple[int, NDArray[np.uint8]]:
 
 
 def _events(stimulus: Stimulus) -> tuple[int, NDArray[np.uint8]]:
-    most = stimulus.data.max()
+    counts = stimulus.dense()
+    most = counts.max()
     if most > COUNT:
         raise StimulusError(
             f"{most:g} events of one input in one step: a board takes at most {COUNT}"
         )
-    dense = stimulus.data.astype(np.uint8).toarray()  # type: ignore[union-attr]
-    counts = dense.reshape(stimulus.steps, stimulus.batch, -1)
+    small = counts.astype(np.uint8)
     if most > 1:
-        return 3, _by_sample(counts)
-    return 2, _by_sample(np.packbits(counts, axis=2, bitorder="little"))
+        return 3, _by_sample(small)
+    return 2, _by_sample(np.packbits(small, axis=2, bitorder="little"))
 
 
 def _by_sample(values: NDArray[np.generic]) -> NDArray[np.uint8]:

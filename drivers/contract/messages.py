@@ -52,7 +52,7 @@ class Stimulus:
         steps: T.
         batch: B.
 
-    A current of 1 injects per step as much as one spike does.
+    A current of 1 injects per step as much as one spike does. `dense` gives all kinds in one shape.
     """
 
     kind: StimulusKind
@@ -64,6 +64,21 @@ class Stimulus:
     def channels(self) -> int:
         """Number of input channels, n_in."""
         return int(self.data.shape[-1])
+
+    def dense(self) -> NDArray[np.float32]:
+        """Input of every step and sample, whatever the kind.
+
+        Returns:
+            `(T, B, n_in)` float32, read only: currents in events per step, or spike counts. A
+            constant current is the same `(B, n_in)` values seen T times, and takes no memory.
+        """
+        shape = (self.steps, self.batch, self.channels)
+        if isinstance(self.data, np.ndarray):
+            array = np.broadcast_to(self.data, shape)
+        else:
+            array = np.asarray(self.data.toarray(), np.float32).reshape(shape)
+        array.flags.writeable = False
+        return array
 
     @classmethod
     def current(cls, data: ArrayLike, *, steps: int) -> Stimulus:

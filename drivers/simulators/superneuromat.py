@@ -108,14 +108,14 @@ class SuperNeuroMAT(Device):
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
         steps, batch, depth = stimulus.steps, stimulus.batch, self.network.depth
-        counts = stimulus.data.tocoo()  # type: ignore[union-attr]
-        if counts.data.max(initial=0) > 1:
+        counts = stimulus.dense()
+        if counts.max() > 1:
             raise StimulusError(
-                f"{counts.data.max():g} spikes of a channel in one step: superneuromat takes 1"
+                f"{counts.max():g} spikes of a channel in one step: superneuromat takes 1"
             )
         inputs: list[list[tuple[int, int]]] = [[] for _ in range(batch)]
-        for row, channel in zip(counts.row.tolist(), counts.col.tolist(), strict=True):
-            inputs[row % batch].append((row // batch, channel))
+        for step, sample, channel in np.argwhere(counts).tolist():
+            inputs[sample].append((step, channel))
         # Every layer hears of the one before a step later: layer l runs l steps late.
         ticks = steps + depth
         fired = np.empty((ticks, batch, len(self._matrix)), np.uint8)

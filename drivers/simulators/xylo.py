@@ -207,7 +207,7 @@ class Xylo(Device):
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
         steps, batch, layers = stimulus.steps, stimulus.batch, self.network.layers
         depth = self.network.depth
-        counts = stimulus.data.toarray()  # type: ignore[union-attr]
+        counts = stimulus.dense()
         if counts.max() > MOST_INPUT_SPIKES:
             raise StimulusError(
                 f"{counts.max():g} spikes of a channel in one step: {self._chip.name} takes "
@@ -215,7 +215,7 @@ class Xylo(Device):
             )
         # Spikes of a hidden layer arrive one step later, so that layer l runs l - 1 steps late.
         drive = np.zeros((steps + depth - 1, batch, layers[0]), np.uint8)
-        drive[:steps] = counts.reshape(steps, batch, -1)
+        drive[:steps] = counts
         wanted: set[tuple[int, Quantity]] = {(depth, "spikes")}
         wanted |= {(probe.layer, probe.quantity) for probe in probes}
         traces = {

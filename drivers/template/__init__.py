@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 
+from drivers.contract.naming import nearest
 from drivers.registry import schemes
 
 # From the files of the package to the templates of this folder.
@@ -19,25 +20,36 @@ FILES = {
     "src/{module}/driver.py": "driver.py.j2",
     "tests/test_driver.py": "test_driver.py.j2",
 }
+# From the input of the example device to the kinds of stimulus that it takes.
+INPUTS = {
+    "current": ("current",),
+    "current_trace": ("current", "current_trace"),
+    "spikes": ("spikes",),
+}
 
 
-def write(name: str, parent: Path) -> Path:
+def write(name: str, parent: Path, *, input_kind: str = "current_trace") -> Path:
     """Write a package with a driver of an example device, which passes its own tests.
 
     Args:
         name: Scheme of the driver's addresses, and name of the folder.
         parent: Where to make the folder.
+        input_kind: What the device takes: `current` (constant ones), `current_trace` (those that
+            change from step to step as well) or `spikes`.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: For a name that is not valid or is taken, or when the folder exists.
+        ValueError: For a name that is not valid or is taken, an unknown kind of input, or when
+            the folder exists.
         OSError: When it cannot be written; nothing is then left of it.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     _check(name)
+    if input_kind not in INPUTS:
+        raise ValueError(f"input of kind {input_kind!r}: {nearest(input_kind, INPUTS)}")
     folder = parent / name
     if folder.exists() or folder.is_symlink():
         raise ValueError(f"{folder} exists already: give another name, or move it away")
@@ -45,11 +57,13 @@ def write(name: str, parent: Path) -> Path:
         "name": name,
         "module": _module(name),
         "driver": "".join(part.capitalize() for part in name.split("-")),
+        "kinds": INPUTS[input_kind],
     }
     templates = Environment(
         loader=PackageLoader("drivers", "template"),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        trim_blocks=True,
     )
     draft = parent / f".{name}.{os.getpid()}"
     try:

@@ -218,13 +218,7 @@ def mean_drive(stimulus: Stimulus) -> Matrix:
 
 def drive_trace(stimulus: Stimulus) -> Matrix | None:
     """Input of each step, `(T, B, n_in)`, or None when it is constant."""
-    if stimulus.kind == "current":
-        return None
-    if stimulus.kind == "current_trace":
-        assert isinstance(stimulus.data, np.ndarray)
-        return stimulus.data
-    dense = stimulus.data.toarray()  # type: ignore[union-attr]
-    return np.asarray(dense.reshape(stimulus.steps, stimulus.batch, -1), np.float32)
+    return None if stimulus.kind == "current" else stimulus.dense()
 
 
 def _reduced(probe: Probe, offer: ProbeOffer) -> Probe:

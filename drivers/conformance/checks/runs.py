@@ -84,9 +84,9 @@ def arguments_are_left_alone(harness: Harness) -> None:
     weights *= np.float32(0.5 * harness.full_scale)
     given = weights.copy()
     stored = device.write_weights(0, weights)
-    data = _dense(stimulus)
+    data = stimulus.dense().copy()
     before = harness.run(stimulus).counts
-    if not (np.array_equal(weights, given) and np.array_equal(_dense(stimulus), data)):
+    if not (np.array_equal(weights, given) and np.array_equal(stimulus.dense(), data)):
         raise Failed("the driver changed an array that it was given")
     for array in (weights, stored):
         array[...] = 0
@@ -126,15 +126,9 @@ CHECKS: tuple[Check, ...] = (
 
 def _part(stimulus: Stimulus, start: int, stop: int) -> Stimulus:
     """Some samples of a stimulus."""
-    data = stimulus.data
+    data = stimulus.dense()[:, start:stop]
     if stimulus.kind == "current":
-        return Stimulus.current(data[start:stop], steps=stimulus.steps)
+        return Stimulus.current(data[0], steps=stimulus.steps)
     if stimulus.kind == "current_trace":
-        return Stimulus.current_trace(data[:, start:stop])
-    rows = np.arange(stimulus.steps)[:, None] * stimulus.batch + np.arange(start, stop)
-    return Stimulus.spikes(data[rows.reshape(-1)], steps=stimulus.steps)
-
-
-def _dense(stimulus: Stimulus) -> NDArray[np.float32]:
-    dense = stimulus.data if isinstance(stimulus.data, np.ndarray) else stimulus.data.toarray()
-    return np.array(dense)
+        return Stimulus.current_trace(data)
+    return Stimulus.spikes(data.reshape(-1, stimulus.channels), steps=stimulus.steps)

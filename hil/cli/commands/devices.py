@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from drivers import Device
 
 
 def devices(
@@ -22,10 +25,17 @@ def devices(
     rows = []
     for scheme in drivers.schemes():
         try:
-            rows += drivers.driver(scheme).catalogue() or [(f"{scheme}:", "")]
+            found = drivers.driver(scheme)
+            rows += found.catalogue() or [(f"{scheme}:", _first_line(found))]
         except drivers.DeviceError as error:
             rows.append((f"{scheme}:", str(error)))
     console.table(("device", "what it is"), rows)
+
+
+def _first_line(driver: type[Device]) -> str:
+    """What the docstring of a driver says first; empty where it has none."""
+    lines = (driver.__doc__ or "").strip().splitlines()
+    return lines[0].strip() if lines else ""
 
 
 def _scan() -> None:

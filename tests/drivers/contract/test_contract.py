@@ -105,6 +105,26 @@ def test_impossible_stimuli_cannot_be_made(make, words: str) -> None:  # type: i
         make()
 
 
+def test_every_stimulus_is_dense_in_the_same_way() -> None:
+    rng = np.random.default_rng(3)
+    counts = rng.integers(0, 3, (5, 2, 4)).astype(np.float32)
+    spikes = Stimulus.spikes(counts.reshape(10, 4), steps=5)
+    trace = Stimulus.current_trace(counts)
+    constant = Stimulus.current(counts[0], steps=5)
+    for stimulus, expected in (
+        (spikes, counts),
+        (trace, counts),
+        (constant, np.stack([counts[0]] * 5)),
+    ):
+        dense = stimulus.dense()
+        assert dense.shape == (stimulus.steps, stimulus.batch, stimulus.channels)
+        assert dense.dtype == np.float32 and np.array_equal(dense, expected)
+        with pytest.raises(ValueError, match="read-only"):
+            dense[0, 0, 0] = 9
+    assert np.shares_memory(constant.dense(), constant.data)
+    assert np.shares_memory(trace.dense(), trace.data) and trace.data.flags.writeable
+
+
 def test_a_stimulus_must_fit_the_network(device: drivers.Device) -> None:
     with pytest.raises(drivers.StimulusError, match="5 channels: the network has 4"):
         device.run(Stimulus.current(np.ones((1, 5)), steps=5))

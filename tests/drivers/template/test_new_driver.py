@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,9 @@ from drivers import template
 from drivers.conformance import CHECKS
 from hil.cli.app import app
 from support.paths import ROOT
+
+# Of each kind of input; one of them is asked of each kind of stimulus.
+OWN_TESTS = {"current": 6, "current_trace": 7, "spikes": 6}
 
 
 def command(*words: str) -> Any:
@@ -35,7 +39,7 @@ def environment(package: Path) -> dict[str, str]:
         for group, points in project["entry-points"].items()
     ]
     (info / "entry_points.txt").write_text("".join(lines))
-    path = os.pathsep.join([str(package / "src"), str(installed)])
+    path = os.pathsep.join([str(package / "src"), str(installed), str(ROOT)])
     return {**os.environ, "PYTHONPATH": path}
 
 
@@ -51,26 +55,52 @@ def run(package: Path, env: dict[str, str], *words: str) -> subprocess.Completed
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Path:
+    """A new package; the parameter is what its device takes."""
     monkeypatch.chdir(tmp_path)
-    made = command("new-driver", "my-chip2")
+    asked = ["--input", request.param] if hasattr(request, "param") else []
+    made = command("new-driver", "my-chip2", *asked)
     assert (made.exit_code, made.stdout) == (0, "my-chip2\n")
     return tmp_path / "my-chip2"
 
 
-def test_a_new_package_passes_its_own_tests_and_trains(package: Path) -> None:
+@pytest.mark.parametrize("package", template.INPUTS, indirect=True)
+def test_a_new_package_passes_its_own_tests_and_trains(
+    package: Path, request: pytest.FixtureRequest
+) -> None:
+    takes = request.node.callspec.params["package"]
     env = environment(package)
     tests = run(package, env, "pytest", "-p", "no:cacheprovider")
     assert tests.returncode == 0, tests.stdout + tests.stderr
     (passed, skipped) = re.findall(r"(\d+) passed, (\d+) skipped", tests.stdout)[0]
-    assert int(passed) + int(skipped) == len(CHECKS) + 4 and int(skipped) < 15
+    assert int(passed) + int(skipped) == len(CHECKS) + OWN_TESTS[takes]
+    assert int(skipped) < 15
     other = run(package, env, "pytest", "-p", "no:cacheprovider", "--device", "my-chip2:")
     assert other.returncode == 1 and "write my-chip2:SERIAL" in other.stdout
-    words = ["train", "digits", "--device", "my-chip2:A7", "--epochs", "1", "--out", "run"]
-    trained = run(package, env, "hil", *words, "--set", "training.batch=64")
+    (said,) = re.findall(r"^hil (train .*)$", (package / "README.md").read_text(), flags=re.M)
+    trained = run(package, env, "hil", *said.split(), "--epochs", "2", "--out", "run")
     assert trained.returncode == 0, trained.stderr
-    listed = run(package, env, "hil", "devices")
-    assert "my-chip2:" in listed.stdout
+    result = json.loads((package / "run" / "result.json").read_text())
+    assert result["test_accuracy"] > 0.4
+
+
+def test_the_line_of_a_new_device_is_its_own(package: Path) -> None:
+    env = environment(package)
+    stated = run(package, env, "hil", "devices")
+    line = "my-chip2:SERIAL\tintegrate-and-fire neurons, 5-bit weights"
+    assert stated.returncode == 0 and line in stated.stdout.splitlines()
+    driver = package / "src/my_chip2/driver.py"
+    code = driver.read_text()
+    driver.write_text(code.replace("def catalogue", "def unlisted"))
+    undescribed = run(package, env, "hil", "devices").stdout.splitlines()
+    assert "my-chip2:\t`my-chip2:SERIAL`: opens the chip of that serial number." in undescribed
+    driver.write_text(code.replace("import numpy as np", "import numpy as np\n\n1 / 0"))
+    broken = run(package, env, "hil", "devices")
+    (told,) = [line for line in broken.stdout.splitlines() if line.startswith("my-chip2:")]
+    assert broken.returncode == 0 and "cannot be loaded: division by zero" in told
+    assert len(broken.stdout.splitlines()) == len(undescribed)
 
 
 def test_what_is_in_the_package(package: Path) -> None:

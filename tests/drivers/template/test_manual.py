@@ -1,0 +1,87 @@
+"""The manual and the template hold for who writes a driver: every member, and every type."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+import drivers
+from drivers import template
+from support.paths import ROOT
+
+MANUAL = (ROOT / "docs" / "write_a_driver.md").read_text(encoding="utf-8")
+HOOKS = {"_configure", "_write", "_run", "_reset", "_close"}
+TYPES = (
+    drivers.Device,
+    drivers.DeviceInfo,
+    drivers.WeightFormat,
+    drivers.ProbeOffer,
+    drivers.Setting,
+    drivers.Stimulus,
+    drivers.Probe,
+    drivers.Readout,
+)
+
+
+def members(kind: type) -> set[str]:
+    """Public attributes and methods of a class, and what a driver overrides."""
+    found = {name for name in vars(kind) if not name.startswith("_") or name in HOOKS}
+    return found | ({field.name for field in fields(kind)} if is_dataclass(kind) else set())
+
+
+def explained(kind: type) -> list[str]:
+    """First column of the tables below the heading of a class."""
+    (section,) = re.findall(rf"^### `{kind.__name__}`\n(.*?)^##", MANUAL, flags=re.M | re.S)
+    return re.findall(r"^\| `(\w+)(?:\([\w, ]*\))?` \|", section, flags=re.M)
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: str(kind.__name__))
+def test_every_member_has_a_row(kind: type) -> None:
+    assert sorted(explained(kind)) == sorted(members(kind))
+
+
+@pytest.mark.parametrize("kind", [drivers.Identity, drivers.Membrane])
+def test_what_a_device_states_in_parts_is_named(kind: type) -> None:
+    (row,) = re.findall(rf"^\| `\w+` \| an? `{kind.__name__}`:.*$", MANUAL, flags=re.M)
+    assert {field.name for field in fields(kind)} <= set(re.findall(r"`(\w+)`", row))
+
+
+def strict(folder: Path, cache: Path, *files: Path) -> subprocess.CompletedProcess[str]:
+    """Strict mypy on some files, as for who has this package installed."""
+    settings = folder / "mypy.ini"
+    settings.write_text("[mypy]\nstrict = true\nfollow_imports = silent\n")
+    return subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", settings, "--cache-dir", cache, *files],
+        cwd=folder,
+        env={**os.environ, "MYPYPATH": os.pathsep.join([str(ROOT), str(folder / "src")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_drivers_of_the_template_and_the_manual_are_strictly_typed(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for kind in template.INPUTS:
+        package = template.write(f"my-{kind.replace('_', '-')}", tmp_path, input_kind=kind)
+        files = sorted(package.rglob("*.py"))
+        assert len(files) == 3
+        checked = strict(package, cache, *files)
+        assert checked.returncode == 0, checked.stdout
+    blocks = re.findall(r"^```python\n(.*?)^```", MANUAL, flags=re.M | re.S)
+    assert any("class Counter(Device)" in block for block in blocks)
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"manual_{number}.py"
+        path.write_text(block)
+        checked = strict(tmp_path, cache, path)
+        assert checked.returncode == 0, checked.stdout
+        assert "type: ignore" not in block and "Any" not in block
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(blocks[0].replace("stimulus.dense()", "stimulus.dense"))
+    assert "error" in strict(tmp_path, cache, wrong).stdout
