@@ -31,6 +31,7 @@ the device is:
     ├── UnsupportedProbe    the device does not show that (also a ValueError)
     ├── WeightError         weights of a wrong shape, or not numbers (also a ValueError)
     ├── ReadoutError        the driver broke the contract
+    ├── DriverError         the driver raised what is none of these
     ├── LinkError           the line failed for longer than the driver could repair
     ├── DeviceRestarted     weights are gone: configure and write again
     ├── ProtocolMismatch    the other side speaks something else
@@ -47,6 +48,7 @@ from drivers.contract.errors import (
     DeviceNotFound,
     DeviceRestarted,
     Diverged,
+    DriverError,
     FileFormatError,
     LinkError,
     NotConfigured,
@@ -82,6 +84,7 @@ __all__ = [
     "DeviceNotFound",
     "DeviceRestarted",
     "Diverged",
+    "DriverError",
     "FileFormatError",
     "Identity",
     "LinkError",

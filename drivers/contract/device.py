@@ -9,20 +9,20 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from drivers.contract.answers import asking, check_readout, check_stored
 from drivers.contract.errors import (
     CapacityError,
     DeviceClosed,
     DeviceError,
     NotConfigured,
     StimulusError,
-    WeightError,
 )
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.validation import (
     check_limit,
     check_probe,
-    check_readout,
+    checked_weights,
     full_scales,
     settings,
     trims,
@@ -182,7 +182,8 @@ class Device(ABC):
             settings(network, info),
             trims(network, info),
         )
-        self._configure(complete)
+        with asking(self, "_configure"):
+            self._configure(complete)
         self._network = complete
 
     def write_weights(self, projection: int, weights: ArrayLike) -> NDArray[np.float32]:
@@ -198,23 +199,15 @@ class Device(ABC):
 
         Raises:
             WeightError: For a wrong projection or shape, or values that are not finite.
+            ReadoutError: When the driver gives what cannot be the stored weights.
         """
         self._check_open()
         network = self.network
-        if not 0 <= projection < network.depth:
-            raise WeightError(f"projection {projection}: the network has 0 to {network.depth - 1}")
-        matrix = np.asarray(weights, dtype=np.float32)
-        shape = network.layers[projection : projection + 2]
-        if matrix.shape != shape:
-            raise WeightError(
-                f"weights of projection {projection} have shape {matrix.shape}: give {shape}"
-            )
-        if not np.isfinite(matrix).all():
-            raise WeightError(
-                f"weights of projection {projection} are not all finite: lower the learning rate "
-                "or check the data"
-            )
-        return self._write(projection, matrix)
+        matrix = checked_weights(projection, weights, network)
+        with asking(self, "_write") as method:
+            stored = self._write(projection, matrix)
+        levels = self.info.weight_format(projection).levels
+        return check_stored(method, stored, matrix.shape, network.full_scale[projection], levels)
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()
@@ -261,6 +254,7 @@ class Device(ABC):
             StimulusError: When the stimulus does not fit the network or the device.
             CapacityError: When the batch or the run is too long for the device.
             UnsupportedProbe: When the device does not offer a probe.
+            ReadoutError: When the driver answers with what it was not asked for, or cannot be.
         """
         self.check_run(stimulus.kind, stimulus.batch, stimulus.steps, probes)
         network = self.network
@@ -268,9 +262,9 @@ class Device(ABC):
             raise StimulusError(
                 f"stimulus has {stimulus.channels} channels: the network has {network.layers[0]}"
             )
-        readout = self._run(stimulus, probes, trial)
-        check_readout(readout, stimulus, probes, network)
-        return readout
+        with asking(self, "_run") as method:
+            readout = self._run(stimulus, probes, trial)
+        return check_readout(method, readout, stimulus, probes, network, self.info)
 
     def reset(self) -> None:
         """Forget the network and the weights; `configure` must follow before the next run."""

@@ -44,6 +44,10 @@ class ReadoutError(DeviceError):
     """A driver answered with something other than what the contract promises."""
 
 
+class DriverError(DeviceError):
+    """A driver raised what is no `DeviceError`: a mistake in it, or in what it calls."""
+
+
 class LinkError(DeviceError):
     """The line to the device failed for longer than the driver could repair."""
 

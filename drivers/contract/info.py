@@ -164,6 +164,7 @@ class DeviceInfo:
         max_batch: Largest number of samples in one run.
         max_steps: Longest run, in steps.
         dt: Length of a step, in seconds.
+        spikes_per_step: Most spikes that a neuron fires in one step; 255 at most.
         weights: Format of each projection in order; the last one holds for all further ones.
         stimuli: Kinds of stimulus it takes.
         probes: What it lets the host observe.
@@ -192,6 +193,7 @@ class DeviceInfo:
     settings: tuple[Setting, ...] = ()
     reset: Literal["soft", "hard"] = "soft"
     decay: float | None = None
+    spikes_per_step: int = 1
     deterministic: bool = False
     keeps_weights: bool = False
     resumable: bool = False

@@ -1,16 +1,15 @@
-"""Checks of what a device is asked for and of what it answers, made by `Device` for all drivers."""
+"""Checks of what a device is asked for, made by `Device` for all drivers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.errors import CapacityError, ReadoutError, SettingError, UnsupportedProbe
+from drivers.contract.errors import CapacityError, SettingError, UnsupportedProbe, WeightError
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Network, Probe
 from drivers.contract.naming import nearest
 
 
@@ -160,25 +159,31 @@ def check_probe(probe: Probe, network: Network, info: DeviceInfo, steps: int) ->
             )
 
 
-def check_readout(
-    readout: Readout, stimulus: Stimulus, probes: Sequence[Probe], network: Network
-) -> None:
-    """Refuse an answer that does not have the shapes that were asked for.
+def checked_weights(projection: int, weights: ArrayLike, network: Network) -> NDArray[np.float32]:
+    """The weights of one projection as an array, checked.
+
+    Args:
+        projection: 0 (from the input) to L-1.
+        weights: `(n_pre, n_post)`, in nominal thresholds.
+        network: What is configured.
+
+    Returns:
+        The same as float32.
 
     Raises:
-        ReadoutError: When it has not, which is a mistake of the driver.
+        WeightError: For a wrong projection or shape, or values that are not finite.
     """
-    expected = (stimulus.batch, network.layers[-1])
-    if readout.counts.shape != expected:
-        raise ReadoutError(f"driver gave counts of shape {readout.counts.shape}, not {expected}")
-    for probe in probes:
-        if probe not in readout.samples:
-            raise ReadoutError(f"driver did not answer {probe}")
-        k = network.layers[probe.layer] if probe.neurons is None else len(probe.neurons)
-        shape: tuple[int, ...] = (stimulus.batch, k)
-        if probe.reduce == "none":
-            shape = (stimulus.steps // probe.every, *shape)
-        if readout.samples[probe].shape != shape:
-            raise ReadoutError(
-                f"driver answered {probe} with shape {readout.samples[probe].shape}, not {shape}"
-            )
+    if not 0 <= projection < network.depth:
+        raise WeightError(f"projection {projection}: the network has 0 to {network.depth - 1}")
+    matrix = np.asarray(weights, dtype=np.float32)
+    shape = network.layers[projection : projection + 2]
+    if matrix.shape != shape:
+        raise WeightError(
+            f"weights of projection {projection} have shape {matrix.shape}: give {shape}"
+        )
+    if not np.isfinite(matrix).all():
+        raise WeightError(
+            f"weights of projection {projection} are not all finite: lower the learning rate "
+            "or check the data"
+        )
+    return matrix

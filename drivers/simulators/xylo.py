@@ -39,6 +39,7 @@ LARGEST_THRESHOLD = 2048
 SYNAPSE_SHIFT = 1  # the fastest: half of the synaptic current is left after a step
 LARGEST_MEMBRANE_SHIFT = 15
 MOST_INPUT_SPIKES = 15  # in a step and channel
+MOST_SPIKES = 31  # of a hidden neuron in a step; an output fires one
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ class Xylo(Device):
             ),
             reset="soft",
             decay=1 - 2.0**-4,
+            spikes_per_step=MOST_SPIKES,
             deterministic=True,
         )
 

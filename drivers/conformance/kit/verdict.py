@@ -8,7 +8,7 @@ from typing import Literal
 
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
-from drivers.contract.errors import DeviceError, Diverged
+from drivers.contract.errors import DeviceError, Diverged, DriverError, ReadoutError
 
 Verdict = Literal["passed", "failed", "not applicable"]
 Check = Callable[[Harness], None]
@@ -58,6 +58,8 @@ def outcome(check: Check, harness: Harness) -> Outcome:
         return found("failed", why)
     except Exception as error:
         harness.discard()
+        if isinstance(error, DriverError | ReadoutError):  # these name the driver's method
+            return found("failed", error)
         kind = "refused" if isinstance(error, DeviceError) else "the driver raised"
         return found("failed", f"{kind}: {type(error).__name__}: {error}")
     return found("passed", "")

@@ -174,7 +174,7 @@ def test_a_driver_that_crashes_fails_and_is_opened_anew() -> None:
 
     found = outcomes(connect)
     failed = verdicts(found, "failed")
-    assert "the driver raised: KeyError: 'no such" in failed["negative-weights-do-not-excite"]
+    assert "Crashing._write raised KeyError: 'no such" in failed["negative-weights-do-not-excite"]
     assert found["same-trial-same-run"].verdict == "passed"
     assert len(opened) > len(failed) and all(device._closed for device in opened)
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Probe, ProbeOffer, Readout, Stimulus, WeightFormat
-from drivers.emulator.device import Emulator
 
 IDEAL = "emulator:ideal"
 
@@ -241,30 +240,6 @@ def test_quantisation_is_the_nearest_of_the_stated_levels(
     )
     np.testing.assert_allclose(form.quantise(stored, scale), stored, atol=1e-5 * scale)
     assert len(np.unique(stored)) <= levels
-
-
-class Wrong(Emulator):
-    """A driver with a mistake, named by its `fault`."""
-
-    fault = ""
-
-    def _run(self, stimulus, probes, trial):  # type: ignore[no-untyped-def]
-        good = super()._run(stimulus, probes, trial)
-        if self.fault == "counts":
-            return dataclasses.replace(good, counts=good.counts[:, :-1])
-        if self.fault == "silent":
-            return dataclasses.replace(good, samples={})
-        transposed = {probe: values.T for probe, values in good.samples.items()}
-        return dataclasses.replace(good, samples=transposed)
-
-
-@pytest.mark.parametrize("fault", ["counts", "silent", "transposed"])
-def test_a_drivers_mistake_shows_at_the_door(fault: str) -> None:
-    chip = Wrong.from_url("ideal", {})
-    chip.fault = fault
-    chip.configure(Network((4, 6, 3)))
-    with pytest.raises(drivers.ReadoutError):
-        chip.run(Stimulus.current(np.ones((2, 4)), steps=5), [Probe(1)])
 
 
 def test_offers_tell_hidden_from_output() -> None:

@@ -88,6 +88,42 @@ def test_a_broken_line_is_told_with_the_way_to_go_on(monkeypatch: pytest.MonkeyP
     assert Run.open("a run").result() is None
 
 
+class Crashes(Emulator):
+    """An emulated chip whose driver has a mistake that shows at the third batch."""
+
+    def _run(self, *arguments: Any) -> Readout:
+        self.ran = getattr(self, "ran", 0) + 1
+        if self.ran == 3:
+            raise IndexError("list index out of range")
+        return super()._run(*arguments)
+
+
+class HalfCounts(Emulator):
+    """An emulated chip whose driver gives halves of spikes."""
+
+    def _run(self, *arguments: Any) -> Readout:
+        good = super()._run(*arguments)
+        return replace(good, counts=good.counts / 2)
+
+
+@pytest.mark.parametrize(
+    ("driver", "words"),
+    [
+        ("Crashes", "Crashes._run raised IndexError: list index out of range"),
+        ("HalfCounts", "HalfCounts._run gave counts as float64"),
+    ],
+)
+def test_a_mistake_of_a_driver_is_told_with_the_way_to_go_on(
+    driver: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.registry.BUILTIN", {"mine": f"{__name__}:{driver}"})
+    result = command("train", "digits", "--device", "mine:ideal", "--out", "run")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"hil: {words}") and result.stderr.count("\n") == 1
+    assert result.stderr.endswith("; go on with: hil resume run\n")
+    assert Run.open("run").result() is None
+
+
 def test_a_place_that_cannot_be_written_is_one_line() -> None:
     Path("file").write_text("mine")
     assert "file/run cannot be made" in refusal("train", "digits", "--out", "file/run")

@@ -1,0 +1,166 @@
+"""Checks of what a driver answers, made by `Device` for all drivers: one look at each array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.contract.errors import DeviceError, DriverError, ReadoutError
+from drivers.contract.info import DeviceInfo
+from drivers.contract.messages import Network, Probe, Readout, Stimulus
+
+# By how much of itself a value may be beyond its limit: what float32 rounds up.
+ROUNDING = 1e-5
+# The same for stored weights where no levels are stated: a chip's own may round the limit up.
+UNSTATED_LEVELS = 0.05
+
+
+@contextmanager
+def asking(driver: object, method: str) -> Iterator[str]:
+    """Call a method of a driver, so that whatever it raises is an error of a device.
+
+    Args:
+        driver: The driver.
+        method: Name of its method.
+
+    Yields:
+        The method's full name, for messages.
+
+    Raises:
+        DriverError: When the driver raises what is no `DeviceError`, with that as its cause.
+    """
+    name = f"{type(driver).__name__}.{method}"
+    try:
+        yield name
+    except (DeviceError, MemoryError):
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split())
+        raise DriverError(
+            f"{name} raised {type(error).__name__}{': ' if told else ''}{told}; a driver raises "
+            "DeviceError alone, so mend it there"
+        ) from error
+
+
+def check_stored(
+    method: str, stored: object, shape: tuple[int, ...], full_scale: float, levels: int | None
+) -> NDArray[np.float32]:
+    """Refuse what cannot be the weights that a device has stored.
+
+    Args:
+        method: Name of the driver's method, for messages.
+        stored: What it gave.
+        shape: Shape of the weights that were written.
+        full_scale: Largest |weight| that can be stored, in nominal thresholds.
+        levels: Number of stored values that the device states, if it does.
+
+    Returns:
+        The same.
+
+    Raises:
+        ReadoutError: When it cannot be, which is a mistake of the driver.
+    """
+    array = _array(method, "stored weights", stored, shape, np.float32)
+    low, high = _extremes(method, "stored weights", array)
+    limit = full_scale * (1 + (ROUNDING if levels else UNSTATED_LEVELS))
+    if max(high, -low) > limit:
+        raise ReadoutError(
+            f"{method} gave stored weights from {low:g} to {high:g}: give what was stored, within "
+            f"the full scale of {full_scale:g}"
+        )
+    return array  # type: ignore[return-value]
+
+
+def check_readout(
+    method: str,
+    readout: object,
+    stimulus: Stimulus,
+    probes: Sequence[Probe],
+    network: Network,
+    info: DeviceInfo,
+) -> Readout:
+    """Refuse an answer that is not what was asked for, or that cannot be.
+
+    Args:
+        method: Name of the driver's method, for messages.
+        readout: What it gave.
+        stimulus: What was run.
+        probes: What was to be observed.
+        network: What is configured.
+        info: What the device states.
+
+    Returns:
+        The same.
+
+    Raises:
+        ReadoutError: When it is not, or cannot be, which is a mistake of the driver.
+    """
+    if not isinstance(readout, Readout):
+        raise ReadoutError(f"{method} gave {type(readout).__name__}: give a Readout")
+    if readout.steps != stimulus.steps:
+        raise ReadoutError(
+            f"{method} gave steps = {readout.steps}: give the {stimulus.steps} of the stimulus"
+        )
+    shape: tuple[int, ...] = (stimulus.batch, network.layers[-1])
+    counts = _array(method, "counts", readout.counts, shape, np.int32)
+    most = stimulus.steps * info.spikes_per_step
+    _within(method, "counts", counts, most, f"at most {info.spikes_per_step} a step")
+    for probe in probes:
+        told = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
+        if probe not in readout.samples:
+            raise ReadoutError(f"{method} gave no answer to a probe of {told}: answer every probe")
+        k = network.layers[probe.layer] if probe.neurons is None else len(probe.neurons)
+        shape = (stimulus.batch, k)
+        if probe.reduce == "none":
+            shape = (stimulus.steps // probe.every, *shape)
+        raster = probe.quantity == "spikes" and probe.reduce != "mean"
+        kind = np.uint8 if raster else np.float32
+        array = _array(method, told, readout.samples[probe], shape, kind)
+        if probe.quantity == "spikes":
+            _within(method, told, array, info.spikes_per_step, "spikes per step")
+            continue
+        _extremes(method, told, array)
+        offer = info.offer("membrane", probe.layer, network.depth)
+        if offer is not None and readout.membrane_sampled != offer.sampled:
+            raise ReadoutError(
+                f"{method} gave membrane_sampled = {readout.membrane_sampled!r}: the ProbeOffer "
+                f"of info states {offer.sampled!r}, give the same in both"
+            )
+    return readout
+
+
+def _array(
+    method: str, what: str, given: object, shape: tuple[int, ...], kind: type[np.generic]
+) -> NDArray[np.generic]:
+    name = np.dtype(kind).name
+    if not isinstance(given, np.ndarray):
+        raise ReadoutError(
+            f"{method} gave {what} as {type(given).__name__}: give a {name} array of shape {shape}"
+        )
+    if given.shape != shape or given.dtype != kind:
+        raise ReadoutError(
+            f"{method} gave {what} as {given.dtype} of shape {given.shape}: give {name} of shape "
+            f"{shape}"
+        )
+    return given
+
+
+def _extremes(method: str, what: str, array: NDArray[np.generic]) -> tuple[float, float]:
+    """The least and the greatest value, both finite."""
+    low, high = float(array.min()), float(array.max())
+    if not np.isfinite(low) or not np.isfinite(high):
+        raise ReadoutError(f"{method} gave {what} that are not all finite: give finite numbers")
+    return low, high
+
+
+def _within(
+    method: str, what: str, array: NDArray[np.generic], most: float, explained: str
+) -> None:
+    low, high = _extremes(method, what, array)
+    if low < 0 or high > most * (1 + ROUNDING):
+        raise ReadoutError(
+            f"{method} gave {what} from {low:g} to {high:g}: give 0 to {most:g}, {explained}"
+        )
