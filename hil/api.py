@@ -140,6 +140,8 @@ def prepare(
 ) -> Run:
     """Make the run folder of what was asked for, once all of it is known to fit.
 
+    What nobody asked for and the device decides is chosen here (`hil.loop.defaults`).
+
     Args:
         layers: Configurations by section, a later one on top of an earlier one.
         start: Run folder to start from, or None.
@@ -154,14 +156,16 @@ def prepare(
         DeviceError: When there is no such device, or it has no room for the network.
     """
     from hil.config import build
-    from hil.loop.training import check
+    from hil.loop.defaults import left_open
+    from hil.loop.training import fitted
     from hil.runs import warm_start
     from hil.runs.folder import Run
 
     base = {} if start is None else warm_start.base(start, *layers)
-    config = build(base, *layers)
-    check(config, record)
-    return Run.create(None if out is None else Path(out), config)
+    opened = left_open(*layers, starts=start is not None)
+    config, choices = fitted(build(base, *layers), opened, record)
+    chosen = [choice.as_json() for choice in choices]
+    return Run.create(None if out is None else Path(out), config, chosen)
 
 
 def finish(run: Run, watch: Watcher, record: str | Path | None = None) -> Result:

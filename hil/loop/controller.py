@@ -95,7 +95,7 @@ class Controller:
         """
         layers = mapping.layers(config, features, classes)
         session = DeviceSession(device, mapping.network(config, device.info, layers))
-        encode = mapping.encoder(config)
+        encode = mapping.encoder(config, device.info)
         dark = np.zeros((1, features), np.float32)
         kind = encode(dark, streams.generator(config.seed, "encode")).kind
         rule = rules.module(config.rule["name"])

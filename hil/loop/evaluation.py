@@ -11,6 +11,7 @@ import drivers
 from hil import tasks
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
+from hil.loop.defaults import FORCED, settle
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.process import one_blas_thread
 from hil.statistics import wilson
@@ -29,7 +30,8 @@ def evaluate(
 
     Args:
         run: The run folder.
-        device: Address of the device; None takes the run's own, exactly as it was left.
+        device: Address of the device; None takes the run's own, exactly as it was left. Another
+            one is shown the samples in batches and an encoding that it takes.
         watch: Called after every batch.
         record: File to record the session with the device to.
 
@@ -47,6 +49,7 @@ def evaluate(
     config = run.config()
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     with one_blas_thread(), drivers.open(device or config.device_url, record=record) as opened:
+        config, _ = settle(config, FORCED if device else (), opened.info, data)
         controller = Controller.open(config, opened, data.features, data.classes)
         if device is None:
             controller.restore(checkpoint)
@@ -57,14 +60,7 @@ def evaluate(
         def watch_test(done: int, total: int) -> None:
             watch(TrainingProgress("test", done, total, config.training.epochs))
 
-        predicted = classify(
-            controller,
-            data.batch,
-            data.x_test,
-            "test",
-            0,
-            watch_test,
-        )
+        predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
     correct = int(np.count_nonzero(predicted == data.y_test))
     own = run.result()
     return {

@@ -88,13 +88,21 @@ def initial_weights(config: Config, layers: tuple[int, ...]) -> list[Matrix]:
     ]
 
 
-def encoder(config: Config) -> Encoder:
-    """What makes a stimulus of samples `(B, n_features)` in [0, 1], and a generator."""
+def encoder(config: Config, info: DeviceInfo) -> Encoder:
+    """What makes a stimulus of samples `(B, n_features)` in [0, 1], and a generator.
+
+    A constant current is given step by step to a device that takes currents only so.
+    """
     encoding, steps = encodings.module(config.encoding["name"]), config.network.steps
     settings = encoding.Settings(**config.encoding_settings)
+    as_trace = "current" not in info.stimuli and "current_trace" in info.stimuli
 
     def encode(x: Matrix, rng: Generator) -> Stimulus:
         stimulus: Stimulus = encoding.encode(x, steps, settings, rng)
+        if as_trace and stimulus.kind == "current":
+            return Stimulus.current_trace(
+                np.broadcast_to(stimulus.data, (steps, *stimulus.data.shape))
+            )
         return stimulus
 
     return encode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import drivers
 from drivers.session.file import check_free
 from hil import tasks
-from hil.loop import snapshot
+from hil.loop import defaults, snapshot
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
+from hil.loop.defaults import Choice
 from hil.loop.epochs import Interrupted, Training
 from hil.loop.health import diagnosis
 from hil.loop.progress import TrainingProgress, Watcher
@@ -26,12 +28,18 @@ if TYPE_CHECKING:
     from hil.tasks import Data
 
 
-def check(config: Config, record: str | Path | None = None) -> None:
-    """Refuse a configuration that does not fit its data, its device or the run it starts from.
+def fitted(
+    config: Config, opened: Collection[str], record: str | Path | None = None
+) -> tuple[Config, tuple[Choice, ...]]:
+    """Choose what was left open, and refuse what does not fit data, device or run to start from.
 
     Args:
         config: The configuration.
+        opened: What of it was left open, as `defaults.left_open` gives it.
         record: File that the session with the device is to be recorded to.
+
+    Returns:
+        The configuration to be run, and what of it was chosen.
 
     Raises:
         ValueError: When it does not fit, or the recording exists already.
@@ -41,6 +49,7 @@ def check(config: Config, record: str | Path | None = None) -> None:
         check_free(record)
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     with drivers.open(config.device_url) as device:
+        config, choices = defaults.settle(config, opened, device.info, data)
         controller = Controller.open(config, device, data.features, data.classes)
     if config.start:
         weights = Run.open(config.start).weights()
@@ -48,6 +57,7 @@ def check(config: Config, record: str | Path | None = None) -> None:
             controller.load_weights(weights)
         except ValueError as error:
             raise ValueError(f"start = {config.start}: {error}") from None
+    return config, choices
 
 
 def train(

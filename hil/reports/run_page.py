@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from drivers.contract.files import write_text
 from hil.loop.health import diagnosis
 from hil.reports import plots, rendering
 from hil.reports.run_facts import settings, time_by_part
-from hil.runs.folder import ENVIRONMENT, REPORT
+from hil.runs.folder import REPORT
 from hil.statistics import wilson
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ def write_report(run: Run) -> Path:
     from hil.config import build
 
     config, snapshot = run.config(), run.load_snapshot()
-    environment = json.loads((run.path / ENVIRONMENT).read_text(encoding="utf-8"))
     text = rendering.render(
         "run.html.j2",
         path=str(run.path),
@@ -44,7 +42,7 @@ def write_report(run: Run) -> Path:
         findings=diagnosis.latest(run.metrics()),
         settings=settings(config),
         usual=settings(build({"task": config.task})),
-        environment=environment,
+        environment=run.environment(),
         again=f"hil train --config {quote(f'{run.path}/config.toml')} "
         f"--out {quote(f'{run.path}-again')}",
         resume=f"hil resume {quote(str(run.path))}",

@@ -1,7 +1,7 @@
 """A run is a folder. Whatever happens to the process, the folder stays readable.
 
 config.toml       the complete configuration; re-runnable
-environment.json  versions and machine
+environment.json  versions, machine, and what was chosen by what the device states
 start.npz         the weights to start from, where another run gives them
 checkpoint.npz    everything needed to go on; replaced as a whole
 metrics.jsonl     one line per epoch, rewritten from the checkpoint's own record
@@ -16,7 +16,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,9 @@ class Run:
     path: Path
 
     @classmethod
-    def create(cls, path: Path | None, config: Config) -> Run:
+    def create(
+        cls, path: Path | None, config: Config, chosen: Sequence[Mapping[str, Any]] = ()
+    ) -> Run:
         """Make a new run folder; it appears with its configuration or not at all.
 
         The weights of the run that `config.start` names are copied into it, so that it no longer
@@ -63,6 +65,7 @@ class Run:
         Args:
             path: Where; None picks `runs/TASK-RULE-seedN`, numbered when it is taken.
             config: The complete configuration.
+            chosen: What of it was chosen by what the device states, and why, as JSON takes it.
 
         Raises:
             ValueError: When the folder exists, or cannot be made, or nothing can start from
@@ -82,7 +85,8 @@ class Run:
             parent.mkdir(parents=True, exist_ok=True)
             draft.mkdir()
             (draft / CONFIG).write_text(dump(config), encoding="utf-8")
-            machine = json.dumps({"version": VERSION, **environment()}, indent=2)
+            made = {"version": VERSION, **environment(), "chosen": list(chosen)}
+            machine = json.dumps(made, indent=2)
             (draft / ENVIRONMENT).write_text(machine + "\n", encoding="utf-8")
             if start is not None:
                 write_npz(draft / START, "start", start, VERSION)
@@ -116,6 +120,11 @@ class Run:
                 f"{VERSION}: upgrade it"
             )
         return run
+
+    def environment(self) -> dict[str, Any]:
+        """Machine, versions, and `chosen`: what was chosen by what the device states."""
+        text = (self.path / ENVIRONMENT).read_text(encoding="utf-8")
+        return {"chosen": [], **json.loads(text)}
 
     def config(self) -> Config:
         """The configuration of the run."""

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from drivers.registry import driver_of, split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
+from hil.loop.defaults import left_open
 from hil.studies.schema import Factor, Study, label
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
@@ -29,17 +30,19 @@ class Job:
         start: Key of the job whose weights it starts from; empty for fresh ones.
         train: Whether it trains, else it only tests the weights that it starts from.
         keep: Whether its weights are wanted by others.
+        opened: Settings that the study left open, for the device to choose.
     """
 
     config: str
     start: str = ""
     train: bool = True
     keep: bool = False
+    opened: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Names the job by what it depends on."""
-        text = json.dumps([self.config, self.start, self.train, self.keep])
+        text = json.dumps([self.config, self.start, self.train, self.keep, self.opened])
         return sha256(text.encode()).hexdigest()[:24]
 
 
@@ -166,13 +169,19 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
         raise ValueError("start: trials start as their mode says, from a network of the study")
     config = _config(study, sections, unit)
     if mode == "scratch":
-        return (Job(config),)
+        return (Job(config, opened=_opened(sections)),)
     below = dict(sections)
     if "device" in study.pretrain:  # one model stands for all chips
         below.pop("device_options", None)
         unit = replace(unit, chip=None)
-    source = Job(_config(study, merged(below, study.pretrain), unit), keep=True)
-    return source, Job(config, source.key, train=mode == "fine_tune")
+    first = merged(below, study.pretrain)
+    source = Job(_config(study, first, unit), keep=True, opened=_opened(first))
+    opened = _opened(sections, starts=True)
+    return source, Job(config, source.key, train=mode == "fine_tune", opened=opened)
+
+
+def _opened(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:
+    return tuple(sorted(left_open(sections, starts=starts)))
 
 
 def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:

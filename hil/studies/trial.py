@@ -21,6 +21,7 @@ from hil.config import Config
 from hil.learning.rules import bp
 from hil.loop.classification import classify
 from hil.loop.controller import Controller, StepReport
+from hil.loop.defaults import settle
 from hil.loop.epochs import Training
 from hil.loop.health import diagnosis
 from hil.loop.train_state import TrainState
@@ -109,6 +110,7 @@ def _evaluated(
     job: Job, config: Config, device: drivers.Device, weights: Weights | None
 ) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    config, _ = settle(config, job.opened, device.info, data)
     controller = Controller.open(config, device, data.features, data.classes)
     meter = OverlapMeter(controller)
     if weights is not None:

@@ -82,6 +82,8 @@ def train(
         file = configuration.read(config) if config else {}
         settings = configuration.assignments(assign or [])
         run = api.prepare(file, asked, settings, start=start, out=out, record=record)
+        for choice in run.environment()["chosen"]:
+            typer.echo("hil: {setting} = {value}: {reason}".format(**choice), err=True)
         result = finished(run, watch, record)
     print_result(result.figures, json_output, result.report)
 

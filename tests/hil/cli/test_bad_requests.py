@@ -37,9 +37,15 @@ from support.command_line import (
         ("train digits --hidden abc", ["--hidden abc", "500,500"]),
         ("train digits --hidden 10,,10", ["--hidden 10,,10", "500,500"]),
         ("train digits --hidden=", ["--hidden", "500,500"]),
-        ("train digits --hidden 70000", ["70000 neurons", "65536"]),
-        ("train digits --set training.batch=2000", ["2000 samples", "1024"]),
-        ("train digits --set network.steps=200000", ["200000 steps", "100000"]),
+        ("train digits --hidden 70000", ["network.hidden = [70000]", "--hidden 65536"]),
+        (
+            "train digits --set training.batch=2000",
+            ["training.batch = 2000", "training.batch=1024"],
+        ),
+        (
+            "train digits --set network.steps=200000",
+            ["network.steps = 200000", "network.steps=100000"],
+        ),
         ("train digits --set activity.every=50", ["every 50 steps", "run of 20"]),
         ("train digits --set activity.estimator=crossing", ["did you mean 'crossings'"]),
         ("train digits --set network.settings.treshold=1", ["did you mean 'threshold'"]),

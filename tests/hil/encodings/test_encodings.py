@@ -16,7 +16,7 @@ BATCHES = st.tuples(st.integers(1, 4), st.integers(1, 6)).flatmap(
 )
 STEPS = st.integers(1, 12)
 BIAS = st.sampled_from([0.0, 0.3, 1.0])
-ENCODINGS = ["current", "latency", "poisson"]
+ENCODINGS = ["current", "latency", "poisson", "regular"]
 
 
 def encode(
@@ -173,3 +173,38 @@ def test_latency_falls_with_the_feature_from_the_last_step_to_the_first(
     assert times[-1] == 0
     ideal = np.linspace(steps - 1, 0, 50)
     assert np.abs(times - ideal).max() <= 0.5 + 1e-3
+
+
+# -- regular ----------------------------------------------------------------------------------
+
+
+@given(x=BATCHES, steps=STEPS, rate=st.floats(0.05, 1), seed=st.integers(0, 2**32 - 1))
+def test_regular_counts_are_within_one_of_the_rate(
+    x: NDArray[np.float32], steps: int, rate: float, seed: int
+) -> None:
+    counts = raster(encode("regular", x, steps, seed, max_rate=rate))
+    assert set(np.unique(counts)) <= {0.0, 1.0}
+    # In every window, not in the whole alone: that is what evenly spaced means.
+    running = np.concatenate([np.zeros((1, *x.shape)), counts.cumsum(axis=0)])
+    for length in range(1, steps + 1):
+        window = running[length:] - running[:-length]
+        assert np.abs(window - x.astype(np.float64) * rate * length).max() < 1 + 1e-6
+    np.testing.assert_array_equal(counts, raster(encode("regular", x, steps, seed, max_rate=rate)))
+
+
+def test_regular_fires_in_every_step_at_rate_one_and_every_fourth_at_a_quarter() -> None:
+    counts = raster(encode("regular", np.array([[1.0, 0.25, 0.0]], np.float32), 12))
+    assert counts[:, 0].sum(axis=0).tolist() == [12, 3, 0]
+    assert set(np.diff(np.flatnonzero(counts[:, 0, 1])).tolist()) == {4}
+
+
+def test_regular_phases_are_uniform_and_of_each_channel_and_sample() -> None:
+    x = np.full((400, 10), 0.1, np.float32)
+    counts = raster(encode("regular", x, 10))
+    first = counts.argmax(axis=0)
+    assert (counts.sum(axis=0) == 1).all()
+    found = np.bincount(first.ravel(), minlength=10)
+    assert (np.abs(found - 400) < 5 * np.sqrt(400)).all()
+    for axis in (0, 1):  # neighbours share their phase as often as chance has it
+        same = (np.diff(first, axis=axis) == 0).mean()
+        assert abs(same - 0.1) < 0.03

@@ -1,0 +1,218 @@
+"""What nobody asked for is chosen by what the device states about itself.
+
+A choice is made once, before a run is kept, so that the configuration of the run is complete. What
+was asked for is never changed: where it does not fit the device it is refused, with a way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from drivers import CapacityError, DeviceInfo, StimulusError
+from drivers.contract.info import StimulusKind
+from hil import config as configuration
+from hil import tasks
+from hil.loop import mapping
+from hil.validation import validated
+
+if TYPE_CHECKING:
+    from hil.config import Config, Sections
+    from hil.tasks import Data
+
+ENCODING, OBSERVE = "encoding.name", "observe"
+BATCH, STEPS = "training.batch", "network.steps"
+# What a device can force, and what suits a kind of neuron: each where it was left open.
+FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS})
+# An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
+ENCODINGS: Mapping[StimulusKind, str] = {
+    "current": "current",
+    "current_trace": "current",
+    "spikes": "regular",
+}
+# What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
+LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"
+KAPPA, GAIN = "readout.kappa", "encoding.gain"
+# A hard reset throws away what exceeds the threshold: a strong input moves a rate little, and
+# where events act after the test of the threshold, no output fires in more than every other step.
+HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, KAPPA: 20.0, GAIN: 2.0}
+# Input spikes come as whole events, which drive as strongly as a large current.
+SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that was left open, and what the device made of it.
+
+    Attributes:
+        setting: Its name, `section.key`.
+        value: What was chosen.
+        reason: What of the device it follows from.
+    """
+
+    setting: str
+    value: str | int | float
+    reason: str
+
+    def __str__(self) -> str:
+        """One line, e.g. `training.batch = 32: this device takes 32 samples in a batch`."""
+        return f"{self.setting} = {self.value}: {self.reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As the record of a run keeps it."""
+        return asdict(self)
+
+
+def left_open(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str]:
+    """The settings that a device may choose: those that nobody asked for.
+
+    Args:
+        layers: What was asked for, by section.
+        starts: Whether the run starts from another one, whose settings hold as far as the device
+            can serve them.
+
+    Returns:
+        Their names, `section.key`.
+    """
+    asked = set(_names(configuration.merged(*layers)))
+    if any(name.startswith("encoding.") for name in asked):
+        asked.add(ENCODING)
+    return (FORCED if starts else FORCED | {*HARD, *SPIKES}) - asked
+
+
+def settle(
+    config: Config, opened: Collection[str], info: DeviceInfo, data: Data
+) -> tuple[Config, tuple[Choice, ...]]:
+    """Choose what was left open by what a device states about itself.
+
+    Args:
+        config: A complete configuration.
+        opened: What of it was left open, as `left_open` gives it.
+        info: What the device states.
+        data: The samples.
+
+    Returns:
+        The configuration to be run, and what of it was chosen.
+
+    Raises:
+        StimulusError: When the device does not take the encoding that was asked for.
+        CapacityError: When it has no room for the network, or does not take the batch or the
+            steps that were asked for.
+    """
+    forced = [
+        *_encoding(config, opened, info),
+        *_observe(config, opened, info),
+        *_limit(BATCH, "samples in a batch", config.training.batch, info.max_batch, opened),
+        *_limit(STEPS, "steps in a run", config.network.steps, info.max_steps, opened),
+    ]
+    served = _with(config, forced)
+    _check_room(served, info, data)
+    suited = [*_suited(served, opened, info)]
+    return _with(served, suited), (*forced, *suited)
+
+
+def _with(config: Config, choices: Sequence[Choice]) -> Config:
+    """A configuration with what was chosen; a bias outlasts its encoding."""
+    sections: Sections = config.model_dump(mode="json")
+    for choice in choices:
+        sections = configuration.merged(sections, _nested(choice.setting, choice.value))
+    sections["encoding"].setdefault("bias", config.encoding.get("bias", 0.0))
+    return validated(configuration.Config, sections, what=configuration.WHAT)
+
+
+def _check_room(config: Config, info: DeviceInfo, data: Data) -> None:
+    """Refuse a network that a device has no room for, naming one that it has."""
+    inputs, *hidden, classes = mapping.layers(config, data.features, data.classes)
+    task = f"task {config.task}"
+    if inputs > info.max_inputs:
+        raise CapacityError(
+            f"{task} needs {inputs} inputs: this device has {info.max_inputs}, so use a larger "
+            "device or a task of fewer features"
+        )
+    if classes > info.max_neurons:
+        raise CapacityError(
+            f"{task} needs {classes} output neurons: this device has {info.max_neurons} in a "
+            "layer, so use a larger device or a task of fewer classes"
+        )
+    fitting = [min(size, info.max_neurons) for size in hidden[: max(info.max_layers - 1, 0)]]
+    if fitting != hidden:
+        remedy = f"--hidden {','.join(map(str, fitting))}" if fitting else "--set network.hidden=[]"
+        raise CapacityError(
+            f"network.hidden = {hidden}: this device has {info.max_layers} neuron layers, "
+            f"the output included, of {info.max_neurons} neurons at most: use {remedy}"
+        )
+
+
+# -- one choice after the other -------------------------------------------------------------------
+
+
+def _encoding(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
+    """An encoding that makes a kind of stimulus that the device takes."""
+    name = config.encoding["name"]
+    dark = np.zeros((1, 1), np.float32)
+    kind = mapping.encoder(config, info)(dark, np.random.default_rng(0)).kind
+    if kind in info.stimuli:
+        return
+    taken = ", ".join(info.stimuli)
+    fitting = next(found for stimulus, found in ENCODINGS.items() if stimulus in info.stimuli)
+    if ENCODING not in opened:
+        raise StimulusError(
+            f"encoding {name} makes a stimulus of kind {kind!r}: this device takes {taken}: use "
+            f"--set encoding.name={fitting}, or leave encoding out"
+        )
+    yield Choice(ENCODING, fitting, f"this device takes {taken}")
+
+
+def _observe(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
+    """Spikes, where hidden membranes are not shown and hidden spikes are."""
+    if not config.network.hidden or OBSERVE not in opened or config.observe == "spikes":
+        return
+    if info.offer("membrane", 1, 2) is None and info.offer("spikes", 1, 2) is not None:
+        yield Choice(OBSERVE, "spikes", "this device shows no hidden membranes")
+
+
+def _limit(
+    name: str, what: str, value: int, largest: int, opened: Collection[str]
+) -> Iterator[Choice]:
+    """As much as the device takes."""
+    if value <= largest:
+        return
+    if name not in opened:
+        raise CapacityError(
+            f"{name} = {value}: this device takes {largest} {what}: use --set {name}={largest}, "
+            "or leave it out"
+        )
+    yield Choice(name, largest, f"this device takes {largest} {what}")
+
+
+def _suited(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
+    """What suits the kind of neuron, where the task has nothing better for the rule."""
+    suited: dict[str, tuple[float, str]] = {}
+    if "current" not in info.stimuli and "current_trace" not in info.stimuli:
+        suited |= {name: (value, "suits input by spikes") for name, value in SPIKES.items()}
+    if info.reset == "hard":
+        suited |= {name: (value, "suits a hard reset") for name, value in HARD.items()}
+    task = tasks.get(config.task)
+    tuned = set(_names(task.by_rule.get(str(config.rule["name"]), {})))
+    for name, (value, reason) in suited.items():
+        if name not in opened or name in tuned:
+            continue
+        if name == GAIN and config.encoding.get("gain", value) >= value:
+            continue
+        yield Choice(name, value, reason)
+
+
+def _names(sections: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in sections.items():
+        if isinstance(value, Mapping):
+            yield from (f"{key}.{name}" for name in value)
+        else:
+            yield key
+
+
+def _nested(name: str, value: object) -> Sections:
+    section, _, key = name.partition(".")
+    return {section: {key: value}} if key else {section: value}

@@ -1,0 +1,208 @@
+"""What nobody asked for is chosen by what the device states; what was asked for is not changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from drivers import CapacityError, DeviceError, DeviceInfo, ProbeOffer, StimulusError
+from drivers.registry import BUILTIN
+from hil import api, config, tasks
+from hil.loop import mapping
+from hil.loop.defaults import Choice, left_open, settle
+from hil.runs.folder import Run
+from hil.studies.plan import Job
+from hil.studies.trial import evaluate
+from support.command_line import command
+from support.good_device import INFO
+from support.integer_chip import IntegerChip
+
+ROOM: dict[str, Any] = {"max_neurons": 1000, "max_inputs": 1000, "max_batch": 100}
+ANY = replace(INFO, **ROOM)
+DATA = tasks.load("digits", 0, 0.1)
+
+
+@pytest.fixture(autouse=True)
+def stranger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setitem(BUILTIN, "integer", "support.integer_chip:IntegerChip")
+    monkeypatch.chdir(tmp_path)
+    yield
+
+
+def settled(
+    info: DeviceInfo, *layers: Mapping[str, Any], starts: bool = False
+) -> tuple[config.Config, tuple[Choice, ...]]:
+    return settle(config.build(*layers), left_open(*layers, starts=starts), info, DATA)
+
+
+def chosen(info: DeviceInfo, *layers: Mapping[str, Any]) -> dict[str, Any]:
+    return {choice.setting: choice.value for choice in settled(info, *layers)[1]}
+
+
+def test_nothing_is_chosen_where_the_device_takes_everything() -> None:
+    found, choices = settled(ANY)
+    assert choices == ()
+    assert found == config.build()
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"max_batch": 7}, {"training.batch": 7}),
+        ({"max_steps": 9}, {"network.steps": 9}),
+        ({"stimuli": ("current_trace",)}, {}),
+        (
+            {"stimuli": ("spikes",)},
+            {
+                "encoding.name": "regular",
+                "optimiser.learning_rate": 0.01,
+                "network.initial_scale": 0.3,
+            },
+        ),
+        (
+            {"reset": "hard"},
+            {"optimiser.learning_rate": 0.01, "readout.kappa": 20.0, "encoding.gain": 2.0},
+        ),
+        ({"probes": (ProbeOffer("spikes"),)}, {"observe": "spikes"}),
+        (
+            {"probes": (ProbeOffer("spikes"), ProbeOffer("membrane", "output"))},
+            {"observe": "spikes"},
+        ),
+    ],
+)
+def test_each_fact_asks_for_its_own_settings(
+    facts: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    info = replace(ANY, **facts)
+    found, choices = settled(info)
+    assert {choice.setting: choice.value for choice in choices} == expected
+    sections = found.model_dump()
+    for name, value in expected.items():
+        section, _, key = name.partition(".")
+        assert (sections[section][key] if key else sections[section]) == value
+    assert all(re.fullmatch(r"\S+ = \S+: [^\n]+", str(choice)) for choice in choices)
+    assert settle(found, (), info, DATA) == (found, ())  # a repeated run chooses nothing
+
+
+@pytest.mark.parametrize(
+    ("facts", "asked", "remedy"),
+    [
+        ({"max_batch": 7}, {"training": {"batch": 8}}, "training.batch=7"),
+        ({"max_steps": 9}, {"network": {"steps": 10}}, "network.steps=9"),
+        ({"stimuli": ("spikes",)}, {"encoding": {"name": "current"}}, "encoding.name=regular"),
+        ({"stimuli": ("spikes",)}, {"encoding": {"gain": 2.0}}, "encoding.name=regular"),
+        ({"stimuli": ("current",)}, {"encoding": {"name": "poisson"}}, "encoding.name=current"),
+        ({"max_neurons": 64}, {}, "--hidden 64"),
+        ({"max_layers": 2}, {"network": {"hidden": [5, 5]}}, "--hidden 5"),
+        ({"max_layers": 1}, {}, "network.hidden=[]"),
+        ({"max_inputs": 63}, {}, "fewer features"),
+        ({"max_neurons": 9}, {}, "fewer classes"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_remedy_that_works(
+    facts: dict[str, Any], asked: dict[str, Any], remedy: str
+) -> None:
+    info = replace(ANY, **facts)
+    with pytest.raises((StimulusError, CapacityError)) as error:
+        settled(info, asked)
+    message = str(error.value)
+    assert remedy in message
+    assert "\n" not in message
+    if "=" in remedy:
+        settled(info, asked, config.assignments([remedy]))
+    elif remedy.startswith("--hidden"):
+        settled(info, asked, {"network": {"hidden": [int(remedy.split()[1])]}})
+
+
+def test_what_was_asked_for_stays() -> None:
+    asked = {
+        "optimiser": {"learning_rate": 0.002},
+        "readout": {"kappa": 9.0},
+        "encoding": {"name": "poisson"},
+        "network": {"initial_scale": 0.7},
+        "training": {"batch": 3},
+        "observe": "membrane",
+    }
+    info = replace(ANY, reset="hard", stimuli=("spikes",))
+    found, choices = settled(info, asked)
+    assert choices == ()
+    assert found == config.build(asked)
+
+
+def test_tasks_and_rules_have_their_say() -> None:
+    hard = replace(ANY, reset="hard")
+    assert "encoding.gain" not in chosen(hard, {"task": "yinyang"})  # 3 by the task
+    tuned = {"task": "mnist", "rule": {"name": "bp"}}
+    assert "optimiser.learning_rate" not in chosen(hard, tuned)
+    spikes = replace(ANY, stimuli=("spikes",))
+    found, _ = settled(spikes, {"task": "yinyang"})
+    assert found.encoding == {"name": "regular", "max_rate": 1.0, "bias": 0.5}
+
+
+def test_a_run_that_starts_from_another_takes_its_learning_settings() -> None:
+    info = replace(ANY, reset="hard", stimuli=("spikes",), max_batch=7)
+    _, choices = settled(info, starts=True)
+    assert [choice.setting for choice in choices] == ["encoding.name", "training.batch"]
+
+
+def test_a_current_is_given_step_by_step_where_the_device_takes_it_only_so() -> None:
+    x = np.random.default_rng(0).random((3, 4), dtype=np.float32)
+    built, rng = config.build(), np.random.default_rng(0)
+    constant = mapping.encoder(built, ANY)(x, rng)
+    trace = mapping.encoder(built, replace(ANY, stimuli=("current_trace",)))(x, rng)
+    assert (constant.kind, trace.kind) == ("current", "current_trace")
+    assert trace.data.shape == (built.network.steps, 3, 4)
+    assert (trace.data == constant.data).all()
+
+
+# -- a stranger's device, as a user has it --------------------------------------------------------
+
+
+def test_a_strangers_device_trains_without_an_option() -> None:
+    done = command("train", "digits", "--device", "integer:", "--epochs", "1")
+    assert done.exit_code == 0, done.output
+    said = re.findall(r"^hil: (\S+) = (\S+): .+$", done.stderr, re.MULTILINE)
+    assert ("encoding.name", "regular") in said
+    assert ("training.batch", "32") in said
+    run = Run.open(Path("runs/digits-adfa-seed0"))
+    kept = json.loads((run.path / "environment.json").read_text())["chosen"]
+    assert [(c["setting"], str(c["value"])) for c in kept] == said
+    assert run.config().training.batch == 32
+    assert run.config().encoding["name"] == "regular"
+    page = (run.path / "report.html").read_text()
+    assert all(f"{c['setting']} = {c['value']}: {c['reason']}" in page for c in kept)
+
+
+def test_a_strangers_device_learns_when_its_spikes_are_seen() -> None:
+    result = api.train("digits", device="integer:", observe="spikes", training={"epochs": 12})
+    assert result.test_accuracy >= 0.95
+
+
+def test_a_trial_makes_the_choices_of_a_run(tmp_path: Path) -> None:
+    asked = {"device": "integer:", "training": {"epochs": 1}, "observe": "spikes"}
+    text = json.dumps(config.build(asked).model_dump(mode="json"))
+    outcome, _ = evaluate(Job(text, opened=tuple(left_open(asked))))
+    result = api.train(out=tmp_path / "run", **asked)
+    assert outcome["test_accuracy"] == result.test_accuracy
+    assert "error" in evaluate(Job(text))[0]  # where all of it counts as asked for
+
+
+def test_a_network_is_deployed_on_a_device_that_takes_less(tmp_path: Path) -> None:
+    small = {"network": {"hidden": [20]}, "training": {"epochs": 1}}
+    result = api.train("digits", device="emulator:ideal", out=tmp_path / "run", **small)
+    found = api.evaluate(result.path, "integer:")
+    assert 0 <= found["test_accuracy"] <= 1
+
+
+def test_the_strangers_device_is_conforming() -> None:
+    done = command("check", "integer:")
+    assert done.exit_code == 0, done.output
+    with pytest.raises(DeviceError):
+        IntegerChip.from_url("elsewhere", {})
