@@ -13,8 +13,9 @@ A user opens a device and drives it:
 The author of a driver writes a subclass of `Device` (see `docs/write_a_driver.md`) and states what
 the device is:
 
-    DeviceInfo          all of it, made of Identity, WeightFormat, ProbeOffer, Membrane, Setting
-    Quantity, Reduction, StimulusKind       the words that these know
+    DeviceInfo          all of it, made of Identity, WeightFormat, ProbeOffer, Membrane, Setting,
+                        EventTiming
+    Arrival, Quantity, Reduction, StimulusKind      the words that these know
     sampling            `answer` and `reduced`: from a recording to what a probe asked for
     check_limit         refuses what the device has no room for
     nearest             ends a refusal of an unknown name with the names that are known
@@ -61,7 +62,9 @@ from drivers.contract.errors import (
 )
 from drivers.contract.files import load, save
 from drivers.contract.info import (
+    Arrival,
     DeviceInfo,
+    EventTiming,
     Identity,
     Membrane,
     ProbeOffer,
@@ -80,12 +83,14 @@ __all__ = [
     "Device",
     "DeviceClosed",
     "DeviceError",
+    "Arrival",
     "DeviceInfo",
     "DeviceNotFound",
     "DeviceRestarted",
     "Diverged",
     "DriverError",
     "FileFormatError",
+    "EventTiming",
     "Identity",
     "LinkError",
     "Membrane",

@@ -175,7 +175,7 @@ def test_every_default_of_a_rule_on_a_task() -> None:
     [
         ("g", gates.names()),
         ("surrogate", get_args(surrogates.Name)),
-        ("estimator", rate_estimators._ESTIMATORS),
+        ("estimator", rate_estimators.names()),
         ("schedule", get_args(optimisers.Schedule)),
         ("rule", rules.names()),
         ("stream", get_args(streams.Stream)),

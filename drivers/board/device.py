@@ -20,6 +20,7 @@ from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 from drivers.contract.info import (
     DeviceInfo,
+    EventTiming,
     Identity,
     Membrane,
     ProbeOffer,
@@ -289,6 +290,7 @@ def _info(link: Link) -> DeviceInfo:
         settings=(tau, threshold),
         reset="soft",
         decay=math.exp(-DT / TAU),
+        events=EventTiming(input="end_of_step", layer="end_of_step"),
         deterministic=True,
         keeps_weights=False,
         resumable=False,

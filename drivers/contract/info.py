@@ -12,6 +12,7 @@ Quantity = Literal["spikes", "membrane"]
 Reduction = Literal["none", "mean", "last"]
 Layers = Literal["any", "hidden", "output"]
 StimulusKind = Literal["current", "current_trace", "spikes"]
+Arrival = Literal["same_step", "end_of_step", "next_step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,23 @@ class Membrane:
 
 
 @dataclass(frozen=True, slots=True)
+class EventTiming:
+    """When events act on a membrane, in the steps that samples and counts are told in.
+
+    An event acts in the `same_step` when it is added before the threshold test of its step; at the
+    `end_of_step` when it is added after that test and the reset, so that it leaks once before it
+    can cause a spike; in the `next_step` when it is added before the test of the step after.
+
+    Attributes:
+        input: When an input spike acts; None where the maker does not say.
+        layer: When a spike of one layer acts on the next; None where the maker does not say.
+    """
+
+    input: Arrival | None = None
+    layer: Arrival | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceInfo:
     """What a device is and what it allows, as its maker or its firmware states it.
 
@@ -172,8 +190,9 @@ class DeviceInfo:
         settings: Nominal settings that a network may choose.
         reset: What a spike does to the membrane: `soft` subtracts the threshold, `hard` clears.
         decay: Nominal fraction of the membrane left after one step without input, at the default
-            settings; None when the maker does not say. Only rules that claim knowledge of the
-            neuron read it.
+            settings; None when the maker does not say. Rate estimators read it, and rules that
+            claim knowledge of the neuron.
+        events: When events act.
         deterministic: Whether the same trial number gives the same run.
         keeps_weights: Whether weights survive `close`.
         resumable: Whether `Device.state` captures all that the device remembers.
@@ -194,6 +213,7 @@ class DeviceInfo:
     reset: Literal["soft", "hard"] = "soft"
     decay: float | None = None
     spikes_per_step: int = 1
+    events: EventTiming = field(default_factory=EventTiming)
     deterministic: bool = False
     keeps_weights: bool = False
     resumable: bool = False

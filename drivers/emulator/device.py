@@ -17,7 +17,15 @@ from device_models.nonidealities import by_name, override
 from device_models.profiles import Profile
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, SettingError
-from drivers.contract.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
+from drivers.contract.info import (
+    DeviceInfo,
+    EventTiming,
+    Identity,
+    Membrane,
+    ProbeOffer,
+    Setting,
+    WeightFormat,
+)
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
 from drivers.contract.sampling import reduced
@@ -236,6 +244,7 @@ def _info(chip: Chip, name: str) -> DeviceInfo:
         membrane=Membrane(UNITS.get(model.unit, model.unit) or "LSB", model.rest, model.level),
         settings=settings,
         reset="hard" if chip.reset == "hard" else "soft",
+        events=EventTiming(input="end_of_step", layer="end_of_step"),
         decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
         deterministic=not chip.ages,
         keeps_weights=False,

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from drivers.contract.device import Device
 from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
-from drivers.contract.info import DeviceInfo, Identity, Membrane, ProbeOffer, Setting, WeightFormat
+from drivers.contract.info import (
+    DeviceInfo,
+    EventTiming,
+    Identity,
+    Membrane,
+    ProbeOffer,
+    Setting,
+    WeightFormat,
+)
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.sampling import answer
 from drivers.contract.validation import check_limit
@@ -77,6 +85,7 @@ class SuperNeuroMAT(Device):
                 ),
             ),
             reset="hard",
+            events=EventTiming(input="same_step", layer="same_step"),
             deterministic=True,
         )
 

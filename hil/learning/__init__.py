@@ -5,12 +5,14 @@ A rule is a pair of functions over what the host saw of a batch (`Rule`, `Observ
 """
 
 from hil.learning import homeostasis, losses, optimisers, rate_estimators, rules, surrogates
-from hil.learning.rate_estimators import Estimator
+from hil.learning.rate_estimator import Estimate, Estimator, LayerReading
 from hil.learning.rule import Gradients, Observation, Rule, Timing, gradients_from
 
 __all__ = [
+    "Estimate",
     "Estimator",
     "Gradients",
+    "LayerReading",
     "Observation",
     "Rule",
     "Timing",

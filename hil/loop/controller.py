@@ -19,30 +19,14 @@ from hil.loop import mapping
 from hil.loop.device_session import DeviceSession
 from hil.loop.health import repair
 from hil.loop.health.diagnosis import State
-from hil.loop.observer import Observer, drive_trace, mean_drive
+from hil.loop.observation.estimation import mean_input
+from hil.loop.observation.observer import Observer, drive_trace
+from hil.loop.train_state import StepReport
 
 if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What one step of learning gave.
-
-    Attributes:
-        loss: Mean loss of the batch.
-        correct: Number of samples classified as labelled.
-        activity: Spikes per step of each layer, the output last, `(B, n_l)`.
-        membrane: Mean membrane of each layer, in thresholds, `(B, n_l)`; all zero where the device
-            does not show it.
-    """
-
-    loss: float
-    correct: int
-    activity: tuple[Matrix, ...]
-    membrane: tuple[Matrix, ...]
 
 
 @dataclass
@@ -147,11 +131,11 @@ class Controller:
         readout = self.session.run(
             stimulus, self.observer.probes, streams.trial(seed, "trial", index)
         )
-        decoded = self.observer.decode(readout)
+        decoded = self.observer.decode(readout, stimulus, self.session.stored)
         logits = self._logits(decoded.rate, decoded.membranes[-1])
         loss, error = losses.evaluate(logits, y, self.config.readout.loss)
         observation = Observation(
-            inputs=mean_drive(stimulus),
+            inputs=mean_input(stimulus),
             activity=decoded.hidden,
             membrane=decoded.membranes,
             rate=decoded.rate,
@@ -177,6 +161,7 @@ class Controller:
             int(np.count_nonzero(losses.predict(logits, decoded.membranes[-1]) == y)),
             (*decoded.hidden, decoded.rate),
             decoded.membranes,
+            decoded.held,
         )
 
     def _perturbed(

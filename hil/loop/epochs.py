@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from hil import streams
 from hil.learning import rate_estimators
 from hil.loop.classification import classify
-from hil.loop.controller import Controller, StepReport
-from hil.loop.health import diagnosis, link_diagnosis
+from hil.loop.controller import Controller
+from hil.loop.health import diagnosis, estimator_diagnosis, link_diagnosis
 from hil.loop.progress import TrainingProgress, Watcher
-from hil.loop.train_state import TrainState
+from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop
 from hil.tasks import augmentation
 
@@ -68,6 +68,8 @@ class Training:
         self._run, self._controller, self._data = run, controller, data
         self._state, self._watch, self._stop = state, watch, stop
         self._after_step = after_step
+        if state.estimator:
+            controller.observer.use(state.estimator)
         self._config = controller.config
         self._batches = -(-len(data.y_train) // self._config.training.batch)
         self._total = self._batches * self._config.training.epochs
@@ -151,6 +153,8 @@ class Training:
             "validation_accuracy": accuracy,
             "hidden_rates": [total / tally.samples for total in tally.hidden_rates],
             "output_rate": tally.output_rate / tally.samples,
+            "estimator": self._controller.observer.estimator.name,
+            "estimator_fit": tally.fit.correlations(),
             "seconds": seconds,
             "device_seconds": device,
             "transfer_seconds": transfer,
@@ -179,6 +183,7 @@ class Training:
             *diagnosis.neuron_findings(state.statistics, layers),
             *diagnosis.drift_finding(part, accuracies, samples),
             *diagnosis.weight_findings(shares),
+            *self._hold_estimator(row),
             *link_diagnosis.findings(
                 row["device_seconds"],
                 row["transfer_seconds"],
@@ -191,6 +196,15 @@ class Training:
         row["findings"] = [f"[epoch {row['epoch']}] {finding}" for finding in found]
         if state.step < self._total:  # what was validated last is what is tested
             controller.repair(layers[:-1])
+
+    def _hold_estimator(self, row: dict[str, Any]) -> list[str]:
+        """Say how well hidden rates are estimated, and go on with the estimator that fits best."""
+        observer, correlations = self._controller.observer, row["estimator_fit"]
+        other = estimator_diagnosis.better(observer.estimator.name, correlations)
+        if other is not None:
+            self._state.estimator = other
+            observer.use(other)
+        return estimator_diagnosis.findings(row["estimator"], correlations, observer.spikes_offered)
 
     def _save(self, state: Arrays | None = None) -> None:
         """Write a checkpoint, with the controller's state now or as it was."""

@@ -5,16 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import below
 from hil.loop.health.diagnosis import Statistics
+from hil.loop.observation.estimation import Fit
 
-if TYPE_CHECKING:
-    from hil.loop.controller import StepReport
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step of learning gave.
+
+    Attributes:
+        loss: Mean loss of the batch.
+        correct: Number of samples classified as labelled.
+        activity: Spikes per step of each layer, the output last, `(B, n_l)`.
+        membrane: Mean membrane of each layer, in thresholds, `(B, n_l)`; all zero where the device
+            does not show it.
+        held: Output rates `(B, C)` by the estimators that are held against the measured ones.
+    """
+
+    loss: float
+    correct: int
+    activity: tuple[Matrix, ...]
+    membrane: tuple[Matrix, ...]
+    held: Mapping[str, Matrix]
 
 
 @dataclass
@@ -26,10 +46,12 @@ class Tally:
     loss: float = 0.0
     output_rate: float = 0.0
     hidden_rates: list[float] = field(default_factory=list)
+    fit: Fit = field(default_factory=Fit)
 
     def add(self, report: StepReport, samples: int) -> None:
         """Add one batch."""
         *hidden, output = (float(activity.mean()) for activity in report.activity)
+        self.fit.add(report.held, report.activity[-1])
         self.samples += samples
         self.correct += report.correct
         self.loss += report.loss * samples
@@ -50,6 +72,7 @@ class TrainState:
         transfer_seconds: On the line.
         tally: Sums over the epoch under way.
         metrics: Metrics of each finished epoch.
+        estimator: The rate estimator in use, where it is not the first one; else empty.
     """
 
     statistics: Statistics
@@ -59,6 +82,7 @@ class TrainState:
     transfer_seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    estimator: str = ""
 
     @classmethod
     def first(cls, layers: Sequence[int]) -> TrainState:
@@ -83,4 +107,5 @@ class TrainState:
         """From what `state` gave."""
         fields = json.loads(str(state["train_state"]))
         statistics = Statistics.restored(below(state, "statistics/"))
-        return cls(statistics, **{**fields, "tally": Tally(**fields["tally"])})
+        tally = {**fields["tally"], "fit": Fit(**fields["tally"]["fit"])}
+        return cls(statistics, **{**fields, "tally": Tally(**tally)})

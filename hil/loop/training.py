@@ -133,6 +133,7 @@ def _finish(
         "rule": config.rule["name"],
         "observe": config.observe,
         "estimator": controller.observer.estimator.name,
+        "estimator_fit": state.metrics[-1]["estimator_fit"].get(state.metrics[-1]["estimator"]),
         "device": config.device_url,
         "seed": config.seed,
         "layers": list(controller.layers),

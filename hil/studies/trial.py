@@ -20,11 +20,11 @@ from hil import tasks
 from hil.config import Config
 from hil.learning.rules import bp
 from hil.loop.classification import classify
-from hil.loop.controller import Controller, StepReport
+from hil.loop.controller import Controller
 from hil.loop.defaults import settle
 from hil.loop.epochs import Training
 from hil.loop.health import diagnosis
-from hil.loop.train_state import TrainState
+from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job
 

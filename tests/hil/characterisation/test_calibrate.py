@@ -93,7 +93,7 @@ def test_a_file_that_does_not_fit_is_refused(
         drivers.open(CHIP) as device,
         pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")) as error,
     ):
-        calibration.read_for(path, device, LAYERS)
+        calibration.read_for(path, device.info.identity, LAYERS)
     assert "\n" not in str(error.value) and str(path) in str(error.value)
 
 

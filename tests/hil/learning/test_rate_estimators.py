@@ -1,4 +1,5 @@
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from hil.learning import rate_estimators
+from hil.learning import Estimate, Estimator, LayerReading, rate_estimators
+from hil.learning.nominal_neuron import NominalNeuron, look_up, table
 
 Matrix = NDArray[np.float32]
 Reset = Literal["soft", "hard"]
@@ -18,8 +20,58 @@ SAMPLES = arrays(
     elements=st.floats(-4, 4, width=32),
 )
 
-identity = rate_estimators.Estimator("identity", False, 0.2, lambda samples, mean: mean)
+
+def as_it_is(reading: LayerReading) -> Estimate:
+    assert reading.mean is not None
+    return Estimate(reading.mean, reading.mean, reading.doubt)
+
+
+identity = Estimator("identity", "mean", as_it_is, target=0.2)
 not_an_estimator = 3
+
+
+def reading_of(
+    samples: Matrix,
+    drive: Matrix | None = None,
+    neuron: NominalNeuron | None = None,
+    sampled: Literal["before_reset", "after_reset"] = "before_reset",
+) -> LayerReading:
+    """All that could be known of a layer: its samples `(S, B, n)` and drive `(T, B, n)`."""
+    nothing = np.zeros(samples.shape[1:], np.float32)
+    return LayerReading(
+        neuron=neuron or NominalNeuron(0.9, len(samples), "soft"),
+        sampled=sampled,
+        every=1,
+        mean=samples.mean(axis=0),
+        samples=samples,
+        last=samples[-1],
+        drive=nothing if drive is None else drive.mean(axis=0),
+        spread=nothing if drive is None else drive.std(axis=0),
+        doubt=nothing,
+        drive_trace=drive,
+    )
+
+
+def crossings(samples: Matrix) -> Matrix:
+    return rate_estimators.get("crossings").estimate(reading_of(samples)).rate
+
+
+def simulated(
+    drive: Matrix, decay: float, reset: Reset, late: bool = False
+) -> tuple[Matrix, Matrix, Matrix]:
+    """Membranes before and after the reset, and spikes, `(T, B, n)`, neuron by neuron."""
+    before, after, spikes = (np.zeros_like(drive) for _ in range(3))
+    for index in np.ndindex(*drive.shape[1:]):
+        v = np.float32(0)
+        for t in range(len(drive)):
+            x = drive[(t, *index)]
+            u = np.float32(decay) * v + (np.float32(0) if late else x)
+            fired = u >= 1
+            v = u + x if late else u
+            if fired:
+                v = v - 1 if reset == "soft" else np.float32(0)
+            before[(t, *index)], after[(t, *index)], spikes[(t, *index)] = u, v, fired
+    return before, after, spikes
 
 
 def lif(drive: Matrix, decay: float, reset: Reset) -> tuple[Matrix, NDArray[np.int64]]:
@@ -48,7 +100,7 @@ def test_crossings_of_every_step_are_the_spikes_of_an_ideal_neuron(
 ) -> None:
     drive = np.random.default_rng(seed).normal(0.1, strength, (steps, 2, 3)).astype(np.float32)
     membranes, counts = lif(drive, decay, reset)
-    found = rate_estimators.crossings(membranes, membranes.mean(axis=0))
+    found = crossings(membranes)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, counts.astype(np.float32) / np.float32(steps))
 
@@ -57,7 +109,7 @@ def test_crossings_of_every_fourth_step_are_near() -> None:
     drive = np.random.default_rng(0).normal(0.3, 0.3, (400, 4, 50)).astype(np.float32)
     membranes, counts = lif(drive, 0.9, "soft")
     sparse = membranes[3::4]
-    found = rate_estimators.crossings(sparse, sparse.mean(axis=0))
+    found = crossings(sparse)
     assert np.abs(found - counts / 400).max() < 0.15
     assert found.mean() == pytest.approx(counts.mean() / 400, abs=0.01)
 
@@ -67,50 +119,153 @@ def test_crossings_count_runs_of_any_length(length: int) -> None:
     samples = np.zeros((length, 1, 3), np.float32)
     samples[:, 0, 0] = 1
     samples[length // 2 :, 0, 1] = 1
-    found = rate_estimators.crossings(samples, samples.mean(axis=0))
+    found = crossings(samples)
     expected = np.array([[1, (length - length // 2) / length, 0]], np.float32)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @given(samples=SAMPLES, seed=st.integers(0, 2**32 - 1))
 def test_crossings_are_shares_in_any_order(samples: Matrix, seed: int) -> None:
-    found = rate_estimators.crossings(samples, samples.mean(axis=0))
+    found = crossings(samples)
     assert found.shape == samples.shape[1:]
     assert ((found >= 0) & (found <= 1)).all()
     shuffled = np.random.default_rng(seed).permutation(samples)
-    np.testing.assert_array_equal(rate_estimators.crossings(shuffled, samples.mean(axis=0)), found)
+    np.testing.assert_array_equal(crossings(shuffled), found)
     strided = np.ascontiguousarray(samples.transpose(2, 1, 0)).transpose(2, 1, 0)
-    np.testing.assert_array_equal(rate_estimators.crossings(strided, samples.mean(axis=0)), found)
+    np.testing.assert_array_equal(crossings(strided), found)
 
 
 @given(samples=SAMPLES)
 def test_rectified_reads_only_the_mean(samples: Matrix) -> None:
     mean = samples.mean(axis=0)
-    found = rate_estimators.rectified(np.full_like(samples, np.nan), mean)
+    unread = reading_of(np.full_like(samples, np.nan))
+    found = rate_estimators.get("rectified").estimate(replace(unread, mean=mean)).rate
     np.testing.assert_array_equal(found, np.where(mean > 0, mean, 0))
     assert found.dtype == np.float32
 
 
-@given(every=st.integers(1, 50), before_reset=st.booleans())
-def test_choice(every: int, before_reset: bool) -> None:
-    chosen = rate_estimators.choose(every=every, before_reset=before_reset)
-    assert (chosen == "crossings") == (before_reset and every <= 4)
-    estimator = rate_estimators.get(chosen)
-    assert estimator.needs_samples == (chosen == "crossings")
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+@pytest.mark.parametrize("sampled", ["before_reset", "after_reset"])
+@given(seed=st.integers(0, 2**32 - 1), steps=st.integers(2, 40), decay=st.floats(0.3, 0.99))
+def test_charge_balances_but_for_the_last_membrane(
+    late: bool,
+    reset: Reset,
+    sampled: Literal["before_reset", "after_reset"],
+    seed: int,
+    steps: int,
+    decay: float,
+) -> None:
+    rng = np.random.default_rng(seed)
+    level = rng.uniform(0, 0.8, (1, 2, 3))
+    drive = (level + rng.normal(0, 0.1, (steps, 2, 3))).astype(np.float32)
+    before, after, spikes = simulated(drive, decay, reset, late)
+    neuron = NominalNeuron(decay, steps, reset, late=late)
+    seen = before if sampled == "before_reset" else after
+    found = rate_estimators.get("balance").estimate(reading_of(seen, drive, neuron, sampled))
+    # Each spike takes one threshold, and of a hard reset all; what is left at the end is not known.
+    slack = (np.abs(after[-1] - after.mean(axis=0)) + 1e-3) / steps / min(decay, 1 - 1 / steps)
+    taken = spikes if reset == "soft" else spikes * (before + drive * late)
+    expected = np.clip(taken.mean(axis=0), 0, 1)
+    if reset == "soft":
+        assert (np.abs(found.rate - expected) <= slack + 1e-4).all()
+    else:
+        assert (
+            found.rate <= expected + slack + 1e-4
+        ).all()  # what exceeds the threshold is no spike
+    np.testing.assert_array_less(np.abs(found.membrane - before.mean(axis=0)), slack * 3 + 1e-4)
+
+
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+@given(seed=st.integers(0, 2**32 - 1), decay=st.floats(0.3, 0.99))
+def test_spikes_are_told_from_samples_after_the_reset(
+    reset: Reset, seed: int, decay: float
+) -> None:
+    drive = np.random.default_rng(seed).uniform(0, 0.9, (25, 2, 3)).astype(np.float32)
+    _, after, spikes = simulated(drive, decay, reset)
+    neuron = NominalNeuron(decay, 25, reset)
+    found = rate_estimators.get("reconstruction").estimate(
+        reading_of(after, drive, neuron, "after_reset")
+    )
+    assert found.spikes is not None
+    np.testing.assert_array_equal(found.spikes, spikes)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+@pytest.mark.parametrize("sampled", ["before_reset", "after_reset"])
+@pytest.mark.parametrize("name", ["fused", "fused_last", "balance"])
+def test_rates_of_mismatched_neurons_are_close(
+    name: str, sampled: Literal["before_reset", "after_reset"], reset: Reset, late: bool
+) -> None:
+    if name == "balance" and reset == "hard" and late:
+        pytest.skip("an upper bound there; `fused` is the one to use")
+    rng = np.random.default_rng(3)
+    level = rng.uniform(-0.2, 0.9, (1, 20, 30))
+    drive = (level + rng.normal(0, 0.15, (25, 20, 30))).astype(np.float32)
+    gain = (1 + 0.05 * rng.standard_normal(30)).astype(np.float32)
+    before, after, spikes = simulated(drive * gain, 0.9, reset, late)
+    seen = before if sampled == "before_reset" else after
+    neuron = NominalNeuron(0.9, 25, reset, late=late)
+    found = rate_estimators.get(name).estimate(reading_of(seen, drive, neuron, sampled)).rate
+    rates = spikes.mean(axis=0)
+    assert np.corrcoef(found.ravel(), rates.ravel())[0, 1] > 0.95
+    assert np.abs(found - rates).mean() < 0.06
+
+
+def test_a_membrane_that_a_hard_reset_leaves_at_rest_is_no_silence() -> None:
+    """Neurons that fire in every step show a membrane of 0 after it."""
+    drive = np.full((20, 1, 4), 2.0, np.float32)
+    _, after, spikes = simulated(drive, 0.9, "hard")
+    assert spikes.all() and not after.any()
+    neuron = NominalNeuron(0.9, 20, "hard")
+    for name in ("balance", "fused", "reconstruction"):
+        found = rate_estimators.get(name).estimate(reading_of(after, drive, neuron, "after_reset"))
+        assert (found.rate > 0.9).all(), name
+        assert (found.membrane > 1.5).all(), name
+
+
+@given(
+    decay=st.floats(0.2, 0.99),
+    steps=st.integers(3, 40),
+    reset=st.sampled_from(["soft", "hard"]),
+    late=st.booleans(),
+)
+def test_the_nominal_neuron_is_a_neuron(decay: float, steps: int, reset: Reset, late: bool) -> None:
+    drive = np.array([[0.0, 0.11, 0.5, 1.3]], np.float32)
+    values = table(NominalNeuron(decay, steps, reset, late=late))
+    constant = np.broadcast_to(drive, (steps, *drive.shape)).astype(np.float32)
+    before, after, spikes = simulated(constant, decay, reset, late)
+    still = np.zeros_like(drive)
+    near = {"rate": spikes.mean(0), "last_before": before[-1], "mean_after": after.mean(0)}
+    # A drive on the grid to rounding; a spike may fall to either side of it.
+    for name, expected in near.items():
+        found = look_up(values[name], drive, still)  # type: ignore[index]
+        assert (np.abs(found - expected) < 2.5 / steps + 0.05).all() or reset == "hard", name
+    assert look_up(values["rate"], drive, still)[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("readings", "sampled", "every", "first"),
+    [
+        ({"samples", "mean", "last"}, "before_reset", 1, "crossings"),
+        ({"samples", "mean", "last"}, "before_reset", 4, "crossings"),
+        ({"samples", "mean", "last"}, "before_reset", 5, "fused"),
+        ({"samples", "mean", "last"}, "after_reset", 1, "reconstruction"),
+        ({"samples", "mean", "last"}, "after_reset", 2, "fused"),
+        ({"mean"}, "before_reset", 1, "fused"),
+        ({"last"}, "after_reset", 1, "fused_last"),
+    ],
+)
+def test_the_first_choice(readings: set[Any], sampled: Any, every: int, first: str) -> None:
+    found = rate_estimators.applicable(frozenset(readings), sampled, every)
+    assert found[0].name == first
 
 
 def test_set_points_of_homeostasis() -> None:
-    targets = {
-        name: rate_estimators.get(name).target for name in ("crossings", "spikes", "rectified")
-    }
-    assert targets == {"crossings": 0.1, "spikes": 0.1, "rectified": 0.3}
-
-
-def test_measured_spikes_pass_unchanged() -> None:
-    rate = np.array([[0.1, 0.4]], np.float32)
-    np.testing.assert_array_equal(
-        rate_estimators.get("spikes").estimate(rate[np.newaxis], rate), rate
-    )
+    targets = {name: rate_estimators.get(name).target for name in rate_estimators.names()}
+    assert targets.pop("rectified") == 0.3
+    assert set(targets.values()) == {0.1}
 
 
 def test_a_user_may_bring_an_estimator() -> None:
@@ -126,7 +281,7 @@ def test_a_user_may_bring_an_estimator() -> None:
         (f"{__name__}:absent", "cannot be loaded"),
         (":identity", "cannot be loaded"),
         (".relative:identity", "cannot be loaded"),
-        (f"{__name__}:not_an_estimator", "is no hil.learning.rate_estimators.Estimator"),
+        (f"{__name__}:not_an_estimator", "is no hil.learning.Estimator"),
     ],
 )
 def test_a_bad_name_is_refused_in_one_line(name: str, says: str) -> None:

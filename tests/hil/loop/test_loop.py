@@ -118,7 +118,7 @@ def test_observing_spikes_is_refused_by_a_device_that_hides_them(
         trained(tmp_path / "run", device="private:ideal", observe="spikes")
 
 
-@pytest.mark.parametrize(("found", "estimator"), [(Averaging, "rectified"), (Sparse, "crossings")])
+@pytest.mark.parametrize(("found", "estimator"), [(Averaging, "fused"), (Sparse, "crossings")])
 def test_the_estimator_follows_what_the_device_can_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: type[Emulator], estimator: str
 ) -> None:
@@ -250,7 +250,7 @@ def test_the_driver_in_the_docs_works(tmp_path: Path, monkeypatch: pytest.Monkey
     exec(compile(code, "write_a_driver.md", "exec"), module.__dict__)
     plug_in(monkeypatch, "counter", module.Counter)
     _, result = trained(tmp_path / "run", device="counter:A7")
-    assert result["estimator"] == "rectified"
+    assert result["estimator"] == "fused"
     assert result["test_accuracy"] > 0.75
     with pytest.raises(drivers.DeviceNotFound, match="serial number"):
         drivers.open("counter:")

@@ -1,0 +1,107 @@
+"""The host's nominal neuron: leaky, firing once a step at most, under a drive that varies.
+
+It is what a device's `info` states, simulated once on a grid of drives, for estimators that ask
+what such a neuron would do. A step of it, with decay d, drive x and membrane v:
+
+    u = d v + x ; s = [u >= 1] ; v = u - s (soft reset) or u (1 - s) (hard reset)
+
+or, where events act at the end of their step, `u = d v` and `w = u + x` in place of u below `s`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+Quantity = Literal["rate", "mean_before", "mean_after", "last_before", "last_after"]
+QUANTITIES: tuple[Quantity, ...] = (
+    "rate",
+    "mean_before",
+    "mean_after",
+    "last_before",
+    "last_after",
+)
+LOWEST, HIGHEST, STEP = -1.0, 4.0, 0.02  # drives of the grid, in thresholds per step
+SPREADS: Matrix = np.array([0, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0], np.float32)
+TRIALS = 64  # runs with other noise that the table is a mean of
+
+
+@dataclass(frozen=True)
+class NominalNeuron:
+    """What the maker of a device says of its neurons, and how long they run.
+
+    Attributes:
+        decay: Fraction of the membrane left after a step without input.
+        steps: Steps of a run, T.
+        reset: Whether a spike subtracts the threshold (`soft`) or clears the membrane (`hard`).
+        late: Whether events act at the end of their step, after its threshold test and reset.
+        idle: Steps at the start of a run in which nothing can arrive yet.
+    """
+
+    decay: float
+    steps: int
+    reset: Literal["soft", "hard"]
+    late: bool = False
+    idle: int = 0
+
+
+@lru_cache(maxsize=16)
+def table(neuron: NominalNeuron) -> dict[Quantity, Matrix]:
+    """Simulate the neuron from rest under every drive of the grid.
+
+    The noise is the same for every drive, so that the table is smooth.
+
+    Args:
+        neuron: The neuron.
+
+    Returns:
+        By quantity, `(spreads, drives)`: spikes per step; time means and last samples of the
+        membrane, before and after the reset, in thresholds.
+    """
+    noise = np.random.default_rng(0)  # one table for all: what it holds is no random outcome
+    drives = np.arange(LOWEST, HIGHEST + STEP / 2, STEP, dtype=np.float32)
+    idle = min(neuron.idle, neuron.steps - 1)
+    mean = drives[:, None] * np.float32(neuron.steps / (neuron.steps - idle))
+    v = np.zeros((len(SPREADS), len(drives), TRIALS), np.float32)
+    totals = {name: np.zeros_like(v) for name in QUANTITIES[:3]}
+    u = v
+    for step in range(neuron.steps):
+        x = SPREADS[:, None, None] * noise.standard_normal(TRIALS, dtype=np.float32) + mean
+        if step < idle:
+            x = np.zeros_like(x)
+        u = np.float32(neuron.decay) * v + (0 if neuron.late else x)
+        fired = u >= 1
+        charged = u + x if neuron.late else u
+        v = charged - fired if neuron.reset == "soft" else charged * ~fired
+        for name, value in zip(QUANTITIES, (fired.astype(np.float32), u, v), strict=False):
+            totals[name] += value
+    found: dict[Quantity, Matrix] = {
+        name: (total / neuron.steps).mean(axis=-1) for name, total in totals.items()
+    }
+    return {**found, "last_before": u.mean(axis=-1), "last_after": v.mean(axis=-1)}
+
+
+def look_up(values: Matrix, drive: Matrix, spread: Matrix) -> Matrix:
+    """A quantity of the table at given drives: linear between drives, of the nearest spread.
+
+    Args:
+        values: One entry of `table`.
+        drive: Mean drive in thresholds per step, any shape.
+        spread: Standard deviation of the drive from step to step, same shape.
+
+    Returns:
+        Same shape, float32.
+    """
+    last = values.shape[1] - 2
+    place = (np.clip(drive, LOWEST, HIGHEST) - np.float32(LOWEST)) / np.float32(STEP)
+    left = np.minimum(place.astype(np.int32), last)
+    share = place - left
+    rows = np.searchsorted((SPREADS[1:] + SPREADS[:-1]) / 2, spread).astype(np.int32)
+    flat = rows * np.int32(values.shape[1]) + left
+    below, above = values.reshape(-1)[flat], values.reshape(-1)[flat + 1]
+    return np.asarray(below + share * (above - below), np.float32)

@@ -1,0 +1,95 @@
+"""What a rate estimator is: hidden spikes per step from what the host may know without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.learning.nominal_neuron import NominalNeuron
+
+Matrix = NDArray[np.float32]
+Reading = Literal["samples", "mean", "last"]
+Sampled = Literal["before_reset", "after_reset"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerReading:
+    """What the host knows of one layer of n neurons in a batch of B samples, without its spikes.
+
+    Membranes and charges are in nominal thresholds, membranes above rest. What was not read, or is
+    not known, is None.
+
+    Attributes:
+        neuron: The nominal neuron.
+        sampled: Whether membranes are sampled before or after the reset of their step.
+        every: Steps between two samples.
+        mean: Time mean of the membrane `(B, n)`.
+        samples: Membrane sample by sample `(S, B, n)`.
+        last: The last sample `(B, n)`.
+        drive: Charge that arrives in a step on average `(B, n)`, by the stimulus or the estimates
+            of the layer below, through stored weights.
+        spread: Its standard deviation from step to step `(B, n)`.
+        doubt: Variance of `drive` itself, since it is an estimate `(B, n)`.
+        drive_trace: Charge that arrives in each step `(T, B, n)`.
+    """
+
+    neuron: NominalNeuron
+    sampled: Sampled
+    every: int
+    mean: Matrix | None
+    samples: Matrix | None
+    last: Matrix | None
+    drive: Matrix
+    spread: Matrix
+    doubt: Matrix
+    drive_trace: Matrix | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What an estimator makes of a reading.
+
+    Attributes:
+        rate: Spikes per step `(B, n)`, in [0, 1].
+        membrane: Time mean of the membrane before its reset `(B, n)`, in thresholds: what a rule's
+            gate is a function of.
+        doubt: Variance of `rate` `(B, n)`.
+        spikes: The spikes step by step `(T, B, n)`, where they can be told.
+    """
+
+    rate: Matrix
+    membrane: Matrix
+    doubt: Matrix
+    spikes: Matrix | None = None
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """One way to estimate rates.
+
+    Attributes:
+        name: Its name.
+        reading: What of the membrane it reads: every sample, the mean, or the last one.
+        estimate: From a reading to an estimate; pure.
+        sampled: Samples before or after the reset, where it can use but one of them.
+        closest: Largest interval between samples, in steps, at which it is faithful.
+        needs_drive: Whether it reads what flows in.
+        target: Rate that homeostasis aims at on this estimate's scale.
+    """
+
+    name: str
+    reading: Reading
+    estimate: Callable[[LayerReading], Estimate]
+    sampled: Sampled | None = None
+    closest: int | None = None
+    needs_drive: bool = True
+    target: float = 0.1
+
+
+def certain(rate: Matrix) -> Matrix:
+    """The doubt of a rate that is as good as counted: a small constant."""
+    return np.full_like(rate, 2e-4)
