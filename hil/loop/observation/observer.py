@@ -217,9 +217,9 @@ class Observer:
 
     def _choose(self) -> list[Estimator]:
         """The estimator to begin with, and those that the same probes serve."""
-        asked, offers = self._config.activity.estimator, self._hidden_offers()
         if self._by_spikes:
             return [rate_estimators.get("spikes")]
+        asked, offers = self._config.activity.estimator, self._hidden_offers()
         if asked == "spikes":
             raise ValueError("activity.estimator = 'spikes' needs observe=spikes")
         if asked != "auto" or not offers:
@@ -233,10 +233,9 @@ class Observer:
         found = rate_estimators.applicable(readings, sampled, self._every())
         if not found or any(offer.sampled != sampled for offer in offers):
             return [rate_estimators.get("rectified")]
-        first = found[0]
-        if not first.needs_drive:
-            return [first]
-        served = ("samples", "mean") if first.reading == "samples" else (first.reading,)
+        if not found[0].needs_drive:
+            return found[:1]
+        served = ("samples", "mean") if found[0].reading == "samples" else (found[0].reading,)
         return [e for e in found if e.needs_drive and e.reading in served]
 
     def _membrane(self, layer: int) -> Probe | None:

@@ -255,7 +255,7 @@ def test_the_driver_in_the_docs_works(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(drivers.DeviceNotFound, match="serial number"):
         drivers.open("counter:")
     with drivers.open("counter:A7") as device:
-        device.configure(Network((4, 3)))
+        device.configure(Network((4, 3, 2)))
         stimulus = Stimulus.current(np.ones((2, 4)), steps=10)
         assert device.run(stimulus).counts.sum() == 0
         with pytest.raises(drivers.UnsupportedProbe, match="offers mean"):
