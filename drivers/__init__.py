@@ -76,6 +76,7 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
+from drivers.contract.validation import check_limit
 from drivers.registry import driver, driver_of, open, schemes
 
 __all__ = [

@@ -1,0 +1,14 @@
+"""What the public packages promise is there."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+
+@pytest.mark.parametrize("package", ["hil", "drivers", "hil.learning", "device_models"])
+def test_every_public_name_exists(package: str) -> None:
+    module = import_module(package)
+    missing = [name for name in module.__all__ if not hasattr(module, name)]
+    assert module.__all__ and not missing
