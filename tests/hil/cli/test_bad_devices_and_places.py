@@ -32,16 +32,16 @@ class Limited(Emulator):
     "facts, arguments, expected",
     [
         ({"probes": (ProbeOffer("membrane"),)}, "--observe spikes", "spikes of hidden layers"),
-        ({"probes": (ProbeOffer("spikes"),)}, "--rule adfa", "membrane"),
+        ({"probes": (ProbeOffer("spikes"),)}, "--observe membrane", "use observe=spikes"),
         (
             {"probes": (ProbeOffer("membrane", "hidden"),)},
             "--set readout.source=membrane",
             "readout.source=counts",
         ),
         ({"stimuli": ("spikes",)}, "--set encoding.name=current", "takes spikes"),
-        ({"max_layers": 2}, "--hidden 10,10", "3 neuron layers"),
+        ({"max_layers": 2}, "--hidden 10,10", "--hidden 10"),
         ({"max_inputs": 63}, "--hidden 10", "64 inputs"),
-        ({"max_batch": 49}, "--set training.batch=50", "50 samples in a batch"),
+        ({"max_batch": 49}, "--set training.batch=50", "training.batch=49"),
     ],
 )
 def test_what_a_device_cannot_serve_is_refused_before_training(
