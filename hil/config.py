@@ -57,6 +57,11 @@ class NetworkSection(Section):
     initial_scale: NonNegative = Field(
         1.0, description="Standard deviation of initial weights, times the root of the fan-in."
     )
+    initial_response: Literal["measured", "as_drawn"] = Field(
+        "measured",
+        description="`measured` scales the weights into a hidden layer that begins silent or "
+        "saturated.",
+    )
     full_scale: Positive | Literal["auto"] = Field(
         "auto",
         description="Largest storable |weight|, times the root of the fan-in; `auto` is 20, or as "

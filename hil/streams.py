@@ -23,6 +23,7 @@ Stream = Literal[
     "validate",
     "test",
     "show",
+    "response",
 ]
 
 

@@ -22,6 +22,7 @@ class TrainingProgress:
         total: Batches of this phase.
         epoch: Epoch under way, from 1.
         metrics: Metrics of the epoch that just ended, else None.
+        note: What was just chosen, else None.
     """
 
     phase: str
@@ -29,6 +30,7 @@ class TrainingProgress:
     total: int
     epoch: int
     metrics: dict[str, Any] | None = None
+    note: str | None = None
 
 
 Watcher = Callable[[TrainingProgress], None]
@@ -48,6 +50,8 @@ def displayed() -> Iterator[Watcher]:
     with display() as shown:
 
         def watch(now: TrainingProgress) -> None:
+            if now.note is not None:
+                shown.write(f"hil: {now.note}")
             name = f"epoch {now.epoch}" if now.phase == "train" else now.phase
             shown.show(Stage(name, now.done, now.total, "batches", row=now.phase))
             if now.metrics is None:

@@ -11,7 +11,7 @@ import numpy as np
 import drivers
 from drivers.session.file import check_free
 from hil import tasks
-from hil.loop import defaults, snapshot
+from hil.loop import defaults, response, snapshot
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import Choice
@@ -101,9 +101,21 @@ def train(
             if config.start:
                 controller.load_weights(run.load_start())
             controller.write()
+            if not config.start and config.network.initial_response == "measured":
+                _adapt(run, controller, data, watch)
         with stoppable() as stop:
             Training(run, controller, data, state, watch, stop).go()
             return _finish(run, controller, data, state, watch, stop)
+
+
+def _adapt(run: Run, controller: Controller, data: Data, watch: Watcher) -> None:
+    """Bring the initial weights into range, say so, and keep it."""
+    batch = controller.config.training.batch
+    choices = response.adapt(controller, data.batch(data.x_train[:batch]))
+    for choice in choices:
+        watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
+    if choices:
+        run.add_chosen([choice.as_json() for choice in choices])
 
 
 def _finish(

@@ -126,6 +126,13 @@ class Run:
         text = (self.path / ENVIRONMENT).read_text(encoding="utf-8")
         return {"chosen": [], **json.loads(text)}
 
+    def add_chosen(self, chosen: Sequence[Mapping[str, Any]]) -> None:
+        """Keep what else was chosen; a choice of the same setting is replaced."""
+        made, new = self.environment(), {choice["setting"] for choice in chosen}
+        kept = [choice for choice in made["chosen"] if choice["setting"] not in new]
+        text = json.dumps({**made, "chosen": [*kept, *chosen]}, indent=2)
+        write_text(self.path / ENVIRONMENT, text + "\n")
+
     def config(self) -> Config:
         """The configuration of the run."""
         from hil.config import build, read

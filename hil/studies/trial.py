@@ -19,6 +19,7 @@ from hil import config as configuration
 from hil import tasks
 from hil.config import Config
 from hil.learning.rules import bp
+from hil.loop import response
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import settle
@@ -116,6 +117,8 @@ def _evaluated(
     if weights is not None:
         controller.load_weights(weights)
     controller.write()
+    if weights is None and job.train and config.network.initial_response == "measured":
+        response.adapt(controller, data.batch(data.x_train[: config.training.batch]))
     state = TrainState.first(controller.layers)
     if job.train:
         Training(

@@ -240,7 +240,12 @@ def test_a_silent_network_recovers_by_rescaling_and_not_without(tmp_path: Path) 
     silent: dict[str, Any] = {
         "device": HARSH,
         "rule": {"name": "output_only"},
-        "network": {"hidden": [60], "initial_scale": 0.05, "full_scale": 4.0},
+        "network": {
+            "hidden": [60],
+            "initial_scale": 0.05,
+            "initial_response": "as_drawn",
+            "full_scale": 4.0,
+        },
         "optimiser": {"learning_rate": 0.02},
         "training": {"epochs": 5},
     }
@@ -257,7 +262,12 @@ def test_a_silent_network_recovers_by_adaptive_homeostasis_and_not_without(tmp_p
     """Steps so small that neither the rule nor steady homeostasis wakes the layer."""
     silent: dict[str, Any] = {
         "device": f"{HARSH}&weight_bits=4",
-        "network": {"hidden": [40], "initial_scale": 0.1, "full_scale": 20.0},
+        "network": {
+            "hidden": [40],
+            "initial_scale": 0.1,
+            "initial_response": "as_drawn",
+            "full_scale": 20.0,
+        },
         "optimiser": {"name": "sgd", "learning_rate": 0.005, "weight_decay": 0.0},
         "training": {"epochs": 6},
     }
@@ -283,7 +293,7 @@ def test_a_run_under_repair_that_is_stopped_ends_the_same(tmp_path: Path) -> Non
     """Stopped in the midst of epochs, with sums half done and strengths raised."""
     silent: dict[str, Any] = {
         "device": HARSH,
-        "network": {"hidden": [30], "initial_scale": 0.05},
+        "network": {"hidden": [30], "initial_scale": 0.05, "initial_response": "as_drawn"},
         "optimiser": {"name": "sgd", "learning_rate": 0.005, "weight_decay": 0.0},
         "repair": {"homeostasis": "adaptive", "rescale": True},
         "training": {"epochs": 4},

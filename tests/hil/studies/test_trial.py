@@ -37,8 +37,9 @@ def test_a_trial_is_the_run_of_the_same_configuration(place: Path, tmp_path: Pat
     for name, kept in run.weights().items():
         np.testing.assert_array_equal(weights[name], kept)
     batches, validation = -(-60 // 20), -(-20 // 20)
-    assert outcome["device_runs"] == 4 * (batches + validation)
-    assert outcome["samples"] == 4 * (60 + 20)
+    hidden = len(run.config().network.hidden)  # each is measured once before the first step
+    assert outcome["device_runs"] == hidden + 4 * (batches + validation)
+    assert outcome["samples"] == hidden * 20 + 4 * (60 + 20)
 
 
 def test_a_deployed_network_is_not_trained(place: Path) -> None:
