@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from drivers.conformance.checks import (
     facts,
+    layers,
     limits,
     membranes,
+    neurons,
     order,
     probes,
     runs,
     stimuli,
+    storing,
     weights,
 )
 from drivers.conformance.kit.verdict import Check
@@ -18,11 +21,14 @@ from drivers.conformance.kit.verdict import Check
 # checks answers both.
 CHECKS: tuple[Check, ...] = (
     *weights.CHECKS,
+    *storing.CHECKS,
     *facts.CHECKS,
     *limits.CHECKS,
     *stimuli.CHECKS,
     *runs.CHECKS,
     *probes.CHECKS,
     *membranes.CHECKS,
+    *neurons.CHECKS,
+    *layers.CHECKS,
     *order.CHECKS,
 )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.kit.comparing import alike, difference, noiseless, shown, unchanged
+from drivers.conformance.kit.comparing import (
+    alike,
+    difference,
+    near,
+    noise,
+    noiseless,
+    shown,
+    spread,
+    unchanged,
+)
 from drivers.conformance.kit.ending import Failed, NotApplicable
-from drivers.conformance.kit.harness import Harness
+from drivers.conformance.kit.harness import DRIVE, Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.messages import Stimulus
 
@@ -113,10 +124,77 @@ def counts_are_whole_and_not_below_zero(harness: Harness) -> None:
             raise Failed(f"the {probe.quantity} of layer {probe.layer} is not finite")
 
 
+def runs_are_as_long_as_asked(harness: Harness) -> None:
+    """A run lasts as long as its stimulus, whatever the length of the first one."""
+    steps = harness.steps
+    if steps < 4:
+        raise NotApplicable("runs are too short")
+    stimulus = harness.work()
+    short = harness.begin(stimulus, steps // 2)
+
+    def fresh(first: Stimulus, then: Stimulus, trial: int) -> NDArray[np.int32]:
+        harness.configure()
+        harness.work()
+        harness.run(first, trial=trial)
+        return harness.run(then, trial=trial).counts
+
+    for what, first, then in (("shorter", short, stimulus), ("longer", stimulus, short)):
+        alike(
+            f"a run of {then.steps} steps after one as long, and after a {what} one",
+            partial(fresh, then, then),
+            partial(fresh, first, then),
+            harness.info.deterministic,
+        )
+    strong = harness.everything()
+    half = int(harness.run(harness.begin(strong, steps // 2)).counts.sum())
+    whole = int(harness.run(strong).counts.sum())
+    if whole <= half:
+        raise Failed(
+            f"{half} spikes in {steps // 2} steps of a strong drive, and {whole} in {steps}: look "
+            "at where _run takes the number of steps from"
+        )
+
+
+def membranes_start_from_reset(harness: Harness) -> None:
+    """Membranes are those of their own run, the same after a strong one as before it."""
+    offer = harness.info.offer("membrane", 1, 1)
+    if offer is None:
+        raise NotApplicable("the device does not show membranes")
+    stimulus, probe = harness.work(), harness.probe(offer, 1, offer.reductions[0])
+    scatter = noise(harness, probe)
+    before = harness.run(stimulus, [probe]).samples[probe]
+    harness.run(harness.everything(), [probe])
+    after = harness.run(stimulus, [probe]).samples[probe]
+    if not near(harness, probe, before, after, 2 * scatter):
+        raise Failed(
+            f"membranes differ by {spread(before, after):g} after a strong run: look at whether "
+            "_run resets them, and whose samples it answers with"
+        )
+
+
+def several_spikes_of_a_step_are_counted(harness: Harness) -> None:
+    """Where info states several spikes a step, a drive of several thresholds counts as much."""
+    most = harness.info.spikes_per_step
+    if most == 1:
+        raise NotApplicable("info states one spike a step")
+    harness.clear()
+    harness.write(1.0)
+    fired = int(harness.run(harness.everything()).counts.max())
+    if fired <= harness.steps:
+        raise Failed(
+            f"spikes_per_step = {most} is stated, but under {harness.neurons * DRIVE:g} thresholds "
+            f"a step at most {fired} spikes are counted in {harness.steps} steps: look at how "
+            "_run counts, and at info.spikes_per_step"
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     counts_are_whole_and_not_below_zero,
+    several_spikes_of_a_step_are_counted,
     same_trial_same_run,
     every_run_starts_from_reset,
+    membranes_start_from_reset,
+    runs_are_as_long_as_asked,
     batch_equals_single_runs,
     smaller_batch_is_part_of_the_larger,
     readouts_stay_as_they_are,

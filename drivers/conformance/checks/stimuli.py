@@ -17,6 +17,8 @@ from drivers.contract.info import StimulusKind
 SOON = 16
 # The same drive in two kinds of stimulus gives counts this far apart at most.
 FACTOR = 1.5
+# The same drive in one kind of stimulus, made of other events.
+SAME = 1.25
 
 
 def stated_kinds_are_taken(harness: Harness) -> None:
@@ -102,10 +104,62 @@ def inputs_are_kept_apart(harness: Harness) -> None:
             )
 
 
+def several_events_of_a_step_add_up(harness: Harness) -> None:
+    """Two events of an input in one step drive as one through twice the weight."""
+    if "spikes" not in harness.info.stimuli:
+        raise NotApplicable("the device takes no spikes")
+    if harness.share is None or harness.share > 0.5:
+        raise NotApplicable("no weight was found at which neurons fire now and then")
+    harness.clear()
+    groups = np.ones((harness.batch, harness.neurons))
+    fired = []
+    for share, events in ((harness.share * 2, 1), (harness.share, 2)):
+        harness.write(share * np.eye(harness.neurons))
+        try:
+            found = harness.run(harness.stimulus(events * groups, "spikes"))
+        except StimulusError:
+            raise NotApplicable(f"the device refuses {events} events a step") from None
+        fired.append(int(found.counts.sum()))
+    if max(fired) > SAME * min(fired) + harness.batch * harness.neurons / 2:
+        raise Failed(
+            f"{fired[0]} spikes with one event a step, {fired[1]} with two through half of the "
+            "weight: look at how _run reads counts of spikes above 1"
+        )
+
+
+def what_excites_first_counts_first(harness: Harness) -> None:
+    """A drive that comes before an inhibition fires no less than after it."""
+    kinds = [kind for kind in harness.info.stimuli if kind != "current"]
+    n, half = harness.neurons, min(harness.steps // 2, 8)
+    if not kinds or n < 2 or half < 2:
+        raise NotApplicable("the device takes constant currents only, or has a neuron only")
+    harness.clear()
+    # Even groups excite their neuron, and odd ones inhibit the neuron before.
+    even = np.arange(0, n - 1, 2)
+    shares = np.zeros((n, n))
+    shares[even, even], shares[even + 1, even] = 0.5, -1.0
+    harness.write(shares)
+    first = np.zeros((2 * half, harness.batch, n))
+    first[:half, :, even] = 1
+    first[half:, :, even + 1] = 1
+    for kind in kinds:
+        before, after = (
+            int(harness.run(harness.stimulus(active, kind)).counts.sum())
+            for active in (first, first[::-1])
+        )
+        if after > 1.2 * before + harness.batch:
+            raise Failed(
+                f"{kind}: {before} spikes with the drive before the inhibition, {after} after it: "
+                "look at the order in which _run takes steps"
+            )
+
+
 CHECKS: tuple[Check, ...] = (
     stated_kinds_are_taken,
     other_kinds_are_refused,
     samples_are_kept_apart,
     inputs_are_kept_apart,
     steps_run_forward,
+    what_excites_first_counts_first,
+    several_events_of_a_step_add_up,
 )

@@ -25,6 +25,8 @@ NEURONS, BATCH, STEPS = 8, 8, 40
 # Shares of the full scale among which one is found at which neurons fire now and then.
 LADDER = 2.0 ** (-np.arange(0, 6, 0.5))
 MODERATE = 0.2
+# Full scale at which one spike makes a neuron of the next layer fire, and steps enough for it.
+REACHES, SOME_STEPS = 1.2, 20
 # Share of the full scale that is as good as zero: an even number of levels has none there.
 ZERO = 0.002
 # A rate beyond these is no firing now and then.
@@ -197,6 +199,14 @@ class Harness:
             return Stimulus.current_trace(data)
         return Stimulus.spikes(data.reshape(-1, data.shape[-1]), steps=data.shape[0])
 
+    def begin(self, stimulus: Stimulus, steps: int) -> Stimulus:
+        """The first steps of a stimulus."""
+        if stimulus.kind == "current":
+            return Stimulus.current(stimulus.data, steps=steps)
+        if stimulus.kind == "current_trace":
+            return Stimulus.current_trace(stimulus.data[:steps])
+        return Stimulus.spikes(stimulus.data[: steps * stimulus.batch], steps=steps)
+
     def run(
         self, stimulus: Stimulus, probes: Sequence[Probe] = (), trial: int | None = 0
     ) -> Readout:
@@ -221,6 +231,11 @@ class Harness:
         fit = (rates > RARELY) & (rates < OFTEN)
         distance = np.where(fit, np.abs(np.log(np.maximum(rates, 1e-9) / MODERATE)), np.inf)
         return float(LADDER[np.argmin(distance)]) if fit.any() else None
+
+    def reaches(self, depth: int) -> bool:
+        """Whether a strong drive moves every layer of a network of a depth, as far as is known."""
+        strong = all(scale >= REACHES for scale in self.network(depth).full_scale[1:])
+        return self.share is not None and (depth == 1 or (strong and self.steps >= SOME_STEPS))
 
     def work(self, depth: int = 1) -> Stimulus:
         """Map a network in which each neuron of each layer fires at its own pace, now and then.

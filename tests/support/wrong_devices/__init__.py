@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from drivers import Device
 from support.good_device import Good
-from support.wrong_devices import limits, order, probes, runs, stimuli, weights
+from support.stranger_device import Stranger
+from support.wrong_devices import layers, limits, order, probes, runs, stimuli, strangers, weights
 
-WRONG: tuple[type[Good], ...] = tuple(
+WRONG: tuple[type[Device], ...] = tuple(
     device
-    for module in (limits, weights, stimuli, runs, probes, order)
+    for module in (limits, weights, stimuli, runs, probes, order, layers, strangers)
     for device in vars(module).values()
-    if isinstance(device, type) and issubclass(device, Good) and device is not Good
+    if isinstance(device, type)
+    and issubclass(device, Good | Stranger)
+    and device not in (Good, Stranger)
 )

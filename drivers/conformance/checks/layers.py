@@ -1,0 +1,205 @@
+"""Is every layer and projection what info states, at every depth?"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+
+from drivers.conformance.kit.ending import Failed, NotApplicable
+from drivers.conformance.kit.harness import Harness
+from drivers.conformance.kit.verdict import Check
+from drivers.contract.errors import CapacityError
+from drivers.contract.info import ProbeOffer, Quantity, Reduction
+from drivers.contract.messages import Network
+
+DEPTH = 3
+# How far medians over neurons may lie apart between two places on one chip.
+FACTOR, SLACK = 1.5, 0.15
+# The same weights at another full scale give counts this far apart at most.
+COUNTS, SPIKES = 1.8, 4
+
+
+def a_layer_shows_the_same_hidden_or_output(harness: Harness) -> None:
+    """What a probe shows of a layer does not depend on how many layers follow."""
+    if harness.info.spikes_per_step > 1:
+        raise NotApplicable("an output may fire less often in a step than a hidden neuron")
+    checked = False
+    for depth in range(1, min(DEPTH, harness.info.max_layers)):
+        quantities: tuple[Quantity, ...] = get_args(Quantity)
+        for quantity in quantities:
+            offers = [harness.info.offer(quantity, depth, d) for d in (depth, depth + 1)]
+            if offers[0] is None or offers[1] is None:
+                continue
+            shared = [r for r in offers[0].reductions if r in offers[1].reductions]
+            reduce = next((r for r in shared if r != "last"), None)
+            if reduce is None:
+                continue
+            for share in (1.0, min(1.0, 1.5 * (harness.share or 1.0))):
+                usual = [
+                    _usual(harness, offer, depth, total, reduce, share)
+                    for offer, total in zip(offers, (depth, depth + 1), strict=True)
+                    if offer is not None
+                ]
+                low, high = sorted(usual)
+                if high - low > SLACK + (1 - 1 / FACTOR) * max(abs(low), abs(high)):
+                    raise Failed(
+                        f"the {quantity} of layer {depth} reduced by {reduce!r} is {usual[0]:.3g} "
+                        f"as output and {usual[1]:.3g} as hidden layer: look at how _run answers "
+                        "probes of hidden layers"
+                    )
+            checked = True
+    if not checked:
+        raise NotApplicable("no layer is shown both as output and as hidden layer")
+
+
+def _usual(
+    harness: Harness, offer: ProbeOffer, layer: int, depth: int, reduce: Reduction, share: float
+) -> float:
+    """The usual value of a layer in a network of a depth, driven by a share of the full scale."""
+    harness.clear(depth)
+    for projection in range(depth):
+        harness.write(
+            (share if projection == layer - 1 else 1.0) * np.eye(harness.neurons), projection
+        )
+    probe = harness.probe(offer, layer, reduce)
+    values = harness.run(harness.everything(), [probe]).samples[probe].astype(np.float32)
+    if offer.quantity == "membrane":
+        values = harness.info.membrane.in_thresholds(values)
+    return float(np.median(values.mean(axis=tuple(range(values.ndim - 1)))))
+
+
+def each_projection_has_its_own_full_scale(harness: Harness) -> None:
+    """The same weights act alike whatever the full scale of their projection, and of others."""
+    checked = False
+    for depth in range(1, min(DEPTH, harness.info.max_layers) + 1):
+        for projection in range(depth):
+            form = harness.info.weight_format(projection)
+            low = max(form.minimum_full_scale, 0.75)
+            high = min(form.maximum_full_scale, 4 * low)
+            if low > form.maximum_full_scale or high < 2 * low:
+                continue
+            one = _counts_at(harness, depth, projection, low, low)
+            two = _counts_at(harness, depth, projection, low, high)
+            if one is None or two is None:
+                continue
+            (first, stored), (second, other) = one, two
+            if abs(stored / other - 1) > 0.15:
+                continue
+            if max(first, second) > COUNTS * min(first, second) + SPIKES * harness.neurons:
+                raise Failed(
+                    f"the same weights in projection {projection} of {depth} gave {first} spikes "
+                    f"at a full scale of {low:g} and {second} at {high:g}: look at which full "
+                    "scale and threshold _write and _configure take for which layer"
+                )
+            checked = True
+    if not checked:
+        raise NotApplicable("no two full scales hold the same weights, or nothing fires")
+
+
+def _counts_at(
+    harness: Harness, depth: int, projection: int, weight: float, scale: float
+) -> tuple[int, float] | None:
+    """Output spikes, and the weight stored, at a full scale of one projection."""
+    plain = harness.network(depth)
+    scales = [*plain.full_scale]
+    scales[projection] = scale
+    device = harness.device
+    try:
+        device.configure(Network(plain.layers, tuple(scales)))
+    except CapacityError:
+        return None
+    stored = 0.0
+    for p, shape in enumerate(zip(plain.layers, plain.layers[1:], strict=False)):
+        one = weight if p == projection else scales[p]
+        rows = np.eye(harness.neurons, dtype=np.float32) * np.float32(one)
+        kept = device.write_weights(p, np.repeat(rows, shape[0] // harness.neurons, axis=0))
+        if p == projection:
+            stored = float(np.median(kept[kept > 0])) if (kept > 0).any() else 0.0
+    counts = int(harness.run(harness.everything()).counts.sum())
+    return (counts, stored) if stored else None
+
+
+def settings_act(harness: Harness) -> None:
+    """Each setting changes something from one end of its range to the other."""
+    spans = [s for s in harness.info.settings if s.maximum > s.minimum]
+    if not spans:
+        raise NotApplicable("the device has no settings")
+    _need_firing(harness)
+    for setting in spans:
+        if not any(
+            _differs(
+                harness,
+                depth,
+                {"settings": {setting.name: setting.minimum}},
+                {"settings": {setting.name: setting.maximum}},
+            )
+            for depth in (1, 2)
+            if depth <= harness.info.max_layers
+        ):
+            raise Failed(
+                f"setting {setting.name} gives the same runs at {setting.minimum:g} and at "
+                f"{setting.maximum:g}: look at what _configure does with network.settings"
+            )
+
+
+def trims_act_in_their_layer(harness: Harness) -> None:
+    """A setting chosen for the neurons of one layer acts in that layer."""
+    trimmed = [s for s in harness.info.settings if s.per_neuron and s.maximum > s.minimum]
+    if not trimmed:
+        raise NotApplicable("the device has no settings for each neuron")
+    _need_firing(harness)
+    n = harness.neurons
+    for setting in trimmed:
+        for depth in range(1, min(DEPTH, harness.info.max_layers) + 1):
+            if not harness.reaches(depth):
+                continue  # a spike may be too weak to make a neuron of the next layer fire
+            for layer in range(depth):
+                ends: list[dict[str, object]] = []
+                for value in (setting.minimum, setting.maximum):
+                    values = [np.full(n, setting.default, np.float32) for _ in range(depth)]
+                    values[layer][:] = value
+                    ends.append({"trims": {setting.name: values}})
+                if not _differs(harness, depth, *ends):
+                    raise Failed(
+                        f"{setting.name} of the neurons of layer {layer + 1} of {depth} changes "
+                        "nothing: look at what _configure does with network.trims of each layer"
+                    )
+
+
+def _need_firing(harness: Harness) -> None:
+    if harness.share is None:
+        raise NotApplicable("no weight was found at which neurons fire now and then")
+
+
+def _differs(harness: Harness, depth: int, *ends: dict[str, object]) -> bool:
+    """Whether two networks that differ in what they ask for run differently."""
+    found = []
+    plain = harness.network(depth)
+    probes = [
+        harness.probe(offer, layer, offer.reductions[0])
+        for layer in range(1, depth + 1)
+        for quantity in get_args(Quantity)
+        if (offer := harness.info.offer(quantity, layer, depth)) is not None
+    ]
+    for end in ends:
+        device = harness.device
+        device.configure(Network(plain.layers, plain.full_scale, **end))  # type: ignore[arg-type]
+        answers = []
+        share = harness.share or 1.0
+        for first, later in ((1.0, 1.0), (share, 1.0), (1.0, 0.4), (share / 4, 1.0)):
+            harness.write(first * np.eye(harness.neurons))
+            for p in range(1, depth):
+                harness.write(later * np.eye(harness.neurons), p)
+            readout = harness.run(harness.everything(), probes)
+            answers += [readout.counts, *(readout.samples[probe] for probe in probes)]
+        found.append(answers)
+    return any(not np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
+CHECKS: tuple[Check, ...] = (
+    a_layer_shows_the_same_hidden_or_output,
+    each_projection_has_its_own_full_scale,
+    settings_act,
+    trims_act_in_their_layer,
+)

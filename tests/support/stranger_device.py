@@ -1,0 +1,111 @@
+"""A right device as a stranger builds it: integers, spikes alone, hard reset, means after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import (
+    Device,
+    DeviceInfo,
+    Identity,
+    Membrane,
+    Network,
+    Probe,
+    ProbeOffer,
+    Readout,
+    Stimulus,
+    WeightFormat,
+    sampling,
+)
+
+UNIT = 4096  # of a membrane, at a weight of one threshold and full scale 1
+SHIFT = 4  # a sixteenth leaks away in a step
+
+INFO = DeviceInfo(
+    identity=Identity("stranger"),
+    max_layers=4,
+    max_inputs=128,
+    max_neurons=32,
+    max_batch=32,
+    max_steps=128,
+    dt=1e-3,
+    weights=(WeightFormat(0.1, 8.0, levels=255),),
+    stimuli=("spikes",),
+    probes=(ProbeOffer("membrane", "any", ("mean",), sampled="after_reset"),),
+    membrane=Membrane("LSB", 0.0, float(UNIT)),
+    reset="hard",
+    decay=1 - 2.0**-SHIFT,
+    deterministic=True,
+)
+
+
+class Stranger(Device):
+    """Integer neurons; the threshold of each layer follows from its projection's full scale."""
+
+    facts: ClassVar[Mapping[str, Any]] = {}
+    hard = True
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Stranger:
+        return cls()
+
+    @property
+    def info(self) -> DeviceInfo:
+        return replace(INFO, **self.facts)
+
+    def _configure(self, network: Network) -> None:
+        self._scales = network.full_scale
+        self._codes = [
+            np.zeros(shape, np.int64)
+            for shape in zip(network.layers, network.layers[1:], strict=False)
+        ]
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        scale = np.float32(self._scales[projection])
+        self._codes[projection] = np.rint(np.clip(weights / scale, -1, 1) * 127).astype(np.int64)
+        return (self._codes[projection] * (scale / np.float32(127))).astype(np.float32)
+
+    # -- parts that can go wrong one by one ----------------------------------------------------
+
+    def thresholds(self) -> list[int]:
+        """In codes of a weight, of each layer, times 16."""
+        return [round(127 * 16 / scale) for scale in self._scales]
+
+    def rows(self, stimulus: Stimulus) -> NDArray[np.int64]:
+        """Events, `(T, B, n_in)`."""
+        dense = np.asarray(stimulus.data.toarray(), np.int64)  # type: ignore[union-attr]
+        return dense.reshape(stimulus.steps, stimulus.batch, -1)
+
+    def leak(self, membrane: NDArray[np.int64]) -> NDArray[np.int64]:
+        return membrane - (membrane >> SHIFT)
+
+    def sample(self, before: Any, after: Any) -> Any:
+        return after
+
+    def shown(self, probe: Probe, traces: Any) -> Any:
+        return sampling.answer(probe, traces[probe.layer - 1])
+
+    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        events = self.rows(stimulus)
+        steps, batch = events.shape[:2]
+        membranes = [np.zeros((batch, codes.shape[1]), np.int64) for codes in self._codes]
+        traces = [np.zeros((steps, *m.shape), np.float32) for m in membranes]
+        counts = np.zeros(membranes[-1].shape, np.int32)
+        for step in range(steps):
+            active = events[step]
+            for layer, (codes, threshold) in enumerate(
+                zip(self._codes, self.thresholds(), strict=True)
+            ):
+                membrane = self.leak(membranes[layer]) + 16 * (active @ codes)
+                fired = membrane >= threshold
+                left = np.where(fired, 0 if self.hard else membrane - threshold, membrane)
+                traces[layer][step] = self.sample(membrane, left) * np.float32(UNIT / threshold)
+                membranes[layer], active = left, fired.astype(np.int64)
+            counts += fired
+        samples = {probe: self.shown(probe, traces) for probe in probes}
+        return Readout(counts, steps, samples, self.info.probes[0].sampled)

@@ -1,0 +1,252 @@
+"""Wrong devices: integer neurons of spikes alone that show means after a hard reset."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from drivers import ProbeOffer
+from support.stranger_device import Stranger
+
+BEFORE = (ProbeOffer("membrane", "any", ("mean",)),)
+
+
+class ForgetsToSayAfterReset(Stranger):
+    caught_by = "membranes-show-the-step-of-a-spike"
+    facts: ClassVar = {"probes": BEFORE}
+
+
+class SaysAfterResetInTheOfferAlone(Stranger):
+    caught_by = "membranes-are-sampled-as-declared"
+
+    def _run(self, stimulus, probes, trial):
+        return replace(super()._run(stimulus, probes, trial), membrane_sampled="before_reset")
+
+
+class Times64InHiddenLayers(Stranger):
+    caught_by = "a-layer-shows-the-same-hidden-or-output"
+
+    def shown(self, probe, traces):
+        found = super().shown(probe, traces)
+        return found * np.float32(64) if probe.layer < len(traces) else found
+
+
+class NegatesHiddenMembranes(Stranger):
+    caught_by = "a-layer-shows-the-same-hidden-or-output"
+
+    def shown(self, probe, traces):
+        found = super().shown(probe, traces)
+        return -found if probe.layer < len(traces) else found
+
+
+class ReadsRowsBySample(Stranger):
+    caught_by = "samples-are-kept-apart"
+
+    def rows(self, stimulus):
+        found = super().rows(stimulus)
+        steps, batch, channels = found.shape
+        return found.reshape(batch, steps, channels).swapaxes(0, 1)
+
+
+class RunsItsStepsBackwards(Stranger):
+    caught_by = "what-excites-first-counts-first"
+
+    def rows(self, stimulus):
+        return super().rows(stimulus)[::-1]
+
+
+class ThresholdsFourTimesTooHigh(Stranger):
+    caught_by = "neurons-fire-at-the-stated-threshold"
+
+    def thresholds(self):
+        return [4 * threshold for threshold in super().thresholds()]
+
+
+class ThresholdsFourTimesTooLow(Stranger):
+    caught_by = "neurons-fire-at-the-stated-threshold"
+
+    def thresholds(self):
+        return [threshold // 4 for threshold in super().thresholds()]
+
+
+class FirstScaleForAll(Stranger):
+    caught_by = "each-projection-has-its-own-full-scale"
+
+    def _write(self, projection, weights):
+        scales, self._scales = self._scales, (self._scales[0],) * len(self._scales)
+        try:
+            return np.clip(
+                super()._write(projection, weights), -scales[projection], scales[projection]
+            )
+        finally:
+            self._scales = scales
+
+
+class FirstThresholdForAll(Stranger):
+    caught_by = "each-projection-has-its-own-full-scale"
+
+    def thresholds(self):
+        return super().thresholds()[:1] * len(self._codes)
+
+
+class FullScaleIgnored(Stranger):
+    caught_by = "each-projection-has-its-own-full-scale"
+
+    def thresholds(self):
+        return [127 * 8] * len(self._codes)
+
+
+class SwapsHiddenLayersAtDepthThree(Stranger):
+    caught_by = "probed-neurons-are-those-driven"
+
+    def shown(self, probe, traces):
+        swapped = [traces[1], traces[0], *traces[2:]] if len(traces) > 2 else traces
+        return super().shown(probe, swapped)
+
+
+class TakesSeveralInputSpikesForOne(Stranger):
+    caught_by = "several-events-of-a-step-add-up"
+
+    def rows(self, stimulus):
+        return np.minimum(super().rows(stimulus), 1)
+
+
+class SaysSoftWhereItIsHard(Stranger):
+    caught_by = "reset-is-as-stated"
+    facts: ClassVar = {"reset": "soft"}
+
+
+class SaysHardWhereItIsSoft(Stranger):
+    caught_by = "reset-is-as-stated"
+    hard = False
+
+
+class MisstatesItsDecay(Stranger):
+    caught_by = "decay-is-as-stated"
+    facts: ClassVar = {"decay": 0.8}
+
+
+class LeaksTwice(Stranger):
+    caught_by = "decay-is-as-stated"
+
+    def leak(self, membrane):
+        return super().leak(super().leak(membrane))
+
+
+class KeepsTheLengthOfItsFirstRun(Stranger):
+    caught_by = "runs-are-as-long-as-asked"
+
+    def _configure(self, network):
+        super()._configure(network)
+        self.first = None
+
+    def rows(self, stimulus):
+        found = super().rows(stimulus)
+        self.first = self.first or len(found)
+        found = found.copy()
+        found[self.first :] = 0
+        return found
+
+
+class AnswersWithTheRunBefore(Stranger):
+    caught_by = "membranes-start-from-reset"
+
+    def _configure(self, network):
+        super()._configure(network)
+        self.kept = {}
+
+    def shown(self, probe, traces):
+        now = super().shown(probe, traces)
+        before = self.kept.get(probe, now)
+        self.kept[probe] = now
+        return before if before.shape == now.shape else now
+
+
+class GivesTheLastSampleForTheMean(Stranger):
+    caught_by = "means-are-over-all-steps"
+
+    def shown(self, probe, traces):
+        return super().shown(replace(probe, reduce="last"), traces)
+
+
+class CountsInLongIntegers(Stranger):
+    caught_by = "counts-are-whole-and-not-below-zero"
+
+    def _run(self, stimulus, probes, trial):
+        found = super()._run(stimulus, probes, trial)
+        return replace(found, counts=found.counts.astype(np.int64))
+
+
+class ShowsDoubles(Stranger):
+    caught_by = "offered-probes-are-answered"
+
+    def shown(self, probe, traces):
+        return super().shown(probe, traces).astype(np.float64)
+
+
+class RoundsTowardZero(Stranger):
+    caught_by = "rounding-has-no-bias"
+
+    def _write(self, projection, weights):
+        step = np.float32(self._scales[projection] / 127)
+        return super()._write(projection, np.trunc(weights / step * np.float32(1.0001)) * step)
+
+
+class RoundsDown(Stranger):
+    caught_by = "rounding-has-no-bias"
+
+    def _write(self, projection, weights):
+        step = np.float32(self._scales[projection] / 127)
+        return super()._write(projection, np.floor(weights / step + np.float32(1e-3)) * step)
+
+
+class WritesTouchTheNeighbour(Stranger):
+    caught_by = "inputs-are-kept-apart"
+
+    def _write(self, projection, weights):
+        stored = super()._write(projection, weights)
+        codes = self._codes[projection]
+        codes[:, 1:] |= codes[:, :-1] // 2
+        return stored
+
+
+class ClearsTheOtherProjection(Stranger):
+    caught_by = "each-projection-acts-at-its-place"
+
+    def _write(self, projection, weights):
+        for other, codes in enumerate(self._codes):
+            if other != projection:
+                codes[...] = 0
+        return super()._write(projection, weights)
+
+
+class PermutesTheBatch(Stranger):
+    caught_by = "samples-are-kept-apart"
+
+    def _run(self, stimulus, probes, trial):
+        found = super()._run(stimulus, probes, trial)
+        return replace(found, counts=np.roll(found.counts, 1, axis=0))
+
+
+class PermutesTheBatchOfProbes(Stranger):
+    caught_by = "samples-of-probes-are-those-of-the-batch"
+
+    def shown(self, probe, traces):
+        return super().shown(probe, traces)[::-1].copy()
+
+
+class SumsForTheMean(Stranger):
+    caught_by = "membranes-are-in-the-stated-unit"
+
+    def shown(self, probe, traces):
+        return super().shown(probe, traces) * np.float32(len(traces[0]))
+
+
+class CountsTheFirstSpikeAlone(Stranger):
+    caught_by = "neurons-fire-at-the-stated-threshold"
+
+    def _run(self, stimulus, probes, trial):
+        found = super()._run(stimulus, probes, trial)
+        return replace(found, counts=np.minimum(found.counts, 1).astype(np.int32))
