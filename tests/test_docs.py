@@ -265,6 +265,7 @@ def test_the_loop_of_the_readme_and_the_folder_it_leaves(workplace: Path) -> Non
         "file": files,
         "metric": run.metrics()[0],
         "final figure": result,
+        "cost": result["costs"]["training"],
         "entry": json.loads((run.path / "environment.json").read_text()),
         "snapshot": run.load_snapshot() or {},
         "array": run.load_checkpoint() or {},

@@ -190,8 +190,8 @@ class DeviceInfo:
         settings: Nominal settings that a network may choose.
         reset: What a spike does to the membrane: `soft` subtracts the threshold, `hard` clears.
         decay: Nominal fraction of the membrane left after one step without input, at the default
-            settings; None when the maker does not say. Rate estimators read it, and rules that
-            claim knowledge of the neuron.
+            settings, 1 where nothing leaks; None when the maker does not say. Rate estimators read
+            it, and rules that claim knowledge of the neuron.
         events: When events act.
         deterministic: Whether the same trial number gives the same run.
         keeps_weights: Whether weights survive `close`.

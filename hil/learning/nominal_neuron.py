@@ -10,6 +10,7 @@ or, where events act at the end of their step, `u = d v` and `w = u + x` in plac
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -48,6 +49,20 @@ class NominalNeuron:
     reset: Literal["soft", "hard"]
     late: bool = False
     idle: int = 0
+
+
+def held_current(decay: float) -> float:
+    """What a current of 1, held for a step, adds to a membrane that leaks while it flows.
+
+    It is `(1 - d) / -ln d`, the mean of `d ** s` over s from 0 to 1: from 0, where nothing lasts,
+    to 1, where nothing leaks.
+
+    Args:
+        decay: Fraction d of the membrane left after a step without input, 0 to 1.
+    """
+    if decay in (0.0, 1.0):
+        return decay
+    return (1 - decay) / -math.log(decay)
 
 
 @lru_cache(maxsize=16)

@@ -227,26 +227,19 @@ class Controller:
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the controller and the device remember, as named arrays."""
         found: dict[str, NDArray[np.generic]] = {}
-        for p, (weights, stored) in enumerate(zip(self.weights, self.session.stored, strict=True)):
-            found[f"weights/{p}"], found[f"stored/{p}"] = weights, stored
+        found |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
         found["homeostasis/strengths"] = self.strengths
-        if self.device.info.resumable:
-            found |= {f"device/{name}": value for name, value in self.device.state().items()}
-        return found
+        return found | self.session.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return to what `state` gave; a device that cannot is given all weights anew."""
         self.load_weights(state)
-        self.session.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self.depth)]
         self.rule_state = _copies(below(state, "rule/"))
         self.optimiser_state = _copies(below(state, "optimiser/"))
         self.strengths = state["homeostasis/strengths"].astype(np.float64)
-        device = _copies(below(state, "device/"))
-        if device and self.device.info.resumable:
-            self.device.restore(device)
-        else:
+        if not self.session.restore(state):
             self.write()
 
     def load_weights(self, state: Mapping[str, NDArray[np.generic]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
+from drivers.contract.arrays import below
+from hil.loop.costs import Costs
 
 Matrix = NDArray[np.float32]
 Answer = TypeVar("Answer")
@@ -19,20 +21,16 @@ RESTARTS = 10  # in a row, without a single request done, from which a device is
 
 @dataclass
 class Clock:
-    """Where the time went, in seconds, and what the device was asked for.
+    """Where the time went, in seconds.
 
     Attributes:
         device: In the device: running and storing weights.
         transfer: On the line to it.
-        runs: Batches that it ran.
-        samples: Samples in them.
         restarts: How often it had to be brought back.
     """
 
     device: float = 0.0
     transfer: float = 0.0
-    runs: int = 0
-    samples: int = 0
     restarts: int = 0
 
     def __sub__(self, other: Clock) -> Clock:
@@ -45,6 +43,7 @@ class DeviceSession:
     Attributes:
         stored: What the device says that it stores of each projection, `(n_pre, n_post)`.
         clock: Where the time went since the session began.
+        costs: What the device paid since the training began.
     """
 
     def __init__(self, device: Device, network: Network) -> None:
@@ -58,27 +57,50 @@ class DeviceSession:
         device.configure(network)
         shapes = zip(network.layers, network.layers[1:], strict=False)
         self.stored = [np.zeros(shape, np.float32) for shape in shapes]
+        self.costs = Costs.none(network.layers)
 
     def run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
         """Run a batch, as `Device.run` does."""
         readout = self._timed(lambda: self._device.run(stimulus, probes, trial=trial))
-        self.clock.runs += 1
-        self.clock.samples += stimulus.batch
+        self.costs.count_run(stimulus, readout)
         return readout
 
     def write(self, projection: int, weights: Matrix) -> None:
         """Write one projection, as `Device.write_weights` does."""
-        self.stored[projection] = self._timed(
-            lambda: self._device.write_weights(projection, weights)
-        )
+        stored = self._timed(lambda: self._device.write_weights(projection, weights))
+        self.costs.count_write(projection, self.stored[projection], stored)
+        self.stored[projection] = stored
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """What is stored, what was paid, and all that a resumable device remembers."""
+        found: dict[str, NDArray[np.generic]] = {
+            f"stored/{p}": stored for p, stored in enumerate(self.stored)
+        }
+        found |= {f"costs/{name}": value for name, value in self.costs.state().items()}
+        if self._device.info.resumable:
+            found |= {f"device/{name}": value for name, value in self._device.state().items()}
+        return found
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> bool:
+        """Return to what `state` gave, and say whether the device could; else it holds nothing."""
+        costs, device = below(state, "costs/"), below(state, "device/")
+        if costs:  # a checkpoint from before they were counted has none
+            self.costs.restore(costs)
+        if not (device and self._device.info.resumable):
+            return False
+        self._device.restore({name: array.copy() for name, array in device.items()})
+        self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self._network.depth)]
+        return True
 
     def _timed(self, act: Callable[[], Answer]) -> Answer:
         started, line = time.perf_counter(), self._device.transfer_seconds
+        sent = self._device.transfer_bytes
         try:
             return self._steadily(act)
         finally:
             transfer = self._device.transfer_seconds - line
             self.clock.transfer += transfer
+            self.costs.usage.line_bytes += self._device.transfer_bytes - sent
             self.clock.device += time.perf_counter() - started - transfer
 
     def _steadily(self, act: Callable[[], Answer]) -> Answer:
@@ -102,4 +124,5 @@ class DeviceSession:
         """Give the device the network and the weights that it had."""
         self._device.configure(self._network)
         for projection, weights in enumerate(self.stored):
-            self._device.write_weights(projection, weights)
+            stored = self._device.write_weights(projection, weights)
+            self.costs.count_write(projection, np.zeros_like(stored), stored)

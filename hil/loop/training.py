@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import drivers
 from drivers.session.file import check_free
 from hil import tasks
-from hil.loop import defaults, response, snapshot
+from hil.loop import costs, defaults, response, snapshot
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import Choice
@@ -136,7 +137,11 @@ def _finish(
         if stop.requested:
             raise Interrupted
 
+    layers, steps, counted = controller.layers, config.network.steps, controller.session.costs
+    training = costs.of_training(counted, layers, steps, state.metrics)
+    before = replace(counted.usage)
     predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
+    inference = costs.of_inference(counted.usage - before, layers, steps, state.metrics)
     run.save_snapshot(snapshot.gather(controller, data, predicted))
     correct = int(np.count_nonzero(predicted == data.y_test))
     host = state.seconds - state.device_seconds - state.transfer_seconds
@@ -157,6 +162,7 @@ def _finish(
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
         "host_seconds": host,
+        "costs": {"inference": inference, "training": training},
         "findings": diagnosis.latest(state.metrics),
         "samples_per_second": config.training.epochs * len(data.y_train) / state.seconds,
         "peak_rss_mb": peak_rss_mb(),

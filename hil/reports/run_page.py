@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drivers.contract.files import write_text
 from hil.loop.health import diagnosis
 from hil.reports import plots, rendering
-from hil.reports.run_facts import settings, time_by_part
+from hil.reports.run_facts import paid, settings, time_by_part
 from hil.runs.folder import REPORT
 from hil.statistics import wilson
 
@@ -33,12 +33,13 @@ def write_report(run: Run) -> Path:
     """
     from hil.config import build
 
-    config, snapshot = run.config(), run.load_snapshot()
+    config, snapshot, result = run.config(), run.load_snapshot(), run.result()
     text = rendering.render(
         "run.html.j2",
         path=str(run.path),
         config=config,
-        result=run.result(),
+        result=result,
+        paid=paid(result.get("costs", {})) if result else [],
         findings=diagnosis.latest(run.metrics()),
         settings=settings(config),
         usual=settings(build({"task": config.task})),

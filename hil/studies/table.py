@@ -20,6 +20,13 @@ MEASURES = {
     "samples": "samples",
     "transfer_bytes": "bytes",
     "spikes": "spikes per sample",
+    "synaptic_events": "events per sample",
+    "inference_bytes": "bytes per sample",
+    "training_spikes": "spikes",
+    "training_events": "events",
+    "write_calls": "writes",
+    "cell_writes_mean": "writes per cell",
+    "cell_writes_max": "writes of a cell",
     "weight_bits": "bits",
     "overlap": "|cos|",
 }

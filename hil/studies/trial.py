@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from hil import config as configuration
 from hil import tasks
 from hil.config import Config
 from hil.learning.rules import bp
-from hil.loop import response
+from hil.loop import costs, response
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import settle
@@ -124,7 +125,8 @@ def _evaluated(
         Training(
             Unrecorded(), controller, data, state, lambda _: None, Stop(), after_step=meter
         ).go()
-    runs, samples = controller.session.clock.runs, controller.session.clock.samples
+    counted, steps = controller.session.costs, config.network.steps
+    training = costs.of_training(counted, controller.layers, steps, state.metrics)
     line_bytes = device.transfer_bytes
     last = state.metrics[-1] if state.metrics else {}
 
@@ -134,17 +136,27 @@ def _evaluated(
         predicted = classify(controller, data.batch, x, stream, 0, lambda done, total: None)
         return float(np.mean(predicted == y))
 
+    before = replace(counted.usage)
+    tested = accuracy(data.x_test, data.y_test, "test")
+    inference = costs.of_inference(counted.usage - before, controller.layers, steps, state.metrics)
     outcome: Outcome = {
-        "test_accuracy": accuracy(data.x_test, data.y_test, "test"),
+        "test_accuracy": tested,
         "validation_accuracy": last.get("validation_accuracy")
         if job.train
         else accuracy(data.x_validation, data.y_validation, "validate"),
         "train_accuracy": last.get("train_accuracy"),
         "curve": [row["validation_accuracy"] for row in state.metrics],
-        "device_runs": runs,
-        "samples": samples,
+        "device_runs": training["runs"],
+        "samples": training["samples"],
         "transfer_bytes": line_bytes,
         "spikes": _spikes(last, controller) if last else None,
+        "synaptic_events": inference["synaptic_events"],
+        "inference_bytes": inference["line_bytes"],
+        "training_spikes": training["spikes"],
+        "training_events": training["synaptic_events"],
+        "write_calls": training["write_calls"],
+        "cell_writes_mean": training["cell_writes_mean"],
+        "cell_writes_max": training["cell_writes_max"],
         "weight_bits": _weight_bits(controller),
         "overlap": meter.mean,
         "findings": diagnosis.latest(state.metrics),

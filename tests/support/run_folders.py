@@ -89,6 +89,26 @@ def result(run: Run, accuracy: float, tested: int, layers: Sequence[int]) -> dic
         "device_seconds": 30.0,
         "transfer_seconds": 10.0,
         "host_seconds": 10.0,
+        "costs": {
+            "inference": {
+                "runs": 0.01,
+                "input_events": 123.4,
+                "spikes": 45.6,
+                "synaptic_events": 2345.6,
+                "line_bytes": 0,
+            },
+            "training": {
+                "runs": 1200,
+                "samples": 34567,
+                "input_events": 4.5e6,
+                "spikes": 1.25e6,
+                "synaptic_events": None,
+                "line_bytes": 0,
+                "write_calls": 2002,
+                "cell_writes_mean": 7.8901,
+                "cell_writes_max": 98,
+            },
+        },
         "samples_per_second": 1234.0,
         "peak_rss_mb": 321.0,
     }

@@ -52,7 +52,7 @@ def _impossible(info: DeviceInfo) -> list[str]:
     for limit in ("max_layers", "max_inputs", "max_neurons", "max_batch", "max_steps"):
         need(getattr(info, limit) >= 1, f"{limit} = {getattr(info, limit)}")
     need(math.isfinite(info.dt) and info.dt > 0, f"dt = {info.dt}")
-    need(info.decay is None or 0 <= info.decay < 1, f"decay = {info.decay}")
+    need(info.decay is None or 0 <= info.decay <= 1, f"decay = {info.decay}")
     need(bool(info.weights), "weights states no format")
     for form in info.weights:
         low, high = form.minimum_full_scale, form.maximum_full_scale

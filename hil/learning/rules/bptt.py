@@ -12,13 +12,13 @@ e2109194119). Per step t and layer, with decay d and c = (1 - d) / -ln d:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hil.learning import surrogates
+from hil.learning.nominal_neuron import held_current
 from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, stateless
 
 
@@ -84,8 +84,7 @@ def gradients(
             settings, timing, traces[layer], spikes[layer], by_spikes, by_membrane, arriving
         )
         if driven:
-            injected = (1 - timing.decay) / -math.log(timing.decay)
-            found.insert(0, injected * _summed(before[0], by_u))
+            found.insert(0, held_current(timing.decay) * _summed(before[0], by_u))
         else:
             found.insert(0, _summed(before[layer], by_arrival))
         if layer:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import DeviceInfo, Stimulus
-from hil.learning.nominal_neuron import NominalNeuron
+from hil.learning.nominal_neuron import NominalNeuron, held_current
 from hil.learning.rate_estimator import Estimate, Estimator, LayerReading, Sampled
 
 Matrix = NDArray[np.float32]
@@ -98,7 +98,7 @@ def of_stimulus(stimulus: Stimulus, weights: Matrix, decay: float, traced: bool)
     """
     data = stimulus.data
     certain = np.zeros((stimulus.batch, weights.shape[1]), np.float32)
-    share = np.float32((1 - decay) / -math.log(decay))
+    share = np.float32(held_current(decay))
     if stimulus.kind == "current":
         return Drive(share * (data @ weights), certain, certain)
     steps, batch = stimulus.steps, stimulus.batch

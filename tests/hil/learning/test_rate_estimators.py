@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from hil.learning import Estimate, Estimator, LayerReading, rate_estimators
-from hil.learning.nominal_neuron import NominalNeuron, look_up, table
+from hil.learning.nominal_neuron import NominalNeuron, held_current, look_up, table
 
 Matrix = NDArray[np.float32]
 Reset = Literal["soft", "hard"]
@@ -289,3 +289,10 @@ def test_a_bad_name_is_refused_in_one_line(name: str, says: str) -> None:
         rate_estimators.get(name)
     assert name in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_held_current_is_the_mean_of_what_is_left_of_it() -> None:
+    moments = (np.arange(10_000) + 0.5) / 10_000
+    for decay in (0.05, 0.5, 0.95, 0.9999):
+        assert held_current(decay) == pytest.approx(np.mean(decay**moments), rel=1e-4)
+    assert (held_current(0.0), held_current(1.0)) == (0.0, 1.0)

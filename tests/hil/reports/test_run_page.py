@@ -37,6 +37,7 @@ def test_every_section_and_figure_is_there(page: Page) -> None:
         "Membranes",
         "Weights asked and stored",
         "Where the time went",
+        "What the device paid",
         "How it was made",
     ]
     curves, samples, membranes, projections = 4, 1, 2, 2
@@ -53,6 +54,28 @@ def test_every_section_and_figure_is_there(page: Page) -> None:
         "Repeat it",
         "Settings",
     ]
+
+
+def test_what_the_device_paid(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    text = Page.read(write_report(run)).text
+    for row in (
+        "runs of a batch 0.01 1 200",
+        "samples 1 34 567",
+        "events of the input 123 4 500 000",
+        "spikes of neurons 45.6 1 250 000",
+        "synaptic events 2 346 not known",
+        "bytes on the line 0 0",
+        "writes of a projection 2 002",
+        "writes of a cell, mean 7.89",
+        "writes of a cell, most 98",
+    ):
+        assert row in text
+    found = run.result()
+    assert found is not None
+    del found["costs"]
+    run.save_result(found)
+    assert "What the device paid" not in Page.read(write_report(run)).text
 
 
 def test_findings_stand_once_with_the_last_epoch_that_showed_them(tmp_path: Path) -> None:

@@ -40,6 +40,13 @@ def test_a_trial_is_the_run_of_the_same_configuration(place: Path, tmp_path: Pat
     hidden = len(run.config().network.hidden)  # each is measured once before the first step
     assert outcome["device_runs"] == hidden + 4 * (batches + validation)
     assert outcome["samples"] == hidden * 20 + 4 * (60 + 20)
+    paid = result["costs"]
+    assert outcome["synaptic_events"] == paid["inference"]["synaptic_events"] > 0
+    assert outcome["inference_bytes"] == paid["inference"]["line_bytes"] == 0
+    assert outcome["training_spikes"] == paid["training"]["spikes"]
+    assert outcome["training_events"] == paid["training"]["synaptic_events"]
+    for name in ("write_calls", "cell_writes_mean", "cell_writes_max"):
+        assert outcome[name] == paid["training"][name] > 0
 
 
 def test_a_deployed_network_is_not_trained(place: Path) -> None:
@@ -48,6 +55,8 @@ def test_a_deployed_network_is_not_trained(place: Path) -> None:
     _, weights = evaluate(source)
     outcome, kept = evaluate(deploy, weights)
     assert kept == {} and outcome["device_runs"] == 0 and outcome["curve"] == []
+    assert outcome["write_calls"] == len(weights) and outcome["cell_writes_max"] == 1
+    assert outcome["training_spikes"] == 0 and outcome["synaptic_events"] is None
     assert 0 <= outcome["test_accuracy"] <= 1 and 0 <= outcome["validation_accuracy"] <= 1
 
 

@@ -1,4 +1,4 @@
-"""What a training costs: time in all, in the device, on the line; device runs, samples, spikes."""
+"""What a training costs: times, device runs, samples, bytes, spikes, events and writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ NOTE = (
     "Means over the repetitions with Student's 95 % interval. Times are those of this machine and "
     "of what else ran on it; time and bytes on the line are 0 for an emulated device."
 )
-SHOWN = (*TIMES, "device_runs", "samples", "transfer_bytes", "spikes")
+SHOWN = (
+    *TIMES,
+    "device_runs",
+    "samples",
+    "transfer_bytes",
+    "spikes",
+    "synaptic_events",
+    "cell_writes_mean",
+    "cell_writes_max",
+)
 
 
 class Settings(SectionSettings):

@@ -1,0 +1,160 @@
+"""What a device pays: writes of its cells, runs, spikes, synaptic events and bytes on the line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import Readout, Stimulus
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass
+class Usage:
+    """What was asked of a device.
+
+    Attributes:
+        runs: Batches that it ran.
+        samples: Samples in them.
+        input_events: Events of the input in all of them; a current counts the events that would
+            inject as much.
+        output_spikes: Spikes of the output layer.
+        line_bytes: Bytes on the line, both ways, for writing and running.
+        write_calls: Writes of a projection.
+    """
+
+    runs: int = 0
+    samples: int = 0
+    input_events: float = 0.0
+    output_spikes: int = 0
+    line_bytes: int = 0
+    write_calls: int = 0
+
+    def __sub__(self, other: Usage) -> Usage:
+        """What was asked since."""
+        return Usage(**{key: value - vars(other)[key] for key, value in vars(self).items()})
+
+
+@dataclass
+class Costs:
+    """Counts what a device pays while it is used.
+
+    Attributes:
+        programmed: How often the stored value of each cell changed, `(n_pre, n_post)` for each
+            projection.
+        usage: What was asked of the device.
+    """
+
+    programmed: list[NDArray[np.int32]]
+    usage: Usage = field(default_factory=Usage)
+
+    @classmethod
+    def none(cls, layers: Sequence[int]) -> Costs:
+        """Those of a network of these layers, the input first, that nobody has used yet."""
+        return cls([np.zeros(shape, np.int32) for shape in pairwise(layers)])
+
+    def count_write(self, projection: int, before: Matrix, after: Matrix) -> None:
+        """Count one write of a projection, from what it stored to what it stores."""
+        self.usage.write_calls += 1
+        self.programmed[projection] += before != after
+
+    def count_run(self, stimulus: Stimulus, readout: Readout) -> None:
+        """Count one batch."""
+        usage = self.usage
+        usage.runs += 1
+        usage.samples += stimulus.batch
+        usage.output_spikes += int(readout.counts.sum())
+        events = float(abs(stimulus.data).sum(dtype=np.float64))
+        usage.input_events += events * (stimulus.steps if stimulus.kind == "current" else 1)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """As named arrays; `usage` is JSON."""
+        arrays: dict[str, NDArray[np.generic]] = {
+            f"programmed_{p}": counts.copy() for p, counts in enumerate(self.programmed)
+        }
+        return {**arrays, "usage": np.asarray(json.dumps(asdict(self.usage)))}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Return to what `state` gave."""
+        self.programmed = [
+            state[f"programmed_{p}"].astype(np.int32) for p in range(len(self.programmed))
+        ]
+        self.usage = Usage(**json.loads(str(state["usage"])))
+
+
+def of_training(
+    costs: Costs, layers: Sequence[int], steps: int, metrics: Sequence[Mapping[str, Any]]
+) -> dict[str, float | None]:
+    """What a device paid for a training, validation included.
+
+    Args:
+        costs: As counted at its end.
+        layers: Size of each layer, the input first.
+        steps: T of each run.
+        metrics: Those of its epochs; hidden spikes are their mean rates over all samples.
+
+    Returns:
+        By the names of the table in `docs/run_folder.md`.
+    """
+    rates = [row["hidden_rates"] for row in metrics]
+    mean = np.mean(rates, axis=0).tolist() if rates else None
+    cells = sum(counts.size for counts in costs.programmed)
+    return {
+        **_activity(costs.usage, layers, steps, mean),
+        "write_calls": costs.usage.write_calls,
+        "cell_writes_mean": sum(int(counts.sum()) for counts in costs.programmed) / cells,
+        "cell_writes_max": max(int(counts.max()) for counts in costs.programmed),
+    }
+
+
+def of_inference(
+    usage: Usage, layers: Sequence[int], steps: int, metrics: Sequence[Mapping[str, Any]]
+) -> dict[str, float | None]:
+    """What a device pays for one sample of which the output alone is read.
+
+    Args:
+        usage: What the test of the trained network asked of it.
+        layers: Size of each layer, the input first.
+        steps: T of each run.
+        metrics: Those of the epochs; hidden rates are those of the last one.
+
+    Returns:
+        By the names of the table in `docs/run_folder.md`, for one sample on average.
+    """
+    rates = metrics[-1]["hidden_rates"] if metrics else None
+    paid = _activity(usage, layers, steps, rates)
+    del paid["samples"]
+    return {key: None if x is None else x / usage.samples for key, x in paid.items()}
+
+
+def _activity(
+    usage: Usage, layers: Sequence[int], steps: int, hidden_rates: Sequence[float] | None
+) -> dict[str, float | None]:
+    """Runs, samples, spikes, events and bytes; None for what nobody knows the hidden rates of."""
+    if not usage.samples:
+        hidden_rates = [0.0] * (len(layers) - 2)
+    spikes: float | None = None
+    events: float | None = None
+    if hidden_rates is not None or len(layers) == 2:
+        hidden = [
+            rate * size * steps * usage.samples
+            for rate, size in zip(hidden_rates or (), layers[1:-1], strict=True)
+        ]
+        spikes = sum(hidden) + usage.output_spikes
+        sources = [usage.input_events, *hidden]
+        events = sum(n * fan_out for n, fan_out in zip(sources, layers[1:], strict=True))
+    return {
+        "runs": usage.runs,
+        "samples": usage.samples,
+        "input_events": usage.input_events,
+        "spikes": spikes,
+        "synaptic_events": events,
+        "line_bytes": usage.line_bytes,
+    }
