@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from drivers import Device, Network, Probe, Stimulus
 from drivers.contract.info import Quantity, Reduction
-from hil.characterisation.estimators import Array, Drive, Samples
+from hil.characterisation.estimators import TIME_CONSTANTS, Array, Drive, Samples
 
 Kind = TypeVar("Kind", bound=np.generic)
 # Samples that one run should hold, so that traces of wide layers fit in memory.
 BATCH = 128
 # Lengths of run from which a device that only gives a mean or a last sample is known.
 LENGTHS = 8
+# A decay to start from where the maker states none.
+DECAY = 0.9
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,15 @@ class Bench:
         """Steps between spikes of driven neurons: a hard reset clears the event of its step."""
         events = layer > 1 or not self.currents
         return 2 if events and self.device.info.reset == "hard" else 1
+
+    @property
+    def decay(self) -> float:
+        """What is left of a membrane after a step, as stated or else as usual, for planning.
+
+        A neuron without leak counts as one that leaks with the longest time constant measured.
+        """
+        longest = float(np.exp(-1 / TIME_CONSTANTS[-1]))
+        return min(self.device.info.decay or DECAY, longest)
 
     def steps(self, decay: float) -> int:
         """Steps in which a membrane comes to rest, that is six time constants."""

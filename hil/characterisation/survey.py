@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device
+from drivers import Device, DeviceInfo
 from hil.characterisation import layer_results
 from hil.characterisation.bench import Bench
 from hil.characterisation.estimators import Array, Estimate
@@ -98,7 +98,7 @@ def survey(
         layers=bench.layers,
         dt=info.dt,
         reset=info.reset,
-        nominal_time_constant=None if not info.decay else -info.dt / float(np.log(info.decay)),
+        nominal_time_constant=_time_constant(info),
         neurons=_neurons(bench, results),
         membrane_noise=_membrane_noise(results.complete),
         readout_noise=_readout_noise(results.complete, read),
@@ -109,6 +109,13 @@ def survey(
         storage=storage.measure(bench, first),
         skipped=skipped,
     )
+
+
+def _time_constant(info: DeviceInfo) -> float | None:
+    """What the maker states, in seconds; None where nothing is stated, nothing lasts or leaks."""
+    if info.decay is None or not 0 < info.decay < 1:
+        return None
+    return -info.dt / float(np.log(info.decay))
 
 
 def _measure_layers(bench: Bench, watch: Watch) -> Measurements:

@@ -55,7 +55,7 @@ class Survey:
         layers: Sizes of the network that was mapped on it, the input first.
         dt: Length of a step, in seconds.
         reset: What a spike does to the membrane.
-        nominal_time_constant: In seconds; None where the maker does not say.
+        nominal_time_constant: In seconds; None where the maker states none.
         neurons: Each layer of neurons; None for one that shows neither spikes nor membranes.
         membrane_noise: Standard deviation of a membrane at rest, in thresholds.
         readout_noise: Standard deviation of the noise of a sample, in nominal thresholds, without

@@ -153,7 +153,8 @@ def _away(
     info = device.info
     target = 1.0
     if setting.name == "tau_membrane":
-        target = -info.dt / float(np.log(info.decay)) if info.decay else setting.default
+        decay = info.decay or 1.0
+        target = -info.dt / float(np.log(decay)) if decay < 1 else setting.default
     away = []
     for layer, size in zip(neurons, sizes[1:], strict=True):
         measured = None if layer is None else getattr(layer, MOVES[setting.name])

@@ -27,8 +27,6 @@ DEPTH = 0.5
 WRITES = 5
 # Attempts to find the weights that bring membranes there.
 TRIES = 3
-# A decay to start from where the maker states none.
-DECAY = 0.9
 # A neuron whose membrane moves by less than this share of the usual is dead.
 RESPONSE = 0.15
 
@@ -78,7 +76,7 @@ def measure(
     Returns:
         The measurement; None where the device does not show the membranes of this layer.
     """
-    usual = bench.device.info.decay or DECAY
+    usual = bench.decay
     steps, drive = bench.steps(usual), bench.drive(layer)
     sampling = bench.sampling(layer, steps)
     if sampling is None:
@@ -277,7 +275,7 @@ def amplitudes_of(bench: Bench, membranes: MembraneMeasurement) -> Array:
     Returns:
         For the first B inputs, as read, in nominal thresholds for each event.
     """
-    steps = bench.steps(bench.device.info.decay or DECAY)
+    steps = bench.steps(bench.decay)
     sampling = bench.sampling(1, steps)
     assert sampling is not None
     active = np.eye(bench.layers[0], dtype=bool)[: bench.batch]

@@ -16,7 +16,7 @@ from hil.characterisation.measurements.first_spikes import (
     at_step,
     first_spikes,
 )
-from hil.characterisation.measurements.synapses import DECAY, MembraneMeasurement
+from hil.characterisation.measurements.synapses import MembraneMeasurement
 from hil.characterisation.relay import MeasuredLayer, capacity, reach, relays, write_relays
 
 # The strongest drive, in the one that just makes the usual neuron fire.
@@ -134,7 +134,7 @@ def _model(bench: Bench, layer: int, membranes: MembraneMeasurement | None) -> M
     sigma = np.full(size, BLUR)
     if membranes is None:
         return MembraneModel(
-            decay=np.full(size, bench.device.info.decay or DECAY),
+            decay=np.full(size, bench.decay),
             gain=np.ones((n_pre, size)),
             offset=np.zeros(size),
             bias=np.zeros(size),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -25,6 +26,7 @@ from hil.characterisation.estimators import Drive
 from hil.characterisation.survey import survey
 from hil.characterisation.survey_data import Survey
 from hil.cli.app import app
+from support.paths import ROOT
 
 LAYERS = (32, 48, 10)
 SMALL = (12, 16, 5)
@@ -335,3 +337,20 @@ def test_a_student_interval_covers_as_often_as_it_says() -> None:
     draws = np.random.default_rng(1).standard_normal((5, 20_000))
     found = estimators.from_repeats(draws)
     assert (np.abs(found.value) <= found.half).mean() == pytest.approx(0.95, abs=0.01)
+
+
+def test_the_example_of_the_manual_is_known_although_it_does_not_leak(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = (ROOT / "docs" / "write_a_driver.md").read_text(encoding="utf-8")
+    module = types.ModuleType("counter")
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], module.__dict__)
+    monkeypatch.setitem(sys.modules, "counter", module)
+    monkeypatch.setitem(registry.BUILTIN, "counter", "counter:Counter")
+    with drivers.open("counter:A7") as device:
+        assert device.info.decay == 1
+        found = survey(device, SMALL)
+    assert found.nominal_time_constant is None
+    for layer in found.neurons:
+        assert layer is not None and layer.time_constant is not None
+        assert (layer.time_constant.value > 0.4).all()  # in seconds: of the longest looked for
