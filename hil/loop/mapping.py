@@ -62,14 +62,21 @@ def full_scales(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> tu
     return tuple(scales)
 
 
+def nominal_decay(device: Device) -> float:
+    """Fraction of the membrane left after a step without input, by the settings in use."""
+    info, settings = device.info, device.network.settings
+    if info.decay is None:
+        return DECAY
+    if "tau_membrane" in settings:
+        return math.exp(-info.dt / settings["tau_membrane"])
+    return info.decay
+
+
 def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
     """The host's nominal knowledge of the neuron, for rules that claim some."""
-    info, settings, read = device.info, device.network.settings, config.readout
-    decay = info.decay if info.decay is not None else DECAY
-    if info.decay is not None and "tau_membrane" in settings:
-        decay = math.exp(-info.dt / settings["tau_membrane"])
+    info, read = device.info, config.readout
     return Timing(
-        decay=decay,
+        decay=nominal_decay(device),
         steps=config.network.steps,
         reset=info.reset,
         input_is_current=kind != "spikes",

@@ -6,7 +6,6 @@ hidden spikes are never asked for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from drivers import Device, Probe, ProbeOffer, Readout, Reduction, Stimulus, UnsupportedProbe
 from hil.learning import rate_estimators
 from hil.learning.rate_estimator import Estimator, Reading
-from hil.loop.mapping import DECAY
+from hil.loop.mapping import nominal_decay
 from hil.loop.observation.estimation import LayerSamples, Nominal, estimated
 
 if TYPE_CHECKING:
@@ -85,10 +84,7 @@ class Observer:
         self._depth = device.network.depth
         settings = device.network.settings
         self._threshold = settings.get("threshold", device.info.membrane.threshold)
-        decay = device.info.decay if device.info.decay is not None else DECAY
-        if device.info.decay is not None and "tau_membrane" in settings:
-            decay = math.exp(-device.info.dt / settings["tau_membrane"])
-        self._nominal = Nominal(device.info, decay)
+        self._nominal = Nominal(device.info, nominal_decay(device))
         self._by_spikes = config.observe == "spikes"
         self.held = self._choose()
         self.estimator = self.held[0]
