@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,6 +25,10 @@ MACHINES = {
 # Where the start-up code looks for a chip seed, before the end of RAM: see ports/arm/start.c.
 HANDOVER = 16
 BOOT_SECONDS = 60  # it takes some milliseconds, on a machine that has time for it
+# Becomes the board when it is told to, which is after the watch knows its number.
+BOARD = 'read go && exec "$@"'
+# Kills that number when the pipe has no other end any more: its starter closed it, or is no more.
+WATCH = 'read board && { read end; kill -9 "$board"; }'
 
 
 def start(port: str, seed: int = 1) -> Running:
@@ -46,7 +51,9 @@ def start(port: str, seed: int = 1) -> Running:
 
 
 class Running(ABC):
-    """A board that runs on this machine until it is closed; a context manager.
+    """A board that runs on this machine until it is closed, or until its starter is no more.
+
+    A context manager.
 
     Attributes:
         url: Its serial line, as `board:` takes it: a terminal, or `socket://127.0.0.1:PORT`.
@@ -56,20 +63,15 @@ class Running(ABC):
 
     def __init__(self, command: list[str]) -> None:
         """Start a process."""
+        if shutil.which(command[0]) is None:
+            raise DeviceNotFound(f"{command[0]} is not installed: install it")
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        try:
-            # In a session of its own it does not get the Ctrl-C that is meant for the host.
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                text=True,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            self._log.close()
-            raise DeviceNotFound(f"{command[0]} is not installed: install it") from None
+        self._process = self._shell(BOARD, "sh", *command)
+        self._watch = self._shell(WATCH)
+        for told, line in ((self._watch, self._process.pid), (self._process, "go")):
+            assert told.stdin is not None
+            told.stdin.write(f"{line}\n")
+            told.stdin.flush()
 
     @abstractmethod
     def reboot(self) -> None:
@@ -82,6 +84,8 @@ class Running(ABC):
         """End the process. Closing twice is fine."""
         self._process.kill()
         self._process.communicate()
+        self._watch.kill()
+        self._watch.communicate()
         self._log.close()
 
     def __enter__(self) -> Self:
@@ -91,6 +95,17 @@ class Running(ABC):
     def __exit__(self, *_: object) -> None:
         """End the process."""
         self.close()
+
+    def _shell(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+        """A process in a session of its own: it does not get the Ctrl-C meant for the host."""
+        return subprocess.Popen(
+            ["sh", "-c", script, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,
+        )
 
     def _line(self) -> str:
         """The next line that the process prints."""

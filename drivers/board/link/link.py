@@ -181,13 +181,14 @@ class Link:
             )
         if answer.status == Status.OK:
             return answer.payload
-        if answer.status == Status.NOT_CONFIGURED:
+        greeting = kind == Type.HELLO
+        if answer.status == Status.NOT_CONFIGURED and not greeting:
             before, self.board = self.board, self.hello()
             raise DeviceRestarted(
                 f"{self._name} has restarted (boot {before.boot_id:#x}, now "
                 f"{self.board.boot_id:#x}): configure it and write its weights again"
             )
-        if answer.status == Status.ROOM:
+        if answer.status == Status.ROOM and not greeting:
             raise CapacityError(f"{self._name} has no room for this network: ask for a smaller one")
         raise ProtocolMismatch(
             f"{self._name} refuses {kind.name} with status {answer.status:#04x}: its firmware and "

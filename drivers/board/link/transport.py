@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import re
 import select
 import time
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ class SerialPort:
                 write_timeout=WRITE_SECONDS if bounded else None,
                 exclusive=True,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, re.error) as error:
             raise DeviceNotFound(_unopened(address, baud, error)) from None
 
     def read(self, timeout: float) -> bytes:
@@ -117,7 +118,7 @@ class SerialPort:
             ) from None
 
 
-def _unopened(address: str, baud: int, error: OSError | ValueError) -> str:
+def _unopened(address: str, baud: int, error: Exception) -> str:
     """Why a port cannot be opened, and what to do about it."""
     number = getattr(error, "errno", None) or getattr(error.__context__, "errno", None)
     if number in DENIED:

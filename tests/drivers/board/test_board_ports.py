@@ -42,6 +42,8 @@ from support.paths import ROOT
         ("board:socket://127.0.0.1", DeviceNotFound, "socket://HOST:PORT"),
         ("board:nothing://x", DeviceNotFound, "'nothing' not known"),
         ("board:hwgrep://no-such-port", DeviceNotFound, "no ports found"),
+        ("board:hwgrep://(", DeviceNotFound, "hwgrep://( cannot be opened"),
+        ("board:hwgrep://*&n=x", DeviceNotFound, "hwgrep://*&n=x cannot be opened"),
         ("board:simulated://here", DeviceNotFound, "'simulated' not known"),
         ("board:simulated://?sead=1", SettingError, "did you mean 'seed'"),
         ("board:/dev/no-such-port?seed=1", SettingError, "'seed' is unknown"),

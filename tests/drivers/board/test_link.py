@@ -321,7 +321,10 @@ def test_noise_before_an_answer_does_not_matter(noise: bytes, piece: int) -> Non
         (lambda r: answer(r, b"", status=0x25, version=0), "version 0"),
         (lambda r: answer(r, HELLO[:-4]), "44 bytes"),
         (lambda r: answer(r, b"XPKL" + HELLO[4:]), "no HELLO"),
-        (lambda r: answer(r, b"", status=0x20), "refuses HELLO with status 0x20"),
+        *(
+            (lambda r, s=status: answer(r, b"", status=s), f"refuses HELLO with status {status:#x}")
+            for status in (0x20, 0x23, 0x24, 0x77)
+        ),
     ],
 )
 def test_another_protocol_is_named(play: Played, words: str) -> None:

@@ -1,0 +1,90 @@
+"""What is started ends with its starter, however that one ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from support.firmware_ports import need
+from support.paths import ROOT
+
+STARTER = """
+import sys
+from drivers import firmware
+board = firmware.start(sys.argv[1])
+print(board._process.pid, board._watch.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def gone(pid: int, patience: float = 10.0) -> bool:
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        try:
+            with open(f"/proc/{pid}/stat") as state:
+                if state.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("port", ["native", "mps2"])
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
+def test_a_board_ends_with_its_starter(port: str, way: signal.Signals) -> None:
+    need(port)
+    command = [sys.executable, "-c", STARTER, port]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as starter:
+        assert starter.stdout is not None
+        pids = [int(word) for word in starter.stdout.readline().split()]
+        assert not gone(pids[0], patience=0.1)
+        starter.send_signal(way)
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_starter_killed_at_any_moment_leaves_nothing() -> None:
+    """A mark in the environment of the starter is found in all that it started."""
+    need("native")
+    from drivers import firmware
+
+    firmware.build("native")
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        mark = f"ORPHAN_TEST={os.getpid()}.{number}"
+        starter = subprocess.Popen(
+            [sys.executable, "-m", "hil", "board", "demo"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **dict([mark.split("=")])},
+            cwd=ROOT,
+        )
+        until = time.monotonic() + 20
+        while len(marked(mark)) < 2 and time.monotonic() < until:
+            time.sleep(0.001)
+        assert len(marked(mark)) >= 2
+        time.sleep(rng.uniform(0, 0.01))
+        starter.kill()
+        starter.wait()
+        until = time.monotonic() + 10
+        while marked(mark) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not marked(mark)
+
+
+def marked(mark: str) -> list[int]:
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as environment:
+                if mark.encode() in environment.read().split(b"\0"):
+                    found.append(int(pid))
+        except OSError:
+            continue
+    return found
