@@ -53,9 +53,16 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str]]:
             f"{100 * result['test_accuracy']:.2f} %  (95 %: {100 * low:.2f} to {100 * high:.2f})",
         ),
     ]
+    if result.get("classes_out_of_balance"):
+        shown += [
+            ("balanced accuracy", f"{100 * result['balanced_accuracy']:.2f} %"),
+            ("majority's share", f"{100 * result['majority_share']:.2f} %  (one class alone)"),
+        ]
     if result.get("trained_accuracy") is not None:
         trained = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
         shown.append(("as trained", trained))
+    if "trained_on" in result:
+        shown += [("noticed", finding) for finding in result["findings"]]
     if "train_seconds" in result:
         shown += [
             (

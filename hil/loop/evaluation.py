@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import drivers
 from hil import tasks
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import FORCED, settle
+from hil.loop.health.class_balance import Score
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.process import one_blas_thread
-from hil.statistics import wilson
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
@@ -61,7 +59,7 @@ def evaluate(
             watch(TrainingProgress("test", done, total, config.training.epochs))
 
         predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
-    correct = int(np.count_nonzero(predicted == data.y_test))
+    score = Score.of(predicted, data.y_test)
     own = run.result()
     return {
         "run": str(run.path),
@@ -71,7 +69,7 @@ def evaluate(
         "device": device or config.device_url,
         "trained_on": config.device_url,
         "seed": config.seed,
-        "test_accuracy": correct / len(predicted),
-        "test_accuracy_ci95": list(wilson(correct, len(predicted))),
+        **score.final(),
+        "findings": score.findings(),
         "trained_accuracy": None if own is None else own["test_accuracy"],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ class TrainingProgress:
         epoch: Epoch under way, from 1.
         metrics: Metrics of the epoch that just ended, else None.
         note: What was just chosen, else None.
+        findings: What the test showed to be amiss, once it is done.
     """
 
     phase: str
@@ -31,6 +32,7 @@ class TrainingProgress:
     epoch: int
     metrics: dict[str, Any] | None = None
     note: str | None = None
+    findings: Sequence[str] = ()
 
 
 Watcher = Callable[[TrainingProgress], None]
@@ -54,6 +56,11 @@ def displayed() -> Iterator[Watcher]:
                 shown.write(f"hil: {now.note}")
             name = f"epoch {now.epoch}" if now.phase == "train" else now.phase
             shown.show(Stage(name, now.done, now.total, "batches", row=now.phase))
+            if shown.on_terminal:
+                for line in now.findings:
+                    shown.write(line, "yellow")
+            else:
+                findings.update({subject(line): line for line in now.findings})
             if now.metrics is None:
                 return
             latest = {subject(line): line for line in now.metrics["findings"]}

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import drivers
 from drivers.session.file import check_free
 from hil import tasks
@@ -18,11 +16,11 @@ from hil.loop.controller import Controller
 from hil.loop.defaults import Choice
 from hil.loop.epochs import Interrupted, Training
 from hil.loop.health import diagnosis
+from hil.loop.health.class_balance import Score
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs.folder import Run
-from hil.statistics import wilson
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -143,7 +141,8 @@ def _finish(
     predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
     inference = costs.of_inference(counted.usage - before, layers, steps, state.metrics)
     run.save_snapshot(snapshot.gather(controller, data, predicted))
-    correct = int(np.count_nonzero(predicted == data.y_test))
+    score = Score.of(predicted, data.y_test)
+    watch(TrainingProgress("test", 1, 1, config.training.epochs, findings=score.findings()))
     host = state.seconds - state.device_seconds - state.transfer_seconds
     result = {
         "task": config.task,
@@ -155,15 +154,14 @@ def _finish(
         "seed": config.seed,
         "layers": list(controller.layers),
         "epochs": config.training.epochs,
-        "test_accuracy": correct / len(predicted),
-        "test_accuracy_ci95": list(wilson(correct, len(predicted))),
+        **score.final(),
         "validation_accuracy": state.metrics[-1]["validation_accuracy"],
         "train_seconds": state.seconds,
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
         "host_seconds": host,
         "costs": {"inference": inference, "training": training},
-        "findings": diagnosis.latest(state.metrics),
+        "findings": [*diagnosis.latest(state.metrics), *score.findings()],
         "samples_per_second": config.training.epochs * len(data.y_train) / state.seconds,
         "peak_rss_mb": peak_rss_mb(),
     }

@@ -40,7 +40,7 @@ def write_report(run: Run) -> Path:
         config=config,
         result=result,
         paid=paid(result.get("costs", {})) if result else [],
-        findings=diagnosis.latest(run.metrics()),
+        findings=(result or {}).get("findings", diagnosis.latest(run.metrics())),
         settings=settings(config),
         usual=settings(build({"task": config.task})),
         environment=run.environment(),

@@ -14,6 +14,7 @@ from hil.studies.trial import Outcome
 # Measures of a trial, with their unit; accuracies are shares.
 MEASURES = {
     "test_accuracy": "share",
+    "balanced_accuracy": "share",
     "validation_accuracy": "share",
     "train_accuracy": "share",
     "device_runs": "batches",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import drivers
 from hil import config as configuration
-from hil import tasks
+from hil import streams, tasks
 from hil.config import Config
 from hil.learning.rules import bp
 from hil.loop import costs, response
@@ -26,9 +26,12 @@ from hil.loop.controller import Controller
 from hil.loop.defaults import settle
 from hil.loop.epochs import Training
 from hil.loop.health import diagnosis
+from hil.loop.health.class_balance import Score
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job
+from hil.tasks import Data
+from hil.tasks.task import Features
 
 Weights = dict[str, NDArray[np.float32]]
 Outcome = dict[str, Any]
@@ -130,20 +133,18 @@ def _evaluated(
     line_bytes = device.transfer_bytes
     last = state.metrics[-1] if state.metrics else {}
 
-    def accuracy(x: NDArray[Any], y: NDArray[np.int64], stream: Any) -> float | None:
-        if not len(y):
-            return None
-        predicted = classify(controller, data.batch, x, stream, 0, lambda done, total: None)
-        return float(np.mean(predicted == y))
-
     before = replace(counted.usage)
-    tested = accuracy(data.x_test, data.y_test, "test")
+    tested = _score(controller, data.x_test, data.y_test, "test")
     inference = costs.of_inference(counted.usage - before, controller.layers, steps, state.metrics)
+    validated = last.get("validation_accuracy")
+    if not job.train and len(data.y_validation):
+        on_validation = _score(controller, data.x_validation, data.y_validation, "validate")
+        validated = on_validation.accuracy
     outcome: Outcome = {
-        "test_accuracy": tested,
-        "validation_accuracy": last.get("validation_accuracy")
-        if job.train
-        else accuracy(data.x_validation, data.y_validation, "validate"),
+        "test_accuracy": tested.accuracy,
+        "balanced_accuracy": tested.balanced_accuracy,
+        "majority_share": tested.majority_share,
+        "validation_accuracy": validated,
         "train_accuracy": last.get("train_accuracy"),
         "curve": [row["validation_accuracy"] for row in state.metrics],
         "device_runs": training["runs"],
@@ -159,13 +160,20 @@ def _evaluated(
         "cell_writes_max": training["cell_writes_max"],
         "weight_bits": _weight_bits(controller),
         "overlap": meter.mean,
-        "findings": diagnosis.latest(state.metrics),
+        "findings": [*diagnosis.latest(state.metrics), *tested.findings()],
         "seconds": state.seconds,
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
     }
     kept = {f"weights/{p}": w for p, w in enumerate(controller.weights)} if job.keep else {}
     return outcome, kept
+
+
+def _score(
+    controller: Controller, x: Features, y: NDArray[np.int64], stream: streams.Stream
+) -> Score:
+    """How some samples are answered by what the device holds."""
+    return Score.of(classify(controller, Data.batch, x, stream, 0, lambda done, total: None), y)
 
 
 def _spikes(last: Mapping[str, Any], controller: Controller) -> float:

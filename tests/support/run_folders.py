@@ -84,6 +84,9 @@ def result(run: Run, accuracy: float, tested: int, layers: Sequence[int]) -> dic
         "epochs": config.training.epochs,
         "test_accuracy": accuracy,
         "test_accuracy_ci95": list(wilson(round(accuracy * tested), tested)),
+        "balanced_accuracy": 0.9 * accuracy,
+        "majority_share": 0.21,
+        "classes_out_of_balance": False,
         "validation_accuracy": None,
         "train_seconds": 50.0,
         "device_seconds": 30.0,
@@ -109,6 +112,7 @@ def result(run: Run, accuracy: float, tested: int, layers: Sequence[int]) -> dic
                 "cell_writes_max": 98,
             },
         },
+        "findings": [],
         "samples_per_second": 1234.0,
         "peak_rss_mb": 321.0,
     }
