@@ -33,6 +33,7 @@ the device is:
     ├── WeightError         weights of a wrong shape, or not numbers (also a ValueError)
     ├── ReadoutError        the driver broke the contract
     ├── DriverError         the driver raised what is none of these
+    ├── DeviceHung          a method of the driver did not return within its limit
     ├── LinkError           the line failed for longer than the driver could repair
     ├── DeviceRestarted     weights are gone: configure and write again
     ├── ProtocolMismatch    the other side speaks something else
@@ -46,6 +47,7 @@ from drivers.contract.errors import (
     CapacityError,
     DeviceClosed,
     DeviceError,
+    DeviceHung,
     DeviceNotFound,
     DeviceRestarted,
     Diverged,
@@ -90,6 +92,7 @@ __all__ = [
     "DeviceRestarted",
     "Diverged",
     "DriverError",
+    "DeviceHung",
     "FileFormatError",
     "EventTiming",
     "Identity",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from drivers.contract.answers import asking
 from drivers.contract.device import Device
 from drivers.contract.errors import DeviceNotFound, SettingError
 from drivers.contract.naming import nearest
 
 ENTRY_POINTS = "hil.drivers"
+# The option that every address has; all others are the driver's own.
+CALL_LIMIT = "call_limit"
 # scheme -> module and class, imported when first asked for
 BUILTIN = {
     "board": "drivers.board.device:Board",
@@ -99,7 +102,9 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
     """Open the device at an address.
 
     Args:
-        url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves.
+        url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves. The option
+            `call_limit`, which every address may have, is how long a call of the driver may last,
+            in seconds, before it counts as hung.
         record: File to record the whole session to, for `replay:FILE`; it must not exist.
 
     Returns:
@@ -112,16 +117,38 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         OSError: When it cannot be written.
     """
     scheme, target, options = split(url)
-    opener: Callable[[str, dict[str, str]], Device] = driver(scheme).from_url
+    found = driver(scheme)
+    limit = _seconds(options.pop(CALL_LIMIT, None), found.call_limit)
     if record is None:
-        return opener(target, options)
+        return _opened(found, target, options, limit)
     from drivers.session.file import check_free
     from drivers.session.recorded import Recorded
 
     check_free(record)  # before a device is touched
-    device = opener(target, options)
+    device = _opened(found, target, options, limit)
     try:
-        return Recorded(device, record)
+        recorded = Recorded(device, record)
+        recorded.call_limit = limit
+        return recorded
     except BaseException:
         device.close()
         raise
+
+
+def _opened(found: type[Device], target: str, options: dict[str, str], limit: float) -> Device:
+    with asking(found, "from_url", limit):
+        device = found.from_url(target, options)
+    device.call_limit = limit
+    return device
+
+
+def _seconds(text: str | None, default: float) -> float:
+    if text is None:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds <= 1e6:  # NaN is neither
+        raise SettingError(f"{CALL_LIMIT}={text}: give seconds from 1 to 1000000")
+    return seconds

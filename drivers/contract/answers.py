@@ -4,45 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import DeviceError, DriverError, ReadoutError
+from drivers.contract.errors import DeviceError, DeviceHung, DriverError, ReadoutError
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.watchdog import Overdue, watched
 
+# Seconds that one call of a driver may last, unless the driver or its user says otherwise: the
+# weights of MNIST's 784-800-10, 16 bits each, take two minutes over a line of 115200 baud.
+CALL_LIMIT = 600.0
+# The same for a device that hung once, which is to be closed.
+AFTER_HANGING = 10.0
+# Of the text of what a driver raised, as many characters are shown.
+TOLD = 500
 # By how much of itself a value may be beyond its limit: what float32 rounds up.
 ROUNDING = 1e-5
 # The same for stored weights where no levels are stated: a chip's own may round the limit up.
 UNSTATED_LEVELS = 0.05
 
 
+class Limited(Protocol):
+    """What has a limit to how long a call of it may last."""
+
+    call_limit: float
+
+
 @contextmanager
-def asking(driver: object, method: str) -> Iterator[str]:
+def asking(
+    driver: Limited | type[Limited], method: str, limit: float | None = None
+) -> Iterator[str]:
     """Call a method of a driver, so that whatever it raises is an error of a device.
 
     Args:
-        driver: The driver.
+        driver: The driver, or its class.
         method: Name of its method.
+        limit: How long it may last, in seconds; the driver's `call_limit` when None.
 
     Yields:
         The method's full name, for messages.
 
     Raises:
         DriverError: When the driver raises what is no `DeviceError`, with that as its cause.
+        DeviceHung: When the method does not return in time.
     """
-    name = f"{type(driver).__name__}.{method}"
+    owner = driver if isinstance(driver, type) else type(driver)
+    name = f"{owner.__name__}.{method}"
     try:
-        yield name
-    except (DeviceError, MemoryError):
+        with watched(name, driver.call_limit if limit is None else limit):
+            yield name
+    except Overdue as overdue:
+        if not isinstance(driver, type):
+            driver.call_limit = min(driver.call_limit, AFTER_HANGING)
+        raise DeviceHung(str(overdue)) from None
+    except (DeviceError, MemoryError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
-        told = " ".join(str(error).split())
+    except BaseException as error:  # SystemExit as well: a driver does not end the training
+        told = _told(error)
         raise DriverError(
             f"{name} raised {type(error).__name__}{': ' if told else ''}{told}; a driver raises "
             "DeviceError alone, so mend it there"
         ) from error
+
+
+def _told(error: BaseException) -> str:
+    """The text of an exception in one line, if it has one that can be read."""
+    try:
+        told = " ".join(str(error).split())
+    except Exception:
+        return ""
+    return told if len(told) <= TOLD else f"{told[:TOLD]} ..."
 
 
 def check_stored(

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.answers import asking, check_readout, check_stored
+from drivers.contract.answers import CALL_LIMIT, asking, check_readout, check_stored
 from drivers.contract.errors import (
     CapacityError,
     DeviceClosed,
@@ -41,10 +41,13 @@ class Device(ABC):
             does, so that several processes may have one open at the same time.
         chip_option: Name of the option of an address that chooses the chip by its number, as in
             `?chip=7`; empty where there is no such choice.
+        call_limit: How long one call of the driver may last, in seconds, before it counts as
+            hung: a driver's own, or what `call_limit=` in an address says.
     """
 
     independent: ClassVar[bool] = False
     chip_option: ClassVar[str] = ""
+    call_limit: float = CALL_LIMIT
 
     _network: Network | None = None
     _closed: bool = False
@@ -270,14 +273,16 @@ class Device(ABC):
         """Forget the network and the weights; `configure` must follow before the next run."""
         self._check_open()
         if self._network is not None:
-            self._reset()
+            with asking(self, "_reset"):
+                self._reset()
             self._network = None
 
     def close(self) -> None:
         """Release the device. Closing twice is fine."""
         if not self._closed:
             self._closed = True
-            self._close()
+            with asking(self, "_close"):
+                self._close()
 
     def __enter__(self) -> Self:
         """Return the device itself."""

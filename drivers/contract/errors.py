@@ -48,6 +48,10 @@ class DriverError(DeviceError):
     """A driver raised what is no `DeviceError`: a mistake in it, or in what it calls."""
 
 
+class DeviceHung(DeviceError):
+    """A method of a driver did not return within its limit, or never will."""
+
+
 class LinkError(DeviceError):
     """The line to the device failed for longer than the driver could repair."""
 

@@ -36,9 +36,12 @@ def going_on_with(command: str) -> Iterator[None]:
     Args:
         command: The command that goes on with it.
     """
+    from drivers.contract.watchdog import going_on
+
     again = f"go on with: {command}"
     try:
-        yield
+        with going_on(f"; {again}"):
+            yield
     except BaseException as error:
         if _interrupted(error):
             raise KeyboardInterrupt(again) from None

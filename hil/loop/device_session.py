@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
+from drivers.contract.answers import asking
 from drivers.contract.arrays import below
 from hil.loop.costs import Costs
 
@@ -78,7 +79,9 @@ class DeviceSession:
         }
         found |= {f"costs/{name}": value for name, value in self.costs.state().items()}
         if self._device.info.resumable:
-            found |= {f"device/{name}": value for name, value in self._device.state().items()}
+            with asking(self._device, "state"):
+                remembered = self._device.state()
+            found |= {f"device/{name}": value for name, value in remembered.items()}
         return found
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> bool:
@@ -88,7 +91,8 @@ class DeviceSession:
             self.costs.restore(costs)
         if not (device and self._device.info.resumable):
             return False
-        self._device.restore({name: array.copy() for name, array in device.items()})
+        with asking(self._device, "restore"):
+            self._device.restore({name: array.copy() for name, array in device.items()})
         self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self._network.depth)]
         return True
 

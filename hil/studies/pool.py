@@ -86,7 +86,7 @@ def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
         except KilledWorker:
             raise ValueError(
                 f"trial {number} killed every worker that took it: it may need more memory than "
-                "there is; ask for fewer --workers"
+                "there is, or its device hangs; ask for fewer --workers"
             ) from None
         submit()
         yield number, outcome, kept

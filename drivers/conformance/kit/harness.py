@@ -39,6 +39,7 @@ class Harness:
     Attributes:
         connect: Opens the device.
         info: What it was when first opened.
+        hung: Whether a call of its driver did not return: it is asked nothing more.
     """
 
     def __init__(self, connect: Callable[[], Device]) -> None:
@@ -47,7 +48,7 @@ class Harness:
         Raises:
             DeviceError: When it cannot be opened.
         """
-        self.connect = connect
+        self.connect, self.hung = connect, False
         self._device: Device | None = connect()
         # Depth of the network that is mapped, and whether it is that of `work`.
         self._mapped: tuple[int, bool] | None = None

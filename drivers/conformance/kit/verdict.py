@@ -8,7 +8,13 @@ from typing import Literal
 
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
-from drivers.contract.errors import DeviceError, Diverged, DriverError, ReadoutError
+from drivers.contract.errors import (
+    DeviceError,
+    DeviceHung,
+    Diverged,
+    DriverError,
+    ReadoutError,
+)
 
 Verdict = Literal["passed", "failed", "not applicable"]
 Check = Callable[[Harness], None]
@@ -47,6 +53,8 @@ def outcome(check: Check, harness: Harness) -> Outcome:
     def found(verdict: Verdict, detail: object) -> Outcome:
         return Outcome(name(check), reason(check), verdict, " ".join(str(detail).split()))
 
+    if harness.hung:
+        return found("not applicable", "the driver hung in a check before")
     try:
         check(harness)
     except NotApplicable as why:
@@ -58,7 +66,10 @@ def outcome(check: Check, harness: Harness) -> Outcome:
         return found("failed", why)
     except Exception as error:
         harness.discard()
-        if isinstance(error, DriverError | ReadoutError):  # these name the driver's method
+        harness.hung = isinstance(error, DeviceHung)
+        if isinstance(
+            error, DeviceHung | DriverError | ReadoutError
+        ):  # these name the driver's method
             return found("failed", error)
         kind = "refused" if isinstance(error, DeviceError) else "the driver raised"
         return found("failed", f"{kind}: {type(error).__name__}: {error}")
