@@ -19,10 +19,12 @@ class Result:
     Attributes:
         path: The run folder.
         figures: All of `result.json`.
+        not_shown: What of its page could not be made, and why; all else is written.
     """
 
     path: Path
     figures: dict[str, Any]
+    not_shown: tuple[str, ...] = ()
 
     @property
     def test_accuracy(self) -> float:
@@ -187,7 +189,9 @@ def finish(run: Run, watch: Watcher, record: str | Path | None = None) -> Result
     from hil.loop import training
 
     figures = training.train(run, watch, record)
+    from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 
-    write_report(run)
-    return Result(run.path, figures)
+    attempts = Attempts()
+    write_report(run, attempts)
+    return Result(run.path, figures, tuple(attempts.failed))

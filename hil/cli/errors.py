@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
@@ -50,6 +50,25 @@ def going_on_with(command: str) -> Iterator[None]:
         if isinstance(error, OSError | DeviceError) and not isinstance(error, ValueError):
             raise ValueError(f"{_line(error)}; {again}") from None
         raise  # a ValueError says itself what to mend
+
+
+def raise_incomplete(page: object, failed: Sequence[str], command: str) -> None:
+    """Say that a page lacks parts, where it does; all else of the folder is written.
+
+    Args:
+        page: The page.
+        failed: What could not be made of it, and why.
+        command: The command that writes it again.
+
+    Raises:
+        ValueError: When it lacks any.
+    """
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise ValueError(
+            f"{page} lacks parts, all else is written: {failed[0]}{more}; write it again with: "
+            f"{command}"
+        )
 
 
 def _stop(message: str, code: int) -> None:

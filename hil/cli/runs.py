@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hil.cli.errors import going_on_with
+from hil.cli.errors import going_on_with, raise_incomplete
 
 if TYPE_CHECKING:
     from hil.api import Result
@@ -27,6 +27,12 @@ def finished(run: Run, watch: Watcher, record: Path | None) -> Result:
             return finish(run, watch, record)
         except Interrupted:
             raise KeyboardInterrupt from None
+
+
+def print_run(result: Result, json_output: bool) -> None:
+    """Print a finished run; say so where its page lacks parts."""
+    print_result(result.figures, json_output, result.report)
+    raise_incomplete(result.report, result.not_shown, f"hil report {quote(str(result.path))}")
 
 
 def print_result(result: dict[str, Any], json_output: bool, page: Path | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.reports.plain_text import label
 from hil.reports.svg import INK, LINE, MUTED, PIXELS, SHADES, canvas, export, style
 
 if TYPE_CHECKING:
@@ -262,4 +263,4 @@ def _quantity(axis: Axis, quantity: str, unit: str) -> None:
     if unit in PREFIXED:
         axis.set_major_formatter(EngFormatter(unit))
         unit = ""
-    axis.set_label_text(f"{quantity}, {unit}" if unit else quantity)
+    axis.set_label_text(label(f"{quantity}, {unit}" if unit else quantity))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.reports.plain_text import label
 from hil.reports.svg import BAND, INK, LINE, MUTED, PIXELS, SHADES, WIDTH, canvas, export, style
 
 if TYPE_CHECKING:
@@ -71,13 +72,13 @@ def curves(lines: Sequence[Curve], quantity: str, percent: bool = False) -> str:
             axes.plot(
                 range(1, len(line.values) + 1),
                 line.values,
-                label=line.label,
+                label=None if line.label is None else label(line.label),
                 marker="o" if len(line.values) <= 40 else None,
                 markersize=2.5,
                 **look(line.shade),
             )
         epochs = max(len(line.values) for line in lines)
-        axes.set(xlabel="epoch", ylabel=quantity, xlim=(0.5, epochs + 0.5))
+        axes.set(xlabel="epoch", ylabel=label(quantity), xlim=(0.5, epochs + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
@@ -210,11 +211,12 @@ def weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
         return export(figure)
 
 
-def share_intervals(rows: Sequence[ShareInterval]) -> str:
+def share_intervals(rows: Sequence[ShareInterval], quantity: str = "test accuracy") -> str:
     """Shares with their intervals, one row each from the top; summaries as diamonds.
 
     Args:
         rows: The shares.
+        quantity: What they are shares of.
 
     Returns:
         An `<svg>` element.
@@ -229,8 +231,8 @@ def share_intervals(rows: Sequence[ShareInterval]) -> str:
             axes.hlines(place, *row.interval, color=colour, linewidth=3 if row.summary else 1.2)
             marker, size = ("D", 7) if row.summary else ("o", 4.5)
             axes.plot(row.value, place, marker, color=colour, markersize=size)
-        axes.set_yticks(range(len(rows)), [row.label for row in rows], color=INK)
-        axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="test accuracy")
+        axes.set_yticks(range(len(rows)), [label(row.label) for row in rows], color=INK)
+        axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=label(quantity))
         axes.grid(False, axis="y")
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         return export(figure)

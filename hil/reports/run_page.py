@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files import write_text
 from hil.loop.health import diagnosis
-from hil.reports import plots, rendering
+from hil.reports import plots
+from hil.reports.rendering import Attempts, write_page
 from hil.reports.run_facts import paid, settings, time_by_part
 from hil.runs.folder import REPORT
 from hil.statistics import wilson
@@ -22,38 +23,49 @@ if TYPE_CHECKING:
     from hil.runs.folder import Arrays, Run
 
 
-def write_report(run: Run) -> Path:
-    """Write the page of a run, complete or not.
+def write_report(run: Run, attempts: Attempts | None = None) -> Path:
+    """Write the page of a run, complete or not; a part that fails is noted in its place.
 
     Args:
         run: The run folder.
+        attempts: Learns what could not be made.
 
     Returns:
         `report.html` in that folder.
     """
     from hil.config import build
 
+    attempts = attempts or Attempts()
     config, snapshot, result = run.config(), run.load_snapshot(), run.result()
-    text = rendering.render(
+    metrics, layers = run.metrics(), len(config.network.hidden) + 1
+    learning = attempts.made("section 'Learning'", lambda: _learning(metrics, attempts.drawn))
+    shown = snapshot and attempts.made(
+        "what the trained network shows", lambda: _shown(snapshot, layers, attempts.drawn)
+    )
+    return write_page(
+        run.path / REPORT,
         "run.html.j2",
+        attempts,
         path=str(run.path),
         config=config,
         result=result,
         paid=paid(result.get("costs", {})) if result else [],
-        findings=(result or {}).get("findings", diagnosis.latest(run.metrics())),
+        findings=(result or {}).get("findings", diagnosis.latest(metrics)),
         settings=settings(config),
         usual=settings(build({"task": config.task})),
         environment=run.environment(),
         again=f"hil train --config {quote(f'{run.path}/config.toml')} "
         f"--out {quote(f'{run.path}-again')}",
         resume=f"hil resume {quote(str(run.path))}",
-        **_learning(run.metrics()),
-        **(_shown(snapshot, len(config.network.hidden) + 1) if snapshot else {}),
+        **(learning or {"metrics": ()}),
+        **(shown or {}),
     )
-    return write_text(run.path / REPORT, text)
 
 
-def _learning(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+Drawn = Callable[[str, Callable[[], str]], str]
+
+
+def _learning(metrics: Sequence[Mapping[str, Any]], drawn: Drawn) -> dict[str, Any]:
     """What the epochs so far show."""
     if not metrics:
         return {"metrics": metrics}
@@ -68,10 +80,15 @@ def _learning(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     ]
     return {
         "metrics": metrics,
-        "accuracy": plots.curves(accuracy, "accuracy", percent=True),
-        "loss": plots.curves([plots.Curve(rows["train_loss"])], "loss"),
-        "hidden_rates": plots.curves(hidden, "spikes / step") if hidden else None,
-        "output_rate": plots.curves([plots.Curve(rows["output_rate"])], "spikes / step"),
+        "accuracy": drawn("Accuracy", partial(plots.curves, accuracy, "accuracy", percent=True)),
+        "loss": drawn("Loss", partial(plots.curves, [plots.Curve(rows["train_loss"])], "loss")),
+        "hidden_rates": drawn("Hidden activity", partial(plots.curves, hidden, "spikes / step"))
+        if hidden
+        else None,
+        "output_rate": drawn(
+            "Output rate",
+            partial(plots.curves, [plots.Curve(rows["output_rate"])], "spikes / step"),
+        ),
         "time": time_by_part(metrics),
     }
 
@@ -93,7 +110,7 @@ class ClassRecall:
         return cls(counts.tolist(), recall=right / total, interval=wilson(right, total))
 
 
-def _shown(snapshot: Arrays, depth: int) -> dict[str, Any]:
+def _shown(snapshot: Arrays, depth: int, drawn: Drawn) -> dict[str, Any]:
     """What the trained network shows of itself."""
     labels = snapshot["test_labels"].astype(np.int64)
     predictions = snapshot["test_predictions"].astype(np.int64)
@@ -106,18 +123,21 @@ def _shown(snapshot: Arrays, depth: int) -> dict[str, Any]:
         "tested": len(labels),
         "most_frequent": float(np.bincount(labels).max() / len(labels)),
         "confusion": [ClassRecall.of(row, label) for label, row in enumerate(confusion)],
-        "samples": _samples(snapshot),
+        "samples": _samples(snapshot, drawn),
         "membranes": [
             {
                 "layer": _layer(n, depth),
                 "neurons": snapshot[f"membrane_{n}"].shape[2],
-                "svg": plots.membranes(snapshot[f"membrane_{n}"][:, 0], every),
+                "svg": drawn(
+                    f"Membranes of the {_layer(n, depth)}",
+                    partial(plots.membranes, snapshot[f"membrane_{n}"][:, 0], every),
+                ),
             }
             for n in layers
         ],
         "every": every,
         "lowest": plots.LOWEST,
-        "projections": [_projection(snapshot, p, depth) for p in range(depth)],
+        "projections": [_projection(snapshot, p, depth, drawn) for p in range(depth)],
     }
 
 
@@ -125,7 +145,7 @@ def _layer(number: int, depth: int) -> str:
     return "output layer" if number == depth else f"hidden layer {number}"
 
 
-def _samples(snapshot: Arrays) -> list[dict[str, Any]]:
+def _samples(snapshot: Arrays, drawn: Drawn) -> list[dict[str, Any]]:
     shape = tuple(int(side) for side in snapshot["image_shape"])
     rasters = snapshot.get("output_raster")
     shown = []
@@ -138,19 +158,23 @@ def _samples(snapshot: Arrays) -> list[dict[str, Any]]:
                 "label": int(label),
                 "most": np.flatnonzero(counts == counts.max()).tolist() if counts.any() else [],
                 "count": int(counts.max()),
-                "svg": plots.sample(
-                    features,
-                    (shape[0], shape[1]) if shape else None,
-                    int(label),
-                    counts,
-                    None if rasters is None else rasters[:, s],
+                "svg": drawn(
+                    f"Sample {s + 1}",
+                    partial(
+                        plots.sample,
+                        features,
+                        (shape[0], shape[1]) if shape else None,
+                        int(label),
+                        counts,
+                        None if rasters is None else rasters[:, s],
+                    ),
                 ),
             }
         )
     return shown
 
 
-def _projection(snapshot: Arrays, number: int, depth: int) -> dict[str, Any]:
+def _projection(snapshot: Arrays, number: int, depth: int, drawn: Drawn) -> dict[str, Any]:
     asked = snapshot[f"asked_{number}"].astype(float)
     stored = snapshot[f"stored_{number}"].astype(float)
     return {
@@ -161,5 +185,5 @@ def _projection(snapshot: Arrays, number: int, depth: int) -> dict[str, Any]:
         "distance": float(np.sqrt(np.mean((asked - stored) ** 2))),
         "spread": float(np.std(asked)),
         "outside": float(np.mean((asked < stored.min()) | (asked > stored.max()))),
-        "svg": plots.weights(asked, stored),
+        "svg": drawn(f"Weights of projection {number}", partial(plots.weights, asked, stored)),
     }

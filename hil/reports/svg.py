@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -28,13 +29,16 @@ _PIXELS_PER_INCH = 144
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The house style, whatever the user's own matplotlib settings are."""
+    """The house style, whatever the user's own matplotlib settings are; no text is TeX."""
     import matplotlib
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Of glyphs that its own font lacks, which the reader's browser has, and of narrow plots.
+        warnings.simplefilter("ignore", UserWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
             {
+                "text.parse_math": False,
                 "svg.fonttype": "none",
                 "svg.hashsalt": "spikeloop",
                 "savefig.transparent": True,

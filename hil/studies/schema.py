@@ -13,6 +13,28 @@ from hil.config import Section, Sections
 from hil.validation import validated
 
 VERSION = 1
+# Measures of a trial, with their unit; accuracies are shares.
+MEASURES = {
+    "test_accuracy": "share",
+    "balanced_accuracy": "share",
+    "validation_accuracy": "share",
+    "train_accuracy": "share",
+    "device_runs": "batches",
+    "samples": "samples",
+    "transfer_bytes": "bytes",
+    "spikes": "spikes per sample",
+    "synaptic_events": "events per sample",
+    "inference_bytes": "bytes per sample",
+    "training_spikes": "spikes",
+    "training_events": "events",
+    "write_calls": "writes",
+    "cell_writes_mean": "writes per cell",
+    "cell_writes_max": "writes of a cell",
+    "weight_bits": "bits",
+    "overlap": "|cos|",
+}
+# Columns of the tables of a study, which no factor may be called by.
+TAKEN = {"trial", "part", "unit", "seed", "chip", "settings", *MEASURES, "error"}
 
 
 class Level(Section):
@@ -135,7 +157,7 @@ def known(name: str, names: Iterable[str], where: str) -> str:
 
 
 def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None:
-    if name in ("part", "unit", "seed", "chip"):
+    if name in TAKEN:
         raise ValueError(f"{where}: this name is taken: choose another")
     if factor.low is not None or factor.high is not None:
         if not searched:

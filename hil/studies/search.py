@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from hil.config import Sections, merged
 from hil.studies.coordinator import Coordinator, Trial
 from hil.studies.plan import Cell, Choice, choice, job, nested, units
-from hil.studies.schema import Factor, Search, Study, label
-from hil.studies.table import MEASURES, Row
+from hil.studies.schema import MEASURES, Factor, Search, Study, label
+from hil.studies.table import Row
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy

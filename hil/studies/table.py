@@ -9,28 +9,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from hil.studies.plan import Cell, Unit
+from hil.studies.schema import MEASURES
 from hil.studies.trial import Outcome
 
-# Measures of a trial, with their unit; accuracies are shares.
-MEASURES = {
-    "test_accuracy": "share",
-    "balanced_accuracy": "share",
-    "validation_accuracy": "share",
-    "train_accuracy": "share",
-    "device_runs": "batches",
-    "samples": "samples",
-    "transfer_bytes": "bytes",
-    "spikes": "spikes per sample",
-    "synaptic_events": "events per sample",
-    "inference_bytes": "bytes per sample",
-    "training_spikes": "spikes",
-    "training_events": "events",
-    "write_calls": "writes",
-    "cell_writes_mean": "writes per cell",
-    "cell_writes_max": "writes of a cell",
-    "weight_bits": "bits",
-    "overlap": "|cos|",
-}
 TIMES = ("seconds", "device_seconds", "transfer_seconds")
 
 

@@ -149,7 +149,7 @@ def _through(made: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any]
     with folder.locked(), pytest.MonkeyPatch.context() as patch:
         if not pages:
             patch.setattr(page.rendering, "render", lambda *a, **k: "")
-            patch.setattr(page.sections, "build", lambda *a: [])
+            patch.setattr(page.sections, "makers", lambda *a: [])
             patch.setattr(page, "search_sections", lambda *a: [])
         at_work = coordinator.Coordinator(folder, pool, lambda _: None)
         if made.search is None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hil.cli.errors import raise_incomplete
+
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
@@ -17,12 +19,15 @@ def report(
 ) -> None:
     """Write the page of a run, or one that compares several."""
     from hil.reports.comparison_page import write_comparison
+    from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
     from hil.runs.folder import Run
 
     opened = [Run.open(path) for path in runs]
+    attempts = Attempts()
     if len(opened) == 1 and out is None:
-        page = write_report(opened[0])
+        page = write_report(opened[0], attempts)
     else:
-        page = write_comparison(opened, out or Path("comparison.html"))
+        page = write_comparison(opened, out or Path("comparison.html"), attempts)
     typer.echo(page)
+    raise_incomplete(page, attempts.failed, "hil report")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hil.cli.options import JsonOption, RecordOption, RunArgument
-from hil.cli.runs import finished, print_result
+from hil.cli.runs import finished, print_run
 
 
 def resume(run: RunArgument, record: RecordOption = None, json_output: JsonOption = False) -> None:
@@ -13,4 +13,4 @@ def resume(run: RunArgument, record: RecordOption = None, json_output: JsonOptio
 
     with displayed() as watch:
         result = finished(Run.open(run), watch, record)
-    print_result(result.figures, json_output, result.report)
+    print_run(result, json_output)

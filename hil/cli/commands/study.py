@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hil.cli.errors import going_on_with
+from hil.cli.errors import going_on_with, raise_incomplete
 from hil.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def study(
 ) -> None:
     """Run a study of many trainings, or list those that there are; goes on where it was stopped."""
     from hil import studies
+    from hil.reports.plain_text import one_line
     from hil.studies import folder, loader
 
     if name is None:
@@ -87,11 +88,12 @@ def study(
         result = studies.run(wanted, path, workers=processes, scheduler=scheduler, watch=watch)
     if json_output:
         typer.echo(json.dumps(result, default=str))
-        return
-    for claim in result["claims"] or ["no difference is larger than chance explains"]:
-        typer.echo(claim)
-    typer.echo(result["table"])
-    typer.echo(result["page"])
+    else:
+        for claim in result["claims"] or ["no difference is larger than chance explains"]:
+            typer.echo(one_line(claim))
+        typer.echo(result["table"])
+        typer.echo(result["page"])
+    raise_incomplete(result["page"], result["not_shown"], f"hil study {quote(str(path))}")
 
 
 def _list() -> None:

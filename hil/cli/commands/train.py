@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hil.cli.options import JsonOption, RecordOption, names_in, sizes
-from hil.cli.runs import finished, print_result
+from hil.cli.runs import finished, print_run
 
 TaskArgument = Annotated[
     str | None, typer.Argument(metavar="[TASK]", help="Task, or npz:FILE. See hil tasks.")
@@ -85,7 +85,7 @@ def train(
         for choice in run.environment()["chosen"]:
             typer.echo("hil: {setting} = {value}: {reason}".format(**choice), err=True)
         result = finished(run, watch, record)
-    print_result(result.figures, json_output, result.report)
+    print_run(result, json_output)
 
 
 def _hidden(text: str) -> list[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from shlex import quote
 from typing import Any
 
@@ -15,11 +16,14 @@ from hil.studies.folder import BEST, REPORT, RESULT, STUDY, TIMES, TRIALS, Folde
 from hil.studies.grid import Grid
 from hil.studies.plan import configuration_lines
 from hil.studies.report import sections, tuning_section
-from hil.studies.report.search_sections import build as search_sections
+from hil.studies.report.search_sections import makers as search_sections
 from hil.studies.report.section import SectionContent
 from hil.studies.schema import Study
 from hil.studies.search import SearchResult, best_settings
 from hil.studies.table import Rows, by_unit, grouped, times_csv, trials_csv
+
+Make = Callable[[], SectionContent]
+Maker = tuple[str, Make]
 
 
 def write_grid(folder: Folder, result: Grid) -> dict[str, Any]:
@@ -32,10 +36,13 @@ def write_grid(folder: Folder, result: Grid) -> dict[str, Any]:
     Returns:
         The result, as in `result.json`.
     """
-    content = sections.build(folder.study, result.rows)
-    if folder.study.tune:
-        content.append(tuning_section.section(folder.study.tune, result.tuned))
-    return _write(folder, result.rows, content)
+    study = folder.study
+    _write_tables(folder, result.rows)
+    makers = sections.makers(study, result.rows)
+    if study.tune:
+        make = partial(tuning_section.section, study.tune, result.tuned)
+        makers.append((tuning_section.TITLE, make))
+    return _write(folder, result.rows, makers)
 
 
 def write_search(folder: Folder, search: SearchResult) -> dict[str, Any]:
@@ -50,47 +57,53 @@ def write_search(folder: Folder, search: SearchResult) -> dict[str, Any]:
     """
     from hil import config as configuration
 
-    best = configuration.build(best_settings(folder.study, search))
-    write_text(folder.path / BEST, configuration.dump(best))
     rows = [row for arm in search.arms for row in arm.rows]
     rows += search.confirmed
-    return _write(folder, rows, search_sections(folder, search), _stages(search))
+    _write_tables(folder, rows, _stages(search))
+    best = configuration.build(best_settings(folder.study, search))
+    write_text(folder.path / BEST, configuration.dump(best))
+    return _write(folder, rows, search_sections(folder, search))
 
 
-def _write(
-    folder: Folder,
-    rows: Rows,
-    content: Sequence[SectionContent],
-    parts: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    study = folder.study
-    factors = [*study.names(), *(["settings"] if study.search else [])]
+def _write_tables(folder: Folder, rows: Rows, parts: Sequence[str] | None = None) -> None:
+    """Write what no page is needed for, before there is any."""
+    factors = [*folder.study.names(), *(["settings"] if folder.study.search else [])]
     write_text(folder.path / TRIALS, trials_csv(rows, factors, parts))
     write_text(folder.path / TIMES, times_csv(rows))
-    failed = [row for row in rows if "error" in row.outcome]
+
+
+def _write(folder: Folder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any]:
+    """Write result and page; a part of the page that fails is noted in its place."""
+    study, attempts = folder.study, rendering.Attempts()
+    content = [_made(attempts, *maker) for maker in makers]
+    drawn = [
+        [(p.title, p.wide, attempts.drawn(p.title, p.draw)) for p in section.pictures]
+        for section in content
+    ]
+    claims = [claim for section in content for claim in section.claims]
     result: dict[str, Any] = {
         "study": study.name,
         "folder": str(folder.path),
         "trials": len(rows),
-        "failed": len(failed),
+        "failed": sum("error" in row.outcome for row in rows),
         "left_out": dict(folder.left_out),
         "seconds": sum(row.measure("seconds") or 0.0 for row in rows),
-        "claims": [
-            claim.text for section in content for claim in section.claims if claim.supported
-        ],
-        "not_told": [
-            claim.text for section in content for claim in section.claims if not claim.supported
-        ],
-        "sections": {section.title: section.data for section in content if section.data},
+        "claims": [claim.text for claim in claims if claim.supported],
+        "not_told": [claim.text for claim in claims if not claim.supported],
+        "sections": _by_title(content),
+        "not_shown": list(attempts.failed),
         "table": str(folder.path / TRIALS),
         "page": str(folder.path / REPORT),
     }
-    text = rendering.render(
+    write_text(folder.path / RESULT, json.dumps(result, indent=2, default=str) + "\n")
+    rendering.write_page(
+        folder.path / REPORT,
         "study.html.j2",
+        attempts,
         study=study,
         result=result,
-        content=content,
-        claims=[claim for section in content for claim in section.claims],
+        content=list(zip(content, drawn, strict=True)),
+        claims=claims,
         errors=_errors(rows),
         settings=configuration_lines(study.base),
         factors=_factors(study),
@@ -99,9 +112,23 @@ def _write(
         environment=environment(),
         again=f"hil study {quote(str(folder.path / STUDY))} --out {quote(f'{folder.path}-again')}",
     )
-    write_text(folder.path / REPORT, text)
-    write_text(folder.path / RESULT, json.dumps(result, indent=2, default=str) + "\n")
-    return result
+    return {**result, "not_shown": list(attempts.failed)}
+
+
+def _by_title(content: Sequence[SectionContent]) -> dict[str, Any]:
+    """The numbers of each section; a title that is there already is numbered."""
+    data: dict[str, Any] = {}
+    for section in content:
+        if section.data:
+            again = sum(title.split(" (")[0] == section.title for title in data)
+            data[f"{section.title} ({again + 1})" if again else section.title] = section.data
+    return data
+
+
+def _made(attempts: rendering.Attempts, title: str, make: Make) -> SectionContent:
+    """A section, or one that says why there is none."""
+    content = attempts.made(f"section {title!r}", make)
+    return content or SectionContent(title, "", failure=attempts.failed[-1])
 
 
 def _stages(search: SearchResult) -> list[str]:

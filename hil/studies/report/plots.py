@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.reports.plain_text import label
 from hil.reports.plots import look
 from hil.reports.svg import INK, MUTED, PIXELS, SHADES, WIDTH, canvas, export, style
 
@@ -63,10 +64,10 @@ def line_plot(
                 axes.fill_between(
                     [a for a, _ in known], low, high, color=shown["color"], alpha=0.15, linewidth=0
                 )
-            axes.plot(line.x, line.y, marker="o", markersize=3, label=line.label, **shown)
-        axes.set(xlabel=x, ylabel=y)
+            axes.plot(line.x, line.y, marker="o", markersize=3, label=label(line.label), **shown)
+        axes.set(xlabel=label(x), ylabel=label(y))
         if ticks is not None:
-            axes.set_xticks(range(len(ticks)), ticks)
+            axes.set_xticks(range(len(ticks)), list(map(label, ticks)))
         else:
             whole = all(float(place).is_integer() for line in lines for place in line.x)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
@@ -112,11 +113,11 @@ def heat(
         axes.set(
             xlim=(-0.5, len(x) - 0.5),
             ylim=(len(y) - 0.5, -0.5),
-            xlabel=names[0],
-            ylabel=names[1],
+            xlabel=label(names[0]),
+            ylabel=label(names[1]),
         )
-        axes.set_xticks(range(len(x)), x)
-        axes.set_yticks(range(len(y)), y)
+        axes.set_xticks(range(len(x)), list(map(label, x)))
+        axes.set_yticks(range(len(y)), list(map(label, y)))
         axes.grid(False)
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -142,9 +143,7 @@ class Cloud:
     joined: bool = False
 
 
-def scatter(
-    clouds: Sequence[Cloud], x: str, y: str, percent: bool, logarithmic: bool = False
-) -> str:
+def scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool) -> str:
     """Points in the plane.
 
     Args:
@@ -152,7 +151,6 @@ def scatter(
         x: What the horizontal axis shows.
         y: What the vertical axis shows.
         percent: Whether that is a share, to be shown in percent.
-        logarithmic: Whether the horizontal axis is.
 
     Returns:
         An `<svg>` element.
@@ -173,11 +171,9 @@ def scatter(
                 color=colour,
                 markersize=5 if cloud.joined else 4,
                 alpha=1.0 if cloud.joined else 0.6,
-                label=cloud.label,
+                label=label(cloud.label),
             )
-        axes.set(xlabel=x, ylabel=y)
-        if logarithmic:
-            axes.set_xscale("log")
+        axes.set(xlabel=label(x), ylabel=label(y))
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.legend()
@@ -204,7 +200,7 @@ def bars(
         axes.barh(places, values, 0.6, color=SHADES[0], alpha=0.6)
         for place, (low, high) in enumerate(spans):
             axes.plot([low, high], [place, place], color=MUTED, linewidth=2)
-        axes.set_yticks(places, labels, color=INK)
+        axes.set_yticks(places, list(map(label, labels)), color=INK)
         axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel="share of the variance explained")
         axes.grid(False, axis="y")
         return export(figure)

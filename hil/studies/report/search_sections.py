@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,17 @@ if TYPE_CHECKING:
     from hil.studies.schema import Search
 
 
-def build(folder: Folder, searches: SearchResult) -> list[SectionContent]:
-    """All sections of a search."""
-    return [
-        _best(folder, searches),
-        _front(folder, searches),
-        _convergence(folder, searches),
-        _importances(folder, searches),
-    ]
+def makers(
+    folder: Folder, searches: SearchResult
+) -> list[tuple[str, Callable[[], SectionContent]]]:
+    """What makes each section of a search, with the name of the section."""
+    made_by = {
+        "The best settings": _best,
+        "Pareto front": _front,
+        "Against random search": _convergence,
+        "Importance of the settings": _importances,
+    }
+    return [(title, partial(make, folder, searches)) for title, make in made_by.items()]
 
 
 def _best(folder: Folder, searches: SearchResult) -> SectionContent:
@@ -98,8 +102,8 @@ def _front(folder: Folder, searches: SearchResult) -> SectionContent:
         on_front = _points(sorted(best, key=lambda r: r.measure(other) or 0), other, first)
         clouds.append(Cloud(*on_front, "front", len(SAMPLERS), joined=len(measures) == 2))
         name = f"{wording.name(other)}, {wording.unit(other)}"
-        svg = scatter(clouds, name, wording.name(first), wording.is_share(first))
-        pictures.append(Picture(f"{wording.name(first)} over {wording.name(other)}", svg))
+        draw = partial(scatter, clouds, name, wording.name(first), wording.is_share(first))
+        pictures.append(Picture(f"{wording.name(first)} over {wording.name(other)}", draw))
     factors = folder.study.names()
     header = (*(f"{wording.name(m)}, {wording.unit(m)}" for m in measures), *factors)
     table = [
@@ -163,8 +167,12 @@ def _convergence(folder: Folder, searches: SearchResult) -> SectionContent:
         ),
         _median(ends, first),
     ]
-    svg = line_plot(
-        lines, "generation", f"best {wording.name(first)} so far", wording.is_share(first)
+    draw = partial(
+        line_plot,
+        lines,
+        "generation",
+        f"best {wording.name(first)} so far",
+        wording.is_share(first),
     )
     return SectionContent(
         "Against random search",
@@ -172,7 +180,7 @@ def _convergence(folder: Folder, searches: SearchResult) -> SectionContent:
         "Student's 95 % band. Random search is given as many trials in each generation, and both "
         "begin with the same draws.",
         claims=claims,
-        pictures=[Picture(f"Best {wording.name(first)} so far", svg)],
+        pictures=[Picture(f"Best {wording.name(first)} so far", draw)],
         data={"best": ends},
     )
 
@@ -214,7 +222,8 @@ def _importances(folder: Folder, searches: SearchResult) -> SectionContent:
         [name, f"{fmean(s):.2f}", f"{min(s):.2f} to {max(s):.2f}", str(len(s))]
         for name, s in ranked
     ]
-    svg = bars(
+    draw = partial(
+        bars,
         [name for name, _ in ranked],
         [fmean(s) for _, s in ranked],
         [(min(s), max(s)) for _, s in ranked],
@@ -226,7 +235,7 @@ def _importances(folder: Folder, searches: SearchResult) -> SectionContent:
         "ranges searched. The stroke spans the values of the single searches: where strokes "
         "overlap, the order is not told.",
         tables=[Table("", header, table, frozenset({1, 3}))],
-        pictures=[Picture("Importance", svg)],
+        pictures=[Picture("Importance", draw)],
         data={"importances": table},
     )
 

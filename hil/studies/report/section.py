@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,12 +41,12 @@ class Picture:
 
     Attributes:
         title: What it shows.
-        svg: An `<svg>` element.
+        draw: Gives an `<svg>` element.
         wide: Whether it needs the width of the page.
     """
 
     title: str
-    svg: str
+    draw: Callable[[], str]
     wide: bool = False
 
 
@@ -61,6 +61,7 @@ class SectionContent:
         tables: Its tables.
         pictures: Its plots.
         data: The numbers behind them, for `result.json`.
+        failure: Why it could not be made; empty where it was.
     """
 
     title: str
@@ -69,3 +70,4 @@ class SectionContent:
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     data: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""

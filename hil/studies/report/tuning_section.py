@@ -11,6 +11,7 @@ from hil.studies.tuning import Tuned
 if TYPE_CHECKING:
     from hil.studies.schema import Tune
 
+TITLE = "Tuned settings"
 NOTE = (
     "The settings with which the trials were made: those with the best mean validation accuracy "
     "on seeds of their own. Beside it the worst of those that were tried."
@@ -35,7 +36,7 @@ def section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> SectionCont
     ]
     numbers = frozenset(range(len(tuning.by), len(header)))
     return SectionContent(
-        "Tuned settings",
+        TITLE,
         NOTE,
         tables=[Table("", header, table, numbers)],
         data={"chosen": table, "tried": tried},

@@ -39,7 +39,8 @@ def value(number: float | None, measure: str) -> str:
 
 def unit(measure: str) -> str:
     """The unit of what `value` shows."""
-    from hil.studies.table import MEASURES, TIMES
+    from hil.studies.schema import MEASURES
+    from hil.studies.table import TIMES
 
     if is_share(measure):
         return "%"

@@ -13,7 +13,7 @@ import pytest
 from hil import config as configuration
 from hil.studies import folder, loader, schema
 from hil.studies.report import sections
-from hil.studies.table import MEASURES
+from hil.studies.schema import MEASURES
 from hil.studies.validation import check
 from support.paths import ROOT
 from support.study_kit import GRID, SEARCH, Fake, carried_out, study

@@ -52,7 +52,8 @@ def row(number: int, part: str, unit: int, accuracy: float | None, **levels: Any
 
 def shown(rows: list[Row], **section: Any) -> Any:
     sections_ = {**GRID, "sections": [section]}
-    return sections.build(study(sections_), rows)[0]
+    ((_, make),) = sections.makers(study(sections_), rows)
+    return make()
 
 
 def curves(losses: dict[str, list[float]]) -> list[Row]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from drivers import nearest
 from hil.discovery import Catalogue
 from hil.studies.report.section import SectionContent, SectionSettings
-from hil.studies.schema import Study, known
-from hil.studies.table import MEASURES, Rows, grouped
+from hil.studies.schema import MEASURES, Study, known
+from hil.studies.table import Rows, grouped
 from hil.validation import validated
 
-__all__ = ["build", "check", "module", "names"]
+__all__ = ["check", "makers", "module", "names"]
 
 
 _KINDS = Catalogue("kind of section", __name__, "build")
@@ -36,19 +37,23 @@ def check(study: Study) -> None:
         _settings(section, study)
 
 
-def build(study: Study, rows: Rows) -> list[SectionContent]:
-    """The sections of a study.
+def makers(study: Study, rows: Rows) -> list[tuple[str, Callable[[], SectionContent]]]:
+    """What makes each section of a study, with the name of the section.
 
     Args:
         study: The study.
         rows: Its table.
     """
-    contents = []
-    for section in wanted(study):
-        kind, settings = _settings(section, study)
-        content: SectionContent = kind.build(_without_constant_factors(settings, rows), study, rows)
-        contents.append(content)
-    return contents
+    return [
+        (str(section.get("title") or section["kind"]), partial(_built, section, study, rows))
+        for section in wanted(study)
+    ]
+
+
+def _built(section: Mapping[str, Any], study: Study, rows: Rows) -> SectionContent:
+    kind, settings = _settings(section, study)
+    content: SectionContent = kind.build(_without_constant_factors(settings, rows), study, rows)
+    return content
 
 
 def _without_constant_factors(settings: SectionSettings, rows: Rows) -> SectionSettings:

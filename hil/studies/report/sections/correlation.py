@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import fmean
 
 from hil.statistics import rank_correlation
@@ -61,8 +62,10 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     ]
     pictures = []
     if clouds:
-        svg = scatter(clouds, wording.name(one), wording.name(other), wording.is_share(other))
-        pictures.append(Picture(names, svg))
+        draw = partial(
+            scatter, clouds, wording.name(one), wording.name(other), wording.is_share(other)
+        )
+        pictures.append(Picture(names, draw))
     return SectionContent(
         settings.title or names.capitalize(),
         settings.note or NOTE,

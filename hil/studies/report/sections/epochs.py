@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hil.statistics import mean
 from hil.studies.report.plots import CurveWithInterval, line_plot
 from hil.studies.report.section import Picture, SectionContent, SectionSettings
@@ -29,8 +31,8 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             if (line := _line(trials, " · ".join(key), names.index(key))) is not None
         ]
         if lines:
-            svg = line_plot(lines, "epoch", "validation accuracy", percent=True)
-            pictures.append(Picture(" · ".join(levels) or "All trials", svg))
+            draw = partial(line_plot, lines, "epoch", "validation accuracy", percent=True)
+            pictures.append(Picture(" · ".join(levels) or "All trials", draw))
     return SectionContent(settings.title or "Learning", settings.note or NOTE, pictures=pictures)
 
 

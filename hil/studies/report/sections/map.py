@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from hil.statistics import mean
@@ -42,7 +44,8 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
                 if result.interval is not None:
                     widths.append(result.interval[1] - result.interval[0])
         title = " · ".join(filter(None, levels)) or "All trials"
-        pictures.append(Picture(title, heat(values, x, y, (settings.x, settings.y))))
+        draw = partial(heat, values, x, y, (settings.x, settings.y))
+        pictures.append(Picture(title, draw))
         widest = wording.value(max(widths), settings.measure) if widths else "none: one repetition"
         table.append([title, widest])
     unit = "points" if wording.is_share(settings.measure) else wording.unit(settings.measure)

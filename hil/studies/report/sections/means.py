@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hil.reports import plots
 from hil.statistics import mean
 from hil.studies.report import wording
@@ -51,7 +53,11 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     pictures = []
     if wording.is_share(measure) and 0 < len(estimates) <= LARGEST:
         pictures.append(
-            Picture(f"Mean {wording.name(measure)}", plots.share_intervals(estimates), True)
+            Picture(
+                f"Mean {wording.name(measure)}",
+                partial(plots.share_intervals, estimates, wording.name(measure)),
+                wide=True,
+            )
         )
     last = len(settings.by)
     header = (*settings.by, f"mean, {wording.unit(measure)}", "95 % interval", "units", "failed")

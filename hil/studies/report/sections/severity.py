@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hil.statistics import mean
 from hil.studies.report import wording
 from hil.studies.report.plots import CurveWithInterval, line_plot
@@ -50,8 +52,8 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             about = study.parts[title].about if title in study.parts else ""
             y_name = wording.name(settings.measure)
             percent = wording.is_share(settings.measure)
-            svg = line_plot(lines, about or settings.x, y_name, percent, named)
-            pictures.append(Picture(title, svg))
+            draw = partial(line_plot, lines, about or settings.x, y_name, percent, named)
+            pictures.append(Picture(title, draw))
     return SectionContent(
         settings.title or f"Over {settings.x}", settings.note or NOTE, pictures=pictures
     )
