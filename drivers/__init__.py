@@ -13,9 +13,10 @@ A user opens a device and drives it:
 The author of a driver writes a subclass of `Device` (see `docs/write_a_driver.md`) and states what
 the device is:
 
-    DeviceInfo          all of it, made of Identity, WeightFormat, ProbeOffer, Membrane, Setting,
-                        EventTiming
-    Arrival, Quantity, Reduction, StimulusKind      the words that these know
+    DeviceInfo          all of it, made of Identity, Capacity, Timing, Neuron, WeightFormat,
+                        Offers and Abilities; these of Setting, Membrane and ProbeOffer
+    Arrival, Quantity, Reduction, Reset, Role, StimulusKind     the words that these know
+    CONTRACT            version of the contract that is spoken here, which `info` states
     sampling            `answer` and `reduced`: from a recording to what a probe asked for
     check_limit         refuses what the device has no room for
     nearest             ends a refusal of an unknown name with the names that are known
@@ -26,6 +27,7 @@ the device is:
     ├── DeviceNotFound      no driver of that scheme, or nothing at that address
     ├── SettingError        unknown setting or option, or out of its range (also a ValueError)
     ├── CapacityError       more than the device has room for (also a ValueError)
+    ├── ContractMismatch    the driver is written for another version of the contract
     ├── NotConfigured       used before configure(network)
     ├── DeviceClosed        used after close()
     ├── StimulusError       stimulus of a wrong shape, kind or content (also a ValueError)
@@ -42,9 +44,11 @@ the device is:
 """
 
 from drivers.contract import sampling
+from drivers.contract.checking.requests import check_limit
 from drivers.contract.device import Device
 from drivers.contract.errors import (
     CapacityError,
+    ContractMismatch,
     DeviceClosed,
     DeviceError,
     DeviceHung,
@@ -64,29 +68,35 @@ from drivers.contract.errors import (
 )
 from drivers.contract.files import load, save
 from drivers.contract.info import (
+    CONTRACT,
+    Abilities,
     Arrival,
+    Capacity,
     DeviceInfo,
-    EventTiming,
     Identity,
-    Membrane,
+    Offers,
     ProbeOffer,
     Quantity,
     Reduction,
-    Setting,
     StimulusKind,
+    Timing,
     WeightFormat,
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
-from drivers.contract.validation import check_limit
+from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
 from drivers.registry import driver, driver_of, open, schemes
 
 __all__ = [
+    "Abilities",
+    "Arrival",
+    "CONTRACT",
+    "Capacity",
     "CapacityError",
+    "ContractMismatch",
     "Device",
     "DeviceClosed",
     "DeviceError",
-    "Arrival",
     "DeviceInfo",
     "DeviceNotFound",
     "DeviceRestarted",
@@ -94,12 +104,13 @@ __all__ = [
     "DriverError",
     "DeviceHung",
     "FileFormatError",
-    "EventTiming",
     "Identity",
     "LinkError",
     "Membrane",
     "Network",
+    "Neuron",
     "NotConfigured",
+    "Offers",
     "Probe",
     "ProbeOffer",
     "ProtocolMismatch",
@@ -107,11 +118,14 @@ __all__ = [
     "Readout",
     "ReadoutError",
     "Reduction",
+    "Reset",
+    "Role",
     "Setting",
     "SettingError",
     "Stimulus",
     "StimulusError",
     "StimulusKind",
+    "Timing",
     "UnsupportedProbe",
     "WeightError",
     "WeightFormat",

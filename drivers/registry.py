@@ -8,9 +8,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from drivers.contract.answers import asking
+from drivers.contract.checking.answers import asking
+from drivers.contract.checking.statements import check_info
 from drivers.contract.device import Device
-from drivers.contract.errors import DeviceNotFound, SettingError
+from drivers.contract.errors import ContractMismatch, DeviceNotFound, SettingError
+from drivers.contract.info import CONTRACT, MANUAL
 from drivers.contract.naming import nearest
 
 ENTRY_POINTS = "hil.drivers"
@@ -45,6 +47,11 @@ def driver(scheme: str) -> type[Device]:
     try:
         found = getattr(import_module(module), name)
     except Exception as error:  # code of others: it may fail in any way
+        if isinstance(error, ImportError) and error.name == "drivers":
+            raise ContractMismatch(
+                f"driver of {scheme!r} is not written for contract {CONTRACT}, which this "
+                f"spikeloop speaks: {error}; see {MANUAL}"
+            ) from error
         raise DeviceNotFound(f"driver of {scheme!r} cannot be loaded: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Device)):
         raise DeviceNotFound(f"driver of {scheme!r} is {known[scheme]}, which is no Device class")
@@ -113,33 +120,34 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
     Raises:
         DeviceNotFound: For an unknown scheme or nothing at that address.
         SettingError: For an option that the driver does not know or allow.
+        ContractMismatch: When the driver is written for another version of the contract.
+        ReadoutError: When what the device states about itself cannot be.
+        DriverError: When the driver fails in another way than by an error of a device.
         ValueError: When the recording exists already, or its folder does not.
         OSError: When it cannot be written.
     """
     scheme, target, options = split(url)
     found = driver(scheme)
     limit = _seconds(options.pop(CALL_LIMIT, None), found.call_limit)
-    if record is None:
-        return _opened(found, target, options, limit)
-    from drivers.session.file import check_free
-    from drivers.session.recorded import Recorded
+    if record is not None:
+        from drivers.session.file import check_free
 
-    check_free(record)  # before a device is touched
-    device = _opened(found, target, options, limit)
+        check_free(record)  # before a device is touched
+    with asking(found, "from_url", limit):
+        device = found.from_url(target, options)
     try:
+        device.call_limit = limit
+        check_info(device)
+        if record is None:
+            return device
+        from drivers.session.recorded import Recorded
+
         recorded = Recorded(device, record)
         recorded.call_limit = limit
         return recorded
     except BaseException:
         device.close()
         raise
-
-
-def _opened(found: type[Device], target: str, options: dict[str, str], limit: float) -> Device:
-    with asking(found, "from_url", limit):
-        device = found.from_url(target, options)
-    device.call_limit = limit
-    return device
 
 
 def _seconds(text: str | None, default: float) -> float:

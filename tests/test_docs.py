@@ -100,7 +100,9 @@ def test_limits_and_options_of_the_emulator() -> None:
     assert [row[0] for row in rows(chip, "option")] == [f"`{name}`" for name in CHIP_OPTIONS]
     with drivers.open("emulator:") as device:
         info = dataclasses.asdict(device.info)
-    limits = {key: value for key, value in info.items() if key.startswith("max_")}
+    limits = {
+        key: info["capacity"][key] for key in ("layers", "inputs", "neurons", "batch", "steps")
+    }
     limits |= {key: value for key, value in info["weights"][0].items() if key != "levels"}
     assert {row[0]: row[1] for row in rows(chip, "limit")} == {
         f"`{key}`": f"{value:g}" if value < 1e4 else f"{value:,}".replace(",", " ")

@@ -19,16 +19,18 @@ from drivers.board.run_codec import ProbeRequest
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 from drivers.contract.info import (
+    Abilities,
+    Capacity,
     DeviceInfo,
-    EventTiming,
     Identity,
-    Membrane,
+    Offers,
     ProbeOffer,
-    Setting,
     StimulusKind,
+    Timing,
     WeightFormat,
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.neuron import Membrane, Neuron, Setting
 
 LARGEST = 127  # weight, in steps
 UNIT = 65536  # one threshold unit, and a leak of everything
@@ -254,44 +256,38 @@ def _chosen(samples: NDArray[np.generic], probe: Probe) -> NDArray[np.generic]:
 def _info(link: Link) -> DeviceInfo:
     board, limits = link.board, link.board.limits
     tau = Setting(
-        "tau_membrane",
-        unit="s",
-        minimum=1e-4,
-        maximum=1.0,
-        default=TAU,
-        meaning="Membrane time constant.",
+        "tau_membrane", "s", 1e-4, 1.0, TAU, "Membrane time constant.", role="time_constant"
     )
     threshold = Setting(
-        "threshold",
-        unit="",
-        minimum=0.1,
-        maximum=10.0,
-        default=1.0,
-        meaning="Firing threshold above rest.",
+        "threshold", "", 0.1, 10.0, 1.0, "Firing threshold above rest.", role="threshold"
     )
     return DeviceInfo(
+        contract=2,
         identity=Identity(
             f"board:{limits.name}",
             serial=f"chip-{board.chip}",
             firmware=".".join(map(str, board.firmware)),
             protocol=str(VERSION),
         ),
-        max_layers=limits.layers,
-        max_inputs=limits.inputs,
-        max_neurons=limits.neurons,
-        max_batch=MAX_BATCH,
-        max_steps=limits.steps,
-        dt=DT,
+        capacity=Capacity(
+            layers=limits.layers,
+            inputs=limits.inputs,
+            neurons=limits.neurons,
+            batch=MAX_BATCH,
+            steps=limits.steps,
+        ),
+        timing=Timing(dt=DT, input="end_of_step", layer="end_of_step"),
+        neuron=Neuron(
+            membrane=Membrane(unit="", rest=0.0, threshold=1.0),
+            settings=(tau, threshold),
+            reset="soft",
+            decay=math.exp(-DT / TAU),
+        ),
         # Below, whole multiples of 2^-16 are too coarse a step.
         weights=(WeightFormat(0.1, 100.0, 2 * LARGEST + 1),),
-        stimuli=("current", "current_trace", "spikes"),
-        probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
-        membrane=Membrane(unit="", rest=0.0, threshold=1.0),
-        settings=(tau, threshold),
-        reset="soft",
-        decay=math.exp(-DT / TAU),
-        events=EventTiming(input="end_of_step", layer="end_of_step"),
-        deterministic=True,
-        keeps_weights=False,
-        resumable=False,
+        offers=Offers(
+            stimuli=("current", "current_trace", "spikes"),
+            probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
+        ),
+        abilities=Abilities(deterministic=True),
     )

@@ -9,7 +9,15 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.answers import CALL_LIMIT, asking, check_readout, check_stored
+from drivers.contract.checking.answers import CALL_LIMIT, asking, check_readout, check_stored
+from drivers.contract.checking.requests import (
+    check_limit,
+    check_probe,
+    checked_weights,
+    full_scales,
+    settings,
+    trims,
+)
 from drivers.contract.errors import (
     CapacityError,
     DeviceClosed,
@@ -19,14 +27,6 @@ from drivers.contract.errors import (
 )
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
-from drivers.contract.validation import (
-    check_limit,
-    check_probe,
-    checked_weights,
-    full_scales,
-    settings,
-    trims,
-)
 
 
 class Device(ABC):
@@ -125,7 +125,7 @@ class Device(ABC):
         return 0
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the device remembers as arrays by name, where `info.resumable`.
+        """All that the device remembers as arrays by name, where `info.abilities.resumable`.
 
         Raises:
             DeviceError: When the device is not resumable.
@@ -133,7 +133,7 @@ class Device(ABC):
         raise DeviceError(f"{self.info.identity.name} cannot give its state: it is not resumable")
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Return a configured device to what `state` gave, where `info.resumable`.
+        """Return a configured device to what `state` gave, where `info.abilities.resumable`.
 
         Raises:
             DeviceError: When the device is not resumable.
@@ -175,10 +175,10 @@ class Device(ABC):
                 f"network of layers {network.layers}: give an input and at least one layer, "
                 "none of them empty"
             )
-        check_limit("neuron layers", network.depth, info.max_layers)
-        check_limit("inputs", network.layers[0], info.max_inputs)
+        check_limit("neuron layers", network.depth, info.capacity.layers)
+        check_limit("inputs", network.layers[0], info.capacity.inputs)
         for size in network.layers[1:]:
-            check_limit("neurons in a layer", size, info.max_neurons)
+            check_limit("neurons in a layer", size, info.capacity.neurons)
         complete = Network(
             network.layers,
             full_scales(network, info),
@@ -230,12 +230,12 @@ class Device(ABC):
         """
         self._check_open()
         network, info = self.network, self.info
-        if kind not in info.stimuli:
+        if kind not in info.offers.stimuli:
             raise StimulusError(
-                f"stimulus of kind {kind!r}: this device takes {', '.join(info.stimuli)}"
+                f"stimulus of kind {kind!r}: this device takes {', '.join(info.offers.stimuli)}"
             )
-        check_limit("samples in a batch", batch, info.max_batch)
-        check_limit("steps in a run", steps, info.max_steps)
+        check_limit("samples in a batch", batch, info.capacity.batch)
+        check_limit("steps in a run", steps, info.capacity.steps)
         for probe in probes:
             check_probe(probe, network, info, steps)
 
@@ -247,8 +247,8 @@ class Device(ABC):
         Args:
             stimulus: B samples of T steps.
             probes: What to observe. Observing never changes the run.
-            trial: Names the randomness of this run. Where `info.deterministic`, the same trial
-                gives the same run; None draws a fresh one; elsewhere it is ignored.
+            trial: Names the randomness of this run. Where `info.abilities.deterministic`, the
+                same trial gives the same run; None draws a fresh one; elsewhere it is ignored.
 
         Returns:
             Output spike counts and what each probe asked for.

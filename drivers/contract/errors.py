@@ -20,6 +20,10 @@ class CapacityError(DeviceError, ValueError):
     """The request is larger than the device: layers, neurons, batch, steps."""
 
 
+class ContractMismatch(DeviceError):
+    """A driver is written for another version of the device contract."""
+
+
 class NotConfigured(DeviceError):
     """The device was used before `Device.configure` gave it a network."""
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from drivers.contract.errors import ContractMismatch
+from drivers.contract.neuron import Neuron
+
+CONTRACT = 2
+MANUAL = "docs/write_a_driver.md"
 
 Quantity = Literal["spikes", "membrane"]
 Reduction = Literal["none", "mean", "last"]
 Layers = Literal["any", "hidden", "output"]
 StimulusKind = Literal["current", "current_trace", "spikes"]
+Sampled = Literal["before_reset", "after_reset"]
 Arrival = Literal["same_step", "end_of_step", "next_step"]
 
 
@@ -30,29 +37,6 @@ class Identity:
     serial: str = ""
     firmware: str = ""
     protocol: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A nominal setting that `Network.settings` may choose for all neurons.
-
-    Attributes:
-        name: Its name.
-        unit: Its physical unit, e.g. `s` or `V`; empty when dimensionless.
-        minimum: Least value allowed.
-        maximum: Greatest value allowed.
-        default: Value used when the network does not name it.
-        meaning: What it does, in one sentence.
-        per_neuron: Whether `Network.trims` may choose it for each neuron.
-    """
-
-    name: str
-    unit: str
-    minimum: float
-    maximum: float
-    default: float
-    meaning: str
-    per_neuron: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,105 +102,136 @@ class ProbeOffer:
     reductions: tuple[Reduction, ...] = ("none", "mean", "last")
     every: int = 1
     neurons: int | None = None
-    sampled: Literal["before_reset", "after_reset"] = "before_reset"
+    sampled: Sampled = "before_reset"
 
 
-@dataclass(frozen=True, slots=True)
-class Membrane:
-    """The nominal membrane scale, for reading samples in units of the threshold.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How much the device has room for.
 
     Attributes:
-        unit: Physical unit of the samples, e.g. `V` or `LSB`.
-        rest: Nominal resting value.
-        threshold: Nominal threshold at the default settings.
+        inputs: Most input channels.
+        neurons: Most neurons in one layer.
+        layers: Most layers of neurons, the output included, the input not.
+        batch: Most samples in one run.
+        steps: Longest run, in steps.
+        fan_in: Most synapses that reach one neuron, zero weights included; None for no limit but
+            the sizes of layers.
+        synapses: Most synapses in all projections together, zero weights included; None likewise.
+        recurrence: Whether a projection may end in its own layer or an earlier one.
+        skips: Whether a projection may leave layers out.
+        delay: Longest delay of a projection, in steps beyond what `Timing` states.
+        synapse_delays: Whether each synapse of a projection may have a delay of its own.
     """
 
-    unit: str = "V"
-    rest: float = 0.0
-    threshold: float = 1.0
-
-    def in_thresholds(
-        self, samples: NDArray[np.float32], threshold: float | None = None
-    ) -> NDArray[np.float32]:
-        """Map samples in membrane units to 0 at rest and 1 at the nominal threshold.
-
-        Args:
-            samples: Any shape, in `unit`.
-            threshold: The threshold in use where a setting moved it, in `unit`.
-
-        Returns:
-            Same shape, dimensionless.
-        """
-        swing = (self.threshold if threshold is None else threshold) - self.rest
-        if self.rest == 0.0 and swing == 1.0:
-            return samples
-        return (samples - np.float32(self.rest)) / np.float32(swing)
+    inputs: int
+    neurons: int
+    layers: int
+    batch: int
+    steps: int
+    fan_in: int | None = None
+    synapses: int | None = None
+    recurrence: bool = False
+    skips: bool = False
+    delay: int = 0
+    synapse_delays: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EventTiming:
-    """When events act on a membrane, in the steps that samples and counts are told in.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """When things happen, in the steps that samples and counts are told in.
 
     An event acts in the `same_step` when it is added before the threshold test of its step; at the
     `end_of_step` when it is added after that test and the reset, so that it leaks once before it
-    can cause a spike; in the `next_step` when it is added before the test of the step after.
+    can cause a spike; in the `next_step` when it is added before the test of the step after. When a
+    membrane is sampled, `ProbeOffer` states.
 
     Attributes:
+        dt: Length of a step, in seconds.
         input: When an input spike acts; None where the maker does not say.
         layer: When a spike of one layer acts on the next; None where the maker does not say.
+        hard_reset_clears_events: Whether a hard reset also clears what arrived at the end of its
+            step; None where the maker does not say, or where nothing arrives then.
+        events_add: Whether several events that a synapse gets in one step add up, or count as one;
+            None where the maker does not say.
     """
 
+    dt: float
     input: Arrival | None = None
     layer: Arrival | None = None
+    hard_reset_clears_events: bool | None = None
+    events_add: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offers:
+    """What a run may be given, and what it may be asked to show.
+
+    Attributes:
+        stimuli: Kinds of stimulus that the device takes.
+        probes: What it lets the host observe.
+    """
+
+    stimuli: tuple[StimulusKind, ...]
+    probes: tuple[ProbeOffer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What else the device can do.
+
+    Attributes:
+        deterministic: Whether the same trial number gives the same run.
+        resumable: Whether `Device.state` captures all that the device remembers.
+        keeps_weights: Whether weights survive `close`.
+        runs_on: Whether a run may begin where the last one ended, with `carry=True`.
+        lengths: Whether the samples of a batch may differ in length.
+    """
+
+    deterministic: bool = False
+    resumable: bool = False
+    keeps_weights: bool = False
+    runs_on: bool = False
+    lengths: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInfo:
     """What a device is and what it allows, as its maker or its firmware states it.
 
+    What a maker does not know is None, where that is allowed; the host then measures it.
+
     Attributes:
+        contract: Version of the device contract that the driver was written for: `contract=2`.
         identity: Which device.
-        max_layers: Largest number of neuron layers, the output included, the input not.
-        max_inputs: Largest number of input channels.
-        max_neurons: Largest number of neurons in a layer.
-        max_batch: Largest number of samples in one run.
-        max_steps: Longest run, in steps.
-        dt: Length of a step, in seconds.
-        spikes_per_step: Most spikes that a neuron fires in one step; 255 at most.
+        capacity: How much it has room for.
+        timing: When things happen.
+        neuron: What its neurons are.
         weights: Format of each projection in order; the last one holds for all further ones.
-        stimuli: Kinds of stimulus it takes.
-        probes: What it lets the host observe.
-        membrane: Nominal membrane scale.
-        settings: Nominal settings that a network may choose.
-        reset: What a spike does to the membrane: `soft` subtracts the threshold, `hard` clears.
-        decay: Nominal fraction of the membrane left after one step without input, at the default
-            settings, 1 where nothing leaks; None when the maker does not say. Rate estimators read
-            it, and rules that claim knowledge of the neuron.
-        events: When events act.
-        deterministic: Whether the same trial number gives the same run.
-        keeps_weights: Whether weights survive `close`.
-        resumable: Whether `Device.state` captures all that the device remembers.
+        offers: What a run may be given, and asked to show.
+        abilities: What else it can do.
     """
 
+    contract: int
     identity: Identity
-    max_layers: int
-    max_inputs: int
-    max_neurons: int
-    max_batch: int
-    max_steps: int
-    dt: float
+    capacity: Capacity
+    timing: Timing
+    neuron: Neuron = field(default_factory=Neuron)
     weights: tuple[WeightFormat, ...]
-    stimuli: tuple[StimulusKind, ...]
-    probes: tuple[ProbeOffer, ...]
-    membrane: Membrane = field(default_factory=Membrane)
-    settings: tuple[Setting, ...] = ()
-    reset: Literal["soft", "hard"] = "soft"
-    decay: float | None = None
-    spikes_per_step: int = 1
-    events: EventTiming = field(default_factory=EventTiming)
-    deterministic: bool = False
-    keeps_weights: bool = False
-    resumable: bool = False
+    offers: Offers
+    abilities: Abilities = field(default_factory=Abilities)
+
+    def __new__(cls, *facts: object, **stated: object) -> Self:
+        """Tell the author of a driver for another contract what is the matter, in one line."""
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in stated if name not in known]
+        if facts or unknown or (stated and "contract" not in stated):
+            what = f"has no {', '.join(unknown)}" if unknown else "states contract=NUMBER by name"
+            raise ContractMismatch(
+                f"DeviceInfo {what}: it is made of {', '.join(known)} since contract {CONTRACT}, "
+                f"see {MANUAL}"
+            )
+        return object.__new__(cls)
 
     def weight_format(self, projection: int) -> WeightFormat:
         """The format of one projection, counted from 0 at the input."""
@@ -231,7 +246,7 @@ class DeviceInfo:
             layers: Number of neuron layers of the network, the output included.
         """
         place = "output" if layer == layers else "hidden"
-        for offer in self.probes:
+        for offer in self.offers.probes:
             if offer.quantity == quantity and offer.layers in ("any", place):
                 return offer
         return None

@@ -25,7 +25,7 @@ class Network:
         full_scale: Largest |weight| to be storable in each of the L projections, in nominal
             thresholds; empty leaves the choice to the device (its smallest full scale that is at
             least 1, or else its largest).
-        settings: Nominal settings by name, in the units that `DeviceInfo.settings` states.
+        settings: Nominal settings by name, in the units that `Neuron.settings` states.
         trims: Settings chosen for each neuron, where the device offers that: by name, one array
             `(n_l,)` for each of the L layers of neurons.
     """

@@ -18,16 +18,18 @@ from device_models.profiles import Profile
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, SettingError
 from drivers.contract.info import (
+    Abilities,
+    Capacity,
     DeviceInfo,
-    EventTiming,
     Identity,
-    Membrane,
+    Offers,
     ProbeOffer,
-    Setting,
+    Timing,
     WeightFormat,
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
+from drivers.contract.neuron import Membrane, Neuron, Role, Setting
 from drivers.contract.sampling import reduced
 
 Value = TypeVar("Value")
@@ -214,39 +216,52 @@ def _number(
 def _info(chip: Chip, name: str) -> DeviceInfo:
     model, adc, levels = chip.model, chip.nonidealities.adc, chip.nonidealities.programming.levels
     trimmed = chip.nonidealities.fixed_pattern.trim_bits > 0
+    unit = UNITS.get(model.unit, model.unit) or "LSB"
+    roles = _roles(model)
     settings = tuple(
         Setting(
             name=p.setting,
-            unit=UNITS.get(p.unit, p.unit),
+            unit=unit if roles.get(n) == "threshold" else UNITS.get(p.unit, p.unit),
             minimum=p.minimum,
             maximum=p.maximum,
             default=chip.parameters[n],
             meaning=p.meaning,
             per_neuron=trimmed and p.mismatch is not None and p.minimum > 0,
+            role=roles.get(n, ""),
         )
         for n, p in model.parameters.items()
         if p.setting is not None
     )
     return DeviceInfo(
+        contract=2,
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
-        max_layers=32,
-        max_inputs=65536,
-        max_neurons=65536,
-        max_batch=1024,
-        max_steps=100_000,
-        dt=chip.dt,
-        weights=(WeightFormat(1e-3, 100.0, None if model.weight_unit else levels),),
-        stimuli=("current", "current_trace", "spikes"),
-        probes=(
-            ProbeOffer("spikes"),
-            ProbeOffer("membrane", every=adc.adc_every, neurons=adc.adc_channels or None),
+        capacity=Capacity(layers=32, inputs=65536, neurons=65536, batch=1024, steps=100_000),
+        timing=Timing(dt=chip.dt, input="end_of_step", layer="end_of_step"),
+        neuron=Neuron(
+            membrane=Membrane(unit, model.rest, model.level),
+            settings=settings,
+            reset="hard" if chip.reset == "hard" else "soft",
+            decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
         ),
-        membrane=Membrane(UNITS.get(model.unit, model.unit) or "LSB", model.rest, model.level),
-        settings=settings,
-        reset="hard" if chip.reset == "hard" else "soft",
-        events=EventTiming(input="end_of_step", layer="end_of_step"),
-        decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
-        deterministic=not chip.ages,
-        keeps_weights=False,
-        resumable=True,
+        weights=(WeightFormat(1e-3, 100.0, None if model.weight_unit else levels),),
+        offers=Offers(
+            stimuli=("current", "current_trace", "spikes"),
+            probes=(
+                ProbeOffer("spikes"),
+                ProbeOffer("membrane", every=adc.adc_every, neurons=adc.adc_channels or None),
+            ),
+        ),
+        abilities=Abilities(deterministic=not chip.ages, keeps_weights=False, resumable=True),
     )
+
+
+def _roles(model: NeuronModel) -> dict[str, Role]:
+    """What the host may use a parameter for, by the parameter's name."""
+    roles: dict[str, Role] = {
+        n: "threshold"
+        for n, p in model.parameters.items()
+        if p.setting == "threshold" and p.unit == model.unit
+    }
+    if model.refractory:
+        roles[model.refractory] = "refractory"
+    return {**roles, model.time_constant: "time_constant"}

@@ -50,7 +50,7 @@ class Replay(Device):
         self._file, self._next = file, 1
         if len(file) == 0:
             raise FileFormatError(f"{file.path}: cut before its first exchange: record it anew")
-        self._info = replace(self._info_of(self._exchange(0)), resumable=True)
+        self._info = self._told()
 
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Replay:
@@ -135,13 +135,15 @@ class Replay(Device):
                 f"{self._file.path}: record {number} is no exchange: {error} is missing"
             ) from None
 
-    def _info_of(self, opening: Exchange) -> DeviceInfo:
+    def _told(self) -> DeviceInfo:
+        opening = self._exchange(0)
         try:
-            return info_from(opening.given["info"])
+            told = info_from(opening.given["info"])
         except (KeyError, ValueError):
             raise FileFormatError(
                 f"{self._file.path}: does not begin with what the device was"
             ) from None
+        return replace(told, abilities=replace(told.abilities, resumable=True))
 
 
 def _error(given: Fields) -> DeviceError:

@@ -14,20 +14,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.checking.requests import check_limit
 from drivers.contract.device import Device
 from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
 from drivers.contract.info import (
+    Abilities,
+    Capacity,
     DeviceInfo,
-    EventTiming,
     Identity,
-    Membrane,
+    Offers,
     ProbeOffer,
-    Setting,
+    Timing,
     WeightFormat,
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.neuron import Membrane, Neuron, Setting
 from drivers.contract.sampling import answer
-from drivers.contract.validation import check_limit
 
 MOST_SYNAPSES = 2**20  # each is an object of the simulator, and one of a square matrix
 
@@ -63,30 +65,30 @@ class SuperNeuroMAT(Device):
     def info(self) -> DeviceInfo:
         """What the simulator is; its limits are what it does in reasonable time."""
         return DeviceInfo(
+            contract=2,
             identity=Identity("superneuromat"),
-            max_layers=8,
-            max_inputs=1024,
-            max_neurons=1024,
-            max_batch=1024,
-            max_steps=10_000,
-            dt=1e-3,
-            weights=(WeightFormat(1e-3, 1000.0),),
-            stimuli=("spikes",),
-            probes=(ProbeOffer("spikes"), ProbeOffer("membrane", sampled="after_reset")),
-            membrane=Membrane("thresholds"),
-            settings=(
-                Setting(
-                    "leak",
-                    unit="",
-                    minimum=0.0,
-                    maximum=10.0,
-                    default=0.02,
-                    meaning="What a membrane loses in a step, in thresholds.",
+            capacity=Capacity(layers=8, inputs=1024, neurons=1024, batch=1024, steps=10_000),
+            timing=Timing(dt=1e-3, input="same_step", layer="same_step"),
+            neuron=Neuron(
+                membrane=Membrane("thresholds"),
+                settings=(
+                    Setting(
+                        "leak",
+                        unit="",
+                        minimum=0.0,
+                        maximum=10.0,
+                        default=0.02,
+                        meaning="What a membrane loses in a step, in thresholds.",
+                    ),
                 ),
+                reset="hard",
             ),
-            reset="hard",
-            events=EventTiming(input="same_step", layer="same_step"),
-            deterministic=True,
+            weights=(WeightFormat(1e-3, 1000.0),),
+            offers=Offers(
+                stimuli=("spikes",),
+                probes=(ProbeOffer("spikes"), ProbeOffer("membrane", sampled="after_reset")),
+            ),
+            abilities=Abilities(deterministic=True),
         )
 
     def _configure(self, network: Network) -> None:

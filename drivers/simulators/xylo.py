@@ -15,21 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.checking.requests import check_limit
 from drivers.contract.device import Device
 from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
 from drivers.contract.info import (
+    Abilities,
+    Capacity,
     DeviceInfo,
     Identity,
-    Membrane,
+    Offers,
     ProbeOffer,
     Quantity,
-    Setting,
+    Timing,
     WeightFormat,
 )
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
+from drivers.contract.neuron import Membrane, Neuron, Setting
 from drivers.contract.sampling import answer
-from drivers.contract.validation import check_limit
 
 DT = 1e-3  # s, the simulator's default
 LARGEST_CODE = 127  # of 8 bits, symmetric
@@ -114,31 +117,38 @@ class Xylo(Device):
         """What the chip is and allows; its membranes are told in thresholds."""
         unit = LARGEST_CODE / LARGEST_THRESHOLD
         return DeviceInfo(
+            contract=2,
             identity=Identity(f"xylo:{self._key}", firmware="xylosim.v2"),
-            max_layers=8,
-            max_inputs=self._chip.inputs,
-            max_neurons=self._chip.ends,
-            max_batch=1024,
-            max_steps=10_000,
-            dt=DT,
-            weights=(WeightFormat(unit, unit * 2**LARGEST_SHIFT * 2, 2 * LARGEST_CODE + 1),),
-            stimuli=("spikes",),
-            probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
-            membrane=Membrane("thresholds"),
-            settings=(
-                Setting(
-                    "tau_membrane",
-                    unit="s",
-                    minimum=DT * 2,
-                    maximum=DT * 2**LARGEST_MEMBRANE_SHIFT,
-                    default=DT * 2**4,
-                    meaning="Time constant of the membrane, rounded to a power of two of steps.",
-                ),
+            capacity=Capacity(
+                layers=8,
+                inputs=self._chip.inputs,
+                neurons=self._chip.ends,
+                batch=1024,
+                steps=10_000,
             ),
-            reset="soft",
-            decay=1 - 2.0**-4,
-            spikes_per_step=MOST_SPIKES,
-            deterministic=True,
+            timing=Timing(dt=DT),
+            neuron=Neuron(
+                membrane=Membrane("thresholds"),
+                settings=(
+                    Setting(
+                        "tau_membrane",
+                        unit="s",
+                        minimum=DT * 2,
+                        maximum=DT * 2**LARGEST_MEMBRANE_SHIFT,
+                        default=DT * 2**4,
+                        meaning="Time constant of the membrane, rounded to powers of two of steps.",
+                        role="time_constant",
+                    ),
+                ),
+                reset="soft",
+                decay=1 - 2.0**-4,
+                spikes_per_step=MOST_SPIKES,
+            ),
+            weights=(WeightFormat(unit, unit * 2**LARGEST_SHIFT * 2, 2 * LARGEST_CODE + 1),),
+            offers=Offers(
+                stimuli=("spikes",), probes=(ProbeOffer("spikes"), ProbeOffer("membrane"))
+            ),
+            abilities=Abilities(deterministic=True),
         )
 
     def _configure(self, network: Network) -> None:

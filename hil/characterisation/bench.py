@@ -68,12 +68,15 @@ class Bench:
     @property
     def currents(self) -> bool:
         """Whether inputs are currents; else they are spikes."""
-        return "current" in self.device.info.stimuli or "current_trace" in self.device.info.stimuli
+        return (
+            "current" in self.device.info.offers.stimuli
+            or "current_trace" in self.device.info.offers.stimuli
+        )
 
     @property
     def batch(self) -> int:
         """Samples of a run."""
-        return min(BATCH, self.device.info.max_batch)
+        return min(BATCH, self.device.info.capacity.batch)
 
     def drive(self, layer: int) -> Drive:
         """Timing of the charge that a layer receives while its input is driven in every step.
@@ -92,7 +95,7 @@ class Bench:
     def period(self, layer: int) -> int:
         """Steps between spikes of driven neurons: a hard reset clears the event of its step."""
         events = layer > 1 or not self.currents
-        return 2 if events and self.device.info.reset == "hard" else 1
+        return 2 if events and self.device.info.neuron.reset == "hard" else 1
 
     @property
     def decay(self) -> float:
@@ -101,11 +104,13 @@ class Bench:
         A neuron without leak counts as one that leaks with the longest time constant measured.
         """
         longest = float(np.exp(-1 / TIME_CONSTANTS[-1]))
-        return min(self.device.info.decay or DECAY, longest)
+        return min(self.device.info.neuron.decay or DECAY, longest)
 
     def steps(self, decay: float) -> int:
         """Steps in which a membrane comes to rest, that is six time constants."""
-        return int(np.clip(np.ceil(-6 / np.log(decay)), 20, min(400, self.device.info.max_steps)))
+        return int(
+            np.clip(np.ceil(-6 / np.log(decay)), 20, min(400, self.device.info.capacity.steps))
+        )
 
     def map(self, full_scale: Sequence[float]) -> None:
         """Map the network anew; no weight is written afterwards."""
@@ -192,7 +197,9 @@ class Bench:
                     recorded = readout.samples[probe]
                     if probe.quantity == "membrane":
                         traces = recorded if probe.reduce == "none" else recorded[None]
-                        samples.append(info.membrane.in_thresholds(traces.astype(np.float32)))
+                        samples.append(
+                            info.neuron.membrane.in_thresholds(traces.astype(np.float32))
+                        )
                     elif probe.reduce == "none":
                         rasters.append(recorded)
                         counted.append(recorded.sum(axis=0, dtype=np.float64))
@@ -221,7 +228,7 @@ class Bench:
         return probes
 
     def _stimulus(self, active: NDArray[np.bool_], steps: int) -> Stimulus:
-        kinds = self.device.info.stimuli
+        kinds = self.device.info.offers.stimuli
         if "current" in kinds:
             return Stimulus.current(active, steps=steps)
         every = np.broadcast_to(active, (steps, *active.shape))

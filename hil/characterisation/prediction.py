@@ -57,7 +57,7 @@ def answer(device: Device, layers: tuple[int, ...], like: Device, trial: int = 0
     """
     info = like.info
     rng = np.random.default_rng(1)  # the same set for every device
-    batch, steps = min(BATCH, info.max_batch), min(STEPS, info.max_steps)
+    batch, steps = min(BATCH, info.capacity.batch), min(STEPS, info.capacity.steps)
     scales = []
     for p, n_pre in enumerate(layers[:-1]):
         allowed = info.weight_format(p)
@@ -75,7 +75,7 @@ def answer(device: Device, layers: tuple[int, ...], like: Device, trial: int = 0
     for number in range(SETS):
         weights = [rng.standard_normal(shape) / np.sqrt(shape[0]) for shape in pairwise(layers)]
         x = rng.random((batch, layers[0]), dtype=np.float32)
-        stimulus = _stimulus(x, steps, info.stimuli, rng)
+        stimulus = _stimulus(x, steps, info.offers.stimuli, rng)
         answers = []
         for write in range(WRITES):
             for p, matrix in enumerate(weights):

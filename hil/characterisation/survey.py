@@ -96,8 +96,8 @@ def survey(
     return Survey(
         identity=info.identity,
         layers=bench.layers,
-        dt=info.dt,
-        reset=info.reset,
+        dt=info.timing.dt,
+        reset=info.neuron.reset,
         nominal_time_constant=_time_constant(info),
         neurons=_neurons(bench, results),
         membrane_noise=_membrane_noise(results.complete),
@@ -113,9 +113,9 @@ def survey(
 
 def _time_constant(info: DeviceInfo) -> float | None:
     """What the maker states, in seconds; None where nothing is stated, nothing lasts or leaks."""
-    if info.decay is None or not 0 < info.decay < 1:
+    if info.neuron.decay is None or not 0 < info.neuron.decay < 1:
         return None
-    return -info.dt / float(np.log(info.decay))
+    return -info.timing.dt / float(np.log(info.neuron.decay))
 
 
 def _measure_layers(bench: Bench, watch: Watch) -> Measurements:
@@ -160,7 +160,7 @@ def _neurons(bench: Bench, results: Measurements) -> tuple[MeasuredNeurons | Non
     lost = next((loss.share for loss in results.losses if loss is not None), 0.0)
     neurons: list[MeasuredNeurons | None] = []
     for membranes, fired in zip(results.membranes, results.thresholds, strict=True):
-        layer = layer_results.combined(membranes, fired, bench.device.info.dt)
+        layer = layer_results.combined(membranes, fired, bench.device.info.timing.dt)
         if layer is not None and (neurons or not bench.currents):
             layer = layer_results.without_loss(layer, lost)
         neurons.append(layer)

@@ -36,7 +36,7 @@ def going_on_with(command: str) -> Iterator[None]:
     Args:
         command: The command that goes on with it.
     """
-    from drivers.contract.watchdog import going_on
+    from drivers.contract.checking.watchdog import going_on
 
     again = f"go on with: {command}"
     try:

@@ -23,7 +23,7 @@ def classify(
     watch: Callable[[int, int], None],
 ) -> NDArray[np.int64]:
     """Predicted classes of many samples `(N, n_features)`, batch by batch: `(N,)`."""
-    size = min(controller.config.training.batch, controller.device.info.max_batch)
+    size = min(controller.config.training.batch, controller.device.info.capacity.batch)
     starts = range(0, len(x), size)
     found = []
     for number, start in enumerate(starts):

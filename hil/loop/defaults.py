@@ -105,8 +105,8 @@ def settle(
     forced = [
         *_encoding(config, opened, info),
         *_observe(config, opened, info),
-        *_limit(BATCH, "samples in a batch", config.training.batch, info.max_batch, opened),
-        *_limit(STEPS, "steps in a run", config.network.steps, info.max_steps, opened),
+        *_limit(BATCH, "samples in a batch", config.training.batch, info.capacity.batch, opened),
+        *_limit(STEPS, "steps in a run", config.network.steps, info.capacity.steps, opened),
     ]
     served = _with(config, forced)
     _check_room(served, info, data)
@@ -127,22 +127,24 @@ def _check_room(config: Config, info: DeviceInfo, data: Data) -> None:
     """Refuse a network that a device has no room for, naming one that it has."""
     inputs, *hidden, classes = mapping.layers(config, data.features, data.classes)
     task = f"task {config.task}"
-    if inputs > info.max_inputs:
+    if inputs > info.capacity.inputs:
         raise CapacityError(
-            f"{task} needs {inputs} inputs: this device has {info.max_inputs}, so use a larger "
-            "device or a task of fewer features"
+            f"{task} needs {inputs} inputs: this device has {info.capacity.inputs}, so use a "
+            "larger device or a task of fewer features"
         )
-    if classes > info.max_neurons:
+    if classes > info.capacity.neurons:
         raise CapacityError(
-            f"{task} needs {classes} output neurons: this device has {info.max_neurons} in a "
+            f"{task} needs {classes} output neurons: this device has {info.capacity.neurons} in a "
             "layer, so use a larger device or a task of fewer classes"
         )
-    fitting = [min(size, info.max_neurons) for size in hidden[: max(info.max_layers - 1, 0)]]
+    fitting = [
+        min(size, info.capacity.neurons) for size in hidden[: max(info.capacity.layers - 1, 0)]
+    ]
     if fitting != hidden:
         remedy = f"--hidden {','.join(map(str, fitting))}" if fitting else "--set network.hidden=[]"
         raise CapacityError(
-            f"network.hidden = {hidden}: this device has {info.max_layers} neuron layers, "
-            f"the output included, of {info.max_neurons} neurons at most: use {remedy}"
+            f"network.hidden = {hidden}: this device has {info.capacity.layers} neuron layers, "
+            f"the output included, of {info.capacity.neurons} neurons at most: use {remedy}"
         )
 
 
@@ -154,10 +156,12 @@ def _encoding(config: Config, opened: Collection[str], info: DeviceInfo) -> Iter
     name = config.encoding["name"]
     dark = np.zeros((1, 1), np.float32)
     kind = mapping.encoder(config, info)(dark, np.random.default_rng(0)).kind
-    if kind in info.stimuli:
+    if kind in info.offers.stimuli:
         return
-    taken = ", ".join(info.stimuli)
-    fitting = next(found for stimulus, found in ENCODINGS.items() if stimulus in info.stimuli)
+    taken = ", ".join(info.offers.stimuli)
+    fitting = next(
+        found for stimulus, found in ENCODINGS.items() if stimulus in info.offers.stimuli
+    )
     if ENCODING not in opened:
         raise StimulusError(
             f"encoding {name} makes a stimulus of kind {kind!r}: this device takes {taken}: use "
@@ -191,9 +195,9 @@ def _limit(
 def _suited(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
     """What suits the kind of neuron, where the task has nothing better for the rule."""
     suited: dict[str, tuple[float, str]] = {}
-    if "current" not in info.stimuli and "current_trace" not in info.stimuli:
+    if "current" not in info.offers.stimuli and "current_trace" not in info.offers.stimuli:
         suited |= {name: (value, "suits input by spikes") for name, value in SPIKES.items()}
-    if info.reset == "hard":
+    if info.neuron.reset == "hard":
         suited |= {name: (value, "suits a hard reset") for name, value in HARD.items()}
     task = tasks.get(config.task)
     tuned = set(_names(task.by_rule.get(str(config.rule["name"]), {})))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
-from drivers.contract.answers import asking
 from drivers.contract.arrays import below
+from drivers.contract.checking.answers import asking
 from hil.loop.costs import Costs
 
 Matrix = NDArray[np.float32]
@@ -78,7 +78,7 @@ class DeviceSession:
             f"stored/{p}": stored for p, stored in enumerate(self.stored)
         }
         found |= {f"costs/{name}": value for name, value in self.costs.state().items()}
-        if self._device.info.resumable:
+        if self._device.info.abilities.resumable:
             with asking(self._device, "state"):
                 remembered = self._device.state()
             found |= {f"device/{name}": value for name, value in remembered.items()}
@@ -89,7 +89,7 @@ class DeviceSession:
         costs, device = below(state, "costs/"), below(state, "device/")
         if costs:  # a checkpoint from before they were counted has none
             self.costs.restore(costs)
-        if not (device and self._device.info.resumable):
+        if not (device and self._device.info.abilities.resumable):
             return False
         with asking(self._device, "restore"):
             self._device.restore({name: array.copy() for name, array in device.items()})

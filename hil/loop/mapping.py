@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers import Device, DeviceInfo, Network, Stimulus
+from drivers import Device, DeviceInfo, Network, Role, Stimulus
 from drivers.contract.info import StimulusKind
 from hil import encodings, streams
 from hil.characterisation import calibration
@@ -62,14 +62,24 @@ def full_scales(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> tu
     return tuple(scales)
 
 
+def in_use(device: Device, role: Role) -> float | None:
+    """The value that a configured device has for the setting of a role; None without one."""
+    setting = device.info.neuron.setting(role)
+    return None if setting is None else device.network.settings[setting.name]
+
+
+def nominal_threshold(device: Device) -> float:
+    """Membrane at which a neuron fires, in the membrane's unit, by the settings in use."""
+    chosen = in_use(device, "threshold")
+    return device.info.neuron.membrane.threshold if chosen is None else chosen
+
+
 def nominal_decay(device: Device) -> float:
     """Fraction of the membrane left after a step without input, by the settings in use."""
-    info, settings = device.info, device.network.settings
-    if info.decay is None:
+    info, tau = device.info, in_use(device, "time_constant")
+    if info.neuron.decay is None:
         return DECAY
-    if "tau_membrane" in settings:
-        return math.exp(-info.dt / settings["tau_membrane"])
-    return info.decay
+    return info.neuron.decay if tau is None else math.exp(-info.timing.dt / tau)
 
 
 def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
@@ -78,7 +88,7 @@ def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
     return Timing(
         decay=nominal_decay(device),
         steps=config.network.steps,
-        reset=info.reset,
+        reset=info.neuron.reset,
         input_is_current=kind != "spikes",
         kappa=read.kappa if read.source != "membrane" else 0.0,
         beta=read.beta if read.source != "counts" else 0.0,
@@ -102,7 +112,7 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
     """
     encoding, steps = encodings.module(config.encoding["name"]), config.network.steps
     settings = encoding.Settings(**config.encoding_settings)
-    as_trace = "current" not in info.stimuli and "current_trace" in info.stimuli
+    as_trace = "current" not in info.offers.stimuli and "current_trace" in info.offers.stimuli
 
     def encode(x: Matrix, rng: Generator) -> Stimulus:
         stimulus: Stimulus = encoding.encode(x, steps, settings, rng)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from drivers import Probe
 from hil import streams
+from hil.loop.mapping import nominal_threshold
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller
@@ -65,11 +66,11 @@ def gather(
         list(probes.values()),
         trial=streams.trial(config.seed, "show"),
     )
-    scale = device.network.settings.get("threshold", device.info.membrane.threshold)
+    scale = nominal_threshold(device)
     for name, probe in probes.items():
         values = readout.samples[probe]
         if probe.quantity == "membrane":
-            values = device.info.membrane.in_thresholds(values.astype(np.float32), scale)
+            values = device.info.neuron.membrane.in_thresholds(values.astype(np.float32), scale)
         found[name] = values
     found["counts"] = readout.counts
     for p, (asked, stored) in enumerate(

@@ -198,7 +198,7 @@ def _traces(device: Device, drives: Array, neurons: int, every: int) -> Array:
     probe = Probe(1, "membrane", tuple(range(neurons)), every)
     stimulus = Stimulus.current_trace(_inputs(device, drives))
     samples = device.run(stimulus, [probe], trial=1).samples[probe].astype(np.float32)
-    return device.info.membrane.in_thresholds(samples)
+    return device.info.neuron.membrane.in_thresholds(samples)
 
 
 # -- known from inside ------------------------------------------------------------------------

@@ -65,8 +65,8 @@ def test_a_file_names_profile_neuron_nonidealities_and_parameters(tmp_path: Path
     assert found.cited["threshold_cv"].source == "bench"
     assert path in found.cited["spike_loss"].source
     with drivers.open(f"emulator:{path}?chip=3") as device:
-        assert device.info.reset == "hard"
-        assert {s.name: s.default for s in device.info.settings}["tau_adaptation"] == 0.1
+        assert device.info.neuron.reset == "hard"
+        assert {s.name: s.default for s in device.info.neuron.settings}["tau_adaptation"] == 0.1
 
 
 def test_a_neuron_of_ones_own_runs_in_its_own_units(tmp_path: Path) -> None:
@@ -84,7 +84,10 @@ def test_a_neuron_of_ones_own_runs_in_its_own_units(tmp_path: Path) -> None:
             device.configure(drivers.Network((6, 40)))
             device.write_weights(0, weights)
             readout = device.run(stimulus, [probe], trial=0)
-            seen[url] = readout.counts, device.info.membrane.in_thresholds(readout.samples[probe])
+            seen[url] = (
+                readout.counts,
+                device.info.neuron.membrane.in_thresholds(readout.samples[probe]),
+            )
     (counts, membrane), (expected, reference) = seen.values()
     np.testing.assert_array_equal(counts, expected)
     assert counts.sum() > 20
@@ -202,7 +205,7 @@ def test_the_example_of_the_documentation_is_a_chip() -> None:
 
 def test_options_of_an_address() -> None:
     with drivers.open("emulator:ideal?neuron=adex&tau_adaptation=0.2") as device:
-        assert {s.name: s.default for s in device.info.settings}["tau_adaptation"] == 0.2
+        assert {s.name: s.default for s in device.info.neuron.settings}["tau_adaptation"] == 0.2
     for url, says in {
         "emulator:ideal?tau_membrane=9": "tau_membrane",
         "emulator:ideal?tau_membrne=0.01": "did you mean 'tau_membrane'",

@@ -3,47 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers import (
+    Abilities,
+    Capacity,
     CapacityError,
     Device,
     DeviceInfo,
     Identity,
     Membrane,
     Network,
+    Neuron,
+    Offers,
     Probe,
     ProbeOffer,
     Readout,
     Setting,
     Stimulus,
+    Timing,
     WeightFormat,
     sampling,
 )
+from support.restated import restated
 
 REST, THRESHOLD = -70.0, -50.0  # mV
 LEAK = 0.9
 
 INFO = DeviceInfo(
+    contract=2,
     identity=Identity("good", serial="1"),
-    max_layers=3,
-    max_inputs=96,
-    max_neurons=24,
-    max_batch=20,
-    max_steps=120,
-    dt=1e-3,
+    capacity=Capacity(layers=3, inputs=96, neurons=24, batch=20, steps=120),
+    timing=Timing(dt=1e-3),
+    neuron=Neuron(
+        membrane=Membrane("mV", REST, THRESHOLD),
+        settings=(Setting("threshold", "1", 0.5, 2.0, 1.0, "Height of the threshold.", True),),
+        decay=LEAK,
+    ),
     weights=(WeightFormat(0.01, 4.0, levels=63),),
-    stimuli=("current", "current_trace", "spikes"),
-    probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
-    membrane=Membrane("mV", REST, THRESHOLD),
-    settings=(Setting("threshold", "1", 0.5, 2.0, 1.0, "Height of the threshold.", True),),
-    decay=LEAK,
-    deterministic=True,
-    resumable=True,
+    offers=Offers(
+        stimuli=("current", "current_trace", "spikes"),
+        probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
+    ),
+    abilities=Abilities(deterministic=True, resumable=True),
 )
 
 
@@ -63,7 +68,7 @@ class Good(Device):
 
     @property
     def info(self) -> DeviceInfo:
-        return replace(INFO, **self.facts)
+        return restated(INFO, **self.facts)
 
     def _configure(self, network: Network) -> None:
         cells = sum(a * b for a, b in zip(network.layers, network.layers[1:], strict=False))

@@ -8,16 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import (
+    Abilities,
+    Capacity,
     Device,
     DeviceInfo,
     DeviceNotFound,
     Identity,
     Membrane,
     Network,
+    Neuron,
+    Offers,
     Probe,
     ProbeOffer,
     Readout,
     Stimulus,
+    Timing,
     WeightFormat,
     sampling,
 )
@@ -44,23 +49,22 @@ class IntegerChip(Device):
     @property
     def info(self) -> DeviceInfo:
         return DeviceInfo(
+            contract=2,
             identity=Identity("integer"),
-            max_layers=4,
-            max_inputs=256,
-            max_neurons=256,
-            max_batch=32,
-            max_steps=64,
-            dt=1e-3,
-            weights=(WeightFormat(0.05, 8.0, levels=LEVELS),),
-            stimuli=("spikes",),
-            probes=(
-                ProbeOffer("membrane", "any", ("mean",), sampled="after_reset"),
-                ProbeOffer("spikes", "hidden", ("mean",)),
+            capacity=Capacity(layers=4, inputs=256, neurons=256, batch=32, steps=64),
+            timing=Timing(dt=1e-3),
+            neuron=Neuron(
+                membrane=Membrane("LSB", 0.0, float(THRESHOLD)), reset="hard", decay=1 - LEAK
             ),
-            membrane=Membrane("LSB", 0.0, float(THRESHOLD)),
-            reset="hard",
-            decay=1 - LEAK,
-            deterministic=True,
+            weights=(WeightFormat(0.05, 8.0, levels=LEVELS),),
+            offers=Offers(
+                stimuli=("spikes",),
+                probes=(
+                    ProbeOffer("membrane", "any", ("mean",), sampled="after_reset"),
+                    ProbeOffer("spikes", "hidden", ("mean",)),
+                ),
+            ),
+            abilities=Abilities(deterministic=True),
         )
 
     def _configure(self, network: Network) -> None:

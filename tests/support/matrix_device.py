@@ -15,16 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import (
+    Abilities,
+    Capacity,
     Device,
     DeviceInfo,
-    EventTiming,
     Identity,
     Network,
+    Neuron,
+    Offers,
     Probe,
     ProbeOffer,
     Readout,
     SettingError,
     Stimulus,
+    Timing,
     WeightFormat,
     nearest,
     sampling,
@@ -73,23 +77,20 @@ class MatrixDevice(Device):
         """What it is and shows."""
         cell = self._cell
         return DeviceInfo(
+            contract=2,
             identity=Identity("matrix"),
-            max_layers=8,
-            max_inputs=1024,
-            max_neurons=1024,
-            max_batch=500,
-            max_steps=1000,
-            dt=1e-3,
+            capacity=Capacity(layers=8, inputs=1024, neurons=1024, batch=500, steps=1000),
+            timing=Timing(dt=1e-3, input="same_step", layer=cell["arrival"]),
+            neuron=Neuron(reset=cell["reset"], decay=DECAY),
             weights=(WeightFormat(0.01, 100.0, 255),),
-            stimuli=(cell["kind"],),
-            probes=(
-                ProbeOffer("membrane", "any", (cell["reduction"],), sampled=cell["sampled"]),
-                ProbeOffer("spikes", "any", ("mean",)),
+            offers=Offers(
+                stimuli=(cell["kind"],),
+                probes=(
+                    ProbeOffer("membrane", "any", (cell["reduction"],), sampled=cell["sampled"]),
+                    ProbeOffer("spikes", "any", ("mean",)),
+                ),
             ),
-            reset=cell["reset"],
-            decay=DECAY,
-            events=EventTiming(input="same_step", layer=cell["arrival"]),
-            deterministic=True,
+            abilities=Abilities(deterministic=True),
         )
 
     def _configure(self, network: Network) -> None:

@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers import (
+    Abilities,
+    Capacity,
     Device,
     DeviceInfo,
     Identity,
     Membrane,
     Network,
+    Neuron,
+    Offers,
     Probe,
     ProbeOffer,
     Readout,
     Stimulus,
+    Timing,
     WeightFormat,
     sampling,
 )
+from support.restated import restated
 
 UNIT = 4096  # of a membrane, at a weight of one threshold and full scale 1
 SHIFT = 4  # a sixteenth leaks away in a step
 
 INFO = DeviceInfo(
+    contract=2,
     identity=Identity("stranger"),
-    max_layers=4,
-    max_inputs=128,
-    max_neurons=32,
-    max_batch=32,
-    max_steps=128,
-    dt=1e-3,
+    capacity=Capacity(layers=4, inputs=128, neurons=32, batch=32, steps=128),
+    timing=Timing(dt=1e-3),
+    neuron=Neuron(membrane=Membrane("LSB", 0.0, float(UNIT)), reset="hard", decay=1 - 2.0**-SHIFT),
     weights=(WeightFormat(0.1, 8.0, levels=255),),
-    stimuli=("spikes",),
-    probes=(ProbeOffer("membrane", "any", ("mean",), sampled="after_reset"),),
-    membrane=Membrane("LSB", 0.0, float(UNIT)),
-    reset="hard",
-    decay=1 - 2.0**-SHIFT,
-    deterministic=True,
+    offers=Offers(
+        stimuli=("spikes",),
+        probes=(ProbeOffer("membrane", "any", ("mean",), sampled="after_reset"),),
+    ),
+    abilities=Abilities(deterministic=True),
 )
 
 
@@ -56,7 +58,7 @@ class Stranger(Device):
 
     @property
     def info(self) -> DeviceInfo:
-        return replace(INFO, **self.facts)
+        return restated(INFO, **self.facts)
 
     def _configure(self, network: Network) -> None:
         self._scales = network.full_scale
@@ -108,4 +110,4 @@ class Stranger(Device):
                 membranes[layer], active = left, fired.astype(np.int64)
             counts += fired
         samples = {probe: self.shown(probe, traces) for probe in probes}
-        return Readout(counts, steps, samples, self.info.probes[0].sampled)
+        return Readout(counts, steps, samples, self.info.offers.probes[0].sampled)

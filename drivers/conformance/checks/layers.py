@@ -22,10 +22,10 @@ COUNTS, SPIKES = 1.8, 4
 
 def a_layer_shows_the_same_hidden_or_output(harness: Harness) -> None:
     """What a probe shows of a layer does not depend on how many layers follow."""
-    if harness.info.spikes_per_step > 1:
+    if harness.info.neuron.spikes_per_step > 1:
         raise NotApplicable("an output may fire less often in a step than a hidden neuron")
     checked = False
-    for depth in range(1, min(DEPTH, harness.info.max_layers)):
+    for depth in range(1, min(DEPTH, harness.info.capacity.layers)):
         quantities: tuple[Quantity, ...] = get_args(Quantity)
         for quantity in quantities:
             offers = [harness.info.offer(quantity, depth, d) for d in (depth, depth + 1)]
@@ -65,14 +65,14 @@ def _usual(
     probe = harness.probe(offer, layer, reduce)
     values = harness.run(harness.everything(), [probe]).samples[probe].astype(np.float32)
     if offer.quantity == "membrane":
-        values = harness.info.membrane.in_thresholds(values)
+        values = harness.info.neuron.membrane.in_thresholds(values)
     return float(np.median(values.mean(axis=tuple(range(values.ndim - 1)))))
 
 
 def each_projection_has_its_own_full_scale(harness: Harness) -> None:
     """The same weights act alike whatever the full scale of their projection, and of others."""
     checked = False
-    for depth in range(1, min(DEPTH, harness.info.max_layers) + 1):
+    for depth in range(1, min(DEPTH, harness.info.capacity.layers) + 1):
         for projection in range(depth):
             form = harness.info.weight_format(projection)
             low = max(form.minimum_full_scale, 0.75)
@@ -122,7 +122,7 @@ def _counts_at(
 
 def settings_act(harness: Harness) -> None:
     """Each setting changes something from one end of its range to the other."""
-    spans = [s for s in harness.info.settings if s.maximum > s.minimum]
+    spans = [s for s in harness.info.neuron.settings if s.maximum > s.minimum]
     if not spans:
         raise NotApplicable("the device has no settings")
     _need_firing(harness)
@@ -135,7 +135,7 @@ def settings_act(harness: Harness) -> None:
                 {"settings": {setting.name: setting.maximum}},
             )
             for depth in (1, 2)
-            if depth <= harness.info.max_layers
+            if depth <= harness.info.capacity.layers
         ):
             raise Failed(
                 f"setting {setting.name} gives the same runs at {setting.minimum:g} and at "
@@ -145,13 +145,13 @@ def settings_act(harness: Harness) -> None:
 
 def trims_act_in_their_layer(harness: Harness) -> None:
     """A setting chosen for the neurons of one layer acts in that layer."""
-    trimmed = [s for s in harness.info.settings if s.per_neuron and s.maximum > s.minimum]
+    trimmed = [s for s in harness.info.neuron.settings if s.per_neuron and s.maximum > s.minimum]
     if not trimmed:
         raise NotApplicable("the device has no settings for each neuron")
     _need_firing(harness)
     n = harness.neurons
     for setting in trimmed:
-        for depth in range(1, min(DEPTH, harness.info.max_layers) + 1):
+        for depth in range(1, min(DEPTH, harness.info.capacity.layers) + 1):
             if not harness.reaches(depth):
                 continue  # a spike may be too weak to make a neuron of the next layer fire
             for layer in range(depth):

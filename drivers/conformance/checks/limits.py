@@ -19,7 +19,11 @@ from drivers.contract.messages import Network, Stimulus
 def largest_network_is_taken(harness: Harness) -> None:
     """A network at each stated limit is taken, stores weights and runs."""
     info = harness.info
-    for layers in ((info.max_inputs, 1), (1, info.max_neurons), (1,) * (info.max_layers + 1)):
+    for layers in (
+        (info.capacity.inputs, 1),
+        (1, info.capacity.neurons),
+        (1,) * (info.capacity.layers + 1),
+    ):
         _take(f"network of layers {_told(layers)}", partial(_use, harness, layers, 1, 1))
 
 
@@ -27,9 +31,9 @@ def larger_network_is_refused(harness: Harness) -> None:
     """A network beyond a stated limit raises CapacityError."""
     info = harness.info
     for layers in (
-        (info.max_inputs + 1, 1),
-        (1, info.max_neurons + 1),
-        (1,) * (info.max_layers + 2),
+        (info.capacity.inputs + 1, 1),
+        (1, info.capacity.neurons + 1),
+        (1,) * (info.capacity.layers + 2),
     ):
         refuses(
             f"network of layers {_told(layers)}",
@@ -41,7 +45,7 @@ def larger_network_is_refused(harness: Harness) -> None:
 def largest_batch_and_longest_run_are_taken(harness: Harness) -> None:
     """As many samples, and as many steps, as stated are run."""
     info = harness.info
-    for batch, steps in ((info.max_batch, 1), (1, info.max_steps)):
+    for batch, steps in ((info.capacity.batch, 1), (1, info.capacity.steps)):
         _take(f"{batch} samples of {steps} steps", partial(_use, harness, (1, 1), batch, steps))
 
 
@@ -49,7 +53,7 @@ def larger_batch_and_longer_run_are_refused(harness: Harness) -> None:
     """More samples, or more steps, than stated raise CapacityError."""
     info = harness.info
     harness.device.configure(Network((1, 1)))
-    for batch, steps in ((info.max_batch + 1, 1), (1, info.max_steps + 1)):
+    for batch, steps in ((info.capacity.batch + 1, 1), (1, info.capacity.steps + 1)):
         refuses(
             f"{batch} samples of {steps} steps",
             CapacityError,
@@ -75,9 +79,9 @@ def settings_are_as_stated(harness: Harness) -> None:
     """Each setting is taken at both ends of its range, refused beyond them and when unknown."""
     device, refused = harness.device, SettingError
     refuses("an unknown setting", refused, partial(device.configure, _set("no such setting", 0)))
-    if not harness.info.settings:
+    if not harness.info.neuron.settings:
         raise NotApplicable("the device has no settings")
-    for setting in harness.info.settings:
+    for setting in harness.info.neuron.settings:
         for value in (setting.minimum, setting.maximum):
             told = f"setting {setting.name} = {value:g}"
             _take(told, partial(device.configure, _set(setting.name, value)))
@@ -93,10 +97,10 @@ def settings_are_as_stated(harness: Harness) -> None:
 
 def trims_are_as_stated(harness: Harness) -> None:
     """Settings that can be chosen for each neuron are, and others cannot."""
-    trimmed = [setting for setting in harness.info.settings if setting.per_neuron]
+    trimmed = [setting for setting in harness.info.neuron.settings if setting.per_neuron]
     if not trimmed:
         raise NotApplicable("the device has no settings for each neuron")
-    n = min(2, harness.info.max_neurons)
+    n = min(2, harness.info.capacity.neurons)
     for setting in trimmed:
         name, low, high = setting.name, setting.minimum, setting.maximum
         beyond = high + 0.01 * (high - low)
@@ -135,11 +139,11 @@ def _use(harness: Harness, layers: tuple[int, ...], batch: int, steps: int) -> N
     device.configure(Network(layers))
     for projection in range(len(layers) - 1):
         device.write_weights(projection, np.zeros(layers[projection : projection + 2]))
-    device.run(_dark(harness.info.stimuli[0], batch, steps, layers[0]))
+    device.run(_dark(harness.info.offers.stimuli[0], batch, steps, layers[0]))
 
 
 def _run_dark(harness: Harness, batch: int, steps: int) -> None:
-    harness.run(_dark(harness.info.stimuli[0], batch, steps, 1))
+    harness.run(_dark(harness.info.offers.stimuli[0], batch, steps, 1))
 
 
 def _dark(kind: StimulusKind, batch: int, steps: int, channels: int) -> Stimulus:

@@ -46,7 +46,7 @@ def membranes_are_in_the_stated_unit(harness: Harness) -> None:
     harness.configure()
     probe = harness.probe(membrane, 1, membrane.reductions[0])
     idle = harness.run(harness.everything(), [probe]).samples[probe].astype(np.float32)
-    rest = float(np.median(harness.info.membrane.in_thresholds(idle)))
+    rest = float(np.median(harness.info.neuron.membrane.in_thresholds(idle)))
     if abs(rest) > RESTS:
         raise Failed(f"membranes that nothing drives are at {rest:.2f} thresholds, 0 is the rest")
     if harness.share is None:
@@ -65,7 +65,7 @@ def _are_about_the_threshold(harness: Harness, membrane: ProbeOffer) -> None:
     reduce = "none" if "none" in membrane.reductions else membrane.reductions[0]
     probe = harness.probe(membrane, 1, reduce)
     found = harness.run(harness.work(), [probe])
-    shown = harness.info.membrane.in_thresholds(found.samples[probe].astype(np.float32))
+    shown = harness.info.neuron.membrane.in_thresholds(found.samples[probe].astype(np.float32))
     usual = float(np.median(np.abs(shown)))
     if usual > ABOUT[1]:
         raise Failed(f"membranes of neurons that fire now and then are at {usual:.2f} thresholds")
@@ -94,7 +94,9 @@ def _at_spikes(
     shown = min(found[sampled].shape[-1], found[raster].shape[-1])
     fired = found[raster].astype(bool)[sampled.every - 1 :: sampled.every, :, :shown]
     fired = fired[: len(found[sampled])]
-    values = harness.info.membrane.in_thresholds(found[sampled][..., :shown].astype(np.float32))
+    values = harness.info.neuron.membrane.in_thresholds(
+        found[sampled][..., :shown].astype(np.float32)
+    )
     if not fired.any() or fired.all():
         raise NotApplicable("no sample fell on a step with a spike")
     return values[fired], values[~fired]

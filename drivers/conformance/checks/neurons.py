@@ -72,9 +72,9 @@ def membranes_show_the_step_of_a_spike(harness: Harness) -> None:
 def reset_is_as_stated(harness: Harness) -> None:
     """A soft reset keeps what is above the threshold, a hard one does not."""
     info = harness.info
-    if info.spikes_per_step > 1 or harness.share is None:
+    if info.neuron.spikes_per_step > 1 or harness.share is None:
         raise NotApplicable("neurons fire several times a step, or not now and then")
-    if info.reset == "soft":
+    if info.neuron.reset == "soft":
         _keeps_the_rest(harness, harness.share)
         return
     offer = info.offer("membrane", 1, 1)
@@ -88,14 +88,15 @@ def reset_is_as_stated(harness: Harness) -> None:
     if grown > GROWN * DRIVE:
         raise Failed(
             f"reset is stated as hard, but membranes grow to {grown:.2f} thresholds under "
-            f"{DRIVE:g} a step: look at what a spike leaves of the membrane, and at info.reset"
+            f"{DRIVE:g} a step: look at what a spike leaves of the membrane, and at "
+            "info.neuron.reset"
         )
 
 
 def decay_is_as_stated(harness: Harness) -> None:
-    """What is left of a membrane without input falls as info.decay says."""
-    offer, decay = harness.info.offer("membrane", 1, 1), harness.info.decay
-    kinds = [kind for kind in harness.info.stimuli if kind != "current"]
+    """What is left of a membrane without input falls as info.neuron.decay says."""
+    offer, decay = harness.info.offer("membrane", 1, 1), harness.info.neuron.decay
+    kinds = [kind for kind in harness.info.offers.stimuli if kind != "current"]
     if decay is None or not 0.3 < decay < 0.995 or offer is None or offer.every > 1 or not kinds:
         raise NotApplicable("info states no decay, or the device does not show it step by step")
     wait = max(2, min(round(-1.0 / math.log(decay)), (harness.steps - 4) // 2))
@@ -122,18 +123,18 @@ def decay_is_as_stated(harness: Harness) -> None:
     if not 1 / TIME_CONSTANT < measured / stated < TIME_CONSTANT:
         raise Failed(
             f"decay = {decay:.3g} is stated, {math.exp(-1 / measured):.3g} of a membrane is left "
-            "after a step: look at how often _run applies the leak, and at info.decay"
+            "after a step: look at how often _run applies the leak, and at info.neuron.decay"
         )
 
 
 def means_are_over_all_steps(harness: Harness) -> None:
     """What moves a membrane early in a run moves its mean more than what comes late."""
     offer = harness.info.offer("membrane", 1, 1)
-    kinds = [kind for kind in harness.info.stimuli if kind != "current"]
+    kinds = [kind for kind in harness.info.offers.stimuli if kind != "current"]
     if offer is None or "mean" not in offer.reductions or not kinds or harness.share is None:
         raise NotApplicable("the device shows no means, or takes constant currents only")
     steps = max(20, 6 * offer.every)
-    if steps > harness.info.max_steps:
+    if steps > harness.info.capacity.steps:
         raise NotApplicable("runs are too short")
     harness.clear()
     share = 0.5 / (harness.group * harness.full_scale * harness.amplitude)
@@ -144,7 +145,7 @@ def means_are_over_all_steps(harness: Harness) -> None:
         if step is not None:
             active[step] = 1
         found = harness.run(harness.stimulus(active, kinds[0]), [probe]).samples[probe]
-        shown = harness.info.membrane.in_thresholds(found.astype(np.float32))
+        shown = harness.info.neuron.membrane.in_thresholds(found.astype(np.float32))
         means.append(float(np.median(shown)))
     early, late = means[0] - means[2], means[1] - means[2]
     if late > early + 0.01:
@@ -180,7 +181,7 @@ def _keeps_the_rest(harness: Harness, share: float) -> None:
         raise Failed(
             "reset is stated as soft, but neurons fire in every, every second or every third step "
             "and at no rate between, as after a hard one: look at what a spike leaves of the "
-            "membrane, and at info.reset"
+            "membrane, and at info.neuron.reset"
         )
 
 
@@ -192,7 +193,7 @@ def _run_of(
     probe = harness.probe(offer, 1, reduce)
     found = harness.run(harness.begin(stimulus, steps), [probe])
     samples = found.samples[probe][-1] if reduce == "none" else found.samples[probe]
-    return found.counts, harness.info.membrane.in_thresholds(samples.astype(np.float32))
+    return found.counts, harness.info.neuron.membrane.in_thresholds(samples.astype(np.float32))
 
 
 def _last(harness: Harness, offer: ProbeOffer, stimulus: Stimulus) -> NDArray[np.float32]:

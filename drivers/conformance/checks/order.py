@@ -55,10 +55,10 @@ def errors_leave_the_device_usable(harness: Harness) -> None:
 
 def refused_network_leaves_the_old_one(harness: Harness) -> None:
     """A network that the device has no room for leaves the one before as it was."""
-    info, room = harness.info, harness.info.max_inputs * harness.info.max_neurons
+    info, room = harness.info, harness.info.capacity.inputs * harness.info.capacity.neurons
     if room > CELLS:
         raise NotApplicable("the largest network is too large to try")
-    whole = Network((info.max_inputs, *[info.max_neurons] * info.max_layers))
+    whole = Network((info.capacity.inputs, *[info.capacity.neurons] * info.capacity.layers))
     stimulus = harness.work()
 
     def after_refusal(trial: int) -> NDArray[np.int32]:
@@ -73,7 +73,7 @@ def refused_network_leaves_the_old_one(harness: Harness) -> None:
 
 def state_restores_what_it_was(harness: Harness) -> None:
     """Where info says resumable, a device that is given its state goes on as it would have."""
-    if not harness.info.resumable:
+    if not harness.info.abilities.resumable:
         raise NotApplicable("info says that the device is not resumable")
     stimulus, device = harness.work(), harness.device
     device.write_weights(0, _some(harness, 1))
@@ -87,7 +87,7 @@ def state_restores_what_it_was(harness: Harness) -> None:
     device.restore(state)
     after = harness.run(stimulus).counts
     apart = int(np.abs(before - after).sum())
-    if apart > (0 if harness.info.deterministic else IDLE * before.sum()):
+    if apart > (0 if harness.info.abilities.deterministic else IDLE * before.sum()):
         raise Failed(f"a run after restore differs by {apart} spikes from the same after state")
 
 
@@ -108,7 +108,7 @@ def closing_twice_is_fine(harness: Harness) -> None:
 def reopening_keeps_or_loses_weights(harness: Harness) -> None:
     """Closed and opened again, the device holds its weights, or none, as info states."""
     harness.close()
-    if harness.info.keeps_weights:
+    if harness.info.abilities.keeps_weights:
         harness.configure()
         harness.write(np.eye(harness.neurons))
         before = int(harness.run(harness.everything()).counts.sum())
@@ -153,9 +153,9 @@ def _bad(harness: Harness) -> list[tuple[str, type[DeviceError], Callable[[], ob
     n_in, n_out = network.layers
     standing, device = harness.work(), harness.device
     wide = Stimulus.current(np.ones((1, n_in + 1)), steps=1)
-    if info.stimuli[0] == "current_trace":
+    if info.offers.stimuli[0] == "current_trace":
         wide = Stimulus.current_trace(np.ones((1, 1, n_in + 1)))
-    elif info.stimuli[0] == "spikes":
+    elif info.offers.stimuli[0] == "spikes":
         wide = Stimulus.spikes(np.ones((1, n_in + 1)), steps=1)
     weights = np.ones((n_in, n_out), np.float32)
     return [
@@ -163,7 +163,7 @@ def _bad(harness: Harness) -> list[tuple[str, type[DeviceError], Callable[[], ob
         (
             "too long a run",
             CapacityError,
-            lambda: device.check_run(standing.kind, 1, info.max_steps + 1),
+            lambda: device.check_run(standing.kind, 1, info.capacity.steps + 1),
         ),
         ("probe of no layer", UnsupportedProbe, lambda: device.run(standing, [Probe(9, "spikes")])),
         ("weights of a wrong shape", WeightError, lambda: device.write_weights(0, weights[:, 1:])),
@@ -172,7 +172,7 @@ def _bad(harness: Harness) -> list[tuple[str, type[DeviceError], Callable[[], ob
         (
             "too many neurons",
             CapacityError,
-            lambda: device.configure(Network((1, info.max_neurons + 1))),
+            lambda: device.configure(Network((1, info.capacity.neurons + 1))),
         ),
         (
             "unknown setting",

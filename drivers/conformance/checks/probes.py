@@ -21,7 +21,7 @@ from drivers.contract.messages import Probe
 
 def offered_probes_are_answered(harness: Harness) -> None:
     """Every quantity, layer and reduction offered is answered, all in one run."""
-    depth = min(2, harness.info.max_layers)
+    depth = min(2, harness.info.capacity.layers)
     probes = _all(harness, depth)
     readout = harness.run(harness.work(depth), probes)
     for probe in probes:
@@ -33,7 +33,7 @@ def offered_probes_are_answered(harness: Harness) -> None:
 
 def other_probes_are_refused(harness: Harness) -> None:
     """What is not offered raises UnsupportedProbe, to the last step and neuron."""
-    depth = min(2, harness.info.max_layers)
+    depth = min(2, harness.info.capacity.layers)
     harness.clear(depth)
     beyond = [Probe(0, "spikes"), Probe(depth + 1, "spikes")]
     quantities: tuple[Quantity, ...] = get_args(Quantity)
@@ -66,10 +66,10 @@ def other_probes_are_refused(harness: Harness) -> None:
 
 def probes_change_nothing(harness: Harness) -> None:
     """With and without probes, the spikes are the same, in that run and the next."""
-    depth = min(2, harness.info.max_layers)
+    depth = min(2, harness.info.capacity.layers)
     probes = _all(harness, depth)
     harness.configure(depth)  # what probes did before is to be forgotten
-    stimulus, exact = harness.work(depth), harness.info.deterministic
+    stimulus, exact = harness.work(depth), harness.info.abilities.deterministic
 
     def plain(trial: int) -> NDArray[np.int32]:
         return harness.run(stimulus, trial=trial).counts
@@ -162,7 +162,7 @@ def probes_name_their_neurons(harness: Harness) -> None:
 
 def probed_neurons_are_those_driven(harness: Harness) -> None:
     """A probe shows the layer and the neurons that the weights drive."""
-    depth = min(3, harness.info.max_layers)
+    depth = min(3, harness.info.capacity.layers)
     now_and_then = min(1.0, 2 * (harness.share or 1.0))
     lit_first = np.arange(harness.neurons) % 3 == 1
     checked = False

@@ -28,7 +28,7 @@ VARIES = 0.05
 
 def same_trial_same_run(harness: Harness) -> None:
     """Where runs are deterministic, the same trial gives the same run."""
-    if not harness.info.deterministic:
+    if not harness.info.abilities.deterministic:
         raise NotApplicable("info says that runs are not deterministic")
     stimulus, probes = harness.work(), shown(harness, 1, 1)
     first = harness.run(stimulus, probes, trial=3)
@@ -146,7 +146,7 @@ def runs_are_as_long_as_asked(harness: Harness) -> None:
             f"a run of {then.steps} steps after one as long, and after a {what} one",
             partial(fresh, then, then),
             partial(fresh, first, then),
-            harness.info.deterministic,
+            harness.info.abilities.deterministic,
         )
     strong = harness.everything()
     half = int(harness.run(harness.begin(strong, steps // 2)).counts.sum())
@@ -169,7 +169,7 @@ def membranes_start_from_reset(harness: Harness) -> None:
     harness.run(harness.everything(), [probe])
     after = harness.run(stimulus, [probe]).samples[probe]
     if scatter:  # a device that varies may vary more from here to there than between two runs
-        swing = abs(harness.info.membrane.threshold - harness.info.membrane.rest)
+        swing = abs(harness.info.neuron.membrane.threshold - harness.info.neuron.membrane.rest)
         scatter = max(2 * scatter, VARIES * swing)
     if not near(harness, probe, before, after, scatter):
         raise Failed(
@@ -180,7 +180,7 @@ def membranes_start_from_reset(harness: Harness) -> None:
 
 def several_spikes_of_a_step_are_counted(harness: Harness) -> None:
     """Where info states several spikes a step, a drive of several thresholds counts as much."""
-    most = harness.info.spikes_per_step
+    most = harness.info.neuron.spikes_per_step
     if most == 1:
         raise NotApplicable("info states one spike a step")
     harness.clear()
@@ -190,7 +190,7 @@ def several_spikes_of_a_step_are_counted(harness: Harness) -> None:
         raise Failed(
             f"spikes_per_step = {most} is stated, but under {harness.neurons * DRIVE:g} thresholds "
             f"a step at most {fired} spikes are counted in {harness.steps} steps: look at how "
-            "_run counts, and at info.spikes_per_step"
+            "_run counts, and at info.neuron.spikes_per_step"
         )
 
 

@@ -27,7 +27,7 @@ def stated_kinds_are_taken(harness: Harness) -> None:
     harness.write(np.eye(harness.neurons) * (harness.share or 1.0))
     fired = {
         kind: int(harness.run(harness.everything(kind)).counts.sum())
-        for kind in harness.info.stimuli
+        for kind in harness.info.offers.stimuli
     }
     if max(fired.values()) > FACTOR * min(fired.values()) + harness.batch * harness.neurons:
         told = ", ".join(f"{kind}: {count}" for kind, count in fired.items())
@@ -36,7 +36,7 @@ def stated_kinds_are_taken(harness: Harness) -> None:
 
 def other_kinds_are_refused(harness: Harness) -> None:
     """A kind of stimulus that is not stated raises StimulusError."""
-    others = [kind for kind in get_args(StimulusKind) if kind not in harness.info.stimuli]
+    others = [kind for kind in get_args(StimulusKind) if kind not in harness.info.offers.stimuli]
     if not others:
         raise NotApplicable("the device takes every kind of stimulus")
     harness.clear()
@@ -51,7 +51,7 @@ def other_kinds_are_refused(harness: Harness) -> None:
 def samples_are_kept_apart(harness: Harness) -> None:
     """In every kind of stimulus, the samples that are driven are those that fire."""
     # As many samples as steps: who takes one for the other meets no error of shape.
-    size = min(harness.info.max_batch, harness.info.max_steps, SOON)
+    size = min(harness.info.capacity.batch, harness.info.capacity.steps, SOON)
     if size < 4:
         raise NotApplicable("the device runs less than four samples, or steps, at a time")
     harness.clear()
@@ -59,7 +59,7 @@ def samples_are_kept_apart(harness: Harness) -> None:
     driven = np.zeros((size, harness.neurons))
     chosen = np.arange(size) % 4 == 1
     driven[chosen] = 1
-    for kind in harness.info.stimuli:
+    for kind in harness.info.offers.stimuli:
         fired = harness.run(harness.stimulus(driven, kind, size)).counts.sum(axis=1)
         if not fired[chosen].any() or fired[~chosen].mean() > IDLE * fired[chosen].mean():
             raise Failed(
@@ -70,7 +70,7 @@ def samples_are_kept_apart(harness: Harness) -> None:
 
 def steps_run_forward(harness: Harness) -> None:
     """What drives the network in the last steps makes it fire in the last steps."""
-    kinds = [kind for kind in harness.info.stimuli if kind != "current"]
+    kinds = [kind for kind in harness.info.offers.stimuli if kind != "current"]
     offer = harness.info.offer("spikes", 1, 1)
     if not kinds or offer is None or "none" not in offer.reductions:
         raise NotApplicable("the device takes constant currents only, or shows no output raster")
@@ -95,7 +95,7 @@ def inputs_are_kept_apart(harness: Harness) -> None:
         raise NotApplicable("the device has room for one neuron only")
     harness.write(np.eye(harness.neurons))
     active = np.tile(lit, (harness.batch, 1))
-    for kind in harness.info.stimuli:
+    for kind in harness.info.offers.stimuli:
         fired = harness.run(harness.stimulus(active, kind)).counts.mean(axis=0)
         if not fired[lit].any() or fired[~lit].mean() > IDLE * fired[lit].mean():
             raise Failed(
@@ -106,7 +106,7 @@ def inputs_are_kept_apart(harness: Harness) -> None:
 
 def several_events_of_a_step_add_up(harness: Harness) -> None:
     """Two events of an input in one step drive as one through twice the weight."""
-    if "spikes" not in harness.info.stimuli:
+    if "spikes" not in harness.info.offers.stimuli:
         raise NotApplicable("the device takes no spikes")
     if harness.share is None or harness.share > 0.5:
         raise NotApplicable("no weight was found at which neurons fire now and then")
@@ -129,7 +129,7 @@ def several_events_of_a_step_add_up(harness: Harness) -> None:
 
 def what_excites_first_counts_first(harness: Harness) -> None:
     """A drive that comes before an inhibition fires no less than after it."""
-    kinds = [kind for kind in harness.info.stimuli if kind != "current"]
+    kinds = [kind for kind in harness.info.offers.stimuli if kind != "current"]
     n, half = harness.neurons, min(harness.steps // 2, 8)
     if not kinds or n < 2 or half < 2:
         raise NotApplicable("the device takes constant currents only, or has a neuron only")

@@ -67,7 +67,7 @@ def each_weight_acts_where_it_was_written(harness: Harness) -> None:
 
 def each_projection_acts_at_its_place(harness: Harness) -> None:
     """What reaches the output takes every projection, in whatever order they were written."""
-    if harness.info.max_layers < 2:
+    if harness.info.capacity.layers < 2:
         raise NotApplicable("the device has one layer only")
     for first, second in ((0, 1), (1, 0)):
         harness.clear(2)
@@ -147,7 +147,7 @@ def weights_act_in_proportion(harness: Harness) -> None:
         pairs
         for pairs in (4, 3, 2, 1)
         if form.minimum_full_scale <= drive / pairs <= form.maximum_full_scale
-        and 2 * pairs * n <= harness.info.max_inputs
+        and 2 * pairs * n <= harness.info.capacity.inputs
     ]
     if not fitting:
         raise NotApplicable("no full scale, or number of inputs, fits")

@@ -26,7 +26,7 @@ ROUNDING = 1e-3
 
 def noiseless(harness: Harness) -> bool:
     """Whether the device says that it is deterministic, and trials do not differ."""
-    if not harness.info.deterministic:
+    if not harness.info.abilities.deterministic:
         return False
     stimulus, probes = harness.work(), shown(harness, 1, 1)
     first, *others = (harness.run(stimulus, probes, trial) for trial in range(TRIALS))
@@ -69,7 +69,7 @@ def unchanged(
         f"a run, and the same after {what}",
         lambda trial: harness.run(stimulus, trial=trial).counts,
         after,
-        harness.info.deterministic,
+        harness.info.abilities.deterministic,
     )
 
 
@@ -119,7 +119,7 @@ def near(
     noise: float = 0.0,
 ) -> bool:
     """Whether samples of a probe are the same but for rounding, and for so much noise."""
-    swing = abs(harness.info.membrane.threshold - harness.info.membrane.rest)
+    swing = abs(harness.info.neuron.membrane.threshold - harness.info.neuron.membrane.rest)
     rounding = ROUNDING * (swing if probe.quantity == "membrane" else 1.0)
     return spread(one, two) <= 2 * noise + rounding
 

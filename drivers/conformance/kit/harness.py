@@ -93,18 +93,18 @@ class Harness:
     @cached_property
     def neurons(self) -> int:
         """Neurons of each layer, and groups of inputs."""
-        return min(NEURONS, self.info.max_neurons, self.info.max_inputs)
+        return min(NEURONS, self.info.capacity.neurons, self.info.capacity.inputs)
 
     @cached_property
     def batch(self) -> int:
         """Samples of a run."""
-        return min(BATCH, self.info.max_batch)
+        return min(BATCH, self.info.capacity.batch)
 
     @cached_property
     def steps(self) -> int:
         """Steps of a run: several samples of the slowest probe."""
-        slowest = max((offer.every for offer in self.info.probes), default=1)
-        return min(max(STEPS, 4 * slowest), self.info.max_steps)
+        slowest = max((offer.every for offer in self.info.offers.probes), default=1)
+        return min(max(STEPS, 4 * slowest), self.info.capacity.steps)
 
     @cached_property
     def full_scale(self) -> float:
@@ -115,7 +115,7 @@ class Harness:
     def group(self) -> int:
         """Inputs in a group."""
         wanted = math.ceil(DRIVE / self.full_scale)
-        return max(1, min(wanted, self.info.max_inputs // self.neurons))
+        return max(1, min(wanted, self.info.capacity.inputs // self.neurons))
 
     @property
     def amplitude(self) -> int:
@@ -190,7 +190,7 @@ class Harness:
         self, active: ArrayLike, kind: StimulusKind | None = None, steps: int | None = None
     ) -> Stimulus:
         """A stimulus as `stimulus` makes it, said in inputs: `(B, n_in)` or `(T, B, n_in)`."""
-        kind = self.info.stimuli[0] if kind is None else kind
+        kind = self.info.offers.stimuli[0] if kind is None else kind
         data = np.asarray(active, np.float32) * self.amplitude
         if kind == "current":
             return Stimulus.current(data, steps=steps or self.steps)

@@ -21,7 +21,7 @@ RUNS = 1_000_000
 # A correction that leaves more than this share of the deviation is no improvement.
 BETTER = 0.95
 # Which setting moves which measured quantity, in proportion.
-MOVES = {"threshold": "threshold_over_gain", "tau_membrane": "time_constant"}
+MOVES = {"threshold": "threshold_over_gain", "time_constant": "time_constant"}
 
 
 def stages(layers: Sequence[int]) -> int:
@@ -55,11 +55,11 @@ def calibrate(
 
     sizes = tuple(layers)
     with drivers.open(url, record=record) as device:
-        known = [s for s in device.info.settings if s.name in MOVES]
+        known = [s for s in device.info.neuron.settings if s.role in MOVES]
         offered = [s for s in known if s.per_neuron] or known
         if not offered:
             raise ValueError(
-                f"{url} offers no setting named {' or '.join(MOVES)}: it cannot be calibrated"
+                f"{url} offers no setting of the role {' or '.join(MOVES)}: it cannot be calibrated"
             )
         asked = {s.name: [np.full(n, s.default) for n in sizes[1:]] for s in offered}
         best, reached = asked, {s.name: [np.full(n, np.inf) for n in sizes[1:]] for s in offered}
@@ -152,12 +152,12 @@ def _away(
     """Each neuron's measured value in targets; NaN where it is dead, tonic or not measured."""
     info = device.info
     target = 1.0
-    if setting.name == "tau_membrane":
-        decay = info.decay or 1.0
-        target = -info.dt / float(np.log(decay)) if decay < 1 else setting.default
+    if setting.role == "time_constant":
+        decay = info.neuron.decay or 1.0
+        target = -info.timing.dt / float(np.log(decay)) if decay < 1 else setting.default
     away = []
     for layer, size in zip(neurons, sizes[1:], strict=True):
-        measured = None if layer is None else getattr(layer, MOVES[setting.name])
+        measured = None if layer is None else getattr(layer, MOVES[setting.role])
         if layer is None or measured is None:
             away.append(np.full(size, np.nan))
         else:

@@ -47,7 +47,7 @@ def measure(bench: Bench, layer: int, measured: Sequence[MeasuredLayer]) -> Spik
         fire in every step.
     """
     _drive_all(bench, layer, measured)
-    steps = min(STEPS, bench.device.info.max_steps)
+    steps = min(STEPS, bench.device.info.capacity.steps)
     active = np.ones((min(SAMPLES, bench.batch), bench.layers[0]), bool)
     recording = bench.record(layer, active, steps)
     live, first = measured[-1].live, bench.first_spike(layer)

@@ -119,7 +119,7 @@ def measure(
     fired = np.concatenate([sweep.fired for sweep in sweeps])
     above = np.concatenate([sweep.above for sweep in sweeps])
     threshold = estimators.fit_threshold(below, above, fired, model.sigma)
-    hard = bench.device.info.reset == "hard"
+    hard = bench.device.info.neuron.reset == "hard"
     return Thresholds(
         threshold=threshold,
         reset=_reset(np.concatenate(resets), threshold.value, hard) if resets else None,
@@ -205,7 +205,7 @@ def _after(
     assert first is not None
     steps, late = len(expected), int(bench.after_reset(layer))
     read = recording.membrane - model.offset
-    hard = bench.device.info.reset == "hard"
+    hard = bench.device.info.neuron.reset == "hard"
     kept = at_step(expected, np.minimum(first, steps - 1))
     arrives = bench.drive(layer)
     if arrives.start is not None:

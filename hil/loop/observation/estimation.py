@@ -63,15 +63,15 @@ class Nominal:
             steps: Steps of a run.
             spikes_in: Whether the input is spikes; a current acts in its own step.
         """
-        first = self.info.events.input if spikes_in else "same_step"
-        arrival = first if layer == 1 else self.info.events.layer
+        first = self.info.timing.input if spikes_in else "same_step"
+        arrival = first if layer == 1 else self.info.timing.layer
         waits = [first != "same_step" and first is not None]
-        waits += [self.info.events.layer in ("end_of_step", "next_step")] * (layer - 1)
+        waits += [self.info.timing.layer in ("end_of_step", "next_step")] * (layer - 1)
         late = arrival == "end_of_step"
         return NominalNeuron(
             decay=self.decay,
             steps=steps,
-            reset=self.info.reset,
+            reset=self.info.neuron.reset,
             late=late,
             idle=sum(waits) - late,
         )
@@ -115,15 +115,15 @@ def of_stimulus(stimulus: Stimulus, weights: Matrix, decay: float, traced: bool)
 def of_layer(below: Estimate, weights: Matrix, info: DeviceInfo, steps: int) -> Drive:
     """Charge that the estimated spikes of a layer bring to the next one."""
     squares = weights**2
-    arrived = 1.0 - 1.0 / steps if info.events.layer == "next_step" else 1.0
-    even = info.reset == "soft" or info.events.layer == "end_of_step"
+    arrived = 1.0 - 1.0 / steps if info.timing.layer == "next_step" else 1.0
+    even = info.neuron.reset == "soft" or info.timing.layer == "end_of_step"
     varied = below.rate * (1 - below.rate)
     spread = np.sqrt(np.float32(EVEN if even else TOGETHER) * (np.maximum(varied, 0) @ squares))
     trace = None
     if below.spikes is not None:
         flat = below.spikes.reshape(-1, below.spikes.shape[-1]) @ weights
         trace = flat.reshape(*below.spikes.shape[:2], -1)
-        if info.events.layer == "next_step":
+        if info.timing.layer == "next_step":
             trace = np.concatenate([np.zeros_like(trace[:1]), trace[:-1]])
     mean = np.float32(arrived) * (below.rate @ weights) if trace is None else trace.mean(axis=0)
     return Drive(mean, spread, below.doubt @ squares, trace)

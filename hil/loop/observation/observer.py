@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from drivers import Device, Probe, ProbeOffer, Readout, Reduction, Stimulus, UnsupportedProbe
 from hil.learning import rate_estimators
 from hil.learning.rate_estimator import Estimator, Reading
-from hil.loop.mapping import nominal_decay
+from hil.loop.mapping import nominal_decay, nominal_threshold
 from hil.loop.observation.estimation import LayerSamples, Nominal, estimated
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ class Observer:
         """
         self._config, self._info, self._traced = config, device.info, traced
         self._depth = device.network.depth
-        settings = device.network.settings
-        self._threshold = settings.get("threshold", device.info.membrane.threshold)
+        self._threshold = nominal_threshold(device)
         self._nominal = Nominal(device.info, nominal_decay(device))
         self._by_spikes = config.observe == "spikes"
         self.held = self._choose()
@@ -183,7 +182,7 @@ class Observer:
         offer = self._offer(probe.layer)
         assert offer is not None
         values = readout.samples[probe].astype(np.float32, copy=False)
-        values = self._info.membrane.in_thresholds(values, self._threshold)
+        values = self._info.neuron.membrane.in_thresholds(values, self._threshold)
         if probe.reduce == "none":
             mean = values.mean(axis=0)
             return LayerSamples(offer.sampled, probe.every, mean, values, values[-1])

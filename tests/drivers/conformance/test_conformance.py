@@ -127,11 +127,11 @@ OFFERS = st.builds(
 )
 FACTS = st.fixed_dictionaries(
     {
-        "max_layers": st.integers(1, 3),
-        "max_inputs": st.integers(1, 96),
-        "max_neurons": st.integers(1, 24),
-        "max_batch": st.integers(1, 20),
-        "max_steps": st.integers(5, 120),
+        "layers": st.integers(1, 3),
+        "inputs": st.integers(1, 96),
+        "neurons": st.integers(1, 24),
+        "batch": st.integers(1, 20),
+        "steps": st.integers(5, 120),
         "stimuli": some(KINDS),
         "probes": st.lists(OFFERS, max_size=3).map(tuple),
         "weights": st.builds(

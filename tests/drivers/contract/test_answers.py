@@ -11,8 +11,9 @@ import pytest
 
 import drivers
 from drivers import Network, Probe, Readout, Stimulus
-from drivers.contract.answers import check_readout
+from drivers.contract.checking.answers import check_readout
 from support.good_device import INFO, Good
+from support.restated import restated
 
 MEMBRANE, RASTER = Probe(1), Probe(1, "spikes")
 MEANS = Probe(1, reduce="mean"), Probe(1, "spikes", reduce="mean")
@@ -125,7 +126,7 @@ def test_what_a_device_may_answer_passes() -> None:
     device.write_weights(0, np.full((4, 6), 9.0))
     readout = device.run(STIMULUS, PROBES)
     assert readout.samples[RASTER].max() == 1
-    fast = dataclasses.replace(INFO, spikes_per_step=3)
+    fast = restated(INFO, spikes_per_step=3)
     many = counts(lambda c: np.full_like(c, 15))(readout)
     network = Network((4, 6, 3))
     assert check_readout("Fast._run", many, STIMULUS, PROBES, network, fast) is many

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Probe, ProbeOffer, Readout, Stimulus, WeightFormat
+from support.restated import restated
 
 IDEAL = "emulator:ideal"
 
@@ -243,7 +242,7 @@ def test_quantisation_is_the_nearest_of_the_stated_levels(
 
 
 def test_offers_tell_hidden_from_output() -> None:
-    info = dataclasses.replace(
+    info = restated(
         drivers.open(IDEAL).info, probes=(ProbeOffer("spikes", "output"), ProbeOffer("membrane"))
     )
     assert info.offer("spikes", 1, 2) is None

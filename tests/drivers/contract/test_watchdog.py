@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import drivers
-from drivers.contract.answers import asking
-from drivers.contract.watchdog import WATCHDOG
+from drivers.contract.checking.answers import asking
+from drivers.contract.checking.watchdog import WATCHDOG
 from support.hanging_device import WAYS, Hanging
 from support.paths import ROOT
 
@@ -55,7 +55,9 @@ def test_calls_within_their_limit_are_left_alone() -> None:
 
 def test_time_in_which_nothing_runs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, real = [0.0], time.monotonic
-    monkeypatch.setattr("drivers.contract.watchdog.time.monotonic", lambda: real() + clock[0])
+    monkeypatch.setattr(
+        "drivers.contract.checking.watchdog.time.monotonic", lambda: real() + clock[0]
+    )
     with asking(Driver(3.0), "_run"):
         time.sleep(0.5)
         clock[0] = 3600.0  # as after a process was suspended for an hour
@@ -84,7 +86,7 @@ def test_an_alarm_of_others_goes_to_its_handler() -> None:
 
 
 def test_a_device_that_hung_is_closed_or_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.contract.answers.AFTER_HANGING", 0.5)
+    monkeypatch.setattr("drivers.contract.checking.answers.AFTER_HANGING", 0.5)
     driver = Driver(1.0)
     for limit in ("1", "0.5"):
         hung = pytest.raises(drivers.DeviceHung, match=f"did not return within {limit} s")

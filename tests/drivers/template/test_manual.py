@@ -20,6 +20,11 @@ HOOKS = {"_configure", "_write", "_run", "_reset", "_close"}
 TYPES = (
     drivers.Device,
     drivers.DeviceInfo,
+    drivers.Capacity,
+    drivers.Timing,
+    drivers.Neuron,
+    drivers.Offers,
+    drivers.Abilities,
     drivers.WeightFormat,
     drivers.ProbeOffer,
     drivers.Setting,
@@ -46,7 +51,7 @@ def test_every_member_has_a_row(kind: type) -> None:
     assert sorted(explained(kind)) == sorted(members(kind))
 
 
-@pytest.mark.parametrize("kind", [drivers.Identity, drivers.Membrane, drivers.EventTiming])
+@pytest.mark.parametrize("kind", [drivers.Identity, drivers.Membrane])
 def test_what_a_device_states_in_parts_is_named(kind: type) -> None:
     (row,) = re.findall(rf"^\| `\w+` \| an? `{kind.__name__}`:.*$", MANUAL, flags=re.M)
     assert {field.name for field in fields(kind)} <= set(re.findall(r"`(\w+)`", row))

@@ -27,6 +27,7 @@ from hil.characterisation.survey import survey
 from hil.characterisation.survey_data import Survey
 from hil.cli.app import app
 from support.paths import ROOT
+from support.restated import restated
 
 LAYERS = (32, 48, 10)
 SMALL = (12, 16, 5)
@@ -190,7 +191,7 @@ class Partial(Emulator):
 
     @property
     def info(self) -> drivers.DeviceInfo:
-        return dataclasses.replace(super().info, **self.changes)
+        return restated(super().info, **self.changes)
 
 
 def plugged(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
@@ -214,7 +215,7 @@ OUTPUT_SPIKES = ProbeOffer("spikes", "output")
         ({"probes": (ProbeOffer("membrane", "any", ("none",), every=3),)}, "layer 1: reset", True),
         ({"probes": (ProbeOffer("spikes", "any", ("none",)),)}, "layer 1: time constant", True),
         ({"probes": ()}, "layer 1: threshold", False),
-        ({"stimuli": ("spikes",), "max_batch": 10}, "", True),
+        ({"stimuli": ("spikes",), "batch": 10}, "", True),
         ({"stimuli": ("current_trace",), "decay": None}, "", True),
         ({"probes": (ProbeOffer("membrane", "any", neurons=7),)}, "hidden spike loss", True),
     ],
@@ -348,7 +349,7 @@ def test_the_example_of_the_manual_is_known_although_it_does_not_leak(
     monkeypatch.setitem(sys.modules, "counter", module)
     monkeypatch.setitem(registry.BUILTIN, "counter", "counter:Counter")
     with drivers.open("counter:A7") as device:
-        assert device.info.decay == 1
+        assert device.info.neuron.decay == 1
         found = survey(device, SMALL)
     assert found.nominal_time_constant is None
     for layer in found.neurons:

@@ -16,6 +16,7 @@ from drivers import DeviceInfo, LinkError, ProbeOffer, Readout
 from drivers.emulator.device import Emulator
 from hil.runs.folder import Run
 from support.command_line import HIL, command, process, refusal
+from support.restated import restated
 
 
 class Limited(Emulator):
@@ -25,7 +26,7 @@ class Limited(Emulator):
 
     @property
     def info(self) -> DeviceInfo:
-        return replace(super().info, **self.facts)
+        return restated(super().info, **self.facts)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,9 @@ class Limited(Emulator):
             "readout.source=counts",
         ),
         ({"stimuli": ("spikes",)}, "--set encoding.name=current", "takes spikes"),
-        ({"max_layers": 2}, "--hidden 10,10", "--hidden 10"),
-        ({"max_inputs": 63}, "--hidden 10", "64 inputs"),
-        ({"max_batch": 49}, "--set training.batch=50", "training.batch=49"),
+        ({"layers": 2}, "--hidden 10,10", "--hidden 10"),
+        ({"inputs": 63}, "--hidden 10", "64 inputs"),
+        ({"batch": 49}, "--set training.batch=50", "training.batch=49"),
     ],
 )
 def test_what_a_device_cannot_serve_is_refused_before_training(

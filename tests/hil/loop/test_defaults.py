@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,10 @@ from hil.studies.trial import evaluate
 from support.command_line import command
 from support.good_device import INFO
 from support.integer_chip import IntegerChip
+from support.restated import restated
 
-ROOM: dict[str, Any] = {"max_neurons": 1000, "max_inputs": 1000, "max_batch": 100}
-ANY = replace(INFO, **ROOM)
+ROOM: dict[str, Any] = {"neurons": 1000, "inputs": 1000, "batch": 100}
+ANY = restated(INFO, **ROOM)
 DATA = tasks.load("digits", 0, 0.1)
 
 
@@ -55,8 +55,8 @@ def test_nothing_is_chosen_where_the_device_takes_everything() -> None:
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ({"max_batch": 7}, {"training.batch": 7}),
-        ({"max_steps": 9}, {"network.steps": 9}),
+        ({"batch": 7}, {"training.batch": 7}),
+        ({"steps": 9}, {"network.steps": 9}),
         ({"stimuli": ("current_trace",)}, {}),
         (
             {"stimuli": ("spikes",)},
@@ -80,7 +80,7 @@ def test_nothing_is_chosen_where_the_device_takes_everything() -> None:
 def test_each_fact_asks_for_its_own_settings(
     facts: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    info = replace(ANY, **facts)
+    info = restated(ANY, **facts)
     found, choices = settled(info)
     assert {choice.setting: choice.value for choice in choices} == expected
     sections = found.model_dump()
@@ -94,22 +94,22 @@ def test_each_fact_asks_for_its_own_settings(
 @pytest.mark.parametrize(
     ("facts", "asked", "remedy"),
     [
-        ({"max_batch": 7}, {"training": {"batch": 8}}, "training.batch=7"),
-        ({"max_steps": 9}, {"network": {"steps": 10}}, "network.steps=9"),
+        ({"batch": 7}, {"training": {"batch": 8}}, "training.batch=7"),
+        ({"steps": 9}, {"network": {"steps": 10}}, "network.steps=9"),
         ({"stimuli": ("spikes",)}, {"encoding": {"name": "current"}}, "encoding.name=regular"),
         ({"stimuli": ("spikes",)}, {"encoding": {"gain": 2.0}}, "encoding.name=regular"),
         ({"stimuli": ("current",)}, {"encoding": {"name": "poisson"}}, "encoding.name=current"),
-        ({"max_neurons": 64}, {}, "--hidden 64"),
-        ({"max_layers": 2}, {"network": {"hidden": [5, 5]}}, "--hidden 5"),
-        ({"max_layers": 1}, {}, "network.hidden=[]"),
-        ({"max_inputs": 63}, {}, "fewer features"),
-        ({"max_neurons": 9}, {}, "fewer classes"),
+        ({"neurons": 64}, {}, "--hidden 64"),
+        ({"layers": 2}, {"network": {"hidden": [5, 5]}}, "--hidden 5"),
+        ({"layers": 1}, {}, "network.hidden=[]"),
+        ({"inputs": 63}, {}, "fewer features"),
+        ({"neurons": 9}, {}, "fewer classes"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_remedy_that_works(
     facts: dict[str, Any], asked: dict[str, Any], remedy: str
 ) -> None:
-    info = replace(ANY, **facts)
+    info = restated(ANY, **facts)
     with pytest.raises((StimulusError, CapacityError)) as error:
         settled(info, asked)
     message = str(error.value)
@@ -130,24 +130,24 @@ def test_what_was_asked_for_stays() -> None:
         "training": {"batch": 3},
         "observe": "membrane",
     }
-    info = replace(ANY, reset="hard", stimuli=("spikes",))
+    info = restated(ANY, reset="hard", stimuli=("spikes",))
     found, choices = settled(info, asked)
     assert choices == ()
     assert found == config.build(asked)
 
 
 def test_tasks_and_rules_have_their_say() -> None:
-    hard = replace(ANY, reset="hard")
+    hard = restated(ANY, reset="hard")
     assert "encoding.gain" not in chosen(hard, {"task": "yinyang"})  # 3 by the task
     tuned = {"task": "mnist", "rule": {"name": "bp"}}
     assert "optimiser.learning_rate" not in chosen(hard, tuned)
-    spikes = replace(ANY, stimuli=("spikes",))
+    spikes = restated(ANY, stimuli=("spikes",))
     found, _ = settled(spikes, {"task": "yinyang"})
     assert found.encoding == {"name": "regular", "max_rate": 1.0, "bias": 0.5}
 
 
 def test_a_run_that_starts_from_another_takes_its_learning_settings() -> None:
-    info = replace(ANY, reset="hard", stimuli=("spikes",), max_batch=7)
+    info = restated(ANY, reset="hard", stimuli=("spikes",), batch=7)
     _, choices = settled(info, starts=True)
     assert [choice.setting for choice in choices] == ["encoding.name", "training.batch"]
 
@@ -156,7 +156,7 @@ def test_a_current_is_given_step_by_step_where_the_device_takes_it_only_so() -> 
     x = np.random.default_rng(0).random((3, 4), dtype=np.float32)
     built, rng = config.build(), np.random.default_rng(0)
     constant = mapping.encoder(built, ANY)(x, rng)
-    trace = mapping.encoder(built, replace(ANY, stimuli=("current_trace",)))(x, rng)
+    trace = mapping.encoder(built, restated(ANY, stimuli=("current_trace",)))(x, rng)
     assert (constant.kind, trace.kind) == ("current", "current_trace")
     assert trace.data.shape == (built.network.steps, 3, 4)
     assert (trace.data == constant.data).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import sys
 import types
@@ -20,6 +19,7 @@ from hil.loop import training
 from hil.loop.controller import Controller
 from hil.runs.folder import Run
 from support.paths import ROOT
+from support.restated import restated
 
 LONGER: dict[str, Any] = {"training": {"epochs": 20}}
 SMALL: dict[str, Any] = {
@@ -49,7 +49,7 @@ class Private(Emulator):
 
     @property
     def info(self) -> drivers.DeviceInfo:
-        return dataclasses.replace(
+        return restated(
             super().info,
             probes=(ProbeOffer("spikes", "output"), ProbeOffer("membrane", "any")),
         )
@@ -64,7 +64,7 @@ class Averaging(Emulator):
 
     @property
     def info(self) -> drivers.DeviceInfo:
-        return dataclasses.replace(
+        return restated(
             super().info, probes=(ProbeOffer("membrane", "hidden", reductions=("mean",)),)
         )
 
@@ -74,7 +74,7 @@ class Sparse(Emulator):
 
     @property
     def info(self) -> drivers.DeviceInfo:
-        return dataclasses.replace(
+        return restated(
             super().info, probes=(ProbeOffer("membrane", "any", reductions=("none",), every=3),)
         )
 
@@ -84,9 +84,7 @@ class Streaming(Emulator):
 
     @property
     def info(self) -> drivers.DeviceInfo:
-        return dataclasses.replace(
-            super().info, probes=(ProbeOffer("spikes", "any", reductions=("none",)),)
-        )
+        return restated(super().info, probes=(ProbeOffer("spikes", "any", reductions=("none",)),))
 
 
 class Forgetful(Emulator):
@@ -94,7 +92,7 @@ class Forgetful(Emulator):
 
     @property
     def info(self) -> drivers.DeviceInfo:
-        return dataclasses.replace(super().info, resumable=False, max_batch=50)
+        return restated(super().info, resumable=False, batch=50)
 
 
 def test_strict_observation_never_asks_for_hidden_spikes(

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from hil.config import Config, build
 from hil.loop import epochs, training
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
+from support.restated import restated
 
 NOISY = (
     "emulator:mixed-signal?chip=5&membrane_noise=0.1&spike_loss=0.05&programming_noise=0.05"
@@ -281,7 +281,7 @@ class Forgetful(Emulator):
 
     @property
     def info(self) -> DeviceInfo:
-        return replace(super().info, resumable=False)
+        return restated(super().info, resumable=False)
 
 
 def test_a_device_that_gives_no_state_is_written_anew(

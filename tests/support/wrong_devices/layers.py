@@ -91,6 +91,6 @@ class StatesASampleTooMany(Good):
     caught_by = "largest-batch-and-longest-run-are-taken"
 
     def _run(self, stimulus, probes, trial):
-        if stimulus.batch >= INFO.max_batch:
+        if stimulus.batch >= INFO.capacity.batch:
             raise IndexError("index out of bounds")
         return super()._run(stimulus, probes, trial)

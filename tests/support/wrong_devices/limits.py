@@ -14,8 +14,8 @@ class StatesANeuronTooMany(Good):
     caught_by = "largest-network-is-taken"
 
     def _configure(self, network):
-        if max(network.layers[1:]) >= INFO.max_neurons:
-            raise CapacityError(f"room for {INFO.max_neurons - 1} neurons")
+        if max(network.layers[1:]) >= INFO.capacity.neurons:
+            raise CapacityError(f"room for {INFO.capacity.neurons - 1} neurons")
         super()._configure(network)
 
 
@@ -23,14 +23,14 @@ class StatesAnInputTooMany(Good):
     caught_by = "largest-network-is-taken"
 
     def _write(self, projection, weights):
-        return super()._write(projection, weights[: INFO.max_inputs - 1])
+        return super()._write(projection, weights[: INFO.capacity.inputs - 1])
 
 
 class TakesALayerMore(Good):
     caught_by = "larger-network-is-refused"
 
     def configure(self, network):
-        self.facts = {"max_layers": INFO.max_layers + 1}
+        self.facts = {"layers": INFO.capacity.layers + 1}
         super().configure(network)
         self.facts = {}
 
@@ -39,8 +39,8 @@ class StatesAStepTooMany(Good):
     caught_by = "largest-batch-and-longest-run-are-taken"
 
     def _run(self, stimulus, probes, trial):
-        if stimulus.steps >= INFO.max_steps:
-            raise CapacityError(f"room for {INFO.max_steps - 1} steps")
+        if stimulus.steps >= INFO.capacity.steps:
+            raise CapacityError(f"room for {INFO.capacity.steps - 1} steps")
         return super()._run(stimulus, probes, trial)
 
 
@@ -48,7 +48,7 @@ class TakesASampleMore(Good):
     caught_by = "larger-batch-and-longer-run-are-refused"
 
     def check_run(self, kind, batch, steps, probes=()):
-        super().check_run(kind, min(batch, INFO.max_batch), steps, probes)
+        super().check_run(kind, min(batch, INFO.capacity.batch), steps, probes)
 
 
 class RefusesItsLargestFullScale(Good):
@@ -87,7 +87,7 @@ class ChangesItsFacts(Good):
     caught_by = "facts-stay"
 
     def _run(self, stimulus, probes, trial):
-        self.facts = {"max_batch": 10}
+        self.facts = {"batch": 10}
         return super()._run(stimulus, probes, trial)
 
 

@@ -50,7 +50,7 @@ class NormalisesOverTheBatch(Good):
 
 class GivesItsOwnBuffer(Good):
     caught_by = "readouts-stay-as-they-are"
-    buffer = np.zeros((INFO.max_batch, INFO.max_neurons), np.int32)
+    buffer = np.zeros((INFO.capacity.batch, INFO.capacity.neurons), np.int32)
 
     def counts(self, raster):
         found = super().counts(raster)

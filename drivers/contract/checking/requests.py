@@ -62,7 +62,7 @@ def settings(network: Network, info: DeviceInfo) -> dict[str, float]:
     Raises:
         SettingError: For an unknown setting, or a value out of range.
     """
-    offered = {setting.name: setting for setting in info.settings}
+    offered = {setting.name: setting for setting in info.neuron.settings}
     chosen = {name: setting.default for name, setting in offered.items()}
     for name, value in network.settings.items():
         if name not in offered:
@@ -87,7 +87,7 @@ def trims(network: Network, info: DeviceInfo) -> dict[str, tuple[NDArray[np.floa
         SettingError: For a setting that is not offered for each neuron, or arrays of a wrong
             shape or with values out of range.
     """
-    offered = {setting.name: setting for setting in info.settings if setting.per_neuron}
+    offered = {setting.name: setting for setting in info.neuron.settings if setting.per_neuron}
     found = {}
     for name, layers in network.trims.items():
         if name not in offered:

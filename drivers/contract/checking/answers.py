@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.checking.watchdog import Overdue, watched
 from drivers.contract.errors import DeviceError, DeviceHung, DriverError, ReadoutError
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Network, Probe, Readout, Stimulus
-from drivers.contract.watchdog import Overdue, watched
 
 # Seconds that one call of a driver may last, unless the driver or its user says otherwise: the
 # weights of MNIST's 784-800-10, 16 bits each, take two minutes over a line of 115200 baud.
@@ -140,8 +140,8 @@ def check_readout(
         )
     shape: tuple[int, ...] = (stimulus.batch, network.layers[-1])
     counts = _array(method, "counts", readout.counts, shape, np.int32)
-    most = stimulus.steps * info.spikes_per_step
-    _within(method, "counts", counts, most, f"at most {info.spikes_per_step} a step")
+    most = stimulus.steps * info.neuron.spikes_per_step
+    _within(method, "counts", counts, most, f"at most {info.neuron.spikes_per_step} a step")
     for probe in probes:
         told = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
         if probe not in readout.samples:
@@ -154,7 +154,7 @@ def check_readout(
         kind = np.uint8 if raster else np.float32
         array = _array(method, told, readout.samples[probe], shape, kind)
         if probe.quantity == "spikes":
-            _within(method, told, array, info.spikes_per_step, "spikes per step")
+            _within(method, told, array, info.neuron.spikes_per_step, "spikes per step")
             continue
         _extremes(method, told, array)
         offer = info.offer("membrane", probe.layer, network.depth)
