@@ -3,7 +3,8 @@
     python benchmarks/accuracy.py [--out runs/accuracy] [--jobs 2] [--only mnist] [--seeds 3]
 
 Every cell is the command it prints. A run that is complete is not repeated, so the table can be
-made in several sittings.
+made in several sittings. `--only "on "` makes the rows of the emulated chips, `--only deep` those
+with three hidden layers.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,20 @@ class Row:
 
 
 DEEP = ("adfa", "output_only")
+TOLD = ("adfa", "bptt")
+# Every profile, and a neuron that a spike sets to rest.
+CHIPS = (
+    "ideal",
+    "ideal?reset=hard",
+    "mixed-signal",
+    "loihi",
+    "dynap-se",
+    "pcm-crossbar",
+    "rram-crossbar",
+    "brainscales-2",
+    "brainscales-2-raw",
+)
+SLOW = ("brainscales-2", "brainscales-2-raw")  # best with the output's membranes read as well
 ROWS = (
     Row("digits, mixed-signal", ("digits",)),
     Row("digits, ideal", ("digits", "--device", "emulator:ideal")),
@@ -50,6 +66,23 @@ ROWS = (
         "mnist 500-500-500, mixed-signal",
         ("mnist", "--hidden", "500,500,500", "--epochs", "4"),
         DEEP,
+    ),
+    *(Row(f"digits on {chip}", ("digits", "--device", f"emulator:{chip}"), TOLD) for chip in CHIPS),
+    *(
+        Row(
+            f"digits on {chip}, both read",
+            ("digits", "--device", f"emulator:{chip}", "--set", "readout.source=both"),
+            TOLD,
+        )
+        for chip in SLOW
+    ),
+    *(
+        Row(
+            f"digits, deep on {chip}",
+            ("digits", "--device", f"emulator:{chip}", "--hidden", "60,60,60"),
+            DEEP,
+        )
+        for chip in CHIPS
     ),
 )
 
@@ -73,22 +106,25 @@ def main() -> None:
         if rule in chosen
     ]
     asked.out.mkdir(parents=True, exist_ok=True)
+    jobs = [job for job in jobs if not (folder(asked.out, *job) / "result.json").exists()]
+    since = time.monotonic()
     with ThreadPoolExecutor(asked.jobs) as pool:
-        list(pool.map(lambda job: run(asked.out, *job), jobs))
-    print(table(asked.out, rows))
+        runs = pool.map(lambda job: run(asked.out, *job), jobs)
+        for done, _ in enumerate(runs, start=1):
+            left = (time.monotonic() - since) * (len(jobs) - done) / done
+            print(f"{done}/{len(jobs)}, {left / 60:.0f} min left", file=sys.stderr, flush=True)
+    print(table(asked.out, rows, chosen))
 
 
 def folder(out: Path, row: Row, rule: str, seed: int) -> Path:
     """Where a run of the table lies."""
-    stem = row.name.replace(", ", "-").replace(" ", "-")
+    stem = row.name.replace(", ", "-").replace(" ", "-").replace("?", "-").replace("=", "-")
     return out / f"{stem}-{rule}-{seed}"
 
 
 def run(out: Path, row: Row, rule: str, seed: int) -> None:
     """Train one run, or go on with it."""
     path = folder(out, row, rule, seed)
-    if (path / "result.json").exists():
-        return
     options = [*row.options, "--rule", rule, "--seed", str(seed), "--out", str(path)]
     words = ["resume", str(path)] if path.exists() else ["train", *options]
     print(f"hil {' '.join(words)}", file=sys.stderr, flush=True)
@@ -99,12 +135,13 @@ def run(out: Path, row: Row, rule: str, seed: int) -> None:
         print(done.stderr, file=sys.stderr, flush=True)
 
 
-def table(out: Path, rows: list[Row]) -> str:
+def table(out: Path, rows: list[Row], rules: list[str]) -> str:
     """The table in Markdown: mean and standard deviation of test accuracy in %, and of seconds."""
-    lines = ["| task, device | " + " | ".join(RULES) + " |", "|---" * (len(RULES) + 1) + "|"]
+    rules = [rule for rule in rules if any(rule in row.rules for row in rows)]
+    lines = ["| task, device | " + " | ".join(rules) + " |", "|---" * (len(rules) + 1) + "|"]
     for row in rows:
         cells = []
-        for rule in RULES:
+        for rule in rules:
             results = [
                 json.loads(path.read_text())
                 for path in sorted(out.glob(f"{folder(out, row, rule, 0).name[:-1]}*/result.json"))

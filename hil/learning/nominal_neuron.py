@@ -1,11 +1,13 @@
-"""The host's nominal neuron: leaky, firing once a step at most, under a drive that varies.
+"""The host's nominal neuron: leaky, under a drive that varies.
 
 It is what a device's `info` states, simulated once on a grid of drives, for estimators that ask
-what such a neuron would do. A step of it, with decay d, drive x and membrane v:
+what such a neuron would do. A step of it, with decay d, drive x, membrane v and at most k spikes:
 
-    u = d v + x ; s = [u >= 1] ; v = u - s (soft reset) or u (1 - s) (hard reset)
+    u = d v + x ; s = min(floor(u), k) above 0, else 0 ; v = u - s (soft reset) or u [s = 0] (hard)
 
-or, where events act at the end of their step, `u = d v` and `w = u + x` in place of u below `s`.
+or, where events act at the end of their step, `u = d v` and `w = u + x` in place of u below `s`;
+where a hard reset spares such events, it leaves x. For some steps after that of a spike a
+refractory neuron ignores its input and does not fire: x and s are 0.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     "last_after",
 )
 LOWEST, HIGHEST, STEP = -1.0, 4.0, 0.02  # drives of the grid, in thresholds per step
+MOST = 4  # times as far, at most, goes the grid of a neuron of several spikes a step
 SPREADS: Matrix = np.array([0, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0], np.float32)
 TRIALS = 64  # runs with other noise that the table is a mean of
 
@@ -42,6 +45,9 @@ class NominalNeuron:
         reset: Whether a spike subtracts the threshold (`soft`) or clears the membrane (`hard`).
         late: Whether events act at the end of their step, after its threshold test and reset.
         idle: Steps at the start of a run in which nothing can arrive yet.
+        most: Most spikes in a step.
+        refractory: Steps after that of a spike in which input is ignored and none follows.
+        spares_events: Whether a hard reset leaves what arrives at the end of its step.
     """
 
     decay: float
@@ -49,6 +55,18 @@ class NominalNeuron:
     reset: Literal["soft", "hard"]
     late: bool = False
     idle: int = 0
+    most: int = 1
+    refractory: int = 0
+    spares_events: bool = False
+
+    @property
+    def highest_rate(self) -> float:
+        """Spikes per step of a neuron that is driven without end.
+
+        Where a hard reset clears late events, the first that counts comes a step after a spike.
+        """
+        loses = self.late and self.reset == "hard" and not self.spares_events
+        return self.most / (1 + self.refractory + loses)
 
 
 def held_current(decay: float) -> float:
@@ -65,6 +83,28 @@ def held_current(decay: float) -> float:
     return (1 - decay) / -math.log(decay)
 
 
+def fired(before: Matrix, most: int) -> Matrix:
+    """Spikes of a step, by the membrane before its reset, in thresholds; any shape."""
+    if most == 1:
+        return (before >= 1).astype(np.float32)
+    return np.clip(np.floor(before), np.float32(0), np.float32(most))
+
+
+def rested(spikes: Matrix, refractory: int) -> Matrix:
+    """Spikes of every step `(T, B, n)`, in place, without those that follow one too closely."""
+    for step in range(1, len(spikes) if refractory else 0):
+        spikes[step] *= ~spikes[max(step - refractory, 0) : step].any(axis=0)
+    return spikes
+
+
+def after_reset(neuron: NominalNeuron, charged: Matrix, spikes: Matrix, late: Matrix) -> Matrix:
+    """The membrane after the reset of a step, by what it would be without; `late` events in it."""
+    if neuron.reset == "soft":
+        return charged - spikes
+    left = late if neuron.late and neuron.spares_events else np.float32(0)
+    return np.where(spikes > 0, left, charged)
+
+
 @lru_cache(maxsize=16)
 def table(neuron: NominalNeuron) -> dict[Quantity, Matrix]:
     """Simulate the neuron from rest under every drive of the grid.
@@ -79,21 +119,27 @@ def table(neuron: NominalNeuron) -> dict[Quantity, Matrix]:
         membrane, before and after the reset, in thresholds.
     """
     noise = np.random.default_rng(0)  # one table for all: what it holds is no random outcome
-    drives = np.arange(LOWEST, HIGHEST + STEP / 2, STEP, dtype=np.float32)
+    end = HIGHEST * min(neuron.most, MOST)
+    drives = np.arange(LOWEST, end + STEP / 2, STEP, dtype=np.float32)
     idle = min(neuron.idle, neuron.steps - 1)
     mean = drives[:, None] * np.float32(neuron.steps / (neuron.steps - idle))
     v = np.zeros((len(SPREADS), len(drives), TRIALS), np.float32)
     totals = {name: np.zeros_like(v) for name in QUANTITIES[:3]}
-    u = v
+    u, rests = v, np.zeros(v.shape, np.int16)
     for step in range(neuron.steps):
         x = SPREADS[:, None, None] * noise.standard_normal(TRIALS, dtype=np.float32) + mean
         if step < idle:
             x = np.zeros_like(x)
+        if neuron.refractory:
+            x = x * (rests == 0)
         u = np.float32(neuron.decay) * v + (0 if neuron.late else x)
-        fired = u >= 1
+        spikes = fired(u, neuron.most)
+        if neuron.refractory:
+            spikes = spikes * (rests == 0)
+            rests = np.where(spikes > 0, np.int16(neuron.refractory), np.maximum(rests - 1, 0))
         charged = u + x if neuron.late else u
-        v = charged - fired if neuron.reset == "soft" else charged * ~fired
-        for name, value in zip(QUANTITIES, (fired.astype(np.float32), u, v), strict=False):
+        v = after_reset(neuron, charged, spikes, x)
+        for name, value in zip(QUANTITIES, (spikes, u, v), strict=False):
             totals[name] += value
     found: dict[Quantity, Matrix] = {
         name: (total / neuron.steps).mean(axis=-1) for name, total in totals.items()
@@ -113,7 +159,8 @@ def look_up(values: Matrix, drive: Matrix, spread: Matrix) -> Matrix:
         Same shape, float32.
     """
     last = values.shape[1] - 2
-    place = (np.clip(drive, LOWEST, HIGHEST) - np.float32(LOWEST)) / np.float32(STEP)
+    highest = LOWEST + STEP * (values.shape[1] - 1)
+    place = (np.clip(drive, LOWEST, highest) - np.float32(LOWEST)) / np.float32(STEP)
     left = np.minimum(place.astype(np.int32), last)
     share = place - left
     rows = np.searchsorted((SPREADS[1:] + SPREADS[:-1]) / 2, spread).astype(np.int32)

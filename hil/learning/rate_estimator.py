@@ -54,7 +54,7 @@ class Estimate:
     """What an estimator makes of a reading.
 
     Attributes:
-        rate: Spikes per step `(B, n)`, in [0, 1].
+        rate: Spikes per step `(B, n)`, from 0 to the most that the neuron can fire.
         membrane: Time mean of the membrane before its reset `(B, n)`, in thresholds: what a rule's
             gate is a function of.
         doubt: Variance of `rate` `(B, n)`.

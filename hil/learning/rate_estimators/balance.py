@@ -7,7 +7,8 @@ charge that arrives before the threshold test of its step, P what arrives at its
 
 exactly, whatever the neuron does in between. The last membrane v_T is taken for the mean v. A soft
 reset takes 1 for a spike; a hard one takes the whole membrane, 1 and what exceeds it, which for a
-steady drive C is half an increment on average, or all of C where it fires in every step.
+steady drive C is half an increment on average, or all of C where it fires in every step. In each
+of the R refractory steps after a spike C is ignored: `taken` is then less by C R for each spike.
 """
 
 from __future__ import annotations
@@ -19,27 +20,42 @@ from hil.learning.rate_estimator import Estimate, Estimator, LayerReading, Matri
 DOUBT = 0.03  # standard deviation of a rate that is found so, beside that of its drive
 
 
-def means(reading: LayerReading) -> tuple[Matrix, Matrix]:
-    """Time means of the membrane before and after its reset `(B, n)`, one of them as read."""
-    assert reading.mean is not None
-    neuron, early = reading.neuron, 0 if reading.neuron.late else reading.drive
-    kept = np.float32(neuron.decay * (1 - 1 / neuron.steps))
-    if reading.sampled == "before_reset":
-        return reading.mean, (reading.mean - early) / kept
-    return kept * reading.mean + early, reading.mean
-
-
 def estimate(reading: LayerReading) -> Estimate:
     """Rates from the mean membrane and the drive."""
-    before, after = means(reading)
-    taken = before - after + (reading.drive if reading.neuron.late else 0)
-    rate = taken
-    if reading.neuron.reset == "hard":
-        leak = np.float32(1 - reading.neuron.decay)
-        excess = np.maximum(reading.drive - leak, 0) / 2
-        rate = taken / np.maximum(1 + excess, reading.drive)
-    rate = np.clip(rate, 0, 1)
-    return Estimate(rate, before, reading.doubt + np.float32(DOUBT**2))
+    assert reading.mean is not None
+    neuron, drive = reading.neuron, np.maximum(reading.drive, 0)
+    early, late = (0, reading.drive) if neuron.late else (reading.drive, 0)
+    kept = np.float32(neuron.decay * (1 - 1 / neuron.steps))
+    before = after = reading.mean
+    if reading.sampled == "before_reset":
+        after = (before - early) / kept
+    else:
+        before = kept * after + early
+    taken = before - after + late
+    at_once = np.clip(np.floor(drive), 1, neuron.most)  # spikes of a step that share its reset
+    per_reset = at_once
+    if neuron.reset == "hard":
+        excess = np.maximum(drive - np.float32(1 - neuron.decay), 0) / 2
+        per_reset = np.maximum(1 + excess, drive)
+        if neuron.late and not neuron.spares_events:
+            per_reset = per_reset + drive
+    ignored = drive * np.float32(neuron.refractory)
+    rate = np.clip(taken * at_once / (per_reset + ignored), 0, neuron.most)
+    return Estimate(rate, mean_before(reading, rate), reading.doubt + np.float32(DOUBT**2))
+
+
+def mean_before(reading: LayerReading, rate: Matrix) -> Matrix:
+    """Time mean of the membrane before its reset `(B, n)`, as read, or by charge balance."""
+    assert reading.mean is not None
+    if reading.sampled == "before_reset":
+        return reading.mean
+    neuron = reading.neuron
+    kept = np.float32(neuron.decay * (1 - 1 / neuron.steps))
+    early = 0 if neuron.late else reading.drive
+    if neuron.refractory:
+        at_once = np.clip(np.floor(reading.drive), 1, neuron.most)
+        early = early * (1 - rate / at_once * np.float32(neuron.refractory))
+    return kept * reading.mean + early
 
 
 ESTIMATOR = Estimator("balance", "mean", estimate)

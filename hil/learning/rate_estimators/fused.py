@@ -13,7 +13,7 @@ import numpy as np
 
 from hil.learning.nominal_neuron import look_up, table
 from hil.learning.rate_estimator import Estimate, Estimator, LayerReading, Matrix
-from hil.learning.rate_estimators.balance import means
+from hil.learning.rate_estimators.balance import mean_before
 
 MISMATCH = 0.05  # coefficient of variation of a neuron's gain and threshold that is reckoned with
 NOISE = {"mean": 0.05, "last": 0.25}  # of a reading, in thresholds, beside that of the drive
@@ -25,7 +25,7 @@ def from_mean(reading: LayerReading) -> Estimate:
     assert reading.mean is not None
     key = "mean_before" if reading.sampled == "before_reset" else "mean_after"
     rate, doubt = _fused(reading, reading.mean, table(reading.neuron)[key], NOISE["mean"])  # type: ignore[index]
-    return Estimate(rate, means(reading)[0], doubt)
+    return Estimate(rate, mean_before(reading, rate), doubt)
 
 
 def from_last(reading: LayerReading) -> Estimate:
@@ -53,7 +53,7 @@ def _fused(
     rates = table(reading.neuron)["rate"]
     steepness = (look_up(rates, high, spread) - look_up(rates, low, spread)) / (2 * deviation)
     doubt = steepness**2 * variance * (1 - gain * slope) + np.float32(2e-4)
-    return np.clip(look_up(rates, corrected, spread), 0, 1), doubt
+    return np.clip(look_up(rates, corrected, spread), 0, reading.neuron.most), doubt
 
 
 ESTIMATOR = Estimator("fused", "mean", from_mean)
