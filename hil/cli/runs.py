@@ -68,6 +68,9 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str]]:
         trained = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
         shown.append(("as trained", trained))
     if "trained_on" in result:
+        from hil.reports.run_facts import inference
+
+        shown.append(("an inference", inference(result["costs"])))
         shown += [("noticed", finding) for finding in result["findings"]]
     if "train_seconds" in result:
         shown += [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import drivers
 from hil import tasks
+from hil.loop import costs
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import FORCED, settle
@@ -34,8 +37,8 @@ def evaluate(
         record: File to record the session with the device to.
 
     Returns:
-        Task, rule, device, seed, test accuracy with its 95 % interval, and the accuracy that the
-        run reached on its own device.
+        Task, rule, device, seed, test accuracy with its 95 % interval, the accuracy that the run
+        reached on its own device, and what the device paid for an inference.
 
     Raises:
         ValueError: When the run has no weights yet.
@@ -58,6 +61,7 @@ def evaluate(
         def watch_test(done: int, total: int) -> None:
             watch(TrainingProgress("test", done, total, config.training.epochs))
 
+        before = replace(controller.session.costs.usage)
         predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
     score = Score.of(predicted, data.y_test)
     own = run.result()
@@ -72,4 +76,13 @@ def evaluate(
         **score.final(),
         "findings": score.findings(),
         "trained_accuracy": None if own is None else own["test_accuracy"],
+        "costs": {"inference": _paid(controller, before, [] if device else run.metrics())},
     }
+
+
+def _paid(
+    controller: Controller, before: costs.Usage, metrics: Sequence[Mapping[str, Any]]
+) -> dict[str, float | None]:
+    """What the test cost for a sample; hidden rates are known of the run's own device alone."""
+    used = controller.session.costs.usage - before
+    return costs.of_inference(used, controller.layers, controller.config.network.steps, metrics)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil.reports import comparison, plots, rendering
-from hil.reports.run_facts import time_by_part
+from hil.reports.run_facts import PAID, paid, time_by_part
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
@@ -41,6 +41,7 @@ def write_comparison(
     groups = comparison.grouped(runs)
     members = [(group, run) for group in groups for run in group.runs]
     times = [(run, time_by_part(run.metrics)) for _, run in members if run.metrics]
+    costs = [(run, paid(run.result.get("costs", {}))) for _, run in members if run.result]
     path.parent.mkdir(parents=True, exist_ok=True)
     return rendering.write_page(
         path,
@@ -49,6 +50,8 @@ def write_comparison(
         groups=groups,
         members=members,
         differing=comparison.differing(groups),
+        costs=[(run, rows) for run, rows in costs if rows],
+        paid_for=list(PAID.values()),
         times=times,
         longest=max((sum(time.values()) for _, time in times), default=0.0),
         accuracies=attempts.drawn("Test accuracy", draw)

@@ -73,6 +73,16 @@ def time_by_part(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
+def inference(costs: Mapping[str, Mapping[str, float | None]]) -> str:
+    """What the device paid for one sample, in a line.
+
+    Args:
+        costs: `costs` of a result.
+    """
+    found = costs["inference"]
+    return ", ".join(f"{PAID[key]} {_amount(found[key])}" for key in PAID if key in found)
+
+
 def paid(costs: Mapping[str, Mapping[str, float | None]]) -> list[Paid]:
     """What the device paid, thing by thing.
 
@@ -81,11 +91,11 @@ def paid(costs: Mapping[str, Mapping[str, float | None]]) -> list[Paid]:
     """
     if not costs:
         return []
-    inference = {"samples": 1.0, **costs["inference"]}
+    one = {"samples": 1.0, **costs["inference"]}
     return [
         Paid(
             what,
-            _amount(inference[key]) if key in inference else "",
+            _amount(one[key]) if key in one else "",
             _amount(costs["training"][key]),
         )
         for key, what in PAID.items()

@@ -74,6 +74,7 @@ class Nominal:
             reset=self.info.neuron.reset,
             late=late,
             idle=sum(waits) - late,
+            most=self.info.spikes_per_step,
         )
 
 

@@ -15,6 +15,7 @@ def test_evaluating_reproduces_the_accuracy_and_changes_nothing(trained: Path) -
     assert found["test_accuracy"] == found["trained_accuracy"] == own["test_accuracy"]
     assert found["test_accuracy_ci95"] == own["test_accuracy_ci95"]
     assert found["device"] == found["trained_on"] == own["device"]
+    assert found["costs"]["inference"] == own["costs"]["inference"]
     assert (contents(trained), {p.name: p.stat().st_mtime_ns for p in trained.iterdir()}) == before
 
 
@@ -32,6 +33,8 @@ def test_a_run_can_be_deployed_on_another_device(trained: Path) -> None:
     assert result.exit_code == 0
     assert "device\temulator:ideal" in result.stdout
     assert "(on emulator:mixed-signal)" in result.stdout
+    # Nobody has estimated hidden rates there.
+    assert "spikes of neurons not known, synaptic events not known" in result.stdout
     assert "'idael'" in refusal("evaluate", trained, "--device", "emulator:idael")
 
 

@@ -1,5 +1,6 @@
 """The page that compares several runs, and the intervals it states."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ from scipy import stats
 from hil.config import build
 from hil.reports import comparison
 from hil.reports.comparison_page import write_comparison
-from hil.runs.folder import Run
+from hil.runs.folder import RESULT, Run
 from hil.statistics import wilson
 from support.html_page import Page
 from support.run_folders import reached, started
+
+# As the costs of `support.run_folders` read, in the order of the page.
+PAID_ONCE = ["0.01", "1", "123", "45.6", "2 346", "0", "", "", ""]
+PAID_IN_ALL = ["1 200", "34 567", "4 500 000", "1 250 000", "not known", "0", "2 002", "7.89", "98"]
 
 
 def possible(interval: Any) -> tuple[float, float]:
@@ -119,6 +124,22 @@ def test_curves_of_all_runs_lie_together(tmp_path: Path) -> None:
     assert page.all("text").count("group 1") == 2
     widths = [float(w) for w in re.findall(r"style=\"width: ([\d.]+)%", page.source)]
     assert widths == pytest.approx([50, 75, 100])
+
+
+def test_the_page_states_what_each_device_paid(tmp_path: Path) -> None:
+    paid, uncounted = reached(tmp_path / "paid", 0.9), reached(tmp_path / "uncounted", 0.8)
+    old = {**(uncounted.result() or {})}
+    del old["costs"]
+    (uncounted.path / RESULT).write_text(json.dumps(old))
+    runs = [paid, uncounted, started(tmp_path / "open")]
+    page = Page.read(write_comparison(runs, tmp_path / "page.html"))
+    assert page.rows(2) == [
+        [str(paid.path), "an inference", *PAID_ONCE],
+        [str(paid.path), "the training", *PAID_IN_ALL],
+    ]
+    assert "What the devices paid" not in Page.read(
+        write_comparison(runs[1:], tmp_path / "without.html")
+    ).all("h2")
 
 
 def test_runs_that_have_not_begun_can_be_compared(tmp_path: Path) -> None:
