@@ -70,7 +70,7 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """What stands behind `test:NAME`: a function that opens it, by name."""
     known: dict[str, Any] = {}
 
-    class Opened:
+    class Opened(drivers.Device):
         @classmethod
         def from_url(cls, target: str, options: Mapping[str, str]) -> drivers.Device:
             device: drivers.Device = known[target]()
