@@ -12,14 +12,15 @@ A twin, as `hil characterise` writes it, is such a file with a `[twin]` table.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from device_models import neurons, profiles
+from device_models import chip_text, neurons, profiles
+from device_models.language import shown
 from device_models.measured_mismatch import pattern_from_table
 from device_models.naming import nearest
+from device_models.neuron_file import number, text
 from device_models.neurons import NeuronModel, model_from_table, within
 from device_models.nonidealities.nonideality import by_name, check
 from device_models.nonidealities.programming import Programming
@@ -45,7 +46,7 @@ def read(path: str | Path, base: str | None = None) -> Profile:
 
     Args:
         path: A `.toml` file as above, or a `.py` file that defines `MODEL`, a `NeuronModel`;
-            the latter is run.
+            the latter is run, and may do anything. A `.toml` file can only describe.
         base: Profile to start from, in place of the one that the file names.
 
     Returns:
@@ -58,17 +59,12 @@ def read(path: str | Path, base: str | None = None) -> Profile:
     try:
         if path.suffix == ".py":
             return _chip({}, path, base, neurons.from_python(path))
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _chip(table, path, base, None)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is no valid TOML: {error}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text in UTF-8") from None
+        return _chip(chip_text.table(path), path, base, None)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except ValueError as error:
-        text = str(error)
-        raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+        said = str(error)
+        raise ValueError(said if said.startswith(str(path)) else f"{path}: {said}") from None
 
 
 def _chip(
@@ -76,7 +72,7 @@ def _chip(
 ) -> Profile:
     for key in table:
         if key not in KEYS:
-            raise ValueError(f"key {key!r} is unknown: {nearest(key, KEYS)}")
+            raise ValueError(f"key {shown(key)} is unknown: {nearest(key, KEYS)}")
     start = profiles.get(base or _text(table, "profile", "mixed-signal"))
     own = table.get("neuron")
     if given is not None:
@@ -88,12 +84,12 @@ def _chip(
     known = by_name(NonIdealities())
     cited = dict(start.cited)
     for name, value in _section(table, "nonidealities").items():
-        entry = _cited(value, path, f"nonidealities.{name}")
+        entry = _cited(value, path, f"nonidealities.{name[:40]}")
         cited[name] = Cited(check(name, entry.value, known), entry.source)
     inherited = start.parameters if model.name == start.model.name else {}
     parameters = dict(inherited)
     for name, value in _section(table, "parameters").items():
-        entry = _cited(value, path, f"parameters.{name}")
+        entry = _cited(value, path, f"parameters.{name[:40]}")
         parameters[name] = Cited(within(model, name, entry.value), entry.source)
     return Profile(
         name=_text(table, "name", path.stem),
@@ -109,10 +105,10 @@ def _chip(
 
 
 def _step(table: Mapping[str, Any]) -> float:
-    dt = table.get("dt", 1e-3)
-    if isinstance(dt, bool) or not isinstance(dt, int | float) or not 1e-5 <= dt <= 0.1:
-        raise ValueError(f"dt = {dt!r}: give a step from 0.00001 to 0.1 s")
-    return float(dt)
+    dt = number(table.get("dt", 1e-3), "dt")
+    if not 1e-5 <= dt <= 0.1:
+        raise ValueError(f"dt = {dt:g}: give a step from 0.00001 to 0.1 s")
+    return dt
 
 
 def _reset(table: Mapping[str, Any], model: NeuronModel, start: Profile) -> str | None:
@@ -120,21 +116,18 @@ def _reset(table: Mapping[str, Any], model: NeuronModel, start: Profile) -> str 
         return start.reset if start.reset in model.resets else None
     kind = _text(table, "reset", "")
     if kind not in model.resets:
-        raise ValueError(f"reset = {kind!r}: {nearest(kind, model.resets)}")
+        raise ValueError(f"reset = {shown(kind)}: {nearest(kind, model.resets)}")
     return kind
 
 
 def _text(table: Mapping[str, Any], key: str, default: str) -> str:
-    value = table.get(key, default)
-    if not isinstance(value, str):
-        raise ValueError(f"{key} = {value!r}: give a text")
-    return value
+    return text(table.get(key, default), key)
 
 
 def _section(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = table.get(key, {})
     if not isinstance(value, Mapping):
-        raise ValueError(f"{key} = {value!r}: is a section, write [{key}]")
+        raise ValueError(f"{key} = {shown(value)}: is a section, write [{key}]")
     return value
 
 
@@ -142,17 +135,16 @@ def _cited(value: Any, path: Path, key: str) -> Cited:
     source = str(path)
     if isinstance(value, Mapping):
         if set(value) - {"value", "source"} or "value" not in value:
-            raise ValueError(f"{key} = {value!r}: write a number, or value and source")
-        value, source = value["value"], str(value.get("source", path))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{key} = {value!r}: give a number")
-    return Cited(value, source)
+            raise ValueError(f"{key} = {shown(value)}: write a number, or value and source")
+        if "source" in value:
+            source = text(value["source"], f"{key}.source")
+        value = value["value"]
+    return Cited(number(value, key), source)
 
 
 def _grid(table: Mapping[str, Any]) -> tuple[float, ...]:
     grid = table.get("weight_grid", [])
-    if not isinstance(grid, list) or any(
-        isinstance(v, bool) or not isinstance(v, int | float) for v in grid
-    ):
-        raise ValueError(f"weight_grid = {grid!r}: give a list of numbers from -1 to 1")
-    return Programming(weight_grid=tuple(float(v) for v in grid)).weight_grid
+    if not isinstance(grid, list):
+        raise ValueError(f"weight_grid = {shown(grid)}: give a list of numbers from -1 to 1")
+    values = tuple(number(value, "weight_grid") for value in grid)
+    return Programming(weight_grid=values).weight_grid

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.cells import Cells
+from device_models.language import shown
 from device_models.naming import below
 from device_models.neurons import NeuronModel
 from device_models.sampled_mismatch import LayerMismatch, Nominal
@@ -116,8 +117,10 @@ def pattern_from_table(table: Mapping[str, Any], path: Path) -> MeasuredMismatch
     if set(table) - {"device"} != {"layers", "arrays"} or not isinstance(name, str):
         raise ValueError("twin: give layers = [inputs, ..., outputs] and arrays = FILE.npz")
     if not isinstance(layers, list) or len(layers) < 2 or any(type(n) is not int for n in layers):
-        raise ValueError(f"twin.layers = {layers!r}: give [inputs, ..., outputs]")
+        raise ValueError(f"twin.layers = {shown(layers)}: give [inputs, ..., outputs]")
     source = path.parent / name
+    if source.exists() and not source.is_file():
+        raise ValueError(f"{source} is no npz file of a twin: it is no ordinary file")
     try:
         with np.load(source, allow_pickle=False) as held:
             arrays = {

@@ -14,7 +14,8 @@ Value = TypeVar("Value")
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a refusal: the nearest valid name, then all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    # Comparing takes the square of the length, and no name is as long as that.
+    close = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(names)}"
 

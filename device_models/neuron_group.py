@@ -138,7 +138,7 @@ class Layerwise:
         if self.current is not None:
             self.current[...] = chip.bias_slope(layer)
         for name, expression in model.initial.items():
-            setattr(self.group, name, expression)
+            self.group.state(name).set_item(slice(None), expression, namespace={})
         self._state = [(self._values(name), self._values(name).copy()) for name in self._changing()]
 
     def start(self) -> None:

@@ -10,10 +10,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from device_models.preferences import PreferenceFilesUnread
 
 if TYPE_CHECKING:
     from brian2 import Clock
@@ -23,16 +27,38 @@ if TYPE_CHECKING:
 def brian2() -> ModuleType:
     """Brian2, imported without its exception hook, which claims every later error as its own.
 
-    Its handler of Ctrl-C is left out where it cannot be set, which is outside the main thread.
+    Its handler of Ctrl-C is left out where it cannot be set, which is outside the main thread. It
+    reads no preference files, and does without matplotlib, which would read one, too.
     """
     hook, handle = sys.excepthook, signal.signal
     if threading.current_thread() is not threading.main_thread():
         setattr(signal, "signal", lambda number, handler: None)  # noqa: B010 (mypy refuses it)
+    unread = PreferenceFilesUnread()
+    absent = [name for name in ("pylab", "matplotlib") if name not in sys.modules]
+    # Brian2 then takes the same names from numpy.
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, unread)
     try:
         module = import_module("brian2")
     finally:
         sys.excepthook, signal.signal = hook, handle
+        sys.meta_path.remove(unread)
+        for name in absent:
+            del sys.modules[name]
     return module
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Without any warning of Brian2, numpy or Python."""
+    import warnings
+
+    import numpy as np
+
+    logs = import_module("brian2.utils.logger")
+    with logs.catch_logs(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 @cache
