@@ -17,6 +17,7 @@ from drivers.contract.info import StimulusKind
 from hil import config as configuration
 from hil import tasks
 from hil.loop import mapping
+from hil.loop.observation.estimation import Nominal
 from hil.validation import validated
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ ENCODINGS: Mapping[StimulusKind, str] = {
 # What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
 LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"
 KAPPA, GAIN = "readout.kappa", "encoding.gain"
-# A hard reset throws away what exceeds the threshold: a strong input moves a rate little, and
-# where events act after the test of the threshold, no output fires in more than every other step.
-HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, KAPPA: 20.0, GAIN: 2.0}
+# A hard reset throws away what exceeds the threshold: a strong input moves a rate little.
+HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, GAIN: 2.0}
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
 
@@ -80,7 +80,7 @@ def left_open(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str
     asked = set(_names(configuration.merged(*layers)))
     if any(name.startswith("encoding.") for name in asked):
         asked.add(ENCODING)
-    return (FORCED if starts else FORCED | {*HARD, *SPIKES}) - asked
+    return (FORCED if starts else FORCED | {KAPPA, *HARD, *SPIKES}) - asked
 
 
 def settle(
@@ -154,8 +154,7 @@ def _check_room(config: Config, info: DeviceInfo, data: Data) -> None:
 def _encoding(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
     """An encoding that makes a kind of stimulus that the device takes."""
     name = config.encoding["name"]
-    dark = np.zeros((1, 1), np.float32)
-    kind = mapping.encoder(config, info)(dark, np.random.default_rng(0)).kind
+    kind = _kind(config, info)
     if kind in info.offers.stimuli:
         return
     taken = ", ".join(info.offers.stimuli)
@@ -168,6 +167,12 @@ def _encoding(config: Config, opened: Collection[str], info: DeviceInfo) -> Iter
             f"--set encoding.name={fitting}, or leave encoding out"
         )
     yield Choice(ENCODING, fitting, f"this device takes {taken}")
+
+
+def _kind(config: Config, info: DeviceInfo) -> StimulusKind:
+    """The kind of stimulus that the encoding makes for a device."""
+    dark = np.zeros((1, 1), np.float32)
+    return mapping.encoder(config, info)(dark, np.random.default_rng(0)).kind
 
 
 def _observe(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
@@ -199,6 +204,12 @@ def _suited(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterat
         suited |= {name: (value, "suits input by spikes") for name, value in SPIKES.items()}
     if info.neuron.reset == "hard":
         suited |= {name: (value, "suits a hard reset") for name, value in HARD.items()}
+    output, spikes = len(config.network.hidden) + 1, _kind(config, info) == "spikes"
+    neuron = Nominal(info, mapping.DECAY).neuron(output, config.network.steps, spikes)
+    highest = neuron.highest_rate
+    if highest < 1:  # the logit of an output that fires as often as it can is the usual one
+        reason = f"no output fires in more than {highest:.3g} of the steps"
+        suited[KAPPA] = (round(config.readout.kappa / highest, 6), reason)
     task = tasks.get(config.task)
     tuned = set(_names(task.by_rule.get(str(config.rule["name"]), {})))
     for name, (value, reason) in suited.items():

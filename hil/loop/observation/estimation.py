@@ -74,7 +74,9 @@ class Nominal:
             reset=self.info.neuron.reset,
             late=late,
             idle=sum(waits) - late,
-            most=self.info.spikes_per_step,
+            most=self.info.neuron.spikes_per_step,
+            refractory=self.info.neuron.refractory or 0,
+            spares_events=self.info.timing.hard_reset_clears_events is False,
         )
 
 

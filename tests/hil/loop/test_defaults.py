@@ -68,7 +68,7 @@ def test_nothing_is_chosen_where_the_device_takes_everything() -> None:
         ),
         (
             {"reset": "hard"},
-            {"optimiser.learning_rate": 0.01, "readout.kappa": 20.0, "encoding.gain": 2.0},
+            {"optimiser.learning_rate": 0.01, "encoding.gain": 2.0},
         ),
         ({"probes": (ProbeOffer("spikes"),)}, {"observe": "spikes"}),
         (
@@ -121,6 +121,30 @@ def test_what_does_not_fit_is_refused_with_a_remedy_that_works(
         settled(info, asked, {"network": {"hidden": [int(remedy.split()[1])]}})
 
 
+@pytest.mark.parametrize(
+    ("facts", "hidden", "kappa"),
+    [
+        ({"layer": "end_of_step"}, [9], None),
+        ({"layer": "end_of_step", "reset": "hard"}, [9], 20),
+        ({"layer": "end_of_step", "reset": "hard"}, [], None),  # its output is driven by a current
+        (
+            {"layer": "end_of_step", "reset": "hard", "hard_reset_clears_events": False},
+            [9],
+            None,
+        ),
+        ({"layer": "next_step", "reset": "hard"}, [9], None),
+        ({"layer": "end_of_step", "reset": "hard", "refractory": 2}, [9], 40),
+        ({"refractory": 2}, [9], 30),
+        ({"refractory": 2, "spikes_per_step": 5}, [9], None),
+    ],
+)
+def test_logits_make_up_for_steps_in_which_no_output_can_fire(
+    facts: dict[str, Any], hidden: list[int], kappa: float | None
+) -> None:
+    found = chosen(restated(ANY, **facts), {"network": {"hidden": hidden}})
+    assert found.get("readout.kappa") == kappa
+
+
 def test_what_was_asked_for_stays() -> None:
     asked = {
         "optimiser": {"learning_rate": 0.002},
@@ -130,7 +154,7 @@ def test_what_was_asked_for_stays() -> None:
         "training": {"batch": 3},
         "observe": "membrane",
     }
-    info = restated(ANY, reset="hard", stimuli=("spikes",))
+    info = restated(ANY, reset="hard", stimuli=("spikes",), refractory=3)
     found, choices = settled(info, asked)
     assert choices == ()
     assert found == config.build(asked)
