@@ -50,7 +50,7 @@ def goodput(baud: int) -> tuple[float, float, float]:
     """Share of bytes, and of the line's time, that were weights, and seconds of a bulk write."""
     port = Counting(SimulatedBoard())
     device = Board(Link(Paced(port, baud), "board:simulated", baud))
-    device.configure(Network(LAYERS))
+    device.configure(Network.feed_forward(LAYERS))
     weights = np.random.default_rng(0).normal(size=LAYERS[:2])
     before, began = port.count, time.perf_counter()
     device.write_weights(0, weights)
@@ -92,7 +92,7 @@ def updates(epochs: int) -> list[list[float]]:
 def batch(baud: int, probe: Probe) -> float:
     """Seconds of a run of a batch that is read by a probe of the hidden layer."""
     device = Board(Link(Paced(SimulatedPort(SimulatedBoard()), baud), "board:simulated", baud))
-    device.configure(Network(LAYERS))
+    device.configure(Network.feed_forward(LAYERS))
     stimulus = Stimulus.current(np.full((BATCH, LAYERS[0]), 0.5), steps=STEPS)
     began = time.perf_counter()
     device.run(stimulus, [probe])

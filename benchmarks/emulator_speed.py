@@ -146,7 +146,7 @@ class Textbook:
 def emulated(url: str, weights: list[NDArray[np.float32]]) -> drivers.Device:
     """A device with the weights written."""
     device = drivers.open(url)
-    device.configure(Network(LAYERS, (1.0, 1.0)))
+    device.configure(Network.feed_forward(LAYERS, (1.0, 1.0)))
     for projection, matrix in enumerate(weights):
         device.write_weights(projection, matrix)
     return device

@@ -4,7 +4,7 @@ A user opens a device and drives it:
 
     open(url)           the device at an address, e.g. `emulator:mixed-signal?chip=7`
     Device              the contract: `info`, `configure`, `write_weights`, `run`, `reset`, `close`
-    Network             layers, full scales and settings to map on a device
+    Network             what is mapped on a device, made of Population and Projection
     Stimulus, Probe     what a run is given, and what it is asked to show
     Readout             what a run gave: output counts, and the samples of each probe
     load, save          stimuli, readouts and weights as files
@@ -82,8 +82,9 @@ from drivers.contract.info import (
     Timing,
     WeightFormat,
 )
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
+from drivers.contract.network import Network, Population, Projection
 from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
 from drivers.registry import driver, driver_of, open, schemes
 
@@ -111,8 +112,10 @@ __all__ = [
     "Neuron",
     "NotConfigured",
     "Offers",
+    "Population",
     "Probe",
     "ProbeOffer",
+    "Projection",
     "ProtocolMismatch",
     "Quantity",
     "Readout",

@@ -184,7 +184,7 @@ assert hil.__file__.startswith(FOLDER)
 
 def spikes(address):
     with drivers.open(address) as device:
-        device.configure(drivers.Network((1, 1), full_scale=(1.0,)))
+        device.configure(drivers.Network.feed_forward((1, 1), full_scale=(1.0,)))
         device.write_weights(0, np.ones((1, 1)))
         stimulus = drivers.Stimulus.current(np.full((1, 1), 0.7), steps=400)
         return int(device.run(stimulus, trial=1).counts.sum())

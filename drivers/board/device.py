@@ -29,7 +29,8 @@ from drivers.contract.info import (
     Timing,
     WeightFormat,
 )
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
 from drivers.contract.neuron import Membrane, Neuron, Setting
 
 LARGEST = 127  # weight, in steps

@@ -10,23 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drivers.contract.checking.answers import CALL_LIMIT, asking, check_readout, check_stored
+from drivers.contract.checking.networks import completed
 from drivers.contract.checking.requests import (
     check_limit,
     check_probe,
     checked_weights,
-    full_scales,
-    settings,
-    trims,
 )
 from drivers.contract.errors import (
-    CapacityError,
     DeviceClosed,
     DeviceError,
     NotConfigured,
     StimulusError,
 )
 from drivers.contract.info import DeviceInfo, StimulusKind
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
 
 
 class Device(ABC):
@@ -162,29 +160,15 @@ class Device(ABC):
         """Map a network on the device; every weight is zero afterwards.
 
         Args:
-            network: Layers, full scales, nominal settings and trims.
+            network: Populations with their nominal settings and trims, and projections.
 
         Raises:
-            CapacityError: When a layer, the depth or a full scale is beyond the device.
+            CapacityError: When the network is beyond the device: its sizes, synapses, full
+                scales or delays, or projections that are none from one layer to the next.
             SettingError: For an unknown setting or one out of range.
         """
         self._check_open()
-        info = self.info
-        if network.depth < 1 or min(network.layers) < 1:
-            raise CapacityError(
-                f"network of layers {network.layers}: give an input and at least one layer, "
-                "none of them empty"
-            )
-        check_limit("neuron layers", network.depth, info.capacity.layers)
-        check_limit("inputs", network.layers[0], info.capacity.inputs)
-        for size in network.layers[1:]:
-            check_limit("neurons in a layer", size, info.capacity.neurons)
-        complete = Network(
-            network.layers,
-            full_scales(network, info),
-            settings(network, info),
-            trims(network, info),
-        )
+        complete = completed(network, self.info)
         with asking(self, "_configure"):
             self._configure(complete)
         self._network = complete

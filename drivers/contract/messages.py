@@ -1,8 +1,8 @@
-"""What a device is given and what it answers: network, stimulus, probe and readout."""
+"""What a run is given and what it answers: stimulus, probe and readout."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -14,31 +14,6 @@ from drivers.contract.info import Quantity, Reduction, StimulusKind
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-
-@dataclass(frozen=True)
-class Network:
-    """A feed-forward network to be mapped on a device.
-
-    Attributes:
-        layers: Size of each layer, the input first: `(n_0, n_1, ..., n_L)`.
-        full_scale: Largest |weight| to be storable in each of the L projections, in nominal
-            thresholds; empty leaves the choice to the device (its smallest full scale that is at
-            least 1, or else its largest).
-        settings: Nominal settings by name, in the units that `Neuron.settings` states.
-        trims: Settings chosen for each neuron, where the device offers that: by name, one array
-            `(n_l,)` for each of the L layers of neurons.
-    """
-
-    layers: tuple[int, ...]
-    full_scale: tuple[float, ...] = ()
-    settings: Mapping[str, float] = field(default_factory=dict)
-    trims: Mapping[str, Sequence[NDArray[np.float32]]] = field(default_factory=dict)
-
-    @property
-    def depth(self) -> int:
-        """Number of projections, which is the number of neuron layers."""
-        return len(self.layers) - 1
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ class Setting:
         maximum: Greatest value allowed.
         default: Value used when the network does not name it.
         meaning: What it does, in one sentence.
-        per_neuron: Whether `Network.trims` may choose it for each neuron.
+        per_neuron: Whether `Population.trims` may choose it for each neuron.
+        per_population: Whether populations may differ in it.
         role: What the host may use it for, whatever its name: `threshold` in the unit of
             `Membrane`, `time_constant` of the membrane in s, `refractory` time in s or in steps;
             empty for any other setting. A role is given once.
@@ -36,6 +37,7 @@ class Setting:
     default: float
     meaning: str
     per_neuron: bool = False
+    per_population: bool = False
     role: Role = ""
 
 

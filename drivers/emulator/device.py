@@ -27,8 +27,9 @@ from drivers.contract.info import (
     Timing,
     WeightFormat,
 )
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
+from drivers.contract.network import Network
 from drivers.contract.neuron import Membrane, Neuron, Role, Setting
 from drivers.contract.sampling import reduced
 

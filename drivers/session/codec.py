@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from drivers.contract.arrays import below
 from drivers.contract.files import stimulus_arrays
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Network, Probe, Stimulus
+from drivers.contract.messages import Probe, Stimulus
+from drivers.contract.network import Network
 from drivers.session.file import Fields
 
 Kind = Literal["open", "configure", "write", "run", "reset", "restore", "close"]
@@ -70,15 +71,21 @@ class Exchange:
 
 def network_fields(network: Network) -> Fields:
     """A complete network."""
+    populations, projections = network.populations, network.projections
     trims = {
-        f"trims.{name}.{layer}": np.asarray(values)
-        for name, layers in network.trims.items()
-        for layer, values in enumerate(layers, start=1)
+        f"trims.{name}.{number}": np.asarray(values)
+        for number, population in enumerate(populations, start=1)
+        for name, values in population.trims.items()
     }
     return {
         "layers": [int(size) for size in network.layers],
+        "projections": [[int(p.source), int(p.target)] for p in projections],
         "full_scale": [float(scale) for scale in network.full_scale],
-        "settings": {name: float(value) for name, value in network.settings.items()},
+        "settings": [
+            {name: float(value) for name, value in population.settings.items()}
+            for population in populations
+        ],
+        **{f"delay.{number}": np.asarray(p.delay) for number, p in enumerate(projections)},
         **trims,
     }
 

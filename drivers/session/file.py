@@ -1,6 +1,6 @@
 """A session file: one record after the other, each of which can be checked by itself.
 
-    file    "spikeloop session 1\n", then records
+    file    "spikeloop session 2\n", then records
     record  length of the body u32 | CRC-32 of the body u32 | CRC-32 of these 8 bytes u32 | body
     body    length of the head u32 | head | arrays, one after the other
 
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"spikeloop session "
 FRAME, WORD = struct.Struct("<III"), struct.Struct("<I")
 # Deflating pays when the first part of an array shrinks to less than this share.
@@ -144,6 +144,11 @@ class Reader:
             raise FileFormatError(
                 f"{self.path}: session of version {int(version)}, this spikeloop reads up to "
                 f"{VERSION}: upgrade it"
+            )
+        if int(version) < VERSION:
+            raise FileFormatError(
+                f"{self.path}: session of version {int(version)}, which this spikeloop no longer "
+                f"reads, but only {VERSION}: record it anew"
             )
         places: list[tuple[int, int]] = []
         while place := self._file.tell():

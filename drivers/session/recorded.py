@@ -14,7 +14,8 @@ from drivers.contract.device import Device
 from drivers.contract.errors import DeviceError, DeviceNotFound
 from drivers.contract.files import readout_arrays
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
 from drivers.session.codec import (
     Exchange,
     Kind,

@@ -19,7 +19,8 @@ from drivers.contract.errors import (
 )
 from drivers.contract.files import readout_from
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
 from drivers.session.codec import (
     Exchange,
     Kind,

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.checking.requests import check_limit
 from drivers.contract.device import Device
 from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
 from drivers.contract.info import (
@@ -27,7 +26,8 @@ from drivers.contract.info import (
     Timing,
     WeightFormat,
 )
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
 from drivers.contract.neuron import Membrane, Neuron, Setting
 from drivers.contract.sampling import answer
 
@@ -67,7 +67,14 @@ class SuperNeuroMAT(Device):
         return DeviceInfo(
             contract=2,
             identity=Identity("superneuromat"),
-            capacity=Capacity(layers=8, inputs=1024, neurons=1024, batch=1024, steps=10_000),
+            capacity=Capacity(
+                layers=8,
+                inputs=1024,
+                neurons=1024,
+                batch=1024,
+                steps=10_000,
+                synapses=MOST_SYNAPSES,
+            ),
             timing=Timing(dt=1e-3, input="same_step", layer="same_step"),
             neuron=Neuron(
                 membrane=Membrane("thresholds"),
@@ -94,7 +101,6 @@ class SuperNeuroMAT(Device):
     def _configure(self, network: Network) -> None:
         from superneuromat import SNN
 
-        check_limit("synapses", sum(a * b for a, b in pairwise(network.layers)), MOST_SYNAPSES)
         self._snn: Any = SNN()
         self._snn.backend, self._snn.stdp = "cpu", False
         ends = np.cumsum([0, *network.layers]).tolist()

@@ -115,7 +115,9 @@ class Bench:
     def map(self, full_scale: Sequence[float]) -> None:
         """Map the network anew; no weight is written afterwards."""
         self.device.configure(
-            Network(self.layers, tuple(full_scale), dict(self.settings), dict(self.trims))
+            Network.feed_forward(
+                self.layers, tuple(full_scale), dict(self.settings), dict(self.trims)
+            )
         )
 
     def scale(self, projection: int, largest: float) -> float:

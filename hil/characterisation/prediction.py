@@ -70,7 +70,7 @@ def answer(device: Device, layers: tuple[int, ...], like: Device, trial: int = 0
             kind = next((r for r in ("mean", "none") if r in offer.reductions), None)
             if kind is not None:
                 probes.append(Probe(layer, "spikes", reduce=kind))
-    device.configure(Network(layers, tuple(scales)))
+    device.configure(Network.feed_forward(layers, tuple(scales)))
     outputs, hidden = [], []
     for number in range(SETS):
         weights = [rng.standard_normal(shape) / np.sqrt(shape[0]) for shape in pairwise(layers)]

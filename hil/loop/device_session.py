@@ -56,8 +56,7 @@ class DeviceSession:
         """
         self._device, self._network, self.clock = device, network, Clock()
         device.configure(network)
-        shapes = zip(network.layers, network.layers[1:], strict=False)
-        self.stored = [np.zeros(shape, np.float32) for shape in shapes]
+        self.stored = [np.zeros(shape, np.float32) for shape in network.shapes]
         self.costs = Costs.none(network.layers)
 
     def run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:

@@ -45,7 +45,7 @@ def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Networ
     if config.network.calibration:
         found = calibration.read_for(config.network.calibration, info.identity, layers)
         settings, trims = {**found.settings, **settings}, dict(found.trims)
-    return Network(layers, full_scales(config, info, layers), settings, trims)
+    return Network.feed_forward(layers, full_scales(config, info, layers), settings, trims)
 
 
 def full_scales(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> tuple[float, ...]:

@@ -81,7 +81,7 @@ def test_a_neuron_of_ones_own_runs_in_its_own_units(tmp_path: Path) -> None:
         url += "&threshold_cv=0.2&leak_cv=0.2&chip=4"
         url = url if "?" in url else url.replace("&", "?", 1)
         with drivers.open(url) as device:
-            device.configure(drivers.Network((6, 40)))
+            device.configure(drivers.Network.feed_forward((6, 40)))
             device.write_weights(0, weights)
             readout = device.run(stimulus, [probe], trial=0)
             seen[url] = (
@@ -105,7 +105,7 @@ def test_a_python_file_defines_a_model(tmp_path: Path) -> None:
 def test_a_grid_of_weights_is_what_is_stored(tmp_path: Path) -> None:
     path = write(tmp_path, 'profile = "ideal"\nweight_grid = [-1.0, -0.3, 0.0, 0.3, 1.0]\n')
     with drivers.open(f"emulator:{path}") as device:
-        device.configure(drivers.Network((50, 4), (2.0,)))
+        device.configure(drivers.Network.feed_forward((50, 4), (2.0,)))
         stored = device.write_weights(0, np.random.default_rng(0).normal(0, 1, (50, 4)))
     assert np.unique(stored).tolist() == pytest.approx([-2.0, -0.6, 0.0, 0.6, 2.0])
 

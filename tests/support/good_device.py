@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from drivers import (
     Abilities,
     Capacity,
-    CapacityError,
     Device,
     DeviceInfo,
     Identity,
@@ -36,11 +35,13 @@ LEAK = 0.9
 INFO = DeviceInfo(
     contract=2,
     identity=Identity("good", serial="1"),
-    capacity=Capacity(layers=3, inputs=96, neurons=24, batch=20, steps=120),
+    capacity=Capacity(layers=3, inputs=96, neurons=24, batch=20, steps=120, synapses=2400),
     timing=Timing(dt=1e-3),
     neuron=Neuron(
         membrane=Membrane("mV", REST, THRESHOLD),
-        settings=(Setting("threshold", "1", 0.5, 2.0, 1.0, "Height of the threshold.", True),),
+        settings=(
+            Setting("threshold", "mV", -60, -30, THRESHOLD, "Level.", True, role="threshold"),
+        ),
         decay=LEAK,
     ),
     weights=(WeightFormat(0.01, 4.0, levels=63),),
@@ -71,18 +72,12 @@ class Good(Device):
         return restated(INFO, **self.facts)
 
     def _configure(self, network: Network) -> None:
-        cells = sum(a * b for a, b in zip(network.layers, network.layers[1:], strict=False))
-        if cells > 2400:
-            raise CapacityError(f"{cells} weights: this device has room for 2400, ask for less")
-        sizes = network.layers[1:]
-        given = network.trims.get(
-            "threshold", [np.full(n, network.settings["threshold"]) for n in sizes]
-        )
-        self._thresholds = [np.asarray(values, np.float64) for values in given]
-        self._full_scale = network.full_scale
-        self._cells = [
-            np.zeros(shape, np.float32) for shape in zip(network.layers, sizes, strict=False)
+        self._thresholds = [
+            (values.astype(np.float64) - REST) / (THRESHOLD - REST)
+            for values in network.values("threshold")
         ]
+        self._full_scale = network.full_scale
+        self._cells = [np.zeros(shape, np.float32) for shape in network.shapes]
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         form = self.info.weight_format(projection)

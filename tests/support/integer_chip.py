@@ -69,8 +69,7 @@ class IntegerChip(Device):
 
     def _configure(self, network: Network) -> None:
         self._full_scale = network.full_scale
-        shapes = zip(network.layers, network.layers[1:], strict=False)
-        self._cells = [np.zeros(shape, np.int64) for shape in shapes]
+        self._cells = [np.zeros(shape, np.int64) for shape in network.shapes]
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         form = self.info.weight_format(projection)

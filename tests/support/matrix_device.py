@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,7 @@ class MatrixDevice(Device):
 
     def _configure(self, network: Network) -> None:
         rng = np.random.default_rng(5)
-        self._weights = [np.zeros(shape, np.float32) for shape in pairwise(network.layers)]
+        self._weights = [np.zeros(shape, np.float32) for shape in network.shapes]
         self._thresholds, self._gains = [], []
         for size in network.layers[1:]:
             for kept in (self._thresholds, self._gains):

@@ -62,10 +62,7 @@ class Stranger(Device):
 
     def _configure(self, network: Network) -> None:
         self._scales = network.full_scale
-        self._codes = [
-            np.zeros(shape, np.int64)
-            for shape in zip(network.layers, network.layers[1:], strict=False)
-        ]
+        self._codes = [np.zeros(shape, np.int64) for shape in network.shapes]
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         scale = np.float32(self._scales[projection])

@@ -11,7 +11,7 @@ from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.errors import CapacityError
 from drivers.contract.info import ProbeOffer, Quantity, Reduction
-from drivers.contract.messages import Network
+from drivers.contract.network import Network
 
 DEPTH = 3
 # How far medians over neurons may lie apart between two places on one chip.
@@ -106,7 +106,7 @@ def _counts_at(
     scales[projection] = scale
     device = harness.device
     try:
-        device.configure(Network(plain.layers, tuple(scales)))
+        device.configure(Network.feed_forward(plain.layers, tuple(scales)))
     except CapacityError:
         return None
     stored = 0.0
@@ -184,7 +184,7 @@ def _differs(harness: Harness, depth: int, *ends: dict[str, object]) -> bool:
     ]
     for end in ends:
         device = harness.device
-        device.configure(Network(plain.layers, plain.full_scale, **end))  # type: ignore[arg-type]
+        device.configure(Network.feed_forward(plain.layers, plain.full_scale, **end))  # type: ignore[arg-type]
         answers = []
         share = harness.share or 1.0
         for first, later in ((1.0, 1.0), (share, 1.0), (1.0, 0.4), (share / 4, 1.0)):

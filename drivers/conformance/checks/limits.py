@@ -13,15 +13,16 @@ from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.errors import CapacityError, DeviceError, Diverged, SettingError
 from drivers.contract.info import StimulusKind
-from drivers.contract.messages import Network, Stimulus
+from drivers.contract.messages import Stimulus
+from drivers.contract.network import Network
 
 
 def largest_network_is_taken(harness: Harness) -> None:
     """A network at each stated limit is taken, stores weights and runs."""
     info = harness.info
     for layers in (
-        (info.capacity.inputs, 1),
-        (1, info.capacity.neurons),
+        (harness.widest, 1),
+        (1, min(info.capacity.neurons, info.capacity.synapses or info.capacity.neurons)),
         (1,) * (info.capacity.layers + 1),
     ):
         _take(f"network of layers {_told(layers)}", partial(_use, harness, layers, 1, 1))
@@ -31,14 +32,14 @@ def larger_network_is_refused(harness: Harness) -> None:
     """A network beyond a stated limit raises CapacityError."""
     info = harness.info
     for layers in (
-        (info.capacity.inputs + 1, 1),
+        (harness.widest + 1, 1),
         (1, info.capacity.neurons + 1),
         (1,) * (info.capacity.layers + 2),
     ):
         refuses(
             f"network of layers {_told(layers)}",
             CapacityError,
-            partial(harness.device.configure, Network(layers)),
+            partial(harness.device.configure, Network.feed_forward(layers)),
         )
 
 
@@ -52,7 +53,7 @@ def largest_batch_and_longest_run_are_taken(harness: Harness) -> None:
 def larger_batch_and_longer_run_are_refused(harness: Harness) -> None:
     """More samples, or more steps, than stated raise CapacityError."""
     info = harness.info
-    harness.device.configure(Network((1, 1)))
+    harness.device.configure(Network.feed_forward((1, 1)))
     for batch, steps in ((info.capacity.batch + 1, 1), (1, info.capacity.steps + 1)):
         refuses(
             f"{batch} samples of {steps} steps",
@@ -66,12 +67,15 @@ def full_scales_are_as_stated(harness: Harness) -> None:
     form = harness.info.weight_format(0)
     low, high = form.minimum_full_scale, form.maximum_full_scale
     for scale in (low, high):
-        _take(f"full scale {scale:g}", partial(harness.device.configure, Network((1, 1), (scale,))))
+        _take(
+            f"full scale {scale:g}",
+            partial(harness.device.configure, Network.feed_forward((1, 1), (scale,))),
+        )
     for scale in (0.99 * low, 1.01 * high, math.nan):
         refuses(
             f"full scale {scale:g}",
             CapacityError,
-            partial(harness.device.configure, Network((1, 1), (scale,))),
+            partial(harness.device.configure, Network.feed_forward((1, 1), (scale,))),
         )
 
 
@@ -92,7 +96,7 @@ def settings_are_as_stated(harness: Harness) -> None:
         ):
             told = f"setting {setting.name} = {value!r}"
             refuses(told, refused, partial(device.configure, _set(setting.name, float(value))))
-    device.configure(Network((1, 1)))
+    device.configure(Network.feed_forward((1, 1)))
 
 
 def trims_are_as_stated(harness: Harness) -> None:
@@ -111,7 +115,7 @@ def trims_are_as_stated(harness: Harness) -> None:
         for values in ([low] * (n + 1), [low] * (n - 1) + [beyond]):
             told = f"{name} = {', '.join(f'{value:g}' for value in values)} of {n} neurons"
             refuses(told, SettingError, partial(_trim, harness, name, n, values))
-    harness.device.configure(Network((1, 1)))
+    harness.device.configure(Network.feed_forward((1, 1)))
 
 
 CHECKS: tuple[Check, ...] = (
@@ -136,7 +140,7 @@ def _take(what: str, act: Callable[[], object]) -> None:
 
 def _use(harness: Harness, layers: tuple[int, ...], batch: int, steps: int) -> None:
     device = harness.device
-    device.configure(Network(layers))
+    device.configure(Network.feed_forward(layers))
     for projection in range(len(layers) - 1):
         device.write_weights(projection, np.zeros(layers[projection : projection + 2]))
     device.run(_dark(harness.info.offers.stimuli[0], batch, steps, layers[0]))
@@ -158,12 +162,12 @@ def _dark(kind: StimulusKind, batch: int, steps: int, channels: int) -> Stimulus
 
 
 def _set(name: str, value: float) -> Network:
-    return Network((1, 1), settings={name: value})
+    return Network.feed_forward((1, 1), settings={name: value})
 
 
 def _trim(harness: Harness, name: str, n: int, values: list[float]) -> None:
     trims = {name: [np.asarray(values, np.float32)]}
-    harness.device.configure(Network((1, n), trims=trims))
+    harness.device.configure(Network.feed_forward((1, n), trims=trims))
 
 
 def _told(layers: tuple[int, ...]) -> str:

@@ -21,7 +21,8 @@ from drivers.contract.errors import (
     UnsupportedProbe,
     WeightError,
 )
-from drivers.contract.messages import Network, Probe, Stimulus
+from drivers.contract.messages import Probe, Stimulus
+from drivers.contract.network import Network
 
 # Cells of a network that is asked for only to be refused.
 CELLS = 1 << 22
@@ -58,7 +59,9 @@ def refused_network_leaves_the_old_one(harness: Harness) -> None:
     info, room = harness.info, harness.info.capacity.inputs * harness.info.capacity.neurons
     if room > CELLS:
         raise NotApplicable("the largest network is too large to try")
-    whole = Network((info.capacity.inputs, *[info.capacity.neurons] * info.capacity.layers))
+    whole = Network.feed_forward(
+        (info.capacity.inputs, *[info.capacity.neurons] * info.capacity.layers)
+    )
     stimulus = harness.work()
 
     def after_refusal(trial: int) -> NDArray[np.int32]:
@@ -172,11 +175,11 @@ def _bad(harness: Harness) -> list[tuple[str, type[DeviceError], Callable[[], ob
         (
             "too many neurons",
             CapacityError,
-            lambda: device.configure(Network((1, info.capacity.neurons + 1))),
+            lambda: device.configure(Network.feed_forward((1, info.capacity.neurons + 1))),
         ),
         (
             "unknown setting",
             SettingError,
-            lambda: device.configure(Network((1, 1), settings={"no such": 1})),
+            lambda: device.configure(Network.feed_forward((1, 1), settings={"no such": 1})),
         ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from drivers.conformance.kit.comparing import IDLE
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
-from drivers.contract.messages import Network
+from drivers.contract.network import Network
 
 # Synapses that differ turn the same drive into counts this far apart at most.
 FACTOR, SPIKES = 1.7, 4
@@ -147,13 +148,14 @@ def weights_act_in_proportion(harness: Harness) -> None:
         pairs
         for pairs in (4, 3, 2, 1)
         if form.minimum_full_scale <= drive / pairs <= form.maximum_full_scale
-        and 2 * pairs * n <= harness.info.capacity.inputs
+        and 2 * pairs * n <= harness.widest
+        and 2 * pairs * n * n <= (harness.info.capacity.synapses or math.inf)
     ]
     if not fitting:
         raise NotApplicable("no full scale, or number of inputs, fits")
     pairs, full_scale = fitting[0], drive / fitting[0]
     device = harness.device
-    device.configure(Network((n * pairs * 2, n), (full_scale,)))
+    device.configure(Network.feed_forward((n * pairs * 2, n), (full_scale,)))
 
     def write(first: float, second: float) -> NDArray[np.float32]:
         weights = np.zeros((n, pairs, 2, n), np.float32)

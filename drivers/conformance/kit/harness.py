@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from drivers.conformance.kit.ending import NotApplicable
 from drivers.contract.device import Device
 from drivers.contract.info import DeviceInfo, ProbeOffer, StimulusKind
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
 
 # What a group brings at full scale, in thresholds a step: more than a leaky neuron loses.
 DRIVE = 2.0
@@ -93,7 +94,15 @@ class Harness:
     @cached_property
     def neurons(self) -> int:
         """Neurons of each layer, and groups of inputs."""
-        return min(NEURONS, self.info.capacity.neurons, self.info.capacity.inputs)
+        room = self.info.capacity
+        fitting = min(NEURONS, room.neurons, self.widest)
+        return fitting if room.synapses is None else min(fitting, math.isqrt(room.synapses // 4))
+
+    @cached_property
+    def widest(self) -> int:
+        """Most inputs of a single neuron."""
+        room = self.info.capacity
+        return min(n for n in (room.inputs, room.fan_in, room.synapses) if n is not None)
 
     @cached_property
     def batch(self) -> int:
@@ -115,7 +124,10 @@ class Harness:
     def group(self) -> int:
         """Inputs in a group."""
         wanted = math.ceil(DRIVE / self.full_scale)
-        return max(1, min(wanted, self.info.capacity.inputs // self.neurons))
+        room = self.widest
+        if self.info.capacity.synapses is not None:  # the deeper layers need some too
+            room = min(room, self.info.capacity.synapses // self.neurons - 2 * self.neurons)
+        return max(1, min(wanted, room // self.neurons))
 
     @property
     def amplitude(self) -> int:
@@ -129,7 +141,7 @@ class Harness:
     def network(self, depth: int = 1) -> Network:
         """The network of a depth."""
         layers = (self.group * self.neurons, *[self.neurons] * depth)
-        return Network(layers, tuple(self._scale(p) for p in range(depth)))
+        return Network.feed_forward(layers, tuple(self._scale(p) for p in range(depth)))
 
     # -- what checks do -------------------------------------------------------------------------
 

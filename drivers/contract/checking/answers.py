@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from drivers.contract.checking.watchdog import Overdue, watched
 from drivers.contract.errors import DeviceError, DeviceHung, DriverError, ReadoutError
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Network, Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
 
 # Seconds that one call of a driver may last, unless the driver or its user says otherwise: the
 # weights of MNIST's 784-800-10, 16 bits each, take two minutes over a line of 115200 baud.

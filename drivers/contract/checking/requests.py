@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.errors import CapacityError, SettingError, UnsupportedProbe, WeightError
+from drivers.contract.errors import CapacityError, UnsupportedProbe, WeightError
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Network, Probe
-from drivers.contract.naming import nearest
+from drivers.contract.messages import Probe
+from drivers.contract.network import Network
 
 
 def check_limit(what: str, asked: int, allowed: int) -> None:
@@ -26,92 +24,6 @@ def check_limit(what: str, asked: int, allowed: int) -> None:
     """
     if asked > allowed:
         raise CapacityError(f"{asked} {what}: this device has room for {allowed}, ask for less")
-
-
-def full_scales(network: Network, info: DeviceInfo) -> tuple[float, ...]:
-    """The full scale of each projection, checked, or chosen where the network leaves it open.
-
-    Returns:
-        One for each projection, in nominal thresholds.
-
-    Raises:
-        CapacityError: When there are too many or too few, or one is out of range.
-    """
-    formats = [info.weight_format(p) for p in range(network.depth)]
-    if not network.full_scale:
-        return tuple(min(max(1.0, f.minimum_full_scale), f.maximum_full_scale) for f in formats)
-    if len(network.full_scale) != network.depth:
-        raise CapacityError(
-            f"{len(network.full_scale)} full scales for {network.depth} projections: "
-            "give one for each, or none"
-        )
-    for p, (scale, fmt) in enumerate(zip(network.full_scale, formats, strict=True)):
-        # A hair of slack: a full scale that was computed from a limit must not miss it.
-        low, high = fmt.minimum_full_scale * (1 - 1e-6), fmt.maximum_full_scale * (1 + 1e-6)
-        if not (math.isfinite(scale) and low <= scale <= high):
-            raise CapacityError(
-                f"full scale {scale:g} of projection {p}: this device allows "
-                f"{fmt.minimum_full_scale:g} to {fmt.maximum_full_scale:g}"
-            )
-    return tuple(float(scale) for scale in network.full_scale)
-
-
-def settings(network: Network, info: DeviceInfo) -> dict[str, float]:
-    """Every nominal setting of the device: as the network asks, else the default.
-
-    Raises:
-        SettingError: For an unknown setting, or a value out of range.
-    """
-    offered = {setting.name: setting for setting in info.neuron.settings}
-    chosen = {name: setting.default for name, setting in offered.items()}
-    for name, value in network.settings.items():
-        if name not in offered:
-            raise SettingError(f"setting {name!r} is unknown: {nearest(name, offered)}")
-        setting = offered[name]
-        if not setting.minimum <= value <= setting.maximum:
-            raise SettingError(
-                f"setting {name} = {value:g} {setting.unit}: allowed is "
-                f"{setting.minimum:g} to {setting.maximum:g} {setting.unit}".rstrip()
-            )
-        chosen[name] = float(value)
-    return chosen
-
-
-def trims(network: Network, info: DeviceInfo) -> dict[str, tuple[NDArray[np.float32], ...]]:
-    """Settings chosen for each neuron, checked.
-
-    Returns:
-        By name, one array `(n_l,)` for each layer of neurons.
-
-    Raises:
-        SettingError: For a setting that is not offered for each neuron, or arrays of a wrong
-            shape or with values out of range.
-    """
-    offered = {setting.name: setting for setting in info.neuron.settings if setting.per_neuron}
-    found = {}
-    for name, layers in network.trims.items():
-        if name not in offered:
-            raise SettingError(f"setting {name!r} for each neuron: {nearest(name, offered)}")
-        setting, sizes = offered[name], network.layers[1:]
-        arrays = tuple(np.asarray(values, np.float32) for values in layers)
-        if [a.shape for a in arrays] != [(size,) for size in sizes]:
-            raise SettingError(
-                f"setting {name} for each neuron has shapes {[a.shape for a in arrays]}: give one "
-                f"array for each layer, of {', '.join(map(str, sizes))} neurons"
-            )
-        for values in arrays:
-            # Written so that NaN fails; a hair of slack for what float32 rounds up.
-            inside = (values >= setting.minimum * (1 - 1e-6)) & (
-                values <= setting.maximum * (1 + 1e-6)
-            )
-            if not inside.all():
-                wrong = float(values[~inside][0])
-                raise SettingError(
-                    f"setting {name} = {wrong:g} {setting.unit} of a neuron: allowed is "
-                    f"{setting.minimum:g} to {setting.maximum:g} {setting.unit}".rstrip()
-                )
-        found[name] = arrays
-    return found
 
 
 def check_probe(probe: Probe, network: Network, info: DeviceInfo, steps: int) -> None:
@@ -173,10 +85,11 @@ def checked_weights(projection: int, weights: ArrayLike, network: Network) -> ND
     Raises:
         WeightError: For a wrong projection or shape, or values that are not finite.
     """
-    if not 0 <= projection < network.depth:
-        raise WeightError(f"projection {projection}: the network has 0 to {network.depth - 1}")
+    last = len(network.projections) - 1
+    if not 0 <= projection <= last:
+        raise WeightError(f"projection {projection}: the network has 0 to {last}")
     matrix = np.asarray(weights, dtype=np.float32)
-    shape = network.layers[projection : projection + 2]
+    shape = network.shapes[projection]
     if matrix.shape != shape:
         raise WeightError(
             f"weights of projection {projection} have shape {matrix.shape}: give {shape}"

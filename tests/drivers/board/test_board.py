@@ -84,7 +84,7 @@ def test_neurons_are_those_of_the_settings(kind: str, tau: float, threshold: flo
     rng = np.random.default_rng(5)
     device, _, _ = board()
     settings = {"tau_membrane": tau, "threshold": threshold}
-    device.configure(Network((9, 14, 6), (1.0, 2.0), settings))
+    device.configure(Network.feed_forward((9, 14, 6), (1.0, 2.0), settings))
     asked = [rng.normal(size=shape) * 0.3 for shape in ((9, 14), (14, 6))]
     weights = [device.write_weights(p, w) for p, w in enumerate(asked)]
     stimulus = stimuli(rng, 9, 40, 25)[kind]
@@ -150,7 +150,7 @@ def test_the_size_of_frames_changes_nothing(
     readouts = []
     for limits in (Limits(payload=payload), Limits(payload=65535)):
         device, _, _ = board(limits, chip=seed)
-        device.configure(Network(tuple(sizes)))
+        device.configure(Network.feed_forward(tuple(sizes)))
         stored = [device.write_weights(p, w) for p, w in enumerate(weights)]
         readouts.append(device.run(stimulus, probes))
         for each, asked in zip(stored, weights, strict=True):
@@ -168,7 +168,7 @@ def test_chips_differ_and_a_chip_is_itself() -> None:
     @lru_cache
     def counts(chip: int, opening: int) -> bytes:
         with drivers.open(f"board:simulated://?seed={chip}") as device:
-            device.configure(Network((8, 12), (1.0,)))
+            device.configure(Network.feed_forward((8, 12), (1.0,)))
             device.write_weights(0, weights)
             return device.run(stimulus).counts.tobytes()
 
@@ -193,8 +193,8 @@ SMALL = Limits("small", layers=2, inputs=20, neurons=16, weights=200, steps=30, 
 def test_networks_larger_than_the_board(layers: tuple[int, ...], words: str) -> None:
     device, _, _ = board(SMALL)
     with pytest.raises(CapacityError, match=words):
-        device.configure(Network(layers))
-    device.configure(Network((12, 16)))  # 192 weights
+        device.configure(Network.feed_forward(layers))
+    device.configure(Network.feed_forward((12, 16)))  # 192 weights
     device.run(Stimulus.current(np.ones((2, 12)), steps=30))
 
 
@@ -218,7 +218,7 @@ def test_runs_beyond_the_board(
     stimulus: Stimulus, probes: list[Probe], error: type[Exception], words: str
 ) -> None:
     device, _, _ = board(SMALL)
-    device.configure(Network((12, 16)))
+    device.configure(Network.feed_forward((12, 16)))
     with pytest.raises(error, match=re.escape(words)):
         device.run(stimulus, probes)
     if error is UnsupportedProbe or stimulus.kind == "current_trace":
@@ -229,7 +229,7 @@ def test_runs_beyond_the_board(
 
 def test_probes_further_apart_than_a_board_knows() -> None:
     device, _, _ = board()
-    device.configure(Network((3, 2)))
+    device.configure(Network.feed_forward((3, 2)))
     stimulus = Stimulus.current(np.ones((1, 3)), steps=600)
     device.run(stimulus, [Probe(1, every=255)])
     with pytest.raises(UnsupportedProbe, match="every 256 steps"):
@@ -239,7 +239,7 @@ def test_probes_further_apart_than_a_board_knows() -> None:
 def test_a_restart_is_told_and_over_when_configured_anew() -> None:
     device, _, simulated = board()
     stimulus, weights = Stimulus.current(np.ones((2, 5)), steps=20), np.full((5, 4), 0.3)
-    device.configure(Network((5, 4)))
+    device.configure(Network.feed_forward((5, 4)))
     device.write_weights(0, weights)
     before = device.run(stimulus).counts
     acts = [
@@ -250,7 +250,7 @@ def test_a_restart_is_told_and_over_when_configured_anew() -> None:
         simulated.reboot()
         with pytest.raises(DeviceRestarted, match="configure it"):
             act()
-        device.configure(Network((5, 4)))
+        device.configure(Network.feed_forward((5, 4)))
         assert not device.run(stimulus).counts.any()
         device.write_weights(0, weights)
         np.testing.assert_array_equal(device.run(stimulus).counts, before)

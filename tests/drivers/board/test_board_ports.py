@@ -100,7 +100,7 @@ def test_a_terminal_is_for_one_and_is_released() -> None:
         for _ in range(2):
             with drivers.open(f"board:{path}?baud=921600") as device:
                 assert device.info.identity.serial == "chip-3"
-                device.configure(Network((20, 30)))
+                device.configure(Network.feed_forward((20, 30)))
                 device.write_weights(0, np.ones((20, 30)))
                 with pytest.raises(DeviceNotFound, match="in use by another process"):
                     drivers.open(f"board:{path}")
@@ -122,7 +122,7 @@ def test_a_port_is_released_when_nothing_good_answers() -> None:
 def test_a_pulled_cable_is_told_and_the_port_released() -> None:
     with terminal(SimulatedBoard(0)) as (path, _):
         device = drivers.open(f"board:{path}")
-        device.configure(Network((4, 3)))
+        device.configure(Network.feed_forward((4, 3)))
     with pytest.raises(LinkError, match=r"is gone .* check cable and power"):
         device.run(Stimulus.current(np.ones((1, 4)), steps=5))
     device.close()
@@ -162,14 +162,14 @@ def test_a_network_port_that_closes_is_told_and_can_be_opened_again() -> None:
     listener = Listener(SimulatedBoard(2))
     stimulus = Stimulus.current(np.ones((300, 40)), steps=5)
     with drivers.open(f"board:{listener.url}") as device:
-        device.configure(Network((40, 30)))
+        device.configure(Network.feed_forward((40, 30)))
         device.write_weights(0, np.full((40, 30), 0.1))
         expected = device.run(stimulus, [Probe(1)])
         listener.pull()
         with pytest.raises(LinkError, match="is gone"):
             device.run(stimulus)
     with drivers.open(f"board:{listener.url}") as device:
-        device.configure(Network((40, 30)))
+        device.configure(Network.feed_forward((40, 30)))
         device.write_weights(0, np.full((40, 30), 0.1))
         again = device.run(stimulus, [Probe(1)])
         np.testing.assert_array_equal(again.samples[Probe(1)], expected.samples[Probe(1)])
@@ -200,7 +200,7 @@ def test_a_serial_port_behind_a_network_port() -> None:
     results = []
     for address in (url, "board:simulated://?seed=4"):
         with drivers.open(address) as device:
-            device.configure(Network((12, 8), (1.0,)))
+            device.configure(Network.feed_forward((12, 8), (1.0,)))
             device.write_weights(0, np.random.default_rng(0).normal(size=(12, 8)))
             results.append(device.run(Stimulus.current(np.ones((30, 12)), steps=20), [Probe(1)]))
     server.close()

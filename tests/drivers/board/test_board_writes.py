@@ -55,7 +55,7 @@ def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> No
 def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
     device, port, _ = board(Limits(payload=int(rng.integers(16, 300))))
-    device.configure(Network((7, 31), (1.5,)))
+    device.configure(Network.feed_forward((7, 31), (1.5,)))
     weights = rng.normal(size=(7, 31))
     for _ in range(3):
         stored = device.write_weights(0, weights)
@@ -75,7 +75,7 @@ def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> No
 def test_a_bulk_write_is_weights_and_little_else() -> None:
     for limits in (Limits(), Limits(payload=4096), Limits(payload=1024)):
         device, port, _ = board(limits)
-        device.configure(Network((200, 300)))
+        device.configure(Network.feed_forward((200, 300)))
         before = port.out + port.back
         device.write_weights(0, np.random.default_rng(0).normal(size=(200, 300)))
         assert 60_000 / (port.out + port.back - before) >= 0.9
@@ -86,7 +86,7 @@ def test_a_bulk_write_is_weights_and_little_else() -> None:
 def test_what_did_not_change_is_not_sent(share: float, most: float) -> None:
     rng = np.random.default_rng(0)
     device, port, _ = board()
-    device.configure(Network((64, 200)))
+    device.configure(Network.feed_forward((64, 200)))
     weights = rng.normal(size=(64, 200)).clip(-0.9, 0.9)
     before = port.out
     device.write_weights(0, weights)
@@ -97,7 +97,7 @@ def test_what_did_not_change_is_not_sent(share: float, most: float) -> None:
 
 def test_weights_changed_behind_the_drivers_back_are_restored() -> None:
     device, port, _ = board()
-    device.configure(Network((5, 4), (1.0,)))
+    device.configure(Network.feed_forward((5, 4), (1.0,)))
     device.write_weights(0, np.ones((5, 4)))
     other = Link(port, "other", 115200)
     other.exchange(Type.WRITE, b"\0" + (3).to_bytes(4, "little") + b"\2\0" + bytes([9, 9]))
@@ -122,7 +122,7 @@ def test_cells_that_a_board_gets_wrong_are_written_again(times: int) -> None:
 
     port = Worn(SimulatedBoard(0))
     device = Board(Link(port, "board:worn", 115200))
-    device.configure(Network((5, 4), (1.0,)))
+    device.configure(Network.feed_forward((5, 4), (1.0,)))
     if times > 1:
         with pytest.raises(LinkError, match="memory of the board"):
             device.write_weights(0, np.ones((5, 4)))

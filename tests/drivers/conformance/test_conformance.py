@@ -204,7 +204,7 @@ def test_a_recorded_check_replays_with_the_same_verdicts(tmp_path: Path) -> None
 def test_a_recorded_training_is_no_device_to_check(tmp_path: Path) -> None:
     path = tmp_path / "a.session"
     with drivers.open("emulator:ideal", record=path) as device:
-        device.configure(drivers.Network((4, 3)))
+        device.configure(drivers.Network.feed_forward((4, 3)))
     found = outcomes(lambda: drivers.open(f"replay:{path}"))
     assert not verdicts(found, "failed")
     assert "recorded" in found["same-trial-same-run"].detail

@@ -39,7 +39,7 @@ def opened(**changes: Callable[[Any], Any]) -> Answers:
     device = Answers()
     for name, change in changes.items():
         setattr(device, name, change)
-    device.configure(Network((4, 6, 3), (2.0, 2.0)))
+    device.configure(Network.feed_forward((4, 6, 3), (2.0, 2.0)))
     return device
 
 
@@ -128,7 +128,7 @@ def test_what_a_device_may_answer_passes() -> None:
     assert readout.samples[RASTER].max() == 1
     fast = restated(INFO, spikes_per_step=3)
     many = counts(lambda c: np.full_like(c, 15))(readout)
-    network = Network((4, 6, 3))
+    network = Network.feed_forward((4, 6, 3))
     assert check_readout("Fast._run", many, STIMULUS, PROBES, network, fast) is many
     with pytest.raises(drivers.ReadoutError, match="give 0 to 15, at most 3 a step"):
         more = counts(lambda c: np.full_like(c, 16))(readout)
@@ -146,7 +146,7 @@ def test_whatever_a_driver_raises_is_an_error_of_the_device(
 
     monkeypatch.setattr(device, method, raises)
     asks: dict[str, Callable[[], object]] = {
-        "_configure": lambda: device.configure(Network((4, 3))),
+        "_configure": lambda: device.configure(Network.feed_forward((4, 3))),
         "_write": lambda: device.write_weights(0, np.ones((4, 6))),
         "_run": lambda: device.run(STIMULUS),
     }

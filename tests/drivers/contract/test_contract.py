@@ -17,7 +17,7 @@ IDEAL = "emulator:ideal"
 @pytest.fixture
 def device() -> drivers.Device:
     opened = drivers.open(IDEAL)
-    opened.configure(Network((4, 6, 3), (1.0, 1.0)))
+    opened.configure(Network.feed_forward((4, 6, 3), (1.0, 1.0)))
     return opened
 
 
@@ -50,14 +50,21 @@ def test_bad_addresses_are_refused_in_one_line(
 @pytest.mark.parametrize(
     ("network", "error", "words"),
     [
-        (Network((4,)), drivers.CapacityError, "at least one layer"),
-        (Network((4, 0, 3)), drivers.CapacityError, "none of them empty"),
-        (Network((4, 10**6, 3)), drivers.CapacityError, "room for 65536"),
-        (Network((4, *[2] * 40)), drivers.CapacityError, "40 neuron layers"),
-        (Network((4, 6, 3), (1.0,)), drivers.CapacityError, "1 full scales for 2"),
-        (Network((4, 6, 3), (1.0, 1e6)), drivers.CapacityError, "full scale 1e"),
-        (Network((4, 3), settings={"thresold": 1.0}), drivers.SettingError, "did you mean"),
-        (Network((4, 3), settings={"threshold": 1e9}), drivers.SettingError, "0.1 to 10 V"),
+        (Network.feed_forward((4,)), drivers.CapacityError, "at least one layer"),
+        (Network.feed_forward((4, 0, 3)), drivers.CapacityError, "none of them empty"),
+        (Network.feed_forward((4, 10**6, 3)), drivers.CapacityError, "room for 65536"),
+        (Network.feed_forward((4, *[2] * 40)), drivers.CapacityError, "40 neuron layers"),
+        (Network.feed_forward((4, 6, 3), (1.0, 1e6)), drivers.CapacityError, "full scale 1e"),
+        (
+            Network.feed_forward((4, 3), settings={"thresold": 1.0}),
+            drivers.SettingError,
+            "did you mean",
+        ),
+        (
+            Network.feed_forward((4, 3), settings={"threshold": 1e9}),
+            drivers.SettingError,
+            "0.1 to 10 V",
+        ),
     ],
 )
 def test_networks_beyond_the_device_are_refused(
@@ -74,7 +81,7 @@ def test_order_of_use_is_enforced() -> None:
         opened.run(stimulus)
     with pytest.raises(drivers.NotConfigured):
         opened.write_weights(0, np.ones((4, 3)))
-    opened.configure(Network((4, 3)))
+    opened.configure(Network.feed_forward((4, 3)))
     opened.run(stimulus)
     opened.reset()
     with pytest.raises(drivers.NotConfigured):
@@ -82,7 +89,7 @@ def test_order_of_use_is_enforced() -> None:
     opened.close()
     opened.close()
     with pytest.raises(drivers.DeviceClosed):
-        opened.configure(Network((4, 3)))
+        opened.configure(Network.feed_forward((4, 3)))
 
 
 @pytest.mark.parametrize(
@@ -172,20 +179,20 @@ def test_a_refusal_leaves_the_device_usable(device: drivers.Device) -> None:
         with pytest.raises(drivers.WeightError):
             device.write_weights(0, bad)
     with pytest.raises(drivers.CapacityError):
-        device.configure(Network((4, 10**7)))
+        device.configure(Network.feed_forward((4, 10**7)))
     after = device.run(stimulus, [Probe(1)], trial=1)
     np.testing.assert_array_equal(before.samples[Probe(1)], after.samples[Probe(1)])
 
 
 def test_zero_weights_are_silent_and_stimuli_equivalent() -> None:
     with drivers.open("emulator:mixed-signal?membrane_noise=0") as chip:
-        chip.configure(Network((4, 6, 3)))
+        chip.configure(Network.feed_forward((4, 6, 3)))
         assert chip.run(Stimulus.current(np.ones((3, 4)), steps=20)).counts.sum() == 0
 
 
 def test_observing_never_changes_the_run() -> None:
     with drivers.open("emulator:mixed-signal?spike_loss=0.1&membrane_noise=0.1") as chip:
-        chip.configure(Network((4, 6, 3), (2.0, 2.0)))
+        chip.configure(Network.feed_forward((4, 6, 3), (2.0, 2.0)))
         rng = np.random.default_rng(0)
         for p, shape in enumerate([(4, 6), (6, 3)]):
             chip.write_weights(p, rng.normal(0.3, 0.3, shape))
@@ -211,7 +218,7 @@ def test_observing_never_changes_the_run() -> None:
 
 def test_samples_fall_at_the_end_of_every_interval_and_name_their_neurons() -> None:
     with drivers.open(IDEAL) as chip:
-        chip.configure(Network((4, 6, 3), (2.0, 2.0)))
+        chip.configure(Network.feed_forward((4, 6, 3), (2.0, 2.0)))
         chip.write_weights(0, np.full((4, 6), 0.1))
         stimulus = Stimulus.current(np.random.default_rng(0).random((2, 4)), steps=11)
         fine, coarse = Probe(1), Probe(1, neurons=(4, 1), every=3)
@@ -252,7 +259,7 @@ def test_offers_tell_hidden_from_output() -> None:
 
 def test_readouts_carry_their_steps() -> None:
     with drivers.open(IDEAL) as chip:
-        chip.configure(Network((4, 3)))
+        chip.configure(Network.feed_forward((4, 3)))
         readout = chip.run(Stimulus.current(np.ones((2, 4)), steps=7))
     assert isinstance(readout, Readout)
     assert (readout.steps, readout.membrane_sampled) == (7, "before_reset")

@@ -50,7 +50,7 @@ def test_stimuli_come_back(
 
 def test_readouts_come_back(tmp_path: Path) -> None:
     with drivers.open("emulator:mixed-signal") as device:
-        device.configure(Network((4, 6, 3), (2.0, 2.0)))
+        device.configure(Network.feed_forward((4, 6, 3), (2.0, 2.0)))
         device.write_weights(0, np.full((4, 6), 0.5))
         probes = [Probe(1), Probe(1, neurons=(2, 0), every=3), Probe(2, "spikes", reduce="mean")]
         item = device.run(Stimulus.current(np.ones((2, 4)), steps=9), probes)

@@ -103,7 +103,7 @@ from drivers import Network, Stimulus
 def go():
     device = Hanging({file!r}, how={how!r})
     device.call_limit = 1.0
-    device.configure(Network((2, 2)))
+    device.configure(Network.feed_forward((2, 2)))
     device.run(Stimulus.current([[0.0, 0.0]], steps=2))
 
 if {thread}:

@@ -15,7 +15,8 @@ from drivers.emulator.device import Emulator
 from drivers.session import Reader, Recorded
 
 CHIP = "emulator:mixed-signal?chip=3"
-NETWORK = Network((4, 6, 3), (1.5, 1.5))
+mapped = Network.feed_forward
+NETWORK = Network.feed_forward((4, 6, 3), (1.5, 1.5))
 PROBES = [Probe(1, neurons=(4, 1)), Probe(2, "spikes"), Probe(2, reduce="mean", every=2)]
 
 
@@ -42,7 +43,7 @@ def use(device: drivers.Device) -> list[np.ndarray]:
         readout = device.run(stimulus, PROBES, trial=None if number == 1 else number)
         answers += [readout.counts, *(readout.samples[probe] for probe in PROBES)]
     device.reset()
-    device.configure(Network((4, 3)))
+    device.configure(Network.feed_forward((4, 3)))
     answers.append(device.run(stimuli()[0]).counts)
     device.close()
     return answers
@@ -106,9 +107,21 @@ def touched(array: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
 @pytest.mark.parametrize(
     ("exchange", "ask", "words"),
     [
-        (1, lambda d: d.configure(Network((4, 7, 3), (1.5, 1.5))), ["configure", "layers", "7"]),
-        (1, lambda d: d.configure(Network((4, 6, 3), (1.5, 1.25))), ["full_scale", "1.25"]),
-        (1, lambda d: d.configure(Network((4, 6, 3), (1.5, 1.5), {"threshold": 2})), ["settings"]),
+        (
+            1,
+            lambda d: d.configure(mapped((4, 7, 3), (1.5, 1.5))),
+            ["configure", "layers", "7"],
+        ),
+        (
+            1,
+            lambda d: d.configure(mapped((4, 6, 3), (1.5, 1.25))),
+            ["full_scale", "1.25"],
+        ),
+        (
+            1,
+            lambda d: d.configure(mapped((4, 6, 3), (1.5, 1.5), {"threshold": 2})),
+            ["settings"],
+        ),
         (2, lambda d: d.write_weights(0, touched(weights(1), (2, 3))), ["write", "weights[2, 3]"]),
         (2, lambda d: d.write_weights(1, weights(2, (6, 3))), ["write", "projection", "1"]),
         (2, lambda d: d.run(stimuli()[0]), ["recorded was write", "asked run"]),
@@ -161,7 +174,7 @@ def test_who_asks_beyond_the_end_is_told_so(session: Path) -> None:
         for number, stimulus in list(enumerate(stimuli()))[1:]:
             replay.run(stimulus, PROBES, trial=None if number == 1 else number)
         replay.reset()
-        replay.configure(Network((4, 3)))
+        replay.configure(Network.feed_forward((4, 3)))
         replay.run(stimuli()[0])
         replay.run(stimuli()[0])
 

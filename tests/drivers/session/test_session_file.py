@@ -23,7 +23,7 @@ from drivers.session.file import FRAME, Writer
 
 def small(path: Path) -> bytes:
     with drivers.open("emulator:ideal", record=path) as device:
-        device.configure(Network((2, 2)))
+        device.configure(Network.feed_forward((2, 2)))
         device.write_weights(0, np.eye(2))
         device.run(Stimulus.current(np.ones((1, 2)), steps=3), [Probe(1)], trial=0)
     return path.read_bytes()
@@ -53,7 +53,7 @@ def test_a_recording_cut_at_any_byte_opens_up_to_the_last_whole_exchange(tmp_pat
         path.write_bytes(content[: border + 7])
         with drivers.open(f"replay:{path}") as replay:
             if index >= 1:
-                replay.configure(Network((2, 2)))
+                replay.configure(Network.feed_forward((2, 2)))
             if index >= 2:
                 np.testing.assert_array_equal(replay.write_weights(0, np.eye(2)), np.eye(2))
             if index == 1:
@@ -83,7 +83,7 @@ def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
 @given(noise=st.binary(max_size=300))
 def test_foreign_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "foreign.session"
-    for content in (noise, b"spikeloop session 1\n" + noise):
+    for content in (noise, b"spikeloop session 2\n" + noise):
         path.write_bytes(content)
         with pytest.raises(drivers.FileFormatError):
             drivers.open(f"replay:{path}")
@@ -100,22 +100,23 @@ def record(fields: Mapping[str, object], arrays: list[object] | None = None) -> 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"spikeloop session 2\n", "version 2, this spikeloop reads up to 1"),
+        (b"spikeloop session 1\n", "version 1, .* record it anew"),
+        (b"spikeloop session 3\n", "version 3, this spikeloop reads up to 2"),
         (b"spikeloop session x\n", "not a recorded session"),
         (b"PK\x03\x04", "not a recorded session"),
-        (b"spikeloop session 1\n" + record({"kind": "open"}), "no exchange"),
+        (b"spikeloop session 2\n" + record({"kind": "open"}), "no exchange"),
         (
-            b"spikeloop session 1\n"
+            b"spikeloop session 2\n"
             + record({"kind": "open", "at": 0, "seconds": 0, "transfer_seconds": 0}),
             "does not begin with what the device was",
         ),
         (
-            b"spikeloop session 1\n" + record({}, [["x", "|O", [1], 0, False]]),
+            b"spikeloop session 2\n" + record({}, [["x", "|O", [1], 0, False]]),
             "record 0 is damaged",
         ),
-        (b"spikeloop session 1\n" + record({}, [["x", "<f4", [9], 0, True]]), "record 0"),
-        (b"spikeloop session 1\n" + record({}, [["x", "nonsense", [1], 0, 0]]), "record 0"),
-        (b"spikeloop session 1\n" + record({}, [7]), "record 0"),
+        (b"spikeloop session 2\n" + record({}, [["x", "<f4", [9], 0, True]]), "record 0"),
+        (b"spikeloop session 2\n" + record({}, [["x", "nonsense", [1], 0, 0]]), "record 0"),
+        (b"spikeloop session 2\n" + record({}, [7]), "record 0"),
     ],
 )
 def test_what_is_no_session_is_refused_in_one_line(
@@ -132,13 +133,13 @@ def test_a_recording_is_readable_after_kill(tmp_path: Path) -> None:
     code = (
         "import os, signal, numpy as np, drivers\n"
         f"device = drivers.open('emulator:ideal', record={str(path)!r})\n"
-        "device.configure(drivers.Network((2, 2)))\n"
+        "device.configure(drivers.Network.feed_forward((2, 2)))\n"
         "device.write_weights(0, np.eye(2))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     with drivers.open(f"replay:{path}") as replay:
-        replay.configure(Network((2, 2)))
+        replay.configure(Network.feed_forward((2, 2)))
         np.testing.assert_array_equal(replay.write_weights(0, np.eye(2)), np.eye(2))
 
 

@@ -60,7 +60,7 @@ def test_runs_are_those_of_the_equations(
 ) -> None:
     rng, depth = np.random.default_rng(seed), len(layers) - 1
     device = drivers.open(URL)
-    device.configure(Network(layers, (4.0,) * depth, {"leak": leak}))
+    device.configure(Network.feed_forward(layers, (4.0,) * depth, {"leak": leak}))
     stored = [
         device.write_weights(p, rng.normal(0.3, 1, shape))
         for p, shape in enumerate(pairwise(layers))
@@ -84,7 +84,7 @@ def test_runs_are_those_of_the_equations(
 
 def test_a_network_is_the_simulator_called_by_hand() -> None:
     device = drivers.open(URL)
-    device.configure(Network((2, 2, 1), settings={"leak": 0.1}))
+    device.configure(Network.feed_forward((2, 2, 1), settings={"leak": 0.1}))
     device.write_weights(0, [[0.75, -0.5], [0.5, 1.0]])
     device.write_weights(1, [[0.5], [1.0]])
     stimulus = spikes(1, 30, 1, 2)
@@ -114,7 +114,7 @@ def test_probes_pick_from_the_whole_trace(
     every: int, reduce: drivers.info.Reduction, picked: tuple[int, ...]
 ) -> None:
     device = drivers.open(URL)
-    device.configure(Network((3, 5, 2)))
+    device.configure(Network.feed_forward((3, 5, 2)))
     device.write_weights(0, np.random.default_rng(every).normal(0, 1, (3, 5)))
     probe = Probe(1, "membrane", picked, every, reduce)
     readout = device.run(spikes(7, 9, 2, 3), [probe, Probe(1)])
@@ -127,14 +127,14 @@ def test_probes_pick_from_the_whole_trace(
 
 def test_weights_are_stored_as_they_are_within_the_full_scale() -> None:
     device = drivers.open(URL)
-    device.configure(Network((2, 3), (1.5,)))
+    device.configure(Network.feed_forward((2, 3), (1.5,)))
     wanted = np.array([[0.1, -0.2, 1.5], [9.0, -9.0, 0.0]], np.float32)
     np.testing.assert_array_equal(device.write_weights(0, wanted), wanted.clip(-1.5, 1.5))
 
 
 def test_two_spikes_of_a_channel_in_one_step_are_refused() -> None:
     device = drivers.open(URL)
-    device.configure(Network((2, 3)))
+    device.configure(Network.feed_forward((2, 3)))
     with pytest.raises(drivers.StimulusError, match="2 spikes of a channel in one step"):
         device.run(Stimulus.spikes([[2, 0]], steps=1))
 
@@ -144,12 +144,12 @@ def test_more_synapses_than_a_matrix_should_have_are_refused() -> None:
         drivers.open(URL) as device,
         pytest.raises(drivers.CapacityError, match="1050624 synapses"),
     ):
-        device.configure(Network((1024, 1024, 2)))
+        device.configure(Network.feed_forward((1024, 1024, 2)))
 
 
 def test_currents_are_refused() -> None:
     device = drivers.open(URL)
-    device.configure(Network((2, 3)))
+    device.configure(Network.feed_forward((2, 3)))
     with pytest.raises(drivers.StimulusError, match="takes spikes"):
         device.run(Stimulus.current([[1.0, 0.0]], steps=3))
 

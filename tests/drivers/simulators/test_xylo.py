@@ -30,7 +30,7 @@ def spikes(seed: int, steps: int, batch: int, inputs: int, rate: float = 0.4) ->
 def opened(layers: tuple[int, ...], seed: int, scale: float, url: str = "xylo:") -> drivers.Device:
     """A device with random weights of a good part of its full scale."""
     device = drivers.open(url)
-    device.configure(Network(layers, (scale,) * (len(layers) - 1)))
+    device.configure(Network.feed_forward(layers, (scale,) * (len(layers) - 1)))
     rng = np.random.default_rng(seed)
     for projection, shape in enumerate(pairwise(layers)):
         device.write_weights(projection, rng.normal(0, scale / 2, shape))
@@ -113,7 +113,7 @@ def test_runs_are_those_of_the_chip_in_whole_numbers(
 
 def test_a_network_is_the_simulator_called_by_hand() -> None:
     device = drivers.open("xylo:")
-    device.configure(Network((2, 3, 2), (1.0, 2.0)))
+    device.configure(Network.feed_forward((2, 3, 2), (1.0, 2.0)))
     first = device.write_weights(0, [[1.0, -0.5, 0.25], [0.5, 0.5, -1.0]])
     last = device.write_weights(1, [[2.0, -2.0], [1.0, 0.3], [-0.4, 0.7]])
     stimulus = spikes(3, 40, 1, 2, rate=1.0)
@@ -159,7 +159,7 @@ def test_a_network_is_the_simulator_called_by_hand() -> None:
 @given(seed=st.integers(0, 2**31), scale=st.floats(0.0625, 15.0))
 def test_stored_weights_are_eight_bits_and_within_half_a_step(seed: int, scale: float) -> None:
     device = drivers.open("xylo:")
-    device.configure(Network((16, 8, 4), (scale, scale)))
+    device.configure(Network.feed_forward((16, 8, 4), (scale, scale)))
     wanted = np.random.default_rng(seed).normal(0, scale / 2, (16, 8))
     stored = device.write_weights(0, wanted)
     assert np.abs(stored).max() <= scale * (1 + 1e-6)
@@ -186,7 +186,7 @@ def test_stored_weights_are_eight_bits_and_within_half_a_step(seed: int, scale: 
 )
 def test_what_has_no_room_is_refused(url: str, layers: tuple[int, ...], words: str) -> None:
     with drivers.open(url) as device, pytest.raises(drivers.CapacityError, match=words) as caught:
-        device.configure(Network(layers))
+        device.configure(Network.feed_forward(layers))
     assert "\n" not in str(caught.value)
 
 
@@ -201,7 +201,7 @@ def test_what_has_no_room_is_refused(url: str, layers: tuple[int, ...], words: s
 )
 def test_what_has_room_is_taken(url: str, layers: tuple[int, ...]) -> None:
     with drivers.open(url) as device:
-        device.configure(Network(layers))
+        device.configure(Network.feed_forward(layers))
         assert device.run(spikes(0, 2, 1, 16)).counts.shape == (1, layers[-1])
 
 
@@ -222,7 +222,7 @@ def test_a_slower_membrane_keeps_more() -> None:
     kept = []
     for tau in (0.002, 0.016, 0.128):
         device = drivers.open("xylo:")
-        device.configure(Network((1, 1, 1), settings={"tau_membrane": tau}))
+        device.configure(Network.feed_forward((1, 1, 1), settings={"tau_membrane": tau}))
         device.write_weights(0, [[0.9]])
         stimulus = Stimulus.spikes([[1]] + [[0]] * 19, steps=20)
         kept.append(float(device.run(stimulus, [Probe(1)]).samples[Probe(1)][-1, 0, 0]))

@@ -28,6 +28,7 @@ TYPES = (
     drivers.WeightFormat,
     drivers.ProbeOffer,
     drivers.Setting,
+    drivers.Network,
     drivers.Stimulus,
     drivers.Probe,
     drivers.Readout,
@@ -51,7 +52,9 @@ def test_every_member_has_a_row(kind: type) -> None:
     assert sorted(explained(kind)) == sorted(members(kind))
 
 
-@pytest.mark.parametrize("kind", [drivers.Identity, drivers.Membrane])
+@pytest.mark.parametrize(
+    "kind", [drivers.Identity, drivers.Membrane, drivers.Population, drivers.Projection]
+)
 def test_what_a_device_states_in_parts_is_named(kind: type) -> None:
     (row,) = re.findall(rf"^\| `\w+` \| an? `{kind.__name__}`:.*$", MANUAL, flags=re.M)
     assert {field.name for field in fields(kind)} <= set(re.findall(r"`(\w+)`", row))

@@ -50,7 +50,7 @@ def test_what_was_found_evens_out_rates_of_the_very_neurons() -> None:
 
     def spread(trims: dict[str, list[NDArray[np.float32]]]) -> float:
         with drivers.open(url) as device:
-            device.configure(Network(layers, (0.02,), {}, trims))
+            device.configure(Network.feed_forward(layers, (0.02,), {}, trims))
             device.write_weights(0, np.full(layers, 0.02, np.float32))
             seen = device.run(Stimulus.current(np.ones((1, 16)), steps=400))
         return float(np.std(seen.counts[0] / 400))

@@ -126,7 +126,7 @@ def test_bytes_are_those_of_a_board(images: Path, tmp_path: Path) -> None:
 
 def test_a_device_that_is_brought_back_pays_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with drivers.open("emulator:ideal") as device:
-        session = DeviceSession(device, Network((3, 2)))
+        session = DeviceSession(device, Network.feed_forward((3, 2)))
         weights = np.array([[0.5, 0.0], [0.0, 0.25], [1.0, 0.0]], np.float32)
         session.write(0, weights)
         session.write(0, weights)

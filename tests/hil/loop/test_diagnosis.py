@@ -133,7 +133,7 @@ def test_no_neuron_is_named_where_that_would_be_a_guess() -> None:
 def never_firing(url: str, hidden: int) -> list[int]:
     """Hidden neurons that a strong current cannot make fire: the chip's own dead ones."""
     with drivers.open(url) as device:
-        device.configure(Network((1, hidden, 1), (10.0, 1.0)))
+        device.configure(Network.feed_forward((1, hidden, 1), (10.0, 1.0)))
         device.write_weights(0, np.full((1, hidden), 10.0))
         probe = drivers.Probe(1, "spikes", reduce="mean")
         readout = device.run(Stimulus.current(np.ones((1, 1)), steps=50), [probe], trial=1)

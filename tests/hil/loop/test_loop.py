@@ -204,7 +204,7 @@ def test_the_state_of_a_chip_survives_a_round_trip() -> None:
     stimulus = Stimulus.current(rng.random((4, 5)), steps=20)
     with drivers.open(url) as first, drivers.open(url) as second:
         for device in (first, second):
-            device.configure(Network((5, 8, 3), (1.0, 1.0)))
+            device.configure(Network.feed_forward((5, 8, 3), (1.0, 1.0)))
         for p, w in enumerate(weights):
             first.write_weights(p, w)
             first.write_weights(p, w + 0.1)
@@ -253,7 +253,7 @@ def test_the_driver_in_the_docs_works(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(drivers.DeviceNotFound, match="serial number"):
         drivers.open("counter:")
     with drivers.open("counter:A7") as device:
-        device.configure(Network((4, 3, 2)))
+        device.configure(Network.feed_forward((4, 3, 2)))
         stimulus = Stimulus.current(np.ones((2, 4)), steps=10)
         assert device.run(stimulus).counts.sum() == 0
         with pytest.raises(drivers.UnsupportedProbe, match="offers mean"):

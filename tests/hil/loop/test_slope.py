@@ -24,7 +24,7 @@ def measured() -> tuple[Array, Array, Array]:
     drive = rng.uniform(-0.5, 4.0, (1000, 4)).astype(np.float32)
     noise = rng.normal(0, 0.3, (STEPS, 1000, 4)).astype(np.float32)
     with drivers.open("emulator:ideal") as chip:
-        chip.configure(Network((4, 4), (1.0,)))
+        chip.configure(Network.feed_forward((4, 4), (1.0,)))
         chip.write_weights(0, np.eye(4))
         membrane = Probe(1, reduce="mean")
 

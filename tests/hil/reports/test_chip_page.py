@@ -299,7 +299,7 @@ def test_dead_neurons_are_those_that_never_fire() -> None:
     inside = inspect("mixed-signal", 3, layers, np.ones((4, 500), np.float32), np.empty(0))
     (threshold,) = [s for s in inside.spreads if s.nonideality == "threshold_cv"]
     with drivers.open("emulator:mixed-signal?chip=3&spike_loss=0") as chip:
-        chip.configure(drivers.Network(layers))
+        chip.configure(drivers.Network.feed_forward(layers))
         chip.write_weights(0, np.ones((4, 500)))
         probe = drivers.Probe(1, "spikes", reduce="mean")
         readout = chip.run(drivers.Stimulus.current(np.ones((1, 4)), steps=20), [probe], trial=0)
@@ -313,7 +313,7 @@ def test_stored_weights_are_those_of_the_device(name: str) -> None:
     asked = np.linspace(-1, 1, 60, dtype=np.float32).reshape(6, 10)
     inside = inspect(name, 3, (6, 10), asked, np.array([5.0]))
     with drivers.open(f"emulator:{name}?chip=3") as chip:
-        chip.configure(drivers.Network((6, 10), (1.0,)))
+        chip.configure(drivers.Network.feed_forward((6, 10), (1.0,)))
         np.testing.assert_array_equal(inside.stored, chip.write_weights(0, asked))
     fades = "drift" in profiles.get(name).cited
     np.testing.assert_array_equal(inside.ages, [0, 5] if fades else [0])
@@ -336,7 +336,7 @@ def test_the_ideal_chip_is_the_same_neuron_without_imperfections(name: str) -> N
     traces = []
     for device in (ideal(name), drivers.open(f"emulator:{name}?severity=0&chip=8")):
         with device:
-            device.configure(drivers.Network((1, 2)))
+            device.configure(drivers.Network.feed_forward((1, 2)))
             device.write_weights(0, np.ones((1, 2)))
             traces.append(device.run(stimulus, [probe], trial=0).samples[probe])
     np.testing.assert_array_equal(*traces)

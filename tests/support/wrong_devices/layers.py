@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +13,9 @@ class IgnoresSettings(Good):
     caught_by = "settings-act"
 
     def _configure(self, network):
-        super()._configure(replace(network, settings={"threshold": 1.0}))
+        super()._configure(network)
+        if not network.trims:
+            self._thresholds = [np.ones_like(values) for values in self._thresholds]
 
 
 class TrimsTheFirstLayerAlone(Good):

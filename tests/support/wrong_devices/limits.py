@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
-from drivers import CapacityError, DeviceError, Setting
+from drivers import CapacityError, DeviceError
 from support.good_device import INFO, Good
 
 
@@ -64,8 +65,8 @@ class RefusesItsLeastThreshold(Good):
     caught_by = "settings-are-as-stated"
 
     def _configure(self, network):
-        if network.settings["threshold"] <= 0.5:
-            raise CapacityError("thresholds are above 0.5")
+        if network.settings["threshold"] <= -60:
+            raise CapacityError("thresholds are above -60")
         super()._configure(network)
 
 
@@ -80,7 +81,7 @@ class TakesNoTrims(Good):
 
 class StatesADefaultOutOfRange(Good):
     caught_by = "facts-are-possible"
-    facts: ClassVar = {"settings": (Setting("threshold", "1", 0.5, 2.0, 3.0, "Height.", True),)}
+    facts: ClassVar = {"settings": (replace(INFO.neuron.settings[0], default=0.0),)}
 
 
 class ChangesItsFacts(Good):

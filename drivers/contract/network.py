@@ -1,0 +1,161 @@
+"""The network that a device is given: populations of neurons, and projections between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.contract.errors import CapacityError, SettingError
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons that share their nominal settings; a layer, where the network is feed-forward.
+
+    Attributes:
+        size: Number of neurons.
+        settings: Nominal settings by name, in the units that `Neuron.settings` states.
+        trims: Settings chosen for each neuron, where the device offers that: by name, `(size,)`.
+    """
+
+    size: int
+    settings: Mapping[str, float] = field(default_factory=dict)
+    trims: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Synapses from each neuron of one population to each of another, or of the same.
+
+    Attributes:
+        source: Number of the population that they come from; 0 is the input.
+        target: Number of the population that they lead to, counted from 1.
+        full_scale: Largest |weight| to be storable, in nominal thresholds; None leaves the choice
+            to the device (its smallest full scale that is at least 1, or else its largest).
+        delay: How many steps later than `Timing` states an event arrives: one number, or one for
+            each synapse, `(n_pre, n_post)`.
+    """
+
+    source: int
+    target: int
+    full_scale: float | None = None
+    delay: int | NDArray[np.int64] = 0
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network to be mapped on a device. `feed_forward` makes the usual kind.
+
+    Population 0 is the input, the last one the output. Weights are written, and formats are
+    stated, for projections in the order in which they stand.
+
+    Attributes:
+        inputs: Number of input channels.
+        populations: The populations, number 1 first.
+        projections: The projections.
+    """
+
+    inputs: int
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+
+    @classmethod
+    def feed_forward(
+        cls,
+        sizes: Sequence[int],
+        full_scale: Sequence[float] = (),
+        settings: Mapping[str, float] | None = None,
+        trims: Mapping[str, Sequence[NDArray[np.float32]]] | None = None,
+    ) -> Network:
+        """Layers in a chain, each projecting to the next without delay.
+
+        Args:
+            sizes: Size of each layer, the input first: `(n_0, n_1, ..., n_L)`.
+            full_scale: Largest |weight| to be storable in each of the L projections, in nominal
+                thresholds; empty leaves the choice to the device.
+            settings: Nominal settings of all neurons, by name.
+            trims: Settings chosen for each neuron: by name, one array `(n_l,)` for each of the L
+                layers of neurons.
+
+        Raises:
+            CapacityError: For fewer or more full scales than projections, or no sizes.
+            SettingError: For fewer or more arrays of a trim than layers.
+        """
+        depth = len(sizes) - 1
+        if depth < 0:
+            raise CapacityError("network without layers: give an input and at least one layer")
+        if full_scale and len(full_scale) != depth:
+            raise CapacityError(
+                f"{len(full_scale)} full scales for {depth} projections: give one for each, or none"
+            )
+        for name, arrays in (trims or {}).items():
+            if len(arrays) != depth:
+                raise SettingError(
+                    f"setting {name} for each neuron has {len(arrays)} arrays: give one for each "
+                    f"of {depth} layers"
+                )
+        populations = tuple(
+            Population(size, settings or {}, {n: arrays[k] for n, arrays in (trims or {}).items()})
+            for k, size in enumerate(sizes[1:])
+        )
+        projections = tuple(
+            Projection(p, p + 1, full_scale[p] if full_scale else None) for p in range(depth)
+        )
+        return cls(sizes[0], populations, projections)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Size of the input and of each population: `(n_0, n_1, ..., n_L)`."""
+        return (self.inputs, *(population.size for population in self.populations))
+
+    @property
+    def depth(self) -> int:
+        """Number of populations, which is that of projections where the network is a chain."""
+        return len(self.populations)
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Shape of the weights of each projection, `(n_pre, n_post)`."""
+        return [(self.layers[p.source], self.layers[p.target]) for p in self.projections]
+
+    @property
+    def full_scale(self) -> tuple[float, ...]:
+        """Full scale of each projection of a network that a device was given."""
+        return tuple(p.full_scale for p in self.projections if p.full_scale is not None)
+
+    @property
+    def settings(self) -> Mapping[str, float]:
+        """Settings of all neurons, where no population has other ones than the first."""
+        return self.populations[0].settings
+
+    @property
+    def trims(self) -> dict[str, list[NDArray[np.float32]]]:
+        """By name, what is chosen for each neuron: one array `(n_l,)` for each population."""
+        return {
+            name: [population.trims[name] for population in self.populations]
+            for name in self.populations[0].trims
+        }
+
+    def values(self, name: str) -> list[NDArray[np.float32]]:
+        """A setting as each neuron is to have it, trimmed or not.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            One array `(n_l,)` for each population.
+        """
+        return [
+            np.asarray(p.trims.get(name, np.full(p.size, p.settings[name])), np.float32)
+            for p in self.populations
+        ]
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each population projects to the next and to nothing else, in order."""
+        ends = [(projection.source, projection.target) for projection in self.projections]
+        return ends == list(pairwise(range(len(self.populations) + 1)))
