@@ -69,7 +69,7 @@ def run(coordinator: Coordinator) -> Grid:
         )
     )
     rows = [
-        Row(number, cell, unit, broken.get(jobs[0].key) or next(outcomes))
+        Row(number, cell, unit, broken.get(jobs[0].key) or next(outcomes), jobs[-1].config)
         for number, (cell, unit, jobs) in enumerate(steps)
     ]
     return Grid(rows, tuned)

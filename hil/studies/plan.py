@@ -14,7 +14,7 @@ from drivers.registry import driver_of, split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
 from hil.loop.defaults import left_open
-from hil.studies.schema import Factor, Study, label
+from hil.studies.schema import Factor, Part, Study, label
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
 Mode = Literal["scratch", "fine_tune", "deploy"]
@@ -51,14 +51,22 @@ class Choice:
     """A level that was chosen.
 
     Attributes:
-        text: What it is called.
-        value: Its number, where it is one.
+        text: What it is called in the table.
+        value: Its number, where it is one, in the unit in which it is shown.
         settings: What it sets, by section.
+        shown: What it is called elsewhere, with its unit.
+        about: What the factor is.
+        unit: Unit of the factor.
+        phrase: The level in a sentence.
     """
 
     text: str
     value: float | None
     settings: Sections = field(hash=False)
+    shown: str = ""
+    about: str = ""
+    unit: str = ""
+    phrase: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,12 +102,20 @@ class Unit:
     chip: int | None
 
 
-def choice(factor: Factor, level: Any) -> Choice:
-    """What a level of a factor sets."""
-    if isinstance(level, Mapping) and "label" in level:
-        return Choice(str(level["label"]), None, dict(level.get("set", {})))
+def choice(name: str, factor: Factor, level: Any) -> Choice:
+    """What a level of a factor sets, and what it is called."""
+    compound = isinstance(level, Mapping) and "label" in level
+    settings = dict(level.get("set", {})) if compound else nested(factor.key, level)
     number = float(level) if type(level) in (int, float) else None
-    return Choice(label(level), number, nested(factor.key, level))
+    text = shown = label(level)
+    if number is not None and factor.unit == "%":
+        number *= 100
+        shown = f"{number:g} %"
+    elif factor.unit and not compound:
+        shown = f"{text} {factor.unit}"
+    about = factor.about or name.replace("_", " ")
+    phrase = (factor.phrase or f"with {about} {{}}").replace("{}", shown)
+    return Choice(text, number, settings, shown, about, factor.unit, phrase)
 
 
 def nested(key: str, value: Any) -> Sections:
@@ -115,7 +131,7 @@ def cells(study: Study) -> list[Cell]:
     """Every combination of levels, part by part, in the order of the file."""
     combined = []
     for name, part in study.parts.items() if study.parts else [("", None)]:
-        own = part.factors if part is not None else {}
+        own = _named(part) if part is not None else {}
         below = part.set if part is not None else {}
         for choices in combinations({**study.factors, **own}):
             if below:
@@ -124,9 +140,19 @@ def cells(study: Study) -> list[Cell]:
     return combined
 
 
+def _named(part: Part) -> dict[str, Factor]:
+    """The factors of a part; an only one that does not say what it is is what the part is about."""
+    if len(part.factors) != 1 or not part.about:
+        return part.factors
+    ((name, factor),) = part.factors.items()
+    return {name: factor if factor.about else factor.model_copy(update={"about": part.about})}
+
+
 def combinations(factors: Mapping[str, Factor]) -> Iterator[dict[str, Choice]]:
     """Every combination of levels, the last factor varying fastest."""
-    options = [[choice(factor, level) for level in factor.levels] for factor in factors.values()]
+    options = [
+        [choice(name, factor, level) for level in factor.levels] for name, factor in factors.items()
+    ]
     for chosen in product(*options):
         yield dict(zip(factors, chosen, strict=True))
 

@@ -48,6 +48,11 @@ class Factor(Section):
     """What varies: a setting by its key, or levels that bring their own settings."""
 
     key: str = Field("", description="Setting, e.g. `rule.name`.")
+    about: str = Field("", description="What it is, in words, e.g. `dead neurons`.")
+    unit: str = Field("", description="Unit of its levels; `%` shows shares in percent.")
+    phrase: str = Field(
+        "", description="A level in a sentence, e.g. `at {} of dead neurons`; {} is the level."
+    )
     levels: tuple[Any, ...] = Field((), description="Its values, or tables of label and set.")
     low: float | None = Field(None, description="In a search, the smallest value.")
     high: float | None = Field(None, description="In a search, the largest value.")
@@ -159,6 +164,8 @@ def known(name: str, names: Iterable[str], where: str) -> str:
 def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None:
     if name in TAKEN:
         raise ValueError(f"{where}: this name is taken: choose another")
+    if factor.phrase and factor.phrase.count("{}") != 1:
+        raise ValueError(f"{where}.phrase: give a text with one {{}}, the place of the level")
     if factor.low is not None or factor.high is not None:
         if not searched:
             raise ValueError(f"{where}: a range is for a search: give levels = [...]")

@@ -8,7 +8,7 @@ generations alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hil.config import Sections, merged
@@ -135,7 +135,8 @@ def _arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int) ->
             f"{sampler}-{repeat}", trials, [o.removeprefix("-") for o in search.objectives]
         )
         for trial, cell, outcome in zip(generation, cells, outcomes, strict=True):
-            row = Row(len(rows), cell, unit, outcome)
+            config = job(study, unit, cell.settings)[-1].config
+            row = Row(len(rows), cell, unit, outcome, config)
             rows.append(row)
             asked.tell(trial, values(search, row))
     return Arm(sampler, repeat, rows, asked)
@@ -156,7 +157,7 @@ def _confirmed(coordinator: Coordinator, search: Search, best: Mapping[str, Row]
         ["test_accuracy"],
     )
     return [
-        Row(number, cell, unit, outcome)
+        Row(number, cell, unit, outcome, job(study, unit, cell.settings)[-1].config)
         for number, ((cell, unit), outcome) in enumerate(zip(steps, outcomes, strict=True))
     ]
 
@@ -179,9 +180,11 @@ def chosen(study: Study, params: Mapping[str, Any]) -> dict[str, Choice]:
         factor = study.factors[name]
         if factor.low is None:
             levels = {label(level): level for level in factor.levels}
-            choices[name] = choice(factor, levels[value])
+            choices[name] = choice(name, factor, levels[value])
         else:
-            choices[name] = Choice(f"{value:.4g}", float(value), nested(factor.key, value))
+            drawn = choice(name, factor, float(f"{value:.4g}"))
+            settings = nested(factor.key, value)
+            choices[name] = replace(drawn, text=f"{value:.4g}", settings=settings)
     return choices
 
 

@@ -24,12 +24,14 @@ class Row:
         cell: Its combination of levels.
         unit: Its repetition.
         outcome: Its measures, or its error.
+        config: Its complete configuration, as JSON.
     """
 
     number: int
     cell: Cell
     unit: Unit
     outcome: Outcome
+    config: str = ""
 
     def text(self, factor: str) -> str:
         """The level of a factor; `part` is one too. Empty where its part has no such factor."""
@@ -37,6 +39,26 @@ class Row:
             return self.cell.part
         chosen = self.cell.choices.get(factor)
         return "" if chosen is None else chosen.text
+
+    def shown(self, factor: str) -> str:
+        """The level of a factor as it is shown, with its unit."""
+        chosen = self.cell.choices.get(factor)
+        return self.text(factor) if chosen is None else chosen.shown or chosen.text
+
+    def about(self, factor: str) -> str:
+        """What a factor is."""
+        chosen = self.cell.choices.get(factor)
+        return factor if chosen is None else chosen.about or factor
+
+    def unit_of(self, factor: str) -> str:
+        """The unit in which a factor is shown; empty where it has none."""
+        chosen = self.cell.choices.get(factor)
+        return "" if chosen is None else chosen.unit
+
+    def phrase(self, factor: str) -> str:
+        """The level of a factor in a sentence."""
+        chosen = self.cell.choices.get(factor)
+        return "" if chosen is None else chosen.phrase or f"with {factor} {chosen.text}"
 
     def number_of(self, factor: str) -> float | None:
         """The level of a factor as a number, where it is one."""

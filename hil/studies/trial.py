@@ -115,7 +115,7 @@ def _evaluated(
     job: Job, config: Config, device: drivers.Device, weights: Weights | None
 ) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    config, _ = settle(config, job.opened, device.info, data)
+    config, choices = settle(config, job.opened, device.info, data)
     controller = Controller.open(config, device, data.features, data.classes)
     meter = OverlapMeter(controller)
     if weights is not None:
@@ -160,6 +160,7 @@ def _evaluated(
         "cell_writes_max": training["cell_writes_max"],
         "weight_bits": _weight_bits(controller),
         "overlap": meter.mean,
+        "chosen": {choice.setting: choice.value for choice in choices},
         "findings": [*diagnosis.latest(state.metrics), *tested.findings()],
         "seconds": state.seconds,
         "device_seconds": state.device_seconds,

@@ -19,8 +19,8 @@ class Tuned:
     """The settings that were tried for one combination of levels, with their scores.
 
     Attributes:
-        options: The settings that were tried.
-        scores: Their mean validation accuracy.
+        options: The settings that could be chosen.
+        scores: Their mean validation accuracy; none where there is one option, which is not tried.
     """
 
     options: Sequence[Cell]
@@ -29,6 +29,8 @@ class Tuned:
     @property
     def best(self) -> Cell:
         """The settings that did best, the first of equals."""
+        if not self.scores:
+            return self.options[0]
         return self.options[max(range(len(self.scores)), key=self.scores.__getitem__)]
 
 
@@ -38,6 +40,7 @@ def tune(
     """The settings that did best on validation samples, for each combination of some factors.
 
     They are tried on seeds of their own, so that what is compared later has not been chosen by.
+    A single candidate is taken as it is.
 
     Args:
         coordinator: Of the study.
@@ -53,6 +56,8 @@ def tune(
     kinds: dict[tuple[str, ...], Cell] = {}
     for cell in places:
         kinds.setdefault(levels_of(cell, tuning), cell)
+    if len(options) == 1:
+        return {kind: Tuned(options, []) for kind in kinds}
     trials = []
     for cell in kinds.values():
         # What is to be pre-trained is tuned as it is trained.

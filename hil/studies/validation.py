@@ -70,7 +70,7 @@ def check(study: Study) -> None:
             for step in job(study, first, cell.settings, Cell("", option).settings):
                 config = configuration.build(json.loads(step.config))
                 urls.setdefault(config.device_url)
-                if study.tune and not config.training.validation_fraction:
+                if len(options) > 1 and not config.training.validation_fraction:
                     raise ValueError(
                         "training.validation_fraction = 0: tuning chooses by validation samples, "
                         "so give them a share"

@@ -89,6 +89,8 @@ def study(
     if json_output:
         typer.echo(json.dumps(result, default=str))
     else:
+        for sentence in result["answer"]:
+            typer.echo(one_line(sentence))
         for claim in result["claims"] or ["no difference is larger than chance explains"]:
             typer.echo(one_line(claim))
         typer.echo(result["table"])

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from shlex import quote
 from typing import Any
 
 from drivers.contract.files import write_text
+from hil.loop.health.diagnosis import subject
 from hil.reports import rendering
 from hil.runs.folder import environment
 from hil.statistics import FEWEST
 from hil.studies.folder import BEST, REPORT, RESULT, STUDY, TIMES, TRIALS, Folder
 from hil.studies.grid import Grid
-from hil.studies.plan import configuration_lines
-from hil.studies.report import sections, tuning_section
+from hil.studies.plan import choice, configuration_lines
+from hil.studies.report import estimates, sections, tuning_section, wording
 from hil.studies.report.search_sections import makers as search_sections
 from hil.studies.report.section import SectionContent
+from hil.studies.report.sections.means import extremes
+from hil.studies.report.settings_used import settings_used
 from hil.studies.schema import Study
 from hil.studies.search import SearchResult, best_settings
 from hil.studies.table import Rows, by_unit, grouped, times_csv, trials_csv
 
+MOST = 4  # sentences of the answer
 Make = Callable[[], SectionContent]
 Maker = tuple[str, Make]
 
@@ -41,7 +46,7 @@ def write_grid(folder: Folder, result: Grid) -> dict[str, Any]:
     makers = sections.makers(study, result.rows)
     if study.tune:
         make = partial(tuning_section.section, study.tune, result.tuned)
-        makers.append((tuning_section.TITLE, make))
+        makers.append((tuning_section.title(result.tuned), make))
     return _write(folder, result.rows, makers)
 
 
@@ -81,6 +86,7 @@ def _write(folder: Folder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any
         for section in content
     ]
     claims = [claim for section in content for claim in section.claims]
+    answer = attempts.made("answer", lambda: _answer(study, rows, content)) or []
     result: dict[str, Any] = {
         "study": study.name,
         "folder": str(folder.path),
@@ -88,6 +94,7 @@ def _write(folder: Folder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any
         "failed": sum("error" in row.outcome for row in rows),
         "left_out": dict(folder.left_out),
         "seconds": sum(row.measure("seconds") or 0.0 for row in rows),
+        "answer": answer,
         "claims": [claim.text for claim in claims if claim.supported],
         "not_told": [claim.text for claim in claims if not claim.supported],
         "sections": _by_title(content),
@@ -105,7 +112,10 @@ def _write(folder: Folder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any
         content=list(zip(content, drawn, strict=True)),
         claims=claims,
         errors=_errors(rows),
-        settings=configuration_lines(study.base),
+        noticed=_noticed(rows),
+        settings=attempts.made("settings of the trials", lambda: settings_used(study, rows)),
+        pretrain=configuration_lines(study.pretrain) if _pretrained(study, rows) else [],
+        bounds=estimates.NOTE,
         factors=_factors(study),
         smallest=_smallest(study, rows),
         fewest=FEWEST,
@@ -113,6 +123,20 @@ def _write(folder: Folder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any
         again=f"hil study {quote(str(folder.path / STUDY))} --out {quote(f'{folder.path}-again')}",
     )
     return {**result, "not_shown": list(attempts.failed)}
+
+
+def _answer(study: Study, rows: Rows, content: Sequence[SectionContent]) -> list[str]:
+    """What the study answers to its question, a sentence for each section that answers it."""
+    if not study.search and study.repeat.times < FEWEST:
+        return [
+            f"The study is too small for an answer: {study.repeat.times} repetition"
+            f"{'s' if study.repeat.times > 1 else ''}, at least {FEWEST} are needed."
+        ]
+    texts = [section.answer for section in content if section.answer]
+    if not texts and not study.search:
+        by = [*(["part"] if study.parts else []), *study.names()]
+        texts = [extremes(study, rows, by, "test_accuracy")]
+    return [wording.sentence(text) for text in texts[:MOST] if text]
 
 
 def _by_title(content: Sequence[SectionContent]) -> dict[str, Any]:
@@ -146,20 +170,31 @@ def _errors(rows: Rows) -> dict[str, int]:
     return counts
 
 
-def _factors(study: Study) -> list[tuple[str, str, str]]:
-    """Place, name and levels of each factor, as text."""
-    from hil.studies.schema import label
+def _noticed(rows: Rows) -> dict[str, int]:
+    """What the host noticed in trials, with in how many of them."""
+    about = [{subject(finding) for finding in row.outcome.get("findings", ())} for row in rows]
+    return dict(Counter(sorted(name for names in about for name in names)).most_common())
 
+
+def _factors(study: Study) -> list[tuple[str, str, str, str]]:
+    """Place, name, meaning and levels of each factor, as text."""
     lines = []
     for where, factors in study.families():
         for name, factor in factors.items():
             if factor.low is None or factor.high is None:
-                text = "; ".join(label(level) for level in factor.levels)
+                text = "; ".join(choice(name, factor, level).shown for level in factor.levels)
             else:
                 scale = " (logarithmic)" if factor.log else ""
-                text = f"{factor.low:g} to {factor.high:g}{scale}"
-            lines.append((where.removesuffix(".factors"), name, text))
+                text = f"{factor.low:g} to {factor.high:g} {factor.unit}".rstrip() + scale
+            about = factor.about or name.replace("_", " ")
+            lines.append((where.removesuffix(".factors"), name, about, text))
     return lines
+
+
+def _pretrained(study: Study, rows: Rows) -> bool:
+    """Whether there are trials that start from a network of the study."""
+    usual = study.base.get("mode", "scratch")
+    return any(row.cell.settings.get("mode", usual) != "scratch" for row in rows)
 
 
 def _smallest(study: Study, rows: Rows) -> int:

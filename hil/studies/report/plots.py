@@ -38,6 +38,7 @@ def line_plot(
     y: str,
     percent: bool,
     ticks: Sequence[str] | None = None,
+    heading: str = "",
 ) -> str:
     """Curves of means, with shaded bands for their intervals.
 
@@ -47,6 +48,7 @@ def line_plot(
         y: What the vertical axis shows.
         percent: Whether that is a share, to be shown in percent.
         ticks: Names of the places 0, 1, ... where these are no numbers.
+        heading: What the legend tells apart.
 
     Returns:
         An `<svg>` element.
@@ -73,9 +75,9 @@ def line_plot(
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-            low, high = axes.get_ylim()  # an interval may reach beyond what a share can be
+            low, high = axes.get_ylim()  # the margin may reach beyond what a share can be
             axes.set_ylim(max(low, -0.02), min(high, 1.02))
-        axes.legend(ncols=2)
+        axes.legend(ncols=2, title=label(heading), title_fontsize=10)
         return export(figure)
 
 
@@ -143,7 +145,7 @@ class Cloud:
     joined: bool = False
 
 
-def scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool) -> str:
+def scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool, heading: str = "") -> str:
     """Points in the plane.
 
     Args:
@@ -151,6 +153,7 @@ def scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool) -> str:
         x: What the horizontal axis shows.
         y: What the vertical axis shows.
         percent: Whether that is a share, to be shown in percent.
+        heading: What the legend tells apart.
 
     Returns:
         An `<svg>` element.
@@ -176,7 +179,7 @@ def scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool) -> str:
         axes.set(xlabel=label(x), ylabel=label(y))
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-        axes.legend()
+        axes.legend(title=label(heading), title_fontsize=10)
         return export(figure)
 
 

@@ -7,13 +7,12 @@ from functools import partial
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from hil.statistics import mean, paired
 from hil.studies.folder import BEST, Folder
 from hil.studies.plan import configuration_lines
-from hil.studies.report import wording
+from hil.studies.report import naming, wording
+from hil.studies.report.estimates import adjust, difference, mean, paired
 from hil.studies.report.plots import Cloud, CurveWithInterval, bars, line_plot, scatter
 from hil.studies.report.section import Picture, SectionContent, Table
-from hil.studies.report.sections.pairs import adjust, difference
 from hil.studies.report.wording import Claim
 from hil.studies.search import SAMPLERS, WORST, Arm, SearchResult, front, values
 from hil.studies.table import Row, by_unit, grouped
@@ -53,7 +52,7 @@ def _best(folder: Folder, searches: SearchResult) -> SectionContent:
         accuracies = list(by_unit(rows, "test_accuracy").values())
         chosen = searches.best.get(name)
         settings = [] if chosen is None else configuration_lines(chosen.cell.settings)
-        result = mean(accuracies) if accuracies else None
+        result = mean(accuracies, measure) if accuracies else None
         table.append(
             [
                 name,
@@ -69,6 +68,7 @@ def _best(folder: Folder, searches: SearchResult) -> SectionContent:
         "Chosen by the first objective on the seed of the search, then trained anew on fresh seeds "
         f"and tested. The better of them is {folder.path / BEST}, for hil train --config.",
         claims=claims,
+        answer="; ".join(claim.text for claim in claims),
         tables=[Table("", header, table, frozenset({1, 3}))],
         data={"settings": table},
     )
@@ -101,13 +101,14 @@ def _front(folder: Folder, searches: SearchResult) -> SectionContent:
         ]
         on_front = _points(sorted(best, key=lambda r: r.measure(other) or 0), other, first)
         clouds.append(Cloud(*on_front, "front", len(SAMPLERS), joined=len(measures) == 2))
-        name = f"{wording.name(other)}, {wording.unit(other)}"
+        name = wording.axis(other)
         draw = partial(scatter, clouds, name, wording.name(first), wording.is_share(first))
         pictures.append(Picture(f"{wording.name(first)} over {wording.name(other)}", draw))
     factors = folder.study.names()
-    header = (*(f"{wording.name(m)}, {wording.unit(m)}" for m in measures), *factors)
+    names = naming.quantities(rows, factors)
+    header = (*(f"{wording.name(m)}, {wording.unit(m)}" for m in measures), *names)
     table = [
-        [*(wording.value(row.measure(m), m) for m in measures), *(row.text(f) for f in factors)]
+        [*(wording.value(row.measure(m), m) for m in measures), *(row.shown(f) for f in factors)]
         for row in dict.fromkeys(best)
     ]
     unique = list(dict.fromkeys(tuple(line) for line in table))
@@ -144,7 +145,7 @@ def _convergence(folder: Folder, searches: SearchResult) -> SectionContent:
     lines, ends = [], dict[str, list[float]]()
     for number, sampler in enumerate(SAMPLERS):
         curves = [_so_far(arm, search) for arm in searches.arms if arm.sampler == sampler]
-        means = [mean(at) for at in zip(*curves, strict=True)]
+        means = [mean(at, first) for at in zip(*curves, strict=True)]
         ends[sampler] = [curve[-1] for curve in curves]
         lines.append(
             CurveWithInterval(
@@ -155,7 +156,7 @@ def _convergence(folder: Folder, searches: SearchResult) -> SectionContent:
                 shade=number,
             )
         )
-    gain = paired(ends["nsga2"], ends["random"])
+    gain = paired(ends["nsga2"], ends["random"], first)
     claims = [
         wording.comparison(
             "the best of nsga2 on validation",
@@ -180,6 +181,7 @@ def _convergence(folder: Folder, searches: SearchResult) -> SectionContent:
         "Student's 95 % band. Random search is given as many trials in each generation, and both "
         "begin with the same draws.",
         claims=claims,
+        answer=claims[0].text,
         pictures=[Picture(f"Best {wording.name(first)} so far", draw)],
         data={"best": ends},
     )
@@ -189,11 +191,14 @@ def _median(ends: dict[str, list[float]], measure: str) -> Claim:
     """Whether the search was better than random search in the median of its repetitions."""
     gains = [a - b for a, b in zip(ends["nsga2"], ends["random"], strict=True)]
     gain = median(gains)
+    if gain < 0:
+        gains = [-single for single in gains]
     low, high = (wording.value(bound, measure) for bound in (min(gains), max(gains)))
     relation = "better than" if gain > 0 else "as good as" if gain == 0 else "worse than"
     return Claim(
         f"in the median of {len(gains)} searches nsga2 was {relation} random search: "
-        f"{wording.value(gain, measure)} points on validation (from {low} to {high})",
+        f"{wording.value(abs(gain), measure)} {wording.points(measure)} on validation "
+        f"(from {low} to {high})",
         False,
     )
 
@@ -218,13 +223,19 @@ def _importances(folder: Folder, searches: SearchResult) -> SectionContent:
         return SectionContent(
             "Importance of the settings", "All trials came out alike: there is none."
         )
+    rows = searches.arms[0].rows
     table = [
-        [name, f"{fmean(s):.2f}", f"{min(s):.2f} to {max(s):.2f}", str(len(s))]
+        [
+            naming.quantity(rows, name),
+            f"{fmean(s):.2f}",
+            f"{min(s):.2f} to {max(s):.2f}",
+            str(len(s)),
+        ]
         for name, s in ranked
     ]
     draw = partial(
         bars,
-        [name for name, _ in ranked],
+        [naming.quantity(rows, name) for name, _ in ranked],
         [fmean(s) for _, s in ranked],
         [(min(s), max(s)) for _, s in ranked],
     )

@@ -16,6 +16,7 @@ class SectionSettings(Section):
     title: str = ""
     note: str = ""
     measure: str = "test_accuracy"
+    answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class SectionContent:
         title: Its heading.
         note: How to read it.
         claims: Statements about the results.
+        answer: What it answers to the question of the study, in a sentence or a few; empty where it
+            shows and tells nothing.
         tables: Its tables.
         pictures: Its plots.
         data: The numbers behind them, for `result.json`.
@@ -67,6 +70,7 @@ class SectionContent:
     title: str
     note: str
     claims: Sequence[Claim] = ()
+    answer: str = ""
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     data: dict[str, Any] = field(default_factory=dict)

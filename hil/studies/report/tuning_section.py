@@ -11,20 +11,35 @@ from hil.studies.tuning import Tuned
 if TYPE_CHECKING:
     from hil.studies.schema import Tune
 
-TITLE = "Tuned settings"
+TITLE, UNTUNED = "Tuned settings", "Given settings"
 NOTE = (
     "The settings with which the trials were made: those with the best mean validation accuracy "
     "on seeds of their own. Beside it the worst of those that were tried."
 )
+NOTHING = (
+    "The study gives one candidate alone, so nothing was tuned: all trials have the settings below."
+)
+
+
+def title(tuned: Mapping[tuple[str, ...], Tuned]) -> str:
+    """What the section is called: nothing is tuned where there is one candidate."""
+    return TITLE if any(result.scores for result in tuned.values()) else UNTUNED
 
 
 def section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> SectionContent:
     """A section with what was chosen for each combination, and how it did beside the others."""
-    header = [*tuning.by, *tuning.factors, "best, %", "worst, %"]
+    names = [factor.about or name.replace("_", " ") for name, factor in tuning.factors.items()]
+    if title(tuned) == UNTUNED:
+        only = next(iter(tuned.values())).best
+        table = [[choice.shown for choice in only.choices.values()]]
+        return SectionContent(
+            UNTUNED, NOTHING, tables=[Table("", names, table)], data={"given": table[0]}
+        )
+    header = [*tuning.by, *names, "best, %", "worst, %"]
     table = [
         [
             *kind,
-            *(choice.text for choice in result.best.choices.values()),
+            *(choice.shown for choice in result.best.choices.values()),
             *(f"{100 * score:.1f}" for score in (max(result.scores), min(result.scores))),
         ]
         for kind, result in tuned.items()

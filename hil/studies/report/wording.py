@@ -34,7 +34,8 @@ def value(number: float | None, measure: str) -> str:
         return ""
     if math.isinf(number):
         return "none" if number > 0 else "-none"
-    return f"{100 * number:.1f}" if is_share(measure) else f"{number:.4g}"
+    text = f"{100 * number:.1f}" if is_share(measure) else f"{number:.4g}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def unit(measure: str) -> str:
@@ -52,6 +53,11 @@ def name(measure: str) -> str:
     return measure.replace("_", " ")
 
 
+def axis(measure: str) -> str:
+    """A measure with its unit, where it is no share: those are shown in percent."""
+    return name(measure) if is_share(measure) else f"{name(measure)}, {unit(measure)}"
+
+
 def interval(bounds: tuple[float, float] | None, measure: str) -> str:
     """An interval, or that there is none."""
     if bounds is None:
@@ -67,10 +73,34 @@ def mean(result: Mean, measure: str) -> str:
     return f"{text} (95 %: {interval(result.interval, measure)})"
 
 
+def mirrored(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The interval of a difference taken the other way round."""
+    return None if bounds is None else (-bounds[1], -bounds[0])
+
+
+def points(measure: str) -> str:
+    """The unit of a difference of what `value` shows."""
+    return "points" if is_share(measure) else unit(measure)
+
+
+def sentence(text: str) -> str:
+    """A statement as a sentence."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
 def comparison(
-    first: str, second: str, difference: Difference, measure: str, p: float | None, family: int
+    first: str,
+    second: str,
+    difference: Difference,
+    measure: str,
+    p: float | None,
+    family: int,
+    where: str = "",
 ) -> Claim:
     """A paired difference as a claim.
+
+    What is said to be so much below is so much below: amount and interval are of the direction that
+    the sentence names.
 
     Args:
         first: What is compared.
@@ -79,30 +109,35 @@ def comparison(
         measure: What was measured.
         p: p of the paired t-test, adjusted for the family.
         family: How many tests there are.
+        where: Where in the study, e.g. `on emulator:ideal`.
     """
-    units = difference.mean.units
-    points = "points" if is_share(measure) else unit(measure)
-    amount = value(abs(difference.mean.value), measure)
-    signed = value(difference.mean.value, measure)
+    units, found = difference.mean.units, difference.mean
+    signed = f"{value(found.value, measure)} {points(measure)}"
+    place = f" {where}" if where else ""
+    against = f"{first} less {second}{place}: {signed}"
     if units < FEWEST:
         return Claim(
-            f"{first} against {second}: {signed} {points} in {units} "
-            f"repetition{'s' if units != 1 else ''}, too few for a claim (at least {FEWEST})",
+            f"{against} in {units} repetition{'s' if units != 1 else ''}, too few for a claim "
+            f"(at least {FEWEST})",
             False,
         )
     if p is None:
-        return Claim(
-            f"{first} against {second}: {signed} {points} in each of "
-            f"{units} pairs: no spread, so no interval",
-            False,
-        )
-    bounds = interval(difference.mean.interval, measure)
-    detail = f"95 %: {bounds}; {units} pairs, p = {p:.2g}"
-    if family > 1:
-        detail += f" adjusted for {family} tests"
+        return Claim(f"{against} in each of {units} pairs: no spread, so no interval", False)
+    tests = f" adjusted for {family} tests" if family > 1 else ""
+    detail = f"{units} pairs, p = {p:.2g}{tests}"
     if p < SIGNIFICANCE:
-        more = "above" if difference.mean.value > 0 else "below"
-        return Claim(f"{first} is {amount} {points} {more} {second} ({detail})", True)
-    low, high = difference.mean.interval or (0.0, 0.0)
-    where = "here" if low <= 0 <= high else f"among {family} tests"
-    return Claim(f"{first} and {second} cannot be told apart {where} ({detail})", False)
+        below = found.value < 0
+        bounds = mirrored(found.interval) if below else found.interval
+        return Claim(
+            f"{first} is {value(abs(found.value), measure)} {points(measure)} "
+            f"{'below' if below else 'above'} {second}{place} "
+            f"(95 %: {interval(bounds, measure)}; {detail})",
+            True,
+        )
+    low, high = found.interval or (0.0, 0.0)
+    limits = "" if low <= 0 <= high else f" among {family} tests"
+    return Claim(
+        f"{first} and {second}{place} cannot be told apart{limits} (the first less the second: "
+        f"{signed}, 95 %: {interval(found.interval, measure)}; {detail})",
+        False,
+    )

@@ -133,7 +133,7 @@ def test_the_text_names_everything(built: dict[str, Path]) -> None:
     )
     for kind, _, keys in table_of("section"):
         fields = set(sections.module(kind.strip("`")).Settings.model_fields)
-        assert set(re.findall(r"`(\w+)`", keys)) == fields - {"title", "note", "measure"}
+        assert set(re.findall(r"`(\w+)`", keys)) == fields - {"title", "note", "measure", "answer"}
 
 
 def test_the_study_of_the_text_makes_sense(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -53,7 +54,8 @@ def makers(study: Study, rows: Rows) -> list[tuple[str, Callable[[], SectionCont
 def _built(section: Mapping[str, Any], study: Study, rows: Rows) -> SectionContent:
     kind, settings = _settings(section, study)
     content: SectionContent = kind.build(_without_constant_factors(settings, rows), study, rows)
-    return content
+    asked = any(other.get("answer") for other in wanted(study))
+    return replace(content, answer="") if asked and not settings.answer else content
 
 
 def _without_constant_factors(settings: SectionSettings, rows: Rows) -> SectionSettings:

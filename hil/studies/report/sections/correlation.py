@@ -6,7 +6,7 @@ from functools import partial
 from statistics import fmean
 
 from hil.statistics import rank_correlation
-from hil.studies.report import wording
+from hil.studies.report import naming, wording
 from hil.studies.report.plots import Cloud, scatter
 from hil.studies.report.section import Picture, SectionContent, SectionSettings
 from hil.studies.report.wording import Claim
@@ -31,12 +31,12 @@ class Settings(SectionSettings):
 def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """All combinations, or those of some parts, in one figure, coloured by the levels of `by`."""
     one, other = settings.against, settings.measure
-    kinds: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    kinds: dict[str, list[tuple[float, float]]] = {}
     chosen = [row for row in rows if not settings.parts or row.cell.part in settings.parts]
     for group in grouped(chosen, ["part", *study.names()]).values():
         a, b = (list(by_unit(group, measure).values()) for measure in (one, other))
         if a and b:
-            kind = tuple(group[0].text(factor) for factor in settings.by)
+            kind = naming.series(group, settings.by)
             kinds.setdefault(kind, []).append((fmean(a), fmean(b)))
     points = sorted({point for own in kinds.values() for point in own})
     result = rank_correlation([a for a, _ in points], [b for _, b in points])
@@ -57,19 +57,25 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         else:
             claim = Claim(f"{names} do not show a common order: {detail}", False)
     clouds = [
-        Cloud([a for a, _ in own], [b for _, b in own], " · ".join(kind) or "all", number)
+        Cloud([a for a, _ in own], [b for _, b in own], kind or "all", number)
         for number, (kind, own) in enumerate(kinds.items())
     ]
     pictures = []
     if clouds:
         draw = partial(
-            scatter, clouds, wording.name(one), wording.name(other), wording.is_share(other)
+            scatter,
+            clouds,
+            wording.axis(one),
+            wording.name(other),
+            wording.is_share(other),
+            naming.legend(rows, settings.by),
         )
         pictures.append(Picture(names, draw))
     return SectionContent(
         settings.title or names.capitalize(),
         settings.note or NOTE,
         claims=[claim],
+        answer=claim.text,
         pictures=pictures,
         data={"rho": result.rho, "interval": result.interval, "pairs": result.pairs},
     )

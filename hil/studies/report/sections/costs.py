@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hil.statistics import mean
-from hil.studies.report import wording
+from hil.studies.report import naming, wording
+from hil.studies.report.estimates import mean
 from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import TIMES, Rows, by_unit, grouped
@@ -33,11 +33,11 @@ class Settings(SectionSettings):
 def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One row for each combination of the levels of `by`."""
     table = []
-    for levels, group in grouped(rows, settings.by).items():
+    for group in grouped(rows, settings.by).values():
         cells = []
         for measure in SHOWN:
             values = list(by_unit(group, measure).values())
-            result = mean(values) if values else None
+            result = mean(values, measure) if values else None
             if result is None:
                 cells.append("")
             elif result.interval is None or not result.deviation:
@@ -45,8 +45,11 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             else:
                 bounds = wording.interval(result.interval, measure)
                 cells.append(f"{wording.value(result.value, measure)} ({bounds})")
-        table.append([*levels, *cells])
-    header = (*settings.by, *(f"{wording.name(m)}, {wording.unit(m)}" for m in SHOWN))
+        table.append([*naming.levels(group, settings.by), *cells])
+    header = (
+        *naming.quantities(rows, settings.by),
+        *(f"{wording.name(m)}, {wording.unit(m)}" for m in SHOWN),
+    )
     return SectionContent(
         settings.title or "Costs", settings.note or NOTE, tables=[Table("", header, table)]
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from statistics import fmean
 
-from hil.statistics import Difference, mean, paired
-from hil.studies.report import wording
+from hil import statistics
+from hil.statistics import Difference, Mean
+from hil.studies.report import naming, wording
+from hil.studies.report.estimates import adjust, difference, mean, paired
 from hil.studies.report.section import SectionContent, SectionSettings, Table
-from hil.studies.report.sections.pairs import adjust, difference
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
@@ -36,14 +38,18 @@ class Effect:
 
     Attributes:
         line: The trials that it was measured on, by their levels of the line factors.
-        factor: The factor, with its part.
+        factor: The factor.
         level: The level that is compared with the usual one.
+        trials: The trials of that level, as the subject of a sentence.
+        usual: Those that they are compared with, likewise.
         difference: The change, over the units that have both.
     """
 
     line: str
     factor: str
     level: str
+    trials: str
+    usual: str
     difference: Difference
 
 
@@ -51,19 +57,20 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """A table of effects, one of interactions, and one of stability."""
     measure = settings.measure
     first_line = next(iter(grouped(rows, settings.lines)), ())
+    first = naming.subject(next(iter(grouped(rows, settings.lines).values())), settings.lines)
     effects: list[Effect] = []
     interactions: list[Effect] = []
-    for part, factor, levels in _levels(study, rows):
+    for factor, levels in _levels(study, rows):
         usual, *others = levels
-        for level, trials in others:
-            measured, shifts = _effects(f"{part}: {factor}", level, trials, usual[1], settings)
-            effects += measured
-            interactions += _interactions(f"{part}: {factor}", level, shifts, first_line)
+        for trials in others:
+            measured, shifts = _effects(factor, trials, usual, settings)
+            effects += measured.values()
+            interactions += _interactions(measured, shifts, first_line, first, settings)
     p_effects = adjust([effect.difference for effect in effects])
     p_interactions = adjust([effect.difference for effect in interactions])
     claims = [
         *_claims(effects, p_effects, measure),
-        *_interaction_claims(interactions, p_interactions, measure, " · ".join(first_line)),
+        *_claims(interactions, p_interactions, measure),
     ]
     remaining = len(effects) + len(interactions) - len(claims)
     claims.append(Claim(f"{remaining} further effects and interactions are not significant", False))
@@ -71,6 +78,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         settings.title or "Main effects and interactions",
         settings.note or f"{NOTE} {STABLE}",
         claims=claims,
+        answer=_answer(effects, p_effects, settings, rows),
         tables=[
             _table("Main effects", effects, p_effects, measure),
             _table("Interactions", interactions, p_interactions, measure),
@@ -80,7 +88,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             "effects": [
                 {
                     "line": effect.line,
-                    "where": effect.factor,
+                    "factor": effect.factor,
                     "level": effect.level,
                     "difference": effect.difference.mean.value,
                     "interval": effect.difference.mean.interval,
@@ -97,22 +105,34 @@ Shifts = dict[tuple[str, ...], dict[int, float]]
 
 
 def _effects(
-    factor: str, level: str, trials: list[Row], usual: list[Row], settings: Settings
-) -> tuple[list[Effect], Shifts]:
+    factor: str, trials: list[Row], usual: list[Row], settings: Settings
+) -> tuple[dict[tuple[str, ...], Effect], Shifts]:
     """The effect of a level on each line, with its shift of every unit."""
-    effects: list[Effect] = []
+    effects: dict[tuple[str, ...], Effect] = {}
     shifts: Shifts = {}
     below = grouped(usual, settings.lines)
     for line, group in grouped(trials, settings.lines).items():
         change = difference(group, below.get(line, []), settings.measure)
         if change is not None:
-            effects.append(Effect(" · ".join(line), factor, level, change))
+            name = naming.subject(group, settings.lines)
+            effects[line] = Effect(
+                line=naming.series(group, settings.lines),
+                factor=naming.quantity(group, factor),
+                level=naming.level(group, factor),
+                trials=f"{name} {group[0].phrase(factor)}",
+                usual=f"the usual {naming.level(usual, factor)}",
+                difference=change,
+            )
             shifts[line] = _shift(group, below[line], settings.measure)
     return effects, shifts
 
 
 def _interactions(
-    factor: str, level: str, shifts: Shifts, first_line: tuple[str, ...]
+    effects: Mapping[tuple[str, ...], Effect],
+    shifts: Shifts,
+    first_line: tuple[str, ...],
+    first: str,
+    settings: Settings,
 ) -> list[Effect]:
     """How much more a level changes on each line than on the first one."""
     interactions = []
@@ -120,8 +140,18 @@ def _interactions(
     for line, shift in shifts.items():
         both = sorted(shift.keys() & base.keys())
         if line != first_line and both:
-            change = paired([shift[unit] for unit in both], [base[unit] for unit in both])
-            interactions.append(Effect(" · ".join(line), factor, level, change))
+            a, b = [shift[unit] for unit in both], [base[unit] for unit in both]
+            change = paired(a, b, settings.measure, most=2.0)
+            effect = effects[line]
+            named = f"the effect of {effect.factor} {effect.level}"
+            interactions.append(
+                replace(
+                    effect,
+                    trials=f"{named} on {effect.line}",
+                    usual=f"that on {first}",
+                    difference=change,
+                )
+            )
     return interactions
 
 
@@ -129,44 +159,60 @@ def _claims(effects: list[Effect], p: list[float | None], measure: str) -> list[
     """Of the effects that are significant."""
     return [
         wording.comparison(
-            f"{effect.line} with {effect.factor} = {effect.level}",
-            "the usual",
-            effect.difference,
-            measure,
-            p=value,
-            family=len(effects),
+            effect.trials, effect.usual, effect.difference, measure, p=value, family=len(effects)
         )
         for effect, value in zip(effects, p, strict=True)
         if value is not None and value < wording.SIGNIFICANCE
     ]
 
 
-def _interaction_claims(
-    interactions: list[Effect], p: list[float | None], measure: str, first_line: str
-) -> list[Claim]:
-    """Of the interactions that are significant."""
+def _answer(effects: list[Effect], p: list[float | None], settings: Settings, rows: Rows) -> str:
+    """The largest of the effects that are told from chance, and the most stable line."""
+    measure = settings.measure
+    told = [
+        e for e, v in zip(effects, p, strict=True) if v is not None and v < wording.SIGNIFICANCE
+    ]
+    count = f"of {len(effects)} effects, {len(told) or 'none'} can be told from chance"
+    if told:
+        largest = max(told, key=lambda effect: abs(effect.difference.mean.value))
+        claims = _claims(effects, p, measure)
+        count += f", the largest: {claims[told.index(largest)].text}"
+    spreads = {
+        naming.subject(group, settings.lines): spread
+        for group in grouped(rows, settings.lines).values()
+        if (spread := _spread(group, measure)) is not None
+    }
+    if len(spreads) < 2:
+        return count
+    most, least = (f(spreads, key=spreads.__getitem__) for f in (min, max))
+    return (
+        f"{count}; over all levels {most} varies least (standard deviation "
+        f"{wording.value(spreads[most], measure)} {wording.points(measure)}) and {least} most "
+        f"({wording.value(spreads[least], measure)})"
+    )
+
+
+def _spread(rows: list[Row], measure: str) -> float | None:
+    """Standard deviation of the means of all levels of all parts."""
+    return statistics.mean([m.value for _, m in _at_levels(rows, measure)] or [0.0]).deviation
+
+
+def _at_levels(rows: list[Row], measure: str) -> list[tuple[str, Mean]]:
+    """The mean at every combination of levels that has one, with what it is called."""
+    factors = list(dict.fromkeys(f for row in rows for f in row.cell.choices if f))
     return [
-        wording.comparison(
-            f"the effect of {effect.factor} = {effect.level} on {effect.line}",
-            f"that on {first_line}",
-            effect.difference,
-            measure,
-            p=value,
-            family=len(interactions),
-        )
-        for effect, value in zip(interactions, p, strict=True)
-        if value is not None and value < wording.SIGNIFICANCE
+        (naming.series(trials, ["part", *factors]), mean(values, measure))
+        for trials in grouped(rows, ["part", *factors]).values()
+        if (values := list(by_unit(trials, measure).values()))
     ]
 
 
-def _levels(study: Study, rows: Rows) -> list[tuple[str, str, list[tuple[str, list[Row]]]]]:
+def _levels(study: Study, rows: Rows) -> list[tuple[str, list[list[Row]]]]:
     """The factors of each part, with the trials of each of their levels."""
     factors = []
     for (part,), group in grouped(rows, ["part"]).items():
-        own = study.parts[part].factors if part else {}
-        for factor in own:
-            by_level = grouped(group, [factor])
-            factors.append((part, factor, [(key[0], trials) for key, trials in by_level.items()]))
+        for factor in study.parts[part].factors if part else study.factors:
+            factors.append((factor, list(grouped(group, [factor]).values())))
     return factors
 
 
@@ -176,10 +222,10 @@ def _shift(first: list[Row], second: list[Row], measure: str) -> dict[int, float
 
 
 def _table(caption: str, effects: list[Effect], p: list[float | None], measure: str) -> Table:
-    unit = "points" if wording.is_share(measure) else wording.unit(measure)
+    header = ("trials", "factor", "level", f"effect, {wording.points(measure)}", "95 % interval")
     return Table(
         caption,
-        ("trials", "factor", "level", f"effect, {unit}", "95 % interval", "units", "p"),
+        (*header, "units", "p"),
         [
             [
                 effect.line,
@@ -198,22 +244,16 @@ def _table(caption: str, effects: list[Effect], p: list[float | None], measure: 
 
 def _stability(settings: Settings, rows: Rows) -> Table:
     measure, table = settings.measure, []
-    for line, group in grouped(rows, settings.lines).items():
-        factors = list(dict.fromkeys(f for row in group for f in row.cell.choices if f))
-        places = [
-            (" · ".join(filter(None, key)), list(by_unit(trials, measure).values()))
-            for key, trials in grouped(group, ["part", *factors]).items()
-        ]
-        known = [(place, mean(values)) for place, values in places if values]
+    for group in grouped(rows, settings.lines).values():
+        known = _at_levels(group, measure)
         if not known:
             continue
         worst = min(known, key=lambda item: item[1].value)
-        means = [result.value for _, result in known]
-        middle, spread = fmean(means), mean(means).deviation
+        spread = _spread(group, measure)
         table.append(
             [
-                " · ".join(line),
-                wording.value(middle, measure),
+                naming.series(group, settings.lines),
+                wording.value(fmean(result.value for _, result in known), measure),
                 "none" if spread is None else wording.value(spread, measure),
                 worst[0],
                 wording.mean(worst[1], measure),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from hil.statistics import mean
+from hil.studies.report import naming
+from hil.studies.report.estimates import mean
 from hil.studies.report.plots import CurveWithInterval, line_plot
 from hil.studies.report.section import Picture, SectionContent, SectionSettings
 from hil.studies.schema import Study
@@ -24,15 +25,19 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One figure for each combination of the levels of `by`."""
     names = list(grouped(rows, settings.lines))
     pictures = []
-    for levels, group in grouped(rows, settings.by).items():
+    for group in grouped(rows, settings.by).values():
         lines = [
             line
             for key, trials in grouped(group, settings.lines).items()
-            if (line := _line(trials, " · ".join(key), names.index(key))) is not None
+            if (line := _line(trials, naming.series(trials, settings.lines), names.index(key)))
+            is not None
         ]
         if lines:
-            draw = partial(line_plot, lines, "epoch", "validation accuracy", percent=True)
-            pictures.append(Picture(" · ".join(levels) or "All trials", draw))
+            heading = naming.legend(rows, settings.lines)
+            draw = partial(
+                line_plot, lines, "epoch", "validation accuracy", percent=True, heading=heading
+            )
+            pictures.append(Picture(naming.series(group, settings.by) or "All trials", draw))
     return SectionContent(settings.title or "Learning", settings.note or NOTE, pictures=pictures)
 
 
@@ -41,7 +46,7 @@ def _line(trials: list[Row], label: str, shade: int) -> CurveWithInterval | None
     curves = [curve for curve in curves if curve and None not in curve]
     if not curves:
         return None
-    means = [mean(values) for values in zip(*curves, strict=False)]
+    means = [mean(values, "validation_accuracy") for values in zip(*curves, strict=False)]
     return CurveWithInterval(
         x=range(1, len(means) + 1),
         y=[m.value for m in means],

@@ -6,10 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from hil.statistics import mean
-from hil.studies.report import wording
+from hil.studies.report import naming, wording
+from hil.studies.report.estimates import mean
 from hil.studies.report.plots import heat
 from hil.studies.report.section import Picture, SectionContent, SectionSettings, Table
+from hil.studies.report.sections.means import extremes
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
 
@@ -30,28 +31,32 @@ class Settings(SectionSettings):
 def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One map for each combination of the levels of `by` that has both factors."""
     pictures, table = [], []
-    for levels, group in grouped(rows, settings.by).items():
-        fields = {key: t for key, t in grouped(group, [settings.y, settings.x]).items() if all(key)}
-        y, x = (list(dict.fromkeys(key[place] for key in fields)) for place in (0, 1))
-        if not x or not y:
-            continue
+    measure = settings.measure
+    shown = [row for row in rows if row.text(settings.x) and row.text(settings.y)]
+    for group in grouped(shown, settings.by).values():
+        columns, lines = (grouped(group, [factor]) for factor in (settings.x, settings.y))
+        x, y = list(columns), list(lines)
         values, widths = np.full((len(y), len(x)), np.nan), []
-        for (row, column), trials in fields.items():
-            measured = list(by_unit(trials, settings.measure).values())
+        for (row, column), trials in grouped(group, [settings.y, settings.x]).items():
+            measured = list(by_unit(trials, measure).values())
             if measured:
-                result = mean(measured)
-                values[y.index(row), x.index(column)] = result.value
+                result = mean(measured, measure)
+                values[y.index((row,)), x.index((column,))] = result.value
                 if result.interval is not None:
                     widths.append(result.interval[1] - result.interval[0])
-        title = " · ".join(filter(None, levels)) or "All trials"
-        draw = partial(heat, values, x, y, (settings.x, settings.y))
-        pictures.append(Picture(title, draw))
-        widest = wording.value(max(widths), settings.measure) if widths else "none: one repetition"
+        title = naming.series(group, settings.by) or "All trials"
+        names = naming.quantity(group, settings.x), naming.quantity(group, settings.y)
+        ticks = [naming.level(trials, settings.x) for trials in columns.values()]
+        labels = [naming.level(trials, settings.y) for trials in lines.values()]
+        pictures.append(Picture(title, partial(heat, values, ticks, labels, names)))
+        widest = wording.value(max(widths), measure) if widths else "none: one repetition"
         table.append([title, widest])
-    unit = "points" if wording.is_share(settings.measure) else wording.unit(settings.measure)
+    names = naming.quantity(shown, settings.x), naming.quantity(shown, settings.y)
+    header = ("map", f"widest interval, {wording.points(measure)}")
     return SectionContent(
-        settings.title or f"{settings.y} by {settings.x}",
+        settings.title or f"{names[1]} by {names[0]}",
         settings.note or NOTE,
-        tables=[Table("", ("map", f"widest interval, {unit}"), table, frozenset({1}))],
+        answer=extremes(study, shown, [*settings.by, settings.x, settings.y], measure),
+        tables=[Table("", header, table, frozenset({1}))],
         pictures=pictures,
     )

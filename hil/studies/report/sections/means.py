@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from hil.reports import plots
-from hil.statistics import mean
-from hil.studies.report import wording
+from hil.studies.report import naming, wording
+from hil.studies.report.estimates import mean
 from hil.studies.report.section import Picture, SectionContent, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
@@ -31,13 +32,14 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     shades = list(dict.fromkeys(levels[0] for levels in groups))
     for levels, group in groups.items():
         values, failed = by_unit(group, measure), sum("error" in row.outcome for row in group)
+        shown = naming.levels(group, settings.by)
         if not values:
-            table.append([*levels, "", "none", "0", str(failed)])
+            table.append([*shown, "", "none", "0", str(failed)])
             continue
-        result = mean(list(values.values()))
+        result = mean(list(values.values()), measure)
         table.append(
             [
-                *levels,
+                *shown,
                 wording.value(result.value, measure),
                 wording.interval(result.interval, measure),
                 str(result.units),
@@ -45,26 +47,43 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             ]
         )
         means.append({"levels": levels, "mean": result.value, "interval": result.interval})
-        label = " · ".join(filter(None, levels))
+        label = naming.series(group, settings.by)
         bounds = result.interval or (result.value, result.value)
         estimates.append(
             plots.ShareInterval(label, result.value, bounds, shades.index(levels[0]), summary=True)
         )
     pictures = []
     if wording.is_share(measure) and 0 < len(estimates) <= LARGEST:
-        pictures.append(
-            Picture(
-                f"Mean {wording.name(measure)}",
-                partial(plots.share_intervals, estimates, wording.name(measure)),
-                wide=True,
-            )
-        )
+        title = f"Mean {wording.name(measure)} by {naming.legend(rows, settings.by)}"
+        draw = partial(plots.share_intervals, estimates, wording.name(measure))
+        pictures.append(Picture(title, draw, wide=True))
     last = len(settings.by)
-    header = (*settings.by, f"mean, {wording.unit(measure)}", "95 % interval", "units", "failed")
+    names = naming.quantities(rows, settings.by)
+    header = (*names, f"mean, {wording.unit(measure)}", "95 % interval", "units", "failed")
     return SectionContent(
         settings.title or wording.name(measure).capitalize(),
         settings.note or NOTE,
+        answer=extremes(study, rows, settings.by, measure),
         tables=[Table("", header, table, frozenset({last, last + 2, last + 3}))],
         pictures=pictures,
         data={"measure": measure, "means": means},
+    )
+
+
+def extremes(study: Study, rows: Rows, by: Sequence[str], measure: str) -> str:
+    """Where a measure is highest and where it is lowest, of the combinations of some levels."""
+    known = [
+        (mean(values, measure), naming.place(study, group, by))
+        for group in grouped(rows, by).values()
+        if (values := list(by_unit(group, measure).values()))
+    ]
+    if len(known) < 2:
+        return ""
+    (low, there), (high, here) = (f(known, key=lambda k: k[0].value) for f in (min, max))
+    name = wording.name(measure)
+    if low.value == high.value:
+        return f"{name}: {wording.mean(high, measure)} everywhere"
+    return (
+        f"{name}: highest {here}, {wording.mean(high, measure)}, and lowest {there}, "
+        f"{wording.mean(low, measure)}"
     )

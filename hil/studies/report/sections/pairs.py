@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hil.statistics import Difference, holm, paired
-from hil.studies.report import wording
+from hil.statistics import Difference
+from hil.studies.report import best, naming, wording
+from hil.studies.report.estimates import adjust, difference
 from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.schema import Study
-from hil.studies.table import Row, Rows, by_unit, grouped
+from hil.studies.table import Row, Rows, grouped
 
 NOTE = (
     "Each level against the reference, repetition by repetition: the same seed, chip and all "
@@ -31,13 +32,13 @@ class Pair:
     """A level compared with the reference.
 
     Attributes:
-        place: The levels of `by` at which they are compared.
-        level: The level.
+        trials: Those of the level, at some levels of `by`.
+        reference: Those of the reference there.
         difference: Level less reference, over the units that have both.
     """
 
-    place: tuple[str, ...]
-    level: str
+    trials: list[Row]
+    reference: list[Row]
     difference: Difference
 
 
@@ -47,21 +48,21 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     adjusted = adjust([pair.difference for pair in pairs])
     claims, results = [], []
     for pair, p in zip(pairs, adjusted, strict=True):
-        place = " · ".join(filter(None, pair.place))
         claims.append(
             wording.comparison(
-                f"{pair.level} on {place}" if place else pair.level,
-                settings.reference,
+                naming.subject(pair.trials, [settings.factor]),
+                naming.subject(pair.reference, [settings.factor]),
                 pair.difference,
                 settings.measure,
                 p=p,
                 family=len(pairs),
+                where=naming.place(study, pair.trials, settings.by),
             )
         )
         results.append(
             {
-                "levels": pair.place,
-                "level": pair.level,
+                "levels": [pair.trials[0].text(factor) for factor in settings.by],
+                "level": pair.trials[0].text(settings.factor),
                 "difference": pair.difference.mean.value,
                 "interval": pair.difference.mean.interval,
                 "p": p,
@@ -71,7 +72,8 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         settings.title or f"Against {settings.reference}",
         settings.note or NOTE,
         claims=claims,
-        tables=[_table(settings, pairs, adjusted)],
+        answer=best.answer(settings.factor, settings.by, settings.measure, study, rows),
+        tables=[_table(settings, rows, pairs, adjusted)],
         data={"reference": settings.reference, "differences": results},
     )
 
@@ -79,25 +81,26 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
 def _pairs(settings: Settings, rows: Rows) -> list[Pair]:
     """Every level but the reference, wherever both share units."""
     pairs = []
-    for place, group in grouped(rows, settings.by).items():
+    for group in grouped(rows, settings.by).values():
         by_level = grouped(group, [settings.factor])
         reference = by_level.pop((settings.reference,), None)
         if reference is None:
             continue
-        for (level,), trials in by_level.items():
+        for trials in by_level.values():
             change = difference(trials, reference, settings.measure)
             if change is not None:
-                pairs.append(Pair(place, level, change))
+                pairs.append(Pair(trials, reference, change))
     return pairs
 
 
-def _table(settings: Settings, pairs: list[Pair], adjusted: list[float | None]) -> Table:
+def _table(
+    settings: Settings, rows: Rows, pairs: list[Pair], adjusted: list[float | None]
+) -> Table:
     measure, last = settings.measure, len(settings.by) + 1
-    unit = "points" if wording.is_share(measure) else wording.unit(measure)
+    factors = [*settings.by, settings.factor]
     header = (
-        *settings.by,
-        settings.factor,
-        f"difference, {unit}",
+        *naming.quantities(rows, factors),
+        f"difference, {wording.points(measure)}",
         "95 % interval",
         "pairs",
         "p, t-test",
@@ -105,8 +108,7 @@ def _table(settings: Settings, pairs: list[Pair], adjusted: list[float | None]) 
     )
     lines = [
         [
-            *pair.place,
-            pair.level,
+            *naming.levels(pair.trials, factors),
             wording.value(pair.difference.mean.value, measure),
             wording.interval(pair.difference.mean.interval, measure),
             str(pair.difference.mean.units),
@@ -116,17 +118,3 @@ def _table(settings: Settings, pairs: list[Pair], adjusted: list[float | None]) 
         for pair, p in zip(pairs, adjusted, strict=True)
     ]
     return Table("", header, lines, frozenset({last, *range(last + 2, last + 5)}))
-
-
-def difference(first: list[Row], second: list[Row], measure: str) -> Difference | None:
-    """Difference of two groups of trials over the units that both have; None for no unit."""
-    a, b = by_unit(first, measure), by_unit(second, measure)
-    both = sorted(a.keys() & b.keys())
-    return paired([a[u] for u in both], [b[u] for u in both]) if both else None
-
-
-def adjust(differences: list[Difference]) -> list[float | None]:
-    """p-values of the paired t-tests, adjusted for their number."""
-    known = [d.t_test for d in differences if d.t_test is not None]
-    adjusted = iter(holm(known))
-    return [None if d.t_test is None else next(adjusted) for d in differences]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from math import isfinite
+from statistics import median
 
 from hil.statistics import FEWEST, bootstrap
-from hil.studies.report import wording
+from hil.studies.report import naming, wording
 from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
@@ -30,17 +31,17 @@ class Settings(SectionSettings):
 
 def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One row for each part, severity and mode."""
-    table, claims, results = [], [], []
-    for levels, group in grouped(rows, ["part", *settings.by]).items():
+    table, claims, results, shares = [], [], [], dict[str, list[float]]()
+    for group in grouped(rows, ["part", *settings.by]).values():
         severities = list(grouped(group, [settings.severity]).items())
         if len(severities) < 2:
             continue
         start = _of(severities[0][1], settings, settings.reference)
-        about = study.parts[levels[0]].about if levels[0] in study.parts else levels[0]
-        place = " · ".join(filter(None, (about, *levels[1:])))
-        for number, ((severity,), trials) in enumerate(severities[1:], start=1):
+        what = [naming.quantity(group, settings.severity), *naming.levels(group, settings.by)]
+        for number, (_, trials) in enumerate(severities[1:], start=1):
             deployed = _of(trials, settings, settings.reference)
-            for (mode,) in grouped(trials, [settings.factor]):
+            severity = naming.level(trials, settings.severity)
+            for (mode,), own in grouped(trials, [settings.factor]).items():
                 if mode == settings.reference:
                     continue
                 other = _of(trials, settings, mode)
@@ -51,7 +52,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
                 lost = sum(u[0] - u[1] for u in units) / len(units) if units else None
                 table.append(
                     [
-                        place,
+                        " · ".join(filter(None, what)),
                         severity,
                         wording.value(lost, settings.measure),
                         mode,
@@ -60,14 +61,18 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
                     ]
                 )
                 known = None if bounds is None else [b if isfinite(b) else None for b in bounds]
-                results.append([place, severity, mode, lost, share, known])
+                results.append([what[0], severity, mode, lost, share, known])
                 if number == len(severities) // 2:
-                    claims.append(_claim(place, severity, mode, share, bounds, len(units)))
+                    name = naming.subject(own, [settings.factor])
+                    place = naming.place(study, own, [settings.severity, *settings.by])
+                    claims.append(_claim(name, place, share, bounds, len(units)))
+                    if share is not None:
+                        shares.setdefault(name, []).append(share)
     header = (
         "what",
-        settings.severity,
-        "points lost",
-        settings.factor,
+        "severity",
+        f"{wording.points(settings.measure)} lost",
+        naming.quantity(rows, settings.factor),
         "recovered (95 %)",
         "units",
     )
@@ -75,6 +80,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         settings.title or "What training on the chip recovers",
         settings.note or NOTE,
         claims=[claim for claim in claims if claim is not None],
+        answer="; ".join(_median(name, own) for name, own in shares.items()),
         tables=[Table("", header, table, frozenset({2, 5}))],
         data={"recovered": results},
     )
@@ -103,18 +109,31 @@ def _text(share: float | None, bounds: tuple[float, float] | None) -> str:
 
 
 def _claim(
+    name: str,
     place: str,
-    severity: str,
-    mode: str,
     share: float | None,
     bounds: tuple[float, float] | None,
     units: int,
 ) -> Claim | None:
     if share is None:
         return None
-    text = (
-        f"{mode} recovers {_text(share, bounds)} of what deployment loses with {place} = {severity}"
-    )
+    if share < 0:
+        low, high = (-bounds[1], -bounds[0]) if bounds else (0.0, 0.0)
+        more = _text(-share, (low, high) if bounds else None)
+        text = f"{name} loses another {more} of what deployment loses {place}"
+    else:
+        text = f"{name} recovers {_text(share, bounds)} of what deployment loses {place}"
     if units < FEWEST:
         return Claim(f"{text}: {units} units are too few for a claim", False)
-    return Claim(text, bounds is not None and bounds[0] > 0)
+    return Claim(text, bounds is not None and (bounds[0] > 0 or bounds[1] < 0))
+
+
+def _median(name: str, shares: list[float]) -> str:
+    """What is recovered at the middle severities, all of them together."""
+    text = f"{name} recovers {100 * median(shares):.0f} % of what deployment loses"
+    if len(shares) == 1:
+        return f"{text} at the middle severity"
+    return (
+        f"{text} in the median of {len(shares)} middle severities "
+        f"(from {100 * min(shares):.0f} to {100 * max(shares):.0f} %)"
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from hil.statistics import mean
-from hil.studies.report import wording
+from hil.studies.report import naming, wording
+from hil.studies.report.estimates import mean
 from hil.studies.report.plots import CurveWithInterval, line_plot
 from hil.studies.report.section import Picture, SectionContent, SectionSettings
 from hil.studies.schema import Study
@@ -26,36 +26,41 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """One figure for each combination of the levels of `by`."""
     names = list(grouped(rows, settings.lines))
     pictures = []
-    for levels, group in grouped(rows, settings.by).items():
+    for group in grouped(rows, settings.by).values():
         places = [place for place in grouped(group, [settings.x]) if place != ("",)]
         numbers = [trials[0].number_of(settings.x) for trials in _at(group, settings.x, places)]
-        named = None if None not in numbers else [place[0] for place in places]
+        named = None
+        if None in numbers:
+            at_places = _at(group, settings.x, places)
+            named = [naming.level(trials, settings.x) for trials in at_places]
         lines = []
         for key, trials in grouped(group, settings.lines).items():
             x, y, intervals = [], [], []
             for number, at in enumerate(_at(trials, settings.x, places)):
                 values = list(by_unit(at, settings.measure).values())
                 if values:
-                    result = mean(values)
+                    result = mean(values, settings.measure)
                     own = numbers[number]
                     x.append(float(number) if named is not None or own is None else own)
                     y.append(result.value)
                     intervals.append(result.interval)
             if x:
-                lines.append(
-                    CurveWithInterval(
-                        x=x, y=y, intervals=intervals, label=" · ".join(key), shade=names.index(key)
-                    )
-                )
+                label = naming.series(trials, settings.lines)
+                lines.append(CurveWithInterval(x, y, intervals, label, names.index(key)))
         if lines:
-            title = " · ".join(filter(None, levels)) or "All trials"
-            about = study.parts[title].about if title in study.parts else ""
+            title = naming.series(group, settings.by) or "All trials"
+            there = [row for row in group if row.text(settings.x)]
+            unit = "" if named else there[0].unit_of(settings.x)
+            x_name = ", ".join(filter(None, (naming.quantity(there, settings.x), unit)))
             y_name = wording.name(settings.measure)
             percent = wording.is_share(settings.measure)
-            draw = partial(line_plot, lines, about or settings.x, y_name, percent, named)
+            heading = naming.legend(rows, settings.lines)
+            draw = partial(line_plot, lines, x_name, y_name, percent, named, heading)
             pictures.append(Picture(title, draw))
     return SectionContent(
-        settings.title or f"Over {settings.x}", settings.note or NOTE, pictures=pictures
+        settings.title or f"Over {naming.quantity(rows, settings.x)}",
+        settings.note or NOTE,
+        pictures=pictures,
     )
 
 

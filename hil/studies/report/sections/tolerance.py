@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
-from hil.statistics import FEWEST, bootstrap, mean
-from hil.studies.report import wording
+from hil.statistics import FEWEST, bootstrap
+from hil.studies.report import naming, wording
+from hil.studies.report.estimates import change
 from hil.studies.report.section import SectionContent, SectionSettings, Table
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
@@ -20,6 +23,8 @@ NOTE = (
     "Coarser weights lie further on the axis, whatever their number says."
 )
 
+MOST = 6  # lines that are answered for one by one
+
 
 class Settings(SectionSettings):
     """What the severity is, what the lines are, and how many points are lost."""
@@ -31,38 +36,74 @@ class Settings(SectionSettings):
 
 def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     """A table of severities for each part, and a ranking by the loss at its middle severity."""
-    table, ranking = [], []
-    for (part,), group in grouped(rows, ["part"]).items():
-        severities = list(grouped(group, [settings.severity]))
-        about = study.parts[part].about if part in study.parts else part
-        for line, trials in grouped(group, settings.lines).items():
+    table, ranking = [], list[Lost]()
+    measure = settings.measure
+    for group in grouped(rows, ["part"]).values():
+        by_severity = grouped(group, [settings.severity])
+        severities = list(by_severity)
+        names = [naming.level(at, settings.severity) for at in by_severity.values()]
+        what = naming.quantity(group, settings.severity)
+        for trials in grouped(group, settings.lines).values():
             numbers, units = _curves(trials, settings, severities)
             if len(numbers) < 2 or not units:
                 continue
-            name = " · ".join(line)
-            cells = [
-                _tolerated(units, numbers, loss, [d[0] for d in severities])
-                for loss in settings.losses
-            ]
-            table.append([about or part, name, *cells, str(len(units))])
+            unit = trials[0].unit_of(settings.severity)
+            cells = [_tolerated(units, numbers, loss, names, unit) for loss in settings.losses]
+            name = naming.series(trials, settings.lines)
+            table.append([what, name, *cells, str(len(units))])
             middle = len(numbers) // 2
+            at = [row for row in trials if row.text(settings.severity) == severities[middle][0]]
             lost = [unit[0] - unit[middle] for unit in units]
-            ranking.append((about or part, name, severities[middle][0], lost))
-    header = [f"{wording.value(loss, settings.measure)} points" for loss in settings.losses]
-    ranked = sorted(ranking, key=lambda item: sum(item[3]) / len(item[3]))
+            ranking.append(
+                Lost(
+                    what=what,
+                    who=naming.subject(trials, settings.lines),
+                    line=name,
+                    severity=names[middle],
+                    where=naming.place(study, at, [settings.severity]),
+                    points=lost,
+                )
+            )
+    points = wording.points(measure)
+    header = [f"{wording.value(loss, measure)} {points}" for loss in settings.losses]
+    ranked = sorted(ranking, key=lambda item: fmean(item.points))
     return SectionContent(
         settings.title or "Tolerated severities",
         settings.note or NOTE,
-        claims=_claims(ranked, settings.measure) if ranked else [],
+        claims=_claims(ranked, measure) if ranked else [],
+        answer=_answer(ranked, measure),
         tables=[
             Table("Severity at which is lost", ("what", "trials", *header, "units"), table),
-            _ranking(ranked, settings.measure),
+            _ranking(ranked, measure),
         ],
         data={
             "tolerated": table,
-            "losses at the middle severity": [[w, n, d, sum(x) / len(x)] for w, n, d, x in ranked],
+            "losses at the middle severity": [
+                [lost.what, lost.line, lost.severity, fmean(lost.points)] for lost in ranked
+            ],
         },
     )
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What is lost at the middle severity of one thing, on one line.
+
+    Attributes:
+        what: The thing.
+        who: The trials, as the subject of a sentence.
+        line: The same as an entry of a table.
+        severity: The severity.
+        where: The same in a sentence.
+        points: What each repetition has lost.
+    """
+
+    what: str
+    who: str
+    line: str
+    severity: str
+    where: str
+    points: list[float]
 
 
 def _curves(
@@ -93,55 +134,84 @@ def _crossing(numbers: Sequence[float], units: Sequence[Sequence[float]], loss: 
 
 
 def _tolerated(
-    units: list[list[float]], numbers: list[float], loss: float, names: list[str]
+    units: list[list[float]], numbers: list[float], loss: float, names: list[str], unit: str
 ) -> str:
     crossing = _crossing(numbers, units, loss)
     bounds = bootstrap(units, lambda sample: _crossing(numbers, sample, loss))
+    text = _severity_text(crossing, numbers, names, unit)
     if bounds is None:
-        return f"{_severity_text(crossing, numbers, names)} (too few units for an interval)"
-    low, high = (_severity_text(bound, numbers, names) for bound in bounds)
-    return f"{_severity_text(crossing, numbers, names)} ({low} to {high})"
+        return f"{text} (too few units for an interval)"
+    low, high = (_severity_text(bound, numbers, names, unit) for bound in bounds)
+    return f"{text} ({low} to {high})"
 
 
-def _severity_text(place: float, numbers: list[float], names: list[str]) -> str:
+def _severity_text(place: float, numbers: list[float], names: list[str], unit: str) -> str:
     """A place on the axis of severities as text; between two named ones both are given."""
     if math.isinf(place):
         return "none"
-    if [f"{n:g}" for n in numbers] == names:
-        return f"{place:.3g}"
+    if [f"{n:g} {unit}".rstrip() for n in numbers] == names:
+        return f"{place:.3g} {unit}".rstrip()
     low = min(int(place), len(names) - 1)
     return names[low] if place == low else f"{names[low]}…{names[low + 1]}"
 
 
-def _claims(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> list[Claim]:
+def _claims(ranked: list[Lost], measure: str) -> list[Claim]:
     """The least and the most that is lost at a middle severity."""
     claims = []
-    for word, (what, name, severity, lost) in (("least", ranked[0]), ("most", ranked[-1])):
-        result = mean(lost)
-        text = (
-            f"{word} is lost by {name} with {what} at its middle severity {severity}: "
-            f"{wording.value(result.value, measure)} points"
-        )
-        if result.interval is None or len(lost) < FEWEST:
-            claims.append(Claim(f"{text} ({len(lost)} units, too few for a claim)", False))
+    for word, lost in (("least", ranked[0]), ("most", ranked[-1])):
+        result = change(lost.points, measure)
+        if result.interval is None or result.units < FEWEST:
+            detail = f"{result.units} units, too few for a claim"
+            claims.append(Claim(f"{_words(word, lost, measure)} ({detail})", False))
             continue
-        text += f" (95 %: {wording.interval(result.interval, measure)}, {len(lost)} units)"
-        claims.append(Claim(text, result.interval[0] > 0))
+        claims.append(Claim(_words(word, lost, measure, True), result.interval[0] > 0))
     return claims
 
 
-def _ranking(ranked: list[tuple[str, str, str, list[float]]], measure: str) -> Table:
+def _words(word: str, lost: Lost, measure: str, bounds: bool = False) -> str:
+    """How much is lost; what is gained is said to be gained."""
+    amount, gained = _amount(lost, measure, bounds)
+    if gained:
+        return f"nothing is lost by {lost.who} {lost.where}: it gains {amount}"
+    return f"{word} is lost by {lost.who} {lost.where}: {amount}"
+
+
+def _amount(lost: Lost, measure: str, bounds: bool) -> tuple[str, bool]:
+    """How much is lost or gained, with the interval of that, and whether it is gained."""
+    result = change(lost.points, measure)
+    gained = result.value < 0
+    amount = f"{wording.value(abs(result.value), measure)} {wording.points(measure)}"
+    if bounds:
+        interval = wording.mirrored(result.interval) if gained else result.interval
+        amount += f" (95 %: {wording.interval(interval, measure)}, {result.units} units)"
+    return amount, gained
+
+
+def _answer(ranked: list[Lost], measure: str) -> str:
+    """For each line, where it loses most at a middle severity."""
+    worst = {lost.who: lost for lost in ranked}
+    told = []
+    for lost in list(worst.values())[:MOST]:
+        amount, gained = _amount(lost, measure, bounds=len(lost.points) >= FEWEST)
+        loses = "loses nothing at any middle severity and gains least" if gained else "loses most"
+        told.append(f"{lost.who} {loses} {lost.where}: {amount}")
+    return "; ".join(told)
+
+
+def _ranking(ranked: list[Lost], measure: str) -> Table:
     rows = []
-    for what, name, severity, lost in ranked:
-        result = mean(lost)
+    for lost in ranked:
+        result = change(lost.points, measure)
         rows.append(
             [
-                what,
-                name,
-                severity,
+                lost.what,
+                lost.line,
+                lost.severity,
                 wording.value(result.value, measure),
                 wording.interval(result.interval, measure),
             ]
         )
-    header = ("what", "trials", "middle severity", "points lost", "95 % interval")
-    return Table("Points lost at the middle severity, least first", header, rows, frozenset({3}))
+    points = wording.points(measure)
+    header = ("what", "trials", "middle severity", f"{points} lost", "95 % interval")
+    title = f"{points.capitalize()} lost at the middle severity, least first"
+    return Table(title, header, rows, frozenset({3}))

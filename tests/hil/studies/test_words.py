@@ -1,0 +1,228 @@
+"""What a study says: within what is possible, with signs that agree, names and units, an answer."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.studies import loader
+from hil.studies.plan import Job
+from hil.studies.report import estimates, wording
+from support.html_page import Page
+from support.study_kit import GRID, Fake, carried_out, study
+
+shares = st.integers(0, 100).map(lambda n: n / 100)
+ACCURACY = "test_accuracy"
+
+
+@given(st.lists(shares, min_size=2, max_size=6), st.lists(shares, min_size=6, max_size=6))
+def test_no_interval_leaves_what_is_possible(some: list[float], others: list[float]) -> None:
+    result = estimates.mean(some, ACCURACY)
+    assert result.interval is not None
+    low, high = result.interval
+    assert 0 <= low <= result.value + 1e-12 and result.value - 1e-12 <= high <= 1
+    difference = estimates.paired(some, others[: len(some)], ACCURACY).mean
+    assert difference.interval is not None
+    low, high = difference.interval
+    assert -1 <= low <= difference.value + 1e-12 and difference.value - 1e-12 <= high <= 1
+    counts = estimates.mean([100 * value for value in some], "spikes")
+    assert counts.interval is not None and counts.interval[0] >= 0
+
+
+@given(st.lists(st.tuples(shares, shares), min_size=3, max_size=8), st.floats(1e-6, 1))
+def test_amount_and_interval_are_of_the_direction_that_is_named(
+    pairs: list[tuple[float, float]], p: float
+) -> None:
+    found = estimates.paired([a for a, _ in pairs], [b for _, b in pairs], ACCURACY)
+    text = wording.comparison("one", "two", found, ACCURACY, p, 1).text
+    numbers = re.search(r"(-?[\d.]+) points.*95 %: (-?[\d.]+) to (-?[\d.]+);", text)
+    assert numbers is not None
+    amount, low, high = map(float, numbers.groups())
+    assert low - 0.051 <= amount <= high + 0.051 and -100 <= low <= high <= 100
+    sign = -1 if "below" in text else 1
+    assert amount == pytest.approx(100 * sign * found.mean.value, abs=0.051)
+    assert "-0.0" not in text
+    if p < wording.SIGNIFICANCE:
+        assert amount >= 0 and ("below" in text) == (found.mean.value < 0)
+
+
+class Measured(Fake):
+    """A pool whose outcomes are changed by what the test says of a configuration."""
+
+    def __init__(self, change: Any) -> None:
+        super().__init__()
+        self._change = change
+
+    def __call__(self, requests: Any) -> Any:
+        jobs: dict[int, Job] = {}
+
+        def seen() -> Any:
+            for number, job, weights in requests:
+                jobs[number] = job
+                yield number, job, weights
+
+        for number, result, kept in super().__call__(seen()):
+            config = json.loads(jobs[number].config)
+            yield number, {**result, **self._change(config)}, kept
+
+
+def losing(config: dict[str, Any]) -> dict[str, Any]:
+    """Dead neurons cost accuracy, the more the higher the seed; nothing else does."""
+    options = config["device_options"]
+    lost = (0.6 + 0.01 * config["seed"]) * options.get("dead_fraction", 0.0)
+    return {ACCURACY: 0.9 + 0.01 * config["seed"] - lost}
+
+
+def test_conclusions_name_what_was_varied_with_its_unit(tmp_path: Path) -> None:
+    made = loader.build(loader.read("robustness"), budget="small", changes={"repeat": {"times": 4}})
+    result = carried_out(made, tmp_path / "study", Measured(losing))
+    (most,) = [claim for claim in result["claims"] if claim.startswith("most is lost")]
+    assert "at 20 % of dead neurons: 12.3 points (95 %: 11.9 to 12.7" in most
+    assert any(
+        re.search("(?i)mode deploy loses most at 20 % of dead neurons", line)
+        for line in result["answer"]
+    )
+    page = Page.read(tmp_path / "study" / "report.html")
+    assert {"dead neurons, %", "threshold mismatch, CV", "mode"} <= set(page.all("text"))
+    assert "20 %" in page.all("td")
+    table = (tmp_path / "study" / "trials.csv").read_text(encoding="utf-8")
+    assert ",0.2," in table and "20 %" not in table  # as the file gives them
+
+
+NAMED: dict[str, Any] = {
+    **{key: GRID[key] for key in ("version", "name", "base")},
+    "factors": {
+        "rule": {"key": "rule.name", "levels": ["adfa", "bp"], "phrase": "by {}"},
+        "noise": {
+            "key": "device_options.membrane_noise",
+            "levels": [0.0, 0.3],
+            "about": "membrane noise",
+            "unit": "thresholds",
+        },
+    },
+    "repeat": {"times": 4},
+}
+
+
+def unequal(config: dict[str, Any]) -> dict[str, Any]:
+    """BP is far below, and unevenly so."""
+    low = config["rule"]["name"] == "bp"
+    return {ACCURACY: 0.97 + 0.01 * config["seed"] - low * (0.69 + 0.004 * config["seed"] ** 2)}
+
+
+def test_a_comparison_says_of_what_and_where(tmp_path: Path) -> None:
+    pairs = {"kind": "pairs", "factor": "rule", "reference": "adfa", "by": ["noise"]}
+    result = carried_out(
+        study({**NAMED, "sections": [pairs]}), tmp_path / "study", Measured(unequal)
+    )
+    assert len(result["claims"]) == 2
+    for claim, noise in zip(result["claims"], ("0", "0.3"), strict=True):
+        begins = f"rule bp is 70.4 points below rule adfa with membrane noise {noise} thresholds"
+        assert claim.startswith(f"{begins} (95 %: 67.8 to 73.0; 4 pairs, p = ")
+    (answer,) = result["answer"]
+    assert answer.startswith("With membrane noise 0 thresholds rule adfa has the highest test")
+    assert "told from the other beyond chance" in answer
+    assert "100.0)" in answer and not re.search(r"10[0-9]\.[1-9]", answer)
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_every_study_answers_its_question(name: str, tmp_path: Path) -> None:
+    made = loader.build(loader.read(name), budget="small")
+    result = carried_out(made, tmp_path / "study", Fake())
+    assert 1 <= len(result["answer"]) <= 4 and result["not_shown"] == []
+    page = Page.read(tmp_path / "study" / "report.html")
+    assert page.all("h2")[0] == "The answer"
+    for line in result["answer"]:
+        assert " ".join(line.split()) in page.text and line[0].isupper() and line.endswith(".")
+        assert "severity" not in line or name == "robustness"
+        assert re.search(r"\d", line)
+
+
+def test_a_strangers_study_is_answered_by_its_sections(tmp_path: Path) -> None:
+    plain = carried_out(study(NAMED), tmp_path / "plain", Measured(unequal))
+    assert re.match(r"Test accuracy: highest by adfa with membrane noise", plain["answer"][0])
+    plots = {"kind": "epochs", "lines": ["rule"]}
+    shown = carried_out(study({**NAMED, "sections": [plots]}), tmp_path / "b", Measured(unequal))
+    assert re.match(r"Test accuracy: highest by adfa with membrane noise", shown["answer"][0])
+    few = study({**NAMED, "repeat": {"times": 2}})
+    assert carried_out(few, tmp_path / "few", Measured(unequal))["answer"] == [
+        "The study is too small for an answer: 2 repetitions, at least 3 are needed."
+    ]
+
+
+def test_what_the_host_noticed_is_counted(tmp_path: Path) -> None:
+    """A class that is never answered shows on the page of a study too."""
+    never = {"findings": ["[test] class 1 is never answered: balanced accuracy is 50.00 %; do"]}
+    carried_out(study(NAMED), tmp_path / "study", Measured(lambda config: never))
+    page = Page.read(tmp_path / "study" / "report.html")
+    assert "class 1 is never answered 16" in page.text
+
+
+# -- what was so ------------------------------------------------------------------------------
+
+
+def cells(page: Page) -> dict[str, str]:
+    """Rows of the tables of settings."""
+    rows = [page.rows(n) for n in range(page.tags.count("table"))]
+    heads = set(page.all("th", scope="row"))
+    table = re.findall(r'<tr><th scope="row">(.*?)</th><td class="text">(.*?)</td>', page.source)
+    assert rows and heads >= {key for key, _ in table}
+    return dict(table)
+
+
+def test_settings_are_those_with_which_the_trials_were_run(tmp_path: Path) -> None:
+    small = {"label": "small", "set": {"network": {"hidden": [60]}, "seed": 3}}
+    made = study(
+        {
+            **NAMED,
+            "base": {"device": "emulator:ideal", "network": {"hidden": [100], "steps": 12}},
+            "factors": {**NAMED["factors"], "size": {"levels": [small]}},
+        }
+    )
+    chosen = {"chosen": {"optimiser.learning_rate": 0.0123}}
+    carried_out(made, tmp_path / "study", Measured(lambda config: chosen))
+    shown = cells(Page.read(tmp_path / "study" / "report.html"))
+    assert shown["network.hidden"] == "60"
+    assert shown["network.steps"] == "12"
+    assert shown["rule.name"] == "adfa; bp"
+    assert shown["device_options.membrane_noise"] == "0.0; 0.3"
+    assert shown["optimiser.learning_rate"] == "0.0123"  # what the device chose
+    assert shown["training.epochs"]  # and all others
+
+
+def test_one_candidate_is_not_tuned(tmp_path: Path) -> None:
+    one = {"rate": {"key": "optimiser.learning_rate", "levels": [0.01], "about": "learning rate"}}
+    made = study({**NAMED, "tune": {"by": ["rule"], "factors": one}})
+    pool = Fake()
+    result = carried_out(made, tmp_path / "study", pool)
+    assert len(pool.done) == result["trials"] == 2 * 2 * 4
+    page = Page.read(tmp_path / "study" / "report.html")
+    assert "Given settings" in page.all("h2") and "Tuned settings" not in page.all("h2")
+    assert "nothing was tuned" in page.text
+    assert cells(page)["optimiser.learning_rate"] == "0.01"
+    two = {"rate": {**one["rate"], "levels": [0.01, 0.001]}}
+    made = study({**NAMED, "tune": {"by": ["rule"], "factors": two}})
+    carried_out(made, tmp_path / "two", pool)
+    assert "Tuned settings" in Page.read(tmp_path / "two" / "report.html").all("h2")
+
+
+def test_the_small_comparison_calls_nothing_tuned(tmp_path: Path) -> None:
+    made = loader.build(loader.read("comparison"), budget="small")
+    result = carried_out(made, tmp_path / "study", Fake())
+    page = Page.read(tmp_path / "study" / "report.html")
+    assert result["trials"] == 36
+    assert not re.search(r"\btuned\b", page.text.replace("nothing was tuned", ""))
+    assert "with equal settings" in page.text
+
+
+def test_numbers_that_nobody_asked_for() -> None:
+    assert wording.value(-0.0001, ACCURACY) == "0.0"
+    assert wording.value(-1e-9, "spikes") == "-1e-09"
+    assert wording.mirrored((-0.76, math.inf)) == (-math.inf, 0.76)
