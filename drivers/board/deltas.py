@@ -48,12 +48,12 @@ def payloads(
     Yields:
         A payload, and how many cells it writes.
     """
-    payload, cells = bytearray([projection]), 0
+    payload, cells = bytearray(struct.pack("<H", projection)), 0
     for first, stop in runs(held, wanted):
         while first < stop:
             if room - len(payload) <= HEADER:
                 yield bytes(payload), cells
-                payload, cells = bytearray([projection]), 0
+                payload, cells = bytearray(struct.pack("<H", projection)), 0
             count = min(stop - first, room - len(payload) - HEADER, LONGEST)
             payload += struct.pack("<IH", first, count) + wanted[first : first + count].tobytes()
             first, cells = first + count, cells + count

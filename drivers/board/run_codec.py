@@ -9,33 +9,48 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.board.hello import Hello, Input
 from drivers.contract.errors import StimulusError
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Probe, Stimulus
 
-EVENT = 256  # a current of one event per step
-CURRENT = 4095  # largest current
-COUNT = 255  # most events of one input in one step
-THRESHOLD = 4096  # a membrane sample at one threshold unit
+HEADER, PROBE = struct.Struct("<BBHHHHH"), struct.Struct("<HBBHH")
+CURRENT, TRACE, BITS, COUNTS = range(4)  # kinds of input
 QUANTITIES = ("spikes", "membrane")
 REDUCTIONS = ("none", "mean", "last")
-PROBES = 8  # most of one request
-EVERY = 255  # longest interval between two membrane samples, in steps
 
 
 class ProbeRequest(NamedTuple):
-    """A probe as a board knows it: of all neurons of a layer."""
+    """A probe as a board knows it.
+
+    Attributes:
+        layer: Counted from 1.
+        quantity: 0 spikes, 1 membrane.
+        reduce: 0 none, 1 mean, 2 last.
+        every: Interval between membrane samples, in steps.
+        neurons: Which of the layer; none for all.
+        bits: Whether a neuron spikes at most once in a step.
+    """
 
     layer: int
     quantity: int
     reduce: int
     every: int
+    neurons: tuple[int, ...]
+    bits: bool
 
     @classmethod
-    def by(cls, probe: Probe) -> ProbeRequest:
-        """What to ask for to answer a probe of the contract."""
+    def by(cls, probe: Probe, board: Hello) -> ProbeRequest:
+        """What to ask a board for to answer a probe of the contract."""
         quantity = QUANTITIES.index(probe.quantity)
-        return cls(probe.layer, quantity, REDUCTIONS.index(probe.reduce), probe.every)
+        every = probe.every if quantity else 1
+        reduce, neurons = REDUCTIONS.index(probe.reduce), probe.neurons or ()
+        return cls(probe.layer, quantity, reduce, every, neurons, board.neuron.spikes <= 1)
+
+    def encode(self) -> bytes:
+        """As it stands in a RUN."""
+        head = PROBE.pack(self.layer, self.quantity, self.reduce, self.every, len(self.neurons))
+        return head + struct.pack(f"<{len(self.neurons)}I", *self.neurons)
 
     def dtype(self) -> str:
         """Of the values that it is answered with; bits come as bytes of eight."""
@@ -43,9 +58,13 @@ class ProbeRequest(NamedTuple):
             return "<i4" if self.reduce == 1 else "<i2"
         return "<u2" if self.reduce == 1 else "u1"
 
+    def shown(self, sizes: Sequence[int]) -> int:
+        """How many neurons it shows, of layers of these sizes, the input first."""
+        return len(self.neurons) or sizes[self.layer]
+
     def width(self, neurons: int) -> int:
-        """How many such values make one sample of the layer."""
-        bits = self.quantity == 0 and self.reduce != 1
+        """How many such values make one sample of so many neurons."""
+        bits = self.quantity == 0 and self.reduce != 1 and self.bits
         return -(-neurons // 8) if bits else neurons
 
     def times(self, steps: int) -> int:
@@ -57,47 +76,53 @@ class ProbeRequest(NamedTuple):
         return self.times(steps) * self.width(neurons) * np.dtype(self.dtype()).itemsize
 
 
-def input_size(kind: StimulusKind, inputs: int, steps: int) -> int:
+def input_size(board: Hello, kind: StimulusKind, inputs: int, steps: int) -> int:
     """Fewest bytes of one sample of a stimulus."""
     if kind == "spikes":
-        return steps * -(-inputs // 8)
+        return steps * (-(-inputs // 8) if BITS in _inputs(board) else inputs)
     return 2 * inputs * (1 if kind == "current" else steps)
 
 
-def encode_inputs(stimulus: Stimulus) -> tuple[int, NDArray[np.uint8]]:
+def encode_inputs(board: Hello, stimulus: Stimulus) -> tuple[int, NDArray[np.uint8]]:
     """A stimulus in whole numbers.
 
     Returns:
         Kind of input, and the bytes of each sample `(B, n)`.
 
     Raises:
-        StimulusError: When it is stronger than a board takes.
+        StimulusError: When it is stronger than the board takes.
     """
+    kinds = _inputs(board)
     if stimulus.kind == "spikes":
-        return _events(stimulus)
-    currents = np.rint(np.asarray(stimulus.data, np.float64) * EVENT)
+        return _events(kinds, stimulus)
+    kind = CURRENT if stimulus.kind == "current" else TRACE
+    unit, largest = kinds[kind].unit, kinds[kind].largest
+    currents = np.rint(np.asarray(stimulus.data, np.float64) * unit)
     strongest = np.abs(currents).max()
-    if strongest > CURRENT:
+    if strongest > largest:
         raise StimulusError(
-            f"current of {strongest / EVENT:g} events per step: a board takes "
-            f"{-CURRENT / EVENT:.2f} to {CURRENT / EVENT:.2f}, lower encoding.gain"
+            f"current of {strongest / unit:g} events per step: a board takes "
+            f"{-largest / unit:.2f} to {largest / unit:.2f}, lower encoding.gain"
         )
     whole = currents.astype("<i2")
-    trace = stimulus.kind == "current_trace"
-    return int(trace), _by_sample(whole if trace else whole[None])
+    return kind, _by_sample(whole if kind == TRACE else whole[None])
 
 
-def _events(stimulus: Stimulus) -> tuple[int, NDArray[np.uint8]]:
+def _inputs(board: Hello) -> dict[int, Input]:
+    return {each.kind: each for each in board.inputs}
+
+
+def _events(kinds: dict[int, Input], stimulus: Stimulus) -> tuple[int, NDArray[np.uint8]]:
     counts = stimulus.dense()
-    most = counts.max()
-    if most > COUNT:
+    most, allowed = counts.max(), max(kinds[kind].largest for kind in kinds if kind >= BITS)
+    if most > allowed:
         raise StimulusError(
-            f"{most:g} events of one input in one step: a board takes at most {COUNT}"
+            f"{most:g} events of one input in one step: a board takes at most {allowed}"
         )
     small = counts.astype(np.uint8)
-    if most > 1:
-        return 3, _by_sample(small)
-    return 2, _by_sample(np.packbits(small, axis=2, bitorder="little"))
+    if BITS in kinds and most <= 1:
+        return BITS, _by_sample(np.packbits(small, axis=2, bitorder="little"))
+    return COUNTS, _by_sample(small)
 
 
 def _by_sample(values: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -115,8 +140,8 @@ def encode(kind: int, asked: Sequence[ProbeRequest], steps: int, rows: NDArray[n
         steps: T.
         rows: `(B, n)`, the bytes of each sample.
     """
-    header = struct.pack("<BBHH", kind, len(asked), steps, len(rows))
-    return header + b"".join(bytes(each) for each in asked) + rows.tobytes()
+    header = HEADER.pack(kind, len(asked), 0, steps, len(rows), 0, 0)
+    return header + b"".join(each.encode() for each in asked) + rows.tobytes()
 
 
 def answer_size(asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int) -> int:
@@ -127,45 +152,49 @@ def answer_size(asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int)
         sizes: Neurons of each layer, the input first.
         steps: T.
     """
-    return 2 * sizes[-1] + sum(each.size(sizes[each.layer], steps) for each in asked)
+    return 2 * sizes[-1] + sum(each.size(each.shown(sizes), steps) for each in asked)
 
 
 def decode(
-    payload: bytes, asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int
+    board: Hello, payload: bytes, asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int
 ) -> tuple[NDArray[np.int32], list[NDArray[np.generic]]]:
     """What an answer says.
 
     Args:
+        board: What it said of itself.
         payload: Of the answer.
         asked: Probes.
         sizes: Neurons of each layer, the input first.
         steps: T.
 
     Returns:
-        Output counts `(B, n_L)`, and for each probe what the contract wants of all neurons.
+        Output counts `(B, n_L)`, and for each probe what the contract wants.
     """
     rows = np.frombuffer(payload, np.uint8).reshape(-1, answer_size(asked, sizes, steps))
     at = 2 * sizes[-1]
     counts = np.ascontiguousarray(rows[:, :at]).view("<u2").astype(np.int32)
     samples = []
     for each in asked:
-        neurons = sizes[each.layer]
+        neurons = each.shown(sizes)
         size = each.size(neurons, steps)
         raw = np.ascontiguousarray(rows[:, at : at + size]).view(each.dtype())
         shaped = raw.reshape(len(rows), each.times(steps), each.width(neurons)).swapaxes(0, 1)
-        values = _values(each, shaped, neurons, steps)
+        values = _values(board, each, shaped, neurons, steps)
         samples.append(values if each.reduce == 0 else values[0])
         at += size
     return counts, samples
 
 
 def _values(
-    asked: ProbeRequest, raw: NDArray[np.generic], neurons: int, steps: int
+    board: Hello, asked: ProbeRequest, raw: NDArray[np.generic], neurons: int, steps: int
 ) -> NDArray[np.generic]:
-    """Spikes as 0 or 1, rates in spikes per step, membranes in thresholds: `(K, B, n)`."""
+    """Spikes by step, rates in spikes per step, membranes in thresholds: `(K, B, n)`."""
     if asked.quantity:
         taken = steps // asked.every if asked.reduce == 1 else 1
-        return (raw.astype(np.float64) / (taken * THRESHOLD)).astype(np.float32)
+        above = raw.astype(np.float64) - taken * board.neuron.rest
+        return (above / (taken * board.neuron.unit)).astype(np.float32)
     if asked.reduce == 1:
         return (raw.astype(np.float64) / steps).astype(np.float32)
+    if not asked.bits:
+        return raw.astype(np.uint8)
     return np.unpackbits(raw.astype(np.uint8), axis=2, count=neurons, bitorder="little")

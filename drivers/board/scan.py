@@ -57,5 +57,5 @@ def _asked(address: str, description: str, connect: Callable[[str, int], Transpo
     board = link.board
     link.close()
     version = ".".join(map(str, board.firmware))
-    answer = f"{board.limits.name} board, firmware {version}, chip {board.chip}"
+    answer = f"{board.name} board, firmware {version}, chip {board.chip}"
     return Port(address, description, answer, True)

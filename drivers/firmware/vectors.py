@@ -7,7 +7,7 @@ they stand in `docs/protocol.md`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from struct import pack
@@ -15,102 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from drivers.board.limits import Limits
 from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Status, Type
 from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.limits import Limits
+from drivers.firmware.exchanges import EXCHANGES, Sizes
 
 FILE = Path(__file__).with_name("vectors.json")
 CHIP, BOOT = 7, 0xB0070001
-Fields = Sequence[tuple[str, bytes]]  # meaning and bytes of each part of a payload
-Sizes = Sequence[tuple[str, int]]  # meaning and length of each part
-
-HELLO: Sizes = (
-    ("magic", 4),
-    ("protocol", 1),
-    ("most layers", 1),
-    ("max_payload", 2),
-    ("firmware version", 4),
-    ("boot_id", 4),
-    ("chip seed", 4),
-    ("most inputs", 2),
-    ("most neurons in a layer", 2),
-    ("most weights", 4),
-    ("most steps", 2),
-    ("0", 2),
-    ("name", 16),
-)
-STATS: Sizes = tuple(
-    (name, 4) for name in ("whole", "damaged", "executed or refused", "again", "runs", "samples")
-)
-NETWORK: Fields = (
-    ("layers of neurons", pack("<B", 2)),
-    ("0", pack("<B", 0)),
-    ("leak", pack("<H", 6554)),
-    ("nominal threshold", pack("<I", 65536)),
-    ("sizes", pack("<3H", 3, 2, 1)),
-    ("multipliers", pack("<2I", 700, 900)),
-)
-WEIGHTS: Fields = (
-    ("projection", pack("<B", 0)),
-    ("first cell", pack("<I", 0)),
-    ("count", pack("<H", 4)),
-    ("weights", pack("<4b", 127, -20, 90, 60)),
-    ("first cell", pack("<I", 5)),
-    ("count", pack("<H", 1)),
-    ("weight", pack("<b", 100)),
-)
-RUN: Fields = (
-    ("kind: constant current", pack("<B", 0)),
-    ("probes", pack("<B", 2)),
-    ("steps T", pack("<H", 4)),
-    ("samples B", pack("<H", 1)),
-    ("probe: layer 1, membrane, none, every 2", pack("<4B", 1, 1, 0, 2)),
-    ("probe: layer 1, spikes, mean, every 1", pack("<4B", 1, 0, 1, 1)),
-    ("currents", pack("<3h", 256, 128, -64)),
-)
-# Title, type, sequence, request and answer of exchanges after a boot, in order.
-EXCHANGES: Sequence[tuple[str, Type, int, Fields, Sizes]] = (
-    ("HELLO", Type.HELLO, 0, (), HELLO),
-    ("WRITE before there is a network: NOT_CONFIGURED", Type.WRITE, 1, WEIGHTS, ()),
-    ("CONFIGURE: 3 inputs, 2 and 1 neurons", Type.CONFIGURE, 2, NETWORK, ()),
-    ("WRITE: two runs of cells", Type.WRITE, 3, WEIGHTS, (("cells written", 4),)),
-    (
-        "WRITE: one run, the other projection",
-        Type.WRITE,
-        4,
-        (
-            ("projection", pack("<B", 1)),
-            ("first cell", pack("<I", 0)),
-            ("count", pack("<H", 2)),
-            ("weights", pack("<2b", 80, -1)),
-        ),
-        (("cells written", 4),),
-    ),
-    (
-        "READ",
-        Type.READ,
-        5,
-        (("projection", pack("<B", 0)), ("first cell", pack("<I", 2)), ("count", pack("<H", 4))),
-        (("weights", 4),),
-    ),
-    ("CRC", Type.CRC, 6, (("projection", pack("<B", 0)),), (("crc of the weights", 4),)),
-    (
-        "RUN",
-        Type.RUN,
-        7,
-        RUN,
-        (
-            ("spikes of the output", 2),
-            ("membranes after step 2", 4),
-            ("membranes after step 4", 4),
-            ("spikes of each neuron", 4),
-        ),
-    ),
-    ("ECHO", Type.ECHO, 8, (("payload", bytes((0, 17, 0, 0, 255))),), (("payload", 5),)),
-    ("READ beyond the last cell: VALUE", Type.READ, 9, (("payload", pack("<BIH", 1, 1, 2)),), ()),
-    ("STATS", Type.STATS, 10, (), STATS),
-)
 
 
 def vectors() -> dict[str, Any]:
@@ -140,10 +52,10 @@ def _exchanges() -> Iterator[dict[str, Any]]:
         request = frames.encode(Frame(kind, sequence, b"".join(part for _, part in fields)))
         cut = [(what, len(part)) for what, part in fields]
         yield _exchange(title, board.feed(request), request, cut, sizes)
-        if kind == Type.RUN:
+        if title == "RUN":
             again = "The same bytes again: the same answer, and nothing is run"
             yield _exchange(again, board.feed(request), request, cut, sizes)
-            damaged = request[:9] + bytes((request[9] ^ 4,)) + request[10:]
+            damaged = request[:-3] + bytes((request[-3] ^ 4,)) + request[-2:]
             yield _exchange("The same with one bit wrong: LINKERR", board.feed(damaged), damaged)
 
 
@@ -195,22 +107,25 @@ def _runs(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
         depth = 1 + number % 3
         sizes = rng.integers(1, 12, depth + 1)
         kind, steps, batch = number % 4, int(rng.integers(1, 10)), int(rng.integers(1, 4))
-        configure = pack("<BBHI", depth, 0, rng.integers(1, 20000), rng.integers(6554, 655361))
-        configure += sizes.astype("<u2").tobytes()
-        configure += (1 << rng.integers(6, 22, depth)).astype("<u4").tobytes()
+        configure = pack("<HHIHH", depth, depth, sizes[0], 2, 0)
+        for size in sizes[1:]:
+            leak, threshold = rng.integers(1, 20000), rng.integers(6554, 655361)
+            configure += pack("<4I", size, 0, leak, threshold)
+        for n, multiplier in enumerate(1 << rng.integers(6, 22, depth)):
+            configure += pack("<4HI", n, n + 1, 0, 0, multiplier)
         writes = [
-            pack("<BIH", projection, 0, pre * post)
+            pack("<HIH", projection, 0, pre * post)
             + rng.integers(-127, 128, pre * post).astype("i1").tobytes()
             for projection, (pre, post) in enumerate(pairwise(sizes))
         ]
         probes = b"".join(
-            pack("<4B", rng.integers(1, depth + 1), quantity, reduce, every)
+            pack("<HBBHH", rng.integers(1, depth + 1), quantity, reduce, every, 0)
             for quantity in (0, 1)
             for reduce in (0, 1, 2)
             for every in (rng.integers(1, steps + 1) if quantity else 1,)
         )
         run = (
-            pack("<BBHH", kind, 6, steps, batch)
+            pack("<BBHHHHH", kind, 6, 0, steps, batch, 0, 0)
             + probes
             + _input(rng, kind, steps, batch, sizes[0])
         )

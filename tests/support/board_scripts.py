@@ -1,13 +1,16 @@
 """What a host may say to a board: requests that mean something, drawn from one generator."""
 
+from collections.abc import Sequence
 from struct import pack
 
 import numpy as np
 
-from drivers.board.limits import Limits
 from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Status, Type
+from drivers.board.simulated.limits import Limits
 
+KINDS = 4  # of input, that a board of ours takes
+RESUME, KEEP, LENGTHS = 1, 2, 4  # flags of a run
 COMMANDS = (Type.WRITE, Type.READ, Type.CRC, Type.RUN, Type.RUN, Type.RUN, Type.STATS, Type.ECHO)
 
 
@@ -44,14 +47,33 @@ def script(rng: np.random.Generator, limits: Limits, length: int) -> list[bytes]
 
 def configure(rng: np.random.Generator, sizes: list[int]) -> bytes:
     depth = len(sizes) - 1
-    head = pack("<BBHI", depth, 0, rng.integers(1, 30000), rng.integers(6554, 655361))
-    multipliers = 1 + rng.integers(0, 1 << rng.integers(4, 23), depth)
-    return head + np.array(sizes, "<u2").tobytes() + multipliers.astype("<u4").tobytes()
+    neurons = [(int(rng.integers(1, 30000)), int(rng.integers(6554, 655361))) for _ in range(depth)]
+    multipliers = [int(n) for n in 1 + rng.integers(0, 1 << rng.integers(4, 23), depth)]
+    return network(sizes, neurons, multipliers)
+
+
+def network(
+    sizes: list[int], neurons: list[tuple[int, int]], multipliers: list[int], zero: int = 0
+) -> bytes:
+    """CONFIGURE of layers: leak and threshold of each, and what feeds it."""
+    depth = len(sizes) - 1
+    payload = pack("<HHIHH", depth, len(multipliers), sizes[0], 2, zero)
+    for size, (leak, threshold) in zip(sizes[1:], neurons, strict=True):
+        payload += pack("<4I", size, 0, leak, threshold)
+    for number, multiplier in enumerate(multipliers):
+        payload += projection(number, number + 1, multiplier=multiplier)
+    return payload
+
+
+def projection(
+    source: int, target: int, delay: int = 0, flags: int = 0, multiplier: int = 2000
+) -> bytes:
+    return pack("<4HI", source, target, delay, flags, multiplier)
 
 
 def whole(rng: np.random.Generator, sizes: list[int], projection: int) -> bytes:
     cells = sizes[projection] * sizes[projection + 1]
-    return pack("<BIH", projection, 0, cells) + some_weights(rng, cells)
+    return pack("<HIH", projection, 0, cells) + some_weights(rng, cells)
 
 
 def some_weights(rng: np.random.Generator, count: int) -> bytes:
@@ -59,13 +81,37 @@ def some_weights(rng: np.random.Generator, count: int) -> bytes:
 
 
 def run(rng: np.random.Generator, sizes: list[int]) -> bytes:
-    kind, steps, batch = (int(n) for n in rng.integers((0, 1, 1), (4, 25, 4)))
-    probes = b""
+    kind, steps, batch = (int(n) for n in rng.integers((0, 1, 1), (KINDS, 25, 4)))
+    probes = []
     for _ in range(rng.integers(0, 4)):
         layer, quantity, reduce = (int(n) for n in rng.integers((1, 0, 0), (len(sizes), 2, 3)))
-        probes += bytes([layer, quantity, reduce, rng.integers(1, steps + 1) if quantity else 1])
-    head = pack("<BBHH", kind, len(probes) // 4, steps, batch)
-    return head + probes + stimulus(rng, kind, steps, batch, sizes[0])
+        every = int(rng.integers(1, steps + 1)) if quantity else 1
+        named = rng.integers(0, sizes[layer], rng.integers(0, 12))
+        probes.append((layer, quantity, reduce, every, *(named if rng.random() < 0.4 else ())))
+    flags = int(rng.choice([0, RESUME, KEEP, LENGTHS, 7]))
+    first = int(rng.integers(0, 4)) if flags & (RESUME | KEEP) else 0
+    lengths = [int(n) for n in rng.integers(1, steps + 1, batch)] if flags & LENGTHS else []
+    head = run_head(kind, steps, batch, probes, flags=flags, first=first, lengths=lengths)
+    given = [stimulus(rng, kind, n, 1, sizes[0]) for n in lengths or [steps] * batch]
+    return head + b"".join(given)
+
+
+def run_head(
+    kind: int,
+    steps: int,
+    batch: int,
+    probes: Sequence[Sequence[int]] = (),
+    *,
+    flags: int = 0,
+    first: int = 0,
+    lengths: Sequence[int] = (),
+) -> bytes:
+    """What stands before the input of a RUN; a probe is layer, quantity, reduce, every, neurons."""
+    payload = pack("<BBHHHHH", kind, len(probes), flags, steps, batch, first, 0)
+    for layer, quantity, reduce, every, *named in probes:
+        payload += pack("<HBBHH", layer, quantity, reduce, every, len(named))
+        payload += pack(f"<{len(named)}I", *named)
+    return payload + pack(f"<{len(lengths)}H", *lengths)
 
 
 def stimulus(rng: np.random.Generator, kind: int, steps: int, batch: int, channels: int) -> bytes:
@@ -85,13 +131,13 @@ def other(rng: np.random.Generator, kind: Type, sizes: list[int]) -> bytes:
     first = int(rng.integers(cells))
     count = int(rng.integers(1, cells - first + 1))
     if kind == Type.READ:
-        return pack("<BIH", projection, first, count)
+        return pack("<HBBIH", projection, 0, 0, first, count)
     if kind == Type.CRC:
-        return bytes([projection])
+        return pack("<HBB", projection, 0, 0)
     if kind == Type.WRITE:
         runs = [(first, count), *((int(n), 1) for n in rng.integers(0, cells, rng.integers(4)))]
         parts = [pack("<IH", f, c) + some_weights(rng, c) for f, c in runs]
-        return bytes([projection]) + b"".join(parts)
+        return pack("<H", projection) + b"".join(parts)
     return rng.bytes(rng.integers(300)) if kind == Type.ECHO else b""
 
 
@@ -99,7 +145,7 @@ def mistaken(rng: np.random.Generator, payload: bytes) -> bytes:
     """A payload with one thing changed."""
     if not payload or rng.random() < 0.3:
         return payload[: rng.integers(len(payload) + 1)] + rng.bytes(rng.integers(5))
-    at = int(rng.integers(min(len(payload), 24)))
+    at = int(rng.integers(min(len(payload), 48)))
     return payload[:at] + rng.bytes(1) + payload[at + 1 :]
 
 
@@ -122,77 +168,127 @@ def configuration(
     zero: int = 0,
 ) -> bytes:
     depth = len(sizes) - 1
-    head = pack("<BBHI", depth, zero, leak, threshold)
-    return head + pack(f"<{depth + 1}H", *sizes) + pack("<I", multiplier) * depth
+    return network(sizes, [(leak, threshold)] * depth, [multiplier] * depth, zero)
 
 
+def two_layers(*projections: bytes) -> bytes:
+    """A network of 4 inputs and two layers of 3, with any projections."""
+    head = pack("<HHIHH", 2, len(projections), 4, 2, 0) + 2 * pack("<4I", 3, 0, 5000, 65536)
+    return head + b"".join(projections)
+
+
+def read(projection: int, first: int, count: int, what: int = 0, zero: int = 0) -> bytes:
+    return pack("<HBBIH", projection, what, zero, first, count)
+
+
+FORWARD = projection(0, 1), projection(1, 2)
 # What a board with 4 inputs and 3 neurons refuses; room for two layers, 9 inputs, 8 neurons, 100
-# weights, 20 steps and 400 bytes of payload.
+# weights, 20 steps, 400 bytes of payload and 12 membranes that are kept.
 REFUSED = [
-    (0x09, b"", Status.UNKNOWN),
+    (0x0B, b"", Status.UNKNOWN),
     (0x00, b"", Status.UNKNOWN),
+    (Type.DELAYS, b"", Status.UNSUPPORTED),
+    (Type.DELAYS, pack("<HIHH", 0, 0, 1, 1), Status.UNSUPPORTED),
+    (Type.TRIM, pack("<HHIHI", 1, 0, 0, 1, 5000), Status.UNSUPPORTED),
     (Type.HELLO, b"x", Status.SIZE),
     (Type.STATS, b"x", Status.SIZE),
     (Type.CONFIGURE, b"", Status.SIZE),
     (Type.CONFIGURE, configuration([4, 3]) + b"x", Status.SIZE),
+    (Type.CONFIGURE, configuration([4, 3])[:-12], Status.SIZE),
     (Type.CONFIGURE, configuration([4, 3], zero=1), Status.VALUE),
     (Type.CONFIGURE, configuration([4, 3], leak=0), Status.VALUE),
+    (Type.CONFIGURE, configuration([4, 3], leak=65536), Status.VALUE),
     (Type.CONFIGURE, configuration([4, 3], threshold=6553), Status.VALUE),
     (Type.CONFIGURE, configuration([4, 3], threshold=655361), Status.VALUE),
     (Type.CONFIGURE, configuration([4, 3], multiplier=0), Status.VALUE),
     (Type.CONFIGURE, configuration([4, 3], multiplier=(1 << 22) + 1), Status.VALUE),
     (Type.CONFIGURE, configuration([4, 0]), Status.VALUE),
+    (Type.CONFIGURE, configuration([0, 3]), Status.VALUE),
     (Type.CONFIGURE, configuration([4]), Status.VALUE),
+    (Type.CONFIGURE, pack("<HHIHH", 1, 0, 4, 2, 0), Status.VALUE),
+    (Type.CONFIGURE, pack("<HHIHH", 1, 1, 4, 3, 0), Status.VALUE),
     (Type.CONFIGURE, configuration([4, 3, 3, 3]), Status.ROOM),
     (Type.CONFIGURE, configuration([10, 3]), Status.ROOM),
     (Type.CONFIGURE, configuration([4, 9]), Status.ROOM),
+    (Type.CONFIGURE, configuration([1 << 31, 3]), Status.ROOM),
+    (Type.CONFIGURE, configuration([4, (1 << 32) - 1]), Status.ROOM),
     (Type.CONFIGURE, configuration([9, 8, 8]), Status.ROOM),
+    (Type.CONFIGURE, two_layers(projection(0, 1), projection(3, 2)), Status.VALUE),
+    (Type.CONFIGURE, two_layers(projection(0, 1), projection(1, 3)), Status.VALUE),
+    (Type.CONFIGURE, two_layers(projection(0, 0), projection(1, 2)), Status.VALUE),
+    (Type.CONFIGURE, two_layers(projection(0, 1, flags=2), projection(1, 2)), Status.VALUE),
+    (Type.CONFIGURE, two_layers(*FORWARD, projection(2, 1, delay=1)), Status.UNSUPPORTED),
+    (Type.CONFIGURE, two_layers(*FORWARD, projection(0, 2)), Status.UNSUPPORTED),
+    (Type.CONFIGURE, two_layers(projection(1, 2), projection(0, 1)), Status.UNSUPPORTED),
+    (Type.CONFIGURE, two_layers(projection(0, 1)), Status.UNSUPPORTED),
+    (Type.CONFIGURE, two_layers(projection(0, 1, delay=1), FORWARD[1]), Status.UNSUPPORTED),
+    (Type.CONFIGURE, two_layers(projection(0, 1, flags=1), FORWARD[1]), Status.UNSUPPORTED),
     (Type.WRITE, b"", Status.SIZE),
-    (Type.WRITE, b"\1", Status.VALUE),
-    (Type.WRITE, pack("<BIHb", 0, 12, 1, 5), Status.VALUE),
-    (Type.WRITE, pack("<BIHb", 0, 0xFFFFFFFF, 1, 5), Status.VALUE),
-    (Type.WRITE, pack("<BIH", 0, 0, 0), Status.VALUE),
-    (Type.WRITE, pack("<BIHb", 0, 0, 2, 5), Status.SIZE),
-    (Type.WRITE, pack("<BIHb", 0, 0, 1, -128), Status.VALUE),
-    (Type.WRITE, pack("<BIHbIHb", 0, 0, 1, 5, 12, 1, 5), Status.VALUE),
-    (Type.READ, pack("<BI", 0, 0), Status.SIZE),
-    (Type.READ, pack("<BIH", 0, 0, 0), Status.VALUE),
-    (Type.READ, pack("<BIH", 0, 5, 8), Status.VALUE),
-    (Type.READ, pack("<BIH", 1, 0, 1), Status.VALUE),
+    (Type.WRITE, pack("<H", 1), Status.VALUE),
+    (Type.WRITE, pack("<HIHb", 256, 0, 1, 5), Status.VALUE),
+    (Type.WRITE, pack("<HIHb", 0, 12, 1, 5), Status.VALUE),
+    (Type.WRITE, pack("<HIHb", 0, 0xFFFFFFFF, 1, 5), Status.VALUE),
+    (Type.WRITE, pack("<HIH", 0, 0, 0), Status.VALUE),
+    (Type.WRITE, pack("<HIHb", 0, 0, 2, 5), Status.SIZE),
+    (Type.WRITE, pack("<HIHb", 0, 0, 1, -128), Status.VALUE),
+    (Type.WRITE, pack("<HIHbIHb", 0, 0, 1, 5, 12, 1, 5), Status.VALUE),
+    (Type.READ, read(0, 0, 1)[:-1], Status.SIZE),
+    (Type.READ, read(0, 0, 0), Status.VALUE),
+    (Type.READ, read(0, 5, 8), Status.VALUE),
+    (Type.READ, read(1, 0, 1), Status.VALUE),
+    (Type.READ, read(0, 0, 1, what=1), Status.UNSUPPORTED),
+    (Type.READ, read(0, 0, 1, what=2), Status.VALUE),
+    (Type.READ, read(0, 0, 1, zero=1), Status.VALUE),
     (Type.CRC, b"", Status.SIZE),
-    (Type.CRC, b"\1", Status.VALUE),
+    (Type.CRC, pack("<HBB", 1, 0, 0), Status.VALUE),
+    (Type.CRC, pack("<HBB", 0, 1, 0), Status.UNSUPPORTED),
     (Type.RUN, b"", Status.SIZE),
-    (Type.RUN, pack("<BBHH", 4, 0, 1, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH", 0, 9, 1, 1) + bytes(44), Status.VALUE),
-    (Type.RUN, pack("<BBHH", 0, 0, 0, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH", 0, 0, 21, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH", 0, 0, 1, 0), Status.VALUE),
-    (Type.RUN, pack("<BBHH", 0, 0, 1, 1) + bytes(7), Status.SIZE),
-    (Type.RUN, pack("<BBHH", 0, 0, 1, 1) + bytes(9), Status.SIZE),
-    (Type.RUN, pack("<BBHH4h", 0, 0, 1, 1, 0, 0, 0, 4096), Status.VALUE),
-    (Type.RUN, pack("<BBHH4h", 0, 0, 1, 1, -4096, 0, 0, 0), Status.VALUE),
-    (Type.RUN, pack("<BBHHB", 2, 0, 1, 1, 16), Status.VALUE),
-    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 0, 1, 0, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 2, 1, 0, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 2, 0, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 1, 3, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 1, 0, 0) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 1, 0, 6) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH4B", 0, 1, 5, 1, 1, 0, 0, 2) + bytes(8), Status.VALUE),
-    (Type.RUN, pack("<BBHH", 2, 0, 1, 67) + bytes(67), Status.SIZE),
+    (Type.RUN, run_head(5, 1, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(4, 1, 1) + bytes(2), Status.UNSUPPORTED),
+    (Type.RUN, run_head(0, 1, 1, [(1, 0, 0, 1)] * 9) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 0, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 21, 1) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 1, 0), Status.VALUE),
+    (Type.RUN, run_head(0, 1, 1, flags=8) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 1, 1, first=1) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 1, 1, first=1, flags=LENGTHS, lengths=[1]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 1, 1, first=4, flags=KEEP) + bytes(8), Status.ROOM),
+    (Type.RUN, run_head(0, 1, 1, first=65535, flags=RESUME) + bytes(8), Status.ROOM),
+    (Type.RUN, run_head(0, 1, 5, flags=KEEP) + bytes(40), Status.ROOM),
+    (Type.RUN, run_head(0, 2, 1, flags=LENGTHS), Status.SIZE),
+    (Type.RUN, run_head(0, 2, 1, flags=LENGTHS, lengths=[0]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 2, 1, flags=LENGTHS, lengths=[3]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(1, 2, 2, flags=LENGTHS, lengths=[1, 2]) + bytes(32), Status.SIZE),
+    (Type.RUN, run_head(0, 1, 1) + bytes(7), Status.SIZE),
+    (Type.RUN, run_head(0, 1, 1) + bytes(9), Status.SIZE),
+    (Type.RUN, run_head(0, 1, 1) + pack("<4h", 0, 0, 0, 4096), Status.VALUE),
+    (Type.RUN, run_head(0, 1, 1) + pack("<4h", -4096, 0, 0, 0), Status.VALUE),
+    (Type.RUN, run_head(2, 1, 1) + bytes([16]), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(0, 1, 0, 1)]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(2, 1, 0, 1)]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(1, 2, 0, 1)]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(1, 1, 3, 1)]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 0)]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 6)]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(1, 0, 0, 2)]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, 3)]) + bytes(8), Status.VALUE),
+    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, *[0] * 50)]) + bytes(8), Status.SIZE),
+    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, 2)])[:-1], Status.SIZE),
+    (Type.RUN, run_head(2, 1, 67) + bytes(67), Status.SIZE),
 ]
 
 # Runs where rounding and bounds show: a membrane at its threshold, and at either of its bounds.
+ALL = [(1, 1, 0, 1)]
 EDGES = [
     (Type.CONFIGURE, configuration([1, 1], multiplier=65536)),
-    (Type.WRITE, pack("<BIHb", 0, 0, 1, 1)),
-    (Type.RUN, pack("<BBHHh", 0, 0, 1, 1, 255)),
-    (Type.RUN, pack("<BBHHh", 0, 0, 1, 1, 256)),
+    (Type.WRITE, pack("<HIHb", 0, 0, 1, 1)),
+    (Type.RUN, run_head(0, 1, 1) + pack("<h", 255)),
+    (Type.RUN, run_head(0, 1, 1) + pack("<h", 256)),
     (Type.CONFIGURE, configuration([2, 1], 65535, 6554, 1 << 22)),
-    (Type.WRITE, pack("<BIHbb", 0, 0, 2, 127, -127)),
-    (Type.RUN, pack("<BBHH4B4h", 1, 1, 2, 1, 1, 1, 0, 1, 4095, 0, 0, 0)),
-    (Type.RUN, pack("<BBHH4B4h", 1, 1, 2, 1, 1, 1, 0, 1, 0, 4095, 0, 0)),
+    (Type.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127)),
+    (Type.RUN, run_head(1, 2, 1, ALL) + pack("<4h", 4095, 0, 0, 0)),
+    (Type.RUN, run_head(1, 2, 1, ALL) + pack("<4h", 0, 4095, 0, 0)),
     (Type.CONFIGURE, configuration([2, 1], 32768, 655360, 1 << 22)),
-    (Type.WRITE, pack("<BIHbb", 0, 0, 2, 127, -127)),
-    (Type.RUN, pack("<BBHH4B28B", 3, 1, 14, 1, 1, 1, 0, 1, 255, 0, 0, 255, *[0] * 24)),
+    (Type.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127)),
+    (Type.RUN, run_head(3, 14, 1, ALL) + bytes([255, 0, 0, 255, *[0] * 24])),
 ]

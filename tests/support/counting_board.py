@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from drivers.board.device import Board
-from drivers.board.limits import Limits
 from drivers.board.link.link import Link
 from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.limits import Limits
 from drivers.board.simulated.port import SimulatedPort
 
 

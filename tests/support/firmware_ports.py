@@ -9,7 +9,7 @@ import pytest
 import serial
 
 from drivers import firmware
-from drivers.board.limits import Hello
+from drivers.board.hello import Hello
 from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Type
 

@@ -55,11 +55,12 @@ def run(
     multipliers: list[int],
     inputs: list[list[int]],
     current: bool,
+    resume: bool = False,
 ) -> list[tuple[list[list[bool]], list[list[int]]]]:
     """One sample: spikes and membranes before the reset of every layer, step after step."""
     for neurons in layers:
         for neuron in neurons:
-            neuron.v = 0
+            neuron.v = neuron.v if resume else 0
     steps = []
     for given in inputs:
         arriving = given
@@ -106,29 +107,37 @@ def as_steps(data: bytes, kind: int, steps: int, batch: int, n: int) -> list[lis
 
 
 def as_answer(
-    steps: list[tuple[list[list[bool]], list[list[int]]]], probes: list[tuple[int, int, int, int]]
+    steps: list[tuple[list[list[bool]], list[list[int]]]],
+    probes: list[tuple[int, ...]],
+    times: int,
 ) -> bytes:
+    """The answer of one sample to a run of `times` steps, fewer of which it may have taken."""
+
     def bits(spikes: list[bool]) -> bytes:
         packed = sum(1 << i for i, spike in enumerate(spikes) if spike)
         return packed.to_bytes(-(-len(spikes) // 8), "little")
 
     counts = [sum(column) for column in zip(*(spikes[-1] for spikes, _ in steps), strict=True)]
     answer = pack(f"<{len(counts)}H", *counts)
-    for layer, quantity, reduce, every in probes:
+    for layer, quantity, reduce, every, *named in probes:
+        shown = named or range(len(steps[0][1][layer - 1]))
+        n = len(shown)
         if quantity == 0:
-            rows = [spikes[layer - 1] for spikes, _ in steps]
+            rows = [[spikes[layer - 1][j] for j in shown] for spikes, _ in steps]
             sums = [sum(column) for column in zip(*rows, strict=True)]
+            missing = (times - len(rows)) * [n * [False]]
             answer += (
-                b"".join(map(bits, rows)),
-                pack(f"<{len(sums)}H", *sums),
+                b"".join(map(bits, rows + missing)),
+                pack(f"<{n}H", *sums),
                 bits(rows[-1]),
             )[reduce]
         else:
-            samples = [v[layer - 1] for _, v in steps][every - 1 :: every]
-            n = len(samples[0])
+            taken = [[v[layer - 1][j] for j in shown] for _, v in steps][every - 1 :: every]
+            nothing = n * [0]
+            missing_samples = (times // every - len(taken)) * [nothing]
             answer += (
-                b"".join(pack(f"<{n}h", *v) for v in samples),
-                pack(f"<{n}i", *(sum(column) for column in zip(*samples, strict=True))),
-                pack(f"<{n}h", *samples[-1]),
+                b"".join(pack(f"<{n}h", *v) for v in taken + missing_samples),
+                pack(f"<{n}i", *(sum(column) for column in zip(nothing, *taken, strict=True))),
+                pack(f"<{n}h", *(taken or [nothing])[-1]),
             )[reduce]
     return answer

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from drivers.board.link import cobs
 
-VERSION = 1
+VERSION = 2
 HEADER, CRC = 4, 4  # bytes
 OVERHEAD = HEADER + CRC
 ANSWER = 0x80  # bit of the type
@@ -25,6 +25,8 @@ class Type(IntEnum):
     READ = 0x06
     CRC = 0x07
     RUN = 0x08
+    DELAYS = 0x09
+    TRIM = 0x0A
     LINKERR = 0xFF
 
 
@@ -41,6 +43,7 @@ class Status(IntEnum):
     ROOM = 0x23
     NOT_CONFIGURED = 0x24
     VERSION = 0x25
+    UNSUPPORTED = 0x26
 
 
 class Damaged(Exception):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from dataclasses import dataclass
 
-from drivers.board.limits import FORM, Hello
+from drivers.board.hello import HELLO_BYTES, Hello
 from drivers.board.link import frames
 from drivers.board.link.frames import ANSWER, VERSION, Damaged, Frame, Splitter, Status, Type
 from drivers.board.link.pace import BITS
@@ -17,6 +16,8 @@ RETRIES = 5
 PATIENCE = 1.0  # seconds beyond what line and board need
 QUIET = 0.02  # seconds after damage to wait before the second try; doubled for each further one
 LONGEST = frames.line_bytes(65535)  # no board can say that it sends longer ones
+OLDER = "flash the firmware that comes with this host, which hil board firmware makes"
+NEWER = "update this host, or flash the firmware that comes with it: hil board firmware makes it"
 LINK_STATUSES = (Status.CRC, Status.COBS, Status.LENGTH)
 
 
@@ -99,7 +100,7 @@ class Link:
 
     def hello(self) -> Hello:
         """Ask the board what it is."""
-        answer = self.exchange(Type.HELLO, answer=struct.calcsize(FORM))
+        answer = self.exchange(Type.HELLO, answer=HELLO_BYTES)
         try:
             return Hello.decode(answer)
         except ValueError as error:
@@ -177,7 +178,7 @@ class Link:
         if answer.version != VERSION or answer.status == Status.VERSION:
             raise ProtocolMismatch(
                 f"{self._name} speaks version {answer.version} of the protocol, this host version "
-                f"{VERSION}: flash the firmware that comes with it"
+                f"{VERSION}: {OLDER if answer.version < VERSION else NEWER}"
             )
         if answer.status == Status.OK:
             return answer.payload
@@ -189,7 +190,11 @@ class Link:
                 f"{self.board.boot_id:#x}): configure it and write its weights again"
             )
         if answer.status == Status.ROOM and not greeting:
-            raise CapacityError(f"{self._name} has no room for this network: ask for a smaller one")
+            raise CapacityError(f"{self._name} has no room for this: ask for a smaller network")
+        if answer.status == Status.UNSUPPORTED and not greeting:
+            raise CapacityError(
+                f"{self._name} has not what {kind.name} asked for: ask for what its HELLO offers"
+            )
         raise ProtocolMismatch(
             f"{self._name} refuses {kind.name} with status {answer.status:#04x}: its firmware and "
             "this host disagree, flash the firmware that comes with it"

@@ -79,20 +79,29 @@ def layer(
     )
 
 
+def at_rest(layers: Sequence[BoardLayer], batch: int) -> list[Whole]:
+    """The membranes `(B, n)` of each layer at the start of a sample."""
+    return [np.zeros((batch, len(each.gain)), np.int64) for each in layers]
+
+
 def steps(
-    layers: Sequence[BoardLayer], inputs: Sequence[Whole], *, events: bool
+    layers: Sequence[BoardLayer],
+    inputs: Sequence[Whole],
+    potentials: list[Whole],
+    *,
+    events: bool,
 ) -> Iterator[tuple[list[NDArray[np.bool_]], list[Whole]]]:
-    """Run a batch from reset.
+    """Run a batch.
 
     Args:
         layers: From the first.
         inputs: Of each step, `(B, n_in)`: counts, or currents in 2^-8 events per step.
-        events: Whether they are counts.
+        potentials: Membranes `(B, n)` of each layer, replaced by those after the last step.
+        events: Whether the inputs are counts.
 
     Yields:
         Spikes and membranes before the reset, `(B, n)` of each layer, step after step.
     """
-    potentials = [np.zeros((len(inputs[0]), len(each.gain)), np.int64) for each in layers]
     # Sums stay below 2^53, so that the product of floats is exact, and it is fast.
     matrices = [each.weights.astype(np.float64) for each in layers]
     sums: Whole | None = None
@@ -108,7 +117,7 @@ def steps(
                     sums = _product(given, matrix)
                 arriving = sums
             v = potentials[number]
-            v -= v * each.leak >> 16
+            v = v - (v * each.leak >> 16)
             current = number == 0 and not events
             if current:
                 v = _bound(v + ((arriving * each.multiplier >> 8) * each.gain >> 12))

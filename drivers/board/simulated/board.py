@@ -10,21 +10,19 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.board.limits import Hello, Limits
 from drivers.board.link import frames
 from drivers.board.link.frames import Damaged, Frame, Splitter, Status, Type
-from drivers.board.simulated import arithmetic, run_request
+from drivers.board.simulated import network_request, run_request
 from drivers.board.simulated.arithmetic import BoardLayer
+from drivers.board.simulated.limits import Limits
 from drivers.board.simulated.refusal import Refused, need
+from drivers.board.simulated.run_request import Slots
 
-FIRMWARE = 1, 0, 0
-THRESHOLDS = range(6554, 655360 + 1)
-MULTIPLIERS = range(1, (1 << 22) + 1)
+WEIGHTS, DELAYS = 0, 1  # of a projection, to be read
 
 
 class SimulatedBoard:
@@ -59,6 +57,7 @@ class SimulatedBoard:
     def _boot(self) -> None:
         self._splitter = Splitter(frames.line_bytes(self._limits.payload) - 1)
         self._layers: list[BoardLayer] = []
+        self._slots: Slots = {}
         self._counts: Counter[str] = Counter()
         self._last: tuple[int, int] | None = None  # sequence and crc
         self._answer = b""
@@ -90,6 +89,8 @@ class SimulatedBoard:
         try:
             if request.version != frames.VERSION and request.type != Type.HELLO:
                 raise Refused(Status.VERSION)
+            if request.type in (Type.DELAYS, Type.TRIM):
+                raise Refused(Status.UNSUPPORTED)
             if request.type not in HANDLERS:
                 raise Refused(Status.UNKNOWN)
             if request.type in NEED_NETWORK and not self._layers:
@@ -100,8 +101,7 @@ class SimulatedBoard:
 
     def _hello(self, payload: bytes) -> bytes:
         need(not payload, Status.SIZE)
-        version = frames.VERSION
-        return Hello(self._limits, self._boot_id, self._chip, FIRMWARE, version).encode()
+        return self._limits.hello(self._boot_id, self._chip).encode()
 
     def _stats(self, payload: bytes) -> bytes:
         need(not payload, Status.SIZE)
@@ -112,26 +112,8 @@ class SimulatedBoard:
         return payload
 
     def _configure(self, payload: bytes) -> bytes:
-        limits = self._limits
-        need(len(payload) >= 8, Status.SIZE)
-        depth, zero, leak, threshold = struct.unpack_from("<BBHI", payload)
-        need(zero == 0 and depth >= 1, Status.VALUE)
-        need(depth <= limits.layers, Status.ROOM)
-        need(len(payload) == 8 + 2 * (depth + 1) + 4 * depth, Status.SIZE)
-        need(leak >= 1 and threshold in THRESHOLDS, Status.VALUE)
-        sizes = struct.unpack_from(f"<{depth + 1}H", payload, 8)
-        multipliers = struct.unpack_from(f"<{depth}I", payload, 8 + 2 * (depth + 1))
-        need(min(sizes) >= 1, Status.VALUE)
-        room = sizes[0] <= limits.inputs and max(sizes[1:]) <= limits.neurons
-        cells = sum(pre * post for pre, post in pairwise(sizes))
-        need(room and cells <= limits.weights, Status.ROOM)
-        need(all(each in MULTIPLIERS for each in multipliers), Status.VALUE)
-        self._layers = [
-            arithmetic.layer(
-                self._chip, n + 1, (sizes[n], sizes[n + 1]), multipliers[n], threshold, leak
-            )
-            for n in range(depth)
-        ]
+        self._layers = network_request.read(payload, self._limits, self._chip)
+        self._slots = {}
         return b""
 
     def _cells(self, projection: int) -> NDArray[np.int8]:
@@ -139,27 +121,35 @@ class SimulatedBoard:
         return self._layers[projection].weights.reshape(-1)
 
     def _write(self, payload: bytes) -> bytes:
-        need(len(payload) >= 1, Status.SIZE)
-        cells = self._cells(payload[0])
-        runs = list(_runs(payload[1:], len(cells)))
+        need(len(payload) >= 2, Status.SIZE)
+        cells = self._cells(*struct.unpack_from("<H", payload))
+        runs = list(_runs(payload[2:], len(cells)))
         for first, values in runs:
             cells[first : first + len(values)] = values
         return struct.pack("<I", sum(len(values) for _, values in runs))
 
     def _read(self, payload: bytes) -> bytes:
-        need(len(payload) == 7, Status.SIZE)
-        projection, first, count = struct.unpack("<BIH", payload)
-        cells = self._cells(projection)
+        need(len(payload) == 10, Status.SIZE)
+        projection, what, zero, first, count = struct.unpack("<HBBIH", payload)
+        cells = self._weights(projection, what, zero)
         need(count >= 1 and first + count <= len(cells), Status.VALUE)
         need(count <= self._limits.payload, Status.SIZE)
         return cells[first : first + count].tobytes()
 
     def _crc(self, payload: bytes) -> bytes:
-        need(len(payload) == 1, Status.SIZE)
-        return struct.pack("<I", zlib.crc32(self._cells(payload[0]).tobytes()))
+        need(len(payload) == 4, Status.SIZE)
+        cells = self._weights(*struct.unpack("<HBB", payload))
+        return struct.pack("<I", zlib.crc32(cells.tobytes()))
+
+    def _weights(self, projection: int, what: int, zero: int) -> NDArray[np.int8]:
+        """What READ and CRC are about: weights, since delays there are none."""
+        cells = self._cells(projection)
+        need(what <= DELAYS and zero == 0, Status.VALUE)
+        need(what == WEIGHTS, Status.UNSUPPORTED)
+        return cells
 
     def _run(self, payload: bytes) -> bytes:
-        answer, batch = run_request.serve(payload, self._layers, self._limits)
+        answer, batch = run_request.serve(payload, self._layers, self._limits, self._slots)
         self._counts["runs"] += 1
         self._counts["samples"] += batch
         return answer

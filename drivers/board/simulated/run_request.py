@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.board.limits import Limits
 from drivers.board.link.frames import Status
 from drivers.board.simulated import arithmetic
 from drivers.board.simulated.arithmetic import BoardLayer, Whole
+from drivers.board.simulated.limits import PROBES, Limits
 from drivers.board.simulated.refusal import need
 
+HEADER, PROBE = struct.Struct("<BBHHHHH"), struct.Struct("<HBBHH")
 CURRENT = 4095  # largest, in 2^-8 events per step
+KINDS, ADDRESSES = 5, 4  # of input
+RESUME, KEEP, LENGTHS = 1, 2, 4  # flags
+Slots = dict[int, list[Whole]]  # membranes that were kept, of each layer, by slot
+Fired = NDArray[np.bool_]
 
 
 class RequestedProbe(NamedTuple):
-    """What one probe of a run asks for."""
+    """What one probe of a run asks for: of neurons `named`, or of all."""
 
     layer: int
     quantity: int
     reduce: int
     every: int
+    named: tuple[int, ...]
 
 
-def serve(payload: bytes, layers: Sequence[BoardLayer], limits: Limits) -> tuple[bytes, int]:
+def serve(
+    payload: bytes, layers: Sequence[BoardLayer], limits: Limits, slots: Slots
+) -> tuple[bytes, int]:
     """Run what a payload asks for.
+
+    Args:
+        payload: Of the request.
+        layers: From the first.
+        limits: What the board has room for.
+        slots: Membranes that were kept; a run that keeps its own changes them.
 
     Returns:
         The payload of the answer, and how many samples were run.
@@ -36,76 +50,133 @@ def serve(payload: bytes, layers: Sequence[BoardLayer], limits: Limits) -> tuple
     Raises:
         Refused: When the payload is not what the protocol demands.
     """
-    need(len(payload) >= 6, Status.SIZE)
-    kind, count, steps, batch = struct.unpack_from("<BBHH", payload)
-    need(kind <= 3 and count <= 8 and 1 <= steps <= limits.steps, Status.VALUE)
-    need(batch >= 1, Status.VALUE)
-    start = 6 + 4 * count
-    need(len(payload) >= start, Status.SIZE)
-    probes = [RequestedProbe(*payload[at : at + 4]) for at in range(6, start, 4)]
-    for probe in probes:
-        need(1 <= probe.layer <= len(layers), Status.VALUE)
-        need(probe.quantity <= 1 and probe.reduce <= 2, Status.VALUE)
-        need(1 <= probe.every <= (steps if probe.quantity else 1), Status.VALUE)
+    need(len(payload) >= HEADER.size, Status.SIZE)
+    kind, count, flags, steps, batch, first, zero = HEADER.unpack_from(payload)
+    need(kind < KINDS and count <= PROBES and flags < 8 and zero == 0, Status.VALUE)
+    need(1 <= steps <= limits.steps and batch >= 1, Status.VALUE)
+    need(first == 0 or flags & (RESUME | KEEP), Status.VALUE)
+    need(kind != ADDRESSES, Status.UNSUPPORTED)
     widths = [len(each.gain) for each in layers]
+    probes, start = _probes(payload, count, steps, widths)
     answered = 2 * widths[-1] + sum(_size(p, steps, widths[p.layer - 1]) for p in probes)
     need(batch * answered <= limits.payload, Status.SIZE)
-    inputs = _inputs(payload[start:], kind, steps, batch, len(layers[0].weights))
+    need(not flags & (RESUME | KEEP) or first + batch <= limits.kept // sum(widths), Status.ROOM)
+    lengths, start = _lengths(payload, start, flags, steps, batch)
+    inputs = list(_inputs(payload[start:], kind, lengths, len(layers[0].weights)))
     need(kind > 1 or max(np.abs(each).max() for each in inputs) <= CURRENT, Status.VALUE)
-    spikes, membranes = [], []
-    for fired, sampled in arithmetic.steps(layers, inputs, events=kind > 1):
-        spikes.append(fired)
-        membranes.append(sampled)
-    parts = [_spikes(np.array([each[-1] for each in spikes]), 1)]
-    for probe in probes:
-        n = probe.layer - 1
-        if probe.quantity:
-            chosen = [each[n] for each in membranes[probe.every - 1 :: probe.every]]
-            parts.append(_membrane(np.array(chosen), probe.reduce))
-        else:
-            parts.append(_spikes(np.array([each[n] for each in spikes]), probe.reduce))
-    return np.concatenate(parts, axis=1).tobytes(), batch
+    # Samples of one length are run together; only where lengths differ, one by one.
+    together = [range(batch)] if len(set(lengths)) == 1 else [range(b, b + 1) for b in range(batch)]
+    parts = []
+    for part in together:
+        rest = arithmetic.at_rest(layers, 1)
+        begin = [slots.get(first + b, rest) if flags & RESUME else rest for b in part]
+        potentials = [np.concatenate(each) for each in zip(*begin, strict=True)]
+        given = np.stack([inputs[b] for b in part], axis=1)
+        constant = [given[0]] * lengths[part[0]] if kind == 0 else list(given)
+        ran = list(arithmetic.steps(layers, constant, potentials, events=kind > 1))
+        parts.append(_answers(ran, probes, steps))
+        if flags & KEEP:
+            for n, b in enumerate(part):
+                slots[first + b] = [each[n : n + 1].copy() for each in potentials]
+    return b"".join(part.tobytes() for part in parts), batch
 
 
-def _inputs(data: bytes, kind: int, steps: int, batch: int, n_in: int) -> list[Whole]:
-    """The input of each step, `(B, n_in)`."""
-    shape = {
-        0: (1, n_in, "<i2"),
-        1: (steps, n_in, "<i2"),
-        2: (steps, -(-n_in // 8), "u1"),
-        3: (steps, n_in, "u1"),
-    }
-    rows, width, dtype = shape[kind]
-    need(len(data) == batch * rows * width * np.dtype(dtype).itemsize, Status.SIZE)
-    given = np.frombuffer(data, dtype).reshape(batch, rows, width)
-    if kind == 2:
-        given = np.unpackbits(given, axis=2, bitorder="little")
-        need(not given[:, :, n_in:].any(), Status.VALUE)
-    whole = given[:, :, :n_in].astype(np.int64).swapaxes(0, 1)
-    return list(whole) * (steps if kind == 0 else 1)
+def _probes(
+    payload: bytes, count: int, steps: int, widths: Sequence[int]
+) -> tuple[list[RequestedProbe], int]:
+    """All probes, and where they end."""
+    probes, at = [], HEADER.size
+    for _ in range(count):
+        need(len(payload) >= at + PROBE.size, Status.SIZE)
+        layer, quantity, reduce, every, named = PROBE.unpack_from(payload, at)
+        at += PROBE.size
+        need(1 <= layer <= len(widths) and quantity <= 1 and reduce <= 2, Status.VALUE)
+        need(1 <= every <= (steps if quantity else 1), Status.VALUE)
+        need(len(payload) >= at + 4 * named, Status.SIZE)
+        neurons = struct.unpack_from(f"<{named}I", payload, at)
+        need(all(each < widths[layer - 1] for each in neurons), Status.VALUE)
+        probes.append(RequestedProbe(layer, quantity, reduce, every, neurons))
+        at += 4 * named
+    return probes, at
+
+
+def _lengths(
+    payload: bytes, start: int, flags: int, steps: int, batch: int
+) -> tuple[Sequence[int], int]:
+    """Steps of each sample, and where what follows begins."""
+    if not flags & LENGTHS:
+        return [steps] * batch, start
+    need(len(payload) >= start + 2 * batch, Status.SIZE)
+    lengths = struct.unpack_from(f"<{batch}H", payload, start)
+    need(all(1 <= each <= steps for each in lengths), Status.VALUE)
+    return lengths, start + 2 * batch
+
+
+def _inputs(data: bytes, kind: int, lengths: Sequence[int], n_in: int) -> Iterator[Whole]:
+    """The input of each sample, `(T, n_in)`, or `(1, n_in)` where it is constant."""
+    width, dtype = ((n_in, "<i2"), (n_in, "<i2"), (-(-n_in // 8), "u1"), (n_in, "u1"))[kind]
+    step = width * np.dtype(dtype).itemsize
+    rows = [1 if kind == 0 else length for length in lengths]
+    need(len(data) == step * sum(rows), Status.SIZE)
+    at = 0
+    for each in rows:
+        given = np.frombuffer(data, dtype, each * width, at).reshape(each, width)
+        if kind == 2:
+            given = np.unpackbits(given, axis=1, bitorder="little")
+            need(not given[:, n_in:].any(), Status.VALUE)
+        yield given[:, :n_in].astype(np.int64)
+        at += each * step
 
 
 def _size(probe: RequestedProbe, steps: int, n: int) -> int:
     """Bytes of one sample that a probe is answered with."""
+    n = len(probe.named) or n
     if probe.quantity:
         return ((steps // probe.every) * n * 2, n * 4, n * 2)[probe.reduce]
     bits = -(-n // 8)
     return (steps * bits, n * 2, bits)[probe.reduce]
 
 
-def _spikes(fired: NDArray[np.bool_], reduce: int) -> NDArray[np.uint8]:
-    """Spikes `(T, B, n)` as `(B, bytes)`."""
+def _answers(
+    ran: Sequence[tuple[list[Fired], list[Whole]]], probes: Sequence[RequestedProbe], steps: int
+) -> NDArray[np.uint8]:
+    """What is answered to samples of one length, `(B, bytes)`."""
+    parts = [_spikes(np.array([fired[-1] for fired, _ in ran]), 1, len(ran))]
+    for probe in probes:
+        n, chosen = probe.layer - 1, list(probe.named) or slice(None)
+        if probe.quantity:
+            samples = [each[n][:, chosen] for _, each in ran[probe.every - 1 :: probe.every]]
+            none = np.zeros((0, *ran[0][1][n][:, chosen].shape), np.int64)
+            read = np.array(samples) if samples else none
+            parts.append(_membrane(read, probe.reduce, steps // probe.every))
+        else:
+            fired = np.array([each[n][:, chosen] for each, _ in ran])
+            parts.append(_spikes(fired, probe.reduce, steps))
+    return np.concatenate(parts, axis=1)
+
+
+def _spikes(fired: Fired, reduce: int, times: int) -> NDArray[np.uint8]:
+    """Spikes `(T, B, n)` as `(B, bytes)`; of `times` steps, those that were not run without any."""
     if reduce == 1:
         return _by_sample(fired.sum(axis=0, keepdims=True).astype("<u2"))
-    return _by_sample(np.packbits(fired[-1:] if reduce == 2 else fired, axis=2, bitorder="little"))
+    shown = fired[-1:] if reduce == 2 else _filled(fired, times)
+    return _by_sample(np.packbits(shown, axis=2, bitorder="little"))
 
 
-def _membrane(sampled: Whole, reduce: int) -> NDArray[np.uint8]:
-    """Samples `(K, B, n)` as `(B, bytes)`."""
+def _membrane(sampled: Whole, reduce: int, times: int) -> NDArray[np.uint8]:
+    """Samples `(K, B, n)` as `(B, bytes)`; zeros for those of `times` that were not taken."""
     read = np.clip(sampled >> 4, -32768, 32767)
     if reduce == 1:
         return _by_sample(read.sum(axis=0, keepdims=True).astype("<i4"))
-    return _by_sample((read[-1:] if reduce == 2 else read).astype("<i2"))
+    return _by_sample(
+        (_filled(read, 1)[-1:] if reduce == 2 else _filled(read, times)).astype("<i2")
+    )
+
+
+def _filled(samples: NDArray[Any], times: int) -> NDArray[Any]:
+    """With zeros to at least `times` of them."""
+    missing = max(0, times - len(samples))
+    return np.concatenate([samples, np.zeros((missing, *samples.shape[1:]), samples.dtype)])
 
 
 def _by_sample(values: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -4,13 +4,13 @@
 #include "cobs.h"
 #include "crc32.h"
 #include "hal.h"
+#include "hello.h"
 #include "limits.h"
 #include "network.h"
 #include "protocol.h"
 #include "run.h"
 #include "weights.h"
 
-#define HELLO_BYTES 48u
 #define STATS_BYTES 24u
 
 /* The frame that comes in, stuffed, and how much of it came; more than fits is only counted. */
@@ -42,28 +42,9 @@ static void boot(uint32_t chip_seed, uint32_t boot_number)
 
 static uint8_t hello(uint32_t size, uint8_t *out, uint32_t *answered)
 {
-    static const char name[16] = PORT_NAME;
-
     if (size != 0)
         return SIZE;
-    out[0] = 'S';
-    out[1] = 'P';
-    out[2] = 'K';
-    out[3] = 'L';
-    out[4] = PROTOCOL_VERSION;
-    out[5] = MAX_LAYERS;
-    put16(out + 6, MAX_PAYLOAD);
-    put32(out + 8, FIRMWARE_VERSION);
-    put32(out + 12, boot_id);
-    put32(out + 16, chip);
-    put16(out + 20, MAX_INPUTS);
-    put16(out + 22, MAX_NEURONS);
-    put32(out + 24, MAX_WEIGHTS);
-    put16(out + 28, MAX_STEPS);
-    put16(out + 30, 0);
-    for (uint32_t i = 0; i < sizeof name; i++)
-        out[32 + i] = (uint8_t)name[i];
-    *answered = HELLO_BYTES;
+    *answered = hello_write(out, chip, boot_id);
     return OK;
 }
 
@@ -121,6 +102,9 @@ static uint8_t execute(uint8_t version, uint8_t type, const uint8_t *payload, ui
     case CRC:
     case RUN:
         break;
+    case DELAYS:
+    case TRIM:
+        return UNSUPPORTED;
     default:
         return UNKNOWN;
     }

@@ -14,6 +14,7 @@ struct projection {
 
 struct network {
     uint32_t depth; /* projections, which is layers of neurons; 0 before it is configured */
+    uint32_t neurons; /* of all layers */
     struct projection projections[MAX_LAYERS];
 };
 

@@ -17,6 +17,8 @@ struct layer {
 
 static struct layer layers[MAX_LAYERS];
 
+static int32_t kept[MAX_KEPT];
+
 static int64_t clip(int64_t value, int64_t low, int64_t high)
 {
     return value < low ? low : value > high ? high : value;
@@ -71,6 +73,24 @@ void neurons_rest(uint32_t layer, uint32_t count)
 {
     for (uint32_t j = 0; j < count; j++)
         layers[layer].membrane[j] = 0;
+}
+
+void neurons_keep(uint32_t layer, uint32_t count, uint32_t place)
+{
+    for (uint32_t j = 0; j < count; j++)
+        kept[place + j] = layers[layer].membrane[j];
+}
+
+void neurons_take(uint32_t layer, uint32_t count, uint32_t place)
+{
+    for (uint32_t j = 0; j < count; j++)
+        layers[layer].membrane[j] = kept[place + j];
+}
+
+void neurons_forget(void)
+{
+    for (uint32_t i = 0; i < MAX_KEPT; i++)
+        kept[i] = 0;
 }
 
 void neurons_test(uint32_t layer, uint32_t count, const int32_t *current, uint32_t multiplier)

@@ -10,6 +10,12 @@ void neurons_draw(uint32_t layer, uint32_t count, uint32_t chip, uint32_t thresh
 /* Every membrane to 0. */
 void neurons_rest(uint32_t layer, uint32_t count);
 
+/* Put the membranes of a layer into a store of MAX_KEPT of them, from `place` on, or take them out.
+ * There are zeros where none was put since the store was emptied. */
+void neurons_keep(uint32_t layer, uint32_t count, uint32_t place);
+void neurons_take(uint32_t layer, uint32_t count, uint32_t place);
+void neurons_forget(void);
+
 /* Leak, add `current` where there is one (in 2^-8 events, weighted), and find who spikes. */
 void neurons_test(uint32_t layer, uint32_t count, const int32_t *current, uint32_t multiplier);
 

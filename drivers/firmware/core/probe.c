@@ -3,20 +3,46 @@
 #include "bytes.h"
 #include "network.h"
 #include "neurons.h"
+#include "protocol.h"
+
+#define PROBE_SIZE 8u
 
 enum quantity { SPIKES = 0, MEMBRANE = 1 };
 enum reduce { NONE = 0, MEAN = 1, LAST = 2 };
 
-int probe_read(struct probe *probe, const uint8_t *bytes, uint32_t steps)
+uint8_t probe_read(struct probe *probe, const uint8_t **bytes, const uint8_t *end, uint32_t steps)
 {
-    if (bytes[0] < 1 || bytes[0] > network.depth || bytes[1] > MEMBRANE || bytes[2] > LAST)
-        return 0;
-    probe->layer = bytes[0] - 1u;
-    probe->neurons = network.projections[probe->layer].post;
-    probe->quantity = bytes[1];
-    probe->reduce = bytes[2];
-    probe->every = bytes[3];
-    return probe->every >= 1 && probe->every <= (probe->quantity == MEMBRANE ? steps : 1);
+    const uint8_t *at = *bytes;
+
+    if ((uint32_t)(end - at) < PROBE_SIZE)
+        return SIZE;
+    uint32_t layer = get16(at), named = get16(at + 6);
+    if (layer < 1 || layer > network.depth || at[2] > MEMBRANE || at[3] > LAST)
+        return VALUE;
+    probe->layer = layer - 1u;
+    probe->quantity = at[2];
+    probe->reduce = at[3];
+    probe->every = get16(at + 4);
+    if (probe->every < 1 || probe->every > (probe->quantity == MEMBRANE ? steps : 1))
+        return VALUE;
+
+    uint32_t neurons = network.projections[probe->layer].post;
+    at += PROBE_SIZE;
+    if ((uint32_t)(end - at) < 4 * named)
+        return SIZE;
+    for (uint32_t i = 0; i < named; i++)
+        if (get32(at + 4 * i) >= neurons)
+            return VALUE;
+    probe->named = named == 0 ? 0 : at;
+    probe->neurons = named == 0 ? neurons : named;
+    *bytes = at + 4 * named;
+    return OK;
+}
+
+/* Number in its layer of the j-th neuron that a probe shows. */
+static uint32_t shown(const struct probe *probe, uint32_t j)
+{
+    return probe->named == 0 ? j : get32(probe->named + 4 * j);
 }
 
 static uint32_t bits_bytes(const struct probe *probe)
@@ -35,27 +61,41 @@ uint32_t probe_bytes(const struct probe *probe, uint32_t steps)
                                    : steps / probe->every * 2 * probe->neurons;
 }
 
+static int spiked(const uint8_t *spikes, uint32_t neuron)
+{
+    return spikes[neuron / 8] >> neuron % 8 & 1;
+}
+
+static void count(uint8_t *counts, uint32_t j)
+{
+    put16(counts + 2 * j, get16(counts + 2 * j) + 1);
+}
+
 void count_spikes(uint32_t layer, uint32_t neurons, uint8_t *counts)
 {
     const uint8_t *spikes = neurons_spikes(layer);
 
     for (uint32_t j = 0; j < neurons; j++)
-        if (spikes[j / 8] >> j % 8 & 1)
-            put16(counts + 2 * j, get16(counts + 2 * j) + 1);
+        if (spiked(spikes, j))
+            count(counts, j);
 }
 
 static void sample_spikes(const struct probe *probe, uint32_t step, uint8_t *place)
 {
     const uint8_t *spikes = neurons_spikes(probe->layer);
 
-    if (probe->reduce == MEAN) {
-        count_spikes(probe->layer, probe->neurons, place);
-        return;
-    }
     if (probe->reduce == NONE)
         place += step * bits_bytes(probe);
-    for (uint32_t i = 0; i < bits_bytes(probe); i++)
-        place[i] = spikes[i];
+    if (probe->reduce != MEAN)
+        for (uint32_t i = 0; i < bits_bytes(probe); i++)
+            place[i] = 0;
+    for (uint32_t j = 0; j < probe->neurons; j++)
+        if (spiked(spikes, shown(probe, j))) {
+            if (probe->reduce == MEAN)
+                count(place, j);
+            else
+                place[j / 8] |= (uint8_t)(1u << j % 8);
+        }
 }
 
 static void sample_membrane(const struct probe *probe, uint32_t sample, uint8_t *place)
@@ -63,7 +103,7 @@ static void sample_membrane(const struct probe *probe, uint32_t sample, uint8_t 
     if (probe->reduce == NONE)
         place += sample * 2 * probe->neurons;
     for (uint32_t j = 0; j < probe->neurons; j++) {
-        uint32_t value = (uint32_t)neurons_membrane(probe->layer, j);
+        uint32_t value = (uint32_t)neurons_membrane(probe->layer, shown(probe, j));
         if (probe->reduce == MEAN)
             put32(place + 4 * j, get32(place + 4 * j) + value);
         else

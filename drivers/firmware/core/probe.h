@@ -4,14 +4,17 @@
 
 #include <stdint.h>
 
+#define MAX_PROBES 8u
+
 struct probe {
     uint32_t layer; /* counted from 0 */
     uint32_t neurons;
+    const uint8_t *named; /* which of the layer, a u32 each; 0 for all */
     uint32_t quantity, reduce, every;
 };
 
-/* Read the four bytes of one in a request; false when they ask for what there is not. */
-int probe_read(struct probe *probe, const uint8_t *bytes, uint32_t steps);
+/* Read one at `*bytes` of a request, and move that behind it; a status. */
+uint8_t probe_read(struct probe *probe, const uint8_t **bytes, const uint8_t *end, uint32_t steps);
 
 /* Bytes of one sample in the answer. */
 uint32_t probe_bytes(const struct probe *probe, uint32_t steps);

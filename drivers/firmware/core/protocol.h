@@ -2,8 +2,8 @@
 #ifndef PROTOCOL_H
 #define PROTOCOL_H
 
-#define PROTOCOL_VERSION 1
-#define FIRMWARE_VERSION (1u << 16 | 0u << 8 | 0u)
+#define PROTOCOL_VERSION 2
+#define FIRMWARE_VERSION (2u << 16 | 0u << 8 | 0u)
 #define HEADER_BYTES 4u
 #define CRC_BYTES 4u
 #define OVERHEAD_BYTES (HEADER_BYTES + CRC_BYTES)
@@ -18,6 +18,8 @@ enum type {
     READ = 0x06,
     CRC = 0x07,
     RUN = 0x08,
+    DELAYS = 0x09,
+    TRIM = 0x0A,
     LINKERR = 0xFF
 };
 
@@ -31,7 +33,8 @@ enum status {
     VALUE = 0x22,
     ROOM = 0x23,
     NOT_CONFIGURED = 0x24,
-    OTHER_VERSION = 0x25
+    OTHER_VERSION = 0x25,
+    UNSUPPORTED = 0x26
 };
 
 #endif

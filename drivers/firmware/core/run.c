@@ -7,9 +7,9 @@
 #include "protocol.h"
 #include "stimulus.h"
 
-#define RUN_HEADER 6u
-#define PROBE_BYTES 4u
-#define MAX_PROBES 8u
+#define RUN_HEADER 12u
+
+enum flag { RESUME = 1, KEEP = 2, LENGTHS = 4, MOST_FLAGS = 7 };
 
 static struct probe probes[MAX_PROBES];
 static uint32_t probe_count;
@@ -63,40 +63,90 @@ static void run_step(const struct stimulus *stimulus, const uint8_t *input, uint
     count_spikes(network.depth - 1, outputs(), answer);
 }
 
+/* All membranes of a sample: at rest, or out of a slot, or into it. */
+static void membranes(void (*move)(uint32_t layer, uint32_t count, uint32_t place), uint32_t slot)
+{
+    uint32_t place = slot * network.neurons;
+
+    for (uint32_t l = 0; l < network.depth; l++) {
+        uint32_t count = network.projections[l].post;
+        if (move == 0)
+            neurons_rest(l, count);
+        else
+            move(l, count, place);
+        place += count;
+    }
+}
+
+/* Read the lengths at `*at`, and move that behind them. */
+static uint8_t read_lengths(struct stimulus *stimulus, const uint8_t **at, const uint8_t *end)
+{
+    if ((uint32_t)(end - *at) < 2 * stimulus->batch)
+        return SIZE;
+    for (uint32_t b = 0; b < stimulus->batch; b++) {
+        uint32_t steps = get16(*at + 2 * b);
+        if (steps < 1 || steps > stimulus->steps)
+            return VALUE;
+    }
+    stimulus->lengths = *at;
+    *at += 2 * stimulus->batch;
+    return OK;
+}
+
+/* Read what stands before the input at `*at`, and move that to it. */
+static uint8_t read_header(struct stimulus *stimulus, const uint8_t **at, const uint8_t *end)
+{
+    const uint8_t *header = *at;
+
+    if ((uint32_t)(end - header) < RUN_HEADER)
+        return SIZE;
+    uint32_t flags = get16(header + 2), first = get16(header + 8);
+    stimulus->kind = header[0];
+    stimulus->steps = get16(header + 4);
+    stimulus->batch = get16(header + 6);
+    probe_count = header[1];
+    if (stimulus->kind > MOST_KIND || probe_count > MAX_PROBES || flags > MOST_FLAGS ||
+        get16(header + 10) != 0 || stimulus->steps < 1 || stimulus->steps > MAX_STEPS ||
+        stimulus->batch < 1 || (first != 0 && (flags & (RESUME | KEEP)) == 0))
+        return VALUE;
+    if (stimulus->kind == EVENT_ADDRESSES)
+        return UNSUPPORTED;
+    *at += RUN_HEADER;
+    for (uint32_t p = 0; p < probe_count; p++) {
+        uint8_t status = probe_read(&probes[p], at, end, stimulus->steps);
+        if (status != OK)
+            return status;
+    }
+    if (sample_bytes(stimulus->steps) * stimulus->batch > MAX_PAYLOAD)
+        return SIZE;
+    if ((flags & (RESUME | KEEP)) && first + stimulus->batch > MAX_KEPT / network.neurons)
+        return ROOM;
+    return flags & LENGTHS ? read_lengths(stimulus, at, end) : OK;
+}
+
 uint8_t run_serve(const uint8_t *payload, uint32_t size, uint8_t *answer, uint32_t *answered,
                   uint32_t *samples)
 {
-    if (size < RUN_HEADER)
-        return SIZE;
-    struct stimulus stimulus = {payload[0], get16(payload + 2), get16(payload + 4),
-                                network.projections[0].pre};
-    probe_count = payload[1];
-    if (stimulus.kind > MOST_KIND || probe_count > MAX_PROBES || stimulus.steps < 1 ||
-        stimulus.steps > MAX_STEPS || stimulus.batch < 1)
-        return VALUE;
-    uint32_t start = RUN_HEADER + PROBE_BYTES * probe_count;
-    if (size < start)
-        return SIZE;
-    for (uint32_t p = 0; p < probe_count; p++)
-        if (!probe_read(&probes[p], payload + RUN_HEADER + PROBE_BYTES * p, stimulus.steps))
-            return VALUE;
-    uint64_t bytes = sample_bytes(stimulus.steps);
-    if (bytes * stimulus.batch > MAX_PAYLOAD)
-        return SIZE;
-    const uint8_t *input = payload + start;
-    uint8_t status = stimulus_check(&stimulus, input, size - start);
+    struct stimulus stimulus = {0, 0, 0, network.projections[0].pre, 0};
+    const uint8_t *input = payload, *end = payload + size;
+    uint8_t status = read_header(&stimulus, &input, end);
+    if (status == OK)
+        status = stimulus_check(&stimulus, input, (uint64_t)(end - input));
     if (status != OK)
         return status;
 
-    *answered = (uint32_t)bytes * stimulus.batch;
+    uint32_t bytes = (uint32_t)sample_bytes(stimulus.steps);
+    uint32_t flags = get16(payload + 2), first = get16(payload + 8);
+    *answered = bytes * stimulus.batch;
     for (uint32_t i = 0; i < *answered; i++)
         answer[i] = 0;
     for (uint32_t b = 0; b < stimulus.batch; b++) {
-        for (uint32_t l = 0; l < network.depth; l++)
-            neurons_rest(l, network.projections[l].post);
-        for (uint32_t t = 0; t < stimulus.steps; t++)
+        membranes(flags & RESUME ? neurons_take : 0, first + b);
+        for (uint32_t t = 0; t < stimulus_steps(&stimulus, b); t++)
             run_step(&stimulus, input, t, answer);
-        input += stimulus_bytes(&stimulus);
+        if (flags & KEEP)
+            membranes(neurons_keep, first + b);
+        input += stimulus_bytes(&stimulus, b);
         answer += bytes;
     }
     *samples = stimulus.batch;

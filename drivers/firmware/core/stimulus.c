@@ -32,16 +32,25 @@ static uint32_t step_bytes(const struct stimulus *stimulus)
                                           : channels;
 }
 
-uint64_t stimulus_bytes(const struct stimulus *stimulus)
+uint32_t stimulus_steps(const struct stimulus *stimulus, uint32_t sample)
 {
-    uint32_t rows = stimulus->kind == CONSTANT_CURRENT ? 1 : stimulus->steps;
+    return stimulus->lengths == 0 ? stimulus->steps : get16(stimulus->lengths + 2 * sample);
+}
+
+uint64_t stimulus_bytes(const struct stimulus *stimulus, uint32_t sample)
+{
+    uint32_t rows = stimulus->kind == CONSTANT_CURRENT ? 1 : stimulus_steps(stimulus, sample);
 
     return (uint64_t)rows * step_bytes(stimulus);
 }
 
 uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, uint64_t size)
 {
-    if (size != stimulus_bytes(stimulus) * stimulus->batch)
+    uint64_t bytes = 0;
+
+    for (uint32_t b = 0; b < stimulus->batch; b++)
+        bytes += stimulus_bytes(stimulus, b);
+    if (size != bytes)
         return SIZE;
     if (stimulus_is_current(stimulus)) {
         for (uint32_t i = 0; i < size; i += 2) {

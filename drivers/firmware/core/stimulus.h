@@ -6,17 +6,21 @@
 
 #include "network.h"
 
-enum kind { CONSTANT_CURRENT = 0, CURRENT_TRACE = 1, EVENT_BITS = 2, EVENT_COUNTS = 3 };
-#define MOST_KIND EVENT_COUNTS
+enum kind { CONSTANT_CURRENT, CURRENT_TRACE, EVENT_BITS, EVENT_COUNTS, EVENT_ADDRESSES };
+#define MOST_KIND EVENT_ADDRESSES
 
 struct stimulus {
     uint32_t kind, steps, batch, channels;
+    const uint8_t *lengths; /* steps of each sample, a u16 each; 0 where all have `steps` */
 };
 
 int stimulus_is_current(const struct stimulus *stimulus);
 
-/* Bytes of one sample. */
-uint64_t stimulus_bytes(const struct stimulus *stimulus);
+/* Steps of a sample. */
+uint32_t stimulus_steps(const struct stimulus *stimulus, uint32_t sample);
+
+/* Bytes of a sample. */
+uint64_t stimulus_bytes(const struct stimulus *stimulus, uint32_t sample);
 
 /* A status: whether `size` bytes are an input of that kind. */
 uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, uint64_t size);

@@ -6,6 +6,7 @@
 #include "protocol.h"
 
 #define RUN_HEADER 6u
+#define DELAYS_TOO 1u
 
 static uint32_t cells_of(const struct projection *to)
 {
@@ -44,12 +45,12 @@ static uint8_t check_runs(const struct projection *to, const uint8_t *run, const
 
 uint8_t weights_write(const uint8_t *payload, uint32_t size, uint8_t *answer, uint32_t *answered)
 {
-    if (size < 1)
+    if (size < 2)
         return SIZE;
-    if (payload[0] >= network.depth)
+    if (get16(payload) >= network.depth)
         return VALUE;
-    const struct projection *to = &network.projections[payload[0]];
-    const uint8_t *run = payload + 1, *end = payload + size;
+    const struct projection *to = &network.projections[get16(payload)];
+    const uint8_t *run = payload + 2, *end = payload + size;
     uint8_t status = check_runs(to, run, end);
     if (status != OK)
         return status;
@@ -69,14 +70,23 @@ uint8_t weights_write(const uint8_t *payload, uint32_t size, uint8_t *answer, ui
     return OK;
 }
 
+/* Of which projection, and what of it: weights, since delays there are none. */
+static uint8_t check_read(const uint8_t *payload)
+{
+    if (get16(payload) >= network.depth || payload[2] > DELAYS_TOO || payload[3] != 0)
+        return VALUE;
+    return payload[2] == 0 ? OK : UNSUPPORTED;
+}
+
 uint8_t weights_read(const uint8_t *payload, uint32_t size, uint8_t *answer, uint32_t *answered)
 {
-    if (size != 7)
+    if (size != 10)
         return SIZE;
-    if (payload[0] >= network.depth)
-        return VALUE;
-    const struct projection *to = &network.projections[payload[0]];
-    uint32_t first = get32(payload + 1), count = get16(payload + 5);
+    uint8_t status = check_read(payload);
+    if (status != OK)
+        return status;
+    const struct projection *to = &network.projections[get16(payload)];
+    uint32_t first = get32(payload + 4), count = get16(payload + 8);
     if (!within(to, first, count))
         return VALUE;
     if (count > MAX_PAYLOAD)
@@ -89,11 +99,12 @@ uint8_t weights_read(const uint8_t *payload, uint32_t size, uint8_t *answer, uin
 
 uint8_t weights_crc(const uint8_t *payload, uint32_t size, uint8_t *answer, uint32_t *answered)
 {
-    if (size != 1)
+    if (size != 4)
         return SIZE;
-    if (payload[0] >= network.depth)
-        return VALUE;
-    const struct projection *to = &network.projections[payload[0]];
+    uint8_t status = check_read(payload);
+    if (status != OK)
+        return status;
+    const struct projection *to = &network.projections[get16(payload)];
     put32(answer, crc32((const uint8_t *)to->weights, cells_of(to)));
     *answered = 4;
     return OK;

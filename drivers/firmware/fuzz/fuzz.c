@@ -64,7 +64,7 @@ static void draw_stump(void)
 
 static void draw_request(void)
 {
-    uint8_t type = (uint8_t)(draw(20) == 0 ? draw(256) : 1 + draw(RUN));
+    uint8_t type = (uint8_t)(draw(20) == 0 ? draw(256) : 1 + draw(TRIM));
 
     make_request(type, draw_payload(type, request + HEADER_BYTES));
 }

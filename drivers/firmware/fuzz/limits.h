@@ -8,6 +8,7 @@
 #define MAX_NEURONS 20
 #define MAX_WEIGHTS 500
 #define MAX_STEPS 24
+#define MAX_KEPT 100
 #define MAX_PAYLOAD 600
 
 #endif

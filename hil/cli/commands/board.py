@@ -24,3 +24,13 @@ def demo(
         typer.echo(f"board:{running.url}")
         typer.echo("hil: a board listens there until Ctrl-C", err=True)
         signal.pause()
+
+
+@board.command()
+def firmware(
+    port: Annotated[str, typer.Argument(help="native, mps2 or stm32f405.")] = "stm32f405",
+) -> None:
+    """Build the firmware that this host speaks to, and print where the image is."""
+    from drivers.firmware import build
+
+    typer.echo(build(port))

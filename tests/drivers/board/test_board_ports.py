@@ -262,7 +262,7 @@ def test_a_scan_tells_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/dev/c", "adapter c", False),
     ]
     assert ports[0].answer.startswith("permission denied")
-    assert ports[1].answer == "simulated board, firmware 1.0.0, chip 6"
+    assert ports[1].answer == "simulated board, firmware 2.0.0, chip 6"
     assert "nothing came back" in ports[2].answer
 
 
@@ -274,7 +274,7 @@ def test_devices_opens_ports_only_when_asked(monkeypatch: pytest.MonkeyPatch) ->
         assert listed.exit_code == 0 and path not in listed.stdout
         scanned = CliRunner().invoke(app, ["devices", "--scan"])
         assert scanned.exit_code == 0
-        assert scanned.stdout == f"board:{path}\ta cable\tsimulated board, firmware 1.0.0, chip 9\n"
+        assert scanned.stdout == f"board:{path}\ta cable\tsimulated board, firmware 2.0.0, chip 9\n"
     monkeypatch.setattr(list_ports, "comports", lambda: [])
     none = CliRunner().invoke(app, ["devices", "--scan"])
     assert none.exit_code == 0 and not none.stdout and "no serial ports" in none.stderr

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from drivers import LinkError, Network, Probe, Stimulus
 from drivers.board import deltas
 from drivers.board.device import Board
-from drivers.board.limits import Limits
 from drivers.board.link.frames import Frame, Type, encode
 from drivers.board.link.link import Link
 from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.limits import Limits
 from drivers.board.simulated.port import SimulatedPort
 from support.counting_board import board
 
@@ -32,7 +32,7 @@ def cheapest(changed: list[bool]) -> int:
     return best[-1]
 
 
-@given(CELLS, st.integers(15, 60))
+@given(CELLS, st.integers(16, 60))
 def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> None:
     held = np.zeros(len(changed), np.int8)
     wanted = np.array(changed, np.int8) * 3
@@ -40,8 +40,8 @@ def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> No
     cost = sum(stop - first + 6 for first, stop in deltas.runs(held, wanted))
     assert cost == cheapest(changed)
     for payload, cells in payloads:
-        assert 8 <= len(payload) <= room and payload[0] == 1
-        at, seen = 1, 0
+        assert 9 <= len(payload) <= room and payload[:2] == b"\1\0"
+        at, seen = 2, 0
         while at < len(payload):
             first = int.from_bytes(payload[at : at + 4], "little")
             count = int.from_bytes(payload[at + 4 : at + 6], "little")
@@ -54,7 +54,7 @@ def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> No
 @given(seed=SEED, share=st.floats(0, 1))
 def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    device, port, _ = board(Limits(payload=int(rng.integers(16, 300))))
+    device, port, _ = board(Limits(payload=int(rng.integers(60, 300))))
     device.configure(Network.feed_forward((7, 31), (1.5,)))
     weights = rng.normal(size=(7, 31))
     for _ in range(3):
@@ -63,7 +63,7 @@ def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> No
         # Read behind the driver's back, over a link of its own.
         link = Link(port, "second", 115200)
         cells = b"".join(
-            link.exchange(Type.READ, b"\0" + at.to_bytes(4, "little") + b"\7\0")
+            link.exchange(Type.READ, bytes(4) + at.to_bytes(4, "little") + b"\7\0")
             for at in range(0, 217, 7)
         )
         np.testing.assert_allclose(
@@ -100,7 +100,7 @@ def test_weights_changed_behind_the_drivers_back_are_restored() -> None:
     device.configure(Network.feed_forward((5, 4), (1.0,)))
     device.write_weights(0, np.ones((5, 4)))
     other = Link(port, "other", 115200)
-    other.exchange(Type.WRITE, b"\0" + (3).to_bytes(4, "little") + b"\2\0" + bytes([9, 9]))
+    other.exchange(Type.WRITE, bytes(2) + (3).to_bytes(4, "little") + b"\2\0" + bytes([9, 9]))
     device.write_weights(0, np.full((5, 4), 0.5))
     rate = device.run(Stimulus.current(np.ones((1, 5)), steps=10), [Probe(1)]).samples[Probe(1)]
     assert np.ptp(rate, axis=2).max() == 0
@@ -117,7 +117,7 @@ def test_cells_that_a_board_gets_wrong_are_written_again(times: int) -> None:
             super().write(data)
             if len(data) > 20 and self.left:
                 self.left -= 1
-                payload = b"\0" + (1).to_bytes(4, "little") + b"\1\0\5"
+                payload = bytes(2) + (1).to_bytes(4, "little") + b"\1\0\5"
                 super().write(encode(Frame(Type.WRITE, 255, payload)))
 
     port = Worn(SimulatedBoard(0))

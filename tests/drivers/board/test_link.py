@@ -24,9 +24,10 @@ from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.port import SimulatedPort
 from drivers.contract.errors import CapacityError
 
-# From the protocol's page: magic, version, layers, payload, firmware, boot, chip, limits, name.
-HELLO = struct.pack(
-    "<4sBBHIIIHHIHH16s", b"SPKL", 1, 8, 1024, 0x010000, 7, 3, 64, 64, 4096, 100, 0, b"fake"
+# From the protocol's page: magic, version, 0, payload, firmware, boot, chip; then records.
+HELLO = struct.pack("<4sBBHIII", b"SPKL", 2, 0, 1024, 0x020000, 7, 3) + b"\1\4fake"
+OLD_HELLO = struct.pack(
+    "<4sBBHIIIHHIHH16s", b"SPKL", 1, 8, 1024, 0x010000, 7, 3, 64, 64, 4096, 100, 0, b"old"
 )
 
 
@@ -42,7 +43,7 @@ def stuffed(body: bytes) -> bytes:
 
 
 def answer(
-    request: bytes, payload: bytes = b"", status: int = 0, version: int = 1, turn: int = 0
+    request: bytes, payload: bytes = b"", status: int = 0, version: int = 2, turn: int = 0
 ) -> bytes:
     """The answer to a request of up to 250 bytes as it went over the line."""
     body = unstuffed(request)
@@ -177,8 +178,8 @@ def test_answers_to_others_are_no_answers() -> None:
 
     def play(request: bytes) -> bytes:
         sequence = unstuffed(request)[1]
-        wrong_type = stuffed(bytes([1, sequence, 0x82, 0]) + b"stats")
-        not_one = stuffed(bytes([1, sequence, 0x03, 0]) + b"request")
+        wrong_type = stuffed(bytes([2, sequence, 0x82, 0]) + b"stats")
+        not_one = stuffed(bytes([2, sequence, 0x03, 0]) + b"request")
         late, early = answer(request, b"late", turn=-1), answer(request, b"early", turn=1)
         right = answer(request, b"right")
         return late + early + wrong_type + not_one + right + answer(request, b"second")
@@ -215,7 +216,7 @@ def test_it_waits_as_long_as_the_line_and_the_work_take(clock: Clock, baud: int)
 
 
 def test_a_complaint_is_answered_at_once(clock: Clock) -> None:
-    linkerr = stuffed(bytes([1, 0, 0xFF, 0x11]))
+    linkerr = stuffed(bytes([2, 0, 0xFF, 0x11]))
     plays = iter([lambda r: linkerr, lambda r: answer(r, b"fine")])
     link, port = opened(lambda r: next(plays)(r), clock)
     began = clock.now
@@ -225,7 +226,7 @@ def test_a_complaint_is_answered_at_once(clock: Clock) -> None:
 
 
 def test_a_complaint_about_noise_loses_no_answer(clock: Clock) -> None:
-    linkerr = stuffed(bytes([1, 0, 0xFF, 0x12]))
+    linkerr = stuffed(bytes([2, 0, 0xFF, 0x12]))
     link, port = opened(lambda r: linkerr + answer(r, b"fine"), clock)
     assert link.exchange(Type.ECHO) == b"fine"
     assert len(port.sent) == 1
@@ -274,7 +275,7 @@ def damaged(request: bytes) -> bytes:
         (cut, "no whole frame"),
         (damaged, "answers arrive damaged"),
         (lambda r: r, "echoes"),
-        (lambda r: stuffed(bytes([1, 0, 0xFF, 0x11])), "requests arrive damaged"),
+        (lambda r: stuffed(bytes([2, 0, 0xFF, 0x11])), "requests arrive damaged"),
         (lambda r: answer(r, HELLO, turn=3), "no whole frame|nothing|damaged"),
     ],
 )
@@ -310,20 +311,28 @@ def test_noise_before_an_answer_does_not_matter(noise: bytes, piece: int) -> Non
     )
     port = Fake(lambda r: next(plays)(r), piece=piece)
     link = Link(port, "board:fake", 115200)
-    assert link.board.limits.name == "fake" and link.board.boot_id == 7
+    assert link.board.name == "fake" and link.board.boot_id == 7
     assert len(port.sent) <= 2
 
 
 @pytest.mark.parametrize(
     ("play", "words"),
     [
-        (lambda r: answer(r, HELLO, version=2), "version 2 .* this host version 1"),
+        (
+            lambda r: answer(r, OLD_HELLO, version=1),
+            "version 1 .* this host version 2: flash the firmware that comes with this host",
+        ),
+        (
+            lambda r: answer(r, b"SPKL\3" + bytes(99), version=3),
+            "version 3 .* this host version 2: update this host, or flash",
+        ),
         (lambda r: answer(r, b"", status=0x25, version=0), "version 0"),
-        (lambda r: answer(r, HELLO[:-4]), "44 bytes"),
+        (lambda r: answer(r, HELLO[:-2]), "within a record"),
+        (lambda r: answer(r, HELLO[:19]), "19 bytes"),
         (lambda r: answer(r, b"XPKL" + HELLO[4:]), "no HELLO"),
         *(
             (lambda r, s=status: answer(r, b"", status=s), f"refuses HELLO with status {status:#x}")
-            for status in (0x20, 0x23, 0x24, 0x77)
+            for status in (0x20, 0x23, 0x24, 0x26, 0x77)
         ),
     ],
 )
@@ -358,6 +367,7 @@ def test_a_board_that_restarted_is_named_with_its_boots() -> None:
         (0x21, ProtocolMismatch),
         (0x22, ProtocolMismatch),
         (0x23, CapacityError),
+        (0x26, CapacityError),
     ],
 )
 def test_a_final_refusal_is_not_tried_again(status: int, error: type[Exception]) -> None:

@@ -1,5 +1,6 @@
 """The simulated board: the protocol as its page says, from bytes to bytes."""
 
+from copy import deepcopy
 from itertools import pairwise
 from struct import pack, unpack
 
@@ -8,15 +9,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.board.limits import Hello, Limits
+from drivers.board.hello import Hello
 from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Status, Type
 from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.limits import Limits
 from support import plain_board
-from support.board_scripts import REFUSED, configuration, script, stimulus
+from support.board_scripts import (
+    KEEP,
+    LENGTHS,
+    REFUSED,
+    RESUME,
+    configuration,
+    network,
+    read,
+    run_head,
+    script,
+    stimulus,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
-SMALL = Limits("small", layers=2, inputs=9, neurons=8, weights=100, steps=20, payload=400)
+SMALL = Limits("small", layers=2, inputs=9, neurons=8, weights=100, steps=20, payload=400, kept=12)
 
 
 class Board:
@@ -49,7 +62,7 @@ class Board:
         self.done(Type.CONFIGURE, configuration(sizes, multiplier=multiplier))
         for p, cells in zip(range(depth), cells_of(sizes), strict=True):
             weights = rng.integers(-127, 128, cells).astype("i1").tobytes()
-            assert self.done(Type.WRITE, pack("<BIH", p, 0, cells) + weights) == pack("<I", cells)
+            assert self.done(Type.WRITE, pack("<HIH", p, 0, cells) + weights) == pack("<I", cells)
 
 
 def cells_of(sizes: list[int]) -> list[int]:
@@ -74,15 +87,15 @@ def test_a_run_is_what_the_page_says(seed: int, chip: int, kind: int) -> None:
     weights = [rng.integers(-127, 128, (pre, post)) for pre, post in pairwise(sizes)]
 
     board = Board(chip)
-    head = pack("<BBHI", depth, 0, leak, threshold) + pack(f"<{depth + 1}H", *sizes)
-    board.done(Type.CONFIGURE, head + pack(f"<{depth}I", *multipliers))
+    board.done(Type.CONFIGURE, network(sizes, [(leak, threshold)] * depth, multipliers))
     for p, matrix in enumerate(weights):
-        board.done(Type.WRITE, pack("<BIH", p, 0, matrix.size) + matrix.astype("i1").tobytes())
+        board.done(Type.WRITE, pack("<HIH", p, 0, matrix.size) + matrix.astype("i1").tobytes())
     probes = [
-        (layer, quantity, reduce, every if quantity else 1)
+        (layer, quantity, reduce, every if quantity else 1, *named)
         for layer in range(1, depth + 1)
         for quantity in (0, 1)
         for reduce in (0, 1, 2)
+        for named in ((), tuple(rng.integers(0, sizes[layer], rng.integers(1, sizes[layer] + 1))))
     ]
     given_input = stimulus(rng, kind, steps, batch, sizes[0])
     layers = [
@@ -94,19 +107,64 @@ def test_a_run_is_what_the_page_says(seed: int, chip: int, kind: int) -> None:
         for each in plain_board.as_steps(given_input, kind, steps, batch, sizes[0])
     ]
     for asked in [probes[at : at + 8] for at in range(0, len(probes), 8)]:
-        payload = pack("<BBHH", kind, len(asked), steps, batch)
-        payload += b"".join(pack("<4B", *probe) for probe in asked) + given_input
+        payload = run_head(kind, steps, batch, asked) + given_input
         assert board.done(Type.RUN, payload) == b"".join(
-            plain_board.as_answer(sample, asked) for sample in expected
+            plain_board.as_answer(sample, asked, steps) for sample in expected
         )
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, kind=st.integers(0, 3))
+def test_runs_of_any_length_carry_on_as_the_page_says(seed: int, kind: int) -> None:
+    """Slots are those of one board after another, each with neurons of its own."""
+    rng = np.random.default_rng(seed)
+    sizes = [int(n) for n in rng.integers(1, 7, rng.integers(2, 4))]
+    neurons = [(int(rng.integers(1, 65536)), int(rng.integers(6554, 99999))) for _ in sizes[1:]]
+    multipliers = [int(n) for n in rng.integers(1, 3000, len(neurons))]
+    board, chip = Board(chip=5), 5
+    board.done(Type.CONFIGURE, network(sizes, neurons, multipliers))
+    weights = [rng.integers(-127, 128, shape) for shape in pairwise(sizes)]
+    for p, matrix in enumerate(weights):
+        board.done(Type.WRITE, pack("<HIH", p, 0, matrix.size) + matrix.astype("i1").tobytes())
+    slots = [
+        [
+            plain_board.pattern(chip, number + 1, size, threshold, leak)
+            for number, (size, (leak, threshold)) in enumerate(zip(sizes[1:], neurons, strict=True))
+        ]
+        for _ in range(6)
+    ]
+    plain = [w.tolist() for w in weights]
+    for _ in range(6):
+        flags = int(rng.integers(0, 8))
+        batch, steps = int(rng.integers(1, 4)), int(rng.integers(1, 9))
+        first = int(rng.integers(0, 4)) if flags & (RESUME | KEEP) else 0
+        lengths = [int(n) for n in rng.integers(1, steps + 1, batch)] if flags & LENGTHS else []
+        probes = [(len(neurons), 1, r, int(rng.integers(1, steps + 1))) for r in (0, 1, 2)]
+        probes += [(1, 0, r, 1) for r in (0, 1, 2)]
+        payload = run_head(kind, steps, batch, probes, flags=flags, first=first, lengths=lengths)
+        expected = b""
+        for b, length in enumerate(lengths or [steps] * batch):
+            own = stimulus(rng, kind, length, 1, sizes[0])
+            payload += own
+            given_rows = plain_board.as_steps(own, kind, length, 1, sizes[0])[0]
+            layers = slots[first + b] if flags else deepcopy(slots[b])
+            layers = layers if flags & KEEP else deepcopy(layers)
+            resume = bool(flags & RESUME)
+            ran = plain_board.run(layers, plain, multipliers, given_rows, kind <= 1, resume)
+            expected += plain_board.as_answer(ran, probes, steps)
+        assert board.done(Type.RUN, payload) == expected
+    board.done(Type.CONFIGURE, network(sizes, neurons, multipliers))
+    probe = [(1, 1, 2, 1)]
+    resumed = run_head(0, 1, 1, probe, flags=RESUME) + bytes(2 * sizes[0])
+    assert not any(board.done(Type.RUN, resumed))  # a new network is at rest
 
 
 def test_a_membrane_at_its_threshold_spikes() -> None:
     board = Board(chip=0)
     board.done(Type.CONFIGURE, configuration([1, 1], multiplier=65536))
-    board.done(Type.WRITE, pack("<BIHb", 0, 0, 1, 1))
+    board.done(Type.WRITE, pack("<HIHb", 0, 0, 1, 1))
     for current, spikes in ((255, 0), (256, 1)):
-        payload = pack("<BBHHh", 0, 0, 1, 1, current)
+        payload = run_head(0, 1, 1) + pack("<h", current)
         assert board.done(Type.RUN, payload) == pack("<H", spikes)
 
 
@@ -114,11 +172,11 @@ def test_a_membrane_stays_within_its_bounds() -> None:
     board = Board(chip=0)
     # All but 2^-16 of the membrane leaks away, which brings the bounds into sight.
     board.done(Type.CONFIGURE, configuration([2, 1], 65535, 6554, 1 << 22))
-    board.done(Type.WRITE, pack("<BIHbb", 0, 0, 2, 127, -127))
-    probe = pack("<4B", 1, 1, 0, 1)
+    board.done(Type.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127))
 
     def membranes(kind: int, form: str, *values: int) -> tuple[int, ...]:
-        payload = pack("<BBHH", kind, 1, len(values) // 2, 1) + probe + pack(form, *values)
+        head = run_head(kind, len(values) // 2, 1, [(1, 1, 0, 1)])
+        payload = head + pack(form, *values)
         return unpack(f"<{len(values) // 2}h", board.done(Type.RUN, payload)[2:])
 
     bound = 1 << 30
@@ -131,7 +189,7 @@ def test_a_membrane_stays_within_its_bounds() -> None:
     # A spike and the events of its step: what is taken away does not go below the bound, from
     # where halves come back into sight.
     board.done(Type.CONFIGURE, configuration([2, 1], 32768, 655360, 1 << 22))
-    board.done(Type.WRITE, pack("<BIHbb", 0, 0, 2, 127, -127))
+    board.done(Type.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127))
     assert membranes(3, "<28B", 255, 0, 0, 255, *[0] * 24)[-2:] == (-32768, -16384)
 
 
@@ -152,11 +210,10 @@ def test_a_batch_is_its_samples_one_by_one(seed: int) -> None:
     board = Board()
     board.network([12, 9, 4], rng)
     inputs = [stimulus(rng, 1, 10, 1, 12) for _ in range(4)]
-    probe = pack("<4B", 1, 1, 0, 3)
-    one = [board.done(Type.RUN, pack("<BBHH", 1, 1, 10, 1) + probe + x) for x in inputs]
-    assert board.done(Type.RUN, pack("<BBHH", 1, 1, 10, 4) + probe + b"".join(inputs)) == b"".join(
-        one
-    )
+    probes = [(1, 1, 0, 3)]
+    one = [board.done(Type.RUN, run_head(1, 10, 1, probes) + x) for x in inputs]
+    together = board.done(Type.RUN, run_head(1, 10, 4, probes) + b"".join(inputs))
+    assert together == b"".join(one)
 
 
 @settings(max_examples=20, deadline=None)
@@ -166,15 +223,15 @@ def test_probes_change_nothing(seed: int) -> None:
     board = Board()
     board.network([10, 8, 3], rng)
     given_input = stimulus(rng, 0, 12, 1, 10)
-    bare = board.done(Type.RUN, pack("<BBHH", 0, 0, 12, 1) + given_input)
-    probes = pack("<8B", 1, 1, 1, 1, 2, 0, 0, 1)
-    assert board.done(Type.RUN, pack("<BBHH", 0, 2, 12, 1) + probes + given_input)[:6] == bare
+    bare = board.done(Type.RUN, run_head(0, 12, 1) + given_input)
+    probes = [(1, 1, 1, 1), (2, 0, 0, 1)]
+    assert board.done(Type.RUN, run_head(0, 12, 1, probes) + given_input)[:6] == bare
 
 
 def test_a_repeated_request_is_answered_and_not_executed() -> None:
     board = Board()
     board.network([4, 3], np.random.default_rng(0))
-    run = frames.encode(Frame(Type.RUN, 77, pack("<BBHH4h", 0, 0, 5, 1, 90, 80, -7, 3)))
+    run = frames.encode(Frame(Type.RUN, 77, run_head(0, 5, 1) + pack("<4h", 90, 80, -7, 3)))
     answer = board.simulated.feed(run)
     for between in (b"", b"\0\0", b"\5\5\0", frames.encode(Frame(0x88, 1, b"echo"))):
         board.simulated.feed(between)
@@ -185,7 +242,7 @@ def test_a_repeated_request_is_answered_and_not_executed() -> None:
 
 def test_a_refusal_is_kept_like_any_other_answer() -> None:
     board = Board()
-    write = frames.encode(Frame(Type.WRITE, 9, b"\0"))
+    write = frames.encode(Frame(Type.WRITE, 9, b"\0\0"))
     assert frames.decode(board.simulated.feed(write)[:-1]).status == Status.NOT_CONFIGURED
     assert board.simulated.feed(write) == board.simulated.feed(write)
     assert board.stats()[2:4] == (2, 2)
@@ -234,12 +291,16 @@ def test_another_version_gets_a_hello_and_nothing_else() -> None:
 def test_hello_tells_the_limits() -> None:
     board = Board(chip=12, limits=SMALL)
     told = Hello.decode(board.done(Type.HELLO))
-    assert told == Hello(SMALL, boot_id=1, chip=12, firmware=(1, 0, 0), protocol=1)
+    assert told == SMALL.hello(boot_id=1, chip=12)
+    assert Limits.told(told) == SMALL
+    assert (told.protocol, told.firmware, told.chip, told.boot_id) == (2, (2, 0, 0), 12, 1)
 
 
-@pytest.mark.parametrize("payload", [b"", b"SPKL", b"SPKX" + bytes(44), bytes(49)])
+@pytest.mark.parametrize(
+    "payload", [b"", b"SPKL", b"SPKX" + bytes(44), bytes(49), b"SPKL" + bytes(16) + b"\1\5abc"]
+)
 def test_what_is_no_hello_is_refused(payload: bytes) -> None:
-    with pytest.raises(ValueError, match="no HELLO"):
+    with pytest.raises(ValueError, match=r"no HELLO|within a record"):
         Hello.decode(payload)
 
 
@@ -249,7 +310,7 @@ def test_a_reboot_forgets_all_but_counts_up() -> None:
     before = Hello.decode(board.done(Type.HELLO)).boot_id
     board.simulated.reboot()
     assert Hello.decode(board.done(Type.HELLO)).boot_id != before
-    assert board.ask(Type.CRC, b"\0").status == Status.NOT_CONFIGURED
+    assert board.ask(Type.CRC, bytes(4)).status == Status.NOT_CONFIGURED
     assert board.stats() == (3, 0, 3, 0, 0, 0)
 
 
@@ -257,18 +318,19 @@ def test_a_reboot_forgets_all_but_counts_up() -> None:
 def test_a_refusal_says_why_and_changes_nothing(kind: int, payload: bytes, status: Status) -> None:
     board = Board(limits=SMALL)
     board.network([4, 3], np.random.default_rng(0))
-    before = board.done(Type.READ, pack("<BIH", 0, 0, 12))
+    before = board.done(Type.READ, read(0, 0, 12))
     assert board.ask(kind, payload).status == status
-    assert board.done(Type.READ, pack("<BIH", 0, 0, 12)) == before
+    assert board.done(Type.READ, read(0, 0, 12)) == before
     assert board.stats()[4] == 0
 
 
 def test_the_largest_that_fits_fits() -> None:
     board = Board(limits=SMALL)
     board.done(Type.CONFIGURE, configuration([9, 8, 3], multiplier=1 << 22, leak=65535))
+    board.done(Type.RUN, run_head(0, 1, 1, flags=KEEP) + bytes(18))
     board.done(Type.CONFIGURE, configuration([4, 3]))
-    board.done(Type.RUN, pack("<BBHH", 2, 0, 20, 19) + bytes(380))
-    assert len(board.done(Type.RUN, pack("<BBHH", 2, 0, 1, 66) + bytes(66))) == 396
+    board.done(Type.RUN, run_head(2, 20, 19) + bytes(380))
+    assert len(board.done(Type.RUN, run_head(2, 1, 66) + bytes(66))) == 396
     assert board.done(Type.ECHO, bytes(400)) == bytes(400)
 
 

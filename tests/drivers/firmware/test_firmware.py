@@ -13,13 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers import firmware
-from drivers.board.limits import Hello, Limits
+from drivers.board.hello import Hello
 from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Status, Type
 from drivers.board.simulated.board import SimulatedBoard
+from drivers.board.simulated.limits import Limits
 from drivers.firmware import vectors
 from drivers.firmware.building import SOURCES
-from support.board_scripts import EDGES, REFUSED, configuration, script, some_weights, stimulus
+from support.board_scripts import (
+    EDGES,
+    KEEP,
+    REFUSED,
+    configuration,
+    run_head,
+    script,
+    some_weights,
+    stimulus,
+)
 from support.firmware_ports import Host, connected, need
 from support.paths import ROOT
 from support.plain_board import CHIP_AT_ZERO
@@ -58,9 +68,9 @@ def fresh(pair: tuple[firmware.Running, Host]) -> tuple[Host, SimulatedBoard, Li
     first = frames.encode(Frame(Type.HELLO, 0))
     answer = host.say(first)
     told = Hello.decode(frames.decode(answer[:-1]).payload)
-    simulated = SimulatedBoard(told.chip, told.boot_id, told.limits)
+    simulated = SimulatedBoard(told.chip, told.boot_id, Limits.told(told))
     assert simulated.feed(first) == answer
-    return host, simulated, told.limits
+    return host, simulated, Limits.told(told)
 
 
 @settings(max_examples=12, deadline=None)
@@ -137,10 +147,10 @@ def test_a_boot_is_another_and_knows_nothing(board: tuple[firmware.Running, Host
     for number in range(5):
         running.reboot()
         seen.add(host.hello().boot_id)
-        assert host.ask(Type.CRC, b"\0", sequence=1).status == Status.NOT_CONFIGURED
-        network = bytes.fromhex("01000a000000010002000100" + "01000000")
+        assert host.ask(Type.CRC, bytes(4), sequence=1).status == Status.NOT_CONFIGURED
+        network = configuration([2, 1])
         assert host.ask(Type.CONFIGURE, network, sequence=2 + number).status == Status.OK
-        assert host.ask(Type.CRC, b"\0", sequence=1).status == Status.OK
+        assert host.ask(Type.CRC, bytes(4), sequence=1).status == Status.OK
     assert len(seen) == 5
 
 
@@ -157,8 +167,8 @@ def test_what_comes_while_the_board_works_is_not_lost(
     board: tuple[firmware.Running, Host],
 ) -> None:
     host, simulated, limits = fresh(board)
-    network = bytes.fromhex("02000a000000010064006400640001000000" + "01000000")
-    run = bytes.fromhex("0000e8030100") + b"\0\1" * 100
+    network = configuration([100, 100, 100], leak=10, multiplier=1)
+    run = run_head(0, 1000, 1) + b"\0\1" * 100
     lines = [
         frames.encode(Frame(kind, sequence, payload))
         for sequence, (kind, payload) in enumerate(
@@ -202,16 +212,22 @@ def test_the_largest_networks_fit_and_no_larger(board: tuple[firmware.Running, H
         asked += [
             (Type.CONFIGURE, configuration(sizes, multiplier=1 << 16)),
             *(
-                (Type.WRITE, pack("<BIH", projection, first, 100) + some_weights(rng, 100))
+                (Type.WRITE, pack("<HIH", projection, first, 100) + some_weights(rng, 100))
                 for projection, first in ends
             ),
-            *((Type.CRC, bytes([projection])) for projection, _ in ends),
-            (Type.RUN, pack("<BBHH", 0, 0, 5, 1) + stimulus(rng, 0, 5, 1, sizes[0])),
+            *((Type.CRC, pack("<HBB", projection, 0, 0)) for projection, _ in ends),
+            (Type.RUN, run_head(0, 5, 1) + stimulus(rng, 0, 5, 1, sizes[0])),
         ]
     lines = [frames.encode(Frame(kind, n % 256, p)) for n, (kind, p) in enumerate(asked, start=1)]
     agree(host, simulated, lines)
     runs = 4  # which number of STATS that is
     assert unpack("<6I", host.ask(Type.STATS, sequence=99).payload)[runs] == 3
+    most = limits.kept // limits.neurons
+    host.ask(Type.CONFIGURE, configuration([1, limits.neurons]))
+    for number, first in enumerate((most - 1, most)):
+        head = run_head(0, 1, 1, flags=KEEP, first=first)
+        status = (Status.OK, Status.ROOM)[number]
+        assert host.ask(Type.RUN, head + bytes(2), sequence=number + 2).status == status
     for sizes in (
         [limits.inputs, limits.weights // limits.inputs + 1],
         [limits.inputs + 1, 1],

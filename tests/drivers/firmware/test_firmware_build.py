@@ -14,7 +14,7 @@ import pytest
 import serial
 
 from drivers import firmware
-from drivers.board.limits import Hello
+from drivers.board.hello import Hello
 from drivers.board.link.frames import Damaged
 from drivers.contract.errors import DeviceNotFound
 from drivers.firmware.building import SOURCES
@@ -111,7 +111,7 @@ def test_the_commands_of_the_page_start_qemu(number: int, tmp_path: Path) -> Non
     assert changed.count(str(image)) == 1
     with subprocess.Popen(changed) as process:
         try:
-            assert greeted(address).limits.name == port
+            assert greeted(address).name == port
         finally:
             process.kill()
 
