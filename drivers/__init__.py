@@ -17,6 +17,7 @@ the device is:
                         Offers and Abilities; these of Setting, Membrane and ProbeOffer
     Arrival, Quantity, Reduction, Reset, Role, StimulusKind     the words that these know
     CONTRACT            version of the contract that is spoken here, which `info` states
+    Composite           the base of devices made of devices
     sampling            `answer` and `reduced`: from a recording to what a probe asked for
     check_limit         refuses what the device has no room for
     nearest             ends a refusal of an unknown name with the names that are known
@@ -45,6 +46,7 @@ the device is:
 
 from drivers.contract import sampling
 from drivers.contract.checking.requests import check_limit
+from drivers.contract.composite import Composite
 from drivers.contract.device import Device
 from drivers.contract.errors import (
     CapacityError,
@@ -94,6 +96,7 @@ __all__ = [
     "CONTRACT",
     "Capacity",
     "CapacityError",
+    "Composite",
     "ContractMismatch",
     "Device",
     "DeviceClosed",

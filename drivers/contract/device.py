@@ -12,15 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from drivers.contract.checking.answers import CALL_LIMIT, asking, check_readout, check_stored
 from drivers.contract.checking.networks import completed
 from drivers.contract.checking.requests import (
-    check_limit,
-    check_probe,
+    check_carry,
+    check_run,
+    check_stimulus,
     checked_weights,
 )
 from drivers.contract.errors import (
     DeviceClosed,
     DeviceError,
     NotConfigured,
-    StimulusError,
 )
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
@@ -48,6 +48,7 @@ class Device(ABC):
     call_limit: float = CALL_LIMIT
 
     _network: Network | None = None
+    _carried: int | None = None  # samples of the last run, until the network changes
     _closed: bool = False
 
     # -- what a driver implements -------------------------------------------------------------
@@ -103,6 +104,19 @@ class Device(ABC):
         Returns:
             Output counts, and one array for each probe in the shape that `Probe` states.
         """
+
+    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        """Run as `_run` does, each sample from where its last run ended; where `runs_on`.
+
+        Args:
+            stimulus: As many samples as the last run had.
+            probes: As in `_run`.
+            trial: As in `run`.
+
+        Returns:
+            As `_run`, of these steps alone.
+        """
+        raise DeviceError(f"{type(self).__name__} states runs_on: write its _run_on")
 
     def _reset(self) -> None:
         """Forget the network and its weights. Called once configured."""
@@ -168,7 +182,7 @@ class Device(ABC):
             SettingError: For an unknown setting or one out of range.
         """
         self._check_open()
-        complete = completed(network, self.info)
+        complete, self._carried = completed(network, self.info), None
         with asking(self, "_configure"):
             self._configure(complete)
         self._network = complete
@@ -213,45 +227,49 @@ class Device(ABC):
             UnsupportedProbe: When the device does not offer a probe.
         """
         self._check_open()
-        network, info = self.network, self.info
-        if kind not in info.offers.stimuli:
-            raise StimulusError(
-                f"stimulus of kind {kind!r}: this device takes {', '.join(info.offers.stimuli)}"
-            )
-        check_limit("samples in a batch", batch, info.capacity.batch)
-        check_limit("steps in a run", steps, info.capacity.steps)
-        for probe in probes:
-            check_probe(probe, network, info, steps)
+        check_run(kind, batch, steps, probes, self.network, self.info)
 
     def run(
-        self, stimulus: Stimulus, probes: Sequence[Probe] = (), *, trial: int | None = None
+        self,
+        stimulus: Stimulus,
+        probes: Sequence[Probe] = (),
+        *,
+        trial: int | None = None,
+        carry: bool = False,
     ) -> Readout:
-        """Run a batch of samples, each from reset.
+        """Run a batch of samples, each from reset unless it carries on.
 
         Args:
             stimulus: B samples of T steps.
             probes: What to observe. Observing never changes the run.
             trial: Names the randomness of this run. Where `info.abilities.deterministic`, the
                 same trial gives the same run; None draws a fresh one; elsewhere it is ignored.
+            carry: Whether each sample begins where it ended in the last run, with all that its
+                neurons remember and all events on their way, where `info.abilities.runs_on`.
+                Weights may have been written in between.
 
         Returns:
             Output spike counts and what each probe asked for.
 
         Raises:
-            StimulusError: When the stimulus does not fit the network or the device.
+            StimulusError: When the stimulus does not fit the network or the device, or there is
+                nothing to carry on from.
             CapacityError: When the batch or the run is too long for the device.
             UnsupportedProbe: When the device does not offer a probe.
             ReadoutError: When the driver answers with what it was not asked for, or cannot be.
         """
         self.check_run(stimulus.kind, stimulus.batch, stimulus.steps, probes)
-        network = self.network
-        if stimulus.channels != network.layers[0]:
-            raise StimulusError(
-                f"stimulus has {stimulus.channels} channels: the network has {network.layers[0]}"
-            )
-        with asking(self, "_run") as method:
-            readout = self._run(stimulus, probes, trial)
-        return check_readout(method, readout, stimulus, probes, network, self.info)
+        network, info = self.network, self.info
+        check_stimulus(stimulus, probes, network, info)
+        if carry:
+            check_carry(stimulus.batch, self._carried, info)
+        self._carried = None  # unless this run ends well
+        with asking(self, "_run_on" if carry else "_run") as method:
+            act = self._run_on if carry else self._run
+            readout = act(stimulus, probes, trial)
+        checked = check_readout(method, readout, stimulus, probes, network, info)
+        self._carried = stimulus.batch
+        return checked
 
     def reset(self) -> None:
         """Forget the network and the weights; `configure` must follow before the next run."""
@@ -259,7 +277,7 @@ class Device(ABC):
         if self._network is not None:
             with asking(self, "_reset"):
                 self._reset()
-            self._network = None
+            self._network = self._carried = None
 
     def close(self) -> None:
         """Release the device. Closing twice is fine."""

@@ -157,32 +157,35 @@ def load(path: str | Path) -> Stimulus | Readout | Weights:
 
 def stimulus_arrays(item: Stimulus) -> dict[str, object]:
     """A stimulus as plain values and arrays by name."""
+    lengths = {} if item.lengths is None else {"lengths": item.lengths}
     if item.kind == "spikes":
         m = item.data
         return {
             "kind": item.kind,
             "steps": item.steps,
+            **lengths,
             "data": m.data,
             "indices": m.indices,  # type: ignore[union-attr]
             "indptr": m.indptr,  # type: ignore[union-attr]
             "shape": m.shape,
         }
-    return {"kind": item.kind, "steps": item.steps, "data": item.data}
+    return {"kind": item.kind, "steps": item.steps, **lengths, "data": item.data}
 
 
 def stimulus_from(arrays: Mapping[str, NDArray[np.generic]]) -> Stimulus:
     """The stimulus that `stimulus_arrays` took apart."""
     kind, steps, data = str(arrays["kind"]), int(arrays["steps"]), arrays["data"]
+    lengths = arrays.get("lengths")
     if kind == "current":
-        return Stimulus.current(data, steps=steps)
+        return Stimulus.current(data, steps=steps, lengths=lengths)
     if kind == "current_trace":
-        return Stimulus.current_trace(data)
+        return Stimulus.current_trace(data, lengths=lengths)
     from scipy.sparse import csr_matrix
 
     shape = tuple(int(n) for n in arrays["shape"])
     matrix = csr_matrix((data, arrays["indices"], arrays["indptr"]), shape=shape)
     matrix.check_format(full_check=True)
-    return Stimulus.spikes(matrix, steps=steps)
+    return Stimulus.spikes(matrix, steps=steps, lengths=lengths)
 
 
 def readout_arrays(item: Readout) -> dict[str, object]:

@@ -26,6 +26,10 @@ class Stimulus:
             of spike counts whose row `t * B + b` is step t of sample b.
         steps: T.
         batch: B.
+        lengths: `(B,)` int64, how many steps each sample lasts, 1 to T; None when all last T. After
+            its end a sample has no input. Its counts and means cover its own steps alone, `last`
+            is its own last sample, samples after its end are 0, and a run that carries on goes on
+            from its end.
 
     A current of 1 injects per step as much as one spike does. `dense` gives all kinds in one shape.
     """
@@ -34,6 +38,7 @@ class Stimulus:
     data: NDArray[np.float32] | csr_matrix
     steps: int
     batch: int
+    lengths: NDArray[np.int64] | None = None
 
     @property
     def channels(self) -> int:
@@ -44,55 +49,73 @@ class Stimulus:
         """Input of every step and sample, whatever the kind.
 
         Returns:
-            `(T, B, n_in)` float32, read only: currents in events per step, or spike counts. A
-            constant current is the same `(B, n_in)` values seen T times, and takes no memory.
+            `(T, B, n_in)` float32, read only: currents in events per step, or spike counts; 0
+            after the end of a sample. A constant current is the same `(B, n_in)` values seen T
+            times, and takes no memory unless samples differ in length.
         """
         shape = (self.steps, self.batch, self.channels)
         if isinstance(self.data, np.ndarray):
             array = np.broadcast_to(self.data, shape)
+            if self.lengths is not None:
+                array = array * self.lasting[..., np.newaxis]
         else:
             array = np.asarray(self.data.toarray(), np.float32).reshape(shape)
         array.flags.writeable = False
         return array
 
+    @property
+    def lasting(self) -> NDArray[np.bool_]:
+        """Which steps are those of each sample, `(T, B)`."""
+        ends = np.full(self.batch, self.steps) if self.lengths is None else self.lengths
+        found: NDArray[np.bool_] = np.arange(self.steps)[:, np.newaxis] < ends
+        return found
+
     @classmethod
-    def current(cls, data: ArrayLike, *, steps: int) -> Stimulus:
+    def current(cls, data: ArrayLike, *, steps: int, lengths: ArrayLike | None = None) -> Stimulus:
         """Constant currents.
 
         Args:
             data: `(B, n_in)`, in events per step.
             steps: Number of steps T.
+            lengths: `(B,)`, how many of them each sample lasts; None for all.
 
         Raises:
-            StimulusError: For a wrong shape or values that are not finite.
+            StimulusError: For a wrong shape, values that are not finite, or lengths that are none.
         """
         array = _finite(data, 2, "current stimulus", "(batch, inputs)")
-        return cls("current", array, _positive_steps(steps), array.shape[0])
+        batch = array.shape[0]
+        return cls("current", array, _positive_steps(steps), batch, _within(lengths, batch, steps))
 
     @classmethod
-    def current_trace(cls, data: ArrayLike) -> Stimulus:
+    def current_trace(cls, data: ArrayLike, *, lengths: ArrayLike | None = None) -> Stimulus:
         """Currents that change from step to step.
 
         Args:
             data: `(T, B, n_in)`, in events per step.
+            lengths: As in `current`.
 
         Raises:
-            StimulusError: For a wrong shape or values that are not finite.
+            StimulusError: For a wrong shape, values that are not finite, or lengths that are none.
         """
         array = _finite(data, 3, "current trace", "(steps, batch, inputs)")
-        return cls("current_trace", array, _positive_steps(array.shape[0]), array.shape[1])
+        steps, batch = array.shape[:2]
+        return cls("current_trace", array, steps, batch, _within(lengths, batch, steps))
 
     @classmethod
-    def spikes(cls, counts: csr_matrix | ArrayLike, *, steps: int) -> Stimulus:
+    def spikes(
+        cls, counts: csr_matrix | ArrayLike, *, steps: int, lengths: ArrayLike | None = None
+    ) -> Stimulus:
         """Input spikes.
 
         Args:
             counts: `(T*B, n_in)` sparse or dense counts, row `t * B + b` being step t of sample
                 b; whole numbers, at least 0.
             steps: Number of steps T.
+            lengths: As in `current`. Spikes after the end of a sample are left out.
 
         Raises:
-            StimulusError: For a row count that T does not divide, or counts that are no counts.
+            StimulusError: For a row count that T does not divide, counts that are no counts, or
+                lengths that are none.
         """
         from scipy.sparse import csr_matrix
 
@@ -107,13 +130,32 @@ class Stimulus:
         values = matrix.data
         if not (np.all(values >= 0) and np.all(values == np.floor(values))):
             raise StimulusError("spike stimulus must hold whole counts of at least 0")
-        return cls("spikes", matrix, steps, matrix.shape[0] // steps)
+        batch = matrix.shape[0] // steps
+        ends = _within(lengths, batch, steps)
+        found = cls("spikes", matrix, steps, batch, ends)
+        if ends is not None:
+            kept = matrix.multiply(found.lasting.reshape(-1, 1))
+            found = cls("spikes", csr_matrix(kept, dtype=np.float32), steps, batch, ends)
+        return found
 
 
 def _positive_steps(steps: int) -> int:
     if steps < 1:
         raise StimulusError(f"a stimulus lasts {steps} steps: give at least 1")
     return int(steps)
+
+
+def _within(lengths: ArrayLike | None, batch: int, steps: int) -> NDArray[np.int64] | None:
+    if lengths is None:
+        return None
+    array = np.asarray(lengths)
+    whole = np.issubdtype(array.dtype, np.integer)
+    if array.shape != (batch,) or not whole or array.min() < 1 or array.max() > steps:
+        raise StimulusError(
+            f"lengths of samples are {array.dtype} {array.shape}: give {batch} whole numbers of "
+            f"steps, 1 to {steps}"
+        )
+    return array.astype(np.int64)
 
 
 def _finite(data: ArrayLike, dimensions: int, what: str, shape: str) -> NDArray[np.float32]:

@@ -95,11 +95,14 @@ def write_fields(projection: int, weights: NDArray[np.float32]) -> Fields:
     return {"projection": int(projection), "weights": weights}
 
 
-def run_fields(stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Fields:
-    """A stimulus, probes and a trial."""
+def run_fields(
+    stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+) -> Fields:
+    """A stimulus, probes, a trial, and whether the run carries on."""
     shown = {f"stimulus.{name}": value for name, value in stimulus_arrays(stimulus).items()}
     return {
         "trial": None if trial is None else int(trial),
+        "carry": carry,
         "probes": [_plain(asdict(probe)) for probe in probes],
         **{n: v if isinstance(v, np.ndarray) else _plain(v) for n, v in shown.items()},
     }

@@ -10,10 +10,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.composite import Composite
 from drivers.contract.device import Device
 from drivers.contract.errors import DeviceError, DeviceNotFound
 from drivers.contract.files import readout_arrays
-from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
 from drivers.session.codec import (
@@ -29,7 +29,7 @@ from drivers.session.file import Fields, Writer
 Answer = TypeVar("Answer")
 
 
-class Recorded(Device):
+class Recorded(Composite):
     """Any device, with each exchange appended to a file as soon as it is over.
 
     What `Device` refuses before it reaches the driver is not recorded; what the driver refuses
@@ -48,6 +48,7 @@ class Recorded(Device):
             OSError: When it cannot be written.
         """
         opening = Exchange("open", given={"info": info_fields(device.info)})
+        super().__init__(device)
         self._device = device
         self._file = Writer(path)
         self._began = time.perf_counter()
@@ -57,21 +58,6 @@ class Recorded(Device):
     def from_url(cls, target: str, options: Mapping[str, str]) -> Recorded:
         """Refuse: a recording is made with `drivers.open(url, record=FILE)`."""
         raise DeviceNotFound("a recording has no address: use drivers.open(url, record=FILE)")
-
-    @property
-    def info(self) -> DeviceInfo:
-        """What the device is and allows."""
-        return self._device.info
-
-    @property
-    def transfer_seconds(self) -> float:
-        """Time spent on the line to the device since it was opened, in seconds."""
-        return self._device.transfer_seconds
-
-    @property
-    def transfer_bytes(self) -> int:
-        """Bytes on the line to the device, both ways, since it was opened."""
-        return self._device.transfer_bytes
 
     def _configure(self, network: Network) -> None:
         self._exchange(
@@ -86,28 +72,26 @@ class Recorded(Device):
             lambda stored: {"stored": stored},
         )
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _ran(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         return self._exchange(
             "run",
-            run_fields(stimulus, probes, trial),
-            lambda: self._device.run(stimulus, probes, trial=trial),
+            run_fields(stimulus, probes, trial, carry),
+            lambda: self._device.run(stimulus, probes, trial=trial, carry=carry),
             lambda readout: readout_arrays(readout),
         )
 
     def _reset(self) -> None:
-        self._exchange("reset", {}, self._device.reset)
-
-    def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the device remembers, where it is resumable."""
-        return self._device.state()
+        self._exchange("reset", {}, super()._reset)
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return the device to what `state` gave, where it is resumable."""
-        self._exchange("restore", dict(state), lambda: self._device.restore(state))
+        self._exchange("restore", dict(state), lambda: super(Recorded, self).restore(state))
 
     def _close(self) -> None:
         try:
-            self._exchange("close", {}, self._device.close)
+            self._exchange("close", {}, super()._close)
         finally:
             self._file.close()
 

@@ -86,7 +86,10 @@ class Replay(Device):
         return stored
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return readout_from(self._answer("run", run_fields(stimulus, probes, trial)))
+        return readout_from(self._answer("run", run_fields(stimulus, probes, trial, False)))
+
+    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        return readout_from(self._answer("run", run_fields(stimulus, probes, trial, True)))
 
     def _reset(self) -> None:
         self._answer("reset", {})

@@ -49,7 +49,7 @@ INFO = DeviceInfo(
         stimuli=("current", "current_trace", "spikes"),
         probes=(ProbeOffer("spikes"), ProbeOffer("membrane")),
     ),
-    abilities=Abilities(deterministic=True, resumable=True),
+    abilities=Abilities(deterministic=True, resumable=True, runs_on=True, lengths=True),
 )
 
 
@@ -61,6 +61,8 @@ class Good(Device):
 
     def __init__(self) -> None:
         self._untold = 0
+        self._lengths: NDArray[np.int64] | None = None
+        self._membranes: list[NDArray[np.float64]] = []
         self._cells: list[NDArray[np.float32]] = []
 
     @classmethod
@@ -119,15 +121,31 @@ class Good(Device):
         return (REST + (THRESHOLD - REST) * samples).astype(np.float32)
 
     def reduced(self, probe: Probe, samples: Any) -> Any:
-        return sampling.reduced(probe, samples)
+        return sampling.reduced(probe, samples, self._lengths)
 
     def counts(self, raster: NDArray[np.bool_]) -> NDArray[np.int32]:
         """From the output's raster `(T, B, n)`."""
         return raster.sum(axis=0).astype(np.int32)
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        return self._ran(stimulus, probes, trial, self.start(stimulus.batch))
+
+    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        return self._ran(stimulus, probes, trial, self._membranes)
+
+    def lasting(self, stimulus: Stimulus) -> NDArray[np.bool_]:
+        """Which steps are those of each sample, `(T, B)`."""
+        return stimulus.lasting
+
+    def _ran(
+        self,
+        stimulus: Stimulus,
+        probes: Sequence[Probe],
+        trial: int | None,
+        membranes: list[NDArray[np.float64]],
+    ) -> Readout:
         rng, weights, drive = self.generator(trial), self.weights(), self.drive(stimulus)
-        membranes = self.start(stimulus.batch)
+        self._lengths, lasting = stimulus.lengths, self.lasting(stimulus)
         traces: list[list[list[Any]]] = [[[], [], []] for _ in weights]
         for step in range(stimulus.steps):
             active = drive[step]
@@ -135,14 +153,17 @@ class Good(Device):
                 membrane = LEAK * membranes[layer] + active @ matrix
                 if self.noise:
                     membrane += rng.normal(0, self.noise, membrane.shape)
-                fired = membrane >= self._thresholds[layer]
-                membranes[layer] = membrane - self._thresholds[layer] * fired
+                goes_on = lasting[step][:, np.newaxis]
+                fired = (membrane >= self._thresholds[layer]) & goes_on
+                left = membrane - self._thresholds[layer] * fired
+                membranes[layer] = np.where(goes_on, left, membranes[layer])
                 for trace, value in zip(
                     traces[layer], (fired, membrane, membranes[layer]), strict=True
                 ):
                     trace.append(value.copy())
                 active = fired.astype(np.float64)
         self.ended(membranes)
+        self._membranes = membranes
         raster, before, after = ([np.array(layer[kind]) for layer in traces] for kind in range(3))
         samples = {
             probe: self.reduced(probe, self.shown(probe, raster, before, after)) for probe in probes

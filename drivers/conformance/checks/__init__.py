@@ -10,6 +10,7 @@ from drivers.conformance.checks import (
     neurons,
     order,
     probes,
+    running_on,
     runs,
     stimuli,
     storing,
@@ -30,5 +31,6 @@ CHECKS: tuple[Check, ...] = (
     *membranes.CHECKS,
     *neurons.CHECKS,
     *layers.CHECKS,
+    *running_on.CHECKS,
     *order.CHECKS,
 )

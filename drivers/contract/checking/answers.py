@@ -141,8 +141,12 @@ def check_readout(
         )
     shape: tuple[int, ...] = (stimulus.batch, network.layers[-1])
     counts = _array(method, "counts", readout.counts, shape, np.int32)
-    most = stimulus.steps * info.neuron.spikes_per_step
-    _within(method, "counts", counts, most, f"at most {info.neuron.spikes_per_step} a step")
+    fastest = info.neuron.spikes_per_step
+    _within(method, "counts", counts, stimulus.steps * fastest, f"at most {fastest} a step")
+    if stimulus.lengths is not None and (counts.max(axis=1) > stimulus.lengths * fastest).any():
+        raise ReadoutError(
+            f"{method} gave more counts than a sample has steps: count within Stimulus.lengths"
+        )
     for probe in probes:
         told = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
         if probe not in readout.samples:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.errors import CapacityError, UnsupportedProbe, WeightError
-from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Probe
+from drivers.contract.errors import CapacityError, StimulusError, UnsupportedProbe, WeightError
+from drivers.contract.info import DeviceInfo, StimulusKind
+from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network
 
 
@@ -69,6 +71,91 @@ def check_probe(probe: Probe, network: Network, info: DeviceInfo, steps: int) ->
             raise UnsupportedProbe(
                 f"probe of neurons outside 0 to {size - 1} of layer {probe.layer}"
             )
+
+
+def check_run(
+    kind: StimulusKind,
+    batch: int,
+    steps: int,
+    probes: Sequence[Probe],
+    network: Network,
+    info: DeviceInfo,
+) -> None:
+    """Refuse a run that the device cannot serve.
+
+    Args:
+        kind: Kind of stimulus.
+        batch: Number of samples B.
+        steps: Number of steps T.
+        probes: What to observe.
+        network: What is configured.
+        info: What the device offers.
+
+    Raises:
+        StimulusError: When the device does not take that kind.
+        CapacityError: When the batch or the run is too long for the device.
+        UnsupportedProbe: When the device does not offer a probe.
+    """
+    if kind not in info.offers.stimuli:
+        raise StimulusError(
+            f"stimulus of kind {kind!r}: this device takes {', '.join(info.offers.stimuli)}"
+        )
+    check_limit("samples in a batch", batch, info.capacity.batch)
+    check_limit("steps in a run", steps, info.capacity.steps)
+    for probe in probes:
+        check_probe(probe, network, info, steps)
+
+
+def check_stimulus(
+    stimulus: Stimulus, probes: Sequence[Probe], network: Network, info: DeviceInfo
+) -> None:
+    """Refuse a stimulus that does not fit the network, or whose samples may not differ in length.
+
+    Args:
+        stimulus: The stimulus.
+        probes: What is to be observed.
+        network: What is configured.
+        info: What the device offers.
+
+    Raises:
+        StimulusError: When it does not fit.
+        UnsupportedProbe: For a probe that takes no sample of the shortest one.
+    """
+    if stimulus.channels != network.inputs:
+        raise StimulusError(
+            f"stimulus has {stimulus.channels} channels: the network has {network.inputs}"
+        )
+    if stimulus.lengths is None:
+        return
+    if not info.abilities.lengths:
+        raise StimulusError(
+            "samples of different lengths: this device runs all samples for as long, so give it "
+            "those of one length at a time"
+        )
+    for probe in probes:
+        check_probe(probe, network, info, int(stimulus.lengths.min()))
+
+
+def check_carry(batch: int, carried: int | None, info: DeviceInfo) -> None:
+    """Refuse to carry on where that is not offered, or there is nothing to carry on from.
+
+    Args:
+        batch: Number of samples of the run.
+        carried: That of the run before; None when there was none since the network was mapped,
+            or it failed.
+        info: What the device offers.
+
+    Raises:
+        StimulusError: When it is to be refused.
+    """
+    if not info.abilities.runs_on:
+        raise StimulusError("run with carry=True: this device begins each run from reset")
+    if carried != batch:
+        was = "there was none on this network" if carried is None else f"it had {carried} samples"
+        raise StimulusError(
+            f"run of {batch} samples that carries on from the last run: {was}, so begin with "
+            "carry=False"
+        )
 
 
 def checked_weights(projection: int, weights: ArrayLike, network: Network) -> NDArray[np.float32]:

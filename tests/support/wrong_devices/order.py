@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from drivers import DeviceError
+from drivers import DeviceError, check_limit
 from support.good_device import Good
 
 
@@ -37,9 +37,11 @@ class TakesNaN(Good):
 
 class ClearsBeforeItRefuses(Good):
     caught_by = "refused-network-leaves-the-old-one"
+    facts: ClassVar = {"synapses": None}
 
     def _configure(self, network):
         self._cells = [np.zeros_like(cells) for cells in self._cells]
+        check_limit("synapses", sum(a * b for a, b in network.shapes), 2400)
         super()._configure(network)
 
 
