@@ -97,7 +97,10 @@ class Board(Device):
 
     def stats(self) -> Stats:
         """What the board has counted since it booted."""
-        return Stats(*struct.unpack("<6I", self._link.exchange(Type.STATS, answer=24)))
+        answer = self._link.exchange(Type.STATS, answer=24)
+        if len(answer) < 24:
+            raise ReadoutError(f"the board answered STATS with {len(answer)} bytes, not 24")
+        return Stats(*struct.unpack_from("<6I", answer))
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()

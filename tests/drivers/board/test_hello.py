@@ -27,7 +27,7 @@ from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.limits import Limits
 from drivers.board.simulated.port import SimulatedPort
 from drivers.board.statement import device_info
-from drivers.contract.errors import ProtocolMismatch
+from drivers.contract.errors import ProtocolMismatch, ReadoutError
 from drivers.contract.info import ProbeOffer, WeightFormat
 from drivers.contract.network import Population, Projection
 from hil.cli.app import app
@@ -253,6 +253,18 @@ def test_weights_of_an_even_number_of_levels_are_cells_with_a_half() -> None:
         stored = device.write_weights(0, np.array([[-9.0], [-0.2], [0.2], [9.0]]))
     assert stored.ravel().tolist() == [-3.0, -1.0, 1.0, 3.0]
     assert simulated._layers[0].weights.ravel().tolist() == [-2, -1, 0, 1]
+
+
+@pytest.mark.parametrize("size", [0, 23, 24, 30])
+def test_statistics_may_be_longer_but_not_shorter(size: int) -> None:
+    device = Board(Link(SimulatedPort(SimulatedBoard(0)), "board:simulated", 115200))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device._link, "exchange", lambda *_, **__: bytes(size))
+        if size < 24:
+            with pytest.raises(ReadoutError, match=f"{size} bytes, not 24"):
+                device.stats()
+        else:
+            assert device.stats() == (0, 0, 0, 0, 0, 0)
 
 
 # -- other versions ---------------------------------------------------------------------------

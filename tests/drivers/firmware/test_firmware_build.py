@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
+from typer.testing import CliRunner
 
 from drivers import firmware
 from drivers.board.hello import Hello
 from drivers.board.link.frames import Damaged
 from drivers.contract.errors import DeviceNotFound
 from drivers.firmware.building import SOURCES
+from hil.cli.app import app
 from support.firmware_ports import Host, need
 from support.paths import ROOT
 
@@ -29,6 +31,15 @@ def test_the_flash_image_boots_from_flash(tmp_path: Path) -> None:
     assert 0x20000000 < stack <= 0x20020000
     assert 0x08000000 < reset < 0x08000000 + len(image) and reset % 2 == 1
     assert len(image) < 1 << 20
+
+
+def test_the_command_says_where_the_image_is() -> None:
+    need("stm32f405")
+    said = CliRunner().invoke(app, ["board", "firmware", "stm32f405"])
+    assert said.exit_code == 0 and Path(said.stdout.strip()).suffix == ".elf"
+    assert Path(said.stdout.strip()).with_suffix(".bin").is_file()
+    wrong = CliRunner().invoke(app, ["board", "firmware", "stm32"])
+    assert wrong.exit_code == 2 and wrong.stderr.count("\n") == 1
 
 
 def test_another_chip_is_another_image(tmp_path: Path) -> None:
