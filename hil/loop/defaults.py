@@ -6,6 +6,7 @@ was asked for is never changed: where it does not fit the device it is refused, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from hil.tasks import Data
 
 ENCODING, OBSERVE = "encoding.name", "observe"
-BATCH, STEPS = "training.batch", "network.steps"
+BATCH, STEPS, HIDDEN = "training.batch", "network.steps", "network.hidden"
 # What a device can force, and what suits a kind of neuron: each where it was left open.
 FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS})
 # An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
@@ -54,7 +55,7 @@ class Choice:
     """
 
     setting: str
-    value: str | int | float
+    value: str | int | float | list[int]
     reason: str
 
     def __str__(self) -> str:
@@ -80,7 +81,7 @@ def left_open(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str
     asked = set(_names(configuration.merged(*layers)))
     if any(name.startswith("encoding.") for name in asked):
         asked.add(ENCODING)
-    return (FORCED if starts else FORCED | {KAPPA, *HARD, *SPIKES}) - asked
+    return (FORCED if starts else FORCED | {HIDDEN, KAPPA, *HARD, *SPIKES}) - asked
 
 
 def settle(
@@ -108,8 +109,8 @@ def settle(
         *_limit(BATCH, "samples in a batch", config.training.batch, info.capacity.batch, opened),
         *_limit(STEPS, "steps in a run", config.network.steps, info.capacity.steps, opened),
     ]
+    forced += _room(_with(config, forced), opened, info, data)
     served = _with(config, forced)
-    _check_room(served, info, data)
     suited = [*_suited(served, opened, info)]
     return _with(served, suited), (*forced, *suited)
 
@@ -123,29 +124,31 @@ def _with(config: Config, choices: Sequence[Choice]) -> Config:
     return validated(configuration.Config, sections, what=configuration.WHAT)
 
 
-def _check_room(config: Config, info: DeviceInfo, data: Data) -> None:
-    """Refuse a network that a device has no room for, naming one that it has."""
+def _room(config: Config, opened: Collection[str], info: DeviceInfo, data: Data) -> list[Choice]:
+    """As many hidden neurons as the device has room for, where that is left open."""
     inputs, *hidden, classes = mapping.layers(config, data.features, data.classes)
-    task = f"task {config.task}"
-    if inputs > info.capacity.inputs:
+    task, room = f"task {config.task}", info.capacity
+    reaching = math.inf if room.fan_in is None else room.fan_in
+    if inputs > min(room.inputs, reaching):
+        has = "" if inputs > room.inputs else " synapses that reach a neuron"
         raise CapacityError(
-            f"{task} needs {inputs} inputs: this device has {info.capacity.inputs}, so use a "
-            "larger device or a task of fewer features"
+            f"{task} needs {inputs} inputs: this device has {min(room.inputs, reaching)}{has}, so "
+            "use a larger device or a task of fewer features"
         )
-    if classes > info.capacity.neurons:
+    if classes > room.neurons:
         raise CapacityError(
-            f"{task} needs {classes} output neurons: this device has {info.capacity.neurons} in a "
+            f"{task} needs {classes} output neurons: this device has {room.neurons} in a "
             "layer, so use a larger device or a task of fewer classes"
         )
-    fitting = [
-        min(size, info.capacity.neurons) for size in hidden[: max(info.capacity.layers - 1, 0)]
-    ]
-    if fitting != hidden:
-        remedy = f"--hidden {','.join(map(str, fitting))}" if fitting else "--set network.hidden=[]"
-        raise CapacityError(
-            f"network.hidden = {hidden}: this device has {info.capacity.layers} neuron layers, "
-            f"the output included, of {info.capacity.neurons} neurons at most: use {remedy}"
-        )
+    largest = int(min(room.neurons, reaching))
+    fitting = [min(size, largest) for size in hidden[: max(room.layers - 1, 0)]]
+    if fitting == hidden:
+        return []
+    has = f"{room.layers} neuron layers, the output included, of {largest} neurons at most"
+    if HIDDEN in opened:
+        return [Choice(HIDDEN, fitting, f"this device has {has}")]
+    remedy = f"--hidden {','.join(map(str, fitting))}" if fitting else "--set network.hidden=[]"
+    raise CapacityError(f"network.hidden = {hidden}: this device has {has}: use {remedy}")
 
 
 # -- one choice after the other -------------------------------------------------------------------

@@ -57,6 +57,9 @@ def test_nothing_is_chosen_where_the_device_takes_everything() -> None:
     [
         ({"batch": 7}, {"training.batch": 7}),
         ({"steps": 9}, {"network.steps": 9}),
+        ({"neurons": 64}, {"network.hidden": [64]}),
+        ({"fan_in": 70}, {"network.hidden": [70]}),
+        ({"layers": 1}, {"network.hidden": []}),
         ({"stimuli": ("current_trace",)}, {}),
         (
             {"stimuli": ("spikes",)},
@@ -86,7 +89,8 @@ def test_each_fact_asks_for_its_own_settings(
     sections = found.model_dump()
     for name, value in expected.items():
         section, _, key = name.partition(".")
-        assert (sections[section][key] if key else sections[section]) == value
+        kept = sections[section][key] if key else sections[section]
+        assert (list(kept) if isinstance(kept, tuple) else kept) == value
     assert all(re.fullmatch(r"\S+ = \S+: [^\n]+", str(choice)) for choice in choices)
     assert settle(found, (), info, DATA) == (found, ())  # a repeated run chooses nothing
 
@@ -99,10 +103,12 @@ def test_each_fact_asks_for_its_own_settings(
         ({"stimuli": ("spikes",)}, {"encoding": {"name": "current"}}, "encoding.name=regular"),
         ({"stimuli": ("spikes",)}, {"encoding": {"gain": 2.0}}, "encoding.name=regular"),
         ({"stimuli": ("current",)}, {"encoding": {"name": "poisson"}}, "encoding.name=current"),
-        ({"neurons": 64}, {}, "--hidden 64"),
+        ({"neurons": 64}, {"network": {"hidden": [65]}}, "--hidden 64"),
         ({"layers": 2}, {"network": {"hidden": [5, 5]}}, "--hidden 5"),
-        ({"layers": 1}, {}, "network.hidden=[]"),
+        ({"layers": 1}, {"network": {"hidden": [5]}}, "network.hidden=[]"),
         ({"inputs": 63}, {}, "fewer features"),
+        ({"fan_in": 63}, {}, "63 synapses that reach a neuron"),
+        ({"fan_in": 64}, {"network": {"hidden": [65]}}, "--hidden 64"),
         ({"neurons": 9}, {}, "fewer classes"),
     ],
 )
