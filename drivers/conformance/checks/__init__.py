@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.conformance.checks import (
-    facts,
+    charges,
     layers,
     limits,
     membranes,
@@ -14,6 +14,7 @@ from drivers.conformance.checks import (
     runs,
     stimuli,
     storing,
+    timing,
     weights,
 )
 from drivers.conformance.kit.verdict import Check
@@ -23,13 +24,14 @@ from drivers.conformance.kit.verdict import Check
 CHECKS: tuple[Check, ...] = (
     *weights.CHECKS,
     *storing.CHECKS,
-    *facts.CHECKS,
     *limits.CHECKS,
     *stimuli.CHECKS,
     *runs.CHECKS,
     *probes.CHECKS,
     *membranes.CHECKS,
     *neurons.CHECKS,
+    *charges.CHECKS,
+    *timing.CHECKS,
     *layers.CHECKS,
     *running_on.CHECKS,
     *order.CHECKS,

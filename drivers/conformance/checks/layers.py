@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise, product
 from typing import get_args
 
 import numpy as np
@@ -24,33 +26,35 @@ def a_layer_shows_the_same_hidden_or_output(harness: Harness) -> None:
     """What a probe shows of a layer does not depend on how many layers follow."""
     if harness.info.neuron.spikes_per_step > 1:
         raise NotApplicable("an output may fire less often in a step than a hidden neuron")
-    checked = False
-    for depth in range(1, min(DEPTH, harness.info.capacity.layers)):
-        quantities: tuple[Quantity, ...] = get_args(Quantity)
-        for quantity in quantities:
-            offers = [harness.info.offer(quantity, depth, d) for d in (depth, depth + 1)]
-            if offers[0] is None or offers[1] is None:
-                continue
-            shared = [r for r in offers[0].reductions if r in offers[1].reductions]
-            reduce = next((r for r in shared if r != "last"), None)
-            if reduce is None:
+    deepest = min(DEPTH, harness.info.capacity.layers)
+    usual: dict[tuple[int, Quantity, float], list[float]] = {}
+    for depth in range(1, deepest + 1):  # each network once: to map it may take long
+        for layer, quantity in product(range(max(1, depth - 1), depth + 1), get_args(Quantity)):
+            reduce = _shared(harness, quantity, layer)
+            offer = harness.info.offer(quantity, layer, depth)
+            if reduce is None or offer is None or layer == deepest:
                 continue
             for share in (1.0, min(1.0, 1.5 * (harness.share or 1.0))):
-                usual = [
-                    _usual(harness, offer, depth, total, reduce, share)
-                    for offer, total in zip(offers, (depth, depth + 1), strict=True)
-                    if offer is not None
-                ]
-                low, high = sorted(usual)
-                if high - low > SLACK + (1 - 1 / FACTOR) * max(abs(low), abs(high)):
-                    raise Failed(
-                        f"the {quantity} of layer {depth} reduced by {reduce!r} is {usual[0]:.3g} "
-                        f"as output and {usual[1]:.3g} as hidden layer: look at how _run answers "
-                        "probes of hidden layers"
-                    )
-            checked = True
-    if not checked:
+                found = _usual(harness, offer, layer, depth, reduce, share)
+                usual.setdefault((layer, quantity, share), []).append(found)
+    for (layer, quantity, _), (output, hidden) in usual.items():
+        if abs(output - hidden) > SLACK + (1 - 1 / FACTOR) * max(abs(output), abs(hidden)):
+            raise Failed(
+                f"the {quantity} of layer {layer} reduced by {_shared(harness, quantity, layer)!r} "
+                f"is {output:.3g} as output and {hidden:.3g} as hidden layer: look at how _run "
+                "answers probes of hidden layers"
+            )
+    if not usual:
         raise NotApplicable("no layer is shown both as output and as hidden layer")
+
+
+def _shared(harness: Harness, quantity: Quantity, layer: int) -> Reduction | None:
+    """A reduction over time that is offered of a layer as output and as hidden one."""
+    output, hidden = (harness.info.offer(quantity, layer, d) for d in (layer, layer + 1))
+    if output is None or hidden is None:
+        return None
+    shared = [r for r in output.reductions if r in hidden.reductions]
+    return next((r for r in shared if r != "last"), None)
 
 
 def _usual(
@@ -72,15 +76,17 @@ def _usual(
 def each_projection_has_its_own_full_scale(harness: Harness) -> None:
     """The same weights act alike whatever the full scale of their projection, and of others."""
     checked = False
-    for depth in range(1, min(DEPTH, harness.info.capacity.layers) + 1):
-        for projection in range(depth):
-            form = harness.info.weight_format(projection)
-            low = max(form.minimum_full_scale, 0.75)
-            high = min(form.maximum_full_scale, 4 * low)
-            if low > form.maximum_full_scale or high < 2 * low:
-                continue
-            one = _counts_at(harness, depth, projection, low, low)
-            two = _counts_at(harness, depth, projection, low, high)
+    for depth in sorted({1, min(DEPTH, harness.info.capacity.layers)}):
+        plain = harness.network(depth)
+        # What the same weights do in the usual network comes first: it is mapped once.
+        lows = [max(harness.info.weight_format(p).minimum_full_scale, 0.75) for p in range(depth)]
+        fitting = [p for p in range(depth) if plain.full_scale[p] >= 2 * lows[p]]
+        usual = _counts_at(harness, plain, [(p, lows[p]) for p in fitting])
+        for projection, one in zip(fitting, usual, strict=True):
+            scales = [*plain.full_scale]
+            scales[projection] = lows[projection]
+            network = Network.feed_forward(plain.layers, tuple(scales))
+            (two,) = _counts_at(harness, network, [(projection, lows[projection])])
             if one is None or two is None:
                 continue
             (first, stored), (second, other) = one, two
@@ -89,8 +95,9 @@ def each_projection_has_its_own_full_scale(harness: Harness) -> None:
             if max(first, second) > COUNTS * min(first, second) + SPIKES * harness.neurons:
                 raise Failed(
                     f"the same weights in projection {projection} of {depth} gave {first} spikes "
-                    f"at a full scale of {low:g} and {second} at {high:g}: look at which full "
-                    "scale and threshold _write and _configure take for which layer"
+                    f"at a full scale of {plain.full_scale[projection]:g} and {second} at "
+                    f"{lows[projection]:g}: look at which full scale and threshold _write and "
+                    "_configure take for which layer"
                 )
             checked = True
     if not checked:
@@ -98,26 +105,26 @@ def each_projection_has_its_own_full_scale(harness: Harness) -> None:
 
 
 def _counts_at(
-    harness: Harness, depth: int, projection: int, weight: float, scale: float
-) -> tuple[int, float] | None:
-    """Output spikes, and the weight stored, at a full scale of one projection."""
-    plain = harness.network(depth)
-    scales = [*plain.full_scale]
-    scales[projection] = scale
+    harness: Harness, network: Network, asked: Sequence[tuple[int, float]]
+) -> list[tuple[int, float] | None]:
+    """Output spikes, and the weight stored, for each weight in one projection of a network."""
     device = harness.device
     try:
-        device.configure(Network.feed_forward(plain.layers, tuple(scales)))
+        device.configure(network)
     except CapacityError:
-        return None
-    stored = 0.0
-    for p, shape in enumerate(zip(plain.layers, plain.layers[1:], strict=False)):
-        one = weight if p == projection else scales[p]
-        rows = np.eye(harness.neurons, dtype=np.float32) * np.float32(one)
-        kept = device.write_weights(p, np.repeat(rows, shape[0] // harness.neurons, axis=0))
-        if p == projection:
-            stored = float(np.median(kept[kept > 0])) if (kept > 0).any() else 0.0
-    counts = int(harness.run(harness.everything()).counts.sum())
-    return (counts, stored) if stored else None
+        return [None] * len(asked)
+    found: list[tuple[int, float] | None] = []
+    for projection, weight in asked:
+        stored = 0.0
+        for p, shape in enumerate(pairwise(network.layers)):
+            one = weight if p == projection else network.full_scale[p]
+            rows = np.eye(harness.neurons, dtype=np.float32) * np.float32(one)
+            kept = device.write_weights(p, np.repeat(rows, shape[0] // harness.neurons, axis=0))
+            if p == projection and (kept > 0).any():
+                stored = float(np.median(kept[kept > 0]))
+        counts = int(harness.run(harness.everything()).counts.sum())
+        found.append((counts, stored) if stored else None)
+    return found
 
 
 def settings_act(harness: Harness) -> None:

@@ -1,9 +1,9 @@
-"""Is what is within the stated limits taken, and what is beyond them refused?"""
+"""Is what info states possible, what is within its limits taken, and what is beyond refused?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -11,31 +11,61 @@ import numpy as np
 from drivers.conformance.kit.ending import Failed, NotApplicable, refuses
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
+from drivers.contract.checking.statements import contradictions
 from drivers.contract.errors import CapacityError, DeviceError, Diverged, SettingError
-from drivers.contract.info import StimulusKind
+from drivers.contract.info import Capacity, StimulusKind
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network
 
 
+def facts_are_possible(harness: Harness) -> None:
+    """What info states could be true."""
+    wrong = contradictions(harness.info)
+    if wrong:
+        raise Failed("; ".join(wrong))
+
+
+def facts_stay(harness: Harness) -> None:
+    """Using the device does not change what info states."""
+    harness.clear()
+    harness.write(1.0)
+    harness.run(harness.everything())
+    if harness.mapped.info != harness.info:
+        raise Failed("info is not what it was when the device was opened")
+
+
+def line_time_never_falls(harness: Harness) -> None:
+    """transfer_seconds is time spent so far: finite, at least 0, and growing."""
+    harness.clear()
+    read = [harness.mapped.transfer_seconds]
+    for share in (1.0, 0.5):
+        harness.write(share)
+        harness.run(harness.everything())
+        read.append(harness.mapped.transfer_seconds)
+    if not (all(map(math.isfinite, read)) and 0 <= read[0] <= read[1] <= read[2]):
+        raise Failed(f"transfer_seconds was {', '.join(f'{each:g}' for each in read)}")
+
+
 def largest_network_is_taken(harness: Harness) -> None:
     """A network at each stated limit is taken, stores weights and runs."""
-    info = harness.info
-    for layers in (
-        (harness.widest, 1),
-        (1, min(info.capacity.neurons, info.capacity.synapses or info.capacity.neurons)),
-        (1,) * (info.capacity.layers + 1),
-    ):
+    for layers in _largest(harness):
         _take(f"network of layers {_told(layers)}", partial(_use, harness, layers, 1, 1))
 
 
 def larger_network_is_refused(harness: Harness) -> None:
     """A network beyond a stated limit raises CapacityError."""
-    info = harness.info
-    for layers in (
-        (harness.widest + 1, 1),
-        (1, info.capacity.neurons + 1),
-        (1,) * (info.capacity.layers + 2),
-    ):
+    capacity = harness.info.capacity
+    beyond = [
+        (capacity.inputs + 1, 1),
+        (1, capacity.neurons + 1),
+        (1,) * (capacity.layers + 2),
+    ]
+    if capacity.fan_in is not None and capacity.fan_in < capacity.inputs:
+        beyond.append((capacity.fan_in + 1, 1))
+    for inputs, neurons in _most_synapses(capacity):
+        if neurons < capacity.neurons:
+            beyond.append((inputs, neurons + 1))
+    for layers in beyond:
         refuses(
             f"network of layers {_told(layers)}",
             CapacityError,
@@ -119,6 +149,9 @@ def trims_are_as_stated(harness: Harness) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
+    facts_are_possible,
+    facts_stay,
+    line_time_never_falls,
     largest_network_is_taken,
     larger_network_is_refused,
     largest_batch_and_longest_run_are_taken,
@@ -127,6 +160,26 @@ CHECKS: tuple[Check, ...] = (
     settings_are_as_stated,
     trims_are_as_stated,
 )
+
+
+def _largest(harness: Harness) -> Iterator[tuple[int, ...]]:
+    """Networks at one limit each, within the others."""
+    capacity = harness.info.capacity
+    room = capacity.synapses or math.inf
+    yield harness.widest, 1
+    yield 1, int(min(capacity.neurons, room))
+    yield (1,) * int(min(capacity.layers, room) + 1)
+    yield from _most_synapses(capacity)
+
+
+def _most_synapses(capacity: Capacity) -> Iterator[tuple[int, int]]:
+    """A projection of as many synapses as are stated, where a layer more would be too many."""
+    if capacity.synapses is None:
+        return
+    inputs = min(capacity.inputs, capacity.fan_in or capacity.inputs, capacity.synapses)
+    neurons = min(capacity.neurons, capacity.synapses // inputs)
+    if inputs * (neurons + 1) > capacity.synapses:
+        yield inputs, neurons
 
 
 def _take(what: str, act: Callable[[], object]) -> None:

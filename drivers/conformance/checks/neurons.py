@@ -114,7 +114,7 @@ def decay_is_as_stated(harness: Harness) -> None:
         dark = harness.stimulus(active, kinds[0])
         active[0] = 1
         lit = harness.stimulus(active, kinds[0])
-        left.append(_last(harness, offer, lit) - _last(harness, offer, dark))
+        left.append(last_membranes(harness, offer, lit) - last_membranes(harness, offer, dark))
     begin, end = (float(np.median(each)) for each in left)
     if begin < 0.05:
         raise NotApplicable("half a threshold moves no membrane that could be seen")
@@ -196,7 +196,7 @@ def _run_of(
     return found.counts, harness.info.neuron.membrane.in_thresholds(samples.astype(np.float32))
 
 
-def _last(harness: Harness, offer: ProbeOffer, stimulus: Stimulus) -> NDArray[np.float32]:
+def last_membranes(harness: Harness, offer: ProbeOffer, stimulus: Stimulus) -> NDArray[np.float32]:
     """Membranes of the last step, in thresholds."""
     _, shown = _run_of(harness, offer, stimulus, stimulus.steps)
     if "none" in offer.reductions or "last" in offer.reductions:

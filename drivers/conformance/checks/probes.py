@@ -16,7 +16,11 @@ from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.errors import UnsupportedProbe
 from drivers.contract.info import ProbeOffer, Quantity, Reduction
-from drivers.contract.messages import Probe
+from drivers.contract.messages import Probe, Stimulus
+
+# Of the drive at which neurons fire now and then: most, and where they show nothing of it, as a
+# membrane after a reset in each step does, little.
+FACTORS = (2.0, 0.5)
 
 
 def offered_probes_are_answered(harness: Harness) -> None:
@@ -163,30 +167,28 @@ def probes_name_their_neurons(harness: Harness) -> None:
 def probed_neurons_are_those_driven(harness: Harness) -> None:
     """A probe shows the layer and the neurons that the weights drive."""
     depth = min(3, harness.info.capacity.layers)
-    now_and_then = min(1.0, 2 * (harness.share or 1.0))
     lit_first = np.arange(harness.neurons) % 3 == 1
     checked = False
     for offer, layer in _offers(harness, depth):
-        harness.clear(depth)
-        # The layer itself is driven to fire now and then, so that its membranes move as well.
-        shares = [now_and_then if p == layer - 1 else 1.0 for p in range(depth)]
-        harness.write(shares[0] * np.diag(lit_first.astype(np.float32)))
-        for projection in range(1, depth):  # from neuron to neuron, so that no layer is as another
-            route = np.roll(np.eye(harness.neurons), 1, axis=1)
-            harness.write(shares[projection] * route, projection)
         probe = harness.probe(offer, layer, offer.reductions[0])
+        driven = np.roll(lit_first, layer - 1)
         if probe.reduce == "last":
             continue
-        dark = harness.stimulus(np.zeros((harness.batch, harness.neurons)))
-        lit, idle = (
-            harness.run(stimulus, [probe]).samples[probe].astype(np.float64)
-            for stimulus in (harness.everything(), dark)
-        )
-        driven = np.roll(lit_first, layer - 1)[: lit.shape[-1]]
+        for factor in FACTORS:
+            harness.clear(depth)
+            # The layer itself is driven to fire now and then, so that its membranes move as well.
+            usual = min(1.0, factor * (harness.share or 1.0))
+            shares = [usual if p == layer - 1 else 1.0 for p in range(depth)]
+            harness.write(shares[0] * np.diag(lit_first.astype(np.float32)))
+            for projection in range(1, depth):  # so that no layer is as another
+                route = np.roll(np.eye(harness.neurons), 1, axis=1)
+                harness.write(shares[projection] * route, projection)
+            moved = _moved(harness, probe, harness.everything()).mean(axis=0)
+            if moved.any():
+                break
+        driven = driven[: len(moved)]
         if not driven.any() or driven.all():
             continue
-        over_time = tuple(range(lit.ndim - 1))
-        moved = np.abs(lit.mean(axis=over_time) - idle.mean(axis=over_time))
         if not moved.any() and not harness.reaches(layer):
             continue
         if moved[driven].mean() <= 2 * moved[~driven].mean():
@@ -204,20 +206,19 @@ def samples_of_probes_are_those_of_the_batch(harness: Harness) -> None:
     if harness.batch < 3:
         raise NotApplicable("the device runs less than three samples at a time")
     checked = False
+    chosen = np.arange(harness.batch) % 4 == 1
+    active = np.repeat(chosen[:, None], harness.neurons, axis=1)
     for offer, layer in _offers(harness, 1):
         reduce = next((r for r in ("mean", "none") if r in offer.reductions), None)
         if reduce is None:
             continue
         probe = harness.probe(offer, layer, reduce)
         harness.clear()
-        harness.write(min(1.0, 2 * (harness.share or 1.0)) * np.eye(harness.neurons))
-        chosen = np.arange(harness.batch) % 4 == 1
-        active = np.repeat(chosen[:, None], harness.neurons, axis=1)
-        lit = harness.run(harness.stimulus(active), [probe]).samples[probe].astype(np.float64)
-        none = harness.stimulus(0 * active)
-        dark = harness.run(none, [probe]).samples[probe].astype(np.float64)
-        apart = np.abs(lit - dark)
-        moved = (apart.mean(axis=0) if reduce == "none" else apart).mean(axis=-1)
+        for factor in FACTORS:
+            harness.write(min(1.0, factor * (harness.share or 1.0)) * np.eye(harness.neurons))
+            moved = _moved(harness, probe, harness.stimulus(active)).mean(axis=-1)
+            if moved.any():
+                break
         if not moved.any() and not harness.reaches(1):
             continue
         if moved[chosen].mean() <= 2 * moved[~chosen].mean():
@@ -267,6 +268,16 @@ def _offers(harness: Harness, depth: int) -> Iterator[tuple[ProbeOffer, int]]:
             offer = harness.info.offer(quantity, layer, depth)
             if offer is not None:
                 yield offer, layer
+
+
+def _moved(harness: Harness, probe: Probe, lit: Stimulus) -> NDArray[np.float64]:
+    """How far a drive moves what a probe shows over time, `(B, k)`."""
+    dark = harness.stimulus(np.zeros((harness.batch, harness.neurons)))
+    one, two = (
+        harness.run(stimulus, [probe]).samples[probe].astype(np.float64) for stimulus in (lit, dark)
+    )
+    apart = one - two
+    return np.abs(apart.mean(axis=0) if probe.reduce == "none" else apart)
 
 
 def _all(harness: Harness, depth: int) -> list[Probe]:

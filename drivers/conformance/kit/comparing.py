@@ -91,10 +91,7 @@ def alike(
         Failed: When the counts differ: at all where exact, else in their mean over trials.
     """
     if exact:
-        first, second = one(0), two(0)
-        if not np.array_equal(first, second):
-            place = tuple(int(i) for i in np.argwhere(first != second)[0])
-            raise Failed(f"{what}: counts{list(place)} are {first[place]} and {second[place]}")
+        same(what, one(0), two(0))
         return
     pairs = [(one(2 * r), two(2 * r + 1)) for r in range(REPEATS)]
     totals = np.array([[a.sum(axis=1), b.sum(axis=1)] for a, b in pairs], np.float64)
@@ -109,6 +106,17 @@ def alike(
             f"{what}: sample {sample} has {means[0, sample]:.1f} and {means[1, sample]:.1f} "
             f"spikes on average, which is more than {allowed[sample]:.1f} apart"
         )
+
+
+def same(what: str, one: NDArray[np.int32], two: NDArray[np.int32]) -> None:
+    """Hold counts to being equal.
+
+    Raises:
+        Failed: When they are not.
+    """
+    if not np.array_equal(one, two):
+        place = tuple(int(i) for i in np.argwhere(one != two)[0])
+        raise Failed(f"{what}: counts{list(place)} are {one[place]} and {two[place]}")
 
 
 def near(

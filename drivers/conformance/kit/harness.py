@@ -71,6 +71,11 @@ class Harness:
         self._mapped = None
         return self._opened()
 
+    @property
+    def mapped(self) -> Device:
+        """The device with what is mapped on it, to ask what changes nothing."""
+        return self._opened()
+
     def _opened(self) -> Device:
         if self._device is None:
             self._device = self.connect()

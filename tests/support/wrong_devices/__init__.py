@@ -5,6 +5,7 @@ from __future__ import annotations
 from drivers import Device
 from support.good_device import Good
 from support.stranger_device import Stranger
+from support.tunable_device import Tunable
 from support.wrong_devices import (
     layers,
     limits,
@@ -12,16 +13,29 @@ from support.wrong_devices import (
     probes,
     running_on,
     runs,
+    statements,
     stimuli,
     strangers,
     weights,
 )
 
+MODULES = (
+    limits,
+    weights,
+    stimuli,
+    runs,
+    probes,
+    order,
+    layers,
+    running_on,
+    strangers,
+    statements,
+)
 WRONG: tuple[type[Device], ...] = tuple(
     device
-    for module in (limits, weights, stimuli, runs, probes, order, layers, running_on, strangers)
+    for module in MODULES
     for device in vars(module).values()
     if isinstance(device, type)
-    and issubclass(device, Good | Stranger)
-    and device not in (Good, Stranger)
+    and issubclass(device, Good | Stranger | Tunable)
+    and device not in (Good, Stranger, Tunable)
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -34,6 +35,46 @@ class TakesALayerMore(Good):
         self.facts = {"layers": INFO.capacity.layers + 1}
         super().configure(network)
         self.facts = {}
+
+
+class StatesASynapseTooManyOfANeuron(Good):
+    caught_by = "largest-network-is-taken"
+    facts: ClassVar = {"fan_in": 40}
+
+    def _configure(self, network):
+        if max(network.layers[:-1]) > 39:
+            raise CapacityError("room for 39 synapses of a neuron")
+        super()._configure(network)
+
+
+class TakesASynapseMoreOfANeuron(Good):
+    caught_by = "larger-network-is-refused"
+    facts: ClassVar = {"fan_in": 40}
+
+    def configure(self, network):
+        self.facts = {"fan_in": 41}
+        super().configure(network)
+        self.facts = {"fan_in": 40}
+
+
+class StatesTooManySynapses(Good):
+    caught_by = "largest-network-is-taken"
+    facts: ClassVar = {"synapses": 960}
+
+    def _configure(self, network):
+        if sum(a * b for a, b in pairwise(network.layers)) >= 960:
+            raise CapacityError("room for 959 synapses")
+        super()._configure(network)
+
+
+class TakesALayerOfSynapsesMore(Good):
+    caught_by = "larger-network-is-refused"
+    facts: ClassVar = {"synapses": 960}
+
+    def configure(self, network):
+        self.facts = {"synapses": 1200}
+        super().configure(network)
+        self.facts = {"synapses": 960}
 
 
 class StatesAStepTooMany(Good):

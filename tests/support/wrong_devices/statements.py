@@ -1,0 +1,169 @@
+"""Wrong devices: what they state of timing, threshold, refractory steps and roles of settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from support.good_device import Good
+from support.stranger_device import Stranger
+from support.tunable_device import DT, INFO, Tunable
+
+
+class AddsInputsAStepLate(Tunable):
+    caught_by = "input-events-act-in-the-stated-step"
+    arrivals = ("next_step", "end_of_step", "end_of_step")
+
+
+class AddsInputsAfterTheTest(Tunable):
+    caught_by = "input-events-act-in-the-stated-step"
+    arrivals = ("end_of_step", "end_of_step", "end_of_step")
+
+
+class StatesInputsALittleLate(Tunable):
+    """At the end of the step, where they come in the next one."""
+
+    caught_by = "input-events-act-in-the-stated-step"
+    arrivals = ("next_step", "end_of_step", "end_of_step")
+    facts: ClassVar = {"input": "end_of_step"}
+
+
+class StatesInputsInTheNextStep(Stranger):
+    caught_by = "input-events-act-in-the-stated-step"
+    facts: ClassVar = {"input": "next_step"}
+
+
+class HandsSpikesOnAtOnce(Tunable):
+    caught_by = "layer-events-act-in-the-stated-step"
+    arrivals = ("same_step", "same_step", "same_step")
+
+
+class HandsSpikesOnLateInTheThirdLayer(Tunable):
+    caught_by = "layer-events-act-in-the-stated-step"
+    facts: ClassVar = {"layer": "same_step"}
+    arrivals = ("same_step", "same_step", "next_step")
+
+
+class StatesLayersInTheNextStep(Stranger):
+    caught_by = "layer-events-act-in-the-stated-step"
+    facts: ClassVar = {"layer": "next_step"}
+
+
+class ClearsWhatArrives(Tunable):
+    caught_by = "a-hard-reset-clears-as-stated"
+    facts: ClassVar = {"refractory": None}
+    clears, refractory = True, 0
+
+
+class KeepsWhatArrives(Tunable):
+    caught_by = "a-hard-reset-clears-as-stated"
+    facts: ClassVar = {"hard_reset_clears_events": True, "refractory": None}
+    refractory = 0
+
+
+class CountsEventsOnce(Tunable):
+    caught_by = "several-events-of-a-step-add-up"
+    adds = False
+
+
+class StatesThatEventsCountOnce(Tunable):
+    caught_by = "several-events-of-a-step-add-up"
+    facts: ClassVar = {"events_add": False}
+
+
+class TooStrongByASixth(Tunable):
+    caught_by = "a-threshold-makes-neurons-fire"
+    gains = (7 / 6, 1.0, 1.0)
+
+
+class TooWeakByAnEighth(Tunable):
+    caught_by = "a-threshold-makes-neurons-fire"
+    gains = (7 / 8, 1.0, 1.0)
+
+
+class HiddenLayersTooStrongByAFifth(Tunable):
+    caught_by = "a-threshold-makes-neurons-fire"
+    gains = (1.0, 1.2, 1.0)
+
+
+class TheThirdLayerTooWeak(Tunable):
+    caught_by = "a-threshold-makes-neurons-fire"
+    gains = (1.0, 1.0, 0.75)
+
+
+class DividesBy128(Stranger):
+    """Twice the unit of a weight that it states."""
+
+    caught_by = "a-threshold-makes-neurons-fire"
+
+    def thresholds(self):
+        return [threshold // 2 for threshold in super().thresholds()]
+
+
+class HalvesItsWeights(Good):
+    caught_by = "a-threshold-makes-neurons-fire"
+
+    def weights(self):
+        return [matrix / 2 for matrix in super().weights()]
+
+
+class RestsForAStepLess(Tunable):
+    caught_by = "refractory-steps-are-as-stated"
+    refractory = 1
+
+
+class RestsForThreeStepsUnstated(Tunable):
+    caught_by = "refractory-steps-are-as-stated"
+    facts: ClassVar = {"refractory": 0}
+    refractory = 3
+
+
+class NeverRests(Tunable):
+    caught_by = "refractory-steps-are-as-stated"
+    refractory = 0
+
+
+class IgnoresItsThreshold(Tunable):
+    caught_by = "roles-of-settings-are-kept"
+
+    def threshold(self, millivolts):
+        return 1.0 + 0.01 * (millivolts + 50)
+
+
+class TakesThresholdsAboveRest(Tunable):
+    """States them from zero, and takes them so."""
+
+    caught_by = "roles-of-settings-are-kept"
+
+    def threshold(self, millivolts):
+        return millivolts / -50.0
+
+
+class IgnoresItsTimeConstant(Tunable):
+    caught_by = "roles-of-settings-are-kept"
+
+    def decay(self, seconds):
+        return 0.9
+
+
+class TakesTimeConstantsForRates(Tunable):
+    caught_by = "roles-of-settings-are-kept"
+
+    def decay(self, seconds):
+        return float(np.exp(-DT / (9.5e-3**2 / seconds)))
+
+
+class HalvesItsTimeConstant(Tunable):
+    caught_by = "roles-of-settings-are-kept"
+
+    def decay(self, seconds):
+        return float(np.exp(-2 * DT / seconds))
+
+
+class SwapsItsRoles(Tunable):
+    caught_by = "facts-are-possible"
+    facts: ClassVar = {
+        "settings": tuple(replace(s, role="threshold") for s in INFO.neuron.settings)
+    }
