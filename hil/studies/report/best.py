@@ -73,7 +73,7 @@ def _told(rows: Sequence[Row], factor: str, measure: str, where: str) -> str:
             f"{best}, told from {'the other' if len(others) == 1 else 'all others'} beyond chance"
         )
     rest = len(others) - len(alike)
-    more = f" but from {'the others' if rest > 1 else 'the other'}" if rest else ""
+    more = f", told from the other{'s' if rest > 1 else ''} beyond chance" if rest else ""
     return f"{best}, not to be told from {_listed(alike)}{more}"
 
 

@@ -70,6 +70,8 @@ def mean(result: Mean, measure: str) -> str:
     text = f"{value(result.value, measure)} {unit(measure)}"
     if result.interval is None:
         return f"{text} (no interval: one repetition)"
+    if not result.deviation:
+        return f"{text} (the same in all {result.units} repetitions)"
     return f"{text} (95 %: {interval(result.interval, measure)})"
 
 

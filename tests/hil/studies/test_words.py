@@ -165,6 +165,19 @@ def test_what_the_host_noticed_is_counted(tmp_path: Path) -> None:
     assert "class 1 is never answered 16" in page.text
 
 
+def test_what_is_alike_everywhere_is_said_of_all(tmp_path: Path) -> None:
+    runs = {"kind": "means", "measure": "device_runs", "by": ["rule"]}
+    result = carried_out(study({**NAMED, "sections": [runs]}), tmp_path / "same", Fake())
+    assert result["answer"] == [
+        "Device runs: 30 batches (the same in all 4 repetitions) everywhere."
+    ]
+    tied = study({**NAMED, "sections": [{**runs, "by": ["rule", "noise"]}]})
+    more = Measured(lambda c: {"device_runs": 90 if c["rule"]["name"] == "bp" else 30})
+    (answer,) = carried_out(tied, tmp_path / "tied", more)["answer"]
+    assert "highest by bp with membrane noise 0 thresholds and by bp with membrane" in answer
+    assert "lowest by adfa with membrane noise 0 thresholds and by adfa with membrane" in answer
+
+
 # -- what was so ------------------------------------------------------------------------------
 
 

@@ -79,7 +79,8 @@ def extremes(study: Study, rows: Rows, by: Sequence[str], measure: str) -> str:
     ]
     if len(known) < 2:
         return ""
-    (low, there), (high, here) = (f(known, key=lambda k: k[0].value) for f in (min, max))
+    low, high = (f((m for m, _ in known), key=lambda m: m.value) for f in (min, max))
+    there, here = (" and ".join(p for m, p in known if m.value == e.value) for e in (low, high))
     name = wording.name(measure)
     if low.value == high.value:
         return f"{name}: {wording.mean(high, measure)} everywhere"
