@@ -19,6 +19,7 @@ array KEY, and a table `[twin.device]` is the identity of what was measured; not
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from device_models.neurons import NeuronModel
 from device_models.sampled_mismatch import LayerMismatch, Nominal
 
 Array = NDArray[np.float32]
+MOST = 1 << 30  # bytes of all arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,22 +121,36 @@ def pattern_from_table(table: Mapping[str, Any], path: Path) -> MeasuredMismatch
     if not isinstance(layers, list) or len(layers) < 2 or any(type(n) is not int for n in layers):
         raise ValueError(f"twin.layers = {shown(layers)}: give [inputs, ..., outputs]")
     source = path.parent / name
-    if source.exists() and not source.is_file():
-        raise ValueError(f"{source} is no npz file of a twin: it is no ordinary file")
-    try:
-        with np.load(source, allow_pickle=False) as held:
-            arrays = {
-                key: np.asarray(held[key], np.float32)
-                for key in held.files
-                if not key.startswith("interval/")
-            }
-    except OSError as error:
-        raise ValueError(f"{source}: {error.strerror or error}") from None
-    except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
-        raise ValueError(f"{source} is no npz file of a twin: {error}") from None
+    arrays = _arrays(source)
     for key, array in arrays.items():
         _check(key, array, layers, source)
     return MeasuredMismatch(tuple(layers), arrays, path)
+
+
+def _arrays(source: Path) -> dict[str, Array]:
+    """The arrays of a file, read within bounds."""
+    if source.exists() and not source.is_file():  # a pipe would keep one waiting
+        raise ValueError(f"{source}: is no regular file")
+    found: dict[str, Array] = {}
+    try:
+        with source.open("rb") as handle, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with np.load(handle, allow_pickle=False) as held:
+                if sum(member.file_size for member in held.zip.infolist()) > MOST:
+                    raise ValueError(f"it unpacks to more than {MOST} bytes")
+                for key in held.files:
+                    if key.startswith("interval/"):
+                        continue
+                    array = held[key]
+                    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+                        raise ValueError(f"{key[:60]} is no array of numbers")
+                    found[key] = np.asarray(array, np.float32)
+    except OSError as error:
+        raise ValueError(f"{source}: {error.strerror or error}") from None
+    except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
+        told = " ".join(str(error).split())[:120]
+        raise ValueError(f"{source} is no npz file of a twin: {told}") from None
+    return found
 
 
 def _check(key: str, array: Array, layers: list[int], source: Path) -> None:
@@ -147,7 +163,7 @@ def _check(key: str, array: Array, layers: list[int], source: Path) -> None:
         or (kind == "cells" and name == "gain")
     )
     if not known or not 0 <= index < len(layers) - 1:
-        raise ValueError(f"{source}: array {key!r} is none of a twin of layers {layers}")
+        raise ValueError(f"{source}: array {key[:60]!r} is none of a twin of layers {layers}")
     shape = (layers[index + 1],) if kind != "cells" else tuple(layers[index : index + 2])
     if array.shape != shape:
         raise ValueError(f"{source}: {key} has shape {array.shape}: a twin of {layers} has {shape}")

@@ -75,18 +75,21 @@ def train(
     return resume(run.path, record)
 
 
-def resume(path: str | Path, record: str | Path | None = None) -> Result:
+def resume(
+    path: str | Path, record: str | Path | None = None, data: str | Path | None = None
+) -> Result:
     """Go on with a run from its last checkpoint, to its end.
 
     Args:
         path: The run folder.
         record: File to record the session with the device to; it must not exist.
+        data: File of the run's data, where they no longer lie where they did.
 
     Returns:
         The finished run.
 
     Raises:
-        ValueError: When it is no run folder, or one that is damaged or in use.
+        ValueError: When it is no run folder, or a damaged one, or in use, or its data are others.
         DeviceError: When the device fails.
     """
     from hil.loop.progress import displayed
@@ -94,11 +97,14 @@ def resume(path: str | Path, record: str | Path | None = None) -> Result:
 
     run = Run.open(path)
     with displayed() as watch:
-        return finish(run, watch, record)
+        return finish(run, watch, record, data)
 
 
 def evaluate(
-    path: str | Path, device: str | None = None, record: str | Path | None = None
+    path: str | Path,
+    device: str | None = None,
+    record: str | Path | None = None,
+    data: str | Path | None = None,
 ) -> dict[str, Any]:
     """Deploy the weights of a run on a device as they are, and test them.
 
@@ -106,18 +112,19 @@ def evaluate(
         path: The run folder.
         device: Address of the device; the run's own when None.
         record: File to record the session with the device to; it must not exist.
+        data: File of the run's data, where they no longer lie where they did.
 
     Returns:
         Test accuracy with its 95 % interval, beside that of the run's own device.
 
     Raises:
-        ValueError: When it is no run folder, or holds no weights yet.
+        ValueError: When it is no run folder, or holds no weights yet, or its data are others.
         DeviceError: When there is no such device, or it fails.
     """
     from hil.loop.evaluation import evaluate as deploy
     from hil.runs.folder import Run
 
-    return deploy(Run.open(path), device, record=record)
+    return deploy(Run.open(path), device, record=record, moved=data)
 
 
 def asked(*, rule: str | Mapping[str, Any] | None = None, **settings: object) -> dict[str, Any]:
@@ -170,13 +177,19 @@ def prepare(
     return Run.create(None if out is None else Path(out), config, chosen)
 
 
-def finish(run: Run, watch: Watcher, record: str | Path | None = None) -> Result:
+def finish(
+    run: Run,
+    watch: Watcher,
+    record: str | Path | None = None,
+    data: str | Path | None = None,
+) -> Result:
     """Train a run from wherever it stands to its end, and write its page.
 
     Args:
         run: The run.
         watch: Called after every batch.
         record: File to record the session with the device to.
+        data: File of the run's data, where they no longer lie where they did.
 
     Returns:
         The finished run.
@@ -188,7 +201,7 @@ def finish(run: Run, watch: Watcher, record: str | Path | None = None) -> Result
     """
     from hil.loop import training
 
-    figures = training.train(run, watch, record)
+    figures = training.train(run, watch, record, data)
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 

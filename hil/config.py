@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +9,8 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
 
+from drivers.contract.errors import FileFormatError
+from drivers.contract.reading import parse_toml, read_toml
 from hil import encodings
 from hil.learning import rules
 from hil.validation import validated
@@ -219,8 +220,9 @@ def build(*layers: Mapping[str, Any]) -> Config:
     if not isinstance(name, str):
         raise ValueError(f"configuration task = {name!r}: give the name of a task")
     task, rule = tasks.get(name), asked["rule"]
+    where = {"task": tasks.placed(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
-    return validated(Config, merged(NAMES, task.defaults, tuned, *layers), what=WHAT)
+    return validated(Config, merged(NAMES, task.defaults, tuned, *layers, where), what=WHAT)
 
 
 def read(path: str | Path) -> Sections:
@@ -230,11 +232,9 @@ def read(path: str | Path) -> Sections:
         ValueError: When it is missing or no TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"configuration {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"configuration {path} is no valid TOML: {error}") from None
+        return read_toml(path)
+    except FileFormatError as error:
+        raise ValueError(f"configuration {error}") from None
 
 
 def dump(config: Config) -> str:
@@ -262,7 +262,7 @@ def assignments(items: Sequence[str]) -> Sections:
             if not isinstance(section, dict):
                 raise ValueError(f"--set {item}: another --set makes {key} a plain value")
         try:
-            section[keys[-1]] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            section[keys[-1]] = parse_toml(f"value = {text}".encode(), f"--set {path}")["value"]
+        except FileFormatError:
             section[keys[-1]] = text
     return result

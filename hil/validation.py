@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from drivers import nearest
+from drivers.contract.reading import shortened
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -44,14 +45,14 @@ def validated(
         raise ValueError(str(first["ctx"]["error"]))
     if first["type"] in ("extra_forbidden", "missing"):
         *section, key = first["loc"]
-        name = ".".join(filter(None, (where, *_path(section, values), str(key))))
+        name = ".".join(filter(None, (where, *_path(section, values), shortened(str(key)))))
         if first["type"] == "missing":
             raise ValueError(f"{what} key {name!r} is missing: give it")
         known = [*_owner(model, section).model_fields, *others]
         raise ValueError(f"{what} key {name!r} is unknown: {nearest(str(key), known)}")
     path = _path(first["loc"], values)
     name = ".".join(filter(None, (where, *path)))
-    given = f"{what} {name} = {first['input']!r}"
+    given = f"{what} {name} = {shortened(repr(first['input']))}"
     if first["type"] in ("model_type", "dict_type"):
         raise ValueError(f"{given}: is a section, write {name}.key=value")
     alternatives = [first, *(each for each in rest if _path(each["loc"], values) == path)]

@@ -7,16 +7,24 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
+from drivers.contract.archives import read_arrays
+from drivers.contract.errors import DeviceError, FileFormatError
 from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.reading import parse_json, shortened, told
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 VERSION = 1
+DRAFT = ".draft"  # ending of a file that is being written
 Weights = tuple[NDArray[np.float32], ...]
 
 
@@ -30,16 +38,28 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Yields:
         A handle to write the new content to.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{uuid4().hex}{DRAFT}")
+    new = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # and so through no link
+    number = os.open(draft, new | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        with draft.open("wb") as handle:
+        with os.fdopen(number, "wb") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.replace(draft, path)
+        os.replace(draft, path)  # of a link, the link
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write in a folder.
+
+    Args:
+        folder: A folder that no other process is writing to.
+    """
+    for draft in folder.glob(f".*{DRAFT}"):
+        draft.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -95,22 +115,17 @@ def read_npz(
     Raises:
         FileFormatError: When it is missing, damaged, of another kind or of a newer version.
     """
+    arrays = read_arrays(path)
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            # numpy stops reading where an array ends, which may be short of its checksum.
-            if archive.zip.testzip() is not None:
-                raise ValueError
-            arrays = {name: archive[name] for name in archive.files}
-        kind, found = str(arrays["__kind__"]), int(arrays["__version__"])
-        # A damaged table of contents may hide arrays.
-        if {"__kind__", "__version__", *arrays.pop("__names__").tolist()} != arrays.keys():
-            raise KeyError
-    except FileNotFoundError:
-        raise FileFormatError(f"{path}: no such file") from None
-    except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
-        raise FileFormatError(f"{path}: not a file of spikeloop, or a damaged one") from error
+        kind, found = _text(arrays, "__kind__"), _whole(arrays, "__version__")
+        names = arrays.pop("__names__")
+    except (KeyError, ValueError):
+        raise FileFormatError(f"{path}: not a file of spikeloop, or a damaged one") from None
+    # A damaged table of contents may hide arrays.
+    if {"__kind__", "__version__", *names.ravel().tolist()} != arrays.keys():
+        raise FileFormatError(f"{path}: __names__: not those of the arrays that it holds")
     if kind not in kinds:
-        raise FileFormatError(f"{path}: holds {kind}, expected {' or '.join(kinds)}")
+        raise FileFormatError(f"{path}: holds {shortened(kind)}, expected {' or '.join(kinds)}")
     if found > version:
         raise FileFormatError(
             f"{path}: {kind} of version {found}, this spikeloop reads up to {version}: upgrade it"
@@ -144,15 +159,17 @@ def load(path: str | Path) -> Stimulus | Readout | Weights:
         FileFormatError: When the file is missing, damaged, foreign or of a newer version.
     """
     arrays = read_npz(path, ("stimulus", "readout", "weights"), VERSION)
-    kind = str(arrays["__kind__"])
+    kind = _text(arrays, "__kind__")
     try:
         if kind == "stimulus":
             return stimulus_from(arrays)
         if kind == "readout":
             return readout_from(arrays)
-        return tuple(arrays[f"w{p}"].astype(np.float32) for p in range(len(arrays) - 2))
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise FileFormatError(f"{path}: damaged {kind}: {error}") from error
+        return tuple(_numbers(arrays, f"w{p}").astype(np.float32) for p in range(len(arrays) - 2))
+    except KeyError as error:
+        raise FileFormatError(f"{path}: damaged {kind}: {error} is missing") from None
+    except (DeviceError, ValueError) as error:
+        raise FileFormatError(f"{path}: damaged {kind}: {told(error)}") from None
 
 
 def stimulus_arrays(item: Stimulus) -> dict[str, object]:
@@ -173,17 +190,27 @@ def stimulus_arrays(item: Stimulus) -> dict[str, object]:
 
 
 def stimulus_from(arrays: Mapping[str, NDArray[np.generic]]) -> Stimulus:
-    """The stimulus that `stimulus_arrays` took apart."""
-    kind, steps, data = str(arrays["kind"]), int(arrays["steps"]), arrays["data"]
-    lengths = arrays.get("lengths")
+    """The stimulus that `stimulus_arrays` took apart.
+
+    Raises:
+        KeyError: When an array is missing.
+        ValueError: When one is not what a stimulus has.
+    """
+    kind, steps, data = _text(arrays, "kind"), _whole(arrays, "steps"), _numbers(arrays, "data")
+    lengths = _numbers(arrays, "lengths", "iu") if "lengths" in arrays else None
     if kind == "current":
         return Stimulus.current(data, steps=steps, lengths=lengths)
     if kind == "current_trace":
         return Stimulus.current_trace(data, lengths=lengths)
+    if kind != "spikes":
+        raise ValueError(f"kind is {shortened(repr(kind))}")
     from scipy.sparse import csr_matrix
 
-    shape = tuple(int(n) for n in arrays["shape"])
-    matrix = csr_matrix((data, arrays["indices"], arrays["indptr"]), shape=shape)
+    shape = tuple(_numbers(arrays, "shape", "iu").ravel().tolist())
+    indices, ends = _numbers(arrays, "indices", "iu"), _numbers(arrays, "indptr", "iu")
+    if len(shape) != 2 or {data.ndim, indices.ndim, ends.ndim} != {1} or len(ends) != shape[0] + 1:
+        raise ValueError(f"data, indices and indptr are none of a matrix of shape {shape}")
+    matrix = csr_matrix((data, indices, ends), shape=shape)
     matrix.check_format(full_check=True)
     return Stimulus.spikes(matrix, steps=steps, lengths=lengths)
 
@@ -200,19 +227,72 @@ def readout_arrays(item: Readout) -> dict[str, object]:
     }
 
 
-def readout_from(arrays: Mapping[str, NDArray[np.generic]]) -> Readout:
-    """The readout that `readout_arrays` took apart."""
-    samples = {}
-    for i, fields in enumerate(json.loads(str(arrays["probes"]))):
-        if fields["neurons"] is not None:
-            fields["neurons"] = tuple(fields["neurons"])
-        samples[Probe(**fields)] = arrays[f"sample{i}"]
-    sampled = str(arrays["membrane_sampled"])
+def readout_from(arrays: Mapping[str, Any]) -> Readout:
+    """The readout that `readout_arrays` took apart.
+
+    Raises:
+        KeyError: When an array is missing.
+        ValueError: When one is not what a readout has.
+    """
+    samples: dict[Probe, NDArray[np.generic]] = {}
+    for i, probe in enumerate(probes_from(parse_json(_text(arrays, "probes"), "probes"))):
+        samples[probe] = _numbers(arrays, f"sample{i}")
+    sampled = _text(arrays, "membrane_sampled")
     if sampled not in ("before_reset", "after_reset"):
-        raise ValueError(f"membrane_sampled is {sampled!r}")
+        raise ValueError(f"membrane_sampled is {shortened(repr(sampled))}")
+    counts = _numbers(arrays, "counts", "iu")
+    if counts.ndim != 2:
+        raise ValueError(f"counts has shape {counts.shape}: (batch, outputs) is meant")
     return Readout(
-        arrays["counts"].astype(np.int32),
-        int(arrays["steps"]),
+        counts.astype(np.int32),
+        _whole(arrays, "steps"),
         samples,
         sampled,  # type: ignore[arg-type]
     )
+
+
+def probes_from(fields: object) -> tuple[Probe, ...]:
+    """Probes that `dataclasses.asdict` took apart, as JSON has them.
+
+    Raises:
+        ValueError: When they are none.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _probes().validate_json(json.dumps(fields), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"probes: {where}: {first['msg']}") from None
+
+
+@cache
+def _probes() -> TypeAdapter[tuple[Probe, ...]]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(tuple[Probe, ...])
+
+
+def _numbers(arrays: Mapping[str, Any], name: str, kinds: str = "biuf") -> NDArray[Any]:
+    """An array of numbers."""
+    found = arrays[name]
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in kinds:
+        raise ValueError(f"{name} is no array of numbers of its kind")
+    return found
+
+
+def _text(arrays: Mapping[str, Any], name: str) -> str:
+    """A text."""
+    found = np.asarray(arrays[name])
+    if found.ndim or found.dtype.kind != "U":
+        raise ValueError(f"{name} is no text")
+    return str(found)
+
+
+def _whole(arrays: Mapping[str, Any], name: str) -> int:
+    """A whole number."""
+    found = np.asarray(arrays[name])
+    if found.ndim or found.dtype.kind not in "iu":
+        raise ValueError(f"{name} is no whole number")
+    return int(found)

@@ -15,8 +15,9 @@ from device_models.naming import below
 from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import by_name, override
 from device_models.profiles import Profile
+from drivers.contract.arrays import unlike
 from drivers.contract.device import Device
-from drivers.contract.errors import CapacityError, SettingError
+from drivers.contract.errors import CapacityError, SettingError, WeightError
 from drivers.contract.info import (
     Abilities,
     Capacity,
@@ -124,7 +125,14 @@ class Emulator(Device):
         return self._chip.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Program every cell exactly as it was."""
+        """Program every cell exactly as it was.
+
+        Raises:
+            WeightError: When it is the state of another chip or network.
+        """
+        wrong = unlike(state, self._chip.state())
+        if wrong:
+            raise WeightError(f"this is the state of another chip or network: {wrong}")
         self._chip.restore(state)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,11 @@ from drivers.contract.network import Network
 from drivers.session.file import Fields
 
 Kind = Literal["open", "configure", "write", "run", "reset", "restore", "close"]
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 ASKED, GIVEN = "asked.", "given."
+TIMES = ("at", "seconds", "transfer_seconds")
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,18 @@ class Exchange:
         """The exchange of a record.
 
         Raises:
-            KeyError: When a field is missing.
+            ValueError: When a field is missing, or is none of an exchange.
         """
-        return cls(
-            record["kind"],
-            below(record, ASKED),
-            below(record, GIVEN),
-            record["at"],
-            record["seconds"],
-            record["transfer_seconds"],
-        )
+        kind: Any = record.get("kind")
+        if kind not in get_args(Kind):
+            raise ValueError(f"kind is {_short(kind)}")
+        for name in TIMES:
+            if type(record.get(name)) not in (int, float):
+                raise ValueError(f"{name} is missing, or no time")
+        asked, given = below(record, ASKED), below(record, GIVEN)
+        if "error" in given and not isinstance(given.get("message"), str):
+            raise ValueError("given.message is missing, or no text")
+        return cls(kind, asked, given, *(record[name] for name in TIMES))
 
 
 def network_fields(network: Network) -> Fields:
@@ -114,15 +121,43 @@ def info_fields(info: DeviceInfo) -> Fields:
     return found
 
 
-def info_from(fields: Mapping[str, Any]) -> DeviceInfo:
+def info_from(fields: Any) -> DeviceInfo:
     """The facts that `info_fields` gave.
 
     Raises:
         ValueError: When they are not complete or not valid.
     """
+    from pydantic import ValidationError
+
+    try:
+        info = _device_info().validate_json(json.dumps(fields), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    for number, form in enumerate(info.weights):
+        if not 0 < form.minimum_full_scale <= form.maximum_full_scale:
+            raise ValueError(f"weights.{number}: full scales that are none")
+        if form.levels is not None and form.levels < 2:
+            raise ValueError(f"weights.{number}.levels: {form.levels}")
+    swing = info.neuron.membrane.threshold - info.neuron.membrane.rest
+    wrong = {
+        "weights": not info.weights,
+        "dt": not info.timing.dt > 0,
+        "spikes_per_step": not 1 <= info.neuron.spikes_per_step <= 255,
+        "membrane": not swing,
+        "probes": any(offer.every < 1 for offer in info.offers.probes),
+    }
+    for name, is_wrong in wrong.items():
+        if is_wrong:
+            raise ValueError(f"{name}: is what no device states")
+    return info
+
+
+@cache
+def _device_info() -> TypeAdapter[DeviceInfo]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(DeviceInfo).validate_python(fields)
+    return TypeAdapter(DeviceInfo)
 
 
 def difference(recorded: Fields, asked: Fields) -> str | None:

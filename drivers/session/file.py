@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.archives import CHUNK, PLAIN, check_text
 from drivers.contract.errors import FileFormatError
+from drivers.contract.reading import RATIO, UNPACKED, opened, parse_json, shortened, told
 
 VERSION = 2
 MAGIC = b"spikeloop session "
@@ -97,12 +99,8 @@ class Reader:
             FileFormatError: When it is missing, foreign, damaged or of a newer version.
         """
         self.path, self.cut = Path(path), False
-        try:
-            self._file = builtins.open(path, "rb")  # noqa: SIM115
-        except FileNotFoundError:
-            raise FileFormatError(f"{path}: no such file") from None
-        except OSError as error:
-            raise FileFormatError(f"{path}: {error.strerror}") from None
+        self._file = opened(path)
+        self._size = os.fstat(self._file.fileno()).st_size
         try:
             self._places = self._scan()
         except BaseException:
@@ -122,9 +120,11 @@ class Reader:
         start, length = self._places[index]
         self._file.seek(start)
         try:
-            return _fields(self._file.read(length))
-        except (ValueError, KeyError, TypeError, struct.error, zlib.error) as error:
-            raise FileFormatError(f"{self.path}: record {index} is damaged: {error}") from None
+            return _fields(self._file.read(length), max(UNPACKED, RATIO * self._size))
+        except (ValueError, TypeError, struct.error) as error:
+            raise FileFormatError(
+                f"{self.path}: record {index} is damaged: {told(error)}"
+            ) from None
 
     def close(self) -> None:
         """Close the file. Closing twice is fine."""
@@ -132,7 +132,6 @@ class Reader:
 
     def _scan(self) -> list[tuple[int, int]]:
         """Where each body is and how long."""
-        size = os.fstat(self._file.fileno()).st_size
         first = self._file.readline(len(MAGIC) + 12)
         if not first.endswith(b"\n") and (MAGIC + b"%d\n" % VERSION).startswith(first):
             self.cut = True
@@ -158,16 +157,23 @@ class Reader:
                 return places
             length, check, own = FRAME.unpack(head)
             sound = zlib.crc32(head[: -WORD.size]) == own
-            if sound and place + FRAME.size + length > size:
+            if sound and place + FRAME.size + length > self._size:
                 self.cut = True
                 return places
-            if not sound or zlib.crc32(self._file.read(length)) != check:
+            if not sound or self._checksum(length) != check:
                 raise FileFormatError(
                     f"{self.path}: damaged in record {len(places)}, which begins at byte {place}: "
                     f"its first {place} bytes hold what came before"
                 )
             places.append((place + FRAME.size, length))
         return places
+
+    def _checksum(self, length: int) -> int:
+        """That of the next so many bytes."""
+        found = 0
+        while length > 0 and (part := self._file.read(min(length, CHUNK))):
+            found, length = zlib.crc32(part, found), length - len(part)
+        return found
 
 
 def check_free(path: str | Path) -> None:
@@ -202,26 +208,57 @@ def _pays(raw: bytes) -> bool:
     return len(zlib.compress(sample, 1)) < PAYS * len(sample)
 
 
-def _fields(body: bytes) -> Fields:
+def _fields(body: bytes, most: int) -> Fields:
+    """The fields in the body of a record, whose arrays unpack to so many bytes at most."""
     (length,) = WORD.unpack_from(body)
     place = WORD.size + length
-    head = json.loads(body[WORD.size : place])
-    found: Fields = dict(head["values"])
-    for name, dtype, shape, size, packed in head["arrays"]:
-        found[name] = _array(body[place : place + size], np.dtype(dtype), shape, packed)
+    head = parse_json(body[WORD.size : place], "head")
+    if not isinstance(head, dict) or set(head) != {"values", "arrays"}:
+        raise ValueError("its head is none")
+    values, arrays = head["values"], head["arrays"]
+    if not isinstance(values, dict) or not isinstance(arrays, list):
+        raise ValueError("its head is none")
+    found: Fields = dict(values)
+    for entry in arrays:
+        name, dtype, shape, size, packed = _entry(entry)
+        if name in found:
+            raise ValueError(f"{shortened(name)} is there twice")
+        try:
+            found[name] = _array(body[place : place + size], dtype, shape, packed, most)
+        except (ValueError, TypeError, zlib.error) as error:
+            raise ValueError(f"{shortened(name)}: {told(error)}") from None
         place += size
+        most -= found[name].nbytes
+    if place != len(body):
+        raise ValueError("it is longer than its arrays")
     return found
 
 
+def _entry(entry: object) -> tuple[str, str, list[int], int, bool]:
+    """Name, dtype, shape, bytes and whether deflated, of an array."""
+    if not isinstance(entry, list) or [type(part) for part in entry] != [str, str, list, int, bool]:
+        raise ValueError("an entry of an array is none")
+    _, _, shape, size, _ = entry
+    if any(type(n) is not int or n < 0 for n in [*shape, size]):
+        raise ValueError(f"an array of shape {shortened(str(shape))} and {size} bytes")
+    return tuple(entry)
+
+
 def _array(
-    data: bytes, dtype: np.dtype[Any], shape: list[int], packed: bool
+    data: bytes, kind: str, shape: list[int], packed: bool, most: int
 ) -> NDArray[np.generic]:
-    if dtype.hasobject:
-        raise ValueError(f"an array of {dtype}")
+    dtype = np.dtype(kind)
+    if dtype.kind not in PLAIN:
+        raise ValueError(f"an array of {shortened(str(dtype))}")
     size = math.prod(shape) * dtype.itemsize
-    if packed:
+    if packed and size <= most:
         # No more than stated: a small file must not unpack to a large one.
-        data = zlib.decompressobj().decompress(data, max(size, 1))
+        unpacking = zlib.decompressobj()
+        data = unpacking.decompress(data, size + 1)
+        if not unpacking.eof:
+            raise ValueError("is not as long as stated")
     if len(data) != size:
-        raise ValueError(f"{len(data)} bytes of an array of {size}")
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+        raise ValueError(f"{len(data)} bytes of an array of {shortened(str(size))}")
+    array = np.frombuffer(data, dtype).reshape(shape).copy()
+    check_text(array)
+    return array

@@ -82,14 +82,29 @@ class Replay(Device):
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         given = self._answer("write", write_fields(projection, weights))
-        stored: NDArray[np.float32] = given["stored"]
+        stored = given.get("stored")
+        if not isinstance(stored, np.ndarray) or stored.dtype != np.float32:
+            raise self._damaged("given.stored is missing, or no float32 array")
         return stored
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return readout_from(self._answer("run", run_fields(stimulus, probes, trial, False)))
+        return self._readout(run_fields(stimulus, probes, trial, False))
 
     def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return readout_from(self._answer("run", run_fields(stimulus, probes, trial, True)))
+        return self._readout(run_fields(stimulus, probes, trial, True))
+
+    def _readout(self, asked: Fields) -> Readout:
+        given = self._answer("run", asked)
+        try:
+            return readout_from(given)
+        except KeyError as error:
+            raise self._damaged(f"given.{error.args[0]} is missing") from None
+        except ValueError as error:
+            raise self._damaged(f"given.{error}") from None
+
+    def _damaged(self, why: str) -> FileFormatError:
+        """What to say of the answer that was just given."""
+        return FileFormatError(f"{self._file.path}: exchange {self._next - 1}: {why}")
 
     def _reset(self) -> None:
         self._answer("reset", {})
@@ -103,10 +118,11 @@ class Replay(Device):
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Continue where a replay was, or replay that the recorded device was given a state."""
-        if set(state) != {POSITION}:
+        here = np.asarray(state.get(POSITION, ""))
+        if set(state) != {POSITION} or here.shape or here.dtype.kind not in "iu":
             self._answer("restore", dict(state))
             return
-        position = int(state[POSITION])
+        position = int(here)
         if not 1 <= position <= len(self._file):
             raise Diverged(
                 f"{self._file.path}: has {len(self._file) - 1} exchanges, asked was to go on after "
@@ -134,18 +150,20 @@ class Replay(Device):
     def _exchange(self, number: int) -> Exchange:
         try:
             return Exchange.of(self._file[number])
-        except KeyError as error:
+        except FileFormatError:
+            raise
+        except ValueError as error:
             raise FileFormatError(
-                f"{self._file.path}: record {number} is no exchange: {error} is missing"
+                f"{self._file.path}: record {number} is no exchange: {error}"
             ) from None
 
     def _told(self) -> DeviceInfo:
         opening = self._exchange(0)
         try:
-            told = info_from(opening.given["info"])
-        except (KeyError, ValueError):
+            told = info_from(opening.given.get("info"))
+        except ValueError as error:
             raise FileFormatError(
-                f"{self._file.path}: does not begin with what the device was"
+                f"{self._file.path}: does not begin with what the device was: given.info: {error}"
             ) from None
         return replace(told, abilities=replace(told.abilities, resumable=True))
 

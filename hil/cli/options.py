@@ -17,6 +17,10 @@ LayersOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="File of the run's data, where it has moved."),
+]
 RecordOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="File to record the session with the device to."),

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from hil.runs.folder import Run
 
 
-def finished(run: Run, watch: Watcher, record: Path | None) -> Result:
+def finished(run: Run, watch: Watcher, record: Path | None, data: Path | None = None) -> Result:
     """Train a run to its end and write its page; whatever stops that, say how to go on."""
     from hil.api import finish
     from hil.loop.epochs import Interrupted
 
     with going_on_with(f"hil resume {quote(str(run.path))}"):
         try:
-            return finish(run, watch, record)
+            return finish(run, watch, record, data)
         except Interrupted:
             raise KeyboardInterrupt from None
 

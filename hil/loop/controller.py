@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Stimulus
-from drivers.contract.arrays import below
+from drivers.contract.arrays import below, unlike
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.optimisers import Optimiser
@@ -234,8 +234,16 @@ class Controller:
         return found | self.session.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Return to what `state` gave; a device that cannot is given all weights anew."""
+        """Return to what `state` gave; a device that cannot is given all weights anew.
+
+        Raises:
+            ValueError: When it is that of another training, or none.
+        """
         self.load_weights(state)
+        for prefix in ("rule/", "optimiser/", "homeostasis/", "stored/"):
+            wrong = unlike(below(state, prefix), below(self.state(), prefix))
+            if wrong:
+                raise ValueError(f"{prefix}{wrong}")
         self.rule_state = _copies(below(state, "rule/"))
         self.optimiser_state = _copies(below(state, "optimiser/"))
         self.strengths = state["homeostasis/strengths"].astype(np.float64)
@@ -248,8 +256,11 @@ class Controller:
         Raises:
             ValueError: When they are of another network.
         """
-        depth = sum(1 for name in state if name.startswith("weights/"))
-        shapes = [state[f"weights/{p}"].shape for p in range(depth)]
+        found = below(state, "weights/")
+        depth = len(found)
+        if set(found) != {str(p) for p in range(depth)} or any(w.ndim != 2 for w in found.values()):
+            raise ValueError("weights are not those of a network, one matrix for each projection")
+        shapes = [found[str(p)].shape for p in range(depth)]
         if shapes != [w.shape for w in self.weights]:
             given = (shapes[0][0], *(shape[1] for shape in shapes))
             raise ValueError(
@@ -257,7 +268,10 @@ class Controller:
                 f"{'-'.join(map(str, self.layers))} network: give the same task, encoding and "
                 "network.hidden"
             )
-        self.weights = [state[f"weights/{p}"].astype(np.float32) for p in range(self.depth)]
+        wrong = unlike(found, {str(p): w for p, w in enumerate(self.weights)})
+        if wrong:
+            raise ValueError(f"weights/{wrong}")
+        self.weights = [found[str(p)].astype(np.float32) for p in range(self.depth)]
 
     # -- the device, timed --------------------------------------------------------------------
 

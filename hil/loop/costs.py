@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Readout, Stimulus
+from drivers.contract.arrays import unlike
+from hil.runs import records
 
 Matrix = NDArray[np.float32]
 
@@ -82,11 +84,20 @@ class Costs:
         return {**arrays, "usage": np.asarray(json.dumps(asdict(self.usage)))}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Return to what `state` gave."""
+        """Return to what `state` gave.
+
+        Raises:
+            ValueError: When it is that of another network, or none.
+        """
+        wrong = unlike(
+            {**state, "usage": np.asarray("")}, {**self.state(), "usage": np.asarray("")}
+        )
+        if wrong or "usage" not in state:
+            raise ValueError(f"costs/{wrong or 'usage is missing'}")
         self.programmed = [
             state[f"programmed_{p}"].astype(np.int32) for p in range(len(self.programmed))
         ]
-        self.usage = Usage(**json.loads(str(state["usage"])))
+        self.usage = Usage(**records.usage_of(str(state["usage"])))
 
 
 def of_training(

@@ -86,8 +86,7 @@ class DeviceSession:
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> bool:
         """Return to what `state` gave, and say whether the device could; else it holds nothing."""
         costs, device = below(state, "costs/"), below(state, "device/")
-        if costs:  # a checkpoint from before they were counted has none
-            self.costs.restore(costs)
+        self.costs.restore(costs)
         if not (device and self._device.info.abilities.resumable):
             return False
         with asking(self._device, "restore"):

@@ -68,8 +68,9 @@ class Training:
         self._run, self._controller, self._data = run, controller, data
         self._state, self._watch, self._stop = state, watch, stop
         self._after_step = after_step
-        if state.estimator:
-            controller.observer.use(state.estimator)
+        for name in state.tally.fit.sums:
+            controller.observer.use(name)
+        controller.observer.use(state.estimator or controller.observer.held[0].name)
         self._config = controller.config
         self._batches = -(-len(data.y_train) // self._config.training.batch)
         self._total = self._batches * self._config.training.epochs

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import drivers
-from hil import tasks
 from hil.loop import costs
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
@@ -16,6 +15,7 @@ from hil.loop.defaults import FORCED, settle
 from hil.loop.health.class_balance import Score
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.process import one_blas_thread
+from hil.runs import data as run_data
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
@@ -26,6 +26,7 @@ def evaluate(
     device: str | None = None,
     watch: Watcher = lambda _: None,
     record: str | Path | None = None,
+    moved: str | Path | None = None,
 ) -> dict[str, Any]:
     """Write a run's weights to a device and classify the test set; the run stays as it is.
 
@@ -35,28 +36,30 @@ def evaluate(
             one is shown the samples in batches and an encoding that it takes.
         watch: Called after every batch.
         record: File to record the session with the device to.
+        moved: File of the run's data, where it is another one by now.
 
     Returns:
         Task, rule, device, seed, test accuracy with its 95 % interval, the accuracy that the run
         reached on its own device, and what the device paid for an inference.
 
     Raises:
-        ValueError: When the run has no weights yet.
+        ValueError: When the run has no weights yet, or its data are others.
         DeviceError: When the device fails or has no room for the network.
     """
     checkpoint = run.load_checkpoint()
     if checkpoint is None:
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
     config = run.config()
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = run_data.load(run, moved)
     with one_blas_thread(), drivers.open(device or config.device_url, record=record) as opened:
         config, _ = settle(config, FORCED if device else (), opened.info, data)
         controller = Controller.open(config, opened, data.features, data.classes)
-        if device is None:
-            controller.restore(checkpoint)
-        else:
-            controller.load_weights(checkpoint)
-            controller.write()
+        with run.taking_up():
+            if device is None:
+                controller.restore(checkpoint)
+            else:
+                controller.load_weights(checkpoint)
+                controller.write()
 
         def watch_test(done: int, total: int) -> None:
             watch(TrainingProgress("test", done, total, config.training.epochs))

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.arrays import below
+from drivers.contract.arrays import below, unlike
 from hil.loop.health.diagnosis import Statistics
 from hil.loop.observation.estimation import Fit
+from hil.runs import records
 
 Matrix = NDArray[np.float32]
 
@@ -103,9 +104,33 @@ class TrainState:
         return {**arrays, "train_state": np.asarray(text)}
 
     @classmethod
-    def restored(cls, state: Mapping[str, NDArray[np.generic]]) -> TrainState:
-        """From what `state` gave."""
-        fields = json.loads(str(state["train_state"]))
-        statistics = Statistics.restored(below(state, "statistics/"))
+    def restored(
+        cls,
+        state: Mapping[str, NDArray[np.generic]],
+        first: TrainState,
+        batches: int,
+        epochs: int,
+    ) -> TrainState:
+        """From what `state` gave.
+
+        Args:
+            state: Arrays of a checkpoint.
+            first: That of a new run of the same network.
+            batches: Batches of an epoch.
+            epochs: Epochs of the whole training.
+
+        Raises:
+            ValueError: When they are none of such a training.
+        """
+        found = below(state, "statistics/")
+        wrong = unlike(found, first.statistics.state())
+        if wrong:
+            raise ValueError(f"statistics/{wrong}")
+        if "train_state" not in state:
+            raise ValueError("train_state is missing")
+        fields = records.progress_of(
+            str(state["train_state"]), batches, epochs, len(first.statistics.squares) - 1
+        )
         tally = {**fields["tally"], "fit": Fit(**fields["tally"]["fit"])}
+        statistics = Statistics.restored(found)
         return cls(statistics, **{**fields, "tally": Tally(**tally)})

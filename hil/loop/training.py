@@ -20,7 +20,8 @@ from hil.loop.health.class_balance import Score
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
-from hil.runs.folder import Run
+from hil.runs import data as run_data
+from hil.runs.folder import START, Run
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -60,7 +61,10 @@ def fitted(
 
 
 def train(
-    run: Run, watch: Watcher = lambda _: None, record: str | Path | None = None
+    run: Run,
+    watch: Watcher = lambda _: None,
+    record: str | Path | None = None,
+    moved: str | Path | None = None,
 ) -> dict[str, Any]:
     """Train a run to its end and write its result.
 
@@ -71,6 +75,7 @@ def train(
         run: The run folder.
         watch: Called after every batch.
         record: File to record the session with the device to.
+        moved: File of the run's data, where it is another one by now.
 
     Returns:
         The result, as in `result.json`.
@@ -80,30 +85,37 @@ def train(
         DeviceError: When the device fails.
         ValueError: When the configuration does not fit the data or the device.
     """
-    done = run.result()
-    if done is not None:
-        return done
+    with run.locked():
+        done = run.result()
+        if done is not None:
+            return done
+        data = run_data.load(run, moved)
+        run_data.keep(run, data, moved)
+        return _trained(run, data, watch, record)
+
+
+def _trained(run: Run, data: Data, watch: Watcher, record: str | Path | None) -> dict[str, Any]:
     config = run.config()
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    with (
-        run.locked(),
-        one_blas_thread(),
-        drivers.open(config.device_url, record=record) as device,
-    ):
+    with one_blas_thread(), drivers.open(config.device_url, record=record) as device:
         controller = Controller.open(config, device, data.features, data.classes)
         state = TrainState.first(controller.layers)
         checkpoint = run.load_checkpoint()
         if checkpoint is not None:
-            state = TrainState.restored(checkpoint)
-            controller.restore(checkpoint)
+            with run.taking_up():
+                batches = -(-len(data.y_train) // config.training.batch)
+                state = TrainState.restored(checkpoint, state, batches, config.training.epochs)
+                controller.restore(checkpoint)
         else:
             if config.start:
-                controller.load_weights(run.load_start())
+                with run.taking_up(START):
+                    controller.load_weights(run.load_start())
             controller.write()
             if not config.start and config.network.initial_response == "measured":
                 _adapt(run, controller, data, watch)
         with stoppable() as stop:
-            Training(run, controller, data, state, watch, stop).go()
+            with run.taking_up():
+                training = Training(run, controller, data, state, watch, stop)
+            training.go()
             return _finish(run, controller, data, state, watch, stop)
 
 
@@ -165,5 +177,6 @@ def _finish(
         "samples_per_second": config.training.epochs * len(data.y_train) / state.seconds,
         "peak_rss_mb": peak_rss_mb(),
     }
+    run.add_packages()
     run.save_result(result)
     return result

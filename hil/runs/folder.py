@@ -1,7 +1,7 @@
 """A run is a folder. Whatever happens to the process, the folder stays readable.
 
 config.toml       the complete configuration; re-runnable
-environment.json  versions, machine, and what was chosen by what the device states
+environment.json  machine, libraries, data, and what was chosen by what the device states
 start.npz         the weights to start from, where another run gives them
 checkpoint.npz    everything needed to go on; replaced as a whole
 metrics.jsonl     one line per epoch, rewritten from the checkpoint's own record
@@ -12,24 +12,25 @@ report.html       the page
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.files import read_npz, write_npz, write_text
+from drivers.contract.files import read_npz, sweep, write_npz, write_text
+from drivers.contract.reading import read_bytes, read_toml
+from hil.runs import records
+from hil.runs.draft import RUNS, draft_in, moved
 from hil.runs.lock import locked
+from hil.runs.machine import environment, packages
+from hil.runs.snapshot import check as check_snapshot
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -38,7 +39,6 @@ VERSION = 1
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
 CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
-RUNS = Path("runs")
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -71,7 +71,7 @@ class Run:
             ValueError: When the folder exists, or cannot be made, or nothing can start from
                 `config.start`.
         """
-        if path is not None and path.exists():
+        if path is not None and (path.exists() or path.is_symlink()):
             raise ValueError(
                 f"{path} exists already: choose another --out, or go on with it: "
                 f"hil resume {quote(str(path))}"
@@ -80,64 +80,78 @@ class Run:
 
         start = cls.open(config.start).weights() if config.start else None
         parent = RUNS if path is None else path.parent
-        draft = parent / f".draft.{uuid4().hex}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            draft.mkdir()
-            (draft / CONFIG).write_text(dump(config), encoding="utf-8")
-            made = {"version": VERSION, **environment(), "chosen": list(chosen)}
-            machine = json.dumps(made, indent=2)
-            (draft / ENVIRONMENT).write_text(machine + "\n", encoding="utf-8")
-            if start is not None:
-                write_npz(draft / START, "start", start, VERSION)
-            return cls(_placed(draft, path, config))
+            with draft_in(parent, ".draft.") as draft:
+                (draft / CONFIG).write_text(dump(config), encoding="utf-8")
+                made = {"version": VERSION, **environment(), "chosen": list(chosen), "data": None}
+                machine = json.dumps(made, indent=2)
+                (draft / ENVIRONMENT).write_text(machine + "\n", encoding="utf-8")
+                if start is not None:
+                    write_npz(draft / START, "start", start, VERSION)
+                return cls(moved(draft, path, config))
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise ValueError(
                 f"run folder {path or parent} cannot be made: {error.strerror}{where}"
             ) from None
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
         """Open an existing run folder.
 
         Raises:
-            ValueError: When it is none, or one that a newer version wrote.
+            ValueError: When it is none, or a damaged one, or one that a newer version wrote.
         """
         run = cls(Path(path))
-        try:
-            made = json.loads((run.path / ENVIRONMENT).read_text(encoding="utf-8"))
-            version = int(made["version"])
-        except (OSError, ValueError, KeyError, TypeError):
+        if not (run.path / ENVIRONMENT).is_file():
             raise ValueError(
                 f"{path} is no run folder: give one that hil train made (it holds {ENVIRONMENT})"
-            ) from None
-        if version > VERSION:
-            raise ValueError(
-                f"{path} is a run folder of version {version}, this spikeloop reads up to "
-                f"{VERSION}: upgrade it"
             )
+        run.environment()
         return run
 
     def environment(self) -> dict[str, Any]:
-        """Machine, versions, and `chosen`: what was chosen by what the device states."""
-        text = (self.path / ENVIRONMENT).read_text(encoding="utf-8")
-        return {"chosen": [], **json.loads(text)}
+        """Machine, libraries, data, and `chosen`: what was chosen by what the device states.
+
+        Raises:
+            FileFormatError: When the file is damaged.
+        """
+        return records.environment_in(self.path / ENVIRONMENT, VERSION)
 
     def add_chosen(self, chosen: Sequence[Mapping[str, Any]]) -> None:
         """Keep what else was chosen; a choice of the same setting is replaced."""
         made, new = self.environment(), {choice["setting"] for choice in chosen}
         kept = [choice for choice in made["chosen"] if choice["setting"] not in new]
-        text = json.dumps({**made, "chosen": [*kept, *chosen]}, indent=2)
-        write_text(self.path / ENVIRONMENT, text + "\n")
+        self._save_environment({**made, "chosen": [*kept, *chosen]})
+
+    def add_packages(self) -> None:
+        """Keep the versions of the libraries that have been loaded meanwhile."""
+        made = self.environment()
+        self._save_environment({**made, "packages": {**made["packages"], **packages()}})
+
+    def add_data(self, data: Mapping[str, Any]) -> None:
+        """Keep where the data lie now."""
+        self._save_environment({**self.environment(), "data": dict(data)})
+
+    def _save_environment(self, made: Mapping[str, Any]) -> None:
+        write_text(self.path / ENVIRONMENT, json.dumps(made, indent=2) + "\n")
 
     def config(self) -> Config:
-        """The configuration of the run."""
-        from hil.config import build, read
+        """The configuration of the run.
 
-        return build(read(self.path / CONFIG))
+        Raises:
+            FileFormatError: When the file is missing or damaged.
+        """
+        from hil.config import build
+
+        path = self.path / CONFIG
+        try:
+            return build(read_toml(path))
+        except FileFormatError:
+            raise
+        except ValueError as error:
+            raise FileFormatError(f"{path}: {error}") from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -149,16 +163,14 @@ class Run:
             ValueError: When another process holds it.
         """
         with locked(self.path):
-            for name in (CHECKPOINT, SNAPSHOT, METRICS, RESULT, REPORT):
-                for leftover in self.path.glob(f".{name}.*"):
-                    leftover.unlink(missing_ok=True)
+            sweep(self.path)
             yield
 
     # -- what is written ----------------------------------------------------------------------
 
     def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
         """Replace the checkpoint as a whole."""
-        config = np.asarray((self.path / CONFIG).read_text(encoding="utf-8"))
+        config = np.asarray(read_bytes(self.path / CONFIG).decode())
         write_npz(self.path / CHECKPOINT, "checkpoint", {**arrays, "config": config}, VERSION)
 
     def load_checkpoint(self) -> Arrays | None:
@@ -168,19 +180,36 @@ class Run:
             ValueError: When it is damaged, or of another configuration than `config.toml`.
         """
         path, config = self.path / CHECKPOINT, self.path / CONFIG
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             return None
-        again = f"hil train --config {quote(str(config))} --out NEW"
         try:
             arrays = read_npz(path, ("checkpoint",), VERSION)
         except FileFormatError as error:
-            raise ValueError(f"{error}; start anew with: {again}") from None
-        if str(arrays.pop("config", "")) != config.read_text(encoding="utf-8"):
+            raise ValueError(f"{error}; {self._anew}") from None
+        if str(arrays.pop("config", "")).encode() != read_bytes(config):
             raise ValueError(
-                f"{config} was changed after the run began: put it back, or start anew with: "
-                f"{again}"
+                f"{config} was changed after the run began: put it back, or {self._anew}"
             )
         return arrays
+
+    @property
+    def _anew(self) -> str:
+        return f"start anew with: hil train --config {quote(str(self.path / CONFIG))} --out NEW"
+
+    @contextmanager
+    def taking_up(self, file: str = CHECKPOINT) -> Iterator[None]:
+        """Say that a file is at fault where what is taken from it is refused.
+
+        Args:
+            file: Its name.
+
+        Raises:
+            FileFormatError: When it is.
+        """
+        try:
+            yield
+        except ValueError as error:
+            raise FileFormatError(f"{self.path / file}: {error}; {self._anew}") from None
 
     def weights(self) -> Arrays:
         """The shadow weights `weights/N` of the last checkpoint, of a complete run or not.
@@ -209,9 +238,17 @@ class Run:
         write_npz(self.path / SNAPSHOT, "snapshot", arrays, VERSION)
 
     def load_snapshot(self) -> Arrays | None:
-        """The snapshot, or None when the run is not complete."""
+        """The snapshot, or None when the run is not complete.
+
+        Raises:
+            FileFormatError: When it is damaged, or not of this run's network.
+        """
         path = self.path / SNAPSHOT
-        return read_npz(path, ("snapshot",), VERSION) if path.exists() else None
+        if not path.exists() and not path.is_symlink():
+            return None
+        arrays = read_npz(path, ("snapshot",), VERSION)
+        check_snapshot(arrays, len(self.config().network.hidden) + 1, str(path))
+        return arrays
 
     def save_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the metrics, one JSON object a line."""
@@ -223,9 +260,16 @@ class Run:
         Raises:
             ValueError: When the file is damaged.
         """
-        path = self.path / METRICS
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        return [self._parsed(path, line, "epoch") for line in lines]
+        try:
+            rows = records.metrics_in(self.path / METRICS)
+            hidden = len(self.config().network.hidden)
+            if rows and len(rows[0]["hidden_rates"]) != hidden:
+                raise FileFormatError(
+                    f"{self.path / METRICS}: hidden_rates: not of {hidden} layers"
+                )
+        except FileFormatError as error:
+            raise ValueError(f"{error}; {self._rewritten}") from None
+        return rows
 
     def save_result(self, result: Mapping[str, Any]) -> None:
         """Write the final figures, which completes the run."""
@@ -238,55 +282,14 @@ class Run:
             ValueError: When the file is damaged.
         """
         path = self.path / RESULT
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             return None
-        return self._parsed(path, path.read_bytes(), "test_accuracy")
-
-    def _parsed(self, path: Path, text: bytes, key: str) -> dict[str, Any]:
-        """A JSON object that has a certain key."""
         try:
-            found: dict[str, Any] = json.loads(text)
-            found[key]
-        except (ValueError, TypeError, LookupError):
-            raise ValueError(
-                f"{path} is damaged: delete {METRICS} and {RESULT}, then "
-                f"hil resume {quote(str(self.path))} writes them anew"
-            ) from None
-        return found
+            return records.result_in(path)
+        except FileFormatError as error:
+            raise ValueError(f"{error}; {self._rewritten}") from None
 
-
-def _placed(draft: Path, path: Path | None, config: Config) -> Path:
-    """Move a folder to a path, or where none is given to the first free one below `runs/`."""
-    stem = f"{config.task.split('/')[-1].replace(':', '-')}-{config.rule['name']}-seed{config.seed}"
-    number = 1
-    while True:
-        place = path or RUNS / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            os.rename(draft, place)
-            return place
-        except OSError as error:
-            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
-            if path is not None or not taken:
-                raise
-        number += 1
-
-
-def environment() -> dict[str, Any]:
-    """Machine and versions, for the record."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    versions = {}
-    for name in ("spikeloop", "brian2", "numpy", "scipy"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "packages": versions,
-        "blas_threads": 1,
-    }
+    @property
+    def _rewritten(self) -> str:
+        again = f"hil resume {quote(str(self.path))}"
+        return f"delete {METRICS} and {RESULT}, then {again} writes them anew"

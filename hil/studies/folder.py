@@ -14,7 +14,6 @@ report.html       the page
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,9 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from drivers.contract.files import read_npz, write_npz, write_text
-from hil.runs.folder import environment
+from drivers.contract.arrays import below
+from drivers.contract.errors import FileFormatError
+from drivers.contract.files import read_npz, sweep, write_npz, write_text
+from drivers.contract.reading import parse_toml, read_bytes
 from hil.runs.lock import LOCK, locked
+from hil.runs.machine import environment
 from hil.studies.plan import configuration_lines
 from hil.studies.schema import Study
 from hil.studies.trial import Weights
@@ -70,16 +72,22 @@ class Folder:
 
     def _take_up(self) -> None:
         """Write down what is studied, or see that it is what the folder is about."""
-        for leftover in self.path.glob(".*.*.[0-9]*"):
-            leftover.unlink(missing_ok=True)
+        weights = self.path / WEIGHTS
+        if weights.is_symlink():
+            raise ValueError(f"{weights} is a link: the folder of a study has none, remove it")
+        sweep(self.path)
         given = dumped(self.study)
         try:
-            there = (self.path / STUDY).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            (self.path / WEIGHTS).mkdir(exist_ok=True)
+            there = read_bytes(self.path / STUDY)
+        except FileFormatError:
+            if (self.path / STUDY).is_symlink() or (self.path / STUDY).exists():
+                raise
+            weights.mkdir(exist_ok=True)
             write_text(self.path / ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
             write_text(self.path / STUDY, given)
             return
+        weights.mkdir(exist_ok=True)
+        sweep(weights)
         difference = _difference(there, given)
         if difference is not None:
             raise ValueError(
@@ -97,8 +105,12 @@ class Folder:
         Raises:
             FileFormatError: When they are missing or damaged.
         """
-        arrays = read_npz(self.path / WEIGHTS / f"{key}.npz", ("weights",), VERSION)
-        return {n: a.astype(np.float32) for n, a in arrays.items() if n.startswith("weights/")}
+        path = self.path / WEIGHTS / f"{key}.npz"
+        found = below(read_npz(path, ("weights",), VERSION), "weights/")
+        for name, array in found.items():
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise FileFormatError(f"{path}: weights/{name[:60]} are no weights: delete it")
+        return {f"weights/{name}": array.astype(np.float32) for name, array in found.items()}
 
     def has_weights(self, key: str) -> bool:
         """Whether the weights of a job are there."""
@@ -118,13 +130,13 @@ def _without_none(value: Any) -> Any:
     return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 
-def _difference(there: str, given: str) -> str | None:
+def _difference(there: bytes, given: str) -> str | None:
     """The first key in which two studies differ, in words; None for the same study."""
     try:
-        old = dict(configuration_lines(tomllib.loads(there)))
-    except ValueError:
-        return f"{STUDY} is no valid TOML"
-    new = dict(configuration_lines(tomllib.loads(given)))
+        old = dict(configuration_lines(parse_toml(there, STUDY)))
+    except FileFormatError as error:
+        return str(error)
+    new = dict(configuration_lines(parse_toml(given.encode(), STUDY)))
     for key in [*new, *old]:
         if old.get(key) != new.get(key):
             then, now = (_short(values.get(key)) for values in (old, new))

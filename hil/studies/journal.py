@@ -2,16 +2,22 @@
 
 A trial is written when it is finished, whole, as one line that is flushed to the disk. So there is
 no trial half-way: whatever happens to the process, those in the file are done, and all others are
-not. A last line that was cut off is removed when the journal is opened; the lock of the study's
-folder keeps other processes from writing.
+not. The lock of the study's folder keeps other processes from writing.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers.contract.errors import FileFormatError
+from drivers.contract.reading import checked, parse_json, read_bytes, told
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -19,6 +25,132 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 Outcome = dict[str, Any]
+Number = Annotated[float, Field(ge=-1e18, le=1e18)]
+Text = Annotated[str, Field(max_length=10_000)]
+MOST = 1 << 30  # bytes of a journal
+CHECK, DIGITS = ',"check":"', 16  # how a line ends: with its checksum, in hexadecimal digits
+
+
+class Record(BaseModel):
+    """A part of a line; nothing is turned into something else."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class OutcomeRecord(Record):
+    """What came of a trial: its measures, or its error."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number | None] = Field(init=False)
+
+    error: Text = ""
+    curve: list[Number | None] = []
+    findings: list[Text] = []
+
+
+class TrialAttributes(Record):
+    """What we keep of a trial."""
+
+    job: Text
+    number: Annotated[int, Field(ge=0)]
+    outcome: OutcomeRecord
+
+
+class StageLine(Record):
+    """The line that begins a stage."""
+
+    op_code: Literal[0]
+    worker_id: Text
+    study_name: Text
+    directions: list[Literal[1, 2]]
+
+
+class TrialLine(Record):
+    """The line of a trial."""
+
+    op_code: Literal[4]
+    worker_id: Text
+    study_id: Annotated[int, Field(ge=0)]
+    datetime_start: Text | None
+    datetime_complete: Text | None = None
+    state: Literal[1, 3]
+    value: Number | None
+    values: list[Number] | None
+    distributions: dict[str, Text]
+    params: dict[str, Any]
+    user_attrs: TrialAttributes
+    system_attrs: dict[str, Any]
+    intermediate_values: dict[str, Any]
+
+
+class Lines:
+    """The file of a journal, line by line, as Optuna asks for it.
+
+    Each line ends with a checksum of itself and of all lines before it. Optuna's own reader takes
+    it for one more field and passes it over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read a journal, made when there is none; a last line that was cut off is removed.
+
+        Args:
+            path: The file.
+
+        Raises:
+            FileFormatError: When it is damaged.
+        """
+        self._path, self._logs, self._check = path, list[dict[str, Any]](), ""
+        if path.is_symlink():
+            raise FileFormatError(f"{path} is a link: a journal is none, choose another --out")
+        content = read_bytes(path, MOST) if path.exists() else b""
+        whole = content.rfind(b"\n") + 1
+        for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
+            self._take(line, f"{path}: line {number}")
+        with self._opened() as handle:
+            handle.truncate(whole)
+            os.fsync(handle.fileno())
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        """What the lines say, from the one of that number on, the first being 0."""
+        return self._logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append lines, on disk when this returns."""
+        for log in logs:
+            body = json.dumps(log, separators=(",", ":"))
+            check = self._checksum(body)
+            with self._opened() as handle:
+                handle.write(f'{body[:-1]}{CHECK}{check}"}}\n'.encode())
+                handle.flush()
+                os.fsync(handle.fileno())
+            self._check = check
+            self._logs.append(json.loads(body))
+
+    def _opened(self) -> IO[bytes]:
+        new = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        return os.fdopen(os.open(self._path, new, 0o666), "ab")
+
+    def _take(self, line: bytes, name: str) -> None:
+        """Take in a line of the file."""
+        text = line.decode(errors="replace")
+        body = text[: -len(CHECK) - DIGITS - 2] + "}"
+        check = self._checksum(body)
+        if text != f'{body[:-1]}{CHECK}{check}"}}':
+            raise FileFormatError(
+                f"{name}: does not have the checksum that it states, it was changed or damaged: "
+                "choose another --out, or delete it and all lines after it"
+            )
+        log = parse_json(body, name)
+        code = log.get("op_code") if isinstance(log, dict) else None
+        kinds: dict[object, type[BaseModel]] = {0: StageLine, 4: TrialLine}
+        kind = kinds.get(code if type(code) is int else None)
+        if kind is None:
+            raise FileFormatError(f"{name}: is neither that of a stage nor that of a trial")
+        self._logs.append(checked(kind, log, name))
+        self._check = check
+
+    def _checksum(self, body: str) -> str:
+        return sha256((self._check + body).encode()).hexdigest()[:DIGITS]
 
 
 class Journal:
@@ -39,22 +171,24 @@ class Journal:
         """
         import optuna
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        _repair(path)
         try:
-            self._storage = JournalStorage(JournalFileBackend(str(path)))
+            self._storage = JournalStorage(Lines(path))  # type: ignore[arg-type]
             self._stages: dict[str, Study] = {
                 stage: optuna.load_study(study_name=stage, storage=self._storage)
                 for stage in optuna.get_all_study_names(self._storage)
             }
             trials = [trial for stage in self._stages.values() for trial in stage.get_trials()]
-            self.outcomes: dict[str, Outcome] = {
-                trial.user_attrs["job"]: trial.user_attrs["outcome"] for trial in trials
-            }
-        except (ValueError, KeyError, LookupError, TypeError) as error:
-            raise ValueError(f"{path} is damaged ({error}): choose another --out") from None
+        except FileFormatError:
+            raise
+        except Exception as error:  # Optuna raises nearly anything on what it did not write
+            raise FileFormatError(
+                f"{path}: is damaged ({told(error)}): choose another --out"
+            ) from None
+        self.outcomes: dict[str, Outcome] = {
+            trial.user_attrs["job"]: trial.user_attrs["outcome"] for trial in trials
+        }
 
     def add(
         self,
@@ -102,18 +236,3 @@ class Journal:
             return []
         finished = self._stages[stage].get_trials(deepcopy=False)
         return sorted(finished, key=lambda trial: int(trial.user_attrs["number"]))
-
-
-def _repair(path: Path) -> None:
-    """Remove what a killed process left: Optuna's lock, and the beginning of a line."""
-    for leftover in path.parent.glob(f"{path.name}.lock*"):
-        leftover.unlink()
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as handle:
-            handle.truncate(whole)
-            handle.flush()
-            os.fsync(handle.fileno())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from drivers import nearest
+from drivers import FileFormatError, nearest
+from drivers.contract.reading import read_toml, shortened
 from hil.config import Sections, merged
 from hil.studies.schema import VERSION, Study, known
 from hil.validation import validated
@@ -35,16 +35,16 @@ def read(name: str | Path) -> Sections:
     elif str(name) in names():
         path = BUILTIN / f"{name}.toml"
     else:
-        raise ValueError(f"no study {str(name)!r}: {nearest(str(name), [*names(), 'FILE.toml'])}")
+        raise ValueError(
+            f"no study {shortened(repr(str(name)))}: {nearest(str(name), [*names(), 'FILE.toml'])}"
+        )
     try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"study {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"study {path} is no valid TOML: {error}") from None
+        sections = read_toml(path)
+    except FileFormatError as error:
+        raise ValueError(f"study {error}") from None
     version = sections.get("version")
     if type(version) is not int or version != VERSION:
-        given = "has no version" if version is None else f"is of version {version!r}"
+        given = "has no version" if version is None else f"is of version {shortened(repr(version))}"
         raise ValueError(f"study {path} {given}: this spikeloop reads version = {VERSION}")
     return sections
 

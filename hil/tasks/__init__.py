@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hil import streams
 from hil.discovery import Catalogue
 from hil.tasks.task import Data, Task
 
-__all__ = ["Data", "Task", "get", "load", "names"]
+__all__ = ["Data", "Task", "files", "get", "load", "names", "placed"]
+
+OWN = "npz:"
 
 _TASKS = Catalogue("task", __name__, "TASK", others=("npz:FILE",))
 names = _TASKS.names
@@ -24,10 +28,10 @@ def get(name: str) -> Task:
     Raises:
         ValueError: When there is no task of that name.
     """
-    if name.startswith("npz:"):
+    if name.startswith(OWN):
         from hil.tasks import npz
 
-        return npz.task(name.removeprefix("npz:"))
+        return npz.task(name.removeprefix(OWN))
     task: Task = _TASKS.module(name).TASK
     return task
 
@@ -44,3 +48,18 @@ def load(name: str, seed: int, validation_fraction: float) -> Data:
         ValueError: When there is no such task, or its files are missing or cannot be used.
     """
     return get(name).load(streams.generator(seed, "split"), validation_fraction)
+
+
+def files(name: str) -> list[Path]:
+    """The files that the samples of a task come from, none where it has none.
+
+    Raises:
+        ValueError: When there is no such task, or its files are missing.
+    """
+    return list(get(name).files())
+
+
+def placed(name: str) -> str:
+    """The name of a task that means the same wherever it is used: that of a file is absolute."""
+    file = name.removeprefix(OWN)
+    return name if not name.startswith(OWN) or not file else f"{OWN}{Path(file).absolute()}"

@@ -7,18 +7,21 @@ Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits.
 
 from __future__ import annotations
 
-import gzip
 import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from gzip import GzipFile
 from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from drivers.contract.errors import FileFormatError
+from drivers.contract.reading import RATIO, UNPACKED, opened, shortened
 from hil.tasks.task import Data, Labels, stratified_split
 
 _CLASSES = 10
@@ -62,7 +65,7 @@ class Source:
         Raises:
             ValueError: When a file is missing, damaged, or does not go with the others.
         """
-        paths = _own_files(self.task) or [self._fetch(name) for name in _FILES]
+        paths = self.files()
         x, y = _read_pair(paths[0], paths[1])
         x_test, y_test = _read_pair(paths[2], paths[3])
         if x.shape[1:] != x_test.shape[1:]:
@@ -82,6 +85,14 @@ class Source:
             classes=_CLASSES,
             image_shape=(x_test.shape[1], x_test.shape[2]),
         )
+
+    def files(self) -> list[Path]:
+        """The four files: images and labels to learn from, images and labels to test with.
+
+        Raises:
+            ValueError: When they are nowhere.
+        """
+        return _own_files(self.task) or [self._fetch(name) for name in _FILES]
 
     def _fetch(self, name: str) -> Path:
         import pooch
@@ -110,27 +121,42 @@ def read(path: Path) -> NDArray[np.uint8]:
         ValueError: When it is no such file, or is cut short or empty.
     """
     try:
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
+        with opened(path) as handle:
+            packed = handle.read(2) == b"\x1f\x8b"
+            handle.seek(0)
+            size = os.fstat(handle.fileno()).st_size
+            if packed:
+                with GzipFile(fileobj=handle) as unpacked:
+                    return _read(path, unpacked, max(UNPACKED, RATIO * size))
+            return _read(path, handle, size)
+    except FileFormatError:
+        raise
     except EOFError as error:
         raise ValueError(f"{path}: the gzip stream is cut short: fetch the file again") from error
     except (OSError, zlib.error) as error:
         raise ValueError(f"{path}: cannot be read ({error}): fetch the file again") from error
-    if not content.startswith(b"\x00\x00\x08"):
+
+
+def _read(path: Path, source: IO[bytes] | GzipFile, most: int) -> NDArray[np.uint8]:
+    """The array of an IDX file, which has no more than so many bytes."""
+    start = source.read(4)
+    if not start.startswith(b"\x00\x00\x08"):
         raise ValueError(
-            f"{path}: begins with {content[:4].hex() or 'nothing'}: an IDX file of unsigned bytes "
+            f"{path}: begins with {start.hex() or 'nothing'}: an IDX file of unsigned bytes "
             "begins with 000008"
         )
-    dimensions = content[3] if len(content) > 3 else 0
-    start = 4 + 4 * dimensions
-    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
-    if not 1 <= dimensions <= 3 or len(content) - start != prod(shape):
+    dimensions = start[3] if len(start) > 3 else 0
+    sizes = source.read(4 * dimensions)
+    shape = tuple(int.from_bytes(sizes[at : at + 4], "big") for at in range(0, len(sizes), 4))
+    length = prod(shape)
+    content = source.read(length + 1) if 1 <= dimensions <= 3 and length <= most else b""
+    if len(sizes) != 4 * dimensions or len(content) != length or not 1 <= dimensions <= 3:
+        told = f"{dimensions} dimensions {shortened(str(shape))}"
         raise ValueError(
-            f"{path}: {len(content)} bytes do not hold what its header announces, "
-            f"{dimensions} dimensions {shape}: the file is damaged, fetch it again"
+            f"{path}: its bytes are not those that its header announces, {told}: the file is "
+            "damaged, fetch it again"
         )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
 def _own_files(task: str) -> list[Path]:

@@ -11,8 +11,6 @@ images the range of all pixels) and what lies outside it in the other parts is c
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from functools import partial
 from math import ceil, prod
@@ -23,6 +21,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from drivers.contract.archives import array_shape, read_arrays
+from drivers.contract.errors import FileFormatError
 from hil.tasks.task import Data, Features, Task, stratified_split
 
 FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
@@ -48,7 +48,13 @@ def task(file: str) -> Task:
     if not file:
         raise ValueError("task 'npz:' names no file: write npz:FILE")
     path = Path(file)
-    return Task(f"npz:{file}", f"samples of {file}", partial(load, path), _suited(path))
+    return Task(
+        f"npz:{file}",
+        f"samples of {file}",
+        partial(load, path),
+        _suited(path),
+        files=lambda: [path],
+    )
 
 
 def _suited(path: Path) -> Mapping[str, Mapping[str, object]]:
@@ -58,12 +64,10 @@ def _suited(path: Path) -> Mapping[str, Mapping[str, object]]:
     features are shown stronger, beside an input that is always on, as in `yinyang`.
     """
     try:
-        with zipfile.ZipFile(path) as archive, archive.open("x_train.npy") as member:
-            header: Any = np.lib.format
-            read = {(1, 0): header.read_array_header_1_0, (2, 0): header.read_array_header_2_0}
-            (samples, *each), _, _ = read[header.read_magic(member)](member)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        shape = array_shape(path, "x_train")
+    except FileFormatError:
         return {}
+    samples, *each = shape or (0,)
     if samples == 0:
         return {}
     features, batch = prod(each), min(max(samples // 25, 10), 100)
@@ -95,26 +99,22 @@ def load(path: Path, rng: Generator, validation_fraction: float) -> Data:
     Raises:
         ValueError: When the file is no such archive or its arrays cannot be used.
     """
+    arrays = _read(path)
     try:
-        return _data(_read(path), rng, validation_fraction)
+        return _data(arrays, rng, validation_fraction)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
 def _read(path: Path) -> Arrays:
-    if not path.is_file():
-        raise ValueError("no such file")
-    if not zipfile.is_zipfile(path):
-        raise ValueError("is no npz archive, or is cut short: write it with numpy.savez")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in (*_REQUIRED, *_OPTIONAL) if key in archive}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"cannot be read ({error}): write it with numpy.savez") from error
+        arrays = read_arrays(path, (*_REQUIRED, *_OPTIONAL), deflated=True)
+    except FileFormatError as error:
+        raise ValueError(f"{error}; such files are written with numpy.savez") from None
     wanted = _REQUIRED + _OPTIONAL if arrays.keys() & _OPTIONAL else _REQUIRED
     missing = [key for key in wanted if key not in arrays]
     if missing:
-        raise ValueError(f"holds no {', '.join(missing)}: give {', '.join(wanted)}")
+        raise ValueError(f"{path}: holds no {', '.join(missing)}: give {', '.join(wanted)}")
     return arrays
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
 from math import prod
+from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
@@ -69,6 +72,16 @@ class Data:
         """Number of features of a sample."""
         return int(self.x_train.shape[1])
 
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of all samples and labels, in hexadecimal digits."""
+        digest = sha256()
+        for part in ("train", "validation", "test"):
+            for array in (getattr(self, f"x_{part}"), getattr(self, f"y_{part}")):
+                digest.update(f"{array.dtype.str} {array.shape} ".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
     @staticmethod
     def batch(rows: Features) -> NDArray[np.float32]:
         """Rows of features as the encodings take them.
@@ -96,6 +109,7 @@ class Task:
             brings its own validation part ignores both.
         defaults: Settings that suit the task, by section of the run's configuration.
         by_rule: Settings in which a rule differs from them, by its name.
+        files: Gives the files that the samples come from, where there are any.
     """
 
     name: str
@@ -103,6 +117,7 @@ class Task:
     load: Callable[[Generator, float], Data]
     defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     by_rule: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)
+    files: Callable[[], Sequence[Path]] = tuple
 
 
 def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels, Labels]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.config import build, merged
+from hil.config import Config, build, merged
 from hil.runs.folder import Run
 from hil.statistics import wilson
 
@@ -24,10 +24,13 @@ def epochs(count: int, validation: bool = True, hidden: int = 1) -> list[dict[st
             "validation_accuracy": 1 - 0.6 / (n + 1) if validation else None,
             "hidden_rates": [0.1 + 0.1 * layer for layer in range(hidden)],
             "output_rate": 0.05,
+            "estimator": "crossings",
+            "estimator_fit": {"crossings": 0.987},
             "seconds": 5.0,
             "device_seconds": 3.0,
             "host_seconds": 1.0,
             "transfer_seconds": 1.0,
+            "findings": [],
         }
         for n in range(count)
     ]
@@ -71,7 +74,10 @@ def snapshot(
 
 
 def result(run: Run, accuracy: float, tested: int, layers: Sequence[int]) -> dict[str, Any]:
-    config = run.config()
+    return results(run.config(), accuracy, tested, layers)
+
+
+def results(config: Config, accuracy: float, tested: int, layers: Sequence[int]) -> dict[str, Any]:
     return {
         "task": config.task,
         "rule": config.rule["name"],

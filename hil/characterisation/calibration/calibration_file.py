@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import Identity
 from drivers.contract.files import write_text
+from drivers.contract.reading import checked, read_toml, shortened
 
 VERSION = 1
+MOST = 64 << 20  # bytes of a file
+Value = Annotated[float, Field(ge=-1e30, le=1e30)]  # as float32 has it
+Text = Annotated[str, Field(max_length=1000)]
 HEADER = ("setting", "chosen for", "before: mean, spread", "after: mean, spread")
+
+
+class Record(BaseModel):
+    """A table of the file; nothing is turned into something else."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,34 @@ class TargetSpread:
 
     mean: float
     sd: float
+
+
+class IdentityRecord(Record):
+    """Which device, as the file says."""
+
+    name: Text
+    serial: Text = ""
+    firmware: Text = ""
+    protocol: Text = ""
+
+
+class SpreadRecord(Record):
+    """A spread, as the file says."""
+
+    mean: Value
+    sd: Value
+
+
+class CalibrationRecord(Record):
+    """A calibration file."""
+
+    version: int
+    layers: Annotated[list[Annotated[int, Field(ge=1, le=1 << 24)]], Field(min_length=2)]
+    device: IdentityRecord
+    settings: dict[str, Value]
+    trims: dict[str, list[list[Value]]]
+    before: dict[str, SpreadRecord]
+    after: dict[str, SpreadRecord]
 
 
 @dataclass(frozen=True)
@@ -93,39 +131,36 @@ def read(path: str | Path) -> Calibration:
         ValueError: One line, when the file is missing, damaged or of a newer version.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        version = table["version"]
+        table = read_toml(path, MOST)
+        version = table.get("version")
         if type(version) is int and version > VERSION:
             raise ValueError(
-                f"calibration {path} is of version {version}, this spikeloop reads up to "
-                f"{VERSION}: upgrade it"
+                f"{path} is of version {version}, this spikeloop reads up to {VERSION}: upgrade it"
             )
-        layers = tuple(int(size) for size in table["layers"])
-        trims = {
-            str(name): [np.asarray(values, np.float32) for values in arrays]
-            for name, arrays in table["trims"].items()
-        }
-        for name, arrays in trims.items():
-            if [a.shape for a in arrays] != [(n,) for n in layers[1:]]:
-                raise ValueError(f"calibration {path}: {name} is not of layers {layers}")
-        return Calibration(
-            identity=Identity(**{str(k): str(v) for k, v in table["device"].items()}),
-            layers=layers,
-            settings={str(name): float(value) for name, value in table["settings"].items()},
-            trims=trims,
-            before={name: TargetSpread(**spread) for name, spread in table["before"].items()},
-            after={name: TargetSpread(**spread) for name, spread in table["after"].items()},
-        )
-    except OSError as error:
-        raise ValueError(f"calibration {path}: {error.strerror}") from None
-    except (
-        KeyError,
-        TypeError,
-        AttributeError,
-        UnicodeDecodeError,
-        tomllib.TOMLDecodeError,
-    ) as error:
-        raise ValueError(f"calibration {path} is damaged, or none: {error}") from None
+        checked(CalibrationRecord, table, str(path))
+    except ValueError as error:
+        raise ValueError(f"calibration {error}") from None
+    layers = tuple(table["layers"])
+    trims = {
+        name: [np.asarray(values, np.float32) for values in arrays]
+        for name, arrays in table["trims"].items()
+    }
+    for name, arrays in trims.items():
+        if [a.shape for a in arrays] != [(n,) for n in layers[1:]]:
+            raise ValueError(
+                f"calibration {path}: trims.{shortened(name)} is not of layers {layers}"
+            )
+    for name in table["before"]:
+        if name not in table["after"]:
+            raise ValueError(f"calibration {path}: after.{shortened(name)} is missing")
+    return Calibration(
+        identity=Identity(**table["device"]),
+        layers=layers,
+        settings={name: float(value) for name, value in table["settings"].items()},
+        trims=trims,
+        before={name: TargetSpread(**spread) for name, spread in table["before"].items()},
+        after={name: TargetSpread(**spread) for name, spread in table["after"].items()},
+    )
 
 
 def read_for(path: str | Path, here: Identity, layers: Sequence[int]) -> Calibration:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hil.cli.options import JsonOption, RecordOption, RunArgument
+from hil.cli.options import DataOption, JsonOption, RecordOption, RunArgument
 from hil.cli.runs import print_result
 
 
@@ -16,6 +16,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="ADDRESS", help="Device to deploy on; the run's own when not given."),
     ] = None,
+    data: DataOption = None,
     record: RecordOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -25,5 +26,5 @@ def evaluate(
     from hil.runs.folder import Run
 
     with displayed() as watch:
-        result = evaluation.evaluate(Run.open(run), device, watch, record)
+        result = evaluation.evaluate(Run.open(run), device, watch, record, data)
     print_result(result, json_output)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from hil.cli.options import JsonOption, RecordOption, RunArgument
+from hil.cli.options import DataOption, JsonOption, RecordOption, RunArgument
 from hil.cli.runs import finished, print_run
 
 
-def resume(run: RunArgument, record: RecordOption = None, json_output: JsonOption = False) -> None:
+def resume(
+    run: RunArgument,
+    data: DataOption = None,
+    record: RecordOption = None,
+    json_output: JsonOption = False,
+) -> None:
     """Go on with a run that was stopped."""
     from hil.loop.progress import displayed
     from hil.runs.folder import Run
 
     with displayed() as watch:
-        result = finished(Run.open(run), watch, record)
+        result = finished(Run.open(run), watch, record, data)
     print_run(result, json_output)

@@ -109,8 +109,11 @@ class Observer:
         return all(self._info.offer("spikes", n, self._depth) is not None for n in hidden)
 
     def use(self, name: str) -> None:
-        """Estimate by another one of those that are held against the output."""
-        self.estimator = next(e for e in self.held if e.name == name)
+        """Estimate by another one of those that are held; refuse (`ValueError`) any other."""
+        known = {estimator.name: estimator for estimator in self.held}
+        if name not in known:
+            raise ValueError(f"estimator {name[:60]!r} is none of {', '.join(known)}")
+        self.estimator = known[name]
 
     def decode(
         self, readout: Readout, stimulus: Stimulus, stored: Sequence[Matrix]

@@ -12,7 +12,7 @@ from typing import Any
 from drivers.contract.files import write_text
 from hil.loop.health.diagnosis import subject
 from hil.reports import rendering
-from hil.runs.folder import environment
+from hil.runs.machine import environment
 from hil.statistics import FEWEST
 from hil.studies.folder import BEST, REPORT, RESULT, STUDY, TIMES, TRIALS, Folder
 from hil.studies.grid import Grid

@@ -108,7 +108,7 @@ def test_evaluate_resume_and_characterise_record(
     [
         ("replay:", "replay:FILE"),
         ("replay:none.session", "no such file"),
-        ("replay:.", "Is a directory"),
+        ("replay:.", "is a folder"),
         ("replay:x?speed=2", "takes no options"),
     ],
 )

@@ -19,14 +19,16 @@ from hypothesis import strategies as st
 
 from hil.config import build
 from hil.runs.folder import CHECKPOINT, CONFIG, ENVIRONMENT, METRICS, RESULT, VERSION, Run
+from support import run_folders
 
 CONFIGURATION = build({"seed": 3})
 ARRAYS = {
     "weights/0": np.arange(12, dtype=np.float32).reshape(3, 4),
     "train_state": np.asarray("{}"),
 }
+RESULTS = run_folders.results(CONFIGURATION, 0.5, 1000, (64, 200, 10))
 OTHERS = {name: np.zeros(5) for name in ARRAYS}
-ROWS = [{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.25}]
+ROWS = run_folders.epochs(2)
 
 
 @pytest.fixture
@@ -160,7 +162,8 @@ def test_what_is_no_run_folder_is_refused(content: bytes | None, tmp_path: Path)
     if content is not None:
         (tmp_path / ENVIRONMENT).write_bytes(content)
     message = refusal(lambda: Run.open(tmp_path))
-    assert message.startswith(f"{tmp_path} is no run folder")
+    told = f"{tmp_path} is no run folder" if content is None else f"{tmp_path / ENVIRONMENT}: "
+    assert message.startswith(told)
 
 
 def test_a_path_that_is_no_folder_is_refused(run: Run) -> None:
@@ -176,7 +179,7 @@ def test_a_folder_of_a_newer_version_is_refused(run: Run) -> None:
 
 def test_a_missing_configuration_is_named(run: Run) -> None:
     (run.path / CONFIG).unlink()
-    assert f"{run.path / CONFIG}: No such file" in refusal(run.config)
+    assert f"{run.path / CONFIG}: no such file" in refusal(run.config)
 
 
 # -- reading what was written -----------------------------------------------------------------
@@ -184,14 +187,15 @@ def test_a_missing_configuration_is_named(run: Run) -> None:
 
 def test_what_is_saved_is_read_back(run: Run) -> None:
     run.save_checkpoint(ARRAYS)
-    run.save_snapshot({"counts": np.eye(3)})
+    shown = run_folders.snapshot((64, 200, 10), (8, 8))
+    run.save_snapshot(shown)
     run.save_metrics(ROWS)
-    run.save_result({"test_accuracy": 0.5, "layers": [1, 2]})
+    run.save_result(RESULTS)
     assert same(without_header(Run.open(run.path).load_checkpoint() or {}), ARRAYS)
     snapshot = Run.open(run.path).load_snapshot()
-    assert snapshot is not None and np.array_equal(snapshot["counts"], np.eye(3))
+    assert snapshot is not None and same(without_header(snapshot), shown)
     assert Run.open(run.path).metrics() == ROWS
-    assert Run.open(run.path).result() == {"test_accuracy": 0.5, "layers": [1, 2]}
+    assert Run.open(run.path).result() == RESULTS
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -233,14 +237,14 @@ def test_a_checkpoint_of_another_configuration_is_refused(run: Run) -> None:
 def test_a_damaged_result_is_refused_by_name(content: bytes, run: Run) -> None:
     (run.path / RESULT).write_bytes(content)
     message = refusal(run.result)
-    assert f"{run.path / RESULT} is damaged" in message and f"hil resume {run.path}" in message
+    assert f"{run.path / RESULT}: " in message and f"hil resume {run.path}" in message
 
 
 @pytest.mark.parametrize("content", [b"{\n", b'{"epoch": 1}\n{"epo', b"[]\n", b"\xff\n", b"\n"])
 def test_damaged_metrics_are_refused_by_name(content: bytes, run: Run) -> None:
     (run.path / METRICS).write_bytes(content)
     message = refusal(run.metrics)
-    assert f"{run.path / METRICS} is damaged" in message and "delete" in message
+    assert f"{run.path / METRICS}: " in message and "delete" in message
 
 
 # -- one process at a time --------------------------------------------------------------------
@@ -298,7 +302,7 @@ def test_what_a_killed_process_left_half_written_goes_away(run: Run) -> None:
 def write_all(run: Run) -> None:
     run.save_checkpoint(OTHERS)
     run.save_metrics(ROWS)
-    run.save_result({"test_accuracy": 1.0})
+    run.save_result(RESULTS)
 
 
 def check_old_or_new(run: Run) -> None:
@@ -306,7 +310,7 @@ def check_old_or_new(run: Run) -> None:
     checkpoint = without_header(opened.load_checkpoint() or {})
     assert same(checkpoint, ARRAYS) or same(checkpoint, OTHERS)
     assert opened.metrics() in (ROWS[:1], ROWS)
-    assert opened.result() in (None, {"test_accuracy": 1.0})
+    assert opened.result() in (None, RESULTS)
 
 
 @pytest.mark.parametrize("operation", ["fsync", "replace"])

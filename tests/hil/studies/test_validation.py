@@ -21,7 +21,7 @@ from support.study_kit import GRID, Fake, evaluated, refusal, study
         (None, ["comparisn"], "no study 'comparisn': did you mean 'comparison'?"),
         (None, ["study.toml", "--budget", "0"], "budget '0': known: default, small"),
         (None, ["study.toml", "--workers", "0"], "--workers 0: give at least 1"),
-        (None, ["missing.toml"], "study missing.toml: No such file or directory"),
+        (None, ["missing.toml"], "study missing.toml: no such file"),
         (("version = 1", "version = 2"), ["study.toml"], "is of version 2: this spikeloop reads"),
         (("version = 1", ""), ["study.toml"], "has no version"),
         (('["deploy", "fine_tune"]', "[]"), ["study.toml"], "factors.mode has no levels"),

@@ -1,0 +1,278 @@
+"""What the text files of a run hold, field by field; anything else is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers.contract.errors import FileFormatError
+from drivers.contract.reading import checked, parse_json, read_bytes, read_json
+
+MOST = 64 << 20  # bytes of a file of metrics
+
+# Nothing that is counted or timed comes near.
+Amount = Annotated[float, Field(ge=0, le=1e18)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(max_length=10_000)]
+Correlation = Annotated[float, Field(ge=-1.001, le=1.001)]
+
+
+class Record(BaseModel):
+    """A part of a file; unknown keys are refused, and nothing is turned into something else."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ChosenSetting(Record):
+    """A setting that was chosen by what the device states."""
+
+    setting: Text
+    value: Any
+    reason: Text
+
+
+class DataRecord(Record):
+    """The data of a run: their SHA-256, and the absolute paths of the files that they lay in."""
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    files: list[Text]
+
+
+class EnvironmentRecord(Record):
+    """`environment.json`."""
+
+    version: int
+    python: Text
+    platform: Text
+    machine: Text
+    cores: Count | None
+    packages: dict[str, Text]
+    blas_threads: Count
+    chosen: list[ChosenSetting]
+    data: DataRecord | None
+
+
+class EpochRecord(Record):
+    """One line of `metrics.jsonl`."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    step: Count
+    train_loss: Annotated[float, Field(ge=-1e30, le=1e30)]
+    train_accuracy: Share
+    validation_accuracy: Share | None
+    hidden_rates: list[Annotated[float, Field(ge=-1e9, le=1e9)]]
+    output_rate: Amount
+    estimator: Text
+    estimator_fit: dict[str, Correlation]
+    seconds: Amount
+    device_seconds: Amount
+    transfer_seconds: Amount
+    host_seconds: float
+    findings: list[Text]
+
+
+class InferenceCosts(Record):
+    """What the device pays for one sample."""
+
+    runs: Amount
+    input_events: Amount
+    spikes: float | None
+    synaptic_events: float | None
+    line_bytes: Amount
+
+
+class TrainingCosts(InferenceCosts):
+    """What the device paid for the training."""
+
+    samples: Amount
+    write_calls: Count
+    cell_writes_mean: Amount
+    cell_writes_max: Count
+
+
+class CostsRecord(Record):
+    """`costs` of a result."""
+
+    inference: InferenceCosts
+    training: TrainingCosts
+
+
+class ResultRecord(Record):
+    """`result.json`."""
+
+    task: Text
+    rule: Text
+    observe: Text
+    estimator: Text
+    estimator_fit: Correlation | None
+    device: Text
+    seed: Count
+    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
+    epochs: Count
+    test_accuracy: Share
+    test_accuracy_ci95: Annotated[list[Share], Field(min_length=2, max_length=2)]
+    balanced_accuracy: Share
+    majority_share: Share
+    classes_out_of_balance: bool
+    validation_accuracy: Share | None
+    train_seconds: Amount
+    device_seconds: Amount
+    transfer_seconds: Amount
+    host_seconds: float
+    costs: CostsRecord
+    findings: list[Text]
+    samples_per_second: Amount
+    peak_rss_mb: Amount
+
+
+class FitRecord(Record):
+    """Sums by which estimates are held against measured rates."""
+
+    sums: dict[
+        str, Annotated[list[Annotated[float, Field(le=1e30)]], Field(min_length=6, max_length=6)]
+    ]
+
+
+class TallyRecord(Record):
+    """Sums over the epoch under way."""
+
+    samples: Count
+    correct: Count
+    loss: float
+    output_rate: Amount
+    hidden_rates: list[float]
+    fit: FitRecord
+
+
+class ProgressRecord(Record):
+    """`train_state` of a checkpoint."""
+
+    step: Count
+    seconds: Amount
+    device_seconds: Amount
+    transfer_seconds: Amount
+    tally: TallyRecord
+    metrics: list[Any]
+    estimator: Text
+
+
+class UsageRecord(Record):
+    """`costs/usage` of a checkpoint."""
+
+    runs: Count
+    samples: Count
+    input_events: Amount
+    output_spikes: Count
+    line_bytes: Count
+    write_calls: Count
+
+
+def progress_of(text: str, batches: int, epochs: int, hidden: int) -> dict[str, Any]:
+    """How far a training has come, as its checkpoint tells.
+
+    Args:
+        text: `train_state` of the checkpoint.
+        batches: Batches of an epoch.
+        epochs: Epochs of the whole training.
+        hidden: Hidden layers.
+
+    Raises:
+        FileFormatError: When it is not told, or that of another training.
+    """
+    name = "train_state"
+    found: dict[str, Any] = checked(ProgressRecord, parse_json(text, name), name)
+    step, tally, metrics = found["step"], found["tally"], epochs_of(found["metrics"], name)
+    if step > batches * epochs:
+        raise FileFormatError(f"{name}: step: {step} of {batches * epochs} is none")
+    full, under_way = divmod(step, batches)
+    # At the end of an epoch it is validated: before that, its sums stand and its metrics do not.
+    pending = full and not under_way and tally["samples"]
+    if len(metrics) != full - bool(pending):
+        raise FileFormatError(f"{name}: metrics: {len(metrics)} epochs, after step {step}")
+    if bool(tally["samples"]) != bool(under_way or pending):
+        raise FileFormatError(f"{name}: tally.samples: {tally['samples']}, after step {step}")
+    for rates in [row["hidden_rates"] for row in metrics] + [tally["hidden_rates"]]:
+        if len(rates) != hidden and (rates or tally["samples"]):
+            raise FileFormatError(f"{name}: hidden_rates: not of {hidden} hidden layers")
+    for sums in tally["fit"]["sums"].values():
+        if sums[0] < 1:
+            raise FileFormatError(f"{name}: tally.fit: of no samples")
+    return found
+
+
+def usage_of(text: str) -> dict[str, Any]:
+    """What was asked of a device, as a checkpoint tells.
+
+    Raises:
+        FileFormatError: When it is not told.
+    """
+    name = "costs/usage"
+    found: dict[str, Any] = checked(UsageRecord, parse_json(text, name), name)
+    return found
+
+
+def environment_in(path: Path, newest: int) -> dict[str, Any]:
+    """What an `environment.json` says.
+
+    Args:
+        path: The file.
+        newest: The newest version understood.
+
+    Raises:
+        FileFormatError: When it is missing, damaged or of a newer version.
+    """
+    found = read_json(path)
+    version = found.get("version") if isinstance(found, dict) else None
+    if type(version) is int and version > newest:
+        raise FileFormatError(
+            f"{path.parent} is a run folder of version {version}, this spikeloop reads up to "
+            f"{newest}: upgrade it"
+        )
+    said: dict[str, Any] = checked(EnvironmentRecord, found, str(path))
+    return said
+
+
+def metrics_in(path: Path) -> list[dict[str, Any]]:
+    """The epochs in a `metrics.jsonl`, none when it is missing.
+
+    Raises:
+        FileFormatError: When it is damaged.
+    """
+    if not path.is_symlink() and not path.exists():
+        return []
+    lines = read_bytes(path, MOST).splitlines()
+    rows = [parse_json(line, f"{path}: line {n}") for n, line in enumerate(lines, start=1)]
+    return epochs_of(rows, str(path))
+
+
+def epochs_of(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
+    """Rows of metrics, when they are those of the epochs of one training.
+
+    Args:
+        rows: The rows.
+        name: What a refusal calls where they stand.
+
+    Raises:
+        FileFormatError: When one is not.
+    """
+    for number, row in enumerate(rows, start=1):
+        checked(EpochRecord, row, f"{name}: epoch {number}")
+        if row["epoch"] != number:
+            raise FileFormatError(f"{name}: epoch {number}: epoch: stands there as {row['epoch']}")
+        if len(row["hidden_rates"]) != len(rows[0]["hidden_rates"]):
+            raise FileFormatError(f"{name}: epoch {number}: hidden_rates: of other layers")
+    return list(rows)
+
+
+def result_in(path: Path) -> dict[str, Any]:
+    """What a `result.json` says.
+
+    Raises:
+        FileFormatError: When it is missing or damaged.
+    """
+    found: dict[str, Any] = checked(ResultRecord, read_json(path), str(path))
+    return found

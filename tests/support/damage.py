@@ -1,0 +1,249 @@
+"""Damaged files: what is done to good ones, in every way that one can think of."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from copy import deepcopy
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+import tomli_w
+
+Damage = Callable[[bytes, Random], bytes]
+
+DEEP, LONG = "@deep@", "@long@"  # put in by text: no library writes them
+ODD: list[Any] = [
+    None, True, False, 0, 1, -1, 2, 0.5, -0.5, 1e9, 1e300, -1e300, 10**18, 2**63 - 1, 2**63,
+    -(2**70), float("nan"), float("inf"), -float("inf"), "", "x", "nan", "1", "../../x",
+    "/dev/zero", "a" * 5000, "\x00", "\r\nline", "$x$ {{ 7 * 7 }} <b>", "\ud800", "\U0001f600",
+    [], [[]], [0], [1, 2, 3], ["a"], [None], {}, {"a": 1}, {"": {}}, {"name": "x"}, [0.1] * 50,
+    DEEP, LONG,
+]  # fmt: skip
+
+
+# -- bytes ------------------------------------------------------------------------------------
+
+
+def bytes_damaged(good: bytes, rng: Random) -> bytes:
+    """Cut, flipped, filled up, thrown together: what happens on disks and lines."""
+    content = bytearray(good)
+    at = rng.randrange(len(content) + 1)
+    to = min(len(content), at + rng.choice((1, 2, 4, 16, 300)))
+    kind = rng.randrange(9)
+    if kind == 0:
+        del content[at:]
+    elif kind == 1:
+        for _ in range(rng.choice((1, 1, 3, 40))):
+            if content:
+                content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    elif kind == 2:
+        content[at:at] = rng.randbytes(rng.choice((1, 2, 7, 500)))
+    elif kind == 3:
+        content[at:to] = bytes(to - at)
+    elif kind == 4:
+        content[at:at] = content[at:to]
+    elif kind == 5:
+        del content[at:to]
+    elif kind == 6:
+        content[at:to] = b"\xff" * (to - at)
+    elif kind == 7:
+        content += rng.choice((b"\n", b"\x00" * 9, bytes(content), b"PK\x05\x06" + bytes(18)))
+    else:
+        whole = (
+            b"",
+            b"{}",
+            b"[]",
+            b"null",
+            b"0",
+            b"\n",
+            b"PK\x03\x04",
+            b"\xff\xfe",
+            b"[" * 100_000,
+        )
+        return rng.choice(whole)
+    return bytes(content)
+
+
+# -- values, as JSON and TOML have them -------------------------------------------------------
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every entry of tables and lists within each other: what holds it, and its key there."""
+    found = []
+    if not isinstance(value, dict | list):
+        return found
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        found.append((value, key))
+        found += places(item)
+    return found
+
+
+def value_damaged(value: Any, rng: Random) -> Any:
+    """Something of it missing, there twice, of another type, or beyond any limit."""
+    changed = deepcopy(value)
+    for _ in range(rng.choice((1, 1, 1, 2, 5))):
+        entries = places(changed)
+        if not entries or rng.random() < 0.02:
+            return rng.choice(ODD)
+        holder, key = rng.choice(entries)
+        kind = rng.randrange(8)
+        if kind <= 3:
+            holder[key] = deepcopy(rng.choice(ODD))
+        elif kind == 4:
+            del holder[key]
+        elif kind == 5:
+            other, name = rng.choice(entries)
+            holder[key] = deepcopy(other[name])
+        elif kind == 6 and isinstance(holder, dict):
+            holder[rng.choice(("x", "", "a.b", "__class__", "é", "name", str(key) * 2))] = holder[
+                key
+            ]
+        elif isinstance(holder, list):
+            holder.insert(key, holder[key])
+        else:
+            holder[str(key).upper()] = holder.pop(key)
+    return changed
+
+
+def written(text: str) -> bytes:
+    """With what no library writes put in."""
+    deep, many = "[" * 100_000 + "]" * 100_000, "9" * 400
+    for word, instead in ((DEEP, deep), (LONG, many)):
+        text = text.replace(f'"{word}"', instead)
+    return text.encode(errors="surrogatepass")
+
+
+def json_damaged(good: bytes, rng: Random) -> bytes:
+    """JSON of other values; or its text spoilt."""
+    if rng.random() < 0.25:
+        return bytes_damaged(good, rng)
+    if rng.random() < 0.05:  # a key twice
+        return good.replace(b"{", rng.choice((b'{"step": 1, ', b'{"": 0, "": 1, ')), 1)
+    if rng.random() < 0.1:
+        text = good.decode()
+        at = rng.randrange(len(text))
+        inserted = ("[" * 2000, ",", '"', "NaN", "-", "1e999", "}", "\\u0000", "0x1")
+        return (text[:at] + rng.choice(inserted) + text[at:]).encode()
+    try:
+        value = json.loads(good)
+    except ValueError:
+        return bytes_damaged(good, rng)
+    return written(json.dumps(value_damaged(value, rng)))
+
+
+def toml_damaged(good: bytes, rng: Random) -> bytes:
+    """TOML of other values; or its text spoilt."""
+    import tomllib
+
+    if rng.random() < 0.25:
+        return bytes_damaged(good, rng)
+    changed = value_damaged(tomllib.loads(good.decode()), rng)
+    try:
+        return written(tomli_w.dumps(changed))
+    except (TypeError, ValueError, AttributeError):  # TOML has no null
+        return bytes_damaged(good, rng)
+
+
+def lines_damaged(good: bytes, rng: Random) -> bytes:
+    """Lines of JSON: missing, twice, in another order, of other values."""
+    lines = good.splitlines()
+    at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
+    kind = rng.randrange(7)
+    if kind == 0:
+        del lines[at]
+    elif kind == 1:
+        lines.insert(other, lines[at])
+    elif kind == 2:
+        lines[at], lines[other] = lines[other], lines[at]
+    elif kind == 3:
+        return bytes_damaged(good, rng)
+    else:
+        lines[at] = json_damaged(lines[at], rng)
+    return b"\n".join(lines) + b"\n"
+
+
+def journal_damaged(good: bytes, rng: Random) -> bytes:
+    """Lines of a journal damaged as any; or of other values, with right checksums."""
+    if rng.random() < 0.4:
+        return lines_damaged(good, rng)
+    values = [json.loads(line) for line in good.splitlines()]
+    which = rng.randrange(len(values))
+    changed = value_damaged(values[which], rng)
+    if rng.random() < 0.3 and isinstance(changed, dict):
+        changed["op_code"] = rng.choice((*range(12), 99, -1, "0", None, [4]))
+    values[which] = changed
+    lines, check = [], ""
+    for value in values:
+        if isinstance(value, dict):
+            value.pop("check", None)
+        body = written(json.dumps(value, separators=(",", ":"))).decode(errors="replace")
+        check = sha256((check + body).encode()).hexdigest()[:16]
+        lines.append(f'{body[:-1]},"check":"{check}"}}')
+    return ("\n".join(lines) + "\n").encode()
+
+
+# -- files of their own formats ---------------------------------------------------------------
+
+
+def idx_damaged(good: bytes, rng: Random) -> bytes:
+    """An IDX file whose header promises something else; or a gzip stream that is not one."""
+    content = bytearray(good)
+    kind = rng.randrange(6)
+    if kind == 0:
+        content[3] = rng.choice((0, 1, 2, 3, 4, 255))
+    elif kind == 1:
+        at = 4 + 4 * rng.randrange(3)
+        content[at : at + 4] = struct.pack(">I", rng.choice((0, 1, 5, 2**16, 2**31, 2**32 - 1)))
+    elif kind == 2:
+        return gzip.compress(bytes_damaged(good, rng), 1)
+    elif kind == 3:
+        return bytes_damaged(gzip.compress(good, 1), rng)
+    else:
+        return bytes_damaged(good, rng)
+    return bytes(content)
+
+
+def session_record(values: Any, arrays: list[Any], data: bytes) -> bytes:
+    """A record with sound checks, whatever is in it."""
+    head = written(json.dumps({"values": values, "arrays": arrays}))
+    body = struct.pack("<I", len(head)) + head + data
+    frame = struct.pack("<II", len(body), zlib.crc32(body))
+    return frame + struct.pack("<I", zlib.crc32(frame)) + body
+
+
+def session_damaged(good: bytes, rng: Random) -> bytes:
+    """Records missing, twice, or of other values and arrays, each with a right checksum."""
+    if rng.random() < 0.2:
+        return bytes_damaged(good, rng)
+    first = good.index(b"\n") + 1
+    records, at = [], first
+    while at < len(good):
+        (length,) = struct.unpack_from("<I", good, at)
+        records.append(good[at : at + 12 + length])
+        at += 12 + length
+    which = rng.randrange(len(records))
+    kind = rng.randrange(8)
+    if kind == 0:
+        del records[which]
+    elif kind == 1:
+        records.insert(which, rng.choice(records))
+    else:
+        body = records[which][12:]
+        (length,) = struct.unpack_from("<I", body)
+        head, data = json.loads(body[4 : 4 + length]), body[4 + length :]
+        values, arrays = head["values"], head["arrays"]
+        if kind <= 5 or not arrays:
+            values = value_damaged(values, rng)
+        else:
+            arrays = value_damaged(arrays, rng)
+            if rng.random() < 0.5:
+                arrays = deepcopy(head["arrays"])
+                other = ("<f8", "<i4", "|O", ">f4", "<U1", "V4", "nonsense", "<f2", "<c8", "|b1")
+                rng.choice(arrays)[1] = rng.choice(other)
+        records[which] = session_record(values, arrays, data)
+    return good[:first] + b"".join(records)
