@@ -70,7 +70,8 @@ def _archive(path: str | Path) -> Iterator[tuple[zipfile.ZipFile, int]]:
             raise
         except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
             raise FileFormatError(
-                f"{path}: cannot be read, it is no npz archive, or cut short or damaged: {told(error)}"
+                f"{path}: cannot be read, it is no npz archive, or cut short or damaged: "
+                f"{told(error)}"
             ) from None
 
 
