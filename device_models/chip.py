@@ -156,8 +156,12 @@ class Chip:
 
     def write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Program one projection `(n_pre, n_post)`; returns what was stored."""
-        if self.model.weight_unit:  # levels of such a chip may reach beyond what was asked for
-            limit = np.float32(self._full_scale[projection])
+        levels = self.nonidealities.programming.levels
+        if self.model.weight_unit and levels is not None:
+            # Levels of such a chip may reach beyond what was asked for.
+            asked = self._full_scale[projection]
+            step = self._storable(asked) / (levels // 2)
+            limit = np.float32(step * math.floor(asked / step * (1 + 1e-6)))
             weights = np.clip(weights, -limit, limit)
         return self.crossbars[projection].write(weights)
 
@@ -246,7 +250,7 @@ class Chip:
         """The full scale at which levels are whole units of the model times a power of two."""
         levels = self.nonidealities.programming.levels
         unit = self.model.weight_unit / self.model.swing
-        if not unit or levels is None:
+        if not unit or levels is None or self.nonidealities.programming.weight_grid:
             return full_scale
         largest = unit * (levels // 2)
         return float(largest * 2.0 ** max(0, math.ceil(math.log2(full_scale / largest))))

@@ -6,6 +6,8 @@
     threshold_cv = {value = 0.3, source = "bench, 3 May"}
     [parameters]
     tau_adaptation = 0.1
+    [settings]
+    threshold = -0.049           # the same of a setting, by the name that a host knows it by
 
 A twin, as `hil characterise` writes it, is such a file with a `[twin]` table.
 """
@@ -34,6 +36,7 @@ KEYS = (
     "neuron",
     "reset",
     "parameters",
+    "settings",
     "nonidealities",
     "weight_grid",
     "dt",
@@ -90,6 +93,12 @@ def _chip(
     parameters = dict(inherited)
     for name, value in _section(table, "parameters").items():
         entry = _cited(value, path, f"parameters.{name[:40]}")
+        parameters[name] = Cited(within(model, name, entry.value), entry.source)
+    offered = {p.setting: name for name, p in model.parameters.items() if p.setting is not None}
+    for setting, value in _section(table, "settings").items():
+        if setting not in offered:
+            raise ValueError(f"setting {setting!r} of {model.name}: {nearest(setting, offered)}")
+        entry, name = _cited(value, path, f"settings.{setting}"), offered[setting]
         parameters[name] = Cited(within(model, name, entry.value), entry.source)
     return Profile(
         name=_text(table, "name", path.stem),

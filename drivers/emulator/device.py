@@ -20,6 +20,7 @@ from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, SettingError, WeightError
 from drivers.contract.info import (
     Abilities,
+    Arrival,
     Capacity,
     DeviceInfo,
     Identity,
@@ -227,6 +228,8 @@ def _info(chip: Chip, name: str) -> DeviceInfo:
     trimmed = chip.nonidealities.fixed_pattern.trim_bits > 0
     unit = UNITS.get(model.unit, model.unit) or "LSB"
     roles = _roles(model)
+    # A neuron in discrete time adds what came in a step before the test of the step after.
+    arrival: Arrival = "next_step" if model.update else "end_of_step"
     settings = tuple(
         Setting(
             name=p.setting,
@@ -245,7 +248,7 @@ def _info(chip: Chip, name: str) -> DeviceInfo:
         contract=2,
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
         capacity=Capacity(layers=32, inputs=65536, neurons=65536, batch=1024, steps=100_000),
-        timing=Timing(dt=chip.dt, input="end_of_step", layer="end_of_step"),
+        timing=Timing(dt=chip.dt, input=arrival, layer=arrival),
         neuron=Neuron(
             membrane=Membrane(unit, model.rest, model.level),
             settings=settings,

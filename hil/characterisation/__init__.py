@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from hil.characterisation import prediction, selection, twin
+from hil.characterisation.prediction import RateError
 from hil.characterisation.survey import DEVICE_STAGES, LAYER_STAGES, Watch, survey, unwatched
 
 __all__ = ["characterise", "stages"]
@@ -15,7 +16,8 @@ __all__ = ["characterise", "stages"]
 
 def stages(layers: Sequence[int]) -> int:
     """How often `characterise` calls its watcher, for a network of these layers."""
-    return LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES + 3
+    models = len(twin.MODELS) + selection.REFINED
+    return LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES + models + 3
 
 
 def characterise(
@@ -43,26 +45,32 @@ def characterise(
         OSError: When the folder cannot be written.
     """
     import drivers
-    from hil.characterisation import prediction, twin
 
     if path.suffix != ".toml":
         raise ValueError(f"twin {path}: give a name that ends in .toml")
     sizes = tuple(layers)
     with drivers.open(url, record=session) as device:
         surveyed = survey(device, sizes, watch=watch)
-        twin.write(surveyed, path)
+        selected = selection.choose(device, surveyed, watch)
+        twin.write(surveyed, path, selected.choice, selected.storage)
         watch("prediction: the device itself")
-        measured = prediction.answer(device, sizes, device)
-        again = prediction.answer(device, sizes, device, trial=1)
-        errors = {"device itself": asdict(prediction.error(again, measured))}
-        model_name = quote(twin.neuron(surveyed))
-        ideal = f"emulator:ideal?neuron={model_name}&reset={surveyed.reset}&dt={surveyed.dt}"
-        for name, address in (("twin", f"emulator:{path}"), ("ideal model", ideal)):
-            watch(f"prediction: {name}")
-            with drivers.open(address) as model:
-                errors[name] = asdict(
-                    prediction.error(prediction.answer(model, sizes, device, trial=2), measured)
-                )
-    record = {**twin.record(surveyed), "rate_error": errors, "twin": str(path)}
+        shown = prediction.drawn(device, sizes)
+        prediction.configure(device, shown)
+        measured, _ = prediction.answer(device, shown)
+        again, _ = prediction.answer(device, shown, trial=1)
+    errors: dict[str, RateError] = {"device itself": prediction.error(again, measured)}
+    ideal = f"emulator:ideal?neuron=lif&reset={surveyed.reset}&dt={surveyed.dt}"
+    for name, address in (("twin", f"emulator:{path}"), ("ideal model", ideal)):
+        watch(f"prediction: {name}")
+        with drivers.open(address) as model:
+            prediction.configure(model, shown)
+            predicted, _ = prediction.answer(model, shown, trial=2)
+            errors[name] = prediction.error(predicted, measured)
+    record = {
+        **twin.record(surveyed),
+        "model": asdict(selected),
+        "rate_error": {name: asdict(error) for name, error in errors.items()},
+        "twin": str(path),
+    }
     twin.save_record(record, path.with_suffix(".json"))
     return record

@@ -10,16 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Network, Probe, Stimulus
-from drivers.contract.info import Quantity, Reduction
+from drivers.contract.info import Arrival, Quantity, Reduction
 from hil.characterisation.estimators import TIME_CONSTANTS, Array, Drive, Samples
+from hil.characterisation.firing import FiringRule, Reset, fire
+from hil.characterisation.timing_data import MeasuredTiming
+from hil.learning.nominal_neuron import held_current
 
 Kind = TypeVar("Kind", bound=np.generic)
 # Samples that one run should hold, so that traces of wide layers fit in memory.
 BATCH = 128
 # Lengths of run from which a device that only gives a mean or a last sample is known.
 LENGTHS = 8
+# Steps of the longest measurement.
+LONGEST = 400
+# What a membrane probe may give, the most telling first.
+REDUCTIONS: tuple[Reduction, ...] = ("none", "last", "mean")
 # A decay to start from where the maker states none.
 DECAY = 0.9
+# How far a driven neuron is taken beyond the threshold: it then fires at each event.
+MARGIN = 2.5
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class Bench:
     Attributes:
         device: The open device.
         layers: Sizes of the network, the input first.
+        measured: When events act, what resets do and when membranes are sampled: as measured, or
+            as stated where that could not be told.
         trims: Settings of each neuron under which it is measured.
         settings: Settings of all neurons under which it is measured.
         trial: Number of the next run; the same bench does the same runs again.
@@ -56,6 +67,7 @@ class Bench:
 
     device: Device
     layers: tuple[int, ...]
+    measured: MeasuredTiming
     trims: Mapping[str, Sequence[NDArray[np.float32]]] = field(default_factory=dict)
     settings: Mapping[str, float] = field(default_factory=dict)
     trial: int = 0
@@ -79,23 +91,47 @@ class Bench:
         return min(BATCH, self.device.info.capacity.batch)
 
     def drive(self, layer: int) -> Drive:
-        """Timing of the charge that a layer receives while its input is driven in every step.
-
-        Driven neurons fire whenever an event reached them, each layer a step after the one before.
-        """
+        """Timing of the charge that a layer receives while its input is driven in every step."""
         late = self.after_reset(layer)
         if layer == 1:
-            return Drive(None if self.currents else 0, 1, late)
-        return Drive(self.first_spike(layer - 1), self.period(layer - 1), late)
+            return Drive(None if self.currents else np.ones(LONGEST), self._arrival(1), late)
+        return Drive(self.fired(layer - 1), self._arrival(layer), late)
 
-    def first_spike(self, layer: int) -> int:
-        """Step in which driven neurons of a layer first fire."""
-        return layer - (1 if self.currents else 0)
+    def fired(self, layer: int) -> Array:
+        """Spikes of a driven neuron of a layer in each step, `(LONGEST,)`.
 
-    def period(self, layer: int) -> int:
-        """Steps between spikes of driven neurons: a hard reset clears the event of its step."""
-        events = layer > 1 or not self.currents
-        return 2 if events and self.device.info.neuron.reset == "hard" else 1
+        What drives it is `MARGIN` times what makes it fire, by currents or by events of the layer
+        before.
+        """
+        info = self.device.info
+        sent = np.ones(LONGEST) if layer == 1 else self.fired(layer - 1)
+        share = held_current(self.decay) if layer == 1 and self.currents else 1.0
+        rule = FiringRule(
+            decay=self.decay,
+            reset=self.reset,
+            arrival=self._arrival(layer),
+            clears=self.clears,
+            most=info.neuron.spikes_per_step,
+            refractory=info.neuron.refractory or 0,
+        )
+        return fire(MARGIN * share * sent, rule).spikes
+
+    @property
+    def reset(self) -> Reset:
+        """What a spike does to the membrane."""
+        return self.measured.reset or "soft"
+
+    @property
+    def clears(self) -> bool:
+        """Whether a hard reset also clears what arrives at the end of its step."""
+        return self.measured.timing.hard_reset_clears_events is not False
+
+    def _arrival(self, layer: int) -> Arrival:
+        """When events reach a layer; a current acts in its own step."""
+        timing = self.measured.timing
+        if layer > 1:
+            return timing.layer or "same_step"
+        return "same_step" if self.currents else timing.input or "same_step"
 
     @property
     def decay(self) -> float:
@@ -109,7 +145,7 @@ class Bench:
     def steps(self, decay: float) -> int:
         """Steps in which a membrane comes to rest, that is six time constants."""
         return int(
-            np.clip(np.ceil(-6 / np.log(decay)), 20, min(400, self.device.info.capacity.steps))
+            np.clip(np.ceil(-6 / np.log(decay)), 20, min(LONGEST, self.device.info.capacity.steps))
         )
 
     def map(self, full_scale: Sequence[float]) -> None:
@@ -130,10 +166,15 @@ class Bench:
         offer = self.device.info.offer("membrane", layer, self.depth)
         return offer is not None and "none" in offer.reductions and offer.every == 1
 
+    def reduction(self, layer: int) -> Reduction | None:
+        """How membrane samples of a layer are reduced; None where it shows none."""
+        offer = self.device.info.offer("membrane", layer, self.depth)
+        return None if offer is None else next(r for r in REDUCTIONS if r in offer.reductions)
+
     def after_reset(self, layer: int) -> bool:
         """Whether samples are taken after the reset of their step."""
-        offer = self.device.info.offer("membrane", layer, self.depth)
-        return offer is not None and offer.sampled == "after_reset"
+        place = "output" if layer == self.depth else "hidden"
+        return self.measured.sampled.get(place) == "after_reset"
 
     def sampling(self, layer: int, steps: int) -> Array | None:
         """From steps to samples `(K, T)`, as the device offers it; None where it shows none."""
@@ -216,7 +257,7 @@ class Bench:
     def _probes(self, layer: int, neurons: tuple[int, ...] | None, *, spikes: bool) -> list[Probe]:
         """The most that a device shows of some neurons of a layer."""
         wanted: tuple[tuple[Quantity, tuple[Reduction, ...]], ...] = (
-            ("membrane", ("none", "last", "mean")),
+            ("membrane", REDUCTIONS),
             ("spikes", ("none", "mean")),
         )
         probes = []

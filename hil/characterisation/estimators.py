@@ -13,15 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.info import Arrival
 from hil.statistics import student_half_width
 
 Array = NDArray[np.float64]
 Samples = NDArray[np.float32]
 
-# Time constants that are looked for, in steps: 0.5 to 500, 2 % apart.
-TIME_CONSTANTS: Array = np.geomspace(0.5, 500, 350)
+# Time constants that are looked for, in steps: 0.5 to 500, 2 % apart, and then up to where nothing
+# leaks in the longest of measurements.
+TIME_CONSTANTS: Array = np.geomspace(0.5, 50_000, 582)
 # Chance that a first spike is not where the model has it, e.g. because its event was lost.
 OUTLIER = 0.01
+# How far a membrane falls at least when it is reset, in nominal thresholds, and by what share of
+# what is computed it may be off.
+LEAST_FALL, MODEL_ERROR = 0.2, 0.1
 
 
 @dataclass(frozen=True)
@@ -60,39 +65,42 @@ def charging(decay: Array, steps: int) -> Array:
 
 @dataclass(frozen=True)
 class Drive:
-    """Timing of the charge that a layer receives while its input is driven in every step.
+    """Timing of the charge that a layer receives while its input is driven.
 
     Attributes:
-        start: Step of the first event; None for a constant current from the first step on, which
-            leaks while it arrives.
-        period: Steps from one event to the next.
-        late: Whether a membrane sample already contains the events of its own step.
+        sent: `(T,)`, events that are sent to it in each step; None for a constant current from the
+            first step on, which leaks while it arrives.
+        arrival: When an event acts.
+        late: Whether a membrane is seen at the end of a step, after what arrives there, and not
+            at the test of the threshold.
     """
 
-    start: int | None
-    period: int = 1
+    sent: Array | None
+    arrival: Arrival = "same_step"
     late: bool = False
 
 
 def response(decay: Array, steps: int, drive: Drive) -> Array:
-    """The membrane when one unit of charge arrives with each event, `(T, n)`.
+    """The membrane when one unit of charge is sent with each event, `(T, n)`.
 
     Args:
         decay: `(n,)`.
         steps: T.
-        drive: When events arrive; of a current, one unit in every step.
+        drive: When events are sent; of a current, one unit in every step.
     """
-    if drive.start is None:
+    if drive.sent is None:
         leaking: Array = charging(decay, steps) / -np.log(decay)
         return leaking
+    sent = drive.sent[:steps]
+    if drive.arrival == "next_step":
+        sent = np.concatenate([[0.0], sent[:-1]])
+    at_end = drive.arrival == "end_of_step"
     membrane, samples = np.zeros(decay.shape), np.empty((steps, *decay.shape))
     for step in range(steps):
-        membrane = decay * membrane
-        samples[step] = membrane
-        if step >= drive.start and (step - drive.start) % drive.period == 0:
-            membrane = membrane + 1.0
-        if drive.late:
-            samples[step] = membrane
+        membrane = decay * membrane + (0.0 if at_end else sent[step])
+        charged = membrane + (sent[step] if at_end else 0.0)
+        samples[step] = charged if drive.late else membrane
+        membrane = charged
     return samples
 
 
@@ -217,7 +225,7 @@ def falls(samples: Samples, expected: Samples) -> NDArray[np.int64]:
     Returns:
         `(B, n)`, the last sample before the fall; K where there is none.
     """
-    fallen = (samples < 0.5 * expected) & (expected > 0.3)
+    fallen = samples < expected - LEAST_FALL - MODEL_ERROR * np.abs(expected)
     found = first_spikes(fallen)
     return np.where(found < len(samples), np.maximum(found - 1, 0), found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,19 +11,37 @@ from numpy.typing import NDArray
 
 from drivers import Device, Network, Probe, Stimulus
 
-SETS = 2
-BATCH = 100
-STEPS = 50
-# Times that the weights are written and shown, each with its own programming noise; the rates are
-# means over them, since no model can foresee what a write leaves to chance.
-WRITES = 4
+Matrix = NDArray[np.float32]
 # Weights that are stored, in the standard deviations of those that are drawn.
 FULL_SCALE = 4.0
 
 
 @dataclass(frozen=True)
+class Extent:
+    """How much is shown to a device and its models.
+
+    Attributes:
+        seed: Which weights and inputs.
+        sets: Sets of weights, each with inputs of its own.
+        batch: Inputs of a set.
+        writes: Times that the weights are written and shown, each with its own programming noise;
+            the rates are means over them, since no model can foresee what a write leaves to chance.
+        steps: Steps of a run.
+    """
+
+    seed: int
+    sets: int
+    batch: int
+    writes: int
+    steps: int = 50
+
+
+HELD_OUT = Extent(seed=1, sets=2, batch=100, writes=4)
+
+
+@dataclass(frozen=True)
 class Rates:
-    """Spikes per step in answer to the held-out set.
+    """Spikes per step in answer to a set.
 
     Attributes:
         output: `(SETS * B, n_L)`.
@@ -45,19 +64,42 @@ class RateError:
     output: float
     hidden: float | None
 
+    @property
+    def total(self) -> float:
+        """Of all that is shown, the output and the hidden layers alike."""
+        return self.output if self.hidden is None else (self.output + self.hidden) / 2
 
-def answer(device: Device, layers: tuple[int, ...], like: Device, trial: int = 0) -> Rates:
-    """Show the held-out set: random weights `N(0, 1/n_pre)`, random inputs, uniform in [0, 1].
+
+@dataclass(frozen=True)
+class Shown:
+    """Weights, inputs and probes that a device and its models are shown alike.
+
+    Attributes:
+        layers: Sizes of the network, the input first.
+        scales: Full scale of each projection.
+        sets: Weights of each projection, and the input, of each set.
+        probes: What shows hidden spikes.
+        writes: As in `Extent`.
+    """
+
+    layers: tuple[int, ...]
+    scales: tuple[float, ...]
+    sets: Sequence[tuple[list[Matrix], Stimulus]]
+    probes: tuple[Probe, ...]
+    writes: int
+
+
+def drawn(like: Device, layers: tuple[int, ...], extent: Extent = HELD_OUT) -> Shown:
+    """Random weights `N(0, 1/n_pre)` and random inputs, uniform in [0, 1].
 
     Args:
-        device: The device or model that answers.
+        like: The device that is modelled; its limits, stimuli and probes are used for all.
         layers: Sizes of the network, the input first.
-        like: The device that is modelled; its limits, stimuli and probes are used for both.
-        trial: Chooses the noise of the runs; the set is always the same.
+        extent: How much; the same set for every device that takes it.
     """
     info = like.info
-    rng = np.random.default_rng(1)  # the same set for every device
-    batch, steps = min(BATCH, info.capacity.batch), min(STEPS, info.capacity.steps)
+    rng = np.random.default_rng(extent.seed)
+    batch, steps = min(extent.batch, info.capacity.batch), min(extent.steps, info.capacity.steps)
     scales = []
     for p, n_pre in enumerate(layers[:-1]):
         allowed = info.weight_format(p)
@@ -70,31 +112,74 @@ def answer(device: Device, layers: tuple[int, ...], like: Device, trial: int = 0
             kind = next((r for r in ("mean", "none") if r in offer.reductions), None)
             if kind is not None:
                 probes.append(Probe(layer, "spikes", reduce=kind))
-    device.configure(Network.feed_forward(layers, tuple(scales)))
-    outputs, hidden = [], []
-    for number in range(SETS):
-        weights = [rng.standard_normal(shape) / np.sqrt(shape[0]) for shape in pairwise(layers)]
+    sets = []
+    for _ in range(extent.sets):
+        weights = [
+            (rng.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
+            for shape in pairwise(layers)
+        ]
         x = rng.random((batch, layers[0]), dtype=np.float32)
-        stimulus = _stimulus(x, steps, info.offers.stimuli, rng)
+        sets.append((weights, _stimulus(x, steps, info.offers.stimuli, rng)))
+    return Shown(layers, tuple(scales), sets, tuple(probes), extent.writes)
+
+
+def configure(
+    device: Device,
+    shown: Shown,
+    settings: Mapping[str, float] | None = None,
+    room: float = 1.0,
+) -> None:
+    """Map the network of a set on a device.
+
+    Args:
+        device: The device or model.
+        shown: What will be shown to it.
+        settings: Nominal settings by name.
+        room: Full scales, in those of the set.
+    """
+    scales = tuple(room * scale for scale in shown.scales)
+    device.configure(Network.feed_forward(shown.layers, scales, dict(settings or {})))
+
+
+def answer(
+    device: Device, shown: Shown, gains: Sequence[float] = (), trial: int = 0
+) -> tuple[Rates, list[list[Matrix]]]:
+    """Show a set to a device that its network is mapped on.
+
+    Args:
+        device: The device or model that answers.
+        shown: What is shown.
+        gains: Factor of the weights of each projection; 1 where there is none.
+        trial: Chooses the noise of the runs.
+
+    Returns:
+        Its rates, and what it stored of the weights of each set.
+    """
+    outputs, hidden, kept = [], [], []
+    for number, (weights, stimulus) in enumerate(shown.sets):
         answers = []
-        for write in range(WRITES):
+        for write in range(shown.writes):
+            stored = []
             for p, matrix in enumerate(weights):
-                device.write_weights(p, np.zeros_like(matrix))
-                device.write_weights(p, matrix)
-            run = (SETS * trial + number) * WRITES + write
-            readout = device.run(stimulus, probes, trial=run)
-            shown = [readout.samples[p].astype(np.float64) for p in probes]
+                scaled = matrix * np.float32(gains[p] if gains else 1.0)
+                device.write_weights(p, np.zeros_like(scaled))
+                stored.append(device.write_weights(p, scaled))
+            run = (len(shown.sets) * trial + number) * shown.writes + write
+            readout = device.run(stimulus, shown.probes, trial=run)
+            seen = [readout.samples[p].astype(np.float64) for p in shown.probes]
             answers.append(
-                [readout.counts / steps]
+                [readout.counts / stimulus.steps]
                 + [
                     s if p.reduce == "mean" else s.mean(axis=0)
-                    for p, s in zip(probes, shown, strict=True)
+                    for p, s in zip(shown.probes, seen, strict=True)
                 ]
             )
         output, *rest = (np.mean(rates, axis=0) for rates in zip(*answers, strict=True))
         outputs.append(output)
         hidden.append(rest)
-    return Rates(np.concatenate(outputs), tuple(map(np.concatenate, zip(*hidden, strict=True))))
+        kept.append(stored)
+    joined = tuple(map(np.concatenate, zip(*hidden, strict=True)))
+    return Rates(np.concatenate(outputs), joined), kept
 
 
 def error(predicted: Rates, measured: Rates) -> RateError:

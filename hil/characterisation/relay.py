@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.characterisation.bench import Bench
+from hil.characterisation.bench import MARGIN, Bench
 from hil.characterisation.estimators import Array
 
-# How far a relayed event takes its neuron beyond the threshold: it then fires at each event.
-MARGIN = 2.5
 # Share of that which a device may store of it.
 ENOUGH = 0.6
 # Largest weight of a relay beside the usual one; a synapse that needs more is left out.

@@ -12,18 +12,19 @@ from drivers import Device, DeviceInfo
 from hil.characterisation import layer_results
 from hil.characterisation.bench import Bench
 from hil.characterisation.estimators import Array, Estimate
-from hil.characterisation.measurements import adc, spike_loss, storage, synapses, thresholds
+from hil.characterisation.measurements import adc, spike_loss, storage, synapses, thresholds, timing
 from hil.characterisation.measurements.adc import MeasuredADC
 from hil.characterisation.measurements.spike_loss import SpikeLoss
 from hil.characterisation.measurements.synapses import MembraneMeasurement
 from hil.characterisation.measurements.thresholds import Thresholds
 from hil.characterisation.relay import MeasuredLayer
 from hil.characterisation.survey_data import MeasuredNeurons, Survey
+from hil.characterisation.timing_data import MeasuredTiming
 
 # Called with the name of each measurement before it starts.
 Watch = Callable[[str], None]
 # Calls of it for each layer of neurons, and for the whole device.
-LAYER_STAGES, DEVICE_STAGES = 3, 2
+LAYER_STAGES, DEVICE_STAGES = 3, 3
 
 
 def unwatched(stage: str) -> None:
@@ -63,6 +64,7 @@ def survey(
     trims: Mapping[str, Sequence[NDArray[np.float32]]] | None = None,
     trial: int = 0,
     watch: Watch = unwatched,
+    timed: MeasuredTiming | None = None,
 ) -> Survey:
     """Measure a device through its contract alone. It is configured anew many times.
 
@@ -73,42 +75,57 @@ def survey(
         trims: Settings of each neuron under which it is measured.
         trial: Number of the first run; others see other noise.
         watch: Called with the name of each measurement before it starts.
+        timed: Its timing, where that was measured before.
 
     Raises:
         DeviceError: When the device cannot hold the network, or fails.
     """
-    bench = Bench(device, tuple(layers), trims=trims or {}, settings=settings or {}, trial=trial)
     info = device.info
+    watch("timing")
+    timed = timed or timing.measure(device, trial)
+    known = timed.over(info)
+    bench = Bench(device, tuple(layers), known, trims or {}, settings or {}, trial)
     bench.map([bench.scale(p, 1.0) for p in range(bench.depth)])
     results = _measure_layers(bench, watch)
     first, skipped = results.membranes[0], results.skipped
     watch("ADC")
     read = _measure_adc(bench, first, skipped)
-    if not any(m.membrane_noise is not None for m, _ in results.complete):
-        skipped["membrane and readout noise"] = "no layer gives a membrane sample of every step"
     hidden = [loss for loss in results.losses[:-1] if loss is not None]
-    if bench.depth > 1 and not hidden:
-        skipped["hidden spike loss"] = "hidden spikes are not shown, or not at every step"
-    watch("storage of weights")
     output = results.losses[-1] if len(results.losses) == bench.depth else None
-    if output is None:
-        skipped["spike loss"] = "the output cannot be made to fire in every step"
+    skipped |= _not_told(bench, results, hidden, output)
+    watch("storage of weights")
     return Survey(
         identity=info.identity,
         layers=bench.layers,
         dt=info.timing.dt,
-        reset=info.neuron.reset,
+        reset=bench.reset,
+        timing=bench.measured,
+        differences=tuple(timed.differences(info)),
         nominal_time_constant=_time_constant(info),
         neurons=_neurons(bench, results),
         membrane_noise=_membrane_noise(results.complete),
         readout_noise=_readout_noise(results.complete, read),
         programming_noise=first.programming_noise if first is not None else None,
-        spike_loss=None if output is None else _estimate(output),
-        hidden_spike_loss=None if not hidden else _estimate(hidden[0]),
+        spike_loss=_estimate(output),
+        hidden_spike_loss=_estimate(hidden[0] if hidden else None),
         adc=read,
         storage=storage.measure(bench, first),
         skipped=skipped,
     )
+
+
+def _not_told(
+    bench: Bench, results: Measurements, hidden: Sequence[SpikeLoss], output: SpikeLoss | None
+) -> dict[str, str]:
+    """What of noise and lost spikes could not be told, and why."""
+    skipped = {}
+    if not any(m.membrane_noise is not None for m, _ in results.complete):
+        skipped["membrane and readout noise"] = "no layer gives a membrane sample of every step"
+    if bench.depth > 1 and not hidden:
+        skipped["hidden spike loss"] = "hidden spikes are not shown, or not at every step"
+    if output is None:
+        skipped["spike loss"] = "the output cannot be made to fire in every step"
+    return skipped
 
 
 def _time_constant(info: DeviceInfo) -> float | None:
@@ -167,7 +184,9 @@ def _neurons(bench: Bench, results: Measurements) -> tuple[MeasuredNeurons | Non
     return (*neurons, *[None] * (bench.depth - len(neurons)))
 
 
-def _estimate(loss: SpikeLoss) -> Estimate:
+def _estimate(loss: SpikeLoss | None) -> Estimate | None:
+    if loss is None:
+        return None
     return Estimate(np.asarray(loss.share), np.asarray((loss.high - loss.low) / 2))
 
 

@@ -12,6 +12,7 @@ from drivers import Identity
 from hil.characterisation.estimators import Estimate
 from hil.characterisation.measurements.adc import MeasuredADC
 from hil.characterisation.measurements.storage import Storage
+from hil.characterisation.timing_data import MeasuredTiming
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Survey:
         layers: Sizes of the network that was mapped on it, the input first.
         dt: Length of a step, in seconds.
         reset: What a spike does to the membrane.
+        timing: When events act and membranes are sampled.
+        differences: What the device states otherwise than it was measured.
         nominal_time_constant: In seconds; None where the maker states none.
         neurons: Each layer of neurons; None for one that shows neither spikes nor membranes.
         membrane_noise: Standard deviation of a membrane at rest, in thresholds.
@@ -72,6 +75,8 @@ class Survey:
     layers: tuple[int, ...]
     dt: float
     reset: str
+    timing: MeasuredTiming
+    differences: tuple[str, ...]
     nominal_time_constant: float | None
     neurons: tuple[MeasuredNeurons | None, ...]
     membrane_noise: Estimate | None

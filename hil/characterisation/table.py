@@ -14,6 +14,12 @@ NAMES = {
     "reset": ("reset level", "thresholds", 1.0),
     "synapse_gain": ("synapse gain", "", 1.0),
 }
+QUESTIONS = {
+    "hard_reset_clears_events": "a hard reset clears the event of its step",
+    "events_add": "events of one step add up",
+}
+PLACES = {"hidden": "hidden layers", "output": "the output"}
+MODELS = ("neuron model of the twin", "rate error where it was fitted")
 ERRORS = ("rate error on held-out weights and inputs", "output", "hidden")
 
 
@@ -38,8 +44,30 @@ def rows(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             table.append((f"layer {number}: {key} neurons", str(len(layer[key])), named, ""))
     for name, value in record["nonidealities"].items():
         table.append((name, f"{value:.4g}", "", ""))
+    timing = record["timing"]
+    acts = {"input": "an input event acts", "layer": "an event between layers acts"}
+    table += [(text, words(timing[key]), "", "") for key, text in acts.items() if timing[key]]
+    for key, text in QUESTIONS.items():
+        if timing[key] is not None:
+            table.append((text, "yes" if timing[key] else "no", "", ""))
+    table.append(("reset", record["reset"], "", ""))
+    for place, sampled in timing["sampled"].items():
+        if sampled:
+            table.append((f"membranes of {PLACES[place]} are sampled", words(sampled), "", ""))
+    table += [("stated otherwise", *text.split(": ", 1), "") for text in record["differences"]]
     table += [(what, "not measured", why, "") for what, why in record["skipped"].items()]
     return table
+
+
+def words(name: str) -> str:
+    """A value of the contract, as text."""
+    return name.replace("_", " ")
+
+
+def models(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """How far each neuron model is from the device, the chosen one first."""
+    found = record["model"]["errors"]
+    return [(name, f"{error:.4f}") for name, error in found.items()]
 
 
 def errors(record: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -53,6 +81,11 @@ def errors(record: dict[str, Any]) -> list[tuple[str, str, str]]:
 def verdict(record: dict[str, Any]) -> str:
     """How good the twin is beside an ideal model, in one line."""
     twin, ideal = (record["rate_error"][name]["output"] for name in ("twin", "ideal model"))
+    model = record["model"]["choice"]["neuron"]
+    if twin == ideal == 0:
+        return f"the twin ({model}) and an ideal model both do what the device does"
     if twin < ideal:
-        return f"the twin is {twin / ideal:.0%} as far from the device as an ideal model is"
-    return "the twin predicts no better than an ideal model: the device is unlike its neuron model"
+        return (
+            f"the twin ({model}) is {twin / ideal:.0%} as far from the device as an ideal model is"
+        )
+    return f"the twin ({model}) predicts no better than an ideal model"

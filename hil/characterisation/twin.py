@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.files import replacing, write_text
+from hil.characterisation.estimators import Estimate
 from hil.characterisation.survey_data import Survey
+from hil.characterisation.timing_data import NAMES
 
-# Neuron models whose membrane and threshold are what was measured, by the names that emulated
-# devices give as their firmware. Any other device is taken for a plain `lif`.
-MODELS = ("lif", "adaptive-lif")
+# Neuron models that a twin may be made of, by the names that an emulator's address gives them, and
+# their parameters that are measured neuron by neuron. Of one whose membrane answers an event more
+# slowly than by a jump, the measured time constant is not its own: it is sought as a setting.
+MODELS: Mapping[str, tuple[str, ...]] = {
+    "lif": ("tau_membrane", "v_reset"),
+    "adaptive-lif": ("tau_membrane", "v_reset"),
+    "lif-exp": ("v_reset",),
+    "lif-alpha": ("v_reset",),
+    "lif-cond-exp": ("v_reset",),
+    "lif-cond-alpha": ("v_reset",),
+    "adex": ("tau_membrane",),
+    "izhikevich": (),
+    "dpi": (),
+    "loihi": (),
+}
+# What differs from neuron to neuron by no more than this cannot be told from measurement errors,
+# and neither can a mean that is so near to nominal.
+EVEN, NOMINAL = 0.012, 0.025
+# What these are shares of where the nominal value is 0, in thresholds.
+ZERO = 0.2
+Arrays = dict[str, NDArray[np.float32]]
+# How a twin stores weights: with so many bits, on the measured grid, or exactly.
+Storing = int | Literal["grid", "exact"]
 # Measured quantities of a layer, in the order of the record.
 QUANTITIES = (
     "threshold_over_gain",
@@ -27,12 +51,32 @@ QUANTITIES = (
 )
 
 
-def write(survey: Survey, path: Path) -> Path:
+@dataclass(frozen=True)
+class Choice:
+    """The neuron model of a twin.
+
+    Attributes:
+        neuron: Its name.
+        reset: Which of its resets.
+        gains: Factor of the measured input gains of each layer.
+        settings: Nominal settings, by the names that the model gives them.
+    """
+
+    neuron: str
+    reset: str
+    gains: tuple[float, ...]
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+
+def write(survey: Survey, path: Path, choice: Choice, storage: Storing) -> Path:
     """Write a twin: its arrays beside it, then the chip file that names them.
 
     Args:
         survey: The survey.
         path: The chip file, `.toml`; the arrays go to a file of the same name and `.npz`.
+        choice: The neuron model.
+        storage: How the twin stores weights: with so many bits, by the rule of its neuron model; on
+            the `grid` that was measured; or `exact`, without noise.
 
     Returns:
         The chip file.
@@ -47,14 +91,8 @@ def write(survey: Survey, path: Path) -> Path:
         raise ValueError(f"twin {path}: give a name that ends in .toml")
     arrays = path.with_suffix(".npz")
     with replacing(arrays) as handle:
-        np.savez(handle, **_arrays(survey))  # type: ignore[arg-type]
-    return write_text(path, tomli_w.dumps(_table(survey, path)))
-
-
-def neuron(survey: Survey) -> str:
-    """The neuron model of the twin."""
-    named = survey.identity.firmware
-    return named if named in MODELS else "lif"
+        np.savez(handle, **_arrays(survey, choice))  # type: ignore[arg-type]
+    return write_text(path, tomli_w.dumps(_table(survey, path, choice, storage)))
 
 
 def identity(survey: Survey) -> dict[str, str]:
@@ -68,24 +106,26 @@ def identity(survey: Survey) -> dict[str, str]:
     }
 
 
-def _table(survey: Survey, path: Path) -> dict[str, Any]:
+def _table(survey: Survey, path: Path, choice: Choice, storage: Storing) -> dict[str, Any]:
     who = " ".join(part for part in (survey.identity.name, survey.identity.serial) if part)
     table: dict[str, Any] = {
         "name": path.stem,
         "description": f"twin of {who}",
         "profile": "ideal",
-        "neuron": neuron(survey),
-        "reset": survey.reset,
+        "neuron": choice.neuron,
+        "reset": choice.reset,
         "dt": survey.dt,
         "nonidealities": {
             name: {"value": value, "source": f"measured on {who}"}
-            for name, value in _nonidealities(survey).items()
+            for name, value in _nonidealities(survey, storage).items()
         },
     }
-    if survey.nominal_time_constant is not None:
-        tau = {"value": survey.nominal_time_constant, "source": f"nominal, as {who} states"}
-        table["parameters"] = {"tau_membrane": tau}
-    if survey.storage.grid and survey.storage.bits is None:
+    if choice.settings:
+        source = f"predicts {who} best"
+        table["settings"] = {
+            name: {"value": value, "source": source} for name, value in choice.settings.items()
+        }
+    if storage == "grid":
         table["weight_grid"] = list(survey.storage.grid)
     table["twin"] = {
         "layers": list(survey.layers),
@@ -95,7 +135,7 @@ def _table(survey: Survey, path: Path) -> dict[str, Any]:
     return table
 
 
-def _nonidealities(survey: Survey) -> dict[str, float]:
+def _nonidealities(survey: Survey, storage: Storing) -> dict[str, float]:
     stated: dict[str, float] = {}
     for name, measured in (
         ("membrane_noise", survey.membrane_noise),
@@ -104,10 +144,10 @@ def _nonidealities(survey: Survey) -> dict[str, float]:
     ):
         if measured is not None:
             stated[name] = round(min(float(measured.value), 1.0), 6)
-    if survey.programming_noise is not None:
+    if survey.programming_noise is not None and storage != "exact":
         stated["programming_noise"] = round(min(survey.programming_noise, 0.5), 6)
-    if survey.storage.bits:
-        stated["weight_bits"] = survey.storage.bits
+    if isinstance(storage, int) and storage:
+        stated["weight_bits"] = storage
     if survey.adc is not None:
         stated["adc_bits"] = survey.adc.bits
         stated["adc_minimum"] = min(survey.adc.minimum, 0.0)
@@ -115,49 +155,82 @@ def _nonidealities(survey: Survey) -> dict[str, float]:
     return stated
 
 
-def _arrays(survey: Survey) -> dict[str, NDArray[np.float32]]:
+def _arrays(survey: Survey, choice: Choice) -> Arrays:
     """The measured pattern with thresholds at their nominal value, and the intervals.
 
     What cannot be told apart is put where it acts the same: a threshold over a gain in the gain.
     """
-    arrays: dict[str, NDArray[np.float32]] = {}
-
-    def add(
-        key: str,
-        value: NDArray[np.float64],
-        half: NDArray[np.float64],
-        unknown: float | None = None,
-    ) -> None:
-        """Keep an array. What is not known of a neuron is as usual, the median, or as given."""
-        known = value[np.isfinite(value)]
-        if not known.size:
-            return
-        fill = float(np.median(known)) if unknown is None else unknown
-        arrays[key] = np.where(np.isfinite(value), value, fill).astype(np.float32)
-        arrays[f"interval/{key}"] = np.nan_to_num(half, posinf=0.0).astype(np.float32)
-
+    arrays: Arrays = {}
+    parameters = MODELS[choice.neuron]
     for i, layer in enumerate(survey.neurons):
         if layer is None:
             continue
-        ratio = layer.threshold_over_gain
-        add(f"layer_{i}/gain", 1 / ratio.value, ratio.half / ratio.value**2)
+        ratio, factor = layer.threshold_over_gain, choice.gains[i]
+        gain = factor * _unless_even(1 / ratio.value)
+        _add(arrays, f"layer_{i}/gain", Estimate(gain, factor * ratio.half / ratio.value**2), 1.0)
         if layer.dead.any():
-            gain = arrays.setdefault(f"layer_{i}/gain", np.ones(layer.dead.size, np.float32))
-            gain[layer.dead] = 0.0
-        if layer.time_constant is not None:
+            live = arrays.setdefault(f"layer_{i}/gain", np.ones(layer.dead.size, np.float32))
+            live[layer.dead] = 0.0
+        if "tau_membrane" in parameters:
             tau = layer.time_constant
-            add(f"layer_{i}/parameter/tau_membrane", tau.value, tau.half)
-        if layer.reset is not None:
-            add(f"layer_{i}/parameter/v_reset", layer.reset.value, layer.reset.half, 0.0)
-        if layer.bias is not None:
-            add(f"layer_{i}/bias", layer.bias.value, layer.bias.half, 0.0)
-        if layer.readout_gain is not None:
-            add(f"channels_{i}/gain", layer.readout_gain.value, layer.readout_gain.half)
-        if layer.readout_offset is not None:
-            add(f"channels_{i}/offset", layer.readout_offset.value, layer.readout_offset.half, 0.0)
-        if layer.synapse_gain is not None:
-            add(f"cells_{i}/gain", layer.synapse_gain.value, layer.synapse_gain.half, 1.0)
+            _add(arrays, f"layer_{i}/parameter/tau_membrane", tau, survey.nominal_time_constant)
+        if "v_reset" in parameters:
+            _add(arrays, f"layer_{i}/parameter/v_reset", layer.reset, 0.0, 0.0)
+        _add(arrays, f"layer_{i}/bias", layer.bias, 0.0, 0.0)
+        _add(arrays, f"channels_{i}/gain", layer.readout_gain, 1.0)
+        _add(arrays, f"channels_{i}/offset", layer.readout_offset, 0.0, 0.0)
+        _add(arrays, f"cells_{i}/gain", layer.synapse_gain, 1.0, 1.0)
     return arrays
+
+
+def _add(
+    arrays: Arrays,
+    key: str,
+    measured: Estimate | None,
+    nominal: float | None,
+    unknown: float | None = None,
+) -> None:
+    """Keep an array, unless all of it is nominal.
+
+    What is not known of a neuron is as usual, the median, or as given.
+    """
+    if measured is None:
+        return
+    value = measured.value
+    known = value[np.isfinite(value)]
+    if not known.size or (nominal is not None and _is(nominal, known)):
+        return
+    fill = float(np.median(known)) if unknown is None else unknown
+    arrays[key] = np.where(np.isfinite(value), value, fill).astype(np.float32)
+    arrays[f"interval/{key}"] = np.nan_to_num(measured.half, posinf=0.0).astype(np.float32)
+
+
+def _is(nominal: float, known: NDArray[np.float64]) -> bool:
+    """Whether what was measured cannot be told from the nominal value of all neurons."""
+    unit = abs(nominal) or ZERO
+    return (
+        float(known.std()) <= EVEN * unit
+        and abs(float(np.median(known)) - nominal) <= NOMINAL * unit
+    )
+
+
+def to_nominal(survey: Survey) -> tuple[float, ...]:
+    """Factors of the measured input gains of each layer that bring their median to 1."""
+    factors = []
+    for layer in survey.neurons:
+        gains = np.ones(1) if layer is None else _unless_even(1 / layer.threshold_over_gain.value)
+        known = gains[np.isfinite(gains)]
+        factors.append(1 / float(np.median(known)) if known.size else 1.0)
+    return tuple(factors)
+
+
+def _unless_even(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of all neurons; one for all where they do not differ, 1 where that is nominal."""
+    known = values[np.isfinite(values)]
+    if not known.size or float(known.std()) > EVEN * abs(float(known.mean())):
+        return values
+    usual = float(np.median(known))
+    return np.where(np.isfinite(values), 1.0 if abs(usual - 1) < NOMINAL else usual, np.nan)
 
 
 def record(survey: Survey) -> dict[str, Any]:
@@ -182,8 +255,13 @@ def record(survey: Survey) -> dict[str, Any]:
         "layers": list(survey.layers),
         "dt": survey.dt,
         "reset": survey.reset,
+        "timing": {
+            **{name: getattr(survey.timing.timing, name) for name in NAMES},
+            "sampled": dict(survey.timing.sampled),
+        },
+        "differences": list(survey.differences),
         "neurons": layers,
-        "nonidealities": _nonidealities(survey),
+        "nonidealities": _nonidealities(survey, survey.storage.bits or 0),
         "intervals": {
             name: [float(e.value - e.half), float(e.value + e.half)]
             for name in ("membrane_noise", "readout_noise", "spike_loss", "hidden_spike_loss")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from drivers import Device, Setting
 from hil.characterisation.calibration.calibration_file import Calibration, TargetSpread
+from hil.characterisation.measurements import timing
 from hil.characterisation.survey import DEVICE_STAGES, LAYER_STAGES, Watch, survey, unwatched
 from hil.characterisation.survey_data import MeasuredNeurons
+from hil.characterisation.timing_data import MeasuredTiming
 
 Array = NDArray[np.float64]
 # Corrections at most; two usually reach what can be measured.
@@ -26,7 +29,7 @@ MOVES = {"threshold": "threshold_over_gain", "time_constant": "time_constant"}
 
 def stages(layers: Sequence[int]) -> int:
     """How often `calibrate` calls its watcher at most, for a network of these layers."""
-    return (ROUNDS + 1) * (LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES)
+    return 1 + (ROUNDS + 1) * (LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES)
 
 
 def calibrate(
@@ -64,8 +67,11 @@ def calibrate(
         asked = {s.name: [np.full(n, s.default) for n in sizes[1:]] for s in offered}
         best, reached = asked, {s.name: [np.full(n, np.inf) for n in sizes[1:]] for s in offered}
         before: dict[str, TargetSpread] = {}
+        watch("timing")
+        timed = timing.measure(device)
+        measured = partial(_measured, device, sizes, offered, timed, watch)
         for number in range(ROUNDS):
-            away = _measured(device, sizes, offered, asked, number, watch)
+            away = measured(asked, number)
             before = before or _spreads(away)
             if not any(np.isfinite(s.mean) for s in before.values()):
                 raise ValueError(f"{url} shows nothing by which it could be calibrated")
@@ -76,7 +82,7 @@ def calibrate(
             # From the values that were asked for: a device does not report those it applied.
             asked = {s.name: _corrected(s, asked[s.name], away[s.name]) for s in offered}
         # Choosing the nearest of noisy values makes them look nearer than they are: measure again.
-        after = _spreads(_measured(device, sizes, offered, best, ROUNDS, watch))
+        after = _spreads(measured(best, ROUNDS))
         settings, trims = _chosen(offered, best)
         return Calibration(
             identity=device.info.identity,
@@ -92,14 +98,15 @@ def _measured(
     device: Device,
     sizes: tuple[int, ...],
     offered: Sequence[Setting],
+    timed: MeasuredTiming,
+    watch: Watch,
     values: Mapping[str, Sequence[Array]],
     number: int,
-    watch: Watch,
 ) -> dict[str, list[Array]]:
     """Each neuron's distance from the target, in targets, by setting, for each layer."""
     settings, trims = _chosen(offered, values)
     # Runs of its own, so that no noise is corrected away with what it was measured in.
-    surveyed = survey(device, sizes, settings, trims, trial=number * RUNS, watch=watch)
+    surveyed = survey(device, sizes, settings, trims, number * RUNS, watch, timed)
     return {s.name: _away(s, surveyed.neurons, device, sizes) for s in offered}
 
 

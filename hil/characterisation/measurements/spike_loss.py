@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.characterisation.bench import Bench
+from hil.characterisation.bench import MARGIN, Bench
 from hil.characterisation.estimators import Array
-from hil.characterisation.relay import MARGIN, MeasuredLayer, capacity, relays, write_relays
+from hil.characterisation.relay import MeasuredLayer, capacity, relays, write_relays
 from hil.statistics import wilson
 
 STEPS = 100
@@ -50,15 +50,15 @@ def measure(bench: Bench, layer: int, measured: Sequence[MeasuredLayer]) -> Spik
     steps = min(STEPS, bench.device.info.capacity.steps)
     active = np.ones((min(SAMPLES, bench.batch), bench.layers[0]), bool)
     recording = bench.record(layer, active, steps)
-    live, first = measured[-1].live, bench.first_spike(layer)
+    live, fires = measured[-1].live, bench.fired(layer)[:steps]
     if recording.raster is not None:
-        counts = recording.raster[first:, :, live].sum(axis=0, dtype=np.int64)
+        counts = recording.raster[:, :, live].sum(axis=0, dtype=np.int64)
     elif recording.counts is not None:
         counts = recording.counts[:, live].round().astype(np.int64)
     else:
         return None
     # A neuron that cannot fire in every step says nothing about lost spikes.
-    possible = -((first - steps) // bench.period(layer)) * len(counts)
+    possible = int(fires.sum()) * len(counts)
     fired = counts.sum(axis=0)
     steady = fired > (1 - MISSED) * possible
     if not steady.any() or steady.mean() < 0.5:

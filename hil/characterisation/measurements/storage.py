@@ -11,6 +11,8 @@ from hil.characterisation.measurements.synapses import MembraneMeasurement, ampl
 
 # Stored values that are compared with what synapses transmit.
 VALUES = 8
+# Full scale of a usual projection, times the root of its fan-in.
+USUAL = 4.0
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,9 @@ def measure(bench: Bench, membranes: MembraneMeasurement | None) -> Storage:
         membranes: What is known of the first layer.
     """
     n_pre, size = bench.layers[:2]
+    grid = _grid(bench)
     weight = bench.scale(0, 1.0 if membranes is None else membranes.weight)
     bench.map([bench.scale(p, weight if p == 0 else 1.0) for p in range(bench.depth)])
-    ramp = np.linspace(-weight, weight, n_pre * size, dtype=np.float32).reshape(n_pre, size)
-    grid = np.unique(bench.device.write_weights(0, ramp).round(7)) / weight
-    continuous = grid.size > 0.5 * ramp.size
     asked = -np.linspace(1, VALUES, VALUES) / VALUES
     column = np.resize(asked, n_pre).astype(np.float32)
     kept = bench.device.write_weights(0, np.repeat(column[:, None] * weight, size, axis=1))
@@ -63,8 +63,18 @@ def measure(bench: Bench, membranes: MembraneMeasurement | None) -> Storage:
         transmitted[:, membranes.dead | membranes.tonic] = np.nan
         realised = tuple(float(np.nanmedian(transmitted[k::VALUES])) for k in range(len(stored)))
     return Storage(
-        grid=() if continuous else tuple(float(v) for v in np.clip(grid, -1, 1)),
+        grid=grid,
         asked=tuple(float(v) for v in asked[: len(stored)]),
         stored=tuple(stored),
         realised=realised,
     )
+
+
+def _grid(bench: Bench) -> tuple[float, ...]:
+    """The values that a ramp of weights is stored as, in full scales; none where it is kept."""
+    shape = bench.layers[:2]
+    weight = bench.scale(0, USUAL / np.sqrt(shape[0]))
+    bench.map([bench.scale(p, weight if p == 0 else 1.0) for p in range(bench.depth)])
+    ramp = np.linspace(-weight, weight, shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    found = np.unique(bench.device.write_weights(0, ramp).round(7)) / weight
+    return () if found.size > 0.5 * ramp.size else tuple(float(v) for v in np.clip(found, -1, 1))

@@ -1,7 +1,8 @@
 """Synapses and membranes of a layer: gains, time constants, offsets, biases and noise.
 
 One neuron of the layer before is driven at a time, through negative weights: the membrane goes
-down, far from any threshold, and nothing in this measurement fires unless it fires by itself.
+down, far from any threshold, and nothing in this measurement fires unless it fires by itself. A
+membrane that cannot go below its rest is driven up, less far than its threshold.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from hil.characterisation.measurements import baseline as baselines
 from hil.characterisation.measurements.baseline import Baseline, mean, until_first_spike
 from hil.characterisation.relay import MeasuredLayer, capacity, reach, relays, write_relays
 
-# How far below rest the membranes are brought, in nominal thresholds; so that the most
+# How far from rest the membranes are brought, in nominal thresholds; so that the most
 # sensitive ones stay within a converter.
 DEPTH = 0.5
 # Writes of the same projection, each programming every cell anew, and as many runs without input,
 # so that each write is compared with one of its own.
 WRITES = 5
 # Attempts to find the weights that bring membranes there.
-TRIES = 3
+TRIES = 4
+# A membrane that goes by no more than this share of it cannot go below rest: it is driven up.
+STUCK = 0.05
 # A neuron whose membrane moves by less than this share of the usual is dead.
 RESPONSE = 0.15
 
@@ -180,7 +183,7 @@ def _first_block(
     sampling: Array,
     weight: float,
 ) -> tuple[float, Baseline, Driven]:
-    """Drive the first block, with a weight that brings membranes about `DEPTH` below rest.
+    """Drive the first block, with a weight that brings membranes about `DEPTH` away from rest.
 
     Returns:
         That weight, the layer without input and with it.
@@ -189,10 +192,13 @@ def _first_block(
         write_relays(bench, chains, abs(weight))
         baseline = baselines.measure(bench, layer, active, sampling, WRITES)
         driven = _driven(bench, layer, block, active, sampling, weight, baseline)
-        moved = -float(np.median(driven.moved[0][-1]))
+        moved = float(np.sign(weight) * np.median(driven.moved[0][-1]))
         if 0.5 * DEPTH < moved < 1.5 * DEPTH or attempt == TRIES - 1:
             break
-        weight *= float(np.clip(DEPTH / max(moved, 1e-3), 0.1, 10))
+        if weight < 0 and moved < STUCK * DEPTH and attempt == 0:
+            weight = -weight
+        else:
+            weight *= float(np.clip(DEPTH / max(moved, 1e-3), 0.1, 10))
     return weight, baseline, driven
 
 

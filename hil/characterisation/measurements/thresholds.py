@@ -12,18 +12,24 @@ from hil.characterisation import estimators
 from hil.characterisation.bench import Bench, LayerRecording
 from hil.characterisation.estimators import Array, Estimate
 from hil.characterisation.measurements.first_spikes import (
+    Expected,
     around_threshold,
     at_step,
     first_spikes,
+    joined,
 )
 from hil.characterisation.measurements.synapses import MembraneMeasurement
 from hil.characterisation.relay import MeasuredLayer, capacity, reach, relays, write_relays
 
 # The strongest drive, in the one that just makes the usual neuron fire.
 STRONGEST = 6.0
-# Samples of a sweep, and its repetitions, each with weights of its own.
+# Samples of a sweep, and its repetitions, each with weights of its own: unlike ones, so that the
+# drives of a neuron are as many as its samples and not as many as there are inputs.
 SAMPLES = 96
-SCALES = (0.55, 0.75, 1.0, 1.3)
+SCALES = (0.4, 0.6, 0.9, 1.3)
+UNLIKE = (0.5, 1.5)
+# Steps of a sweep at least, beside one for each layer.
+SHORTEST = 8
 # Least spread that a threshold is taken to have, in thresholds: what the model does not explain.
 BLUR = 0.01
 # Samples after a spike from which the reset is read.
@@ -93,8 +99,10 @@ def measure(
     targets = [pre[i::channels] for i in range(channels)] if measured else []
     chains = relays(bench, measured, targets)
     reaches = reach(chains) if measured else np.eye(n_pre, dtype=bool)
-    steps = bench.steps(float(np.median(model.decay)))
-    shape = estimators.response(model.decay, steps, replace(bench.drive(layer), late=False))
+    timed = bench.drive(layer)
+    steps = _length(bench, layer, model, reaches[:, pre].sum(axis=0), pre)
+    shape = estimators.response(model.decay, steps, replace(timed, late=False))
+    visible = estimators.response(model.decay, steps, timed)
     charged = estimators.charging(model.decay, steps)
     at_once = reaches.sum(axis=0)[:, None] * model.gain * shape[-1]
     pre, full = _drivers(bench, layer, chains, pre, at_once)
@@ -103,28 +111,27 @@ def measure(
     sweeps, resets = [], []
     for scale in SCALES:
         weights = np.zeros((n_pre, size), np.float32)
-        weights[pre] = full * scale
+        weights[pre] = full * scale * rng.uniform(*UNLIKE, (pre.size, size))
         stored = bench.device.write_weights(layer - 1, weights)
         active = _subsets(rng, channels, bench.layers[0])
         recording = bench.record(layer, active, steps)
         drive = (active @ reaches).astype(float) @ (model.gain * stored)
-        expected = shape[:, None] * drive + (charged * model.bias)[:, None]
-        brackets = around_threshold(bench, layer, recording, expected, model.offset)
+        resting = (charged * model.bias)[:, None]
+        expected = Expected(shape[:, None] * drive + resting, visible[:, None] * drive + resting)
+        brackets = around_threshold(bench, layer, recording, expected, model.offset, model.decay)
         if brackets is None:
             return None
         sweeps.append(brackets)
         if membranes is not None and bench.samples_every_step(layer):
             resets.append(_after(bench, layer, recording, expected, model, drive))
-    below = np.concatenate([sweep.below for sweep in sweeps])
-    fired = np.concatenate([sweep.fired for sweep in sweeps])
-    above = np.concatenate([sweep.above for sweep in sweeps])
-    threshold = estimators.fit_threshold(below, above, fired, model.sigma)
-    hard = bench.device.info.neuron.reset == "hard"
+    found = joined(sweeps)
+    threshold = estimators.fit_threshold(found.below, found.above, found.fired, model.sigma)
+    left = np.concatenate(resets) if resets else None
     return Thresholds(
         threshold=threshold,
-        reset=_reset(np.concatenate(resets), threshold.value, hard) if resets else None,
-        fired=np.asarray(fired.any(axis=0)),
-        largest=below.max(axis=0),
+        reset=None if left is None else _reset(left, threshold.value, bench.reset == "hard"),
+        fired=np.asarray(found.fired.any(axis=0)),
+        largest=found.below.max(axis=0),
     )
 
 
@@ -149,6 +156,23 @@ def _model(bench: Bench, layer: int, membranes: MembraneMeasurement | None) -> M
         bias=membranes.bias.value,
         sigma=sigma,
     )
+
+
+def _length(
+    bench: Bench, layer: int, model: MembraneModel, reached: Array, pre: NDArray[np.int64]
+) -> int:
+    """Steps of a sweep: few enough for its weakest weights to be levels that the device stores."""
+    steps = bench.steps(float(np.median(model.decay)))
+    levels = bench.device.info.weight_format(layer - 1).levels
+    timed = replace(bench.drive(layer), late=False)
+    while levels is not None and steps > SHORTEST + layer:
+        at_end = estimators.response(model.decay, steps, timed)[-1]
+        full = STRONGEST / max(float(np.median(reached @ model.gain[pre] * at_end)), 1e-6)
+        largest = bench.scale(layer - 1, full * max(SCALES) * UNLIKE[1])
+        if largest / max(levels // 2, 1) <= full * min(SCALES):
+            break
+        steps = max(steps // 2, SHORTEST + layer)
+    return steps
 
 
 def _subsets(rng: np.random.Generator, channels: int, inputs: int) -> NDArray[np.bool_]:
@@ -183,9 +207,9 @@ def _drivers(
     """
     while True:
         full = STRONGEST / max(float(np.median(reached[pre].sum(axis=0))), 1e-6)
-        write_relays(bench, chains, full * max(SCALES))
+        write_relays(bench, chains, full * max(SCALES) * UNLIKE[1])
         weakest = np.zeros(reached.shape, np.float32)
-        weakest[pre] = full * min(SCALES)
+        weakest[pre] = full * min(SCALES) * UNLIKE[1]
         if pre.size < 2 or bench.device.write_weights(layer - 1, weakest).any():
             return pre, full
         pre = pre[::2]
@@ -195,7 +219,7 @@ def _after(
     bench: Bench,
     layer: int,
     recording: LayerRecording,
-    expected: Array,
+    expected: Expected,
     model: MembraneModel,
     drive: Array,
 ) -> Array:
@@ -203,14 +227,14 @@ def _after(
     assert recording.membrane is not None
     first = first_spikes(bench, layer, recording, expected, model.offset)
     assert first is not None
-    steps, late = len(expected), int(bench.after_reset(layer))
+    steps, late = len(expected.tested), int(bench.after_reset(layer))
     read = recording.membrane - model.offset
-    hard = bench.device.info.neuron.reset == "hard"
-    kept = at_step(expected, np.minimum(first, steps - 1))
-    arrives = bench.drive(layer)
-    if arrives.start is not None:
-        # A hard reset clears what arrived in its step, too.
-        kept = kept + drive * ((first - arrives.start) % arrives.period == 0)
+    hard = bench.reset == "hard"
+    kept = at_step(expected.tested, np.minimum(first, steps - 1))
+    timed = bench.drive(layer)
+    cleared = timed.arrival == "end_of_step" and bench.clears
+    if timed.sent is not None and cleared:
+        kept = kept + drive * timed.sent[np.minimum(first, steps - 1)]
     overlap, power = np.zeros(first.shape), np.zeros(first.shape)
     free = np.ones(first.shape, bool)
     for k in range(1, AFTER + 1):
@@ -221,7 +245,7 @@ def _after(
             free &= (
                 at_step(recording.raster.astype(float), np.minimum(first + k - 1, steps - 1)) == 0
             )
-        ahead = at_step(expected, held)
+        ahead = at_step(expected.shown, held)
         shape = model.decay ** (k - late)
         rest = at_step(read, held) - (ahead - shape * kept if hard else ahead)
         use = inside & free

@@ -33,6 +33,7 @@ def characterise(
         typer.echo(json.dumps(measured))
         return
     console.table(table.HEADER, table.rows(measured))
+    console.table(table.MODELS, table.models(measured))
     console.table(table.ERRORS, table.errors(measured))
     typer.echo(table.verdict(measured))
     typer.echo(out)

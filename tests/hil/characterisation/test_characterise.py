@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import drivers
 from device_models.sampled_mismatch import SampledMismatch
 from drivers import ProbeOffer, registry
+from drivers.contract.info import Arrival
 from drivers.emulator.device import Emulator
 from hil.characterisation import estimators
 from hil.characterisation.estimators import Drive
@@ -277,23 +278,26 @@ def test_what_cannot_be_is_refused_in_one_line(arguments: list[str], message: st
     amplitude=st.floats(-2.0, 2.0).filter(lambda a: abs(a) > 0.05),
     start=st.sampled_from([None, 0, 2]),
     period=st.sampled_from([1, 2]),
+    arrival=st.sampled_from(["same_step", "end_of_step", "next_step"]),
     late=st.booleans(),
 )
-@settings(max_examples=40)
+@settings(max_examples=60)
 def test_a_decay_is_found_from_any_drive(
-    tau: float, amplitude: float, start: int | None, period: int, late: bool
+    tau: float, amplitude: float, start: int | None, period: int, arrival: Arrival, late: bool
 ) -> None:
     """The oracle is the recursion of a membrane, written out."""
     steps, decay, v = 120, np.exp(-1 / tau), 0.0
-    trace = np.empty(steps)
+    trace, sent = np.empty(steps), np.zeros(steps + 1)
+    if start is not None:
+        sent[start:steps:period] = 1.0
     for t in range(steps):
         v = v * decay + (tau * (1 - decay) * amplitude if start is None else 0.0)
+        v += amplitude * {"same_step": sent[t], "next_step": sent[t - 1]}.get(arrival, 0.0)
         trace[t] = v
-        if start is not None and t >= start and (t - start) % period == 0:
-            v += amplitude
-            if late:
-                trace[t] = v
-    drive = Drive(start, period, late)
+        v += amplitude * sent[t] * (arrival == "end_of_step")
+        if late:
+            trace[t] = v
+    drive = Drive(None if start is None else sent[:steps], arrival, late)
     found = estimators.fit_decay(trace[:, None], np.ones((steps, 1)), np.eye(steps), drive)
     assert -1 / np.log(found[0]) == pytest.approx(tau, rel=0.01)
     shape = estimators.response(np.array([decay]), steps, drive)
