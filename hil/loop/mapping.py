@@ -74,19 +74,24 @@ def nominal_threshold(device: Device) -> float:
     return device.info.neuron.membrane.threshold if chosen is None else chosen
 
 
-def nominal_decay(device: Device) -> float:
-    """Fraction of the membrane left after a step without input, by the settings in use."""
-    info, tau = device.info, in_use(device, "time_constant")
+def nominal_decay(device: Device, info: DeviceInfo) -> float:
+    """Fraction of the membrane left after a step without input, by the settings in use.
+
+    Args:
+        device: The configured device.
+        info: What it states, completed by what was measured.
+    """
+    tau = in_use(device, "time_constant")
     if info.neuron.decay is None:
         return DECAY
     return info.neuron.decay if tau is None else math.exp(-info.timing.dt / tau)
 
 
-def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
-    """The host's nominal knowledge of the neuron, for rules that claim some."""
-    info, read = device.info, config.readout
+def timing(config: Config, device: Device, info: DeviceInfo, kind: StimulusKind) -> Timing:
+    """The host's nominal knowledge of the neuron, for rules that claim some; as `nominal_decay`."""
+    read = config.readout
     return Timing(
-        decay=nominal_decay(device),
+        decay=nominal_decay(device, info),
         steps=config.network.steps,
         reset=info.neuron.reset,
         input_is_current=kind != "spikes",

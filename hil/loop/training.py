@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import drivers
 from drivers.session.file import check_free
 from hil import tasks
+from hil.characterisation import unstated
 from hil.loop import costs, defaults, response, snapshot
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
@@ -24,6 +25,7 @@ from hil.runs import data as run_data
 from hil.runs.folder import START, Run
 
 if TYPE_CHECKING:
+    from drivers import Device, DeviceInfo
     from hil.config import Config
     from hil.tasks import Data
 
@@ -97,7 +99,8 @@ def train(
 def _trained(run: Run, data: Data, watch: Watcher, record: str | Path | None) -> dict[str, Any]:
     config = run.config()
     with one_blas_thread(), drivers.open(config.device_url, record=record) as device:
-        controller = Controller.open(config, device, data.features, data.classes)
+        info = _completed(run, device, watch)
+        controller = Controller.open(config, device, data.features, data.classes, info)
         state = TrainState.first(controller.layers)
         checkpoint = run.load_checkpoint()
         if checkpoint is not None:
@@ -117,6 +120,21 @@ def _trained(run: Run, data: Data, watch: Watcher, record: str | Path | None) ->
                 training = Training(run, controller, data, state, watch, stop)
             training.go()
             return _finish(run, controller, data, state, watch, stop)
+
+
+def _completed(run: Run, device: Device, watch: Watcher) -> DeviceInfo:
+    """What the device states, and what was measured where it leaves something open."""
+    chosen = {choice["setting"]: choice["value"] for choice in run.environment()["chosen"]}
+    found = unstated.kept(chosen)
+    if not found:
+        found = unstated.measured(device)
+        reasons = ("measured, since the device does not state it", "a few runs did not tell it")
+        choices = [Choice(n, v, reasons[v == unstated.UNKNOWN]) for n, v in found.items()]
+        for choice in choices:
+            watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
+        if choices:
+            run.add_chosen([choice.as_json() for choice in choices])
+    return unstated.known(device.info, found)
 
 
 def _adapt(run: Run, controller: Controller, data: Data, watch: Watcher) -> None:

@@ -56,7 +56,7 @@ def test_a_file_names_profile_neuron_nonidealities_and_parameters(tmp_path: Path
         tmp_path,
         'profile = "mixed-signal"\nneuron = "adaptive-lif"\nreset = "hard"\n'
         '[nonidealities]\nthreshold_cv = {value = 0.3, source = "bench"}\nspike_loss = 0.02\n'
-        "[parameters]\ntau_adaptation = 0.1\n",
+        "[parameters]\ntau_adaptation = 0.1\n[settings]\nrefractory = 0.004\n",
     )
     found = chip_file.read(path)
     held = {n: f.value for n, f in by_name(found.nonidealities).items()}
@@ -66,7 +66,8 @@ def test_a_file_names_profile_neuron_nonidealities_and_parameters(tmp_path: Path
     assert path in found.cited["spike_loss"].source
     with drivers.open(f"emulator:{path}?chip=3") as device:
         assert device.info.neuron.reset == "hard"
-        assert {s.name: s.default for s in device.info.neuron.settings}["tau_adaptation"] == 0.1
+        default = {s.name: s.default for s in device.info.neuron.settings}
+    assert (default["tau_adaptation"], default["refractory"]) == (0.1, 0.004)
 
 
 def test_a_neuron_of_ones_own_runs_in_its_own_units(tmp_path: Path) -> None:
@@ -175,6 +176,7 @@ def refusal(path: str) -> str:
         ),
         ("[neuron]", "[parameters]\ntau = 5\n[neuron]", "parameter tau = 5"),
         ("[neuron]", "[parameters]\ntua = 0.1\n[neuron]", "did you mean 'tau'"),
+        ("[neuron]", "[settings]\ntreshold = 1.0\n[neuron]", "did you mean 'threshold'"),
         ("[neuron]", 'profile = "mixd-signal"\n[neuron]', "did you mean 'mixed-signal'"),
         ("[neuron]", 'reset = "soft"\n[neuron]', "reset"),
         ("[neuron]", "[neuron", "no valid TOML"),

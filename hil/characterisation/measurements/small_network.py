@@ -23,8 +23,8 @@ def unlike(size: int) -> Array:
     neuron and of the odd one after it.
     """
     pairs = np.linspace(0.5, 1.5, (size + 1) // 2)
-    shares: Array = np.repeat(pairs, 2)[:size]
-    return shares / shares.sum()
+    shares = np.repeat(pairs, 2)[:size]
+    return np.asarray(shares / shares.sum())
 
 
 @dataclass

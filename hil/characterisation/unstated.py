@@ -1,0 +1,65 @@
+"""What the maker of a device leaves open and training needs, measured in a few runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from drivers import Device, DeviceInfo
+from hil.characterisation.measurements import timing
+from hil.characterisation.timing_data import NAMES, completed
+
+# The value of what these runs could not tell.
+UNKNOWN = "unknown"
+TIMING, DECAY = "timing.", "neuron.decay"
+Value = str | float
+
+
+def measured(device: Device) -> dict[str, Value]:
+    """Measure what training needs of a device and its maker does not state.
+
+    Args:
+        device: The open device; it is configured anew where something is measured.
+
+    Returns:
+        What was measured, by the names that `DeviceInfo` gives it; nothing where all is stated.
+    """
+    info = device.info
+    by_spikes = "spikes" in info.offers.stimuli
+    if (
+        info.timing.layer is not None
+        and info.neuron.decay is not None
+        and (info.timing.input is not None or not by_spikes)
+    ):
+        return {}
+    seen = timing.measure(device)
+    found: dict[str, Value] = {}
+    for name in NAMES:
+        value = getattr(seen.timing, name)
+        if getattr(info.timing, name) is None and (value is not None or name == "layer"):
+            found[TIMING + name] = UNKNOWN if value is None else value
+    if info.neuron.decay is None:
+        found[DECAY] = UNKNOWN if seen.decay is None else seen.decay
+    return found
+
+
+def kept(chosen: Mapping[str, Any]) -> dict[str, Value]:
+    """What of all that was chosen for a run is such a measurement."""
+    return {n: value for n, value in chosen.items() if n == DECAY or n.startswith(TIMING)}
+
+
+def known(info: DeviceInfo, found: Mapping[str, Any]) -> DeviceInfo:
+    """What a device states, completed by what was measured of it.
+
+    Args:
+        info: What it states.
+        found: As `measured` gives it.
+    """
+    told = {name: value for name, value in found.items() if value != UNKNOWN}
+    seen = {name: told[TIMING + name] for name in NAMES if TIMING + name in told}
+    neuron = info.neuron
+    if neuron.decay is None:
+        neuron = replace(neuron, decay=told.get(DECAY))
+    with_timing = completed(info.timing, replace(info.timing, **seen))
+    return replace(info, timing=with_timing, neuron=neuron)
