@@ -165,6 +165,42 @@ def test_what_the_host_noticed_is_counted(tmp_path: Path) -> None:
     assert "class 1 is never answered 16" in page.text
 
 
+def retrained(config: dict[str, Any]) -> dict[str, Any]:
+    """Fine-tuning wins half of it back; training anew ends as far below once more."""
+    dead = config["device_options"].get("dead_fraction", 0.0)
+    epochs = config["training"]["epochs"]
+    return {ACCURACY: 0.9 + 0.01 * config["seed"] - dead * {4: 1.0, 5: 0.5, 6: 2.0}[epochs]}
+
+
+def test_what_is_lost_on_top_is_not_said_to_be_recovered(tmp_path: Path) -> None:
+    modes = [
+        {"label": mode, "set": {"mode": mode, "training": {"epochs": epochs}}}
+        for mode, epochs in (("deploy", 4), ("fine_tune", 5), ("scratch", 6))
+    ]
+    dead = {
+        "key": "device_options.dead_fraction",
+        "levels": [0.0, 0.2],
+        "unit": "%",
+        "about": "dead neurons",
+        "phrase": "at {} of dead neurons",
+    }
+    made = study(
+        {
+            **NAMED,
+            "factors": {"mode": {"levels": modes}, "dead": dead},
+            "sections": [{"kind": "recovery", "severity": "dead"}],
+        }
+    )
+    result = carried_out(made, tmp_path / "study", Measured(retrained))
+    assert result["claims"] == [
+        "mode fine_tune recovers 50 % (50 to 50) of what deployment loses at 20 % of dead neurons",
+        "mode scratch loses another 100 % (100 to 100) of what deployment loses at 20 % of dead "
+        "neurons",
+    ]
+    (answer,) = result["answer"]
+    assert "scratch loses another 100 % of what deployment loses" in answer and "-" not in answer
+
+
 def test_what_is_alike_everywhere_is_said_of_all(tmp_path: Path) -> None:
     runs = {"kind": "means", "measure": "device_runs", "by": ["rule"]}
     result = carried_out(study({**NAMED, "sections": [runs]}), tmp_path / "same", Fake())

@@ -130,7 +130,10 @@ def _claim(
 
 def _median(name: str, shares: list[float]) -> str:
     """What is recovered at the middle severities, all of them together."""
-    text = f"{name} recovers {100 * median(shares):.0f} % of what deployment loses"
+    verb = "recovers"
+    if median(shares) < 0:
+        verb, shares = "loses another", [-share for share in shares]
+    text = f"{name} {verb} {100 * median(shares):.0f} % of what deployment loses"
     if len(shares) == 1:
         return f"{text} at the middle severity"
     return (

@@ -194,7 +194,9 @@ def _answer(ranked: list[Lost], measure: str) -> str:
     for lost in list(worst.values())[:MOST]:
         amount, gained = _amount(lost, measure, bounds=len(lost.points) >= FEWEST)
         loses = "loses nothing at any middle severity and gains least" if gained else "loses most"
-        told.append(f"{lost.who} {loses} {lost.where}: {amount}")
+        low, high = change(lost.points, measure).interval or (0.0, 0.0)
+        chance = ", which chance may explain" if low <= 0 <= high else ""
+        told.append(f"{lost.who} {loses} {lost.where}: {amount}{chance}")
     return "; ".join(told)
 
 
