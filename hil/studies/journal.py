@@ -46,6 +46,7 @@ class OutcomeRecord(Record):
     error: Text = ""
     curve: list[Number | None] = []
     findings: list[Text] = []
+    chosen: Annotated[dict[Text, Text | Number], Field(max_length=100)] = {}
 
 
 class TrialAttributes(Record):
