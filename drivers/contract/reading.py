@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 DEPTH = 32  # tables and lists within each other
+PARTS = 300  # of a dotted key
 LARGEST = 2**63 - 1  # of whole numbers, either sign
 ECHO = 120  # characters of what was given that a refusal repeats
 # What a compressed file may unpack to: this much, or so many times its own size.
@@ -103,7 +105,7 @@ def parse_json(text: bytes | str, name: str) -> Any:
     return value
 
 
-def read_toml(path: str | Path, most: int = MIB) -> dict[str, Any]:
+def read_toml(path: str | Path, most: int = MIB // 4) -> dict[str, Any]:
     """The table in a TOML file.
 
     Raises:
@@ -120,6 +122,9 @@ def parse_toml(text: bytes, name: str) -> dict[str, Any]:
     """
     import tomllib
 
+    # The time that a key takes grows with the square of its parts.
+    if any(part.count(b".") > PARTS for part in re.split(rb"[=,{\n]", text)):
+        raise FileFormatError(f"{name}: is no valid TOML: a key of more than {PARTS} parts")
     try:
         table = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from drivers.contract.errors import FileFormatError
 from drivers.contract.reading import checked, parse_json, read_bytes, read_json
 
-MOST = 64 << 20  # bytes of a file of metrics
+MOST = 16 << 20  # bytes of a file of metrics
 
 # Nothing that is counted or timed comes near.
 Amount = Annotated[float, Field(ge=0, le=1e18)]

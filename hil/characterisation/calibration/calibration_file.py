@@ -16,7 +16,7 @@ from drivers.contract.files import write_text
 from drivers.contract.reading import checked, read_toml, shortened
 
 VERSION = 1
-MOST = 64 << 20  # bytes of a file
+MOST = 2 << 20  # bytes of a file
 Value = Annotated[float, Field(ge=-1e30, le=1e30)]  # as float32 has it
 Text = Annotated[str, Field(max_length=1000)]
 HEADER = ("setting", "chosen for", "before: mean, spread", "after: mean, spread")

@@ -108,6 +108,32 @@ def test_a_damaged_journal_is_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_any_digit_that_was_changed_in_a_journal_is_noticed(
+    whole: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    content = (whole[1] / "journal.log").read_bytes()
+    digits = [at for at in range(len(content)) if content[at : at + 1].isdigit()]
+    path = tmp_path / "journal.log"
+    for at in digits[:: max(len(digits) // 40, 1)]:
+        other = b"1" if content[at : at + 1] != b"1" else b"2"
+        path.write_bytes(content[:at] + other + content[at + 1 :])
+        with pytest.raises(ValueError, match="checksum"):
+            Journal(path)
+        assert path.read_bytes() == content[:at] + other + content[at + 1 :]
+
+
+def test_optuna_reads_the_journal(whole: tuple[dict[str, Any], Path]) -> None:
+    import optuna
+
+    path = whole[1] / "journal.log"
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    stages = optuna.get_all_study_names(storage)
+    found = [
+        t for name in stages for t in optuna.load_study(study_name=name, storage=storage).trials
+    ]
+    assert len(found) == len(Journal(path).outcomes) > 10
+
+
 def test_weights_that_are_gone_are_trained_anew(tmp_path: Path) -> None:
     carried_out(study(GRID), tmp_path / "study", Fake())
     before = (tmp_path / "study" / "trials.csv").read_bytes()

@@ -1,0 +1,44 @@
+"""Files are read in few places: whoever reads another kind joins them, and the table of kinds."""
+
+from __future__ import annotations
+
+import re
+
+from support.paths import ROOT
+
+OPENS = re.compile(
+    r"(?<![\w.])open\(|\b(?:io|builtins)\.open\(|\bos\.open\(|\.open\(\"r|\.read_text\(|\.read_bytes\("
+    r"|\bnp\.(load|loadtxt|genfromtxt|fromfile)\(|\btomllib\.loads?\(|\bjson\.load\("
+    r"|\bpickle\b|\bgzip\.open\(|\bZipFile\("
+)
+# Where files are opened, and which.
+PLACES = {
+    "device_models/chip_text.py": "chips and neurons",
+    "device_models/measured_mismatch.py": "twins",
+    "drivers/contract/archives.py": "archives",
+    "drivers/contract/reading.py": "everything else",
+    "drivers/contract/files.py": "what is written",
+    "drivers/firmware/building.py": "our own sources",
+    "drivers/session/file.py": "what is recorded",
+    "hil/runs/draft.py": "a folder, to be held",
+    "hil/runs/lock.py": "the lock",
+    "hil/studies/journal.py": "the journal, to be written",
+}
+
+
+def test_files_are_opened_where_they_are_read_within_bounds() -> None:
+    found = set()
+    for package in ("hil", "drivers", "device_models"):
+        for path in (ROOT / package).rglob("*.py"):
+            code = re.sub(r"^ *(def|async def) open\(.*$", "", path.read_text("utf-8"), flags=re.M)
+            code = re.sub(r'"""(?:.|\n)*?"""', "", code)
+            if OPENS.search(code):
+                found.add(path.relative_to(ROOT).as_posix())
+    assert found == set(PLACES)
+
+
+def test_the_search_would_notice() -> None:
+    for line in ('open("x")', "path.read_text()", "np.load(path)", 'path.open("rb")', "os.open(p)"):
+        assert OPENS.search(f"found = {line}"), line
+    for line in ("drivers.open(url)", "Run.open(path)", "json.loads(text)"):
+        assert not OPENS.search(f"found = {line}"), line
