@@ -85,7 +85,7 @@ def test_a_run_keeps_what_was_chosen_and_can_do_without(tmp_path: Path) -> None:
     }
     assert [c["setting"][-1] for c in kept["on"]] == ["1", "2"]
     assert kept["off"] == []
-    assert [note for note in notes if note.startswith("initial weights")] == [
+    assert [note for note in notes if note and note.startswith("initial weights")] == [
         f"{c['setting']} = {c['value']}: {c['reason']}" for c in kept["on"]
     ]
 
