@@ -44,6 +44,11 @@ KEYS = (
 )
 
 
+def is_code(name: str | Path) -> bool:
+    """Whether a chip or a neuron model of that name is a Python file, which is run."""
+    return Path(name).suffix == ".py"
+
+
 def read(path: str | Path, base: str | None = None) -> Profile:
     """Read a chip.
 
@@ -60,7 +65,7 @@ def read(path: str | Path, base: str | None = None) -> Profile:
     """
     path = Path(path)
     try:
-        if path.suffix == ".py":
+        if is_code(path):
             return _chip({}, path, base, neurons.from_python(path))
         return _chip(chip_text.table(path), path, base, None)
     except OSError as error:

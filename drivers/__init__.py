@@ -88,7 +88,7 @@ from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
 from drivers.contract.network import Network, Population, Projection
 from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
-from drivers.registry import driver, driver_of, open, schemes
+from drivers.registry import code_of, driver, driver_of, open, schemes
 
 __all__ = [
     "Abilities",
@@ -136,6 +136,7 @@ __all__ = [
     "WeightError",
     "WeightFormat",
     "check_limit",
+    "code_of",
     "driver",
     "driver_of",
     "load",

@@ -105,6 +105,20 @@ def driver_of(url: str) -> type[Device]:
     return driver(split(url)[0])
 
 
+def code_of(url: str) -> tuple[str, ...]:
+    """Files of Python that opening an address would run; nothing is opened.
+
+    Args:
+        url: An address, as for `open`.
+
+    Raises:
+        DeviceNotFound: For an unknown scheme, or a driver that cannot be imported.
+        SettingError: For an option without value, or named twice.
+    """
+    scheme, target, options = split(url)
+    return driver(scheme).code_of(target, options)
+
+
 def open(url: str, *, record: str | Path | None = None) -> Device:
     """Open the device at an address.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hil.trust import NOBODY, Trust, fingerprints
+
 if TYPE_CHECKING:
     from hil.loop.progress import Watcher
     from hil.runs.folder import Run
@@ -46,6 +48,7 @@ def train(
     start: str | Path | None = None,
     out: str | Path | None = None,
     record: str | Path | None = None,
+    trust: bool = False,
     **sections: Any,
 ) -> Result:
     """Train a network on a device, test it, and write a run folder with its report.
@@ -60,6 +63,8 @@ def train(
             where none are given here, its seed included.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File to record the session with the device to; it must not exist.
+        trust: Whether Python code may run that the run to start from names; what is named here
+            runs.
         sections: Any other part of the configuration, e.g. `training={"epochs": 5}`,
             `network={"hidden": [500, 500]}`, `observe="spikes"`.
 
@@ -71,12 +76,17 @@ def train(
         DeviceError: When the device fails.
     """
     given = asked(task=task, device=device, rule=rule, seed=seed)
-    run = prepare(given, sections, start=start, out=out, record=record)
-    return resume(run.path, record)
+    trusted = Trust.of(given, sections, everything=trust)
+    run = prepare(given, sections, start=start, out=out, record=record, trust=trusted)
+    return _finished(run.path, record, None, trusted)
 
 
 def resume(
-    path: str | Path, record: str | Path | None = None, data: str | Path | None = None
+    path: str | Path,
+    record: str | Path | None = None,
+    data: str | Path | None = None,
+    *,
+    trust: bool = False,
 ) -> Result:
     """Go on with a run from its last checkpoint, to its end.
 
@@ -84,6 +94,7 @@ def resume(
         path: The run folder.
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
+        trust: Whether Python code that the run names may run, such as a chip in Python.
 
     Returns:
         The finished run.
@@ -92,12 +103,18 @@ def resume(
         ValueError: When it is no run folder, or a damaged one, or in use, or its data are others.
         DeviceError: When the device fails.
     """
+    return _finished(path, record, data, Trust(everything=trust))
+
+
+def _finished(
+    path: str | Path, record: str | Path | None, data: str | Path | None, trust: Trust
+) -> Result:
     from hil.loop.progress import displayed
     from hil.runs.folder import Run
 
     run = Run.open(path)
     with displayed() as watch:
-        return finish(run, watch, record, data)
+        return finish(run, watch, record, data, trust)
 
 
 def evaluate(
@@ -105,6 +122,8 @@ def evaluate(
     device: str | None = None,
     record: str | Path | None = None,
     data: str | Path | None = None,
+    *,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Deploy the weights of a run on a device as they are, and test them.
 
@@ -113,6 +132,7 @@ def evaluate(
         device: Address of the device; the run's own when None.
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
+        trust: Whether Python code that the run names may run; that of `device` runs.
 
     Returns:
         Test accuracy with its 95 % interval, beside that of the run's own device.
@@ -124,7 +144,8 @@ def evaluate(
     from hil.loop.evaluation import evaluate as deploy
     from hil.runs.folder import Run
 
-    return deploy(Run.open(path), device, record=record, moved=data)
+    trusted = Trust(everything=trust)
+    return deploy(Run.open(path), device, record=record, moved=data, trust=trusted)
 
 
 def asked(*, rule: str | Mapping[str, Any] | None = None, **settings: object) -> dict[str, Any]:
@@ -146,6 +167,7 @@ def prepare(
     start: str | Path | None = None,
     out: str | Path | None = None,
     record: str | Path | None = None,
+    trust: Trust = NOBODY,
 ) -> Run:
     """Make the run folder of what was asked for, once all of it is known to fit.
 
@@ -156,6 +178,7 @@ def prepare(
         start: Run folder to start from, or None.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File that the session with the device is to be recorded to.
+        trust: Which code the configuration may name.
 
     Returns:
         The run, not yet trained.
@@ -172,9 +195,9 @@ def prepare(
 
     base = {} if start is None else warm_start.base(start, *layers)
     opened = left_open(*layers, starts=start is not None)
-    config, choices = fitted(build(base, *layers), opened, record)
+    config, choices = fitted(build(base, *layers), opened, record, trust)
     chosen = [choice.as_json() for choice in choices]
-    return Run.create(None if out is None else Path(out), config, chosen)
+    return Run.create(None if out is None else Path(out), config, chosen, fingerprints(config))
 
 
 def finish(
@@ -182,6 +205,7 @@ def finish(
     watch: Watcher,
     record: str | Path | None = None,
     data: str | Path | None = None,
+    trust: Trust = NOBODY,
 ) -> Result:
     """Train a run from wherever it stands to its end, and write its page.
 
@@ -190,6 +214,7 @@ def finish(
         watch: Called after every batch.
         record: File to record the session with the device to.
         data: File of the run's data, where they no longer lie where they did.
+        trust: Which code the run may name.
 
     Returns:
         The finished run.
@@ -201,7 +226,7 @@ def finish(
     """
     from hil.loop import training
 
-    figures = training.train(run, watch, record, data)
+    figures = training.train(run, watch, record, data, trust)
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 

@@ -17,11 +17,7 @@ from drivers.contract.checking.requests import (
     check_stimulus,
     checked_weights,
 )
-from drivers.contract.errors import (
-    DeviceClosed,
-    DeviceError,
-    NotConfigured,
-)
+from drivers.contract.errors import DeviceClosed, DeviceError, NotConfigured
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
@@ -66,6 +62,11 @@ class Device(ABC):
             DeviceNotFound: When nothing is there.
             SettingError: For an option that the driver does not know or allow.
         """
+
+    @classmethod
+    def code_of(cls, target: str, options: Mapping[str, str]) -> tuple[str, ...]:
+        """Files of Python that opening an address would run, as it names them; see `from_url`."""
+        return ()
 
     @property
     @abstractmethod

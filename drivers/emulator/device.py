@@ -68,6 +68,11 @@ class Emulator(Device):
         return cls(_refused(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
 
     @classmethod
+    def code_of(cls, target: str, options: Mapping[str, str]) -> tuple[str, ...]:
+        """A chip in Python, and a neuron model in Python."""
+        return tuple(filter(chip_file.is_code, (target, options.get("neuron", ""))))
+
+    @classmethod
     def catalogue(cls) -> list[tuple[str, str]]:
         """Every profile."""
         return [(f"emulator:{n}", profiles.get(n).description) for n in profiles.names()]
@@ -181,8 +186,8 @@ def _neuron(profile: Profile, options: Mapping[str, str]) -> tuple[NeuronModel, 
     asked = options.get("neuron", profile.model.name)
     if asked == profile.model.name:
         return profile.model, {name: cited.value for name, cited in profile.parameters.items()}
-    path = Path(asked)
-    return (neurons.from_python(path) if path.suffix == ".py" else neurons.get(asked)), {}
+    code = chip_file.is_code(asked)
+    return (neurons.from_python(Path(asked)) if code else neurons.get(asked)), {}
 
 
 def _refuse_unknown(options: Mapping[str, str], known: Sequence[str]) -> None:

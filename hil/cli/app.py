@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from hil.cli import commands
-from hil.cli.errors import one_line_errors
+from hil.cli.errors import one_line_errors, one_line_usage
 
 FIRST = ("train", "resume", "evaluate", "report", "study")
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -28,6 +28,16 @@ class Ordered(TyperGroup):
         """Names of the commands in the order of the help."""
         others = sorted(set(self.commands) - set(FIRST))
         return [*(name for name in FIRST if name in self.commands), *others]
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse a wrong command line in one line."""
+        with one_line_usage():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Refuse a wrong command line of a command in one line."""
+        with one_line_usage():
+            return super().invoke(ctx)
 
 
 def collected() -> typer.Typer:

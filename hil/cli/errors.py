@@ -7,6 +7,11 @@ from contextlib import contextmanager
 
 import typer
 
+from hil.cli.refusal import line_of
+
+# What Typer raises where a command line is not of the form that a command has.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -27,6 +32,20 @@ def one_line_errors() -> Iterator[None]:
         if not mendable or isinstance(error, BrokenPipeError):
             raise
         _stop(_line(error), 2)
+
+
+@contextmanager
+def one_line_usage() -> Iterator[None]:
+    """Turn wrong options and arguments into one line and exit code 2."""
+    try:
+        yield
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help, which is no refusal
+            raise
+        where = getattr(error, "ctx", None)
+        path = where.command_path if where is not None else "hil"
+        said = error.format_message()  # type: ignore[attr-defined]
+        _stop(f"{said.rstrip('.')}; see {path} -h", 2)
 
 
 @contextmanager
@@ -72,7 +91,7 @@ def raise_incomplete(page: object, failed: Sequence[str], command: str) -> None:
 
 
 def _stop(message: str, code: int) -> None:
-    typer.echo(f"hil: {' '.join(message.split())}", err=True)
+    typer.echo(f"hil: {line_of(message)}", err=True)
     raise typer.Exit(code) from None
 
 

@@ -26,6 +26,13 @@ RecordOption = Annotated[
     typer.Option(metavar="FILE", help="File to record the session with the device to."),
 ]
 
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run Python code that files name, such as a chip in Python or an estimator."
+    ),
+]
+
 
 def names_in(folder: str) -> str:
     """Names of the modules in a folder of `hil`, for a help text; none of them is imported.

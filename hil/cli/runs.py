@@ -15,16 +15,21 @@ if TYPE_CHECKING:
     from hil.api import Result
     from hil.loop.progress import Watcher
     from hil.runs.folder import Run
+    from hil.trust import Trust
 
 
-def finished(run: Run, watch: Watcher, record: Path | None, data: Path | None = None) -> Result:
+def finished(
+    run: Run, watch: Watcher, record: Path | None, trust: Trust, data: Path | None = None
+) -> Result:
     """Train a run to its end and write its page; whatever stops that, say how to go on."""
     from hil.api import finish
     from hil.loop.epochs import Interrupted
+    from hil.trust import code_of
 
-    with going_on_with(f"hil resume {quote(str(run.path))}"):
+    trusting = " --trust" if code_of(run.config()) else ""
+    with going_on_with(f"hil resume {quote(str(run.path))}{trusting}"):
         try:
-            return finish(run, watch, record, data)
+            return finish(run, watch, record, data, trust)
         except Interrupted:
             raise KeyboardInterrupt from None
 

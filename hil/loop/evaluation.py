@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import drivers
 from hil.loop import costs
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
@@ -16,6 +15,7 @@ from hil.loop.health.class_balance import Score
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.process import one_blas_thread
 from hil.runs import data as run_data
+from hil.trust import NOBODY, Trust, open_device
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
@@ -27,20 +27,21 @@ def evaluate(
     watch: Watcher = lambda _: None,
     record: str | Path | None = None,
     moved: str | Path | None = None,
+    trust: Trust = NOBODY,
 ) -> dict[str, Any]:
     """Write a run's weights to a device and classify the test set; the run stays as it is.
 
     Args:
         run: The run folder.
-        device: Address of the device; None takes the run's own, exactly as it was left. Another
-            one is shown the samples in batches and an encoding that it takes.
+        device: Address of the device, shown the samples in batches and an encoding that it takes;
+            None takes the run's own, exactly as it was left.
         watch: Called after every batch.
         record: File to record the session with the device to.
         moved: File of the run's data, where it is another one by now.
+        trust: Which code the run may name.
 
     Returns:
-        Task, rule, device, seed, test accuracy with its 95 % interval, the accuracy that the run
-        reached on its own device, and what the device paid for an inference.
+        Task, rule, device, seed, accuracy here and on the run's own device, costs of inference.
 
     Raises:
         ValueError: When the run has no weights yet, or its data are others.
@@ -49,9 +50,8 @@ def evaluate(
     checkpoint = run.load_checkpoint()
     if checkpoint is None:
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
-    config = run.config()
-    data = run_data.load(run, moved)
-    with one_blas_thread(), drivers.open(device or config.device_url, record=record) as opened:
+    config, data = run.config(), run_data.load(run, moved)
+    with one_blas_thread(), open_device(config, trust, device=device, record=record) as opened:
         config, _ = settle(config, FORCED if device else (), opened.info, data)
         controller = Controller.open(config, opened, data.features, data.classes)
         with run.taking_up():

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import drivers
 from drivers.session.file import check_free
 from hil import tasks
 from hil.characterisation import unstated
@@ -23,6 +22,7 @@ from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs import data as run_data
 from hil.runs.folder import START, Run
+from hil.trust import NOBODY, Trust, check_unchanged, code_of, fingerprints, open_device
 
 if TYPE_CHECKING:
     from drivers import Device, DeviceInfo
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 
 def fitted(
-    config: Config, opened: Collection[str], record: str | Path | None = None
+    config: Config,
+    opened: Collection[str],
+    record: str | Path | None = None,
+    trust: Trust = NOBODY,
 ) -> tuple[Config, tuple[Choice, ...]]:
     """Choose what was left open, and refuse what does not fit data, device or run to start from.
 
@@ -39,6 +42,7 @@ def fitted(
         config: The configuration.
         opened: What of it was left open, as `defaults.left_open` gives it.
         record: File that the session with the device is to be recorded to.
+        trust: Which code it may name.
 
     Returns:
         The configuration to be run, and what of it was chosen.
@@ -50,7 +54,7 @@ def fitted(
     if record is not None:
         check_free(record)
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    with drivers.open(config.device_url) as device:
+    with open_device(config, trust) as device:
         config, choices = defaults.settle(config, opened, device.info, data)
         controller = Controller.open(config, device, data.features, data.classes)
     if config.start:
@@ -67,6 +71,7 @@ def train(
     watch: Watcher = lambda _: None,
     record: str | Path | None = None,
     moved: str | Path | None = None,
+    trust: Trust = NOBODY,
 ) -> dict[str, Any]:
     """Train a run to its end and write its result.
 
@@ -78,6 +83,7 @@ def train(
         watch: Called after every batch.
         record: File to record the session with the device to.
         moved: File of the run's data, where it is another one by now.
+        trust: Which code its configuration may name.
 
     Returns:
         The result, as in `result.json`.
@@ -91,14 +97,19 @@ def train(
         done = run.result()
         if done is not None:
             return done
+        config = run.config()
+        trust.check(code_of(config))
+        check_unchanged(run.environment()["code"], fingerprints(config))
         data = run_data.load(run, moved)
         run_data.keep(run, data, moved)
-        return _trained(run, data, watch, record)
+        return _trained(run, data, watch, record, trust)
 
 
-def _trained(run: Run, data: Data, watch: Watcher, record: str | Path | None) -> dict[str, Any]:
+def _trained(
+    run: Run, data: Data, watch: Watcher, record: str | Path | None, trust: Trust
+) -> dict[str, Any]:
     config = run.config()
-    with one_blas_thread(), drivers.open(config.device_url, record=record) as device:
+    with one_blas_thread(), open_device(config, trust, record=record) as device:
         info = _completed(run, device, watch)
         controller = Controller.open(config, device, data.features, data.classes, info)
         state = TrainState.first(controller.layers)

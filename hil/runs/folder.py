@@ -55,7 +55,11 @@ class Run:
 
     @classmethod
     def create(
-        cls, path: Path | None, config: Config, chosen: Sequence[Mapping[str, Any]] = ()
+        cls,
+        path: Path | None,
+        config: Config,
+        chosen: Sequence[Mapping[str, Any]] = (),
+        code: Mapping[str, str] | None = None,
     ) -> Run:
         """Make a new run folder; it appears with its configuration or not at all.
 
@@ -66,6 +70,7 @@ class Run:
             path: Where; None picks `runs/TASK-RULE-seedN`, numbered when it is taken.
             config: The complete configuration.
             chosen: What of it was chosen by what the device states, and why, as JSON takes it.
+            code: SHA-256 of each file of code that the configuration names, by name.
 
         Raises:
             ValueError: When the folder exists, or cannot be made, or nothing can start from
@@ -85,7 +90,7 @@ class Run:
             with draft_in(parent, ".draft.") as draft:
                 (draft / CONFIG).write_text(dump(config), encoding="utf-8")
                 made = {"version": VERSION, **environment(), "chosen": list(chosen), "data": None}
-                machine = json.dumps(made, indent=2)
+                machine = json.dumps({**made, "code": code or {}}, indent=2)
                 (draft / ENVIRONMENT).write_text(machine + "\n", encoding="utf-8")
                 if start is not None:
                     write_npz(draft / START, "start", start, VERSION)

@@ -18,6 +18,7 @@ Amount = Annotated[float, Field(ge=0, le=1e18)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(max_length=10_000)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Correlation = Annotated[float, Field(ge=-1.001, le=1.001)]
 
 
@@ -38,7 +39,7 @@ class ChosenSetting(Record):
 class DataRecord(Record):
     """The data of a run: their SHA-256, and the absolute paths of the files that they lay in."""
 
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Digest
     files: list[Text]
 
 
@@ -54,6 +55,7 @@ class EnvironmentRecord(Record):
     blas_threads: Count
     chosen: list[ChosenSetting]
     data: DataRecord | None
+    code: dict[str, Digest]
 
 
 class EpochRecord(Record):

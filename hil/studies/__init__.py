@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hil.trust import NOBODY, Trust
+
 if TYPE_CHECKING:
     from hil.studies.coordinator import StudyProgress
     from hil.studies.schema import Study
@@ -20,6 +22,7 @@ def run(
     workers: int = 1,
     scheduler: str | None = None,
     watch: Callable[[StudyProgress], None] = lambda _: None,
+    trust: Trust = NOBODY,
 ) -> dict[str, Any]:
     """Run a study to its end, from wherever its folder stands, and write its tables and page.
 
@@ -29,6 +32,7 @@ def run(
         workers: Processes to evaluate trials in; 1 is this one.
         scheduler: Address of a Dask scheduler to use instead.
         watch: Called after every trial.
+        trust: Which code the study may name.
 
     Returns:
         What the page says, as in `result.json`.
@@ -43,10 +47,10 @@ def run(
     from hil.studies.report import page
     from hil.studies.validation import check, fitting
 
-    study, left_out = fitting(study)
-    check(study)
-    folder = Folder(path, study, left_out)
-    with folder.locked(), pool.pool(workers, scheduler) as evaluated:
+    study, left_out = fitting(study, trust)
+    code = check(study, trust)
+    folder = Folder(path, study, left_out, code)
+    with folder.locked(), pool.pool(workers, scheduler, trust) as evaluated:
         at_work = coordinator.Coordinator(folder, evaluated, watch)
         if study.search is None:
             result = page.write_grid(folder, grid.run(at_work))

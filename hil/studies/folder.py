@@ -47,11 +47,13 @@ class Folder:
         path: Where it is.
         study: The study.
         left_out: Parts of it that the device has no options for, and why.
+        code: SHA-256 of each file of code that it names, by name.
     """
 
     path: Path
     study: Study
     left_out: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -83,7 +85,8 @@ class Folder:
             if (self.path / STUDY).is_symlink() or (self.path / STUDY).exists():
                 raise
             weights.mkdir(exist_ok=True)
-            write_text(self.path / ENVIRONMENT, json.dumps(environment(), indent=2) + "\n")
+            made = {**environment(), "code": self.code}
+            write_text(self.path / ENVIRONMENT, json.dumps(made, indent=2) + "\n")
             write_text(self.path / STUDY, given)
             return
         weights.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hil.studies.plan import Job
 from hil.studies.trial import Outcome, Weights, evaluate
+from hil.trust import NOBODY, Trust
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -30,12 +31,13 @@ def cores() -> int:
 
 
 @contextmanager
-def pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
+def pool(workers: int, scheduler: str | None = None, trust: Trust = NOBODY) -> Iterator[Pool]:
     """Open a place to evaluate trials.
 
     Args:
         workers: How many processes of this machine; 1 is this process itself.
         scheduler: Address of a Dask scheduler to use instead.
+        trust: Which code trials may name.
 
     Yields:
         The pool.
@@ -44,19 +46,21 @@ def pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
         ValueError: When there is no such scheduler, or its workers differ from this process.
     """
     if scheduler is None and workers == 1:
-        yield in_process
+        yield lambda requests: in_process(requests, trust)
         return
     with _local(workers) if scheduler is None else _existing(scheduler) as client:
-        yield lambda requests: on_cluster(client, requests)
+        yield lambda requests: on_cluster(client, requests, trust)
 
 
-def in_process(requests: Iterable[Request]) -> Iterator[Answer]:
+def in_process(requests: Iterable[Request], trust: Trust = NOBODY) -> Iterator[Answer]:
     """Evaluate in this process, one after another."""
     for number, job, weights in requests:
-        yield number, *evaluate(job, weights)
+        yield number, *evaluate(job, weights, trust)
 
 
-def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
+def on_cluster(
+    client: Client, requests: Iterable[Request], trust: Trust = NOBODY
+) -> Iterator[Answer]:
     """Evaluate on the workers of a cluster.
 
     A trial whose worker dies is given to another one. Two trials for each thread are under way,
@@ -72,7 +76,7 @@ def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
     def submit() -> None:
         for number, job, weights in waiting:
             # Pure would take two jobs of equal key for one; the coordinator sees to that itself.
-            future = client.submit(evaluate, job, weights, pure=False)
+            future = client.submit(evaluate, job, weights, trust, pure=False)
             numbers[future] = number
             under_way.add(future)
             return

@@ -32,6 +32,7 @@ from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job
 from hil.tasks import Data
 from hil.tasks.task import Features
+from hil.trust import NOBODY, Trust, open_device
 
 Weights = dict[str, NDArray[np.float32]]
 Outcome = dict[str, Any]
@@ -87,12 +88,15 @@ def overlap(g: NDArray[np.float32], z: NDArray[np.float32]) -> float:
     return abs(float((a * b).sum())) / size if size else 0.0
 
 
-def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights]:
+def evaluate(
+    job: Job, weights: Weights | None = None, trust: Trust = NOBODY
+) -> tuple[Outcome, Weights]:
     """Do a job.
 
     Args:
         job: What to do.
         weights: Shadow weights `weights/N` that it starts from.
+        trust: Which code its configuration may name.
 
     Returns:
         What was measured (`docs/studies.md` says what); with `error` alone where these settings
@@ -103,7 +107,7 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
     """
     config = configuration.build(json.loads(job.config))
     try:
-        with one_blas_thread(), np.errstate(all="ignore"), drivers.open(config.device_url) as it:
+        with one_blas_thread(), np.errstate(all="ignore"), open_device(config, trust) as it:
             return _evaluated(job, config, it, weights)
     except MemoryError:
         return {"error": "out of memory"}, {}

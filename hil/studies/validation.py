@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import drivers
 from drivers import DeviceError, SettingError, driver_of
 from hil import config as configuration
+from hil.config import Config
 from hil.studies import search
 from hil.studies.plan import Cell, cells, combinations, job, units
 from hil.studies.report import sections
 from hil.studies.schema import Study, label
+from hil.trust import NOBODY, Trust, code_of, fingerprints, open_device
 
 
-def fitting(study: Study) -> tuple[Study, dict[str, str]]:
+def fitting(study: Study, trust: Trust = NOBODY) -> tuple[Study, dict[str, str]]:
     """A study without the parts that its device has no options for.
 
     Parts are about non-idealities of chips, most of all. A device whose driver offers numbered
@@ -23,6 +24,7 @@ def fitting(study: Study) -> tuple[Study, dict[str, str]]:
 
     Args:
         study: The study.
+        trust: Which code it may name.
 
     Returns:
         The study with what is left, and why each of the other parts is not.
@@ -39,7 +41,7 @@ def fitting(study: Study) -> tuple[Study, dict[str, str]]:
         emulated = bool(driver_of(config.device).chip_option)
         if cell.part and cell.part not in refused and not emulated:
             try:
-                drivers.open(config.device_url).close()
+                open_device(config, trust).close()
             except SettingError as error:
                 refused[cell.part] = error
     left = {name: part for name, part in study.parts.items() if name not in refused}
@@ -49,11 +51,15 @@ def fitting(study: Study) -> tuple[Study, dict[str, str]]:
     return study.model_copy(update={"parts": left}), reasons
 
 
-def check(study: Study) -> None:
+def check(study: Study, trust: Trust = NOBODY) -> dict[str, str]:
     """Refuse a study whose settings do not make configurations, or whose devices are not there.
 
     Args:
         study: The study.
+        trust: Which code it may name.
+
+    Returns:
+        SHA-256 of each file of code that it names, by name.
 
     Raises:
         ValueError: Naming what was given and what is allowed.
@@ -62,21 +68,24 @@ def check(study: Study) -> None:
     if study.search is not None:
         search.check(study.search)
     sections.check(study)
-    urls: dict[str, None] = {}
+    devices: dict[tuple[str, ...], Config] = {}
     first = units(study, 1)[0]
     options = list(combinations(study.tune.factors)) if study.tune else [{}]
     for cell in cells(study) if study.search is None else _corners(study):
         for option in options:
             for step in job(study, first, cell.settings, Cell("", option).settings):
                 config = configuration.build(json.loads(step.config))
-                urls.setdefault(config.device_url)
+                devices.setdefault((config.device_url, *code_of(config)), config)
                 if len(options) > 1 and not config.training.validation_fraction:
                     raise ValueError(
                         "training.validation_fraction = 0: tuning chooses by validation samples, "
                         "so give them a share"
                     )
-    for url in urls:
-        drivers.open(url).close()
+    code: dict[str, str] = {}
+    for config in devices.values():
+        open_device(config, trust).close()
+        code |= fingerprints(config)
+    return code
 
 
 def _corners(study: Study) -> list[Cell]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hil.cli.options import DataOption, JsonOption, RecordOption, RunArgument
+from hil.cli.options import DataOption, JsonOption, RecordOption, RunArgument, TrustOption
 from hil.cli.runs import print_result
 
 
@@ -18,13 +18,17 @@ def evaluate(
     ] = None,
     data: DataOption = None,
     record: RecordOption = None,
+    trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Deploy a run's weights on a device as they are, and test them."""
     from hil.loop import evaluation
     from hil.loop.progress import displayed
     from hil.runs.folder import Run
+    from hil.trust import Trust
 
     with displayed() as watch:
-        result = evaluation.evaluate(Run.open(run), device, watch, record, data)
+        result = evaluation.evaluate(
+            Run.open(run), device, watch, record, data, Trust(everything=trust)
+        )
     print_result(result, json_output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hil.cli.options import DataOption, JsonOption, RecordOption, RunArgument
+from hil.cli.options import DataOption, JsonOption, RecordOption, RunArgument, TrustOption
 from hil.cli.runs import finished, print_run
 
 
@@ -10,12 +10,15 @@ def resume(
     run: RunArgument,
     data: DataOption = None,
     record: RecordOption = None,
+    trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Go on with a run that was stopped."""
     from hil.loop.progress import displayed
     from hil.runs.folder import Run
+    from hil.trust import Trust
 
     with displayed() as watch:
-        result = finished(Run.open(run), watch, record, data)
+        trusted = Trust(everything=trust)
+        result = finished(Run.open(run), watch, record, trusted, data)
     print_run(result, json_output)

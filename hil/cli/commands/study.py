@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hil.cli.errors import going_on_with, raise_incomplete
-from hil.cli.options import JsonOption
+from hil.cli.options import JsonOption, TrustOption
 
 if TYPE_CHECKING:
     from hil.studies.coordinator import StudyProgress
@@ -62,12 +62,15 @@ def study(
     scheduler: SchedulerOption = None,
     assign: SetOption = None,
     out: OutOption = None,
+    trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Run a study of many trainings, or list those that there are; goes on where it was stopped."""
+    from hil import config as configuration
     from hil import studies
     from hil.reports.plain_text import one_line
     from hil.studies import folder, loader
+    from hil.trust import Trust, named_by
 
     if name is None:
         _list()
@@ -81,11 +84,18 @@ def study(
             )
         source, out = Path(name) / folder.STUDY, Path(name)
     size = budget or loader.BUDGET
-    wanted = _loaded(source, size, task, device, assign or [])
+    changes = configuration.assignments(assign or [])
+    wanted = loader.build(
+        loader.read(source), budget=size, task=task, device=device, changes=changes
+    )
     path = out or folder.STUDIES / f"{wanted.name}-{_task(wanted)}-{size}"
     processes = _workers(wanted, workers, scheduler)
-    with _displayed() as watch, going_on_with(f"hil study {quote(str(path))}"):
-        result = studies.run(wanted, path, workers=processes, scheduler=scheduler, watch=watch)
+    trusted = Trust.of([task, device], changes, everything=trust)
+    again = f"hil study {quote(str(path))}{' --trust' if named_by(wanted.model_dump()) else ''}"
+    with _displayed() as watch, going_on_with(again):
+        result = studies.run(
+            wanted, path, workers=processes, scheduler=scheduler, watch=watch, trust=trusted
+        )
     if json_output:
         typer.echo(json.dumps(result, default=str))
     else:
@@ -95,7 +105,7 @@ def study(
             typer.echo(one_line(claim))
         typer.echo(result["table"])
         typer.echo(result["page"])
-    raise_incomplete(result["page"], result["not_shown"], f"hil study {quote(str(path))}")
+    raise_incomplete(result["page"], result["not_shown"], again)
 
 
 def _list() -> None:
@@ -104,21 +114,6 @@ def _list() -> None:
 
     rows = [(name, loader.read(name).get("title", "")) for name in loader.names()]
     console.table(("study", "what it is about"), rows)
-
-
-def _loaded(
-    source: str | Path, budget: str, task: str | None, device: str | None, assign: list[str]
-) -> Study:
-    from hil import config as configuration
-    from hil.studies import loader
-
-    return loader.build(
-        loader.read(source),
-        budget=budget,
-        task=task,
-        device=device,
-        changes=configuration.assignments(assign),
-    )
 
 
 def _task(wanted: Study) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hil.cli.options import JsonOption, RecordOption, names_in, sizes
+from hil.cli.options import JsonOption, RecordOption, TrustOption, names_in, sizes
 from hil.cli.runs import finished, print_run
 
 TaskArgument = Annotated[
@@ -62,12 +62,14 @@ def train(
     assign: SetOption = None,
     out: OutOption = None,
     record: RecordOption = None,
+    trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Train a network on a device, test it, and write a report."""
     from hil import api
     from hil import config as configuration
     from hil.loop.progress import displayed
+    from hil.trust import Trust
 
     asked = api.asked(
         task=task,
@@ -81,10 +83,11 @@ def train(
     with displayed() as watch:
         file = configuration.read(config) if config else {}
         settings = configuration.assignments(assign or [])
-        run = api.prepare(file, asked, settings, start=start, out=out, record=record)
+        trusted = Trust.of(asked, settings, everything=trust)
+        run = api.prepare(file, asked, settings, start=start, out=out, record=record, trust=trusted)
         for choice in run.environment()["chosen"]:
             typer.echo("hil: {setting} = {value}: {reason}".format(**choice), err=True)
-        result = finished(run, watch, record)
+        result = finished(run, watch, record, trusted)
     print_run(result, json_output)
 
 

@@ -31,7 +31,7 @@ def get(name: str) -> Estimator:
     module, _, attribute = name.partition(":")
     try:
         own = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # code of others: it may fail in any way
         raise ValueError(f"estimator {name!r} cannot be loaded: {error}") from None
     if not isinstance(own, Estimator):
         raise ValueError(f"estimator {name!r} is no hil.learning.Estimator")

@@ -1,0 +1,56 @@
+"""The one line of a refusal: escaped, and with no more than a little of what was given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+GIVEN, LINE = 200, 1000  # characters shown of what was given, and of all
+_CLOSING = {"[": "]", "{": "}", "(": ")"}
+_QUOTED = re.compile(r"(?<![^\s(\[{=:,])(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
+_UNBROKEN = re.compile(rf"\S{{{GIVEN + 1},}}")
+
+
+def line_of(message: str) -> str:
+    """A message as one line of what can be printed.
+
+    Of a text in quotes, a list or table in brackets, and anything without a space in it, the
+    first 200 characters are left; of whatever is longer than 1000 then, its beginning and its end.
+    """
+    line = "".join(map(_escaped, " ".join(message.split())))
+    line = _QUOTED.sub(lambda found: _short(found[0], found[0][0]), line)
+    line = "".join(
+        _short(part, _CLOSING[part[0]]) if part[0] in _CLOSING else part
+        for part in _bracketed(line)
+    )
+    line = _UNBROKEN.sub(lambda found: _short(found[0], ""), line)
+    return line if len(line) <= LINE else f"{line[:GIVEN]} ... {line[-GIVEN:]}"
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _short(text: str, end: str) -> str:
+    return text if len(text) <= GIVEN else f"{text[: GIVEN - 4]}...{end}"
+
+
+def _bracketed(line: str) -> Iterator[str]:
+    """The line in parts: what stands in brackets, with them, and what stands outside."""
+    begin = depth = 0
+    for at, character in enumerate(line):
+        if character in "[{(":
+            if depth == 0 and at > begin:
+                yield line[begin:at]
+                begin = at
+            depth += 1
+        elif character in "]})" and depth:
+            depth -= 1
+            if depth == 0:
+                yield line[begin : at + 1]
+                begin = at + 1
+    if begin < len(line):
+        # A bracket that never closes holds all that follows.
+        yield line[begin:]

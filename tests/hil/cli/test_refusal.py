@@ -1,0 +1,76 @@
+"""The one line of a refusal: what it shows of what was given."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hil.cli.refusal import GIVEN, LINE, line_of
+from support.command_line import command, refusal
+
+GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
+    lambda part: st.integers(1, 200).map(lambda n: part * n)
+)
+
+
+@given(st.text(max_size=300), st.integers(1, 40))
+@settings(max_examples=300)
+def test_any_message_is_one_bounded_line_that_can_be_printed(text: str, times: int) -> None:
+    line = line_of(text * times)
+    assert line.isprintable()
+    assert len(line) <= max(LINE, 2 * GIVEN + 5)
+
+
+@given(GIVEN_TEXTS)
+@settings(max_examples=300)
+def test_of_what_was_given_no_more_than_a_little_is_shown(text: str) -> None:
+    """In quotes, in a list, or as one word."""
+    for given_ in (repr(text), repr([text, text]), repr({text: text}), re.sub(r"\s", "_", text)):
+        line = line_of(f"configuration a.b = {given_}: give a number")
+        assert line.startswith("configuration a.b = ")
+        assert len(line) <= len("configuration a.b = : give a number") + 2 * GIVEN
+
+
+def test_a_refusal_of_ordinary_size_stays_as_it_is() -> None:
+    for text in (
+        "configuration rule.gain = 'x': should be a valid number",
+        "no task 'digitz': did you mean 'digits'? known: digits, mnist, npz:FILE",
+        "device's levels (2 of [1, 2, 3]): give a board's own, e.g. {a = 1}",
+    ):
+        assert line_of(text) == text
+    assert line_of("a\r\nb\x1b[2J\u202e\x85c") == "a b\\x1b[2J\\u202e c"
+    assert line_of("x = [" + "1, " * 999 + "1]: give one").endswith("...]: give one")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "\x1b[31m" * 200),
+        ("train", "digits", "--set", "x y " * 2000),
+        ("train", "digits", "--set", f"rule.gain={'9' * 5000}"),
+        ("train", "digits", "--set", f"rule.gain=[{'1, ' * 5000}]"),
+        ("train", "digits", "--device", f"emulator:{'a' * 5000}"),
+        ("train", "digits", "--device", "x" * 5000),
+        ("train", "--" + "x" * 5000),
+        ("train", "digits", "x" * 5000),
+        ("nosuch" * 900,),
+        ("resume", "x" * 5000),
+        ("resume", "a/" * 4000),
+        ("chips", "\u2028" * 300),
+        ("report", "a\nb\rc"),
+        ("train", "digits", "--seed", "9" * 5000),
+    ],
+)
+def test_a_refusal_of_something_long_is_short(arguments: tuple[str, ...]) -> None:
+    said = refusal(*arguments)
+    assert len(said) < 700
+    assert said.rstrip("\n").isprintable()
+
+
+def test_a_command_without_arguments_shows_its_help() -> None:
+    for arguments in ((), ("board",)):
+        done = command(*arguments)
+        assert "Usage:" in done.output and done.output.count("\n") > 3
