@@ -17,6 +17,7 @@ import tomli_w
 
 import drivers
 import hil
+from device_models import chip_file
 from device_models.measured_mismatch import pattern_from_table
 from drivers import DeviceError, Identity, Network, Probe, Stimulus
 from hil import tasks
@@ -67,6 +68,7 @@ def made(world: Path) -> Path:
     hil.train(f"npz:{world / TASK}", out=world / RUN, **small)
     hil.train(start=world / RUN, out=world / "further")
     study_kit.evaluated(study_kit.study(study_kit.GRID), world / STUDY, study_kit.Fake())
+    (world / "own-chip.toml").write_text(tomli_w.dumps(CHIP))
     (world / "own-study.toml").write_text(tomli_w.dumps(study_kit.GRID))
     recorded(world / "a.session")
     with drivers.open("emulator:ideal") as device:
@@ -166,7 +168,16 @@ def twin(path: Path) -> object:
     return pattern_from_table(table, path.with_suffix(".toml"))
 
 
+CHIP: dict[str, Any] = {
+    "name": "own-chip",
+    "description": "a chip of mine",
+    "profile": "mixed-signal",
+    "dt": 1e-3,
+    "nonidealities": {"weight_bits": {"value": 5, "source": "datasheet, page 3"}},
+    "parameters": {"tau_membrane": {"value": 0.02, "source": "measured"}},
+}
 KINDS: dict[str, Kind] = {
+    "chip": Kind("own-chip.toml", chip_file.read, damage.toml_damaged),
     "configuration": Kind(f"{RUN}/config.toml", configured, damage.toml_damaged),
     "environment": Kind(
         f"{RUN}/environment.json", lambda p: Run.open(p.parent), damage.json_damaged, RUN
