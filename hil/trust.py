@@ -14,9 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drivers.contract.reading import MIB, read_bytes
+
 if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
+
+
+MOST = 64 * MIB  # bytes of a file of code
 
 
 class UntrustedCode(ValueError):
@@ -126,7 +131,7 @@ def fingerprints(config: Config) -> dict[str, str]:
             with suppress(ImportError, ValueError):
                 place = Path(getattr(find_spec(code.partition(":")[0]), "origin", None) or code)
         if place.is_file():
-            found[code] = sha256(place.read_bytes()).hexdigest()
+            found[code] = sha256(read_bytes(place, MOST)).hexdigest()
     return found
 
 
