@@ -20,7 +20,8 @@ class Composite(Device):
 
     A subclass writes `from_url`, `_configure`, `_write` and `_ran`. It asks its devices by their
     public methods, so that each request is checked against what that device states. What it
-    states itself is what the first one states, unless it says otherwise.
+    states itself is what the first one states, unless it says otherwise. Where its addresses hold
+    others, its `code_of` tells the code of theirs.
 
     Attributes:
         devices: The devices, opened; closed with this one.
