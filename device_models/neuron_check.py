@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from device_models.language import shown
+from device_models.language import METHODS, shown
 from device_models.naming import nearest
 from device_models.neuron_model import NeuronModel
 from device_models.stepping import brian2, quiet, silent
@@ -80,8 +81,10 @@ def _parsed(b2: Any, model: NeuronModel) -> None:
     whole = [(kind, {**spikes, "reset": reset}) for kind, reset in model.resets.items()]
     group: Any = None
     for kind, options in whole:
+        # A method whose code takes long to make is tried once: no reset depends on it.
+        again = group is not None and model.method in METHODS
         try:
-            group = _group(b2, model, lines, options)
+            group = _group(b2, replace(model, method="euler") if again else model, lines, options)
         except Exception:
             # Key by key, so that the refusal names the first one that is not accepted.
             for key, part in (
