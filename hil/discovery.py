@@ -15,6 +15,8 @@ from drivers.contract.naming import nearest
 
 __all__ = ["Catalogue", "nearest"]
 
+LONG = 60  # characters of a name that a refusal repeats
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -44,7 +46,8 @@ class Catalogue:
         """
         found = self._modules()
         if name not in found:
-            raise ValueError(f"no {self.kind} {name!r}: {nearest(name, [*found, *self.others])}")
+            told = name if len(name) <= LONG else f"{name[:LONG]}..."
+            raise ValueError(f"no {self.kind} {told!r}: {nearest(name, [*found, *self.others])}")
         return found[name]
 
     def _modules(self) -> dict[str, ModuleType]:

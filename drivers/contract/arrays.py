@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Value = TypeVar("Value")
+WIDEST = 1 << 24  # rows and columns of events
 
 
 def below(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
@@ -48,3 +49,15 @@ def unlike(found: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -
         if one.dtype.kind == "f" and np.isfinite(other).all() and not np.isfinite(one).all():
             return f"{name} is not finite"
     return None
+
+
+def is_csr(
+    data: NDArray[Any], indices: NDArray[Any], ends: NDArray[Any], shape: tuple[int, ...]
+) -> bool:
+    """Whether these are a sparse matrix; scipy looks at less, and then writes where it must not."""
+    if {data.ndim, indices.ndim, ends.ndim} != {1} or len(shape) != 2 or max(shape) > WIDEST:
+        return False
+    if len(ends) != shape[0] + 1 or not len(data) == len(indices) == ends[-1] or ends[0]:
+        return False
+    rising = bool((ends[1:] >= ends[:-1]).all())
+    return rising and not (indices.size and not 0 <= indices.min() <= indices.max() < shape[1])

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.archives import read_arrays
+from drivers.contract.arrays import is_csr
 from drivers.contract.errors import DeviceError, FileFormatError
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.reading import parse_json, shortened, told
@@ -125,7 +126,9 @@ def read_npz(
     if {"__kind__", "__version__", *names.ravel().tolist()} != arrays.keys():
         raise FileFormatError(f"{path}: __names__: not those of the arrays that it holds")
     if kind not in kinds:
-        raise FileFormatError(f"{path}: holds {shortened(kind)}, expected {' or '.join(kinds)}")
+        raise FileFormatError(
+            f"{path}: holds {shortened(' '.join(kind.split()))}, expected {' or '.join(kinds)}"
+        )
     if found > version:
         raise FileFormatError(
             f"{path}: {kind} of version {found}, this spikeloop reads up to {version}: upgrade it"
@@ -192,9 +195,7 @@ def stimulus_arrays(item: Stimulus) -> dict[str, object]:
 def stimulus_from(arrays: Mapping[str, NDArray[np.generic]]) -> Stimulus:
     """The stimulus that `stimulus_arrays` took apart.
 
-    Raises:
-        KeyError: When an array is missing.
-        ValueError: When one is not what a stimulus has.
+    Raises `KeyError` when an array is missing, `ValueError` when it is not what a stimulus has.
     """
     kind, steps, data = _text(arrays, "kind"), _whole(arrays, "steps"), _numbers(arrays, "data")
     lengths = _numbers(arrays, "lengths", "iu") if "lengths" in arrays else None
@@ -208,10 +209,9 @@ def stimulus_from(arrays: Mapping[str, NDArray[np.generic]]) -> Stimulus:
 
     shape = tuple(_numbers(arrays, "shape", "iu").ravel().tolist())
     indices, ends = _numbers(arrays, "indices", "iu"), _numbers(arrays, "indptr", "iu")
-    if len(shape) != 2 or {data.ndim, indices.ndim, ends.ndim} != {1} or len(ends) != shape[0] + 1:
+    if not is_csr(data, indices, ends, shape):
         raise ValueError(f"data, indices and indptr are none of a matrix of shape {shape}")
     matrix = csr_matrix((data, indices, ends), shape=shape)
-    matrix.check_format(full_check=True)
     return Stimulus.spikes(matrix, steps=steps, lengths=lengths)
 
 
@@ -230,9 +230,7 @@ def readout_arrays(item: Readout) -> dict[str, object]:
 def readout_from(arrays: Mapping[str, Any]) -> Readout:
     """The readout that `readout_arrays` took apart.
 
-    Raises:
-        KeyError: When an array is missing.
-        ValueError: When one is not what a readout has.
+    Raises `KeyError` when an array is missing, `ValueError` when it is not what a readout has.
     """
     samples: dict[Probe, NDArray[np.generic]] = {}
     for i, probe in enumerate(probes_from(parse_json(_text(arrays, "probes"), "probes"))):
