@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from device_models import Chip
 from device_models.nonidealities import NonIdealities
 from drivers.emulator.datasheet import read
-from drivers.emulator.device import UNITS, Emulator
+from drivers.emulator.device import Emulator
+from drivers.emulator.statement import UNITS
 
 Array = NDArray[np.float32]
 

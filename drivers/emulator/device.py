@@ -18,28 +18,17 @@ from device_models.profiles import Profile
 from drivers.contract.arrays import unlike
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, SettingError, WeightError
-from drivers.contract.info import (
-    Abilities,
-    Arrival,
-    Capacity,
-    DeviceInfo,
-    Identity,
-    Offers,
-    ProbeOffer,
-    Timing,
-    WeightFormat,
-)
+from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
 from drivers.contract.network import Network
-from drivers.contract.neuron import Membrane, Neuron, Role, Setting
 from drivers.contract.sampling import reduced
+from drivers.emulator.statement import device_info
 
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
 SEVERITIES = (0.0, 1e6)
 CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "severity")
-UNITS = {"second": "s", "volt": "V", "amp": "A", "hertz": "Hz", "1": ""}
 
 
 class Emulator(Device):
@@ -60,7 +49,7 @@ class Emulator(Device):
             name: Name in the identity of the device.
         """
         self._chip = chip
-        self._info = _info(chip, name)
+        self._info = device_info(chip, name)
 
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
@@ -226,59 +215,3 @@ def _number(
             f"emulator option {name} = {options[name]}: give {what} from {minimum:g} to {maximum:g}"
         )
     return value
-
-
-def _info(chip: Chip, name: str) -> DeviceInfo:
-    model, adc, levels = chip.model, chip.nonidealities.adc, chip.nonidealities.programming.levels
-    trimmed = chip.nonidealities.fixed_pattern.trim_bits > 0
-    unit = UNITS.get(model.unit, model.unit) or "LSB"
-    roles = _roles(model)
-    # A neuron in discrete time adds what came in a step before the test of the step after.
-    arrival: Arrival = "next_step" if model.update else "end_of_step"
-    settings = tuple(
-        Setting(
-            name=p.setting,
-            unit=unit if roles.get(n) == "threshold" else UNITS.get(p.unit, p.unit),
-            minimum=p.minimum,
-            maximum=p.maximum,
-            default=chip.parameters[n],
-            meaning=p.meaning,
-            per_neuron=trimmed and p.mismatch is not None and p.minimum > 0,
-            role=roles.get(n, ""),
-        )
-        for n, p in model.parameters.items()
-        if p.setting is not None
-    )
-    return DeviceInfo(
-        contract=2,
-        identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
-        capacity=Capacity(layers=32, inputs=65536, neurons=65536, batch=1024, steps=100_000),
-        timing=Timing(dt=chip.dt, input=arrival, layer=arrival),
-        neuron=Neuron(
-            membrane=Membrane(unit, model.rest, model.level),
-            settings=settings,
-            reset="hard" if chip.reset == "hard" else "soft",
-            decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
-        ),
-        weights=(WeightFormat(1e-3, 100.0, None if model.weight_unit else levels),),
-        offers=Offers(
-            stimuli=("current", "current_trace", "spikes"),
-            probes=(
-                ProbeOffer("spikes"),
-                ProbeOffer("membrane", every=adc.adc_every, neurons=adc.adc_channels or None),
-            ),
-        ),
-        abilities=Abilities(deterministic=not chip.ages, keeps_weights=False, resumable=True),
-    )
-
-
-def _roles(model: NeuronModel) -> dict[str, Role]:
-    """What the host may use a parameter for, by the parameter's name."""
-    roles: dict[str, Role] = {
-        n: "threshold"
-        for n, p in model.parameters.items()
-        if p.setting == "threshold" and p.unit == model.unit
-    }
-    if model.refractory:
-        roles[model.refractory] = "refractory"
-    return {**roles, model.time_constant: "time_constant"}
