@@ -41,7 +41,7 @@ def write_comparison(
     groups = comparison.grouped(runs)
     members = [(group, run) for group in groups for run in group.runs]
     times = [(run, time_by_part(run.metrics)) for _, run in members if run.metrics]
-    costs = [(run, paid(run.result.get("costs", {}))) for _, run in members if run.result]
+    costs = [(run, paid(run.result["costs"])) for _, run in members if run.result]
     path.parent.mkdir(parents=True, exist_ok=True)
     return rendering.write_page(
         path,
@@ -50,7 +50,7 @@ def write_comparison(
         groups=groups,
         members=members,
         differing=comparison.differing(groups),
-        costs=[(run, rows) for run, rows in costs if rows],
+        costs=costs,
         paid_for=list(PAID.values()),
         times=times,
         longest=max((sum(time.values()) for _, time in times), default=0.0),

@@ -87,10 +87,8 @@ def paid(costs: Mapping[str, Mapping[str, float | None]]) -> list[Paid]:
     """What the device paid, thing by thing.
 
     Args:
-        costs: `costs` of a result; empty where nothing was counted.
+        costs: `costs` of a result.
     """
-    if not costs:
-        return []
     one = {"samples": 1.0, **costs["inference"]}
     return [
         Paid(

@@ -136,8 +136,8 @@ def test_a_full_disk_is_one_line_with_the_way_to_go_on(monkeypatch: pytest.Monke
 
     def full(handle: int) -> None:
         nonlocal calls
-        calls += 1
-        if calls == 3:  # the checkpoint of the second epoch
+        calls += "checkpoint" in Path(f"/proc/self/fd/{handle}").readlink().name
+        if calls == 2:  # that of the second epoch
             raise OSError(28, "No space left on device")
         real(handle)
 
