@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Mapping
 
 from drivers.board.link.faults import Faulty, Places, parse
 from drivers.board.link.link import Link
 from drivers.board.link.pace import Paced
-from drivers.board.link.transport import SerialPort, Transport
+from drivers.board.link.transport import ALLOWED, SerialPort, Transport
 from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.port import SimulatedPort
 from drivers.contract.errors import DeviceNotFound, SettingError
@@ -17,6 +19,7 @@ BAUD = 115200
 BAUDS = range(50, 100_000_001)
 SEEDS = range(1 << 32)
 SIMULATED = "simulated://"
+NETWORK = ("socket", "rfc2217")  # schemes of ports that a network reaches
 
 
 def open_link(
@@ -30,7 +33,7 @@ def open_link(
         reboot: Restarts the board, for the fault `reboot`; the simulated board brings its own.
 
     Raises:
-        DeviceNotFound: When there is no such port, or it cannot be opened.
+        DeviceNotFound: When it is no port, or there is no such one, or it cannot be opened.
         SettingError: For an option that is unknown or out of range.
         LinkError: When nothing answers.
         ProtocolMismatch: When what answers is no board of this protocol.
@@ -38,6 +41,8 @@ def open_link(
     if not target:
         raise DeviceNotFound("board: names no port: write board:PORT, see hil devices --scan")
     simulated = target == SIMULATED
+    if not simulated:
+        _check_port(target)
     known = ["baud", "pace", "fault", "fault_seed", *(["seed"] if simulated else [])]
     for option in options:
         if option not in known:
@@ -60,6 +65,21 @@ def open_link(
     except BaseException:
         port.close()
         raise
+
+
+def _check_port(target: str) -> None:
+    """Refuse what pySerial opens and no board is at: by other schemes it loads and writes files."""
+    scheme, is_url, _ = target.partition("://")
+    allowed = not is_url or scheme.lower() in NETWORK
+    if allowed and not is_url:
+        try:
+            allowed = stat.S_ISCHR(os.stat(target).st_mode)
+        except OSError:  # not there, or not to be looked at: opening says so
+            pass
+        except ValueError:  # a NUL in it
+            allowed = False
+    if not allowed:
+        raise DeviceNotFound(f"{target!r} is no port of a board: give {ALLOWED}")
 
 
 def _whole(options: Mapping[str, str], name: str, default: int, allowed: range) -> int:

@@ -50,8 +50,8 @@ class Stats(NamedTuple):
 class Board(Device):
     """`board:PORT?baud=115200&pace=BAUD&fault=KIND:RATE,...&fault_seed=N`.
 
-    PORT is a serial port or any other address that pySerial knows, or `simulated://?seed=CHIP`, a
-    board simulated by this process.
+    PORT is a serial port, `socket://HOST:NUMBER`, `rfc2217://HOST:NUMBER`, or
+    `simulated://?seed=CHIP`, a board simulated by this process.
     """
 
     def __init__(self, link: Link) -> None:

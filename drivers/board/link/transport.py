@@ -1,10 +1,9 @@
-"""Byte streams to and from a board: serial ports, and all else that pySerial opens."""
+"""Byte streams to and from a board: serial ports, and ports that a network reaches."""
 
 from __future__ import annotations
 
 import errno
 import io
-import re
 import select
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from drivers.contract.errors import DeviceNotFound, LinkError
 if TYPE_CHECKING:
     import serial
 
+ALLOWED = "a serial port, socket://HOST:PORT, rfc2217://HOST:PORT or simulated://"
 CHUNK = 65536
 POLL = 0.002  # seconds between two looks at a port that cannot be waited for
 # An unplugged adapter can accept nothing more, for ever.
@@ -57,8 +57,7 @@ class SerialPort:
         """Open it.
 
         Args:
-            address: A serial port, or any other address that pySerial knows: `socket://HOST:PORT`,
-                `rfc2217://HOST:PORT`, `hwgrep://PATTERN`.
+            address: A serial port, `socket://HOST:PORT` or `rfc2217://HOST:PORT`.
             baud: Its rate, where it has one.
 
         Raises:
@@ -77,7 +76,7 @@ class SerialPort:
                 write_timeout=WRITE_SECONDS if bounded else None,
                 exclusive=True,
             )
-        except (OSError, ValueError, re.error) as error:
+        except (OSError, ValueError) as error:
             raise DeviceNotFound(_unopened(address, baud, error)) from None
 
     def read(self, timeout: float) -> bytes:
@@ -132,7 +131,4 @@ def _unopened(address: str, baud: int, error: Exception) -> str:
         return f"there is no serial port {address}: hil devices --scan lists those that are there"
     if number == errno.ECONNREFUSED:
         return f"nothing listens at {address}: start it, or name another address"
-    return (
-        f"{address} cannot be opened at {baud} baud ({error}): give a serial port, "
-        "socket://HOST:PORT, rfc2217://HOST:PORT, hwgrep://PATTERN or simulated://"
-    )
+    return f"{address} cannot be opened at {baud} baud ({error}): give {ALLOWED}"
