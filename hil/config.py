@@ -135,7 +135,7 @@ class AugmentationSection(Section):
 class TrainingSection(Section):
     """How long, and in what portions."""
 
-    epochs: PositiveInt = 20
+    epochs: PositiveInt = Field(20, le=10**9)
     batch: PositiveInt = 100
     validation_fraction: float = Field(0.1, ge=0, lt=1)
 

@@ -180,13 +180,18 @@ def check_free(path: str | Path) -> None:
     """Refuse a path that no new session can be recorded to.
 
     Raises:
-        ValueError: When it exists, or its folder does not.
+        ValueError: When it exists, its folder does not, or it cannot be written there.
     """
     path = Path(path)
     if path.exists():
         raise ValueError(f"{path} exists already: record the session to another file")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}: make it first")
+    try:
+        path.open("xb").close()
+        path.unlink()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}: record the session to another file") from None
 
 
 def _body(fields: Mapping[str, Any]) -> bytes:

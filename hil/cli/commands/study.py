@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hil.studies.coordinator import StudyProgress
     from hil.studies.schema import Study
 
+MOST_WORKERS = 1024
 NameArgument = Annotated[
     str | None,
     typer.Argument(metavar="[NAME]", help="A study, FILE.toml of your own, or its folder."),
@@ -127,8 +128,8 @@ def _workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:
     from hil.config import Config
     from hil.studies.pool import cores
 
-    if asked is not None and asked < 1:
-        raise ValueError(f"--workers {asked}: give at least 1")
+    if asked is not None and not 1 <= asked <= MOST_WORKERS:
+        raise ValueError(f"--workers {asked}: give at least 1 and at most {MOST_WORKERS}")
     if asked is not None and scheduler is not None:
         raise ValueError("--workers and --scheduler: give one of them")
     device = str(wanted.base.get("device", Config.model_fields["device"].default))
