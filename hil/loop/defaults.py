@@ -38,7 +38,8 @@ ENCODINGS: Mapping[StimulusKind, str] = {
 # What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
 LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"
 KAPPA, GAIN = "readout.kappa", "encoding.gain"
-# A hard reset throws away what exceeds the threshold: a strong input moves a rate little.
+# A hard reset throws away what exceeds the threshold: a strong input moves a rate little. Not so
+# for refractory neurons, which a strong input saturates.
 HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, GAIN: 2.0}
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
@@ -205,7 +206,7 @@ def _suited(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterat
     suited: dict[str, tuple[float, str]] = {}
     if "current" not in info.offers.stimuli and "current_trace" not in info.offers.stimuli:
         suited |= {name: (value, "suits input by spikes") for name, value in SPIKES.items()}
-    if info.neuron.reset == "hard":
+    if info.neuron.reset == "hard" and not info.neuron.refractory:
         suited |= {name: (value, "suits a hard reset") for name, value in HARD.items()}
     output, spikes = len(config.network.hidden) + 1, _kind(config, info) == "spikes"
     neuron = Nominal(info, mapping.DECAY).neuron(output, config.network.steps, spikes)

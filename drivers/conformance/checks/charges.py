@@ -27,6 +27,8 @@ BELOW, LEFT = 0.6, 0.45
 TIME_CONSTANT = 1.5
 # Drive, in thresholds a step, under which a neuron fires as often as it can.
 STRONG = 4.0
+# Share of a run that spikes under such a drive fill, each with the steps that it takes, at least.
+ENOUGH = 0.8
 WHERE = "look at how long _run holds a neuron after a spike, and at info.neuron.refractory"
 
 
@@ -92,7 +94,7 @@ def refractory_steps_are_as_stated(harness: Harness) -> None:
             f"refractory = {stated} is stated, but neurons fire every {apart:.2g} steps under "
             f"{STRONG:g} thresholds a step: {WHERE}"
         )
-    if apart > 1.5 * (1 + stated) and _alike(harness):
+    if most * (1 + stated + _lost(harness)) < ENOUGH * harness.steps and _alike(harness):
         raise Failed(
             f"refractory = {stated} is stated, but under {STRONG:g} thresholds a step neurons fire "
             f"every {apart:.2g} steps only: {WHERE}"
@@ -113,6 +115,13 @@ def _alike(harness: Harness) -> bool:
     except NotApplicable:
         return False
     return found.spread < SPREAD
+
+
+def _lost(harness: Harness) -> int:
+    """Steps that a spike may take beside the refractory ones: its reset may clear what arrives."""
+    timing = harness.info.timing
+    at_end = timing.input in (None, "end_of_step") and timing.hard_reset_clears_events is not False
+    return int(harness.info.neuron.reset == "hard" and at_end)
 
 
 def _expected(harness: Harness, layer: int, found: Charges) -> tuple[float, float]:

@@ -166,6 +166,13 @@ def test_what_was_asked_for_stays() -> None:
     assert found == config.build(asked)
 
 
+def test_a_refractory_neuron_is_not_driven_harder_for_its_hard_reset() -> None:
+    found = chosen(restated(ANY, reset="hard", refractory=2))
+    assert not {"optimiser.learning_rate", "encoding.gain"} & found.keys()
+    unrested = chosen(restated(ANY, reset="hard", refractory=0))
+    assert {"optimiser.learning_rate", "encoding.gain"} <= unrested.keys()
+
+
 def test_tasks_and_rules_have_their_say() -> None:
     hard = restated(ANY, reset="hard")
     assert "encoding.gain" not in chosen(hard, {"task": "yinyang"})  # 3 by the task

@@ -114,6 +114,11 @@ class RestsForAStepLess(Tunable):
     refractory = 1
 
 
+class RestsForAStepMore(Tunable):
+    caught_by = "refractory-steps-are-as-stated"
+    refractory = 3
+
+
 class RestsForThreeStepsUnstated(Tunable):
     caught_by = "refractory-steps-are-as-stated"
     facts: ClassVar = {"refractory": 0}
