@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from drivers.board import address, deltas, network_codec, run_codec
 from drivers.board.link.frames import Type
 from drivers.board.link.link import Link
-from drivers.board.run_codec import ProbeRequest
-from drivers.board.statement import device_info
+from drivers.board.run_codec import KEEP, RESUME, ProbeRequest, Shown
+from drivers.board.statement import KEEPS_WEIGHTS, device_info
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 from drivers.contract.info import DeviceInfo, Sampled, StimulusKind
@@ -152,15 +152,41 @@ class Board(Device):
         return answer == struct.pack("<I", zlib.crc32(wanted.tobytes()))
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        return self._ran(stimulus, probes, KEEP if stimulus.batch <= self._slots else 0)
+
+    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        if stimulus.batch > self._slots:
+            raise CapacityError(
+                f"run of {stimulus.batch} samples that carries on: this board keeps the membranes "
+                f"of {self._slots} with this network, so run as many at a time"
+            )
+        readout = self._ran(stimulus, probes, RESUME | KEEP)
+        if self._link.board.abilities.flags & KEEPS_WEIGHTS:
+            # It would have run on from rest after a restart, and not have said so.
+            self._link.check_boot()
+        return readout
+
+    @property
+    def _slots(self) -> int:
+        """Of how many samples the board keeps the membranes from run to run."""
+        if not self._info.abilities.runs_on:
+            return 0
+        return self._link.board.capacity.kept // sum(self.network.layers[1:])
+
+    def _ran(self, stimulus: Stimulus, probes: Sequence[Probe], flags: int) -> Readout:
+        """Run in as many requests as are needed; sample b has slot b in all of them."""
         board = self._link.board
-        kind, rows = run_codec.encode_inputs(board, stimulus)
+        shown = run_codec.encode_inputs(board, stimulus)
         wanted = {probe: ProbeRequest.by(probe, board) for probe in probes}
         counts, found = np.empty(0, np.int32), dict[ProbeRequest, NDArray[np.generic]]()
         distinct = list(dict.fromkeys(wanted.values()))
-        for asked, batch in self._requests(rows.shape[1], stimulus.steps, distinct):
+        requests = self._requests(shown.size, stimulus.steps, distinct)
+        for number, (asked, batch) in enumerate(requests, start=1):
+            # All begin with what the run before has kept, so that the last ones keep alone.
+            now = flags if number == len(requests) else flags & RESUME
             parts = [
-                self._run_part(kind, asked, stimulus.steps, rows[start : start + batch])
-                for start in range(0, len(rows), batch)
+                self._run_part(asked, shown.part(start, batch), now, start if now else 0)
+                for start in range(0, stimulus.batch, batch)
             ]
             counts = np.concatenate([each for each, _ in parts])
             for n, each in enumerate(asked):
@@ -175,30 +201,30 @@ class Board(Device):
         return offers[0].sampled if offers else "before_reset"
 
     def _run_part(
-        self, kind: int, asked: Sequence[ProbeRequest], steps: int, rows: NDArray[np.uint8]
+        self, asked: Sequence[ProbeRequest], shown: Shown, flags: int, first: int
     ) -> tuple[NDArray[np.int32], list[NDArray[np.generic]]]:
         """Run as many samples as one request holds."""
-        sizes = self.network.layers
-        payload = run_codec.encode(kind, asked, steps, rows)
-        size = len(rows) * run_codec.answer_size(asked, sizes, steps)
-        operations = len(rows) * steps * sum(cells.size for cells in self._cells)
+        sizes, samples, steps = self.network.layers, len(shown.rows), shown.steps
+        payload = run_codec.encode(asked, shown, flags, first)
+        size = samples * run_codec.answer_size(asked, sizes, steps)
+        operations = samples * steps * sum(cells.size for cells in self._cells)
         work = operations * (SLACK * self._speed if self._speed else GUESS)
         answer = self._link.exchange(Type.RUN, payload, answer=size, work=work)
         self._speed = max(self._speed, self._link.board_seconds / operations)
         if len(answer) != size:
             raise ReadoutError(f"the board answered a run with {len(answer)} bytes, not {size}")
-        return run_codec.decode(self._link.board, answer, asked, sizes, steps)
+        return run_codec.decode(self._link.board, answer, asked, sizes, steps, shown.lengths)
 
     def _requests(
         self, size: int, steps: int, asked: Sequence[ProbeRequest]
     ) -> list[tuple[list[ProbeRequest], int]]:
         """How to ask for what does not fit one request.
 
-        What a board computes depends on nothing but the stimulus, so that probes that do not fit
-        one run are served by several of the same.
+        What a board computes depends on nothing but the stimulus and the membranes that it begins
+        with, so that probes that do not fit one run are served by several of the same.
 
         Args:
-            size: Bytes of one sample of the stimulus.
+            size: Most bytes of one sample of the stimulus.
             steps: T.
             asked: All probes.
 
@@ -224,7 +250,7 @@ class Board(Device):
                 groups[-1] = together
         found = []
         for group in groups:
-            left = room - len(run_codec.encode(0, group, steps, np.empty((0, 0), np.uint8)))
+            left = room - run_codec.header_size(group)
             if size > left:
                 raise CapacityError(
                     f"a sample of this stimulus takes {size} bytes: this board receives at most "

@@ -16,6 +16,7 @@ from drivers.contract.messages import Probe, Stimulus
 
 HEADER, PROBE = struct.Struct("<BBHHHHH"), struct.Struct("<HBBHH")
 CURRENT, TRACE, BITS, COUNTS = range(4)  # kinds of input
+RESUME, KEEP, LENGTHS = 1, 2, 4  # flags
 QUANTITIES = ("spikes", "membrane")
 REDUCTIONS = ("none", "mean", "last")
 
@@ -76,6 +77,44 @@ class ProbeRequest(NamedTuple):
         return self.times(steps) * self.width(neurons) * np.dtype(self.dtype()).itemsize
 
 
+class Shown(NamedTuple):
+    """What samples are shown, as a board takes it.
+
+    Attributes:
+        kind: Of input.
+        steps: T.
+        rows: `(B, n)`, the bytes of each sample over T steps.
+        lengths: `(B,)`, how many of them each sample lasts; None for all.
+    """
+
+    kind: int
+    steps: int
+    rows: NDArray[np.uint8]
+    lengths: NDArray[np.int64] | None
+
+    @property
+    def size(self) -> int:
+        """Most bytes of one sample in a request."""
+        return int(self.rows.shape[1]) + (0 if self.lengths is None else 2)
+
+    def part(self, start: int, count: int) -> Shown:
+        """Some of the samples."""
+        end = start + count
+        lengths = None if self.lengths is None else self.lengths[start:end]
+        return self._replace(rows=self.rows[start:end], lengths=lengths)
+
+    def encode(self) -> bytes:
+        """As it stands in a RUN."""
+        if self.lengths is None:
+            return self.rows.tobytes()
+        step = self.rows.shape[1] // self.steps
+        own = (
+            row if self.kind == CURRENT else row[: length * step]
+            for row, length in zip(self.rows, self.lengths, strict=True)
+        )
+        return self.lengths.astype("<u2").tobytes() + b"".join(row.tobytes() for row in own)
+
+
 def input_size(board: Hello, kind: StimulusKind, inputs: int, steps: int) -> int:
     """Fewest bytes of one sample of a stimulus."""
     if kind == "spikes":
@@ -83,18 +122,15 @@ def input_size(board: Hello, kind: StimulusKind, inputs: int, steps: int) -> int
     return 2 * inputs * (1 if kind == "current" else steps)
 
 
-def encode_inputs(board: Hello, stimulus: Stimulus) -> tuple[int, NDArray[np.uint8]]:
+def encode_inputs(board: Hello, stimulus: Stimulus) -> Shown:
     """A stimulus in whole numbers.
-
-    Returns:
-        Kind of input, and the bytes of each sample `(B, n)`.
 
     Raises:
         StimulusError: When it is stronger than the board takes.
     """
     kinds = _inputs(board)
     if stimulus.kind == "spikes":
-        return _events(kinds, stimulus)
+        return Shown(*_events(kinds, stimulus), stimulus.lengths)
     kind = CURRENT if stimulus.kind == "current" else TRACE
     unit, largest = kinds[kind].unit, kinds[kind].largest
     currents = np.rint(np.asarray(stimulus.data, np.float64) * unit)
@@ -105,14 +141,15 @@ def encode_inputs(board: Hello, stimulus: Stimulus) -> tuple[int, NDArray[np.uin
             f"{-largest / unit:.2f} to {largest / unit:.2f}, lower encoding.gain"
         )
     whole = currents.astype("<i2")
-    return kind, _by_sample(whole if kind == TRACE else whole[None])
+    rows = _by_sample(whole if kind == TRACE else whole[None])
+    return Shown(kind, stimulus.steps, rows, stimulus.lengths)
 
 
 def _inputs(board: Hello) -> dict[int, Input]:
     return {each.kind: each for each in board.inputs}
 
 
-def _events(kinds: dict[int, Input], stimulus: Stimulus) -> tuple[int, NDArray[np.uint8]]:
+def _events(kinds: dict[int, Input], stimulus: Stimulus) -> tuple[int, int, NDArray[np.uint8]]:
     counts = stimulus.dense()
     most, allowed = counts.max(), max(kinds[kind].largest for kind in kinds if kind >= BITS)
     if most > allowed:
@@ -121,8 +158,9 @@ def _events(kinds: dict[int, Input], stimulus: Stimulus) -> tuple[int, NDArray[n
         )
     small = counts.astype(np.uint8)
     if BITS in kinds and most <= 1:
-        return BITS, _by_sample(np.packbits(small, axis=2, bitorder="little"))
-    return COUNTS, _by_sample(small)
+        bits = np.packbits(small, axis=2, bitorder="little")
+        return BITS, stimulus.steps, _by_sample(bits)
+    return COUNTS, stimulus.steps, _by_sample(small)
 
 
 def _by_sample(values: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -131,17 +169,23 @@ def _by_sample(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     return ordered.reshape(values.shape[1], -1).view(np.uint8)
 
 
-def encode(kind: int, asked: Sequence[ProbeRequest], steps: int, rows: NDArray[np.uint8]) -> bytes:
+def encode(asked: Sequence[ProbeRequest], shown: Shown, flags: int = 0, first: int = 0) -> bytes:
     """The payload of a request for some samples.
 
     Args:
-        kind: Of input.
         asked: Probes.
-        steps: T.
-        rows: `(B, n)`, the bytes of each sample.
+        shown: The samples.
+        flags: RESUME and KEEP, their sum.
+        first: Slot of the first sample, with one of these.
     """
-    header = HEADER.pack(kind, len(asked), 0, steps, len(rows), 0, 0)
-    return header + b"".join(each.encode() for each in asked) + rows.tobytes()
+    flags += 0 if shown.lengths is None else LENGTHS
+    header = HEADER.pack(shown.kind, len(asked), flags, shown.steps, len(shown.rows), first, 0)
+    return header + b"".join(each.encode() for each in asked) + shown.encode()
+
+
+def header_size(asked: Sequence[ProbeRequest]) -> int:
+    """Bytes of a request before its samples."""
+    return HEADER.size + sum(len(each.encode()) for each in asked)
 
 
 def answer_size(asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int) -> int:
@@ -156,7 +200,12 @@ def answer_size(asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int)
 
 
 def decode(
-    board: Hello, payload: bytes, asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int
+    board: Hello,
+    payload: bytes,
+    asked: Sequence[ProbeRequest],
+    sizes: Sequence[int],
+    steps: int,
+    lengths: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int32], list[NDArray[np.generic]]]:
     """What an answer says.
 
@@ -166,6 +215,7 @@ def decode(
         asked: Probes.
         sizes: Neurons of each layer, the input first.
         steps: T.
+        lengths: How many of them each sample lasts; None for all.
 
     Returns:
         Output counts `(B, n_L)`, and for each probe what the contract wants.
@@ -173,28 +223,36 @@ def decode(
     rows = np.frombuffer(payload, np.uint8).reshape(-1, answer_size(asked, sizes, steps))
     at = 2 * sizes[-1]
     counts = np.ascontiguousarray(rows[:, :at]).view("<u2").astype(np.int32)
-    samples = []
+    samples, last = [], np.full(len(rows), steps) if lengths is None else lengths
     for each in asked:
         neurons = each.shown(sizes)
         size = each.size(neurons, steps)
         raw = np.ascontiguousarray(rows[:, at : at + size]).view(each.dtype())
         shaped = raw.reshape(len(rows), each.times(steps), each.width(neurons)).swapaxes(0, 1)
-        values = _values(board, each, shaped, neurons, steps)
+        values = _values(board, each, shaped, neurons, last)
         samples.append(values if each.reduce == 0 else values[0])
         at += size
     return counts, samples
 
 
 def _values(
-    board: Hello, asked: ProbeRequest, raw: NDArray[np.generic], neurons: int, steps: int
+    board: Hello,
+    asked: ProbeRequest,
+    raw: NDArray[np.generic],
+    neurons: int,
+    lengths: NDArray[np.int64],
 ) -> NDArray[np.generic]:
     """Spikes by step, rates in spikes per step, membranes in thresholds: `(K, B, n)`."""
     if asked.quantity:
-        taken = steps // asked.every if asked.reduce == 1 else 1
-        above = raw.astype(np.float64) - taken * board.neuron.rest
-        return (above / (taken * board.neuron.unit)).astype(np.float32)
+        taken = lengths[:, np.newaxis] // asked.every
+        times = taken if asked.reduce == 1 else np.ones_like(taken)
+        above = raw.astype(np.float64) - times * board.neuron.rest
+        values = (above / (times * board.neuron.unit)).astype(np.float32)
+        if asked.reduce == 0:  # what comes after the end of a sample is no membrane
+            values[np.arange(len(values))[:, np.newaxis] >= taken[:, 0]] = 0
+        return values
     if asked.reduce == 1:
-        return (raw.astype(np.float64) / steps).astype(np.float32)
+        return (raw.astype(np.float64) / lengths[:, np.newaxis]).astype(np.float32)
     if not asked.bits:
         return raw.astype(np.uint8)
     return np.unpackbits(raw.astype(np.uint8), axis=2, count=neurons, bitorder="little")

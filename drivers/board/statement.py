@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from drivers.board.hello import Hello, Probe, Setting
+from drivers.board.hello import CARRIES_ON, LENGTHS, Hello, Probe, Setting
 from drivers.contract import info, neuron
 from drivers.contract.errors import ProtocolMismatch
 from drivers.contract.info import (
@@ -22,6 +22,7 @@ from drivers.contract.info import (
 MILLION = 1_000_000
 NANOS = 1e9  # of a second
 DECAY = 1 << 31  # nothing leaks
+DETERMINISTIC, KEEPS_WEIGHTS = 1, 2  # of its abilities
 MAX_BATCH = 1024  # a batch is split into as many requests as it needs
 CODINGS = (1, 2, 3)  # of settings, that this host can write
 LEVELS = 256  # most that one byte tells apart
@@ -95,7 +96,11 @@ def device_info(board: Hello) -> DeviceInfo:
             ),
             probes=tuple(_offer(each) for each in board.probes if _known(each)),
         ),
-        abilities=Abilities(deterministic=bool(board.abilities.flags & 1)),
+        abilities=Abilities(
+            deterministic=bool(board.abilities.flags & DETERMINISTIC),
+            runs_on=bool(board.abilities.flags & CARRIES_ON) and room.kept > 0,
+            lengths=bool(board.abilities.flags & LENGTHS),
+        ),
     )
 
 

@@ -106,6 +106,16 @@ class Link:
         except ValueError as error:
             raise ProtocolMismatch(f"{self._name}: {error}") from None
 
+    def check_boot(self) -> None:
+        """Refuse a board that has restarted since its last HELLO.
+
+        Raises:
+            DeviceRestarted: When it has.
+        """
+        now = self.hello()
+        if now.boot_id != self.board.boot_id:
+            raise self._restarted(now)
+
     def exchange(
         self, kind: Type, payload: bytes = b"", *, answer: int = 0, work: float = 0.0
     ) -> bytes:
@@ -184,11 +194,7 @@ class Link:
             return answer.payload
         greeting = kind == Type.HELLO
         if answer.status == Status.NOT_CONFIGURED and not greeting:
-            before, self.board = self.board, self.hello()
-            raise DeviceRestarted(
-                f"{self._name} has restarted (boot {before.boot_id:#x}, now "
-                f"{self.board.boot_id:#x}): configure it and write its weights again"
-            )
+            raise self._restarted(self.hello())
         if answer.status == Status.ROOM and not greeting:
             raise CapacityError(f"{self._name} has no room for this: ask for a smaller network")
         if answer.status == Status.UNSUPPORTED and not greeting:
@@ -198,6 +204,14 @@ class Link:
         raise ProtocolMismatch(
             f"{self._name} refuses {kind.name} with status {answer.status:#04x}: its firmware and "
             "this host disagree, flash the firmware that comes with it"
+        )
+
+    def _restarted(self, now: Hello) -> DeviceRestarted:
+        """What to raise for a board that says HELLO anew, which is known from now on."""
+        before, self.board = self.board, now
+        return DeviceRestarted(
+            f"{self._name} has restarted (boot {before.boot_id:#x}, now {now.boot_id:#x}): "
+            "configure it and write its weights again"
         )
 
 

@@ -227,10 +227,10 @@ def test_an_answer_is_read_in_the_units_of_the_board() -> None:
     assert counts.tolist() == [[4, 0, 9]]
     assert raster[:, 0].tolist() == [[3, 0, 1], [1, 0, 2], [0, 0, 3], [0, 0, 3]]
     assert mean.tolist() == [[0.0, 1.0]] and last.tolist() == [[2.5]]
-    kind, rows = run_codec.encode_inputs(OTHER, Stimulus.spikes(np.eye(2), steps=1))
-    assert (kind, rows.tolist()) == (3, [[1, 0], [0, 1]])
-    kind, rows = run_codec.encode_inputs(OTHER, Stimulus.current_trace([[[0.5, -1]]]))
-    assert (kind, rows.tobytes()) == (1, pack("<2h", 32, -64))
+    shown = run_codec.encode_inputs(OTHER, Stimulus.spikes(np.eye(2), steps=1))
+    assert (shown.kind, shown.rows.tolist()) == (3, [[1, 0], [0, 1]])
+    shown = run_codec.encode_inputs(OTHER, Stimulus.current_trace([[[0.5, -1]]]))
+    assert (shown.kind, shown.encode()) == (1, pack("<2h", 32, -64))
 
 
 def test_weights_of_an_even_number_of_levels_are_cells_with_a_half() -> None:
