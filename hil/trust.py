@@ -14,14 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drivers.contract.reading import MIB, read_bytes
-
 if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
 
 
-MOST = 64 * MIB  # bytes of a file of code
+MOST = 64 * 2**20  # bytes of a file of code
 
 
 class UntrustedCode(ValueError):
@@ -124,6 +122,8 @@ def open_device(
 
 def fingerprints(config: Config) -> dict[str, str]:
     """SHA-256 of each file of code that a configuration names, by the name it is given there."""
+    from drivers.contract.reading import read_bytes
+
     found = {}
     for code in code_of(config):
         place = Path(code)

@@ -34,7 +34,7 @@ def a_layer_shows_the_same_hidden_or_output(harness: Harness) -> None:
             offer = harness.info.offer(quantity, layer, depth)
             if reduce is None or offer is None or layer == deepest:
                 continue
-            for share in (1.0, min(1.0, 1.5 * (harness.share or 1.0))):
+            for share in {1.0, min(1.0, 1.5 * (harness.share or 1.0))}:
                 found = _usual(harness, offer, layer, depth, reduce, share)
                 usual.setdefault((layer, quantity, share), []).append(found)
     for (layer, quantity, _), (output, hidden) in usual.items():
