@@ -85,7 +85,21 @@ def build(
             for factor in _all(result):
                 if factor.get("key") == key:
                     factor["levels"] = [value]
-    return validated(Study, {**result, "budgets": {}}, what="study")
+    return validated(Study, _placed({**result, "budgets": {}}), what="study")
+
+
+def _placed(value: Any, key: str = "") -> Any:
+    """With tasks that lie in files by absolute paths, so that a study goes on from anywhere."""
+    from hil.tasks import placed
+
+    if isinstance(value, Mapping):
+        own = {name: _placed(item, name) for name, item in value.items()}
+        if own.get("key") == "task" and isinstance(own.get("levels"), Sequence):
+            own["levels"] = [_placed(level, "task") for level in own["levels"]]
+        return own
+    if isinstance(value, list | tuple):
+        return [_placed(item) for item in value]
+    return placed(value) if key == "task" and isinstance(value, str) else value
 
 
 def _all(sections: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -109,3 +109,23 @@ def test_a_study_whose_every_trial_fails_says_so_and_still_has_a_page(
     assert "no trial worked, the page says why: none/report.html" in refusal(options, capsys)
     text = (elsewhere / "none" / "report.html").read_text(encoding="utf-8")
     assert "membranes are sampled every 99 steps of a run of 20" in text
+
+
+def test_data_in_a_file_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(
+        'version = 1\nname = "own"\nbase = { task = "npz:here.npz" }\n'
+        '[factors.task]\nkey = "task"\nlevels = ["digits", "npz:other.npz"]\n'
+        '[factors.data]\nlevels = [{ label = "a", set = { task = "npz:a.npz" } }, { label = "b" }]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    complete = loader.build(loader.read(file))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = loader.build(tomllib.loads(dumped(complete)))
+    assert again == complete
+    assert again.base["task"] == f"npz:{tmp_path}/here.npz"
+    assert list(again.factors["task"].levels) == ["digits", f"npz:{tmp_path}/other.npz"]
+    assert again.factors["data"].levels[0]["set"]["task"] == f"npz:{tmp_path}/a.npz"
