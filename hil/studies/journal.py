@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Outcome = dict[str, Any]
 Number = Annotated[float, Field(ge=-1e18, le=1e18)]
 Text = Annotated[str, Field(max_length=10_000)]
-MOST = 1 << 30  # bytes of a journal
+MOST = 1 << 27  # bytes of a journal, which is tens of thousands of trials
 CHECK, DIGITS = ',"check":"', 16  # how a line ends: with its checksum, in hexadecimal digits
 
 

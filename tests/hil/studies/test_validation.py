@@ -118,7 +118,8 @@ def test_data_in_a_file_are_found_from_anywhere(
     file.write_text(
         'version = 1\nname = "own"\nbase = { task = "npz:here.npz" }\n'
         '[factors.task]\nkey = "task"\nlevels = ["digits", "npz:other.npz"]\n'
-        '[factors.data]\nlevels = [{ label = "a", set = { task = "npz:a.npz" } }, { label = "b" }]\n'
+        "[factors.data]\n"
+        'levels = [{ label = "a", set = { task = "npz:a.npz" } }, { label = "b" }]\n'
     )
     monkeypatch.chdir(tmp_path)
     complete = loader.build(loader.read(file))
