@@ -7,7 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hil.characterisation import prediction, selection, twin
+from hil.characterisation import prediction, twin
+from hil.characterisation import record as records
+from hil.characterisation.model_choice import selection
 from hil.characterisation.prediction import RateError
 from hil.characterisation.survey import DEVICE_STAGES, LAYER_STAGES, Watch, survey, unwatched
 
@@ -17,7 +19,7 @@ __all__ = ["characterise", "stages"]
 def stages(layers: Sequence[int]) -> int:
     """How often `characterise` calls its watcher, for a network of these layers."""
     models = len(twin.MODELS) + selection.REFINED
-    return LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES + models + 3
+    return LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES + models + 4
 
 
 def characterise(
@@ -63,14 +65,13 @@ def characterise(
     for name, address in (("twin", f"emulator:{path}"), ("ideal model", ideal)):
         watch(f"prediction: {name}")
         with drivers.open(address) as model:
-            prediction.configure(model, shown)
-            predicted, _ = prediction.answer(model, shown, trial=2)
+            predicted = prediction.foreseen(model, shown, trial=2)
             errors[name] = prediction.error(predicted, measured)
     record = {
-        **twin.record(surveyed),
+        **records.of(surveyed),
         "model": asdict(selected),
         "rate_error": {name: asdict(error) for name, error in errors.items()},
         "twin": str(path),
     }
-    twin.save_record(record, path.with_suffix(".json"))
+    records.save(record, path.with_suffix(".json"))
     return record

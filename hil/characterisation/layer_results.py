@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from hil.characterisation import estimators
 from hil.characterisation.bench import Bench
 from hil.characterisation.estimators import Estimate
 from hil.characterisation.measurements.synapses import MembraneMeasurement
 from hil.characterisation.measurements.thresholds import Thresholds
 from hil.characterisation.relay import MeasuredLayer
-from hil.characterisation.survey_data import MeasuredNeurons
+from hil.characterisation.survey_data import QUANTITIES, MeasuredNeurons
 
 
 def combined(
@@ -86,6 +88,16 @@ def without_loss(neurons: MeasuredNeurons, lost: float) -> MeasuredNeurons:
     ratio = neurons.threshold_over_gain
     arrived = Estimate(ratio.value * (1 - lost), ratio.half * (1 - lost))
     return replace(neurons, threshold_over_gain=arrived)
+
+
+def repeatable(neurons: MeasuredNeurons) -> MeasuredNeurons:
+    """Neurons that differ by what would be found again, and not by errors of the measurement."""
+    drawn_in: dict[str, Any] = {
+        name: Estimate(estimators.towards_usual(found), found.half)
+        for name in QUANTITIES
+        if (found := getattr(neurons, name)) is not None
+    }
+    return replace(neurons, **drawn_in)
 
 
 def for_relays(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +36,9 @@ class Extent:
     steps: int = 50
 
 
+# Writes that the rates of a model are means over: what it predicts is what it does on average, and
+# its own noise is no part of that.
+FORESEEN = 16
 HELD_OUT = Extent(seed=1, sets=2, batch=100, writes=4)
 
 
@@ -180,6 +183,18 @@ def answer(
         kept.append(stored)
     joined = tuple(map(np.concatenate, zip(*hidden, strict=True)))
     return Rates(np.concatenate(outputs), joined), kept
+
+
+def foreseen(model: Device, shown: Shown, trial: int = 0) -> Rates:
+    """What a model predicts for a set: its mean rates over `FORESEEN` writes.
+
+    Args:
+        model: The model, not mapped yet.
+        shown: What is shown.
+        trial: Chooses the noise of the runs.
+    """
+    configure(model, shown)
+    return answer(model, replace(shown, writes=FORESEEN), trial=trial)[0]
 
 
 def error(predicted: Rates, measured: Rates) -> RateError:

@@ -94,6 +94,9 @@ def survey(
     output = results.losses[-1] if len(results.losses) == bench.depth else None
     skipped |= _not_told(bench, results, hidden, output)
     watch("storage of weights")
+    stored = storage.measure(bench, first)
+    # Where weights near 0 tell nothing, the noise of the largest ones is taken to be that of all.
+    written = stored.noise or (None if first is None else (first.programming_noise, 0.0))
     return Survey(
         identity=info.identity,
         layers=bench.layers,
@@ -105,11 +108,12 @@ def survey(
         neurons=_neurons(bench, results),
         membrane_noise=_membrane_noise(results.complete),
         readout_noise=_readout_noise(results.complete, read),
-        programming_noise=first.programming_noise if first is not None else None,
+        programming_noise=None if written is None else written[0],
+        programming_noise_relative=None if written is None else written[1],
         spike_loss=_estimate(output),
         hidden_spike_loss=_estimate(hidden[0] if hidden else None),
         adc=read,
-        storage=storage.measure(bench, first),
+        storage=stored,
         skipped=skipped,
     )
 

@@ -14,6 +14,17 @@ from hil.characterisation.measurements.adc import MeasuredADC
 from hil.characterisation.measurements.storage import Storage
 from hil.characterisation.timing_data import MeasuredTiming
 
+# Measured quantities of a layer, in the order of the record.
+QUANTITIES = (
+    "threshold_over_gain",
+    "time_constant",
+    "readout_gain",
+    "readout_offset",
+    "bias",
+    "reset",
+    "synapse_gain",
+)
+
 
 @dataclass(frozen=True)
 class MeasuredNeurons:
@@ -63,7 +74,8 @@ class Survey:
         membrane_noise: Standard deviation of a membrane at rest, in thresholds.
         readout_noise: Standard deviation of the noise of a sample, in nominal thresholds, without
             the rounding of the ADC.
-        programming_noise: Standard deviation of a programmed weight, in full scales.
+        programming_noise: Standard deviation of a programmed weight near 0, in full scales.
+        programming_noise_relative: Further such noise, in proportion to the weight.
         spike_loss: Share of the output's spikes that do not reach the host.
         hidden_spike_loss: The same of the hidden layers.
         adc: Of the membranes; None where its codes could not be told.
@@ -82,6 +94,7 @@ class Survey:
     membrane_noise: Estimate | None
     readout_noise: Estimate | None
     programming_noise: float | None
+    programming_noise_relative: float | None
     spike_loss: Estimate | None
     hidden_spike_loss: Estimate | None
     adc: MeasuredADC | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.files import replacing, write_text
+from hil.characterisation import layer_results
 from hil.characterisation.estimators import Estimate
 from hil.characterisation.survey_data import Survey
-from hil.characterisation.timing_data import NAMES
 
 # Neuron models that a twin may be made of, by the names that an emulator's address gives them, and
 # their parameters that are measured neuron by neuron. Of one whose membrane answers an event more
@@ -39,16 +38,6 @@ ZERO = 0.2
 Arrays = dict[str, NDArray[np.float32]]
 # How a twin stores weights: with so many bits, on the measured grid, or exactly.
 Storing = int | Literal["grid", "exact"]
-# Measured quantities of a layer, in the order of the record.
-QUANTITIES = (
-    "threshold_over_gain",
-    "time_constant",
-    "readout_gain",
-    "readout_offset",
-    "bias",
-    "reset",
-    "synapse_gain",
-)
 
 
 @dataclass(frozen=True)
@@ -60,12 +49,15 @@ class Choice:
         reset: Which of its resets.
         gains: Factor of the measured input gains of each layer.
         settings: Nominal settings, by the names that the model gives them.
+        pattern: Whether neurons and synapses are as measured, each; else as nominal, but for dead
+            neurons.
     """
 
     neuron: str
     reset: str
     gains: tuple[float, ...]
     settings: Mapping[str, float] = field(default_factory=dict)
+    pattern: bool = True
 
 
 def write(survey: Survey, path: Path, choice: Choice, storage: Storing) -> Path:
@@ -117,7 +109,7 @@ def _table(survey: Survey, path: Path, choice: Choice, storage: Storing) -> dict
         "dt": survey.dt,
         "nonidealities": {
             name: {"value": value, "source": f"measured on {who}"}
-            for name, value in _nonidealities(survey, storage).items()
+            for name, value in nonidealities(survey, storage).items()
         },
     }
     if choice.settings:
@@ -135,7 +127,8 @@ def _table(survey: Survey, path: Path, choice: Choice, storage: Storing) -> dict
     return table
 
 
-def _nonidealities(survey: Survey, storage: Storing) -> dict[str, float]:
+def nonidealities(survey: Survey, storage: Storing) -> dict[str, float]:
+    """What a twin states of noise, storage and converter, by the names of a chip file."""
     stated: dict[str, float] = {}
     for name, measured in (
         ("membrane_noise", survey.membrane_noise),
@@ -144,8 +137,10 @@ def _nonidealities(survey: Survey, storage: Storing) -> dict[str, float]:
     ):
         if measured is not None:
             stated[name] = round(min(float(measured.value), 1.0), 6)
-    if survey.programming_noise is not None and storage != "exact":
-        stated["programming_noise"] = round(min(survey.programming_noise, 0.5), 6)
+    for name, most in (("programming_noise", 0.5), ("programming_noise_relative", 1.0)):
+        noise: float | None = getattr(survey, name)
+        if noise is not None and storage != "exact":
+            stated[name] = round(min(noise, most), 6)
     if isinstance(storage, int) and storage:
         stated["weight_bits"] = storage
     if survey.adc is not None:
@@ -162,15 +157,20 @@ def _arrays(survey: Survey, choice: Choice) -> Arrays:
     """
     arrays: Arrays = {}
     parameters = MODELS[choice.neuron]
-    for i, layer in enumerate(survey.neurons):
-        if layer is None:
+    for i, measured in enumerate(survey.neurons):
+        if measured is None:
             continue
+        layer = layer_results.repeatable(measured)
         ratio, factor = layer.threshold_over_gain, choice.gains[i]
-        gain = factor * _unless_even(1 / ratio.value)
-        _add(arrays, f"layer_{i}/gain", Estimate(gain, factor * ratio.half / ratio.value**2), 1.0)
+        if choice.pattern:
+            gain = factor * _unless_even(1 / ratio.value)
+            half = factor * ratio.half / ratio.value**2
+            _add(arrays, f"layer_{i}/gain", Estimate(gain, half), 1.0)
         if layer.dead.any():
             live = arrays.setdefault(f"layer_{i}/gain", np.ones(layer.dead.size, np.float32))
             live[layer.dead] = 0.0
+        if not choice.pattern:
+            continue
         if "tau_membrane" in parameters:
             tau = layer.time_constant
             _add(arrays, f"layer_{i}/parameter/tau_membrane", tau, survey.nominal_time_constant)
@@ -231,64 +231,3 @@ def _unless_even(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return values
     usual = float(np.median(known))
     return np.where(np.isfinite(values), 1.0 if abs(usual - 1) < NOMINAL else usual, np.nan)
-
-
-def record(survey: Survey) -> dict[str, Any]:
-    """What was measured, in plain values: medians and spreads over neurons, with intervals."""
-    layers: list[dict[str, Any] | None] = []
-    for layer in survey.neurons:
-        if layer is None:
-            layers.append(None)
-            continue
-        layers.append(
-            {
-                "dead": np.flatnonzero(layer.dead).tolist(),
-                "tonic": np.flatnonzero(layer.tonic).tolist(),
-                **{
-                    name: None if (e := getattr(layer, name)) is None else summary(e.value, e.half)
-                    for name in QUANTITIES
-                },
-            }
-        )
-    return {
-        "device": identity(survey),
-        "layers": list(survey.layers),
-        "dt": survey.dt,
-        "reset": survey.reset,
-        "timing": {
-            **{name: getattr(survey.timing.timing, name) for name in NAMES},
-            "sampled": dict(survey.timing.sampled),
-        },
-        "differences": list(survey.differences),
-        "neurons": layers,
-        "nonidealities": _nonidealities(survey, survey.storage.bits or 0),
-        "intervals": {
-            name: [float(e.value - e.half), float(e.value + e.half)]
-            for name in ("membrane_noise", "readout_noise", "spike_loss", "hidden_spike_loss")
-            if (e := getattr(survey, name)) is not None
-        },
-        "weights": {
-            "levels": len(survey.storage.grid) or None,
-            "asked": list(survey.storage.asked),
-            "stored": list(survey.storage.stored),
-            "realised": None if survey.storage.realised is None else list(survey.storage.realised),
-        },
-        "skipped": dict(survey.skipped),
-    }
-
-
-def summary(value: NDArray[np.float64], half: NDArray[np.float64]) -> dict[str, float] | None:
-    """Median and standard deviation over neurons, and the median half-width of the intervals."""
-    known = value[np.isfinite(value)]
-    if not known.size:
-        return None
-    return {
-        "median": float(np.median(known)),
-        "sd": float(known.std()),
-        "interval": float(np.median(half[np.isfinite(half)])),
-    }
-
-
-def save_record(record: dict[str, Any], path: Path) -> Path:
-    """Write the record as JSON, whole or not at all."""
-    return write_text(path, json.dumps(record, indent=1) + "\n")

@@ -285,9 +285,8 @@ def amplitudes_of(bench: Bench, membranes: MembraneMeasurement) -> Array:
     sampling = bench.sampling(1, steps)
     assert sampling is not None
     active = np.eye(bench.layers[0], dtype=bool)[: bench.batch]
-    samples = bench.record(1, active, steps, WRITES).membrane
+    samples = bench.record(1, active, steps).membrane
     assert samples is not None
-    samples = samples.reshape(len(samples), WRITES, *active.shape[:1], -1).mean(axis=1)
     charged = sampling @ estimators.charging(membranes.decay, steps)
     base = membranes.offset.value + charged * membranes.bias.value
     shape = sampling @ estimators.response(membranes.decay, steps, bench.drive(1))
