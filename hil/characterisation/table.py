@@ -66,8 +66,9 @@ def words(name: str) -> str:
 
 def models(record: dict[str, Any]) -> list[tuple[str, str]]:
     """How far each neuron model is from the device, the chosen one first."""
-    found = record["model"]["errors"]
-    return [(name, f"{error:.4f}") for name, error in found.items()]
+    found, chosen = record["model"]["errors"], record["model"]["choice"]["neuron"]
+    rows = sorted(found.items(), key=lambda model: (model[0] != chosen, model[1]))
+    return [(name, f"{error:.4f}") for name, error in rows]
 
 
 def errors(record: dict[str, Any]) -> list[tuple[str, str, str]]:

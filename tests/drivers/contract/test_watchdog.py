@@ -40,7 +40,7 @@ def hang(how: str, limit: float = 1.0) -> str:
 def test_whatever_waits_in_python_is_interrupted(how: str) -> None:
     handler, began = signal.getsignal(signal.SIGALRM), time.perf_counter()
     message = hang(how)
-    assert time.perf_counter() - began > 0.9  # and not for ever, as it would wait by itself
+    assert time.perf_counter() - began > 0.5  # and not for ever, as it would wait by itself
     assert message.startswith("Driver._run did not return within 1 s: ") and "\n" not in message
     assert signal.getsignal(signal.SIGALRM) == handler and not WATCHDOG.calls
 
