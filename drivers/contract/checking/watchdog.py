@@ -41,6 +41,7 @@ class Call:
         method: The driver's method, the innermost one where drivers call each other.
         limit: How long it may last, in seconds.
         thread: The caller's.
+        began: When, by the monotonic clock, in seconds.
         lasted: So far, in seconds.
         over: Whether it came back.
         signalled: Whether it was told to come back.
@@ -49,6 +50,7 @@ class Call:
     """
 
     __slots__ = (
+        "began",
         "lasted",
         "limit",
         "method",
@@ -62,7 +64,7 @@ class Call:
     def __init__(self, method: str, limit: float, thread: int) -> None:
         """Begin a call."""
         self.method, self.limit, self.thread = method, limit, thread
-        self.lasted = 0.0
+        self.began, self.lasted = time.monotonic(), 0.0
         self.previous: Any = None
         self.over = self.signalled = self.raised = False
 
@@ -124,11 +126,11 @@ class Watchdog:
         while True:
             time.sleep(TICK)
             now = time.monotonic()
-            elapsed, before = min(now - before, LATE), now
             for call in list(self.calls.values()):
-                call.lasted += elapsed
+                call.lasted += min(now - max(before, call.began), LATE)
                 if call.lasted > call.limit:
                     self._interrupt(call)
+            before = now
 
     def _interrupt(self, call: Call) -> None:
         with self._lock:

@@ -40,7 +40,7 @@ def hang(how: str, limit: float = 1.0) -> str:
 def test_whatever_waits_in_python_is_interrupted(how: str) -> None:
     handler, began = signal.getsignal(signal.SIGALRM), time.perf_counter()
     message = hang(how)
-    assert time.perf_counter() - began > 0.5  # and not for ever, as it would wait by itself
+    assert time.perf_counter() - began > 0.9  # and not for ever, as it would wait by itself
     assert message.startswith("Driver._run did not return within 1 s: ") and "\n" not in message
     assert signal.getsignal(signal.SIGALRM) == handler and not WATCHDOG.calls
 
@@ -62,6 +62,16 @@ def test_time_in_which_nothing_runs_does_not_count(monkeypatch: pytest.MonkeyPat
         time.sleep(0.5)
         clock[0] = 3600.0  # as after a process was suspended for an hour
         time.sleep(0.5)
+
+
+def test_time_before_a_call_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    with asking(Driver(60.0), "_run"):  # the thread is there, and between two looks
+        time.sleep(0.3)
+    monkeypatch.setattr("drivers.contract.checking.watchdog.TICK", 0.9)
+    time.sleep(1.0)  # most of the time between two looks is over when the call begins
+    began = time.perf_counter()
+    hang("sleep", limit=1.2)
+    assert time.perf_counter() - began > 1.1
 
 
 def test_a_call_within_another_one_names_it_and_has_its_time() -> None:
