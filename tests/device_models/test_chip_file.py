@@ -13,36 +13,8 @@ import tomli_w
 import drivers
 from device_models import chip_file, neurons, profiles
 from device_models.nonidealities import by_name
+from support.hostile_chips import GOOD
 from support.paths import ROOT
-
-OWN = """
-[neuron]
-equations = "dv/dt = (e_rest - v) / tau + i_in : volt"
-threshold = "v > v_fire"
-membrane = "v"
-receives = "v"
-time_constant = "tau"
-silent = "v_fire"
-rest = -0.07
-level = -0.05
-initial = {v = "e_rest"}
-resets = {hard = "v = e_rest"}
-[neuron.parameters]
-e_rest = {value = -0.07, unit = "volt", minimum = -0.1, maximum = 0.0}
-[neuron.parameters.tau]
-value = 0.02
-unit = "second"
-minimum = 1e-3
-maximum = 1.0
-mismatch = {nonideality = "leak_cv", acts = "divide"}
-[neuron.parameters.v_fire]
-value = -0.05
-unit = "volt"
-minimum = -0.1
-maximum = 0.1
-setting = "threshold"
-mismatch = {nonideality = "threshold_cv", acts = "multiply"}
-"""
 
 
 def write(folder: Path, text: str, name: str = "own.toml") -> str:
@@ -72,7 +44,7 @@ def test_a_file_names_profile_neuron_nonidealities_and_parameters(tmp_path: Path
 
 def test_a_neuron_of_ones_own_runs_in_its_own_units(tmp_path: Path) -> None:
     """A neuron of -70 mV at rest and 20 mV of swing is the LIF of rest 0 and threshold 1."""
-    path = write(tmp_path, OWN)
+    path = write(tmp_path, GOOD)
     rng = np.random.default_rng(0)
     weights = rng.normal(0.1, 0.4, (6, 40)).astype(np.float32)
     stimulus = drivers.Stimulus.current(rng.random((3, 6)), steps=30)
@@ -183,8 +155,8 @@ def refusal(path: str) -> str:
     ],
 )
 def test_a_mistake_is_refused_in_one_line(tmp_path: Path, old: str, new: str, says: str) -> None:
-    assert old in OWN
-    assert says in refusal(write(tmp_path, OWN.replace(old, new, 1)))
+    assert old in GOOD
+    assert says in refusal(write(tmp_path, GOOD.replace(old, new, 1)))
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
