@@ -156,9 +156,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
             return device
         from drivers.session.recorded import Recorded
 
-        recorded = Recorded(device, record)
-        recorded.call_limit = limit
-        return recorded
+        return Recorded(device, record)
     except BaseException:
         device.close()
         raise

@@ -49,7 +49,7 @@ class Recorded(Composite):
         """
         opening = Exchange("open", given={"info": info_fields(device.info)})
         super().__init__(device)
-        self._device = device
+        self._device, self.call_limit = device, device.call_limit
         self._file = Writer(path)
         self._began = time.perf_counter()
         self._file.append(opening.record())

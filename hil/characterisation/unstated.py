@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from drivers import Device, DeviceInfo
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import Device, DeviceInfo, Diverged, Network, Probe, Readout, Stimulus
+from drivers.contract.composite import Composite
+from drivers.contract.errors import DeviceNotFound
+from drivers.contract.info import Timing
 from hil.characterisation.measurements import timing
-from hil.characterisation.timing_data import NAMES, completed
+from hil.characterisation.timing_data import NAMES, MeasuredTiming, completed
 
 # The value of what these runs could not tell.
 UNKNOWN = "unknown"
@@ -33,7 +39,10 @@ def measured(device: Device) -> dict[str, Value]:
         and (info.timing.input is not None or not by_spikes)
     ):
         return {}
-    seen = timing.measure(device)
+    try:
+        seen = timing.measure(device)
+    except Diverged:  # a recording, which answers only what its device was asked
+        seen = MeasuredTiming(Timing(dt=info.timing.dt))
     found: dict[str, Value] = {}
     for name in NAMES:
         value = getattr(seen.timing, name)
@@ -63,3 +72,39 @@ def known(info: DeviceInfo, found: Mapping[str, Any]) -> DeviceInfo:
         neuron = replace(neuron, decay=told.get(DECAY))
     with_timing = completed(info.timing, replace(info.timing, **seen))
     return replace(info, timing=with_timing, neuron=neuron)
+
+
+class Completed(Composite):
+    """A device that states what was measured of it beside what its maker does."""
+
+    def __init__(self, device: Device, found: Mapping[str, Any]) -> None:
+        """Take over an open device.
+
+        Args:
+            device: The device; closed with this one.
+            found: What was measured, as `measured` gives it.
+        """
+        super().__init__(device)
+        self._device, self._info = device, known(device.info, found)
+        self.call_limit = device.call_limit
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Completed:
+        """Refuse: what was measured is in no address."""
+        raise DeviceNotFound("a device that was measured has no address of its own")
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What its maker states, completed."""
+        return self._info
+
+    def _configure(self, network: Network) -> None:
+        self._device.configure(network)
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._device.write_weights(projection, weights)
+
+    def _ran(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        return self._device.run(stimulus, probes, trial=trial, carry=carry)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, DeviceInfo, Stimulus
+from drivers import Device, Stimulus
 from drivers.contract.arrays import below, unlike
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
@@ -68,7 +68,6 @@ class Controller:
         device: Device,
         features: int,
         classes: int,
-        info: DeviceInfo | None = None,
     ) -> Controller:
         """Map the network on a device, decide what to observe, draw weights and feedback.
 
@@ -79,13 +78,11 @@ class Controller:
             device: The open device.
             features: Number of features of a sample.
             classes: Number of classes.
-            info: What the device states, completed by what was measured; None for that alone.
 
         Raises:
             ValueError: When the configuration does not fit the device.
             DeviceError: When the device has no room for the network, or fails.
         """
-        info = info or device.info
         layers = mapping.layers(config, features, classes)
         session = DeviceSession(device, mapping.network(config, device.info, layers))
         encode = mapping.encoder(config, device.info)
@@ -93,9 +90,9 @@ class Controller:
         kind = encode(dark, streams.generator(config.seed, "encode")).kind
         rule = rules.module(config.rule["name"])
         built: Rule = rule.build(
-            rule.Settings(**config.rule_settings), mapping.timing(config, device, info, kind)
+            rule.Settings(**config.rule_settings), mapping.timing(config, device, kind)
         )
-        observer = Observer(config, device, info, built.needs_traces)
+        observer = Observer(config, device, built.needs_traces)
         device.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         optimiser = optimisers.build(**config.optimiser.model_dump())
         weights = mapping.initial_weights(config, layers)

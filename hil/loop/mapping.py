@@ -74,26 +74,25 @@ def nominal_threshold(device: Device) -> float:
     return device.info.neuron.membrane.threshold if chosen is None else chosen
 
 
-def nominal_decay(device: Device, info: DeviceInfo) -> float:
+def nominal_decay(device: Device) -> float:
     """Fraction of the membrane left after a step without input, by the settings in use.
 
     Args:
         device: The configured device.
-        info: What it states, completed by what was measured.
     """
-    tau = in_use(device, "time_constant")
-    if info.neuron.decay is None:
+    tau, decay = in_use(device, "time_constant"), device.info.neuron.decay
+    if decay is None:
         return DECAY
-    return info.neuron.decay if tau is None else math.exp(-info.timing.dt / tau)
+    return decay if tau is None else math.exp(-device.info.timing.dt / tau)
 
 
-def timing(config: Config, device: Device, info: DeviceInfo, kind: StimulusKind) -> Timing:
+def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
     """The host's nominal knowledge of the neuron, for rules that claim some; as `nominal_decay`."""
     read = config.readout
     return Timing(
-        decay=nominal_decay(device, info),
+        decay=nominal_decay(device),
         steps=config.network.steps,
-        reset=info.neuron.reset,
+        reset=device.info.neuron.reset,
         input_is_current=kind != "spikes",
         kappa=read.kappa if read.source != "membrane" else 0.0,
         beta=read.beta if read.source != "counts" else 0.0,

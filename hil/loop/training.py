@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drivers.session import Recorded
 from drivers.session.file import check_free
 from hil import tasks
 from hil.characterisation import unstated
@@ -25,7 +26,7 @@ from hil.runs.folder import START, Run
 from hil.trust import NOBODY, Trust, check_unchanged, code_of, fingerprints, open_device
 
 if TYPE_CHECKING:
-    from drivers import Device, DeviceInfo
+    from drivers import Device
     from hil.config import Config
     from hil.tasks import Data
 
@@ -54,7 +55,9 @@ def fitted(
     if record is not None:
         check_free(record)
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    with open_device(config, trust) as device:
+    with open_device(config, trust) as stated:
+        found = unstated.measured(stated)
+        device = unstated.Completed(stated, found)
         config, choices = defaults.settle(config, opened, device.info, data)
         controller = Controller.open(config, device, data.features, data.classes)
     if config.start:
@@ -63,7 +66,9 @@ def fitted(
             controller.load_weights(weights)
         except ValueError as error:
             raise ValueError(f"start = {config.start}: {error}") from None
-    return config, choices
+    reasons = ("measured, since the device does not state it", "a few runs did not tell it")
+    measured = [Choice(n, v, reasons[v == unstated.UNKNOWN]) for n, v in found.items()]
+    return config, (*measured, *choices)
 
 
 def train(
@@ -109,9 +114,8 @@ def _trained(
     run: Run, data: Data, watch: Watcher, record: str | Path | None, trust: Trust
 ) -> dict[str, Any]:
     config = run.config()
-    with one_blas_thread(), open_device(config, trust, record=record) as device:
-        info = _completed(run, device, watch)
-        controller = Controller.open(config, device, data.features, data.classes, info)
+    with one_blas_thread(), _opened(run, record, trust) as device:
+        controller = Controller.open(config, device, data.features, data.classes)
         state = TrainState.first(controller.layers)
         checkpoint = run.load_checkpoint()
         if checkpoint is not None:
@@ -124,8 +128,7 @@ def _trained(
                 with run.taking_up(START):
                     controller.load_weights(run.load_start())
             controller.write()
-            if not config.start and config.network.initial_response == "measured":
-                _adapt(run, controller, data, watch)
+            _begin(run, controller, data, state, watch)
         with stoppable() as stop:
             with run.taking_up():
                 training = Training(run, controller, data, state, watch, stop)
@@ -133,25 +136,25 @@ def _trained(
             return _finish(run, controller, data, state, watch, stop)
 
 
-def _completed(run: Run, device: Device, watch: Watcher) -> DeviceInfo:
-    """What the device states, and what was measured where it leaves something open."""
-    chosen = {choice["setting"]: choice["value"] for choice in run.environment()["chosen"]}
-    found = unstated.kept(chosen)
+def _opened(run: Run, record: str | Path | None, trust: Trust) -> Device:
+    """The device as the run knows it, which is what a recording of it states too."""
+    found = unstated.kept({c["setting"]: c["value"] for c in run.environment()["chosen"]})
     if not found:
-        found = unstated.measured(device)
-        reasons = ("measured, since the device does not state it", "a few runs did not tell it")
-        choices = [Choice(n, v, reasons[v == unstated.UNKNOWN]) for n, v in found.items()]
-        for choice in choices:
-            watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
-        if choices:
-            run.add_chosen([choice.as_json() for choice in choices])
-    return unstated.known(device.info, found)
+        return open_device(run.config(), trust, record=record)
+    if record is not None:
+        check_free(record)
+    device = unstated.Completed(open_device(run.config(), trust), found)
+    try:
+        return device if record is None else Recorded(device, record)
+    except BaseException:
+        device.close()
+        raise
 
 
-def _adapt(run: Run, controller: Controller, data: Data, watch: Watcher) -> None:
-    """Bring the initial weights into range, say so, and keep it."""
-    batch = controller.config.training.batch
-    choices = response.adapt(controller, data.batch(data.x_train[:batch]))
+def _begin(run: Run, controller: Controller, data: Data, state: TrainState, watch: Watcher) -> None:
+    """Choose what a few runs tell before the first step, say so, and keep it."""
+    x = data.batch(data.x_train[: controller.config.training.batch])
+    choices = response.begin(controller, x, state, drawn=not controller.config.start)
     for choice in choices:
         watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
     if choices:

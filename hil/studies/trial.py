@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import drivers
 from hil import config as configuration
 from hil import streams, tasks
+from hil.characterisation import unstated
 from hil.config import Config
 from hil.learning.rules import bp
 from hil.loop import costs, response
@@ -119,16 +120,19 @@ def _evaluated(
     job: Job, config: Config, device: drivers.Device, weights: Weights | None
 ) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    found = unstated.measured(device)
+    if found:
+        device = unstated.Completed(device, found)
     config, choices = settle(config, job.opened, device.info, data)
     controller = Controller.open(config, device, data.features, data.classes)
     meter = OverlapMeter(controller)
     if weights is not None:
         controller.load_weights(weights)
     controller.write()
-    if weights is None and job.train and config.network.initial_response == "measured":
-        response.adapt(controller, data.batch(data.x_train[: config.training.batch]))
     state = TrainState.first(controller.layers)
     if job.train:
+        x = data.batch(data.x_train[: config.training.batch])
+        response.begin(controller, x, state, drawn=weights is None)
         Training(
             Unrecorded(), controller, data, state, lambda _: None, Stop(), after_step=meter
         ).go()

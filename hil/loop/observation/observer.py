@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Probe, ProbeOffer, Readout, Reduction, Stimulus, UnsupportedProbe
-from drivers.contract.info import DeviceInfo
 from hil.learning import rate_estimators
 from hil.learning.rate_estimator import Estimator, Reading
 from hil.loop.mapping import nominal_decay, nominal_threshold
@@ -70,28 +69,29 @@ class Observer:
         output_probes: What a deployed network is read by: its output alone.
     """
 
-    def __init__(self, config: Config, device: Device, info: DeviceInfo, traced: bool) -> None:
+    def __init__(self, config: Config, device: Device, traced: bool) -> None:
         """Choose the probes.
 
         Args:
             config: The configuration.
             device: The configured device.
-            info: What it states, completed by what was measured.
             traced: Whether the rule reads membranes step by step.
 
         Raises:
             UnsupportedProbe: When the device does not show what is needed.
         """
-        self._config, self._info, self._traced = config, info, traced
+        self._config, self._info, self._traced = config, device.info, traced
         self._depth = device.network.depth
         self._threshold = nominal_threshold(device)
-        self._nominal = Nominal(info, nominal_decay(device, info))
+        self._nominal = Nominal(device.info, nominal_decay(device))
         self._by_spikes = config.observe == "spikes"
         self.held = self._choose()
         self.estimator = self.held[0]
         self._membranes = {layer: self._membrane(layer) for layer in range(1, self._depth + 1)}
         self._spikes = self._spike_probes()
         self._fitted = self._fit_probe()
+        if self._fitted is None:
+            self.held = self.held[:1]
         chosen = [*self._membranes.values(), *self._spikes.values(), self._fitted]
         self.probes = list(dict.fromkeys(probe for probe in chosen if probe is not None))
         output = self._offer(self._depth)

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import drivers
 from drivers.registry import BUILTIN
 from hil import config, tasks
 from hil.loop import response, training
 from hil.loop.controller import Controller
+from hil.loop.defaults import Choice
+from hil.loop.train_state import TrainState
 from hil.runs.folder import Run
 
 DATA = tasks.load("digits", 0, 0.1)
@@ -38,6 +41,11 @@ def made(scale: float, **sections: Any) -> config.Config:
     )
 
 
+def begun(controller: Controller, x: NDArray[np.float32]) -> list[Choice]:
+    state = TrainState.first(controller.layers)
+    return response.begin(controller, x, state, drawn=True)
+
+
 @pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
 def test_each_layer_ends_in_its_working_range(scale: float) -> None:
     built = made(scale, full_scale=50.0)
@@ -48,9 +56,9 @@ def test_each_layer_ends_in_its_working_range(scale: float) -> None:
         drawn = [w.copy() for w in controller.weights]
         controller.write()
         x = DATA.batch(DATA.x_train[:32])
-        choices = response.adapt(controller, x)
+        choices = begun(controller, x)
         for layer in (1, 2):
-            rate = response._rate(controller, x, layer, 99)
+            rate = response._seen(controller, x, layer, 99).hidden[layer - 1].mean()
             assert 0.5 * response.LOWEST < rate < 1.2 * response.HIGHEST
         named = {int(choice.setting[-1]) for choice in choices}
         assert named == {1, 2} if scale != 1.0 else True
@@ -65,7 +73,7 @@ def test_a_layer_that_nothing_wakes_keeps_its_weights() -> None:
     with drivers.open("integer:") as device:
         controller = Controller.open(made(0.0), device, DATA.features, DATA.classes)
         controller.write()
-        assert response.adapt(controller, DATA.batch(DATA.x_train[:32])) == []
+        assert begun(controller, DATA.batch(DATA.x_train[:32])) == []
         assert not any(weights.any() for weights in controller.weights)
 
 
@@ -98,7 +106,7 @@ def test_our_own_chips_begin_inside_and_are_left_as_they_are(task: str) -> None:
         controller = Controller.open(built, device, data.features, data.classes)
         controller.write()
         before = controller.state()
-        assert response.adapt(controller, data.batch(data.x_train[: built.training.batch])) == []
+        assert begun(controller, data.batch(data.x_train[: built.training.batch])) == []
         after = controller.state()
     kept = [name for name in before if name.startswith(("weights/", "stored/"))]
     assert len(kept) == 4

@@ -6,13 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import drivers
 import hil
 from drivers import DeviceInfo, registry
 from drivers.contract.info import Timing
+from drivers.session import Recorded
 from hil.characterisation import unstated
+from hil.config import build
+from hil.loop.defaults import left_open
+from hil.loop.training import fitted
 from hil.runs.folder import Run
 from support.matrix_device import MatrixDevice
 
@@ -28,6 +33,15 @@ class Mute(MatrixDevice):
         """What it is and shows, but not when events act and what leaks."""
         info = super().info
         return replace(info, timing=Timing(dt=1e-3), neuron=replace(info.neuron, decay=None))
+
+
+class Untold(Mute):
+    """The same device, whose output never fires."""
+
+    def _run(self, stimulus: Any, probes: Any, trial: Any) -> Any:
+        """Run, and count no spike."""
+        readout = super()._run(stimulus, probes, trial)
+        return replace(readout, counts=0 * readout.counts)
 
 
 def mute() -> MatrixDevice:
@@ -52,33 +66,69 @@ def test_what_is_stated_is_not_measured() -> None:
 
 
 def test_what_cannot_be_told_stays_open() -> None:
-    class Silent(Mute):
-        def _run(self, stimulus: Any, probes: Any, trial: Any) -> Any:
-            readout = super()._run(stimulus, probes, trial)
-            return replace(readout, counts=0 * readout.counts)
-
-    device = Silent(CELL)
+    device = Untold(CELL)
     found = unstated.measured(device)
     assert found == {"timing.layer": unstated.UNKNOWN, "neuron.decay": unstated.UNKNOWN}
     assert unstated.known(device.info, found) == device.info
 
 
 def test_a_training_says_what_was_measured_and_learns_as_if_it_had_been_stated(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(registry.BUILTIN, "mute", "support.matrix_device:MatrixDevice")
     stated = hil.train("digits", device=_address("mute"), out=tmp_path / "stated", **TINY)
     monkeypatch.setitem(registry.BUILTIN, "mute", f"{__name__}:Mute")
     found = hil.train("digits", device=_address("mute"), out=tmp_path / "mute", **TINY)
-    chosen = {c["setting"]: c["value"] for c in Run.open(found.path).environment()["chosen"]}
-    assert (chosen["timing.input"], chosen["timing.layer"]) == ("same_step", "next_step")
-    assert chosen["neuron.decay"] == 0.9
-    assert "timing.layer = next_step: measured" in capfd.readouterr().err
+    chosen = {c["setting"]: c for c in Run.open(found.path).environment()["chosen"]}
+    values = {name: choice["value"] for name, choice in chosen.items()}
+    assert (values["timing.input"], values["timing.layer"]) == ("same_step", "next_step")
+    assert values["neuron.decay"] == 0.9
+    assert chosen["timing.layer"]["reason"].startswith("measured")
     assert found.test_accuracy == stated.test_accuracy
     monkeypatch.setattr(unstated, "measured", lambda _: pytest.fail("measured again"))
     (found.path / "result.json").unlink()
     assert hil.resume(found.path).test_accuracy == stated.test_accuracy
 
 
-def _address(scheme: str) -> str:
-    return f"{scheme}:?" + "&".join(f"{name}={value}" for name, value in CELL.items())
+def test_what_is_chosen_by_the_timing_is_chosen_by_the_measured_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A hard reset that clears the late events of its step: no output fires in every step.
+    asked = {"task": "digits", "device": _address("mute", arrival="end_of_step"), **TINY}
+    config, kappas = build(asked), []
+    for driver in ("support.matrix_device:MatrixDevice", f"{__name__}:Mute"):
+        monkeypatch.setitem(registry.BUILTIN, "mute", driver)
+        kappas.append(fitted(config, left_open(asked))[0].readout.kappa)
+    assert kappas == [2 * config.readout.kappa] * 2
+
+
+def test_a_recording_of_such_a_device_states_what_was_measured_and_replays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(registry.BUILTIN, "mute", f"{__name__}:Mute")
+    session = tmp_path / "session"
+    found = hil.train(
+        "digits", device=_address("mute"), out=tmp_path / "mute", record=session, **TINY
+    )
+    with drivers.open(f"replay:{session}") as replay:
+        assert replay.info.timing.layer == "next_step"
+        assert replay.info.neuron.decay == 0.9
+        assert replay.info.timing.hard_reset_clears_events is None  # open still
+    again = hil.train("digits", device=f"replay:{session}", out=tmp_path / "again", **TINY)
+    first, second = (Run.open(run.path).weights() for run in (found, again))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_recording_leaves_open_what_could_not_be_measured(tmp_path: Path) -> None:
+    with Recorded(Untold(CELL), tmp_path / "session") as device:
+        device.configure(drivers.Network.feed_forward((3, 2)))
+    with drivers.open(f"replay:{tmp_path / 'session'}") as replay:
+        assert unstated.measured(replay) == dict.fromkeys(
+            ("timing.layer", "neuron.decay"), unstated.UNKNOWN
+        )
+        replay.configure(drivers.Network.feed_forward((3, 2)))  # it stands where it began
+
+
+def _address(scheme: str, **options: str) -> str:
+    cell = {**CELL, **options}
+    return f"{scheme}:?" + "&".join(f"{name}={value}" for name, value in cell.items())

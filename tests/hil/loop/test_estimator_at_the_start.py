@@ -1,0 +1,93 @@
+"""Rate estimators are held against the output before the first step of learning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import drivers
+from drivers import Readout, registry
+from hil import config, tasks
+from hil.loop import epochs, training
+from hil.loop.controller import Controller
+from hil.loop.progress import TrainingProgress
+from hil.loop.response import begin
+from hil.loop.train_state import TrainState
+from hil.runs.folder import Run
+from support.matrix_device import MatrixDevice, address
+
+# Every sample after the reset: `reconstruction` comes first, and the same probes serve the mean.
+CELL = {"reset": "soft", "sampled": "after_reset", "reduction": "none", "kind": "current"}
+DATA = tasks.load("digits", 0, 0.1)
+X = DATA.batch(DATA.x_train[:64])
+
+
+class Noisy(MatrixDevice):
+    """Samples too noisy to tell spikes from, but not their mean."""
+
+    runs = 0
+
+    def _run(self, stimulus: Any, probes: Any, trial: Any) -> Readout:
+        self.runs += 1
+        readout = super()._run(stimulus, probes, trial)
+        rng = np.random.default_rng(trial)
+        for samples in readout.samples.values():
+            samples += (0.7 * rng.standard_normal(samples.shape)).astype(np.float32)
+        return readout
+
+
+def made(**sections: Any) -> config.Config:
+    given = {"device": "matrix:" + address(CELL).partition(":")[2], "network": {"hidden": [30]}}
+    return config.build(given, sections)
+
+
+def chosen(device: drivers.Device, drawn: bool = True, **sections: Any) -> tuple[list[str], str]:
+    built = made(**sections)
+    with device:
+        controller = Controller.open(built, device, DATA.features, DATA.classes)
+        assert controller.observer.estimator.name == "reconstruction"
+        controller.write()
+        state = TrainState.first(controller.layers)
+        choices = begin(controller, X, state, drawn=drawn)
+        assert len({choice.setting for choice in choices}) == len(choices)
+    return [str(choice) for choice in choices], state.estimator
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_one_that_fits_better_is_taken_before_the_first_step(drawn: bool) -> None:
+    device = Noisy(CELL)
+    said, estimator = chosen(device, drawn)
+    assert device.runs == 1  # that of the initial response, or one of its own
+    assert estimator == "fused"
+    assert said[0].startswith("estimator of hidden rates = fused: at the output")
+
+
+def test_the_first_one_stays_where_it_fits_or_the_output_hardly_fires() -> None:
+    assert chosen(MatrixDevice(CELL)) == ([], "")
+    assert chosen(Noisy(CELL), drawn=False, network={"initial_scale": 0.7}) == ([], "")
+
+
+def test_a_run_begins_with_it_says_so_and_is_resumed_as_if_never_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(registry.BUILTIN, "matrix", f"{__name__}:Noisy")
+    built = made(training={"epochs": 1})
+    whole, halved = (Run.create(tmp_path / name, built) for name in ("whole", "halved"))
+    training.train(whole)
+    monkeypatch.setattr(epochs, "CHECKPOINT_SECONDS", 0.0)
+
+    def stopping(now: TrainingProgress) -> None:
+        if now.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.train(halved, stopping)
+    training.train(halved)
+    for run in (whole, halved):
+        assert run.metrics()[0]["estimator"] == "fused"
+        names = {choice["setting"] for choice in run.environment()["chosen"]}
+        assert names == {"estimator of hidden rates"}
+    assert np.array_equal(*(run.weights()["weights/0"] for run in (whole, halved)))
