@@ -17,10 +17,11 @@ from drivers.contract.errors import DeviceNotFound
 from drivers.firmware.building import build
 
 WORD = 0xFFFFFFFF
-# QEMU's name of each machine, the end of its RAM, and the register that turns its line on.
+# QEMU's name of each machine, the end of its RAM, and the register and bit that let its line send:
+# the last that a port turns on.
 MACHINES = {
-    "mps2": ("mps2-an385", 0x20400000, 0x40004008),
-    "stm32f405": ("olimex-stm32-h405", 0x20020000, 0x4001100C),
+    "mps2": ("mps2-an385", 0x20400000, 0x40004008, 1 << 0),
+    "stm32f405": ("olimex-stm32-h405", 0x20020000, 0x4001100C, 1 << 3),
 }
 # Where the start-up code looks for a chip seed, before the end of RAM: see ports/arm/start.c.
 HANDOVER = 16
@@ -138,7 +139,7 @@ class Emulated(Running):
 
     def __init__(self, port: str, seed: int) -> None:
         """Start it."""
-        machine, ram_end, self._line_on = MACHINES[port]
+        machine, ram_end, self._control, self._sends = MACHINES[port]
         handover = seed | (seed ^ WORD) << 32
         # All memory of QEMU is zero at first: this number makes the boot id another each time.
         noise = int.from_bytes(os.urandom(4), "little")
@@ -175,7 +176,8 @@ class Emulated(Running):
     def _await_boot(self) -> None:
         """What is sent before the board has turned its line on is lost, as on a real one."""
         until = time.monotonic() + BOOT_SECONDS
-        while not int(self._ask("human-monitor-command", f"xp /1wx {self._line_on:#x}"), 16):
+        look = f"xp /1wx {self._control:#x}"
+        while not int(self._ask("human-monitor-command", look), 16) & self._sends:
             if time.monotonic() > until:
                 raise DeviceNotFound(f"the board has not booted within {BOOT_SECONDS} s")
             time.sleep(0.001)

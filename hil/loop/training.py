@@ -192,6 +192,7 @@ def _finish(
         "task": config.task,
         "rule": config.rule["name"],
         "observe": config.observe,
+        "hidden_membranes": controller.observer.hidden_membranes,
         "estimator": controller.observer.estimator.name,
         "estimator_fit": state.metrics[-1]["estimator_fit"].get(state.metrics[-1]["estimator"]),
         "device": config.device_url,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from drivers import Reduction
 from drivers.contract.errors import FileFormatError
 from drivers.contract.reading import checked, parse_json, read_bytes, read_json
 
@@ -109,6 +110,7 @@ class ResultRecord(Record):
     task: Text
     rule: Text
     observe: Text
+    hidden_membranes: Reduction | None
     estimator: Text
     estimator_fit: Correlation | None
     device: Text

@@ -82,6 +82,7 @@ def results(config: Config, accuracy: float, tested: int, layers: Sequence[int])
         "task": config.task,
         "rule": config.rule["name"],
         "observe": config.observe,
+        "hidden_membranes": "none",
         "estimator": "crossings",
         "estimator_fit": 0.987,
         "device": config.device,

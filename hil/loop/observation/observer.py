@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Probe, ProbeOffer, Readout, Reduction, Stimulus, UnsupportedProbe
-from hil.learning import rate_estimators
-from hil.learning.rate_estimator import Estimator, Reading
+from hil.learning.rate_estimator import Reading
 from hil.loop.mapping import nominal_decay, nominal_threshold
+from hil.loop.observation import choice
 from hil.loop.observation.estimation import LayerSamples, Nominal, estimated
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ REDUCTIONS: Mapping[Reading, tuple[Reduction, ...]] = {
     "samples": ("none",),
     "mean": ("mean", "none", "last"),
     "last": ("last", "none"),
-}
-# What a device has to offer for a reading to be had.
-SHOWN: Mapping[Reading, frozenset[Reduction]] = {
-    "samples": frozenset({"none"}),
-    "mean": frozenset({"mean", "none"}),
-    "last": frozenset({"last", "none"}),
 }
 
 
@@ -85,7 +79,9 @@ class Observer:
         self._threshold = nominal_threshold(device)
         self._nominal = Nominal(device.info, nominal_decay(device))
         self._by_spikes = config.observe == "spikes"
-        self.held = self._choose()
+        offers = self._hidden_offers()
+        every = self._every() if offers else 1
+        self.held = choice.estimators(config, offers, every, traced)
         self.estimator = self.held[0]
         self._membranes = {layer: self._membrane(layer) for layer in range(1, self._depth + 1)}
         self._spikes = self._spike_probes()
@@ -103,6 +99,12 @@ class Observer:
         """What homeostasis aims at, on the scale of the estimate."""
         target = self._config.homeostasis.target
         return self.estimator.target if target == "auto" else float(target)
+
+    @property
+    def hidden_membranes(self) -> Reduction | None:
+        """What is asked for of hidden membranes; single samples, `none`, may tell spikes."""
+        asked = [self._membranes[layer] for layer in range(1, self._depth)]
+        return next((probe.reduce for probe in asked if probe is not None), None)
 
     @property
     def spikes_offered(self) -> bool:
@@ -214,29 +216,6 @@ class Observer:
                 f"{self._config.network.steps}: raise network.steps or lower activity.every"
             )
         return every
-
-    def _choose(self) -> list[Estimator]:
-        """The estimator to begin with, and those that the same probes serve."""
-        if self._by_spikes:
-            return [rate_estimators.get("spikes")]
-        asked, offers = self._config.activity.estimator, self._hidden_offers()
-        if asked == "spikes":
-            raise ValueError("activity.estimator = 'spikes' needs observe=spikes")
-        if asked != "auto" or not offers:
-            return [rate_estimators.get("crossings" if asked == "auto" else asked)]
-        readings = frozenset[Reading](
-            reading
-            for reading, kinds in SHOWN.items()
-            if all(kinds & set(offer.reductions) for offer in offers)
-        )
-        sampled = offers[0].sampled
-        found = rate_estimators.applicable(readings, sampled, self._every())
-        if not found or any(offer.sampled != sampled for offer in offers):
-            return [rate_estimators.get("rectified")]
-        if not found[0].needs_drive:
-            return found[:1]
-        served = ("samples", "mean") if found[0].reading == "samples" else (found[0].reading,)
-        return [e for e in found if e.needs_drive and e.reading in served]
 
     def _membrane(self, layer: int) -> Probe | None:
         """The membrane probe of a layer; None where it is hidden and can be done without."""

@@ -24,10 +24,12 @@ const uint32_t port_interrupt = 0;
 void port_start(void)
 {
     DIVIDER = (CLOCK_HZ + BAUD / 2) / BAUD;
-    CONTROL = CONTROL_SEND | CONTROL_RECEIVE | CONTROL_RECEIVE_INTERRUPT;
-    /* A read tells QEMU that there is room; else it may leave what the host sent before lie. */
+    CONTROL = CONTROL_RECEIVE | CONTROL_RECEIVE_INTERRUPT;
+    /* A read tells QEMU that there is room; else it may leave what the host sent before lie. It
+     * would take a byte that comes just now, so the line is not called on before it is done. */
     if (!(STATE & STATE_RECEIVED))
         (void)DATA;
+    CONTROL = CONTROL_SEND | CONTROL_RECEIVE | CONTROL_RECEIVE_INTERRUPT;
 }
 
 void port_serve(void)
