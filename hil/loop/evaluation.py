@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.loop import costs
+from hil.loop import costs, response
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import FORCED, settle
@@ -19,6 +19,7 @@ from hil.trust import NOBODY, Trust, open_device
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
+    from hil.tasks import Data
 
 
 def evaluate(
@@ -66,8 +67,11 @@ def evaluate(
 
         before = replace(controller.session.costs.usage)
         predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
+        used = controller.session.costs.usage - before
+        rates = _seen_rates(controller, data) if device else run.metrics()
     score = Score.of(predicted, data.y_test)
     own = run.result()
+    paid = costs.of_inference(used, controller.layers, config.network.steps, rates)
     return {
         "run": str(run.path),
         "task": config.task,
@@ -79,13 +83,12 @@ def evaluate(
         **score.final(),
         "findings": score.findings(),
         "trained_accuracy": None if own is None else own["test_accuracy"],
-        "costs": {"inference": _paid(controller, before, [] if device else run.metrics())},
+        "costs": {"inference": paid},
     }
 
 
-def _paid(
-    controller: Controller, before: costs.Usage, metrics: Sequence[Mapping[str, Any]]
-) -> dict[str, float | None]:
-    """What the test cost for a sample; hidden rates are known of the run's own device alone."""
-    used = controller.session.costs.usage - before
-    return costs.of_inference(used, controller.layers, controller.config.network.steps, metrics)
+def _seen_rates(controller: Controller, data: Data) -> list[Mapping[str, Any]]:
+    """Rates of hidden layers, seen or estimated as in training, in one more batch of the test."""
+    size = min(controller.config.training.batch, controller.device.info.capacity.batch)
+    hidden = response.look(controller, data.batch(data.x_test[:size]), 0, 0).hidden
+    return [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]

@@ -59,7 +59,7 @@ def begin(
             choice, seen = _adapted(controller, x, layer)
             choices += [choice] if choice else []
     if len(controller.observer.held) > 1:
-        held = _held(controller, seen or _seen(controller, x, controller.depth, 0))
+        held = _held(controller, seen or look(controller, x, controller.depth, 0))
         if held is not None:
             choices.append(held)
             state.estimator = str(held.value)
@@ -72,7 +72,7 @@ def _adapted(
     """Scale the weights into one layer; they stay as drawn where no factor helps."""
     projection = layer - 1
     drawn = controller.weights[projection]
-    seen = _seen(controller, x, layer, 0)
+    seen = look(controller, x, layer, 0)
     first = rate = float(seen.hidden[projection].mean())
     low, high, factor = 0.0, math.inf, 1.0
     for run in range(1, RUNS):
@@ -81,7 +81,7 @@ def _adapted(
         low, high = (factor, high) if rate < LOWEST else (low, factor)
         factor = low * 4 if high == math.inf else high / 4 if low == 0 else math.sqrt(low * high)
         _replace(controller, projection, drawn * np.float32(factor))
-        seen = _seen(controller, x, layer, run)
+        seen = look(controller, x, layer, run)
         rate = float(seen.hidden[projection].mean())
     if factor == 1.0:
         return None, seen
@@ -120,8 +120,15 @@ def _replace(controller: Controller, projection: int, weights: NDArray[np.float3
     controller.session.write(projection, controller.weights[projection])
 
 
-def _seen(controller: Controller, x: NDArray[np.float32], layer: int, run: int) -> DecodedReadout:
-    """What one run shows."""
+def look(controller: Controller, x: NDArray[np.float32], layer: int, run: int) -> DecodedReadout:
+    """What one run with the probes of a learning step shows, without learning from it.
+
+    Args:
+        controller: The controller, its weights written.
+        x: Samples `(B, n_features)`, no more than the device takes in a batch.
+        layer: With `run`, what its randomness is named by.
+        run: See `layer`.
+    """
     stimulus = controller.stimulus(x, "response", layer, run)
     trial = streams.trial(controller.config.seed, "response", layer, run)
     readout = controller.session.run(stimulus, controller.observer.probes, trial)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
 from typing import get_args
@@ -145,18 +145,12 @@ def probes_name_their_neurons(harness: Harness) -> None:
         chosen = (harness.neurons - 2, 0, harness.neurons - 1)[:room]
         reduce = offer.reductions[0]
         some = Probe(layer, offer.quantity, chosen, offer.every, reduce)
-        stimulus = harness.work()
+        right = _in_order(harness, some, chosen)
         if room == harness.neurons:
             every = replace(some, neurons=None)
-            samples = harness.run(stimulus, [some, every]).samples
+            samples = harness.run(harness.work(), [some, every]).samples
             found, expected = samples[some], samples[every][..., list(chosen)]
-            right = near(harness, some, found, expected, noise(harness, some))
-        else:  # one by one, in other runs: what was asked for is to be nearer than another order
-            found = harness.run(stimulus, [some]).samples[some]
-            singles = [replace(some, neurons=(neuron,)) for neuron in chosen]
-            parts = [harness.run(stimulus, [single]).samples[single] for single in singles]
-            orders = [np.concatenate(order, axis=-1) for order in permutations(parts)]
-            right = spread(found, orders[0]) <= min(spread(found, order) for order in orders)
+            right = right and near(harness, some, found, expected, noise(harness, some))
         if not right:
             raise Failed(f"{_told(some)}: these are not the neurons, or not in that order")
         checked = True
@@ -168,24 +162,14 @@ def probed_neurons_are_those_driven(harness: Harness) -> None:
     """A probe shows the layer and the neurons that the weights drive."""
     depth = min(3, harness.info.capacity.layers)
     lit_first = np.arange(harness.neurons) % 3 == 1
+    lit = np.repeat(lit_first[None], harness.batch, axis=0)
     checked = False
     for offer, layer in _offers(harness, depth):
         probe = harness.probe(offer, layer, offer.reductions[0])
         driven = np.roll(lit_first, layer - 1)
         if probe.reduce == "last":
             continue
-        for factor in FACTORS:
-            harness.clear(depth)
-            # The layer itself is driven to fire now and then, so that its membranes move as well.
-            usual = min(1.0, factor * (harness.share or 1.0))
-            shares = [usual if p == layer - 1 else 1.0 for p in range(depth)]
-            harness.write(shares[0] * np.diag(lit_first.astype(np.float32)))
-            for projection in range(1, depth):  # so that no layer is as another
-                route = np.roll(np.eye(harness.neurons), 1, axis=1)
-                harness.write(shares[projection] * route, projection)
-            moved = _moved(harness, probe, harness.everything()).mean(axis=0)
-            if moved.any():
-                break
+        moved = _moved(harness, probe, harness.stimulus(lit), depth).mean(axis=0)
         driven = driven[: len(moved)]
         if not driven.any() or driven.all():
             continue
@@ -213,12 +197,7 @@ def samples_of_probes_are_those_of_the_batch(harness: Harness) -> None:
         if reduce is None:
             continue
         probe = harness.probe(offer, layer, reduce)
-        harness.clear()
-        for factor in FACTORS:
-            harness.write(min(1.0, factor * (harness.share or 1.0)) * np.eye(harness.neurons))
-            moved = _moved(harness, probe, harness.stimulus(active)).mean(axis=-1)
-            if moved.any():
-                break
+        moved = _moved(harness, probe, harness.stimulus(active)).mean(axis=-1)
         if not moved.any() and not harness.reaches(1):
             continue
         if moved[chosen].mean() <= 2 * moved[~chosen].mean():
@@ -270,14 +249,34 @@ def _offers(harness: Harness, depth: int) -> Iterator[tuple[ProbeOffer, int]]:
                 yield offer, layer
 
 
-def _moved(harness: Harness, probe: Probe, lit: Stimulus) -> NDArray[np.float64]:
-    """How far a drive moves what a probe shows over time, `(B, k)`."""
-    dark = harness.stimulus(np.zeros((harness.batch, harness.neurons)))
-    one, two = (
-        harness.run(stimulus, [probe]).samples[probe].astype(np.float64) for stimulus in (lit, dark)
-    )
-    apart = one - two
-    return np.abs(apart.mean(axis=0) if probe.reduce == "none" else apart)
+def _moved(harness: Harness, probe: Probe, lit: Stimulus, depth: int = 1) -> NDArray[np.float64]:
+    """How far a stimulus moves what a probe shows over time, `(B, k)`, at the drive that does most.
+
+    Neuron i of a layer drives neuron i + 1 of the next, so that no layer is as another.
+    """
+    dark, found = harness.stimulus(np.zeros((harness.batch, harness.neurons))), []
+    share, own = harness.share or 1.0, np.eye(harness.neurons)
+    for factor in FACTORS:
+        harness.clear(depth)
+        for projection in range(depth):
+            # The layer itself is driven to fire now and then, so that its membranes move as well.
+            driven = min(1.0, factor * share) if projection == probe.layer - 1 else 1.0
+            harness.write(driven * np.roll(own, min(projection, 1), axis=1), projection)
+        shown = [harness.run(s, [probe]).samples[probe].astype(np.float64) for s in (lit, dark)]
+        apart = shown[0] - shown[1]
+        found.append(np.abs(apart.mean(axis=0) if probe.reduce == "none" else apart))
+    return max(found, key=lambda moved: float(moved.mean()))
+
+
+def _in_order(harness: Harness, probe: Probe, chosen: Sequence[int]) -> bool:
+    """Whether a drive of each chosen neuron in turn moves the one that is shown in its place."""
+    moved = []
+    for neuron in chosen:
+        lit = np.tile(np.eye(harness.neurons)[neuron], (harness.batch, 1))
+        moved.append(_moved(harness, probe, harness.stimulus(lit)).mean(axis=0))
+    places = range(len(chosen))
+    orders = (sum(moved[i][at] for i, at in enumerate(order)) for order in permutations(places))
+    return bool(2 * sum(moved[at][at] for at in places) >= max(orders))
 
 
 def _all(harness: Harness, depth: int) -> list[Probe]:

@@ -11,7 +11,7 @@ import pytest
 import drivers
 from drivers import Device, DeviceRestarted, Network, Readout, Stimulus
 from hil.config import build
-from hil.loop import costs, training
+from hil.loop import costs, evaluation, training
 from hil.loop.device_session import DeviceSession
 from hil.runs.folder import Run
 
@@ -115,6 +115,25 @@ def test_a_sample_costs_less_than_its_training(images: Path, tmp_path: Path) -> 
     assert set(paid["inference"]) < set(found)
     for name, value in paid["inference"].items():
         assert value == 0 == found[name] or 0 < value < found[name]
+
+
+@pytest.mark.parametrize("observe", ["spikes", "membrane"])
+def test_on_another_device_hidden_spikes_are_looked_for_as_in_training(
+    observe: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(tmp_path / "run", images, observe=observe, training={"epochs": 1})
+    witness = Witness(monkeypatch)
+    run = Run.open(tmp_path / "run")
+    paid = evaluation.evaluate(run, "emulator:ideal?chip=2")["costs"]["inference"]
+    (_, tested), (_, looked) = witness.runs
+    assert paid["runs"] == 1 / 20  # what was looked at in addition is no part of it
+    hidden = [p for p in looked.samples if p.quantity == "spikes" and p.layer < len(LAYERS) - 1]
+    assert len(hidden) == (2 if observe == "spikes" else 0)
+    assert tested.samples.keys().isdisjoint(hidden)
+    shown = sum(float(looked.samples[p].sum()) * STEPS for p in hidden) + tested.counts.sum()
+    assert paid["spikes"] > tested.counts.sum() / 20
+    if hidden:
+        assert paid["spikes"] == pytest.approx(shown / 20, rel=1e-5)
 
 
 def test_bytes_are_those_of_a_board(images: Path, tmp_path: Path) -> None:

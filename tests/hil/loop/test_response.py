@@ -58,7 +58,7 @@ def test_each_layer_ends_in_its_working_range(scale: float) -> None:
         x = DATA.batch(DATA.x_train[:32])
         choices = begun(controller, x)
         for layer in (1, 2):
-            rate = response._seen(controller, x, layer, 99).hidden[layer - 1].mean()
+            rate = response.look(controller, x, layer, 99).hidden[layer - 1].mean()
             assert 0.5 * response.LOWEST < rate < 1.2 * response.HIGHEST
         named = {int(choice.setting[-1]) for choice in choices}
         assert named == {1, 2} if scale != 1.0 else True

@@ -79,6 +79,18 @@ class SortsTheNeuronsAskedFor(Good):
         return super().reduced(probe, samples)
 
 
+class SortsTheNeuronsOfANoisyChip(SortsTheNeuronsAskedFor):
+    """Whose membranes differ more from run to run than from neuron to neuron."""
+
+    caught_by = "probes-name-their-neurons"
+    noise = 0.5
+
+    def _configure(self, network):
+        super()._configure(network)
+        rng = np.random.default_rng(2)
+        self._thresholds = [t * rng.normal(1, 0.15, t.shape) for t in self._thresholds]
+
+
 class ShowsTheLayerAbove(Good):
     caught_by = "probed-neurons-are-those-driven"
 
@@ -106,6 +118,28 @@ class ShowsMembranesAfterTheReset(Good):
 
     def shown(self, probe, raster, before, after):
         return super().shown(probe, raster, after, after)
+
+
+class ShowsTheLastOfANoisyChipAfterTheReset(Good):
+    """And its spikes in counts alone."""
+
+    caught_by = "membranes-show-the-step-of-a-spike"
+    facts: ClassVar = {"probes": (ProbeOffer("membrane", reductions=("last",)),)}
+    noise = 0.1
+
+    def shown(self, probe, raster, before, after):
+        return super().shown(probe, raster, after, after)
+
+
+class ShowsTheLastOfANoisyChipBeforeTheReset(Good):
+    caught_by = "membranes-show-the-step-of-a-spike"
+    facts: ClassVar = {
+        "probes": (ProbeOffer("membrane", reductions=("last",), sampled="after_reset"),)
+    }
+    noise = 0.1
+
+    def _ran(self, *asked):
+        return replace(super()._ran(*asked), membrane_sampled="after_reset")
 
 
 class SaysOtherThanItOffers(Good):
