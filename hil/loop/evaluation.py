@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,11 +67,8 @@ def evaluate(
 
         before = replace(controller.session.costs.usage)
         predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
-        used = controller.session.costs.usage - before
-        rates = _seen_rates(controller, data) if device else run.metrics()
-    score = Score.of(predicted, data.y_test)
-    own = run.result()
-    paid = costs.of_inference(used, controller.layers, config.network.steps, rates)
+        paid = _paid(controller, before, data, None if device else run.metrics())
+    score, own = Score.of(predicted, data.y_test), run.result()
     return {
         "run": str(run.path),
         "task": config.task,
@@ -87,8 +84,20 @@ def evaluate(
     }
 
 
-def _seen_rates(controller: Controller, data: Data) -> list[Mapping[str, Any]]:
-    """Rates of hidden layers, seen or estimated as in training, in one more batch of the test."""
-    size = min(controller.config.training.batch, controller.device.info.capacity.batch)
-    hidden = response.look(controller, data.batch(data.x_test[:size]), 0, 0).hidden
-    return [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
+def _paid(
+    controller: Controller,
+    before: costs.Usage,
+    data: Data,
+    metrics: Sequence[Mapping[str, Any]] | None,
+) -> dict[str, float | None]:
+    """What the test cost for a sample.
+
+    Hidden rates are known of the run's own device. Of another one they are seen or estimated, as in
+    training, in one more batch of the test, which is no part of what it cost.
+    """
+    used, config = controller.session.costs.usage - before, controller.config
+    if metrics is None:
+        size = min(config.training.batch, controller.device.info.capacity.batch)
+        hidden = response.look(controller, data.batch(data.x_test[:size]), 0, 0).hidden
+        metrics = [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
+    return costs.of_inference(used, controller.layers, config.network.steps, metrics)
