@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from drivers import nearest
 from hil.config import Section, Sections
+from hil.learning import rules
 from hil.validation import validated
 
 VERSION = 1
@@ -84,8 +85,14 @@ class Tune(Section):
     """Settings chosen for each combination on validation samples, before it is compared."""
 
     by: tuple[str, ...] = Field(description="Factors whose every combination is tuned by itself.")
-    factors: dict[str, Factor]
-    times: PositiveInt = 1
+    factors: dict[str, Factor] = Field(
+        description="What is tuned; a setting of a rule where the rule has it."
+    )
+    settings: PositiveInt = Field(
+        description="How many are tried for each combination; 1 takes the given ones untried."
+    )
+    times: int = Field(2, ge=2, description="Repetitions that each of them is tried on.")
+    epochs: float = Field(1.0, gt=0, le=1, description="Share of a trial's epochs.")
 
 
 class Search(Section):
@@ -127,8 +134,7 @@ class Study(Section):
             if both := shared & set(part.factors):
                 raise ValueError(f"factor {min(both)!r} is also in parts.{name}: keep one of them")
         if self.tune is not None:
-            for name in self.tune.by:
-                known(name, self.factors, "tune.by")
+            _check_tune(self.tune, self.factors)
         if self.search is not None and (self.parts or self.sections or self.tune is not None):
             raise ValueError("search goes with factors alone: leave out parts, tune and sections")
         if not self.factors and not self.parts:
@@ -159,6 +165,22 @@ def known(name: str, names: Iterable[str], where: str) -> str:
     if name not in names:
         raise ValueError(f"{where}: no factor {name!r}: {nearest(name, names)}")
     return name
+
+
+def _check_tune(tune: Tune, factors: Mapping[str, Factor]) -> None:
+    """What suits one rule or device need not suit another: each is tuned by itself."""
+    for name in tune.by:
+        known(name, factors, "tune.by")
+    for name, factor in factors.items():
+        if factor.key in ("rule.name", "device") and name not in tune.by:
+            raise ValueError(f"tune.by leaves out {name!r}: tune for each {factor.key} by itself")
+    modules = [rules.module(name) for name in rules.names()]
+    own = {f"rule.{key}" for module in modules for key in module.Settings.model_fields}
+    for name, factor in tune.factors.items():
+        if factor.key.startswith("rule.") and factor.key not in own:
+            raise ValueError(
+                f"tune.factors.{name}: no rule has {factor.key!r}: {nearest(factor.key, own)}"
+            )
 
 
 def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None:

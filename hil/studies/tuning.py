@@ -1,17 +1,35 @@
-"""Settings that are chosen for each combination on validation samples, before it is compared."""
+"""Settings that are chosen for each combination on validation samples, before it is compared.
+
+Every combination gets the same number of settings. The levels of the study are tried first, all
+combinations of them. Each further one is the nearest to the best so far that was not tried yet, a
+step along the first factor before a step along the next: compass search (Kolda, Lewis & Torczon
+2003, SIAM Review 45, 385) without a shrinking step. Beyond its levels, a factor of numbers goes on
+by 1, 3, 10, 30 and so on, so that what does best at an edge widens the grid until it lies within,
+or until the number is spent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hil.studies.coordinator import Coordinator, Trial, as_optuna
-from hil.studies.plan import TUNING_SEEDS, Cell, combinations, job, units
+from hil.studies.coordinator import Coordinator, Trial
+from hil.studies.plan import TUNING_SEEDS, Cell, Choice, Job, Unit, choice, job, units
+from hil.studies.schema import label
 
 if TYPE_CHECKING:
-    from hil.studies.schema import Tune
+    from optuna.distributions import BaseDistribution
+
+    from hil.studies.schema import Factor, Study, Tune
+
+Place = tuple[int, ...]  # of a setting in the grid: the place of its level, factor by factor
+MARKS = [float(f"{digit}e{power}") for power in range(-12, 13) for digit in (1, 3)]
 
 
 @dataclass(frozen=True)
@@ -19,7 +37,7 @@ class Tuned:
     """The settings that were tried for one combination of levels, with their scores.
 
     Attributes:
-        options: The settings that could be chosen.
+        options: The settings that were tried, in order.
         scores: Their mean validation accuracy; none where there is one option, which is not tried.
     """
 
@@ -40,7 +58,6 @@ def tune(
     """The settings that did best on validation samples, for each combination of some factors.
 
     They are tried on seeds of their own, so that what is compared later has not been chosen by.
-    A single candidate is taken as it is.
 
     Args:
         coordinator: Of the study.
@@ -51,30 +68,168 @@ def tune(
         The settings tried and their scores, by the levels of the factors.
     """
     study = coordinator.study
-    options = [Cell("", choices) for choices in combinations(tuning.factors)]
-    repetitions = units(study, tuning.times, TUNING_SEEDS)
     kinds: dict[tuple[str, ...], Cell] = {}
     for cell in places:
         kinds.setdefault(levels_of(cell, tuning), cell)
-    if len(options) == 1:
-        return {kind: Tuned(options, []) for kind in kinds}
-    trials = []
-    for cell in kinds.values():
-        # What is to be pre-trained is tuned as it is trained.
-        below = {**cell.settings, "mode": "scratch"}
-        for option in options:
-            for unit in repetitions:
-                (only,) = job(study, unit, below, option.settings)
-                trials.append(Trial(only, *as_optuna(tuning.factors, option.choices)))
-    coordinator.expected = len(trials) + len(places) * study.repeat.times
-    outcomes = coordinator.evaluate("tune", trials, ["validation_accuracy"])
-    reached = iter([outcome.get("validation_accuracy") or 0.0 for outcome in outcomes])
+    searches = {kind: CompassSearch(study, tuning, cell) for kind, cell in kinds.items()}
+    if tuning.settings == 1:
+        return {kind: Tuned(search.options, []) for kind, search in searches.items()}
+    coordinator.expected = tuning.settings * tuning.times * len(kinds)
+    coordinator.expected += len(places) * study.repeat.times
+    repetitions = units(study, tuning.times, TUNING_SEEDS)
+    trials: list[Trial] = []
+    while asked := [(search, place) for search in searches.values() for place in search.next()]:
+        for search, place in asked:
+            known_by = as_optuna(tuning, search.option(place))
+            trials += [Trial(search.job(unit, place), *known_by) for unit in repetitions]
+        outcomes = coordinator.evaluate("tune", trials, ["validation_accuracy"])
+        scores = [outcome.get("validation_accuracy") or 0.0 for outcome in outcomes]
+        reached = iter(scores[-len(asked) * tuning.times :])
+        for search, place in asked:
+            search.tried[place] = fmean(next(reached) for _ in repetitions)
     return {
-        kind: Tuned(options, [fmean(next(reached) for _ in repetitions) for _ in options])
-        for kind in kinds
+        kind: Tuned(search.options, list(search.tried.values()))
+        for kind, search in searches.items()
     }
 
 
 def levels_of(cell: Cell, tuning: Tune) -> tuple[str, ...]:
     """The levels of a cell by which it is tuned."""
     return tuple(cell.choices[name].text for name in tuning.by)
+
+
+@dataclass
+class CompassSearch:
+    """The settings that are tried for one combination.
+
+    Attributes:
+        study: The study.
+        tuning: What is tuned.
+        cell: The combination.
+        factors: What of it is tuned here: settings of a rule where the rule has them.
+        tried: Mean validation accuracy by place, in the order in which they were tried.
+    """
+
+    study: Study
+    tuning: Tune
+    cell: Cell
+    factors: Mapping[str, Factor] = field(init=False)
+    tried: dict[Place, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Look up what the rule has, and how long a trial lasts.
+
+        Raises:
+            ValueError: When the levels alone make more settings than are to be tried.
+        """
+        # What is to be pre-trained is tuned as it is trained.
+        self._below = {**self.cell.settings, "mode": "scratch"}
+        (usual,) = job(self.study, units(self.study, 1)[0], self._below)
+        config = json.loads(usual.config)
+        self.factors = {
+            name: factor
+            for name, factor in self.tuning.factors.items()
+            if not factor.key.startswith("rule.") or factor.key[5:] in config["rule"]
+        }
+        epochs = math.ceil(self.tuning.epochs * config["training"]["epochs"])
+        self._shorter = {"training": {"epochs": epochs}}
+        if len(self.grid) > self.tuning.settings:
+            raise ValueError(
+                f"tune.settings = {self.tuning.settings}: the levels alone make {len(self.grid)} "
+                "settings: try at least as many, or give fewer levels"
+            )
+
+    @property
+    def grid(self) -> list[Place]:
+        """All combinations of the given levels."""
+        return list(product(*(range(len(factor.levels)) for factor in self.factors.values())))
+
+    @property
+    def options(self) -> list[Cell]:
+        """The settings that were tried, in order; those that the levels give before any was."""
+        return [self.option(place) for place in self.tried or self.grid]
+
+    def next(self) -> list[Place]:
+        """What to try next: the grid, then one by one the nearest to the best; none at the end."""
+        if not self.tried:
+            return self.grid
+        if len(self.tried) == self.tuning.settings:
+            return []
+        best = max(self.tried, key=self.tried.__getitem__)
+        furthest = self.tuning.settings + sum(len(f.levels) for f in self.factors.values())
+        for distance in range(1, furthest):
+            for move in _moves(len(best), distance):
+                place = tuple(at + step for at, step in zip(best, move, strict=True))
+                if place not in self.tried and self._exists(place):
+                    return [place]
+        return []
+
+    def option(self, place: Place) -> Cell:
+        """The settings at a place that exists."""
+        chosen = {}
+        for (name, factor), at in zip(self.factors.items(), place, strict=True):
+            found = _level(name, factor, at)
+            assert found is not None
+            chosen[name] = found
+        return Cell("", chosen)
+
+    def job(self, unit: Unit, place: Place) -> Job:
+        """One trial of the settings at a place."""
+        settings = self.option(place).settings
+        return job(self.study, unit, self._below, self._shorter, settings)[-1]
+
+    def _exists(self, place: Place) -> bool:
+        """Whether there are such settings: a grid ends where a configuration is refused."""
+        if any(
+            _level(name, factor, at) is None
+            for (name, factor), at in zip(self.factors.items(), place, strict=True)
+        ):
+            return False
+        try:
+            self.job(units(self.study, 1)[0], place)
+        except ValueError:
+            return False
+        return True
+
+
+def _moves(axes: int, distance: int) -> Iterator[Place]:
+    """Every move of so many steps in all, along the first factor before the next."""
+    steps = range(-distance, distance + 1)
+    found = [move for move in product(steps, repeat=axes) if sum(map(abs, move)) == distance]
+    yield from sorted(found, key=lambda move: ([-abs(step) for step in move], move))
+
+
+def _level(name: str, factor: Factor, at: int) -> Choice | None:
+    """The level of a factor at a place of the grid, those of numbers in their order."""
+    levels = sorted(factor.levels) if numeric(factor) else factor.levels
+    if 0 <= at < len(levels):
+        return choice(name, factor, levels[at])
+    if not numeric(factor):
+        return None
+    if at < 0:
+        mark = bisect_left(MARKS, levels[0]) + at
+    else:
+        mark = bisect_right(MARKS, levels[-1]) + at - len(levels)
+    return choice(name, factor, MARKS[mark]) if 0 <= mark < len(MARKS) else None
+
+
+def numeric(factor: Factor) -> bool:
+    """Whether the levels of a factor are numbers above 0, which go on beyond those given."""
+    return all(type(level) in (int, float) and level > 0 for level in factor.levels)
+
+
+def as_optuna(tuning: Tune, option: Cell) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    """Settings that are tried as parameters, with what they are chosen from."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    params: dict[str, Any] = {}
+    distributions: dict[str, BaseDistribution] = {}
+    for name, chosen in option.choices.items():
+        factor = tuning.factors[name]
+        if numeric(factor):
+            params[name] = float(chosen.text)
+            distributions[name] = FloatDistribution(0.0, 10 * MARKS[-1])
+        else:
+            params[name] = chosen.text
+            distributions[name] = CategoricalDistribution([label(v) for v in factor.levels])
+    return params, distributions

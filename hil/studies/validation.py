@@ -9,9 +9,10 @@ from drivers import DeviceError, SettingError, driver_of
 from hil import config as configuration
 from hil.config import Config
 from hil.studies import search
-from hil.studies.plan import Cell, cells, combinations, job, units
+from hil.studies.plan import Cell, cells, job, units
 from hil.studies.report import sections
 from hil.studies.schema import Study, label
+from hil.studies.tuning import CompassSearch
 from hil.trust import NOBODY, Trust, code_of, fingerprints, open_device
 
 
@@ -70,13 +71,14 @@ def check(study: Study, trust: Trust = NOBODY) -> dict[str, str]:
     sections.check(study)
     devices: dict[tuple[str, ...], Config] = {}
     first = units(study, 1)[0]
-    options = list(combinations(study.tune.factors)) if study.tune else [{}]
+    chosen = study.tune is not None and study.tune.settings > 1
     for cell in cells(study) if study.search is None else _corners(study):
-        for option in options:
-            for step in job(study, first, cell.settings, Cell("", option).settings):
+        tuned = CompassSearch(study, study.tune, cell).options if study.tune else [Cell("", {})]
+        for option in tuned:
+            for step in job(study, first, cell.settings, option.settings):
                 config = configuration.build(json.loads(step.config))
                 devices.setdefault((config.device_url, *code_of(config)), config)
-                if len(options) > 1 and not config.training.validation_fraction:
+                if chosen and not config.training.validation_fraction:
                     raise ValueError(
                         "training.validation_fraction = 0: tuning chooses by validation samples, "
                         "so give them a share"

@@ -71,7 +71,7 @@ STUDIES = {
     ),
     "tuned": STUDY.format(
         base="",
-        more='[tune]\nby = ["rule"]\n[tune.factors.d]\nkey = "device"\n'
+        more='[tune]\nby = ["rule"]\nsettings = 1\n[tune.factors.d]\nkey = "device"\n'
         'levels = ["emulator:evil.py"]',
     ),
 }

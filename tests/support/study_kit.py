@@ -39,6 +39,7 @@ GRID: dict[str, Any] = {
     "pretrain": {"device": "emulator:ideal"},
     "tune": {
         "by": ["rule"],
+        "settings": 2,
         "factors": {"rate": {"key": "optimiser.learning_rate", "levels": [0.001, 0.01]}},
     },
 }

@@ -248,7 +248,7 @@ def test_settings_are_those_with_which_the_trials_were_run(tmp_path: Path) -> No
 
 def test_one_candidate_is_not_tuned(tmp_path: Path) -> None:
     one = {"rate": {"key": "optimiser.learning_rate", "levels": [0.01], "about": "learning rate"}}
-    made = study({**NAMED, "tune": {"by": ["rule"], "factors": one}})
+    made = study({**NAMED, "tune": {"by": ["rule"], "settings": 1, "factors": one}})
     pool = Fake()
     result = carried_out(made, tmp_path / "study", pool)
     assert len(pool.done) == result["trials"] == 2 * 2 * 4
@@ -257,18 +257,9 @@ def test_one_candidate_is_not_tuned(tmp_path: Path) -> None:
     assert "nothing was tuned" in page.text
     assert cells(page)["optimiser.learning_rate"] == "0.01"
     two = {"rate": {**one["rate"], "levels": [0.01, 0.001]}}
-    made = study({**NAMED, "tune": {"by": ["rule"], "factors": two}})
+    made = study({**NAMED, "tune": {"by": ["rule"], "settings": 2, "factors": two}})
     carried_out(made, tmp_path / "two", pool)
     assert "Tuned settings" in Page.read(tmp_path / "two" / "report.html").all("h2")
-
-
-def test_the_small_comparison_calls_nothing_tuned(tmp_path: Path) -> None:
-    made = loader.build(loader.read("comparison"), budget="small")
-    result = carried_out(made, tmp_path / "study", Fake())
-    page = Page.read(tmp_path / "study" / "report.html")
-    assert result["trials"] == 36
-    assert not re.search(r"\btuned\b", page.text.replace("nothing was tuned", ""))
-    assert "with equal settings" in page.text
 
 
 def test_numbers_that_nobody_asked_for() -> None:
