@@ -138,10 +138,11 @@ def test_the_text_names_everything(built: dict[str, Path]) -> None:
 
 def test_the_study_of_the_text_makes_sense(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.S)
-    made = loader.build(tomllib.loads(example))
-    result = carried_out(made, tmp_path / "study", Fake())
+    example, tuning = map(tomllib.loads, re.findall(r"```toml\n(.*?)```", text, flags=re.S))
+    result = carried_out(loader.build(example), tmp_path / "study", Fake())
     assert result["trials"] == 4 * 5
+    rules_and_devices = loader.read("comparison")["factors"]
+    check(loader.build({**example, "factors": rules_and_devices, "sections": [], **tuning}))
 
 
 @pytest.mark.parametrize(
