@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drivers.contract.errors import FileFormatError
 from drivers.contract.reading import parse_toml, read_toml
@@ -20,6 +20,7 @@ WHAT = "configuration"
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
+Whole = Annotated[int, Field(gt=0, le=10**9)]
 # What a section means that sets something without naming its rule, encoding or optimiser.
 NAMES: Mapping[str, Any] = {
     "encoding": {"name": "current"},
@@ -53,8 +54,8 @@ def _named(section: str, module: Callable[[str], Any]) -> AfterValidator:
 class NetworkSection(Section):
     """The network and how it is laid on the device."""
 
-    hidden: tuple[PositiveInt, ...] = Field((100,), description="Neurons of each hidden layer.")
-    steps: PositiveInt = Field(20, description="Time steps that a sample is shown.")
+    hidden: tuple[Whole, ...] = Field((100,), description="Neurons of each hidden layer.")
+    steps: Whole = Field(20, description="Time steps that a sample is shown.")
     initial_scale: NonNegative = Field(
         1.0, description="Standard deviation of initial weights, times the root of the fan-in."
     )
@@ -89,7 +90,7 @@ class ActivitySection(Section):
     """How hidden activity is estimated from membranes (with `observe = "membrane"`)."""
 
     estimator: str = Field("auto", description="`auto`, or the name of an estimator.")
-    every: PositiveInt = Field(1, description="Steps between two membrane samples.")
+    every: Whole = Field(1, description="Steps between two membrane samples.")
 
 
 class HomeostasisSection(Section):
@@ -135,8 +136,8 @@ class AugmentationSection(Section):
 class TrainingSection(Section):
     """How long, and in what portions."""
 
-    epochs: PositiveInt = Field(20, le=10**9)
-    batch: PositiveInt = 100
+    epochs: Whole = 20
+    batch: Whole = 100
     validation_fraction: float = Field(0.1, ge=0, lt=1)
 
 

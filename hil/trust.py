@@ -148,7 +148,7 @@ def check_unchanged(began: Mapping[str, str], now: Mapping[str, str]) -> None:
     for name, digest in now.items():
         if began.get(name, digest) != digest:
             raise ValueError(
-                f"{name} was changed after the run began (SHA-256 {began[name][:12]}... then, "
+                f"{name} was changed since this began (SHA-256 {began[name][:12]}... then, "
                 f"{digest[:12]}... now): put it back"
             )
 

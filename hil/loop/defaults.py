@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drivers import CapacityError, DeviceInfo, StimulusError
+from drivers import CapacityError, DeviceInfo, SettingError, StimulusError
 from drivers.contract.info import StimulusKind
 from hil import config as configuration
 from hil import tasks
@@ -103,7 +103,14 @@ def settle(
         StimulusError: When the device does not take the encoding that was asked for.
         CapacityError: When it has no room for the network, or does not take the batch or the
             steps that were asked for.
+        SettingError: When no neuron of it fires as often as homeostasis is to aim at.
     """
+    target, most = config.homeostasis.target, info.neuron.spikes_per_step
+    if target != "auto" and target > most:
+        raise SettingError(
+            f"homeostasis.target = {target:g} spikes per step: a neuron of this device fires at "
+            f"most {most}: give 0 to {most}, or auto"
+        )
     forced = [
         *_encoding(config, opened, info),
         *_observe(config, opened, info),
@@ -148,7 +155,7 @@ def _room(config: Config, opened: Collection[str], info: DeviceInfo, data: Data)
     has = f"{room.layers} neuron layers, the output included, of {largest} neurons at most"
     if HIDDEN in opened:
         return [Choice(HIDDEN, fitting, f"this device has {has}")]
-    remedy = f"--hidden {','.join(map(str, fitting))}" if fitting else "--set network.hidden=[]"
+    remedy = f"--set network.hidden=[{','.join(map(str, fitting))}]"
     raise CapacityError(f"network.hidden = {hidden}: this device has {has}: use {remedy}")
 
 

@@ -44,19 +44,31 @@ class DataRecord(Record):
     files: list[Text]
 
 
-class EnvironmentRecord(Record):
-    """`environment.json`."""
+class MachineRecord(Record):
+    """The machine and the libraries that something was computed with."""
 
-    version: int
     python: Text
     platform: Text
     machine: Text
     cores: Count | None
     packages: dict[str, Text]
     blas_threads: Count
+
+
+class EnvironmentRecord(MachineRecord):
+    """`environment.json` of a run."""
+
+    version: int
     chosen: list[ChosenSetting]
     data: DataRecord | None
     code: dict[str, Digest]
+
+
+class StudyEnvironmentRecord(MachineRecord):
+    """`environment.json` of a study: SHA-256 of its code by name, and of its data by task."""
+
+    code: dict[str, Digest]
+    data: dict[str, Digest]
 
 
 class EpochRecord(Record):

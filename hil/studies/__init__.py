@@ -48,8 +48,7 @@ def run(
     from hil.studies.validation import check, fitting
 
     study, left_out = fitting(study, trust)
-    code = check(study, trust)
-    folder = Folder(path, study, left_out, code)
+    folder = Folder(path, study, left_out, check(study, trust))
     with folder.locked(), pool.pool(workers, scheduler, trust) as evaluated:
         at_work = coordinator.Coordinator(folder, evaluated, watch)
         if study.search is None:

@@ -1,7 +1,7 @@
 """A study's folder. Whatever happens to the process, it stays readable and can be gone on with.
 
 study.toml        the complete study; re-runnable
-environment.json  versions and machine
+environment.json  versions and machine, the code and the data that it began with
 journal.log       one line for each finished trial, in Optuna's format
 weights/          networks that other trials start from
 trials.csv        a row for each trial, without times: the same however it was run
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,33 @@ import numpy as np
 from drivers.contract.arrays import below
 from drivers.contract.errors import FileFormatError
 from drivers.contract.files import read_npz, sweep, write_npz, write_text
-from drivers.contract.reading import parse_toml, read_bytes
+from drivers.contract.reading import checked, parse_toml, read_bytes, read_json
 from hil.runs.lock import LOCK, locked
 from hil.runs.machine import environment
+from hil.runs.records import StudyEnvironmentRecord
 from hil.studies.plan import configuration_lines
 from hil.studies.schema import Study
 from hil.studies.trial import Weights
+from hil.trust import check_unchanged
 
 VERSION = 1
 STUDY, ENVIRONMENT, JOURNAL, WEIGHTS = "study.toml", "environment.json", "journal.log", "weights"
 TRIALS, TIMES, BEST = "trials.csv", "times.csv", "best.toml"
 RESULT, REPORT = "result.json", "report.html"
 STUDIES = Path("studies")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a study takes from outside of its own file.
+
+    Attributes:
+        code: SHA-256 of each file of code that it names, by name.
+        data: SHA-256 of the samples of each task, as its first trial takes them.
+    """
+
+    code: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,13 +62,13 @@ class Folder:
         path: Where it is.
         study: The study.
         left_out: Parts of it that the device has no options for, and why.
-        code: SHA-256 of each file of code that it names, by name.
+        sources: The code and the data that it takes from elsewhere.
     """
 
     path: Path
     study: Study
     left_out: Mapping[str, str] = field(default_factory=dict)
-    code: Mapping[str, str] = field(default_factory=dict)
+    sources: Sources = Sources()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,7 +100,7 @@ class Folder:
             if (self.path / STUDY).is_symlink() or (self.path / STUDY).exists():
                 raise
             weights.mkdir(exist_ok=True)
-            made = {**environment(), "code": self.code}
+            made = {**environment(), **asdict(self.sources)}
             write_text(self.path / ENVIRONMENT, json.dumps(made, indent=2) + "\n")
             write_text(self.path / STUDY, given)
             return
@@ -97,6 +112,29 @@ class Folder:
                 f"{self.path} holds the results of another study ({difference}): "
                 "choose another --out, or ask for that one again"
             )
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        """Refuse to go on with other code or data than the study began with."""
+        began = self.environment()
+        check_unchanged(began["code"], self.sources.code)
+        for task, digest in self.sources.data.items():
+            if began["data"].get(task) != digest:
+                then = began["data"].get(task, "none")
+                raise ValueError(
+                    f"{self.path} began with other data than {task} holds now (SHA-256 "
+                    f"{then[:12]}, now {digest[:12]}): bring those back, or choose another --out"
+                )
+
+    def environment(self) -> dict[str, Any]:
+        """What `environment.json` says.
+
+        Raises:
+            FileFormatError: When it is missing or damaged.
+        """
+        path = self.path / ENVIRONMENT
+        said: dict[str, Any] = checked(StudyEnvironmentRecord, read_json(path), str(path))
+        return said
 
     def save_weights(self, key: str, weights: Weights) -> None:
         """Keep the weights that a job ended with."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from drivers import FileFormatError, nearest
 from drivers.contract.reading import read_toml, shortened
 from hil.config import Sections, merged
-from hil.studies.schema import VERSION, Study, known
+from hil.studies.schema import VERSION, Factor, Study, known
 from hil.validation import validated
 
 BUDGET = "default"
+MOST = 50_000  # trials of a study, which a journal holds
 BUILTIN = Path(__file__).parent / "builtin"
 
 
@@ -85,7 +87,26 @@ def build(
             for factor in _all(result):
                 if factor.get("key") == key:
                     factor["levels"] = [value]
-    return validated(Study, _placed({**result, "budgets": {}}), what="study")
+    complete = validated(Study, _placed({**result, "budgets": {}}), what="study")
+    if (trials := _trials(complete)) > MOST:
+        raise ValueError(
+            f"study of {trials:.3g} trials: give fewer levels or repetitions, for {MOST} at most"
+        )
+    return complete
+
+
+def _trials(study: Study) -> int:
+    """How many trials a study has at most."""
+    if (search := study.search) is not None:
+        return 2 * search.population * search.generations * search.repeats + 3 * search.confirm
+
+    def combinations(factors: Mapping[str, Factor]) -> int:
+        return prod(len(factor.levels) for factor in factors.values())
+
+    parts = [part.factors for part in study.parts.values()] or [{}]
+    cells = combinations(study.factors) * sum(combinations(own) for own in parts)
+    tuned = study.tune.settings * study.tune.times if study.tune else 0
+    return cells * (2 * study.repeat.times + tuned)  # each may start from one of its own
 
 
 def _placed(value: Any, key: str = "") -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import drivers
+from drivers import FileFormatError
 from hil import config as configuration
 from hil import streams, tasks
 from hil.characterisation import unstated
@@ -105,11 +106,14 @@ def evaluate(
 
     Raises:
         DeviceError: When the device fails for a reason that is not in the settings.
+        FileFormatError: When a file that it reads is damaged, or the weights do not fit.
     """
     config = configuration.build(json.loads(job.config))
     try:
         with one_blas_thread(), np.errstate(all="ignore"), open_device(config, trust) as it:
             return _evaluated(job, config, it, weights)
+    except FileFormatError:
+        raise
     except MemoryError:
         return {"error": "out of memory"}, {}
     except ValueError as error:
@@ -127,7 +131,10 @@ def _evaluated(
     controller = Controller.open(config, device, data.features, data.classes)
     meter = OverlapMeter(controller)
     if weights is not None:
-        controller.load_weights(weights)
+        try:
+            controller.load_weights(weights)
+        except ValueError as error:  # the settings fit: it is the file
+            raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
     controller.write()
     state = TrainState.first(controller.layers)
     if job.train:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from drivers import DeviceError, SettingError, driver_of
+from drivers import Device, DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
+from drivers.contract.reading import shortened
 from hil import config as configuration
+from hil import tasks
 from hil.config import Config
+from hil.loop.controller import Controller
+from hil.loop.defaults import settle
 from hil.studies import search
-from hil.studies.plan import Cell, cells, job, units
+from hil.studies.folder import Sources
+from hil.studies.plan import Cell, Job, cells, job, units
 from hil.studies.report import sections
 from hil.studies.schema import Study, label
 from hil.studies.tuning import CompassSearch
+from hil.tasks import Data
 from hil.trust import NOBODY, Trust, code_of, fingerprints, open_device
 
 
@@ -52,15 +59,19 @@ def fitting(study: Study, trust: Trust = NOBODY) -> tuple[Study, dict[str, str]]
     return study.model_copy(update={"parts": left}), reasons
 
 
-def check(study: Study, trust: Trust = NOBODY) -> dict[str, str]:
-    """Refuse a study whose settings do not make configurations, or whose devices are not there.
+def check(study: Study, trust: Trust = NOBODY) -> Sources:
+    """Refuse a study whose settings do not make trials that its devices can run.
+
+    Each combination of settings is laid on its device once, for the first seed and chip. That a
+    device does not take an encoding, or does not show what a rule reads, is for the table to say,
+    unless it holds for all trials.
 
     Args:
         study: The study.
         trust: Which code it may name.
 
     Returns:
-        SHA-256 of each file of code that it names, by name.
+        The code and the data that it names.
 
     Raises:
         ValueError: Naming what was given and what is allowed.
@@ -69,25 +80,84 @@ def check(study: Study, trust: Trust = NOBODY) -> dict[str, str]:
     if study.search is not None:
         search.check(study.search)
     sections.check(study)
-    devices: dict[tuple[str, ...], Config] = {}
+    devices: dict[tuple[str, ...], dict[str, tuple[Config, Job]]] = {}
+    starts: dict[str, str] = {}
+    for steps in _jobs(study):
+        for step in steps:
+            config = configuration.build(json.loads(step.config))
+            on_one = devices.setdefault((config.device_url, *code_of(config)), {})
+            on_one.setdefault(step.key, (config, step))
+            starts |= {step.key: step.start} if step.start else {}
+    laid = _Laid()
+    for jobs in devices.values():
+        config, _ = next(iter(jobs.values()))
+        with open_device(config, trust) as device:
+            for config, step in jobs.values():
+                laid.lay(device, config, step)
+        laid.sources.code.update(fingerprints(config))
+    if laid.unfit and not laid.layers:
+        raise laid.unfit[0]
+    for key, start in starts.items():
+        if {key, start} <= laid.layers.keys() and laid.layers[key] != laid.layers[start]:
+            given, wanted = ("-".join(map(str, laid.layers[k])) for k in (start, key))
+            raise ValueError(
+                f"pretrain trains a {given} network, and {wanted} ones start from it: give both "
+                "the same task, encoding and network.hidden"
+            )
+    return laid.sources
+
+
+class _Laid:
+    """Trials as they were laid on their devices.
+
+    Attributes:
+        sources: What they take from outside.
+        layers: Sizes of the network of each, by its key.
+        unfit: Why others do not work on their device.
+    """
+
+    def __init__(self) -> None:
+        self.sources = Sources()
+        self.layers: dict[str, tuple[int, ...]] = {}
+        self.unfit: list[ValueError] = []
+        self._data: dict[tuple[str, int, float], Data] = {}
+
+    def lay(self, device: Device, config: Config, step: Job) -> None:
+        """Lay a trial on its device, as training it begins."""
+        named = (config.task, config.seed, config.training.validation_fraction)
+        if named not in self._data:
+            self._data[named] = tasks.load(*named)
+        data = self._data[named]
+        self.sources.data.setdefault(config.task, data.sha256)
+        try:
+            settled, _ = settle(config, step.opened, device.info, data)
+            opened = Controller.open(settled, device, data.features, data.classes)
+        except ValueError as error:
+            said = ValueError(f"{shortened(config.device_url)}: {error}")
+            if not isinstance(error, StimulusError | UnsupportedProbe):
+                raise said from None
+            self.unfit.append(said)
+        else:
+            self.layers[step.key] = opened.layers
+
+
+def _jobs(study: Study) -> Iterator[tuple[Job, ...]]:
+    """The jobs of every combination of settings, for the first repetition."""
     first = units(study, 1)[0]
     chosen = study.tune is not None and study.tune.settings > 1
     for cell in cells(study) if study.search is None else _corners(study):
         tuned = CompassSearch(study, study.tune, cell).options if study.tune else [Cell("", {})]
         for option in tuned:
-            for step in job(study, first, cell.settings, option.settings):
-                config = configuration.build(json.loads(step.config))
-                devices.setdefault((config.device_url, *code_of(config)), config)
-                if chosen and not config.training.validation_fraction:
-                    raise ValueError(
-                        "training.validation_fraction = 0: tuning chooses by validation samples, "
-                        "so give them a share"
-                    )
-    code: dict[str, str] = {}
-    for config in devices.values():
-        open_device(config, trust).close()
-        code |= fingerprints(config)
-    return code
+            steps = job(study, first, cell.settings, option.settings)
+            if study.search is not None and len(steps) > 1:
+                raise ValueError("mode: a search trains from scratch: leave mode out")
+            config = json.loads(steps[-1].config)
+            if chosen and not config["training"]["validation_fraction"]:
+                raise ValueError(
+                    "training.validation_fraction = 0: tuning chooses by validation samples, "
+                    "so give them a share"
+                )
+            yield steps
 
 
 def _corners(study: Study) -> list[Cell]:

@@ -199,6 +199,18 @@ def test_a_number_is_a_number(path: str, value: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("path", NUMBERS)
+@pytest.mark.parametrize("value", [10**30, -(10**30)])
+def test_every_number_has_bounds(path: str, value: int) -> None:
+    assert f"configuration {path} = " in refusal(
+        {"rule": {"name": KEYS[path]}}, nested(path, value)
+    )
+
+
+def test_sizes_of_layers_have_bounds() -> None:
+    assert "network.hidden = " in refusal({"network": {"hidden": [10**30]}})
+
+
 @pytest.mark.parametrize(
     "path, value, allowed",
     [

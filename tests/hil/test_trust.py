@@ -153,7 +153,7 @@ def test_a_program_names_its_own_device_and_code_stays_as_it_was() -> None:
     (done.path / "result.json").unlink()
     before = Path("evil.py").read_text()
     Path("evil.py").write_text(before + "# changed\n")
-    assert "evil.py was changed after the run began" in refusal("resume", done.path, "--trust")
+    assert "evil.py was changed since this began" in refusal("resume", done.path, "--trust")
     assert not ran()
     Path("evil.py").write_text(before)
     assert command("resume", done.path, "--trust").exit_code == 0

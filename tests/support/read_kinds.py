@@ -159,6 +159,10 @@ def study_weights(path: Path) -> object:
     return folder.load_weights(path.stem)
 
 
+def study_environment(path: Path) -> object:
+    return Folder(path.parent, study_kit.study(study_kit.GRID)).environment()
+
+
 def built_study(path: Path) -> object:
     return loader.build(loader.read(path))
 
@@ -191,6 +195,7 @@ KINDS: dict[str, Kind] = {
     "start": Kind("further/start.npz", start, npz_damaged),
     "journal": Kind(f"{STUDY}/journal.log", Journal, damage.journal_damaged),
     "study weights": Kind(f"{STUDY}/weights/*.npz", study_weights, npz_damaged),
+    "study environment": Kind(f"{STUDY}/environment.json", study_environment, damage.json_damaged),
     "study": Kind("own-study.toml", built_study, damage.toml_damaged, " "),
     "calibration": Kind("calibration.toml", calibration_file.read, damage.toml_damaged),
     "npz": Kind(TASK, own_data, npz_damaged),

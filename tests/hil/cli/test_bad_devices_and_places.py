@@ -40,7 +40,7 @@ class Limited(Emulator):
             "readout.source=counts",
         ),
         ({"stimuli": ("spikes",)}, "--set encoding.name=current", "takes spikes"),
-        ({"layers": 2}, "--hidden 10,10", "--hidden 10"),
+        ({"layers": 2}, "--hidden 10,10", "network.hidden=[10]"),
         ({"inputs": 63}, "--hidden 10", "64 inputs"),
         ({"batch": 49}, "--set training.batch=50", "training.batch=49"),
     ],

@@ -37,7 +37,10 @@ from support.command_line import (
         ("train digits --hidden abc", ["--hidden abc", "500,500"]),
         ("train digits --hidden 10,,10", ["--hidden 10,,10", "500,500"]),
         ("train digits --hidden=", ["--hidden", "500,500"]),
-        ("train digits --hidden 70000", ["network.hidden = [70000]", "--hidden 65536"]),
+        (
+            "train digits --hidden 70000",
+            ["network.hidden = [70000]", "--set network.hidden=[65536]"],
+        ),
         (
             "train digits --set training.batch=2000",
             ["training.batch = 2000", "training.batch=1024"],

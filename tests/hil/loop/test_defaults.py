@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from drivers import CapacityError, DeviceError, DeviceInfo, ProbeOffer, StimulusError
+from drivers import CapacityError, DeviceError, DeviceInfo, ProbeOffer, SettingError, StimulusError
 from drivers.registry import BUILTIN
 from hil import api, config, tasks
 from hil.loop import mapping
@@ -50,6 +51,16 @@ def test_nothing_is_chosen_where_the_device_takes_everything() -> None:
     found, choices = settled(ANY)
     assert choices == ()
     assert found == config.build()
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_homeostasis_aims_at_a_rate_that_can_be(most: int) -> None:
+    neuron = replace(ANY.neuron, spikes_per_step=most)
+    info = replace(ANY, neuron=neuron)
+    found, _ = settled(info, {"homeostasis": {"target": float(most)}})
+    assert found.homeostasis.target == most
+    with pytest.raises(SettingError, match=f"fires at most {most}: give 0 to {most}"):
+        settled(info, {"homeostasis": {"target": most + 0.01}})
 
 
 @pytest.mark.parametrize(
@@ -103,12 +114,12 @@ def test_each_fact_asks_for_its_own_settings(
         ({"stimuli": ("spikes",)}, {"encoding": {"name": "current"}}, "encoding.name=regular"),
         ({"stimuli": ("spikes",)}, {"encoding": {"gain": 2.0}}, "encoding.name=regular"),
         ({"stimuli": ("current",)}, {"encoding": {"name": "poisson"}}, "encoding.name=current"),
-        ({"neurons": 64}, {"network": {"hidden": [65]}}, "--hidden 64"),
-        ({"layers": 2}, {"network": {"hidden": [5, 5]}}, "--hidden 5"),
+        ({"neurons": 64}, {"network": {"hidden": [65]}}, "network.hidden=[64]"),
+        ({"layers": 2}, {"network": {"hidden": [5, 5]}}, "network.hidden=[5]"),
         ({"layers": 1}, {"network": {"hidden": [5]}}, "network.hidden=[]"),
         ({"inputs": 63}, {}, "fewer features"),
         ({"fan_in": 63}, {}, "63 synapses that reach a neuron"),
-        ({"fan_in": 64}, {"network": {"hidden": [65]}}, "--hidden 64"),
+        ({"fan_in": 64}, {"network": {"hidden": [65]}}, "network.hidden=[64]"),
         ({"neurons": 9}, {}, "fewer classes"),
     ],
 )
@@ -123,8 +134,6 @@ def test_what_does_not_fit_is_refused_with_a_remedy_that_works(
     assert "\n" not in message
     if "=" in remedy:
         settled(info, asked, config.assignments([remedy]))
-    elif remedy.startswith("--hidden"):
-        settled(info, asked, {"network": {"hidden": [int(remedy.split()[1])]}})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from hil.studies import loader
 from hil.studies.folder import dumped
 from hil.studies.validation import check
-from support.study_kit import GRID, Fake, evaluated, refusal, study
+from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,37 @@ from support.study_kit import GRID, Fake, evaluated, refusal, study
         (None, ["study.toml", "--set", "start=runs/x"], "start: trials start as their mode says"),
         (None, ["study.toml", "--out", "study.toml"], "study.toml is a file"),
         (None, ["study.toml", "--out", "."], "holds something else than a study"),
+        *(
+            (None, ["study.toml", "--set", given], said)
+            for given, said in (
+                ("network.hidden=[70000]", "network.hidden = [70000]: this device has"),
+                ("network.hidden=[70000]", "use --set network.hidden=[65536]"),
+                ("training.batch=1000000", "training.batch = 1000000: this device takes"),
+                ("network.steps=200000", "use --set network.steps=100000"),
+                ("network.settings.threshold=99", "threshold = 99 V"),
+                ("network.settings.treshold=1", "did you mean 'threshold'?"),
+                ("activity.estimator=crossing", "did you mean 'crossings'?"),
+                ("activity.estimator=a:b:c", "'a:b:c' cannot be loaded"),
+                ("activity.every=99", "membranes are sampled every 99 steps of a run of 20"),
+                ("repeat.times=10000000000", "study of 1.2e+11 trials: give fewer"),
+                (f"repeat.times=1{'0' * 400}", "repeat.times = '1000"),
+                ("homeostasis.target=3", "homeostasis.target = 3 spikes per step"),
+                ("homeostasis.target=-0.1", "homeostasis.target = -0.1: should be"),
+                ("homeostasis.target=nan", "homeostasis.target = 'nan': should be"),
+                ("network.calibration=none.toml", "none.toml: no such file"),
+                ("training.validation_fraction=0.999", "validation fraction 0.999 of 80 samples"),
+                (
+                    "pretrain.network.hidden=[9]",
+                    "pretrain trains a 10-9-3 network, and 10-12-3 ones",
+                ),
+            )
+        ),
+        (("[12]", "[70000]"), ["study.toml"], "network.hidden = [70000]"),
+        (
+            ('"spsa", "bptt"]', ']\n[factors.batch]\nkey = "training.batch"\nlevels = [9, 9999]'),
+            ["study.toml"],
+            "training.batch = 9999",
+        ),
         (
             None,
             ["study.toml", "--device", "replay:x", "--workers", "2"],
@@ -100,15 +131,33 @@ def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
     assert loader.build(tomllib.loads(dumped(found))) == found
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"factors": {"g": {"key": "mode"}}}, "mode = 'sin': give one of"),
+        ({"factors": {"g": {"key": "mode", "levels": ["deploy"]}}}, "mode: a search trains from scratch"),
+        ({"search": {"population": 10**6}}, "study of"),
+        ({"factors": {"batch": {"high": 10**6}}}, "training.batch = 1000000: this device takes"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        check(study(SEARCH, **change))
+
+
+def _failing(*_: object) -> None:
+    raise ValueError("it does not fit")
+
+
 def test_a_study_whose_every_trial_fails_says_so_and_still_has_a_page(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(elsewhere)
-    sampling = "activity.every=99"  # more than there are steps
-    options = ["study.toml", "--workers", "1", "--set", sampling, "--out", "none"]
+    monkeypatch.setattr("hil.studies.trial.settle", _failing)
+    options = ["study.toml", "--workers", "1", "--out", "none"]
     assert "no trial worked, the page says why: none/report.html" in refusal(options, capsys)
     text = (elsewhere / "none" / "report.html").read_text(encoding="utf-8")
-    assert "membranes are sampled every 99 steps of a run of 20" in text
+    assert "it does not fit" in text
 
 
 def test_data_in_a_file_are_found_from_anywhere(
