@@ -131,10 +131,7 @@ def _evaluated(
     controller = Controller.open(config, device, data.features, data.classes)
     meter = OverlapMeter(controller)
     if weights is not None:
-        try:
-            controller.load_weights(weights)
-        except ValueError as error:  # the settings fit: it is the file
-            raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
+        _start(controller, weights, job)
     controller.write()
     state = TrainState.first(controller.layers)
     if job.train:
@@ -183,6 +180,14 @@ def _evaluated(
     }
     kept = {f"weights/{p}": w for p, w in enumerate(controller.weights)} if job.keep else {}
     return outcome, kept
+
+
+def _start(controller: Controller, weights: Weights, job: Job) -> None:
+    """Take the weights that another job left; its settings fit, so what does not is the file."""
+    try:
+        controller.load_weights(weights)
+    except ValueError as error:
+        raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
 
 
 def _score(

@@ -135,9 +135,12 @@ def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
     ("change", "said"),
     [
         ({"factors": {"g": {"key": "mode"}}}, "mode = 'sin': give one of"),
-        ({"factors": {"g": {"key": "mode", "levels": ["deploy"]}}}, "mode: a search trains from scratch"),
+        (
+            {"factors": {"g": {"key": "mode", "levels": ["deploy"]}}},
+            "mode: a search trains from scratch",
+        ),
         ({"search": {"population": 10**6}}, "study of"),
-        ({"factors": {"batch": {"high": 10**6}}}, "training.batch = 1000000: this device takes"),
+        ({"factors": {"batch": {"high": 10**6}}}, "training.batch = 1000000: this device"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(change: dict[str, Any], said: str) -> None:
