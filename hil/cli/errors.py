@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -91,7 +92,7 @@ def raise_incomplete(page: object, failed: Sequence[str], command: str) -> None:
 
 
 def _stop(message: str, code: int) -> None:
-    typer.echo(f"hil: {line_of(message)}", err=True)
+    typer.echo(f"hil: {line_of(message, sys.argv[1:])}", err=True)
     raise typer.Exit(code) from None
 
 

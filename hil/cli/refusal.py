@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 GIVEN, LINE = 200, 1000  # characters shown of what was given, and of all
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
@@ -11,20 +11,49 @@ _QUOTED = re.compile(r"(?<![^\s(\[{=:,])(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\
 _UNBROKEN = re.compile(rf"\S{{{GIVEN + 1},}}")
 
 
-def line_of(message: str) -> str:
+def line_of(message: str, given: Sequence[str] = ()) -> str:
     """A message as one line of what can be printed.
 
-    Of a text in quotes, a list or table in brackets, and anything without a space in it, the
-    first 200 characters are left; of whatever is longer than 1000 then, its beginning and its end.
+    Of what was given, a text in quotes, a list or table in brackets, and anything without a space
+    in it, the first 200 characters are left; of whatever is longer than 1000 then, 100 characters
+    of its beginning and of its end.
+
+    Args:
+        message: The message.
+        given: What was given, e.g. the arguments of the command.
     """
-    line = "".join(map(_escaped, " ".join(message.split())))
+    line = _printable(message)
+    for text in given:
+        line = _without(line, _printable(text))
     line = _QUOTED.sub(lambda found: _short(found[0], found[0][0]), line)
     line = "".join(
         _short(part, _CLOSING[part[0]]) if part[0] in _CLOSING else part
         for part in _bracketed(line)
     )
     line = _UNBROKEN.sub(lambda found: _short(found[0], ""), line)
-    return line if len(line) <= LINE else f"{line[:GIVEN]} ... {line[-GIVEN:]}"
+    return line if len(line) <= LINE else f"{line[: GIVEN // 2]} ... {line[-GIVEN // 2 :]}"
+
+
+def _printable(text: str) -> str:
+    return "".join(map(_escaped, " ".join(text.split())))
+
+
+def _without(line: str, text: str) -> str:
+    """The line with the first 200 characters of whatever it repeats of a longer text."""
+    if len(text) <= GIVEN:
+        return line
+    size = GIVEN + 1
+    pieces = {text[at : at + size] for at in range(len(text) - GIVEN)}
+    kept, at = "", 0
+    while at < len(line):
+        end = at
+        while line[end : end + size] in pieces:
+            end += 1
+        if end > at:
+            kept, at = f"{kept}{line[at : at + GIVEN - 3]}...", end + GIVEN
+        else:
+            kept, at = kept + line[at], at + 1
+    return kept
 
 
 def _escaped(character: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -13,6 +14,9 @@ from hil.studies.schema import MEASURES
 from hil.studies.trial import Outcome
 
 TIMES = ("seconds", "device_seconds", "transfer_seconds")
+# What a spreadsheet takes for a formula, and what of it is a number.
+_FORMULA = re.compile(r"[=+\-@\t\n]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +152,13 @@ def _number(value: float | None) -> str:
 def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
+    writer.writerows([_harmless(cell) for cell in line] for line in (header, *lines))
     return buffer.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula: a text that looks like one is quoted."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r\n", "\n").replace("\r", "\n")  # which alone would end the row
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.cli.refusal import GIVEN, LINE, line_of
-from support.command_line import command, refusal
+from support.command_line import command, process, refusal
 
 GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
     lambda part: st.integers(1, 200).map(lambda n: part * n)
@@ -32,6 +32,27 @@ def test_of_what_was_given_no_more_than_a_little_is_shown(text: str) -> None:
         line = line_of(f"configuration a.b = {given_}: give a number")
         assert line.startswith("configuration a.b = ")
         assert len(line) <= len("configuration a.b = : give a number") + 2 * GIVEN
+
+
+@given(st.lists(st.text("ab c", min_size=1), min_size=1), st.integers(1, 60), st.text("ab c:"))
+@settings(max_examples=300)
+def test_of_an_argument_no_more_than_a_little_is_shown(
+    words: list[str], times: int, around: str
+) -> None:
+    """Whatever stands around it, without quotes and with spaces in it."""
+    argument = " ".join(" ".join(words * times).split())
+    line = line_of(f"{around} {argument} {around}: give a number", [argument])
+    assert not any(
+        argument[at : at + GIVEN + 1] in line for at in range(max(0, len(argument) - GIVEN))
+    )
+    assert line.endswith(": give a number")
+
+
+def test_an_argument_of_many_words_is_cut_as_a_user_meets_it() -> None:
+    item = "two words " * 60
+    said = process("train", "digits", "--set", item).stderr
+    assert said.startswith("hil: --set two words") and "write section.key=value" in said
+    assert item[: GIVEN + 1] not in said and said.count("\n") == 1
 
 
 def test_a_refusal_of_ordinary_size_stays_as_it_is() -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hil.studies.plan import Cell, Choice, Unit
 from hil.studies.report.sections import severity
+from hil.studies.schema import label
+from hil.studies.table import Row, trials_csv
 from support.html_page import Page
 from support.study_kit import Fake, carried_out, refusal, study
 
@@ -58,7 +64,27 @@ def test_labels_are_text(tmp_path: Path) -> None:
     assert "\x1b" not in page.source and "\u202e" not in page.source
     with (tmp_path / "study" / "trials.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    assert {row["which $f_$ <u>"] for row in rows} == set(LABELS)
+    shown = {"'=1+1" if text == "=1+1" else text for text in LABELS}
+    assert {row["which $f_$ <u>"] for row in rows} == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd|'/C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "+-1", "-1e"]
+)
+def test_a_text_in_a_table_is_no_formula(text: str) -> None:
+    cell = Cell(text, {text: Choice(text, None, {})})
+    row = Row(0, cell, Unit(0, 1, None), {"error": text})
+    header, line = csv.reader(io.StringIO(trials_csv([row], [text]), newline=""))
+    assert [header[2], line[1], line[2], line[-1]] == ["'" + text.replace("\r", "\n")] * 4
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**9), 10**9))
+def test_a_number_in_a_table_stays_as_it_is(level: float, whole: int) -> None:
+    for text in (label(level), label(whole), str(level), f"+{whole}", f"{level:e}"):
+        if not text.startswith("+-"):
+            row = Row(0, Cell("", {"x": Choice(text, None, {})}), Unit(0, 1, None), {})
+            _, line = csv.reader(io.StringIO(trials_csv([row], ["x"]), newline=""))
+            assert line[2] == text
 
 
 def test_a_plot_that_fails_costs_no_more_than_itself(
