@@ -68,14 +68,14 @@ class Group:
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """Student's 95 % interval of the mean, cut at 0 and 1, which an accuracy cannot leave.
+        """Student's 98.5 % interval of the mean, cut at 0 and 1, which an accuracy cannot leave.
 
         None for one seed, or seeds without any spread.
         """
         if not self.accuracies:
             return None
         over_seeds = mean(list(self.accuracies.values()))
-        if over_seeds.interval is None or not over_seeds.deviation:
+        if over_seeds.interval is None:
             return None
         low, high = over_seeds.interval
         return max(0.0, low), min(1.0, high)

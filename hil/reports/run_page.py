@@ -17,7 +17,7 @@ from hil.reports import plots
 from hil.reports.rendering import Attempts, write_page
 from hil.reports.run_facts import paid, settings, time_by_part
 from hil.runs.folder import REPORT
-from hil.statistics import wilson
+from hil.statistics import proportion
 
 if TYPE_CHECKING:
     from hil.runs.folder import Arrays, Run
@@ -107,7 +107,7 @@ class ClassRecall:
         right, total = int(counts[label]), int(counts.sum())
         if total == 0:
             return cls(counts.tolist(), recall=None, interval=None)
-        return cls(counts.tolist(), recall=right / total, interval=wilson(right, total))
+        return cls(counts.tolist(), recall=right / total, interval=proportion(right, total))
 
 
 def _shown(snapshot: Arrays, depth: int, drawn: Drawn) -> dict[str, Any]:

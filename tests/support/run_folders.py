@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hil.config import Config, build, merged
 from hil.runs.folder import Run
-from hil.statistics import wilson
+from hil.statistics import proportion
 
 
 def epochs(count: int, validation: bool = True, hidden: int = 1) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def results(config: Config, accuracy: float, tested: int, layers: Sequence[int])
         "layers": list(layers),
         "epochs": config.training.epochs,
         "test_accuracy": accuracy,
-        "test_accuracy_ci95": list(wilson(round(accuracy * tested), tested)),
+        "test_accuracy_ci95": list(proportion(round(accuracy * tested), tested)),
         "balanced_accuracy": 0.9 * accuracy,
         "majority_share": 0.21,
         "classes_out_of_balance": False,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hil.characterisation.bench import MARGIN, Bench
 from hil.characterisation.estimators import Array
 from hil.characterisation.relay import MeasuredLayer, capacity, relays, write_relays
-from hil.statistics import wilson
+from hil.statistics import proportion
 
 STEPS = 100
 SAMPLES = 32
@@ -21,7 +21,7 @@ MISSED = 0.25
 
 @dataclass(frozen=True)
 class SpikeLoss:
-    """A share of lost spikes, with its 95 % interval (Wilson).
+    """A share of lost spikes, with its exact 95 % interval.
 
     Attributes:
         share: In [0, 1].
@@ -65,7 +65,7 @@ def measure(bench: Bench, layer: int, measured: Sequence[MeasuredLayer]) -> Spik
         return None
     trials = possible * int(steady.sum())
     lost = max(trials - int(fired[steady].sum()), 0)
-    low, high = wilson(lost, trials)
+    low, high = proportion(lost, trials)
     return SpikeLoss(share=lost / trials, low=low, high=high)
 
 

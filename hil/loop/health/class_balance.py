@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.statistics import wilson
+from hil.statistics import proportion
 
 UNEVEN = 1.25  # the majority's share, in those of equal classes, from which they are out of balance
 NAMED = 20  # classes that are named one by one
@@ -70,7 +70,7 @@ class Score:
         """As it stands in `result.json`."""
         return {
             "test_accuracy": self.accuracy,
-            "test_accuracy_ci95": list(wilson(self.right, self.samples)),
+            "test_accuracy_ci95": list(proportion(self.right, self.samples)),
             "balanced_accuracy": self.balanced_accuracy,
             "majority_share": self.majority_share,
             "classes_out_of_balance": self.majority_share * self.classes > UNEVEN,
@@ -87,7 +87,7 @@ class Score:
                 f"{100 * self.balanced_accuracy:.2f} %; give the training samples of each class "
                 "equal shares, or train longer"
             )
-        low, high = wilson(self.right, self.samples)
+        low, high = proportion(self.right, self.samples)
         if low <= self.majority_share:
             found.append(
                 f"[test] test accuracy is not above the majority's share: "

@@ -62,7 +62,13 @@ def _best(folder: Folder, searches: SearchResult) -> SectionContent:
                 ", ".join(f"{key} = {words_of(value)}" for key, value in settings) or "as it comes",
             ]
         )
-    header = ("settings", "test accuracy, %", "95 % interval", "fresh seeds", "what they are")
+    header = (
+        "settings",
+        "test accuracy, %",
+        f"{wording.CONFIDENCE} interval",
+        "fresh seeds",
+        "what they are",
+    )
     return SectionContent(
         "The best settings",
         "Chosen by the first objective on the seed of the search, then trained anew on fresh seeds "
@@ -178,8 +184,8 @@ def _convergence(folder: Folder, searches: SearchResult) -> SectionContent:
     return SectionContent(
         "Against random search",
         f"The best {wording.name(first)} found so far, mean over the searches by each sampler with "
-        "Student's 95 % band. Random search is given as many trials in each generation, and both "
-        "begin with the same draws.",
+        f"Student's {wording.CONFIDENCE} band. Random search is given as many trials in each "
+        "generation, and both begin with the same draws.",
         claims=claims,
         answer=claims[0].text,
         pictures=[Picture(f"Best {wording.name(first)} so far", draw)],

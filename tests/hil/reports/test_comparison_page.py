@@ -14,7 +14,7 @@ from hil.config import build
 from hil.reports import comparison
 from hil.reports.comparison_page import write_comparison
 from hil.runs.folder import Run
-from hil.statistics import wilson
+from hil.statistics import proportion
 from support.html_page import Page
 from support.run_folders import reached, started
 
@@ -37,7 +37,7 @@ def test_the_interval_of_a_group_is_that_of_scipy(
     shares = [count / 1000 for count in accuracies]
     runs = [reached(folder / str(n), share, seed=n) for n, share in enumerate(shares)]
     (group,) = comparison.grouped(runs)
-    oracle = stats.ttest_1samp(shares, 0).confidence_interval(0.95)
+    oracle = stats.ttest_1samp(shares, 0).confidence_interval(0.985)
     assert group.interval == pytest.approx(possible(oracle))
     assert group.mean == pytest.approx(np.mean(shares))
 
@@ -51,7 +51,7 @@ def test_the_page_states_mean_interval_and_number_of_each_group(tmp_path: Path) 
     ]
     page = Page.read(write_comparison(runs, tmp_path / "page.html"))
     for row, values, rule in zip(page.rows(0), (adfa, floor), ("adfa", "output_only"), strict=True):
-        oracle = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        oracle = stats.ttest_1samp(values, 0).confidence_interval(0.985)
         assert row[1:] == [
             f"{100 * np.mean(values):.2f}",
             "{:.2f} to {:.2f}".format(*(100 * bound for bound in possible(oracle))),
@@ -60,7 +60,7 @@ def test_the_page_states_mean_interval_and_number_of_each_group(tmp_path: Path) 
             rule,
         ]
     for row, run, accuracy in zip(page.rows(1), runs, adfa + floor, strict=True):
-        low, high = wilson(round(1000 * accuracy), 1000)
+        low, high = proportion(round(1000 * accuracy), 1000)
         assert row[0] == str(run.path)
         assert row[-2:] == [f"{100 * accuracy:.2f}", f"{100 * low:.2f} to {100 * high:.2f}"]
     assert "differ in one setting alone: rule.name" in page.text
@@ -70,7 +70,7 @@ def test_the_page_states_mean_interval_and_number_of_each_group(tmp_path: Path) 
 def test_runs_with_the_same_seed_are_not_independent(tmp_path: Path) -> None:
     runs = [reached(tmp_path / f"{n}", x, seed=n // 2) for n, x in enumerate((0.9, 0.8, 0.7, 0.6))]
     (group,) = comparison.grouped(runs)
-    oracle = stats.ttest_1samp([0.85, 0.65], 0).confidence_interval(0.95)
+    oracle = stats.ttest_1samp([0.85, 0.65], 0).confidence_interval(0.985)
     assert group.interval == pytest.approx(possible(oracle))
     assert Page.read(write_comparison(runs, tmp_path / "page.html")).rows(0)[0][3:5] == [
         "2",

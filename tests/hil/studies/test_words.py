@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hil.studies import loader
@@ -24,13 +24,13 @@ ACCURACY = "test_accuracy"
 
 @given(st.lists(shares, min_size=2, max_size=6), st.lists(shares, min_size=6, max_size=6))
 def test_no_interval_leaves_what_is_possible(some: list[float], others: list[float]) -> None:
+    assume(max(some) - min(some) > 1e-9)
     result = estimates.mean(some, ACCURACY)
     assert result.interval is not None
     low, high = result.interval
     assert 0 <= low <= result.value + 1e-12 and result.value - 1e-12 <= high <= 1
     difference = estimates.paired(some, others[: len(some)], ACCURACY).mean
-    assert difference.interval is not None
-    low, high = difference.interval
+    low, high = difference.interval or (difference.value, difference.value)
     assert -1 <= low <= difference.value + 1e-12 and difference.value - 1e-12 <= high <= 1
     counts = estimates.mean([100 * value for value in some], "spikes")
     assert counts.interval is not None and counts.interval[0] >= 0
@@ -41,8 +41,9 @@ def test_amount_and_interval_are_of_the_direction_that_is_named(
     pairs: list[tuple[float, float]], p: float
 ) -> None:
     found = estimates.paired([a for a, _ in pairs], [b for _, b in pairs], ACCURACY)
+    assume(found.t_test is not None)
     text = wording.comparison("one", "two", found, ACCURACY, p, 1).text
-    numbers = re.search(r"(-?[\d.]+) points.*95 %: (-?[\d.]+) to (-?[\d.]+);", text)
+    numbers = re.search(r"(-?[\d.]+) points.*98.5 %: (-?[\d.]+) to (-?[\d.]+);", text)
     assert numbers is not None
     amount, low, high = map(float, numbers.groups())
     assert low - 0.051 <= amount <= high + 0.051 and -100 <= low <= high <= 100
@@ -83,8 +84,8 @@ def losing(config: dict[str, Any]) -> dict[str, Any]:
 def test_conclusions_name_what_was_varied_with_its_unit(tmp_path: Path) -> None:
     made = loader.build(loader.read("robustness"), budget="small", changes={"repeat": {"times": 4}})
     result = carried_out(made, tmp_path / "study", Measured(losing))
-    (most,) = [claim for claim in result["claims"] if claim.startswith("most is lost")]
-    assert "at 20 % of dead neurons: 12.3 points (95 %: 11.9 to 12.7" in most
+    (most,) = [claim for claim in result["claims"] if claim.startswith("in the mean most is lost")]
+    assert "at 20 % of dead neurons: 12.3 points (98.5 %: 11.6 to 13.0" in most
     assert any(
         re.search("(?i)mode deploy loses most at 20 % of dead neurons", line)
         for line in result["answer"]
@@ -125,7 +126,7 @@ def test_a_comparison_says_of_what_and_where(tmp_path: Path) -> None:
     assert len(result["claims"]) == 2
     for claim, noise in zip(result["claims"], ("0", "0.3"), strict=True):
         begins = f"rule bp is 70.4 points below rule adfa with membrane noise {noise} thresholds"
-        assert claim.startswith(f"{begins} (95 %: 67.8 to 73.0; 4 pairs, p = ")
+        assert claim.startswith(f"{begins} (98.5 %: 66.3 to 74.5; 4 pairs, p = ")
     (answer,) = result["answer"]
     assert answer.startswith("With membrane noise 0 thresholds rule adfa has the highest test")
     assert "told from the other beyond chance" in answer
@@ -166,10 +167,12 @@ def test_what_the_host_noticed_is_counted(tmp_path: Path) -> None:
 
 
 def retrained(config: dict[str, Any]) -> dict[str, Any]:
-    """Fine-tuning wins half of it back; training anew ends as far below once more."""
+    """Fine-tuning wins half of it back; training anew ends as far below once more; or nearly so."""
     dead = config["device_options"].get("dead_fraction", 0.0)
     epochs = config["training"]["epochs"]
-    return {ACCURACY: 0.9 + 0.01 * config["seed"] - dead * {4: 1.0, 5: 0.5, 6: 2.0}[epochs]}
+    luck = 0.01 * (-1) ** (config["seed"] // 2 if epochs == 4 else config["seed"])
+    lost = {4: 1.0, 5: 0.5, 6: 2.0}[epochs] + luck
+    return {ACCURACY: 0.9 + 0.01 * config["seed"] - dead * lost}
 
 
 def test_what_is_lost_on_top_is_not_said_to_be_recovered(tmp_path: Path) -> None:
@@ -192,13 +195,41 @@ def test_what_is_lost_on_top_is_not_said_to_be_recovered(tmp_path: Path) -> None
         }
     )
     result = carried_out(made, tmp_path / "study", Measured(retrained))
-    assert result["claims"] == [
-        "mode fine_tune recovers 50 % (50 to 50) of what deployment loses at 20 % of dead neurons",
-        "mode scratch loses another 100 % (100 to 100) of what deployment loses at 20 % of dead "
-        "neurons",
-    ]
+    lost = "of what deployment loses at 20 % of dead neurons"
+    for claim, begin in zip(
+        result["claims"],
+        (
+            f"mode fine_tune recovers 50 % {lost} (98.5 %: 47 to 53 %; 4 units, p = ",
+            f"mode scratch loses another 100 % {lost} (98.5 %: 94 to 107 %; 4 units, p = ",
+        ),
+        strict=True,
+    ):
+        assert claim.startswith(begin) and claim.endswith(" adjusted for 2 tests)")
     (answer,) = result["answer"]
     assert "scratch loses another 100 % of what deployment loses" in answer and "-" not in answer
+
+
+def unmoved(config: dict[str, Any]) -> dict[str, Any]:
+    """Deployment loses a lot; what comes after it is as likely to be better as worse."""
+    dead, epochs = config["device_options"].get("dead_fraction", 0.0), config["training"]["epochs"]
+    luck = 0.06 * (-1) ** (config["seed"] // 2 if epochs == 4 else config["seed"])
+    return {ACCURACY: 0.9 + 0.01 * config["seed"] - dead * (1.0 + luck)}
+
+
+def test_nothing_is_claimed_where_nothing_recovers(tmp_path: Path) -> None:
+    modes = [
+        {"label": mode, "set": {"mode": mode, "training": {"epochs": epochs}}}
+        for mode, epochs in (("deploy", 4), ("fine_tune", 5))
+    ]
+    dead = {"key": "device_options.dead_fraction", "levels": [0.0, 0.2]}
+    factors = {"mode": {"levels": modes}, "dead": dead}
+    made = study(
+        {**NAMED, "factors": factors, "sections": [{"kind": "recovery", "severity": "dead"}]}
+    )
+    result = carried_out(made, tmp_path / "study", Measured(unmoved))
+    assert result["claims"] == []
+    assert result["not_told"][0].startswith("too few to say what mode fine_tune recovers of what")
+    assert "too few repetitions say" in result["answer"][0]
 
 
 def test_what_is_alike_everywhere_is_said_of_all(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from statistics import fmean
 
-from hil.statistics import rank_correlation
+from hil.statistics import FEWEST_PAIRS, rank_correlation
 from hil.studies.report import naming, wording
 from hil.studies.report.plots import Cloud, scatter
 from hil.studies.report.section import Picture, SectionContent, SectionSettings
@@ -15,8 +15,9 @@ from hil.studies.table import Rows, by_unit, grouped
 
 NOTE = (
     "Each point is one combination of levels, the mean over its repetitions. Spearman's rank "
-    "correlation, with the 95 % interval of Bonett and Wright (2000). Combinations that were not "
-    "drawn at random are no sample: the interval says how well these determine the order."
+    f"correlation, with the {wording.CONFIDENCE} interval of Bonett and Wright (2000). "
+    "Combinations that were not drawn at random are no sample: the interval says how well these "
+    "determine the order."
 )
 
 
@@ -41,12 +42,16 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     points = sorted({point for own in kinds.values() for point in own})
     result = rank_correlation([a for a, _ in points], [b for _, b in points])
     names = f"{wording.name(one)} and {wording.name(other)}"
-    if result.rho is None or result.interval is None:
-        claim = Claim(f"{names}: {result.pairs} combinations are too few for a correlation", False)
+    if result.rho is None:
+        claim = Claim(f"{names}: one of them is the same everywhere, or there is one point", False)
+    elif result.interval is None:
+        detail = f"{result.pairs} combinations, at least {FEWEST_PAIRS} are needed"
+        text = f"{names}: too few to say, rank correlation {result.rho:.2f} ({detail})"
+        claim = Claim(text, False)
     else:
         low, high = result.interval
         detail = (
-            f"rank correlation {result.rho:.2f} (95 %: {low:.2f} to {high:.2f}, "
+            f"rank correlation {result.rho:.2f} ({wording.CONFIDENCE}: {low:.2f} to {high:.2f}, "
             f"{result.pairs} combinations)"
         )
         if low > 0 or high < 0:

@@ -9,8 +9,9 @@ from hil.studies.schema import Study
 from hil.studies.table import TIMES, Rows, by_unit, grouped
 
 NOTE = (
-    "Means over the repetitions with Student's 95 % interval. Times are those of this machine and "
-    "of what else ran on it; time and bytes on the line are 0 for an emulated device."
+    f"Means over the repetitions with Student's {wording.CONFIDENCE} interval. Times are those of "
+    "this machine and of what else ran on it; time and bytes on the line are 0 for an emulated "
+    "device."
 )
 SHOWN = (
     *TIMES,
@@ -40,7 +41,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             result = mean(values, measure) if values else None
             if result is None:
                 cells.append("")
-            elif result.interval is None or not result.deviation:
+            elif result.interval is None:
                 cells.append(wording.value(result.value, measure))
             else:
                 bounds = wording.interval(result.interval, measure)

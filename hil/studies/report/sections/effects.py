@@ -222,7 +222,13 @@ def _shift(first: list[Row], second: list[Row], measure: str) -> dict[int, float
 
 
 def _table(caption: str, effects: list[Effect], p: list[float | None], measure: str) -> Table:
-    header = ("trials", "factor", "level", f"effect, {wording.points(measure)}", "95 % interval")
+    header = (
+        "trials",
+        "factor",
+        "level",
+        f"effect, {wording.points(measure)}",
+        f"{wording.CONFIDENCE} interval",
+    )
     return Table(
         caption,
         (*header, "units", "p"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from hil.studies.report import naming
+from hil.studies.report import naming, wording
 from hil.studies.report.estimates import mean
 from hil.studies.report.plots import CurveWithInterval, line_plot
 from hil.studies.report.section import Picture, SectionContent, SectionSettings
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, grouped
 
-NOTE = "Mean validation accuracy over the repetitions after each epoch, with Student's 95 % band."
+NOTE = (
+    "Mean validation accuracy over the repetitions after each epoch, with Student's "
+    f"{wording.CONFIDENCE} band."
+)
 
 
 class Settings(SectionSettings):

@@ -16,7 +16,8 @@ from hil.studies.table import Rows, by_unit, grouped
 
 NOTE = (
     "Mean accuracy in percent. Each field is the mean of a few repetitions; the table gives the "
-    "widest 95 % interval of each map, so that smaller differences are not read into it."
+    f"widest {wording.CONFIDENCE} interval of each map, so that smaller differences are not read "
+    "into it."
 )
 
 

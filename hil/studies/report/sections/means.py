@@ -13,8 +13,9 @@ from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
 
 NOTE = (
-    "Mean over the repetitions with Student's 95 % interval: where the mean of many more "
-    "repetitions may lie. Trials that did not work are counted and left out."
+    f"Mean over the repetitions with Student's {wording.CONFIDENCE} interval: where the mean of "
+    f"many more repetitions may lie. {wording.COVERS} Trials that did not work are counted and "
+    "left out."
 )
 LARGEST = 40  # rows that a figure has room for
 
@@ -59,7 +60,13 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         pictures.append(Picture(title, draw, wide=True))
     last = len(settings.by)
     names = naming.quantities(rows, settings.by)
-    header = (*names, f"mean, {wording.unit(measure)}", "95 % interval", "units", "failed")
+    header = (
+        *names,
+        f"mean, {wording.unit(measure)}",
+        f"{wording.CONFIDENCE} interval",
+        "units",
+        "failed",
+    )
     return SectionContent(
         settings.title or wording.name(measure).capitalize(),
         settings.note or NOTE,

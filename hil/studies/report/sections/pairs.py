@@ -13,9 +13,10 @@ from hil.studies.table import Row, Rows, grouped
 
 NOTE = (
     "Each level against the reference, repetition by repetition: the same seed, chip and all "
-    "other levels. The interval is Student's for the mean difference; p is of the paired t-test, "
-    "adjusted by Holm for all rows, beside that of Wilcoxon's signed-rank test, which with five "
-    "pairs or fewer cannot fall below 0.05."
+    f"other levels. The interval is Student's, of {wording.CONFIDENCE}, for the mean difference; p "
+    "is of the paired t-test, adjusted by Holm for all rows, and a difference is told where it is "
+    f"below {wording.SIGNIFICANCE:g}. Beside it that of Wilcoxon's signed-rank test, which with "
+    "seven pairs or fewer cannot fall so low."
 )
 
 
@@ -101,7 +102,7 @@ def _table(
     header = (
         *naming.quantities(rows, factors),
         f"difference, {wording.points(measure)}",
-        "95 % interval",
+        f"{wording.CONFIDENCE} interval",
         "pairs",
         "p, t-test",
         "p, Wilcoxon",

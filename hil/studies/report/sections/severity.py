@@ -11,7 +11,9 @@ from hil.studies.report.section import Picture, SectionContent, SectionSettings
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
 
-NOTE = "Mean over the repetitions, with Student's 95 % band. Axes do not start at 0."
+NOTE = (
+    f"Mean over the repetitions, with Student's {wording.CONFIDENCE} band. Axes do not start at 0."
+)
 
 
 class Settings(SectionSettings):

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import fmean
 
-from hil.statistics import FEWEST, bootstrap
+from hil.statistics import FEWEST, mean, not_rejected
 from hil.studies.report import naming, wording
-from hil.studies.report.estimates import change
+from hil.studies.report.estimates import adjust, change, paired
 from hil.studies.report.section import SectionContent, SectionSettings, Table
-from hil.studies.report.wording import Claim
+from hil.studies.report.wording import CONFIDENCE, SIGNIFICANCE, Claim
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
 
 NOTE = (
-    "The severity at which the mean over the repetitions has lost so many points of what the "
+    "The severity at which the mean over the repetitions has first lost so many points of what the "
     "reference reaches without any, on straight lines between the severities; 'none' where it has "
-    "not up to the largest. In brackets a 95 % interval: repetitions drawn again (bootstrap, "
-    "1000 draws). "
-    "Coarser weights lie further on the axis, whatever their number says."
+    f"not up to the largest. In brackets its {CONFIDENCE} interval: from the first to the last "
+    "severity at which Student's interval of what is lost holds so many points. "
+    "Coarser weights lie further on the axis, whatever their number says. The ranking is that of "
+    "the means; p is of the paired t-test of each loss, adjusted by Holm for all rows."
 )
 
 MOST = 6  # lines that are answered for one by one
@@ -53,7 +55,6 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             table.append([what, name, *cells, str(len(units))])
             middle = len(numbers) // 2
             at = [row for row in trials if row.text(settings.severity) == severities[middle][0]]
-            lost = [unit[0] - unit[middle] for unit in units]
             ranking.append(
                 Lost(
                     what=what,
@@ -61,12 +62,12 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
                     line=name,
                     severity=names[middle],
                     where=naming.place(study, at, [settings.severity]),
-                    points=lost,
+                    points=[values[0] - values[middle] for values in units],
                 )
             )
     points = wording.points(measure)
     header = [f"{wording.value(loss, measure)} {points}" for loss in settings.losses]
-    ranked = sorted(ranking, key=lambda item: fmean(item.points))
+    ranked = _ranked(ranking, measure)
     return SectionContent(
         settings.title or "Tolerated severities",
         settings.note or NOTE,
@@ -96,6 +97,7 @@ class Lost:
         severity: The severity.
         where: The same in a sentence.
         points: What each repetition has lost.
+        p: p of the paired t-test of that, adjusted for all that are ranked; None without spread.
     """
 
     what: str
@@ -104,6 +106,19 @@ class Lost:
     severity: str
     where: str
     points: list[float]
+    p: float | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether the loss, or the gain, can be told from none."""
+        return len(self.points) >= FEWEST and self.p is not None and self.p < SIGNIFICANCE
+
+
+def _ranked(ranking: list[Lost], measure: str) -> list[Lost]:
+    """Least lost first, each with its adjusted p."""
+    tests = [paired(lost.points, [0.0] * len(lost.points), measure) for lost in ranking]
+    found = [replace(lost, p=p) for lost, p in zip(ranking, adjust(tests), strict=True)]
+    return sorted(found, key=lambda lost: fmean(lost.points))
 
 
 def _curves(
@@ -133,16 +148,49 @@ def _crossing(numbers: Sequence[float], units: Sequence[Sequence[float]], loss: 
     return math.inf
 
 
+def tolerated(
+    numbers: Sequence[float], units: Sequence[Sequence[float]], loss: float
+) -> tuple[float, float] | None:
+    """Interval of the severity at which the mean has first lost so much.
+
+    The severities are kept at which the mean loss is not told from this one, as Fieller's interval
+    keeps ratios: the true one is among them as often as Student's interval covers.
+
+    Args:
+        numbers: The severities, ascending.
+        units: For each unit the measure at each of them.
+        loss: How much is lost.
+
+    Returns:
+        Lower and upper bound, infinite where it may be beyond the largest; None for too few units,
+        or losses without any spread.
+    """
+    if len(units) < FEWEST:
+        return None
+    losses = [[values[0] - value for value in values] for values in units]
+    over = [[value - loss for value in at] for at in zip(*losses, strict=True)]
+    kept: list[float] = []
+    for place, (start, end) in enumerate(pairwise(over)):
+        for share in not_rejected(start, end) or ():
+            kept.append(numbers[place] + share * (numbers[place + 1] - numbers[place]))
+    last = mean(over[-1])
+    low, _ = last.interval or (last.value, last.value)
+    if low <= 0:
+        kept.append(math.inf)
+    bounds = min(kept, default=math.inf), max(kept, default=math.inf)
+    spread = bounds[1] - bounds[0] > 1e-9 * bounds[1] or math.isinf(bounds[0])
+    return bounds if spread else None
+
+
 def _tolerated(
     units: list[list[float]], numbers: list[float], loss: float, names: list[str], unit: str
 ) -> str:
-    crossing = _crossing(numbers, units, loss)
-    bounds = bootstrap(units, lambda sample: _crossing(numbers, sample, loss))
-    text = _severity_text(crossing, numbers, names, unit)
+    text = _severity_text(_crossing(numbers, units, loss), numbers, names, unit)
+    bounds = tolerated(numbers, units, loss)
     if bounds is None:
-        return f"{text} (too few units for an interval)"
+        return f"{text} (too few to say)"
     low, high = (_severity_text(bound, numbers, names, unit) for bound in bounds)
-    return f"{text} ({low} to {high})"
+    return text if text == low == high else f"{text} ({low} to {high})"
 
 
 def _severity_text(place: float, numbers: list[float], names: list[str], unit: str) -> str:
@@ -156,15 +204,15 @@ def _severity_text(place: float, numbers: list[float], names: list[str], unit: s
 
 
 def _claims(ranked: list[Lost], measure: str) -> list[Claim]:
-    """The least and the most that is lost at a middle severity."""
+    """The least and the most that is lost at a middle severity, in the mean."""
     claims = []
     for word, lost in (("least", ranked[0]), ("most", ranked[-1])):
-        result = change(lost.points, measure)
-        if result.interval is None or result.units < FEWEST:
-            detail = f"{result.units} units, too few for a claim"
-            claims.append(Claim(f"{_words(word, lost, measure)} ({detail})", False))
-            continue
-        claims.append(Claim(_words(word, lost, measure, True), result.interval[0] > 0))
+        text = _words(word, lost, measure, bounds=lost.told)
+        if len(lost.points) < FEWEST:
+            text += f" ({len(lost.points)} units, too few for a claim)"
+        elif not lost.told:
+            text += ", which chance may explain"
+        claims.append(Claim(text, lost.told))
     return claims
 
 
@@ -172,8 +220,8 @@ def _words(word: str, lost: Lost, measure: str, bounds: bool = False) -> str:
     """How much is lost; what is gained is said to be gained."""
     amount, gained = _amount(lost, measure, bounds)
     if gained:
-        return f"nothing is lost by {lost.who} {lost.where}: it gains {amount}"
-    return f"{word} is lost by {lost.who} {lost.where}: {amount}"
+        return f"in the mean nothing is lost by {lost.who} {lost.where}: it gains {amount}"
+    return f"in the mean {word} is lost by {lost.who} {lost.where}: {amount}"
 
 
 def _amount(lost: Lost, measure: str, bounds: bool) -> tuple[str, bool]:
@@ -183,7 +231,7 @@ def _amount(lost: Lost, measure: str, bounds: bool) -> tuple[str, bool]:
     amount = f"{wording.value(abs(result.value), measure)} {wording.points(measure)}"
     if bounds:
         interval = wording.mirrored(result.interval) if gained else result.interval
-        amount += f" (95 %: {wording.interval(interval, measure)}, {result.units} units)"
+        amount += f" ({CONFIDENCE}: {wording.interval(interval, measure)}, {result.units} units)"
     return amount, gained
 
 
@@ -194,8 +242,7 @@ def _answer(ranked: list[Lost], measure: str) -> str:
     for lost in list(worst.values())[:MOST]:
         amount, gained = _amount(lost, measure, bounds=len(lost.points) >= FEWEST)
         loses = "loses nothing at any middle severity and gains least" if gained else "loses most"
-        low, high = change(lost.points, measure).interval or (0.0, 0.0)
-        chance = ", which chance may explain" if low <= 0 <= high else ""
+        chance = "" if lost.told else ", which chance may explain"
         told.append(f"{lost.who} {loses} {lost.where}: {amount}{chance}")
     return "; ".join(told)
 
@@ -211,9 +258,10 @@ def _ranking(ranked: list[Lost], measure: str) -> Table:
                 lost.severity,
                 wording.value(result.value, measure),
                 wording.interval(result.interval, measure),
+                "" if lost.p is None else f"{lost.p:.2g}",
             ]
         )
     points = wording.points(measure)
-    header = ("what", "trials", "middle severity", f"{points} lost", "95 % interval")
+    header = ("what", "trials", "middle severity", f"{points} lost", f"{CONFIDENCE} interval", "p")
     title = f"{points.capitalize()} lost at the middle severity, least first"
-    return Table(title, header, rows, frozenset({3}))
+    return Table(title, header, rows, frozenset({3, 5}))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from hil.statistics import FEWEST, bootstrap
+from hil.statistics import near_best
 from hil.studies.report import naming, wording
 from hil.studies.report.section import SectionContent, SectionSettings, Table
-from hil.studies.report.wording import Claim
+from hil.studies.report.wording import CONFIDENCE, Claim
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
 
@@ -35,19 +35,26 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             common = sorted(set.intersection(*(set(by_number) for by_number in known.values())))
             units = [[by_number[unit] for by_number in known.values()] for unit in common]
             near = _near(units, settings.margin)
-            bounds = bootstrap(units, lambda sample: float(len(_near(sample, settings.margin))))
+            bounds = near_best(units, settings.margin)
             about = naming.quantity(trials, settings.x)
             name = naming.subject(trials, settings.lines)
             shown = [naming.level(by_level[level,], settings.x) for level in known]
             levels = ", ".join(shown[place] for place in near) or "none"
-            span = "none: too few" if bounds is None else f"{bounds[0]:.0f} to {bounds[1]:.0f}"
-            table.append([about, name, f"{len(near)} of {len(known)}", span, levels])
-            text = (
-                f"{name} gets along with {len(near)} of {len(known)} levels of {about} "
-                f"(95 %: {span}; {len(units)} units)"
-            )
-            claims.append(Claim(text, bounds is not None and len(units) >= FEWEST))
-            told.setdefault(about, []).append(f"{len(near)} of {len(known)} for {name}")
+            count, span = f"{len(near)} of {len(known)}", "too few to say"
+            if bounds is not None and bounds != (1, len(known)):
+                span = f"{bounds[0]} to {bounds[1]}"
+            table.append([about, name, count, span, levels])
+            if span == "too few to say":
+                text = (
+                    f"{span} how many levels of {about} {name} gets along with, in the mean {count}"
+                )
+                claims.append(Claim(f"{text} ({len(units)} units)", False))
+            else:
+                detail = f"{CONFIDENCE}: {span}; {len(units)} units"
+                claims.append(
+                    Claim(f"{name} gets along with {count} levels of {about} ({detail})", True)
+                )
+            told.setdefault(about, []).append(f"{count} for {name} ({CONFIDENCE}: {span})")
     margin = wording.value(settings.margin, settings.measure)
     return SectionContent(
         settings.title or "Width of the range",
@@ -61,7 +68,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
             f"best are {', '.join(names)}"
             for about, names in told.items()
         ),
-        tables=[Table("", ("what", "trials", "levels", "95 %", "which"), table)],
+        tables=[Table("", ("what", "trials", "levels", CONFIDENCE, "which"), table)],
         data={"widths": table},
     )
 
