@@ -222,6 +222,7 @@ class Chip:
             every=request.every,
             channels=self._channels[request.layer],
             normals=Normals(sequence(*trial, "adc_noise", request.layer)),
+            after_reset=bool(self.nonidealities.adc.adc_after_reset),
         )
 
     def wait(self, seconds: float) -> None:

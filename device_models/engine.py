@@ -6,7 +6,7 @@ Brian2's default schedule:
 
     groups       membranes advance by dt; membrane noise is added
     thresholds   neurons at or above threshold fire; lost events are dropped, spurious ones
-                 appear; recorders sample
+                 appear; recorders sample, but for those of what is left after a reset
     synapses     events move the membranes of the next layer (so they act from the next step on)
     resets       neurons that fired are reset
 """
@@ -38,13 +38,15 @@ class Recorder(Protocol):
     """Something that watches one layer, 0 being the first layer of neurons."""
 
     layer: int
+    after_reset: bool
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Take note of step `step` (from 0).
 
         Args:
             step: The step.
-            membrane: `(B, n)` in the model's unit, after the threshold test, before the reset.
+            membrane: `(B, n)` in the model's unit, after the threshold test and before the reset,
+                or with `after_reset` at the end of the step.
             events: Sorted numbers `b * n + i` of the neurons whose spikes got through.
         """
 
@@ -74,6 +76,7 @@ class Engine:
         objects = [layer.group for layer in self._layers]
         objects.append(operation(self._deliver, "synapses"))
         objects.append(operation(self._collect, "after_thresholds"))
+        objects.append(operation(self._collect_late, "after_resets"))
         if current_input:
             objects.append(operation(self._inject, "before_groups"))
         if chip.temporal.membrane_noise:
@@ -187,12 +190,19 @@ class Engine:
                 with_spurious(events, layer.membrane.size, spurious, self._spurious)
                 for events, layer in zip(self._events, self._layers, strict=True)
             ]
+        self._sample(after_reset=False)
+
+    def _collect_late(self) -> None:
+        self._sample(after_reset=True)
+
+    def _sample(self, after_reset: bool) -> None:
         for recorder in self._recorders:
-            recorder.sample(
-                self._stepper.step_index,
-                self._layers[recorder.layer].membrane,
-                self._events[recorder.layer],
-            )
+            if recorder.after_reset == after_reset:
+                recorder.sample(
+                    self._stepper.step_index,
+                    self._layers[recorder.layer].membrane,
+                    self._events[recorder.layer],
+                )
 
     def _deliver(self) -> None:
         model = self._chip.model

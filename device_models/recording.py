@@ -12,6 +12,8 @@ from device_models.nonidealities.adc import ADCChannels
 class SpikeCounts:
     """Spikes of each neuron over the run."""
 
+    after_reset = False
+
     def __init__(self, layer: int, batch: int, size: int) -> None:
         """Prepare `counts`, `(B, n)` int32, of 0."""
         self.layer = layer
@@ -24,6 +26,8 @@ class SpikeCounts:
 
 class Raster:
     """Spikes of each neuron at each step."""
+
+    after_reset = False
 
     def __init__(self, layer: int, steps: int, batch: int, size: int) -> None:
         """Prepare `samples`, `(T, B, n)` uint8, without spikes."""
@@ -46,9 +50,10 @@ class MembraneRecorder:
         every: int,
         channels: ADCChannels,
         normals: Normals,
+        after_reset: bool,
     ) -> None:
         """Prepare `samples`, `(S, B, n)` float32 in the membrane's unit."""
-        self.layer = layer
+        self.layer, self.after_reset = layer, after_reset
         self.samples = np.empty((samples, batch, channels.size), np.float32)
         self._every, self._channels, self._normals = every, channels, normals
 

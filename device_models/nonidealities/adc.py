@@ -44,6 +44,17 @@ class MembraneADC:
         "Neurons of a layer that can be sampled at once; 0 is all.",
         severity="fixed",
     )
+    adc_after_reset: int = nonideality(
+        0,
+        "",
+        0,
+        1,
+        "Whether a sample is taken after the reset of its step, and not before.",
+        severity="fixed",
+    )
+    adc_mean: int = nonideality(
+        0, "", 0, 1, "Whether the mean over a run is all that is shown.", severity="fixed"
+    )
 
 
 class ADCChannels:

@@ -113,7 +113,8 @@ class Emulator(Device):
         )
         recordings = dict(zip(distinct, recorded, strict=True))
         samples = {probe: reduced(probe, recordings[asked]) for probe, asked in wanted.items()}
-        return Readout(counts, stimulus.steps, samples, "before_reset")
+        (sampled,) = {o.sampled for o in self._info.offers.probes if o.quantity == "membrane"}
+        return Readout(counts, stimulus.steps, samples, sampled)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """What is programmed in every cell, how often each projection was written, the time."""

@@ -6,6 +6,7 @@ import math
 
 from device_models import Chip
 from device_models.neurons import NeuronModel
+from device_models.nonidealities.adc import MembraneADC
 from drivers.contract.info import (
     Abilities,
     Arrival,
@@ -29,7 +30,7 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
         chip: The chip.
         name: Name in the identity of the device.
     """
-    model, adc, levels = chip.model, chip.nonidealities.adc, chip.nonidealities.programming.levels
+    model, levels = chip.model, chip.nonidealities.programming.levels
     trimmed = chip.nonidealities.fixed_pattern.trim_bits > 0
     unit = UNITS.get(model.unit, model.unit) or "LSB"
     roles = _roles(model)
@@ -68,14 +69,22 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
             decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
         ),
         weights=(WeightFormat(1e-3, 100.0, None if model.weight_unit else levels),),
-        offers=Offers(
-            stimuli=("current", "current_trace", "spikes"),
-            probes=(
-                ProbeOffer("spikes"),
-                ProbeOffer("membrane", every=adc.adc_every, neurons=adc.adc_channels or None),
-            ),
-        ),
+        offers=_offers(chip.nonidealities.adc),
         abilities=Abilities(deterministic=not chip.ages, keeps_weights=False, resumable=True),
+    )
+
+
+def _offers(adc: MembraneADC) -> Offers:
+    """What a run may be given, and what the converter of membranes can show."""
+    membranes = ProbeOffer(
+        "membrane",
+        reductions=("mean",) if adc.adc_mean else ("none", "mean", "last"),
+        every=adc.adc_every,
+        neurons=adc.adc_channels or None,
+        sampled="after_reset" if adc.adc_after_reset else "before_reset",
+    )
+    return Offers(
+        stimuli=("current", "current_trace", "spikes"), probes=(ProbeOffer("spikes"), membranes)
     )
 
 
