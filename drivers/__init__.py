@@ -68,7 +68,7 @@ from drivers.contract.errors import (
     UnsupportedProbe,
     WeightError,
 )
-from drivers.contract.files import load, save
+from drivers.contract.files.messages import load, save
 from drivers.contract.info import (
     CONTRACT,
     Abilities,

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.reading import parse_toml, read_toml
+from drivers.contract.files.reading import parse_toml, read_toml
 from hil import encodings
 from hil.learning import rules
 from hil.validation import validated

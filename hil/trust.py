@@ -122,7 +122,7 @@ def open_device(
 
 def fingerprints(config: Config) -> dict[str, str]:
     """SHA-256 of each file of code that a configuration names, by the name it is given there."""
-    from drivers.contract.reading import read_bytes
+    from drivers.contract.files.reading import read_bytes
 
     found = {}
     for code in code_of(config):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from drivers import nearest
-from drivers.contract.reading import shortened
+from drivers.contract.files.reading import shortened
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import below
-from drivers.contract.files import stimulus_arrays
+from drivers.contract.files.messages import stimulus_arrays
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.archives import CHUNK, PLAIN, check_text
 from drivers.contract.errors import FileFormatError
-from drivers.contract.reading import RATIO, UNPACKED, opened, parse_json, shortened, told
+from drivers.contract.files.archives import CHUNK, PLAIN, check_text
+from drivers.contract.files.reading import RATIO, UNPACKED, opened, parse_json, shortened, told
 
 VERSION = 2
 MAGIC = b"spikeloop session "

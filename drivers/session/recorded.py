@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivers.contract.composite import Composite
 from drivers.contract.device import Device
 from drivers.contract.errors import DeviceError, DeviceNotFound
-from drivers.contract.files import readout_arrays
+from drivers.contract.files.messages import readout_arrays
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
 from drivers.session.codec import (

@@ -17,7 +17,7 @@ from drivers.contract.errors import (
     FileFormatError,
     SettingError,
 )
-from drivers.contract.files import readout_from
+from drivers.contract.files.messages import readout_from
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files import replacing, write_text
+from drivers.contract.files.writing import replacing, write_text
 from hil.characterisation import layer_results
 from hil.characterisation.estimators import Estimate
 from hil.characterisation.survey_data import Survey

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.files import read_npz, sweep, write_npz, write_text
-from drivers.contract.reading import read_bytes, read_toml
+from drivers.contract.files.messages import read_npz, write_npz
+from drivers.contract.files.reading import read_bytes, read_toml
+from drivers.contract.files.writing import sweep, write_text
 from hil.runs import records
 from hil.runs.draft import RUNS, draft_in, moved
 from hil.runs.lock import locked
@@ -90,16 +91,15 @@ class Run:
             with draft_in(parent, ".draft.") as draft:
                 (draft / CONFIG).write_text(dump(config), encoding="utf-8")
                 made = {"version": VERSION, **environment(), "chosen": list(chosen), "data": None}
-                machine = json.dumps({**made, "code": code or {}}, indent=2)
-                (draft / ENVIRONMENT).write_text(machine + "\n", encoding="utf-8")
+                machine = json.dumps({**made, "code": code or {}}, indent=2) + "\n"
+                (draft / ENVIRONMENT).write_text(machine, encoding="utf-8")
                 if start is not None:
                     write_npz(draft / START, "start", start, VERSION)
                 return cls(moved(draft, path, config))
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
-            raise ValueError(
-                f"run folder {path or parent} cannot be made: {error.strerror}{where}"
-            ) from None
+            said = f"{error.strerror}{where}"
+            raise ValueError(f"run folder {path or parent} cannot be made: {said}") from None
 
     @classmethod
     def open(cls, path: str | Path) -> Run:

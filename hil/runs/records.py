@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import Reduction
 from drivers.contract.errors import FileFormatError
-from drivers.contract.reading import checked, parse_json, read_bytes, read_json
+from drivers.contract.files.reading import checked, parse_json, read_bytes, read_json
 
 MOST = 16 << 20  # bytes of a file of metrics
 

@@ -24,8 +24,9 @@ import numpy as np
 
 from drivers.contract.arrays import below
 from drivers.contract.errors import FileFormatError
-from drivers.contract.files import read_npz, sweep, write_npz, write_text
-from drivers.contract.reading import checked, parse_toml, read_bytes, read_json
+from drivers.contract.files.messages import read_npz, write_npz
+from drivers.contract.files.reading import checked, parse_toml, read_bytes, read_json
+from drivers.contract.files.writing import sweep, write_text
 from hil.runs.lock import LOCK, locked
 from hil.runs.machine import environment
 from hil.runs.records import StudyEnvironmentRecord

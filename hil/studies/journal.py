@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.reading import checked, parse_json, read_bytes, told
+from drivers.contract.files.reading import checked, parse_json, read_bytes, told
 
 if TYPE_CHECKING:
     from optuna import Study

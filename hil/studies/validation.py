@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from drivers import Device, DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
-from drivers.contract.reading import shortened
+from drivers.contract.files.reading import shortened
 from hil import config as configuration
 from hil import tasks
 from hil.config import Config

@@ -21,7 +21,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.reading import RATIO, UNPACKED, opened, shortened
+from drivers.contract.files.reading import RATIO, UNPACKED, opened, shortened
 from hil.tasks.task import Data, Labels, stratified_split
 
 _CLASSES = 10

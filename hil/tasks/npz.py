@@ -21,8 +21,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers.contract.archives import array_shape, read_arrays
 from drivers.contract.errors import FileFormatError
+from drivers.contract.files.archives import array_shape, read_arrays
 from hil.tasks.task import Data, Features, Task, stratified_split
 
 FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size

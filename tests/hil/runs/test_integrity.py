@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import hil
+from drivers.contract.files.writing import DRAFT, replacing, write_text
 from hil.runs.draft import draft_in
 from hil.runs.folder import ENVIRONMENT, Run
 from hil.runs.lock import locked
@@ -133,7 +134,7 @@ def killed_in(work: str) -> int:
 
 def test_a_page_half_written_goes_when_its_run_is_resumed(copy: Path) -> None:
     work = (
-        "from drivers.contract.files import replacing\n"
+        "from drivers.contract.files.writing import replacing\n"
         f"with replacing(Path({str(copy)!r}) / 'report.html') as handle:\n"
         "    handle.write(b'<html>')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -156,3 +157,22 @@ def test_a_draft_of_a_killed_process_goes_when_the_next_run_is_made(tmp_path: Pa
     with draft_in(tmp_path, ".draft.") as first, draft_in(tmp_path, ".draft.") as second:
         assert not left.exists() and first.is_dir() and second.is_dir()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_draft_of_a_killed_process_goes_at_the_next_write_of_its_file(tmp_path: Path) -> None:
+    page = tmp_path / "page [1].html"
+    work = (
+        "from drivers.contract.files.writing import replacing\n"
+        f"with replacing(Path({str(page)!r})) as handle:\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert killed_in(work) == -9
+    (left,) = tmp_path.iterdir()
+    other = tmp_path / f".other.html.1{DRAFT}"
+    other.write_text("of another file")
+    with replacing(page) as handle:
+        assert not left.exists()
+        handle.write(b"first")
+        write_text(page, "second")  # as another process may: neither takes the other's draft
+    assert page.read_text() == "first"
+    assert sorted(tmp_path.iterdir()) == [other, page]

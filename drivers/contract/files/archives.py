@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.reading import MIB, RATIO, UNPACKED, opened, shortened, told
+from drivers.contract.files.reading import MIB, RATIO, UNPACKED, opened, shortened, told
 
 MEMBERS = 100_000  # arrays of an archive
 CHUNK = 16 * MIB

@@ -3,82 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.archives import read_arrays
 from drivers.contract.arrays import is_csr
 from drivers.contract.errors import DeviceError, FileFormatError
+from drivers.contract.files.archives import read_arrays
+from drivers.contract.files.reading import parse_json, shortened, told
+from drivers.contract.files.writing import replacing
 from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.reading import parse_json, shortened, told
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 VERSION = 1
-DRAFT = ".draft"  # ending of a file that is being written
 Weights = tuple[NDArray[np.float32], ...]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that is either complete or not there; the one before stands until then.
-
-    Args:
-        path: The file.
-
-    Yields:
-        A handle to write the new content to.
-    """
-    draft = path.with_name(f".{path.name}.{uuid4().hex}{DRAFT}")
-    new = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # and so through no link
-    number = os.open(draft, new | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        with os.fdopen(number, "wb") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(draft, path)  # of a link, the link
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a process that was killed had begun to write in a folder.
-
-    Args:
-        folder: A folder that no other process is writing to.
-    """
-    for draft in folder.glob(f".*{DRAFT}"):
-        draft.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file, as UTF-8, that is either complete or not there.
-
-    Args:
-        path: The file, replaced when it exists.
-        text: Its content.
-
-    Returns:
-        The path written.
-
-    Raises:
-        OSError: When the folder cannot be written; the old file then stands untouched.
-    """
-    with replacing(path) as handle:
-        handle.write(text.encode())
-    return path
 
 
 def write_npz(path: str | Path, kind: str, arrays: Mapping[str, object], version: int) -> Path:
