@@ -38,9 +38,10 @@ ENCODINGS: Mapping[StimulusKind, str] = {
 # What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
 LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"
 KAPPA, GAIN = "readout.kappa", "encoding.gain"
-# A hard reset throws away what exceeds the threshold: a strong input moves a rate little. Not so
-# for refractory neurons, which a strong input saturates.
+# A hard reset throws away what exceeds the threshold: a strong input moves a rate little. Neurons
+# that rest after a spike a strong input saturates.
 HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, GAIN: 2.0}
+RESTING: Mapping[str, float] = {LEARNING_RATE: 5e-3}
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
 
@@ -213,8 +214,10 @@ def _suited(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterat
     suited: dict[str, tuple[float, str]] = {}
     if "current" not in info.offers.stimuli and "current_trace" not in info.offers.stimuli:
         suited |= {name: (value, "suits input by spikes") for name, value in SPIKES.items()}
-    if info.neuron.reset == "hard" and not info.neuron.refractory:
-        suited |= {name: (value, "suits a hard reset") for name, value in HARD.items()}
+    if info.neuron.reset == "hard":
+        rests = _rests(info)
+        reason = "suits a hard reset" + " of neurons that rest after a spike" * rests
+        suited = {n: (v, reason) for n, v in (RESTING if rests else HARD).items()} | suited
     output, spikes = len(config.network.hidden) + 1, _kind(config, info) == "spikes"
     neuron = Nominal(info, mapping.DECAY).neuron(output, config.network.steps, spikes)
     highest = neuron.highest_rate
@@ -229,6 +232,14 @@ def _suited(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterat
         if name == GAIN and config.encoding.get("gain", value) >= value:
             continue
         yield Choice(name, value, reason)
+
+
+def _rests(info: DeviceInfo) -> bool:
+    """Whether neurons rest for more than the step of a spike, as stated or by a setting."""
+    if info.neuron.refractory is not None:
+        return info.neuron.refractory > 0
+    time = info.neuron.setting("refractory")
+    return time is not None and time.default > (0 if time.unit == "steps" else info.timing.dt)
 
 
 def _names(sections: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers import CapacityError, DeviceError, DeviceInfo, ProbeOffer, SettingError, StimulusError
+from drivers import (
+    CapacityError,
+    DeviceError,
+    DeviceInfo,
+    ProbeOffer,
+    Setting,
+    SettingError,
+    StimulusError,
+)
 from drivers.registry import BUILTIN
 from hil import api, config, tasks
 from hil.loop import mapping
@@ -175,11 +183,25 @@ def test_what_was_asked_for_stays() -> None:
     assert found == config.build(asked)
 
 
-def test_a_refractory_neuron_is_not_driven_harder_for_its_hard_reset() -> None:
-    found = chosen(restated(ANY, reset="hard", refractory=2))
-    assert not {"optimiser.learning_rate", "encoding.gain"} & found.keys()
-    unrested = chosen(restated(ANY, reset="hard", refractory=0))
-    assert {"optimiser.learning_rate", "encoding.gain"} <= unrested.keys()
+@pytest.mark.parametrize(
+    ("refractory", "unit", "default", "rests"),
+    [
+        (2, "s", 0.0, True),
+        (0, "s", 2e-3, False),  # what is stated holds
+        (None, "s", 2e-3, True),
+        (None, "s", 1e-3, False),  # the step of the spike alone
+        (None, "steps", 1, True),
+        (None, "steps", 0, False),
+    ],
+)
+def test_a_neuron_that_rests_is_not_driven_harder_for_its_hard_reset(
+    refractory: int | None, unit: str, default: float, rests: bool
+) -> None:
+    time = Setting("rest", unit, 0, 10, default, "Rest after a spike.", role="refractory")
+    info = restated(ANY, reset="hard", refractory=refractory, settings=(time,), dt=1e-3)
+    found = chosen(info)
+    assert found["optimiser.learning_rate"] == (0.005 if rests else 0.01)
+    assert ("encoding.gain" in found) != rests
 
 
 def test_tasks_and_rules_have_their_say() -> None:
