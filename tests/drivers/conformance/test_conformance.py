@@ -78,7 +78,7 @@ def test_the_manual_lists_every_check() -> None:
         ("pcm-crossbar?chip=16", (LONG,)),
         ("rram-crossbar?chip=17", (LONG,)),
         ("mixed-signal?chip=18&severity=2&adc_channels=3&adc_every=4&wander=0.02", (LONG,)),
-        ("ideal?chip=19&adc_after_reset=1", ()),
+        ("ideal?chip=19&adc_after_reset=1", (LONG,)),
         ("mixed-signal?chip=20&adc_mean=1", (LONG,)),
     ],
 )

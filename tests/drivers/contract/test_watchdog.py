@@ -130,7 +130,12 @@ def ended(tmp_path: Path, how: str, thread: bool = False) -> subprocess.Complete
     script = tmp_path / "hangs.py"
     script.write_text(SCRIPT.format(**values))
     return subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, cwd=ROOT, timeout=60
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # else `tests/drivers` is taken for it
     )
 
 
