@@ -7,11 +7,14 @@ The whole loop in one call:
     result = hil.train("digits", device="emulator:mixed-signal?chip=7", rule="adfa", seed=1)
     print(result.test_accuracy, result.report)
 
+or on arrays: `hil.train(x, y)`, then `result.predict(new)`.
+
 What a program calls is `train`, `resume` and `evaluate`; the first two give a `Result`. Rules,
 gates and losses to use on their own are in `hil.learning`; everything else is internal.
 """
 
-from hil.api import Result, evaluate, resume, train
+from hil.api import evaluate, resume, train
+from hil.result import Result
 
 __version__ = "0.1.0"
 __all__ = ["Result", "evaluate", "resume", "train"]

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hil.result import Result
 from hil.trust import NOBODY, Trust, fingerprints
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from hil.loop.progress import Watcher
     from hil.runs.folder import Run
+    from hil.tasks import Arrays
 
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run.
-
-    Attributes:
-        path: The run folder.
-        figures: All of `result.json`.
-        not_shown: What of its page could not be made, and why; all else is written.
-    """
-
-    path: Path
-    figures: dict[str, Any]
-    not_shown: tuple[str, ...] = ()
-
-    @property
-    def test_accuracy(self) -> float:
-        """Share of test samples classified right."""
-        return float(self.figures["test_accuracy"])
-
-    @property
-    def report(self) -> Path:
-        """The page of the run."""
-        return self.path / "report.html"
+OnEpoch = Callable[[dict[str, Any]], object]
 
 
 def train(
-    task: str | None = None,
+    task: str | ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
+    test: tuple[ArrayLike, ArrayLike] | float = 0.2,
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    class_names: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
     device: str | None = None,
     rule: str | Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -49,12 +34,19 @@ def train(
     out: str | Path | None = None,
     record: str | Path | None = None,
     trust: bool = False,
+    on_epoch: OnEpoch | None = None,
     **sections: Any,
 ) -> Result:
     """Train a network on a device, test it, and write a run folder with its report.
 
     Args:
-        task: Name of a task, or `npz:FILE`; `digits` when None.
+        task: Name of a task, or `npz:FILE`; `digits` when None. Or the samples themselves: `(N, n)`
+            features, or `(N, height, width)` images, real numbers of any range.
+        y: Labels of the samples: `(N,)` whole numbers or texts, or one-hot `(N, C)`.
+        test: `(x, y)` to test with, or the share of the samples that is set aside for it.
+        validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
+        class_names: What the page calls each class, in ascending order of the labels.
+        feature_names: What it calls each feature; the columns of a DataFrame when None.
         device: Address of the device; the task's default when None.
         rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`; the
             task's default when None.
@@ -65,6 +57,7 @@ def train(
         record: File to record the session with the device to; it must not exist.
         trust: Whether Python code may run that the run to start from names; what is named here
             runs.
+        on_epoch: Called after each epoch with its metrics, as `Result.metrics` has them.
         sections: Any other part of the configuration, e.g. `training={"epochs": 5}`,
             `network={"hidden": [500, 500]}`, `observe="spikes"`.
 
@@ -75,10 +68,25 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
-    given = asked(task=task, device=device, rule=rule, seed=seed)
-    trusted = Trust.of(given, sections, everything=trust)
-    run = prepare(given, sections, start=start, out=out, record=record, trust=trusted)
-    return _finished(run.path, record, None, trusted)
+    named = {"class_names": class_names, "feature_names": feature_names}
+    name, samples = _asked_for(task, y, test=test, validation=validation, **named)
+    given = asked(task=name, device=device, rule=rule, seed=seed)
+    layers, trusted = (given, sections), Trust.of(given, sections, everything=trust)
+    run = prepare(*layers, start=start, out=out, record=record, trust=trusted, samples=samples)
+    return _finished(run.path, record, None, trusted, on_epoch)
+
+
+def _asked_for(
+    task: str | ArrayLike | None, y: ArrayLike | None, **parts: Any
+) -> tuple[str | None, Arrays | None]:
+    """The name of a task, and the samples where they were given in its place."""
+    if task is not None and not isinstance(task, str):
+        from hil.tasks import arrays
+
+        return arrays.NAME, arrays.given(task, y, **parts)
+    if y is not None:
+        raise ValueError(f"y without samples: give them in place of the task {task or 'digits'!r}")
+    return task, None
 
 
 def resume(
@@ -87,6 +95,7 @@ def resume(
     data: str | Path | None = None,
     *,
     trust: bool = False,
+    on_epoch: OnEpoch | None = None,
 ) -> Result:
     """Go on with a run from its last checkpoint, to its end.
 
@@ -95,6 +104,7 @@ def resume(
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
         trust: Whether Python code that the run names may run, such as a chip in Python.
+        on_epoch: Called after each epoch with its metrics.
 
     Returns:
         The finished run.
@@ -103,18 +113,22 @@ def resume(
         ValueError: When it is no run folder, or a damaged one, or in use, or its data are others.
         DeviceError: When the device fails.
     """
-    return _finished(path, record, data, Trust(everything=trust))
+    return _finished(path, record, data, Trust(everything=trust), on_epoch)
 
 
 def _finished(
-    path: str | Path, record: str | Path | None, data: str | Path | None, trust: Trust
+    path: str | Path,
+    record: str | Path | None,
+    data: str | Path | None,
+    trust: Trust,
+    on_epoch: OnEpoch | None,
 ) -> Result:
-    from hil.loop.progress import displayed
+    from hil.loop.progress import displayed, telling
     from hil.runs.folder import Run
 
     run = Run.open(path)
     with displayed() as watch:
-        return finish(run, watch, record, data, trust)
+        return finish(run, telling(watch, on_epoch), record, data, trust)
 
 
 def evaluate(
@@ -168,6 +182,7 @@ def prepare(
     out: str | Path | None = None,
     record: str | Path | None = None,
     trust: Trust = NOBODY,
+    samples: Arrays | None = None,
 ) -> Run:
     """Make the run folder of what was asked for, once all of it is known to fit.
 
@@ -179,6 +194,8 @@ def prepare(
         out: Run folder to make; None picks a free name below `runs/`.
         record: File that the session with the device is to be recorded to.
         trust: Which code the configuration may name.
+        samples: Those of the task `arrays`, as `hil.tasks.arrays.given` gives them; None takes
+            those of the run to start from.
 
     Returns:
         The run, not yet trained.
@@ -190,14 +207,20 @@ def prepare(
     from hil.config import build
     from hil.loop.defaults import left_open
     from hil.loop.training import fitted
-    from hil.runs import warm_start
+    from hil.runs import data, warm_start
     from hil.runs.folder import Run
+    from hil.tasks import ARRAYS, arrays
 
     base = {} if start is None else warm_start.base(start, *layers)
+    suited = {} if samples is None else arrays.suited(samples["x_train"].shape)
     opened = left_open(*layers, starts=start is not None)
-    config, choices = fitted(build(base, *layers), opened, record, trust)
+    config = build(suited, base, *layers)
+    if start is not None and samples is None and config.task == ARRAYS:
+        samples = data.samples(Run.open(start))
+    config, choices = fitted(config, opened, record, trust, samples)
     chosen = [choice.as_json() for choice in choices]
-    return Run.create(None if out is None else Path(out), config, chosen, fingerprints(config))
+    place = None if out is None else Path(out)
+    return Run.create(place, config, chosen, fingerprints(config), samples)
 
 
 def finish(
@@ -232,4 +255,4 @@ def finish(
 
     attempts = Attempts()
     write_report(run, attempts)
-    return Result(run.path, figures, tuple(attempts.failed))
+    return Result(run.path, figures, tuple(attempts.failed), trust)

@@ -1,13 +1,15 @@
-"""How far something is, on standard error of a terminal: one display for whatever takes long."""
+"""How far something is, in a terminal or a notebook: one display for whatever takes long."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
@@ -34,7 +36,26 @@ class Stage:
     rate: float | None = None
 
 
-class Display:
+class Display(Protocol):
+    """What shows stages, and lines above them."""
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether anything is shown."""
+
+    def show(self, stage: Stage) -> None:
+        """Show how far a stage is."""
+
+    def write(self, line: str, style: str = "") -> None:
+        """Write a line above the stages.
+
+        Args:
+            line: Plain text.
+            style: A style of `rich`, e.g. `yellow`.
+        """
+
+
+class Bars:
     """A bar for each row, with stage, done and total, rate and remaining time.
 
     Where standard error is no terminal, nothing is shown.
@@ -76,20 +97,67 @@ class Display:
         )
 
     def write(self, line: str, style: str = "") -> None:
-        """Write a line above the bars.
-
-        Args:
-            line: Plain text.
-            style: A style of `rich`, e.g. `yellow`.
-        """
+        """Write a line above the bars."""
         from rich.text import Text
 
         self._bars.console.print(Text(line, style))
 
 
+class NotebookLine:
+    """One line that is written over, which every notebook shows alike and none has to draw."""
+
+    on_terminal = True
+    OFTEN = 0.2  # seconds between two changes
+
+    def __init__(self, stream: TextIO) -> None:
+        """Begin with nothing shown.
+
+        Args:
+            stream: Standard error of the notebook.
+        """
+        self._stream, self._width, self._last = stream, 0, 0.0
+        self._begun: dict[str, tuple[float, int]] = {}  # when each row began, and from where
+
+    def show(self, stage: Stage) -> None:
+        """Show how far a stage is, where the last change is not too recent."""
+        now = time.monotonic()
+        since, first = self._begun.setdefault(stage.row, (now, stage.done))
+        if now - self._last < self.OFTEN:
+            return
+        self._last = now
+        rate = stage.rate
+        if rate is None and now > since:
+            rate = (stage.done - first) / (now - since)
+        self._over(f"{stage.name}: {pace(stage.done, stage.total, stage.unit, rate)}")
+
+    def write(self, line: str, style: str = "") -> None:
+        """Write a line that stays."""
+        self._over(line)
+        self._stream.write("\n")
+        self._width = 0
+
+    def clear(self) -> None:
+        """Show no stage any more."""
+        self._over("")
+        self._stream.write("\r")
+        self._stream.flush()
+
+    def _over(self, text: str) -> None:
+        self._stream.write(f"\r{text:{self._width}}")
+        self._stream.flush()
+        self._width = len(text)
+
+
 @contextmanager
 def display() -> Iterator[Display]:
     """A display that is there while in the context."""
+    if type(sys.stderr).__module__.partition(".")[0] == "ipykernel":
+        line = NotebookLine(sys.stderr)
+        try:
+            yield line
+        finally:
+            line.clear()
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -102,7 +170,7 @@ def display() -> Iterator[Display]:
         transient=True,
         disable=not console.is_terminal,
     ) as bars:
-        yield Display(bars)
+        yield Bars(bars)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ Stream = Literal[
     "perturb",
     "validate",
     "test",
+    "predict",
     "show",
     "response",
 ]

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 import drivers
 from device_models import profiles
 from device_models.nonidealities import NonIdealities, by_name
+from drivers.contract.files.messages import read_npz
 from drivers.emulator.device import CHIP_OPTIONS
 from hil import config as configuration
 from hil import encodings, streams
@@ -270,6 +271,7 @@ def test_the_loop_of_the_readme_and_the_folder_it_leaves(workplace: Path) -> Non
         "cost": result["costs"]["training"],
         "entry": json.loads((run.path / "environment.json").read_text()),
         "snapshot": run.load_snapshot() or {},
+        "preparation": read_npz(run.path / "preparation.npz", ("preparation",), 1),
         "array": run.load_checkpoint() or {},
     }.items():
         numbered = {re.sub(r"(?<=[_/])\d+(?=/|$)", "N", name) for name in names}

@@ -12,8 +12,8 @@ import typer
 from hil.cli.errors import going_on_with, raise_incomplete
 
 if TYPE_CHECKING:
-    from hil.api import Result
     from hil.loop.progress import Watcher
+    from hil.result import Result
     from hil.runs.folder import Run
     from hil.trust import Trust
 
@@ -46,44 +46,8 @@ def print_result(result: dict[str, Any], json_output: bool, page: Path | None = 
         typer.echo(json.dumps(result))
         return
     from hil.cli import console
+    from hil.reports.run_facts import summary
 
-    console.table(("result", ""), rows(result))
+    console.table(("result", ""), summary(result))
     if page is not None:
         typer.echo(page)
-
-
-def rows(result: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a person wants to see of a result."""
-    low, high = result["test_accuracy_ci95"]
-    shown = [
-        ("task", str(result["task"])),
-        ("device", str(result["device"])),
-        ("rule", f"{result['rule']} (observes {result['observe']})"),
-        (
-            "test accuracy",
-            f"{100 * result['test_accuracy']:.2f} %  (95 %: {100 * low:.2f} to {100 * high:.2f})",
-        ),
-    ]
-    if result.get("classes_out_of_balance"):
-        shown += [
-            ("balanced accuracy", f"{100 * result['balanced_accuracy']:.2f} %"),
-            ("majority's share", f"{100 * result['majority_share']:.2f} %  (one class alone)"),
-        ]
-    if result.get("trained_accuracy") is not None:
-        trained = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
-        shown.append(("as trained", trained))
-    if "trained_on" in result:
-        from hil.reports.run_facts import inference
-
-        shown.append(("an inference", inference(result["costs"])))
-        shown += [("noticed", finding) for finding in result["findings"]]
-    if "train_seconds" in result:
-        shown += [
-            (
-                "training",
-                f"{result['train_seconds']:.1f} s  (device {result['device_seconds']:.1f}, "
-                f"host {result['host_seconds']:.1f}, transfer {result['transfer_seconds']:.1f})",
-            ),
-            ("speed", f"{result['samples_per_second']:.0f} samples/s"),
-        ]
-    return shown

@@ -23,6 +23,18 @@ def classify(
     watch: Callable[[int, int], None],
 ) -> NDArray[np.int64]:
     """Predicted classes of many samples `(N, n_features)`, batch by batch: `(N,)`."""
+    return answered(controller, scale, x, stream, index, watch)[0]
+
+
+def answered(
+    controller: Controller,
+    scale: Callable[[Any], NDArray[np.float32]],
+    x: NDArray[Any],
+    stream: streams.Stream,
+    index: int,
+    watch: Callable[[int, int], None],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Predicted classes `(N,)` and logits `(N, C)` of many samples `(N, n_features)`."""
     size = min(controller.config.training.batch, controller.device.info.capacity.batch)
     starts = range(0, len(x), size)
     found = []
@@ -30,4 +42,5 @@ def classify(
         rows = scale(x[start : start + size])
         found.append(controller.predict(rows, stream, index, number))
         watch(number + 1, len(starts))
-    return np.concatenate(found)
+    classes, logits = zip(*found, strict=True)
+    return np.concatenate(classes), np.concatenate(logits)

@@ -204,7 +204,9 @@ class Controller:
                     self._clip(projection)
                     self._write(projection)
 
-    def predict(self, x: Matrix, stream: streams.Stream, *index: int) -> NDArray[np.int64]:
+    def predict(
+        self, x: Matrix, stream: streams.Stream, *index: int
+    ) -> tuple[NDArray[np.int64], Matrix]:
         """Classify a batch with the weights that the device holds.
 
         Args:
@@ -213,13 +215,14 @@ class Controller:
             index: Its index.
 
         Returns:
-            `(B,)` predicted classes.
+            `(B,)` predicted classes, and their logits `(B, C)`.
         """
         stimulus = self.stimulus(x, stream, *index)
         trial = streams.trial(self.config.seed, stream, *index)
         readout = self.session.run(stimulus, self.observer.output_probes, trial)
         rate, membrane = self.observer.deployed(readout)
-        return losses.predict(self._logits(rate, membrane), membrane)
+        logits = self._logits(rate, membrane)
+        return losses.predict(logits, membrane), logits
 
     def stimulus(self, x: Matrix, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples `(B, n_features)` with the randomness of a stream."""

@@ -24,6 +24,7 @@ from hil.validation import validated
 if TYPE_CHECKING:
     from hil.config import Config, Sections
     from hil.tasks import Data
+    from hil.tasks.preparation import Preparation
 
 ENCODING, OBSERVE = "encoding.name", "observe"
 BATCH, STEPS, HIDDEN = "training.batch", "network.steps", "network.hidden"
@@ -87,7 +88,7 @@ def left_open(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str
 
 
 def settle(
-    config: Config, opened: Collection[str], info: DeviceInfo, data: Data
+    config: Config, opened: Collection[str], info: DeviceInfo, data: Data | Preparation
 ) -> tuple[Config, tuple[Choice, ...]]:
     """Choose what was left open by what a device states about itself.
 
@@ -95,7 +96,7 @@ def settle(
         config: A complete configuration.
         opened: What of it was left open, as `left_open` gives it.
         info: What the device states.
-        data: The samples.
+        data: The samples, or how they are prepared.
 
     Returns:
         The configuration to be run, and what of it was chosen.
@@ -133,7 +134,9 @@ def _with(config: Config, choices: Sequence[Choice]) -> Config:
     return validated(configuration.Config, sections, what=configuration.WHAT)
 
 
-def _room(config: Config, opened: Collection[str], info: DeviceInfo, data: Data) -> list[Choice]:
+def _room(
+    config: Config, opened: Collection[str], info: DeviceInfo, data: Data | Preparation
+) -> list[Choice]:
     """As many hidden neurons as the device has room for, where that is left open."""
     inputs, *hidden, classes = mapping.layers(config, data.features, data.classes)
     task, room = f"task {config.task}", info.capacity

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from hil.loop import costs, response
-from hil.loop.classification import classify
+from hil.loop.classification import answered, classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import FORCED, settle
 from hil.loop.health.class_balance import Score
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.process import one_blas_thread
 from hil.runs import data as run_data
+from hil.tasks import Data
 from hil.trust import NOBODY, Trust, open_device
 
 if TYPE_CHECKING:
-    from hil.runs.folder import Run
-    from hil.tasks import Data
+    from hil.config import Config
+    from hil.runs.folder import Arrays, Run
+    from hil.tasks.preparation import Preparation
 
 
 def evaluate(
@@ -52,15 +58,8 @@ def evaluate(
     if checkpoint is None:
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
     config, data = run.config(), run_data.load(run, moved)
-    with one_blas_thread(), open_device(config, trust, device=device, record=record) as opened:
-        config, _ = settle(config, FORCED if device else (), opened.info, data)
-        controller = Controller.open(config, opened, data.features, data.classes)
-        with run.taking_up():
-            if device is None:
-                controller.restore(checkpoint)
-            else:
-                controller.load_weights(checkpoint)
-                controller.write()
+    taken = run.taking_up()
+    with deployed(config, checkpoint, data, device, record, trust, taken) as controller:
 
         def watch_test(done: int, total: int) -> None:
             watch(TrainingProgress("test", done, total, config.training.epochs))
@@ -82,6 +81,72 @@ def evaluate(
         "trained_accuracy": None if own is None else own["test_accuracy"],
         "costs": {"inference": paid},
     }
+
+
+@contextmanager
+def deployed(
+    config: Config,
+    checkpoint: Arrays,
+    samples: Data | Preparation,
+    device: str | None = None,
+    record: str | Path | None = None,
+    trust: Trust = NOBODY,
+    taking_up: AbstractContextManager[None] | None = None,
+) -> Iterator[Controller]:
+    """A trained network on a device.
+
+    Args:
+        config: The configuration that it was trained with.
+        checkpoint: What the training left.
+        samples: Those that it will see, or how they are prepared.
+        device: Address of the device; None takes that of the training, exactly as it was left.
+        record: File to record the session with the device to.
+        trust: Which code the configuration may name.
+        taking_up: Says what is at fault where the checkpoint does not fit.
+
+    Yields:
+        What runs the network there.
+
+    Raises:
+        ValueError: When the checkpoint does not fit.
+        DeviceError: When the device fails or has no room for the network.
+    """
+    with one_blas_thread(), open_device(config, trust, device=device, record=record) as opened:
+        config, _ = settle(config, FORCED if device else (), opened.info, samples)
+        controller = Controller.open(config, opened, samples.features, samples.classes)
+        with taking_up or nullcontext():
+            if device is None:
+                controller.restore(checkpoint)
+            else:
+                controller.load_weights(checkpoint)
+                controller.write()
+        yield controller
+
+
+def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> NDArray[np.float32]:
+    """What the network on a device answers to new samples.
+
+    Args:
+        controller: What runs it there.
+        preparation: How its samples are prepared.
+        x: `(N, n)`, or `(N, height, width)` for images.
+
+    Returns:
+        Logits `(N, C)`. The largest of a row is what the sample is classified as: where several
+        are largest, that of the highest membrane, which is made larger by no more than rounding.
+
+    Raises:
+        ValueError: When these are no such samples.
+        DeviceError: When the device fails.
+    """
+    rows = preparation.apply(np.asarray(x))
+    if not len(rows):
+        return np.empty((0, preparation.classes), np.float32)
+    chosen, logits = answered(controller, Data.batch, rows, "predict", 0, lambda *_: None)
+    at = np.arange(len(rows)), chosen
+    tied = (logits == logits[at][:, None]).sum(axis=1) > 1
+    logits[at] += np.where(tied, np.spacing(np.maximum(abs(logits[at]), 1)), 0)
+    return logits
 
 
 def _paid(

@@ -77,6 +77,24 @@ def displayed() -> Iterator[Watcher]:
             print(f"hil: {'; '.join(findings)}: see the report", file=sys.stderr)
 
 
+def telling(watch: Watcher, on_epoch: Callable[[dict[str, Any]], object] | None) -> Watcher:
+    """A watcher that also tells a program the metrics of each epoch, once all of it is saved.
+
+    Args:
+        watch: A watcher.
+        on_epoch: Called with a copy of the metrics of each epoch that ends; None tells nobody.
+    """
+    if on_epoch is None:
+        return watch
+
+    def both(now: TrainingProgress) -> None:
+        watch(now)
+        if now.metrics is not None:
+            on_epoch(dict(now.metrics))
+
+    return both
+
+
 def _epoch(metrics: dict[str, Any]) -> str:
     text = f"epoch {metrics['epoch']}: training {100 * metrics['train_accuracy']:.2f} %"
     if metrics["validation_accuracy"] is not None:

@@ -28,7 +28,7 @@ from hil.trust import NOBODY, Trust, check_unchanged, code_of, fingerprints, ope
 if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
-    from hil.tasks import Data
+    from hil.tasks import Arrays, Data
 
 
 def fitted(
@@ -36,6 +36,7 @@ def fitted(
     opened: Collection[str],
     record: str | Path | None = None,
     trust: Trust = NOBODY,
+    samples: Arrays | None = None,
 ) -> tuple[Config, tuple[Choice, ...]]:
     """Choose what was left open, and refuse what does not fit data, device or run to start from.
 
@@ -44,6 +45,7 @@ def fitted(
         opened: What of it was left open, as `defaults.left_open` gives it.
         record: File that the session with the device is to be recorded to.
         trust: Which code it may name.
+        samples: Those of the task `arrays`.
 
     Returns:
         The configuration to be run, and what of it was chosen.
@@ -54,7 +56,7 @@ def fitted(
     """
     if record is not None:
         check_free(record)
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
     with open_device(config, trust) as stated:
         found = unstated.measured(stated)
         device = unstated.Completed(stated, found)

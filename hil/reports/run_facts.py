@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hil.config import Config
+    from hil.tasks.preparation import Preparation
 
-
+FEATURES = 50  # features whose range is shown, at most
 PAID = {
     "runs": "runs of a batch",
     "samples": "samples",
@@ -56,6 +57,79 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return str(value)
+
+
+def summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person wants to see of the result of a training or an evaluation, row by row."""
+    low, high = result["test_accuracy_ci95"]
+    shown = [
+        ("task", str(result["task"])),
+        ("device", str(result["device"])),
+        ("rule", f"{result['rule']} (observes {result['observe']})"),
+        (
+            "test accuracy",
+            f"{100 * result['test_accuracy']:.2f} %  (95 %: {100 * low:.2f} to {100 * high:.2f})",
+        ),
+    ]
+    if result.get("classes_out_of_balance"):
+        shown += [
+            ("balanced accuracy", f"{100 * result['balanced_accuracy']:.2f} %"),
+            ("majority's share", f"{100 * result['majority_share']:.2f} %  (one class alone)"),
+        ]
+    if result.get("trained_accuracy") is not None:
+        trained = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
+        shown.append(("as trained", trained))
+    if "trained_on" in result:
+        shown.append(("an inference", inference(result["costs"])))
+        shown += [("noticed", finding) for finding in result["findings"]]
+    if "train_seconds" in result:
+        shown += [
+            (
+                "training",
+                f"{result['train_seconds']:.1f} s  (device {result['device_seconds']:.1f}, "
+                f"host {result['host_seconds']:.1f}, transfer {result['transfer_seconds']:.1f})",
+            ),
+            ("speed", f"{result['samples_per_second']:.0f} samples/s"),
+        ]
+    return shown
+
+
+def class_names(preparation: Preparation | None, classes: int) -> list[str]:
+    """What each class is called: its number, where nothing better is known.
+
+    Args:
+        preparation: That of the run, where there is one.
+        classes: Number of classes.
+    """
+    if preparation is not None and preparation.classes == classes:
+        return [str(name) for name in preparation.class_names]
+    return [str(number) for number in range(classes)]
+
+
+def inputs(preparation: Preparation) -> str:
+    """What a sample is and how its features are scaled, in a phrase."""
+    shape = preparation.shape
+    what = f"{shape[0]} features" if len(shape) == 1 else f"images of {shape[0]} by {shape[1]}"
+    if not preparation.scales:
+        return f"{what}, as they come"
+    of = "each feature" if len(shape) == 1 else "all pixels"
+    return f"{what}, scaled to [0, 1] by the range of {of} in the training part"
+
+
+def ranges(preparation: Preparation) -> list[tuple[str, str]]:
+    """The range of the features that became [0, 1], by name; one row for all pixels of images."""
+    if not preparation.scales:
+        return []
+    low, high = preparation.low[:FEATURES], preparation.high[:FEATURES]
+    texts = [f"{a:.6g} to {b:.6g}" for a, b in zip(low, high, strict=True)]
+    if len(preparation.shape) == 2:
+        return [("all pixels", texts[0])]
+    names = [str(n) for n in preparation.feature_names] or [
+        f"feature {number}" for number in range(len(low))
+    ]
+    rows = list(zip(names[: len(texts)], texts, strict=True))
+    left = preparation.features - len(rows)
+    return rows + ([(f"{left} more", "in preparation.npz")] if left else [])
 
 
 def time_by_part(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil import tasks
 from hil.loop.health import diagnosis
 from hil.reports import plots
-from hil.reports.rendering import Attempts, write_page
-from hil.reports.run_facts import paid, settings, time_by_part
-from hil.runs.folder import REPORT
+from hil.reports.rendering import Attempts, render, write_page
+from hil.reports.run_facts import (
+    class_names,
+    inputs,
+    paid,
+    ranges,
+    settings,
+    summary,
+    time_by_part,
+)
+from hil.runs.data import preparation
+from hil.runs.folder import PREPARATION, REPORT, SAMPLES
 from hil.statistics import proportion
+from hil.tasks import npz
 
 if TYPE_CHECKING:
     from hil.runs.folder import Arrays, Run
@@ -38,6 +49,8 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
     attempts = attempts or Attempts()
     config, snapshot, result = run.config(), run.load_snapshot(), run.result()
     metrics, layers = run.metrics(), len(config.network.hidden) + 1
+    begun = (run.path / PREPARATION).exists()
+    prepared = attempts.made("scaling", lambda: preparation(run)) if begun else None
     learning = attempts.made("section 'Learning'", lambda: _learning(metrics, attempts.drawn))
     shown = snapshot and attempts.made(
         "what the trained network shows", lambda: _shown(snapshot, layers, attempts.drawn)
@@ -50,15 +63,42 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
         config=config,
         result=result,
         paid=paid(result["costs"]) if result else [],
+        inputs=inputs(prepared) if prepared else None,
+        ranges=ranges(prepared) if prepared else [],
+        names=class_names(prepared, snapshot["counts"].shape[1] if snapshot else 0),
         findings=(result or {}).get("findings", diagnosis.latest(metrics)),
         settings=settings(config),
-        usual=settings(build({"task": config.task})),
+        usual=settings(build(_suited(run), {"task": config.task})),
         environment=run.environment(),
-        again=f"hil train --config {quote(f'{run.path}/config.toml')} "
-        f"--out {quote(f'{run.path}-again')}",
+        again=_again(run, config.task),
         resume=f"hil resume {quote(str(run.path))}",
         **(learning or {"metrics": ()}),
         **(shown or {}),
+    )
+
+
+def _suited(run: Run) -> Mapping[str, Any]:
+    """What suits the samples that are kept with a run; nothing where there are none."""
+    if not (run.path / SAMPLES).exists():
+        return {}
+    return npz.suited(run.path / SAMPLES)
+
+
+def _again(run: Run, task: str) -> str:
+    """The command that repeats a run; samples that are kept with it are named by their file."""
+    own = quote(f"npz:{run.path / SAMPLES}") + " " if task == tasks.ARRAYS else ""
+    made = f"--config {quote(f'{run.path}/config.toml')} --out {quote(f'{run.path}-again')}"
+    return f"hil train {own}{made}"
+
+
+def summary_html(run: Run, result: Mapping[str, Any]) -> str:
+    """What a notebook shows of a finished run: its figures, and its accuracy by epoch."""
+    learning = _learning(run.metrics(), Attempts().drawn)
+    return render(
+        "run_summary.html.j2",
+        rows=summary(result),
+        accuracy=learning.get("accuracy"),
+        page=str(run.path / REPORT),
     )
 
 

@@ -6,11 +6,17 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from drivers.contract.errors import FileFormatError
+from drivers.contract.files.messages import read_npz, write_npz
 from hil import tasks
+from hil.runs.folder import PREPARATION, SAMPLES, VERSION
+from hil.tasks.preparation import Preparation
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
-    from hil.tasks import Data
+    from hil.tasks import Arrays, Data
+
+_HEADER = ("__kind__", "__version__")
 
 
 def load(run: Run, moved: str | Path | None = None) -> Data:
@@ -24,7 +30,9 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
         ValueError: When they are not there, or others than those that it began with.
     """
     config, known = run.config(), run.environment()["data"]
-    own = config.task.startswith(tasks.OWN)
+    own, kept = config.task.startswith(tasks.OWN), config.task == tasks.ARRAYS
+    if moved is not None and kept:
+        raise ValueError(f"--data {moved}: the samples of this run lie in its folder: leave it out")
     if moved is not None and not own:
         raise ValueError(
             f"--data {moved}: task {config.task} has no file of its own: set HIL_DATA_DIR where "
@@ -33,9 +41,12 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
     task = config.task
     if own and (moved is not None or (known and known["files"])):
         task = f"{tasks.OWN}{Path(moved).absolute() if moved is not None else known['files'][0]}"
+    given = samples(run) if kept else None
     try:
-        data = tasks.load(task, config.seed, config.training.validation_fraction)
+        data = tasks.load(task, config.seed, config.training.validation_fraction, given)
     except ValueError as error:
+        if kept:
+            raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
         if own and not Path(task.removeprefix(tasks.OWN)).exists():
             how = "give where the file is now: --data FILE"
             raise ValueError(f"{error}: {how}") from None
@@ -49,8 +60,28 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
     return data
 
 
+def samples(run: Run) -> Arrays:
+    """The samples that a program gave, as they are kept with the run.
+
+    Raises:
+        FileFormatError: When they are missing or damaged.
+    """
+    found = read_npz(run.path / SAMPLES, ("arrays",), VERSION)
+    return {key: array for key, array in found.items() if key not in _HEADER}
+
+
+def preparation(run: Run) -> Preparation:
+    """How new samples are prepared for the network of a run.
+
+    Raises:
+        FileFormatError: When that is missing, since training has not begun, or damaged.
+    """
+    path = run.path / PREPARATION
+    return Preparation.restored(read_npz(path, ("preparation",), VERSION), str(path))
+
+
 def keep(run: Run, data: Data, moved: str | Path | None = None) -> None:
-    """Keep what the data of a run are and where they lie, at its beginning or where they moved.
+    """Keep what the data of a run are, how they are prepared, and where they lie or moved.
 
     Args:
         run: The run.
@@ -58,6 +89,8 @@ def keep(run: Run, data: Data, moved: str | Path | None = None) -> None:
         moved: File of its data, where it is another one by now.
     """
     known = run.environment()["data"]
+    if not (run.path / PREPARATION).exists():
+        write_npz(run.path / PREPARATION, "preparation", data.preparation.arrays(), VERSION)
     files = [moved] if moved is not None else tasks.files(run.config().task)
     if known is None or moved is not None:
         places = [str(Path(file).absolute()) for file in files]

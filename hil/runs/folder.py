@@ -1,13 +1,6 @@
 """A run is a folder. Whatever happens to the process, the folder stays readable.
 
-config.toml       the complete configuration; re-runnable
-environment.json  machine, libraries, data, and what was chosen by what the device states
-start.npz         the weights to start from, where another run gives them
-checkpoint.npz    everything needed to go on; replaced as a whole
-metrics.jsonl     one line per epoch, rewritten from the checkpoint's own record
-snapshot.npz      what the report shows of the trained network
-result.json       the final figures; there when the run is complete
-report.html       the page
+What its files hold is told in docs/run_folder.md.
 """
 
 from __future__ import annotations
@@ -40,6 +33,7 @@ VERSION = 1
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
 CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
+SAMPLES, PREPARATION = "arrays.npz", "preparation.npz"
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -61,6 +55,7 @@ class Run:
         config: Config,
         chosen: Sequence[Mapping[str, Any]] = (),
         code: Mapping[str, str] | None = None,
+        samples: Mapping[str, object] | None = None,
     ) -> Run:
         """Make a new run folder; it appears with its configuration or not at all.
 
@@ -72,6 +67,7 @@ class Run:
             config: The complete configuration.
             chosen: What of it was chosen by what the device states, and why, as JSON takes it.
             code: SHA-256 of each file of code that the configuration names, by name.
+            samples: Those of the task `arrays`, kept with the run.
 
         Raises:
             ValueError: When the folder exists, or cannot be made, or nothing can start from
@@ -95,6 +91,8 @@ class Run:
                 (draft / ENVIRONMENT).write_text(machine, encoding="utf-8")
                 if start is not None:
                     write_npz(draft / START, "start", start, VERSION)
+                if samples is not None:
+                    write_npz(draft / SAMPLES, "arrays", samples, VERSION)
                 return cls(moved(draft, path, config))
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""

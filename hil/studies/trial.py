@@ -33,7 +33,7 @@ from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job
 from hil.tasks import Data
-from hil.tasks.task import Features
+from hil.tasks.preparation import Features
 from hil.trust import NOBODY, Trust, open_device
 
 Weights = dict[str, NDArray[np.float32]]

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from hil import streams
 from hil.discovery import Catalogue
+from hil.tasks import arrays
+from hil.tasks.arrays import Arrays
 from hil.tasks.task import Data, Task
 
-__all__ = ["Data", "Task", "files", "get", "load", "names", "placed"]
+__all__ = ["Arrays", "Data", "Task", "files", "get", "load", "names", "placed"]
 
-OWN = "npz:"
+OWN, ARRAYS = "npz:", arrays.NAME
 
 _TASKS = Catalogue("task", __name__, "TASK", others=("npz:FILE",))
 names = _TASKS.names
@@ -20,7 +22,8 @@ def get(name: str) -> Task:
     """Find a task.
 
     Args:
-        name: One of `names()`, or `npz:FILE` for the user's own data (see `hil.tasks.npz`).
+        name: One of `names()`, `npz:FILE` for the user's own data (see `hil.tasks.npz`), or
+            `arrays`, those of a program.
 
     Returns:
         The task; its data are not read before `load` is called.
@@ -28,6 +31,8 @@ def get(name: str) -> Task:
     Raises:
         ValueError: When there is no task of that name.
     """
+    if name == ARRAYS:
+        return arrays.TASK_OF_ARRAYS
     if name.startswith(OWN):
         from hil.tasks import npz
 
@@ -36,18 +41,22 @@ def get(name: str) -> Task:
     return task
 
 
-def load(name: str, seed: int, validation_fraction: float) -> Data:
+def load(name: str, seed: int, validation_fraction: float, given: Arrays | None = None) -> Data:
     """The samples of a task, split as a run of this seed splits them.
 
     Args:
         name: As for `get`.
         seed: Seed of the run.
         validation_fraction: Share of the training samples set aside for validation.
+        given: Those of the task `arrays`.
 
     Raises:
         ValueError: When there is no such task, or its files are missing or cannot be used.
     """
-    return get(name).load(streams.generator(seed, "split"), validation_fraction)
+    rng = streams.generator(seed, "split")
+    if given is not None:
+        return arrays.data(given, rng, validation_fraction)
+    return get(name).load(rng, validation_fraction)
 
 
 def files(name: str) -> list[Path]:

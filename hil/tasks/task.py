@@ -13,8 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Features = NDArray[np.uint8] | NDArray[np.float32]
-"""`(N, n_features)`: uint8 where 255 stands for 1, or float32 in [0, 1]."""
+from hil.tasks.preparation import Features, Preparation
 
 Labels = NDArray[np.int64]
 """`(N,)`, the class of each sample, in 0 ... classes - 1."""
@@ -36,6 +35,7 @@ class Data:
         y_test: Their labels.
         classes: Number of classes.
         image_shape: `(height, width)` where a row of features is an image in row-major order.
+        fitted: How features were scaled and labels numbered, where that followed from the samples.
     """
 
     x_train: Features
@@ -46,6 +46,7 @@ class Data:
     y_test: Labels
     classes: int
     image_shape: tuple[int, int] | None = None
+    fitted: Preparation | None = None
 
     def __post_init__(self) -> None:
         """Refuse what a run could not use."""
@@ -71,6 +72,14 @@ class Data:
     def features(self) -> int:
         """Number of features of a sample."""
         return int(self.x_train.shape[1])
+
+    @property
+    def preparation(self) -> Preparation:
+        """What makes such features of new samples."""
+        if self.fitted is not None:
+            return self.fitted
+        most = 255.0 if self.x_train.dtype == np.uint8 else 1.0
+        return Preparation.none(self.image_shape or (self.features,), self.classes, most)
 
     @cached_property
     def sha256(self) -> str:

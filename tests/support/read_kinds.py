@@ -67,6 +67,7 @@ def made(world: Path) -> Path:
     }
     hil.train(f"npz:{world / TASK}", out=world / RUN, **small)
     hil.train(start=world / RUN, out=world / "further")
+    hil.train(own["x_train"], labels["y_train"], out=world / "given", **small)
     study_kit.evaluated(study_kit.study(study_kit.GRID), world / STUDY, study_kit.Fake())
     (world / "own-chip.toml").write_text(tomli_w.dumps(CHIP))
     (world / "own-study.toml").write_text(tomli_w.dumps(study_kit.GRID))
@@ -122,6 +123,14 @@ def replayed(path: Path) -> None:
 
 def own_data(path: Path) -> object:
     return tasks.load(f"npz:{path}", 0, 0.2)
+
+
+def given_samples(path: Path) -> object:
+    return run_data.load(Run(path.parent))
+
+
+def preparation(path: Path) -> object:
+    return run_data.preparation(Run(path.parent))
 
 
 def configured(path: Path) -> object:
@@ -192,6 +201,8 @@ KINDS: dict[str, Kind] = {
     "result": Kind(f"{RUN}/result.json", lambda p: Run(p.parent).result(), damage.json_damaged),
     "snapshot": Kind(f"{RUN}/snapshot.npz", lambda p: Run(p.parent).load_snapshot(), npz_damaged),
     "checkpoint": Kind(f"{RUN}/checkpoint.npz", checkpoint, npz_damaged, RUN),
+    "samples": Kind("given/arrays.npz", given_samples, npz_damaged, "given"),
+    "preparation": Kind("given/preparation.npz", preparation, npz_damaged),
     "start": Kind("further/start.npz", start, npz_damaged),
     "journal": Kind(f"{STUDY}/journal.log", Journal, damage.journal_damaged),
     "study weights": Kind(f"{STUDY}/weights/*.npz", study_weights, npz_damaged),

@@ -1,0 +1,175 @@
+"""A finished run as a program and a notebook see it: figures, answers to new samples, weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hil.trust import NOBODY, Trust
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+    from pandas import DataFrame
+
+    from hil.tasks.preparation import Preparation
+
+
+class Metrics(list[dict[str, Any]]):
+    """The metrics of each epoch, a dictionary for each: docs/run_folder.md says what they mean."""
+
+    def to_frame(self) -> DataFrame:
+        """As a DataFrame, a row for each epoch, named by its number.
+
+        Raises:
+            ImportError: When pandas is not installed.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            raise ImportError(
+                'pandas is not installed: pip install "spikeloop[pandas]", or use the list as it is'
+            ) from None
+        return DataFrame(self).set_index("epoch")
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """A finished run.
+
+    Attributes:
+        path: The run folder.
+        figures: All of `result.json`.
+        not_shown: What of its page could not be made, and why; all else is written.
+        trust: Which code of the run may run.
+    """
+
+    path: Path
+    figures: dict[str, Any]
+    not_shown: tuple[str, ...] = ()
+    trust: Trust = NOBODY
+
+    @property
+    def test_accuracy(self) -> float:
+        """Share of test samples classified right."""
+        return float(self.figures["test_accuracy"])
+
+    @property
+    def report(self) -> Path:
+        """The page of the run."""
+        return self.path / "report.html"
+
+    @property
+    def classes(self) -> NDArray[Any]:
+        """The label of each class, `(C,)`: columns of `scores` are in this order."""
+        return self._preparation.labels
+
+    def predict(self, x: ArrayLike, device: str | None = None) -> NDArray[Any]:
+        """Classify new samples on the device, which is opened for it.
+
+        Args:
+            x: `(N, n)`, or `(N, height, width)` for images, as the network was trained with: they
+                are scaled as its training samples were.
+            device: Address of another device to deploy the weights on; the run's own when None.
+
+        Returns:
+            `(N,)` labels, of the kind that was given to train with.
+
+        Raises:
+            ValueError: When these are no such samples.
+            DeviceError: When the device fails.
+        """
+        found: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
+        return found
+
+    def scores(self, x: ArrayLike, device: str | None = None) -> NDArray[np.float32]:
+        """The logit of each class for new samples; `predict` gives the largest.
+
+        Args:
+            x: As for `predict`.
+            device: As for `predict`.
+
+        Returns:
+            `(N, C)`: `readout.kappa` times spikes per step, where spikes are what is read.
+
+        Raises:
+            ValueError: When these are no such samples.
+            DeviceError: When the device fails.
+        """
+        from hil.loop import evaluation
+        from hil.runs.folder import Run
+
+        run, preparation = Run.open(self.path), self._preparation
+        with evaluation.deployed(
+            run.config(),
+            self._checkpoint,
+            preparation,
+            device,
+            trust=self.trust,
+            taking_up=run.taking_up(),
+        ) as controller:
+            return evaluation.scores(controller, preparation, x)
+
+    @property
+    def weights(self) -> list[NDArray[np.float32]]:
+        """The weights that the host asked for, `(n_pre, n_post)` of each projection."""
+        return self._matrices("weights")
+
+    @property
+    def stored(self) -> list[NDArray[np.float32]]:
+        """What the device says that it stored of them, in the same units."""
+        return self._matrices("stored")
+
+    @property
+    def metrics(self) -> Metrics:
+        """Metrics of each epoch."""
+        from hil.runs.folder import Run
+
+        return Metrics(Run.open(self.path).metrics())
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Test samples by class `(C, C)`: a row is what they are, a column what was answered."""
+        import numpy as np
+
+        from hil.runs.folder import Run
+
+        shown = Run.open(self.path).load_snapshot() or {}
+        pair = (shown["test_labels"].astype(int), shown["test_predictions"].astype(int))
+        counts = np.zeros((len(self.classes),) * 2, np.int64)
+        np.add.at(counts, pair, 1)
+        return counts
+
+    def __repr__(self) -> str:
+        """A table, and the path of the page."""
+        from hil.reports.run_facts import summary
+
+        rows = summary(self.figures)
+        width = max(len(name) for name, _ in rows)
+        return "\n".join([*(f"{name:{width}}  {value}" for name, value in rows), str(self.report)])
+
+    def _repr_html_(self) -> str:
+        from hil.reports.run_page import summary_html
+        from hil.runs.folder import Run
+
+        return summary_html(Run.open(self.path), self.figures)
+
+    @property
+    def _preparation(self) -> Preparation:
+        from hil.runs.data import preparation
+        from hil.runs.folder import Run
+
+        return preparation(Run.open(self.path))
+
+    @property
+    def _checkpoint(self) -> dict[str, NDArray[np.generic]]:
+        from hil.runs.folder import Run
+
+        return Run.open(self.path).load_checkpoint() or {}
+
+    def _matrices(self, kind: str) -> list[NDArray[np.float32]]:
+        from drivers.contract.arrays import below
+
+        found = below(self._checkpoint, f"{kind}/")
+        return [found[str(p)].astype("float32") for p in range(len(found))]

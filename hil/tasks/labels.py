@@ -1,0 +1,135 @@
+"""Labels as people have them, made into classes 0 to C - 1.
+
+Whole numbers, texts, truth values, floats that are whole numbers, and rows of a one-hot matrix are
+labels. What could be something else, such as measurements, is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.tasks.task import Labels
+
+SHOWN = 5  # labels that a refusal repeats
+
+
+def plain(y: Any, name: str) -> NDArray[Any]:
+    """What was given as an array of numbers, truth values or texts.
+
+    Args:
+        y: An array, or what numpy makes one of: a list, a column of a table.
+        name: What a refusal calls it.
+
+    Raises:
+        ValueError: When it is none.
+    """
+    try:
+        found = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array ({error}): give one label for each sample") from None
+    if found.dtype.kind == "O":
+        kinds = {type(item) for item in found.ravel()}
+        if all(issubclass(kind, str) for kind in kinds):
+            return found.astype(str)
+        numbers = (bool, int, float, np.bool_, np.integer, np.floating)
+        if not kinds or not all(issubclass(kind, numbers) for kind in kinds):
+            told = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
+            raise ValueError(f"{name} mixes labels of {told}: give texts alone or whole numbers")
+        found = found.astype(np.float64)
+    if found.dtype.kind not in "biufU":
+        raise ValueError(f"{name} is {found.dtype}: give whole numbers or texts")
+    return found
+
+
+def single(y: NDArray[Any], samples: int, name: str) -> NDArray[Any]:
+    """One label for each sample: `(N,)` whole numbers, truth values or texts.
+
+    Args:
+        y: `(N,)`, `(N, 1)`, or one-hot `(N, C)`, as `plain` gives it.
+        samples: N.
+        name: What a refusal calls it.
+
+    Raises:
+        ValueError: When it is none of these, or says something else than classes.
+    """
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape[:1] != (samples,) or y.ndim not in (1, 2):
+        raise ValueError(f"{name} has shape {y.shape} for {samples} samples: give ({samples},)")
+    if y.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # of floats of any size
+            y = y.astype(np.float64)
+        if not np.isfinite(y).all():
+            raise ValueError(f"{name} holds NaN or infinity: give a label for each sample")
+        if (y != np.rint(y)).any():
+            broken = float(y[y != np.rint(y)].ravel()[0])
+            raise ValueError(
+                f"{name} holds {broken:g}, which is a measurement: give classes, as whole numbers "
+                "or texts"
+            )
+        if np.abs(y).max(initial=0) >= 2**53:
+            raise ValueError(f"{name} holds floats of 2^53 and more: give integers or texts")
+        y = y.astype(np.int64)
+    if y.ndim == 1:
+        return y
+    if y.dtype.kind == "U" or not (((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()):
+        raise ValueError(
+            f"{name} has shape {y.shape} and is not one-hot (a single 1 in each row): "
+            f"give ({samples},) labels"
+        )
+    found: NDArray[Any] = y.argmax(axis=1)
+    return found
+
+
+def distinct(y: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
+    """The classes of the training part, in ascending order.
+
+    Args:
+        y: Its labels, as `single` gives them.
+        given: As they were given: a one-hot matrix has a class for each column.
+
+    Raises:
+        ValueError: When there are fewer than two.
+    """
+    one_hot = given.ndim == 2 and given.shape[1] > 1
+    found: NDArray[Any] = np.arange(given.shape[1]) if one_hot else np.unique(y)
+    if len(found) < 2:
+        raise ValueError(f"y_train holds {_told(found)} alone: a task needs at least 2 classes")
+    return found
+
+
+def numbered(y: NDArray[Any], classes: NDArray[Any], name: str) -> Labels:
+    """The class of each sample by its number.
+
+    Args:
+        y: `(N,)` labels.
+        classes: `(C,)` the label of each class, ascending.
+        name: What a refusal calls y.
+
+    Returns:
+        `(N,)` int64 in 0 to C - 1.
+
+    Raises:
+        ValueError: When a label is none of the classes.
+    """
+    if (y.dtype.kind == "U") != (classes.dtype.kind == "U"):
+        raise ValueError(
+            f"{name} is {y.dtype} and y_train {classes.dtype}: give labels of one kind"
+        )
+    found = np.minimum(np.searchsorted(classes, y), len(classes) - 1).astype(np.int64)
+    unknown = np.unique(y[classes[found] != y])
+    if len(unknown):
+        raise ValueError(
+            f"{name} has labels {_told(unknown)} that y_train has not: give {_told(classes)}"
+        )
+    return found
+
+
+def _told(labels: NDArray[Any]) -> str:
+    shown = ", ".join(
+        repr(str(item)[:30]) if labels.dtype.kind == "U" else str(item) for item in labels[:SHOWN]
+    )
+    return shown + (f", ... ({len(labels)} in all)" if len(labels) > SHOWN else "")

@@ -1,0 +1,151 @@
+"""What stands between what a user has and what a network takes: scaling of features, and labels.
+
+It is fitted once, on the training part, and kept with a run, so that new samples are shown to the
+network as the first ones were and its answers come back as the labels that were given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.contract.errors import FileFormatError
+
+Features = NDArray[np.uint8] | NDArray[np.float32]
+"""`(N, n_features)`: uint8 where 255 stands for 1, or float32 in [0, 1]."""
+
+KEYS = {"low": "f", "high": "f", "labels": "biuU", "class_names": "U", "feature_names": "U"}
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """A fitted preparation of samples.
+
+    Attributes:
+        low: `(n,)` what becomes 0, of each feature.
+        high: `(n,)` what becomes 1. Beyond the two, values are clipped.
+        labels: `(C,)` the label of each class.
+        class_names: `(C,)` what each class is called.
+        feature_names: `(n,)` what each feature is called, or none, `(0,)`.
+        shape: `(n,)`, or `(height, width)` of an image.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    labels: NDArray[Any]
+    class_names: NDArray[np.str_]
+    feature_names: NDArray[np.str_]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def none(cls, shape: tuple[int, ...], classes: int, most: float) -> Preparation:
+        """That of samples that come as the network takes them, with classes by number.
+
+        Args:
+            shape: That of a sample.
+            classes: C.
+            most: What stands for 1: 255 for bytes, else 1.
+        """
+        size = prod(shape)
+        return cls(
+            low=np.zeros(size),
+            high=np.full(size, most),
+            labels=np.arange(classes),
+            class_names=np.arange(classes).astype(str),
+            feature_names=np.empty(0, str),
+            shape=shape,
+        )
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]], name: str) -> Preparation:
+        """From what `arrays` gave.
+
+        Args:
+            arrays: The arrays by name.
+            name: What a refusal calls the file.
+
+        Raises:
+            FileFormatError: When they are none of a preparation.
+        """
+        for key, kinds in {**KEYS, "shape": "iu"}.items():
+            if key not in arrays:
+                raise FileFormatError(f"{name}: {key}: is missing")
+            if arrays[key].ndim != 1 or arrays[key].dtype.kind not in kinds:
+                found = arrays[key]
+                raise FileFormatError(f"{name}: {key}: is {found.dtype} of shape {found.shape}")
+        shape = tuple(int(side) for side in arrays["shape"][:3])
+        size, classes = prod(shape), len(arrays["labels"])
+        lengths = {"low": (size,), "high": (size,), "feature_names": (0, size)}
+        for key, allowed in {**lengths, "class_names": (classes,)}.items():
+            if len(arrays[key]) not in allowed:
+                raise FileFormatError(f"{name}: {key}: has {len(arrays[key])} entries")
+        low, high = (arrays[key].astype(np.float64) for key in ("low", "high"))
+        if len(shape) not in (1, 2) or min(shape) < 1 or classes < 2:
+            raise FileFormatError(f"{name}: shape: {shape} with {classes} classes")
+        if not (np.isfinite(low).all() and np.isfinite(high).all() and (high > low).all()):
+            raise FileFormatError(f"{name}: high: is not above low everywhere")
+        if len(np.unique(arrays["labels"])) != classes:
+            raise FileFormatError(f"{name}: labels: one is there twice")
+        texts = (arrays["labels"], arrays["class_names"], arrays["feature_names"])
+        return cls(low, high, *texts, shape)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """As arrays by name, which `restored` takes."""
+        return {**{key: getattr(self, key) for key in KEYS}, "shape": np.asarray(self.shape)}
+
+    def apply(self, x: NDArray[Any], name: str = "x") -> Features:
+        """Samples as the network takes them.
+
+        Args:
+            x: `(N, n)` or `(N, *shape)`, real numbers.
+            name: What a refusal calls it.
+
+        Returns:
+            `(N, n)`: bytes where bytes were given and 255 stands for 1, else float32 in [0, 1].
+
+        Raises:
+            ValueError: When these are no such samples.
+        """
+        size = self.features
+        if x.shape[1:] not in ((size,), self.shape):
+            raise ValueError(
+                f"{name} has shape {x.shape}: give (samples, {', '.join(map(str, self.shape))})"
+            )
+        check_numbers(x, name)
+        rows = x.reshape(len(x), size)
+        if rows.dtype == np.uint8 and not self.low.any() and (self.high == 255).all():
+            return rows
+        scaled = np.clip((rows - self.low) / (self.high - self.low), 0, 1)
+        return scaled.astype(np.float32)
+
+    @property
+    def features(self) -> int:
+        """Number of features of a sample."""
+        return prod(self.shape)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.labels)
+
+    @property
+    def scales(self) -> bool:
+        """Whether features are changed by more than the division of bytes by 255."""
+        return bool(self.low.any()) or not ((self.high == 1).all() or (self.high == 255).all())
+
+
+def check_numbers(x: NDArray[Any], name: str) -> None:
+    """Refuse features that are not finite real numbers.
+
+    Raises:
+        ValueError: When they are not.
+    """
+    if x.dtype.kind not in "buif":
+        raise ValueError(f"{name} is {x.dtype}: give real numbers")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{name} holds NaN or infinity: clean the data first")
