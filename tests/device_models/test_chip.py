@@ -74,6 +74,16 @@ def test_dead_neurons_rest_and_are_silent() -> None:
     assert np.all(membrane[:, :, silent] == 0)
 
 
+@pytest.mark.parametrize("defect", ["dead_fraction", "tonic_fraction"])
+def test_the_output_layer_is_spared(defect: str) -> None:
+    found = chip(**{defect: 1.0})
+    assert found.circuit is not None
+    hidden, output = found.circuit.layers
+    assert np.all((hidden.gain == 0) | (hidden.bias == 2))
+    assert np.all((output.gain == 1) & (output.bias == 0))
+    assert np.all(np.isfinite(output.varied["v_threshold"]))
+
+
 @pytest.mark.parametrize(
     ("nonideality", "parameter"),
     [("threshold_cv", "v_threshold"), ("leak_cv", "tau_membrane"), ("reset_sd", "v_reset")],

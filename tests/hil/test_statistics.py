@@ -119,6 +119,24 @@ def test_a_ratio_has_the_interval_that_tests_leave(seed: int, units: int, loss: 
     assert statistics.ratio(above[:2].tolist(), below[:2].tolist()).interval is None
 
 
+@settings(max_examples=50)
+@given(
+    seed=st.integers(0, 10_000), units=st.integers(3, 8), ends=st.tuples(*[st.floats(-3, 3)] * 2)
+)
+def test_a_line_may_be_at_0_where_tests_do_not_reject(
+    seed: int, units: int, ends: tuple[float, float]
+) -> None:
+    start, end = np.array(ends)[:, None] + np.random.default_rng(seed).normal(0, 0.5, (2, units))
+    places = np.linspace(0, 1, 1001)
+    lines = start[:, None] + (end - start)[:, None] * places
+    held = places[stats.ttest_1samp(lines, 0).pvalue >= 0.015]
+    found = statistics.not_rejected(start.tolist(), end.tolist())
+    if held.size:
+        assert found == pytest.approx((held[0], held[-1]), abs=0.0011)
+    else:
+        assert found is None or found[1] - found[0] < 0.001
+
+
 def test_how_many_are_near_the_best() -> None:
     rng = np.random.default_rng(3)
     values = np.array([0.9, 0.89, 0.86, 0.8, 0.3]) + 0.004 * rng.standard_normal((6, 5))
@@ -129,3 +147,26 @@ def test_how_many_are_near_the_best() -> None:
     assert statistics.near_best(values[:2].tolist(), 0.05) is None
     alike = np.tile([0.9, 0.5], (4, 1)).tolist()  # without spread nothing is told
     assert statistics.near_best(alike, 0.05) == (1, 2)
+
+
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 10_000),
+    units=st.integers(3, 8),
+    levels=st.integers(2, 6),
+    margin=st.sampled_from([0.0, 0.5, 1.5]),
+)
+def test_what_is_near_the_best_is_told_by_t_tests_of_all_pairs(
+    seed: int, units: int, levels: int, margin: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(-3, 3, levels) + 0.3 * rng.standard_normal((units, levels))
+    near = far = 0
+    for level in range(levels):
+        gaps = [values[:, level] - values[:, o] + margin for o in range(levels) if o != level]
+        above = [stats.ttest_1samp(gap, 0, alternative="greater").pvalue for gap in gaps]
+        below = [stats.ttest_1samp(gap, 0, alternative="less").pvalue for gap in gaps]
+        near += max(above) < 0.015 / levels
+        far += min(below) < 0.015 / (levels * (levels - 1))
+    found = statistics.near_best(values.tolist(), margin)
+    assert found == (max(1, near), levels - far)

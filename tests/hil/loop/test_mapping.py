@@ -1,0 +1,70 @@
+"""How a network is laid on a device: initial weights, full scales, and what is nominal."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import drivers
+from drivers import Network, Probe, Stimulus
+from hil import config as configuration
+from hil.learning.rate_estimator import Estimate
+from hil.loop import mapping, training
+from hil.loop.observation.estimation import of_layer
+from hil.runs.folder import Run
+from support.good_device import INFO
+from support.restated import restated
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0])
+def test_initial_weights_have_the_root_of_the_fan_in(scale: float) -> None:
+    layers = (30, 2000, 40, 300)
+    config = configuration.build({"network": {"initial_scale": scale}})
+    weights = mapping.initial_weights(config, layers)
+    assert [w.shape for w in weights] == [(30, 2000), (2000, 40), (40, 300)]
+    for matrix, fan_in in zip(weights, layers, strict=False):
+        assert matrix.std() * math.sqrt(fan_in) == pytest.approx(scale, rel=0.03)
+        assert abs(matrix.mean()) < 5 * matrix.std() / math.sqrt(matrix.size)
+
+
+@pytest.mark.parametrize("tau", [2e-3, 5e-3, 20e-3])
+def test_the_nominal_decay_is_what_an_ideal_neuron_keeps(tau: float) -> None:
+    with drivers.open("emulator:ideal") as device:
+        device.configure(Network.feed_forward((1, 1), settings={"tau_membrane": tau}))
+        device.write_weights(0, [[0.5]])
+        once = np.zeros((6, 1, 1), np.float32)
+        once[0] = 1
+        probe = Probe(1)
+        seen = device.run(Stimulus.current_trace(once), [probe]).samples[probe].ravel()
+        assert seen[1:] / seen[:-1] == pytest.approx(mapping.nominal_decay(device), rel=1e-4)
+
+
+def test_weights_that_are_learned_stay_within_the_full_scale(tmp_path: Path) -> None:
+    steep = {"name": "sgd", "learning_rate": 1e3, "weight_decay": 0.0, "schedule": "constant"}
+    small = {"network": {"hidden": [5], "steps": 4}, "training": {"epochs": 1, "batch": 300}}
+    config = configuration.build({"device": "emulator:ideal", "optimiser": steep, **small})
+    run = Run.create(tmp_path / "run", config)
+    training.train(run)
+    arrays = run.load_checkpoint()
+    assert arrays is not None
+    with drivers.open("emulator:ideal") as device:
+        scales = mapping.full_scales(config, device.info, (64, 5, 10))
+    for p, scale in enumerate(scales):
+        assert np.abs(arrays[f"weights/{p}"]).max() == pytest.approx(scale, rel=1e-6)
+
+
+@pytest.mark.parametrize("arrival", ["same_step", "end_of_step", "next_step"])
+def test_rates_and_rasters_bring_the_same_charge_to_the_next_layer(arrival: str) -> None:
+    """A neuron that fires in every step: what it sends in the last one may come too late."""
+    steps, info = 5, restated(INFO, layer=arrival)
+    weights = np.random.default_rng(0).standard_normal((3, 4), np.float32)
+    rate = np.ones((2, 3), np.float32)
+    raster = np.ones((steps, 2, 3), np.float32)
+    by_rate = of_layer(Estimate(rate, rate, 0 * rate), weights, info, steps)
+    by_raster = of_layer(Estimate(rate, rate, 0 * rate, raster), weights, info, steps)
+    arriving = steps - (arrival == "next_step")
+    np.testing.assert_allclose(by_rate.mean, arriving / steps * (rate @ weights), rtol=1e-5)
+    np.testing.assert_allclose(by_raster.mean, by_rate.mean, rtol=1e-5)
