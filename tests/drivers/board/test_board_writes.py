@@ -32,6 +32,13 @@ def cheapest(changed: list[bool]) -> int:
     return best[-1]
 
 
+@pytest.mark.parametrize("between", range(4, 11))
+def test_two_cells_share_a_run_where_that_is_cheaper(between: int) -> None:
+    changed = [True, *[False] * between, True]
+    runs = deltas.runs(np.zeros(len(changed), np.int8), np.array(changed, np.int8))
+    assert sum(stop - first + 6 for first, stop in runs) == cheapest(changed)
+
+
 @given(CELLS, st.integers(16, 60))
 def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> None:
     held = np.zeros(len(changed), np.int8)
