@@ -9,12 +9,24 @@ The whole loop in one call:
 
 or on arrays: `hil.train(x, y)`, then `result.predict(new)`.
 
-What a program calls is `train`, `resume` and `evaluate`; the first two give a `Result`. Rules,
+What a program calls is `train`, `resume` and `evaluate`; the first two give a `Result`.
+`SpikingClassifier` is an estimator of scikit-learn. Rules,
 gates and losses to use on their own are in `hil.learning`; everything else is internal.
 """
+
+from typing import Any
 
 from hil.api import evaluate, resume, train
 from hil.result import Result
 
 __version__ = "0.1.0"
-__all__ = ["Result", "evaluate", "resume", "train"]
+__all__ = ["Result", "SpikingClassifier", "evaluate", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """`SpikingClassifier`, which takes a second to import, when it is first asked for."""
+    if name == "SpikingClassifier":
+        from hil.classifier import SpikingClassifier
+
+        return SpikingClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -204,20 +204,23 @@ def prepare(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When there is no such device, or it has no room for the network.
     """
+    from hil import tasks
     from hil.config import build
     from hil.loop.defaults import left_open
     from hil.loop.training import fitted
-    from hil.runs import data, warm_start
+    from hil.runs import data as run_data
+    from hil.runs import warm_start
     from hil.runs.folder import Run
-    from hil.tasks import ARRAYS, arrays
+    from hil.tasks import arrays
 
     base = {} if start is None else warm_start.base(start, *layers)
     suited = {} if samples is None else arrays.suited(samples["x_train"].shape)
     opened = left_open(*layers, starts=start is not None)
     config = build(suited, base, *layers)
-    if start is not None and samples is None and config.task == ARRAYS:
-        samples = data.samples(Run.open(start))
-    config, choices = fitted(config, opened, record, trust, samples)
+    if start is not None and samples is None and config.task == arrays.NAME:
+        samples = run_data.samples(Run.open(start))
+    data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
+    config, choices = fitted(config, opened, data, record, trust)
     chosen = [choice.as_json() for choice in choices]
     place = None if out is None else Path(out)
     return Run.create(place, config, chosen, fingerprints(config), samples)

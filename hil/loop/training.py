@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from drivers.session import Recorded
 from drivers.session.file import check_free
-from hil import tasks
 from hil.characterisation import unstated
 from hil.loop import costs, defaults, response, snapshot
 from hil.loop.classification import classify
@@ -28,24 +29,25 @@ from hil.trust import NOBODY, Trust, check_unchanged, code_of, fingerprints, ope
 if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
-    from hil.tasks import Arrays, Data
+    from hil.runs.folder import Arrays
+    from hil.tasks import Data
 
 
 def fitted(
     config: Config,
     opened: Collection[str],
+    data: Data,
     record: str | Path | None = None,
     trust: Trust = NOBODY,
-    samples: Arrays | None = None,
 ) -> tuple[Config, tuple[Choice, ...]]:
     """Choose what was left open, and refuse what does not fit data, device or run to start from.
 
     Args:
         config: The configuration.
         opened: What of it was left open, as `defaults.left_open` gives it.
+        data: The samples.
         record: File that the session with the device is to be recorded to.
         trust: Which code it may name.
-        samples: Those of the task `arrays`.
 
     Returns:
         The configuration to be run, and what of it was chosen.
@@ -56,7 +58,6 @@ def fitted(
     """
     if record is not None:
         check_free(record)
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
     with open_device(config, trust) as stated:
         found = unstated.measured(stated)
         device = unstated.Completed(stated, found)
@@ -110,6 +111,51 @@ def train(
         data = run_data.load(run, moved)
         run_data.keep(run, data, moved)
         return _trained(run, data, watch, record, trust)
+
+
+class _Memory:
+    """Keeps the last checkpoint of a training, and no file."""
+
+    def __init__(self) -> None:
+        self.checkpoint: Arrays = {}
+
+    def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
+        self.checkpoint = {name: np.asarray(array) for name, array in arrays.items()}
+
+    def save_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """They are in the checkpoint."""
+
+
+def in_memory(
+    config: Config, opened: Collection[str], data: Data, trust: Trust = NOBODY
+) -> tuple[Config, Arrays]:
+    """Train a network and leave no folder.
+
+    Args:
+        config: The configuration.
+        opened: What of it was left open, as `defaults.left_open` gives it.
+        data: The samples; those to test with are not looked at.
+        trust: Which code the configuration may name.
+
+    Returns:
+        The configuration that was run, and the last checkpoint.
+
+    Raises:
+        ValueError: When it does not fit the data or the device.
+        DeviceError: When the device fails.
+    """
+    config, choices = fitted(config, opened, data, trust=trust)
+    found = unstated.kept({choice.setting: choice.value for choice in choices})
+    with one_blas_thread(), open_device(config, trust) as stated:
+        device = unstated.Completed(stated, found) if found else stated
+        controller = Controller.open(config, device, data.features, data.classes)
+        state, memory = TrainState.first(controller.layers), _Memory()
+        controller.write()
+        response.begin(
+            controller, data.batch(data.x_train[: config.training.batch]), state, drawn=True
+        )
+        Training(memory, controller, data, state, lambda _: None, Stop()).go()
+    return config, memory.checkpoint
 
 
 def _trained(

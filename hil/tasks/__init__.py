@@ -55,8 +55,12 @@ def load(name: str, seed: int, validation_fraction: float, given: Arrays | None 
     """
     rng = streams.generator(seed, "split")
     if given is not None:
-        return arrays.data(given, rng, validation_fraction)
-    return get(name).load(rng, validation_fraction)
+        data = arrays.data(given, rng, validation_fraction)
+    else:
+        data = get(name).load(rng, validation_fraction)
+    if not len(data.x_test):
+        raise ValueError(f"task {name}: x_test is empty: give at least one sample")
+    return data
 
 
 def files(name: str) -> list[Path]:

@@ -97,7 +97,7 @@ def data(arrays: Arrays, rng: Generator, validation_fraction: float) -> Data:
     """The data of a run.
 
     Args:
-        arrays: As `given` gives them.
+        arrays: As `given` gives them; `x_test` may be missing where nothing is to be tested.
         rng: Draws the validation part where the arrays bring none.
         validation_fraction: Share of the training samples set aside for validation then.
 
@@ -112,6 +112,9 @@ def data(arrays: Arrays, rng: Generator, validation_fraction: float) -> Data:
         rest, taken = stratified_split(y["y_train"], validation_fraction, rng)
         x |= {"x_train": x["x_train"][rest], "x_validation": x["x_train"][taken]}
         y |= {"y_train": y["y_train"][rest], "y_validation": y["y_train"][taken]}
+    for part in ("validation", "test"):
+        x.setdefault(f"x_{part}", x["x_train"][:0])
+        y.setdefault(f"y_{part}", y["y_train"][:0])
     shape = preparation.shape
     return Data(
         x_train=x["x_train"],

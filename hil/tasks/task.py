@@ -31,7 +31,7 @@ class Data:
         y_train: Their labels, `(N,)`.
         x_validation: Features to choose settings with, possibly none, `(0, n_features)`.
         y_validation: Their labels.
-        x_test: Features for the final figure alone.
+        x_test: Features for the final figure alone, none where nothing is to be tested.
         y_test: Their labels.
         classes: Number of classes.
         image_shape: `(height, width)` where a row of features is an image in row-major order.
@@ -60,9 +60,8 @@ class Data:
                 raise ValueError(
                     f"x_{part} has {x.shape[1]} features, x_train {self.features}: give the same"
                 )
-        for part, x in (("train", self.x_train), ("test", self.x_test)):
-            if len(x) == 0:
-                raise ValueError(f"x_{part} is empty: give at least one sample")
+        if len(self.x_train) == 0:
+            raise ValueError("x_train is empty: give at least one sample")
         if self.image_shape is not None and prod(self.image_shape) != self.features:
             raise ValueError(
                 f"image shape is {self.image_shape}, but a sample has {self.features} features"

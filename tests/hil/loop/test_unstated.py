@@ -14,6 +14,7 @@ import hil
 from drivers import DeviceInfo, registry
 from drivers.contract.info import Timing
 from drivers.session import Recorded
+from hil import tasks
 from hil.characterisation import unstated
 from hil.config import build
 from hil.loop.defaults import left_open
@@ -96,9 +97,10 @@ def test_what_is_chosen_by_the_timing_is_chosen_by_the_measured_one(
     # A hard reset that clears the late events of its step: no output fires in every step.
     asked = {"task": "digits", "device": _address("mute", arrival="end_of_step"), **TINY}
     config, kappas = build(asked), []
+    data = tasks.load("digits", 0, 0.1)
     for driver in ("support.matrix_device:MatrixDevice", f"{__name__}:Mute"):
         monkeypatch.setitem(registry.BUILTIN, "mute", driver)
-        kappas.append(fitted(config, left_open(asked))[0].readout.kappa)
+        kappas.append(fitted(config, left_open(asked), data)[0].readout.kappa)
     assert kappas == [2 * config.readout.kappa] * 2
 
 

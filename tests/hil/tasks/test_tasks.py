@@ -107,7 +107,7 @@ def small(**changes: object) -> Data:
         ({"classes": 1}, "classes is 1"),
         ({"classes": 2}, "y_train has labels 0 to 2"),
         ({"x_test": np.zeros((6, 5), np.float32)}, "x_test has 5 features"),
-        ({"x_test": np.zeros((0, 4), np.float32), "y_test": np.zeros(0, np.int64)}, "is empty"),
+        ({"x_train": np.zeros((0, 4), np.float32), "y_train": np.zeros(0, np.int64)}, "is empty"),
         ({"x_train": np.zeros((6, 4))}, "x_train is float64"),
         ({"x_train": np.full((6, 4), np.nan, np.float32)}, "NaN"),
         ({"x_validation": np.full((6, 4), 1.01, np.float32)}, r"x_validation.*outside \[0, 1\]"),

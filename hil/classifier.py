@@ -1,0 +1,161 @@
+"""`SpikingClassifier`: a network trained on a device, as an estimator of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from hil import streams
+from hil.api import asked
+from hil.trust import Trust
+
+# Whatever code the parameters name was named by the program, and runs.
+NAMED = Trust(everything=True)
+# What `sklearn.utils.estimator_checks.check_estimator` asks for and a noisy chip cannot hold.
+_NOISE = "the samples of a batch are answered one after the other by a chip whose noise goes on"
+EXPECTED_FAILED_CHECKS: Mapping[str, str] = {
+    "check_methods_subset_invariance": _NOISE,
+    "check_methods_sample_order_invariance": _NOISE,
+}
+
+
+class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A spiking network, trained on a device in the loop.
+
+    Features are scaled by their range in the training samples, unless all of these lie in [0, 1].
+
+    Attributes:
+        classes_: `(C,)` the labels, ascending.
+        n_features_in_: Number of features.
+        feature_names_in_: `(n,)` their names, where they were given.
+        config_: The complete configuration, by section.
+        checkpoint_: What the training left, by name: weights asked for and stored, and all that the
+            device remembers.
+        preparation_: What was fitted to the features, by name.
+    """
+
+    def __init__(
+        self,
+        device: str = "emulator:mixed-signal",
+        rule: str | Mapping[str, Any] = "adfa",
+        *,
+        hidden: Sequence[int] | None = None,
+        epochs: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        """Set what is to be trained; nothing is checked or opened before `fit`.
+
+        Args:
+            device: Address of the device.
+            rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`.
+            hidden: Neurons of each hidden layer; what suits the number of features when None.
+            epochs: Passes over the samples; what suits their number when None.
+            settings: Any other part of the configuration, e.g. `{"network": {"steps": 30}}`.
+            random_state: Seed of everything on the host.
+        """
+        self.device = device
+        self.rule = rule
+        self.hidden = hidden
+        self.epochs = epochs
+        self.settings = settings
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> SpikingClassifier:
+        """Train a network on the device; no folder is left.
+
+        Args:
+            X: Features, `(N, n)`.
+            y: Labels, `(N,)`.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: When samples or settings cannot be used.
+            DeviceError: When the device fails.
+        """
+        from hil import config as configuration
+        from hil.loop.defaults import left_open
+        from hil.loop.training import in_memory
+        from hil.tasks import arrays
+
+        x, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y holds 1 class alone, {self.classes_[0]!r}: give at least 2 classes"
+            )
+        own = self._asked(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        data = arrays.data(
+            {"x_train": x, "y_train": numbers}, streams.generator(own["seed"], "split"), 0.0
+        )
+        config = configuration.build(arrays.suited(x.shape), own)
+        config, self.checkpoint_ = in_memory(config, left_open(own), data, NAMED)
+        self.config_ = config.model_dump(mode="json")
+        self.preparation_ = data.preparation.arrays()
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The label of each sample, `(N,)`: that of the largest score.
+
+        Args:
+            X: Features, `(N, n)`.
+        """
+        scores = self._scores(X)
+        found: NDArray[Any] = self.classes_[scores.argmax(axis=1)]
+        return found
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """The softmax of the scores, `(N, C)`, which is what cross-entropy trained.
+
+        Args:
+            X: Features, `(N, n)`.
+        """
+        found: NDArray[np.float64] = softmax(self._scores(X).astype(np.float64), axis=1)
+        return found
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
+        """The scores: logits `(N, C)`, and of two classes their difference `(N,)`.
+
+        Args:
+            X: Features, `(N, n)`.
+        """
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def _asked(self, seed: int) -> dict[str, Any]:
+        """What the parameters ask for, by section."""
+        from hil.config import merged
+        from hil.tasks import ARRAYS
+
+        own = asked(
+            task=ARRAYS,
+            device=self.device,
+            rule=self.rule,
+            seed=seed,
+            network=None if self.hidden is None else {"hidden": list(self.hidden)},
+            training=None if self.epochs is None else {"epochs": self.epochs},
+        )
+        return merged(self.settings or {}, own)
+
+    def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
+        from hil.config import build
+        from hil.loop import evaluation
+        from hil.tasks.preparation import Preparation
+
+        check_is_fitted(self)
+        x = validate_data(self, X, dtype=np.float64, reset=False)
+        prepared = Preparation.restored(self.preparation_, "preparation_")
+        config = build(self.config_)
+        with evaluation.deployed(config, self.checkpoint_, prepared, trust=NAMED) as controller:
+            return evaluation.scores(controller, prepared, x)

@@ -1,0 +1,159 @@
+"""`SpikingClassifier` holds what scikit-learn asks of its estimators."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
+
+import hil
+from drivers import registry
+from hil.classifier import EXPECTED_FAILED_CHECKS, SpikingClassifier
+from support.data_sets import one_line
+
+SMALL: dict[str, Any] = {
+    "device": "matrix:",
+    "hidden": (20,),
+    "epochs": 12,
+    "settings": {"training": {"batch": 20}, "optimiser": {"learning_rate": 0.01}},
+    "random_state": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def device_in_numpy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(registry.BUILTIN, "matrix", "support.matrix_device:MatrixDevice")
+    monkeypatch.chdir(tmp_path)
+
+
+def iris() -> tuple[NDArray[Any], NDArray[Any]]:
+    x, y = load_iris(return_X_y=True)
+    return x, load_iris().target_names[y]
+
+
+@pytest.fixture
+def fitted(device_in_numpy: None) -> SpikingClassifier:
+    return SpikingClassifier(**SMALL).fit(*iris())
+
+
+# -- what scikit-learn asks for ---------------------------------------------------------------
+
+
+@estimator_checks.parametrize_with_checks([SpikingClassifier(**SMALL)])
+def test_scikit_learn_accepts_it(estimator: SpikingClassifier, check: Any) -> None:
+    check(estimator)
+
+
+def test_what_a_noisy_chip_cannot_hold_is_declared_and_true() -> None:
+    x, y = iris()
+    noisy = SpikingClassifier(hidden=(10,), epochs=2, random_state=0).fit(x, y)
+    scores = noisy.decision_function(x)
+    np.testing.assert_array_equal(noisy.decision_function(x), scores)
+    assert (noisy.decision_function(x[1:]) != scores[1:]).any()
+    assert (noisy.decision_function(x[::-1])[::-1] != scores).any()
+    assert set(EXPECTED_FAILED_CHECKS) == {
+        "check_methods_subset_invariance",
+        "check_methods_sample_order_invariance",
+    }
+    assert all(len(reason) > 20 for reason in EXPECTED_FAILED_CHECKS.values())
+
+
+# -- in use -----------------------------------------------------------------------------------
+
+
+def test_it_learns_in_a_pipeline_and_leaves_no_file(tmp_path: Path) -> None:
+    pipeline = make_pipeline(StandardScaler(), SpikingClassifier(**{**SMALL, "epochs": 40}))
+    assert cross_val_score(pipeline, *iris(), cv=3).mean() > 0.85
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_grid_goes_over_devices_and_rules() -> None:
+    grid = {"device": ["matrix:", "matrix:?reset=hard"], "rule": ["adfa", "dfa"]}
+    search = GridSearchCV(SpikingClassifier(**SMALL), grid, cv=2, error_score="raise")
+    search.fit(*iris())
+    best = search.best_estimator_
+    assert len(search.cv_results_["mean_test_score"]) == 4
+    assert best.config_["device"] == search.best_params_["device"]
+    assert best.config_["rule"]["name"] == search.best_params_["rule"]
+
+
+def test_scores_probabilities_and_answers_agree(fitted: SpikingClassifier) -> None:
+    x, y = iris()
+    scores, shares = fitted.decision_function(x), fitted.predict_proba(x)
+    assert scores.shape == shares.shape == (150, 3)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    for found in (scores, shares):
+        np.testing.assert_array_equal(fitted.classes_[found.argmax(axis=1)], fitted.predict(x))
+    assert fitted.score(x, y) > 0.85
+
+
+def test_a_pickle_holds_arrays_and_configuration_alone(fitted: SpikingClassifier) -> None:
+    packed = pickle.dumps(fitted)
+    names = [
+        str(argument).split(" ")[0].split(".")[0]
+        for code, argument, _ in pickletools.genops(packed)
+        if code.name in ("SHORT_BINUNICODE", "BINUNICODE") and str(argument).startswith("hil")
+    ]
+    assert (
+        names == ["hil"] and b"hil.classifier" in packed
+    )  # the class itself, and no other of ours
+    again = pickle.loads(packed)
+    x, _ = iris()
+    np.testing.assert_array_equal(again.decision_function(x), fitted.decision_function(x))
+    assert again.config_ == fitted.config_
+
+
+def test_the_seed_decides(fitted: SpikingClassifier) -> None:
+    x, y = iris()
+    for seed, same in ((0, True), (1, False)):
+        other = SpikingClassifier(**{**SMALL, "random_state": seed}).fit(x, y)
+        equal = np.array_equal(other.checkpoint_["weights/0"], fitted.checkpoint_["weights/0"])
+        assert equal is same
+
+
+def test_names_of_columns_are_kept_and_held_to(fitted: SpikingClassifier) -> None:
+    pandas = pytest.importorskip("pandas")
+    x, y = iris()
+    table = pandas.DataFrame(x, columns=["a", "b", "c", "d"])
+    estimator = SpikingClassifier(**{**SMALL, "epochs": 1}).fit(table, y)
+    assert estimator.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    with pytest.raises(ValueError, match="feature names"):
+        estimator.predict(table[["b", "a", "c", "d"]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"device": "emulator:no-such-chip"}, "no-such-chip"),
+        ({"rule": "no-such-rule"}, "no-such-rule"),
+        ({"epochs": 0}, "training.epochs"),
+        ({"settings": {"network": {"width": 3}}}, "network.width"),
+    ],
+)
+def test_what_does_not_exist_is_refused_by_fit_in_one_line(
+    changes: dict[str, Any], complaint: str
+) -> None:
+    estimator = SpikingClassifier(**{**SMALL, **changes})  # nothing is checked before `fit`
+    with pytest.raises(ValueError, match=complaint) as error:
+        estimator.fit(*iris())
+    one_line(error)
+
+
+def test_it_is_imported_when_it_is_asked_for() -> None:
+    said = "import sys, hil; assert 'sklearn' not in sys.modules; hil.SpikingClassifier()"
+    subprocess.run([sys.executable, "-c", said], check=True)
+    assert hil.SpikingClassifier is SpikingClassifier
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        hil.Nothing  # noqa: B018
