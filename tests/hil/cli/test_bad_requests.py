@@ -124,10 +124,9 @@ def arrays(**changes: Any) -> dict[str, Any]:
         ({"x_test": np.ones((6, 5), np.float32)}, "x_test has samples of shape (5,)"),
         ({"x_train": np.ones(6)}, "x_train has shape (6,)"),
         ({"y_train": np.arange(5)}, "y_train has shape (5,)"),
-        ({"y_train": np.array([0, 1, 2, 0, 1, 7])}, "number the classes 0 to 3"),
-        ({"y_test": np.array([0, 1, 2, 0, 1, 7])}, "labels 0 to 7"),
-        ({"y_test": np.array([0, 1, 2, 0, 1, -1])}, "labels -1 to 2"),
-        ({"y_test": np.arange(6) / 2}, "float64"),
+        ({"y_test": np.array([0, 1, 2, 0, 1, 7])}, "y_test has labels 7 that y_train has not"),
+        ({"y_test": np.array([0, 1, 2, 0, 1, -1])}, "y_test has labels -1 that y_train has not"),
+        ({"y_test": np.arange(6) / 2}, "y_test holds 0.5, which is a measurement"),
         ({"x_train": np.empty((0, 6), np.float32), "y_train": np.arange(0)}, "x_train is empty"),
     ],
 )
