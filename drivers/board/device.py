@@ -240,7 +240,7 @@ class Board(Device):
                 raise UnsupportedProbe(
                     f"a probe of layer {each.layer} over {steps} steps takes {answered} bytes a "
                     f"sample: this board sends at most {room}; sample less often "
-                    "(activity.every), take means (activity.estimator=rectified) or fewer steps"
+                    "(activity.every), take means (activity.estimator=fused) or fewer steps"
                 )
             together = [*groups[-1], each]
             full = len(together) > most

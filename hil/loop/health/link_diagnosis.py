@@ -47,7 +47,7 @@ def _advice(probes: Sequence[Probe]) -> str:
     if each and min(each) < SPARSEST:
         advice.append(f"sample membranes less often (activity.every={SPARSEST})")
     if each:
-        advice.append("take only their means (activity.estimator=rectified)")
+        advice.append("take only their means (activity.estimator=fused)")
     else:
         advice.append("write less often (a larger training.batch)")
     return ", or ".join((", ".join(advice[:-1]), advice[-1]))

@@ -293,7 +293,10 @@ def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) 
 
 def test_a_slow_line_is_told_with_what_to_change(tmp_path: Path) -> None:
     # The line carries two of the membranes of each step; a batch takes a second or so.
-    short = {"network": {"hidden": [8], "steps": 6}, "activity": {"every": 1}}
+    short = {
+        "network": {"hidden": [8], "steps": 6},
+        "activity": {"every": 1, "estimator": "crossings"},
+    }
     changes: dict[str, Any] = {**short, "training": {"epochs": 1, "batch": 400}}
     run = Run.create(tmp_path / "run", configuration("board:simulated://?pace=1000000", **changes))
     result = training.train(run)
@@ -309,8 +312,8 @@ def test_a_slow_line_is_told_with_what_to_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("probe", "words"),
     [
-        (Probe(1, every=1), ("activity.every=4", "activity.estimator=rectified")),
-        (Probe(1, every=4), ("activity.estimator=rectified",)),
+        (Probe(1, every=1), ("activity.every=4", "activity.estimator=fused")),
+        (Probe(1, every=4), ("activity.estimator=fused",)),
         (Probe(1, reduce="mean"), ("training.batch",)),
     ],
 )
@@ -318,7 +321,7 @@ def test_advice_is_what_still_helps(probe: Probe, words: tuple[str, ...]) -> Non
     asked = [probe, Probe(2, reduce="mean")]
     [finding] = link_diagnosis.findings(1.0, 7.0, 2.0, asked, 0)
     assert "70 %" in finding and "baud" in finding
-    everything = ("activity.every=4", "activity.estimator=rectified", "training.batch")
+    everything = ("activity.every=4", "activity.estimator=fused", "training.batch")
     assert [w for w in everything if w in finding] == list(words)
     assert link_diagnosis.findings(5.0, 4.0, 1.0, asked, 0) == []
     assert link_diagnosis.findings(0.01, 0.07, 0.02, asked, 0) == []  # nobody waits for that
