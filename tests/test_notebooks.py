@@ -57,7 +57,7 @@ def executed(
         cell.outputs = []
     client = NotebookClient(
         notebook,
-        timeout=240,
+        timeout=900,
         kernel_name="python3",
         coalesce_streams=True,
         resources={"metadata": {"path": str(tmp_path)}},
@@ -86,6 +86,7 @@ def test_a_notebook_is_whole(path: Path) -> None:
     assert not re.search(r"/(tmp|home|root|work|Users)/", shown)
 
 
+@pytest.mark.timeout(1200)  # they hold studies, and a loaded machine takes its time
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_shows_what_it_says(path: Path, executed: tuple[Any, Any]) -> None:
     for before, after in zip(*map(code, executed), strict=True):
