@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from pandas import DataFrame
 
+    from hil.runs.folder import Run
     from hil.tasks.preparation import Preparation
 
 
@@ -98,9 +100,8 @@ class Result:
             DeviceError: When the device fails.
         """
         from hil.loop import evaluation
-        from hil.runs.folder import Run
 
-        run, preparation = Run.open(self.path), self._preparation
+        run, preparation = self._run, self._preparation
         with evaluation.deployed(
             run.config(),
             self._checkpoint,
@@ -124,22 +125,14 @@ class Result:
     @property
     def metrics(self) -> Metrics:
         """Metrics of each epoch."""
-        from hil.runs.folder import Run
-
-        return Metrics(Run.open(self.path).metrics())
+        return Metrics(self._run.metrics())
 
     @property
     def confusion(self) -> NDArray[np.int64]:
         """Test samples by class `(C, C)`: a row is what they are, a column what was answered."""
-        import numpy as np
+        from hil.runs.snapshot import confusion
 
-        from hil.runs.folder import Run
-
-        shown = Run.open(self.path).load_snapshot() or {}
-        pair = (shown["test_labels"].astype(int), shown["test_predictions"].astype(int))
-        counts = np.zeros((len(self.classes),) * 2, np.int64)
-        np.add.at(counts, pair, 1)
-        return counts
+        return confusion(self._run.load_snapshot() or {})
 
     def __repr__(self) -> str:
         """A table, and the path of the page."""
@@ -151,22 +144,24 @@ class Result:
 
     def _repr_html_(self) -> str:
         from hil.reports.run_page import summary_html
-        from hil.runs.folder import Run
 
-        return summary_html(Run.open(self.path), self.figures)
+        return summary_html(self._run, self.figures)
 
     @property
-    def _preparation(self) -> Preparation:
-        from hil.runs.data import preparation
+    def _run(self) -> Run:
         from hil.runs.folder import Run
 
-        return preparation(Run.open(self.path))
+        return Run.open(self.path)
+
+    @cached_property
+    def _preparation(self) -> Preparation:
+        from hil.runs.data import preparation
+
+        return preparation(self._run)
 
     @property
     def _checkpoint(self) -> dict[str, NDArray[np.generic]]:
-        from hil.runs.folder import Run
-
-        return Run.open(self.path).load_checkpoint() or {}
+        return self._run.load_checkpoint() or {}
 
     def _matrices(self, kind: str) -> list[NDArray[np.float32]]:
         from drivers.contract.arrays import below

@@ -74,6 +74,16 @@ def known(info: DeviceInfo, found: Mapping[str, Any]) -> DeviceInfo:
     return replace(info, timing=with_timing, neuron=neuron)
 
 
+def completing(device: Device, found: Mapping[str, Any]) -> Device:
+    """A device that also states what was measured of it: itself, where that is nothing.
+
+    Args:
+        device: The open device.
+        found: As `measured` gives it.
+    """
+    return Completed(device, found) if found else device
+
+
 class Completed(Composite):
     """A device that states what was measured of it beside what its maker does."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil import streams
+from hil.tasks import Data
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller
@@ -16,19 +17,6 @@ if TYPE_CHECKING:
 
 def classify(
     controller: Controller,
-    scale: Callable[[Any], NDArray[np.float32]],
-    x: NDArray[Any],
-    stream: streams.Stream,
-    index: int,
-    watch: Callable[[int, int], None],
-) -> NDArray[np.int64]:
-    """Predicted classes of many samples `(N, n_features)`, batch by batch: `(N,)`."""
-    return answered(controller, scale, x, stream, index, watch)[0]
-
-
-def answered(
-    controller: Controller,
-    scale: Callable[[Any], NDArray[np.float32]],
     x: NDArray[Any],
     stream: streams.Stream,
     index: int,
@@ -39,7 +27,7 @@ def answered(
     starts = range(0, len(x), size)
     found = []
     for number, start in enumerate(starts):
-        rows = scale(x[start : start + size])
+        rows = Data.batch(x[start : start + size])
         found.append(controller.predict(rows, stream, index, number))
         watch(number + 1, len(starts))
     classes, logits = zip(*found, strict=True)

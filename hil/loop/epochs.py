@@ -131,14 +131,8 @@ class Training:
 
         accuracy = None
         if len(self._data.y_validation):
-            predicted = classify(
-                self._controller,
-                self._data.batch,
-                self._data.x_validation,
-                "validate",
-                epoch,
-                watch,
-            )
+            x = self._data.x_validation
+            predicted, _ = classify(self._controller, x, "validate", epoch, watch)
             accuracy = float(np.mean(predicted == self._data.y_validation))
         self._count_time()
         done = sum(row["seconds"] for row in state.metrics)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hil.loop import costs, response
-from hil.loop.classification import answered, classify
+from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import FORCED, settle
 from hil.loop.health.class_balance import Score
@@ -65,7 +65,7 @@ def evaluate(
             watch(TrainingProgress("test", done, total, config.training.epochs))
 
         before = replace(controller.session.costs.usage)
-        predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
+        predicted, _ = classify(controller, data.x_test, "test", 0, watch_test)
         paid = _paid(controller, before, data, None if device else run.metrics())
     score, own = Score.of(predicted, data.y_test), run.result()
     return {
@@ -142,7 +142,7 @@ def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> ND
     rows = preparation.apply(np.asarray(x))
     if not len(rows):
         return np.empty((0, preparation.classes), np.float32)
-    chosen, logits = answered(controller, Data.batch, rows, "predict", 0, lambda *_: None)
+    chosen, logits = classify(controller, rows, "predict", 0, lambda *_: None)
     at = np.arange(len(rows)), chosen
     tied = (logits == logits[at][:, None]).sum(axis=1) > 1
     logits[at] += np.where(tied, np.spacing(np.maximum(abs(logits[at]), 1)), 0)

@@ -28,23 +28,21 @@ if TYPE_CHECKING:
     from hil.loop.controller import Controller
     from hil.loop.observation.observer import DecodedReadout
     from hil.loop.train_state import TrainState
+    from hil.tasks import Data
 
 # Working range of the mean rate of a layer, spikes per step; runs to bring a layer into it.
 LOWEST, HIGHEST = 0.02, 0.6
 RUNS = 6
 
 
-def begin(
-    controller: Controller, x: NDArray[np.float32], state: TrainState, *, drawn: bool
-) -> list[Choice]:
+def begin(controller: Controller, data: Data, state: TrainState, *, drawn: bool) -> list[Choice]:
     """Bring hidden layers into their working range and choose the estimator, before any learning.
 
     The device holds the initial weights, and afterwards those that are kept.
 
     Args:
         controller: The controller, its weights written.
-        x: Training samples, `(B, n_features)`, of which as many are shown as the device takes in
-            a batch.
+        data: The samples; a batch of those to train with is shown.
         state: That of the new run; it keeps the estimator.
         drawn: Whether the weights were drawn, not given: those are left as they are.
 
@@ -52,7 +50,7 @@ def begin(
         What was chosen: a factor for each layer that was brought inside, and the estimator where
         it is another than the one that `auto` takes first.
     """
-    x = x[: min(len(x), controller.config.training.batch)]
+    x = data.batch(data.x_train[: controller.config.training.batch])
     choices, seen = [], None
     if drawn and controller.config.network.initial_response == "measured":
         for layer in range(1, controller.depth):

@@ -60,7 +60,7 @@ def fitted(
         check_free(record)
     with open_device(config, trust) as stated:
         found = unstated.measured(stated)
-        device = unstated.Completed(stated, found)
+        device = unstated.completing(stated, found)
         config, choices = defaults.settle(config, opened, device.info, data)
         controller = Controller.open(config, device, data.features, data.classes)
     if config.start:
@@ -147,13 +147,11 @@ def in_memory(
     config, choices = fitted(config, opened, data, trust=trust)
     found = unstated.kept({choice.setting: choice.value for choice in choices})
     with one_blas_thread(), open_device(config, trust) as stated:
-        device = unstated.Completed(stated, found) if found else stated
+        device = unstated.completing(stated, found)
         controller = Controller.open(config, device, data.features, data.classes)
         state, memory = TrainState.first(controller.layers), _Memory()
         controller.write()
-        response.begin(
-            controller, data.batch(data.x_train[: config.training.batch]), state, drawn=True
-        )
+        response.begin(controller, data, state, drawn=True)
         Training(memory, controller, data, state, lambda _: None, Stop()).go()
     return config, memory.checkpoint
 
@@ -191,7 +189,7 @@ def _opened(run: Run, record: str | Path | None, trust: Trust) -> Device:
         return open_device(run.config(), trust, record=record)
     if record is not None:
         check_free(record)
-    device = unstated.Completed(open_device(run.config(), trust), found)
+    device = unstated.completing(open_device(run.config(), trust), found)
     try:
         return device if record is None else Recorded(device, record)
     except BaseException:
@@ -201,8 +199,7 @@ def _opened(run: Run, record: str | Path | None, trust: Trust) -> Device:
 
 def _begin(run: Run, controller: Controller, data: Data, state: TrainState, watch: Watcher) -> None:
     """Choose what a few runs tell before the first step, say so, and keep it."""
-    x = data.batch(data.x_train[: controller.config.training.batch])
-    choices = response.begin(controller, x, state, drawn=not controller.config.start)
+    choices = response.begin(controller, data, state, drawn=not controller.config.start)
     for choice in choices:
         watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
     if choices:
@@ -230,7 +227,7 @@ def _finish(
     layers, steps, counted = controller.layers, config.network.steps, controller.session.costs
     training = costs.of_training(counted, layers, steps, state.metrics)
     before = replace(counted.usage)
-    predicted = classify(controller, data.batch, data.x_test, "test", 0, watch_test)
+    predicted, _ = classify(controller, data.x_test, "test", 0, watch_test)
     inference = costs.of_inference(counted.usage - before, layers, steps, state.metrics)
     run.save_snapshot(snapshot.gather(controller, data, predicted))
     score = Score.of(predicted, data.y_test)

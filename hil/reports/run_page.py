@@ -27,6 +27,7 @@ from hil.reports.run_facts import (
 )
 from hil.runs.data import preparation
 from hil.runs.folder import PREPARATION, REPORT, SAMPLES
+from hil.runs.snapshot import confusion
 from hil.statistics import proportion
 from hil.tasks import npz
 
@@ -153,16 +154,12 @@ class ClassRecall:
 def _shown(snapshot: Arrays, depth: int, drawn: Drawn) -> dict[str, Any]:
     """What the trained network shows of itself."""
     labels = snapshot["test_labels"].astype(np.int64)
-    predictions = snapshot["test_predictions"].astype(np.int64)
-    classes = snapshot["counts"].shape[1]
-    confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, predictions), 1)
     every = int(snapshot["membrane_every"]) if "membrane_every" in snapshot else 1
     layers = [n for n in range(1, depth + 1) if f"membrane_{n}" in snapshot]
     return {
         "tested": len(labels),
         "most_frequent": float(np.bincount(labels).max() / len(labels)),
-        "confusion": [ClassRecall.of(row, label) for label, row in enumerate(confusion)],
+        "confusion": [ClassRecall.of(row, label) for label, row in enumerate(confusion(snapshot))],
         "samples": _samples(snapshot, drawn),
         "membranes": [
             {

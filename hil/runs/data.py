@@ -10,13 +10,12 @@ from drivers.contract.errors import FileFormatError
 from drivers.contract.files.messages import read_npz, write_npz
 from hil import tasks
 from hil.runs.folder import PREPARATION, SAMPLES, VERSION
+from hil.runs.snapshot import HEADER
 from hil.tasks.preparation import Preparation
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
     from hil.tasks import Arrays, Data
-
-_HEADER = ("__kind__", "__version__")
 
 
 def load(run: Run, moved: str | Path | None = None) -> Data:
@@ -67,7 +66,7 @@ def samples(run: Run) -> Arrays:
         FileFormatError: When they are missing or damaged.
     """
     found = read_npz(run.path / SAMPLES, ("arrays",), VERSION)
-    return {key: array for key, array in found.items() if key not in _HEADER}
+    return {key: array for key, array in found.items() if key not in HEADER}
 
 
 def preparation(run: Run) -> Preparation:

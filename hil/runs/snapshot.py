@@ -57,6 +57,18 @@ class _Arrays:
             raise self.refuse(key[:60], "is no array of a snapshot")
 
 
+def confusion(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """Test samples by class `(C, C)`: a row is what they are, a column what was answered.
+
+    Args:
+        arrays: Those of a snapshot.
+    """
+    counts = np.zeros((arrays["counts"].shape[1],) * 2, np.int64)
+    answered = (arrays["test_labels"].astype(np.int64), arrays["test_predictions"].astype(np.int64))
+    np.add.at(counts, answered, 1)
+    return counts
+
+
 def check(arrays: Mapping[str, NDArray[Any]], depth: int, name: str) -> None:
     """Refuse arrays that are no snapshot of a network of so many layers of neurons.
 

@@ -32,7 +32,6 @@ from hil.loop.health.class_balance import Score
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job
-from hil.tasks import Data
 from hil.tasks.preparation import Features
 from hil.trust import NOBODY, Trust, open_device
 
@@ -124,9 +123,7 @@ def _evaluated(
     job: Job, config: Config, device: drivers.Device, weights: Weights | None
 ) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    found = unstated.measured(device)
-    if found:
-        device = unstated.Completed(device, found)
+    device = unstated.completing(device, unstated.measured(device))
     config, choices = settle(config, job.opened, device.info, data)
     controller = Controller.open(config, device, data.features, data.classes)
     meter = OverlapMeter(controller)
@@ -135,8 +132,7 @@ def _evaluated(
     controller.write()
     state = TrainState.first(controller.layers)
     if job.train:
-        x = data.batch(data.x_train[: config.training.batch])
-        response.begin(controller, x, state, drawn=weights is None)
+        response.begin(controller, data, state, drawn=weights is None)
         Training(
             Unrecorded(), controller, data, state, lambda _: None, Stop(), after_step=meter
         ).go()
@@ -194,7 +190,7 @@ def _score(
     controller: Controller, x: Features, y: NDArray[np.int64], stream: streams.Stream
 ) -> Score:
     """How some samples are answered by what the device holds."""
-    return Score.of(classify(controller, Data.batch, x, stream, 0, lambda done, total: None), y)
+    return Score.of(classify(controller, x, stream, 0, lambda done, total: None)[0], y)
 
 
 def _spikes(last: Mapping[str, Any], controller: Controller) -> float:

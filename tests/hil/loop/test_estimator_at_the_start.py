@@ -22,7 +22,6 @@ from support.matrix_device import MatrixDevice, address
 # Every sample after the reset: `reconstruction` comes first, and the same probes serve the mean.
 CELL = {"reset": "soft", "sampled": "after_reset", "reduction": "none", "kind": "current"}
 DATA = tasks.load("digits", 0, 0.1)
-X = DATA.batch(DATA.x_train[:64])
 
 
 class Noisy(MatrixDevice):
@@ -51,7 +50,7 @@ def chosen(device: drivers.Device, drawn: bool = True, **sections: Any) -> tuple
         assert controller.observer.estimator.name == "reconstruction"
         controller.write()
         state = TrainState.first(controller.layers)
-        choices = begin(controller, X, state, drawn=drawn)
+        choices = begin(controller, DATA, state, drawn=drawn)
         assert len({choice.setting for choice in choices}) == len(choices)
     return [str(choice) for choice in choices], state.estimator
 

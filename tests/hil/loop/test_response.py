@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import drivers
 from drivers.registry import BUILTIN
@@ -41,9 +40,9 @@ def made(scale: float, **sections: Any) -> config.Config:
     )
 
 
-def begun(controller: Controller, x: NDArray[np.float32]) -> list[Choice]:
+def begun(controller: Controller, data: tasks.Data) -> list[Choice]:
     state = TrainState.first(controller.layers)
-    return response.begin(controller, x, state, drawn=True)
+    return response.begin(controller, data, state, drawn=True)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
@@ -56,7 +55,7 @@ def test_each_layer_ends_in_its_working_range(scale: float) -> None:
         drawn = [w.copy() for w in controller.weights]
         controller.write()
         x = DATA.batch(DATA.x_train[:32])
-        choices = begun(controller, x)
+        choices = begun(controller, DATA)
         for layer in (1, 2):
             rate = response.look(controller, x, layer, 99).hidden[layer - 1].mean()
             assert 0.5 * response.LOWEST < rate < 1.2 * response.HIGHEST
@@ -73,7 +72,7 @@ def test_a_layer_that_nothing_wakes_keeps_its_weights() -> None:
     with drivers.open("integer:") as device:
         controller = Controller.open(made(0.0), device, DATA.features, DATA.classes)
         controller.write()
-        assert begun(controller, DATA.batch(DATA.x_train[:32])) == []
+        assert begun(controller, DATA) == []
         assert not any(weights.any() for weights in controller.weights)
 
 
@@ -106,7 +105,7 @@ def test_our_own_chips_begin_inside_and_are_left_as_they_are(task: str) -> None:
         controller = Controller.open(built, device, data.features, data.classes)
         controller.write()
         before = controller.state()
-        assert begun(controller, data.batch(data.x_train[: built.training.batch])) == []
+        assert begun(controller, data) == []
         after = controller.state()
     kept = [name for name in before if name.startswith(("weights/", "stored/"))]
     assert len(kept) == 4

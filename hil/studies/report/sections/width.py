@@ -60,8 +60,8 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         settings.title or "Width of the range",
         settings.note
         or f"Levels at which the mean is within {margin} {wording.points(settings.measure)} of the "
-        "best that the same trials reach at any of them. In the interval repetitions are drawn "
-        "again (bootstrap).",
+        "best that the same trials reach at any of them. In the interval are, at least, those that "
+        "paired tests tell to be as near, and at most those that they do not tell to be further.",
         claims=claims,
         answer="; ".join(
             f"of the levels of {about}, within {margin} {wording.points(settings.measure)} of the "
