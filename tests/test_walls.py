@@ -60,7 +60,7 @@ PLANTS = [
     (BY_ADDRESS, "hil/loop/training.py", "from drivers.emulator.device import Emulator"),
     (BY_ADDRESS, "drivers/simulators/new_driver.py", "import drivers.emulator.device"),
     (TRUTH, "hil/loop/controller.py", "from drivers.emulator.datasheet import datasheet"),
-    (TRUTH, "hil/cli/commands/chips.py", "from drivers.emulator import chip_instance"),
+    (TRUTH, "hil/cli/commands/hardware/chips.py", "from drivers.emulator import chip_instance"),
     (TRUTH, "drivers/registry.py", "import drivers.emulator.datasheet"),  # by way of the door
     (PAGE, "hil/studies/trial.py", "import hil.reports.chip_page"),
     (PURE, "hil/learning/optimisers.py", "import time"),

@@ -1,6 +1,7 @@
 """The `hil` command: the commands that are found in the folder, put together.
 
-A module `commands/NAME.py` is a command: it defines a function or a `typer.Typer` of its own name.
+A module `NAME.py` in `commands/`, or in a folder there, is a command: it defines a function or a
+`typer.Typer` of its own name.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any
 
 import typer
@@ -56,9 +57,11 @@ def collected() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings=HELP,
     )
-    for module in iter_modules(commands.__path__):
-        command = getattr(import_module(f"{commands.__name__}.{module.name}"), module.name)
-        name = module.name.replace("_", "-")
+    for module in walk_packages(commands.__path__, f"{commands.__name__}."):
+        if module.ispkg:
+            continue
+        own = module.name.rpartition(".")[2]
+        command, name = getattr(import_module(module.name), own), own.replace("_", "-")
         if isinstance(command, typer.Typer):
             for part in command.registered_commands:
                 part.callback = _guarded(part.callback)
