@@ -9,11 +9,12 @@ from drivers.board.hello import HELLO_BYTES, Hello
 from drivers.board.link import frames
 from drivers.board.link.frames import ANSWER, VERSION, Damaged, Frame, Splitter, Status, Type
 from drivers.board.link.pace import BITS
+from drivers.board.link.round_trip import FLOOR, RoundTrip
 from drivers.board.link.transport import Transport
 from drivers.contract.errors import CapacityError, DeviceRestarted, LinkError, ProtocolMismatch
 
 RETRIES = 5
-PATIENCE = 1.0  # seconds beyond what line and board need
+PATIENCE = 1.0  # seconds beyond what line and board need that one try waits at most
 QUIET = 0.02  # seconds after damage to wait before the second try; doubled for each further one
 LONGEST = frames.line_bytes(65535)  # no board can say that it sends longer ones
 OLDER = "flash the firmware that comes with this host, which hil board firmware makes"
@@ -76,7 +77,7 @@ class Link:
             transport: To the board; closed when HELLO fails.
             name: Of the port, for messages.
             baud: Rate of the line, for timeouts.
-            retries: How often to send again what is not answered.
+            retries: How often at least to send again what is not answered.
 
         Raises:
             LinkError: When nothing answers.
@@ -86,6 +87,7 @@ class Link:
         self._byte = BITS / baud
         self._sequence = 0
         self._splitter = Splitter(LONGEST)
+        self._round_trips = {kind: RoundTrip() for kind in Type}
         self.line_seconds = self.board_seconds = 0.0
         self.line_bytes = 0
         try:
@@ -138,35 +140,59 @@ class Link:
         """
         # The zero byte ends what noise, or a host that stopped halfway, began.
         request = b"\0" + frames.encode(Frame(kind, self._sequence, payload))
-        wait = (len(request) + frames.line_bytes(answer)) * self._byte + work + PATIENCE
-        received, began = ReceivedInstead(), time.monotonic()
-        found, self.board_seconds = None, 0.0
-        for attempt in range(1 + self._retries):
+        line = (len(request) + frames.line_bytes(answer)) * self._byte
+        longest = line + work + PATIENCE
+        patience = longest + self._retries * PATIENCE  # enough for a board that starts anew
+        trip, received, began = self._round_trips[kind], ReceivedInstead(), time.monotonic()
+        found, self.board_seconds, tries, waited = None, 0.0, 0, 0.0
+        while found is None and (tries <= self._retries or waited < patience):
+            wait = min(trip.timeout(line, work), longest)
+            sent = time.monotonic()
             self._transport.write(request)
             self.line_bytes += len(request)
-            found = self._answer(kind, wait, QUIET * 2**attempt, received)
-            if found is not None:
-                break
+            quiet = min(QUIET * 2**tries, wait)
+            found = self._answer(kind, sent, wait, quiet, longest, received)
+            tries, waited = tries + 1, waited + wait
+            if found is None:
+                trip.unanswered()
+            elif tries == 1:
+                trip.measured(time.monotonic() - sent, line, work)
         self._sequence = (self._sequence + 1) % 256
         self.line_seconds += time.monotonic() - began - self.board_seconds
         if found is None:
             raise LinkError(
-                f"{self._name}: no answer to {kind.name} in {1 + self._retries} tries: "
-                f"{received.explanation()}"
+                f"{self._name}: no answer to {kind.name} in {tries} tries: {received.explanation()}"
             )
         return self._granted(kind, found)
 
     def _answer(
-        self, kind: Type, wait: float, quiet: float, received: ReceivedInstead
+        self,
+        kind: Type,
+        began: float,
+        wait: float,
+        quiet: float,
+        longest: float,
+        received: ReceivedInstead,
     ) -> Frame | None:
-        """The answer, when it comes in time."""
+        """The answer, when it comes in time.
+
+        Args:
+            kind: Of the request.
+            began: When it began to be sent.
+            wait: Seconds from then on to wait for the answer.
+            quiet: Seconds to wait after damage.
+            longest: Seconds to wait at most, while a frame is still coming.
+            received: Takes in what comes instead.
+        """
         sent = time.monotonic()
-        deadline, worked = sent + wait, 0.0
+        deadline, end, worked = max(began + wait, sent + FLOOR), sent + longest, 0.0
         while (left := deadline - time.monotonic()) > 0:
             data = self._transport.read(left)
             if not data:
                 return None
             worked = worked or time.monotonic() - sent
+            if not data.endswith(b"\0"):  # the rest of a frame is on its way
+                deadline = max(deadline, min(time.monotonic() + QUIET, end))
             received.bytes += len(data)
             self.line_bytes += len(data)
             for piece in list(self._splitter.feed(data)):
