@@ -27,6 +27,7 @@ def train(
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
+    layout: str | None = None,
     device: str | None = None,
     rule: str | Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -40,13 +41,16 @@ def train(
     """Train a network on a device, test it, and write a run folder with its report.
 
     Args:
-        task: Name of a task, or `npz:FILE`; `digits` when None. Or the samples themselves: `(N, n)`
-            features, or `(N, height, width)` images, real numbers of any range.
+        task: Name of a task, or a file such as `csv:FILE`; `digits` when None. Or the samples
+            themselves, real numbers of any range: `(N, n)` features, or images `(N, height, width)`
+            or `(N, height, width, channels)`.
         y: Labels of the samples: `(N,)` whole numbers or texts, or one-hot `(N, C)`.
         test: `(x, y)` to test with, or the share of the samples that is set aside for it.
         validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
         class_names: What the page calls each class, in ascending order of the labels.
         feature_names: What it calls each feature; the columns of a DataFrame when None.
+        layout: What the axes of an image are, where their number and type leave it open: `HW`,
+            `HWC` or `CHW`.
         device: Address of the device; the task's default when None.
         rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`; the
             task's default when None.
@@ -68,7 +72,7 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
-    named = {"class_names": class_names, "feature_names": feature_names}
+    named = {"class_names": class_names, "feature_names": feature_names, "layout": layout}
     name, samples = _asked_for(task, y, test=test, validation=validation, **named)
     given = asked(task=name, device=device, rule=rule, seed=seed)
     layers, trusted = (given, sections), Trust.of(given, sections, everything=trust)
@@ -137,6 +141,7 @@ def evaluate(
     record: str | Path | None = None,
     data: str | Path | None = None,
     *,
+    on: str | None = None,
     trust: bool = False,
 ) -> dict[str, Any]:
     """Deploy the weights of a run on a device as they are, and test them.
@@ -146,10 +151,12 @@ def evaluate(
         device: Address of the device; the run's own when None.
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
+        on: Other labelled samples than those of the run's test, such as `csv:FILE`, prepared as
+            those of the run were.
         trust: Whether Python code that the run names may run; that of `device` runs.
 
     Returns:
-        Test accuracy with its 95 % interval, beside that of the run's own device.
+        Test accuracy with its 95 % interval, beside that of the run's own device, and confusions.
 
     Raises:
         ValueError: When it is no run folder, or holds no weights yet, or its data are others.
@@ -159,7 +166,7 @@ def evaluate(
     from hil.runs.folder import Run
 
     trusted = Trust(everything=trust)
-    return deploy(Run.open(path), device, record=record, moved=data, trust=trusted)
+    return deploy(Run.open(path), device, record=record, moved=data, trust=trusted, on=on)
 
 
 def asked(*, rule: str | Mapping[str, Any] | None = None, **settings: object) -> dict[str, Any]:

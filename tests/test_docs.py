@@ -27,6 +27,7 @@ from hil import tasks as known_tasks
 from hil.cli.app import app
 from hil.learning import gates, optimisers, rate_estimators, rules, surrogates
 from hil.runs.folder import Run
+from hil.tasks import formats
 
 ROOT = Path(__file__).parents[1]
 TEXTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -160,6 +161,14 @@ def test_every_default_of_a_task() -> None:
         for name in known_tasks.names()
         for section, values in known_tasks.get(name).defaults.items()
         for key, value in values.items()
+    ]
+
+
+def test_every_format_of_files_and_its_options() -> None:
+    shown = [(row[0], row[-1]) for row in rows(text("docs/library.md"), "address")]
+    assert sorted(shown) == [
+        (f"`{name}:FILE`", ", ".join(f"`{o}`" for o in (*formats.get(name).options, "test")))
+        for name in formats.names()
     ]
 
 

@@ -124,6 +124,27 @@ NEW = {
             },
         )
     """,
+    "hil/tasks/formats/letters.py": """
+        '''As many samples as letters: vowels, and others.'''
+
+        import numpy as np
+
+        from hil.tasks.formats.format import Format
+
+
+        def read(given):
+            '''A feature that tells vowels.'''
+            y = np.array([letter in "aeiou" for letter in given.path.read_text()])
+            return {"x_train": np.stack([y, 1.0 - y], axis=1), "y_train": y}
+
+
+        def shapes(given):
+            '''A row for each byte.'''
+            return {"x_train": (given.path.stat().st_size, 2)}
+
+
+        FORMAT = Format("a text", (".txt",), (), read, shapes)
+    """,
     "hil/studies/report/sections/tally.py": """
         '''How many trials there are.'''
 
@@ -192,6 +213,12 @@ def spikes(address):
 def train(**asked):
     return hil.train("halves", device="emulator:ideal", seed=1, **asked)
 
+def letters():
+    open("letters.txt", "w").write("abcdefghijklmnopqrstuvwxyz" * 9)
+    small = {"epochs": 3, "batch": 10}
+    run = hil.train("letters:letters.txt", device="emulator:ideal", training=small)
+    return run.test_accuracy
+
 def command(*words):
     done = CliRunner().invoke(app, words)
     return done.output if done.exit_code == 0 else repr(done.exception) + done.output
@@ -204,6 +231,7 @@ parts = {
     "neuron": lambda: [spikes("emulator:ideal"), spikes("emulator:ideal?neuron=stubborn")],
     "chip": lambda: [command("chips"), spikes("emulator:ideal"), spikes("emulator:exact-but-deaf")],
     "task": lambda: [command("tasks"), train().test_accuracy],
+    "format": lambda: [command("tasks"), letters()],
     "gate": lambda: train(rule={"name": "adfa", "g": "bell"}).test_accuracy,
     "rule": lambda: train(rule={"name": "last_by_sign", "size": 0.1}).test_accuracy,
     "encoding": lambda: train(encoding={"name": "turned", "top": 0.8}).test_accuracy,
@@ -260,6 +288,12 @@ def test_a_chip(came: dict[str, Any]) -> None:
 def test_a_task(came: dict[str, Any]) -> None:
     listed, accuracy = came["task"]
     assert "left or right" in listed
+    assert accuracy > 0.8
+
+
+def test_a_format_of_files(came: dict[str, Any]) -> None:
+    listed, accuracy = came["format"]
+    assert "letters:FILE" in listed and "a text" in listed
     assert accuracy > 0.8
 
 

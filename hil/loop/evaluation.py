@@ -19,13 +19,15 @@ from hil.loop.health.class_balance import Score
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.process import one_blas_thread
 from hil.runs import data as run_data
-from hil.tasks import Data
+from hil.runs.snapshot import confused
+from hil.tasks import Data, own_file
 from hil.trust import NOBODY, Trust, open_device
 
 if TYPE_CHECKING:
     from hil.config import Config
     from hil.runs.folder import Arrays, Run
-    from hil.tasks.preparation import Preparation
+    from hil.tasks.preparation import Features, Preparation
+    from hil.tasks.task import Labels
 
 
 def evaluate(
@@ -35,8 +37,9 @@ def evaluate(
     record: str | Path | None = None,
     moved: str | Path | None = None,
     trust: Trust = NOBODY,
+    on: str | None = None,
 ) -> dict[str, Any]:
-    """Write a run's weights to a device and classify the test set; the run stays as it is.
+    """Write a run's weights to a device and classify samples; the run stays as it is.
 
     Args:
         run: The run folder.
@@ -46,41 +49,59 @@ def evaluate(
         record: File to record the session with the device to.
         moved: File of the run's data, where it is another one by now.
         trust: Which code the run may name.
+        on: Other labelled samples than those of the run's test, such as `csv:FILE`.
 
     Returns:
-        Task, rule, device, seed, accuracy here and on the run's own device, costs of inference.
+        Task, rule, device, seed, accuracy here and on the run's own device, confusions, costs of
+        inference.
 
     Raises:
-        ValueError: When the run has no weights yet, or its data are others.
+        ValueError: When the run has no weights yet, or its data are others, or cannot be used.
         DeviceError: When the device fails or has no room for the network.
     """
     checkpoint = run.load_checkpoint()
     if checkpoint is None:
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
-    config, data = run.config(), run_data.load(run, moved)
-    taken = run.taking_up()
-    with deployed(config, checkpoint, data, device, record, trust, taken) as controller:
+    config, taken = run.config(), run.taking_up()
+    prepared, x, y = _samples(run, moved, on)
+    with deployed(config, checkpoint, prepared, device, record, trust, taken) as controller:
 
         def watch_test(done: int, total: int) -> None:
             watch(TrainingProgress("test", done, total, config.training.epochs))
 
         before = replace(controller.session.costs.usage)
-        predicted, _ = classify(controller, data.x_test, "test", 0, watch_test)
-        paid = _paid(controller, before, data, None if device else run.metrics())
-    score, own = Score.of(predicted, data.y_test), run.result()
+        predicted, _ = classify(controller, x, "test", 0, watch_test)
+        paid = _paid(controller, before, x, None if device else run.metrics())
+    score, own = Score.of(predicted, y), run.result()
     return {
         "run": str(run.path),
         "task": config.task,
+        "on": on,
         "rule": config.rule["name"],
         "observe": config.observe,
         "device": device or config.device_url,
         "trained_on": config.device_url,
         "seed": config.seed,
         **score.final(),
+        "classes": [str(name) for name in prepared.class_names],
+        "confusion": confused(y, predicted, prepared.classes).tolist(),
         "findings": score.findings(),
         "trained_accuracy": None if own is None else own["test_accuracy"],
         "costs": {"inference": paid},
     }
+
+
+def _samples(
+    run: Run, moved: str | Path | None, on: str | None
+) -> tuple[Preparation, Features, Labels]:
+    """What is classified, and how it is prepared: the run's test part, or other samples."""
+    if on is None:
+        data = run_data.load(run, moved)
+        return data.preparation, data.x_test, data.y_test
+    if moved is not None:
+        raise ValueError("--data and --on: give one of them")
+    prepared = run_data.preparation(run)
+    return prepared, *own_file.labelled(on, run.config().task, prepared)
 
 
 @contextmanager
@@ -129,7 +150,7 @@ def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> ND
     Args:
         controller: What runs it there.
         preparation: How its samples are prepared.
-        x: `(N, n)`, or `(N, height, width)` for images.
+        x: `(N, n)`, or images of the shape that it was trained on.
 
     Returns:
         Logits `(N, C)`. The largest of a row is what the sample is classified as: where several
@@ -152,7 +173,7 @@ def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> ND
 def _paid(
     controller: Controller,
     before: costs.Usage,
-    data: Data,
+    x: Features,
     metrics: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, float | None]:
     """What the test cost for a sample.
@@ -163,6 +184,6 @@ def _paid(
     used, config = controller.session.costs.usage - before, controller.config
     if metrics is None:
         size = min(config.training.batch, controller.device.info.capacity.batch)
-        hidden = response.look(controller, data.batch(data.x_test[:size]), 0, 0).hidden
+        hidden = response.look(controller, Data.batch(x[:size]), 0, 0).hidden
         metrics = [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
     return costs.of_inference(used, controller.layers, config.network.steps, metrics)

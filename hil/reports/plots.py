@@ -87,9 +87,17 @@ def curves(lines: Sequence[Curve], quantity: str, percent: bool = False) -> str:
         return export(figure)
 
 
+def _image(pixels: NDArray[Any]) -> NDArray[Any]:
+    """What is drawn of an image: red, green and blue where it has them, else the mean channel."""
+    if pixels.ndim == 2:
+        return pixels
+    found: NDArray[Any] = pixels[..., :3] if pixels.shape[2] in (3, 4) else pixels.mean(axis=2)
+    return found
+
+
 def sample(
     features: NDArray[Any],
-    image_shape: tuple[int, int] | None,
+    image_shape: tuple[int, ...] | None,
     label: int,
     counts: NDArray[Any],
     raster: NDArray[Any] | None,
@@ -98,7 +106,8 @@ def sample(
 
     Args:
         features: `(n_features,)` in [0, 1].
-        image_shape: `(height, width)` where the features are an image.
+        image_shape: `(height, width)` or `(height, width, channels)` where the features are an
+            image.
         label: The right class, marked by a band.
         counts: `(C,)` output spikes.
         raster: `(T, C)` output spikes in time, where known.
@@ -116,9 +125,8 @@ def sample(
         shown.grid(False)
         if image_shape is not None:
             ink = LinearSegmentedColormap.from_list("ink", [to_rgba(PIXELS, 0), to_rgba(PIXELS)])
-            shown.imshow(
-                features.reshape(image_shape), cmap=ink, vmin=0, vmax=1, interpolation="none"
-            )
+            image = _image(features.reshape(image_shape))
+            shown.imshow(image, cmap=ink, vmin=0, vmax=1, interpolation="none")
             shown.set(xticks=[], yticks=[])
             for spine in shown.spines.values():
                 spine.set(visible=True, color=LINE)

@@ -71,11 +71,15 @@ def summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{100 * result['test_accuracy']:.2f} %  (95 %: {100 * low:.2f} to {100 * high:.2f})",
         ),
     ]
-    if result.get("classes_out_of_balance"):
+    if result.get("on"):
+        shown.insert(1, ("samples of", str(result["on"])))
+    if result.get("classes_out_of_balance") or result.get("on"):
         shown += [
             ("balanced accuracy", f"{100 * result['balanced_accuracy']:.2f} %"),
             ("majority's share", f"{100 * result['majority_share']:.2f} %  (one class alone)"),
         ]
+    if result.get("on"):
+        shown += _answers(result["classes"], result["confusion"])
     if result.get("trained_accuracy") is not None:
         trained = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
         shown.append(("as trained", trained))
@@ -94,6 +98,16 @@ def summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return shown
 
 
+def _answers(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[tuple[str, str]]:
+    """What the samples of each class were answered by, the most frequent answer first."""
+    rows = []
+    for name, row in list(zip(classes, confusion, strict=True))[:FEATURES]:
+        answers = sorted(zip(row, classes, strict=True), key=lambda pair: -pair[0])
+        told = ", ".join(f"{count} {answer}" for count, answer in answers if count)
+        rows.append((f"answers to {name}", told or "no such sample"))
+    return rows
+
+
 def class_names(preparation: Preparation | None, classes: int) -> list[str]:
     """What each class is called: its number, where nothing better is known.
 
@@ -108,11 +122,14 @@ def class_names(preparation: Preparation | None, classes: int) -> list[str]:
 
 def inputs(preparation: Preparation) -> str:
     """What a sample is and how its features are scaled, in a phrase."""
-    shape = preparation.shape
-    what = f"{shape[0]} features" if len(shape) == 1 else f"images of {shape[0]} by {shape[1]}"
+    image = preparation.image_shape
+    what = f"{preparation.features} features"
+    if image is not None:
+        what = f"images of {image[0]} by {image[1]}"
+        what += f" with {image[2]} channels" if len(image) == 3 else ""
     if not preparation.scales:
         return f"{what}, as they come"
-    of = "each feature" if len(shape) == 1 else "all pixels"
+    of = "each feature" if image is None else "all pixels"
     return f"{what}, scaled to [0, 1] by the range of {of} in the training part"
 
 
@@ -122,7 +139,7 @@ def ranges(preparation: Preparation) -> list[tuple[str, str]]:
         return []
     low, high = preparation.low[:FEATURES], preparation.high[:FEATURES]
     texts = [f"{a:.6g} to {b:.6g}" for a, b in zip(low, high, strict=True)]
-    if len(preparation.shape) == 2:
+    if preparation.image_shape is not None:
         return [("all pixels", texts[0])]
     names = [str(n) for n in preparation.feature_names] or [
         f"feature {number}" for number in range(len(low))

@@ -29,7 +29,6 @@ from hil.runs.data import preparation
 from hil.runs.folder import PREPARATION, REPORT, SAMPLES
 from hil.runs.snapshot import confusion
 from hil.statistics import proportion
-from hil.tasks import npz
 
 if TYPE_CHECKING:
     from hil.runs.folder import Arrays, Run
@@ -82,7 +81,7 @@ def _suited(run: Run) -> Mapping[str, Any]:
     """What suits the samples that are kept with a run; nothing where there are none."""
     if not (run.path / SAMPLES).exists():
         return {}
-    return npz.suited(run.path / SAMPLES)
+    return tasks.get(f"npz:{run.path / SAMPLES}").defaults
 
 
 def _again(run: Run, task: str) -> str:
@@ -200,7 +199,7 @@ def _samples(snapshot: Arrays, drawn: Drawn) -> list[dict[str, Any]]:
                     partial(
                         plots.sample,
                         features,
-                        (shape[0], shape[1]) if shape else None,
+                        shape or None,
                         int(label),
                         counts,
                         None if rasters is None else rasters[:, s],

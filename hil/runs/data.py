@@ -11,6 +11,7 @@ from drivers.contract.files.messages import read_npz, write_npz
 from hil import tasks
 from hil.runs.folder import PREPARATION, SAMPLES, VERSION
 from hil.runs.snapshot import HEADER
+from hil.tasks import own_file
 from hil.tasks.preparation import Preparation
 
 if TYPE_CHECKING:
@@ -29,24 +30,24 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
         ValueError: When they are not there, or others than those that it began with.
     """
     config, known = run.config(), run.environment()["data"]
-    own, kept = config.task.startswith(tasks.OWN), config.task == tasks.ARRAYS
+    own, kept = own_file.address(config.task), config.task == tasks.ARRAYS
     if moved is not None and kept:
         raise ValueError(f"--data {moved}: the samples of this run lie in its folder: leave it out")
-    if moved is not None and not own:
+    if moved is not None and own is None:
         raise ValueError(
             f"--data {moved}: task {config.task} has no file of its own: set HIL_DATA_DIR where "
             "its files have moved"
         )
-    task = config.task
-    if own and (moved is not None or (known and known["files"])):
-        task = f"{tasks.OWN}{Path(moved).absolute() if moved is not None else known['files'][0]}"
+    if own is not None and (moved is not None or (known and known["files"])):
+        own = own.at(Path(moved).absolute() if moved is not None else known["files"][0])
+    task = config.task if own is None else str(own)
     given = samples(run) if kept else None
     try:
         data = tasks.load(task, config.seed, config.training.validation_fraction, given)
     except ValueError as error:
         if kept:
             raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
-        if own and not Path(task.removeprefix(tasks.OWN)).exists():
+        if own is not None and not own.path.exists():
             how = "give where the file is now: --data FILE"
             raise ValueError(f"{error}: {how}") from None
         raise
@@ -90,7 +91,8 @@ def keep(run: Run, data: Data, moved: str | Path | None = None) -> None:
     known = run.environment()["data"]
     if not (run.path / PREPARATION).exists():
         write_npz(run.path / PREPARATION, "preparation", data.preparation.arrays(), VERSION)
-    files = [moved] if moved is not None else tasks.files(run.config().task)
+    files = tasks.files(run.config().task)
+    files = files if moved is None else [Path(moved), *files[1:]]
     if known is None or moved is not None:
         places = [str(Path(file).absolute()) for file in files]
         run.add_data({"sha256": data.sha256, "files": places})

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from hil import tasks
+
 if TYPE_CHECKING:
     from hil.config import Config
 
@@ -78,7 +80,7 @@ def moved(draft: Path, path: Path | None, config: Config) -> Path:
     Raises:
         OSError: When it cannot be moved there.
     """
-    stem = f"{config.task.split('/')[-1].replace(':', '-')}-{config.rule['name']}-seed{config.seed}"
+    stem = f"{tasks.short(config.task)}-{config.rule['name']}-seed{config.seed}"
     number = 1
     while True:
         place = path or RUNS / (stem if number == 1 else f"{stem}-{number}")

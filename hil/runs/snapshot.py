@@ -58,14 +58,28 @@ class _Arrays:
 
 
 def confusion(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-    """Test samples by class `(C, C)`: a row is what they are, a column what was answered.
+    """Test samples by class, as `confused` counts them.
 
     Args:
         arrays: Those of a snapshot.
     """
-    counts = np.zeros((arrays["counts"].shape[1],) * 2, np.int64)
-    answered = (arrays["test_labels"].astype(np.int64), arrays["test_predictions"].astype(np.int64))
-    np.add.at(counts, answered, 1)
+    labels, predicted = arrays["test_labels"], arrays["test_predictions"]
+    classes = arrays["counts"].shape[1]
+    return confused(labels.astype(np.int64), predicted.astype(np.int64), classes)
+
+
+def confused(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Samples by class `(C, C)`: a row is what they are, a column what was answered.
+
+    Args:
+        labels: Class of each sample, `(N,)`.
+        predicted: What each was answered by, `(N,)`.
+        classes: C.
+    """
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, predicted), 1)
     return counts
 
 
@@ -92,7 +106,9 @@ def check(arrays: Mapping[str, NDArray[Any]], depth: int, name: str) -> None:
     samples = held.take("samples", "f", (shown, None), 0, 1)
     held.take("sample_labels", "iu", (shown,), 0, classes - 1)
     image = held.take("image_shape", "iuf", (None,), 1)
-    if image.size and (image.size != 2 or np.prod(image.astype(float)) != samples.shape[1]):
+    if image.size and (
+        image.size not in (2, 3) or np.prod(image.astype(float)) != samples.shape[1]
+    ):
         raise held.refuse("image_shape", f"does not hold {samples.shape[1]} features")
     if held.has("output_raster"):
         held.take("output_raster", "bu", (None, shown, classes))

@@ -6,24 +6,26 @@ from pathlib import Path
 
 from hil import streams
 from hil.discovery import Catalogue
-from hil.tasks import arrays
+from hil.tasks import arrays, formats, own_file
 from hil.tasks.arrays import Arrays
 from hil.tasks.task import Data, Task
 
-__all__ = ["Arrays", "Data", "Task", "files", "get", "load", "names", "placed"]
+__all__ = ["Arrays", "Data", "Task", "files", "get", "load", "names", "placed", "short"]
 
-OWN, ARRAYS = "npz:", arrays.NAME
+ARRAYS = arrays.NAME
 
-_TASKS = Catalogue("task", __name__, "TASK", others=("npz:FILE",))
-names = _TASKS.names
+
+def names() -> list[str]:
+    """Names of the tasks that come with the package, sorted."""
+    return _catalogue().names()
 
 
 def get(name: str) -> Task:
     """Find a task.
 
     Args:
-        name: One of `names()`, `npz:FILE` for the user's own data (see `hil.tasks.npz`), or
-            `arrays`, those of a program.
+        name: One of `names()`, `FORMAT:FILE` for a file of the user's own, with a format of
+            `hil.tasks.formats`, or `arrays`, those of a program.
 
     Returns:
         The task; its data are not read before `load` is called.
@@ -33,11 +35,13 @@ def get(name: str) -> Task:
     """
     if name == ARRAYS:
         return arrays.TASK_OF_ARRAYS
-    if name.startswith(OWN):
-        from hil.tasks import npz
-
-        return npz.task(name.removeprefix(OWN))
-    task: Task = _TASKS.module(name).TASK
+    own = own_file.address(name)
+    if own is not None:
+        return own_file.task(own)
+    meant = own_file.meant(name)
+    if meant is not None and name not in names():
+        raise ValueError(f"no task {name!r}: did you mean {meant!r}?")
+    task: Task = _catalogue().module(name).TASK
     return task
 
 
@@ -73,6 +77,21 @@ def files(name: str) -> list[Path]:
 
 
 def placed(name: str) -> str:
-    """The name of a task that means the same wherever it is used: that of a file is absolute."""
-    file = name.removeprefix(OWN)
-    return name if not name.startswith(OWN) or not file else f"{OWN}{Path(file).absolute()}"
+    """The name of a task that means the same wherever it is used: that of a file is absolute.
+
+    Raises:
+        ValueError: When it names no file, or has options that it cannot have.
+    """
+    own = own_file.address(name)
+    return name if own is None else str(own_file.placed(own))
+
+
+def short(name: str) -> str:
+    """The name of a task as it stands in names of folders: that of a file without its place."""
+    own = own_file.address(name)
+    return name if own is None else own.path.name
+
+
+def _catalogue() -> Catalogue:
+    others = tuple(f"{name}:FILE" for name in formats.names())
+    return Catalogue("task", __name__, "TASK", others=others)

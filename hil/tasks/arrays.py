@@ -15,13 +15,15 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from hil.tasks import labels
+from hil.tasks import labels, layout
 from hil.tasks.preparation import Preparation, check_numbers
 from hil.tasks.task import Data, Task, stratified_split
 
 NAME = "arrays"
 PARTS = ("train", "test", "validation")
 NAMES = ("class_names", "feature_names")
+LAYOUT = "layout"
+TEST_SHARE = 0.2  # of the samples, where no test part is given
 FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
 _TEST_SEED = 1797  # fixed, so that figures of runs with other seeds are about the same samples
 
@@ -43,22 +45,24 @@ def given(
     x: ArrayLike,
     y: ArrayLike | None,
     *,
-    test: Part | float = 0.2,
+    test: Part | float = TEST_SHARE,
     validation: Part | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
+    layout: str | None = None,
 ) -> Arrays:
     """Samples that a program gave, in the form that is kept with a run.
 
     Args:
-        x: Features to learn from, `(N, n)`, or `(N, height, width)` for images; the columns of a
-            table name the features.
+        x: Features to learn from, `(N, n)`, or images as `hil.tasks.layout` tells them; the columns
+            of a table name the features.
         y: Their labels: `(N,)`, or one-hot `(N, C)`.
         test: Features and labels to test with, or the share of the samples set aside for it, in
             the same mix of classes and always the same samples.
         validation: Features and labels to validate with.
         class_names: What each class is called, in ascending order of the labels.
         feature_names: What each feature is called.
+        layout: What the axes of an image are: `HW`, `HWC` or `CHW`.
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, and what else was given.
@@ -80,16 +84,30 @@ def given(
     for name, texts in zip(NAMES, (class_names, feature_names), strict=True):
         if texts is not None and len(texts):
             found[name] = np.asarray([str(text) for text in texts])
-    _check_features(found)
-    numbers, _ = _numbered(found)
+    if layout is not None:
+        found[LAYOUT] = np.asarray(layout)
     if isinstance(test, float | int):
-        if not 0 < test < 1:
-            raise ValueError(f"test = {test}: give a share between 0 and 1, or (x, y)")
-        rng = np.random.default_rng(_TEST_SEED)
-        kept, taken = stratified_split(numbers["y_train"], test, rng)
-        for key in ("x", "y"):
-            whole = found[f"{key}_train"]
-            found |= {f"{key}_train": whole[kept], f"{key}_test": whole[taken]}
+        return set_aside(found, test)
+    _check_features(found)
+    _numbered(found)
+    return found
+
+
+def set_aside(arrays: Arrays, share: float) -> Arrays:
+    """The same with a test part: a share of the training part, always the same samples.
+
+    Raises:
+        ValueError: When there is no such share, or the arrays cannot be used.
+    """
+    _check_features(arrays)
+    numbers, _ = _numbered(arrays)
+    if not 0 < share < 1:
+        raise ValueError(f"test = {share}: give a share between 0 and 1, or the samples")
+    kept, taken = stratified_split(numbers["y_train"], share, np.random.default_rng(_TEST_SEED))
+    found = dict(arrays)
+    for key in ("x", "y"):
+        whole = arrays[f"{key}_train"]
+        found |= {f"{key}_train": whole[kept], f"{key}_test": whole[taken]}
     return found
 
 
@@ -115,7 +133,6 @@ def data(arrays: Arrays, rng: Generator, validation_fraction: float) -> Data:
     for part in ("validation", "test"):
         x.setdefault(f"x_{part}", x["x_train"][:0])
         y.setdefault(f"y_{part}", y["y_train"][:0])
-    shape = preparation.shape
     return Data(
         x_train=x["x_train"],
         y_train=y["y_train"],
@@ -124,7 +141,7 @@ def data(arrays: Arrays, rng: Generator, validation_fraction: float) -> Data:
         x_test=x["x_test"],
         y_test=y["y_test"],
         classes=len(classes),
-        image_shape=(shape[0], shape[1]) if len(shape) == 2 else None,
+        image_shape=preparation.image_shape,
         fitted=preparation,
     )
 
@@ -170,8 +187,8 @@ def _check_features(arrays: Arrays) -> None:
     train = arrays["x_train"]
     for part in _parts(arrays):
         key, x = f"x_{part}", arrays[f"x_{part}"]
-        if x.ndim not in (2, 3):
-            raise ValueError(f"{key} has shape {x.shape}: give (N, n) or (N, height, width)")
+        if x is train:
+            layout.of(x, _asked(arrays), key)
         if x.size == 0:
             raise ValueError(f"{key} is empty, its shape is {x.shape}: give some samples")
         if x.shape[1:] != train.shape[1:]:
@@ -184,6 +201,11 @@ def _check_features(arrays: Arrays) -> None:
             raise ValueError(
                 f"{key} is {x.dtype} and x_train {train.dtype}: give uint8 in all parts or in none"
             )
+
+
+def _asked(arrays: Arrays) -> str | None:
+    """The layout that the user says the samples have."""
+    return str(arrays[LAYOUT].ravel()[0]) if LAYOUT in arrays and arrays[LAYOUT].size else None
 
 
 def _numbered(arrays: Arrays) -> tuple[Arrays, NDArray[Any]]:
@@ -199,9 +221,10 @@ def _numbered(arrays: Arrays) -> tuple[Arrays, NDArray[Any]]:
 def _fitted(arrays: Arrays, classes: NDArray[Any]) -> Preparation:
     """The preparation that the training part asks for."""
     train = arrays["x_train"]
-    shape, rows = train.shape[1:], train.reshape(len(train), -1)
+    shape, axes = train.shape[1:], layout.of(train, _asked(arrays), "x_train")
+    rows = layout.rows(train, axes)
     low, high = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
-    if len(shape) == 2:
+    if axes != layout.TABLE:
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     if train.dtype == np.uint8:
         low, high = np.zeros_like(low), np.full_like(low, 255)
@@ -213,4 +236,4 @@ def _fitted(arrays: Arrays, classes: NDArray[Any]) -> Preparation:
         names[key] = arrays.get(key, names[key])
         if key in arrays and (names[key].shape != (count,) or names[key].dtype.kind != "U"):
             raise ValueError(f"{key} has shape {names[key].shape}: give {count} texts")
-    return Preparation(low=low, high=high, labels=classes, shape=shape, **names)
+    return Preparation(low=low, high=high, labels=classes, shape=shape, layout=axes, **names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 def affine(
     x: NDArray[np.float32],
-    image_shape: tuple[int, int],
+    image_shape: tuple[int, ...],
     rng: Generator,
     *,
     rotation: float = 0.2,
@@ -17,14 +19,14 @@ def affine(
     shear: float = 0.1,
     shift: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Change each image of a batch by an affine map of its own.
+    """Change each image of a batch by an affine map of its own, the same for all of its channels.
 
     Each parameter of the map is uniform in plus or minus its bound; with all bounds 0 the images
     come back exactly.
 
     Args:
-        x: `(B, height * width)` images, row-major.
-        image_shape: `(height, width)`.
+        x: `(B, n)` images, row-major.
+        image_shape: `(height, width)`, or `(height, width, channels)`.
         rng: Draws the maps.
         rotation: Bound of the angle, in radians.
         scale: Bound of the relative change of size, below 1.
@@ -32,7 +34,7 @@ def affine(
         shift: Bound of the shift along each axis, in pixels.
 
     Returns:
-        `(B, height * width)` float32; what was outside the image is 0.
+        `(B, n)` float32; what was outside the image is 0.
 
     Raises:
         ValueError: For a bound below 0, or a scale that would turn images inside out.
@@ -49,8 +51,9 @@ def affine(
     # Rotation times shear, divided by the size: maps the new image's grid to the old one's.
     matrices = np.array([[cos - slant * sin, -sin], [sin + slant * cos, cos]]).transpose(2, 0, 1)
     shifts = np.stack([down, right], axis=1)
-    images = x.reshape(len(x), *image_shape)
-    return resample(images, matrices, shifts).reshape(x.shape)
+    images = x.reshape(len(x), *image_shape[:2], prod(image_shape[2:]))
+    channels = [resample(image, matrices, shifts) for image in np.moveaxis(images, 3, 0)]
+    return np.stack(channels, axis=3).reshape(x.shape)
 
 
 def resample(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
+from hil.tasks import layout
 
 Features = NDArray[np.uint8] | NDArray[np.float32]
 """`(N, n_features)`: uint8 where 255 stands for 1, or float32 in [0, 1]."""
@@ -32,7 +33,8 @@ class Preparation:
         labels: `(C,)` the label of each class.
         class_names: `(C,)` what each class is called.
         feature_names: `(n,)` what each feature is called, or none, `(0,)`.
-        shape: `(n,)`, or `(height, width)` of an image.
+        shape: That of a sample as it is given: `(n,)`, or that of an image.
+        layout: What the axes of an image are, as `hil.tasks.layout` has it.
     """
 
     low: NDArray[np.float64]
@@ -41,13 +43,14 @@ class Preparation:
     class_names: NDArray[np.str_]
     feature_names: NDArray[np.str_]
     shape: tuple[int, ...]
+    layout: str
 
     @classmethod
     def none(cls, shape: tuple[int, ...], classes: int, most: float) -> Preparation:
         """That of samples that come as the network takes them, with classes by number.
 
         Args:
-            shape: That of a sample.
+            shape: That of a sample: `(n,)`, or `(height, width)` of an image.
             classes: C.
             most: What stands for 1: 255 for bytes, else 1.
         """
@@ -59,6 +62,7 @@ class Preparation:
             class_names=np.arange(classes).astype(str),
             feature_names=np.empty(0, str),
             shape=shape,
+            layout=layout.GREY if len(shape) == 2 else layout.TABLE,
         )
 
     @classmethod
@@ -72,31 +76,36 @@ class Preparation:
         Raises:
             FileFormatError: When they are none of a preparation.
         """
-        for key, kinds in {**KEYS, "shape": "iu"}.items():
+        for key, kinds in {**KEYS, "shape": "iu", "layout": "U"}.items():
             if key not in arrays:
                 raise FileFormatError(f"{name}: {key}: is missing")
             if arrays[key].ndim != 1 or arrays[key].dtype.kind not in kinds:
                 found = arrays[key]
                 raise FileFormatError(f"{name}: {key}: is {found.dtype} of shape {found.shape}")
-        shape = tuple(int(side) for side in arrays["shape"][:3])
+        shape = tuple(int(side) for side in arrays["shape"][:4])
+        axes = str("".join(arrays["layout"][:1]))
         size, classes = prod(shape), len(arrays["labels"])
         lengths = {"low": (size,), "high": (size,), "feature_names": (0, size)}
         for key, allowed in {**lengths, "class_names": (classes,)}.items():
             if len(arrays[key]) not in allowed:
                 raise FileFormatError(f"{name}: {key}: has {len(arrays[key])} entries")
         low, high = (arrays[key].astype(np.float64) for key in ("low", "high"))
-        if len(shape) not in (1, 2) or min(shape) < 1 or classes < 2:
+        dimensions = len(axes) if axes in layout.IMAGES else 1 if axes == layout.TABLE else 0
+        if len(shape) != dimensions:
+            raise FileFormatError(f"{name}: layout: {axes[:9]!r} of samples of shape {shape}")
+        if min(shape) < 1 or classes < 2:
             raise FileFormatError(f"{name}: shape: {shape} with {classes} classes")
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (high > low).all()):
             raise FileFormatError(f"{name}: high: is not above low everywhere")
         if len(np.unique(arrays["labels"])) != classes:
             raise FileFormatError(f"{name}: labels: one is there twice")
         texts = (arrays["labels"], arrays["class_names"], arrays["feature_names"])
-        return cls(low, high, *texts, shape)
+        return cls(low, high, *texts, shape, axes)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """As arrays by name, which `restored` takes."""
-        return {**{key: getattr(self, key) for key in KEYS}, "shape": np.asarray(self.shape)}
+        kept = {key: getattr(self, key) for key in KEYS}
+        return {**kept, "shape": np.asarray(self.shape), "layout": np.asarray([self.layout])}
 
     def apply(self, x: NDArray[Any], name: str = "x") -> Features:
         """Samples as the network takes them.
@@ -106,7 +115,8 @@ class Preparation:
             name: What a refusal calls it.
 
         Returns:
-            `(N, n)`: bytes where bytes were given and 255 stands for 1, else float32 in [0, 1].
+            `(N, n)`: bytes where bytes were given and 255 stands for 1, else float32 in [0, 1]. The
+            channels of a pixel stand side by side, whatever the layout.
 
         Raises:
             ValueError: When these are no such samples.
@@ -117,11 +127,16 @@ class Preparation:
                 f"{name} has shape {x.shape}: give (samples, {', '.join(map(str, self.shape))})"
             )
         check_numbers(x, name)
-        rows = x.reshape(len(x), size)
+        rows = layout.rows(x.reshape(len(x), *self.shape), self.layout)
         if rows.dtype == np.uint8 and not self.low.any() and (self.high == 255).all():
             return rows
         scaled = np.clip((rows - self.low) / (self.high - self.low), 0, 1)
         return scaled.astype(np.float32)
+
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
+        """Height, width and, where there are several, channels; None where it is no image."""
+        return layout.image_shape(self.shape, self.layout)
 
     @property
     def features(self) -> int:

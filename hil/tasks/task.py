@@ -34,7 +34,8 @@ class Data:
         x_test: Features for the final figure alone, none where nothing is to be tested.
         y_test: Their labels.
         classes: Number of classes.
-        image_shape: `(height, width)` where a row of features is an image in row-major order.
+        image_shape: `(height, width)` where a row of features is an image in row-major order, or
+            `(height, width, channels)`.
         fitted: How features were scaled and labels numbered, where that followed from the samples.
     """
 
@@ -45,7 +46,7 @@ class Data:
     x_test: Features
     y_test: Labels
     classes: int
-    image_shape: tuple[int, int] | None = None
+    image_shape: tuple[int, ...] | None = None
     fitted: Preparation | None = None
 
     def __post_init__(self) -> None:

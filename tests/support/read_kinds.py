@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas
 import tomli_w
 
 import drivers
@@ -32,6 +33,7 @@ from hil.studies.journal import Journal
 from hil.tasks import idx
 from support import damage, study_kit
 from support.damaged_archives import npz_damaged
+from support.damaged_tables import csv_damaged, parquet_damaged
 
 TASK, RUN, STUDY = "own.npz", "run", "study"
 Ending = Literal["read", "refused"]
@@ -60,6 +62,10 @@ def made(world: Path) -> Path:
     own = {"x_train": rng.random((30, 4)), "x_test": rng.random((9, 4))}
     labels = {"y_train": np.tile(np.arange(3), 10), "y_test": np.tile(np.arange(3), 3)}
     np.savez(world / TASK, **own, **labels)  # type: ignore[arg-type]
+    columns = pandas.DataFrame(own["x_train"], columns=list("abcd")).round(3)
+    columns["label"] = np.array(["no", "yes", "perhaps"])[labels["y_train"]]
+    columns.to_csv(world / "own.csv", index=False)
+    columns.to_parquet(world / "own.parquet")
     small: dict[str, Any] = {
         "device": "emulator:ideal",
         "network": {"hidden": [3], "steps": 5},
@@ -122,7 +128,9 @@ def replayed(path: Path) -> None:
 
 
 def own_data(path: Path) -> object:
-    return tasks.load(f"npz:{path}", 0, 0.2)
+    task = f"{path.suffix[1:]}:{path}"
+    assert tasks.get(task).defaults is not None  # what suits its size, or nothing
+    return tasks.load(task, 0, 0.2)
 
 
 def given_samples(path: Path) -> object:
@@ -210,6 +218,8 @@ KINDS: dict[str, Kind] = {
     "study": Kind("own-study.toml", built_study, damage.toml_damaged, " "),
     "calibration": Kind("calibration.toml", calibration_file.read, damage.toml_damaged),
     "npz": Kind(TASK, own_data, npz_damaged),
+    "csv": Kind("own.csv", own_data, csv_damaged),
+    "parquet": Kind("own.parquet", own_data, parquet_damaged),
     "idx": Kind("images-idx3-ubyte", idx.read, damage.idx_damaged),
     "session": Kind("a.session", replayed, damage.session_damaged, " "),
     "stimulus": Kind("stimulus.npz", drivers.load, npz_damaged),

@@ -45,8 +45,19 @@ def read_arrays(
         return {name: _array(archive, member) for name, member in members.items()}
 
 
-def array_shape(path: str | Path, name: str) -> tuple[int, ...]:
-    """The shape of one array of an npz archive; nothing else is read.
+def array_names(path: str | Path) -> list[str]:
+    """The names of the arrays of an npz archive, as its table of contents has them.
+
+    Raises:
+        FileFormatError: When it is missing or no such archive.
+    """
+    with _archive(path) as (archive, _):
+        files = [member.filename for member in archive.infolist()[: MEMBERS + 1]]
+        return sorted({name.removesuffix(".npy") for name in files if name.endswith(".npy")})
+
+
+def array_header(path: str | Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of one array of an npz archive; nothing else is read.
 
     Raises:
         FileFormatError: When there is no such array to be read.
@@ -54,8 +65,8 @@ def array_shape(path: str | Path, name: str) -> tuple[int, ...]:
     with _archive(path) as (archive, size):
         members = _members(archive, (name,), True, size)
         with archive.open(members[name]) as source:
-            shape, _, _ = _header(source)
-    return shape
+            shape, _, dtype = _header(source)
+    return shape, dtype
 
 
 @contextmanager

@@ -16,6 +16,10 @@ def evaluate(
         str | None,
         typer.Option(metavar="ADDRESS", help="Device to deploy on; the run's own when not given."),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT:FILE", help="Other labelled samples, such as csv:FILE."),
+    ] = None,
     data: DataOption = None,
     record: RecordOption = None,
     trust: TrustOption = False,
@@ -29,6 +33,6 @@ def evaluate(
 
     with displayed() as watch:
         result = evaluation.evaluate(
-            Run.open(run), device, watch, record, data, Trust(everything=trust)
+            Run.open(run), device, watch, record, data, Trust(everything=trust), on
         )
     print_result(result, json_output)

@@ -68,7 +68,7 @@ def study(
 ) -> None:
     """Run a study of many trainings, or list those that there are; goes on where it was stopped."""
     from hil import config as configuration
-    from hil import studies
+    from hil import studies, tasks
     from hil.reports.plain_text import one_line
     from hil.studies import folder, loader
     from hil.trust import Trust, named_by
@@ -89,7 +89,8 @@ def study(
     wanted = loader.build(
         loader.read(source), budget=size, task=task, device=device, changes=changes
     )
-    path = out or folder.STUDIES / f"{wanted.name}-{_task(wanted)}-{size}"
+    task_name = tasks.short(str(wanted.base.get("task", "digits")))
+    path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
     processes = _workers(wanted, workers, scheduler)
     trusted = Trust.of([task, device], changes, everything=trust)
     again = f"hil study {quote(str(path))}{' --trust' if named_by(wanted.model_dump()) else ''}"
@@ -115,11 +116,6 @@ def _list() -> None:
 
     rows = [(name, loader.read(name).get("title", "")) for name in loader.names()]
     console.table(("study", "what it is about"), rows)
-
-
-def _task(wanted: Study) -> str:
-    name = str(wanted.base.get("task", "digits"))
-    return name.split("/")[-1].replace(":", "-")
 
 
 def _workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:

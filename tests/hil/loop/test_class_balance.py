@@ -58,7 +58,7 @@ def rare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     y = (np.arange(400) % 20 == 0).astype(np.int64)
     x = rng.random((400, 4, 4)) * 0.5
-    np.savez(place / "rare.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
+    np.savez(place / "rare.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:], layout="HW")
     return place
 
 

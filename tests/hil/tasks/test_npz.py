@@ -73,7 +73,7 @@ def test_npz_columns_are_scaled_by_their_training_range(tmp_path: Path) -> None:
 def test_npz_images_are_scaled_as_a_whole(tmp_path: Path) -> None:
     arrays = table()
     levels = np.arange(30 * 4).reshape(30, 2, 2) * 2 - 10
-    raw = arrays | {"x_train": levels, "x_test": np.full((9, 2, 2), 500)}
+    raw = arrays | {"x_train": levels, "x_test": np.full((9, 2, 2), 500), "layout": np.array("HW")}
     data = load_npz(tmp_path / "own.npz", raw, 0)
     expected = np.linspace(0, 1, 120).reshape(30, 4)
     np.testing.assert_allclose(data.x_train, expected, atol=1e-6)
@@ -86,7 +86,7 @@ def test_npz_images_are_scaled_as_a_whole(tmp_path: Path) -> None:
         ({"x_train": np.full((30, 4), np.nan)}, "x_train holds NaN"),
         ({"x_test": np.full((9, 4), np.inf)}, "x_test holds NaN or infinity"),
         ({"x_train": np.zeros(30)}, r"x_train has shape \(30,\)"),
-        ({"x_train": np.zeros((30, 2, 2, 1))}, "x_train has shape"),
+        ({"x_train": np.zeros((30, 2, 2, 1))}, "x_test has samples of shape"),
         ({"x_test": np.zeros((9, 5))}, "x_test has samples of shape"),
         ({"x_test": np.zeros((9, 2, 2))}, "x_test has samples of shape"),
         ({"x_test": np.zeros((9, 4), np.uint8)}, "x_test is uint8 and x_train float64"),
@@ -103,7 +103,11 @@ def test_npz_images_are_scaled_as_a_whole(tmp_path: Path) -> None:
         ({"y_train": np.zeros(30, int), "y_test": np.zeros(9, int)}, "y_train holds 0 alone"),
         ({"class_names": np.array(["a", "b"])}, r"class_names has shape \(2,\): give 3 texts"),
         ({"x_validation": np.zeros((3, 4))}, "holds no y_validation"),
-        ({"y_train": np.array([{}] * 30)}, "cannot be read"),
+        ({"y_train": np.array([{}] * 30)}, r"save it with y_train=y_train.astype\(str\)"),
+        ({"x_train": np.array([[1], [2, 3]], object)}, "of different lengths: signals in time"),
+        ({"x_train": np.zeros(30, [("t", int), ("p", bool)])}, "records of t, p: events"),
+        ({"layout": np.array("WH")}, "layout 'WH': give HW, HWC or CHW"),
+        ({"layout": np.array("HW")}, r"is not \(N, H, W\)"),
     ],
 )
 def test_npz_that_cannot_be_used_is_named(
@@ -147,3 +151,70 @@ def test_what_is_no_npz_is_named(tmp_path: Path) -> None:
             tasks.get(f"npz:{missing}").load(generator(), 0.1)
     with pytest.raises(ValueError, match="names no file"):
         tasks.get("npz:")
+
+
+# -- the names that arrays usually have -------------------------------------------------------
+
+USUAL = {
+    "keras": ("x_train", "y_train", "x_test", "y_test"),
+    "medmnist": ("train_images", "train_labels", "test_images", "test_labels"),
+    "capital": ("X_train", "Y_train", "X_test", "Y_test"),
+    "reversed": ("train_x", "train_y", "test_x", "test_y"),
+    "joined": ("trainX", "trainY", "testX", "testY"),
+    "features": ("features_train", "target_train", "features_test", "target_test"),
+}
+
+
+@pytest.mark.parametrize("names", USUAL.values(), ids=USUAL)
+def test_arrays_are_known_by_the_names_that_they_usually_have(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    arrays = table()
+    expected = load_npz(tmp_path / "expected.npz", arrays)
+    own = dict(zip(names, arrays.values(), strict=True)) | {"ids": np.arange(30)}
+    assert load_npz(tmp_path / "own.npz", own).sha256 == expected.sha256
+
+
+def test_a_validation_part_is_known_too(tmp_path: Path) -> None:
+    arrays = table() | {"val_images": np.zeros((3, 4)), "val_labels": np.arange(3)[:, None]}
+    data = load_npz(tmp_path / "own.npz", arrays)
+    np.testing.assert_array_equal(data.y_validation, [0, 1, 2])
+    assert len(data.y_train) == 30
+
+
+@pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("data", "target"), ("image", "label")])
+def test_without_a_test_part_a_share_is_set_aside(tmp_path: Path, names: tuple[str, str]) -> None:
+    arrays = table()
+    own = {names[0]: arrays["x_train"], names[1]: arrays["y_train"]}
+    one = load_npz(tmp_path / "own.npz", own, 0.0)
+    assert [len(one.y_train), len(one.y_test)] == [24, 6]
+    assert rows(one.x_train) + rows(one.x_test) == rows(arrays["x_train"].astype(np.float32))
+    half = tasks.get(f"npz:{tmp_path / 'own.npz'}?test=0.5").load(generator(), 0.0)
+    np.testing.assert_array_equal(np.bincount(half.y_test), [5, 5, 5])
+
+
+def test_names_that_could_be_several_are_told_apart_by_an_option(tmp_path: Path) -> None:
+    arrays, path = table(), tmp_path / "own.npz"
+    own = {"data": arrays["x_train"], "images": arrays["x_train"], "target": arrays["y_train"]}
+    with pytest.raises(ValueError, match=r"data, images may all be x_train.*x_train=data'") as error:
+        load_npz(path, own)
+    one_line(error)
+    assert tasks.get(f"npz:{path}?x_train=images").load(generator(), 0.0).features == 4
+    with pytest.raises(ValueError, match="holds no 'dada', but data, images, target"):
+        tasks.get(f"npz:{path}?x_train=dada").load(generator(), 0.0)
+
+
+def test_arrays_without_names_are_refused_with_the_options_that_name_them(tmp_path: Path) -> None:
+    arrays, path = table(), tmp_path / "own.npz"
+    np.savez(path, arrays["x_train"], arrays["y_train"])
+    with pytest.raises(ValueError, match=r"arr_0, arr_1: .*x_train=arr_0&y_train=arr_1'") as error:
+        tasks.get(f"npz:{path}").load(generator(), 0.0)
+    one_line(error)
+    found = tasks.get(f"npz:{path}?x_train=arr_0&y_train=arr_1").load(generator(), 0.0)
+    assert found.features == 4
+
+
+def test_a_test_part_and_a_share_for_it_are_refused(tmp_path: Path) -> None:
+    load_npz(tmp_path / "own.npz", table())
+    with pytest.raises(ValueError, match="has a test part of its own: leave test= out"):
+        tasks.get(f"npz:{tmp_path / 'own.npz'}?test=0.5").load(generator(), 0.0)

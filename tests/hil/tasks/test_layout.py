@@ -1,0 +1,124 @@
+"""What the axes of samples mean: images with channels, and signals in time, refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hil
+from hil.tasks import arrays
+from hil.tasks.augmentation import affine
+from hil.tasks.preparation import Preparation
+from support.data_sets import generator, one_line
+
+SIDES = st.integers(5, 9)
+
+
+def loaded(x: Any, layout: str | None = None) -> Any:
+    given = arrays.given(x, np.arange(len(x)) % 2, layout=layout)
+    return arrays.data(given, generator(), 0.0)
+
+
+@given(height=SIDES, width=SIDES, channels=st.sampled_from([1, 3, 4]), seed=st.integers(0, 99))
+def test_channels_first_or_last_are_the_same_images(
+    height: int, width: int, channels: int, seed: int
+) -> None:
+    last = generator(seed).random((20, height, width, channels)) * 7 - 3
+    one, two = loaded(last), loaded(np.moveaxis(last, 3, 1))
+    np.testing.assert_array_equal(one.x_train, two.x_train)
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    assert one.image_shape == two.image_shape == shape
+    assert one.x_train.min() >= 0 and one.x_train.max() <= 1
+    if channels == 1:
+        grey = loaded(last[..., 0], "HW")
+        np.testing.assert_array_equal(grey.x_train, one.x_train)
+        assert grey.image_shape == shape
+
+
+def test_a_pixel_has_its_channels_side_by_side_and_one_range_scales_all() -> None:
+    x = np.zeros((20, 5, 6, 3), np.float32)
+    x[:, 2, 4] = [0.0, 5.0, 10.0]
+    rows = loaded(x).x_train.reshape(-1, 5, 6, 3)
+    np.testing.assert_allclose(rows[0, 2, 4], [0, 0.5, 1])
+    assert np.count_nonzero(rows[0]) == 2
+    data = loaded((x * 20).astype(np.uint8))
+    assert data.x_train.dtype == np.uint8  # bytes are kept
+
+
+def test_new_samples_come_as_the_first_ones_did() -> None:
+    first = generator().random((20, 3, 5, 6))
+    prepared = loaded(first).preparation
+    kept = Preparation.restored(prepared.arrays(), "kept")
+    flat = kept.apply(first.reshape(20, -1))
+    np.testing.assert_array_equal(kept.apply(first), flat)
+    np.testing.assert_array_equal(kept.apply(first), prepared.apply(first))
+    with pytest.raises(ValueError, match=r"give \(samples, 3, 5, 6\)"):
+        kept.apply(np.moveaxis(first, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "complaint"),
+    [
+        ((20, 50, 6), None, r'signals in time, \(N, steps, channels\), .*layout="HW"'),
+        ((20, 10, 34, 36), None, "signals in time.*36 channels, say .*HWC.* or CHW for 10"),
+        ((20, 3, 5, 3), None, "where are its channels.*HWC.* or CHW"),
+        ((20, 10, 2, 34, 34), None, "signals in time, such as frames of events"),
+        ((20, 4), "HW", r"is not \(N, H, W\)"),
+        ((20, 5, 6), "CHW", r"is not \(N, C, H, W\)"),
+        ((20, 5, 6), "TC", "layout 'TC': give HW, HWC or CHW"),
+        ((20,), None, r"give \(N, features\)"),
+    ],
+)
+def test_what_may_be_a_signal_is_refused_by_name(
+    shape: tuple[int, ...], layout: str | None, complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint) as error:
+        loaded(generator().random(shape), layout)
+    one_line(error)
+
+
+def test_a_word_decides_what_shape_and_type_leave_open() -> None:
+    x = generator().random((20, 5, 6))
+    assert loaded(x, "HW").image_shape == (5, 6)
+    assert loaded((x * 255).astype(np.uint8)).image_shape == (5, 6)
+    wide = generator().random((20, 5, 6, 2))
+    assert loaded(wide, "HWC").image_shape == (5, 6, 2)
+    np.testing.assert_array_equal(
+        loaded(wide, "HWC").x_train, loaded(np.moveaxis(wide, 3, 1), "CHW").x_train
+    )
+
+
+@given(channels=st.sampled_from([1, 3]), seed=st.integers(0, 99))
+def test_all_channels_of_an_image_move_together(channels: int, seed: int) -> None:
+    grey = generator(seed).random((4, 6, 7), dtype=np.float32)
+    moved = affine(grey.reshape(4, -1), (6, 7), generator(seed))
+    many = np.repeat(grey[..., None], channels, axis=3).reshape(4, -1)
+    found = affine(many, (6, 7, channels), generator(seed)).reshape(4, -1, channels)
+    for channel in range(channels):
+        np.testing.assert_array_equal(found[..., channel], moved)
+
+
+def test_colour_images_are_trained_on_kept_and_shown(tmp_path: Path) -> None:
+    x = generator().integers(0, 256, (60, 3, 6, 5), np.uint8)
+    y = np.arange(60) % 2
+    x[y == 1, 0] //= 4  # the one class has less red
+    run = hil.train(
+        x,
+        y,
+        device="emulator:ideal",
+        out=tmp_path / "run",
+        network={"hidden": [20]},
+        augmentation={"shift": 1.0},
+        training={"epochs": 20, "batch": 10},
+    )
+    assert run.test_accuracy > 0.8
+    assert np.mean(run.predict(x) == y) > 0.8
+    page = run.report.read_text()
+    assert "images of 6 by 5 with 3 channels, as they come" in page
+    assert page.count("<image") >= 3
+    assert hil.evaluate(run.path)["test_accuracy"] == run.test_accuracy
