@@ -57,8 +57,8 @@ def rare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("rare")
     rng = np.random.default_rng(0)
     y = (np.arange(400) % 20 == 0).astype(np.int64)
-    x = rng.random((400, 4, 4)) * 0.5
-    np.savez(place / "rare.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:], layout="HW")
+    x = rng.random((400, 16)) * 0.5
+    np.savez(place / "rare.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
     return place
 
 

@@ -36,7 +36,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     y = np.arange(100) % 3
     x = np.clip(np.eye(9)[3 * y + 1].reshape(-1, 3, 3) + 0.3 * rng.random((100, 3, 3)), 0, 1)
     path = tmp_path_factory.mktemp("data") / "images.npz"
-    np.savez(path, x_train=x[:80], y_train=y[:80], x_test=x[80:], y_test=y[80:])
+    parts = {"x_train": x[:80], "y_train": y[:80], "x_test": x[80:], "y_test": y[80:]}
+    np.savez(path, **parts, layout="HW")
     return path
 
 

@@ -15,7 +15,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     y = np.arange(100) % 3
     x = np.clip(np.eye(9)[3 * y + 1].reshape(-1, 3, 3) + 0.3 * rng.random((100, 3, 3)), 0, 1)
-    np.savez(folder / "images.npz", x_train=x[:80], y_train=y[:80], x_test=x[80:], y_test=y[80:])
+    parts = {"x_train": x[:80], "y_train": y[:80], "x_test": x[80:], "y_test": y[80:]}
+    np.savez(folder / "images.npz", **parts, layout="HW")
     (folder / "study.toml").write_text(
         f"""
 version = 1
