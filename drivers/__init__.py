@@ -88,7 +88,7 @@ from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
 from drivers.contract.network import Network, Population, Projection
 from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
-from drivers.registry import code_of, driver, driver_of, open, schemes
+from drivers.registry import code_of, driver, driver_of, independent, open, schemes, with_options
 
 __all__ = [
     "Abilities",
@@ -139,6 +139,8 @@ __all__ = [
     "code_of",
     "driver",
     "driver_of",
+    "independent",
+    "with_options",
     "load",
     "nearest",
     "open",

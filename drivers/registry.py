@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
+from drivers.address_list import LOST, parse
 from drivers.contract.checking.answers import asking
 from drivers.contract.checking.statements import check_info
 from drivers.contract.device import Device
@@ -22,10 +24,13 @@ CALL_LIMIT = "call_limit"
 BUILTIN = {
     "board": "drivers.board.device:Board",
     "emulator": "drivers.emulator.device:Emulator",
+    "fleet": "drivers.fleet.device:Fleet",
     "replay": "drivers.session.replay:Replay",
     "superneuromat": "drivers.simulators.superneuromat:SuperNeuroMAT",
     "xylo": "drivers.simulators.xylo:Xylo",
 }
+# Schemes whose targets are addresses of other devices, with options of their own.
+HOLDING = frozenset({"fleet"})
 
 
 def schemes() -> dict[str, str]:
@@ -77,6 +82,8 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
             f"device {url!r} has no scheme: write scheme:target, e.g. emulator:mixed-signal; "
             f"known schemes: {', '.join(sorted(schemes()))}"
         )
+    if scheme in HOLDING:
+        return scheme, rest, {}
     target, _, query = rest.partition("?")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
@@ -103,6 +110,41 @@ def driver_of(url: str) -> type[Device]:
         SettingError: For an option without value, or named twice.
     """
     return driver(split(url)[0])
+
+
+def independent(url: str) -> bool:
+    """Whether each opening of an address gives a device of its own; nothing is opened.
+
+    Raises:
+        DeviceNotFound: For an unknown scheme, or a driver that cannot be imported.
+        SettingError: For an option without value, or named twice.
+    """
+    return all(driver_of(each).independent for each in held(url))
+
+
+def held(url: str) -> tuple[str, ...]:
+    """The addresses that an address holds; one that holds no others is all there is."""
+    scheme, target, _ = split(url)
+    return parse(target, schemes()).addresses if scheme in HOLDING else (url,)
+
+
+def with_options(url: str, options: Mapping[str, object]) -> str:
+    """An address with further options; those that it holds get them, where it holds others.
+
+    Args:
+        url: An address, as for `open`.
+        options: By name.
+    """
+    if not options:
+        return url
+    scheme, _, target = url.partition(":")
+    if scheme in HOLDING:
+        members = parse(target, schemes())
+        own = [f"{LOST}={members.may_fail}"] if members.may_fail else []
+        return f"{scheme}:" + ",".join(
+            [*own, *(with_options(each, options) for each in members.addresses)]
+        )
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(options)}"
 
 
 def code_of(url: str) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drivers.contract.errors import FileFormatError
 from drivers.contract.files.reading import parse_toml, read_toml
+from drivers.registry import with_options
 from hil import encodings
 from hil.learning import rules
 from hil.validation import validated
@@ -170,8 +170,7 @@ class Config(Section):
     @property
     def device_url(self) -> str:
         """The device's address with all of its options."""
-        joint = "&" if "?" in self.device else "?"
-        return self.device + (joint + urlencode(self.device_options) if self.device_options else "")
+        return with_options(self.device, self.device_options)
 
     @property
     def rule_settings(self) -> dict[str, Any]:

@@ -46,6 +46,11 @@ class Composite(Device):
         """Bytes on the lines to all devices, both ways."""
         return sum(device.transfer_bytes for device in self.devices)
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What the devices do without, each with its reason."""
+        return tuple(told for device in self.devices for told in device.failed)
+
     @abstractmethod
     def _ran(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool

@@ -137,6 +137,11 @@ class Device(ABC):
         """Bytes on the line to the device, both ways, since it was opened."""
         return 0
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Parts of the device that have failed and are done without, each with its reason."""
+        return ()
+
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the device remembers as arrays by name, where `info.abilities.resumable`.
 

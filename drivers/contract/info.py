@@ -186,6 +186,7 @@ class Abilities:
         keeps_weights: Whether weights survive `close`.
         runs_on: Whether a run may begin where the last one ended, with `carry=True`.
         lengths: Whether the samples of a batch may differ in length.
+        batch_invariant: Whether a sample gives the same whatever its place in a batch.
     """
 
     deterministic: bool = False
@@ -193,6 +194,7 @@ class Abilities:
     keeps_weights: bool = False
     runs_on: bool = False
     lengths: bool = False
+    batch_invariant: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,21 @@ class Stimulus:
         array.flags.writeable = False
         return array
 
+    def part(self, rows: NDArray[np.int64]) -> Stimulus:
+        """The stimulus of some of its samples.
+
+        Args:
+            rows: Their numbers, 0 to B - 1.
+        """
+        lengths = None if self.lengths is None else self.lengths[rows]
+        if self.kind == "current":
+            data = self.data[rows]
+        elif self.kind == "current_trace":
+            data = self.data[:, rows]
+        else:
+            data = self.data[(np.arange(self.steps)[:, np.newaxis] * self.batch + rows).ravel()]
+        return Stimulus(self.kind, data, self.steps, len(rows), lengths)
+
     @property
     def lasting(self) -> NDArray[np.bool_]:
         """Which steps are those of each sample, `(T, B)`."""

@@ -185,6 +185,7 @@ class Training:
                 row["host_seconds"],
                 controller.observer.probes,
                 controller.session.clock.restarts - self._restarts,
+                controller.device.failed,
             ),
         ]
         self._restarts = controller.session.clock.restarts

@@ -52,12 +52,18 @@ def every_run_starts_from_reset(harness: Harness) -> None:
     unchanged(harness, stimulus, "a strong one", after_strong)
 
 
-def batch_equals_single_runs(harness: Harness) -> None:
-    """A batch of samples gives what they give one by one."""
+def _check_invariant(harness: Harness) -> None:
     if harness.batch < 2:
         raise NotApplicable("the device runs one sample at a time")
+    if not harness.info.abilities.batch_invariant:
+        raise NotApplicable("info says that the place in a batch matters")
+
+
+def batch_equals_single_runs(harness: Harness) -> None:
+    """A batch of samples gives what they give one by one."""
+    _check_invariant(harness)
     stimulus = harness.work()
-    singles = [_part(stimulus, b, b + 1) for b in range(stimulus.batch)]
+    singles = [stimulus.part(np.array([b])) for b in range(stimulus.batch)]
     alike(
         "a batch, and its samples one by one",
         lambda trial: harness.run(stimulus, trial=trial).counts,
@@ -68,11 +74,10 @@ def batch_equals_single_runs(harness: Harness) -> None:
 
 def smaller_batch_is_part_of_the_larger(harness: Harness) -> None:
     """The first samples of a batch give what they give without the others."""
-    if harness.batch < 2:
-        raise NotApplicable("the device runs one sample at a time")
+    _check_invariant(harness)
     stimulus = harness.work()
     half = harness.batch // 2
-    part = _part(stimulus, 0, half)
+    part = stimulus.part(np.arange(half))
     alike(
         "the first half of a batch, and that half alone",
         lambda trial: harness.run(stimulus, trial=trial).counts[:half],
@@ -209,13 +214,3 @@ CHECKS: tuple[Check, ...] = (
     readouts_stay_as_they_are,
     arguments_are_left_alone,
 )
-
-
-def _part(stimulus: Stimulus, start: int, stop: int) -> Stimulus:
-    """Some samples of a stimulus."""
-    data = stimulus.dense()[:, start:stop]
-    if stimulus.kind == "current":
-        return Stimulus.current(data[0], steps=stimulus.steps)
-    if stimulus.kind == "current_trace":
-        return Stimulus.current_trace(data)
-    return Stimulus.spikes(data.reshape(-1, stimulus.channels), steps=stimulus.steps)

@@ -120,7 +120,7 @@ def _list() -> None:
 
 def _workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:
     """How many processes, as far as there are devices for them."""
-    from drivers import driver_of
+    import drivers
     from hil.config import Config
     from hil.studies.pool import cores
 
@@ -129,7 +129,7 @@ def _workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:
     if asked is not None and scheduler is not None:
         raise ValueError("--workers and --scheduler: give one of them")
     device = str(wanted.base.get("device", Config.model_fields["device"].default))
-    independent = driver_of(device).independent
+    independent = drivers.independent(device)
     if not independent and ((asked or 1) > 1 or scheduler is not None):
         raise ValueError(f"{device} is one device: use --workers 1, without --scheduler")
     return asked or (cores() if independent else 1)

@@ -12,9 +12,14 @@ MOST, LEAST = 0.5, 1.0
 
 
 def findings(
-    device: float, transfer: float, host: float, probes: Sequence[Probe], restarts: int
+    device: float,
+    transfer: float,
+    host: float,
+    probes: Sequence[Probe],
+    restarts: int,
+    failed: Sequence[str] = (),
 ) -> list[str]:
-    """One sentence when the line is slow, and one when the device restarted.
+    """One sentence each when the line is slow, the device restarted, or a part of it failed.
 
     Args:
         device: Seconds that an epoch spent in the device.
@@ -22,6 +27,7 @@ def findings(
         host: Seconds on the host.
         probes: What a learning step asks for.
         restarts: How often the device was brought back.
+        failed: Parts of the device that are done without, each with its reason.
     """
     found = []
     total = device + transfer + host
@@ -36,6 +42,7 @@ def findings(
             f"the device restarted: {often} in an epoch, and got its network and weights back; "
             "check its power and its watchdog"
         )
+    found += [f"a part of the device failed, and the rest goes on: {each}" for each in failed]
     return found
 
 

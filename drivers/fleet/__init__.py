@@ -1,0 +1,1 @@
+"""`fleet:` - many devices as one: a batch is shared out among them."""
