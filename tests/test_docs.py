@@ -229,7 +229,7 @@ def test_every_command_has_a_row() -> None:
 
 
 def test_addresses_open() -> None:
-    pattern = r"emulator:[a-z-]*(?:\?[a-z_]+=[\w.&=-]+)?(?![\w?-]|\.(?:toml|py))"
+    pattern = r"(?:fleet:)?emulator:[a-z-]*(?:\?[a-z_]+=[\w.&=-]+)?(?![\w?-]|\.(?:toml|py))"
     found = {address for path in TEXTS for address in re.findall(pattern, path.read_text())}
     assert len(found) > 5
     for address in found:

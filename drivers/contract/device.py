@@ -26,17 +26,16 @@ from drivers.contract.network import Network
 class Device(ABC):
     """A spiking device that the host can drive but not see inside.
 
-    A driver implements `info`, `_configure`, `_write` and `_run`, and `_close` where there is
-    something to close. The public methods below check every request against `info` first, so a
-    driver only meets requests that its device can serve.
+    A driver implements `info`, `_configure`, `_write`, `_run`, and `_close` where there is something
+    to close. The public methods check every request against `info` before a driver meets it.
 
     Attributes:
         independent: Whether each opening of an address gives a device of its own, as a simulator
             does, so that several processes may have one open at the same time.
         chip_option: Name of the option of an address that chooses the chip by its number, as in
             `?chip=7`; empty where there is no such choice.
-        call_limit: How long one call of the driver may last, in seconds, before it counts as
-            hung: a driver's own, or what `call_limit=` in an address says.
+        call_limit: Seconds that a call of the driver may last before it counts as hung: a driver's
+            own, or what `call_limit=` in an address says.
     """
 
     independent: ClassVar[bool] = False
@@ -183,8 +182,8 @@ class Device(ABC):
             network: Populations with their nominal settings and trims, and projections.
 
         Raises:
-            CapacityError: When the network is beyond the device: its sizes, synapses, full
-                scales or delays, or projections that are none from one layer to the next.
+            CapacityError: When the network is beyond the device, in sizes, synapses, full scales,
+                delays or projections.
             SettingError: For an unknown setting or one out of range.
         """
         self._check_open()
@@ -201,8 +200,7 @@ class Device(ABC):
             weights: `(n_pre, n_post)`, in nominal thresholds.
 
         Returns:
-            What the device stored after clipping and rounding, float32. What its synapses make
-            of it is the device's secret.
+            What the device stored after clipping and rounding, float32.
 
         Raises:
             WeightError: For a wrong projection or shape, or values that are not finite.
@@ -248,11 +246,10 @@ class Device(ABC):
         Args:
             stimulus: B samples of T steps.
             probes: What to observe. Observing never changes the run.
-            trial: Names the randomness of this run. Where `info.abilities.deterministic`, the
-                same trial gives the same run; None draws a fresh one; elsewhere it is ignored.
+            trial: Names the randomness of this run, where `info.abilities.deterministic`: the same
+                trial gives the same run, None draws a fresh one.
             carry: Whether each sample begins where it ended in the last run, with all that its
                 neurons remember and all events on their way, where `info.abilities.runs_on`.
-                Weights may have been written in between.
 
         Returns:
             Output spike counts and what each probe asked for.
