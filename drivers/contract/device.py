@@ -26,14 +26,13 @@ from drivers.contract.network import Network
 class Device(ABC):
     """A spiking device that the host can drive but not see inside.
 
-    A driver implements `info`, `_configure`, `_write`, `_run`, and `_close` where there is something
-    to close. The public methods check every request against `info` before a driver meets it.
+    A driver implements `info`, `_configure`, `_write`, `_run`, and `_close` where something is to
+    be closed. The public methods check every request against `info` before a driver meets it.
 
     Attributes:
         independent: Whether each opening of an address gives a device of its own, as a simulator
             does, so that several processes may have one open at the same time.
-        chip_option: Name of the option of an address that chooses the chip by its number, as in
-            `?chip=7`; empty where there is no such choice.
+        chip_option: Option of an address that chooses the chip by its number, as in `?chip=7`.
         call_limit: Seconds that a call of the driver may last before it counts as hung: a driver's
             own, or what `call_limit=` in an address says.
     """
@@ -41,7 +40,6 @@ class Device(ABC):
     independent: ClassVar[bool] = False
     chip_option: ClassVar[str] = ""
     call_limit: float = CALL_LIMIT
-
     _network: Network | None = None
     _carried: int | None = None  # samples of the last run, until the network changes
     _closed: bool = False
