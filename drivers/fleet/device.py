@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TypeVar
 
 import numpy as np
@@ -186,7 +187,10 @@ class Fleet(Composite):
         Raises:
             DeviceError: What a member raised, with its address, where it is not done without.
         """
-        asked = {n: self._threads.submit(job, self.devices[n]) for n, job in jobs.items()}
+        asked = {  # in a copy of this thread's context, such as how numpy treats overflows
+            n: self._threads.submit(copy_context().run, job, self.devices[n])
+            for n, job in jobs.items()
+        }
         wait(asked.values())
         raised = {n: error for n, each in asked.items() if (error := each.exception())}
         for number, error in raised.items():

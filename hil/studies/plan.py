@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from drivers.registry import driver_of, split
+from drivers.registry import driver, driver_of, held, split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
 from hil.loop.defaults import left_open
@@ -165,14 +165,17 @@ def units(study: Study, times: int | None = None, first: int = 0) -> list[Unit]:
         times: How many; those of the study when None.
         first: Number of the first one.
     """
-    what, base = study.repeat.what, configuration.build(study.base)
+    what, each, base = study.repeat.what, study.repeat.chips, configuration.build(study.base)
     option = chip_option(study, base.device)
     one = None if option is None else _number(split(base.device_url)[2].get(option, "0"))
+    if one is None and each > 1:
+        raise ValueError(f"repeat.chips = {each}: {base.device} has no option that chooses a chip")
     repetitions = []
     for number in range(first, first + (times or study.repeat.times)):
         seed = base.seed + (number if what != "chip" or one is None else 0)
-        chip = None if one is None else one + (number if what != "seed" else 0)
-        repetitions.append(Unit(number, seed, chip))
+        start = 0 if what == "seed" and each == 1 else number * each
+        chips = [None] if one is None else range(one + start, one + start + each)
+        repetitions += [Unit(number, seed, chip) for chip in chips]
     return repetitions
 
 
@@ -188,7 +191,8 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
         ValueError: When the settings do not make a configuration.
     """
     sections = merged(study.base, *layers)
-    mode = sections.pop("mode", "scratch")
+    mode, pretrain = sections.pop("mode", "scratch"), sections.pop("pretrain", {})
+    pretrain = merged(study.pretrain, pretrain)
     if mode not in MODES:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
@@ -197,10 +201,11 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
     if mode == "scratch":
         return (Job(config, opened=_opened(sections)),)
     below = dict(sections)
-    if "device" in study.pretrain:  # one model stands for all chips
+    if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
         unit = replace(unit, chip=None)
-    first = merged(below, study.pretrain)
+        pretrain["device"] = nth_fleet(str(pretrain["device"]), unit.number)
+    first = merged(below, pretrain)
     source = Job(_config(study, first, unit), keep=True, opened=_opened(first))
     opened = _opened(sections, starts=True)
     return source, Job(config, source.key, train=mode == "fine_tune", opened=opened)
@@ -221,6 +226,27 @@ def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
         plain = f"{address}?{kept}" if kept else address
         layers.append({"device": plain, "device_options": {option: unit.chip}})
     return json.dumps(configuration.build(*layers).model_dump(mode="json"), sort_keys=True)
+
+
+def nth_fleet(device: str, number: int) -> str:
+    """The fleet of a repetition: its chips follow on those of the repetition before.
+
+    Args:
+        device: The fleet of the first one; any other device is the same for all.
+        number: The repetition, from 0.
+    """
+    members = held(device)
+    if members == (device,):
+        return device
+    moved = []
+    for member in members:
+        scheme, target, options = split(member)
+        option = driver(scheme).chip_option
+        if option:
+            chip = _number(options.get(option, "0")) + number * len(members)
+            options = {**options, option: str(chip)}
+        moved.append(f"{scheme}:{target}?{urlencode(options)}" if options else member)
+    return f"fleet:{','.join(moved)}"
 
 
 def chip_option(study: Study, device: str) -> str | None:

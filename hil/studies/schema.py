@@ -76,6 +76,9 @@ class Repeat(Section):
         "seed", description="`both`: seed and chip of repetition n are the n-th ones."
     )
     times: PositiveInt = 3
+    chips: PositiveInt = Field(
+        1, description="Chips that each repetition is made on, different ones for each."
+    )
     option: str = Field(
         "", description="Option of the device that chooses the chip, where its driver names none."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -91,18 +91,21 @@ def grouped(rows: Iterable[Row], factors: Sequence[str]) -> dict[tuple[str, ...]
     return {levels: groups[levels] for levels in sorted(groups, key=place)}
 
 
-def by_unit(rows: Iterable[Row], measure: str) -> dict[int, float]:
-    """Mean of a measure for each unit that has it.
+Statistic = Callable[[Sequence[float]], float]
+
+
+def by_unit(rows: Iterable[Row], measure: str, of: Statistic = fmean) -> dict[int, float]:
+    """Mean, or another statistic, of a measure for each unit that has it.
 
     Units are what is sampled: further trials of one unit, such as other levels that are averaged
-    over, do not make it count more.
+    over or further chips, do not make it count more.
     """
     by_number: dict[int, list[float]] = {}
     for row in rows:
         value = row.measure(measure)
         if value is not None:
             by_number.setdefault(row.unit.number, []).append(value)
-    return {unit: fmean(values) for unit, values in sorted(by_number.items())}
+    return {unit: of(values) for unit, values in sorted(by_number.items())}
 
 
 def trials_csv(rows: Rows, factors: Sequence[str], parts: Sequence[str] | None = None) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from hil import statistics
 from hil.statistics import Difference, Mean
 from hil.studies.report.wording import is_share
-from hil.studies.table import Rows, by_unit
+from hil.studies.table import Rows, Statistic, by_unit
 
 NOTE = (
     "Intervals end where a value cannot be: those of an accuracy at 0 and 100 %, those of a "
@@ -55,9 +56,9 @@ def _cut(result: Mean, low: float, high: float) -> Mean:
     return replace(result, interval=(min(max(a, low), high), max(min(b, high), low)))
 
 
-def difference(first: Rows, second: Rows, measure: str) -> Difference | None:
+def difference(first: Rows, second: Rows, measure: str, of: Statistic = fmean) -> Difference | None:
     """Difference of two groups of trials over the units that both have; None for no unit."""
-    a, b = by_unit(first, measure), by_unit(second, measure)
+    a, b = by_unit(first, measure, of), by_unit(second, measure, of)
     both = sorted(a.keys() & b.keys())
     return paired([a[u] for u in both], [b[u] for u in both], measure) if both else None
 

@@ -41,6 +41,34 @@ def test_a_driver_says_which_option_chooses_the_chip(monkeypatch: pytest.MonkeyP
     assert devices(f"{board}?die=3")[1] == f"{board} {{'die': 4}} 1"
 
 
+def test_each_repetition_has_chips_of_its_own() -> None:
+    sections = {**GRID, "parts": {}, "repeat": {"what": "both", "times": 3, "chips": 4}}
+    found = units(loader.build(sections, device="emulator:ideal?chip=10"))
+    assert [unit.number for unit in found] == [0] * 4 + [1] * 4 + [2] * 4
+    assert [unit.seed for unit in found] == [unit.number for unit in found]
+    assert [unit.chip for unit in found] == list(range(10, 22))
+    with pytest.raises(ValueError, match=r"repeat\.chips = 4: board:socket"):
+        units(loader.build(sections, device="board:socket://127.0.0.1:9"))
+
+
+def test_each_repetition_starts_from_a_fleet_of_its_own() -> None:
+    found = loader.build(loader.read("fleet"), budget="small")
+    repetitions = units(found)
+    levels = {level["label"]: level["set"] for level in found.factors["weights"].levels}
+
+    def trained_on(label: str, unit: int) -> tuple[str, str]:
+        first, last = job(found, repetitions[unit * found.repeat.chips], levels[label])
+        return tuple(json.loads(each.config)["device"] for each in (first, last))  # type: ignore[return-value]
+
+    assert trained_on("the ideal chip", 2)[0] == "emulator:ideal"
+    for unit in (0, 1):
+        source, target = trained_on("2 chips", unit)
+        members = drivers.registry.held(source)
+        chips = [drivers.registry.split(each)[2]["chip"] for each in members]
+        assert chips == [str(2 * unit + 1), str(2 * unit + 2)]
+        assert all("severity=2" in each for each in members) and "fleet" not in target
+
+
 def test_parts_that_a_board_has_no_options_for_are_left_out() -> None:
     robust = loader.build(loader.read("robustness"), device="board:simulated://?seed=1")
     left, reasons = fitting(robust)

@@ -6,9 +6,11 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from hil import statistics
 from hil.studies import schema
@@ -143,3 +145,37 @@ def test_groups_come_in_the_order_of_their_levels() -> None:
         ("0.1", "adfa"),
         ("0", "bp"),
     ]
+
+
+@given(data=st.data())
+def test_the_yield_is_over_chips_and_its_interval_over_repetitions(data: st.DataObject) -> None:
+    repetitions, chips = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 9))
+    share = st.integers(0, 100).map(lambda hundredths: hundredths / 100)
+    drawn = {
+        level: np.array(
+            data.draw(st.lists(share, min_size=repetitions * chips, max_size=repetitions * chips))
+        ).reshape(repetitions, chips)
+        for level in ("one", "many")
+    }
+    rows = [
+        row(n, "", unit, float(value), weights=level)
+        for level, values in drawn.items()
+        for n, (unit, value) in enumerate((u, v) for u, each in enumerate(values) for v in each)
+    ]
+    made = {k: v for k, v in GRID.items() if k != "tune"}
+    made = {**made, "factors": {"weights": {"key": "rule.name", "levels": ["one", "many"]}}}
+    section = {"kind": "chip_yield", "factor": "weights", "reference": "one", "least": 0.6}
+    ((_, make),) = sections.makers(study({**made, "parts": {}, "sections": [section]}), rows)
+    found = make().data["levels"]
+    for level, values in drawn.items():
+        shares = [np.mean(each >= 0.6) for each in values]
+        medians, lows = np.median(values, axis=1), np.quantile(values, 0.05, axis=1)
+        for name, expected in (("yield", shares), ("median", medians), ("5th percentile", lows)):
+            value, interval = found[level][name]
+            assert value == pytest.approx(np.mean(expected))
+            assert (interval is None) == (repetitions < 2 or np.ptp(expected) == 0)
+            if interval is not None:
+                half = stats.t.ppf(1 - (1 - statistics.LEVEL) / 2, repetitions - 1)
+                half *= np.std(expected, ddof=1) / np.sqrt(repetitions)
+                cut = np.clip([np.mean(expected) - half, np.mean(expected) + half], 0, 1)
+                assert interval == pytest.approx(cut)
