@@ -49,6 +49,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         hidden: Sequence[int] | None = None,
         epochs: int | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
         settings: Mapping[str, Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -59,6 +60,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`.
             hidden: Neurons of each hidden layer; what suits the number of features when None.
             epochs: Passes over the samples; what suits their number when None.
+            class_weight: `balanced`, or the factor of the loss of each class by its label; 1 when
+                None.
             settings: Any other part of the configuration, e.g. `{"network": {"steps": 30}}`.
             random_state: Seed of everything on the host.
         """
@@ -66,6 +69,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.rule = rule
         self.hidden = hidden
         self.epochs = epochs
+        self.class_weight = class_weight
         self.settings = settings
         self.random_state = random_state
 
@@ -144,9 +148,21 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rule=self.rule,
             seed=seed,
             network=None if self.hidden is None else {"hidden": list(self.hidden)},
-            training=None if self.epochs is None else {"epochs": self.epochs},
+            training=asked(epochs=self.epochs, class_weight=self._weights()) or None,
         )
         return merged(self.settings or {}, own)
+
+    def _weights(self) -> str | dict[str, float] | None:
+        """The weights of the classes by their numbers, which is what is trained on."""
+        if not isinstance(self.class_weight, Mapping):
+            return self.class_weight
+        numbers = {label: str(number) for number, label in enumerate(self.classes_.tolist())}
+        wrong = [label for label in self.class_weight if label not in numbers]
+        if wrong:
+            raise ValueError(
+                f"class_weight: {wrong[0]!r} is no class: give some of {[*numbers][:9]}"
+            )
+        return {numbers[label]: float(each) for label, each in self.class_weight.items()}
 
     def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
         from hil.config import build

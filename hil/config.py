@@ -139,6 +139,11 @@ class TrainingSection(Section):
     epochs: Whole = 20
     batch: Whole = 100
     validation_fraction: float = Field(0.1, ge=0, lt=1)
+    class_weight: Literal["none", "balanced"] | dict[str, NonNegative] = Field(
+        "none",
+        description="Factor of the loss of each class by its label, or `balanced`: the samples by "
+        "those of the class times the number of classes.",
+    )
 
 
 class Config(Section):

@@ -36,6 +36,7 @@ def validated(
     Raises:
         ValueError: One line that names the key, what was given and what is allowed.
     """
+    values = _with_texts_as_keys(values)
     try:
         # Strict, so that `true` is no number; from JSON, where any list may become a tuple.
         return model.model_validate_json(json.dumps(values, default=_plain), strict=True)
@@ -57,6 +58,13 @@ def validated(
         raise ValueError(f"{given}: is a section, write {name}.key=value")
     alternatives = [first, *(each for each in rest if _path(each["loc"], values) == path)]
     raise ValueError(f"{given}: {_wanted(alternatives)}")
+
+
+def _with_texts_as_keys(value: Any) -> Any:
+    """Tables as JSON has them: labels of any kind, as keys, by what they are printed as."""
+    if not isinstance(value, Mapping):
+        return value
+    return {str(key): _with_texts_as_keys(item) for key, item in value.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -29,7 +29,12 @@ def logits(rate: Matrix, membrane: Matrix, *, source: Source, kappa: float, beta
     return np.float32(kappa) * rate + np.float32(beta) * membrane
 
 
-def evaluate(logit: Matrix, labels: NDArray[np.int64], loss: Loss) -> tuple[float, Matrix]:
+def evaluate(
+    logit: Matrix,
+    labels: NDArray[np.int64],
+    loss: Loss,
+    weights: NDArray[np.float32] | None = None,
+) -> tuple[float, Matrix]:
     """Mean loss of a batch and the derivative of each sample's loss by its logits.
 
     Args:
@@ -37,22 +42,24 @@ def evaluate(logit: Matrix, labels: NDArray[np.int64], loss: Loss) -> tuple[floa
         labels: `(B,)`, 0 to C-1.
         loss: `cross_entropy` of the softmax, or `mse`: half the squared distance of the logits to
             the one-hot target (so that rates aim at 1/kappa and 0).
+        weights: `(B,)` factor of each sample's loss; None is 1.
 
     Returns:
-        The mean loss, and the error `(B, C)`: `softmax - y`, or `logits - y`.
+        The mean loss, and the error `(B, C)`: `softmax - y`, or `logits - y`, times the weight.
     """
     rows = np.arange(len(labels))
+    factors = np.ones((1, 1), np.float32) if weights is None else weights[:, None]
     if loss == "mse":
         error = logit.copy()
         error[rows, labels] -= 1
-        return float(np.square(error).sum() / (2 * len(labels))), error
+        return float((factors * np.square(error)).sum() / (2 * len(labels))), factors * error
     shifted = logit - logit.max(axis=1, keepdims=True)
     error = np.exp(shifted)
     total = error.sum(axis=1, keepdims=True)
-    value = float(np.mean(np.log(total[:, 0]) - shifted[rows, labels]))
+    value = float(np.mean(factors[:, 0] * (np.log(total[:, 0]) - shifted[rows, labels])))
     error /= total
     error[rows, labels] -= 1
-    return value, error
+    return value, factors * error
 
 
 def predict(logit: Matrix, membrane: Matrix) -> NDArray[np.int64]:

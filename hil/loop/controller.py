@@ -123,7 +123,14 @@ class Controller:
         for projection in range(self.depth):
             self._write(projection)
 
-    def step(self, x: Matrix, y: NDArray[np.int64], index: int, total: int) -> StepReport:
+    def step(
+        self,
+        x: Matrix,
+        y: NDArray[np.int64],
+        index: int,
+        total: int,
+        weights: NDArray[np.float32] | None = None,
+    ) -> StepReport:
         """Learn from one batch.
 
         Args:
@@ -131,6 +138,7 @@ class Controller:
             y: `(B,)` labels.
             index: Number of this step in the run, from 0; it names the step's randomness.
             total: Number of steps of the whole run, for the schedule.
+            weights: `(B,)` factor of each sample's loss; None is 1.
         """
         seed = self.config.seed
         stimulus = self.stimulus(x, "encode", index)
@@ -139,7 +147,7 @@ class Controller:
         )
         decoded = self.observer.decode(readout, stimulus, self.session.stored)
         logits = self._logits(decoded.rate, decoded.membranes[-1])
-        loss, error = losses.evaluate(logits, y, self.config.readout.loss)
+        loss, error = losses.evaluate(logits, y, self.config.readout.loss, weights)
         observation = Observation(
             inputs=mean_input(stimulus),
             activity=decoded.hidden,
@@ -149,7 +157,7 @@ class Controller:
             input_trace=drive_trace(stimulus) if self.rule.needs_traces else None,
             output_spikes=decoded.output_spikes,
             error=error,
-            perturbed=self._perturbed(stimulus, y, index),
+            perturbed=self._perturbed(stimulus, y, index, weights),
         )
         gradients = self.rule.update(self.rule_state, observation, self.weights)
         if self.config.homeostasis.weight:
@@ -171,7 +179,11 @@ class Controller:
         )
 
     def _perturbed(
-        self, stimulus: Stimulus, y: NDArray[np.int64], index: int
+        self,
+        stimulus: Stimulus,
+        y: NDArray[np.int64],
+        index: int,
+        factors: NDArray[np.float32] | None,
     ) -> tuple[PerturbedEvaluation, ...]:
         """Run a batch with each set of weights that the rule proposes; the last one stays."""
         if self.rule.propose is None:
@@ -184,7 +196,7 @@ class Controller:
             trial = streams.trial(seed, "perturb", index, number)
             readout = self.session.run(stimulus, self.observer.output_probes, trial)
             logits = self._logits(*self.observer.deployed(readout))
-            loss, _ = losses.evaluate(logits, y, self.config.readout.loss)
+            loss, _ = losses.evaluate(logits, y, self.config.readout.loss, factors)
             found.append(PerturbedEvaluation(weights, loss))
         return tuple(found)
 

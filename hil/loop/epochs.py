@@ -18,7 +18,7 @@ from hil.loop.health import diagnosis, estimator_diagnosis, link_diagnosis
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop
-from hil.tasks import augmentation
+from hil.tasks import augmentation, labels
 
 if TYPE_CHECKING:
     from hil.runs.folder import Arrays
@@ -72,6 +72,8 @@ class Training:
             controller.observer.use(name)
         controller.observer.use(state.estimator or controller.observer.held[0].name)
         self._config = controller.config
+        asked = self._config.training.class_weight
+        self._class_weights = labels.class_weights(asked, data.preparation.labels, data.y_train)
         self._batches = -(-len(data.y_train) // self._config.training.batch)
         self._total = self._batches * self._config.training.epochs
         self._since = time.perf_counter()
@@ -112,11 +114,12 @@ class Training:
         if self._data.image_shape is not None and any(settings.values()):
             rng = streams.generator(self._config.seed, "augment", step)
             x = augmentation.affine(x, self._data.image_shape, rng, **settings)
-        labels = self._data.y_train[rows]
-        report = self._controller.step(x, labels, step, self._total)
+        y = self._data.y_train[rows]
+        weights = None if self._class_weights is None else self._class_weights[y]
+        report = self._controller.step(x, y, step, self._total, weights)
         self._after_step(report)
         self._state.tally.add(report, len(rows))
-        self._state.statistics.add(labels, report.activity, report.membrane)
+        self._state.statistics.add(y, report.activity, report.membrane)
         self._state.step += 1
 
     def _end_epoch(self, epoch: int) -> None:

@@ -24,6 +24,7 @@ from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs import data as run_data
 from hil.runs.folder import START, Run
+from hil.tasks import labels
 from hil.trust import NOBODY, Trust, check_unchanged, code_of, fingerprints, open_device
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def fitted(
     """
     if record is not None:
         check_free(record)
+    labels.class_weights(config.training.class_weight, data.preparation.labels, data.y_train)
     with open_device(config, trust) as stated:
         found = unstated.measured(stated)
         device = unstated.completing(stated, found)

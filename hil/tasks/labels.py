@@ -6,11 +6,14 @@ labels. What could be something else, such as measurements, is refused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.files.reading import shortened
+from drivers.contract.naming import nearest
 from hil.tasks.task import Labels
 
 SHOWN = 5  # labels that a refusal repeats
@@ -126,6 +129,37 @@ def numbered(y: NDArray[Any], classes: NDArray[Any], name: str) -> Labels:
             f"{name} has labels {_told(unknown)} that y_train has not: give {_told(classes)}"
         )
     return found
+
+
+def class_weights(
+    asked: str | Mapping[str, float], classes: NDArray[Any], y: Labels
+) -> NDArray[np.float32] | None:
+    """The factor of the loss of each class, as scikit-learn's `class_weight` has it.
+
+    Args:
+        asked: `none`; `balanced`, N / (C n) for a class of n of the N training samples; or the
+            factors of some classes by their labels, those of others being 1.
+        classes: `(C,)` the label of each class.
+        y: `(N,)` class of each training sample.
+
+    Returns:
+        `(C,)`, or None where there are none.
+
+    Raises:
+        ValueError: When a factor is given to what is no class.
+    """
+    if asked == "none":
+        return None
+    if not isinstance(asked, Mapping):
+        counts = np.bincount(y, minlength=len(classes))
+        return (len(y) / (len(classes) * np.maximum(counts, 1))).astype(np.float32)
+    names = [str(label) for label in classes.tolist()]
+    for name in asked:
+        if name not in names:
+            raise ValueError(
+                f"training.class_weight: no class {shortened(repr(name))}: {nearest(name, names)}"
+            )
+    return np.asarray([asked.get(name, 1.0) for name in names], np.float32)
 
 
 def _told(labels: NDArray[Any]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_iris
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -157,3 +158,36 @@ def test_it_is_imported_when_it_is_asked_for() -> None:
     assert hil.SpikingClassifier is SpikingClassifier
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         hil.Nothing  # noqa: B018
+
+
+# -- unbalanced classes -----------------------------------------------------------------------
+
+
+def unbalanced(seed: int, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Two classes that overlap, one of them with 8 % of the samples."""
+    rng = np.random.default_rng(seed)
+    few = np.arange(count) < 0.08 * count
+    x = rng.normal(0, 1, (count, 4)) + np.where(few[:, None], [1.5, 1.5, 0, 0], 0)
+    return x, np.where(few, "few", "many")
+
+
+def test_weighed_classes_raise_the_balanced_accuracy() -> None:
+    gains = []
+    for seed in range(4):
+        (x, y), (new, truth) = unbalanced(seed, 300), unbalanced(100 + seed, 1000)
+        found = []
+        for weight in (None, "balanced", {"few": 11.5}):
+            asked = {**SMALL, "random_state": seed, "class_weight": weight}
+            answers = SpikingClassifier(**asked).fit(x, y).predict(new)
+            found.append(balanced_accuracy_score(truth, answers))
+        gains.append([found[1] - found[0], found[2] - found[0]])
+    assert np.min(gains) > 0 and np.mean(gains) > 0.1, gains
+
+
+def test_a_weight_of_what_is_no_class_is_refused() -> None:
+    x, y = iris()
+    with pytest.raises(
+        ValueError, match=r"class_weight: 'sitosa' is no class: .*'setosa'"
+    ) as error:
+        SpikingClassifier(**SMALL, class_weight={"sitosa": 2}).fit(x, y)
+    one_line(error)

@@ -84,8 +84,8 @@ class Score:
             found.append(
                 f"[test] class{'es' if len(self.never) > 1 else ''} {named} "
                 f"{'are' if len(self.never) > 1 else 'is'} never answered: balanced accuracy is "
-                f"{100 * self.balanced_accuracy:.2f} %; give the training samples of each class "
-                "equal shares, or train longer"
+                f"{100 * self.balanced_accuracy:.2f} %; weigh the classes "
+                "(training.class_weight=balanced), or train longer"
             )
         low, high = proportion(self.right, self.samples)
         if low <= self.majority_share:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from scipy.special import log_softmax
 
 from hil.learning import losses
 from hil.learning.losses import Loss
+from support.rule_inputs import build, draw_weights, observe, update
 
 LOSSES: tuple[Loss, ...] = ("cross_entropy", "mse")
 SHAPES = st.tuples(st.integers(1, 6), st.integers(2, 7))
@@ -121,3 +124,43 @@ def test_without_membranes_the_first_of_a_tie_is_chosen(counts: NDArray[np.int64
     logits = counts.astype(np.float32)
     found = losses.predict(logits, np.zeros_like(logits))
     np.testing.assert_array_equal(found, counts.argmax(axis=1))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@given(batch=batches())
+def test_weights_of_one_change_no_bit(
+    loss: Loss, batch: tuple[NDArray[np.float64], NDArray[np.int64]]
+) -> None:
+    logits, labels = batch[0].astype(np.float32), batch[1]
+    plain, weighed = (
+        losses.evaluate(logits, labels, loss, weights)
+        for weights in (None, np.ones(len(labels), np.float32))
+    )
+    assert plain[0] == weighed[0]
+    np.testing.assert_array_equal(plain[1], weighed[1])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@given(batch=batches(), data=st.data())
+def test_a_weight_of_two_is_a_sample_shown_twice_in_loss_and_gradient(
+    loss: Loss, batch: tuple[NDArray[np.float64], NDArray[np.int64]], data: st.DataObject
+) -> None:
+    logits, labels = batch[0].astype(np.float32), batch[1]
+    size, layers = len(labels), (3, 4, logits.shape[1])
+    at = data.draw(st.integers(0, size - 1))
+    weights = np.ones(size, np.float32)
+    weights[at] = 2
+    rows = np.append(np.arange(size), at)
+    once, error = losses.evaluate(logits, labels, loss, weights)
+    twice, error_of_both = losses.evaluate(logits[rows], labels[rows], loss)
+    assert size * once == pytest.approx((size + 1) * twice, rel=1e-5, abs=1e-4)
+    # The means of both batches are over another number of samples.
+    seen, rule, shadow = observe(layers, size), build("adfa"), draw_weights(layers)
+    whole = update(rule, replace(seen, error=error), shadow)
+    repeated = {
+        name: tuple(part[rows] for part in getattr(seen, name)) for name in ("activity", "membrane")
+    }
+    again = replace(seen, inputs=seen.inputs[rows], rate=seen.rate[rows], **repeated)
+    both = update(rule, replace(again, error=error_of_both, traces=None), shadow)
+    for one, other in zip(whole, both, strict=True):
+        np.testing.assert_allclose(size * one, (size + 1) * other, rtol=1e-4, atol=1e-4)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hil.loop.health.class_balance import Score
 from hil.reports.run_page import write_report
 from hil.runs.folder import Run
-from support.command_line import command
+from support.command_line import command, refusal
 from support.html_page import Page
 
 classes = st.integers(2, 6)
@@ -82,6 +82,21 @@ def test_a_class_that_is_never_answered_is_told_everywhere(
     again = command("evaluate", "run")
     assert "[test] class 1 is never answered" in again.stdout
     assert "balanced accuracy" in again.stdout
+
+
+def test_weighed_classes_are_kept_with_the_run_and_shown(
+    rare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(rare)
+    small = ["--hidden", "8", "--epochs", "1", "--device", "emulator:ideal", "--out", "weighed"]
+    weights = ["--set", "training.class_weight={1=19}"]
+    assert "no class '2': known: 0, 1" in refusal(
+        "train", "npz:rare.npz", *small, "--set", "training.class_weight={2=19}"
+    )
+    assert command("train", "npz:rare.npz", *small, *weights).exit_code == 0
+    assert Run.open("weighed").config().training.class_weight == {"1": 19.0}
+    page = Page.read(write_report(Run.open("weighed")))
+    assert "class_weight" in page.text and "1 = 19.0" in page.text
 
 
 def test_classes_in_balance_are_not_spoken_of(trained_digits: str) -> None:

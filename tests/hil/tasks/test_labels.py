@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.preprocessing import LabelEncoder
+from sklearn.utils.class_weight import compute_class_weight
 
 from hil.tasks import labels
 from support.data_sets import one_line
@@ -94,3 +95,22 @@ def test_labels_that_training_does_not_know_are_refused() -> None:
         with pytest.raises(ValueError, match="y_test") as error:
             labels.numbered(np.array(y), np.array(classes), "y_test")
         one_line(error)
+
+
+@given(st.lists(whole, min_size=2).filter(lambda y: len(set(y)) > 1))
+def test_balanced_weights_are_scikit_learns(y: list[int]) -> None:
+    found, classes = numbers(y)
+    expected = compute_class_weight("balanced", classes=classes, y=np.array(y))
+    np.testing.assert_allclose(labels.class_weights("balanced", classes, found), expected, 1e-6)
+    assert labels.class_weights("none", classes, found) is None
+    first = {str(classes[0]): 3.0}
+    np.testing.assert_array_equal(
+        labels.class_weights(first, classes, found), [3.0] + [1.0] * (len(classes) - 1)
+    )
+
+
+def test_a_weight_of_what_is_no_class_is_refused() -> None:
+    found, classes = numbers(["rare", "common"])
+    with pytest.raises(ValueError, match=r"no class 'rere': did you mean 'rare'") as error:
+        labels.class_weights({"rere": 2.0}, classes, found)
+    one_line(error)
