@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float32]
 Source = Literal["counts", "membrane", "both"]
 Loss = Literal["cross_entropy", "mse"]
+Weights = NDArray[np.float32] | None
+"""`(B,)` factor of each sample's loss; None is 1."""
 
 
 def logits(rate: Matrix, membrane: Matrix, *, source: Source, kappa: float, beta: float) -> Matrix:
@@ -30,10 +32,7 @@ def logits(rate: Matrix, membrane: Matrix, *, source: Source, kappa: float, beta
 
 
 def evaluate(
-    logit: Matrix,
-    labels: NDArray[np.int64],
-    loss: Loss,
-    weights: NDArray[np.float32] | None = None,
+    logit: Matrix, labels: NDArray[np.int64], loss: Loss, weights: Weights = None
 ) -> tuple[float, Matrix]:
     """Mean loss of a batch and the derivative of each sample's loss by its logits.
 

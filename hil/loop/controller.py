@@ -62,13 +62,7 @@ class Controller:
     strengths: NDArray[np.float64]
 
     @classmethod
-    def open(
-        cls,
-        config: Config,
-        device: Device,
-        features: int,
-        classes: int,
-    ) -> Controller:
+    def open(cls, config: Config, device: Device, features: int, classes: int) -> Controller:
         """Map the network on a device, decide what to observe, draw weights and feedback.
 
         The device is configured; no weight is written yet.
@@ -129,7 +123,7 @@ class Controller:
         y: NDArray[np.int64],
         index: int,
         total: int,
-        weights: NDArray[np.float32] | None = None,
+        weights: losses.Weights = None,
     ) -> StepReport:
         """Learn from one batch.
 
@@ -179,11 +173,7 @@ class Controller:
         )
 
     def _perturbed(
-        self,
-        stimulus: Stimulus,
-        y: NDArray[np.int64],
-        index: int,
-        factors: NDArray[np.float32] | None,
+        self, stimulus: Stimulus, y: NDArray[np.int64], index: int, factors: losses.Weights
     ) -> tuple[PerturbedEvaluation, ...]:
         """Run a batch with each set of weights that the rule proposes; the last one stays."""
         if self.rule.propose is None:
