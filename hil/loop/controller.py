@@ -87,7 +87,7 @@ class Controller:
             rule.Settings(**config.rule_settings), mapping.timing(config, device, kind)
         )
         observer = Observer(config, device, built.needs_traces)
-        device.check_run(kind, config.training.batch, config.network.steps, observer.probes)
+        session.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         optimiser = optimisers.build(**config.optimiser.model_dump())
         weights = mapping.initial_weights(config, layers)
         return cls(

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
 from drivers.contract.arrays import below
 from drivers.contract.checking.answers import asking
+from drivers.contract.info import StimulusKind
 from hil.loop.costs import Costs
+from hil.loop.observation.rounds import joined, rounds
 
 Matrix = NDArray[np.float32]
 Answer = TypeVar("Answer")
@@ -59,8 +61,20 @@ class DeviceSession:
         self.stored = [np.zeros(shape, np.float32) for shape in network.shapes]
         self.costs = Costs.none(network.layers)
 
+    def check_run(
+        self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe]
+    ) -> None:
+        """Refuse, as `run` would, what the device cannot serve; runs nothing."""
+        for each in rounds(probes, self._network, self._device.info):
+            self._device.check_run(kind, batch, steps, list(each.values()))
+
     def run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
-        """Run a batch, as `Device.run` does."""
+        """Run a batch, as `Device.run` does; anew for each group of neurons shown at once."""
+        asked = rounds(probes, self._network, self._device.info)
+        readouts = [self._run(stimulus, list(each.values()), trial) for each in asked]
+        return readouts[0] if len(readouts) == 1 else joined(asked, readouts)
+
+    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
         readout = self._timed(lambda: self._device.run(stimulus, probes, trial=trial))
         self.costs.count_run(stimulus, readout)
         return readout
