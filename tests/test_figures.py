@@ -1,4 +1,4 @@
-"""The list of figures is about the pages as they are; `benchmarks/figures.py` measures them anew."""
+"""The list of figures is about the pages as they are; `benchmarks/figures.py` measures them."""
 
 from __future__ import annotations
 
