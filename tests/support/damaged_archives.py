@@ -25,7 +25,7 @@ def array_damaged(array: NDArray[Any], rng: Random) -> NDArray[Any]:
         try:
             with np.errstate(all="ignore"):
                 return array.astype(other)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError):
             return np.zeros(array.shape, other)
     if kind == 1:
         return array[None]

@@ -243,7 +243,7 @@ def ending(kind: Kind, path: Path) -> Ending:
         except (ValueError, DeviceError) as error:
             said = str(error)
             assert said and "\n" not in said and "\r" not in said, repr(said)
-            assert len(said) < 600 + 3 * len(str(path)), said
+            assert len(said) < 900 + 3 * len(str(path)), said
             assert (kind.names or path.name) in said, said
             return "refused"
     return "read"
