@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -63,6 +65,31 @@ def driver(scheme: str) -> type[Device]:
     return found
 
 
+def addresses() -> list[str]:
+    """Addresses that drivers offer; of one that offers none, or cannot be asked, its scheme."""
+    found: list[str] = []
+    for scheme in schemes():
+        offered: list[str] = []
+        with suppress(Exception):  # code of others: it may fail in any way
+            offered = [address for address, _ in driver(scheme).catalogue()]
+        found += offered or [f"{scheme}:"]
+    return found
+
+
+def meant(text: str) -> str | None:
+    """The address that was meant by what comes after its scheme, None where nothing is alike.
+
+    Args:
+        text: For instance `brainscales-2`, or `/dev/ttyACM0`.
+    """
+    target, question, options = text.partition("?")
+    if target.startswith("/dev/"):
+        return f"board:{text}"
+    known = {address.partition(":")[2]: address for address in addresses()}
+    close = difflib.get_close_matches(target, filter(None, known), n=1, cutoff=0.7)
+    return f"{known[close[0]]}{question}{options}" if close else None
+
+
 def split(url: str) -> tuple[str, str, dict[str, str]]:
     """Take an address apart.
 
@@ -78,8 +105,10 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     """
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
+        likely = meant(url)
+        hint = "" if likely is None else f"did you mean {likely!r}? "
         raise DeviceNotFound(
-            f"device {url!r} has no scheme: write scheme:target, e.g. emulator:mixed-signal; "
+            f"device {url!r} has no scheme: {hint}write scheme:target, e.g. emulator:mixed-signal; "
             f"known schemes: {', '.join(sorted(schemes()))}"
         )
     if scheme in HOLDING:

@@ -35,6 +35,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def places(key: str) -> list[str]:
+    """Every setting of that key, in any section and of any rule and encoding, by its whole name."""
+    sections = {name: field.default for name, field in Config.model_fields.items()}
+    found = [name for name in sections if name == key]
+    for name, default in sections.items():
+        if isinstance(default, BaseModel) and key in type(default).model_fields:
+            found.append(f"{name}.{key}")
+    for section, package in (("encoding", encodings), ("rule", rules)):
+        settings = [package.module(name).Settings.model_fields for name in package.names()]
+        if any(key in fields for fields in settings):
+            found.append(f"{section}.{key}")
+    return sorted(found)
+
+
 def _named(section: str, module: Callable[[str], Any]) -> AfterValidator:
     """Complete `{name = ..., key = ...}` with the settings of the module of that name."""
 
@@ -44,7 +58,12 @@ def _named(section: str, module: Callable[[str], Any]) -> AfterValidator:
         if not isinstance(name, str):
             raise ValueError(f"configuration {section}.name = {name!r}: give the name of one")
         chosen = validated(
-            module(name).Settings, settings, what=WHAT, where=section, others=("name",)
+            module(name).Settings,
+            settings,
+            what=WHAT,
+            where=section,
+            others=("name",),
+            places=places,
         )
         return {"name": name, **chosen.model_dump()}
 
@@ -227,7 +246,9 @@ def build(*layers: Mapping[str, Any]) -> Config:
     task, rule = tasks.get(name), asked["rule"]
     where = {"task": tasks.placed(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
-    return validated(Config, merged(NAMES, task.defaults, tuned, *layers, where), what=WHAT)
+    return validated(
+        Config, merged(NAMES, task.defaults, tuned, *layers, where), what=WHAT, places=places
+    )
 
 
 def read(path: str | Path) -> Sections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +42,7 @@ class Display(Protocol):
 
     @property
     def on_terminal(self) -> bool:
-        """Whether anything is shown."""
+        """Whether a person looks on."""
 
     def show(self, stage: Stage) -> None:
         """Show how far a stage is."""
@@ -56,10 +57,9 @@ class Display(Protocol):
 
 
 class Bars:
-    """A bar for each row, with stage, done and total, rate and remaining time.
+    """A bar for each row, with stage, done and total, rate and remaining time."""
 
-    Where standard error is no terminal, nothing is shown.
-    """
+    on_terminal = True
 
     def __init__(self, bars: Progress) -> None:
         """Begin with a row that says that all is being prepared, until there is a stage.
@@ -71,15 +71,8 @@ class Bars:
         self._preparing = bars.add_task("preparing", total=None)
         self._rows: dict[str, TaskID] = {}
 
-    @property
-    def on_terminal(self) -> bool:
-        """Whether anything is shown."""
-        return not self._bars.disable
-
     def show(self, stage: Stage) -> None:
         """Show how far a stage is. A row that is done is hidden, but for the first one."""
-        if not self.on_terminal:
-            return
         if stage.row not in self._rows:
             self._bars.update(self._preparing, visible=False)
             self._rows[stage.row] = self._bars.add_task(
@@ -103,32 +96,80 @@ class Bars:
         self._bars.console.print(Text(line, style))
 
 
+class Pacer:
+    """Tells how far a stage is, at its rate since its row began, where the last time is past."""
+
+    def __init__(self, every: float, last: float, clock: Callable[[], float]) -> None:
+        """Begin with no row.
+
+        Args:
+            every: Seconds between two times that something is told.
+            last: The last time that something was told, by the clock.
+            clock: Seconds from some moment on.
+        """
+        self._every, self._last, self._clock = every, last, clock
+        self._begun: dict[str, tuple[float, int]] = {}  # when each row began, and from where
+
+    def told(self, stage: Stage) -> str | None:
+        """What is to be told of a stage now; None where the last time is too recent."""
+        now = self._clock()
+        since, first = self._begun.setdefault(stage.row, (now, stage.done))
+        if now - self._last < self._every:
+            return None
+        self._last = now
+        rate = stage.rate
+        if rate is None and now > since:
+            rate = (stage.done - first) / (now - since)
+        return f"{stage.name}: {pace(stage.done, stage.total, stage.unit, rate)}"
+
+
+class PipedLines:
+    """A line now and then, for the log of a batch system."""
+
+    on_terminal = False
+    EVERY = 60.0  # seconds between two lines
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing said.
+
+        Args:
+            stream: Standard error.
+            clock: Seconds from some moment on.
+        """
+        self._stream, self._pacer = stream, Pacer(self.EVERY, clock(), clock)
+
+    def show(self, stage: Stage) -> None:
+        """Say how far a stage is, once a minute."""
+        line = self._pacer.told(stage)
+        if line is not None:
+            self.write(f"hil: {line}")
+
+    def write(self, line: str, style: str = "") -> None:
+        """Write a line."""
+        print(line, file=self._stream, flush=True)
+
+
 class NotebookLine:
     """One line that is written over, which every notebook shows alike and none has to draw."""
 
     on_terminal = True
     OFTEN = 0.2  # seconds between two changes
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with nothing shown.
 
         Args:
             stream: Standard error of the notebook.
+            clock: Seconds from some moment on.
         """
-        self._stream, self._width, self._last = stream, 0, 0.0
-        self._begun: dict[str, tuple[float, int]] = {}  # when each row began, and from where
+        self._stream, self._width = stream, 0
+        self._pacer = Pacer(self.OFTEN, -math.inf, clock)
 
     def show(self, stage: Stage) -> None:
         """Show how far a stage is, where the last change is not too recent."""
-        now = time.monotonic()
-        since, first = self._begun.setdefault(stage.row, (now, stage.done))
-        if now - self._last < self.OFTEN:
-            return
-        self._last = now
-        rate = stage.rate
-        if rate is None and now > since:
-            rate = (stage.done - first) / (now - since)
-        self._over(f"{stage.name}: {pace(stage.done, stage.total, stage.unit, rate)}")
+        line = self._pacer.told(stage)
+        if line is not None:
+            self._over(line)
 
     def write(self, line: str, style: str = "") -> None:
         """Write a line that stays."""
@@ -162,13 +203,15 @@ def display() -> Iterator[Display]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield PipedLines(sys.stderr)
+        return
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(24),
         _pace_column(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     ) as bars:
         yield Bars(bars)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -23,6 +23,7 @@ def validated(
     what: str,
     where: str = "",
     others: Sequence[str] = (),
+    places: Callable[[str], Sequence[str]] = lambda _: (),
 ) -> Model:
     """Make a model of values, such as those of a TOML file.
 
@@ -32,6 +33,7 @@ def validated(
         what: What they are, for a refusal, e.g. `configuration`.
         where: Section in which they stand, e.g. `rule`; empty at the top.
         others: Keys that may stand there besides those of the model, for a refusal.
+        places: Gives the whole names of all settings that a key may mean, for a refusal.
 
     Raises:
         ValueError: One line that names the key, what was given and what is allowed.
@@ -50,7 +52,11 @@ def validated(
         if first["type"] == "missing":
             raise ValueError(f"{what} key {name!r} is missing: give it")
         known = [*_owner(model, section).model_fields, *others]
-        raise ValueError(f"{what} key {name!r} is unknown: {nearest(str(key), known)}")
+        elsewhere = [place for place in places(str(key)) if place != name]
+        told = nearest(str(key), known)
+        if elsewhere and len(elsewhere) == len(places(str(key))):  # else it is of another rule
+            told = f"did you mean {' or '.join(map(repr, elsewhere))}? {told.rpartition('? ')[2]}"
+        raise ValueError(f"{what} key {name!r} is unknown: {told}")
     path = _path(first["loc"], values)
     name = ".".join(filter(None, (where, *path)))
     given = f"{what} {name} = {shortened(repr(first['input']))}"

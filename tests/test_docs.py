@@ -219,7 +219,7 @@ def test_options_named_exist_and_every_one_is_named() -> None:
     for path in TEXTS:
         content = path.read_text(encoding="utf-8")
         named |= set(re.findall(r"`(--[a-z]+)", content))
-        assert set(re.findall(r"`hil ([a-z-]+)", content)) <= set(COMMANDS), path
+        assert set(re.findall(r"`hil ([a-z][a-z-]*)", content)) <= set(COMMANDS), path
     assert named - {"--help"} == known
 
 

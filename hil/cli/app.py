@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable
 from importlib import import_module
 from pkgutil import walk_packages
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -50,13 +50,12 @@ def collected() -> typer.Typer:
     app = typer.Typer(
         name="hil",
         cls=Ordered,
-        help="Train spiking neural networks in the loop on devices that nobody can see inside.",
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings=HELP,
     )
+    app.callback()(version_alone)
     for module in walk_packages(commands.__path__, f"{commands.__name__}."):
         if module.ispkg:
             continue
@@ -69,6 +68,25 @@ def collected() -> typer.Typer:
         else:
             app.command(name)(_guarded(command))
     return app
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"hil {version('spikeloop')}")
+        raise typer.Exit
+
+
+def version_alone(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Say the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Train spiking neural networks in the loop on devices that nobody can see inside."""
 
 
 def _guarded(command: Callable[..., Any] | None) -> Callable[..., Any]:

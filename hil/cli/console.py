@@ -13,7 +13,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        for row in rows:
+        for row in (header, *rows):
             print("\t".join(row))
         return
     drawn = Table(*header, box=None, header_style="bold", pad_edge=False)

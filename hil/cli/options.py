@@ -8,8 +8,13 @@ from typing import Annotated
 
 import typer
 
+from hil.cli import completion
+
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
-DeviceArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="Device address.")]
+DeviceArgument = Annotated[
+    str,
+    typer.Argument(metavar="ADDRESS", help="Device address.", autocompletion=completion.devices),
+]
 LayersOption = Annotated[
     str,
     typer.Option(

@@ -36,7 +36,8 @@ def finished(
 
 def print_run(result: Result, json_output: bool) -> None:
     """Print a finished run; say so where its page lacks parts."""
-    print_result(result.figures, json_output, result.report)
+    places = {"run": str(result.path), "page": str(result.report)}
+    print_result({**places, **result.figures}, json_output, result.report)
     raise_incomplete(result.report, result.not_shown, f"hil report {quote(str(result.path))}")
 
 
@@ -48,6 +49,6 @@ def print_result(result: dict[str, Any], json_output: bool, page: Path | None = 
     from hil.cli import console
     from hil.reports.run_facts import summary
 
-    console.table(("result", ""), summary(result))
+    console.table(("result", "value"), summary(result))
     if page is not None:
         typer.echo(page)

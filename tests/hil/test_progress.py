@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from hil.progress import Bars, NotebookLine, Stage, display, pace
+from hil.progress import Bars, NotebookLine, PipedLines, Stage, display, pace
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,60 @@ def test_a_row_that_is_done_is_hidden_but_for_the_first() -> None:
     assert shown(train, begun, done) == ["epoch 3 9/9"]
 
 
-def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
-    with Progress(console=Console(file=io.StringIO()), disable=True) as bars:
-        display = Bars(bars)
-        display.show(Stage("epoch 1", 3, 9, "batches"))
-        assert not display.on_terminal
-        assert [row.description for row in bars.tasks] == ["preparing"]
+# -- piped ------------------------------------------------------------------------------------
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def logged(seconds: int, begun: int = 0) -> list[str]:
+    """What a log holds of a training of 3600 batches, one each second, from a batch on."""
+    stream, clock = io.StringIO(), Clock()
+    lines = PipedLines(stream, clock)
+    for done in range(begun, begun + seconds + 1):
+        lines.show(Stage(f"epoch {done // 600 + 1}", done, 3600, "batches", row="train"))
+        clock.now += 1
+    return stream.getvalue().splitlines()
+
+
+def test_a_log_has_a_line_a_minute_with_rate_and_rest() -> None:
+    assert logged(59) == []
+    assert logged(60) == ["hil: epoch 1: 60/3600 batches, 1.0/s, 0:59:00 left"]
+    hour = logged(3600)
+    assert len(hour) == 60
+    assert hour[-2:] == [
+        "hil: epoch 6: 3540/3600 batches, 1.0/s, 0:01:00 left",
+        "hil: epoch 7: 3600/3600 batches, 1.0/s, 0:00:00 left",
+    ]
+
+
+def test_a_resumed_training_is_as_fast_as_it_is_now() -> None:
+    assert logged(60, begun=3000) == ["hil: epoch 6: 3060/3600 batches, 1.0/s, 0:09:00 left"]
+
+
+def test_stages_of_several_rows_share_the_line_of_a_minute() -> None:
+    stream, clock = io.StringIO(), Clock()
+    lines = PipedLines(stream, clock)
+    for minute in range(4):
+        for row, unit in (("train", "batches"), ("test", "batches"), ("", "trials")):
+            lines.show(Stage(row or "grid", minute, 9, unit, row=row, rate=0.05))
+        clock.now += 60
+    assert stream.getvalue().splitlines() == [
+        f"hil: train: {n}/9 batches, 3/min, {rest} left"
+        for n, rest in ((1, "0:02:40"), (2, "0:02:20"), (3, "0:02:00"))
+    ]
+
+
+def test_where_there_is_no_terminal_lines_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    with display() as shown:
+        assert not shown.on_terminal
+        shown.show(Stage("epoch 1", 3, 9, "batches"))
+        shown.write("a note", "yellow")
+    assert capsys.readouterr().err == "a note\n"
 
 
 # -- notebooks --------------------------------------------------------------------------------
@@ -76,12 +124,12 @@ def on_screen(text: str) -> list[str]:
 
 
 def test_a_notebook_shows_one_line_and_keeps_what_is_written() -> None:
-    stream = io.StringIO()
-    line = NotebookLine(stream)
-    line.OFTEN = 0.0
+    stream, clock = io.StringIO(), Clock()
+    line = NotebookLine(stream, clock)
     line.show(Stage("epoch 10", 3, 9, "batches", row="train"))
     assert on_screen(stream.getvalue())[0].startswith("epoch 10: 3/9 batches")
     line.write("epoch 10: 50 %")
+    clock.now += 1
     line.show(Stage("validate", 1, 2, "batches", row="validate", rate=2.0))
     assert on_screen(stream.getvalue()) == [
         "epoch 10: 50 %",

@@ -30,15 +30,25 @@ def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProce
 
 def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
     """Exit code of a command in a terminal, and all that was ever drawn there."""
+    code, drawn = _drawn([*HIL, *map(str, arguments)])
+    return code, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn)
+
+
+def raw_on_a_terminal(program: list[str]) -> str:
+    """All that a program writes to a terminal, colours and moves included."""
+    return _drawn(program)[1]
+
+
+def _drawn(program: list[str]) -> tuple[int, str]:
     screen, end = pty.openpty()
-    running = subprocess.Popen([*HIL, *map(str, arguments)], stdin=end, stdout=end, stderr=end)
+    running = subprocess.Popen(program, stdin=end, stdout=end, stderr=end)
     os.close(end)
     drawn = b""
     with contextlib.suppress(OSError):  # which is how a terminal ends
         while found := os.read(screen, 65536):
             drawn += found
     os.close(screen)
-    return running.wait(), re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
+    return running.wait(), drawn.decode()
 
 
 def refusal(*arguments: str | Path, code: int = 2) -> str:

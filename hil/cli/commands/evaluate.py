@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hil.cli import completion
 from hil.cli.options import DataOption, JsonOption, RecordOption, RunArgument, TrustOption
 from hil.cli.runs import print_result
 
@@ -14,7 +15,11 @@ def evaluate(
     run: RunArgument,
     device: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Device to deploy on; the run's own when not given."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Device to deploy on; the run's own when not given.",
+            autocompletion=completion.devices,
+        ),
     ] = None,
     on: Annotated[
         str | None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hil.cli import completion
 from hil.cli.errors import going_on_with, raise_incomplete
 from hil.cli.options import JsonOption, TrustOption
 
@@ -21,13 +22,27 @@ if TYPE_CHECKING:
 MOST_WORKERS = 1024
 NameArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="A study, FILE.toml of your own, or its folder."),
+    typer.Argument(
+        metavar="[NAME]",
+        help="A study, FILE.toml of your own, or its folder.",
+        autocompletion=completion.studies,
+    ),
 ]
 TaskOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Task of every trial. See hil tasks.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Task of every trial. See hil tasks.",
+        autocompletion=completion.tasks,
+    ),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Device of every trial. See hil devices.")
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Device of every trial. See hil devices.",
+        autocompletion=completion.devices,
+    ),
 ]
 BudgetOption = Annotated[
     str | None,
@@ -99,7 +114,7 @@ def study(
             wanted, path, workers=processes, scheduler=scheduler, watch=watch, trust=trusted
         )
     if json_output:
-        typer.echo(json.dumps(result, default=str))
+        typer.echo(json.dumps({"folder": str(path), **result}, default=str))
     else:
         for sentence in result["answer"]:
             typer.echo(one_line(sentence))

@@ -7,17 +7,33 @@ from typing import Annotated
 
 import typer
 
+from hil.cli import completion
 from hil.cli.options import JsonOption, RecordOption, TrustOption, names_in, sizes
 from hil.cli.runs import finished, print_run
 
 TaskArgument = Annotated[
-    str | None, typer.Argument(metavar="[TASK]", help="Task, or npz:FILE. See hil tasks.")
+    str | None,
+    typer.Argument(
+        metavar="[TASK]",
+        help="Task, or a file such as csv:FILE. See hil tasks.",
+        autocompletion=completion.tasks,
+    ),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Device address. See hil devices.")
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Device address. See hil devices.",
+        autocompletion=completion.devices,
+    ),
 ]
 RuleOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help=f"{names_in('learning/rules')}.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"{names_in('learning/rules')}.",
+        autocompletion=completion.rules,
+    ),
 ]
 ObserveOption = Annotated[
     str | None,
@@ -68,9 +84,11 @@ def train(
     """Train a network on a device, test it, and write a report."""
     from hil import api
     from hil import config as configuration
+    from hil.cli import hints
     from hil.loop.progress import displayed
     from hil.trust import Trust
 
+    hints.check_places(task, rule)
     asked = api.asked(
         task=task,
         device=device,

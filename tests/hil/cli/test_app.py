@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
 
@@ -11,10 +12,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from hil.cli import commands
-from hil.cli.app import collected
+from hil.cli.app import app, collected
 from hil.config import Config
 from hil.learning import rules
-from support.command_line import command
+from support.command_line import HIL, command, raw_on_a_terminal
 from support.paths import ROOT
 
 
@@ -80,6 +81,51 @@ def test_the_help_names_what_there_is() -> None:
     assert f"{', '.join(others)} or {last}." in plain
     *others, last = get_args(Config.model_fields["observe"].annotation)
     assert f"is read: {', '.join(others)} or {last}." in plain
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert command("--version").stdout == f"hil {version('spikeloop')}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("hil tra", {"train"}),
+        ("hil train d", {"digits"}),
+        ("hil train c", {"csv:"}),
+        ("hil train digits --rule bp", {"bp", "bptt"}),
+        ("hil train digits --device emulator:bra", {"emulator:brainscales-2", "-raw"}),
+        ("hil train digits --ep", {"--epochs"}),
+        ("hil study rob", {"robustness"}),
+        ("hil chips loi", {"loihi"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_names(words: str, offered: set[str]) -> None:
+    asked = {"_HIL_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    asked |= {"COMP_CWORD": str(len(words.split()) - 1)}
+    found = CliRunner().invoke(app, [], prog_name="hil", env=asked)
+    assert all(word in found.stdout for word in offered), found.output
+    assert all(
+        line.startswith(words.split()[-1].rpartition(":")[2]) or line.startswith(words.split()[-1])
+        for line in found.stdout.split()
+    )
+
+
+def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    coloured = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]")
+    line = "from hil.progress import *\nwith display() as shown: shown.write('a', 'yellow')"
+    progress = [sys.executable, "-c", line]
+    assert coloured.search(raw_on_a_terminal(progress))
+    monkeypatch.setenv("NO_COLOR", "1")
+    for command_line in (progress, [*HIL, "tasks"], [*HIL, "--help"], [*HIL, "train", "digitz"]):
+        assert not coloured.search(raw_on_a_terminal(command_line))
+
+
+def test_the_readme_names_the_options_of_hil_itself() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for option in (o for p in get_command(collected()).params for o in p.opts if o[:2] == "--"):
+        assert f"`hil {option}`" in text or option == "--help", option
 
 
 def test_the_readme_has_a_row_for_each_command_with_all_of_its_options() -> None:

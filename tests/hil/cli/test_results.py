@@ -28,7 +28,8 @@ def test_json_is_the_result_and_nothing_else(piped: tuple[Path, str, str]) -> No
     assert printed.count("\n") == 1
     assert re.fullmatch(r"(hil: [^\n]+: see the report\n)?", said)
     found = json.loads(printed)
-    assert found == json.loads((path / RESULT).read_text())
+    places = {"run": str(path), "page": str(path / "report.html")}
+    assert found == places | json.loads((path / RESULT).read_text())
     assert found.keys() >= FIGURES
     assert (found["task"], found["rule"], found["seed"]) == ("digits", "adfa", 5)
     assert (found["observe"], found["device"]) == ("membrane", "emulator:mixed-signal")
@@ -52,6 +53,7 @@ def test_what_is_piped_is_plain(trained: Path) -> None:
         assert "\x1b" not in found.stdout and found.stdout.isascii()
         rows = [line.split("\t") for line in found.stdout.splitlines()]
         assert all(len(row) == 2 for row in rows[:-1])
+        assert rows[0] in (["task", "what it asks"], ["device", "what it is"], ["result", "value"])
     assert rows[-1] == [str(trained / "report.html")]
     assert ["task", "digits"] in rows
 

@@ -8,12 +8,18 @@ from typing import Annotated
 
 import typer
 
+from hil.cli import completion
 from hil.cli.options import JsonOption
 
 
 def chips(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A chip, or FILE.toml of your own.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A chip, or FILE.toml of your own.",
+            autocompletion=completion.chips,
+        ),
     ] = None,
     page: Annotated[
         Path | None,
