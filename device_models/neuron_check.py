@@ -23,7 +23,8 @@ def checked(model: NeuronModel) -> NeuronModel:
         raise ValueError(
             f"neuron.level = {model.level:g}: give a membrane above rest ({model.rest:g})"
         )
-    times = ("time_constant", *(["refractory"] if model.refractory is not None else []))
+    own = [key for key in ("refractory", "synapse") if getattr(model, key) is not None]
+    times = ("time_constant", *own)
     for key in (*times, "silent"):
         name = getattr(model, key)
         if name not in model.parameters:

@@ -17,7 +17,10 @@ from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 # What a file may leave out although the dataclass asks for it.
 DEFAULTS = {"name": "own", "source": "the user's own", "method": "exponential_euler"}
 # Texts that are read by people alone; the others go to the language of neurons.
-WORDS = ("name", "source", "description", "time_constant", "silent", "refractory", "membrane")
+WORDS = (
+    *("name", "source", "description", "membrane"),
+    *("time_constant", "silent", "refractory", "synapse"),
+)
 CODE = ("equations", "threshold", "method", "unit", "update", "precision")
 NUMBERS = ("rest", "level", "weight_unit")
 LONGEST_TEXT, GREATEST = 1000, 1e30

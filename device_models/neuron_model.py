@@ -76,6 +76,8 @@ class NeuronModel:
         level: Nominal membrane at which a neuron fires, in SI units.
         initial: Brian2 expressions of variables that do not start a trial at 0.
         refractory: The parameter that is the refractory time; None when there is none.
+        synapse: The parameter that is the time constant of a synaptic current which decays
+            exponentially and brings the weight of an event in total; None for any other synapse.
         update: Brian2 statements of one time step, for a neuron in discrete time; its equations
             then only declare the variables, and its state holds whole numbers.
         weight_unit: What a synapse of one unit adds to `receives`, where weights are whole
@@ -100,6 +102,7 @@ class NeuronModel:
     level: float = 1.0
     initial: Mapping[str, str] = field(default_factory=dict)
     refractory: str | None = None
+    synapse: str | None = None
     update: str | None = None
     weight_unit: float = 0.0
     precision: Literal["single", "double"] = "single"

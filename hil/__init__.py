@@ -9,18 +9,18 @@ The whole loop in one call:
 
 or on arrays: `hil.train(x, y)`, then `result.predict(new)`.
 
-What a program calls is `train`, `resume` and `evaluate`; the first two give a `Result`.
+What a program calls is `train`, `resume`, `evaluate` and `export`; the first two give a `Result`.
 `SpikingClassifier` is an estimator of scikit-learn. Rules,
 gates and losses to use on their own are in `hil.learning`; everything else is internal.
 """
 
 from typing import Any
 
-from hil.api import evaluate, resume, train
+from hil.api import evaluate, export, resume, train
 from hil.result import Result
 
 __version__ = "0.1.0"
-__all__ = ["Result", "SpikingClassifier", "evaluate", "resume", "train"]
+__all__ = ["Result", "SpikingClassifier", "evaluate", "export", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

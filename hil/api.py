@@ -1,4 +1,4 @@
-"""What a program calls: train, resume and evaluate, as `hil` gives them."""
+"""What a program calls: train, resume, evaluate and export, as `hil` gives them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def train(
             task's default when None.
         seed: Seed of everything on the host; 0 when None.
         start: Run folder to start from: its weights are the first ones, and its settings hold
-            where none are given here, its seed included.
+            where none are given here, its seed included. Or the address of a model of NIR,
+            `FILE.nir` or `FILE.nir?dt=SECONDS`.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File to record the session with the device to; it must not exist.
         trust: Whether Python code may run that the run to start from names; what is named here
@@ -142,31 +143,57 @@ def evaluate(
     data: str | Path | None = None,
     *,
     on: str | None = None,
+    task: str | None = None,
     trust: bool = False,
 ) -> dict[str, Any]:
-    """Deploy the weights of a run on a device as they are, and test them.
+    """Deploy the weights of a run, or of a model of NIR, on a device as they are, and test them.
 
     Args:
-        path: The run folder.
-        device: Address of the device; the run's own when None.
+        path: The run folder, or the address of a model, `FILE.nir` or `FILE.nir?dt=SECONDS`.
+        device: Address of the device; the run's own, or that of the model's task, when None.
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
         on: Other labelled samples than those of the run's test, such as `csv:FILE`, prepared as
             those of the run were.
+        task: What a model is tested with; that which its file names when None.
         trust: Whether Python code that the run names may run; that of `device` runs.
 
     Returns:
         Test accuracy with its 95 % interval, beside that of the run's own device, and confusions.
 
     Raises:
-        ValueError: When it is no run folder, or holds no weights yet, or its data are others.
+        ValueError: When it is no run folder and no model, or holds no weights yet, or its data are
+            others, or the device cannot have it.
         DeviceError: When there is no such device, or it fails.
     """
     from hil.loop.evaluation import evaluate as deploy
+
+    trusted = Trust(everything=trust)
+    return deploy(path, device, record=record, moved=data, trust=trusted, on=on, task=task)
+
+
+def export(path: str | Path, out: str | Path, *, stored: bool = False, trust: bool = False) -> Path:
+    """Write the network of a run to a file of NIR, with the nominal neurons of its device.
+
+    Args:
+        path: The run folder.
+        out: The file, replaced when it exists.
+        stored: Whether to write the weights that the device stored, in place of those asked for.
+        trust: Whether Python code that the run names may run.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: When it is no run folder, or holds no weights yet.
+        DeviceError: When its device cannot be opened.
+        OSError: When the file cannot be written.
+    """
+    from hil.loop import export as exporting
     from hil.runs.folder import Run
 
     trusted = Trust(everything=trust)
-    return deploy(Run.open(path), device, record=record, moved=data, trust=trusted, on=on)
+    return exporting.export(Run.open(path), Path(out), stored=stored, trust=trusted)
 
 
 def asked(*, rule: str | Mapping[str, Any] | None = None, **settings: object) -> dict[str, Any]:
@@ -197,7 +224,7 @@ def prepare(
 
     Args:
         layers: Configurations by section, a later one on top of an earlier one.
-        start: Run folder to start from, or None.
+        start: Run folder or model to start from, or None.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File that the session with the device is to be recorded to.
         trust: Which code the configuration may name.
@@ -224,13 +251,13 @@ def prepare(
     suited = {} if samples is None else arrays.suited(samples["x_train"].shape)
     opened = left_open(*layers, starts=start is not None)
     config = build(suited, base, *layers)
-    if start is not None and samples is None and config.task == arrays.NAME:
-        samples = run_data.samples(Run.open(start))
+    if config.start and samples is None and config.task == arrays.NAME:
+        samples = run_data.samples(Run.open(config.start))
     data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
-    config, choices = fitted(config, opened, data, record, trust)
+    config, choices, weights = fitted(config, opened, data, record, trust)
     chosen = [choice.as_json() for choice in choices]
     place = None if out is None else Path(out)
-    return Run.create(place, config, chosen, fingerprints(config), samples)
+    return Run.create(place, config, chosen, fingerprints(config), samples, weights)
 
 
 def finish(

@@ -37,4 +37,5 @@ MODEL = NeuronModel(
     source="Gerstner, Kistler, Naud & Paninski 2014, Neuronal Dynamics, sections 1.3 and 3.1",
     description="Leaky integrate-and-fire; an event is a current that decays exponentially.",
     refractory="t_refractory",
+    synapse="tau_synapse",
 )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Reset = Literal["soft", "hard"]
-Role = Literal["", "threshold", "time_constant", "refractory"]
+Role = Literal["", "threshold", "time_constant", "refractory", "synapse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,9 @@ class Setting:
         per_neuron: Whether `Population.trims` may choose it for each neuron.
         per_population: Whether populations may differ in it.
         role: What the host may use it for, whatever its name: `threshold` in the unit of
-            `Membrane`, `time_constant` of the membrane in s, `refractory` time in s or in steps;
-            empty for any other setting. A role is given once.
+            `Membrane`, `time_constant` of the membrane in s, `refractory` time in s or in steps,
+            `synapse` the time constant in s of a synaptic current that decays exponentially and
+            brings what its weight says in total; empty for any other setting. A role is given once.
     """
 
     name: str

@@ -111,4 +111,6 @@ def _roles(model: NeuronModel) -> dict[str, Role]:
     }
     if model.refractory:
         roles[model.refractory] = "refractory"
+    if model.synapse:
+        roles[model.synapse] = "synapse"
     return {**roles, model.time_constant: "time_constant"}

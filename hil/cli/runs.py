@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,12 @@ def finished(
             return finish(run, watch, record, data, trust)
         except Interrupted:
             raise KeyboardInterrupt from None
+
+
+def print_chosen(chosen: Iterable[Mapping[str, Any]]) -> None:
+    """Say on standard error what was chosen by what the device states."""
+    for choice in chosen:
+        typer.echo("hil: {setting} = {value}: {reason}".format(**choice), err=True)
 
 
 def print_run(result: Result, json_output: bool) -> None:

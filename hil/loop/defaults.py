@@ -119,13 +119,13 @@ def settle(
         *_limit(BATCH, "samples in a batch", config.training.batch, info.capacity.batch, opened),
         *_limit(STEPS, "steps in a run", config.network.steps, info.capacity.steps, opened),
     ]
-    forced += _room(_with(config, forced), opened, info, data)
-    served = _with(config, forced)
+    forced += _room(applied(config, forced), opened, info, data)
+    served = applied(config, forced)
     suited = [*_suited(served, opened, info)]
-    return _with(served, suited), (*forced, *suited)
+    return applied(served, suited), (*forced, *suited)
 
 
-def _with(config: Config, choices: Sequence[Choice]) -> Config:
+def applied(config: Config, choices: Sequence[Choice]) -> Config:
     """A configuration with what was chosen; a bias outlasts its encoding."""
     sections: Sections = config.model_dump(mode="json")
     for choice in choices:
@@ -255,4 +255,4 @@ def _names(sections: Mapping[str, Any]) -> Iterator[str]:
 
 def _nested(name: str, value: object) -> Sections:
     section, _, key = name.partition(".")
-    return {section: {key: value}} if key else {section: value}
+    return {section: _nested(key, value)} if key else {section: value}

@@ -11,68 +11,90 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hil.loop import costs, response
+from hil import config as configuration
+from hil import tasks
+from hil.loop import costs, training
+from hil.loop.beginning import response
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
-from hil.loop.defaults import FORCED, settle
+from hil.loop.defaults import FORCED, left_open, settle
 from hil.loop.health.class_balance import Score
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.process import one_blas_thread
 from hil.runs import data as run_data
+from hil.runs import warm_start
+from hil.runs.folder import Run
 from hil.runs.snapshot import confused
 from hil.tasks import Data, own_file
 from hil.trust import NOBODY, Trust, open_device
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.runs.folder import Arrays, Run
+    from hil.runs.folder import Arrays
     from hil.tasks.preparation import Features, Preparation
     from hil.tasks.task import Labels
 
 
 def evaluate(
-    run: Run,
+    path: str | Path,
     device: str | None = None,
     watch: Watcher = lambda _: None,
     record: str | Path | None = None,
     moved: str | Path | None = None,
     trust: Trust = NOBODY,
     on: str | None = None,
+    task: str | None = None,
 ) -> dict[str, Any]:
-    """Write a run's weights to a device and classify samples; the run stays as it is.
+    """Write the weights of a run or a model to a device and classify samples.
 
     Args:
-        run: The run folder.
+        path: The run folder, or the address of a model. A run stays as it is.
         device: Address of the device, shown the samples in batches and an encoding that it takes;
-            None takes the run's own, exactly as it was left.
+            None takes the run's own, exactly as it was left, or that of the model's task.
         watch: Called after every batch.
         record: File to record the session with the device to.
         moved: File of the run's data, where it is another one by now.
         trust: Which code the run may name.
         on: Other labelled samples than those of the run's test, such as `csv:FILE`.
+        task: What a model is tested with; that which its file names when None.
 
     Returns:
-        Task, rule, device, seed, accuracy here and on the run's own device, confusions, costs of
-        inference.
+        Task, device, seed, accuracy, confusions, costs of inference. Of a run, its rule and the
+        accuracy on its own device; of a model, what was chosen for the device.
 
     Raises:
-        ValueError: When the run has no weights yet, or its data are others, or cannot be used.
+        ValueError: When there are no weights yet, or the data are others, or cannot be used, or
+            the device cannot have the model.
         DeviceError: When the device fails or has no room for the network.
     """
+    if warm_start.is_model(path):
+        if moved is not None or on is not None:
+            raise ValueError("--data, --on: a model has no data of its own: give --task npz:FILE")
+        given = {"task": task, "device": device}
+        asked = {key: value for key, value in given.items() if value is not None}
+        return _of_model(path, asked, watch, record, trust)
+    if task is not None:
+        raise ValueError(f"--task {task}: a run is tested with its own task: leave it out")
+    return _of_run(Run.open(path), device, watch, record, moved, trust, on)
+
+
+def _of_run(
+    run: Run,
+    device: str | None,
+    watch: Watcher,
+    record: str | Path | None,
+    moved: str | Path | None,
+    trust: Trust,
+    on: str | None,
+) -> dict[str, Any]:
     checkpoint = run.load_checkpoint()
     if checkpoint is None:
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
     config, taken = run.config(), run.taking_up()
     prepared, x, y = _samples(run, moved, on)
     with deployed(config, checkpoint, prepared, device, record, trust, taken) as controller:
-
-        def watch_test(done: int, total: int) -> None:
-            watch(TrainingProgress("test", done, total, config.training.epochs))
-
-        before = replace(controller.session.costs.usage)
-        predicted, _ = classify(controller, x, "test", 0, watch_test)
-        paid = _paid(controller, before, x, None if device else run.metrics())
-    score, own = Score.of(predicted, y), run.result()
+        tested = _tested(controller, prepared, x, y, watch, None if device else run.metrics())
+    own = run.result()
     return {
         "run": str(run.path),
         "task": config.task,
@@ -82,12 +104,33 @@ def evaluate(
         "device": device or config.device_url,
         "trained_on": config.device_url,
         "seed": config.seed,
-        **score.final(),
-        "classes": [str(name) for name in prepared.class_names],
-        "confusion": confused(y, predicted, prepared.classes).tolist(),
-        "findings": score.findings(),
+        **tested,
         "trained_accuracy": None if own is None else own["test_accuracy"],
-        "costs": {"inference": paid},
+    }
+
+
+def _of_model(
+    start: str | Path,
+    asked: Mapping[str, Any],
+    watch: Watcher,
+    record: str | Path | None,
+    trust: Trust,
+) -> dict[str, Any]:
+    config = configuration.build(warm_start.base(start, asked), asked)
+    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    opened = left_open(asked, starts=True)
+    config, choices, weights = training.fitted(config, opened, data, record, trust)
+    url = config.device_url
+    with deployed(config, weights or {}, data, url, record, trust) as controller:
+        tested = _tested(controller, data.preparation, data.x_test, data.y_test, watch, None)
+    chosen = [choice.as_json() for choice in choices]
+    return {
+        "model": str(start),
+        "task": config.task,
+        "device": url,
+        "seed": config.seed,
+        **tested,
+        "chosen": chosen,
     }
 
 
@@ -168,6 +211,33 @@ def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> ND
     tied = (logits == logits[at][:, None]).sum(axis=1) > 1
     logits[at] += np.where(tied, np.spacing(np.maximum(abs(logits[at]), 1)), 0)
     return logits
+
+
+def _tested(
+    controller: Controller,
+    prepared: Preparation,
+    x: Features,
+    y: Labels,
+    watch: Watcher,
+    metrics: Sequence[Mapping[str, Any]] | None,
+) -> dict[str, Any]:
+    """What the network on a device answers to labelled samples, and what that cost."""
+    epochs = controller.config.training.epochs
+
+    def watch_test(done: int, total: int) -> None:
+        watch(TrainingProgress("test", done, total, epochs))
+
+    before = replace(controller.session.costs.usage)
+    predicted, _ = classify(controller, x, "test", 0, watch_test)
+    paid = _paid(controller, before, x, metrics)
+    score = Score.of(predicted, y)
+    return {
+        **score.final(),
+        "classes": [str(name) for name in prepared.class_names],
+        "confusion": confused(y, predicted, prepared.classes).tolist(),
+        "findings": score.findings(),
+        "costs": {"inference": paid},
+    }
 
 
 def _paid(

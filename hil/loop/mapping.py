@@ -26,6 +26,7 @@ Encoder = Callable[[Matrix, Generator], Stimulus]
 FULL_SCALE, STEP = 20.0, 2 / 3
 # Decay to assume where the maker of a device states none.
 DECAY = 0.9
+DARK = 100  # samples by which it is seen what an encoding makes of the channel that is always on
 
 
 def layers(config: Config, features: int, classes: int) -> tuple[int, ...]:
@@ -107,6 +108,27 @@ def initial_weights(config: Config, layers: tuple[int, ...]) -> list[Matrix]:
         * np.float32(config.network.initial_scale / math.sqrt(before))
         for before, after in pairwise(layers)
     ]
+
+
+def shown(config: Config, info: DeviceInfo, features: int) -> tuple[bool, float]:
+    """What a network is shown, by what the encoding makes of a dark sample.
+
+    Args:
+        config: The configuration.
+        info: What the device states.
+        features: Number of features of a sample.
+
+    Returns:
+        Whether a current, else spikes; and what comes in a step of the channel that is always on,
+        0 without one.
+    """
+    dark = np.zeros((DARK, features), np.float32)
+    stimulus = encoder(config, info)(dark, np.random.default_rng(0))  # the same whatever the run
+    current = stimulus.kind != "spikes"
+    if not config.encoding["bias"]:
+        return current, 0.0
+    channels = stimulus.data.reshape(-1, stimulus.data.shape[-1])
+    return current, float(channels[:, [-1]].mean())
 
 
 def encoder(config: Config, info: DeviceInfo) -> Encoder:

@@ -12,7 +12,8 @@ import numpy as np
 from drivers.session import Recorded
 from drivers.session.file import check_free
 from hil.characterisation import unstated
-from hil.loop import costs, defaults, response, snapshot
+from hil.loop import costs, defaults, snapshot
+from hil.loop.beginning import response, start
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import Choice
@@ -40,8 +41,8 @@ def fitted(
     data: Data,
     record: str | Path | None = None,
     trust: Trust = NOBODY,
-) -> tuple[Config, tuple[Choice, ...]]:
-    """Choose what was left open, and refuse what does not fit data, device or run to start from.
+) -> tuple[Config, tuple[Choice, ...], Arrays | None]:
+    """Choose what was left open, and refuse what does not fit data, device or start.
 
     Args:
         config: The configuration.
@@ -51,7 +52,7 @@ def fitted(
         trust: Which code it may name.
 
     Returns:
-        The configuration to be run, and what of it was chosen.
+        The configuration to be run, what of it was chosen, and the weights to start from.
 
     Raises:
         ValueError: When it does not fit, or the recording exists already.
@@ -64,16 +65,16 @@ def fitted(
         found = unstated.measured(stated)
         device = unstated.completing(stated, found)
         config, choices = defaults.settle(config, opened, device.info, data)
+        config, weights, more = start.taken(config, device.info, data)
         controller = Controller.open(config, device, data.features, data.classes)
-    if config.start:
-        weights = Run.open(config.start).weights()
+    if weights is not None:
         try:
             controller.load_weights(weights)
         except ValueError as error:
             raise ValueError(f"start = {config.start}: {error}") from None
     reasons = ("measured, since the device does not state it", "a few runs did not tell it")
     measured = [Choice(n, v, reasons[v == unstated.UNKNOWN]) for n, v in found.items()]
-    return config, (*measured, *choices)
+    return config, (*measured, *choices, *more), weights
 
 
 def train(
@@ -146,7 +147,7 @@ def in_memory(
         ValueError: When it does not fit the data or the device.
         DeviceError: When the device fails.
     """
-    config, choices = fitted(config, opened, data, trust=trust)
+    config, choices, _ = fitted(config, opened, data, trust=trust)
     found = unstated.kept({choice.setting: choice.value for choice in choices})
     with one_blas_thread(), open_device(config, trust) as stated:
         device = unstated.completing(stated, found)
@@ -162,7 +163,7 @@ def _trained(
     run: Run, data: Data, watch: Watcher, record: str | Path | None, trust: Trust
 ) -> dict[str, Any]:
     config = run.config()
-    with one_blas_thread(), _opened(run, record, trust) as device:
+    with one_blas_thread(), opened(run, record, trust) as device:
         controller = Controller.open(config, device, data.features, data.classes)
         state = TrainState.first(controller.layers)
         checkpoint = run.load_checkpoint()
@@ -184,8 +185,17 @@ def _trained(
             return _finish(run, controller, data, state, watch, stop)
 
 
-def _opened(run: Run, record: str | Path | None, trust: Trust) -> Device:
-    """The device as the run knows it, which is what a recording of it states too."""
+def opened(run: Run, record: str | Path | None, trust: Trust) -> Device:
+    """The device as the run knows it, which is what a recording of it states too.
+
+    Args:
+        run: The run.
+        record: File to record the session to.
+        trust: Which code the run may name.
+
+    Raises:
+        DeviceError: When it cannot be opened.
+    """
     found = unstated.kept({c["setting"]: c["value"] for c in run.environment()["chosen"]})
     if not found:
         return open_device(run.config(), trust, record=record)

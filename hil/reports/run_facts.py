@@ -65,14 +65,13 @@ def summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = [
         ("task", str(result["task"])),
         ("device", str(result["device"])),
-        ("rule", f"{result['rule']} (observes {result['observe']})"),
-        (
-            "test accuracy",
-            f"{100 * result['test_accuracy']:.2f} %  (95 %: {100 * low:.2f} to {100 * high:.2f})",
-        ),
     ]
     if result.get("on"):
         shown.insert(1, ("samples of", str(result["on"])))
+    if "rule" in result:
+        shown.append(("rule", f"{result['rule']} (observes {result['observe']})"))
+    accuracy = f"{100 * result['test_accuracy']:.2f} %"
+    shown.append(("test accuracy", f"{accuracy}  (95 %: {100 * low:.2f} to {100 * high:.2f})"))
     if result.get("classes_out_of_balance") or result.get("on"):
         shown += [
             ("balanced accuracy", f"{100 * result['balanced_accuracy']:.2f} %"),
@@ -83,7 +82,7 @@ def summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     if result.get("trained_accuracy") is not None:
         trained = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
         shown.append(("as trained", trained))
-    if "trained_on" in result:
+    if "train_seconds" not in result:
         shown.append(("an inference", inference(result["costs"])))
         shown += [("noticed", finding) for finding in result["findings"]]
     if "train_seconds" in result:

@@ -56,11 +56,12 @@ class Run:
         chosen: Sequence[Mapping[str, Any]] = (),
         code: Mapping[str, str] | None = None,
         samples: Mapping[str, object] | None = None,
+        start: Mapping[str, object] | None = None,
     ) -> Run:
         """Make a new run folder; it appears with its configuration or not at all.
 
-        The weights of the run that `config.start` names are copied into it, so that it no longer
-        depends on that run.
+        The weights to start from are copied into it, so that it does not depend on what
+        `config.start` names.
 
         Args:
             path: Where; None picks `runs/TASK-RULE-seedN`, numbered when it is taken.
@@ -68,10 +69,10 @@ class Run:
             chosen: What of it was chosen by what the device states, and why, as JSON takes it.
             code: SHA-256 of each file of code that the configuration names, by name.
             samples: Those of the task `arrays`, kept with the run.
+            start: Weights `weights/N` to start from, where it does not draw its own.
 
         Raises:
-            ValueError: When the folder exists, or cannot be made, or nothing can start from
-                `config.start`.
+            ValueError: When the folder exists, or cannot be made.
         """
         if path is not None and (path.exists() or path.is_symlink()):
             raise ValueError(
@@ -80,7 +81,6 @@ class Run:
             )
         from hil.config import dump
 
-        start = cls.open(config.start).weights() if config.start else None
         parent = RUNS if path is None else path.parent
         try:
             parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,11 @@ from drivers import FileFormatError, nearest
 from drivers.contract.files.reading import read_toml, shortened
 from hil.config import Sections, merged
 from hil.studies.schema import VERSION, Factor, Study, known
+from hil.trust import NOBODY, Trust
 from hil.validation import validated
 
 BUDGET = "default"
+SHARED = ("hidden", "steps", "settings", "full_scale")  # of a network that trials start from
 MOST = 50_000  # trials of a study, which a journal holds
 BUILTIN = Path(__file__).parent / "builtin"
 
@@ -93,6 +95,45 @@ def build(
             f"study of {trials:.3g} trials: give fewer levels or repetitions, for {MOST} at most"
         )
     return complete
+
+
+def starting(study: Study, start: str | Path, trust: Trust = NOBODY) -> Study:
+    """A study whose trials start from a run or a model that is there, and train none for it.
+
+    Its network, what that is shown, and the settings that a model chooses on the device of
+    `pretrain` are those of every trial.
+
+    Args:
+        study: The study.
+        start: Run folder, or address of a model.
+        trust: Which code the study may name.
+
+    Raises:
+        ValueError: When no trial starts from another network, or it does not fit.
+        DeviceError: When there is no such device.
+    """
+    from hil.loop.beginning.start import laid
+    from hil.runs import warm_start
+    from hil.studies.plan import cells, job, units
+
+    first = units(study, 1)[0]
+    if not any(len(job(study, first, cell.settings)) > 1 for cell in cells(study)):
+        raise ValueError(
+            f"--from {start}: no trial of the study {study.name} starts from another network: "
+            "leave it out"
+        )
+    file, mark, query = str(start).partition("?")
+    start = f"{Path(file).absolute()}{mark}{query}"
+    pretrain = {**study.pretrain, "start": start}
+    found = warm_start.base(start, study.base)
+    network = {key: found["network"][key] for key in SHARED if key in found["network"]}
+    own: Sections = {"network": network, "encoding": found["encoding"]}
+    if "task" in found:
+        own["task"] = found["task"]
+    config = laid(merged(study.base, own, pretrain), trust)
+    network = {key: config.model_dump(mode="json")["network"][key] for key in SHARED}
+    base = merged(study.base, own, {"encoding": config.encoding, "network": network})
+    return study.model_copy(update={"base": base, "pretrain": pretrain})
 
 
 def _trials(study: Study) -> int:

@@ -206,7 +206,10 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
         unit = replace(unit, chip=None)
         pretrain["device"] = nth_fleet(str(pretrain["device"]), unit.number)
     first = merged(below, pretrain)
-    source = Job(_config(study, first, unit), keep=True, opened=_opened(first))
+    given = "start" in first  # a network that is there already is only tested
+    source = Job(
+        _config(study, first, unit), train=not given, keep=True, opened=_opened(first, starts=given)
+    )
     opened = _opened(sections, starts=True)
     return source, Job(config, source.key, train=mode == "fine_tune", opened=opened)
 

@@ -22,7 +22,8 @@ from hil import streams, tasks
 from hil.characterisation import unstated
 from hil.config import Config
 from hil.learning.rules import bp
-from hil.loop import costs, response
+from hil.loop import costs
+from hil.loop.beginning import response, start
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
 from hil.loop.defaults import settle
@@ -35,7 +36,7 @@ from hil.studies.plan import Job
 from hil.tasks.preparation import Features
 from hil.trust import NOBODY, Trust, open_device
 
-Weights = dict[str, NDArray[np.float32]]
+Weights = Mapping[str, NDArray[Any]]
 Outcome = dict[str, Any]
 
 
@@ -125,10 +126,12 @@ def _evaluated(
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     device = unstated.completing(device, unstated.measured(device))
     config, choices = settle(config, job.opened, device.info, data)
+    if config.start:
+        config, weights, _ = start.taken(config, device.info, data)
     controller = Controller.open(config, device, data.features, data.classes)
     meter = OverlapMeter(controller)
     if weights is not None:
-        _start(controller, weights, job)
+        _load(controller, weights, job)
     controller.write()
     state = TrainState.first(controller.layers)
     if job.train:
@@ -178,11 +181,13 @@ def _evaluated(
     return outcome, kept
 
 
-def _start(controller: Controller, weights: Weights, job: Job) -> None:
+def _load(controller: Controller, weights: Weights, job: Job) -> None:
     """Take the weights that another job left; its settings fit, so what does not is the file."""
     try:
         controller.load_weights(weights)
     except ValueError as error:
+        if not job.start:
+            raise ValueError(f"start = {controller.config.start}: {error}") from None
         raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
 
 

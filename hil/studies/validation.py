@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from drivers import Device, DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
-from drivers.contract.files.reading import shortened
+from drivers.contract.files.reading import read_bytes, shortened
 from hil import config as configuration
 from hil import tasks
 from hil.config import Config
+from hil.exchange import nir_file
 from hil.loop.controller import Controller
 from hil.loop.defaults import settle
+from hil.runs import warm_start
 from hil.studies import search
 from hil.studies.folder import Sources
 from hil.studies.plan import Cell, Job, cells, job, units
@@ -95,6 +99,7 @@ def check(study: Study, trust: Trust = NOBODY) -> Sources:
             for config, step in jobs.values():
                 laid.lay(device, config, step)
         laid.sources.code.update(fingerprints(config))
+        laid.sources.code.update(model_of(config))
     if laid.unfit and not laid.layers:
         raise laid.unfit[0]
     for key, start in starts.items():
@@ -139,6 +144,14 @@ class _Laid:
             self.unfit.append(said)
         else:
             self.layers[step.key] = opened.layers
+
+
+def model_of(config: Config) -> dict[str, str]:
+    """SHA-256 of the model that a trial starts from, by its name; empty for any other trial."""
+    file = Path(config.start.partition("?")[0])
+    if not config.start or not warm_start.is_model(config.start):
+        return {}
+    return {str(file): sha256(read_bytes(file, nir_file.MOST)).hexdigest()}
 
 
 def _jobs(study: Study) -> Iterator[tuple[Job, ...]]:

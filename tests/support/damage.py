@@ -247,3 +247,18 @@ def session_damaged(good: bytes, rng: Random) -> bytes:
                 rng.choice(arrays)[1] = rng.choice(other)
         records[which] = session_record(values, arrays, data)
     return good[:first] + b"".join(records)
+
+
+# -- HDF5 -------------------------------------------------------------------------------------
+
+
+def hdf5_damaged(good: bytes, rng: Random) -> bytes:
+    """Damaged bytes, or numbers of eight bytes that lead elsewhere: lengths and addresses."""
+    if rng.random() < 0.4:
+        return bytes_damaged(good, rng)
+    content = bytearray(good)
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        used = [at for at in range(0, len(content) - 8, 8) if any(content[at : at + 8])]
+        odd = (0, 1, 8, 2**16, 2**32, 2**63, 2**64 - 1, rng.randrange(len(good)), rng.choice(used))
+        content[(at := rng.choice(used)) : at + 8] = struct.pack("<Q", rng.choice(odd))
+    return bytes(content)

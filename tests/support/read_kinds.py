@@ -23,6 +23,7 @@ from device_models.measured_mismatch import pattern_from_table
 from drivers import DeviceError, Identity, Network, Probe, Stimulus
 from hil import tasks
 from hil.characterisation.calibration import calibration_file
+from hil.exchange import model
 from hil.loop.controller import Controller
 from hil.loop.train_state import TrainState
 from hil.runs import data as run_data
@@ -31,7 +32,7 @@ from hil.studies import loader
 from hil.studies.folder import Folder
 from hil.studies.journal import Journal
 from hil.tasks import idx
-from support import damage, study_kit
+from support import damage, nir_models, study_kit
 from support.damaged_archives import npz_damaged
 from support.damaged_tables import csv_damaged, parquet_damaged
 
@@ -98,6 +99,7 @@ def made(world: Path) -> Path:
         world / "calibration.toml",
     )
     np.savez(world / "twin.npz", **{"layer_0/gain": np.ones(3, np.float32)})  # type: ignore[arg-type]
+    nir_models.small(world / "model.nir")
     images = rng.integers(0, 256, (5, 4, 3), np.uint8)
     header = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in images.shape)
     (world / "images-idx3-ubyte").write_bytes(header + images.tobytes())
@@ -226,6 +228,7 @@ KINDS: dict[str, Kind] = {
     "readout": Kind("readout.npz", drivers.load, npz_damaged),
     "weights": Kind("weights.npz", drivers.load, npz_damaged),
     "twin": Kind("twin.npz", twin, npz_damaged),
+    "model": Kind("model.nir", lambda p: model.opened(str(p)), damage.hdf5_damaged),
 }
 
 

@@ -138,8 +138,8 @@ def _setting(setting: Setting, neuron: Neuron) -> Iterator[str]:
             f"{what} of role threshold in {setting.unit!r}: give it in the membrane's unit, "
             f"{neuron.membrane.unit!r}"
         )
-    if setting.role == "time_constant" and (setting.unit != "s" or low <= 0):
-        yield f"{what} of role time_constant in {setting.unit!r}: give seconds, above 0"
+    if setting.role in ("time_constant", "synapse") and (setting.unit != "s" or low <= 0):
+        yield f"{what} of role {setting.role} in {setting.unit!r}: give seconds, above 0"
     if setting.role == "refractory" and (setting.unit not in ("s", "steps") or low < 0):
         yield f"{what} of role refractory in {setting.unit!r}: give 's' or 'steps', from 0 on"
 

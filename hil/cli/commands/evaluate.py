@@ -1,18 +1,19 @@
-"""Test the weights of a run on a device."""
+"""Test the weights of a run, or of a model, on a device."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hil.cli import completion
-from hil.cli.options import DataOption, JsonOption, RecordOption, RunArgument, TrustOption
-from hil.cli.runs import print_result
+from hil.cli.options import DataOption, JsonOption, RecordOption, TrustOption
+from hil.cli.runs import print_chosen, print_result
 
 
 def evaluate(
-    run: RunArgument,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a model: FILE.nir.")],
     device: Annotated[
         str | None,
         typer.Option(
@@ -25,19 +26,21 @@ def evaluate(
         str | None,
         typer.Option(metavar="FORMAT:FILE", help="Other labelled samples, such as csv:FILE."),
     ] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", help="What a model is tested with. See hil tasks.")
+    ] = None,
     data: DataOption = None,
     record: RecordOption = None,
     trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Deploy a run's weights on a device as they are, and test them."""
+    """Deploy the weights of a run or a model on a device as they are, and test them."""
     from hil.loop import evaluation
     from hil.loop.progress import displayed
-    from hil.runs.folder import Run
     from hil.trust import Trust
 
     with displayed() as watch:
-        result = evaluation.evaluate(
-            Run.open(run), device, watch, record, data, Trust(everything=trust), on
-        )
+        trusted = Trust(everything=trust)
+        result = evaluation.evaluate(run, device, watch, record, data, trusted, on, task)
+    print_chosen(result.get("chosen", ()))
     print_result(result, json_output)

@@ -56,6 +56,12 @@ SchedulerOption = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Dask scheduler to use, e.g. tcp://host:8786."),
 ]
+StartOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="RUN", help="Run or model, FILE.nir, that trials start from as it is."
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -76,6 +82,7 @@ def study(
     budget: BudgetOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
+    start: StartOption = None,
     assign: SetOption = None,
     out: OutOption = None,
     trust: TrustOption = False,
@@ -93,7 +100,7 @@ def study(
         return
     source: str | Path = name
     if (Path(name) / folder.STUDY).is_file():
-        if any(given is not None for given in (task, device, budget, assign, out)):
+        if any(given is not None for given in (task, device, budget, start, assign, out)):
             raise ValueError(
                 f"{name} is the folder of a study: it goes on as it began, with --workers or "
                 "--scheduler alone"
@@ -105,9 +112,11 @@ def study(
         loader.read(source), budget=size, task=task, device=device, changes=changes
     )
     task_name = tasks.short(str(wanted.base.get("task", "digits")))
+    trusted = Trust.of([task, device], changes, everything=trust)
+    if start is not None:
+        wanted = loader.starting(wanted, start, trusted)
     path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
     processes = _workers(wanted, workers, scheduler)
-    trusted = Trust.of([task, device], changes, everything=trust)
     again = f"hil study {quote(str(path))}{' --trust' if named_by(wanted.model_dump()) else ''}"
     with _displayed() as watch, going_on_with(again):
         result = studies.run(

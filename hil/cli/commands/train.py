@@ -9,7 +9,7 @@ import typer
 
 from hil.cli import completion
 from hil.cli.options import JsonOption, RecordOption, TrustOption, names_in, sizes
-from hil.cli.runs import finished, print_run
+from hil.cli.runs import finished, print_chosen, print_run
 
 TaskArgument = Annotated[
     str | None,
@@ -52,7 +52,11 @@ HiddenOption = Annotated[
 ConfigOption = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file with settings.")]
 StartOption = Annotated[
     Path | None,
-    typer.Option("--from", metavar="RUN", help="Run to start from: its weights, and its settings."),
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Run to start from, its weights and its settings; or a model, FILE.nir.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -103,8 +107,7 @@ def train(
         settings = configuration.assignments(assign or [])
         trusted = Trust.of(asked, settings, everything=trust)
         run = api.prepare(file, asked, settings, start=start, out=out, record=record, trust=trusted)
-        for choice in run.environment()["chosen"]:
-            typer.echo("hil: {setting} = {value}: {reason}".format(**choice), err=True)
+        print_chosen(run.environment()["chosen"])
         result = finished(run, watch, record, trusted)
     print_run(result, json_output)
 

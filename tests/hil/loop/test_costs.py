@@ -124,7 +124,7 @@ def test_on_another_device_hidden_spikes_are_looked_for_as_in_training(
     trained(tmp_path / "run", images, observe=observe, training={"epochs": 1})
     witness = Witness(monkeypatch)
     run = Run.open(tmp_path / "run")
-    paid = evaluation.evaluate(run, "emulator:ideal?chip=2")["costs"]["inference"]
+    paid = evaluation.evaluate(run.path, "emulator:ideal?chip=2")["costs"]["inference"]
     (_, tested), (_, looked) = witness.runs
     assert paid["runs"] == 1 / 20  # what was looked at in addition is no part of it
     hidden = [p for p in looked.samples if p.quantity == "spikes" and p.layer < len(LAYERS) - 1]

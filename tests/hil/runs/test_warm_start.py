@@ -58,7 +58,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tuned(first: Path, path: Path, **changes: Any) -> Run:
     """A run that fine-tunes the first one on another chip for one epoch."""
     asked = {"device": CHIP, "training": {"epochs": 1}, **changes}
-    return Run.create(path, build(warm_start.base(first, asked), asked))
+    config = build(warm_start.base(first, asked), asked)
+    return Run.create(path, config, start=Run.open(first).weights())
 
 
 def test_it_starts_with_the_weights_of_the_other_run_on_the_device(

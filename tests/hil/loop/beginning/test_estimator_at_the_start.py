@@ -12,9 +12,9 @@ import drivers
 from drivers import Readout, registry
 from hil import config, tasks
 from hil.loop import epochs, training
+from hil.loop.beginning.response import begin
 from hil.loop.controller import Controller
 from hil.loop.progress import TrainingProgress
-from hil.loop.response import begin
 from hil.loop.train_state import TrainState
 from hil.runs.folder import Run
 from support.matrix_device import MatrixDevice, address

@@ -12,7 +12,8 @@ import pytest
 import drivers
 from drivers.registry import BUILTIN
 from hil import config, tasks
-from hil.loop import response, training
+from hil.loop import training
+from hil.loop.beginning import response
 from hil.loop.controller import Controller
 from hil.loop.defaults import Choice
 from hil.loop.train_state import TrainState

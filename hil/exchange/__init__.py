@@ -1,0 +1,1 @@
+"""Models from and to elsewhere: NIR, the Neuromorphic Intermediate Representation."""

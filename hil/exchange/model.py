@@ -1,0 +1,115 @@
+"""A model of NIR as devices here are given it, and the address that names one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from drivers.contract.errors import FileFormatError
+from drivers.contract.files.reading import parse_json
+from hil.exchange.chain import Layer, layers_of
+from hil.exchange.nir_file import Refused, read
+
+LEAST, LONGEST = 1e-9, 1e3  # seconds of a step
+MOST_STEPS = 10**9
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model of NIR that devices here can be given.
+
+    Attributes:
+        path: Its file.
+        layers: Its layers of neurons, each fed by the one before.
+        dt: Length of one of its steps, in seconds.
+        notes: What else this package keeps in its metadata: `steps`, `encoding`, `task`.
+    """
+
+    path: str
+    layers: list[Layer]
+    dt: float
+    notes: Mapping[str, Any]
+
+    @property
+    def biased(self) -> bool:
+        """Whether any layer has a bias."""
+        return any(layer.bias is not None for layer in self.layers)
+
+    def relays(self, number: int) -> bool:
+        """Whether a layer, counted from 0, has one more neuron, for the biases of later ones."""
+        return any(layer.bias is not None for layer in self.layers[number + 1 :])
+
+    @property
+    def hidden(self) -> list[int]:
+        """Neurons of each hidden layer, with those that stand for a bias."""
+        return [
+            layer.weights.shape[1] + self.relays(number)
+            for number, layer in enumerate(self.layers[:-1])
+        ]
+
+
+def opened(address: str) -> Model:
+    """The model that an address names: a file, or `FILE?dt=SECONDS`.
+
+    Raises:
+        FileFormatError: Naming the file, and the node or field that is wrong.
+        ValueError: When the length of a step is not known.
+    """
+    path, _, query = address.partition("?")
+    graph = read(path)
+    try:
+        notes = _notes(graph.notes)
+        if query:
+            notes["dt"] = _step(query)
+        layers = layers_of(graph)
+        dt = notes.pop("dt", None)
+        if dt is None:
+            raise Refused(
+                f"does not say how long one of its steps is: add it, as in {path}?dt="
+                + _suggested(layers)
+            )
+    except Refused as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    return Model(path, layers, dt, notes)
+
+
+def _step(query: str) -> float:
+    key, _, text = query.partition("=")
+    try:
+        dt = float(text)
+    except ValueError:
+        dt = 0.0
+    if key != "dt" or not LEAST <= dt <= LONGEST:
+        raise Refused(
+            f"?{query[:40]}: give dt in seconds, {LEAST:g} to {LONGEST:g}, e.g. ?dt=0.001"
+        )
+    return dt
+
+
+def _suggested(layers: Sequence[Layer]) -> str:
+    """The step for which an input of 1 adds 1 to a membrane, where all neurons have the same."""
+    slopes = np.concatenate([layer.neurons.slope for layer in layers])
+    one = float(slopes[0])
+    if one > 0 and np.allclose(slopes, one, rtol=1e-3) and LEAST <= 1 / one <= LONGEST:
+        return f"{1 / one:.4g} (then an input of 1 adds one threshold, if nothing leaks)"
+    return "0.001"
+
+
+def _notes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata as what they stand for."""
+    notes: dict[str, Any] = {}
+    for name, low, high in (("dt", LEAST, LONGEST), ("steps", 1, MOST_STEPS)):
+        if name in given:
+            value = given[name]
+            number = float(value.reshape(-1)[0]) if np.size(value) == 1 else 0.0
+            if isinstance(value, str) or not low <= number <= high:
+                raise Refused(f"metadata.{name}: give one number, {low:g} to {high:g}")
+            notes[name] = number if name == "dt" else int(number)
+    if "task" in given:
+        notes["task"] = given["task"]
+    if "encoding" in given:
+        notes["encoding"] = parse_json(given["encoding"], "metadata.encoding")
+    return notes

@@ -1,0 +1,202 @@
+"""A model on a device: its weights in nominal thresholds, and the settings that make its neurons.
+
+NIR's equations are in continuous time. A spike is an input of 1 that lasts one step of the model,
+as in the libraries that NIR comes from; a step of the model is a step of the device. An event of a
+device is a jump that leaks, or does not, before the next threshold test: weights are such that the
+membrane at that test is the one of the equations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import DeviceInfo, Role, Setting
+from hil.exchange.chain import Layer
+from hil.exchange.model import Model
+from hil.exchange.nir_file import Refused
+from hil.learning.nominal_neuron import NominalNeuron, held_current
+
+Array = NDArray[Any]
+DRIVE = 1.5  # thresholds in a step, by which a neuron that stands for a bias fires as it can
+APART = 1e-3  # share by which time constants of one network may differ
+GREATEST = 1e6  # thresholds, as a weight
+SILENT = 0.01  # difference between two decays that is not worth a word
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A model as a device is given it.
+
+    Attributes:
+        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds.
+        settings: Settings of the device, by name.
+        reasons: Why each of them is so, by the same name.
+        notes: In what the device differs from the model, one sentence each.
+    """
+
+    weights: list[NDArray[np.float32]]
+    settings: Mapping[str, float]
+    reasons: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a network is shown.
+
+    Attributes:
+        current: Whether a current, else spikes.
+        bias: What comes of the channel that is always on, in a step; 0 without such a channel.
+    """
+
+    current: bool
+    bias: float
+
+
+def placed(model: Model, info: DeviceInfo, source: Source, assumed: float) -> Placed:
+    """Lay a model on a device.
+
+    Args:
+        model: The model.
+        info: What the device states.
+        source: What the network will be shown.
+        assumed: Decay to take for that of a device which does not tell its own.
+
+    Raises:
+        Refused: Naming the layer that the device cannot have, or the bias without a source.
+    """
+    if model.biased and not source.bias:
+        raise Refused(
+            "has biases, for which an input has to be always on: add --set encoding.bias=1"
+        )
+    settings, reasons, notes = _settings(model, info, source, assumed)
+    decay = info.neuron.decay if info.neuron.decay is not None else assumed
+    constant = info.neuron.setting("time_constant")
+    if constant is not None and constant.name in settings:
+        decay = math.exp(-info.timing.dt / settings[constant.name])
+    weights, level = [], source.bias
+    for number, layer in enumerate(model.layers):
+        current = source.current and number == 0
+        arrival = info.timing.input if number == 0 else info.timing.layer
+        late = arrival == "end_of_step" and not current
+        full = layer.weights * _factor(layer, model.dt, current, late)
+        if level:
+            bias = np.zeros(full.shape[1]) if layer.bias is None else layer.bias
+            row = bias * _factor(layer, model.dt, current, late) / level
+            full = np.vstack([full, row[None, :]])
+        if model.relays(number):
+            column = np.zeros((len(full), 1))
+            reach = held_current(decay) if current else decay if late else 1.0
+            column[-1] = DRIVE / (level * reach)
+            full = np.hstack([full, column])
+            level = _relayed(info, decay)
+        else:
+            level = 0.0
+        if not (abs(full) <= GREATEST).all():
+            raise Refused(f"{layer.name}: weights beyond {GREATEST:g} thresholds lead to it")
+        weights.append(full.astype(np.float32))
+    return Placed(weights, settings, reasons, tuple(notes))
+
+
+def _factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
+    """From a weight of NIR to one in nominal thresholds, for each neuron."""
+    neurons = layer.neurons
+    charge = neurons.slope * dt
+    if current or neurons.tau_synapse is not None:
+        return charge
+    decay = np.exp(-dt / neurons.tau)
+    held = np.array([held_current(d) for d in decay])
+    return np.asarray(charge * held / (decay if late else 1.0))
+
+
+def _relayed(info: DeviceInfo, decay: float) -> float:
+    """Spikes in a step of a neuron that is driven by `DRIVE`."""
+    neuron = NominalNeuron(
+        decay,
+        1,
+        info.neuron.reset,
+        late=info.timing.layer == "end_of_step",
+        most=info.neuron.spikes_per_step,
+        refractory=info.neuron.refractory or 0,
+        spares_events=info.timing.hard_reset_clears_events is False,
+    )
+    return min(DRIVE, neuron.highest_rate) if neuron.most > 1 else neuron.highest_rate
+
+
+def _settings(
+    model: Model, info: DeviceInfo, source: Source, assumed: float
+) -> tuple[dict[str, float], dict[str, str], list[str]]:
+    """Time constants, as settings where the device has them."""
+    settings: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    notes: list[str] = []
+    tau = _common(model, "tau")
+    step = f"of steps of {model.dt:g} s"
+    wanted: list[tuple[Role, float]] = [("time_constant", tau)]
+    synapse = info.neuron.setting("synapse")
+    if model.layers[0].neurons.tau_synapse is not None:
+        first = model.layers[0].name
+        if synapse is None:
+            raise Refused(
+                f"{first} (CubaLIF): its synaptic current decays over time, and this device has no "
+                "such synapses: give one that has (emulator:ideal?neuron=lif-exp), or train LIF"
+            )
+        wanted.append(("synapse", _common(model, "tau_synapse")))
+        if source.current:
+            notes.append("a current that is put in acts at once, without the synapses of CubaLIF")
+    elif synapse is not None:
+        notes.append(
+            f"an event acts over {synapse.default:g} s ({synapse.name}), where that of a LIF acts "
+            "at once"
+        )
+    for role, value in wanted:
+        setting = info.neuron.setting(role)
+        if setting is not None:
+            chosen = _within(setting, float(f"{info.timing.dt * value / model.dt:.12g}"))
+            settings[setting.name] = chosen
+            reasons[setting.name] = f"{value:g} s in a model {step}"
+            have = chosen * model.dt / info.timing.dt
+        else:
+            own = info.neuron.decay if info.neuron.decay is not None else assumed
+            have = math.inf if own == 1 else -model.dt / math.log(own)
+        here, there = math.exp(-model.dt / have), math.exp(-model.dt / value)
+        if abs(here - there) > SILENT:
+            what = "membrane" if role == "time_constant" else "synaptic current"
+            notes.append(
+                f"of a {what} {here:.3g} is left after a step here, {there:.3g} in the model"
+            )
+    return settings, reasons, notes
+
+
+def _within(setting: Setting, value: float) -> float:
+    return min(max(value, setting.minimum), setting.maximum)
+
+
+def _common(model: Model, name: str) -> float:
+    """The one time constant of all neurons.
+
+    Raises:
+        Refused: Naming two layers, or one, where they differ.
+    """
+    first = model.layers[0]
+    one = getattr(first.neurons, name)
+    for layer in model.layers:
+        values = getattr(layer.neurons, name)
+        if layer.neurons.kind != first.neurons.kind:
+            raise Refused(
+                f"{layer.name} ({layer.neurons.kind}): {first.name} is {first.neurons.kind}: all "
+                "neurons of a network on a device are of one kind"
+            )
+        if not np.all((values == one[0]) | (abs(values - one[0]) <= APART * one[0])):
+            other = values[np.argmax(values != one[0])]
+            raise Refused(
+                f"{layer.name}: a time constant of {other:g} s, and one of {one[0]:g} s in "
+                f"{first.name}: all neurons of a network on a device have one"
+            )
+    return float(one[0])

@@ -1,0 +1,108 @@
+"""The weights that a run starts from, where it does not draw its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from drivers import DeviceInfo
+from drivers.contract.errors import FileFormatError
+from hil import config as configuration
+from hil import tasks
+from hil.exchange import model, placement
+from hil.exchange.nir_file import Refused
+from hil.loop import mapping
+from hil.loop.defaults import Choice, applied, left_open, settle
+from hil.runs import warm_start
+from hil.runs.folder import Run
+from hil.trust import NOBODY, Trust, open_device
+
+if TYPE_CHECKING:
+    from hil.config import Config
+    from hil.exchange.placement import Placed
+    from hil.runs.folder import Arrays
+    from hil.tasks import Data
+
+
+def taken(
+    config: Config, info: DeviceInfo, data: Data
+) -> tuple[Config, Arrays | None, list[Choice]]:
+    """The weights that `config.start` names, and what they ask of the device.
+
+    Args:
+        config: The configuration, as far as the device has settled it.
+        info: What the device states.
+        data: The samples.
+
+    Returns:
+        The configuration with what a model chooses; the weights `weights/N`, None for a run that
+        draws its own; and what was chosen, with what of a model the device cannot have.
+
+    Raises:
+        ValueError: When there is no such run or model, or the device cannot have it.
+    """
+    if not config.start:
+        return config, None, []
+    if not warm_start.is_model(config.start):
+        return config, Run.open(config.start).weights(), []
+    found = model.opened(config.start)
+    try:
+        source = placement.Source(*mapping.shown(config, info, data.features))
+        placed = placement.placed(found, info, source, mapping.DECAY)
+    except Refused as error:
+        raise FileFormatError(f"{found.path}: {error}") from None
+    choices = [
+        Choice(f"network.settings.{name}", value, placed.reasons[name])
+        for name, value in placed.settings.items()
+        if name not in config.network.settings
+    ]
+    choices += _holding(config, info, placed)
+    notes = [Choice("start", config.start, note) for note in (*placed.notes, *_cut(info, placed))]
+    weights: Arrays = {f"weights/{number}": matrix for number, matrix in enumerate(placed.weights)}
+    return applied(config, choices), weights, [*choices, *notes]
+
+
+def laid(sections: Mapping[str, Any], trust: Trust = NOBODY) -> Config:
+    """The configuration of a run that starts from what it names, as its device settles it.
+
+    Args:
+        sections: What was asked for.
+        trust: Which code it may name.
+
+    Raises:
+        ValueError: When it does not make a configuration, or the device cannot have it.
+        DeviceError: When there is no such device.
+    """
+    config = configuration.build(sections)
+    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    with open_device(config, trust) as device:
+        config, _ = settle(config, left_open(sections, starts=True), device.info, data)
+        return taken(config, device.info, data)[0]
+
+
+def _holding(config: Config, info: DeviceInfo, placed: Placed) -> list[Choice]:
+    """A full scale for the largest weight, where nobody asked for one that is too small for it."""
+    sizes = [abs(matrix).max() * math.sqrt(len(matrix)) for matrix in placed.weights]
+    needed = round(float(max(sizes)) * (1 + 1e-6), 6)
+    layers = (len(placed.weights[0]), *(matrix.shape[1] for matrix in placed.weights))
+    chosen = mapping.full_scales(config, info, layers)
+    held = all(
+        abs(matrix).max() <= scale for matrix, scale in zip(placed.weights, chosen, strict=True)
+    )
+    if held or config.network.full_scale != "auto":
+        return []
+    return [Choice("network.full_scale", needed, "the largest weight of the model asks for it")]
+
+
+def _cut(info: DeviceInfo, placed: Placed) -> list[str]:
+    """Projections with weights that no full scale of the device holds."""
+    said = []
+    for number, matrix in enumerate(placed.weights):
+        most = info.weight_format(number).maximum_full_scale
+        if count := int((abs(matrix) > most).sum()):
+            said.append(
+                f"{count} of {matrix.size} weights of projection {number} are cut to {most:g} "
+                "thresholds, the most that the device stores"
+            )
+    return said

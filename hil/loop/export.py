@@ -1,0 +1,68 @@
+"""A trained network as a model of NIR, with the nominal neurons of its device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from drivers.contract.arrays import below
+from hil.exchange import nir_writing
+from hil.loop import mapping
+from hil.loop.training import opened
+from hil.trust import NOBODY, Trust
+
+if TYPE_CHECKING:
+    from drivers import Device
+    from hil.config import Config
+    from hil.runs.folder import Run
+
+
+def export(run: Run, out: Path, *, stored: bool = False, trust: Trust = NOBODY) -> Path:
+    """Write the network of a run to a file of NIR.
+
+    The device is opened and given the network, since what is nominal of it follows from its own
+    statement; nothing is written to it, and nothing is run.
+
+    Args:
+        run: The run.
+        out: The file, replaced when it exists.
+        stored: Whether to write what the device said that it stores, in place of what was asked.
+        trust: Which code the run may name.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: When the run has no weights yet, or a damaged checkpoint.
+        DeviceError: When its device cannot be opened.
+        OSError: When the file cannot be written.
+    """
+    config, asked = run.config(), run.weights()
+    prefix = "stored/" if stored else "weights/"
+    found = below(run.load_checkpoint() or {}, prefix)
+    matrices = [found[str(number)].astype(np.float32) for number in range(len(asked))]
+    layers = (len(matrices[0]), *(matrix.shape[1] for matrix in matrices))
+    with opened(run, None, trust) as device:
+        device.configure(mapping.network(config, device.info, layers))
+        nominal = _nominal(config, device, layers)
+    notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
+    return nir_writing.write(out, matrices, nominal, {**notes, "reset": device.info.neuron.reset})
+
+
+def _nominal(config: Config, device: Device, layers: tuple[int, ...]) -> nir_writing.Nominal:
+    """What the device is nominally, with the settings in use."""
+    info, threshold = device.info, mapping.nominal_threshold(device)
+    membrane = info.neuron.membrane
+    current, bias = mapping.shown(config, info, layers[0] - (config.encoding["bias"] > 0))
+    later = info.timing.layer == "end_of_step"
+    return nir_writing.Nominal(
+        dt=info.timing.dt,
+        decay=mapping.nominal_decay(device),
+        threshold=float(membrane.in_thresholds(np.array(threshold, np.float64))),
+        synapse=mapping.in_use(device, "synapse"),
+        late=[info.timing.input == "end_of_step", *[later] * (len(layers) - 2)],
+        current=current,
+        bias=bias,
+    )

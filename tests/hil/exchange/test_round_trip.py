@@ -1,0 +1,140 @@
+"""A run is exported, and the file evaluated, trained on and exported again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from typer.testing import CliRunner, Result
+
+import hil
+from hil import api
+from hil.cli.app import app
+from hil.loop import training
+from hil.runs.folder import Run
+
+SMALL: dict[str, Any] = {
+    "network": {"hidden": [12], "steps": 20},
+    "training": {"epochs": 2, "batch": 50},
+    "optimiser": {"learning_rate": 0.02},
+}
+DEVICES = {
+    "ideal": "emulator:ideal",
+    "hard": "emulator:ideal?reset=hard",
+    "synapses": "emulator:ideal?neuron=lif-exp",
+    "coarse": "emulator:mixed-signal?chip=3&weight_bits=4",
+    "board": "board:simulated://?seed=0",
+}
+
+
+def command(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A few of the digits."""
+    x, y = load_digits(return_X_y=True)
+    parts = {"train": slice(0, 200), "test": slice(200, 300)}
+    path = tmp_path_factory.mktemp("task") / "few.npz"
+    arrays = {f"x_{name}": x[rows] / 16 for name, rows in parts.items()}
+    np.savez(path, **arrays, **{f"y_{name}": y[rows] for name, rows in parts.items()})
+    return f"npz:{path}"
+
+
+@pytest.fixture(scope="module")
+def runs(task: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run on each device."""
+    folder = tmp_path_factory.mktemp("runs")
+    made = {}
+    for name, device in DEVICES.items():
+        more = {"encoding": {"bias": 0.5, "gain": 1.5}} if name != "board" else {}
+        made[name] = trained(folder / name, {"task": task, "device": device, **more})
+    return made
+
+
+def trained(path: Path, sections: dict[str, Any]) -> Path:
+    """A run to its end, without its page."""
+    run = api.prepare(SMALL, sections, out=path)
+    training.train(run)
+    return run.path
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_weights_come_back_bit_for_bit(
+    runs: dict[str, Path], task: str, name: str, tmp_path: Path
+) -> None:
+    wanted = Run.open(runs[name]).load_checkpoint()
+    assert wanted is not None
+    for stored, prefix in ((False, "weights"), (True, "stored")):
+        file = hil.export(runs[name], tmp_path / f"{prefix}.nir", stored=stored)
+        again = api.prepare(
+            {"task": task, "device": DEVICES[name]}, start=file, out=tmp_path / prefix
+        )
+        began = again.load_start()
+        for projection in range(2):
+            there = wanted[f"{prefix}/{projection}"]
+            assert began[f"weights/{projection}"].tobytes() == there.tobytes()
+
+
+@pytest.mark.parametrize("name", ["ideal", "hard", "synapses"])
+def test_it_answers_every_sample_as_the_run_does(
+    runs: dict[str, Path], task: str, name: str, tmp_path: Path
+) -> None:
+    file = hil.export(runs[name], tmp_path / "model.nir")
+    found = hil.evaluate(file, device=DEVICES[name], task=task)
+    own = hil.evaluate(runs[name])
+    assert found["confusion"] == own["confusion"]
+    assert len({tuple(row) for row in found["confusion"]}) > 3  # classes are told apart
+
+
+def test_others_read_what_is_written(runs: dict[str, Path], tmp_path: Path) -> None:
+    done = command("export", runs["ideal"], "-o", tmp_path / "model.nir")
+    assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / "model.nir"))
+    graph = nir.read(tmp_path / "model.nir")  # checks that each node fits the next
+    assert [type(graph.nodes[a]).__name__ for a, _ in graph.edges] == [
+        "Input",
+        "Affine",
+        "LIF",
+        "Linear",
+        "LIF",
+    ]
+    weights = Run.open(runs["ideal"]).weights()
+    affine, cells = graph.nodes["affine_1"], graph.nodes["lif_1"]
+    assert np.array_equal(affine.weight, weights["weights/0"][:-1].T)
+    np.testing.assert_allclose(affine.bias, 0.5 * 1.5 * weights["weights/0"][-1], rtol=1e-6)
+    np.testing.assert_allclose(cells.tau, 0.01, rtol=1e-9)
+    np.testing.assert_allclose(cells.r * 0.001 / cells.tau, 1, rtol=1e-9)  # currents
+    assert (cells.v_threshold == 1).all() and not cells.v_reset.any() and not cells.v_leak.any()
+    # An event leaks for a step here before it can cause a spike.
+    decay, late = np.exp(-0.1), graph.nodes["lif_2"]
+    np.testing.assert_allclose(late.r * (1 - decay), decay, rtol=1e-9)
+    notes = graph.metadata
+    assert notes["dt"] == 0.001 and notes["steps"] == 20
+    assert json.loads(notes["encoding"]) == {"name": "current", "bias": 0.5, "gain": 1.5}
+
+
+def test_the_same_run_gives_the_same_file(runs: dict[str, Path], tmp_path: Path) -> None:
+    one, two = (hil.export(runs["hard"], tmp_path / f"{k}.nir").read_bytes() for k in "ab")
+    assert one == two
+
+
+def test_a_step_of_the_model_is_a_step_of_the_chip(task: str, tmp_path: Path) -> None:
+    slow = trained(
+        tmp_path / "slow",
+        {
+            "task": task,
+            "device": "emulator:ideal",
+            "network": {"settings": {"tau_membrane": 0.03}},
+        },
+    )
+    file = hil.export(slow, tmp_path / "slow.nir")
+    again = api.prepare(
+        {"task": task, "device": "emulator:ideal?dt=0.0005"}, start=file, out=tmp_path / "again"
+    )
+    assert again.config().network.settings == {"tau_membrane": pytest.approx(0.015, rel=1e-9)}

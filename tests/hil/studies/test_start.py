@@ -1,0 +1,105 @@
+"""A study of a network that is there already: a run, or a model of NIR."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import hil
+from hil import api
+from hil.cli.app import app
+from hil.loop import training
+from hil.studies import loader
+from hil.studies.plan import cells, job, units
+from hil.studies.schema import Study
+from hil.studies.trial import evaluate
+from hil.studies.validation import check
+from support.nir_models import chain, lif, linear
+
+Jobs = list[tuple[Any, ...]]
+NOISE: dict[str, Any] = {
+    "version": 1,
+    "name": "noise",
+    "base": {"device": "emulator:ideal", "training": {"epochs": 1, "batch": 20}},
+    "pretrain": {"device": "emulator:ideal"},
+    "factors": {
+        "mode": {"key": "mode", "levels": ["deploy", "scratch"]},
+        "noise": {"key": "device_options.membrane_noise", "levels": [0.0]},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path, rng = tmp_path_factory.mktemp("task") / "own.npz", np.random.default_rng(0)
+    x, y = rng.random((90, 4)), np.tile(np.arange(3), 30)
+    x[np.arange(90), y] += 1
+    np.savez(path, x_train=x[:45] / 2, y_train=y[:45], x_test=x[45:] / 2, y_test=y[45:])
+    return f"npz:{path}"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(4, 5)) / 2, 30 * np.abs(rng.normal(size=(5, 3)))
+    path = tmp_path_factory.mktemp("model") / "theirs.nir"
+    nodes = (linear(np.float32(first)), lif(5), linear(np.float32(second)), lif(3))
+    return chain(path, *nodes, metadata={"dt": 1e-3, "steps": 30})
+
+
+def noise(task: str) -> Study:
+    return loader.build(NOISE, task=task)
+
+
+def jobs(study: Study) -> Jobs:
+    first = units(study, 1)[0]
+    return [job(study, first, cell.settings) for cell in cells(study)]
+
+
+def test_trials_start_from_the_model_as_it_is(task: str, model: Path) -> None:
+    study = loader.starting(noise(task), model)
+    source, deploy = next(steps for steps in jobs(study) if len(steps) == 2)
+    assert source.keep and not source.train and not deploy.train and deploy.start == source.key
+    for step in (source, deploy):
+        network = json.loads(step.config)["network"]
+        assert network["hidden"] == [5] and network["steps"] == 30
+        assert network["settings"] == {"tau_membrane": 0.02}
+        assert network["full_scale"] > 20  # of the largest weight
+    outcome, weights = evaluate(source)
+    assert outcome["device_runs"] == 0 and [w.shape for w in weights.values()] == [(4, 5), (5, 3)]
+    assert abs(weights["weights/1"]).max() > 20
+    plain = hil.evaluate(model, device="emulator:ideal", task=task)
+    assert outcome["test_accuracy"] == plain["test_accuracy"]
+    assert evaluate(deploy, weights)[0]["test_accuracy"] == plain["test_accuracy"]  # severity 0
+    assert check(study).code.keys() == {str(model)}
+
+
+def test_so_do_those_of_the_study_of_robustness(task: str, model: Path) -> None:
+    built = loader.build(loader.read("robustness"), task=task)
+    study = loader.starting(built, model)
+    for steps in jobs(study):
+        config = json.loads(steps[-1].config)
+        assert config["network"]["hidden"] == [5] and config["start"] == ""
+        if len(steps) == 2:
+            assert json.loads(steps[0].config)["start"] == str(model) and not steps[0].train
+
+
+def test_a_run_may_be_it_too(task: str, tmp_path: Path) -> None:
+    sections = {"task": task, "device": "emulator:ideal", "network": {"hidden": [6]}}
+    run = api.prepare(sections, {"training": {"epochs": 1}}, out=tmp_path / "run")
+    training.train(run)
+    study = loader.starting(noise(task), run.path)
+    source = next(steps for steps in jobs(study) if len(steps) == 2)[0]
+    _, weights = evaluate(source)
+    for name, kept in run.weights().items():
+        assert weights[name].tobytes() == kept.tobytes()
+
+
+def test_a_study_that_starts_from_none_says_so(model: Path) -> None:
+    done = CliRunner().invoke(app, ["study", "range", "--from", str(model)])
+    assert done.exit_code == 2 and "no trial of the study range starts from another" in done.stderr
