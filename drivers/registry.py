@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -37,8 +39,18 @@ HOLDING = frozenset({"fleet"})
 
 def schemes() -> dict[str, str]:
     """Every known scheme with the `module:class` that serves it, built-in ones first."""
-    found = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-    return {**found, **BUILTIN}
+    return {**installed(ENTRY_POINTS), **BUILTIN}
+
+
+def installed(group: str) -> dict[str, str]:
+    """What installed packages bring by an entry point of a group: `module:NAME` by name."""
+    return dict(_entry_points(group, tuple(sys.path)))
+
+
+@cache
+def _entry_points(group: str, places: tuple[str, ...]) -> dict[str, str]:
+    """Those that are found below these places; to read them takes a while."""
+    return {point.name: point.value for point in entry_points(group=group)}
 
 
 def driver(scheme: str) -> type[Device]:

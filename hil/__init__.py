@@ -10,8 +10,9 @@ The whole loop in one call:
 or on arrays: `hil.train(x, y)`, then `result.predict(new)`.
 
 What a program calls is `train`, `resume`, `evaluate` and `export`; the first two give a `Result`.
-`SpikingClassifier` is an estimator of scikit-learn. Rules,
-gates and losses to use on their own are in `hil.learning`; everything else is internal.
+`SpikingClassifier` is an estimator of scikit-learn. Rules, gates and losses to use on their own are
+in `hil.learning`, what an encoding and a task of one's own are in `hil.encodings` and `hil.tasks`;
+everything else is internal.
 """
 
 from typing import Any

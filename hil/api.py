@@ -6,21 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hil.extensions import Trust, in_force, named
 from hil.result import Result
-from hil.trust import NOBODY, Trust, fingerprints
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from hil.extensions import Objects
+    from hil.learning import RuleFamily
     from hil.loop.progress import Watcher
     from hil.runs.folder import Run
-    from hil.tasks import Arrays
+    from hil.tasks import Arrays, Task
 
 OnEpoch = Callable[[dict[str, Any]], object]
 
 
 def train(
-    task: str | ArrayLike | None = None,
+    task: str | Task | ArrayLike | None = None,
     y: ArrayLike | None = None,
     *,
     test: tuple[ArrayLike, ArrayLike] | float = 0.2,
@@ -29,7 +31,7 @@ def train(
     feature_names: Sequence[str] | None = None,
     layout: str | None = None,
     device: str | None = None,
-    rule: str | Mapping[str, Any] | None = None,
+    rule: str | RuleFamily | Mapping[str, Any] | None = None,
     seed: int | None = None,
     start: str | Path | None = None,
     out: str | Path | None = None,
@@ -41,9 +43,9 @@ def train(
     """Train a network on a device, test it, and write a run folder with its report.
 
     Args:
-        task: Name of a task, or a file such as `csv:FILE`; `digits` when None. Or the samples
-            themselves, real numbers of any range: `(N, n)` features, or images `(N, height, width)`
-            or `(N, height, width, channels)`.
+        task: Name of a task, a file such as `csv:FILE`, or a `hil.tasks.Task`; `digits` when None.
+            Or the samples themselves, real numbers of any range: `(N, n)` features, or images
+            `(N, height, width)` or `(N, height, width, channels)`.
         y: Labels of the samples: `(N,)` whole numbers or texts, or one-hot `(N, C)`.
         test: `(x, y)` to test with, or the share of the samples that is set aside for it.
         validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
@@ -53,15 +55,14 @@ def train(
             `HWC` or `CHW`.
         device: Address of the device; the task's default when None.
         rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`; the
-            task's default when None.
+            task's default when None. In any section, an object may stand in place of its name.
         seed: Seed of everything on the host; 0 when None.
         start: Run folder to start from: its weights are the first ones, and its settings hold
             where none are given here, its seed included. Or the address of a model of NIR,
             `FILE.nir` or `FILE.nir?dt=SECONDS`.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File to record the session with the device to; it must not exist.
-        trust: Whether Python code may run that the run to start from names; what is named here
-            runs.
+        trust: Whether Python code may run that the run to start from names; what is named runs.
         on_epoch: Called after each epoch with its metrics, as `Result.metrics` has them.
         sections: Any other part of the configuration, e.g. `training={"epochs": 5}`,
             `network={"hidden": [500, 500]}`, `observe="spikes"`.
@@ -73,21 +74,24 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
-    named = {"class_names": class_names, "feature_names": feature_names, "layout": layout}
-    name, samples = _asked_for(task, y, test=test, validation=validation, **named)
-    given = asked(task=name, device=device, rule=rule, seed=seed)
-    layers, trusted = (given, sections), Trust.of(given, sections, everything=trust)
-    run = prepare(*layers, start=start, out=out, record=record, trust=trusted, samples=samples)
-    return _finished(run.path, record, None, trusted, on_epoch)
+    names = {"class_names": class_names, "feature_names": feature_names, "layout": layout}
+    name, samples = _asked_for(task, y, test=test, validation=validation, **names)
+    objects: dict[str, object] = {}
+    given = named(asked(task=name, device=device, rule=rule, seed=seed, **sections), objects)
+    with Trust.of(given, everything=trust, objects=objects).in_force():
+        run = prepare(given, start=start, out=out, record=record, samples=samples)
+        return _finished(run.path, record, None, on_epoch)
 
 
 def _asked_for(
-    task: str | ArrayLike | None, y: ArrayLike | None, **parts: Any
-) -> tuple[str | None, Arrays | None]:
-    """The name of a task, and the samples where they were given in its place."""
+    task: str | Task | ArrayLike | None, y: ArrayLike | None, **parts: Any
+) -> tuple[str | Task | None, Arrays | None]:
+    """The task, and the samples where they were given in its place."""
     if task is not None and not isinstance(task, str):
-        from hil.tasks import arrays
+        from hil.tasks import Task, arrays
 
+        if isinstance(task, Task):
+            return task, None
         return arrays.NAME, arrays.given(task, y, **parts)
     if y is not None:
         raise ValueError(f"y without samples: give them in place of the task {task or 'digits'!r}")
@@ -100,6 +104,7 @@ def resume(
     data: str | Path | None = None,
     *,
     trust: bool = False,
+    extensions: Objects | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Result:
     """Go on with a run from its last checkpoint, to its end.
@@ -108,7 +113,8 @@ def resume(
         path: The run folder.
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
-        trust: Whether Python code that the run names may run, such as a chip in Python.
+        trust: Whether Python code that the run names may run, such as a chip or a rule.
+        extensions: Rules, gates and others that the run names and no name finds, by that name.
         on_epoch: Called after each epoch with its metrics.
 
     Returns:
@@ -118,14 +124,14 @@ def resume(
         ValueError: When it is no run folder, or a damaged one, or in use, or its data are others.
         DeviceError: When the device fails.
     """
-    return _finished(path, record, data, Trust(everything=trust), on_epoch)
+    with Trust(everything=trust, given=extensions or {}).in_force():
+        return _finished(path, record, data, on_epoch)
 
 
 def _finished(
     path: str | Path,
     record: str | Path | None,
     data: str | Path | None,
-    trust: Trust,
     on_epoch: OnEpoch | None,
 ) -> Result:
     from hil.loop.progress import displayed, telling
@@ -133,7 +139,7 @@ def _finished(
 
     run = Run.open(path)
     with displayed() as watch:
-        return finish(run, telling(watch, on_epoch), record, data, trust)
+        return finish(run, telling(watch, on_epoch), record, data)
 
 
 def evaluate(
@@ -145,6 +151,7 @@ def evaluate(
     on: str | None = None,
     task: str | None = None,
     trust: bool = False,
+    extensions: Objects | None = None,
 ) -> dict[str, Any]:
     """Deploy the weights of a run, or of a model of NIR, on a device as they are, and test them.
 
@@ -156,7 +163,8 @@ def evaluate(
         on: Other labelled samples than those of the run's test, such as `csv:FILE`, prepared as
             those of the run were.
         task: What a model is tested with; that which its file names when None.
-        trust: Whether Python code that the run names may run; that of `device` runs.
+        trust: Whether Python code that the run names may run.
+        extensions: Encodings and tasks that the run names and no name finds, by that name.
 
     Returns:
         Test accuracy with its 95 % interval, beside that of the run's own device, and confusions.
@@ -168,8 +176,8 @@ def evaluate(
     """
     from hil.loop.evaluation import evaluate as deploy
 
-    trusted = Trust(everything=trust)
-    return deploy(path, device, record=record, moved=data, trust=trusted, on=on, task=task)
+    with Trust.of(task, everything=trust, objects=extensions).in_force():
+        return deploy(path, device, record=record, moved=data, on=on, task=task)
 
 
 def export(path: str | Path, out: str | Path, *, stored: bool = False, trust: bool = False) -> Path:
@@ -192,22 +200,19 @@ def export(path: str | Path, out: str | Path, *, stored: bool = False, trust: bo
     from hil.loop import export as exporting
     from hil.runs.folder import Run
 
-    trusted = Trust(everything=trust)
-    return exporting.export(Run.open(path), Path(out), stored=stored, trust=trusted)
+    with Trust(everything=trust).in_force():
+        return exporting.export(Run.open(path), Path(out), stored=stored)
 
 
-def asked(*, rule: str | Mapping[str, Any] | None = None, **settings: object) -> dict[str, Any]:
-    """The settings that were asked for, as a layer of a configuration.
+def asked(**settings: object) -> dict[str, Any]:
+    """The settings that were asked for, as a layer of a configuration: all that is not None.
 
     Args:
-        rule: Name of a learning rule, or its section.
-        settings: Other settings and sections by name.
-
-    Returns:
-        All that is not None.
+        settings: Settings and sections by name; a rule or an encoding may stand for its section.
     """
-    named = {"name": rule} if isinstance(rule, str) else rule
-    return {key: value for key, value in {**settings, "rule": named}.items() if value is not None}
+    found = {key: value for key, value in settings.items() if value is not None}
+    plain = [k for k in ("rule", "encoding") if not isinstance(found.get(k, {}), Mapping)]
+    return {**found, **{key: {"name": found[key]} for key in plain}}
 
 
 def prepare(
@@ -215,7 +220,6 @@ def prepare(
     start: str | Path | None = None,
     out: str | Path | None = None,
     record: str | Path | None = None,
-    trust: Trust = NOBODY,
     samples: Arrays | None = None,
 ) -> Run:
     """Make the run folder of what was asked for, once all of it is known to fit.
@@ -227,7 +231,6 @@ def prepare(
         start: Run folder or model to start from, or None.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File that the session with the device is to be recorded to.
-        trust: Which code the configuration may name.
         samples: Those of the task `arrays`, as `hil.tasks.arrays.given` gives them; None takes
             those of the run to start from.
 
@@ -246,6 +249,7 @@ def prepare(
     from hil.runs import warm_start
     from hil.runs.folder import Run
     from hil.tasks import arrays
+    from hil.trust import fingerprints
 
     base = {} if start is None else warm_start.base(start, *layers)
     suited = {} if samples is None else arrays.suited(samples["x_train"].shape)
@@ -254,7 +258,7 @@ def prepare(
     if config.start and samples is None and config.task == arrays.NAME:
         samples = run_data.samples(Run.open(config.start))
     data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
-    config, choices, weights = fitted(config, opened, data, record, trust)
+    config, choices, weights = fitted(config, opened, data, record)
     chosen = [choice.as_json() for choice in choices]
     place = None if out is None else Path(out)
     return Run.create(place, config, chosen, fingerprints(config), samples, weights)
@@ -265,7 +269,6 @@ def finish(
     watch: Watcher,
     record: str | Path | None = None,
     data: str | Path | None = None,
-    trust: Trust = NOBODY,
 ) -> Result:
     """Train a run from wherever it stands to its end, and write its page.
 
@@ -274,7 +277,6 @@ def finish(
         watch: Called after every batch.
         record: File to record the session with the device to.
         data: File of the run's data, where they no longer lie where they did.
-        trust: Which code the run may name.
 
     Returns:
         The finished run.
@@ -286,10 +288,10 @@ def finish(
     """
     from hil.loop import training
 
-    figures = training.train(run, watch, record, data, trust)
+    figures = training.train(run, watch, record, data)
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 
     attempts = Attempts()
     write_report(run, attempts)
-    return Result(run.path, figures, tuple(attempts.failed), trust)
+    return Result(run.path, figures, tuple(attempts.failed), in_force())

@@ -15,10 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hil import streams
 from hil.api import asked
-from hil.trust import Trust
+from hil.extensions import Trust, named
 
-# Whatever code the parameters name was named by the program, and runs.
-NAMED = Trust(everything=True)
 # What `sklearn.utils.estimator_checks.check_estimator` asks for and a noisy chip cannot hold.
 _NOISE = "the samples of a batch are answered one after the other by a chip whose noise goes on"
 EXPECTED_FAILED_CHECKS: Mapping[str, str] = {
@@ -99,12 +97,13 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"y holds 1 class alone, {self.classes_[0]!r}: give at least 2 classes"
             )
-        own = self._asked(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        own, trust = self._asked(int(check_random_state(self.random_state).randint(2**31 - 1)))
         data = arrays.data(
             {"x_train": x, "y_train": numbers}, streams.generator(own["seed"], "split"), 0.0
         )
-        config = configuration.build(arrays.suited(x.shape), own)
-        config, self.checkpoint_ = in_memory(config, left_open(own), data, NAMED)
+        with trust.in_force():
+            config = configuration.build(arrays.suited(x.shape), own)
+            config, self.checkpoint_ = in_memory(config, left_open(own), data)
         self.config_ = config.model_dump(mode="json")
         self.preparation_ = data.preparation.arrays()
         return self
@@ -137,8 +136,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
-    def _asked(self, seed: int) -> dict[str, Any]:
-        """What the parameters ask for, by section."""
+    def _asked(self, seed: int = 0) -> tuple[dict[str, Any], Trust]:
+        """What the parameters ask for, by section; a program named it, so its code runs."""
         from hil.config import merged
         from hil.tasks import ARRAYS
 
@@ -150,7 +149,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             network=None if self.hidden is None else {"hidden": list(self.hidden)},
             training=asked(epochs=self.epochs, class_weight=self._weights()) or None,
         )
-        return merged(self.settings or {}, own)
+        objects: dict[str, object] = {}
+        sections = named(merged(asked(**self.settings or {}), own), objects)
+        return sections, Trust(everything=True, given=objects)
 
     def _weights(self) -> str | dict[str, float] | None:
         """The weights of the classes by their numbers, which is what is trained on."""
@@ -165,13 +166,14 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return {numbers[label]: float(each) for label, each in self.class_weight.items()}
 
     def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
-        from hil.config import build
+        from hil.config import recorded
         from hil.loop import evaluation
         from hil.tasks.preparation import Preparation
 
         check_is_fitted(self)
         x = validate_data(self, X, dtype=np.float64, reset=False)
         prepared = Preparation.restored(self.preparation_, "preparation_")
-        config = build(self.config_)
-        with evaluation.deployed(config, self.checkpoint_, prepared, trust=NAMED) as controller:
+        _, trust = self._asked()
+        deployed = evaluation.deployed(recorded(self.config_), self.checkpoint_, prepared)
+        with trust.in_force(), deployed as controller:
             return evaluation.scores(controller, prepared, x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,14 +12,16 @@ from drivers.contract.errors import FileFormatError
 from drivers.contract.files.reading import parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
+from hil.discovery import placed
 from hil.learning import rules
+from hil.named_sections import RECORDED, WHAT, named
 from hil.validation import validated
 
 Sections = dict[str, Any]
-WHAT = "configuration"
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
+Placed = Annotated[str, AfterValidator(placed)]
 Whole = Annotated[int, Field(gt=0, le=10**9)]
 # What a section means that sets something without naming its rule, encoding or optimiser.
 NAMES: Mapping[str, Any] = {
@@ -43,31 +45,10 @@ def places(key: str) -> list[str]:
         if isinstance(default, BaseModel) and key in type(default).model_fields:
             found.append(f"{name}.{key}")
     for section, package in (("encoding", encodings), ("rule", rules)):
-        settings = [package.module(name).Settings.model_fields for name in package.names()]
+        settings = [package.get(name).settings.model_fields for name in package.names()]
         if any(key in fields for fields in settings):
             found.append(f"{section}.{key}")
     return sorted(found)
-
-
-def _named(section: str, module: Callable[[str], Any]) -> AfterValidator:
-    """Complete `{name = ..., key = ...}` with the settings of the module of that name."""
-
-    def complete(value: dict[str, Any]) -> dict[str, Any]:
-        settings = dict(value)
-        name = settings.pop("name", None)
-        if not isinstance(name, str):
-            raise ValueError(f"configuration {section}.name = {name!r}: give the name of one")
-        chosen = validated(
-            module(name).Settings,
-            settings,
-            what=WHAT,
-            where=section,
-            others=("name",),
-            places=places,
-        )
-        return {"name": name, **chosen.model_dump()}
-
-    return AfterValidator(complete)
 
 
 class NetworkSection(Section):
@@ -108,7 +89,7 @@ class ReadoutSection(Section):
 class ActivitySection(Section):
     """How hidden activity is estimated from membranes (with `observe = "membrane"`)."""
 
-    estimator: str = Field("auto", description="`auto`, or the name of an estimator.")
+    estimator: Placed = Field("auto", description="`auto`, or the name of an estimator.")
     every: Whole = Field(1, description="Steps between two membrane samples.")
 
 
@@ -165,6 +146,12 @@ class TrainingSection(Section):
     )
 
 
+class ReportSection(Section):
+    """What the page of the run shows besides what every page does."""
+
+    sections: tuple[Placed, ...] = Field((), description="Sections of a user's own, by name.")
+
+
 class Config(Section):
     """Everything that a run depends on."""
 
@@ -177,17 +164,18 @@ class Config(Section):
     seed: int = Field(0, ge=0, lt=2**63)
     start: str = Field("", description="Run whose weights are the initial ones; empty draws them.")
     network: NetworkSection = NetworkSection()
-    encoding: Annotated[dict[str, Any], _named("encoding", encodings.module)] = dict(
+    encoding: Annotated[dict[str, Any], named("encoding", encodings.CATALOGUE, places)] = dict(
         NAMES["encoding"]
     )
     readout: ReadoutSection = ReadoutSection()
-    rule: Annotated[dict[str, Any], _named("rule", rules.module)] = dict(NAMES["rule"])
+    rule: Annotated[dict[str, Any], named("rule", rules.CATALOGUE, places)] = dict(NAMES["rule"])
     activity: ActivitySection = ActivitySection()
     homeostasis: HomeostasisSection = HomeostasisSection()
     repair: RepairSection = RepairSection()
     optimiser: OptimiserSection = OptimiserSection()
     augmentation: AugmentationSection = AugmentationSection()
     training: TrainingSection = TrainingSection()
+    report: ReportSection = ReportSection()
 
     model_config = ConfigDict(validate_default=True)
 
@@ -249,6 +237,14 @@ def build(*layers: Mapping[str, Any]) -> Config:
     return validated(
         Config, merged(NAMES, task.defaults, tuned, *layers, where), what=WHAT, places=places
     )
+
+
+def recorded(sections: Mapping[str, Any]) -> Config:
+    """The configuration of a run as its folder keeps it, complete; no code runs for it.
+
+    What is set of a rule or an encoding of a user's own is left as it is.
+    """
+    return validated(Config, merged(NAMES, sections), what=WHAT, context=RECORDED)
 
 
 def read(path: str | Path) -> Sections:

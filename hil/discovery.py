@@ -1,60 +1,115 @@
-"""Modules found by name: a file in the right folder is all that a rule or a task needs.
+"""Things found by name: a module in the right folder, an entry point, or a file of a user's own.
 
-A folder of such modules holds one file for each of them, and what marks a file as one is a name
-that it defines. The name of the file is the name that a user gives, with `-` for `_` or without.
+A folder of built-in ones holds one module for each of them, which defines it under a name in
+capitals, e.g. `GATE`. The name of the module is the name that a user gives. Others are named by an
+entry point of an installed package, or as `FILE.py:NAME` or `module:NAME`; they are objects of the
+same type, and whoever asks for one cannot tell which they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
-from types import ModuleType
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
 
 from drivers.contract.naming import nearest
+from hil import extensions
+from hil.extensions import placed
 
-__all__ = ["Catalogue", "nearest"]
+__all__ = ["Catalogue", "NoSettings", "check_settings", "nearest", "placed"]
 
 LONG = 60  # characters of a name that a refusal repeats
+T = TypeVar("T")
+
+
+class NoSettings(BaseModel):
+    """There is nothing to set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def check_settings(model: object) -> None:
+    """Refuse what is no model of settings.
+
+    Raises:
+        ValueError: Saying what is.
+    """
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise ValueError(f"settings is {model!r}: give a class of pydantic.BaseModel")
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """The modules of one package that are something by name.
+class Catalogue(Generic[T]):
+    """All things of one kind, by name.
 
     Attributes:
         kind: What each of them is, for a refusal, e.g. `rule`.
-        package: Dotted name of the package.
-        attribute: What a module has to define to be one.
-        others: What else a user may give, for a refusal, e.g. `npz:FILE`.
+        of: Of which type each of them is.
+        group: Entry points by which installed packages bring some.
+        package: Dotted name of the package of the built-in ones; empty where there are none.
+        attribute: What a module of that package defines to be one.
+        others: Gives what else a user may name, for a refusal, e.g. `npz:FILE`.
     """
 
     kind: str
-    package: str
-    attribute: str
-    others: tuple[str, ...] = ()
+    of: type[T]
+    group: str
+    package: str = ""
+    attribute: str = ""
+    others: Callable[[], Iterable[str]] = tuple
 
     def names(self) -> list[str]:
-        """Names of all of them, sorted."""
-        return sorted(self._modules())
+        """Names of the built-in ones, sorted."""
+        return sorted(self._builtin())
 
-    def module(self, name: str) -> ModuleType:
-        """The module of that name.
+    def installed(self) -> dict[str, str]:
+        """Those that installed packages bring: `module:NAME` by name."""
+        from drivers.registry import installed
+
+        return installed(self.group)
+
+    def get(self, name: str) -> T:
+        """The one of that name.
 
         Raises:
-            ValueError: When there is none; the nearest name is given.
+            UntrustedCode: When a file names it, and nobody who runs it.
+            ValueError: When there is none, or it is something else.
         """
-        found = self._modules()
-        if name not in found:
-            told = name if len(name) <= LONG else f"{name[:LONG]}..."
-            raise ValueError(f"no {self.kind} {told!r}: {nearest(name, [*found, *self.others])}")
-        return found[name]
+        builtin = self._builtin()
+        if name in builtin:
+            return builtin[name]
+        installed, what = self.installed(), f"{self.kind} {self._told(name)}"
+        if not extensions.is_code(name) and name not in installed:
+            known = [*builtin, *installed, *self.others(), "FILE.py:NAME", "module:NAME"]
+            raise ValueError(f"no {what}: {nearest(name, known)}")
+        try:
+            place = installed.get(name)
+            found = extensions.imported(place) if place else extensions.load(name)
+        except extensions.UntrustedCode:
+            raise
+        except ValueError as error:
+            raise ValueError(f"{what} cannot be loaded: {error}") from error
+        if not isinstance(found, self.of):
+            given = type(found).__name__
+            raise ValueError(f"{what} is no {self.of.__name__} but of type {given}")
+        return extensions.blaming(found, what)
 
-    def _modules(self) -> dict[str, ModuleType]:
+    @staticmethod
+    def _told(name: str) -> str:
+        return repr(name if len(name) <= LONG or ":" in name else f"{name[:LONG]}...")
+
+    def _builtin(self) -> dict[str, T]:
+        """All of the package, by the names of their modules."""
+        if not self.package:
+            return {}
         places = import_module(self.package).__path__
-        modules = [import_module(f"{self.package}.{m.name}") for m in iter_modules(places)]
+        modules = {m.name: import_module(f"{self.package}.{m.name}") for m in iter_modules(places)}
         return {
-            module.__name__.rpartition(".")[2]: module
-            for module in modules
+            name: getattr(module, self.attribute)
+            for name, module in modules.items()
             if hasattr(module, self.attribute)
         }

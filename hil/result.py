@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.trust import NOBODY, Trust
+from hil.extensions import NOBODY, Trust
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,14 +102,12 @@ class Result:
         from hil.loop import evaluation
 
         run, preparation = self._run, self._preparation
-        with evaluation.deployed(
-            run.config(),
-            self._checkpoint,
-            preparation,
-            device,
-            trust=self.trust,
-            taking_up=run.taking_up(),
-        ) as controller:
+        with (
+            self.trust.in_force(),
+            evaluation.deployed(
+                run.config(), self._checkpoint, preparation, device, taking_up=run.taking_up()
+            ) as controller,
+        ):
             return evaluation.scores(controller, preparation, x)
 
     @property

@@ -24,6 +24,7 @@ def validated(
     where: str = "",
     others: Sequence[str] = (),
     places: Callable[[str], Sequence[str]] = lambda _: (),
+    context: Mapping[str, Any] | None = None,
 ) -> Model:
     """Make a model of values, such as those of a TOML file.
 
@@ -34,6 +35,7 @@ def validated(
         where: Section in which they stand, e.g. `rule`; empty at the top.
         others: Keys that may stand there besides those of the model, for a refusal.
         places: Gives the whole names of all settings that a key may mean, for a refusal.
+        context: What validators are told besides the values.
 
     Raises:
         ValueError: One line that names the key, what was given and what is allowed.
@@ -41,7 +43,8 @@ def validated(
     values = _with_texts_as_keys(values)
     try:
         # Strict, so that `true` is no number; from JSON, where any list may become a tuple.
-        return model.model_validate_json(json.dumps(values, default=_plain), strict=True)
+        text = json.dumps(values, default=_plain)
+        return model.model_validate_json(text, strict=True, context=context)
     except ValidationError as error:
         first, *rest = error.errors()
     if first["type"] == "value_error":  # raised by our own validators, which say it all
@@ -71,6 +74,17 @@ def _with_texts_as_keys(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {str(key): _with_texts_as_keys(item) for key, item in value.items()}
+
+
+def forbidding(model: type[BaseModel]) -> type[BaseModel]:
+    """The same model, which refuses keys that it does not have unless it says otherwise."""
+    if model.model_config.get("extra") is not None:
+        return model
+
+    class Forbidding(model, extra="forbid"):  # type: ignore[valid-type, misc, call-arg]
+        """What a user has written, and no key besides."""
+
+    return Forbidding
 
 
 def _plain(value: Any) -> Any:

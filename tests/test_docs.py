@@ -25,9 +25,11 @@ from hil import config as configuration
 from hil import encodings, streams
 from hil import tasks as known_tasks
 from hil.cli.app import app
+from hil.extensions import Trust
 from hil.learning import gates, optimisers, rate_estimators, rules, surrogates
 from hil.runs.folder import Run
 from hil.tasks import formats
+from support.extension_file import written
 
 ROOT = Path(__file__).parents[1]
 TEXTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -145,7 +147,7 @@ def expected_keys() -> dict[str, Rows]:
             found[f"`{name}`"] = keys(type(field.default), f"{name}.")
     for kind, package in (("rule", rules), ("encoding", encodings)):
         for name in package.names():
-            found[f"`{kind}.name = {name}`"] = keys(package.module(name).Settings, f"{kind}.")
+            found[f"`{kind}.name = {name}`"] = keys(package.get(name).settings, f"{kind}.")
     return {heading: table for heading, table in found.items() if table}
 
 
@@ -198,7 +200,9 @@ def test_everything_that_has_a_name_is_explained(first: str, names: Iterable[str
     assert sorted(row[0] for row in found) == sorted(f"`{name}`" for name in names)
 
 
-def test_commands_shown_are_accepted() -> None:
+def test_commands_shown_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
     lines = [
         part for path in TEXTS for b in blocks(path.read_text(), "sh") for part in b.split("\n")
     ]
@@ -210,7 +214,8 @@ def test_commands_shown_are_accepted() -> None:
         if name == "train":
             found = {key: asked[key] for key in ("task", "device", "observe") if asked[key]}
             found |= {"rule": {"name": asked["rule"]}} if asked["rule"] else {}
-            configuration.build(found, configuration.assignments(asked["assign"] or []))
+            with Trust(everything=True).in_force():
+                configuration.build(found, configuration.assignments(asked["assign"] or []))
 
 
 def test_options_named_exist_and_every_one_is_named() -> None:

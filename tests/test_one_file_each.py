@@ -52,7 +52,7 @@ NEW = {
         import numpy as np
         from pydantic import BaseModel
 
-        from hil.learning.rule import Rule, stateless
+        from hil.learning.rule import Rule, RuleFamily, stateless
 
 
         class Settings(BaseModel):
@@ -70,6 +70,9 @@ NEW = {
                 return [*[None] * (len(weights) - 1), np.float32(settings.size) * sign]
 
             return Rule("last_by_sign", init=stateless, update=update)
+
+
+        RULE = RuleFamily(build, Settings)
     """,
     "hil/encodings/turned.py": """
         '''Currents, the larger the smaller the feature.'''
@@ -78,6 +81,7 @@ NEW = {
         from pydantic import BaseModel
 
         from drivers import Stimulus
+        from hil.encodings.encoding import Encoding
 
 
         class Settings(BaseModel):
@@ -86,14 +90,12 @@ NEW = {
             top: float = 1.0
 
 
-        def width(n_features, settings):
-            '''As many channels as features.'''
-            return n_features
-
-
         def encode(x, steps, settings, rng):
             '''Encode a batch.'''
             return Stimulus.current(np.float32(settings.top) * (1 - x), steps=steps)
+
+
+        ENCODING = Encoding(encode, Settings)
     """,
     "hil/tasks/halves.py": """
         '''On which side is the light?'''
@@ -148,7 +150,7 @@ NEW = {
     "hil/studies/report/sections/tally.py": """
         '''How many trials there are.'''
 
-        from hil.studies.report.section import SectionContent, SectionSettings
+        from hil.studies.report.section import SectionContent, SectionKind, SectionSettings
 
 
         class Settings(SectionSettings):
@@ -160,6 +162,9 @@ NEW = {
         def build(settings, study, rows):
             '''One sentence.'''
             return SectionContent("A tally of mine", f"{len(rows)} {settings.word} were counted")
+
+
+        SECTION = SectionKind(build, Settings)
     """,
     "hil/studies/builtin/quick.toml": """
         version = 1

@@ -34,7 +34,8 @@ RecordOption = Annotated[
 TrustOption = Annotated[
     bool,
     typer.Option(
-        "--trust", help="Run Python code that files name, such as a chip in Python or an estimator."
+        "--trust",
+        help="Run Python code that files name, such as a chip, a rule or a task.",
     ),
 ]
 

@@ -16,21 +16,16 @@ if TYPE_CHECKING:
     from hil.loop.progress import Watcher
     from hil.result import Result
     from hil.runs.folder import Run
-    from hil.trust import Trust
 
 
-def finished(
-    run: Run, watch: Watcher, record: Path | None, trust: Trust, data: Path | None = None
-) -> Result:
+def finished(run: Run, watch: Watcher, record: Path | None, data: Path | None = None) -> Result:
     """Train a run to its end and write its page; whatever stops that, say how to go on."""
     from hil.api import finish
     from hil.loop.epochs import Interrupted
-    from hil.trust import code_of
 
-    trusting = " --trust" if code_of(run.config()) else ""
-    with going_on_with(f"hil resume {quote(str(run.path))}{trusting}"):
+    with going_on_with(f"hil resume {quote(str(run.path))}{_trusting(run)}"):
         try:
-            return finish(run, watch, record, data, trust)
+            return finish(run, watch, record, data)
         except Interrupted:
             raise KeyboardInterrupt from None
 
@@ -45,7 +40,18 @@ def print_run(result: Result, json_output: bool) -> None:
     """Print a finished run; say so where its page lacks parts."""
     places = {"run": str(result.path), "page": str(result.report)}
     print_result({**places, **result.figures}, json_output, result.report)
-    raise_incomplete(result.report, result.not_shown, f"hil report {quote(str(result.path))}")
+    if result.not_shown:
+        from hil.runs.folder import Run
+
+        again = f"hil report {quote(str(result.path))}{_trusting(Run.open(result.path))}"
+        raise_incomplete(result.report, result.not_shown, again)
+
+
+def _trusting(run: Run) -> str:
+    """The option that a command needs to go on with a run whose configuration names code."""
+    from hil.trust import code_of
+
+    return " --trust" if code_of(run.config()) else ""
 
 
 def print_result(result: dict[str, Any], json_output: bool, page: Path | None = None) -> None:

@@ -1,15 +1,11 @@
-"""The encodings by name: how features become a stimulus.
-
-A module of this package is an encoding when it defines `encode`. It defines
-
-- `Settings`, a frozen pydantic model of its settings, each with a default;
-- `width(n_features, settings)`, the number of input channels it needs;
-- `encode(x, steps, settings, rng)`, which makes the `drivers.Stimulus` of a batch.
-"""
+"""The encodings by name: a module here that defines `ENCODING`, an `Encoding`, is one."""
 
 from hil.discovery import Catalogue
+from hil.encodings.encoding import Encoding
 
-__all__ = ["module", "names"]
+__all__ = ["CATALOGUE", "Encoding", "get", "names"]
 
-_ENCODINGS = Catalogue("encoding", __name__, "encode")
-names, module = _ENCODINGS.names, _ENCODINGS.module
+CATALOGUE: Catalogue[Encoding] = Catalogue(
+    "encoding", Encoding, "hil.encodings", __name__, "ENCODING"
+)
+names, get = CATALOGUE.names, CATALOGUE.get

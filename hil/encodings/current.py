@@ -9,8 +9,7 @@ from pydantic import Field
 
 from drivers import Stimulus
 from hil.encodings.bias import Biased, width, with_bias
-
-__all__ = ["Settings", "encode", "width"]
+from hil.encodings.encoding import Encoding
 
 
 class Settings(Biased):
@@ -37,3 +36,6 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
         Constant currents `gain * x`, `(B, width)`.
     """
     return Stimulus.current(with_bias(x, settings.bias) * settings.gain, steps=steps)
+
+
+ENCODING = Encoding(encode, Settings, width)

@@ -9,8 +9,7 @@ from pydantic import Field
 
 from drivers import Stimulus
 from hil.encodings.bias import Biased, width, with_bias
-
-__all__ = ["Settings", "encode", "width"]
+from hil.encodings.encoding import Encoding
 
 
 class Settings(Biased):
@@ -48,3 +47,6 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
         shape=(steps * len(x), values.shape[1]),
     )
     return Stimulus.spikes(counts, steps=steps)
+
+
+ENCODING = Encoding(encode, Settings, width)

@@ -13,8 +13,7 @@ from pydantic import Field
 
 from drivers import Stimulus
 from hil.encodings.bias import Biased, width, with_bias
-
-__all__ = ["Settings", "encode", "width"]
+from hil.encodings.encoding import Encoding
 
 
 class Settings(Biased):
@@ -59,3 +58,6 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
         shape=(steps * len(x), probability.shape[1]),
     )
     return Stimulus.spikes(counts, steps=steps)
+
+
+ENCODING = Encoding(encode, Settings, width)

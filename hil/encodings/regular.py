@@ -15,8 +15,7 @@ from pydantic import Field
 
 from drivers import Stimulus
 from hil.encodings.bias import Biased, width, with_bias
-
-__all__ = ["Settings", "encode", "width"]
+from hil.encodings.encoding import Encoding
 
 
 class Settings(Biased):
@@ -57,3 +56,6 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
         shape=(steps * len(x), x.shape[1] + (settings.bias > 0)),
     )
     return Stimulus.spikes(counts, steps=steps)
+
+
+ENCODING = Encoding(encode, Settings, width)

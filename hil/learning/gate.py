@@ -6,7 +6,7 @@ It does not have to be the derivative of anything; see arXiv 2409.07776.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -43,3 +43,22 @@ class Gate:
         """
         x = np.float32(gain) * (z - np.float32(shift))
         return np.asarray(self.function(x, drawn), dtype=np.float32)
+
+
+def checked(gate: Gate, what: str) -> Gate:
+    """The same gate, refused at its first value that is of another shape than asked, or none.
+
+    Args:
+        gate: The gate.
+        what: Which one it is, for the refusal.
+    """
+
+    def function(x: Matrix, drawn: Drawn) -> Matrix:
+        found = np.asarray(gate.function(x, drawn), dtype=np.float32)
+        if found.shape != x.shape:
+            raise ValueError(f"{what} gives shape {found.shape} for {x.shape}: give the same")
+        if not np.isfinite(found).all():
+            raise ValueError(f"{what} gives values that are not finite")
+        return found
+
+    return replace(gate, function=function)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -93,3 +93,27 @@ class Estimator:
 def certain(rate: Matrix) -> Matrix:
     """The doubt of a rate that is as good as counted: a small constant."""
     return np.full_like(rate, 2e-4)
+
+
+def checked(estimator: Estimator, what: str) -> Estimator:
+    """The same estimator, refused where what it gives is no estimate of the layer.
+
+    Args:
+        estimator: The estimator.
+        what: Which one it is, for the refusal.
+    """
+
+    def estimate(reading: LayerReading) -> Estimate:
+        found = estimator.estimate(reading)
+        if not isinstance(found, Estimate):
+            raise ValueError(f"{what} gives a {type(found).__name__}: give a hil.learning.Estimate")
+        read = reading.mean if reading.mean is not None else reading.last
+        for name in ("rate", "membrane", "doubt"):
+            value = np.asarray(getattr(found, name))
+            if read is not None and value.shape != read.shape:
+                raise ValueError(f"{what} gives a {name} of shape {value.shape}: give {read.shape}")
+            if not np.isfinite(value).all():
+                raise ValueError(f"{what} gives a {name} that is not finite")
+        return found
+
+    return replace(estimator, estimate=estimate)

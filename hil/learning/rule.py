@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from hil.discovery import NoSettings, check_settings
 
 Matrix = NDArray[np.float32]
 State = Mapping[str, NDArray[np.generic]]
@@ -102,6 +105,68 @@ class Rule:
     propose: Callable[[Generator, Sequence[Matrix]], list[list[Matrix]]] | None = None
     gate: Callable[[State, Matrix], Matrix] | None = None
     needs_traces: bool = False
+
+
+@dataclass(frozen=True)
+class RuleFamily:
+    """What the name of a rule stands for: a rule for each choice of its settings.
+
+    Attributes:
+        build: Makes the rule of its settings and of the nominal timing.
+        settings: A pydantic model of the settings, each with a default.
+    """
+
+    build: Callable[[Any, Timing], Rule]
+    settings: type[BaseModel] = NoSettings
+
+    def __post_init__(self) -> None:
+        """Refuse settings that are no model."""
+        check_settings(self.settings)
+
+    def rule(self, name: str, settings: Mapping[str, Any], timing: Timing) -> Rule:
+        """The rule of these settings; its name is told where it is refused.
+
+        Raises:
+            ValueError: When something else comes of them.
+        """
+        built = self.build(self.settings(**settings), timing)
+        if not isinstance(built, Rule):
+            given = type(built).__name__
+            raise ValueError(f"rule {name!r} builds a {given}: build a hil.learning.Rule")
+        return built
+
+
+def checked(gradients: Gradients, weights: Sequence[Matrix], what: str) -> Gradients:
+    """What a rule gives, if it is one finite gradient for each projection, or None.
+
+    Args:
+        gradients: What it gives.
+        weights: Weights of each projection.
+        what: Which rule it is, for a refusal.
+
+    Returns:
+        The same, float32.
+
+    Raises:
+        ValueError: Saying what it gives, and what it has to.
+    """
+    if not isinstance(gradients, list | tuple) or len(gradients) != len(weights):
+        many = len(gradients) if isinstance(gradients, list | tuple) else type(gradients).__name__
+        raise ValueError(
+            f"{what} gives {many} for gradients: give a list of {len(weights)}, one for each "
+            "projection, or None in its place"
+        )
+    found: Gradients = []
+    for projection, (given, matrix) in enumerate(zip(gradients, weights, strict=True)):
+        gradient = None if given is None else np.asarray(given, np.float32)
+        if gradient is not None:
+            its = f"{what} gives a gradient of projection {projection}"
+            if gradient.shape != matrix.shape:
+                raise ValueError(f"{its} of shape {gradient.shape}: give {matrix.shape}")
+            if not np.isfinite(gradient).all():
+                raise ValueError(f"{its} that is not finite")
+        found.append(gradient)
+    return found
 
 
 def stateless(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:

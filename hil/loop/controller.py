@@ -14,7 +14,7 @@ from drivers.contract.arrays import below, unlike
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.optimisers import Optimiser
-from hil.learning.rule import Observation, PerturbedEvaluation, Rule
+from hil.learning.rule import Observation, PerturbedEvaluation, Rule, checked
 from hil.loop import mapping
 from hil.loop.device_session import DeviceSession
 from hil.loop.health import repair
@@ -82,10 +82,8 @@ class Controller:
         encode = mapping.encoder(config, device.info)
         dark = np.zeros((1, features), np.float32)
         kind = encode(dark, streams.generator(config.seed, "encode")).kind
-        rule = rules.module(config.rule["name"])
-        built: Rule = rule.build(
-            rule.Settings(**config.rule_settings), mapping.timing(config, device, kind)
-        )
+        name, timing = config.rule["name"], mapping.timing(config, device, kind)
+        built = rules.get(name).rule(name, config.rule_settings, timing)
         observer = Observer(config, device, built.needs_traces)
         session.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         optimiser = optimisers.build(**config.optimiser.model_dump())
@@ -154,6 +152,7 @@ class Controller:
             perturbed=self._perturbed(stimulus, y, index, weights),
         )
         gradients = self.rule.update(self.rule_state, observation, self.weights)
+        gradients = checked(gradients, self.weights, f"rule {self.config.rule['name']!r}")
         if self.config.homeostasis.weight:
             pulls = (self.config.homeostasis.weight * self.strengths).tolist()
             homeostasis.add(gradients, observation, pulls, self.observer.target_rate)
@@ -248,7 +247,7 @@ class Controller:
             ValueError: When it is that of another training, or none.
         """
         self.load_weights(state)
-        for prefix in ("rule/", "optimiser/", "homeostasis/", "stored/"):
+        for prefix in ("rule/", "optimiser/", "homeostasis/"):
             wrong = unlike(below(state, prefix), below(self.state(), prefix))
             if wrong:
                 raise ValueError(f"{prefix}{wrong}")

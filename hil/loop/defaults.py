@@ -19,6 +19,7 @@ from hil import config as configuration
 from hil import tasks
 from hil.loop import mapping
 from hil.loop.observation.estimation import Nominal
+from hil.named_sections import WHAT
 from hil.validation import validated
 
 if TYPE_CHECKING:
@@ -130,8 +131,9 @@ def applied(config: Config, choices: Sequence[Choice]) -> Config:
     sections: Sections = config.model_dump(mode="json")
     for choice in choices:
         sections = configuration.merged(sections, _nested(choice.setting, choice.value))
-    sections["encoding"].setdefault("bias", config.encoding.get("bias", 0.0))
-    return validated(configuration.Config, sections, what=configuration.WHAT)
+        if choice.setting == ENCODING:
+            sections["encoding"]["bias"] = config.encoding.get("bias", 0.0)
+    return validated(configuration.Config, sections, what=WHAT)
 
 
 def _room(

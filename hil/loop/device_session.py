@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
-from drivers.contract.arrays import below
+from drivers.contract.arrays import below, unlike
 from drivers.contract.checking.answers import asking
 from drivers.contract.info import StimulusKind
 from hil.loop.costs import Costs
@@ -100,6 +100,9 @@ class DeviceSession:
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> bool:
         """Return to what `state` gave, and say whether the device could; else it holds nothing."""
         costs, device = below(state, "costs/"), below(state, "device/")
+        wrong = unlike(below(state, "stored/"), below(self.state(), "stored/"))
+        if wrong:
+            raise ValueError(f"stored/{wrong}")
         self.costs.restore(costs)
         if not (device and self._device.info.abilities.resumable):
             return False

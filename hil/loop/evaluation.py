@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hil import config as configuration
 from hil import tasks
+from hil.learning import rate_estimators
 from hil.loop import costs, training
 from hil.loop.beginning import response
 from hil.loop.classification import classify
@@ -26,7 +27,7 @@ from hil.runs import warm_start
 from hil.runs.folder import Run
 from hil.runs.snapshot import confused
 from hil.tasks import Data, own_file
-from hil.trust import NOBODY, Trust, open_device
+from hil.trust import open_device
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -41,7 +42,6 @@ def evaluate(
     watch: Watcher = lambda _: None,
     record: str | Path | None = None,
     moved: str | Path | None = None,
-    trust: Trust = NOBODY,
     on: str | None = None,
     task: str | None = None,
 ) -> dict[str, Any]:
@@ -54,7 +54,6 @@ def evaluate(
         watch: Called after every batch.
         record: File to record the session with the device to.
         moved: File of the run's data, where it is another one by now.
-        trust: Which code the run may name.
         on: Other labelled samples than those of the run's test, such as `csv:FILE`.
         task: What a model is tested with; that which its file names when None.
 
@@ -72,10 +71,10 @@ def evaluate(
             raise ValueError("--data, --on: a model has no data of its own: give --task npz:FILE")
         given = {"task": task, "device": device}
         asked = {key: value for key, value in given.items() if value is not None}
-        return _of_model(path, asked, watch, record, trust)
+        return _of_model(path, asked, watch, record)
     if task is not None:
         raise ValueError(f"--task {task}: a run is tested with its own task: leave it out")
-    return _of_run(Run.open(path), device, watch, record, moved, trust, on)
+    return _of_run(Run.open(path), device, watch, record, moved, on)
 
 
 def _of_run(
@@ -84,7 +83,6 @@ def _of_run(
     watch: Watcher,
     record: str | Path | None,
     moved: str | Path | None,
-    trust: Trust,
     on: str | None,
 ) -> dict[str, Any]:
     checkpoint = run.load_checkpoint()
@@ -92,7 +90,7 @@ def _of_run(
         raise ValueError(f"{run.path} has no checkpoint yet: train it first: hil resume {run.path}")
     config, taken = run.config(), run.taking_up()
     prepared, x, y = _samples(run, moved, on)
-    with deployed(config, checkpoint, prepared, device, record, trust, taken) as controller:
+    with deployed(config, checkpoint, prepared, device, record, taken) as controller:
         tested = _tested(controller, prepared, x, y, watch, None if device else run.metrics())
     own = run.result()
     return {
@@ -114,14 +112,13 @@ def _of_model(
     asked: Mapping[str, Any],
     watch: Watcher,
     record: str | Path | None,
-    trust: Trust,
 ) -> dict[str, Any]:
     config = configuration.build(warm_start.base(start, asked), asked)
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     opened = left_open(asked, starts=True)
-    config, choices, weights = training.fitted(config, opened, data, record, trust)
+    config, choices, weights = training.fitted(config, opened, data, record)
     url = config.device_url
-    with deployed(config, weights or {}, data, url, record, trust) as controller:
+    with deployed(config, weights or {}, data, url, record) as controller:
         tested = _tested(controller, data.preparation, data.x_test, data.y_test, watch, None)
     chosen = [choice.as_json() for choice in choices]
     return {
@@ -154,7 +151,6 @@ def deployed(
     samples: Data | Preparation,
     device: str | None = None,
     record: str | Path | None = None,
-    trust: Trust = NOBODY,
     taking_up: AbstractContextManager[None] | None = None,
 ) -> Iterator[Controller]:
     """A trained network on a device.
@@ -165,7 +161,6 @@ def deployed(
         samples: Those that it will see, or how they are prepared.
         device: Address of the device; None takes that of the training, exactly as it was left.
         record: File to record the session with the device to.
-        trust: Which code the configuration may name.
         taking_up: Says what is at fault where the checkpoint does not fit.
 
     Yields:
@@ -175,16 +170,26 @@ def deployed(
         ValueError: When the checkpoint does not fit.
         DeviceError: When the device fails or has no room for the network.
     """
-    with one_blas_thread(), open_device(config, trust, device=device, record=record) as opened:
-        config, _ = settle(config, FORCED if device else (), opened.info, samples)
+    with one_blas_thread(), open_device(config, device=device, record=record) as opened:
+        config, _ = settle(_fixed(config), FORCED if device else (), opened.info, samples)
         controller = Controller.open(config, opened, samples.features, samples.classes)
         with taking_up or nullcontext():
-            if device is None:
-                controller.restore(checkpoint)
-            else:
-                controller.load_weights(checkpoint)
+            controller.load_weights(checkpoint)
+            if device is not None or not controller.session.restore(checkpoint):
                 controller.write()
         yield controller
+
+
+def _fixed(config: Config) -> Config:
+    """The configuration of a network that learns no more: its rule need not be there."""
+    estimator = config.activity.estimator
+    kept = estimator if estimator in rate_estimators.names() else "auto"
+    return config.model_copy(
+        update={
+            "rule": {"name": "output_only"},
+            "activity": config.activity.model_copy(update={"estimator": kept}),
+        }
+    )
 
 
 def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> NDArray[np.float32]:

@@ -11,7 +11,6 @@ from drivers.contract.arrays import below
 from hil.exchange import nir_writing
 from hil.loop import mapping
 from hil.loop.training import opened
-from hil.trust import NOBODY, Trust
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from hil.runs.folder import Run
 
 
-def export(run: Run, out: Path, *, stored: bool = False, trust: Trust = NOBODY) -> Path:
+def export(run: Run, out: Path, *, stored: bool = False) -> Path:
     """Write the network of a run to a file of NIR.
 
     The device is opened and given the network, since what is nominal of it follows from its own
@@ -29,7 +28,6 @@ def export(run: Run, out: Path, *, stored: bool = False, trust: Trust = NOBODY) 
         run: The run.
         out: The file, replaced when it exists.
         stored: Whether to write what the device said that it stores, in place of what was asked.
-        trust: Which code the run may name.
 
     Returns:
         The path written.
@@ -44,7 +42,7 @@ def export(run: Run, out: Path, *, stored: bool = False, trust: Trust = NOBODY) 
     found = below(run.load_checkpoint() or {}, prefix)
     matrices = [found[str(number)].astype(np.float32) for number in range(len(asked))]
     layers = (len(matrices[0]), *(matrix.shape[1] for matrix in matrices))
-    with opened(run, None, trust) as device:
+    with opened(run, None) as device:
         device.configure(mapping.network(config, device.info, layers))
         nominal = _nominal(config, device, layers)
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
@@ -55,7 +53,7 @@ def _nominal(config: Config, device: Device, layers: tuple[int, ...]) -> nir_wri
     """What the device is nominally, with the settings in use."""
     info, threshold = device.info, mapping.nominal_threshold(device)
     membrane = info.neuron.membrane
-    current, bias = mapping.shown(config, info, layers[0] - (config.encoding["bias"] > 0))
+    current, bias = mapping.shown(config, info, layers[0] - (config.encoding.get("bias", 0) > 0))
     later = info.timing.layer == "end_of_step"
     return nir_writing.Nominal(
         dt=info.timing.dt,

@@ -31,8 +31,8 @@ DARK = 100  # samples by which it is seen what an encoding makes of the channel 
 
 def layers(config: Config, features: int, classes: int) -> tuple[int, ...]:
     """Sizes of the network, the input first."""
-    encoding = encodings.module(config.encoding["name"])
-    inputs = encoding.width(features, encoding.Settings(**config.encoding_settings))
+    encoding = encodings.get(config.encoding["name"])
+    inputs = encoding.width(features, encoding.settings(**config.encoding_settings))
     return (inputs, *config.network.hidden, classes)
 
 
@@ -125,7 +125,7 @@ def shown(config: Config, info: DeviceInfo, features: int) -> tuple[bool, float]
     dark = np.zeros((DARK, features), np.float32)
     stimulus = encoder(config, info)(dark, np.random.default_rng(0))  # the same whatever the run
     current = stimulus.kind != "spikes"
-    if not config.encoding["bias"]:
+    if not config.encoding.get("bias"):
         return current, 0.0
     channels = stimulus.data.reshape(-1, stimulus.data.shape[-1])
     return current, float(channels[:, [-1]].mean())
@@ -136,12 +136,15 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
 
     A constant current is given step by step to a device that takes currents only so.
     """
-    encoding, steps = encodings.module(config.encoding["name"]), config.network.steps
-    settings = encoding.Settings(**config.encoding_settings)
+    name, steps = config.encoding["name"], config.network.steps
+    encoding = encodings.get(name)
+    settings = encoding.settings(**config.encoding_settings)
     as_trace = "current" not in info.offers.stimuli and "current_trace" in info.offers.stimuli
 
     def encode(x: Matrix, rng: Generator) -> Stimulus:
-        stimulus: Stimulus = encoding.encode(x, steps, settings, rng)
+        stimulus = encoding.encode(x, steps, settings, rng)
+        wanted = (len(x), steps, encoding.width(x.shape[1], settings))
+        _check_stimulus(stimulus, wanted, f"encoding {name!r}")
         if as_trace and stimulus.kind == "current":
             return Stimulus.current_trace(
                 np.broadcast_to(stimulus.data, (steps, *stimulus.data.shape))
@@ -149,3 +152,13 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
         return stimulus
 
     return encode
+
+
+def _check_stimulus(stimulus: object, wanted: tuple[int, int, int], what: str) -> None:
+    """Refuse what an encoding gives in place of samples, steps and channels of a stimulus."""
+    if not isinstance(stimulus, Stimulus):
+        raise ValueError(f"{what} gives a {type(stimulus).__name__}: give a drivers.Stimulus")
+    found = (stimulus.batch, stimulus.steps, stimulus.channels)
+    if found != wanted:
+        told = ("{} samples of {} steps in {} channels".format(*sizes) for sizes in (found, wanted))
+        raise ValueError("{} gives {}: give {}, as asked for".format(what, *told))

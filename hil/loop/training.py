@@ -12,6 +12,7 @@ import numpy as np
 from drivers.session import Recorded
 from drivers.session.file import check_free
 from hil.characterisation import unstated
+from hil.extensions import in_force
 from hil.loop import costs, defaults, snapshot
 from hil.loop.beginning import response, start
 from hil.loop.classification import classify
@@ -26,7 +27,7 @@ from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs import data as run_data
 from hil.runs.folder import START, Run
 from hil.tasks import labels
-from hil.trust import NOBODY, Trust, check_unchanged, code_of, fingerprints, open_device
+from hil.trust import check_unchanged, code_of, fingerprints, open_device
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -40,7 +41,6 @@ def fitted(
     opened: Collection[str],
     data: Data,
     record: str | Path | None = None,
-    trust: Trust = NOBODY,
 ) -> tuple[Config, tuple[Choice, ...], Arrays | None]:
     """Choose what was left open, and refuse what does not fit data, device or start.
 
@@ -49,19 +49,20 @@ def fitted(
         opened: What of it was left open, as `defaults.left_open` gives it.
         data: The samples.
         record: File that the session with the device is to be recorded to.
-        trust: Which code it may name.
 
     Returns:
         The configuration to be run, what of it was chosen, and the weights to start from.
 
     Raises:
+        UntrustedCode: When it names code that nobody trusts.
         ValueError: When it does not fit, or the recording exists already.
         DeviceError: When there is no such device, or it has no room for the network.
     """
     if record is not None:
         check_free(record)
+    in_force().check(code_of(config))
     labels.class_weights(config.training.class_weight, data.preparation.labels, data.y_train)
-    with open_device(config, trust) as stated:
+    with open_device(config) as stated:
         found = unstated.measured(stated)
         device = unstated.completing(stated, found)
         config, choices = defaults.settle(config, opened, device.info, data)
@@ -82,7 +83,6 @@ def train(
     watch: Watcher = lambda _: None,
     record: str | Path | None = None,
     moved: str | Path | None = None,
-    trust: Trust = NOBODY,
 ) -> dict[str, Any]:
     """Train a run to its end and write its result.
 
@@ -94,7 +94,6 @@ def train(
         watch: Called after every batch.
         record: File to record the session with the device to.
         moved: File of the run's data, where it is another one by now.
-        trust: Which code its configuration may name.
 
     Returns:
         The result, as in `result.json`.
@@ -109,11 +108,11 @@ def train(
         if done is not None:
             return done
         config = run.config()
-        trust.check(code_of(config))
+        in_force().check(code_of(config))
         check_unchanged(run.environment()["code"], fingerprints(config))
         data = run_data.load(run, moved)
         run_data.keep(run, data, moved)
-        return _trained(run, data, watch, record, trust)
+        return _trained(run, data, watch, record)
 
 
 class _Memory:
@@ -129,16 +128,13 @@ class _Memory:
         """They are in the checkpoint."""
 
 
-def in_memory(
-    config: Config, opened: Collection[str], data: Data, trust: Trust = NOBODY
-) -> tuple[Config, Arrays]:
+def in_memory(config: Config, opened: Collection[str], data: Data) -> tuple[Config, Arrays]:
     """Train a network and leave no folder.
 
     Args:
         config: The configuration.
         opened: What of it was left open, as `defaults.left_open` gives it.
         data: The samples; those to test with are not looked at.
-        trust: Which code the configuration may name.
 
     Returns:
         The configuration that was run, and the last checkpoint.
@@ -147,9 +143,9 @@ def in_memory(
         ValueError: When it does not fit the data or the device.
         DeviceError: When the device fails.
     """
-    config, choices, _ = fitted(config, opened, data, trust=trust)
+    config, choices, _ = fitted(config, opened, data)
     found = unstated.kept({choice.setting: choice.value for choice in choices})
-    with one_blas_thread(), open_device(config, trust) as stated:
+    with one_blas_thread(), open_device(config) as stated:
         device = unstated.completing(stated, found)
         controller = Controller.open(config, device, data.features, data.classes)
         state, memory = TrainState.first(controller.layers), _Memory()
@@ -159,11 +155,9 @@ def in_memory(
     return config, memory.checkpoint
 
 
-def _trained(
-    run: Run, data: Data, watch: Watcher, record: str | Path | None, trust: Trust
-) -> dict[str, Any]:
+def _trained(run: Run, data: Data, watch: Watcher, record: str | Path | None) -> dict[str, Any]:
     config = run.config()
-    with one_blas_thread(), opened(run, record, trust) as device:
+    with one_blas_thread(), opened(run, record) as device:
         controller = Controller.open(config, device, data.features, data.classes)
         state = TrainState.first(controller.layers)
         checkpoint = run.load_checkpoint()
@@ -185,23 +179,22 @@ def _trained(
             return _finish(run, controller, data, state, watch, stop)
 
 
-def opened(run: Run, record: str | Path | None, trust: Trust) -> Device:
+def opened(run: Run, record: str | Path | None) -> Device:
     """The device as the run knows it, which is what a recording of it states too.
 
     Args:
         run: The run.
         record: File to record the session to.
-        trust: Which code the run may name.
 
     Raises:
         DeviceError: When it cannot be opened.
     """
     found = unstated.kept({c["setting"]: c["value"] for c in run.environment()["chosen"]})
     if not found:
-        return open_device(run.config(), trust, record=record)
+        return open_device(run.config(), record=record)
     if record is not None:
         check_free(record)
-    device = unstated.completing(open_device(run.config(), trust), found)
+    device = unstated.completing(open_device(run.config()), found)
     try:
         return device if record is None else Recorded(device, record)
     except BaseException:

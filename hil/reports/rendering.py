@@ -35,9 +35,18 @@ class Attempts:
         Returns:
             An element of a page.
         """
-        svg = self.made(f"plot {title!r}", draw)
-        if svg is not None:
-            return svg
+        return self.shown(f"plot {title!r}", draw)
+
+    def shown(self, what: str, make: Callable[[], str]) -> str:
+        """An element of the page, or a note in its place.
+
+        Args:
+            what: Its name.
+            make: Gives it.
+        """
+        element = self.made(what, make)
+        if element is not None:
+            return element
         return f'<p class="warning">{escape(visible(self.failed[-1]))}.</p>'
 
     def made(self, what: str, make: Callable[[], T]) -> T | None:

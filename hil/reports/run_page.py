@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil import tasks
+from hil.config import Config, build
 from hil.loop.health import diagnosis
 from hil.reports import plots
 from hil.reports.rendering import Attempts, render, write_page
@@ -29,6 +30,8 @@ from hil.runs.data import preparation
 from hil.runs.folder import PREPARATION, REPORT, SAMPLES
 from hil.runs.snapshot import confusion
 from hil.statistics import proportion
+from hil.tasks import own_file
+from hil.trust import REPORT_SECTIONS
 
 if TYPE_CHECKING:
     from hil.runs.folder import Arrays, Run
@@ -44,8 +47,6 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
     Returns:
         `report.html` in that folder.
     """
-    from hil.config import build
-
     attempts = attempts or Attempts()
     config, snapshot, result = run.config(), run.load_snapshot(), run.result()
     metrics, layers = run.metrics(), len(config.network.hidden) + 1
@@ -68,13 +69,32 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
         names=class_names(prepared, snapshot["counts"].shape[1] if snapshot else 0),
         findings=(result or {}).get("findings", diagnosis.latest(metrics)),
         settings=settings(config),
-        usual=settings(build(_suited(run), {"task": config.task})),
+        usual=settings(_usual(run, config.task)),
         environment=run.environment(),
         again=_again(run, config.task),
+        own=[
+            attempts.shown(f"section {name!r}", partial(_own, name, run.path))
+            for name in config.report.sections
+        ],
         resume=f"hil resume {quote(str(run.path))}",
         **(learning or {"metrics": ()}),
         **(shown or {}),
     )
+
+
+def _own(name: str, path: Path) -> str:
+    """A section of the user's own, as it gives it."""
+    html = REPORT_SECTIONS.get(name)(path)
+    if not isinstance(html, str):
+        raise ValueError(f"it gives a {type(html).__name__}: give HTML as text")
+    return html
+
+
+def _usual(run: Run, task: str) -> Config:
+    """What nobody has to ask for; a task of the user's own is not run to tell its defaults."""
+    known = (*tasks.names(), tasks.ARRAYS)
+    asked = {"task": task} if task in known or own_file.address(task) else {}
+    return build(_suited(run), asked)
 
 
 def _suited(run: Run) -> Mapping[str, Any]:

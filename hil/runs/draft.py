@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,10 +81,10 @@ def moved(draft: Path, path: Path | None, config: Config) -> Path:
     Raises:
         OSError: When it cannot be moved there.
     """
-    stem = f"{tasks.short(config.task)}-{config.rule['name']}-seed{config.seed}"
+    name = f"{stem(tasks.short(config.task))}-{stem(config.rule['name'])}-seed{config.seed}"
     number = 1
     while True:
-        place = path or RUNS / (stem if number == 1 else f"{stem}-{number}")
+        place = path or RUNS / (name if number == 1 else f"{name}-{number}")
         try:
             os.rename(draft, place)
             return place
@@ -92,3 +93,8 @@ def moved(draft: Path, path: Path | None, config: Config) -> Path:
             if path is not None or not taken:
                 raise
         number += 1
+
+
+def stem(name: str) -> str:
+    """The name of a task or a rule as part of the name of a folder."""
+    return re.sub(r"[^\w.-]", "-", name.split("/")[-1])

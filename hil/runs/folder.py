@@ -146,11 +146,11 @@ class Run:
         Raises:
             FileFormatError: When the file is missing or damaged.
         """
-        from hil.config import build
+        from hil.config import recorded
 
         path = self.path / CONFIG
         try:
-            return build(read_toml(path))
+            return recorded(read_toml(path))
         except FileFormatError:
             raise
         except ValueError as error:

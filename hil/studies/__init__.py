@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.trust import NOBODY, Trust
-
 if TYPE_CHECKING:
     from hil.studies.coordinator import StudyProgress
     from hil.studies.schema import Study
@@ -22,7 +20,6 @@ def run(
     workers: int = 1,
     scheduler: str | None = None,
     watch: Callable[[StudyProgress], None] = lambda _: None,
-    trust: Trust = NOBODY,
 ) -> dict[str, Any]:
     """Run a study to its end, from wherever its folder stands, and write its tables and page.
 
@@ -32,7 +29,6 @@ def run(
         workers: Processes to evaluate trials in; 1 is this one.
         scheduler: Address of a Dask scheduler to use instead.
         watch: Called after every trial.
-        trust: Which code the study may name.
 
     Returns:
         What the page says, as in `result.json`.
@@ -47,9 +43,9 @@ def run(
     from hil.studies.report import page
     from hil.studies.validation import check, fitting
 
-    study, left_out = fitting(study, trust)
-    folder = Folder(path, study, left_out, check(study, trust))
-    with folder.locked(), pool.pool(workers, scheduler, trust) as evaluated:
+    study, left_out = fitting(study)
+    folder = Folder(path, study, left_out, check(study))
+    with folder.locked(), pool.pool(workers, scheduler) as evaluated:
         at_work = coordinator.Coordinator(folder, evaluated, watch)
         if study.search is None:
             result = page.write_grid(folder, grid.run(at_work))

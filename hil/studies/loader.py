@@ -11,12 +11,12 @@ from drivers import FileFormatError, nearest
 from drivers.contract.files.reading import read_toml, shortened
 from hil.config import Sections, merged
 from hil.studies.schema import VERSION, Factor, Study, known
-from hil.trust import NOBODY, Trust
 from hil.validation import validated
 
 BUDGET = "default"
 SHARED = ("hidden", "steps", "settings", "full_scale")  # of a network that trials start from
 MOST = 50_000  # trials of a study, which a journal holds
+WORDS = {"title", "question", "about", "phrase", "unit", "label"}  # keys of what people read
 BUILTIN = Path(__file__).parent / "builtin"
 
 
@@ -97,7 +97,7 @@ def build(
     return complete
 
 
-def starting(study: Study, start: str | Path, trust: Trust = NOBODY) -> Study:
+def starting(study: Study, start: str | Path) -> Study:
     """A study whose trials start from a run or a model that is there, and train none for it.
 
     Its network, what that is shown, and the settings that a model chooses on the device of
@@ -106,7 +106,6 @@ def starting(study: Study, start: str | Path, trust: Trust = NOBODY) -> Study:
     Args:
         study: The study.
         start: Run folder, or address of a model.
-        trust: Which code the study may name.
 
     Raises:
         ValueError: When no trial starts from another network, or it does not fit.
@@ -130,7 +129,7 @@ def starting(study: Study, start: str | Path, trust: Trust = NOBODY) -> Study:
     own: Sections = {"network": network, "encoding": found["encoding"]}
     if "task" in found:
         own["task"] = found["task"]
-    config = laid(merged(study.base, own, pretrain), trust)
+    config = laid(merged(study.base, own, pretrain))
     network = {key: config.model_dump(mode="json")["network"][key] for key in SHARED}
     base = merged(study.base, own, {"encoding": config.encoding, "network": network})
     return study.model_copy(update={"base": base, "pretrain": pretrain})
@@ -151,8 +150,8 @@ def _trials(study: Study) -> int:
 
 
 def _placed(value: Any, key: str = "") -> Any:
-    """With tasks that lie in files by absolute paths, so that a study goes on from anywhere."""
-    from hil.tasks import placed
+    """With what lies in files by absolute paths, so that a study goes on from anywhere."""
+    from hil import extensions, tasks
 
     if isinstance(value, Mapping):
         own = {name: _placed(item, name) for name, item in value.items()}
@@ -161,7 +160,9 @@ def _placed(value: Any, key: str = "") -> Any:
         return own
     if isinstance(value, list | tuple):
         return [_placed(item) for item in value]
-    return placed(value) if key == "task" and isinstance(value, str) else value
+    if not isinstance(value, str) or key in WORDS:
+        return value
+    return tasks.placed(value) if key == "task" else extensions.placed(value)
 
 
 def _all(sections: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from hil.extensions import Trust, in_force
 from hil.studies.plan import Job
 from hil.studies.trial import Outcome, Weights, evaluate
-from hil.trust import NOBODY, Trust
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -31,13 +31,12 @@ def cores() -> int:
 
 
 @contextmanager
-def pool(workers: int, scheduler: str | None = None, trust: Trust = NOBODY) -> Iterator[Pool]:
+def pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
     """Open a place to evaluate trials.
 
     Args:
         workers: How many processes of this machine; 1 is this process itself.
         scheduler: Address of a Dask scheduler to use instead.
-        trust: Which code trials may name.
 
     Yields:
         The pool.
@@ -46,21 +45,19 @@ def pool(workers: int, scheduler: str | None = None, trust: Trust = NOBODY) -> I
         ValueError: When there is no such scheduler, or its workers differ from this process.
     """
     if scheduler is None and workers == 1:
-        yield lambda requests: in_process(requests, trust)
+        yield in_process
         return
     with _local(workers) if scheduler is None else _existing(scheduler) as client:
-        yield lambda requests: on_cluster(client, requests, trust)
+        yield lambda requests: on_cluster(client, requests)
 
 
-def in_process(requests: Iterable[Request], trust: Trust = NOBODY) -> Iterator[Answer]:
+def in_process(requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate in this process, one after another."""
     for number, job, weights in requests:
-        yield number, *evaluate(job, weights, trust)
+        yield number, *evaluate(job, weights)
 
 
-def on_cluster(
-    client: Client, requests: Iterable[Request], trust: Trust = NOBODY
-) -> Iterator[Answer]:
+def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate on the workers of a cluster.
 
     A trial whose worker dies is given to another one. Two trials for each thread are under way,
@@ -76,7 +73,7 @@ def on_cluster(
     def submit() -> None:
         for number, job, weights in waiting:
             # Pure would take two jobs of equal key for one; the coordinator sees to that itself.
-            future = client.submit(evaluate, job, weights, trust, pure=False)
+            future = client.submit(_evaluated, in_force(), job, weights, pure=False)
             numbers[future] = number
             under_way.add(future)
             return
@@ -94,6 +91,12 @@ def on_cluster(
             ) from None
         submit()
         yield number, outcome, kept
+
+
+def _evaluated(trust: Trust, job: Job, weights: Weights | None) -> tuple[Outcome, Weights]:
+    """Do a job in a process that does not know yet what may run."""
+    with trust.in_force():
+        return evaluate(job, weights)
 
 
 @contextmanager

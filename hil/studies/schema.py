@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from drivers import nearest
 from hil.config import Section, Sections
+from hil.extensions import shown
 from hil.learning import rules
 from hil.validation import validated
 
@@ -177,8 +178,10 @@ def _check_tune(tune: Tune, factors: Mapping[str, Factor]) -> None:
     for name, factor in factors.items():
         if factor.key in ("rule.name", "device") and name not in tune.by:
             raise ValueError(f"tune.by leaves out {name!r}: tune for each {factor.key} by itself")
-    modules = [rules.module(name) for name in rules.names()]
-    own = {f"rule.{key}" for module in modules for key in module.Settings.model_fields}
+    levels = [level for f in factors.values() if f.key == "rule.name" for level in f.levels]
+    compared = [level for level in levels if isinstance(level, str)]
+    families = [rules.get(name) for name in (*rules.names(), *compared)]
+    own = {f"rule.{key}" for family in families for key in family.settings.model_fields}
     for name, factor in tune.factors.items():
         if factor.key.startswith("rule.") and factor.key not in own:
             raise ValueError(
@@ -221,4 +224,4 @@ def label(level: Any) -> str:
         return str(level["label"]) if "label" in level else json.dumps(level)
     if isinstance(level, Sequence) and not isinstance(level, str):
         return ", ".join(map(label, level)) or "none"
-    return f"{level:g}" if isinstance(level, float) else str(level)
+    return f"{level:g}" if isinstance(level, float) else shown(str(level))

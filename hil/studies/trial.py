@@ -34,7 +34,7 @@ from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job
 from hil.tasks.preparation import Features
-from hil.trust import NOBODY, Trust, open_device
+from hil.trust import open_device
 
 Weights = Mapping[str, NDArray[Any]]
 Outcome = dict[str, Any]
@@ -90,15 +90,12 @@ def overlap(g: NDArray[np.float32], z: NDArray[np.float32]) -> float:
     return abs(float((a * b).sum())) / size if size else 0.0
 
 
-def evaluate(
-    job: Job, weights: Weights | None = None, trust: Trust = NOBODY
-) -> tuple[Outcome, Weights]:
+def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights]:
     """Do a job.
 
     Args:
         job: What to do.
         weights: Shadow weights `weights/N` that it starts from.
-        trust: Which code its configuration may name.
 
     Returns:
         What was measured (`docs/studies.md` says what); with `error` alone where these settings
@@ -110,7 +107,7 @@ def evaluate(
     """
     config = configuration.build(json.loads(job.config))
     try:
-        with one_blas_thread(), np.errstate(all="ignore"), open_device(config, trust) as it:
+        with one_blas_thread(), np.errstate(all="ignore"), open_device(config) as it:
             return _evaluated(job, config, it, weights)
     except FileFormatError:
         raise

@@ -24,10 +24,10 @@ from hil.studies.report import sections
 from hil.studies.schema import Study, label
 from hil.studies.tuning import CompassSearch
 from hil.tasks import Data
-from hil.trust import NOBODY, Trust, code_of, fingerprints, open_device
+from hil.trust import code_of, fingerprints, open_device
 
 
-def fitting(study: Study, trust: Trust = NOBODY) -> tuple[Study, dict[str, str]]:
+def fitting(study: Study) -> tuple[Study, dict[str, str]]:
     """A study without the parts that its device has no options for.
 
     Parts are about non-idealities of chips, most of all. A device whose driver offers numbered
@@ -36,7 +36,6 @@ def fitting(study: Study, trust: Trust = NOBODY) -> tuple[Study, dict[str, str]]
 
     Args:
         study: The study.
-        trust: Which code it may name.
 
     Returns:
         The study with what is left, and why each of the other parts is not.
@@ -53,7 +52,7 @@ def fitting(study: Study, trust: Trust = NOBODY) -> tuple[Study, dict[str, str]]
         emulated = bool(driver_of(config.device).chip_option)
         if cell.part and cell.part not in refused and not emulated:
             try:
-                open_device(config, trust).close()
+                open_device(config).close()
             except SettingError as error:
                 refused[cell.part] = error
     left = {name: part for name, part in study.parts.items() if name not in refused}
@@ -63,7 +62,7 @@ def fitting(study: Study, trust: Trust = NOBODY) -> tuple[Study, dict[str, str]]
     return study.model_copy(update={"parts": left}), reasons
 
 
-def check(study: Study, trust: Trust = NOBODY) -> Sources:
+def check(study: Study) -> Sources:
     """Refuse a study whose settings do not make trials that its devices can run.
 
     Each combination of settings is laid on its device once, for the first seed and chip. That a
@@ -72,7 +71,6 @@ def check(study: Study, trust: Trust = NOBODY) -> Sources:
 
     Args:
         study: The study.
-        trust: Which code it may name.
 
     Returns:
         The code and the data that it names.
@@ -95,7 +93,7 @@ def check(study: Study, trust: Trust = NOBODY) -> Sources:
     laid = _Laid()
     for jobs in devices.values():
         config, _ = next(iter(jobs.values()))
-        with open_device(config, trust) as device:
+        with open_device(config) as device:
             for config, step in jobs.values():
                 laid.lay(device, config, step)
         laid.sources.code.update(fingerprints(config))

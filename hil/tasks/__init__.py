@@ -4,28 +4,45 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hil import streams
+from hil import extensions, streams
 from hil.discovery import Catalogue
 from hil.tasks import arrays, formats, own_file
 from hil.tasks.arrays import Arrays
 from hil.tasks.task import Data, Task
 
-__all__ = ["Arrays", "Data", "Task", "files", "get", "load", "names", "placed", "short"]
+__all__ = [
+    "CATALOGUE",
+    "Arrays",
+    "Data",
+    "Task",
+    "files",
+    "get",
+    "load",
+    "names",
+    "placed",
+    "short",
+]
 
 ARRAYS = arrays.NAME
 
-
-def names() -> list[str]:
-    """Names of the tasks that come with the package, sorted."""
-    return _catalogue().names()
+CATALOGUE: Catalogue[Task] = Catalogue(
+    "task",
+    Task,
+    "hil.tasks",
+    __name__,
+    "TASK",
+    others=lambda: [f"{name}:FILE" for name in formats.names()],
+)
+names = CATALOGUE.names
 
 
 def get(name: str) -> Task:
     """Find a task.
 
     Args:
-        name: One of `names()`, `FORMAT:FILE` for a file of the user's own, with a format of
-            `hil.tasks.formats`, or `arrays`, those of a program.
+        name: One of `names()`, of an entry point, or `FILE.py:NAME` or `module:NAME`; `FORMAT:FILE`
+            for a file of the user's own, with a format of `hil.tasks.formats`; or `arrays`, those
+            of a program.
 
     Returns:
         The task; its data are not read before `load` is called.
@@ -41,8 +58,7 @@ def get(name: str) -> Task:
     meant = own_file.meant(name)
     if meant is not None and name not in names():
         raise ValueError(f"no task {name!r}: did you mean {meant!r}?")
-    task: Task = _catalogue().module(name).TASK
-    return task
+    return CATALOGUE.get(name)
 
 
 def load(name: str, seed: int, validation_fraction: float, given: Arrays | None = None) -> Data:
@@ -62,6 +78,8 @@ def load(name: str, seed: int, validation_fraction: float, given: Arrays | None 
         data = arrays.data(given, rng, validation_fraction)
     else:
         data = get(name).load(rng, validation_fraction)
+    if not isinstance(data, Data):
+        raise ValueError(f"task {name!r} gives a {type(data).__name__}: give a hil.tasks.Data")
     if not len(data.x_test):
         raise ValueError(f"task {name}: x_test is empty: give at least one sample")
     return data
@@ -83,15 +101,10 @@ def placed(name: str) -> str:
         ValueError: When it names no file, or has options that it cannot have.
     """
     own = own_file.address(name)
-    return name if own is None else str(own_file.placed(own))
+    return extensions.placed(name) if own is None else str(own_file.placed(own))
 
 
 def short(name: str) -> str:
     """The name of a task as it stands in names of folders: that of a file without its place."""
     own = own_file.address(name)
     return name if own is None else own.path.name
-
-
-def _catalogue() -> Catalogue:
-    others = tuple(f"{name}:FILE" for name in formats.names())
-    return Catalogue("task", __name__, "TASK", others=others)

@@ -62,8 +62,8 @@ def test_every_choice_by_name_is_complete_and_written_back(
     task: str, rule: str, encoding: str, tmp_path: Path
 ) -> None:
     config = build({"task": task, "rule": {"name": rule}, "encoding": {"name": encoding}})
-    assert set(rules.module(rule).Settings.model_fields) == set(config.rule_settings)
-    assert set(encodings.module(encoding).Settings.model_fields) == set(config.encoding_settings)
+    assert set(rules.get(rule).settings.model_fields) == set(config.rule_settings)
+    assert set(encodings.get(encoding).settings.model_fields) == set(config.encoding_settings)
     file = tmp_path / "config.toml"
     file.write_text(dump(config), encoding="utf-8")
     assert build(read(file)) == config

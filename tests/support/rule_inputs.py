@@ -19,8 +19,8 @@ NETWORKS = st.lists(st.integers(1, 6), min_size=2, max_size=4).map(tuple)
 
 
 def build(name: str, timing: Timing = TIMING, **settings: Any) -> Rule:
-    module = rules.module(name)
-    rule = module.build(module.Settings(**settings), timing)
+    module = rules.get(name)
+    rule = module.build(module.settings(**settings), timing)
     assert isinstance(rule, Rule)
     return rule
 

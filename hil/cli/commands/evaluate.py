@@ -35,12 +35,11 @@ def evaluate(
     json_output: JsonOption = False,
 ) -> None:
     """Deploy the weights of a run or a model on a device as they are, and test them."""
+    from hil.extensions import Trust
     from hil.loop import evaluation
     from hil.loop.progress import displayed
-    from hil.trust import Trust
 
-    with displayed() as watch:
-        trusted = Trust(everything=trust)
-        result = evaluation.evaluate(run, device, watch, record, data, trusted, on, task)
+    with displayed() as watch, Trust.of(task, everything=trust).in_force():
+        result = evaluation.evaluate(run, device, watch, record, data, on, task)
     print_chosen(result.get("chosen", ()))
     print_result(result, json_output)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hil.cli.errors import raise_incomplete
+from hil.cli.options import TrustOption
 
 
 def report(
@@ -16,8 +17,10 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Page that compares several runs [comparison.html]."),
     ] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Write the page of a run, or one that compares several."""
+    from hil.extensions import Trust
     from hil.reports.comparison_page import write_comparison
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
@@ -26,7 +29,8 @@ def report(
     opened = [Run.open(path) for path in runs]
     attempts = Attempts()
     if len(opened) == 1 and out is None:
-        page = write_report(opened[0], attempts)
+        with Trust(everything=trust).in_force():
+            page = write_report(opened[0], attempts)
     else:
         page = write_comparison(opened, out or Path("comparison.html"), attempts)
     typer.echo(page)

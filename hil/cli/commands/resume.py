@@ -14,11 +14,10 @@ def resume(
     json_output: JsonOption = False,
 ) -> None:
     """Go on with a run that was stopped."""
+    from hil.extensions import Trust
     from hil.loop.progress import displayed
     from hil.runs.folder import Run
-    from hil.trust import Trust
 
-    with displayed() as watch:
-        trusted = Trust(everything=trust)
-        result = finished(Run.open(run), watch, record, trusted, data)
+    with displayed() as watch, Trust(everything=trust).in_force():
+        result = finished(Run.open(run), watch, record, data)
     print_run(result, json_output)

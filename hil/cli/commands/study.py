@@ -91,9 +91,10 @@ def study(
     """Run a study of many trainings, or list those that there are; goes on where it was stopped."""
     from hil import config as configuration
     from hil import studies, tasks
+    from hil.extensions import Trust, named_by
     from hil.reports.plain_text import one_line
+    from hil.runs.draft import stem
     from hil.studies import folder, loader
-    from hil.trust import Trust, named_by
 
     if name is None:
         _list()
@@ -108,20 +109,19 @@ def study(
         source, out = Path(name) / folder.STUDY, Path(name)
     size = budget or loader.BUDGET
     changes = configuration.assignments(assign or [])
-    wanted = loader.build(
-        loader.read(source), budget=size, task=task, device=device, changes=changes
-    )
-    task_name = tasks.short(str(wanted.base.get("task", "digits")))
-    trusted = Trust.of([task, device], changes, everything=trust)
-    if start is not None:
-        wanted = loader.starting(wanted, start, trusted)
-    path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
-    processes = _workers(wanted, workers, scheduler)
-    again = f"hil study {quote(str(path))}{' --trust' if named_by(wanted.model_dump()) else ''}"
-    with _displayed() as watch, going_on_with(again):
-        result = studies.run(
-            wanted, path, workers=processes, scheduler=scheduler, watch=watch, trust=trusted
+    with Trust.of([task, device], changes, everything=trust).in_force():
+        wanted = loader.build(
+            loader.read(source), budget=size, task=task, device=device, changes=changes
         )
+        if start is not None:
+            wanted = loader.starting(wanted, start)
+        task_name = stem(tasks.short(str(wanted.base.get("task", "digits"))))
+        path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
+        processes = _workers(wanted, workers, scheduler)
+        trusting = " --trust" if trust or named_by(wanted.model_dump()) else ""
+        again = f"hil study {quote(str(path))}{trusting}"
+        with _displayed() as watch, going_on_with(again):
+            result = studies.run(wanted, path, workers=processes, scheduler=scheduler, watch=watch)
     if json_output:
         typer.echo(json.dumps({"folder": str(path), **result}, default=str))
     else:

@@ -9,7 +9,9 @@ def tasks() -> None:
     from hil.cli import console
     from hil.tasks import formats
 
-    rows = [(name, known.get(name).description) for name in known.names()]
+    names = [*known.names(), *sorted(known.CATALOGUE.installed())]
+    rows = [(name, known.get(name).description) for name in names]
+    rows.append(("FILE.py:NAME", "a task of your own, in Python"))
     for name in formats.names():
         rows.append((f"{name}:FILE", f"your own: {formats.get(name).description}"))
     console.table(("task", "what it asks"), rows)

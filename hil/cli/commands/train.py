@@ -15,7 +15,7 @@ TaskArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[TASK]",
-        help="Task, or a file such as csv:FILE. See hil tasks.",
+        help="Task, FILE.py:NAME, or a file such as csv:FILE. See hil tasks.",
         autocompletion=completion.tasks,
     ),
 ]
@@ -31,7 +31,7 @@ RuleOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help=f"{names_in('learning/rules')}.",
+        help=f"{names_in('learning/rules')}. Or one of your own, FILE.py:NAME.",
         autocompletion=completion.rules,
     ),
 ]
@@ -89,8 +89,8 @@ def train(
     from hil import api
     from hil import config as configuration
     from hil.cli import hints
+    from hil.extensions import Trust
     from hil.loop.progress import displayed
-    from hil.trust import Trust
 
     hints.check_places(task, rule)
     asked = api.asked(
@@ -102,13 +102,13 @@ def train(
         training=None if epochs is None else {"epochs": epochs},
         network=None if hidden is None else {"hidden": _hidden(hidden)},
     )
-    with displayed() as watch:
+    settings = configuration.assignments(assign or [])
+    trusted = Trust.of(asked, settings, everything=trust)
+    with displayed() as watch, trusted.in_force():
         file = configuration.read(config) if config else {}
-        settings = configuration.assignments(assign or [])
-        trusted = Trust.of(asked, settings, everything=trust)
-        run = api.prepare(file, asked, settings, start=start, out=out, record=record, trust=trusted)
+        run = api.prepare(file, asked, settings, start=start, out=out, record=record)
         print_chosen(run.environment()["chosen"])
-        result = finished(run, watch, record, trusted)
+        result = finished(run, watch, record)
     print_run(result, json_output)
 
 

@@ -1,21 +1,19 @@
 """The gates by name: a module here that defines `GATE`, a `hil.learning.gate.Gate`, is one."""
 
-from __future__ import annotations
-
 from hil.discovery import Catalogue
-from hil.learning.gate import Gate
+from hil.learning.gate import Gate, checked
 
-__all__ = ["get", "names"]
+__all__ = ["CATALOGUE", "get", "names"]
 
-_GATES = Catalogue("gate (rule.g)", __name__, "GATE")
-names = _GATES.names
+CATALOGUE: Catalogue[Gate] = Catalogue("gate (rule.g)", Gate, "hil.gates", __name__, "GATE")
+names = CATALOGUE.names
 
 
 def get(name: str) -> Gate:
-    """The gate of that name.
+    """The gate of that name; one of a user's own is held to what a gate has to be.
 
     Raises:
-        ValueError: When there is none; the nearest is named.
+        ValueError: When there is none, or it is something else.
     """
-    gate: Gate = _GATES.module(name).GATE
-    return gate
+    gate = CATALOGUE.get(name)
+    return gate if name in names() else checked(gate, f"gate {name!r}")

@@ -1,41 +1,29 @@
-"""Rate estimators by name: a module here that defines `ESTIMATOR`, an `Estimator`, is one.
-
-A user's own one is named as `package.module:NAME`.
-"""
+"""Rate estimators by name: a module here that defines `ESTIMATOR`, an `Estimator`, is one."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from hil.discovery import Catalogue
-from hil.learning.rate_estimator import Estimator, Reading, Sampled
+from hil.learning.rate_estimator import Estimator, Reading, Sampled, checked
 
-__all__ = ["SPARSEST", "applicable", "get", "names"]
+__all__ = ["CATALOGUE", "SPARSEST", "applicable", "get", "names"]
 
-_ESTIMATORS = Catalogue("estimator", __name__, "ESTIMATOR", others=("module:NAME",))
-names = _ESTIMATORS.names
+CATALOGUE: Catalogue[Estimator] = Catalogue(
+    "estimator", Estimator, "hil.estimators", __name__, "ESTIMATOR"
+)
+names = CATALOGUE.names
 # Those that `auto` chooses among, the most trusted first.
 PREFERRED = ("crossings", "reconstruction", "fused", "balance", "fused_last")
 SPARSEST = 4  # steps between samples up to which single samples tell spikes
 
 
 def get(name: str) -> Estimator:
-    """An estimator by name, or one of the user's own as `package.module:NAME`.
+    """The estimator of that name; one of a user's own is held to what one has to be.
 
     Raises:
-        ValueError: When there is none.
+        ValueError: When there is none, or it is something else.
     """
-    if ":" not in name:
-        found: Estimator = _ESTIMATORS.module(name).ESTIMATOR
-        return found
-    module, _, attribute = name.partition(":")
-    try:
-        own = getattr(import_module(module), attribute)
-    except Exception as error:  # code of others: it may fail in any way
-        raise ValueError(f"estimator {name!r} cannot be loaded: {error}") from None
-    if not isinstance(own, Estimator):
-        raise ValueError(f"estimator {name!r} is no hil.learning.Estimator")
-    return own
+    estimator = CATALOGUE.get(name)
+    return estimator if name in names() else checked(estimator, f"estimator {name!r}")
 
 
 def applicable(readings: frozenset[Reading], sampled: Sampled, every: int) -> list[Estimator]:

@@ -1,11 +1,9 @@
-"""The learning rules by name: a module here with `Settings` and `build` is one.
-
-`build(settings, timing)` makes a `hil.learning.rule.Rule`.
-"""
+"""The learning rules by name: a module here that defines `RULE`, a `RuleFamily`, is one."""
 
 from hil.discovery import Catalogue
+from hil.learning.rule import RuleFamily
 
-__all__ = ["module", "names"]
+__all__ = ["CATALOGUE", "get", "names"]
 
-_RULES = Catalogue("rule", __name__, "build")
-names, module = _RULES.names, _RULES.module
+CATALOGUE: Catalogue[RuleFamily] = Catalogue("rule", RuleFamily, "hil.rules", __name__, "RULE")
+names, get = CATALOGUE.names, CATALOGUE.get

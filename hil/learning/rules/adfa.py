@@ -12,20 +12,32 @@ from typing import Annotated
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
+from hil.discovery import placed
 from hil.learning import gates
-from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, gradients_from
+from hil.learning.rule import (
+    Gradients,
+    Matrix,
+    Observation,
+    Rule,
+    RuleFamily,
+    State,
+    Timing,
+    gradients_from,
+)
 
 
-def _known(name: str) -> str:
-    gates.get(name)
-    return name
+def _known(name: str, info: ValidationInfo) -> str:
+    if not info.context:  # that of a recorded run may be elsewhere
+        gates.get(name)
+    return placed(name)
 
 
 GateName = Annotated[
     str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": gates.names()})
 ]
+"""The name of a gate, as a setting of a rule; `gates.get` finds the gate."""
 
 
 class Settings(BaseModel):
@@ -84,3 +96,6 @@ def build(settings: Settings, timing: Timing) -> Rule:
         return gradients_from([*deltas, observation.error], observation)
 
     return Rule("adfa", init=init, update=update, gate=gate)
+
+
+RULE = RuleFamily(build, Settings)

@@ -17,6 +17,7 @@ from hil.learning.rule import (
     Matrix,
     Observation,
     Rule,
+    RuleFamily,
     State,
     Timing,
     gradients_from,
@@ -50,3 +51,6 @@ def build(settings: Settings, timing: Timing) -> Rule:
         return gradients_from(deltas, observation)
 
     return Rule("bp", init=stateless, update=update, gate=lambda _, z: settings.slope(z))
+
+
+RULE = RuleFamily(build, Settings)

@@ -19,7 +19,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.learning import surrogates
 from hil.learning.nominal_neuron import held_current
-from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, stateless
+from hil.learning.rule import (
+    Gradients,
+    Matrix,
+    Observation,
+    Rule,
+    RuleFamily,
+    State,
+    Timing,
+    stateless,
+)
 
 
 class Settings(BaseModel):
@@ -39,6 +48,9 @@ def build(settings: Settings, timing: Timing) -> Rule:
         return gradients(settings, timing, observation, weights)
 
     return Rule("bptt", init=stateless, update=update, needs_traces=True)
+
+
+RULE = RuleFamily(build, Settings)
 
 
 def gradients(

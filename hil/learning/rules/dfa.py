@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, gradients_from
+from hil.learning.rule import (
+    Gradients,
+    Matrix,
+    Observation,
+    Rule,
+    RuleFamily,
+    State,
+    Timing,
+    gradients_from,
+)
 from hil.learning.rules.adfa import feedback, projected
 from hil.learning.rules.bp import Settings
 
@@ -26,3 +35,6 @@ def build(settings: Settings, timing: Timing) -> Rule:
         return gradients_from([*deltas, observation.error], observation)
 
     return Rule("dfa", init=feedback, update=update, gate=lambda _, z: settings.slope(z))
+
+
+RULE = RuleFamily(build, Settings)

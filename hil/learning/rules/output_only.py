@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, stateless
+from hil.discovery import NoSettings
+from hil.learning.rule import (
+    Gradients,
+    Matrix,
+    Observation,
+    Rule,
+    RuleFamily,
+    State,
+    Timing,
+    stateless,
+)
 
 
-class Settings(BaseModel):
-    """There is nothing to set."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def build(settings: Settings, timing: Timing) -> Rule:
+def build(settings: NoSettings, timing: Timing) -> Rule:
     """Make the rule."""
 
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
@@ -25,3 +28,6 @@ def build(settings: Settings, timing: Timing) -> Rule:
         return [*[None] * (len(weights) - 1), before.T @ error]
 
     return Rule("output_only", init=stateless, update=update)
+
+
+RULE = RuleFamily(build)

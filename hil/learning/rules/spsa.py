@@ -16,7 +16,16 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.learning.rule import Gradients, Matrix, Observation, Rule, State, Timing, stateless
+from hil.learning.rule import (
+    Gradients,
+    Matrix,
+    Observation,
+    Rule,
+    RuleFamily,
+    State,
+    Timing,
+    stateless,
+)
 
 
 class Settings(BaseModel):
@@ -60,3 +69,6 @@ def build(settings: Settings, timing: Timing) -> Rule:
         return list(total)
 
     return Rule("spsa", init=stateless, update=update, propose=propose)
+
+
+RULE = RuleFamily(build, Settings)

@@ -16,7 +16,7 @@ from hil.loop import mapping
 from hil.loop.defaults import Choice, applied, left_open, settle
 from hil.runs import warm_start
 from hil.runs.folder import Run
-from hil.trust import NOBODY, Trust, open_device
+from hil.trust import open_device
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -63,12 +63,11 @@ def taken(
     return applied(config, choices), weights, [*choices, *notes]
 
 
-def laid(sections: Mapping[str, Any], trust: Trust = NOBODY) -> Config:
+def laid(sections: Mapping[str, Any]) -> Config:
     """The configuration of a run that starts from what it names, as its device settles it.
 
     Args:
         sections: What was asked for.
-        trust: Which code it may name.
 
     Raises:
         ValueError: When it does not make a configuration, or the device cannot have it.
@@ -76,7 +75,7 @@ def laid(sections: Mapping[str, Any], trust: Trust = NOBODY) -> Config:
     """
     config = configuration.build(sections)
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    with open_device(config, trust) as device:
+    with open_device(config) as device:
         config, _ = settle(config, left_open(sections, starts=True), device.info, data)
         return taken(config, device.info, data)[0]
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from hil.config import Section
 from hil.studies.report.wording import Claim
+from hil.studies.schema import Study
+from hil.studies.table import Rows
 
 
 class SectionSettings(Section):
@@ -75,3 +77,16 @@ class SectionContent:
     pictures: Sequence[Picture] = ()
     data: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
+
+
+@dataclass(frozen=True)
+class SectionKind:
+    """A kind of section, for each choice of its settings.
+
+    Attributes:
+        build: Makes the content of the settings, the study and the rows of its table.
+        settings: A model of the settings.
+    """
+
+    build: Callable[[Any, Study, Rows], SectionContent]
+    settings: type[SectionSettings] = SectionSettings

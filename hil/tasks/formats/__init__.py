@@ -5,17 +5,7 @@ from __future__ import annotations
 from hil.discovery import Catalogue
 from hil.tasks.formats.format import Format
 
-__all__ = ["Format", "get", "names"]
+__all__ = ["CATALOGUE", "Format", "get", "names"]
 
-_FORMATS = Catalogue("format", __name__, "FORMAT")
-names = _FORMATS.names
-
-
-def get(name: str) -> Format:
-    """The format of that name.
-
-    Raises:
-        ValueError: When there is none.
-    """
-    found: Format = _FORMATS.module(name).FORMAT
-    return found
+CATALOGUE: Catalogue[Format] = Catalogue("format", Format, "hil.formats", __name__, "FORMAT")
+names, get = CATALOGUE.names, CATALOGUE.get

@@ -22,8 +22,8 @@ ENCODINGS = ["current", "latency", "poisson", "regular"]
 def encode(
     name: str, x: NDArray[np.float32], steps: int, seed: int = 0, **values: float
 ) -> Stimulus:
-    module = encodings.module(name)
-    stimulus = module.encode(x, steps, module.Settings(**values), np.random.default_rng(seed))
+    module = encodings.get(name)
+    stimulus = module.encode(x, steps, module.settings(**values), np.random.default_rng(seed))
     assert isinstance(stimulus, Stimulus)
     return stimulus
 
@@ -38,7 +38,7 @@ def raster(stimulus: Stimulus) -> NDArray[np.float32]:
 def test_names_and_unknown_name() -> None:
     assert encodings.names() == ENCODINGS
     with pytest.raises(ValueError, match="did you mean 'latency'") as error:
-        encodings.module("latencies")
+        encodings.get("latencies")
     assert all(name in str(error.value) for name in ENCODINGS)
     assert "\n" not in str(error.value)
 
@@ -48,9 +48,9 @@ def test_names_and_unknown_name() -> None:
 def test_width_and_shape_are_as_announced(
     name: str, x: NDArray[np.float32], steps: int, bias: float
 ) -> None:
-    module = encodings.module(name)
+    module = encodings.get(name)
     stimulus = encode(name, x, steps, bias=bias)
-    assert stimulus.channels == module.width(x.shape[1], module.Settings(bias=bias))
+    assert stimulus.channels == module.width(x.shape[1], module.settings(bias=bias))
     assert stimulus.channels == x.shape[1] + (bias > 0)
     assert (stimulus.steps, stimulus.batch) == (steps, len(x))
 
@@ -83,12 +83,12 @@ def test_bias_is_one_more_feature_in_every_sample(
 )
 def test_settings_out_of_range_or_unknown_are_refused(name: str, values: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        encodings.module(name).Settings(**values)
+        encodings.get(name).settings(**values)
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_settings_are_frozen_and_described(name: str) -> None:
-    values = encodings.module(name).Settings()
+    values = encodings.get(name).settings()
     with pytest.raises(ValidationError):
         values.bias = 1.0
     assert all(field.description for field in type(values).model_fields.values())

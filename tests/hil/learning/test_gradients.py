@@ -152,8 +152,8 @@ def test_bp_is_the_gradient_of_its_rate_model(
     activity, membrane = forward(weights)
     _, error = losses.evaluate(membrane[-1], labels, loss)
     seen = Observation(x, tuple(activity), tuple(membrane), membrane[-1], error)  # type: ignore[arg-type]
-    module = rules.module("bp")
-    rule = module.build(module.Settings(surrogate=name, steepness=k, shift=shift), timing())
+    module = rules.get("bp")
+    rule = module.build(module.settings(surrogate=name, steepness=k, shift=shift), timing())
     expected = grad(lambda w: LOSSES[loss](forward(w)[1][-1], labels))(weights)
     assert_close(rule.update({}, seen, weights), expected)
 
@@ -252,9 +252,9 @@ class Case:
             input_trace=None if kind == "constant" else x,
             output_spikes=rasters[-1],
         )
-        module = rules.module("bptt")
+        module = rules.get("bptt")
         self.rule = module.build(
-            module.Settings(surrogate=name, steepness=k, detach_reset=detach), self.timing
+            module.settings(surrogate=name, steepness=k, detach_reset=detach), self.timing
         )
 
     def gradients(self, **changes: Any) -> Any:

@@ -19,17 +19,17 @@ NAMES = ["adfa", "bp", "bptt", "dfa", "output_only"]
 def test_names_and_unknown_name() -> None:
     assert rules.names() == sorted([*NAMES, "spsa"])  # which has tests of its own
     with pytest.raises(ValueError, match="did you mean 'adfa'") as error:
-        rules.module("afda")
+        rules.get("afda")
     assert all(name in str(error.value) for name in NAMES)
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="no rule 'contract'"):
-        rules.module("contract")
+        rules.get("contract")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_refuse_what_they_do_not_know(name: str) -> None:
     with pytest.raises(ValidationError, match="no_such_setting"):
-        rules.module(name).Settings(no_such_setting=1)
+        rules.get(name).settings(no_such_setting=1)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_settings_refuse_what_they_do_not_know(name: str) -> None:
 )
 def test_settings_are_bounded(name: str, settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(settings))):
-        rules.module(name).Settings(**settings)
+        rules.get(name).settings(**settings)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -132,7 +132,7 @@ def test_the_text_names_everything(built: dict[str, Path]) -> None:
         MEASURES.items()
     )
     for kind, _, keys in table_of("section"):
-        fields = set(sections.module(kind.strip("`")).Settings.model_fields)
+        fields = set(sections.get(kind.strip("`")).settings.model_fields)
         assert set(re.findall(r"`(\w+)`", keys)) == fields - {"title", "note", "measure", "answer"}
 
 

@@ -1,25 +1,31 @@
-"""What a study's page can show: one module for each kind, with `Settings` and `build`."""
+"""What a study's page can show: one module for each kind, which defines
+`SECTION`, a `SectionKind`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 from drivers import nearest
 from hil.discovery import Catalogue
-from hil.studies.report.section import SectionContent, SectionSettings
+from hil.studies.report.section import SectionContent, SectionKind, SectionSettings
 from hil.studies.schema import MEASURES, Study, known
 from hil.studies.table import Rows, grouped
 from hil.validation import validated
 
-__all__ = ["check", "makers", "module", "names"]
+__all__ = ["CATALOGUE", "check", "get", "makers", "names"]
 
 
-_KINDS = Catalogue("kind of section", __name__, "build")
-names, module = _KINDS.names, _KINDS.module
+CATALOGUE: Catalogue[SectionKind] = Catalogue(
+    "kind of section",
+    SectionKind,
+    "hil.study_sections",
+    __name__,
+    "SECTION",
+)
+names, get = CATALOGUE.names, CATALOGUE.get
 
 
 def wanted(study: Study) -> list[Mapping[str, Any]]:
@@ -53,7 +59,7 @@ def makers(study: Study, rows: Rows) -> list[tuple[str, Callable[[], SectionCont
 
 def _built(section: Mapping[str, Any], study: Study, rows: Rows) -> SectionContent:
     kind, settings = _settings(section, study)
-    content: SectionContent = kind.build(_without_constant_factors(settings, rows), study, rows)
+    content = kind.build(_without_constant_factors(settings, rows), study, rows)
     asked = any(other.get("answer") for other in wanted(study))
     return replace(content, answer="") if asked and not settings.answer else content
 
@@ -68,14 +74,14 @@ def _without_constant_factors(settings: SectionSettings, rows: Rows) -> SectionS
     return settings.model_copy(update={k: v for k, v in changed.items() if hasattr(settings, k)})
 
 
-def _settings(section: Mapping[str, Any], study: Study) -> tuple[ModuleType, Any]:
+def _settings(section: Mapping[str, Any], study: Study) -> tuple[SectionKind, Any]:
     given = dict(section)
     name = given.pop("kind", None)
     if not isinstance(name, str):
         raise ValueError(f"sections: kind = {name!r}: give one of {', '.join(names())}")
-    kind = module(name)
+    kind = get(name)
     settings = validated(
-        kind.Settings, given, what="study", where=f"sections ({name})", others=("kind",)
+        kind.settings, given, what="study", where=f"sections ({name})", others=("kind",)
     )
     factors = ["part", *study.names()]
     for key in ("by", "lines"):

@@ -8,7 +8,7 @@ from statistics import fmean
 from hil.statistics import FEWEST_PAIRS, rank_correlation
 from hil.studies.report import naming, wording
 from hil.studies.report.plots import Cloud, scatter
-from hil.studies.report.section import Picture, SectionContent, SectionSettings
+from hil.studies.report.section import Picture, SectionContent, SectionKind, SectionSettings
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
@@ -84,3 +84,6 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         pictures=pictures,
         data={"rho": result.rho, "interval": result.interval, "pairs": result.pairs},
     )
+
+
+SECTION = SectionKind(build, Settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hil.studies.report import naming, wording
 from hil.studies.report.estimates import mean
-from hil.studies.report.section import SectionContent, SectionSettings, Table
+from hil.studies.report.section import SectionContent, SectionKind, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import TIMES, Rows, by_unit, grouped
 
@@ -54,3 +54,6 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     return SectionContent(
         settings.title or "Costs", settings.note or NOTE, tables=[Table("", header, table)]
     )
+
+
+SECTION = SectionKind(build, Settings)

@@ -10,7 +10,7 @@ from hil import statistics
 from hil.statistics import Difference, Mean
 from hil.studies.report import naming, wording
 from hil.studies.report.estimates import adjust, difference, mean, paired
-from hil.studies.report.section import SectionContent, SectionSettings, Table
+from hil.studies.report.section import SectionContent, SectionKind, SectionSettings, Table
 from hil.studies.report.wording import Claim
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
@@ -268,3 +268,6 @@ def _stability(settings: Settings, rows: Rows) -> Table:
     unit = wording.unit(measure)
     header = ("trials", f"mean, {unit}", "standard deviation", "worst at", "there")
     return Table("Stability", header, table, frozenset({1, 2}))
+
+
+SECTION = SectionKind(build, Settings)

@@ -7,7 +7,7 @@ from functools import partial
 from hil.studies.report import naming, wording
 from hil.studies.report.estimates import mean
 from hil.studies.report.plots import CurveWithInterval, line_plot
-from hil.studies.report.section import Picture, SectionContent, SectionSettings
+from hil.studies.report.section import Picture, SectionContent, SectionKind, SectionSettings
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, grouped
 
@@ -57,3 +57,6 @@ def _line(trials: list[Row], label: str, shade: int) -> CurveWithInterval | None
         label=label,
         shade=shade,
     )
+
+
+SECTION = SectionKind(build, Settings)

@@ -9,7 +9,7 @@ import numpy as np
 from hil.studies.report import naming, wording
 from hil.studies.report.estimates import mean
 from hil.studies.report.plots import heat
-from hil.studies.report.section import Picture, SectionContent, SectionSettings, Table
+from hil.studies.report.section import Picture, SectionContent, SectionKind, SectionSettings, Table
 from hil.studies.report.sections.means import extremes
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
@@ -61,3 +61,6 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         tables=[Table("", header, table, frozenset({1}))],
         pictures=pictures,
     )
+
+
+SECTION = SectionKind(build, Settings)

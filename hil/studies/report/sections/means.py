@@ -8,7 +8,7 @@ from functools import partial
 from hil.reports import plots
 from hil.studies.report import naming, wording
 from hil.studies.report.estimates import mean
-from hil.studies.report.section import Picture, SectionContent, SectionSettings, Table
+from hil.studies.report.section import Picture, SectionContent, SectionKind, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
 
@@ -95,3 +95,6 @@ def extremes(study: Study, rows: Rows, by: Sequence[str], measure: str) -> str:
         f"{name}: highest {here}, {wording.mean(high, measure)}, and lowest {there}, "
         f"{wording.mean(low, measure)}"
     )
+
+
+SECTION = SectionKind(build, Settings)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hil.statistics import Difference
 from hil.studies.report import best, naming, wording
 from hil.studies.report.estimates import adjust, difference
-from hil.studies.report.section import SectionContent, SectionSettings, Table
+from hil.studies.report.section import SectionContent, SectionKind, SectionSettings, Table
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, grouped
 
@@ -119,3 +119,6 @@ def _table(
         for pair, p in zip(pairs, adjusted, strict=True)
     ]
     return Table("", header, lines, frozenset({last, *range(last + 2, last + 5)}))
+
+
+SECTION = SectionKind(build, Settings)

@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from hil.statistics import FEWEST, Ratio, holm, ratio
 from hil.studies.report import naming, wording
-from hil.studies.report.section import SectionContent, SectionSettings, Table
+from hil.studies.report.section import SectionContent, SectionKind, SectionSettings, Table
 from hil.studies.report.wording import CONFIDENCE, SIGNIFICANCE, Claim
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
@@ -161,3 +161,6 @@ def _answer(told: list[Regained], adjusted: list[float]) -> str:
                 f"of {len(own)} middle severities with a loss"
             )
     return "; ".join(sentences)
+
+
+SECTION = SectionKind(build, Settings)

@@ -7,7 +7,7 @@ from functools import partial
 from hil.studies.report import naming, wording
 from hil.studies.report.estimates import mean
 from hil.studies.report.plots import CurveWithInterval, line_plot
-from hil.studies.report.section import Picture, SectionContent, SectionSettings
+from hil.studies.report.section import Picture, SectionContent, SectionKind, SectionSettings
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
 
@@ -69,3 +69,6 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
 def _at(rows: list[Row], factor: str, places: list[tuple[str, ...]]) -> list[list[Row]]:
     by_place = grouped(rows, [factor])
     return [by_place.get(place, []) for place in places]
+
+
+SECTION = SectionKind(build, Settings)

@@ -11,7 +11,7 @@ from statistics import fmean
 from hil.statistics import FEWEST, mean, not_rejected
 from hil.studies.report import naming, wording
 from hil.studies.report.estimates import adjust, change, paired
-from hil.studies.report.section import SectionContent, SectionSettings, Table
+from hil.studies.report.section import SectionContent, SectionKind, SectionSettings, Table
 from hil.studies.report.wording import CONFIDENCE, SIGNIFICANCE, Claim
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, by_unit, grouped
@@ -265,3 +265,6 @@ def _ranking(ranked: list[Lost], measure: str) -> Table:
     header = ("what", "trials", "middle severity", f"{points} lost", f"{CONFIDENCE} interval", "p")
     title = f"{points.capitalize()} lost at the middle severity, least first"
     return Table(title, header, rows, frozenset({3, 5}))
+
+
+SECTION = SectionKind(build, Settings)

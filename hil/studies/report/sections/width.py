@@ -7,7 +7,7 @@ from statistics import fmean
 
 from hil.statistics import near_best
 from hil.studies.report import naming, wording
-from hil.studies.report.section import SectionContent, SectionSettings, Table
+from hil.studies.report.section import SectionContent, SectionKind, SectionSettings, Table
 from hil.studies.report.wording import CONFIDENCE, Claim
 from hil.studies.schema import Study
 from hil.studies.table import Rows, by_unit, grouped
@@ -79,3 +79,6 @@ def _near(units: Sequence[Sequence[float]], margin: float) -> list[int]:
         return []
     means = [fmean(values) for values in zip(*units, strict=True)]
     return [place for place, value in enumerate(means) if value >= max(means) - margin]
+
+
+SECTION = SectionKind(build, Settings)
