@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hil.studies.coordinator import StudyProgress
+    from hil.studies.folder import Sources
     from hil.studies.schema import Study
 
 __all__ = ["run"]
@@ -41,11 +42,14 @@ def run(
     from hil.studies import coordinator, grid, pool, search
     from hil.studies.folder import Folder
     from hil.studies.report import page
-    from hil.studies.validation import check, fitting
 
-    study, left_out = fitting(study)
-    folder = Folder(path, study, left_out, check(study))
-    with folder.locked(), pool.pool(workers, scheduler) as evaluated:
+    devices = study.repeat.devices
+    if scheduler is not None and devices:  # which are where its workers are
+        study, left_out, sources = pool.beside(scheduler, devices[0], prepared, study)
+    else:
+        study, left_out, sources = prepared(study)
+    folder = Folder(path, study, left_out, sources)
+    with folder.locked(), pool.pool(workers, scheduler, devices) as evaluated:
         at_work = coordinator.Coordinator(folder, evaluated, watch)
         if study.search is None:
             result = page.write_grid(folder, grid.run(at_work))
@@ -54,3 +58,16 @@ def run(
     if result["failed"] == result["trials"]:
         raise ValueError(f"no trial worked, the page says why: {result['page']}")
     return result
+
+
+def prepared(study: Study) -> tuple[Study, dict[str, str], Sources]:
+    """What of a study its device has options for, why not the rest, and what it takes from outside.
+
+    Raises:
+        ValueError: When its settings do not make trials.
+        DeviceError: When there is no such device.
+    """
+    from hil.studies.validation import check, fitting
+
+    study, left_out = fitting(study)
+    return study, left_out, check(study)

@@ -95,11 +95,13 @@ class Unit:
         number: From 0; trials of equal number in different cells are compared in pairs.
         seed: Seed of the host.
         chip: Which chip, or None where the device offers no choice.
+        device: Its device, where repetitions take devices in turn; empty elsewhere.
     """
 
     number: int
     seed: int
     chip: int | None
+    device: str = ""
 
 
 def choice(name: str, factor: Factor, level: Any) -> Choice:
@@ -166,14 +168,20 @@ def units(study: Study, times: int | None = None, first: int = 0) -> list[Unit]:
         first: Number of the first one.
     """
     what, each, base = study.repeat.what, study.repeat.chips, configuration.build(study.base)
+    devices = study.repeat.devices
     option = chip_option(study, base.device)
     one = None if option is None else _number(split(base.device_url)[2].get(option, "0"))
-    if one is None and each > 1:
+    if each > 1 and (one is None or devices):
         raise ValueError(f"repeat.chips = {each}: {base.device} has no option that chooses a chip")
     repetitions = []
     for number in range(first, first + (times or study.repeat.times)):
         seed = base.seed + (number if what != "chip" or one is None else 0)
         start = 0 if what == "seed" and each == 1 else number * each
+        if devices:
+            repetitions.append(
+                Unit(number, base.seed + number, None, devices[number % len(devices)])
+            )
+            continue
         chips = [None] if one is None else range(one + start, one + start + each)
         repetitions += [Unit(number, seed, chip) for chip in chips]
     return repetitions
@@ -203,7 +211,7 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
-        unit = replace(unit, chip=None)
+        unit = replace(unit, chip=None, device="")
         pretrain["device"] = nth_fleet(str(pretrain["device"]), unit.number)
     first = merged(below, pretrain)
     given = "start" in first  # a network that is there already is only tested
@@ -221,6 +229,8 @@ def _opened(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...
 def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
     """A configuration as JSON, with the seed and chip of the unit."""
     layers = [sections, {"seed": unit.seed}]
+    if unit.device:
+        layers.append({"device": unit.device})
     device = str(sections.get("device", Config.model_fields["device"].default))
     option = chip_option(study, device)
     if unit.chip is not None and option is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import drivers
 from hil.extensions import Trust, in_force
 from hil.studies.plan import Job
 from hil.studies.trial import Outcome, Weights, evaluate
@@ -16,6 +18,7 @@ from hil.studies.trial import Outcome, Weights, evaluate
 if TYPE_CHECKING:
     from distributed import Client
 
+Answered = TypeVar("Answered")
 Request = tuple[int, Job, Weights | None]
 Answer = tuple[int, Outcome, Weights]
 Pool = Callable[[Iterable[Request]], Iterator[Answer]]
@@ -31,23 +34,27 @@ def cores() -> int:
 
 
 @contextmanager
-def pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
+def pool(workers: int, scheduler: str | None = None, devices: Sequence[str] = ()) -> Iterator[Pool]:
     """Open a place to evaluate trials.
 
     Args:
         workers: How many processes of this machine; 1 is this process itself.
         scheduler: Address of a Dask scheduler to use instead.
+        devices: Addresses of those that trials take in turn, each of which is there once.
 
     Yields:
         The pool.
 
     Raises:
-        ValueError: When there is no such scheduler, or its workers differ from this process.
+        ValueError: When there is no such scheduler, its workers differ from this process, or none
+            of them declares one of the devices.
     """
     if scheduler is None and workers == 1:
         yield in_process
         return
     with _local(workers) if scheduler is None else _existing(scheduler) as client:
+        if scheduler is not None:
+            _check_declared(scheduler, client, devices)
         yield lambda requests: on_cluster(client, requests)
 
 
@@ -60,8 +67,8 @@ def in_process(requests: Iterable[Request]) -> Iterator[Answer]:
 def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate on the workers of a cluster.
 
-    A trial whose worker dies is given to another one. Two trials for each thread are under way,
-    so that none is idle.
+    A trial whose worker dies is given to another one, or waits for it where the worker declares the
+    device. Two trials for each thread are under way, so that none is idle.
     """
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
@@ -73,7 +80,9 @@ def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
     def submit() -> None:
         for number, job, weights in waiting:
             # Pure would take two jobs of equal key for one; the coordinator sees to that itself.
-            future = client.submit(_evaluated, in_force(), job, weights, pure=False)
+            needs = resources(json.loads(job.config)["device"])
+            given = in_force(), evaluate, job, weights
+            future = client.submit(_trusting, *given, pure=False, resources=needs)
             numbers[future] = number
             under_way.add(future)
             return
@@ -93,10 +102,57 @@ def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
         yield number, outcome, kept
 
 
-def _evaluated(trust: Trust, job: Job, weights: Weights | None) -> tuple[Outcome, Weights]:
-    """Do a job in a process that does not know yet what may run."""
+def _trusting(trust: Trust, act: Callable[..., Answered], *given: object) -> Answered:
+    """Do something in a process that does not know yet what may run."""
     with trust.in_force():
-        return evaluate(job, weights)
+        return act(*given)
+
+
+def resources(device: str) -> dict[str, int] | None:
+    """What a trial on a device takes of its worker: the device, where it is there once.
+
+    Args:
+        device: Its address; the resource has its name without options.
+    """
+    return None if drivers.independent(device) else {device.partition("?")[0]: 1}
+
+
+def beside(scheduler: str, device: str, act: Callable[..., Answered], *given: object) -> Answered:
+    """Do something on the worker of a cluster that declares a device.
+
+    Args:
+        scheduler: Address of the scheduler.
+        device: Address of the device.
+        act: What to do.
+        given: What it is given.
+
+    Returns:
+        What it gives.
+
+    Raises:
+        ValueError: As `pool`; and whatever it raises.
+    """
+    with _existing(scheduler) as client:
+        _check_declared(scheduler, client, [device])
+        future = client.submit(
+            _trusting, in_force(), act, *given, pure=False, resources=resources(device)
+        )
+        found: Answered = future.result()
+        return found
+
+
+def _check_declared(scheduler: str, client: Client, devices: Sequence[str]) -> None:
+    """Refuse devices that no worker declares: their trials would wait for ever."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    declared = {name for worker in workers for name in worker["resources"]}
+    for device in devices:
+        for name in resources(device) or ():
+            if name not in declared:
+                told = ", ".join(sorted(declared)) or "none"
+                raise ValueError(
+                    f"no worker of {scheduler} declares {name} (declared: {told}): start one where "
+                    f"it is: dask worker {scheduler} --nthreads 1 --resources '{name}=1'"
+                )
 
 
 @contextmanager

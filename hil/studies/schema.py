@@ -80,6 +80,9 @@ class Repeat(Section):
     chips: PositiveInt = Field(
         1, description="Chips that each repetition is made on, different ones for each."
     )
+    devices: tuple[str, ...] = Field(
+        (), description="Addresses of devices, such as boards, that repetitions take in turn."
+    )
     option: str = Field(
         "", description="Option of the device that chooses the chip, where its driver names none."
     )

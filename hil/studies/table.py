@@ -134,7 +134,7 @@ def _cells(row: Row, part: str, factors: Sequence[str]) -> list[object]:
         *(row.text(factor) for factor in factors),
         row.unit.number,
         row.unit.seed,
-        "" if row.unit.chip is None else row.unit.chip,
+        row.unit.device or ("" if row.unit.chip is None else row.unit.chip),
         *(_number(row.measure(name)) for name in MEASURES),
         row.outcome.get("error", ""),
     ]

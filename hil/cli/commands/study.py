@@ -152,10 +152,16 @@ def _workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:
         raise ValueError(f"--workers {asked}: give at least 1 and at most {MOST_WORKERS}")
     if asked is not None and scheduler is not None:
         raise ValueError("--workers and --scheduler: give one of them")
-    device = str(wanted.base.get("device", Config.model_fields["device"].default))
-    independent = drivers.independent(device)
-    if not independent and ((asked or 1) > 1 or scheduler is not None):
-        raise ValueError(f"{device} is one device: use --workers 1, without --scheduler")
+    usual = str(wanted.base.get("device", Config.model_fields["device"].default))
+    devices = wanted.repeat.devices or (usual,)
+    independent = all(drivers.independent(device) for device in devices)
+    if not independent and (
+        (asked or 1) > 1 or (scheduler is not None and not wanted.repeat.devices)
+    ):
+        raise ValueError(
+            f"{devices[0]} is one device: use --workers 1, without --scheduler; or name all that "
+            "there are in repeat.devices, and give the --scheduler whose workers declare them"
+        )
     return asked or (cores() if independent else 1)
 
 

@@ -8,10 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 
 from hil.studies import loader, pool
+from support.dask_cluster import cluster
 from support.study_kit import refusal
 
 HIL = [sys.executable, "-m", "hil", "study"]
@@ -174,44 +174,6 @@ def test_a_studys_own_file_is_the_study(place: Path, reference: bytes) -> None:
     """`study.toml` of the folder says all: read again, it is the same study."""
     first = loader.build(loader.read(place / "study.toml"))
     assert loader.build(loader.read(place / "reference" / "study.toml")) == first
-
-
-@contextmanager
-def cluster(count: int, environment: dict[str, str] | None = None) -> Iterator[str]:
-    """A Dask scheduler with workers, in processes of their own."""
-    file = Path(tempfile.gettempdir()) / f"scheduler-{os.getpid()}-{time.monotonic_ns()}"
-    own = {**os.environ, **(environment or {})}
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
-    started = [
-        subprocess.Popen(
-            [*command, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    ]
-    try:
-        limit = time.monotonic() + 60
-        while not file.exists() or not file.read_text():
-            assert time.monotonic() < limit and started[0].poll() is None
-            time.sleep(0.05)
-        address = str(json.loads(file.read_text())["address"])
-        for _ in range(count):
-            worker = [sys.executable, "-m", "distributed.cli.dask_worker", address]
-            started.append(
-                subprocess.Popen(
-                    [*worker, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env=own,
-                )
-            )
-        yield address
-    finally:
-        for process in reversed(started):
-            process.terminate()
-        for process in started:
-            process.wait(30)
-        file.unlink(missing_ok=True)
 
 
 def test_an_existing_scheduler_gives_the_same_table(place: Path, reference: bytes) -> None:

@@ -1,0 +1,79 @@
+"""A study on several boards: each is used by one trial at a time, and found again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from drivers import firmware
+from hil import studies
+from hil.studies import pool
+from hil.studies.loader import build
+from hil.studies.plan import job, units
+from hil.studies.schema import Study
+from support.dask_cluster import cluster
+from support.firmware_ports import need
+
+
+def study(*devices: str, **changes: Any) -> Study:
+    sections = {
+        "version": 1,
+        "name": "boards",
+        "base": {
+            "task": "digits",
+            "device": devices[0],
+            "network": {"hidden": [20], "steps": 8},
+            "training": {"epochs": 1, "batch": 40},
+        },
+        "factors": {"rate": {"key": "optimiser.learning_rate", "levels": [0.01, 0.02]}},
+        "repeat": {"times": 4, "devices": list(devices)},
+    }
+    return build({**sections, **changes})
+
+
+def test_repetitions_take_devices_in_turn() -> None:
+    found = study("board:a?baud=9600", "board:b")
+    repetitions = units(found)
+    assert [unit.device for unit in repetitions] == ["board:a?baud=9600", "board:b"] * 2
+    assert [unit.seed for unit in repetitions] == [0, 1, 2, 3]
+    configs = [job(found, unit)[-1].config for unit in repetitions]
+    assert '"device": "board:b"' in configs[1] and '"device": "board:a?baud=9600"' in configs[2]
+
+
+def test_a_trial_takes_the_board_of_its_worker() -> None:
+    assert pool.resources("board:/dev/ttyACM0?baud=9600") == {"board:/dev/ttyACM0": 1}
+    assert pool.resources("emulator:mixed-signal?chip=3") is None
+
+
+def test_two_boards_with_a_worker_each_and_one_of_them_killed(tmp_path: Path) -> None:
+    need("native")
+    with firmware.start("native", 1) as one, firmware.start("native", 2) as two:
+        found = study(f"board:{one.url}", f"board:{two.url}")
+        studies.run(found, tmp_path / "alone")
+        declared = [f"board:{board.url}=1" for board in (one, two)]
+        with cluster(2, resources=declared) as address:
+            killed: list[int] = []
+
+            def kill_one(progress: Any) -> None:
+                if progress.evaluated == 3 and not killed:
+                    workers = [
+                        each.pid
+                        for each in psutil.Process().children(recursive=True)
+                        if "spawn_main" in " ".join(each.cmdline())
+                    ]
+                    killed.append(workers[0])
+                    os.kill(workers[0], signal.SIGKILL)
+
+            studies.run(found, tmp_path / "both", scheduler=address, watch=kill_one)
+            assert killed
+            with pytest.raises(ValueError, match=r"declares board:nowhere \(declared: board:/dev"):
+                studies.run(study("board:nowhere"), tmp_path / "none", scheduler=address)
+    table = (tmp_path / "both" / "trials.csv").read_bytes()
+    assert table == (tmp_path / "alone" / "trials.csv").read_bytes()
+    assert table.count(one.url.encode()) == table.count(two.url.encode()) == 4
+    assert not (tmp_path / "none").exists()
