@@ -90,11 +90,20 @@ def _step(query: str) -> float:
 
 
 def _suggested(layers: Sequence[Layer]) -> str:
-    """The step for which an input of 1 adds 1 to a membrane, where all neurons have the same."""
-    slopes = np.concatenate([layer.neurons.slope for layer in layers])
-    one = float(slopes[0])
-    if one > 0 and np.allclose(slopes, one, rtol=1e-3) and LEAST <= 1 / one <= LONGEST:
-        return f"{1 / one:.4g} (then an input of 1 adds one threshold, if nothing leaks)"
+    """The step in whose units weights are those of a network in discrete time, or an example.
+
+    In such a step an input of 1 adds 1 to a membrane, or to a synaptic current that adds 1 to it.
+    """
+    steps = []
+    for neurons in (layer.neurons for layer in layers):
+        with np.errstate(all="ignore"):
+            found = 1 / neurons.slope
+            if neurons.tau_synapse is not None:
+                found = np.sqrt(found * neurons.tau_synapse)
+        # Where it is as long as a time constant, weights are in other units.
+        steps += np.where(found < neurons.tau / 2, found, 0).tolist()
+    if LEAST <= steps[0] <= LONGEST and np.allclose(steps, steps[0], rtol=1e-3):
+        return f"{steps[0]:.4g} (in such a step, an input of 1 adds one threshold)"
     return "0.001"
 
 

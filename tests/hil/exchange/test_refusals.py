@@ -18,6 +18,7 @@ from hil.cli.app import app
 from hil.exchange import model, nir_file
 from support.nir_models import DT, TAU, chain, lif, linear, spikes_on_device
 
+FILES = Path(__file__).parent / "files"
 W = np.full((3, 2), 0.5, np.float32)
 ONE = np.ones(2)
 
@@ -92,7 +93,11 @@ def command(*arguments: Any) -> str:
 
 def test_what_has_to_be_said_is_asked_for(tmp_path: Path) -> None:
     silent = chain(tmp_path / "m.nir", linear(W), lif(2, tau=0.001, r=10), metadata={})
-    assert f"add it, as in {silent}?dt=0.0001 (then an input of 1" in command("evaluate", silent)
+    assert f"as in {silent}?dt=0.0001 (in such a step" in command("evaluate", silent)
+    for name in ("snntorch_leaky", "snntorch_synaptic"):
+        assert "?dt=0.0001 (" in command("evaluate", FILES / f"{name}.nir")
+    other = command("evaluate", FILES / "norse_lif_box.nir")  # weights of which are in other units
+    assert other.endswith("?dt=0.001\n")
     timed = f"{silent}?dt=0.001"
     assert "does not say which task it is for" in command("evaluate", timed)
     assert "does not say which task it is for" in command("train", "--from", timed)

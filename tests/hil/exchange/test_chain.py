@@ -1,0 +1,88 @@
+"""What a graph of NIR becomes: layers of weights, biases and neurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+
+from drivers import Stimulus
+from hil.exchange import model
+from support.nir_models import DT, TAU, chain, lif, linear, spikes_of_equations, spikes_on_device
+
+RNG = np.random.default_rng(5)
+A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
+
+
+def affine(weights: Any, bias: Any) -> Any:
+    return nir.Affine(np.ascontiguousarray(weights.T), bias)
+
+
+def test_what_is_linear_in_a_row_is_one_matrix(tmp_path: Path) -> None:
+    scale, b, c = RNG.random(4), RNG.normal(size=4), RNG.normal(size=2)
+    nodes = affine(A, b), nir.Scale(scale), affine(B, c), lif(2)
+    (layer,) = model.opened(str(chain(tmp_path / "m.nir", *nodes))).layers
+    x = RNG.random((10, 3))
+    assert layer.bias is not None
+    wanted = ((x @ A + b) * scale) @ B + c
+    np.testing.assert_allclose(x @ layer.weights + layer.bias, wanted, rtol=1e-9)
+
+
+def test_images_are_read_row_by_row(tmp_path: Path) -> None:
+    flat = nir.Flatten(np.array([2, 3, 4]), start_dim=0)
+    found = model.opened(str(chain(tmp_path / "m.nir", flat, linear(RNG.random((24, 2))), lif(2))))
+    assert found.layers[0].weights.shape == (24, 2)
+
+
+def test_neurons_without_weights_before_them_are_fed_one_by_one(tmp_path: Path) -> None:
+    found = model.opened(str(chain(tmp_path / "m.nir", lif(3), linear(A), lif(4), lif(4))))
+    assert [layer.weights.shape for layer in found.layers] == [(3, 3), (3, 4), (4, 4)]
+    assert np.array_equal(found.layers[0].weights, np.eye(3))
+
+
+def test_a_graph_in_a_graph_is_laid_out_flat(tmp_path: Path) -> None:
+    inner = nir.NIRGraph.from_list(linear(A), lif(4))
+    plain = chain(tmp_path / "plain.nir", linear(A), lif(4), linear(B), lif(2))
+    nodes = {
+        "input": nir.Input({"input": np.array([3])}),
+        "block": inner,
+        "fc": linear(B),
+        "out": lif(2),
+        "output": nir.Output({"output": np.array([2])}),
+    }
+    edges = [("input", "block"), ("block", "fc"), ("fc", "out"), ("out", "output")]
+    path = tmp_path / "nested.nir"
+    nir.write(path, nir.NIRGraph(nodes, edges, metadata={"dt": DT}, type_check=False))
+    found, wanted = model.opened(str(path)), model.opened(str(plain))
+    assert [layer.name for layer in found.layers] == ["block.lif", "out"]
+    for one, other in zip(found.layers, wanted.layers, strict=True):
+        assert np.array_equal(one.weights, other.weights)
+        assert np.array_equal(one.neurons.slope, other.neurons.slope)
+
+
+def integrators(n: int) -> Any:
+    return nir.IF(r=np.linspace(0.5, 1.5, n) / DT, v_threshold=np.linspace(0.5, 1.5, n))
+
+
+def shifted(n: int) -> Any:
+    """Thresholds, resistances and resting potentials that differ from neuron to neuron."""
+    at = np.linspace(0.5, 1.5, n)
+    leak = np.linspace(-0.3, 0.2, n)
+    return nir.LIF(TAU * np.ones(n), np.linspace(0.7, 1.3, n) * TAU / DT, leak, at + leak, leak)
+
+
+@pytest.mark.parametrize("neurons", [integrators, shifted])
+def test_neurons_of_every_scale_fire_as_the_equations_say(tmp_path: Path, neurons: Any) -> None:
+    steps, weights = 40, [np.abs(A) * 0.1, np.abs(B) * 0.15]
+    bias = 0.05 * RNG.random(2)
+    nodes = linear(weights[0]), neurons(4), affine(weights[1], bias), neurons(2)
+    path = chain(tmp_path / "m.nir", *nodes)
+    x = RNG.random((5, 3))
+    on = np.hstack([x, np.ones((5, 1))])
+    found = spikes_on_device(path, "emulator:ideal", Stimulus.current(on, steps=steps), bias=1.0)
+    found[0] = found[0][:, :-1]
+    for ours, theirs in zip(found, spikes_of_equations(nir.read(path), x, steps), strict=True):
+        assert theirs.max() >= 3 and np.abs(ours - theirs).max() <= 1.01
