@@ -193,8 +193,9 @@ def _common(model: Model, name: str) -> float:
                 f"{layer.name} ({layer.neurons.kind}): {first.name} is {first.neurons.kind}: all "
                 "neurons of a network on a device are of one kind"
             )
-        if not np.all((values == one[0]) | (abs(values - one[0]) <= APART * one[0])):
-            other = values[np.argmax(values != one[0])]
+        alike = np.isclose(values, one[0], rtol=APART, atol=0)
+        if not alike.all():
+            other = values[np.argmin(alike)]
             raise Refused(
                 f"{layer.name}: a time constant of {other:g} s, and one of {one[0]:g} s in "
                 f"{first.name}: all neurons of a network on a device have one"
