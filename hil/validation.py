@@ -109,7 +109,8 @@ def _wanted(errors: Sequence[ErrorDetails]) -> str:
     messages = [error["msg"] for error in errors if error["msg"].startswith(start)]
     if not messages:
         return errors[0]["msg"]
-    return f"should be {' or '.join(dict.fromkeys(m.removeprefix(start) for m in messages))}"
+    wanted = dict.fromkeys(message.removeprefix(start) for message in messages)
+    return f"should be {' or '.join(wanted)}".replace("an object", "a table")
 
 
 def _owner(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:

@@ -18,6 +18,20 @@ IMAGES = (GREY, LAST, FIRST)  # height, width, channels, in the order of the axe
 CHANNELS = (1, 3, 4)  # of images that say so by their shape: grey, RGB, RGBA
 
 
+class OpenLayout(ValueError):
+    """Samples whose axes may mean several things.
+
+    Attributes:
+        reason: Why, and what is asked.
+        layout: What the user might say.
+    """
+
+    def __init__(self, reason: str, layout: str) -> None:
+        """Say how a program tells it; whoever has samples from a file says how an address does."""
+        super().__init__(f'{reason}: hil.train(x, y, layout="{layout}")')
+        self.reason, self.layout = reason, layout
+
+
 def of(x: NDArray[Any], asked: str | None, name: str) -> str:
     """The layout of samples.
 
@@ -30,7 +44,8 @@ def of(x: NDArray[Any], asked: str | None, name: str) -> str:
         `TABLE`, or one of `IMAGES`.
 
     Raises:
-        ValueError: When they are neither, or it cannot be known which.
+        OpenLayout: When it cannot be known which.
+        ValueError: When they are neither.
     """
     if asked is not None and asked not in IMAGES:
         raise ValueError(f"layout {asked!r:.40}: give {', '.join(IMAGES[:-1])} or {FIRST}")
@@ -45,19 +60,21 @@ def of(x: NDArray[Any], asked: str | None, name: str) -> str:
     if x.ndim == 3:
         if x.dtype == np.uint8:
             return GREY
-        raise ValueError(
+        raise OpenLayout(
             f"{given} and is {x.dtype}: signals in time, (N, steps, channels), are not supported "
-            f"yet; if these are images, (N, height, width), say {_way(GREY)}"
+            "yet; if these are images, (N, height, width), say so",
+            GREY,
         )
     if x.ndim == 4:
         first, last = x.shape[1] in CHANNELS, x.shape[3] in CHANNELS
         if first != last:
             return FIRST if first else LAST
         if first:
-            raise ValueError(f"{given}: where are its channels? say {_way(LAST)}, or {FIRST}")
-        raise ValueError(
+            raise OpenLayout(f"{given}: where are its channels? say {FIRST} or {LAST}", LAST)
+        raise OpenLayout(
             f"{given}: signals in time, (N, steps, ...), are not supported yet; if these are "
-            f"images of {x.shape[3]} channels, say {_way(LAST)}, or {FIRST} for {x.shape[1]}"
+            f"images, say {FIRST} for {x.shape[1]} channels or {LAST} for {x.shape[3]}",
+            LAST,
         )
     if x.ndim > 4:
         raise ValueError(
@@ -97,7 +114,3 @@ def rows(x: NDArray[Any], layout: str) -> NDArray[Any]:
         `(N, n)`.
     """
     return (np.moveaxis(x, 1, -1) if layout == FIRST else x).reshape(len(x), prod(x.shape[1:]))
-
-
-def _way(layout: str) -> str:
-    return f'hil.train(x, y, layout="{layout}"), or npz:FILE?layout={layout}'

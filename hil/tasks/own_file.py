@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from drivers.contract.naming import nearest
 from hil.tasks import arrays, formats, labels
 from hil.tasks.arrays import Arrays
 from hil.tasks.formats.format import Address
+from hil.tasks.layout import OpenLayout
 from hil.tasks.task import Data, Labels, Task
 
 if TYPE_CHECKING:
@@ -111,6 +113,9 @@ def load(given: Address, rng: Generator, validation_fraction: float) -> Data:
             x, y = _part(test, found.get("feature_names"))
             found |= {"x_test": x, "y_test": y}
         return arrays.data(found, rng, validation_fraction)
+    except OpenLayout as error:
+        way = quote(str(given.having(layout=error.layout)))
+        raise ValueError(f"{given.file}: {error.reason}: {way}") from error
     except ValueError as error:
         raise ValueError(f"{given.file}: {error}") from error
 

@@ -128,10 +128,27 @@ class Preparation:
             )
         check_numbers(x, name)
         rows = layout.rows(x.reshape(len(x), *self.shape), self.layout)
+        self._check_scale(rows, name)
         if rows.dtype == np.uint8 and not self.low.any() and (self.high == 255).all():
             return rows
         scaled = np.clip((rows - self.low) / (self.high - self.low), 0, 1)
         return scaled.astype(np.float32)
+
+    def _check_scale(self, rows: NDArray[Any], name: str) -> None:
+        """Refuse bytes for numbers in [0, 1], and the other way round: all would be 1, or 0."""
+        if not rows.size or self.low.any():
+            return
+        if rows.dtype == np.uint8 and (self.high == 1).all() and rows.max() > 1:
+            raise ValueError(
+                f"{name} holds bytes, and the network was trained on numbers in [0, 1]: give "
+                f"{name} / 255"
+            )
+        unit = rows.dtype.kind == "f" and rows.min() >= 0 and rows.max() <= 1
+        if unit and (self.high == 255).all() and (rows != np.rint(rows)).any():
+            raise ValueError(
+                f"{name} holds numbers in [0, 1], and the network was trained on bytes: give "
+                f"(255 * {name}).astype('uint8')"
+            )
 
     @property
     def image_shape(self) -> tuple[int, ...] | None:

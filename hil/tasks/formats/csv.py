@@ -69,7 +69,13 @@ def _text(given: Address) -> Iterator[TextIO]:
     with opened(given.path) as raw:
         if os.fstat(raw.fileno()).st_size > MOST:
             raise ValueError(f"{given.file}: is larger than {MOST >> 30} GiB: give a part of it")
-        encoding = _MARKS.get(raw.read(2), "utf-8")
+        start = raw.read(1024)
+        encoding = _MARKS.get(start[:2], "utf-8")
+        if b"\0" in start and encoding != "utf-16":
+            raise ValueError(
+                f"{given.file}: is no text: save it as CSV UTF-8, or name its format, such as "
+                "npz:FILE or parquet:FILE"
+            )
         raw.seek(0)
         try:
             with io.TextIOWrapper(raw, encoding, newline="") as handle:

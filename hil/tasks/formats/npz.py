@@ -66,7 +66,11 @@ def read(given: Address) -> Arrays:
         raise _no_archive(error) from None
     layout = given.text("layout")
     asked = {} if layout is None else {"layout": np.asarray(layout)}
-    return {role: found[array] for role, array in names.items()} | asked
+    arrays = {role: found[array] for role, array in names.items()} | asked
+    for role in ("class_names", "feature_names"):
+        if role in arrays and arrays[role].dtype.kind in "biu":
+            arrays[role] = arrays[role].astype(str)  # as scikit-learn names digits
+    return arrays
 
 
 def shapes(given: Address) -> Mapping[str, tuple[int, ...]]:

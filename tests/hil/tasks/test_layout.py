@@ -64,9 +64,13 @@ def test_new_samples_come_as_the_first_ones_did() -> None:
 @pytest.mark.parametrize(
     ("shape", "layout", "complaint"),
     [
-        ((20, 50, 6), None, r'signals in time, \(N, steps, channels\), .*layout="HW"'),
-        ((20, 10, 34, 36), None, "signals in time.*36 channels, say .*HWC.* or CHW for 10"),
-        ((20, 3, 5, 3), None, "where are its channels.*HWC.* or CHW"),
+        (
+            (20, 50, 6),
+            None,
+            r'signals in time, \(N, steps, channels\), .*say so: hil.train\(x, y, layout="HW"\)',
+        ),
+        ((20, 10, 34, 36), None, "signals in time.*say CHW for 10 channels or HWC for 36: .*HWC"),
+        ((20, 3, 5, 3), None, "where are its channels.*CHW or HWC"),
         ((20, 10, 2, 34, 34), None, "signals in time, such as frames of events"),
         ((20, 4), "HW", r"is not \(N, H, W\)"),
         ((20, 5, 6), "CHW", r"is not \(N, C, H, W\)"),
@@ -122,3 +126,17 @@ def test_colour_images_are_trained_on_kept_and_shown(tmp_path: Path) -> None:
     assert "images of 6 by 5 with 3 channels, as they come" in page
     assert page.count("<image") >= 3
     assert hil.evaluate(run.path)["test_accuracy"] == run.test_accuracy
+
+
+@pytest.mark.parametrize("scale", ["bytes", "unit"])
+def test_images_of_another_scale_than_the_first_are_refused(scale: str) -> None:
+    images = generator().integers(0, 256, (20, 5, 6, 3), np.uint8)
+    both = {"bytes": images, "unit": images / 255}
+    prepared = loaded(both.pop(scale)).preparation
+    (other,) = both.values()
+    with pytest.raises(ValueError, match=r"trained on (bytes|numbers in \[0, 1\]): give") as error:
+        prepared.apply(other)
+    one_line(error)
+    prepared.apply((images * 0).astype(other.dtype))  # black whatever the scale
+    helped = (255 * other).astype("uint8") if scale == "bytes" else other / 255
+    assert prepared.apply(helped).shape == (20, 90)

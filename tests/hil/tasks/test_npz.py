@@ -214,6 +214,31 @@ def test_arrays_without_names_are_refused_with_the_options_that_name_them(tmp_pa
     assert found.features == 4
 
 
+def test_what_may_be_a_signal_is_refused_with_the_address_that_says_what_it_is(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, x=np.random.default_rng(0).random((20, 3, 2)), y=np.arange(20) % 2)
+    with pytest.raises(
+        ValueError, match=r"signals in time.*say so: '.*own\.npz\?layout=HW'"
+    ) as error:
+        tasks.get(f"npz:{path}").load(generator(), 0.0)
+    helps = one_line(error).split("'")[-2]
+    assert tasks.get(helps).load(generator(), 0.0).image_shape == (3, 2)
+
+
+def test_a_dictionary_of_scikit_learn_is_read(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits, load_wine
+
+    for name, loaded in (("wine", load_wine()), ("digits", load_digits())):
+        path = tmp_path / f"{name}.npz"
+        arrays = {key: value for key, value in loaded.items() if isinstance(value, np.ndarray)}
+        np.savez(path, **arrays)
+        found = tasks.get(f"npz:{path}?x_train=data").load(generator(), 0.0)
+        names = [str(name) for name in loaded.target_names]
+        assert found.preparation.class_names.tolist() == names
+
+
 def test_a_test_part_and_a_share_for_it_are_refused(tmp_path: Path) -> None:
     load_npz(tmp_path / "own.npz", table())
     with pytest.raises(ValueError, match="has a test part of its own: leave test= out"):

@@ -149,6 +149,7 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
     "measurements": (GOOD, "?label=a&drop=label", "holds 0.1, which is a measurement"),
     "long texts": (f"a,label\n1,{'x' * 300}\n", "", "texts of 300 characters"),
     "another encoding": ("a,label\n1,größe\n".encode("cp1252"), "", "iconv -f WINDOWS-1252"),
+    "no text": (b"PK\x03\x04\x00\x00", "", "is no text: .*npz:FILE or parquet:FILE"),
     "no rows": ("a,label\n", "", "no samples below its first line"),
     "nothing": ("", "", "fewer than two columns"),
     "an open quote": ('a,label\n1,"x\n', "", "no table as text"),
