@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from statistics import median
 
 import numpy as np
 
+from hil.reports import plots
 from hil.statistics import Difference, Mean
 from hil.studies.report import naming, wording
 from hil.studies.report.estimates import adjust, difference, mean
-from hil.studies.report.section import SectionContent, SectionSettings, Table
+from hil.studies.report.section import (
+    Picture,
+    SectionContent,
+    SectionKind,
+    SectionSettings,
+    Table,
+)
 from hil.studies.report.wording import CONFIDENCE, Claim
 from hil.studies.schema import Study
 from hil.studies.table import Row, Rows, Statistic, by_unit, grouped
@@ -35,7 +43,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
     statistics: dict[str, Statistic] = {"median": median, "5th percentile": _low, "yield": good}
     levels = {level: trials for (level,), trials in grouped(rows, [settings.factor]).items()}
     known = {level: trials for level, trials in levels.items() if by_unit(trials, settings.measure)}
-    table, data, values = [], {}, dict[str, list[float]]()
+    table, data, values, drawn = [], {}, dict[str, list[float]](), []
     for level, trials in known.items():
         found = {
             name: mean(list(by_unit(trials, settings.measure, of).values()), settings.measure)
@@ -53,12 +61,16 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         )
         data[level] = {name: [each.value, each.interval] for name, each in found.items()}
         values[level] = [each.value for each in found.values()]
+        middle = found["median"]
+        bounds = middle.interval or (middle.value, middle.value)
+        label = naming.series(trials, [settings.factor])
+        drawn.append(plots.ShareInterval(label, middle.value, bounds, 0, summary=True))
     least = f"{wording.value(settings.least, settings.measure)} %"
     header = (
         *naming.quantities(rows, [settings.factor]),
-        f"median chip, % ({CONFIDENCE})",
-        f"5th percentile of chips, % ({CONFIDENCE})",
-        f"yield: chips of {least} or more, % ({CONFIDENCE})",
+        "median chip, %",
+        "5th percentile, %",
+        f"yield ({least}), %",
         "chips",
         "repetitions",
     )
@@ -68,6 +80,7 @@ def build(settings: Settings, study: Study, rows: Rows) -> SectionContent:
         claims=_claims(settings, known),
         answer=_answer(known, values, least, settings),
         tables=[Table("", header, table, frozenset({1, 2, 3, 4, 5}))],
+        pictures=[Picture("Median chip", partial(plots.share_intervals, drawn, "accuracy"), True)],
         data={"least": settings.least, "levels": data},
     )
 
@@ -76,9 +89,9 @@ def _note(least: str) -> str:
     return (
         "Over the chips of each repetition, none of which its weights were trained on unless a "
         "level says so: the median, the accuracy that 5 % of chips fall short of, and the share "
-        f"that reaches {least}. Shown is the mean over the repetitions with Student's {CONFIDENCE} "
-        "interval: repetitions have other seeds and other chips, so they, and not chips, are what "
-        f"is sampled. {wording.COVERS}"
+        f"that reaches {least}, the yield. Shown is the mean over the repetitions with Student's "
+        f"{CONFIDENCE} interval: repetitions have other seeds and other chips, so they, and not "
+        f"chips, are what is sampled. {wording.COVERS}"
     )
 
 
@@ -133,3 +146,6 @@ def _answer(
         middle, _, share = (wording.value(each, settings.measure) for each in values[level])
         told.append(f"{_with(trials, settings)} {middle} %, yield {share} %")
     return f"median accuracy of chips, and share of them at {least} or more: " + "; ".join(told)
+
+
+SECTION = SectionKind(build, Settings)
