@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table to standard output: drawn in a terminal, tab-separated when piped."""
+    """Print a table, where it has rows: drawn in a terminal, tab-separated when piped."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    if not rows:
+        return
     console = Console()
     if not console.is_terminal:
         for row in (header, *rows):

@@ -279,7 +279,9 @@ def test_devices_opens_ports_only_when_asked(monkeypatch: pytest.MonkeyPatch) ->
         assert listed.exit_code == 0 and path not in listed.stdout
         scanned = CliRunner().invoke(app, ["devices", "--scan"])
         assert scanned.exit_code == 0
-        assert scanned.stdout == f"board:{path}\ta cable\tsimulated board, firmware 2.0.0, chip 9\n"
+        header, line = scanned.stdout.splitlines()
+        assert header == "port\twhat is plugged in\twho answers"
+        assert line == f"board:{path}\ta cable\tsimulated board, firmware 2.0.0, chip 9"
     monkeypatch.setattr(list_ports, "comports", lambda: [])
     none = CliRunner().invoke(app, ["devices", "--scan"])
     assert none.exit_code == 0 and not none.stdout and "no serial ports" in none.stderr

@@ -263,7 +263,7 @@ def test_the_command_prints_a_table_and_tells_by_its_exit_code(scheme: None) -> 
     assert good.exit_code == 0 and good.stderr == ""
     # Four of these are what it leaves unknown of timing and rest.
     assert lines[-1] == f"{len(CHECKS) - 6} passed, 0 failed, 6 not applicable"
-    assert [line.split("\t")[0] for line in lines[:-1]] == [name(check) for check in CHECKS]
+    assert [line.split("\t")[0] for line in lines[:-1]] == ["check", *map(name, CHECKS)]
     wrong = command("check", "wrong:")
     assert wrong.exit_code == 1
     row = next(r for r in wrong.stdout.splitlines() if r.startswith("counts-agree-with-the-raster"))

@@ -99,7 +99,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Page]:
 def test_every_profile_is_listed_with_its_neuron() -> None:
     lines = [line.split("\t") for line in printed().splitlines()]
     wanted = [[n, profiles.get(n).model.name, profiles.get(n).description] for n in NAMES]
-    assert lines == wanted
+    assert lines == [["chip", "neuron", "what it is"], *wanted]
     listed = json.loads(printed("--json"))["chips"]
     assert [[c["name"], c["neuron"], c["description"]] for c in listed] == wanted
 
@@ -108,6 +108,7 @@ def test_every_profile_is_listed_with_its_neuron() -> None:
 def test_every_nonideality_is_printed_with_value_range_and_source(name: str) -> None:
     profile = profiles.get(name)
     rows = {row[1]: row for row in (line.split("\t") for line in printed(name).splitlines())}
+    assert rows.pop("name") == ["tier", "name", "value", "unit", "allowed", "source"]
     assert set(rows) == {"model", *profile.model.parameters, *profile.cited}
     assert rows["model"] == ["neuron", "model", profile.model.name, "", "", profile.model.source]
     for nonideality, cited in profile.cited.items():
