@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def test_a_plot_that_fails_costs_no_more_than_itself(
 def test_a_section_that_fails_is_named_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(severity, "build", lambda *given: 1 / 0)
+    broken = replace(severity.SECTION, build=lambda *given: 1 / 0)
+    monkeypatch.setattr(severity, "SECTION", broken)
     result = carried_out(study(STRANGE), tmp_path / "study", Fake())
     title = "section '$t_$ <s>' could not be made: ZeroDivisionError division by zero"
     assert result["not_shown"][0] == title
@@ -134,7 +136,7 @@ def test_the_command_ends_with_a_line(
     monkeypatch.chdir(place)
     given = ["study.toml", "--budget", "small", "--workers", "1", "--out", "it is broken"]
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr(means, "build", lambda *given: 1 / 0)
+        patch.setattr(means, "SECTION", replace(means.SECTION, build=lambda *given: 1 / 0))
         app(["study", *given])
     out, error = capsys.readouterr()
     assert end.value.code == 2 and out.endswith("it is broken/report.html\n")
