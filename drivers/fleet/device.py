@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TypeVar
@@ -187,10 +187,15 @@ class Fleet(Composite):
         Raises:
             DeviceError: What a member raised, with its address, where it is not done without.
         """
+        # In threads those that are waited for; simulators, which compute in this one, are only
+        # slowed down by threads.
+        simulated = [n for n in jobs if self.devices[n].independent]
         asked = {  # in a copy of this thread's context, such as how numpy treats overflows
             n: self._threads.submit(copy_context().run, job, self.devices[n])
             for n, job in jobs.items()
+            if n not in simulated
         }
+        asked |= {n: _done(jobs[n], self.devices[n]) for n in simulated}
         wait(asked.values())
         raised = {n: error for n, each in asked.items() if (error := each.exception())}
         for number, error in raised.items():
@@ -203,7 +208,7 @@ class Fleet(Composite):
             self._failed = (*self._failed, told)
             with suppress(DeviceError):
                 self.devices[number].close()
-        return {n: each.result() for n, each in asked.items() if n not in raised}
+        return {n: asked[n].result() for n in jobs if n not in raised}
 
     def _reset(self) -> None:
         self._all(lambda device: device.reset())
@@ -215,6 +220,16 @@ class Fleet(Composite):
 
 """
 """
+
+
+def _done(job: Job[Answer], device: Device) -> Future[Answer]:
+    """What a device answers, or what it raises."""
+    found = Future[Answer]()
+    try:
+        found.set_result(job(device))
+    except Exception as error:
+        found.set_exception(error)
+    return found
 
 
 def _running(
