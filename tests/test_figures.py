@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from types import ModuleType
 
 import pytest
 
+from support.benchmark_programs import loaded
 from support.paths import ROOT
 
 
 @pytest.fixture(scope="module")
 def figures() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("figures", ROOT / "benchmarks/figures.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look it up
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        del sys.modules[spec.name]
-    return module
+    return loaded("figures")
 
 
 def test_every_figure_stands_in_its_page(figures: ModuleType) -> None:
     listed = figures.read()
     assert len({(figure.page, figure.says) for figure in listed}) == len(listed)
     for figure in listed:
-        page = " ".join((ROOT / figure.page).read_text(encoding="utf-8").split(" "))
+        page = (ROOT / figure.page).read_text(encoding="utf-8")
         assert figure.text in page or figure.text in " ".join(page.split()), figure.text
 
 

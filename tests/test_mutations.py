@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import sys
 from types import ModuleType
 
 import pytest
 
+from support.benchmark_programs import loaded
 from support.paths import ROOT
 
 
 @pytest.fixture(scope="module")
 def mutations() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mutations", ROOT / "benchmarks/mutations.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look it up
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        del sys.modules[spec.name]
-    return module
+    return loaded("mutations")
 
 
 def test_every_mutation_can_be_made(mutations: ModuleType) -> None:
