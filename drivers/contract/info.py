@@ -149,7 +149,8 @@ class Timing:
     Attributes:
         dt: Length of a step, in seconds.
         input: When an input spike acts; None where the maker does not say.
-        layer: When a spike of one layer acts on the next; None where the maker does not say.
+        layer: When a spike of a layer acts on another, or on its own; None where the maker does not
+            say. `Projection` says what is recurrent and delayed.
         hard_reset_clears_events: Whether a hard reset also clears what arrived at the end of its
             step; None where the maker does not say, or where nothing arrives then.
         events_add: Whether several events that a synapse gets in one step add up, or count as one;

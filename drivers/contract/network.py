@@ -31,13 +31,17 @@ class Population:
 class Projection:
     """Synapses from each neuron of one population to each of another, or of the same.
 
+    Without delay, events of the input act when `Timing.input` states, those of a population when
+    `Timing.layer` states. Where that is the `same_step` and the source is not before the target,
+    they come too late for their own step, and act before the test of the next one.
+
     Attributes:
         source: Number of the population that they come from; 0 is the input.
         target: Number of the population that they lead to, counted from 1.
         full_scale: Largest |weight| to be storable, in nominal thresholds; None leaves the choice
             to the device (its smallest full scale that is at least 1, or else its largest).
-        delay: How many steps later than `Timing` states an event arrives: one number, or one for
-            each synapse, `(n_pre, n_post)`.
+        delay: How many steps later than without it an event acts: one number, or one for each
+            synapse, `(n_pre, n_post)`.
     """
 
     source: int
