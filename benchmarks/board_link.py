@@ -79,7 +79,7 @@ def updates(epochs: int) -> list[list[float]]:
     device = Weighed(Counting(SimulatedBoard()))
     config = build({"task": "digits", "training": {"epochs": epochs}})
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    controller = Controller.open(config, device, data.features, data.classes)
+    controller = Controller.open(config, device, data.spec)
     controller.write()
     rng = np.random.default_rng(0)
     total = epochs * (len(data.y_train) // BATCH)

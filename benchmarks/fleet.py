@@ -31,7 +31,7 @@ def step_seconds(address: str, task: str, hidden: int, batch: int, times: int) -
     config = build(asked, {"training": {"batch": batch}})
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     with drivers.open(address) as device:
-        controller = Controller.open(config, device, data.features, data.classes)
+        controller = Controller.open(config, device, data.spec)
         controller.write()
         seconds = [_step(controller, data, batch, n, times + 2) for n in range(times + 2)]
     return float(np.median(seconds[2:]))

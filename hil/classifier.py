@@ -168,7 +168,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
         from hil.config import recorded
         from hil.loop import evaluation
-        from hil.tasks.preparation import Preparation
+        from hil.tasks.samples.preparation import Preparation
 
         check_is_fitted(self)
         x = validate_data(self, X, dtype=np.float64, reset=False)

@@ -55,7 +55,9 @@ class NetworkSection(Section):
     """The network and how it is laid on the device."""
 
     hidden: tuple[Whole, ...] = Field((100,), description="Neurons of each hidden layer.")
-    steps: Whole = Field(20, description="Time steps that a sample is shown.")
+    steps: Whole = Field(
+        20, description="Time steps that a sample is shown; of signals, as the data have them."
+    )
     initial_scale: NonNegative = Field(
         1.0, description="Standard deviation of initial weights, times the root of the fan-in."
     )

@@ -1,4 +1,4 @@
-"""What all encodings share: an input that is always on."""
+"""What encodings share: an input that is always on, and how long a step of a signal lasts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ class Biased(BaseModel):
     )
 
 
+class Held(Biased):
+    """Settings of an encoding that takes signals."""
+
+    hold: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="steps of the device for each step of a signal; 1 where samples are features",
+    )
+
+
 def width(n_features: int, settings: Biased) -> int:
     """Number of input channels for so many features."""
     return n_features + (settings.bias > 0)
@@ -29,12 +40,25 @@ def with_bias(x: NDArray[np.float32], bias: float) -> NDArray[np.float32]:
     """Append an always-on feature, so that neurons without a bias of their own get one.
 
     Args:
-        x: `(B, n)` features.
+        x: `(..., n)` features, or signals.
         bias: Value of the additional feature in every sample; 0 adds none.
 
     Returns:
-        `(B, n + 1)`, or `x` itself.
+        `(..., n + 1)`, or `x` itself.
     """
     if bias == 0:
         return x
-    return np.hstack([x, np.full((len(x), 1), bias, dtype=np.float32)])
+    return np.concatenate([x, np.full((*x.shape[:-1], 1), bias, dtype=np.float32)], axis=-1)
+
+
+def by_step(x: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+    """Signals step by step of the device.
+
+    Args:
+        x: `(B, T', n)` signals.
+        steps: T, a multiple of T'.
+
+    Returns:
+        `(T, B, n)`.
+    """
+    return np.repeat(x.swapaxes(0, 1), steps // x.shape[1], axis=0)

@@ -1,4 +1,4 @@
-"""Constant currents in proportion to the features."""
+"""Currents in proportion to the features, constant, or to a signal, step by step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from drivers import Stimulus
-from hil.encodings.bias import Biased, width, with_bias
+from hil.encodings.bias import Held, by_step, width, with_bias
 from hil.encodings.encoding import Encoding
 
 
-class Settings(Biased):
+class Settings(Held):
     """Settings of the encoding."""
 
     gain: float = Field(
@@ -27,15 +27,18 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
     """Encode a batch.
 
     Args:
-        x: `(B, n)` features in [0, 1].
+        x: `(B, n)` features in [0, 1], or signals `(B, T', n)`.
         steps: Length of the stimulus T.
         settings: The encoding's settings.
         rng: Not used: the encoding is deterministic.
 
     Returns:
-        Constant currents `gain * x`, `(B, width)`.
+        Currents `gain * x`: `(B, width)`, constant, or of signals `(T, B, width)`.
     """
-    return Stimulus.current(with_bias(x, settings.bias) * settings.gain, steps=steps)
+    currents = with_bias(x, settings.bias) * settings.gain
+    if x.ndim == 3:
+        return Stimulus.current_trace(by_step(currents, steps))
+    return Stimulus.current(currents, steps=steps)
 
 
-ENCODING = Encoding(encode, Settings, width)
+ENCODING = Encoding(encode, Settings, width, takes=("features", "signals", "events"))

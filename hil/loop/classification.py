@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil import streams
 from hil.tasks import Data
+from hil.tasks.samples.preparation import Samples
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 def classify(
     controller: Controller,
-    x: NDArray[Any],
+    x: Samples,
     stream: streams.Stream,
     index: int,
     watch: Callable[[int, int], None],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Predicted classes `(N,)` and logits `(N, C)` of many samples `(N, n_features)`."""
+    """Predicted classes `(N,)` and logits `(N, C)` of many samples."""
     size = min(controller.config.training.batch, controller.device.info.capacity.batch)
     starts = range(0, len(x), size)
     found = []

@@ -22,6 +22,7 @@ from hil.loop.health.diagnosis import State
 from hil.loop.observation.estimation import mean_input
 from hil.loop.observation.observer import Observer, drive_trace
 from hil.loop.train_state import StepReport
+from hil.tasks.samples.spec import SampleSpec
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -37,7 +38,7 @@ class Controller:
         config: The configuration.
         device: The device, with the network on it.
         layers: Size of each layer, the input first.
-        encode: Makes a stimulus of samples `(B, n_features)`.
+        encode: Makes a stimulus of samples.
         session: What is asked of the device, and what it stores.
         observer: What is read of it.
         rule: The learning rule.
@@ -62,7 +63,7 @@ class Controller:
     strengths: NDArray[np.float64]
 
     @classmethod
-    def open(cls, config: Config, device: Device, features: int, classes: int) -> Controller:
+    def open(cls, config: Config, device: Device, spec: SampleSpec) -> Controller:
         """Map the network on a device, decide what to observe, draw weights and feedback.
 
         The device is configured; no weight is written yet.
@@ -70,18 +71,16 @@ class Controller:
         Args:
             config: The configuration.
             device: The open device.
-            features: Number of features of a sample.
-            classes: Number of classes.
+            spec: What samples are.
 
         Raises:
             ValueError: When the configuration does not fit the device.
             DeviceError: When the device has no room for the network, or fails.
         """
-        layers = mapping.layers(config, features, classes)
+        layers = mapping.layers(config, spec)
         session = DeviceSession(device, mapping.network(config, device.info, layers))
         encode = mapping.encoder(config, device.info)
-        dark = np.zeros((1, features), np.float32)
-        kind = encode(dark, streams.generator(config.seed, "encode")).kind
+        kind = encode(spec.dark(1), streams.generator(config.seed, "encode")).kind
         name, timing = config.rule["name"], mapping.timing(config, device, kind)
         built = rules.get(name).rule(name, config.rule_settings, timing)
         observer = Observer(config, device, built.needs_traces)
@@ -117,7 +116,7 @@ class Controller:
 
     def step(
         self,
-        x: Matrix,
+        x: mapping.Batch,
         y: NDArray[np.int64],
         index: int,
         total: int,
@@ -126,7 +125,7 @@ class Controller:
         """Learn from one batch.
 
         Args:
-            x: `(B, n_features)` float32 in [0, 1].
+            x: `(B, n_features)` float32 in [0, 1], or signals.
             y: `(B,)` labels.
             index: Number of this step in the run, from 0; it names the step's randomness.
             total: Number of steps of the whole run, for the schedule.
@@ -206,12 +205,12 @@ class Controller:
                     self._write(projection)
 
     def predict(
-        self, x: Matrix, stream: streams.Stream, *index: int
+        self, x: mapping.Batch, stream: streams.Stream, *index: int
     ) -> tuple[NDArray[np.int64], Matrix]:
         """Classify a batch with the weights that the device holds.
 
         Args:
-            x: `(B, n_features)` float32 in [0, 1].
+            x: `(B, n_features)` float32 in [0, 1], or signals.
             stream: Stream of this evaluation's randomness.
             index: Its index.
 
@@ -225,8 +224,8 @@ class Controller:
         logits = self._logits(rate, membrane)
         return losses.predict(logits, membrane), logits
 
-    def stimulus(self, x: Matrix, stream: streams.Stream, *index: int) -> Stimulus:
-        """Encode samples `(B, n_features)` with the randomness of a stream."""
+    def stimulus(self, x: mapping.Batch, stream: streams.Stream, *index: int) -> Stimulus:
+        """Encode samples with the randomness of a stream."""
         return self.encode(x, streams.generator(self.config.seed, stream, *index))
 
     # -- checkpoints --------------------------------------------------------------------------

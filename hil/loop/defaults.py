@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,26 +16,28 @@ import numpy as np
 from drivers import CapacityError, DeviceInfo, SettingError, StimulusError
 from drivers.contract.info import StimulusKind
 from hil import config as configuration
-from hil import tasks
+from hil import encodings, tasks
+from hil.encodings.encoding import Kind
 from hil.loop import mapping
 from hil.loop.observation.estimation import Nominal
 from hil.named_sections import WHAT
+from hil.tasks.samples.spec import SampleSpec
 from hil.validation import validated
 
 if TYPE_CHECKING:
     from hil.config import Config, Sections
     from hil.tasks import Data
-    from hil.tasks.preparation import Preparation
+    from hil.tasks.samples.preparation import Preparation
 
 ENCODING, OBSERVE = "encoding.name", "observe"
 BATCH, STEPS, HIDDEN = "training.batch", "network.steps", "network.hidden"
 # What a device can force, and what suits a kind of neuron: each where it was left open.
 FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS})
 # An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
-ENCODINGS: Mapping[StimulusKind, str] = {
-    "current": "current",
-    "current_trace": "current",
-    "spikes": "regular",
+ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
+    "features": {"current": "current", "current_trace": "current", "spikes": "regular"},
+    "signals": {"current_trace": "current"},
+    "events": {"current_trace": "current"},
 }
 # What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
 LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"
@@ -114,33 +116,36 @@ def settle(
             f"homeostasis.target = {target:g} spikes per step: a neuron of this device fires at "
             f"most {most}: give 0 to {most}, or auto"
         )
-    forced = [
-        *_encoding(config, opened, info),
+    spec = data.spec
+    forced = [*_encoding(config, opened, info, spec)]
+    forced += _steps(applied(config, forced), opened, info, spec)
+    forced += [
         *_observe(config, opened, info),
         *_limit(BATCH, "samples in a batch", config.training.batch, info.capacity.batch, opened),
-        *_limit(STEPS, "steps in a run", config.network.steps, info.capacity.steps, opened),
     ]
-    forced += _room(applied(config, forced), opened, info, data)
+    forced += _room(applied(config, forced), opened, info, spec)
     served = applied(config, forced)
-    suited = [*_suited(served, opened, info)]
+    suited = [*_suited(served, opened, info, spec)]
     return applied(served, suited), (*forced, *suited)
 
 
 def applied(config: Config, choices: Sequence[Choice]) -> Config:
-    """A configuration with what was chosen; a bias outlasts its encoding."""
+    """A configuration with what was chosen; bias and hold outlast their encoding."""
     sections: Sections = config.model_dump(mode="json")
     for choice in choices:
         sections = configuration.merged(sections, _nested(choice.setting, choice.value))
         if choice.setting == ENCODING:
-            sections["encoding"]["bias"] = config.encoding.get("bias", 0.0)
+            kept = {"bias": 0.0, "hold": 1} | config.encoding
+            fields = encodings.get(str(choice.value)).settings.model_fields
+            sections["encoding"] |= {key: kept[key] for key in ("bias", "hold") if key in fields}
     return validated(configuration.Config, sections, what=WHAT)
 
 
 def _room(
-    config: Config, opened: Collection[str], info: DeviceInfo, data: Data | Preparation
+    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> list[Choice]:
     """As many hidden neurons as the device has room for, where that is left open."""
-    inputs, *hidden, classes = mapping.layers(config, data.features, data.classes)
+    inputs, *hidden, classes = mapping.layers(config, spec)
     task, room = f"task {config.task}", info.capacity
     reaching = math.inf if room.fan_in is None else room.fan_in
     if inputs > min(room.inputs, reaching):
@@ -168,28 +173,52 @@ def _room(
 # -- one choice after the other -------------------------------------------------------------------
 
 
-def _encoding(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
-    """An encoding that makes a kind of stimulus that the device takes."""
-    name = config.encoding["name"]
-    kind = _kind(config, info)
-    if kind in info.offers.stimuli:
+def _encoding(
+    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
+    """An encoding that takes the samples and makes a kind of stimulus that the device takes."""
+    name, taken = config.encoding["name"], ", ".join(info.offers.stimuli)
+    reason = f"this device takes {taken}"
+    if spec.kind not in encodings.get(name).takes:
+        reason = f"{name} does not take {spec.kind}"
+    elif (kind := _kind(config, info, spec)) in info.offers.stimuli:
         return
-    taken = ", ".join(info.offers.stimuli)
-    fitting = next(
-        found for stimulus, found in ENCODINGS.items() if stimulus in info.offers.stimuli
-    )
+    else:
+        name = f"{name} makes a stimulus of kind {kind!r}"
+    known = ENCODINGS[spec.kind]
+    fitting = next((known[kind] for kind in info.offers.stimuli if kind in known), None)
+    if fitting is None:
+        raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*known]}")
     if ENCODING not in opened:
         raise StimulusError(
-            f"encoding {name} makes a stimulus of kind {kind!r}: this device takes {taken}: use "
-            f"--set encoding.name={fitting}, or leave encoding out"
+            f"encoding {name}: {reason}: use --set encoding.name={fitting}, or leave encoding out"
         )
-    yield Choice(ENCODING, fitting, f"this device takes {taken}")
+    yield Choice(ENCODING, fitting, reason)
 
 
-def _kind(config: Config, info: DeviceInfo) -> StimulusKind:
+def _kind(config: Config, info: DeviceInfo, spec: SampleSpec) -> StimulusKind:
     """The kind of stimulus that the encoding makes for a device."""
-    dark = np.zeros((1, 1), np.float32)
+    steps = None if spec.steps is None else 1
+    dark = replace(spec, features=1, steps=steps).dark(1)
     return mapping.encoder(config, info)(dark, np.random.default_rng(0)).kind
+
+
+def _steps(
+    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
+    """Steps of a run: those of the longest signal, each held, or as many as the device takes."""
+    steps, most, hold = config.network.steps, info.capacity.steps, mapping.hold(config)
+    needed = mapping.steps(config, spec)
+    if needed is None:
+        yield from _limit(STEPS, "steps in a run", steps, most, opened)
+        return
+    lasts = f"signals of {spec.steps} steps, each held for {hold}, last {needed}"
+    if needed > most:
+        raise CapacityError(f"{lasts}: this device takes {most}: lower encoding.hold or cut them")
+    if steps != needed and STEPS not in opened:
+        raise ValueError(f"network.steps = {steps}: {lasts}: leave it out, or set encoding.hold")
+    if steps != needed:
+        yield Choice(STEPS, needed, lasts)
 
 
 def _observe(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
@@ -214,7 +243,9 @@ def _limit(
     yield Choice(name, largest, f"this device takes {largest} {what}")
 
 
-def _suited(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
+def _suited(
+    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
     """What suits the kind of neuron, where the task has nothing better for the rule."""
     suited: dict[str, tuple[float, str]] = {}
     if "current" not in info.offers.stimuli and "current_trace" not in info.offers.stimuli:
@@ -223,7 +254,7 @@ def _suited(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterat
         rests = _rests(info)
         reason = "suits a hard reset" + " of neurons that rest after a spike" * rests
         suited = {n: (v, reason) for n, v in (RESTING if rests else HARD).items()} | suited
-    output, spikes = len(config.network.hidden) + 1, _kind(config, info) == "spikes"
+    output, spikes = len(config.network.hidden) + 1, _kind(config, info, spec) == "spikes"
     neuron = Nominal(info, mapping.DECAY).neuron(output, config.network.steps, spikes)
     highest = neuron.highest_rate
     if highest < 1:  # the logit of an output that fires as often as it can is the usual one

@@ -18,7 +18,8 @@ from hil.loop.health import diagnosis, estimator_diagnosis, link_diagnosis
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop
-from hil.tasks import augmentation, labels
+from hil.tasks.samples import augmentation, labels
+from hil.tasks.samples.signals import Signals
 
 if TYPE_CHECKING:
     from hil.runs.folder import Arrays
@@ -111,9 +112,10 @@ class Training:
         x = self._data.batch(self._data.x_train[rows])
         settings = self._config.augmentation.model_dump()
         step = self._state.step
-        if self._data.image_shape is not None and any(settings.values()):
+        image = self._data.image_shape
+        if image is not None and any(settings.values()) and not isinstance(x, Signals):
             rng = streams.generator(self._config.seed, "augment", step)
-            x = augmentation.affine(x, self._data.image_shape, rng, **settings)
+            x = augmentation.affine(x, image, rng, **settings)
         y = self._data.y_train[rows]
         weights = None if self._class_weights is None else self._class_weights[y]
         report = self._controller.step(x, y, step, self._total, weights)

@@ -32,8 +32,8 @@ from hil.trust import open_device
 if TYPE_CHECKING:
     from hil.config import Config
     from hil.runs.folder import Arrays
-    from hil.tasks.preparation import Features, Preparation
-    from hil.tasks.task import Labels
+    from hil.tasks.samples.labels import Labels
+    from hil.tasks.samples.preparation import Preparation, Samples
 
 
 def evaluate(
@@ -133,7 +133,7 @@ def _of_model(
 
 def _samples(
     run: Run, moved: str | Path | None, on: str | None
-) -> tuple[Preparation, Features, Labels]:
+) -> tuple[Preparation, Samples, Labels]:
     """What is classified, and how it is prepared: the run's test part, or other samples."""
     if on is None:
         data = run_data.load(run, moved)
@@ -172,7 +172,7 @@ def deployed(
     """
     with one_blas_thread(), open_device(config, device=device, record=record) as opened:
         config, _ = settle(_fixed(config), FORCED if device else (), opened.info, samples)
-        controller = Controller.open(config, opened, samples.features, samples.classes)
+        controller = Controller.open(config, opened, samples.spec)
         with taking_up or nullcontext():
             controller.load_weights(checkpoint)
             if device is not None or not controller.session.restore(checkpoint):
@@ -221,7 +221,7 @@ def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> ND
 def _tested(
     controller: Controller,
     prepared: Preparation,
-    x: Features,
+    x: Samples,
     y: Labels,
     watch: Watcher,
     metrics: Sequence[Mapping[str, Any]] | None,
@@ -248,7 +248,7 @@ def _tested(
 def _paid(
     controller: Controller,
     before: costs.Usage,
-    x: Features,
+    x: Samples,
     metrics: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, float | None]:
     """What the test cost for a sample.

@@ -11,11 +11,13 @@ from drivers.contract.arrays import below
 from hil.exchange import nir_writing
 from hil.loop import mapping
 from hil.loop.training import opened
+from hil.runs import data as run_data
 
 if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
     from hil.runs.folder import Run
+    from hil.tasks.samples.spec import SampleSpec
 
 
 def export(run: Run, out: Path, *, stored: bool = False) -> Path:
@@ -44,16 +46,18 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
     layers = (len(matrices[0]), *(matrix.shape[1] for matrix in matrices))
     with opened(run, None) as device:
         device.configure(mapping.network(config, device.info, layers))
-        nominal = _nominal(config, device, layers)
+        nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     return nir_writing.write(out, matrices, nominal, {**notes, "reset": device.info.neuron.reset})
 
 
-def _nominal(config: Config, device: Device, layers: tuple[int, ...]) -> nir_writing.Nominal:
+def _nominal(
+    config: Config, device: Device, layers: tuple[int, ...], spec: SampleSpec
+) -> nir_writing.Nominal:
     """What the device is nominally, with the settings in use."""
     info, threshold = device.info, mapping.nominal_threshold(device)
     membrane = info.neuron.membrane
-    current, bias = mapping.shown(config, info, layers[0] - (config.encoding.get("bias", 0) > 0))
+    current, bias = mapping.shown(config, info, spec)
     later = info.timing.layer == "end_of_step"
     return nir_writing.Nominal(
         dt=info.timing.dt,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,15 @@ from drivers.contract.info import StimulusKind
 from hil import encodings, streams
 from hil.characterisation import calibration
 from hil.learning.rule import Timing
+from hil.tasks.samples.signals import Signals
+from hil.tasks.samples.spec import SampleSpec
 
 if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
-Encoder = Callable[[Matrix, Generator], Stimulus]
+Batch = Matrix | Signals
+Encoder = Callable[[Batch, Generator], Stimulus]
 # Full scale, and step between levels, that `auto` aims at; both times the root of the fan-in.
 FULL_SCALE, STEP = 20.0, 2 / 3
 # Decay to assume where the maker of a device states none.
@@ -29,11 +33,11 @@ DECAY = 0.9
 DARK = 100  # samples by which it is seen what an encoding makes of the channel that is always on
 
 
-def layers(config: Config, features: int, classes: int) -> tuple[int, ...]:
+def layers(config: Config, spec: SampleSpec) -> tuple[int, ...]:
     """Sizes of the network, the input first."""
     encoding = encodings.get(config.encoding["name"])
-    inputs = encoding.width(features, encoding.settings(**config.encoding_settings))
-    return (inputs, *config.network.hidden, classes)
+    inputs = encoding.width(spec.features, encoding.settings(**config.encoding_settings))
+    return (inputs, *config.network.hidden, spec.classes)
 
 
 def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Network:
@@ -110,20 +114,20 @@ def initial_weights(config: Config, layers: tuple[int, ...]) -> list[Matrix]:
     ]
 
 
-def shown(config: Config, info: DeviceInfo, features: int) -> tuple[bool, float]:
+def shown(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool, float]:
     """What a network is shown, by what the encoding makes of a dark sample.
 
     Args:
         config: The configuration.
         info: What the device states.
-        features: Number of features of a sample.
+        spec: What samples are.
 
     Returns:
         Whether a current, else spikes; and what comes in a step of the channel that is always on,
         0 without one.
     """
-    dark = np.zeros((DARK, features), np.float32)
-    stimulus = encoder(config, info)(dark, np.random.default_rng(0))  # the same whatever the run
+    rng = np.random.default_rng(0)  # the same whatever the run
+    stimulus = encoder(config, info)(spec.dark(DARK), rng)
     current = stimulus.kind != "spikes"
     if not config.encoding.get("bias"):
         return current, 0.0
@@ -132,19 +136,23 @@ def shown(config: Config, info: DeviceInfo, features: int) -> tuple[bool, float]
 
 
 def encoder(config: Config, info: DeviceInfo) -> Encoder:
-    """What makes a stimulus of samples `(B, n_features)` in [0, 1], and a generator.
+    """What makes a stimulus of samples, as `Data.batch` gives them, and a generator.
 
-    A constant current is given step by step to a device that takes currents only so.
+    A constant current is given step by step to a device that takes currents only so. Signals that
+    end early are followed by nothing, and where the device takes lengths, it is told them.
     """
     name, steps = config.encoding["name"], config.network.steps
     encoding = encodings.get(name)
     settings = encoding.settings(**config.encoding_settings)
     as_trace = "current" not in info.offers.stimuli and "current_trace" in info.offers.stimuli
 
-    def encode(x: Matrix, rng: Generator) -> Stimulus:
-        stimulus = encoding.encode(x, steps, settings, rng)
-        wanted = (len(x), steps, encoding.width(x.shape[1], settings))
+    def encode(x: Batch, rng: Generator) -> Stimulus:
+        values = x.values if isinstance(x, Signals) else x
+        stimulus = encoding.encode(values, steps, settings, rng)
+        wanted = (len(x), steps, encoding.width(x.shape[-1], settings))
         _check_stimulus(stimulus, wanted, f"encoding {name!r}")
+        if isinstance(x, Signals):
+            return _ended(stimulus, x.lengths * hold(config), info.abilities.lengths)
         if as_trace and stimulus.kind == "current":
             return Stimulus.current_trace(
                 np.broadcast_to(stimulus.data, (steps, *stimulus.data.shape))
@@ -152,6 +160,40 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
         return stimulus
 
     return encode
+
+
+def hold(config: Config) -> int:
+    """Steps of the device for each step of a signal."""
+    return int(config.encoding.get("hold", 1))
+
+
+def steps(config: Config, spec: SampleSpec) -> int | None:
+    """Steps that the longest signal lasts on the device; None where samples are features.
+
+    Raises:
+        ValueError: When features are to be held.
+    """
+    if spec.steps is not None:
+        return spec.steps * hold(config)
+    if hold(config) != 1:
+        raise ValueError(
+            f"encoding.hold = {hold(config)}: task {config.task} has features, no signals: leave "
+            "it out, and set network.steps"
+        )
+    return None
+
+
+def _ended(stimulus: Stimulus, lengths: NDArray[np.int64], told: bool) -> Stimulus:
+    """The stimulus with nothing after the end of each sample, and its lengths where told."""
+    steps = stimulus.steps
+    if (lengths == steps).all():
+        return stimulus
+    if stimulus.kind == "spikes":
+        ended = Stimulus.spikes(stimulus.data, steps=steps, lengths=lengths)
+    else:
+        ended = replace(stimulus, lengths=lengths)
+        ended = Stimulus.current_trace(ended.dense(), lengths=lengths)
+    return ended if told else replace(ended, lengths=None)
 
 
 def _check_stimulus(stimulus: object, wanted: tuple[int, int, int], what: str) -> None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from drivers import Probe
 from hil import streams
-from hil.loop.mapping import nominal_threshold
+from hil.loop.mapping import Batch, nominal_threshold
+from hil.tasks.samples.signals import Signals
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller
@@ -31,10 +32,11 @@ def gather(
         predictions: `(N_test,)` predicted test classes.
 
     Returns:
-        `test_labels` and `test_predictions` `(N_test,)`; `samples` `(S, n_features)` with
-        `sample_labels` `(S,)`; `output_raster` `(T, S, C)` where the device shows it;
-        `membrane_LAYER` `(T', S, k)` in thresholds with `membrane_every`; `asked_P` and
-        `stored_P`, the same cells of projection P before and after storage.
+        `test_labels` and `test_predictions` `(N_test,)`; `samples` `(S, n_features)`, or of signals
+        `(S, T, n_channels)` with `sample_lengths` `(S,)`; `sample_labels` `(S,)`; `output_raster`
+        `(T, S, C)` where the device shows it; `membrane_LAYER` `(T', S, k)` in thresholds with
+        `membrane_every`; `asked_P` and `stored_P`, the same cells of projection P before and after
+        storage.
     """
     config, device, depth = controller.config, controller.device, controller.depth
     rng = streams.generator(config.seed, "show")
@@ -43,9 +45,8 @@ def gather(
     found: dict[str, NDArray[np.generic]] = {
         "test_labels": data.y_test,
         "test_predictions": predictions,
-        "samples": x,
+        **_shown(x, data.image_shape),
         "sample_labels": data.y_test[rows],
-        "image_shape": np.asarray(data.image_shape or ()),
     }
     probes: dict[str, Probe] = {}
     offer = device.info.offer("spikes", depth, depth)
@@ -80,3 +81,11 @@ def gather(
         found[f"asked_{p}"] = asked.reshape(-1)[cells]
         found[f"stored_{p}"] = stored.reshape(-1)[cells]
     return found
+
+
+def _shown(x: Batch, image_shape: tuple[int, ...] | None) -> dict[str, NDArray[np.generic]]:
+    """The samples, and what it takes to draw them."""
+    found = {"image_shape": np.asarray(image_shape or ())}
+    if isinstance(x, Signals):
+        return found | {"samples": x.values, "sample_lengths": x.lengths}
+    return found | {"samples": x}

@@ -26,7 +26,7 @@ from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs import data as run_data
 from hil.runs.folder import START, Run
-from hil.tasks import labels
+from hil.tasks.samples import labels
 from hil.trust import check_unchanged, code_of, fingerprints, open_device
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def fitted(
         device = unstated.completing(stated, found)
         config, choices = defaults.settle(config, opened, device.info, data)
         config, weights, more = start.taken(config, device.info, data)
-        controller = Controller.open(config, device, data.features, data.classes)
+        controller = Controller.open(config, device, data.spec)
     if weights is not None:
         try:
             controller.load_weights(weights)
@@ -147,7 +147,7 @@ def in_memory(config: Config, opened: Collection[str], data: Data) -> tuple[Conf
     found = unstated.kept({choice.setting: choice.value for choice in choices})
     with one_blas_thread(), open_device(config) as stated:
         device = unstated.completing(stated, found)
-        controller = Controller.open(config, device, data.features, data.classes)
+        controller = Controller.open(config, device, data.spec)
         state, memory = TrainState.first(controller.layers), _Memory()
         controller.write()
         response.begin(controller, data, state, drawn=True)
@@ -158,7 +158,7 @@ def in_memory(config: Config, opened: Collection[str], data: Data) -> tuple[Conf
 def _trained(run: Run, data: Data, watch: Watcher, record: str | Path | None) -> dict[str, Any]:
     config = run.config()
     with one_blas_thread(), opened(run, record) as device:
-        controller = Controller.open(config, device, data.features, data.classes)
+        controller = Controller.open(config, device, data.spec)
         state = TrainState.first(controller.layers)
         checkpoint = run.load_checkpoint()
         if checkpoint is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOWEST = -1.5  # membrane shown, in thresholds; what lies lower would flatten all the rest
+CURVES = 8  # channels of a signal that are drawn as curves; of more, a map
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def sample(
     """One sample, and the output spikes that it caused.
 
     Args:
-        features: `(n_features,)` in [0, 1].
+        features: `(n_features,)` in [0, 1], or a signal `(T', n_channels)`.
         image_shape: `(height, width)` or `(height, width, channels)` where the features are an
             image.
         label: The right class, marked by a band.
@@ -115,25 +116,13 @@ def sample(
     Returns:
         An `<svg>` element.
     """
-    from matplotlib.colors import LinearSegmentedColormap, to_rgba
     from matplotlib.ticker import MaxNLocator
 
     with style():
         figure = canvas(height=190)
         widths = [1.0, 1.5, 0.8] if raster is not None else [1.0, 2.3]
         shown, *answers = figure.subplots(1, len(widths), width_ratios=widths)
-        shown.grid(False)
-        if image_shape is not None:
-            ink = LinearSegmentedColormap.from_list("ink", [to_rgba(PIXELS, 0), to_rgba(PIXELS)])
-            image = _image(features.reshape(image_shape))
-            shown.imshow(image, cmap=ink, vmin=0, vmax=1, interpolation="none")
-            shown.set(xticks=[], yticks=[])
-            for spine in shown.spines.values():
-                spine.set(visible=True, color=LINE)
-        else:
-            shown.bar(np.arange(len(features)), features, color=SHADES[0])
-            shown.set(xlabel="feature", ylim=(0, 1))
-            shown.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+        _input(shown, features, image_shape)
         classes = np.arange(len(counts))
         for axes in answers:
             axes.axhspan(label - 0.5, label + 0.5, color=BAND, linewidth=0)
@@ -155,6 +144,38 @@ def sample(
         answers[-1].set_xlim(0, max(1, counts.max()))
         answers[-1].xaxis.set_major_locator(MaxNLocator(nbins=2, integer=True))
         return export(figure)
+
+
+def _input(axes: Axes, features: NDArray[Any], image_shape: tuple[int, ...] | None) -> None:
+    """A sample: an image, the curves of a signal or, of many channels, its map, or bars."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgba
+    from matplotlib.ticker import MaxNLocator
+
+    ink = LinearSegmentedColormap.from_list("ink", [to_rgba(PIXELS, 0), to_rgba(PIXELS)])
+    axes.grid(False)
+    if image_shape is not None:
+        image = _image(features.reshape(image_shape))
+        axes.imshow(image, cmap=ink, vmin=0, vmax=1, interpolation="none")
+        axes.set(xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set(visible=True, color=LINE)
+        return
+    if features.ndim == 1:
+        axes.bar(np.arange(len(features)), features, color=SHADES[0])
+        axes.set(xlabel="feature", ylim=(0, 1))
+    elif features.shape[1] <= CURVES:
+        for channel, curve in enumerate(features.T):
+            axes.plot(np.arange(1, len(curve) + 1), curve, linewidth=1.2, **look(channel))
+        axes.set(xlabel="step of the signal", ylim=(0, max(1, features.max())))
+    else:
+        steps, channels = features.shape
+        extent = (0.5, steps + 0.5, channels - 0.5, -0.5)
+        axes.imshow(
+            features.T, cmap=ink, vmin=0, aspect="auto", interpolation="none", extent=extent
+        )
+        axes.set(xlabel="step of the signal", ylabel="channel")
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
 
 
 def membranes(traces: NDArray[Any], every: int) -> str:

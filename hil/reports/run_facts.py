@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.tasks.preparation import Preparation
+    from hil.tasks.samples.preparation import Preparation
 
 FEATURES = 50  # features whose range is shown, at most
 PAID = {
@@ -123,12 +123,15 @@ def inputs(preparation: Preparation) -> str:
     """What a sample is and how its features are scaled, in a phrase."""
     image = preparation.image_shape
     what = f"{preparation.features} features"
+    if preparation.steps is not None:
+        what = f"signals of up to {preparation.steps} steps in {preparation.features} channels"
     if image is not None:
         what = f"images of {image[0]} by {image[1]}"
         what += f" with {image[2]} channels" if len(image) == 3 else ""
     if not preparation.scales:
         return f"{what}, as they come"
     of = "each feature" if image is None else "all pixels"
+    of = of if preparation.steps is None else "each channel"
     return f"{what}, scaled to [0, 1] by the range of {of} in the training part"
 
 
@@ -141,7 +144,8 @@ def ranges(preparation: Preparation) -> list[tuple[str, str]]:
     if preparation.image_shape is not None:
         return [("all pixels", texts[0])]
     names = [str(n) for n in preparation.feature_names] or [
-        f"feature {number}" for number in range(len(low))
+        f"{'feature' if preparation.steps is None else 'channel'} {number}"
+        for number in range(len(low))
     ]
     rows = list(zip(names[: len(texts)], texts, strict=True))
     left = preparation.features - len(rows)

@@ -203,12 +203,13 @@ def _layer(number: int, depth: int) -> str:
 
 def _samples(snapshot: Arrays, drawn: Drawn) -> list[dict[str, Any]]:
     shape = tuple(int(side) for side in snapshot["image_shape"])
-    rasters = snapshot.get("output_raster")
+    rasters, lengths = snapshot.get("output_raster"), snapshot.get("sample_lengths")
     shown = []
     for s, (features, label) in enumerate(
         zip(snapshot["samples"], snapshot["sample_labels"].astype(int), strict=True)
     ):
         counts = snapshot["counts"].astype(int)[s]
+        features = features if lengths is None else features[: int(lengths[s])]
         shown.append(
             {
                 "label": int(label),

@@ -12,7 +12,7 @@ from hil import tasks
 from hil.runs.folder import PREPARATION, SAMPLES, VERSION
 from hil.runs.snapshot import HEADER
 from hil.tasks import own_file
-from hil.tasks.preparation import Preparation
+from hil.tasks.samples.preparation import Preparation
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run

@@ -83,6 +83,17 @@ def confused(
     return counts
 
 
+def _samples(held: _Arrays, shown: int) -> NDArray[Any]:
+    """Features `(S, n)`, or signals `(S, T, n)` with their lengths."""
+    if not held.has("sample_lengths"):
+        return held.take("samples", "f", (shown, None), 0, 1)
+    found = held.take("samples", "f", (shown, None, None), 0)
+    if 0 in found.shape:
+        raise held.refuse("samples", f"has shape {found.shape}")
+    held.take("sample_lengths", "iu", (shown,), 1, found.shape[1])
+    return found
+
+
 def check(arrays: Mapping[str, NDArray[Any]], depth: int, name: str) -> None:
     """Refuse arrays that are no snapshot of a network of so many layers of neurons.
 
@@ -103,7 +114,7 @@ def check(arrays: Mapping[str, NDArray[Any]], depth: int, name: str) -> None:
     if not labels.size:
         raise held.refuse("test_labels", "is empty")
     held.take("test_predictions", "iu", (len(labels),), 0, classes - 1)
-    samples = held.take("samples", "f", (shown, None), 0, 1)
+    samples = _samples(held, shown)
     held.take("sample_labels", "iu", (shown,), 0, classes - 1)
     image = held.take("image_shape", "iuf", (None,), 1)
     if image.size and (

@@ -33,7 +33,7 @@ from hil.loop.health.class_balance import Score
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.studies.plan import Job
-from hil.tasks.preparation import Features
+from hil.tasks.samples.preparation import Samples
 from hil.trust import open_device
 
 Weights = Mapping[str, NDArray[Any]]
@@ -125,7 +125,7 @@ def _evaluated(
     config, choices = settle(config, job.opened, device.info, data)
     if config.start:
         config, weights, _ = start.taken(config, device.info, data)
-    controller = Controller.open(config, device, data.features, data.classes)
+    controller = Controller.open(config, device, data.spec)
     meter = OverlapMeter(controller)
     if weights is not None:
         _load(controller, weights, job)
@@ -189,7 +189,7 @@ def _load(controller: Controller, weights: Weights, job: Job) -> None:
 
 
 def _score(
-    controller: Controller, x: Features, y: NDArray[np.int64], stream: streams.Stream
+    controller: Controller, x: Samples, y: NDArray[np.int64], stream: streams.Stream
 ) -> Score:
     """How some samples are answered by what the device holds."""
     return Score.of(classify(controller, x, stream, 0, lambda done, total: None)[0], y)

@@ -134,7 +134,7 @@ class _Laid:
         self.sources.data.setdefault(config.task, data.sha256)
         try:
             settled, _ = settle(config, step.opened, device.info, data)
-            opened = Controller.open(settled, device, data.features, data.classes)
+            opened = Controller.open(settled, device, data.spec)
         except ValueError as error:
             said = ValueError(f"{shortened(config.device_url)}: {error}")
             if not isinstance(error, StimulusError | UnsupportedProbe):

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from hil.tasks import labels, layout
-from hil.tasks.preparation import Preparation, check_numbers
+from hil.tasks.samples import labels, layout
+from hil.tasks.samples.preparation import Preparation, check_numbers
 from hil.tasks.task import Data, Task, stratified_split
 
 NAME = "arrays"
@@ -54,8 +54,8 @@ def given(
     """Samples that a program gave, in the form that is kept with a run.
 
     Args:
-        x: Features to learn from, `(N, n)`, or images as `hil.tasks.layout` tells them; the columns
-            of a table name the features.
+        x: Features to learn from, `(N, n)`, or images or signals, as `hil.tasks.samples.layout`
+            tells them; the columns of a table name the features.
         y: Their labels: `(N,)`, or one-hot `(N, C)`.
         test: Features and labels to test with, or the share of the samples set aside for it, in
             the same mix of classes and always the same samples.
@@ -221,16 +221,17 @@ def _numbered(arrays: Arrays) -> tuple[Arrays, NDArray[Any]]:
 def _fitted(arrays: Arrays, classes: NDArray[Any]) -> Preparation:
     """The preparation that the training part asks for."""
     train = arrays["x_train"]
-    shape, axes = train.shape[1:], layout.of(train, _asked(arrays), "x_train")
+    axes = layout.of(train, _asked(arrays), "x_train")
     rows = layout.rows(train, axes)
     low, high = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
-    if axes != layout.TABLE:
+    if axes in layout.IMAGES:
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     if train.dtype == np.uint8:
         low, high = np.zeros_like(low), np.full_like(low, 255)
     elif low.min() >= 0 and high.max() <= 1:
         low, high = np.zeros_like(low), np.ones_like(low)
     high = np.where(high > low, high, low + 1)  # a constant says nothing
+    shape = train.shape[1:]
     names = {"class_names": classes.astype(str), "feature_names": np.empty(0, str)}
     for key, count in (("class_names", len(classes)), ("feature_names", rows.shape[1])):
         names[key] = arrays.get(key, names[key])

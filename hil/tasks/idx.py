@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
 from drivers.contract.files.reading import RATIO, UNPACKED, opened, shortened
-from hil.tasks.task import Data, Labels, stratified_split
+from hil.tasks.samples.labels import Labels
+from hil.tasks.task import Data, stratified_split
 
 _CLASSES = 10
 _FILES = (

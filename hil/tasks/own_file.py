@@ -13,14 +13,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from drivers.contract.naming import nearest
-from hil.tasks import arrays, formats, labels
+from hil.tasks import arrays, formats
 from hil.tasks.arrays import Arrays
 from hil.tasks.formats.format import Address
-from hil.tasks.layout import OpenLayout
-from hil.tasks.task import Data, Labels, Task
+from hil.tasks.samples import labels
+from hil.tasks.samples.labels import Labels
+from hil.tasks.samples.layout import OpenLayout
+from hil.tasks.task import Data, Task
 
 if TYPE_CHECKING:
-    from hil.tasks.preparation import Features, Preparation
+    from hil.tasks.samples.preparation import Preparation, Samples
 
 TEST = "test"  # the option that every format has: a file, or a share
 
@@ -120,7 +122,7 @@ def load(given: Address, rng: Generator, validation_fraction: float) -> Data:
         raise ValueError(f"{given.file}: {error}") from error
 
 
-def labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Features, Labels]:
+def labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samples, Labels]:
     """The samples of another file than a run was trained on, prepared as those of the run.
 
     Args:

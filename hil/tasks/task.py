@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from math import prod
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.tasks.preparation import Features, Preparation
-
-Labels = NDArray[np.int64]
-"""`(N,)`, the class of each sample, in 0 ... classes - 1."""
+from hil.tasks.samples import layout
+from hil.tasks.samples.labels import Labels
+from hil.tasks.samples.preparation import Features, Preparation, Samples
+from hil.tasks.samples.signals import Signals
+from hil.tasks.samples.spec import SampleSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +29,11 @@ class Data:
     the rows at hand as float32.
 
     Attributes:
-        x_train: Features to learn from, `(N, n_features)`.
+        x_train: Features to learn from, `(N, n_features)`, or signals, `(N, T, n_channels)`.
         y_train: Their labels, `(N,)`.
-        x_validation: Features to choose settings with, possibly none, `(0, n_features)`.
+        x_validation: Samples to choose settings with, possibly none, `(0, ...)`.
         y_validation: Their labels.
-        x_test: Features for the final figure alone, none where nothing is to be tested.
+        x_test: Samples for the final figure alone, none where nothing is to be tested.
         y_test: Their labels.
         classes: Number of classes.
         image_shape: `(height, width)` where a row of features is an image in row-major order, or
@@ -39,11 +41,11 @@ class Data:
         fitted: How features were scaled and labels numbered, where that followed from the samples.
     """
 
-    x_train: Features
+    x_train: Samples
     y_train: Labels
-    x_validation: Features
+    x_validation: Samples
     y_validation: Labels
-    x_test: Features
+    x_test: Samples
     y_test: Labels
     classes: int
     image_shape: tuple[int, ...] | None = None
@@ -57,9 +59,10 @@ class Data:
         _check_part("validation", self.x_validation, self.y_validation, self.classes)
         _check_part("test", self.x_test, self.y_test, self.classes)
         for part, x in (("validation", self.x_validation), ("test", self.x_test)):
-            if x.shape[1] != self.features:
+            if x.shape[1:] != self.x_train.shape[1:]:
                 raise ValueError(
-                    f"x_{part} has {x.shape[1]} features, x_train {self.features}: give the same"
+                    f"x_{part} has samples of shape {x.shape[1:]}, x_train of "
+                    f"{self.x_train.shape[1:]}: give the same"
                 )
         if len(self.x_train) == 0:
             raise ValueError("x_train is empty: give at least one sample")
@@ -69,38 +72,61 @@ class Data:
             )
 
     @property
+    def spec(self) -> SampleSpec:
+        """Size and kind of the samples."""
+        if isinstance(self.x_train, Signals):
+            _, steps, channels = self.x_train.shape
+            return SampleSpec(channels, self.classes, steps, self.x_train.events)
+        return SampleSpec(self.x_train.shape[1], self.classes)
+
+    @property
     def features(self) -> int:
-        """Number of features of a sample."""
-        return int(self.x_train.shape[1])
+        """Number of features of a sample, or of channels of a signal."""
+        return self.spec.features
 
     @property
     def preparation(self) -> Preparation:
-        """What makes such features of new samples."""
+        """What makes such samples of new ones."""
         if self.fitted is not None:
             return self.fitted
         most = 255.0 if self.x_train.dtype == np.uint8 else 1.0
-        return Preparation.none(self.image_shape or (self.features,), self.classes, most)
+        shape, axes = self.x_train.shape[1:], layout.TABLE
+        if isinstance(self.x_train, Signals):
+            axes = layout.STEPS
+        elif self.image_shape is not None:
+            shape, axes = self.image_shape, layout.GREY
+        return Preparation.none(shape, axes, self.classes, most)
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of all samples and labels, in hexadecimal digits."""
         digest = sha256()
         for part in ("train", "validation", "test"):
-            for array in (getattr(self, f"x_{part}"), getattr(self, f"y_{part}")):
+            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            own = (x.steps, x.lengths) if isinstance(x, Signals) else (x,)
+            for array in (*own, y):
                 digest.update(f"{array.dtype.str} {array.shape} ".encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
+    @overload
     @staticmethod
-    def batch(rows: Features) -> NDArray[np.float32]:
-        """Rows of features as the encodings take them.
+    def batch(rows: Features) -> NDArray[np.float32]: ...
+    @overload
+    @staticmethod
+    def batch(rows: Signals) -> Signals: ...
+    @staticmethod
+    def batch(rows: Samples) -> NDArray[np.float32] | Signals:
+        """Samples as the loop takes them.
 
         Args:
-            rows: `(B, n_features)`, for instance `data.x_train[chosen]`.
+            rows: `(B, ...)`, for instance `data.x_train[chosen]`.
 
         Returns:
-            `(B, n_features)` float32 in [0, 1].
+            `(B, n_features)` float32 in [0, 1], or signals likewise.
         """
+        if isinstance(rows, Signals):
+            return replace(rows, values=rows.values.astype(np.float32, copy=False))
         if rows.dtype == np.uint8:
             return rows * np.float32(1 / 255)
         return rows.astype(np.float32, copy=False)
@@ -162,10 +188,15 @@ def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)
 
 
-def _check_part(part: str, x: Features, y: Labels, classes: int) -> None:
-    if x.ndim != 2 or x.dtype not in (np.uint8, np.float32):
+def _check_part(part: str, x: Samples, y: Labels, classes: int) -> None:
+    in_time = isinstance(x, Signals)
+    values: NDArray[Any] = x.values if isinstance(x, Signals) else x
+    bytes_too = not isinstance(x, Signals) or x.events
+    allowed = (np.float32, np.uint8) if bytes_too else (np.float32,)
+    if values.dtype not in allowed or values.ndim != 2 + in_time:
         raise ValueError(
-            f"x_{part} is {x.dtype} of shape {x.shape}: give (samples, features), uint8 or float32"
+            f"x_{part} is {x.dtype} of shape {x.shape}: give (samples, features), uint8 or "
+            "float32, or Signals of float32"
         )
     if y.shape != (len(x),) or y.dtype != np.int64:
         raise ValueError(
@@ -176,5 +207,6 @@ def _check_part(part: str, x: Features, y: Labels, classes: int) -> None:
         raise ValueError(
             f"y_{part} has labels {y.min()} to {y.max()}: give 0 to {classes - 1}, the classes"
         )
-    if x.dtype == np.float32 and x.size and not (x.min() >= 0 and x.max() <= 1):
+    unit = x.dtype == np.uint8 or not values.size or (values.min() >= 0 and values.max() <= 1)
+    if not unit:
         raise ValueError(f"x_{part} holds values outside [0, 1] or NaN: scale and clean it first")

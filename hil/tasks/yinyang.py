@@ -13,7 +13,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.tasks.task import Data, Labels, Task
+from hil.tasks.samples.labels import Labels
+from hil.tasks.task import Data, Task
 
 _R_BIG = 0.5  # radius of the sign, whose centre is (0.5, 0.5)
 _R_SMALL = 0.1  # radius of the two dots

@@ -155,7 +155,7 @@ def checkpoint(path: Path) -> None:
     if run.path not in _CONTROLLERS:
         config, data = run.config(), run_data.load(run)
         device = drivers.open(config.device_url)
-        opened = Controller.open(config, device, data.features, data.classes)
+        opened = Controller.open(config, device, data.spec)
         _CONTROLLERS[run.path] = opened, -(-len(data.y_train) // config.training.batch)
     opened, batches = _CONTROLLERS[run.path]
     found = run.load_checkpoint()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from hil import streams
 from hil.loop.defaults import Choice
 from hil.loop.health import estimator_diagnosis
+from hil.loop.mapping import Batch
 from hil.loop.observation.estimation import Fit
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def begin(controller: Controller, data: Data, state: TrainState, *, drawn: bool)
     return choices
 
 
-def _adapted(
-    controller: Controller, x: NDArray[np.float32], layer: int
-) -> tuple[Choice | None, DecodedReadout]:
+def _adapted(controller: Controller, x: Batch, layer: int) -> tuple[Choice | None, DecodedReadout]:
     """Scale the weights into one layer; they stay as drawn where no factor helps."""
     projection = layer - 1
     drawn = controller.weights[projection]
@@ -118,12 +117,12 @@ def _replace(controller: Controller, projection: int, weights: NDArray[np.float3
     controller.session.write(projection, controller.weights[projection])
 
 
-def look(controller: Controller, x: NDArray[np.float32], layer: int, run: int) -> DecodedReadout:
+def look(controller: Controller, x: Batch, layer: int, run: int) -> DecodedReadout:
     """What one run with the probes of a learning step shows, without learning from it.
 
     Args:
         controller: The controller, its weights written.
-        x: Samples `(B, n_features)`, no more than the device takes in a batch.
+        x: Samples, no more than the device takes in a batch.
         layer: With `run`, what its randomness is named by.
         run: See `layer`.
     """

@@ -48,7 +48,7 @@ def taken(
         return config, Run.open(config.start).weights(), []
     found = model.opened(config.start)
     try:
-        source = placement.Source(*mapping.shown(config, info, data.features))
+        source = placement.Source(*mapping.shown(config, info, data.spec))
         placed = placement.placed(found, info, source, mapping.DECAY)
     except Refused as error:
         raise FileFormatError(f"{found.path}: {error}") from None

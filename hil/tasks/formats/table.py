@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.naming import nearest
-from hil.tasks import labels
 from hil.tasks.formats.format import Address, Arrays, quoted
+from hil.tasks.samples import labels
 
 OPTIONS = ("label", "drop")
 USUAL = ("label", "labels", "target", "class", "y")  # names of the column of labels

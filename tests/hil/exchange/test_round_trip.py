@@ -116,7 +116,8 @@ def test_others_read_what_is_written(runs: dict[str, Path], tmp_path: Path) -> N
     np.testing.assert_allclose(late.r * (1 - decay), decay, rtol=1e-9)
     notes = graph.metadata
     assert notes["dt"] == 0.001 and notes["steps"] == 20
-    assert json.loads(notes["encoding"]) == {"name": "current", "bias": 0.5, "gain": 1.5}
+    encoding = {"name": "current", "bias": 0.5, "hold": 1, "gain": 1.5}
+    assert json.loads(notes["encoding"]) == encoding
 
 
 def test_the_same_run_gives_the_same_file(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from hil.loop.controller import Controller
 from hil.loop.epochs import Interrupted
 from hil.loop.training import train
 from hil.runs.folder import Run
+from hil.tasks.samples.spec import SampleSpec
 
 TIMING = Timing(decay=0.9, steps=6, reset="soft", input_is_current=True, kappa=10.0, beta=0.0)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -152,7 +153,7 @@ def test_a_step_costs_its_runs_and_leaves_the_updated_weights(
     rng = np.random.default_rng(0)
     with drivers.open("emulator:ideal") as device:
         spy = Spy(device)
-        controller = Controller.open(config, device, features=4, classes=3)
+        controller = Controller.open(config, device, SampleSpec(4, 3))
         spy.watch(monkeypatch)
         controller.write()
         for index in range(2):
@@ -165,7 +166,7 @@ def test_a_step_costs_its_runs_and_leaves_the_updated_weights(
 
 def test_other_rules_try_nothing() -> None:
     with drivers.open("emulator:ideal") as device:
-        controller = Controller.open(build({"network": {"hidden": [6]}}), device, 4, 3)
+        controller = Controller.open(build({"network": {"hidden": [6]}}), device, SampleSpec(4, 3))
         controller.write()
         controller.step(np.ones((5, 4), np.float32), np.zeros(5, np.int64), 0, 1)
     assert controller.session.costs.usage.runs == 1

@@ -18,6 +18,7 @@ from hil import config as configuration
 from hil.loop import training
 from hil.loop.controller import Controller
 from hil.runs.folder import Run
+from hil.tasks.samples.spec import SampleSpec
 from support.paths import ROOT
 from support.restated import restated
 
@@ -265,7 +266,7 @@ def test_evaluation_reads_output_only() -> None:
     built = configuration.build(SMALL)
     Private.asked = []
     chip = Private.from_url("ideal", {})
-    controller = Controller.open(built, chip, features=64, classes=10)
+    controller = Controller.open(built, chip, SampleSpec(64, 10))
     controller.write()
     controller.predict(np.zeros((3, 64), np.float32), "test", 0)
     assert {probe.layer for probe in Private.asked} == {2}

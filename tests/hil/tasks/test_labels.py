@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.class_weight import compute_class_weight
 
-from hil.tasks import labels
+from hil.tasks.samples import labels
 from support.data_sets import one_line
 
 

@@ -1,4 +1,4 @@
-"""What the axes of samples mean: images with channels, and signals in time, refused by name."""
+"""What the axes of samples mean: images with channels, or signals in time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import hil
 from hil.tasks import arrays
-from hil.tasks.augmentation import affine
-from hil.tasks.preparation import Preparation
+from hil.tasks.samples.augmentation import affine
+from hil.tasks.samples.preparation import Preparation
 from support.data_sets import generator, one_line
 
 SIDES = st.integers(5, 9)
@@ -67,18 +67,25 @@ def test_new_samples_come_as_the_first_ones_did() -> None:
         (
             (20, 50, 6),
             None,
-            r'signals in time, \(N, steps, channels\), .*say so: hil.train\(x, y, layout="HW"\)',
+            r'signals, TC .* or images, HW .*say which: hil.train\(x, y, layout="TC"\)',
         ),
-        ((20, 10, 34, 36), None, "signals in time.*say CHW for 10 channels or HWC for 36: .*HWC"),
+        (
+            (20, 10, 34, 36),
+            None,
+            "say CHW for 10 channels or HWC for 36; of frames in time.*TC.*HWC",
+        ),
         ((20, 3, 5, 3), None, "where are its channels.*CHW or HWC"),
-        ((20, 10, 2, 34, 34), None, "signals in time, such as frames of events"),
+        ((20, 10, 2, 34, 34), None, "give frames in time as .*with layout TC"),
         ((20, 4), "HW", r"is not \(N, H, W\)"),
         ((20, 5, 6), "CHW", r"is not \(N, C, H, W\)"),
-        ((20, 5, 6), "TC", "layout 'TC': give HW, HWC or CHW"),
+        ((20, 5, 6), "TH", "layout 'TH': give HW, HWC, CHW for images, or TC, CT, T for signals"),
+        ((20, 5, 6), "T", r"is not \(N, T\)"),
+        ((20, 5, 5), None, 'hil.train\\(x, y, layout="HW"\\)'),
+        ((20, 6, 500), None, 'hil.train\\(x, y, layout="CT"\\)'),
         ((20,), None, r"give \(N, features\)"),
     ],
 )
-def test_what_may_be_a_signal_is_refused_by_name(
+def test_axes_that_may_mean_several_things_are_refused_by_name(
     shape: tuple[int, ...], layout: str | None, complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint) as error:

@@ -106,7 +106,7 @@ def test_npz_images_are_scaled_as_a_whole(tmp_path: Path) -> None:
         ({"y_train": np.array([{}] * 30)}, r"save it with y_train=y_train.astype\(str\)"),
         ({"x_train": np.array([[1], [2, 3]], object)}, "of different lengths: signals in time"),
         ({"x_train": np.zeros(30, [("t", int), ("p", bool)])}, "records of t, p: events"),
-        ({"layout": np.array("WH")}, "layout 'WH': give HW, HWC or CHW"),
+        ({"layout": np.array("WH")}, "layout 'WH': give HW, HWC, CHW for images"),
         ({"layout": np.array("HW")}, r"is not \(N, H, W\)"),
     ],
 )
@@ -214,17 +214,17 @@ def test_arrays_without_names_are_refused_with_the_options_that_name_them(tmp_pa
     assert found.features == 4
 
 
-def test_what_may_be_a_signal_is_refused_with_the_address_that_says_what_it_is(
+def test_what_may_be_a_signal_or_an_image_is_refused_with_the_address_that_says_which(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "own.npz"
     np.savez(path, x=np.random.default_rng(0).random((20, 3, 2)), y=np.arange(20) % 2)
     with pytest.raises(
-        ValueError, match=r"signals in time.*say so: '.*own\.npz\?layout=HW'"
+        ValueError, match=r"signals, .* or images, .*say which: '.*own\.npz\?layout=TC'"
     ) as error:
         tasks.get(f"npz:{path}").load(generator(), 0.0)
     helps = one_line(error).split("'")[-2]
-    assert tasks.get(helps).load(generator(), 0.0).image_shape == (3, 2)
+    assert tasks.get(helps).load(generator(), 0.0).x_train.shape == (16, 3, 2)
 
 
 def test_a_dictionary_of_scikit_learn_is_read(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def test_names_are_the_shipped_tasks() -> None:
-    assert tasks.names() == ["digits", "fashion_mnist", "mnist", "yinyang"]
+    assert tasks.names() == ["digits", "digits_rows", "fashion_mnist", "mnist", "yinyang"]
     for name in tasks.names():
         assert tasks.get(name).name == name
 
@@ -106,7 +106,7 @@ def small(**changes: object) -> Data:
     [
         ({"classes": 1}, "classes is 1"),
         ({"classes": 2}, "y_train has labels 0 to 2"),
-        ({"x_test": np.zeros((6, 5), np.float32)}, "x_test has 5 features"),
+        ({"x_test": np.zeros((6, 5), np.float32)}, r"x_test has samples of shape \(5,\)"),
         ({"x_train": np.zeros((0, 4), np.float32), "y_train": np.zeros(0, np.int64)}, "is empty"),
         ({"x_train": np.zeros((6, 4))}, "x_train is float64"),
         ({"x_train": np.full((6, 4), np.nan, np.float32)}, "NaN"),

@@ -46,7 +46,7 @@ def made(**sections: Any) -> config.Config:
 def chosen(device: drivers.Device, drawn: bool = True, **sections: Any) -> tuple[list[str], str]:
     built = made(**sections)
     with device:
-        controller = Controller.open(built, device, DATA.features, DATA.classes)
+        controller = Controller.open(built, device, DATA.spec)
         assert controller.observer.estimator.name == "reconstruction"
         controller.write()
         state = TrainState.first(controller.layers)

@@ -50,7 +50,7 @@ def begun(controller: Controller, data: tasks.Data) -> list[Choice]:
 def test_each_layer_ends_in_its_working_range(scale: float) -> None:
     built = made(scale, full_scale=50.0)
     with drivers.open("integer:") as device:
-        controller = Controller.open(built, device, DATA.features, DATA.classes)
+        controller = Controller.open(built, device, DATA.spec)
         if scale > 1:  # half of the neurons would be silent for ever
             controller.weights = [np.abs(w) for w in controller.weights]
         drawn = [w.copy() for w in controller.weights]
@@ -71,7 +71,7 @@ def test_each_layer_ends_in_its_working_range(scale: float) -> None:
 
 def test_a_layer_that_nothing_wakes_keeps_its_weights() -> None:
     with drivers.open("integer:") as device:
-        controller = Controller.open(made(0.0), device, DATA.features, DATA.classes)
+        controller = Controller.open(made(0.0), device, DATA.spec)
         controller.write()
         assert begun(controller, DATA) == []
         assert not any(weights.any() for weights in controller.weights)
@@ -103,7 +103,7 @@ def test_our_own_chips_begin_inside_and_are_left_as_they_are(task: str) -> None:
     built = config.build({"task": task})
     data = tasks.load(task, 0, 0.1)
     with drivers.open(built.device_url) as device:
-        controller = Controller.open(built, device, data.features, data.classes)
+        controller = Controller.open(built, device, data.spec)
         controller.write()
         before = controller.state()
         assert begun(controller, data) == []

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from hil.tasks import layout
+from hil.tasks.samples import layout
+from hil.tasks.samples.signals import Signals
+from hil.tasks.samples.spec import SampleSpec
 
 Features = NDArray[np.uint8] | NDArray[np.float32]
 """`(N, n_features)`: uint8 where 255 stands for 1, or float32 in [0, 1]."""
+Samples = Features | Signals
+"""Features, or signals likewise, `(N, T, n_channels)`."""
 
 KEYS = {"low": "f", "high": "f", "labels": "biuU", "class_names": "U", "feature_names": "U"}
 
@@ -28,13 +31,13 @@ class Preparation:
     """A fitted preparation of samples.
 
     Attributes:
-        low: `(n,)` what becomes 0, of each feature.
+        low: `(n,)` what becomes 0, of each feature, or of each channel of a signal.
         high: `(n,)` what becomes 1. Beyond the two, values are clipped.
         labels: `(C,)` the label of each class.
         class_names: `(C,)` what each class is called.
         feature_names: `(n,)` what each feature is called, or none, `(0,)`.
         shape: That of a sample as it is given: `(n,)`, or that of an image.
-        layout: What the axes of an image are, as `hil.tasks.layout` has it.
+        layout: What the axes of an image are, as `hil.tasks.samples.layout` has it.
     """
 
     low: NDArray[np.float64]
@@ -46,15 +49,16 @@ class Preparation:
     layout: str
 
     @classmethod
-    def none(cls, shape: tuple[int, ...], classes: int, most: float) -> Preparation:
+    def none(cls, shape: tuple[int, ...], axes: str, classes: int, most: float) -> Preparation:
         """That of samples that come as the network takes them, with classes by number.
 
         Args:
-            shape: That of a sample: `(n,)`, or `(height, width)` of an image.
+            shape: That of a sample.
+            axes: Their layout.
             classes: C.
             most: What stands for 1: 255 for bytes, else 1.
         """
-        size = prod(shape)
+        size = layout.features(shape, axes)
         return cls(
             low=np.zeros(size),
             high=np.full(size, most),
@@ -62,7 +66,7 @@ class Preparation:
             class_names=np.arange(classes).astype(str),
             feature_names=np.empty(0, str),
             shape=shape,
-            layout=layout.GREY if len(shape) == 2 else layout.TABLE,
+            layout=axes,
         )
 
     @classmethod
@@ -84,17 +88,19 @@ class Preparation:
                 raise FileFormatError(f"{name}: {key}: is {found.dtype} of shape {found.shape}")
         shape = tuple(int(side) for side in arrays["shape"][:4])
         axes = str("".join(arrays["layout"][:1]))
-        size, classes = prod(shape), len(arrays["labels"])
+        dimensions = len(axes) if axes in layout.KNOWN else 1 if axes == layout.TABLE else 0
+        if len(shape) != dimensions:
+            raise FileFormatError(f"{name}: layout: {axes[:9]!r} of samples of shape {shape}")
+        if min(shape) < 1:
+            raise FileFormatError(f"{name}: shape: {shape}")
+        size, classes = layout.features(shape, axes), len(arrays["labels"])
         lengths = {"low": (size,), "high": (size,), "feature_names": (0, size)}
         for key, allowed in {**lengths, "class_names": (classes,)}.items():
             if len(arrays[key]) not in allowed:
                 raise FileFormatError(f"{name}: {key}: has {len(arrays[key])} entries")
         low, high = (arrays[key].astype(np.float64) for key in ("low", "high"))
-        dimensions = len(axes) if axes in layout.IMAGES else 1 if axes == layout.TABLE else 0
-        if len(shape) != dimensions:
-            raise FileFormatError(f"{name}: layout: {axes[:9]!r} of samples of shape {shape}")
-        if min(shape) < 1 or classes < 2:
-            raise FileFormatError(f"{name}: shape: {shape} with {classes} classes")
+        if classes < 2:
+            raise FileFormatError(f"{name}: labels: {classes} classes")
         if not (np.isfinite(low).all() and np.isfinite(high).all() and (high > low).all()):
             raise FileFormatError(f"{name}: high: is not above low everywhere")
         if len(np.unique(arrays["labels"])) != classes:
@@ -107,22 +113,24 @@ class Preparation:
         kept = {key: getattr(self, key) for key in KEYS}
         return {**kept, "shape": np.asarray(self.shape), "layout": np.asarray([self.layout])}
 
-    def apply(self, x: NDArray[Any], name: str = "x") -> Features:
+    def apply(self, x: NDArray[Any], name: str = "x") -> Samples:
         """Samples as the network takes them.
 
         Args:
-            x: `(N, n)` or `(N, *shape)`, real numbers.
+            x: `(N, n)` or `(N, *shape)`, real numbers; a signal may have fewer steps.
             name: What a refusal calls it.
 
         Returns:
             `(N, n)`: bytes where bytes were given and 255 stands for 1, else float32 in [0, 1]. The
-            channels of a pixel stand side by side, whatever the layout.
+            channels of a pixel stand side by side, whatever the layout. Signals of float32
+            likewise.
 
         Raises:
             ValueError: When these are no such samples.
         """
-        size = self.features
-        if x.shape[1:] not in ((size,), self.shape):
+        if self.steps is not None:
+            return self._signals(x, name)
+        if x.shape[1:] not in ((self.features,), self.shape):
             raise ValueError(
                 f"{name} has shape {x.shape}: give (samples, {', '.join(map(str, self.shape))})"
             )
@@ -131,6 +139,26 @@ class Preparation:
         self._check_scale(rows, name)
         if rows.dtype == np.uint8 and not self.low.any() and (self.high == 255).all():
             return rows
+        return self._scaled(rows)
+
+    def _signals(self, x: NDArray[Any], name: str) -> Signals:
+        assert self.steps is not None
+        wanted = dict(zip(self.layout, self.shape, strict=True))
+        found = dict(zip(self.layout, x.shape[1:], strict=False))
+        if x.ndim != 1 + len(self.layout) or {**found, "T": self.steps} != wanted:
+            sides = ", ".join(f"up to {n}" if axis == "T" else f"{n}" for axis, n in wanted.items())
+            raise ValueError(f"{name} has shape {x.shape}: give (samples, {sides})")
+        if not 1 <= found["T"] <= self.steps:
+            raise ValueError(
+                f"{name} has {found['T']} steps, and the network was trained on up to "
+                f"{self.steps}: cut it"
+            )
+        check_numbers(x, name)
+        raw = Signals.whole(layout.signals(x, self.layout))
+        self._check_scale(raw.steps, name)
+        return Signals.padded(self._scaled(raw.steps), raw.lengths, self.steps)
+
+    def _scaled(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         scaled = np.clip((rows - self.low) / (self.high - self.low), 0, 1)
         return scaled.astype(np.float32)
 
@@ -156,9 +184,19 @@ class Preparation:
         return layout.image_shape(self.shape, self.layout)
 
     @property
+    def spec(self) -> SampleSpec:
+        """Size and kind of the samples."""
+        return SampleSpec(self.features, self.classes, self.steps)
+
+    @property
     def features(self) -> int:
-        """Number of features of a sample."""
-        return prod(self.shape)
+        """Number of features of a sample, or of channels of a signal."""
+        return layout.features(self.shape, self.layout)
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of the longest signal; None where samples are none."""
+        return layout.steps(self.shape, self.layout)
 
     @property
     def classes(self) -> int:

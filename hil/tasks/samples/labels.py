@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from drivers.contract.files.reading import shortened
 from drivers.contract.naming import nearest
-from hil.tasks.task import Labels
+
+Labels = NDArray[np.int64]
+"""`(N,)`, the class of each sample, in 0 ... classes - 1."""
 
 SHOWN = 5  # labels that a refusal repeats
 

@@ -1,0 +1,120 @@
+"""Signals in the loop: how long a run lasts, what a device is shown, and what it learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hil
+from drivers import CapacityError, StimulusError
+from hil import config
+from hil.loop import mapping
+from hil.loop.defaults import left_open, settle
+from hil.tasks.samples.signals import Signals
+from hil.tasks.task import Data
+from support.good_device import INFO
+from support.restated import restated
+
+ANY = restated(INFO, neurons=1000, inputs=1000, batch=100, steps=1000)
+LENGTHS = np.array([6, 4, 1])
+
+
+def data(channels: int = 2) -> Data:
+    rng, most = np.random.default_rng(0), 6
+    values = rng.random((3, most, channels), np.float32) + 0.1
+    values[np.arange(most) >= LENGTHS[:, None]] = 0
+    x, y = Signals(np.minimum(values, 1), LENGTHS), np.array([0, 1, 0])
+    return Data(x, y, x[:0], y[:0], x, y, classes=2)
+
+
+def settled(info: Any, *asked: dict[str, Any]) -> Any:
+    return settle(config.build(*asked), left_open(*asked), info, data())
+
+
+def test_a_run_lasts_as_long_as_the_longest_signal_is_held() -> None:
+    for hold in (1, 3):
+        found, choices = settled(ANY, {"encoding": {"hold": hold}})
+        assert found.network.steps == 6 * hold
+        assert "network.steps" in {choice.setting for choice in choices}
+    same = {"network": {"steps": 12}, "encoding": {"hold": 2}}
+    assert settled(ANY, same)[0].network.steps == 12
+
+
+@pytest.mark.parametrize(
+    ("facts", "asked", "error", "complaint"),
+    [
+        ({}, {"network": {"steps": 20}}, ValueError, "each held for 1, last 6: leave it out"),
+        ({"steps": 5}, {}, CapacityError, "last 6: this device takes 5: lower encoding.hold"),
+        ({"stimuli": ("current",)}, {}, StimulusError, "has signals: this device takes current"),
+        (
+            {},
+            {"encoding": {"name": "latency"}},
+            StimulusError,
+            "encoding latency: latency does not take signals: use --set encoding.name=current",
+        ),
+    ],
+)
+def test_what_does_not_fit_signals_is_refused(
+    facts: dict[str, Any], asked: dict[str, Any], error: type[ValueError], complaint: str
+) -> None:
+    with pytest.raises(error, match=complaint) as found:
+        settled(restated(ANY, **facts), asked)
+    assert "\n" not in str(found.value)
+
+
+def test_features_are_not_held() -> None:
+    from hil import tasks
+
+    asked = {"encoding": {"hold": 2}}
+    with pytest.raises(ValueError, match=r"encoding.hold = 2: task digits has features"):
+        settle(config.build(asked), left_open(asked), ANY, tasks.load("digits", 0, 0.1))
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+def test_currents_follow_a_signal_and_end_with_it(told: bool, bias: float) -> None:
+    info = replace(ANY, abilities=replace(ANY.abilities, lengths=told))
+    asked = {"encoding": {"hold": 2, "gain": 3.0, "bias": bias}}
+    found, x = settled(info, asked)[0], data().x_train
+    shown = mapping.encoder(found, info)(Data.batch(x), np.random.default_rng(0))
+    assert (shown.kind, shown.steps) == ("current_trace", 12)
+    if told:
+        np.testing.assert_array_equal(shown.lengths, 2 * LENGTHS)
+    else:
+        assert shown.lengths is None
+    currents = shown.dense()
+    for sample, length in enumerate(LENGTHS):
+        for step in range(12):
+            expected = np.zeros(2) if step >= 2 * length else 3 * x.values[sample, step // 2]
+            np.testing.assert_allclose(currents[step, sample, :2], expected, rtol=1e-6)
+            if bias:
+                assert currents[step, sample, 2] == (3 * bias if step < 2 * length else 0)
+
+
+def test_signals_are_trained_on_kept_and_shown(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((200, 5, 2)) * 2
+    x[:100, 3:, 0] += 6
+    x[100:, 3:, 1] += 6
+    y = np.repeat(["one", "other"], 100)
+    run = hil.train(
+        x,
+        y,
+        layout="TC",
+        device="emulator:ideal",
+        out=tmp_path / "run",
+        network={"hidden": [20]},
+        encoding={"name": "current", "hold": 2, "gain": 2.0, "bias": 0.5},
+        training={"epochs": 30, "batch": 10},
+    )
+    assert run.test_accuracy > 0.8
+    assert np.mean(run.predict(x) == y) > 0.8
+    assert run.predict(x[:, :3]).shape == (200,)
+    page = run.report.read_text()
+    assert "signals of up to 5 steps in 2 channels" in page
+    assert "step of the signal" in page
+    assert hil.evaluate(run.path)["test_accuracy"] == run.test_accuracy
+    assert hil.resume(run.path).test_accuracy == run.test_accuracy

@@ -1,0 +1,141 @@
+"""Samples in time: what holds them, how they are scaled, and the digits row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil import tasks
+from hil.tasks import arrays
+from hil.tasks.samples.preparation import Preparation
+from hil.tasks.samples.signals import Signals
+from hil.tasks.task import Data
+from support.data_sets import generator, one_line
+
+LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=9)
+
+
+def pieces(lengths: list[int], channels: int = 3, seed: int = 0) -> list[Any]:
+    rng = generator(seed)
+    return [rng.random((length, channels), np.float32) for length in lengths]
+
+
+def signals(lengths: list[int], channels: int = 3) -> Signals:
+    return Signals.padded(np.concatenate(pieces(lengths, channels)), np.array(lengths))
+
+
+def data(x: Any, layout: str | None = None, **more: Any) -> Data:
+    given = arrays.given(x, np.arange(len(x)) % 2, layout=layout, **more)
+    return arrays.data(given, generator(), 0.0)
+
+
+# -- what holds them ----------------------------------------------------------------------------
+
+
+@given(lengths=LENGTHS, seed=st.integers(0, 99))
+def test_signals_of_any_length_keep_their_steps_and_nothing_else(
+    lengths: list[int], seed: int
+) -> None:
+    each, found = pieces(lengths), signals(lengths)
+    assert found.shape == (len(lengths), max(lengths), 3)
+    np.testing.assert_array_equal(found.steps, np.concatenate(each))
+    assert found.lasting.sum() == sum(lengths)
+    assert not found.values[~found.lasting].any()
+    chosen = generator(seed).integers(len(lengths), size=5)
+    some = found[chosen]
+    assert len(some) == 5
+    for row, number in enumerate(chosen):
+        np.testing.assert_array_equal(some[row : row + 1].steps, each[number])
+
+
+@pytest.mark.parametrize(
+    ("values", "lengths", "complaint"),
+    [
+        (np.zeros((2, 3)), [3, 3], r"shape \(2, 3\): give \(N, steps, channels\)"),
+        (np.zeros((2, 0, 3)), [0, 0], "at least one step"),
+        (np.zeros((2, 3, 4)), [3], "give one int64 for each"),
+        (np.zeros((2, 3, 4)), [3, 4], "lengths of signals are 3 to 4: give 1 to 3"),
+        (np.zeros((2, 3, 4)), [0, 3], "lengths of signals are 0 to 3"),
+    ],
+)
+def test_what_are_no_signals_is_refused(values: Any, lengths: list[int], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as error:
+        Signals(values, np.array(lengths))
+    one_line(error)
+
+
+def test_data_in_time_are_known_by_their_values_and_lengths() -> None:
+    def of(x: Signals) -> Data:
+        y = np.array([0, 1, 1])
+        return Data(x, y, x[:0], y[:0], x, y, classes=2)
+
+    one = signals([4, 2, 4])
+    longer = Signals(one.values, np.array([4, 3, 4]))  # ends with a step of zeros
+    assert of(one).sha256 == of(signals([4, 2, 4])).sha256 != of(longer).sha256
+    assert of(one).spec.steps == 4
+    assert of(one).spec.kind == "signals"
+    with pytest.raises(ValueError, match=r"x_test has samples of shape \(3, 3\)"):
+        Data(one, np.array([0, 1, 1]), one[:0], np.zeros(0, int), signals([3]), np.zeros(1, int), 2)
+    with pytest.raises(ValueError, match="or Signals of float32"):
+        of(Signals(one.values.astype(np.uint8), one.lengths))
+
+
+# -- how they are scaled ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["TC", "CT"])
+def test_each_channel_is_scaled_by_its_range_in_the_training_part(layout: str) -> None:
+    raw = generator().standard_normal((20, 5, 3)) * [1.0, 100.0, 0.01] + [0.0, 7.0, -3.0]
+    test = raw[:4] * 2
+    x, other = (np.swapaxes(a, 1, 2) if layout == "CT" else a for a in (raw, test))
+    found = data(x, layout, test=(other, np.arange(4) % 2))
+    low, high = raw.min(axis=(0, 1)), raw.max(axis=(0, 1))
+    np.testing.assert_allclose(found.x_train.values, (raw - low) / (high - low), atol=1e-6)
+    expected = np.clip((test - low) / (high - low), 0, 1)
+    np.testing.assert_allclose(found.x_test.values, expected, atol=1e-6)
+    assert found.spec.features == 3
+    assert found.spec.steps == 5
+
+
+def test_a_single_channel_needs_no_axis_and_one_of_length_one_says_so() -> None:
+    x = generator().random((20, 6)).astype(np.float32)
+    expected = data(x, "T")
+    assert expected.x_train.shape == (16, 6, 1)
+    for other in (x[:, :, None], x[:, None, :]):
+        assert data(other).sha256 == expected.sha256
+    assert data(x).spec.kind == "features"
+
+
+def test_new_signals_come_as_the_first_ones_did_and_may_be_shorter() -> None:
+    raw = generator().standard_normal((20, 3, 6))
+    prepared = data(raw, "CT").preparation
+    kept = Preparation.restored(prepared.arrays(), "kept")
+    whole = kept.apply(raw)
+    assert isinstance(whole, Signals)
+    np.testing.assert_array_equal(whole.values, prepared.apply(raw).values)
+    short = kept.apply(raw[:, :, :4])
+    np.testing.assert_array_equal(short.values[:, :4], whole.values[:, :4])
+    assert (short.lengths == 4).all()
+    assert not short.values[:, 4:].any()
+    for wrong in (raw[:, :2], raw.reshape(20, 18), np.moveaxis(raw, 1, 2)):
+        with pytest.raises(ValueError, match=r"give \(samples, 3, up to 6\)") as error:
+            kept.apply(wrong)
+        one_line(error)
+    with pytest.raises(ValueError, match=r"x has 12 steps, .* trained on up to 6: cut it"):
+        kept.apply(np.concatenate([raw, raw], axis=2))
+
+
+# -- digits -------------------------------------------------------------------------------------
+
+
+def test_rows_of_digits_are_the_digits_in_the_same_parts() -> None:
+    whole, rows = (tasks.get(n).load(generator(), 0.1) for n in ("digits", "digits_rows"))
+    for part in ("train", "validation", "test"):
+        x = getattr(rows, f"x_{part}")
+        np.testing.assert_array_equal(x.values.reshape(len(x), 64), getattr(whole, f"x_{part}"))
+        np.testing.assert_array_equal(getattr(rows, f"y_{part}"), getattr(whole, f"y_{part}"))
+        assert (x.lengths == 8).all()
