@@ -171,7 +171,7 @@ class Board(Device):
         """Of how many samples the board keeps the membranes from run to run."""
         if not self._info.abilities.runs_on:
             return 0
-        return self._link.board.capacity.kept // sum(self.network.layers[1:])
+        return network_codec.slots(self._link.board, self.network)
 
     def _ran(self, stimulus: Stimulus, probes: Sequence[Probe], flags: int) -> Readout:
         """Run in as many requests as are needed; sample b has slot b in all of them."""

@@ -47,6 +47,22 @@ def encode(board: Hello, network: Network, info: DeviceInfo) -> Iterator[tuple[T
                     yield Type.TRIM, part
 
 
+def slots(board: Hello, network: Network) -> int:
+    """Of how many samples a board keeps what they leave behind, from run to run.
+
+    Args:
+        board: What it said of itself.
+        network: What is configured.
+    """
+    longest = {True: 0, False: 0}  # whether from the input
+    for each in network.projections:
+        delay = board.capacity.delay if np.ndim(each.delay) else int(each.delay)
+        longest[each.source == 0] = max(longest[each.source == 0], delay)
+    neurons = sum(network.layers[1:])
+    spikes = neurons if longest[False] else 0
+    return board.capacity.kept // (neurons + spikes + network.inputs * longest[True])
+
+
 def _configure(board: Hello, network: Network, info: DeviceInfo) -> bytes:
     counts = len(network.populations), len(network.projections)
     payload = struct.pack("<HHIHH", *counts, network.inputs, len(board.settings), 0)

@@ -6,199 +6,33 @@ from collections.abc import Sequence
 from struct import pack
 
 from drivers.board.link.frames import Type
-
-Fields = Sequence[tuple[str, bytes]]  # meaning and bytes of each part of a payload
-Sizes = Sequence[tuple[str, int]]  # meaning and length of each part
-
-
-def _record(title: str, *parts: tuple[str, int]) -> tuple[tuple[str, int], ...]:
-    return ((f"record {title}", 1), ("length", 1), *parts)
-
-
-SETTING: Sizes = (
-    ("role", 1),
-    ("coding", 1),
-    ("for each neuron", 1),
-    ("0", 1),
-    ("unit", 4),
-    ("least, in millionths", 4),
-    ("greatest, in millionths", 4),
-    ("default, in millionths", 4),
-    ("name", 16),
-)
-INPUT: Sizes = (("kind", 1), ("0", 1), ("value of one event", 2), ("largest value", 4))
-PROBE: Sizes = (
-    ("quantity", 1),
-    ("places", 1),
-    ("reductions", 1),
-    ("sampled", 1),
-    ("shortest interval", 2),
-    ("neurons at once", 2),
-)
-HELLO: Sizes = (
-    ("magic", 4),
-    ("protocol", 1),
-    ("0", 1),
-    ("max_payload", 2),
-    ("firmware version", 4),
-    ("boot_id", 4),
-    ("chip seed", 4),
-    *_record("1, NAME", ("name", 7)),
-    *_record(
-        "2, CAPACITY",
-        ("most inputs", 4),
-        ("most neurons of a population", 4),
-        ("most synapses", 4),
-        ("most membranes kept", 4),
-        ("most synapses of a neuron", 4),
-        ("most populations", 2),
-        ("most steps", 2),
-        ("most samples", 2),
-        ("longest delay", 2),
-        ("most probes", 2),
-        ("graphs", 2),
-    ),
-    *_record(
-        "3, TIMING",
-        ("length of a step, in ns", 4),
-        ("input events", 1),
-        ("events between populations", 1),
-        ("hard reset clears events", 1),
-        ("events add", 1),
-    ),
-    *_record(
-        "4, NEURON",
-        ("reset", 1),
-        ("spikes per step", 1),
-        ("refractory", 2),
-        ("decay", 4),
-        ("sample at rest", 4),
-        ("sample per threshold unit", 4),
-    ),
-    *_record(
-        "5, WEIGHTS",
-        ("levels", 2),
-        ("0", 2),
-        ("smallest full scale, in millionths", 4),
-        ("greatest full scale, in millionths", 4),
-    ),
-    *(4 * _record("6, INPUT", *INPUT)),
-    *(2 * _record("7, SETTING", *SETTING)),
-    *(2 * _record("8, PROBE", *PROBE)),
-    *_record("9, ABILITIES", ("flags", 4)),
-)
-STATS: Sizes = tuple(
-    (name, 4) for name in ("whole", "damaged", "executed or refused", "again", "runs", "samples")
-)
-
-
-def _population(size: int) -> Fields:
-    return (
-        ("size", pack("<I", size)),
-        ("0", pack("<I", 0)),
-        ("setting 1: leak", pack("<I", 6554)),
-        ("setting 2: threshold", pack("<I", 65536)),
-    )
-
-
-def _projection(source: int, target: int, delay: int, multiplier: int) -> Fields:
-    return (
-        ("source", pack("<H", source)),
-        ("target", pack("<H", target)),
-        ("delay", pack("<H", delay)),
-        ("flags", pack("<H", 0)),
-        ("multiplier", pack("<I", multiplier)),
-    )
-
-
-def _network(*projections: Fields) -> Fields:
-    return (
-        ("populations", pack("<H", 2)),
-        ("projections", pack("<H", len(projections))),
-        ("inputs", pack("<I", 3)),
-        ("settings of a population", pack("<H", 2)),
-        ("0", pack("<H", 0)),
-        *_population(2),
-        *_population(1),
-        *(part for each in projections for part in each),
-    )
-
-
-FORWARD = _projection(0, 1, 0, 700), _projection(1, 2, 0, 900)
-WEIGHTS: Fields = (
-    ("projection", pack("<H", 0)),
-    ("first cell", pack("<I", 0)),
-    ("count", pack("<H", 4)),
-    ("weights", pack("<4b", 127, -20, 90, 60)),
-    ("first cell", pack("<I", 5)),
-    ("count", pack("<H", 1)),
-    ("weight", pack("<b", 100)),
-)
-
-
-def _probe(title: str, layer: int, quantity: int, reduce: int, every: int, *named: int) -> Fields:
-    return (
-        (f"probe: population {layer}, {title}", pack("<HBBH", layer, quantity, reduce, every)),
-        ("neurons named", pack("<H", len(named))),
-        *(("neuron", pack("<I", each)) for each in named),
-    )
-
-
-def _run(flags: int, steps: int, samples: int, probes: Sequence[Fields], first: int) -> Fields:
-    return (
-        ("kind: constant current", pack("<B", 0)),
-        ("probes", pack("<B", len(probes))),
-        ("flags", pack("<H", flags)),
-        ("steps T", pack("<H", steps)),
-        ("samples B", pack("<H", samples)),
-        ("first slot", pack("<H", first)),
-        ("0", pack("<H", 0)),
-        *(part for each in probes for part in each),
-    )
-
-
-CURRENTS = ("currents", pack("<3h", 256, 128, -64))
-RUN: Fields = (
-    *_run(
-        0,
-        4,
-        1,
-        [_probe("membrane, none, every 2", 1, 1, 0, 2), _probe("spikes, mean", 1, 0, 1, 1)],
-        0,
-    ),
+from drivers.firmware.exchange_parts import (
+    BACK,
+    BOTH,
+    CARRIED,
+    CELLS,
     CURRENTS,
+    FORWARD,
+    HELLO,
+    KEPT,
+    OF_WEIGHTS,
+    RUN,
+    STATS,
+    WEIGHTS,
+    Fields,
+    Sizes,
+    network,
+    run,
+    write,
 )
-MEMBRANE_OF_ONE = _probe("membrane, none, every 2", 1, 1, 0, 2, 1)
-KEPT: Fields = (*_run(2, 2, 1, [MEMBRANE_OF_ONE], 7), CURRENTS)
-CARRIED: Fields = (
-    *_run(1 | 4, 4, 2, [MEMBRANE_OF_ONE], 7),
-    ("steps of each sample", pack("<2H", 2, 4)),
-    CURRENTS,
-    CURRENTS,
-)
-OF_WEIGHTS: Fields = (
-    ("projection", pack("<H", 0)),
-    ("of what: weights", pack("<B", 0)),
-    ("0", pack("<B", 0)),
-)
+
 # Title, type, sequence, request and answer of exchanges after a boot, in order.
 EXCHANGES: Sequence[tuple[str, Type, int, Fields, Sizes]] = (
     ("HELLO", Type.HELLO, 0, (), HELLO),
     ("WRITE before there is a network: NOT_CONFIGURED", Type.WRITE, 1, WEIGHTS, ()),
-    ("CONFIGURE: 3 inputs, 2 and 1 neurons", Type.CONFIGURE, 2, _network(*FORWARD), ()),
-    ("WRITE: two runs of cells", Type.WRITE, 3, WEIGHTS, (("cells written", 4),)),
-    (
-        "WRITE: one run, the other projection",
-        Type.WRITE,
-        4,
-        (
-            ("projection", pack("<H", 1)),
-            ("first cell", pack("<I", 0)),
-            ("count", pack("<H", 2)),
-            ("weights", pack("<2b", 80, -1)),
-        ),
-        (("cells written", 4),),
-    ),
+    ("CONFIGURE: 3 inputs, 2 and 1 neurons", Type.CONFIGURE, 2, network(*FORWARD), ()),
+    ("WRITE: two runs of cells", Type.WRITE, 3, WEIGHTS, CELLS),
+    ("WRITE: one run, the other projection", Type.WRITE, 4, write(1, 80, -1), CELLS),
     (
         "READ",
         Type.READ,
@@ -247,28 +81,70 @@ EXCHANGES: Sequence[tuple[str, Type, int, Fields, Sizes]] = (
         ),
     ),
     (
-        "CONFIGURE: a projection back, with a delay: UNSUPPORTED",
+        "CONFIGURE: one more projection, back, whose synapses have delays of their own",
         Type.CONFIGURE,
         12,
-        _network(*FORWARD, _projection(2, 1, 1, 500)),
+        network(*FORWARD, BACK),
         (),
     ),
+    ("WRITE: the first projection", Type.WRITE, 13, WEIGHTS, CELLS),
+    ("WRITE: the second", Type.WRITE, 14, write(1, 80, -1), CELLS),
+    ("WRITE: the one back", Type.WRITE, 15, write(2, 127, -90), CELLS),
     (
-        "DELAYS: UNSUPPORTED",
+        "DELAYS: of the second synapse of the one back, 2 steps beyond its 1",
         Type.DELAYS,
-        13,
+        16,
         (
-            ("projection", pack("<H", 0)),
+            ("projection", pack("<H", 2)),
+            ("first cell", pack("<I", 1)),
+            ("count", pack("<H", 1)),
+            ("delay", pack("<H", 2)),
+        ),
+        CELLS,
+    ),
+    (
+        "READ: its delays",
+        Type.READ,
+        17,
+        (
+            ("projection", pack("<H", 2)),
+            ("of what: delays", pack("<B", 1)),
+            ("0", pack("<B", 0)),
+            ("first cell", pack("<I", 0)),
+            ("count", pack("<H", 2)),
+        ),
+        (("delays", 4),),
+    ),
+    (
+        "RUN: 4 steps, kept in slot 0 with the spikes under way",
+        Type.RUN,
+        18,
+        (*run(2, 4, 1, [BOTH], 0), CURRENTS),
+        (("spikes of the output", 2), ("membranes after step 2", 4), ("membranes after step 4", 4)),
+    ),
+    (
+        "RUN: 2 more steps from slot 0",
+        Type.RUN,
+        19,
+        (*run(1, 2, 1, [BOTH], 0), CURRENTS),
+        (("spikes of the output", 2), ("membranes after step 2", 4)),
+    ),
+    (
+        "DELAYS beyond the longest: VALUE",
+        Type.DELAYS,
+        20,
+        (
+            ("projection", pack("<H", 2)),
             ("first cell", pack("<I", 0)),
             ("count", pack("<H", 1)),
-            ("delay", pack("<H", 3)),
+            ("delay", pack("<H", 31)),
         ),
         (),
     ),
     (
         "TRIM: UNSUPPORTED",
         Type.TRIM,
-        14,
+        21,
         (
             ("population", pack("<H", 1)),
             ("setting, counted from 0", pack("<H", 1)),
@@ -278,5 +154,5 @@ EXCHANGES: Sequence[tuple[str, Type, int, Fields, Sizes]] = (
         ),
         (),
     ),
-    ("STATS", Type.STATS, 15, (), STATS),
+    ("STATS", Type.STATS, 22, (), STATS),
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -19,10 +18,12 @@ from drivers.board.link import frames
 from drivers.board.link.frames import Frame, Status, Type
 from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.limits import Limits
-from drivers.firmware.exchanges import EXCHANGES, Sizes
+from drivers.firmware.exchange_parts import Sizes
+from drivers.firmware.exchanges import EXCHANGES
 
 FILE = Path(__file__).with_name("vectors.json")
 CHIP, BOOT = 7, 0xB0070001
+CHAINS, GRAPHS = 16, 12  # runs on networks of layers in a chain, and on any others
 
 
 def vectors() -> dict[str, Any]:
@@ -101,23 +102,25 @@ def _spaced(digits: str) -> str:
 
 def _runs(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
     """Runs on networks of every shape: payloads of the requests, and of the answer to the last."""
-    for number in range(16):
+    for number in range(CHAINS + GRAPHS):
         chip = (0, CHIP, 0xFFFFFFFF)[number % 3]
         board = SimulatedBoard(chip, BOOT)
         depth = 1 + number % 3
         sizes = rng.integers(1, 12, depth + 1)
         kind, steps, batch = number % 4, int(rng.integers(1, 10)), int(rng.integers(1, 4))
-        configure = pack("<HHIHH", depth, depth, sizes[0], 2, 0)
+        wired = list(_projections(rng, depth, graph=number >= CHAINS))
+        configure = pack("<HHIHH", depth, len(wired), sizes[0], 2, 0)
         for size in sizes[1:]:
             leak, threshold = rng.integers(1, 20000), rng.integers(6554, 655361)
             configure += pack("<4I", size, 0, leak, threshold)
-        for n, multiplier in enumerate(1 << rng.integers(6, 22, depth)):
-            configure += pack("<4HI", n, n + 1, 0, 0, multiplier)
-        writes = [
-            pack("<HIH", projection, 0, pre * post)
-            + rng.integers(-127, 128, pre * post).astype("i1").tobytes()
-            for projection, (pre, post) in enumerate(pairwise(sizes))
-        ]
+        writes, delays = [], []
+        for p, (source, target, delay, alone, multiplier) in enumerate(wired):
+            cells = sizes[source] * sizes[target]
+            configure += pack("<4HI", source, target, delay, alone, multiplier)
+            head = pack("<HIH", p, 0, cells)
+            writes.append(head + rng.integers(-127, 128, cells).astype("i1").tobytes())
+            if alone:
+                delays.append(head + rng.integers(0, 4, cells).astype("<u2").tobytes())
         probes = b"".join(
             pack("<HBBHH", rng.integers(1, depth + 1), quantity, reduce, every, 0)
             for quantity in (0, 1)
@@ -130,16 +133,36 @@ def _runs(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
             + _input(rng, kind, steps, batch, sizes[0])
         )
         for sequence, (asked, payload) in enumerate(
-            [(Type.CONFIGURE, configure), *((Type.WRITE, each) for each in writes), (Type.RUN, run)]
+            [
+                (Type.CONFIGURE, configure),
+                *((Type.WRITE, each) for each in writes),
+                *((Type.DELAYS, each) for each in delays),
+                (Type.RUN, run),
+            ]
         ):
             line = board.feed(frames.encode(Frame(asked, sequence, payload)))
         yield {
             "chip": chip,
             "configure": configure.hex(),
             "writes": [each.hex() for each in writes],
+            "delays": [each.hex() for each in delays],
             "run": run.hex(),
             "answer": frames.decode(line[:-1]).payload.hex(),
         }
+
+
+def _projections(
+    rng: np.random.Generator, depth: int, graph: bool
+) -> Iterator[tuple[int, int, int, int, int]]:
+    """Source, target, delay, flags and multiplier of each projection."""
+    chain = [(n, n + 1) for n in range(depth)]
+    pairs = [(source, target) for source in range(depth + 1) for target in range(1, depth + 1)]
+    others = [pair for pair in pairs if pair not in chain and rng.random() < 0.5] if graph else []
+    ends = chain + others
+    for n in rng.permutation(len(ends)) if graph else range(depth):
+        delay = int(rng.integers(0, 6)) if graph else 0
+        alone = int(graph and rng.random() < 0.3)
+        yield (*ends[n], delay, alone, 1 << int(rng.integers(6, 22)))
 
 
 def _input(rng: np.random.Generator, kind: int, steps: int, batch: int, channels: int) -> bytes:

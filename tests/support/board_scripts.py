@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from struct import pack
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,26 +12,60 @@ from drivers.board.simulated.limits import Limits
 
 KINDS = 4  # of input, that a board of ours takes
 RESUME, KEEP, LENGTHS = 1, 2, 4  # flags of a run
-COMMANDS = (Type.WRITE, Type.READ, Type.CRC, Type.RUN, Type.RUN, Type.RUN, Type.STATS, Type.ECHO)
+COMMANDS = (
+    *(Type.WRITE, Type.READ, Type.CRC, Type.DELAYS, Type.STATS, Type.ECHO),
+    *(Type.RUN, Type.RUN, Type.RUN, Type.RUN),
+)
+
+
+class Net(NamedTuple):
+    """A network as a board is told it: sizes, the input's first, and source, target, delay, flags
+    and multiplier of each projection."""
+
+    sizes: list[int]
+    projections: list[tuple[int, int, int, int, int]]
+
+    def cells(self, projection: int) -> int:
+        source, target, *_ = self.projections[projection]
+        return self.sizes[source] * self.sizes[target]
+
+
+def drawn(rng: np.random.Generator, sizes: list[int], longest: int, most: int = 22) -> Net:
+    """A chain, or any graph: back, past layers, in any order, with delays."""
+    depth = len(sizes) - 1
+    ends = [(n, n + 1) for n in range(depth)]
+    graph = rng.random() < 0.7
+    if graph:
+        pairs = [(int(s), int(t)) for s in range(depth + 1) for t in range(1, depth + 1)]
+        kept = rng.random(len(pairs)) < rng.choice([0.2, 0.6])
+        others = [pair for pair, keep in zip(pairs, kept, strict=True) if keep]
+        ends = list(dict.fromkeys([*ends, *others]))
+        if rng.random() < 0.5:
+            ends = [ends[n] for n in rng.permutation(len(ends))][: rng.integers(1, len(ends) + 1)]
+    delayed = graph and rng.random() < 0.7
+    found = []
+    for source, target in ends:
+        delay = int(rng.integers(0, rng.choice([2, 4, longest + 1]))) if delayed else 0
+        multiplier = 1 + int(rng.integers(0, 1 << rng.integers(4, most + 1)))
+        found.append((source, target, delay, int(delayed and rng.random() < 0.4), multiplier))
+    return Net(sizes, found)
 
 
 def script(rng: np.random.Generator, limits: Limits, length: int) -> list[bytes]:
     """Requests as bytes on the line: networks, weights, runs, mistakes, repeats and damage."""
     lines: list[bytes] = []
-    sizes = [1, 1]
+    net = Net([1, 1], [(0, 1, 0, 0, 1)])
     sequence = int(rng.integers(256))
     for number in range(length):
         kind = Type.CONFIGURE if number % 12 == 0 else COMMANDS[rng.integers(len(COMMANDS))]
         if kind == Type.CONFIGURE:
-            sizes = [
-                int(n) for n in rng.integers(1, 40, rng.integers(2, min(limits.layers, 3) + 2))
-            ]
-            requests = [(kind, configure(rng, sizes))]
-            requests += [(Type.WRITE, whole(rng, sizes, p)) for p in range(len(sizes) - 1)]
+            layers = rng.integers(2, min(limits.layers, 3) + 2)
+            net = drawn(rng, [int(n) for n in rng.integers(1, 40, layers)], limits.delay)
+            requests = configured(rng, net, limits.delay)
         elif kind == Type.RUN:
-            requests = [(kind, run(rng, sizes))]
+            requests = [(kind, run(rng, net.sizes))]
         else:
-            requests = [(kind, other(rng, kind, sizes))]
+            requests = [(kind, other(rng, kind, net, limits.delay))]
         for kind, payload in requests:
             if rng.random() < 0.1:
                 payload = mistaken(rng, payload)
@@ -45,24 +80,41 @@ def script(rng: np.random.Generator, limits: Limits, length: int) -> list[bytes]
     return lines
 
 
-def configure(rng: np.random.Generator, sizes: list[int]) -> bytes:
-    depth = len(sizes) - 1
-    neurons = [(int(rng.integers(1, 30000)), int(rng.integers(6554, 655361))) for _ in range(depth)]
-    multipliers = [int(n) for n in 1 + rng.integers(0, 1 << rng.integers(4, 23), depth)]
-    return network(sizes, neurons, multipliers)
+def configured(rng: np.random.Generator, net: Net, longest: int) -> list[tuple[Type, bytes]]:
+    """A network with weights, and delays of synapses where it has them."""
+    neurons = [
+        (int(rng.integers(1, 30000)), int(rng.integers(6554, 655361))) for _ in net.sizes[1:]
+    ]
+    asked = [(Type.CONFIGURE, wired(net.sizes, neurons, net.projections))]
+    for number, (_, _, delay, alone, _) in enumerate(net.projections):
+        cells = net.cells(number)
+        asked.append((Type.WRITE, pack("<HIH", number, 0, cells) + some_weights(rng, cells)))
+        if alone:
+            values = some_delays(rng, cells, longest - delay)
+            asked.append((Type.DELAYS, pack("<HIH", number, 0, cells) + values))
+    return asked
+
+
+def wired(
+    sizes: list[int],
+    neurons: list[tuple[int, int]],
+    projections: Sequence[tuple[int, int, int, int, int]],
+    zero: int = 0,
+) -> bytes:
+    """CONFIGURE: leak and threshold of each layer, and source, target, delay, flags and multiplier
+    of each projection."""
+    payload = pack("<HHIHH", len(sizes) - 1, len(projections), sizes[0], 2, zero)
+    for size, (leak, threshold) in zip(sizes[1:], neurons, strict=True):
+        payload += pack("<4I", size, 0, leak, threshold)
+    return payload + b"".join(projection(*each) for each in projections)
 
 
 def network(
     sizes: list[int], neurons: list[tuple[int, int]], multipliers: list[int], zero: int = 0
 ) -> bytes:
-    """CONFIGURE of layers: leak and threshold of each, and what feeds it."""
-    depth = len(sizes) - 1
-    payload = pack("<HHIHH", depth, len(multipliers), sizes[0], 2, zero)
-    for size, (leak, threshold) in zip(sizes[1:], neurons, strict=True):
-        payload += pack("<4I", size, 0, leak, threshold)
-    for number, multiplier in enumerate(multipliers):
-        payload += projection(number, number + 1, multiplier=multiplier)
-    return payload
+    """CONFIGURE of a chain of layers: leak and threshold of each, and what feeds it."""
+    chain = [(n, n + 1, 0, 0, multiplier) for n, multiplier in enumerate(multipliers)]
+    return wired(sizes, neurons, chain, zero)
 
 
 def projection(
@@ -71,9 +123,8 @@ def projection(
     return pack("<4HI", source, target, delay, flags, multiplier)
 
 
-def whole(rng: np.random.Generator, sizes: list[int], projection: int) -> bytes:
-    cells = sizes[projection] * sizes[projection + 1]
-    return pack("<HIH", projection, 0, cells) + some_weights(rng, cells)
+def some_delays(rng: np.random.Generator, count: int, most: int) -> bytes:
+    return rng.integers(0, most + 1, count).astype("<u2").tobytes()
 
 
 def some_weights(rng: np.random.Generator, count: int) -> bytes:
@@ -125,18 +176,24 @@ def stimulus(rng: np.random.Generator, kind: int, steps: int, batch: int, channe
     return values.astype("u1" if kind == 3 else "<i2").tobytes()
 
 
-def other(rng: np.random.Generator, kind: Type, sizes: list[int]) -> bytes:
-    projection = int(rng.integers(len(sizes) - 1))
-    cells = sizes[projection] * sizes[projection + 1]
+def other(rng: np.random.Generator, kind: Type, net: Net, longest: int) -> bytes:
+    projection = int(rng.integers(len(net.projections)))
+    _, _, delay, alone, _ = net.projections[projection]
+    cells = net.cells(projection)
+    what = int(rng.random() < 0.5) if alone else 0
     first = int(rng.integers(cells))
     count = int(rng.integers(1, cells - first + 1))
     if kind == Type.READ:
-        return pack("<HBBIH", projection, 0, 0, first, count)
+        return pack("<HBBIH", projection, what, 0, first, count)
     if kind == Type.CRC:
-        return pack("<HBB", projection, 0, 0)
-    if kind == Type.WRITE:
+        return pack("<HBB", projection, what, 0)
+    if kind in (Type.WRITE, Type.DELAYS):
         runs = [(first, count), *((int(n), 1) for n in rng.integers(0, cells, rng.integers(4)))]
-        parts = [pack("<IH", f, c) + some_weights(rng, c) for f, c in runs]
+        parts = [
+            pack("<IH", f, c)
+            + (some_weights(rng, c) if kind == Type.WRITE else some_delays(rng, c, longest - delay))
+            for f, c in runs
+        ]
         return pack("<H", projection) + b"".join(parts)
     return rng.bytes(rng.integers(300)) if kind == Type.ECHO else b""
 
@@ -187,8 +244,9 @@ FORWARD = projection(0, 1), projection(1, 2)
 REFUSED = [
     (0x0B, b"", Status.UNKNOWN),
     (0x00, b"", Status.UNKNOWN),
-    (Type.DELAYS, b"", Status.UNSUPPORTED),
-    (Type.DELAYS, pack("<HIHH", 0, 0, 1, 1), Status.UNSUPPORTED),
+    (Type.DELAYS, b"", Status.SIZE),
+    (Type.DELAYS, pack("<HIHH", 0, 0, 1, 1), Status.VALUE),
+    (Type.DELAYS, pack("<HIHH", 1, 0, 1, 1), Status.VALUE),
     (Type.TRIM, pack("<HHIHI", 1, 0, 0, 1, 5000), Status.UNSUPPORTED),
     (Type.HELLO, b"x", Status.SIZE),
     (Type.STATS, b"x", Status.SIZE),
@@ -217,12 +275,9 @@ REFUSED = [
     (Type.CONFIGURE, two_layers(projection(0, 1), projection(1, 3)), Status.VALUE),
     (Type.CONFIGURE, two_layers(projection(0, 0), projection(1, 2)), Status.VALUE),
     (Type.CONFIGURE, two_layers(projection(0, 1, flags=2), projection(1, 2)), Status.VALUE),
-    (Type.CONFIGURE, two_layers(*FORWARD, projection(2, 1, delay=1)), Status.UNSUPPORTED),
-    (Type.CONFIGURE, two_layers(*FORWARD, projection(0, 2)), Status.UNSUPPORTED),
-    (Type.CONFIGURE, two_layers(projection(1, 2), projection(0, 1)), Status.UNSUPPORTED),
-    (Type.CONFIGURE, two_layers(projection(0, 1)), Status.UNSUPPORTED),
-    (Type.CONFIGURE, two_layers(projection(0, 1, delay=1), FORWARD[1]), Status.UNSUPPORTED),
-    (Type.CONFIGURE, two_layers(projection(0, 1, flags=1), FORWARD[1]), Status.UNSUPPORTED),
+    (Type.CONFIGURE, two_layers(*FORWARD, projection(2, 1, delay=32)), Status.VALUE),
+    (Type.CONFIGURE, two_layers(*FORWARD, projection(0, 1, delay=1)), Status.VALUE),
+    (Type.CONFIGURE, two_layers(*FORWARD, projection(2, 2), projection(2, 2)), Status.VALUE),
     (Type.WRITE, b"", Status.SIZE),
     (Type.WRITE, pack("<H", 1), Status.VALUE),
     (Type.WRITE, pack("<HIHb", 256, 0, 1, 5), Status.VALUE),
@@ -236,12 +291,12 @@ REFUSED = [
     (Type.READ, read(0, 0, 0), Status.VALUE),
     (Type.READ, read(0, 5, 8), Status.VALUE),
     (Type.READ, read(1, 0, 1), Status.VALUE),
-    (Type.READ, read(0, 0, 1, what=1), Status.UNSUPPORTED),
+    (Type.READ, read(0, 0, 1, what=1), Status.VALUE),
     (Type.READ, read(0, 0, 1, what=2), Status.VALUE),
     (Type.READ, read(0, 0, 1, zero=1), Status.VALUE),
     (Type.CRC, b"", Status.SIZE),
     (Type.CRC, pack("<HBB", 1, 0, 0), Status.VALUE),
-    (Type.CRC, pack("<HBB", 0, 1, 0), Status.UNSUPPORTED),
+    (Type.CRC, pack("<HBB", 0, 1, 0), Status.VALUE),
     (Type.RUN, b"", Status.SIZE),
     (Type.RUN, run_head(5, 1, 1) + bytes(8), Status.VALUE),
     (Type.RUN, run_head(4, 1, 1) + bytes(2), Status.UNSUPPORTED),

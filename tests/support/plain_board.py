@@ -1,6 +1,8 @@
 """The device of `docs/protocol.md` neuron by neuron in plain Python: slow, and easy to read."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from struct import pack, unpack
 
 # Of this chip, the numbers of layer 1 would begin at 0, where they would stay.
@@ -14,6 +16,40 @@ class Neuron:
     leak: int
     v: int = 0
     spike: bool = False
+    # Sums on their way: by steps that are left, number of the projection, and whether of currents.
+    due: dict[tuple[int, int, bool], int] = field(default_factory=lambda: defaultdict(int))
+
+    def arrived(self, number: int, current: bool) -> int:
+        return self.due.get((0, number, current), 0)
+
+
+@dataclass
+class Synapses:
+    """A projection; `delays` of each synapse are beyond that of all."""
+
+    source: int
+    target: int
+    multiplier: int
+    weights: list[list[int]]
+    delay: int = 0
+    delays: list[list[int]] | None = None
+
+    def send(
+        self, number: int, values: Sequence[int], current: bool, targets: list[Neuron]
+    ) -> None:
+        """Put what the sources do now on its way."""
+        for i, value in enumerate(values):
+            for j, neuron in enumerate(targets):
+                late = self.delay + (self.delays[i][j] if self.delays else 0)
+                neuron.due[late, number, current] += value * self.weights[i][j]
+
+
+def chain(weights: list[list[list[int]]], multipliers: list[int]) -> list[Synapses]:
+    """Each layer to the next."""
+    return [
+        Synapses(n, n + 1, multiplier, rows)
+        for n, (multiplier, rows) in enumerate(zip(multipliers, weights, strict=True))
+    ]
 
 
 def bound(x: int) -> int:
@@ -51,39 +87,43 @@ def pattern(seed: int, layer: int, count: int, threshold: int, leak: int) -> lis
 
 def run(
     layers: list[list[Neuron]],
-    weights: list[list[list[int]]],
-    multipliers: list[int],
+    projections: list[Synapses],
     inputs: list[list[int]],
     current: bool,
     resume: bool = False,
 ) -> list[tuple[list[list[bool]], list[list[int]]]]:
     """One sample: spikes and membranes before the reset of every layer, step after step."""
-    for neurons in layers:
-        for neuron in neurons:
-            neuron.v = neuron.v if resume else 0
+    everyone = [neuron for neurons in layers for neuron in neurons]
+    for neuron in everyone:
+        if not resume:
+            neuron.v = 0
+            neuron.due.clear()
     steps = []
     for given in inputs:
-        arriving = given
+        for number, each in enumerate(projections):
+            if each.source == 0:
+                each.send(number, given, current, layers[each.target - 1])
         membranes = []
-        for number, neurons in enumerate(layers):
-            multiplier = multipliers[number]
-            drives = [
-                sum(x * row[j] for x, row in zip(arriving, weights[number], strict=True))
-                for j in range(len(neurons))
-            ]
-            by_current = current and number == 0
-            membranes.append([])
-            for neuron, acc in zip(neurons, drives, strict=True):
+        for neurons in layers:
+            for neuron in neurons:
                 neuron.v -= (neuron.v * neuron.leak) >> 16
-                if by_current:
-                    neuron.v = bound(neuron.v + ((((acc * multiplier) >> 8) * neuron.gain) >> 12))
+                for number, each in enumerate(projections):
+                    drive = (neuron.arrived(number, True) * each.multiplier) >> 8
+                    neuron.v = bound(neuron.v + ((drive * neuron.gain) >> 12))
                 neuron.spike = neuron.v >= neuron.threshold
-                membranes[-1].append(min(max(neuron.v >> 4, -32768), 32767))
-                if not by_current:
-                    neuron.v = bound(neuron.v + ((acc * multiplier * neuron.gain) >> 12))
-                if neuron.spike:
-                    neuron.v = bound(neuron.v - neuron.threshold)
-            arriving = [int(neuron.spike) for neuron in neurons]
+            membranes.append([min(max(neuron.v >> 4, -32768), 32767) for neuron in neurons])
+        for number, each in enumerate(projections):
+            if each.source:
+                spikes = [int(neuron.spike) for neuron in layers[each.source - 1]]
+                each.send(number, spikes, False, layers[each.target - 1])
+        for neuron in everyone:
+            for number, each in enumerate(projections):
+                charge = neuron.arrived(number, False) * each.multiplier * neuron.gain
+                neuron.v = bound(neuron.v + (charge >> 12))
+            if neuron.spike:
+                neuron.v = bound(neuron.v - neuron.threshold)
+            left = {(due - 1, *of): acc for (due, *of), acc in neuron.due.items() if due}
+            neuron.due = defaultdict(int, left)  # type: ignore[arg-type]
         steps.append(([[n.spike for n in neurons] for neurons in layers], membranes))
     return steps
 

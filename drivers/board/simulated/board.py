@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from drivers.board.link import frames
 from drivers.board.link.frames import Damaged, Frame, Splitter, Status, Type
 from drivers.board.simulated import network_request, run_request
-from drivers.board.simulated.arithmetic import BoardLayer
+from drivers.board.simulated.arithmetic import BoardNetwork
 from drivers.board.simulated.limits import Limits
 from drivers.board.simulated.refusal import Refused, need
 from drivers.board.simulated.run_request import Slots
@@ -56,7 +57,7 @@ class SimulatedBoard:
 
     def _boot(self) -> None:
         self._splitter = Splitter(frames.line_bytes(self._limits.payload) - 1)
-        self._layers: list[BoardLayer] = []
+        self._network: BoardNetwork | None = None
         self._slots: Slots = {}
         self._counts: Counter[str] = Counter()
         self._last: tuple[int, int] | None = None  # sequence and crc
@@ -89,11 +90,11 @@ class SimulatedBoard:
         try:
             if request.version != frames.VERSION and request.type != Type.HELLO:
                 raise Refused(Status.VERSION)
-            if request.type in (Type.DELAYS, Type.TRIM):
+            if request.type == Type.TRIM:
                 raise Refused(Status.UNSUPPORTED)
             if request.type not in HANDLERS:
                 raise Refused(Status.UNKNOWN)
-            if request.type in NEED_NETWORK and not self._layers:
+            if request.type in NEED_NETWORK and self._network is None:
                 raise Refused(Status.NOT_CONFIGURED)
             return replace(answer, payload=HANDLERS[Type(request.type)](self, request.payload))
         except Refused as refusal:
@@ -112,18 +113,35 @@ class SimulatedBoard:
         return payload
 
     def _configure(self, payload: bytes) -> bytes:
-        self._layers = network_request.read(payload, self._limits, self._chip)
+        self._network = network_request.read(payload, self._limits, self._chip)
         self._slots = {}
         return b""
 
-    def _cells(self, projection: int) -> NDArray[np.int8]:
-        need(projection < len(self._layers), Status.VALUE)
-        return self._layers[projection].weights.reshape(-1)
+    def _cells(self, projection: int, what: int = WEIGHTS) -> NDArray[Any]:
+        """Weights, or delays, of the synapses of a projection, in order."""
+        assert self._network is not None
+        need(projection < len(self._network.projections) and what <= DELAYS, Status.VALUE)
+        found = self._network.projections[projection]
+        if what == WEIGHTS:
+            return found.weights.reshape(-1)
+        if found.delays is None:
+            raise Refused(Status.VALUE)
+        return found.delays.reshape(-1)
 
     def _write(self, payload: bytes) -> bytes:
+        return self._written(payload, WEIGHTS)
+
+    def _delays(self, payload: bytes) -> bytes:
+        return self._written(payload, DELAYS)
+
+    def _written(self, payload: bytes, what: int) -> bytes:
         need(len(payload) >= 2, Status.SIZE)
-        cells = self._cells(*struct.unpack_from("<H", payload))
-        runs = list(_runs(payload[2:], len(cells)))
+        (projection,) = struct.unpack_from("<H", payload)
+        cells = self._cells(projection, what)
+        assert self._network is not None
+        most = self._limits.delay - self._network.projections[projection].delay
+        allowed = range(-127, 128) if what == WEIGHTS else range(most + 1)
+        runs = list(_runs(payload[2:], cells, allowed))
         for first, values in runs:
             cells[first : first + len(values)] = values
         return struct.pack("<I", sum(len(values) for _, values in runs))
@@ -131,25 +149,21 @@ class SimulatedBoard:
     def _read(self, payload: bytes) -> bytes:
         need(len(payload) == 10, Status.SIZE)
         projection, what, zero, first, count = struct.unpack("<HBBIH", payload)
-        cells = self._weights(projection, what, zero)
-        need(count >= 1 and first + count <= len(cells), Status.VALUE)
-        need(count <= self._limits.payload, Status.SIZE)
+        cells = self._cells(projection, what)
+        need(zero == 0 and count >= 1 and first + count <= len(cells), Status.VALUE)
+        need(count * cells.itemsize <= self._limits.payload, Status.SIZE)
         return cells[first : first + count].tobytes()
 
     def _crc(self, payload: bytes) -> bytes:
         need(len(payload) == 4, Status.SIZE)
-        cells = self._weights(*struct.unpack("<HBB", payload))
+        projection, what, zero = struct.unpack("<HBB", payload)
+        cells = self._cells(projection, what)
+        need(zero == 0, Status.VALUE)
         return struct.pack("<I", zlib.crc32(cells.tobytes()))
 
-    def _weights(self, projection: int, what: int, zero: int) -> NDArray[np.int8]:
-        """What READ and CRC are about: weights, since delays there are none."""
-        cells = self._cells(projection)
-        need(what <= DELAYS and zero == 0, Status.VALUE)
-        need(what == WEIGHTS, Status.UNSUPPORTED)
-        return cells
-
     def _run(self, payload: bytes) -> bytes:
-        answer, batch = run_request.serve(payload, self._layers, self._limits, self._slots)
+        assert self._network is not None
+        answer, batch = run_request.serve(payload, self._network, self._limits, self._slots)
         self._counts["runs"] += 1
         self._counts["samples"] += batch
         return answer
@@ -164,18 +178,21 @@ HANDLERS: dict[int, Callable[[SimulatedBoard, bytes], bytes]] = {
     Type.READ: SimulatedBoard._read,
     Type.CRC: SimulatedBoard._crc,
     Type.RUN: SimulatedBoard._run,
+    Type.DELAYS: SimulatedBoard._delays,
 }
-NEED_NETWORK = (Type.WRITE, Type.READ, Type.CRC, Type.RUN)
+NEED_NETWORK = (Type.WRITE, Type.READ, Type.CRC, Type.RUN, Type.DELAYS)
 
 
-def _runs(data: bytes, cells: int) -> Iterator[tuple[int, NDArray[np.int8]]]:
-    """First cell and values of each run of a WRITE."""
+def _runs(data: bytes, cells: NDArray[Any], allowed: range) -> Iterator[tuple[int, NDArray[Any]]]:
+    """First cell and values of each run of a WRITE, or of DELAYS."""
     while data:
         need(len(data) >= 6, Status.SIZE)
         first, count = struct.unpack_from("<IH", data)
         need(count >= 1, Status.VALUE)
-        need(len(data) >= 6 + count, Status.SIZE)
-        values = np.frombuffer(data, np.int8, count, 6)
-        need(first + count <= cells and values.min() > -128, Status.VALUE)
+        end = 6 + cells.itemsize * count
+        need(len(data) >= end, Status.SIZE)
+        values = np.frombuffer(data, cells.dtype, count, 6)
+        need(first + count <= len(cells), Status.VALUE)
+        need(values.min() in allowed and values.max() in allowed, Status.VALUE)
         yield first, values
-        data = data[6 + count :]
+        data = data[end:]

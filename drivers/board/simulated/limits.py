@@ -8,8 +8,9 @@ from drivers.board import hello
 from drivers.board.hello import Capacity, Hello, Input, Neuron, Probe, Setting, Timing, Weights
 from drivers.board.link import frames
 
-FIRMWARE = 2, 0, 0
+FIRMWARE = 2, 1, 0
 PROBES = 8
+GRAPH = 1 | 2 | 4  # recurrence, projections of any two populations, delays by synapse
 NEURON = {
     # A step stands for 1 ms. Events are added after the test and the reset of their step.
     "timing": Timing(step=1_000_000, input=2, layer=2, add=2),
@@ -39,6 +40,7 @@ class Limits:
         steps: Most steps of a run.
         payload: Longest payload, in bytes.
         kept: Most membranes kept from run to run.
+        delay: Longest delay, in steps.
     """
 
     name: str = "simulated"
@@ -49,6 +51,7 @@ class Limits:
     steps: int = 1024
     payload: int = 16384
     kept: int = 1 << 16
+    delay: int = 31
 
     @classmethod
     def told(cls, by: Hello) -> Limits:
@@ -63,6 +66,7 @@ class Limits:
             room.steps,
             by.payload,
             room.kept,
+            room.delay,
         )
 
     def hello(self, boot_id: int, chip: int) -> Hello:
@@ -74,7 +78,9 @@ class Limits:
             kept=self.kept,
             layers=self.layers,
             steps=self.steps,
+            delay=self.delay,
             probes=PROBES,
+            graph=GRAPH,
         )
         return Hello(
             payload=self.payload,

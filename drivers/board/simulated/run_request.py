@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.board.link.frames import Status
-from drivers.board.simulated import arithmetic
-from drivers.board.simulated.arithmetic import BoardLayer, Whole
+from drivers.board.simulated import stepping
+from drivers.board.simulated.arithmetic import BoardNetwork, Fired, Whole
 from drivers.board.simulated.limits import PROBES, Limits
 from drivers.board.simulated.refusal import need
+from drivers.board.simulated.stepping import State
 
 HEADER, PROBE = struct.Struct("<BBHHHHH"), struct.Struct("<HBBHH")
 CURRENT = 4095  # largest, in 2^-8 events per step
 KINDS, ADDRESSES = 5, 4  # of input
 RESUME, KEEP, LENGTHS = 1, 2, 4  # flags
-Slots = dict[int, list[Whole]]  # membranes that were kept, of each layer, by slot
-Fired = NDArray[np.bool_]
+Slots = dict[int, State]  # where samples ended that were kept
 
 
 class RequestedProbe(NamedTuple):
@@ -33,16 +33,14 @@ class RequestedProbe(NamedTuple):
     named: tuple[int, ...]
 
 
-def serve(
-    payload: bytes, layers: Sequence[BoardLayer], limits: Limits, slots: Slots
-) -> tuple[bytes, int]:
+def serve(payload: bytes, network: BoardNetwork, limits: Limits, slots: Slots) -> tuple[bytes, int]:
     """Run what a payload asks for.
 
     Args:
         payload: Of the request.
-        layers: From the first.
+        network: What is configured.
         limits: What the board has room for.
-        slots: Membranes that were kept; a run that keeps its own changes them.
+        slots: What was kept; a run that keeps something changes it.
 
     Returns:
         The payload of the answer, and how many samples were run.
@@ -56,28 +54,27 @@ def serve(
     need(1 <= steps <= limits.steps and batch >= 1, Status.VALUE)
     need(first == 0 or flags & (RESUME | KEEP), Status.VALUE)
     need(kind != ADDRESSES, Status.UNSUPPORTED)
-    widths = [len(each.gain) for each in layers]
+    widths = network.sizes
     probes, start = _probes(payload, count, steps, widths)
     answered = 2 * widths[-1] + sum(_size(p, steps, widths[p.layer - 1]) for p in probes)
     need(batch * answered <= limits.payload, Status.SIZE)
-    need(not flags & (RESUME | KEEP) or first + batch <= limits.kept // sum(widths), Status.ROOM)
+    need(not flags & (RESUME | KEEP) or first + batch <= limits.kept // network.kept, Status.ROOM)
     lengths, start = _lengths(payload, start, flags, steps, batch)
-    inputs = list(_inputs(payload[start:], kind, lengths, len(layers[0].weights)))
+    inputs = list(_inputs(payload[start:], kind, lengths, network.inputs))
     need(kind > 1 or max(np.abs(each).max() for each in inputs) <= CURRENT, Status.VALUE)
     # Samples of one length are run together; only where lengths differ, one by one.
     together = [range(batch)] if len(set(lengths)) == 1 else [range(b, b + 1) for b in range(batch)]
     parts = []
     for part in together:
-        rest = arithmetic.at_rest(layers, 1)
+        rest = State.rest(network, 1)
         begin = [slots.get(first + b, rest) if flags & RESUME else rest for b in part]
-        potentials = [np.concatenate(each) for each in zip(*begin, strict=True)]
+        state = State.together(begin)
         given = np.stack([inputs[b] for b in part], axis=1)
         constant = [given[0]] * lengths[part[0]] if kind == 0 else list(given)
-        ran = list(arithmetic.steps(layers, constant, potentials, events=kind > 1))
+        ran = list(stepping.steps(network, constant, state, events=kind > 1))
         parts.append(_answers(ran, probes, steps))
         if flags & KEEP:
-            for n, b in enumerate(part):
-                slots[first + b] = [each[n : n + 1].copy() for each in potentials]
+            slots.update({first + b: state.sample(n) for n, b in enumerate(part)})
     return b"".join(part.tobytes() for part in parts), batch
 
 

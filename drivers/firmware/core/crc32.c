@@ -6,14 +6,18 @@ static const uint32_t TABLE[16] = {
     0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C, 0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C,
 };
 
+uint32_t crc32_next(uint32_t crc, uint8_t byte)
+{
+    crc ^= byte;
+    crc = crc >> 4 ^ TABLE[crc & 15];
+    return crc >> 4 ^ TABLE[crc & 15];
+}
+
 uint32_t crc32(const uint8_t *bytes, uint32_t size)
 {
     uint32_t crc = 0xFFFFFFFF;
 
-    for (uint32_t i = 0; i < size; i++) {
-        crc ^= bytes[i];
-        crc = crc >> 4 ^ TABLE[crc & 15];
-        crc = crc >> 4 ^ TABLE[crc & 15];
-    }
+    for (uint32_t i = 0; i < size; i++)
+        crc = crc32_next(crc, bytes[i]);
     return ~crc;
 }

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* Of bytes that come one by one: from ~0, and turned by ~ in the end. */
+uint32_t crc32_next(uint32_t crc, uint8_t byte);
+
 uint32_t crc32(const uint8_t *bytes, uint32_t size);
 
 #endif

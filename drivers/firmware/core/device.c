@@ -101,8 +101,8 @@ static uint8_t execute(uint8_t version, uint8_t type, const uint8_t *payload, ui
     case READ:
     case CRC:
     case RUN:
-        break;
     case DELAYS:
+        break;
     case TRIM:
         return UNSUPPORTED;
     default:
@@ -112,7 +112,9 @@ static uint8_t execute(uint8_t version, uint8_t type, const uint8_t *payload, ui
         return NOT_CONFIGURED;
     switch (type) {
     case WRITE:
-        return weights_write(payload, size, out, answered);
+        return weights_write(OF_WEIGHTS, payload, size, out, answered);
+    case DELAYS:
+        return weights_write(OF_DELAYS, payload, size, out, answered);
     case READ:
         return weights_read(payload, size, out, answered);
     case CRC:

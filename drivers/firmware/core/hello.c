@@ -51,9 +51,9 @@ static void capacity(void)
     word(MAX_LAYERS);
     word(MAX_STEPS);
     word(0); /* samples: as many as fit a frame */
-    word(0); /* no delays */
+    word(MAX_DELAY);
     word(MAX_PROBES);
-    word(0); /* feed-forward, layer after layer */
+    word(7); /* recurrence, projections of any two populations, delays by synapse */
 }
 
 static void neuron(void)

@@ -1,4 +1,4 @@
-/* The network that the host configured, and its weights. */
+/* The network that the host configured: populations, and projections with their weights. */
 #ifndef NETWORK_H
 #define NETWORK_H
 
@@ -6,16 +6,31 @@
 
 #include "limits.h"
 
+/* No two projections have the same source and target. */
+#define MAX_PROJECTIONS (MAX_LAYERS * (MAX_LAYERS + 1))
+
+#if MAX_DELAY > 32
+#error "a word has a bit for each step that a spike may be under way"
+#endif
+
 struct projection {
-    uint32_t pre, post; /* neurons of both sides */
+    uint32_t source, target; /* populations; 0 is the input */
+    uint32_t pre, post;      /* neurons of both */
+    uint32_t delay;          /* of all its synapses, in steps */
+    uint32_t longest;        /* the most that one has beyond that */
     uint32_t multiplier;
     int8_t *weights; /* row-major, (pre, post) */
+    uint8_t *delays; /* of each synapse, likewise; 0 where it has none */
 };
 
 struct network {
-    uint32_t depth; /* projections, which is layers of neurons; 0 before it is configured */
-    uint32_t neurons; /* of all layers */
-    struct projection projections[MAX_LAYERS];
+    uint32_t depth; /* populations; 0 before it is configured */
+    uint32_t count; /* projections */
+    uint32_t fed;   /* how many of them come from the input */
+    uint32_t neurons; /* of all populations */
+    uint32_t input_delay, delay; /* longest that may be, from the input and from elsewhere */
+    uint32_t sizes[MAX_LAYERS + 1]; /* of the input and each population */
+    struct projection projections[MAX_PROJECTIONS];
 };
 
 extern struct network network;

@@ -6,18 +6,21 @@
 
 #define BOUND (1 << 30)
 #define DISCARDED 8
+#define STEPS (MAX_DELAY + 1)
 
 struct layer {
     int32_t membrane[MAX_NEURONS];
     int32_t threshold[MAX_NEURONS];
     uint16_t gain[MAX_NEURONS];
     uint16_t leak[MAX_NEURONS];
-    uint8_t spikes[(MAX_NEURONS + 7) / 8];
+    /* Of this step, and of those before for as long as their events are under way. */
+    uint8_t spikes[STEPS][(MAX_NEURONS + 7) / 8];
 };
 
 static struct layer layers[MAX_LAYERS];
 
-static int32_t kept[MAX_KEPT];
+/* Which of the spikes are those of this step. */
+static uint32_t now;
 
 static int64_t clip(int64_t value, int64_t low, int64_t high)
 {
@@ -69,36 +72,56 @@ void neurons_draw(uint32_t layer, uint32_t count, uint32_t chip, uint32_t thresh
     }
 }
 
-void neurons_rest(uint32_t layer, uint32_t count)
+static uint8_t *spikes_at(uint32_t layer, uint32_t ago)
+{
+    return layers[layer].spikes[(now + STEPS - ago) % STEPS];
+}
+
+void neurons_step(void)
+{
+    now = (now + 1) % STEPS;
+}
+
+void neurons_rest(uint32_t layer, uint32_t count, uint32_t past)
 {
     for (uint32_t j = 0; j < count; j++)
         layers[layer].membrane[j] = 0;
+    for (uint32_t ago = 0; ago < past; ago++)
+        for (uint32_t j = 0; j < (count + 7) / 8; j++)
+            spikes_at(layer, ago)[j] = 0;
 }
 
-void neurons_keep(uint32_t layer, uint32_t count, uint32_t place)
+void neurons_keep(uint32_t layer, uint32_t count, uint32_t past, int32_t *membranes, int32_t *spikes)
 {
     for (uint32_t j = 0; j < count; j++)
-        kept[place + j] = layers[layer].membrane[j];
+        membranes[j] = layers[layer].membrane[j];
+    for (uint32_t j = 0; past != 0 && j < count; j++) {
+        uint32_t steps = 0;
+        for (uint32_t ago = 0; ago < past; ago++)
+            steps |= (uint32_t)(spikes_at(layer, ago)[j / 8] >> j % 8 & 1) << ago;
+        spikes[j] = (int32_t)steps;
+    }
 }
 
-void neurons_take(uint32_t layer, uint32_t count, uint32_t place)
+void neurons_take(uint32_t layer, uint32_t count, uint32_t past, const int32_t *membranes,
+                  const int32_t *spikes)
 {
+    neurons_rest(layer, count, past);
     for (uint32_t j = 0; j < count; j++)
-        layers[layer].membrane[j] = kept[place + j];
-}
-
-void neurons_forget(void)
-{
-    for (uint32_t i = 0; i < MAX_KEPT; i++)
-        kept[i] = 0;
+        layers[layer].membrane[j] = membranes[j];
+    for (uint32_t j = 0; past != 0 && j < count; j++)
+        for (uint32_t ago = 0; ago < past; ago++)
+            if ((uint32_t)spikes[j] >> ago & 1)
+                spikes_at(layer, ago)[j / 8] |= (uint8_t)(1u << j % 8);
 }
 
 void neurons_test(uint32_t layer, uint32_t count, const int32_t *current, uint32_t multiplier)
 {
     struct layer *tested = &layers[layer];
+    uint8_t *spikes = spikes_at(layer, 0);
 
     for (uint32_t j = 0; j < (count + 7) / 8; j++)
-        tested->spikes[j] = 0;
+        spikes[j] = 0;
     for (uint32_t j = 0; j < count; j++) {
         int32_t v = tested->membrane[j];
         v -= (int32_t)((int64_t)v * tested->leak[j] >> 16);
@@ -108,27 +131,32 @@ void neurons_test(uint32_t layer, uint32_t count, const int32_t *current, uint32
         }
         tested->membrane[j] = v;
         if (v >= tested->threshold[j])
-            tested->spikes[j / 8] |= (uint8_t)(1u << j % 8);
+            spikes[j / 8] |= (uint8_t)(1u << j % 8);
     }
 }
 
-void neurons_settle(uint32_t layer, uint32_t count, const int32_t *events, uint32_t multiplier)
+void neurons_add(uint32_t layer, uint32_t count, const int32_t *events, uint32_t multiplier)
 {
-    struct layer *settled = &layers[layer];
+    struct layer *to = &layers[layer];
 
-    for (uint32_t j = 0; j < count; j++) {
-        int32_t v = settled->membrane[j];
-        if (events != 0)
-            v = bound(v + ((int64_t)events[j] * multiplier * settled->gain[j] >> 12));
-        if (settled->spikes[j / 8] >> j % 8 & 1)
-            v = bound((int64_t)v - settled->threshold[j]);
-        settled->membrane[j] = v;
-    }
+    for (uint32_t j = 0; j < count; j++)
+        to->membrane[j] =
+            bound(to->membrane[j] + ((int64_t)events[j] * multiplier * to->gain[j] >> 12));
 }
 
-const uint8_t *neurons_spikes(uint32_t layer)
+void neurons_reset(uint32_t layer, uint32_t count)
 {
-    return layers[layer].spikes;
+    struct layer *reset = &layers[layer];
+    const uint8_t *spikes = spikes_at(layer, 0);
+
+    for (uint32_t j = 0; j < count; j++)
+        if (spikes[j / 8] >> j % 8 & 1)
+            reset->membrane[j] = bound((int64_t)reset->membrane[j] - reset->threshold[j]);
+}
+
+const uint8_t *neurons_spikes(uint32_t layer, uint32_t ago)
+{
+    return spikes_at(layer, ago);
 }
 
 int32_t neurons_membrane(uint32_t layer, uint32_t neuron)

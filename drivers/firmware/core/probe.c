@@ -26,7 +26,7 @@ uint8_t probe_read(struct probe *probe, const uint8_t **bytes, const uint8_t *en
     if (probe->every < 1 || probe->every > (probe->quantity == MEMBRANE ? steps : 1))
         return VALUE;
 
-    uint32_t neurons = network.projections[probe->layer].post;
+    uint32_t neurons = network.sizes[layer];
     at += PROBE_SIZE;
     if ((uint32_t)(end - at) < 4 * named)
         return SIZE;
@@ -73,7 +73,7 @@ static void count(uint8_t *counts, uint32_t j)
 
 void count_spikes(uint32_t layer, uint32_t neurons, uint8_t *counts)
 {
-    const uint8_t *spikes = neurons_spikes(layer);
+    const uint8_t *spikes = neurons_spikes(layer, 0);
 
     for (uint32_t j = 0; j < neurons; j++)
         if (spiked(spikes, j))
@@ -82,7 +82,7 @@ void count_spikes(uint32_t layer, uint32_t neurons, uint8_t *counts)
 
 static void sample_spikes(const struct probe *probe, uint32_t step, uint8_t *place)
 {
-    const uint8_t *spikes = neurons_spikes(probe->layer);
+    const uint8_t *spikes = neurons_spikes(probe->layer, 0);
 
     if (probe->reduce == NONE)
         place += step * bits_bytes(probe);

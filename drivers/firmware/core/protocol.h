@@ -3,7 +3,7 @@
 #define PROTOCOL_H
 
 #define PROTOCOL_VERSION 2
-#define FIRMWARE_VERSION (2u << 16 | 0u << 8 | 0u)
+#define FIRMWARE_VERSION (2u << 16 | 1u << 8 | 0u)
 #define HEADER_BYTES 4u
 #define CRC_BYTES 4u
 #define OVERHEAD_BYTES (HEADER_BYTES + CRC_BYTES)

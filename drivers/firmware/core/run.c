@@ -5,7 +5,9 @@
 #include "neurons.h"
 #include "probe.h"
 #include "protocol.h"
+#include "slots.h"
 #include "stimulus.h"
+#include "synapses.h"
 
 #define RUN_HEADER 12u
 
@@ -14,13 +16,21 @@ enum flag { RESUME = 1, KEEP = 2, LENGTHS = 4, MOST_FLAGS = 7 };
 static struct probe probes[MAX_PROBES];
 static uint32_t probe_count;
 
-/* Weighted sums of what arrives at a layer. A constant current's are kept from step to step. */
-static int32_t input_sums[MAX_NEURONS];
-static int32_t spike_sums[MAX_NEURONS];
+/* A sample that is run. */
+struct sample {
+    const struct stimulus *stimulus;
+    const uint8_t *input;
+    const int32_t *before; /* input of the steps before it, the last one first; 0 for none */
+};
+
+/* Weighted sums of what arrives at a population: currents, which stay from step to step where they
+ * are constant, and events. */
+static int32_t currents[MAX_NEURONS];
+static int32_t events[MAX_NEURONS];
 
 static uint32_t outputs(void)
 {
-    return network.projections[network.depth - 1].post;
+    return network.sizes[network.depth];
 }
 
 /* Bytes of one sample in the answer. */
@@ -33,49 +43,98 @@ static uint64_t sample_bytes(uint32_t steps)
     return bytes;
 }
 
-static void run_step(const struct stimulus *stimulus, const uint8_t *input, uint32_t step,
-                     uint8_t *answer)
+/* Sums of what arrives over a projection in a step: of currents, or of events. */
+static void sum(const struct sample *sample, const struct projection *to, uint32_t step,
+                int of_currents, int32_t *sums)
 {
-    for (uint32_t l = 0; l < network.depth; l++) {
-        const struct projection *to = &network.projections[l];
-        const int32_t *current = 0, *events = 0;
+    synapses_clear(to, sums);
+    for (uint32_t ago = to->delay; ago <= to->delay + to->longest; ago++) {
+        if (to->source != 0)
+            synapses_add_bits(to, neurons_spikes(to->source - 1, ago), ago, sums);
+        else if (ago > step) {
+            if (sample->before != 0)
+                stimulus_add_kept(to, sample->before + (ago - step - 1) * to->pre, of_currents, ago,
+                                  sums);
+        } else if (stimulus_is_current(sample->stimulus) == of_currents)
+            stimulus_add(sample->stimulus, to, sample->input, step, ago, sums);
+    }
+}
 
-        if (l > 0) {
-            stimulus_add_spikes(to, neurons_spikes(l - 1), spike_sums);
-            events = spike_sums;
-        } else {
-            if (step == 0 || stimulus->kind != CONSTANT_CURRENT)
-                stimulus_add(stimulus, to, input, step, input_sums);
-            if (stimulus_is_current(stimulus))
-                current = input_sums;
-            else
-                events = input_sums;
-        }
-        neurons_test(l, to->post, current, to->multiplier);
+/* Whether input of a kind can be on its way in a step: that of the sample, or of what was before. */
+static int comes(const struct sample *sample, const struct projection *to, uint32_t step,
+                 int of_currents)
+{
+    return stimulus_is_current(sample->stimulus) == of_currents ||
+           (sample->before != 0 && step < to->delay + to->longest);
+}
+
+/* Let currents flow into a population, and find who spikes. */
+static void test(const struct sample *sample, uint32_t l, uint32_t step)
+{
+    uint32_t count = network.sizes[l + 1];
+
+    for (const struct projection *to = network.projections; to < network.projections + network.count;
+         to++) {
+        if (to->source != 0 || to->target != l + 1 || !comes(sample, to, step, 1))
+            continue;
+        if (sample->stimulus->kind != CONSTANT_CURRENT || network.fed > 1 ||
+            step <= to->delay + to->longest)
+            sum(sample, to, step, 1, currents);
+        neurons_test(l, count, currents, to->multiplier);
+        return;
+    }
+    neurons_test(l, count, 0, 0);
+}
+
+static void run_step(const struct sample *sample, uint32_t step, uint8_t *answer)
+{
+    const struct projection *end = network.projections + network.count;
+
+    neurons_step();
+    for (uint32_t l = 0; l < network.depth; l++) {
+        test(sample, l, step);
         uint8_t *place = answer + 2 * outputs();
         for (uint32_t p = 0; p < probe_count; p++) {
             if (probes[p].layer == l)
                 probe_sample(&probes[p], step, place);
-            place += probe_bytes(&probes[p], stimulus->steps);
+            place += probe_bytes(&probes[p], sample->stimulus->steps);
         }
-        neurons_settle(l, to->post, events, to->multiplier);
     }
+    for (const struct projection *to = network.projections; to < end; to++)
+        if (to->source != 0 || comes(sample, to, step, 0)) {
+            sum(sample, to, step, 0, events);
+            neurons_add(to->target - 1, to->post, events, to->multiplier);
+        }
+    for (uint32_t l = 0; l < network.depth; l++)
+        neurons_reset(l, network.sizes[l + 1]);
     count_spikes(network.depth - 1, outputs(), answer);
 }
 
-/* All membranes of a sample: at rest, or out of a slot, or into it. */
-static void membranes(void (*move)(uint32_t layer, uint32_t count, uint32_t place), uint32_t slot)
+/* Begin a sample: from what is in a slot, or at rest. */
+static void begin(const int32_t *cells)
 {
-    uint32_t place = slot * network.neurons;
-
-    for (uint32_t l = 0; l < network.depth; l++) {
-        uint32_t count = network.projections[l].post;
-        if (move == 0)
-            neurons_rest(l, count);
+    for (uint32_t l = 0, at = 0; l < network.depth; at += network.sizes[++l])
+        if (cells == 0)
+            neurons_rest(l, network.sizes[l + 1], network.delay);
         else
-            move(l, count, place);
-        place += count;
-    }
+            neurons_take(l, network.sizes[l + 1], network.delay, cells + at,
+                         cells + network.neurons + at);
+}
+
+/* Where a slot has the input of the steps before. */
+static int32_t *input_of(int32_t *cells)
+{
+    return cells + (network.delay != 0 ? 2 : 1) * network.neurons;
+}
+
+/* End a sample in a slot. */
+static void keep(const struct sample *sample, uint32_t steps, int32_t *cells)
+{
+    for (uint32_t l = 0, at = 0; l < network.depth; at += network.sizes[++l])
+        neurons_keep(l, network.sizes[l + 1], network.delay, cells + at,
+                     cells + network.neurons + at);
+    stimulus_keep(sample->stimulus, sample->input, steps, input_of(cells), network.input_delay,
+                  sample->before != 0);
 }
 
 /* Read the lengths at `*at`, and move that behind them. */
@@ -119,7 +178,7 @@ static uint8_t read_header(struct stimulus *stimulus, const uint8_t **at, const 
     }
     if (sample_bytes(stimulus->steps) * stimulus->batch > MAX_PAYLOAD)
         return SIZE;
-    if ((flags & (RESUME | KEEP)) && first + stimulus->batch > MAX_KEPT / network.neurons)
+    if ((flags & (RESUME | KEEP)) && first + stimulus->batch > slots_count())
         return ROOM;
     return flags & LENGTHS ? read_lengths(stimulus, at, end) : OK;
 }
@@ -127,7 +186,7 @@ static uint8_t read_header(struct stimulus *stimulus, const uint8_t **at, const 
 uint8_t run_serve(const uint8_t *payload, uint32_t size, uint8_t *answer, uint32_t *answered,
                   uint32_t *samples)
 {
-    struct stimulus stimulus = {0, 0, 0, network.projections[0].pre, 0};
+    struct stimulus stimulus = {0, 0, 0, network.sizes[0], 0};
     const uint8_t *input = payload, *end = payload + size;
     uint8_t status = read_header(&stimulus, &input, end);
     if (status == OK)
@@ -141,11 +200,15 @@ uint8_t run_serve(const uint8_t *payload, uint32_t size, uint8_t *answer, uint32
     for (uint32_t i = 0; i < *answered; i++)
         answer[i] = 0;
     for (uint32_t b = 0; b < stimulus.batch; b++) {
-        membranes(flags & RESUME ? neurons_take : 0, first + b);
-        for (uint32_t t = 0; t < stimulus_steps(&stimulus, b); t++)
-            run_step(&stimulus, input, t, answer);
+        int32_t *cells = flags & (RESUME | KEEP) ? slots_cells(first + b) : 0;
+        int resumed = (flags & RESUME) != 0;
+        struct sample sample = {&stimulus, input, resumed ? input_of(cells) : 0};
+        uint32_t steps = stimulus_steps(&stimulus, b);
+        begin(resumed ? cells : 0);
+        for (uint32_t t = 0; t < steps; t++)
+            run_step(&sample, t, answer);
         if (flags & KEEP)
-            membranes(neurons_keep, first + b);
+            keep(&sample, steps, cells);
         input += stimulus_bytes(&stimulus, b);
         answer += bytes;
     }

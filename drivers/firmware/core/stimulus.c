@@ -1,14 +1,10 @@
-/* A sum fits 32 bits: 4096 inputs of 4095 over weights of 127 are less than 2^31. */
 #include "stimulus.h"
 
 #include "bytes.h"
 #include "protocol.h"
+#include "synapses.h"
 
 #define MOST_CURRENT 4095
-
-#if MAX_INPUTS > 4096 || MAX_NEURONS > 4096
-#error "a sum over so many would not fit 32 bits"
-#endif
 
 static int32_t current_at(const uint8_t *at)
 {
@@ -67,42 +63,60 @@ uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, ui
     return OK;
 }
 
-static void add(const struct projection *to, uint32_t from, int32_t times, int32_t *sums)
+/* What input `channel` does in a row: counts, or currents. */
+static int32_t given(const struct stimulus *stimulus, const uint8_t *row, uint32_t channel)
 {
-    const int8_t *weights = to->weights + from * to->post;
-
-    for (uint32_t j = 0; j < to->post; j++)
-        sums[j] += times * weights[j];
+    return stimulus_is_current(stimulus)    ? current_at(row + 2 * channel)
+           : stimulus->kind == EVENT_COUNTS ? row[channel]
+                                            : row[channel / 8] >> channel % 8 & 1;
 }
 
-static void clear(const struct projection *to, int32_t *sums)
+static const uint8_t *row_at(const struct stimulus *stimulus, const uint8_t *sample, uint32_t step)
 {
-    for (uint32_t j = 0; j < to->post; j++)
-        sums[j] = 0;
-}
-
-void stimulus_add_spikes(const struct projection *to, const uint8_t *spikes, int32_t *sums)
-{
-    clear(to, sums);
-    for (uint32_t i = 0; i < to->pre; i++)
-        if (spikes[i / 8] >> i % 8 & 1)
-            add(to, i, 1, sums);
+    return sample + (stimulus->kind == CONSTANT_CURRENT ? 0 : step) * step_bytes(stimulus);
 }
 
 void stimulus_add(const struct stimulus *stimulus, const struct projection *to,
-                  const uint8_t *sample, uint32_t step, int32_t *sums)
+                  const uint8_t *sample, uint32_t step, uint32_t ago, int32_t *sums)
 {
-    uint32_t row = stimulus->kind == CONSTANT_CURRENT ? 0 : step;
-    const uint8_t *given = sample + row * step_bytes(stimulus);
+    const uint8_t *row = row_at(stimulus, sample, step - ago);
 
     if (stimulus->kind == EVENT_BITS) {
-        stimulus_add_spikes(to, given, sums);
+        synapses_add_bits(to, row, ago, sums);
         return;
     }
-    clear(to, sums);
     for (uint32_t i = 0; i < to->pre; i++) {
-        int32_t times = stimulus_is_current(stimulus) ? current_at(given + 2 * i) : given[i];
+        int32_t times = given(stimulus, row, i);
         if (times != 0)
-            add(to, i, times, sums);
+            synapses_add(to, i, times, ago, sums);
     }
+}
+
+/* A current is the lower half of a cell, a count the upper one. */
+void stimulus_add_kept(const struct projection *to, const int32_t *row, int currents, uint32_t ago,
+                       int32_t *sums)
+{
+    for (uint32_t i = 0; i < to->pre; i++) {
+        int32_t times = currents ? (int16_t)(row[i] & 0xFFFF) : row[i] >> 16;
+        if (times != 0)
+            synapses_add(to, i, times, ago, sums);
+    }
+}
+
+void stimulus_keep(const struct stimulus *stimulus, const uint8_t *sample, uint32_t steps,
+                   int32_t *rows, uint32_t past, int resumed)
+{
+    uint32_t channels = stimulus->channels;
+
+    /* From the oldest, so that none is overwritten before it has moved on. */
+    for (uint32_t ago = past; ago-- > 0;)
+        for (uint32_t i = 0; i < channels; i++) {
+            int32_t *cell = rows + ago * channels + i;
+            if (ago >= steps) {
+                *cell = resumed ? rows[(ago - steps) * channels + i] : 0;
+                continue;
+            }
+            int32_t value = given(stimulus, row_at(stimulus, sample, steps - 1 - ago), i);
+            *cell = stimulus_is_current(stimulus) ? value & 0xFFFF : value << 16;
+        }
 }

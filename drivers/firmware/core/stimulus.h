@@ -1,4 +1,4 @@
-/* The input of a run, and the weighted sums that it makes. */
+/* The input of a run, and what it adds to weighted sums. */
 #ifndef STIMULUS_H
 #define STIMULUS_H
 
@@ -25,11 +25,17 @@ uint64_t stimulus_bytes(const struct stimulus *stimulus, uint32_t sample);
 /* A status: whether `size` bytes are an input of that kind. */
 uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, uint64_t size);
 
-/* Sums of what arrives over a projection in one step of a sample. */
+/* Add to the sums of a projection what a sample did so many steps before a step. */
 void stimulus_add(const struct stimulus *stimulus, const struct projection *to,
-                  const uint8_t *sample, uint32_t step, int32_t *sums);
+                  const uint8_t *sample, uint32_t step, uint32_t ago, int32_t *sums);
 
-/* The same for the spikes of the layer before. */
-void stimulus_add_spikes(const struct projection *to, const uint8_t *spikes, int32_t *sums);
+/* The same for a row that was kept: its currents, or its counts. */
+void stimulus_add_kept(const struct projection *to, const int32_t *row, int currents, uint32_t ago,
+                       int32_t *sums);
+
+/* Keep the last `past` rows after a sample of so many steps, the last one first; where it is
+ * shorter than that, there are those that were there before if it resumed, else zeros. */
+void stimulus_keep(const struct stimulus *stimulus, const uint8_t *sample, uint32_t steps,
+                   int32_t *rows, uint32_t past, int resumed);
 
 #endif

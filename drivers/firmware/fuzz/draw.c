@@ -21,7 +21,7 @@ uint32_t draw(uint32_t below)
 
 /* What is drawn after a network was: its size, so that requests are about what is there. */
 static uint32_t sizes[MAX_LAYERS + 2] = {8, 8, 8, 8, 8};
-static uint32_t depth = 1;
+static uint32_t depth = 1, count = 1;
 
 /* Mostly a value, now and then another one. */
 static uint32_t mostly(uint32_t value)
@@ -35,9 +35,10 @@ static uint32_t draw_network(uint8_t *out)
 
     depth = 1 + draw(draw(20) ? MAX_LAYERS : MAX_LAYERS + 1);
     for (uint32_t l = 0; l <= depth; l++)
-        sizes[l] = draw(24) + (draw(20) != 0);
+        sizes[l] = draw(draw(2) ? 6 : 24) + (draw(20) != 0);
     put16(out, depth);
-    put16(out + 2, mostly(depth) % 64);
+    count = mostly(draw(2) ? depth : depth + draw(3)) % 40;
+    put16(out + 2, count);
     put32(out + 4, sizes[0]);
     put16(out + 8, mostly(2));
     put16(out + 10, mostly(0));
@@ -47,11 +48,13 @@ static uint32_t draw_network(uint8_t *out)
         put32(out + size + 8, draw(0x10000) + (draw(40) == 0));
         put32(out + size + 12, 6554 + draw(650000));
     }
-    for (uint32_t p = 0; p < get16(out + 2); p++, size += 12) {
-        put16(out + size, mostly(p));
-        put16(out + size + 2, mostly(p + 1));
-        put16(out + size + 4, mostly(0));
-        put16(out + size + 6, mostly(0));
+    /* A chain, or after it, or instead of it, any projections with any delays. */
+    uint32_t graph = draw(3), delayed = draw(2), chain = graph == 2 ? 0 : depth;
+    for (uint32_t p = 0; p < count; p++, size += 12) {
+        put16(out + size, mostly(p < chain ? p : draw(depth + 1)));
+        put16(out + size + 2, mostly(p < chain ? p + 1 : 1 + draw(depth)));
+        put16(out + size + 4, mostly(graph && delayed ? draw(MAX_DELAY + 1) : 0));
+        put16(out + size + 6, mostly(graph && delayed ? draw(2) : 0));
         put32(out + size + 8, draw(1u << draw(24)) + 1);
     }
     return size;
@@ -110,21 +113,25 @@ uint32_t draw_payload(uint8_t type, uint8_t *out)
     case CONFIGURE:
         return draw_network(out);
     case WRITE:
-        put16(out, mostly(draw(depth)));
+    case DELAYS:
+        put16(out, mostly(draw(count + 1)));
         size = 2;
         for (uint32_t runs = draw(4); runs > 0; runs--) {
-            uint32_t count = draw(40);
+            uint32_t values = draw(40);
             put32(out + size, draw(draw(9) == 0 ? 0xFFFFFFFF : 100));
-            put16(out + size + 4, count);
+            put16(out + size + 4, values);
             size += 6;
-            while (count-- > 0)
-                out[size++] = (uint8_t)draw(256);
+            for (; values > 0; values--, size += type == WRITE ? 1 : 2)
+                if (type == WRITE)
+                    out[size] = (uint8_t)draw(256);
+                else
+                    put16(out + size, mostly(draw(MAX_DELAY)));
         }
         return size;
     case READ:
     case CRC:
-        put16(out, mostly(draw(depth)));
-        out[2] = (uint8_t)mostly(0);
+        put16(out, mostly(draw(count + 1)));
+        out[2] = (uint8_t)mostly(draw(2));
         out[3] = (uint8_t)mostly(0);
         put32(out + 4, draw(draw(9) == 0 ? 0xFFFFFFFF : 100));
         put16(out + 8, draw(draw(9) == 0 ? 0xFFFF : 60));

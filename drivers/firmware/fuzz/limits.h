@@ -8,7 +8,8 @@
 #define MAX_NEURONS 20
 #define MAX_WEIGHTS 500
 #define MAX_STEPS 24
-#define MAX_KEPT 100
+#define MAX_DELAY 5
+#define MAX_KEPT 400
 #define MAX_PAYLOAD 600
 
 #endif

@@ -28,7 +28,6 @@ from drivers.board import run_codec
 from drivers.board.device import Board
 from drivers.board.hello import Neuron
 from drivers.board.run_codec import ProbeRequest
-from drivers.board.simulated.arithmetic import BoardLayer
 from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.limits import Limits
 from drivers.conformance import Harness
@@ -181,9 +180,9 @@ class Lasting(SimulatedBoard):
     """A board whose network and weights outlast a restart; membranes do not."""
 
     def reboot(self) -> None:
-        layers: list[BoardLayer] = self._layers
+        network = self._network
         super().reboot()
-        self._layers = layers
+        self._network = network
 
 
 def test_a_board_that_outlasts_a_restart_does_not_carry_on_from_rest(

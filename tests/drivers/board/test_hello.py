@@ -252,7 +252,7 @@ def test_weights_of_an_even_number_of_levels_are_cells_with_a_half() -> None:
         device.configure(Network.feed_forward((4, 1), (3.0,)))
         stored = device.write_weights(0, np.array([[-9.0], [-0.2], [0.2], [9.0]]))
     assert stored.ravel().tolist() == [-3.0, -1.0, 1.0, 3.0]
-    assert simulated._layers[0].weights.ravel().tolist() == [-2, -1, 0, 1]
+    assert simulated._network.projections[0].weights.ravel().tolist() == [-2, -1, 0, 1]
 
 
 @pytest.mark.parametrize("size", [0, 23, 24, 30])

@@ -1,6 +1,7 @@
 """The simulated board: the protocol as its page says, from bytes to bytes."""
 
 from copy import deepcopy
+from dataclasses import replace
 from itertools import pairwise
 from struct import pack, unpack
 
@@ -21,11 +22,13 @@ from support.board_scripts import (
     REFUSED,
     RESUME,
     configuration,
+    drawn,
     network,
     read,
     run_head,
     script,
     stimulus,
+    wired,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -64,6 +67,26 @@ class Board:
             weights = rng.integers(-127, 128, cells).astype("i1").tobytes()
             assert self.done(Type.WRITE, pack("<HIH", p, 0, cells) + weights) == pack("<I", cells)
 
+    def drawn(
+        self, rng: np.random.Generator, sizes: list[int], neurons: list[tuple[int, int]], most: int
+    ) -> list[plain_board.Synapses]:
+        """Any network of these layers, with multipliers of so many bits."""
+        net = drawn(rng, sizes, Limits().delay, most)
+        self.done(Type.CONFIGURE, wired(sizes, neurons, net.projections))
+        found = []
+        for p, (source, target, delay, alone, multiplier) in enumerate(net.projections):
+            shape, cells = (sizes[source], sizes[target]), net.cells(p)
+            weights = rng.integers(-127, 128, shape)
+            self.done(Type.WRITE, pack("<HIH", p, 0, cells) + weights.astype("i1").tobytes())
+            delays = rng.integers(0, min(6, Limits().delay - delay) + 1, shape) if alone else None
+            if delays is not None:
+                values = delays.astype("<u2").tobytes()
+                assert self.done(Type.DELAYS, pack("<HIH", p, 0, cells) + values)
+            rows = None if delays is None else delays.tolist()
+            synapses = plain_board.Synapses(source, target, multiplier, weights.tolist())
+            found.append(replace(synapses, delay=delay, delays=rows))
+        return found
+
 
 def cells_of(sizes: list[int]) -> list[int]:
     return [pre * post for pre, post in pairwise(sizes)]
@@ -82,14 +105,9 @@ def test_a_run_is_what_the_page_says(seed: int, chip: int, kind: int) -> None:
     every = int(rng.integers(1, steps + 1))
     leak = int(rng.choice([1, 65535, rng.integers(1, 65536)]))
     threshold = int(rng.choice([6554, 655360, rng.integers(6554, 655361)]))
-    # Up to the largest, where membranes meet their bounds.
-    multipliers = [int(n) for n in rng.integers(1, 1 << rng.integers(1, 23), depth, endpoint=True)]
-    weights = [rng.integers(-127, 128, (pre, post)) for pre, post in pairwise(sizes)]
-
+    # Multipliers go up to the largest, where membranes meet their bounds.
     board = Board(chip)
-    board.done(Type.CONFIGURE, network(sizes, [(leak, threshold)] * depth, multipliers))
-    for p, matrix in enumerate(weights):
-        board.done(Type.WRITE, pack("<HIH", p, 0, matrix.size) + matrix.astype("i1").tobytes())
+    synapses = board.drawn(rng, sizes, [(leak, threshold)] * depth, 22)
     probes = [
         (layer, quantity, reduce, every if quantity else 1, *named)
         for layer in range(1, depth + 1)
@@ -103,7 +121,7 @@ def test_a_run_is_what_the_page_says(seed: int, chip: int, kind: int) -> None:
         for number, size in enumerate(sizes[1:])
     ]
     expected = [
-        plain_board.run(layers, [w.tolist() for w in weights], multipliers, each, kind <= 1)
+        plain_board.run(layers, synapses, each, kind <= 1)
         for each in plain_board.as_steps(given_input, kind, steps, batch, sizes[0])
     ]
     for asked in [probes[at : at + 8] for at in range(0, len(probes), 8)]:
@@ -113,19 +131,16 @@ def test_a_run_is_what_the_page_says(seed: int, chip: int, kind: int) -> None:
         )
 
 
-@settings(max_examples=40, deadline=None)
-@given(seed=SEEDS, kind=st.integers(0, 3))
-def test_runs_of_any_length_carry_on_as_the_page_says(seed: int, kind: int) -> None:
-    """Slots are those of one board after another, each with neurons of its own."""
+@settings(max_examples=60, deadline=None)
+@given(seed=SEEDS)
+def test_runs_of_any_length_carry_on_as_the_page_says(seed: int) -> None:
+    """Slots are those of one board after another, each with neurons of its own, and events on
+    their way to them, which one kind of input leaves to another."""
     rng = np.random.default_rng(seed)
     sizes = [int(n) for n in rng.integers(1, 7, rng.integers(2, 4))]
     neurons = [(int(rng.integers(1, 65536)), int(rng.integers(6554, 99999))) for _ in sizes[1:]]
-    multipliers = [int(n) for n in rng.integers(1, 3000, len(neurons))]
     board, chip = Board(chip=5), 5
-    board.done(Type.CONFIGURE, network(sizes, neurons, multipliers))
-    weights = [rng.integers(-127, 128, shape) for shape in pairwise(sizes)]
-    for p, matrix in enumerate(weights):
-        board.done(Type.WRITE, pack("<HIH", p, 0, matrix.size) + matrix.astype("i1").tobytes())
+    synapses = board.drawn(rng, sizes, neurons, 11)
     slots = [
         [
             plain_board.pattern(chip, number + 1, size, threshold, leak)
@@ -133,8 +148,8 @@ def test_runs_of_any_length_carry_on_as_the_page_says(seed: int, kind: int) -> N
         ]
         for _ in range(6)
     ]
-    plain = [w.tolist() for w in weights]
     for _ in range(6):
+        kind = int(rng.integers(4))
         flags = int(rng.integers(0, 8))
         batch, steps = int(rng.integers(1, 4)), int(rng.integers(1, 9))
         first = int(rng.integers(0, 4)) if flags & (RESUME | KEEP) else 0
@@ -150,10 +165,10 @@ def test_runs_of_any_length_carry_on_as_the_page_says(seed: int, kind: int) -> N
             layers = slots[first + b] if flags else deepcopy(slots[b])
             layers = layers if flags & KEEP else deepcopy(layers)
             resume = bool(flags & RESUME)
-            ran = plain_board.run(layers, plain, multipliers, given_rows, kind <= 1, resume)
+            ran = plain_board.run(layers, synapses, given_rows, kind <= 1, resume)
             expected += plain_board.as_answer(ran, probes, steps)
         assert board.done(Type.RUN, payload) == expected
-    board.done(Type.CONFIGURE, network(sizes, neurons, multipliers))
+    board.done(Type.CONFIGURE, network(sizes, neurons, [2000] * len(neurons)))
     probe = [(1, 1, 2, 1)]
     resumed = run_head(0, 1, 1, probe, flags=RESUME) + bytes(2 * sizes[0])
     assert not any(board.done(Type.RUN, resumed))  # a new network is at rest
@@ -293,7 +308,7 @@ def test_hello_tells_the_limits() -> None:
     told = Hello.decode(board.done(Type.HELLO))
     assert told == SMALL.hello(boot_id=1, chip=12)
     assert Limits.told(told) == SMALL
-    assert (told.protocol, told.firmware, told.chip, told.boot_id) == (2, (2, 0, 0), 12, 1)
+    assert (told.protocol, told.firmware, told.chip, told.boot_id) == (2, (2, 1, 0), 12, 1)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ def test_the_runs_hold_on_every_chip(port: str) -> None:
             for run in (run for run in runs if run["chip"] == chip):
                 asked = [(Type.CONFIGURE, run["configure"])]
                 asked += [(Type.WRITE, payload) for payload in run["writes"]]
+                asked += [(Type.DELAYS, payload) for payload in run["delays"]]
                 for sequence, (kind, payload) in enumerate(asked):
                     assert host.ask(kind, bytes.fromhex(payload), sequence).status == Status.OK
                 answer = host.ask(Type.RUN, bytes.fromhex(run["run"]), len(asked))

@@ -101,7 +101,7 @@ def hello(reader: Reader) -> dict[str, list[list[int]]]:
     return told
 
 
-def configure(reader: Reader) -> tuple[list[int], list[tuple[int, int]], list[int]]:
+def configure(reader: Reader) -> tuple[list[int], list[tuple[int, int]], list[list[int]]]:
     populations, projections, inputs, settings, _ = reader.fields(table("### CONFIGURE 0x04"))
     sizes, neurons = [inputs], []
     for _ in range(populations):
@@ -110,7 +110,7 @@ def configure(reader: Reader) -> tuple[list[int], list[tuple[int, int]], list[in
         sizes.append(size)
         neurons.append((leak, threshold))
     rows = [reader.fields(table("A projection:")) for _ in range(projections)]
-    return sizes, neurons, [row[-1] for row in rows]
+    return sizes, neurons, rows
 
 
 def cells(reader: Reader, head: list[int], size: int) -> dict[int, list[int]]:
@@ -122,6 +122,12 @@ def cells(reader: Reader, head: list[int], size: int) -> dict[int, list[int]]:
         first, count = reader.take(4), reader.take(2)
         runs[first] = [reader.take(size) for _ in range(count)]
     return runs
+
+
+def matrix(payload: str, size: int, columns: int) -> list[list[int]]:
+    """The one run of a WRITE or DELAYS, row by row."""
+    flat = cells(Reader(bytes.fromhex(payload)), [2], size)[0]
+    return [flat[at : at + columns] for at in range(0, len(flat), columns)]
 
 
 def run(reader: Reader) -> tuple[list[int], list[tuple[int, ...]]]:
@@ -178,7 +184,7 @@ def test_every_part_of_the_exchanges_is_a_field_of_the_page(each: dict[str, Any]
         assert reader.left() == 0
         ends, at = [], 0
         for what, part in parts[4:-1]:
-            if what not in ("weights", "payload", "currents"):
+            if what not in ("weights", "delays", "payload", "currents"):
                 assert (at in reader.ends and at + len(part) in reader.ends) or not part, what
             at += len(part)
             ends.append(at)
@@ -205,31 +211,33 @@ def test_hello_tells_what_the_page_says_of_our_firmware() -> None:
     assert told["NEURON"] == [[1, 1, 1, 0, 0, 4096]]
     assert told["TIMING"] == [[1_000_000, 2, 2, 0, 2]]
     assert [row[0] for row in told["INPUT"]] == [0, 1, 2, 3]
-    assert told["CAPACITY"][0][8] == 0 and told["CAPACITY"][0][10] == 0
+    longest, graphs = (told["CAPACITY"][0][n] for n in (8, 10))
+    assert f"delays of at most\n{longest} steps" in PAGE and graphs == 1 | 2 | 4
 
 
 @pytest.mark.parametrize("number", range(len(RUNS)))
 def test_runs_are_what_the_page_computes(number: int) -> None:
     """From bytes to bytes: read by the tables, computed neuron by neuron."""
     each = RUNS[number]
-    sizes, neurons, multipliers = configure(Reader(bytes.fromhex(each["configure"])))
+    sizes, neurons, rows = configure(Reader(bytes.fromhex(each["configure"])))
     layers = [
         plain_board.pattern(each["chip"], n + 1, sizes[n + 1], threshold, leak)
         for n, (leak, threshold) in enumerate(neurons)
     ]
-    weights = []
-    for p, payload in enumerate(each["writes"]):
-        flat = cells(Reader(bytes.fromhex(payload)), [2], 1)[0]
-        signed = [w - 256 if w > 127 else w for w in flat]
-        columns = sizes[p + 1]
-        weights.append([signed[at : at + columns] for at in range(0, len(signed), columns)])
+    delays = {int.from_bytes(bytes.fromhex(d)[:2], "little"): d for d in each["delays"]}
+    projections = []
+    for p, (source, target, delay, flags, multiplier) in enumerate(rows):
+        weights = matrix(each["writes"][p], 1, sizes[target])
+        signed = [[w - 256 if w > 127 else w for w in row] for row in weights]
+        own = matrix(delays[p], 2, sizes[target]) if flags else None
+        projections.append(plain_board.Synapses(source, target, multiplier, signed, delay, own))
     reader = Reader(bytes.fromhex(each["run"]))
     (kind, _, flags, steps, batch, first, _), probes = run(reader)
     assert flags == first == 0
     given = plain_board.as_steps(reader.payload[reader.at :], kind, steps, batch, sizes[0])
     answer = b"".join(
         plain_board.as_answer(
-            plain_board.run(layers, weights, multipliers, sample, kind <= 1), probes, steps
+            plain_board.run(layers, projections, sample, kind <= 1), probes, steps
         )
         for sample in given
     )

@@ -8,6 +8,7 @@
 #define MAX_NEURONS 1024
 #define MAX_WEIGHTS (1 << 20)
 #define MAX_STEPS 1024
+#define MAX_DELAY 31
 #define MAX_KEPT (1 << 16)
 #define MAX_PAYLOAD 16384
 

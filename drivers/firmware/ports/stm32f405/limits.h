@@ -8,6 +8,7 @@
 #define MAX_NEURONS 512
 #define MAX_WEIGHTS (88 << 10)
 #define MAX_STEPS 1024
+#define MAX_DELAY 15
 #define MAX_KEPT (8 << 10)
 #define MAX_PAYLOAD 8192
 
