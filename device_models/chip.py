@@ -22,6 +22,7 @@ from device_models.nonidealities.temporal import supply
 from device_models.nonidealities.tiers import NonIdealities
 from device_models.recording import MembraneRecorder, Raster, SpikeCounts
 from device_models.sampled_mismatch import Pattern, SampledMismatch, Value
+from device_models.wiring import Projection, Wire, chain, wire
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -83,6 +84,7 @@ class Chip:
         self.crossbars: list[Crossbar] = []
         self._channels: list[ADCChannels] = []
         self._engines: OrderedDict[tuple[int, bool], Engine] = OrderedDict()
+        self._last: Engine | None = None
         self.unnumbered_trials = 0
 
     def configure(
@@ -91,32 +93,39 @@ class Chip:
         full_scale: Sequence[float],
         nominal: Mapping[str, float] | None = None,
         trims: Mapping[str, Sequence[NDArray[np.float32]]] | None = None,
+        projections: Sequence[Projection] = (),
     ) -> None:
         """Map a network; every weight is zero afterwards.
 
         Args:
-            layers: Sizes, the input first.
+            layers: Sizes, the input first and the output last.
             full_scale: Largest |weight| of each projection, in swings (nominal thresholds).
             nominal: Nominal parameters by name, where they differ from the chip's own.
             trims: Parameters chosen for each neuron by name, `(n,)` for each layer of neurons.
+            projections: What joins the layers; empty for each to the next, without delay.
 
         Raises:
             ValueError: When the chip's pattern was measured on a network of another shape.
         """
-        sizes = layers[1:]
-        self.circuit = self._circuit(sizes, self.parameters | dict(nominal or {}), trims or {})
-        self._full_scale = tuple(full_scale)
-        self.crossbars = [
-            Crossbar(
-                shape=shape,
-                full_scale=self._storable(full_scale[p]),
-                programming=self.nonidealities.programming,
-                cells=self.pattern.cells(p, shape),
-                chip=self.seed,
-                projection=p,
+        sizes, wires = layers[1:], []
+        self._full_scale, self.crossbars = tuple(full_scale), []
+        for p, projection in enumerate(projections or chain(len(sizes))):
+            ends = projection.source, projection.target
+            shape = layers[ends[0]], layers[ends[1]]
+            cells = self.pattern.cells(p, shape, ends)
+            wires.append(wire(projection, shape, cells.late, self.dt))
+            self.crossbars.append(
+                Crossbar(
+                    shape=shape,
+                    full_scale=self._storable(full_scale[p]),
+                    programming=self.nonidealities.programming,
+                    cells=cells,
+                    chip=self.seed,
+                    projection=p,
+                )
             )
-            for p, shape in enumerate(zip(layers, sizes, strict=False))
-        ]
+        nominal = self.parameters | dict(nominal or {})
+        self.circuit = self._circuit(sizes, wires, nominal, trims or {})
         self._channels = [
             ADCChannels(
                 self.nonidealities.adc,
@@ -127,14 +136,16 @@ class Chip:
             for i, size in enumerate(sizes)
         ]
         self._engines.clear()
+        self._last = None
 
     def _circuit(
         self,
         sizes: Sequence[int],
+        wires: Sequence[Wire],
         nominal: Mapping[str, float],
         trims: Mapping[str, Sequence[NDArray[np.float32]]],
     ) -> Circuit:
-        """The neurons of a network, `sizes` of each layer of neurons."""
+        """The neurons of a network, `sizes` of each layer of neurons, and what joins them."""
         layers = []
         for i, size in enumerate(sizes):
             values: dict[str, Value] = dict(nominal)
@@ -151,6 +162,7 @@ class Chip:
                 if parameter.mismatch is None
             },
             layers=tuple(layers),
+            wires=tuple(wires),
             temporal=self.nonidealities.temporal,
         )
 
@@ -172,8 +184,9 @@ class Chip:
         batch: int,
         requests: Sequence[RecordingRequest] = (),
         trial: int | None = None,
+        carry: bool = False,
     ) -> tuple[NDArray[np.int32], list[NDArray[np.generic]]]:
-        """Run a batch, each sample from reset.
+        """Run a batch, each sample from reset unless it carries on.
 
         Args:
             drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
@@ -181,6 +194,8 @@ class Chip:
             batch: B.
             requests: What to record.
             trial: Names the noise of this run; None takes noise that no run had before.
+            carry: Whether each of as many samples begins where it ended in the last run, with all
+                that is under way.
 
         Returns:
             Output spike counts `(B, n_out)`, and for each request a raster `(T, B, n)` uint8 or
@@ -198,14 +213,19 @@ class Chip:
         counts = SpikeCounts(output, batch, self._mapped.layers[output].size)
         recorders = {request: self._recorder(request, steps, batch, names) for request in requests}
         temporal = self.nonidealities.temporal
-        self._engine(batch, isinstance(drive, np.ndarray)).run(
+        after = self._last if carry else None
+        currents = isinstance(drive, np.ndarray) or (after is not None and after.currents_to_come)
+        engine, self._last = self._engine(batch, currents), None
+        engine.run(
             drive=drive,
             steps=steps,
             weights=[crossbar.effective for crossbar in self.crossbars],
             recorders=[counts, *recorders.values()],
             trial=names,
             supply=supply(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
+            after=after,
         )
+        self._last = engine
         self.wait(self.nonidealities.programming.run_seconds)
         return counts.counts, [recorders[request].samples for request in requests]
 

@@ -7,48 +7,29 @@ Brian2's default schedule:
     groups       membranes advance by dt; membrane noise is added
     thresholds   neurons at or above threshold fire; lost events are dropped, spurious ones
                  appear; recorders sample, but for those of what is left after a reset
-    synapses     events move the membranes of the next layer (so they act from the next step on)
+    synapses     events move the membranes of the layers that they lead to (so they act from the
+                 next step on), those of a projection with delay as many steps later
     resets       neurons that fired are reset
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Normals, generator, sequence
 from device_models.neuron_group import Circuit, Layerwise
-from device_models.nonidealities.temporal import (
-    delayed,
-    leaked,
-    step_noise,
-    survivors,
-    with_spurious,
-)
+from device_models.nonidealities.temporal import leaked, step_noise, survivors, with_spurious
+from device_models.recording import Recorder
 from device_models.stepping import Stepper, brian2, quiet
+from device_models.under_way import Events, UnderWay
+from device_models.wiring import Synapses, with_values
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-
-class Recorder(Protocol):
-    """Something that watches one layer, 0 being the first layer of neurons."""
-
-    layer: int
-    after_reset: bool
-
-    def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
-        """Take note of step `step` (from 0).
-
-        Args:
-            step: The step.
-            membrane: `(B, n)` in the model's unit, after the threshold test and before the reset,
-                or with `after_reset` at the end of the step.
-            events: Sorted numbers `b * n + i` of the neurons whose spikes got through.
-        """
 
 
 class Engine:
@@ -60,14 +41,21 @@ class Engine:
         Args:
             chip: The chip.
             batch: Number of copies B.
-            current_input: Whether the first layer is driven by currents (else by events).
+            current_input: Whether currents can flow into what the input projects to; events can in
+                any case.
         """
         b2 = brian2()
         self._chip, self._batch = chip, batch
         clock = b2.Clock(dt=chip.dt * b2.second, name="spikeloop_clock*")
         self._layers = [
-            Layerwise(chip, layer, batch, current_input and i == 0, clock)
-            for i, layer in enumerate(chip.layers)
+            Layerwise(
+                chip,
+                layer,
+                batch,
+                current_input and any((w.source, w.target) == (0, number) for w in chip.wires),
+                clock,
+            )
+            for number, layer in enumerate(chip.layers, start=1)
         ]
 
         def operation(function: object, when: str, order: int = 0) -> object:
@@ -82,6 +70,7 @@ class Engine:
         if chip.temporal.membrane_noise:
             objects.append(operation(self._disturb, "after_groups"))
         self._stepper = Stepper(b2.Network(objects), clock)
+        self._under_way = UnderWay(chip.wires)
         self._rows: dict[int, csr_matrix] = {}
         self._edges = [np.arange(batch + 1, dtype=np.int32) * n.size for n in chip.layers]
         self._noise_sd = [
@@ -102,8 +91,9 @@ class Engine:
         recorders: Sequence[Recorder],
         trial: tuple[int, ...],
         supply: float = 1.0,
+        after: Engine | None = None,
     ) -> None:
-        """Run all copies from reset.
+        """Run all copies from reset, or from where their last run ended.
 
         Args:
             drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
@@ -112,39 +102,72 @@ class Engine:
             recorders: What is to be observed.
             trial: Seed and names of the random streams of this run.
             supply: Factor of all input gains now.
+            after: What ran last, of the same chip and number of copies; None runs from reset.
         """
         temporal, swing = self._chip.temporal, self._chip.model.swing
-        for layer in self._layers:
-            layer.start()
-        self._stepper.rewind()
+        self._start(after)
         self._normals = Normals(sequence(*trial, "membrane_noise"))
         self._losses = generator(*trial, "spike_loss")
         self._spurious = generator(*trial, "spurious_spikes")
-        if temporal.trial_threshold_sd:
+        if temporal.trial_threshold_sd and after is None:
             self._shift_thresholds(Normals(sequence(*trial, "trial_threshold_sd")))
-        if temporal.input_jitter and not isinstance(drive, np.ndarray):
-            jitter = generator(*trial, "input_jitter")
-            drive = delayed(drive, steps, temporal.input_jitter / self._chip.dt, jitter)
-        self._drive, self._recorders = drive, recorders
-        self._weights = [self._transmitted(w) for w in weights]
+        self._under_way.drive(
+            drive,
+            steps,
+            self._batch,
+            temporal.input_jitter / self._chip.dt,
+            generator(*trial, "input_jitter"),
+        )
+        self._recorders = recorders
+        self._inputs = drive.shape[-1]
+        self._weights = [
+            [(path.delay, self._transmitted(path.of(w))) for path in wire.paths]
+            for wire, w in zip(self._chip.wires, weights, strict=True)
+        ]
         kind = np.float64 if self._chip.model.precision == "double" else np.float32
         self._gain = [layer.gain * kind(supply * swing) for layer in self._chip.layers]
         self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
         self._events: list[NDArray[np.int32]] = []
         self._stepper.step(steps)
 
-    def _transmitted(self, weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+    @property
+    def currents_to_come(self) -> bool:
+        """Whether an input current of the last run has yet to arrive."""
+        return self._under_way.currents_to_come
+
+    def _start(self, after: Engine | None) -> None:
+        """Bring all state to where the run begins."""
+        if after is None:
+            for layer in self._layers:
+                layer.start()
+            self._under_way = UnderWay(self._chip.wires)
+        elif after is not self:
+            for layer, other in zip(self._layers, after._layers, strict=True):
+                layer.go_on(other, self._chip.model.silent)
+            self._under_way = after._under_way
+        self._begun = after._stepper.step_index if after else 0
+        self._stepper.set_clock(self._begun)
+
+    @property
+    def _step(self) -> int:
+        """Step of this run."""
+        return self._stepper.step_index - self._begun
+
+    def _transmitted(self, weights: Synapses) -> tuple[Synapses, ...]:
         """What each variable of the receiving neurons gets of one event."""
         model, crosstalk = self._chip.model, self._chip.temporal.crosstalk
         if crosstalk:
             weights = leaked(weights, crosstalk)
+        values: NDArray[Any] = weights if isinstance(weights, np.ndarray) else weights.data
         if model.precision == "double":
-            weights = weights.astype(np.float64)
+            values = values.astype(np.float64)
         if model.update:  # digital synapses hold whole numbers
-            weights = np.rint(weights * model.swing) / model.swing
-        if isinstance(model.receives, str):
-            return (weights,)
-        return (np.maximum(weights, 0), np.maximum(-weights, 0))
+            values = np.rint(values * model.swing) / model.swing
+        signed = not isinstance(model.receives, str)
+        parts = (np.maximum(values, 0), np.maximum(-values, 0)) if signed else (values,)
+        if isinstance(weights, np.ndarray):
+            return parts
+        return tuple(with_values(weights, part) for part in parts)
 
     def _shift_thresholds(self, normals: Normals) -> None:
         model = self._chip.model
@@ -157,20 +180,24 @@ class Engine:
     # -- what happens in a step ---------------------------------------------------------------
 
     def _inject(self) -> None:
-        """Turn input currents into slopes of the first layer's membranes."""
-        assert isinstance(self._drive, np.ndarray)
-        step = self._stepper.step_index
-        if self._drive.ndim == 2 and step > 0:
+        """Turn input currents into slopes of the membranes of what the input projects to."""
+        if not self._under_way.current(self._step):
             return
-        now = self._drive if self._drive.ndim == 2 else self._drive[step]
-        first, current = self._chip.layers[0], self._layers[0].current
-        assert current is not None
-        parts = self._weights[0]
-        slope = now @ (parts[0] if len(parts) == 1 else parts[0] - parts[1])
-        slope *= self._gain[0] / self._gain[0].dtype.type(self._chip.dt)
-        if np.any(first.bias):
-            slope += self._chip.bias_slope(first)
-        current[...] = slope
+        for wire, weights in zip(self._chip.wires, self._weights, strict=True):
+            if wire.source:
+                continue
+            own, wired = self._chip.layers[wire.target - 1], self._layers[wire.target - 1]
+            current, gain = wired.current, self._gain[wire.target - 1]
+            assert current is not None
+            slope: NDArray[np.float32] = np.zeros((), gain.dtype)
+            for delay, parts in weights:
+                now = self._under_way.current_before(delay)
+                if now is not None:
+                    slope = slope + now @ (parts[0] if len(parts) == 1 else parts[0] - parts[1])
+            slope = slope * (gain / gain.dtype.type(self._chip.dt))
+            if np.any(own.bias):
+                slope = slope + self._chip.bias_slope(own)
+            current[...] = slope
 
     def _disturb(self) -> None:
         for layer, sd in zip(self._layers, self._noise_sd, strict=True):
@@ -199,62 +226,64 @@ class Engine:
         for recorder in self._recorders:
             if recorder.after_reset == after_reset:
                 recorder.sample(
-                    self._stepper.step_index,
+                    self._step,
                     self._layers[recorder.layer].membrane,
                     self._events[recorder.layer],
                 )
 
     def _deliver(self) -> None:
-        model = self._chip.model
-        for i, layer in enumerate(self._layers):
-            rows = self._input_events() if i == 0 else self._layer_events(i - 1)
-            if rows is None or not rows.nnz:
-                continue
-            for receiver, weights in zip(layer.receivers, self._weights[i], strict=True):
-                arriving = rows @ weights
-                if self._scales[i]:
-                    arriving *= self._gain[i]
-                if layer.free is not None and model.receives == model.membrane:
-                    arriving *= layer.free
-                receiver += np.rint(arriving) if model.update else arriving
+        for source in self._under_way.sources:
+            sent = self._layer_events(source) if source else self._input_events()
+            self._under_way.send(source, sent)
+        for wire, weights in zip(self._chip.wires, self._weights, strict=True):
+            for delay, parts in weights:
+                arrived = self._under_way.sent_before(wire.source, delay)
+                if arrived is not None and arrived.counts.size:
+                    self._receive(wire.target - 1, self._matrix(wire.source, arrived), parts)
 
-    def _input_events(self) -> csr_matrix | None:
-        """Input events of this step, `(B, n_in)`, or None when the input is a current."""
-        if isinstance(self._drive, np.ndarray):
+    def _receive(self, target: int, rows: csr_matrix, parts: tuple[Synapses, ...]) -> None:
+        """Let events `(B, n_pre)` act on the neurons of a layer."""
+        model, layer = self._chip.model, self._layers[target]
+        for receiver, weights in zip(layer.receivers, parts, strict=True):
+            arriving = rows @ weights
+            if not isinstance(arriving, np.ndarray):
+                arriving = arriving.toarray()
+            if self._scales[target]:
+                arriving *= self._gain[target]
+            if layer.free is not None and model.receives == model.membrane:
+                arriving *= layer.free
+            receiver += np.rint(arriving) if model.update else arriving
+
+    def _input_events(self) -> Events | None:
+        """Input events of this step, or None when there are none."""
+        spikes = self._under_way.spikes
+        if spikes is None:
             return None
-        first = self._stepper.step_index * self._batch
-        bounds = self._drive.indptr[first : first + self._batch + 1]
-        counts = self._drive.data[bounds[0] : bounds[-1]]
+        first = self._step * self._batch
+        bounds = spikes.indptr[first : first + self._batch + 1]
+        counts = spikes.data[bounds[0] : bounds[-1]]
         loss = self._chip.temporal.spike_loss
         if loss:
             counts = self._losses.binomial(counts.astype(np.int64), 1 - loss).astype(np.float32)
-        indices = self._drive.indices[bounds[0] : bounds[-1]]
-        return self._events_of(0, counts, indices, bounds - bounds[0], self._drive.shape[1])
+        return Events(counts, spikes.indices[bounds[0] : bounds[-1]], bounds - bounds[0])
 
-    def _layer_events(self, layer: int) -> csr_matrix:
-        """Events of one layer in this step, `(B, n)`."""
-        size, events = self._chip.layers[layer].size, self._events[layer]
-        bounds = np.searchsorted(events, self._edges[layer])
-        counts = np.ones(events.size, np.float32)
-        return self._events_of(layer + 1, counts, events % size, bounds, size)
+    def _layer_events(self, number: int) -> Events:
+        """Events of one layer in this step."""
+        size, events = self._chip.layers[number - 1].size, self._events[number - 1]
+        bounds = np.searchsorted(events, self._edges[number - 1])
+        return Events(np.ones(events.size, np.float32), events % size, bounds)
 
-    def _events_of(
-        self,
-        projection: int,
-        counts: NDArray[np.float32],
-        indices: NDArray[np.int32],
-        bounds: NDArray[np.integer],
-        size: int,
-    ) -> csr_matrix:
-        """Counts of the events into a projection, `(B, size)`, from their parts.
+    def _matrix(self, source: int, events: Events) -> csr_matrix:
+        """Counts of the events of a layer, `(B, n)`.
 
         The matrix is made once: its constructor checks what is known here, in every step.
         """
-        if projection not in self._rows:
+        if source not in self._rows:
             from scipy.sparse import csr_matrix
 
-            self._rows[projection] = csr_matrix((self._batch, size), dtype=np.float32)
-        rows = self._rows[projection]
-        rows.data, rows.indices = counts, indices.astype(np.int32, copy=False)
-        rows.indptr = bounds.astype(np.int32, copy=False)
+            size = self._inputs if source == 0 else self._chip.layers[source - 1].size
+            self._rows[source] = csr_matrix((self._batch, size), dtype=np.float32)
+        rows = self._rows[source]
+        rows.data, rows.indices = events.counts, events.indices.astype(np.int32, copy=False)
+        rows.indptr = events.bounds.astype(np.int32, copy=False)
         return rows

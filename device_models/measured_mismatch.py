@@ -78,9 +78,9 @@ class MeasuredMismatch:
         varied[model.silent][gain == 0] = np.inf
         return LayerMismatch(size, varied, gain, self._array(f"layer_{index}/bias", (size,), 0.0))
 
-    def cells(self, projection: int, shape: tuple[int, int]) -> Cells:
+    def cells(self, projection: int, shape: tuple[int, int], ends: tuple[int, int]) -> Cells:
         """The synapses of a projection as measured."""
-        self._fits(projection, shape[0])
+        self._fits(projection if ends == (projection, projection + 1) else -1, shape[0])
         gain = None
         if f"cells_{projection}/gain" in self.arrays:
             gain = self._array(f"cells_{projection}/gain", shape, 1.0)
@@ -94,7 +94,7 @@ class MeasuredMismatch:
         )
 
     def _fits(self, index: int, size: int) -> None:
-        if index >= len(self.layers) or self.layers[index] != size:
+        if not 0 <= index < len(self.layers) or self.layers[index] != size:
             raise ValueError(
                 f"{self.path}: a twin of a network of layers {self.layers}: configure the same"
             )

@@ -14,6 +14,7 @@ from device_models.neurons import NeuronModel
 from device_models.nonidealities.temporal import Temporal
 from device_models.sampled_mismatch import LayerMismatch
 from device_models.stepping import brian2, quiet
+from device_models.wiring import Wire
 
 if TYPE_CHECKING:
     from brian2 import Clock, NeuronGroup
@@ -29,6 +30,7 @@ class Circuit:
         dt: Step, in seconds.
         constants: Parameters that are the same for all neurons, by name.
         layers: The layers of neurons.
+        wires: The projections.
         temporal: Noise in time.
     """
 
@@ -37,6 +39,7 @@ class Circuit:
     dt: float
     constants: Mapping[str, float]
     layers: tuple[LayerMismatch, ...]
+    wires: tuple[Wire, ...]
     temporal: Temporal
 
     def values(self, name: str, layer: LayerMismatch) -> NDArray[np.float32]:
@@ -139,12 +142,22 @@ class Layerwise:
             self.current[...] = chip.bias_slope(layer)
         for name, expression in model.initial.items():
             self.group.state(name).set_item(slice(None), expression, namespace={})
-        self._state = [(self._values(name), self._values(name).copy()) for name in self._changing()]
+        self._state = {n: (self._values(n), self._values(n).copy()) for n in self._changing()}
 
     def start(self) -> None:
         """Bring all state to where a trial starts."""
-        for values, initial in self._state:
+        for values, initial in self._state.values():
             values[:] = initial
+
+    def go_on(self, other: Layerwise, shifted: str) -> None:
+        """Take over the state of the same layer in another group, but for its input current.
+
+        Args:
+            other: The other group.
+            shifted: The parameter that a trial may have shifted.
+        """
+        for name in [*(self._state.keys() & other._state.keys() - {"i_in"}), shifted]:
+            self._values(name)[:] = other._values(name)
 
     def view(self, name: str) -> NDArray[np.float32]:
         """A variable as `(B, n)`; writing to it writes to the neurons."""

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Normals
 from device_models.nonidealities.adc import ADCChannels
+
+
+class Recorder(Protocol):
+    """Something that watches one layer, 0 being the first layer of neurons."""
+
+    layer: int
+    after_reset: bool
+
+    def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
+        """Take note of step `step` (from 0).
+
+        Args:
+            step: The step.
+            membrane: `(B, n)` in the model's unit, after the threshold test and before the reset,
+                or with `after_reset` at the end of the step.
+            events: Sorted numbers `b * n + i` of the neurons whose spikes got through.
+        """
 
 
 class SpikeCounts:

@@ -48,8 +48,8 @@ class Pattern(Protocol):
     ) -> LayerMismatch:
         """The neurons of layer `index` (0 is the first) of `size`, under nominal parameters."""
 
-    def cells(self, projection: int, shape: tuple[int, int]) -> Cells:
-        """The synapses of a projection `(n_pre, n_post)`."""
+    def cells(self, projection: int, shape: tuple[int, int], ends: tuple[int, int]) -> Cells:
+        """The synapses of a projection `(n_pre, n_post)` between two layers, 0 being the input."""
 
     def channels(self, layer: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Gain and offset (in swings) of each readout channel of a layer, `(n,)` each."""
@@ -87,7 +87,7 @@ class SampledMismatch:
             gain[dead] = bias[dead] = 0.0
         return LayerMismatch(size, varied, gain, bias)
 
-    def cells(self, projection: int, shape: tuple[int, int]) -> Cells:
+    def cells(self, projection: int, shape: tuple[int, int], ends: tuple[int, int]) -> Cells:
         """Draw the synapses of a projection."""
         return draw_cells(self.seed, projection, shape, self.fixed_pattern)
 

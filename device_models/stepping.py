@@ -97,14 +97,14 @@ class Stepper:
         self._t = clock.variables["t"].get_value()
         self._dt = clock.variables["dt"].get_value()
 
-    def rewind(self) -> None:
-        """Set the clock back to zero; the state of the neurons is the caller's."""
-        self._timestep[0] = 0
-        self._t[0] = 0.0
+    def set_clock(self, step: int) -> None:
+        """Set the clock to a step; the state of the neurons is the caller's."""
+        self._timestep[0] = step
+        self._t[0] = step * self._dt[0]
 
     @property
     def step_index(self) -> int:
-        """Steps done since the last rewind."""
+        """Step that the clock shows."""
         return int(self._timestep[0])
 
     def step(self, steps: int) -> None:

@@ -105,7 +105,8 @@ def test_limits_and_options_of_the_emulator() -> None:
     with drivers.open("emulator:") as device:
         info = dataclasses.asdict(device.info)
     limits = {
-        key: info["capacity"][key] for key in ("layers", "inputs", "neurons", "batch", "steps")
+        key: info["capacity"][key]
+        for key in ("layers", "inputs", "neurons", "batch", "steps", "delay")
     }
     limits |= {key: value for key, value in info["weights"][0].items() if key != "levels"}
     assert {row[0]: row[1] for row in rows(chip, "limit")} == {

@@ -47,6 +47,13 @@ class FixedPattern:
     weight_cv: float = nonideality(
         0.0, "", 0.0, 2.0, "Coefficient of variation of the gain over synapses."
     )
+    delay_sd: float = nonideality(
+        0.0,
+        "s",
+        0.0,
+        1.0,
+        "Standard deviation of the delay over those synapses that have one, in whole steps.",
+    )
     dead_fraction: float = nonideality(
         0.0,
         "",
@@ -96,7 +103,9 @@ def factors(
     return drawn
 
 
-def offsets(chip: int, name: str, layer: int, size: int, sd: float) -> NDArray[np.float32]:
+def offsets(
+    chip: int, name: str, layer: int, size: int | tuple[int, int], sd: float
+) -> NDArray[np.float32]:
     """Normal offsets of mean 0 and the given standard deviation, cut at three of them."""
     normal = generator(chip, name, layer).standard_normal(size, dtype=np.float32)
     return np.clip(normal, -3, 3) * np.float32(sd)

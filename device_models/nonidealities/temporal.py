@@ -100,8 +100,8 @@ def with_spurious(
 
 def delayed(
     events: csr_matrix, steps: int, deviation: float, rng: np.random.Generator
-) -> csr_matrix:
-    """Input events with a half-normal delay; what would come after the last step is lost.
+) -> tuple[csr_matrix, csr_matrix]:
+    """Input events with a half-normal delay.
 
     Args:
         events: Counts `(T*B, n_in)`, row `t * B + b`.
@@ -109,25 +109,56 @@ def delayed(
         deviation: Standard deviation of the normal variable whose magnitude is the delay, in
             steps.
         rng: Draws the delay of each event.
-    """
-    from scipy.sparse import csr_matrix
 
+    Returns:
+        Those of the T steps, and those that are still under way after them: counts of as many more
+        steps as the last of them takes, likewise.
+    """
     batch = events.shape[0] // steps
     counts = events.data.astype(np.int64)
     rows = np.repeat(np.arange(events.shape[0]), np.diff(events.indptr)).repeat(counts)
     columns = events.indices.repeat(counts)
     late = np.rint(np.abs(rng.standard_normal(rows.size)) * deviation).astype(np.int64)
     rows = rows + late * batch
-    kept = rows < events.shape[0]
-    late = csr_matrix(
-        (np.ones(np.count_nonzero(kept), np.float32), (rows[kept], columns[kept])), events.shape
-    )
-    late.sum_duplicates()
-    return late
+    beyond = int(max(rows.max(initial=0) // batch + 1 - steps, 0))
+    arriving = _counted(rows, columns, ((steps + beyond) * batch, events.shape[1]))
+    return arriving[: steps * batch], arriving[steps * batch :]
 
 
-def leaked(weights: NDArray[np.float32], crosstalk: float) -> NDArray[np.float32]:
+def _counted(
+    rows: NDArray[np.int64], columns: NDArray[np.int32], shape: tuple[int, int]
+) -> csr_matrix:
+    """How many events there are in each place."""
+    from scipy.sparse import csr_matrix
+
+    counts = csr_matrix((np.ones(rows.size, np.float32), (rows, columns)), shape)
+    counts.sum_duplicates()
+    return counts
+
+
+def joined(first: csr_matrix, second: csr_matrix) -> csr_matrix:
+    """The events of both, `(rows, n_in)` each, over as many rows as the longer of them has."""
+    from scipy.sparse import csr_matrix
+
+    rows = max(first.shape[0], second.shape[0])
+    for part in (first, second):
+        part.resize(rows, part.shape[1])
+    found = csr_matrix(first + second)
+    found.sum_duplicates()
+    return found
+
+
+def leaked(
+    weights: NDArray[np.float32] | csr_matrix, crosstalk: float
+) -> NDArray[np.float32] | csr_matrix:
     """Weights `(n_pre, n_post)` when each neuron's input also reaches its two neighbours."""
+    if not isinstance(weights, np.ndarray):
+        from scipy.sparse import diags
+
+        band = diags(
+            [crosstalk, 1, crosstalk], [-1, 0, 1], (weights.shape[1],) * 2, dtype=np.float32
+        )
+        return weights @ band.tocsr()
     mixed = weights.copy()
     mixed[:, 1:] += np.float32(crosstalk) * weights[:, :-1]
     mixed[:, :-1] += np.float32(crosstalk) * weights[:, 1:]

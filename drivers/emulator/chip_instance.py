@@ -196,7 +196,7 @@ def _neurons(chip: Chip) -> Iterator[ParameterSpread]:
 def _synapses_and_channels(chip: Chip, layers: Sequence[int]) -> Iterator[ParameterSpread]:
     """What may differ between the synapses, and between the channels of the readout."""
     pattern, adc = chip.nonidealities.fixed_pattern, chip.nonidealities.adc
-    weight = chip.pattern.cells(0, (layers[0], layers[1])).gain
+    weight = chip.pattern.cells(0, (layers[0], layers[1]), (0, 1)).gain
     if weight is not None:
         law = _log_normal(0.0, 1.0, pattern.weight_cv)
         yield ParameterSpread(

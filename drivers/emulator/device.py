@@ -15,6 +15,7 @@ from device_models.naming import below
 from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import by_name, override
 from device_models.profiles import Profile
+from device_models.wiring import Projection
 from drivers.contract.arrays import unlike
 from drivers.contract.device import Device
 from drivers.contract.errors import CapacityError, SettingError, WeightError
@@ -81,8 +82,9 @@ class Emulator(Device):
             if parameter.setting in network.trims:
                 chosen = network.trims[parameter.setting]
                 trims[name] = [self._trimmed(parameter, values) for values in chosen]
+        projections = [Projection(p.source, p.target, p.delay) for p in network.projections]
         try:
-            self._chip.configure(network.layers, network.full_scale, nominal, trims)
+            self._chip.configure(network.layers, network.full_scale, nominal, trims, projections)
         except ValueError as error:
             raise CapacityError(str(error)) from None
 
@@ -98,6 +100,14 @@ class Emulator(Device):
         return self._chip.write(projection, weights)
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        return self._ran(stimulus, probes, trial, carry=False)
+
+    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+        return self._ran(stimulus, probes, trial, carry=True)
+
+    def _ran(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         wanted = {
             probe: RecordingRequest(probe.layer - 1, probe.quantity, probe.every)
             for probe in probes
@@ -110,6 +120,7 @@ class Emulator(Device):
             batch=stimulus.batch,
             requests=distinct,
             trial=trial,
+            carry=carry,
         )
         recordings = dict(zip(distinct, recorded, strict=True))
         samples = {probe: reduced(probe, recordings[asked]) for probe, asked in wanted.items()}

@@ -53,7 +53,17 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
     return DeviceInfo(
         contract=2,
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
-        capacity=Capacity(layers=32, inputs=65536, neurons=65536, batch=1024, steps=100_000),
+        capacity=Capacity(
+            layers=32,
+            inputs=65536,
+            neurons=65536,
+            batch=1024,
+            steps=100_000,
+            recurrence=True,
+            skips=True,
+            delay=256,
+            synapse_delays=True,
+        ),
         timing=Timing(
             dt=chip.dt,
             input=arrival,
@@ -70,7 +80,7 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
         ),
         weights=(WeightFormat(1e-3, 100.0, None if model.weight_unit else levels),),
         offers=_offers(chip.nonidealities.adc),
-        abilities=Abilities(deterministic=not chip.ages, keeps_weights=False, resumable=True),
+        abilities=Abilities(deterministic=not chip.ages, resumable=True, runs_on=True),
     )
 
 

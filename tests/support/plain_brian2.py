@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import brian2 as b2
@@ -10,10 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models import Chip
+from device_models.wiring import Projection, chain
 
 
 def simulate(
-    chip: Chip, drive: NDArray[np.float64], steps: int, *, spikes: bool
+    chip: Chip,
+    drive: NDArray[np.float64],
+    steps: int,
+    *,
+    spikes: bool,
+    projections: Sequence[Projection] = (),
 ) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.float64]]]:
     """Run one sample with a `Synapses` object for each projection, in float64.
 
@@ -22,6 +28,7 @@ def simulate(
         drive: Constant currents `(n_in,)`, or input spikes `(T, n_in)`.
         steps: T.
         spikes: Which of the two the drive is.
+        projections: What joins the layers, with nominal delays; empty for a chain without delay.
 
     Returns:
         For each layer, rasters `(T, n)` and membranes before the reset `(T, n)`.
@@ -32,23 +39,25 @@ def simulate(
     dt = circuit.dt * b2.second
     clock = b2.Clock(dt=dt)
     groups = [neurons(chip, index, clock) for index in range(len(circuit.layers))]
-    if not spikes:
-        drop = drive @ chip.crossbars[0].effective.astype(np.float64) * model.swing
-        groups[0].i_in += drop * circuit.layers[0].gain / circuit.dt * unit(chip) / b2.second
+    joined = list(enumerate(projections or chain(len(groups))))
+    objects = []
+    for p, projection in joined if not spikes else ():
+        if projection.source == 0:
+            objects += currents(chip, p, projection, groups[projection.target - 1], drive)
     monitors = [
         b2.StateMonitor(group, model.membrane, record=True, when="after_thresholds")
         for group in groups
     ]
     rasters = [b2.SpikeMonitor(group) for group in groups]
-    objects = []
-    pairs = list(enumerate(pairwise(groups), start=1))
+    sources = [None, *groups]
     if spikes:
         times, channels = np.nonzero(drive)
-        source = b2.SpikeGeneratorGroup(drive.shape[1], channels, times * dt, clock=clock)
-        objects.append(source)
-        pairs.insert(0, (0, (source, groups[0])))
-    for projection, (before, after) in pairs:
-        objects += synapses(chip, projection, before, after)
+        sources[0] = b2.SpikeGeneratorGroup(drive.shape[1], channels, times * dt, clock=clock)
+        objects.append(sources[0])
+    for p, projection in joined:
+        before, after = sources[projection.source], groups[projection.target - 1]
+        if before is not None:
+            objects += synapses(chip, p, projection, before, after)
     b2.Network([*groups, *monitors, *rasters, *objects]).run(steps * dt, namespace={})
     found = []
     for layer, monitor in zip(circuit.layers, rasters, strict=True):
@@ -100,14 +109,42 @@ def neurons(chip: Chip, index: int, clock: Any) -> Any:
     return group
 
 
-def synapses(chip: Chip, projection: int, before: Any, after: Any) -> list[Any]:
+def delays(chip: Chip, p: int, projection: Projection) -> NDArray[np.int64]:
+    """The delay of each synapse on this chip, in steps: nominal plus mismatch, at least 0."""
+    shape = chip.crossbars[p].effective.shape
+    nominal = np.broadcast_to(projection.delay, shape)
+    late = chip.pattern.cells(p, shape, (projection.source, projection.target)).late
+    if late is None:
+        return nominal
+    return np.where(nominal == 0, 0, np.maximum(0, nominal + np.rint(late / chip.dt))).astype(int)
+
+
+def currents(
+    chip: Chip, p: int, projection: Projection, after: Any, drive: NDArray[np.float64]
+) -> list[Any]:
+    """A constant current into a layer; it begins to flow through a synapse after its delay."""
+    circuit = chip.circuit
+    assert circuit is not None
+    weights = chip.crossbars[p].effective.astype(np.float64) * chip.model.swing
+    late = delays(chip, p, projection)
+    rate = circuit.layers[projection.target - 1].gain / circuit.dt
+    bias, step = np.array(after.i_in_), iter(range(10_000))
+
+    def flow() -> None:
+        after.i_in_ = bias + drive @ (weights * (late <= next(step))) * rate
+
+    return [b2.NetworkOperation(flow, clock=after.clock, when="before_groups")]
+
+
+def synapses(chip: Chip, p: int, projection: Projection, before: Any, after: Any) -> list[Any]:
     """The synapses of one projection: one object, or one for each sign."""
     circuit, model = chip.circuit, chip.model
     assert circuit is not None
-    clamped = circuit.refractory(circuit.layers[projection]) and model.receives == model.membrane
+    layer = circuit.layers[projection.target - 1]
+    clamped = circuit.refractory(layer) and model.receives == model.membrane
     clamp = " * int(not_refractory_post)" if clamped else ""
     receivers = [model.receives] if isinstance(model.receives, str) else [*model.receives]
-    weights = chip.crossbars[projection].effective.astype(np.float64) * model.swing
+    weights = chip.crossbars[p].effective.astype(np.float64) * model.swing
     if model.update:
         weights = np.rint(weights)
     made = []
@@ -120,6 +157,9 @@ def synapses(chip: Chip, projection: int, before: Any, after: Any) -> list[Any]:
             on_pre=f"{receiver}_post += gain_post * weight{clamp}",
         )
         connected.connect()
+        connected.delay = (
+            delays(chip, p, projection)[connected.i[:], connected.j[:]] * chip.dt * b2.second
+        )
         connected.weight = part[connected.i[:], connected.j[:]] * unit(chip)
         made.append(connected)
     return made

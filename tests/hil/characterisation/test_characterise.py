@@ -64,7 +64,7 @@ def truth(url: str, layer: int) -> Truth:
         last = layer == len(LAYERS) - 2
         drawn = pattern.layer(chip.model, layer, size, chip.parameters, last)
         read, offset = pattern.channels(layer, size)
-        synapses = pattern.cells(layer, (LAYERS[layer], size)).gain
+        synapses = pattern.cells(layer, (LAYERS[layer], size), (layer, layer + 1)).gain
         assert synapses is not None
         values = drawn.varied
         return Truth(

@@ -1,0 +1,112 @@
+"""What is under way from layer to layer: events, and input currents, of this step and before."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models.nonidealities.temporal import delayed, joined
+from device_models.wiring import Wire
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Events of one layer of all copies in one step, as the parts of a CSR matrix `(B, n)`.
+
+    Attributes:
+        counts: How many there are in each place, `(k,)` float32.
+        indices: Which neurons, `(k,)`.
+        bounds: Where those of each copy begin, `(B + 1,)`.
+    """
+
+    counts: NDArray[np.float32]
+    indices: NDArray[np.int32]
+    bounds: NDArray[np.integer]
+
+
+class UnderWay:
+    """Events and input currents, kept for as long as the longest delay of what they go through.
+
+    Attributes:
+        sources: Layers whose events go anywhere; 0 is the input.
+        spikes: Input events of this run, row `t * B + b`; None when there are none.
+    """
+
+    def __init__(self, wires: Sequence[Wire]) -> None:
+        """Nothing is under way."""
+        longest = {w.source: 0 for w in wires}
+        for w in wires:
+            longest[w.source] = max(longest[w.source], w.longest)
+        self.sources = sorted(longest)
+        self.spikes: csr_matrix | None = None
+        self._delayed_input = longest.get(0, 0)
+        self._sent = {s: deque[Events | None](maxlen=k + 1) for s, k in longest.items()}
+        self._flowed = deque[NDArray[np.float32] | None](maxlen=self._delayed_input + 1)
+        self._drive: NDArray[np.float32] | None = None
+        self._late: csr_matrix | None = None
+
+    def drive(
+        self,
+        drive: NDArray[np.float32] | csr_matrix,
+        steps: int,
+        batch: int,
+        jitter: float,
+        rng: np.random.Generator,
+    ) -> None:
+        """Begin a run.
+
+        Args:
+            drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
+            steps: T.
+            batch: B.
+            jitter: Standard deviation of the normal variable whose magnitude is the delay of an
+                input event, in steps.
+            rng: Draws those.
+        """
+        if self._delayed_input:
+            drive = drive.copy()  # what is kept must not change when the caller's array does
+        currents = isinstance(drive, np.ndarray)
+        self._drive, self.spikes = (drive, None) if currents else (None, drive)
+        before, late = self._late, None
+        if jitter and self.spikes is not None:
+            self.spikes, late = delayed(self.spikes, steps, jitter, rng)
+        if before is not None:
+            now = before if self.spikes is None else joined(self.spikes, before)
+            now.resize(max(now.shape[0], steps * batch), now.shape[1])
+            self.spikes, beyond = now[: steps * batch], now[steps * batch :]
+            late = beyond if late is None else joined(late, beyond)
+        self._late = late if late is not None and late.nnz else None
+
+    def current(self, step: int) -> bool:
+        """Let the input current of a step of this run flow; says whether anything is new."""
+        constant = self._drive is None or self._drive.ndim == 2
+        if constant and step > self._delayed_input:
+            return False
+        self._flowed.append(self._drive if self._drive is None or constant else self._drive[step])
+        return True
+
+    def current_before(self, delay: int) -> NDArray[np.float32] | None:
+        """The input current of so many steps ago, `(B, n_in)`; None when there was none."""
+        return self._flowed[-1 - delay] if delay < len(self._flowed) else None
+
+    @property
+    def currents_to_come(self) -> bool:
+        """Whether a current has yet to arrive."""
+        return self._delayed_input > 0 and any(now is not None for now in self._flowed)
+
+    def send(self, source: int, events: Events | None) -> None:
+        """Let the events of a layer in this step go."""
+        self._sent[source].append(events)
+
+    def sent_before(self, source: int, delay: int) -> Events | None:
+        """The events of a layer of so many steps ago; None when there were none."""
+        sent = self._sent[source]
+        return sent[-1 - delay] if delay < len(sent) else None
