@@ -248,14 +248,14 @@ def prepare(
     from hil.runs import data as run_data
     from hil.runs import warm_start
     from hil.runs.folder import Run
-    from hil.tasks import arrays
+    from hil.tasks import suited
     from hil.trust import fingerprints
 
     base = {} if start is None else warm_start.base(start, *layers)
-    suited = {} if samples is None else arrays.suited(samples["x_train"].shape)
+    fitting = {} if samples is None else suited.of_arrays(samples)
     opened = left_open(*layers, starts=start is not None)
-    config = build(suited, base, *layers)
-    if config.start and samples is None and config.task == arrays.NAME:
+    config = build(fitting, base, *layers)
+    if config.start and samples is None and config.task == tasks.ARRAYS:
         samples = run_data.samples(Run.open(config.start))
     data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
     config, choices, weights = fitted(config, opened, data, record)

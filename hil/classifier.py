@@ -88,7 +88,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from hil import config as configuration
         from hil.loop.defaults import left_open
         from hil.loop.training import in_memory
-        from hil.tasks import arrays
+        from hil.tasks import arrays, suited
+        from hil.tasks.formats.format import Size
 
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
@@ -102,7 +103,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             {"x_train": x, "y_train": numbers}, streams.generator(own["seed"], "split"), 0.0
         )
         with trust.in_force():
-            config = configuration.build(arrays.suited(x.shape), own)
+            config = configuration.build(suited.settings(Size(*x.shape)), own)
             config, self.checkpoint_ = in_memory(config, left_open(own), data)
         self.config_ = config.model_dump(mode="json")
         self.preparation_ = data.preparation.arrays()

@@ -15,7 +15,7 @@ from drivers import Stimulus
 from hil.discovery import NoSettings, check_settings
 
 Kind = Literal["features", "signals", "events"]
-"""What samples are: features, signals in time, or counts of events in time."""
+"""What samples are: features, signals in time, or events in time, 0 or 1."""
 
 
 def each(n_features: int, settings: Any) -> int:

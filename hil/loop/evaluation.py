@@ -198,7 +198,7 @@ def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> ND
     Args:
         controller: What runs it there.
         preparation: How its samples are prepared.
-        x: `(N, n)`, or images of the shape that it was trained on.
+        x: `(N, n)`, or images or signals of the shape that it was trained on.
 
     Returns:
         Logits `(N, C)`. The largest of a row is what the sample is classified as: where several
@@ -208,7 +208,7 @@ def scores(controller: Controller, preparation: Preparation, x: ArrayLike) -> ND
         ValueError: When these are no such samples.
         DeviceError: When the device fails.
     """
-    rows = preparation.apply(np.asarray(x))
+    rows = preparation.apply(x)
     if not len(rows):
         return np.empty((0, preparation.classes), np.float32)
     chosen, logits = classify(controller, rows, "predict", 0, lambda *_: None)

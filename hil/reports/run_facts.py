@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hil.config import Config
+    from hil.tasks.samples.events import Binning
     from hil.tasks.samples.preparation import Preparation
 
 FEATURES = 50  # features whose range is shown, at most
@@ -125,6 +126,8 @@ def inputs(preparation: Preparation) -> str:
     what = f"{preparation.features} features"
     if preparation.steps is not None:
         what = f"signals of up to {preparation.steps} steps in {preparation.features} channels"
+    if preparation.binning is not None:
+        return _counted(preparation.binning)
     if image is not None:
         what = f"images of {image[0]} by {image[1]}"
         what += f" with {image[2]} channels" if len(image) == 3 else ""
@@ -133,6 +136,16 @@ def inputs(preparation: Preparation) -> str:
     of = "each feature" if image is None else "all pixels"
     of = of if preparation.steps is None else "each channel"
     return f"{what}, scaled to [0, 1] by the range of {of} in the training part"
+
+
+def _counted(binning: Binning) -> str:
+    """How records of events became steps and channels, and what that lost."""
+    start = "the first event of each" if binning.own_start else "0"
+    return (
+        f"records of events in {binning.channels} channels, in {binning.steps} bins of "
+        f"{binning.width:.4g} from {start}, in the unit of their times; "
+        f"{100 * binning.merged:.2g} % of the events share a bin with another one, and are lost"
+    )
 
 
 def ranges(preparation: Preparation) -> list[tuple[str, str]]:

@@ -66,7 +66,7 @@ def samples(run: Run) -> Arrays:
     Raises:
         FileFormatError: When they are missing or damaged.
     """
-    found = read_npz(run.path / SAMPLES, ("arrays",), VERSION)
+    found = read_npz(run.path / SAMPLES, ("arrays",), VERSION, records=True)
     return {key: array for key, array in found.items() if key not in HEADER}
 
 

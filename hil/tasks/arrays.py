@@ -1,30 +1,34 @@
 """The user's own arrays: brought into one form, checked, and made into the data of a run.
 
 uint8 features are kept, 255 standing for 1. Others are kept as float32 when those of the training
-part lie in [0, 1]. Otherwise the range of the training part becomes [0, 1] (of each feature by
-itself, for images the range of all pixels). What lies outside it in the other parts is clipped.
+part lie in [0, 1]. Otherwise the range of the training part becomes [0, 1] (of each feature or
+channel by itself, for images the range of all pixels). What lies outside it in the other parts is
+clipped.
+
+Signals of different lengths stand one after the other in `x_PART`, with `lengths_PART` beside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, prod
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from hil.tasks.samples import labels, layout
+from hil.tasks.samples import events, labels, layout, raw
+from hil.tasks.samples.events import Binning
 from hil.tasks.samples.preparation import Preparation, check_numbers
+from hil.tasks.samples.signals import Signals
 from hil.tasks.task import Data, Task, stratified_split
 
 NAME = "arrays"
 PARTS = ("train", "test", "validation")
 NAMES = ("class_names", "feature_names")
-LAYOUT = "layout"
+LAYOUT, BINS = "layout", "bins"
 TEST_SHARE = 0.2  # of the samples, where no test part is given
-FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
+MOST_BINS = 100_000
 _TEST_SEED = 1797  # fixed, so that figures of runs with other seeds are about the same samples
 
 Arrays = dict[str, NDArray[Any]]
@@ -62,7 +66,8 @@ def given(
         validation: Features and labels to validate with.
         class_names: What each class is called, in ascending order of the labels.
         feature_names: What each feature is called.
-        layout: What the axes of an image are: `HW`, `HWC` or `CHW`.
+        layout: What the axes of a sample are: `HW`, `HWC` or `CHW` of an image, `TC`, `CT` or `T`
+            of a signal.
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, and what else was given.
@@ -75,11 +80,11 @@ def given(
     if feature_names is None:
         columns = list(getattr(x, "columns", ()))
         feature_names = columns if all(isinstance(name, str) for name in columns) else []
-    found: Arrays = {"x_train": np.asarray(x), "y_train": labels.plain(y, "y_train")}
+    found: Arrays = {"y_train": labels.plain(y, "y_train"), **_flat(x, layout, "train")}
     for part, pair in (("test", test), ("validation", validation)):
         if pair is not None and not isinstance(pair, float | int):
             features, answers = _pair(pair, part)
-            found[f"x_{part}"] = np.asarray(features)
+            found |= _flat(features, layout, part)
             found[f"y_{part}"] = labels.plain(answers, f"y_{part}")
     for name, texts in zip(NAMES, (class_names, feature_names), strict=True):
         if texts is not None and len(texts):
@@ -88,7 +93,7 @@ def given(
         found[LAYOUT] = np.asarray(layout)
     if isinstance(test, float | int):
         return set_aside(found, test)
-    _check_features(found)
+    taken(found)
     _numbered(found)
     return found
 
@@ -99,15 +104,16 @@ def set_aside(arrays: Arrays, share: float) -> Arrays:
     Raises:
         ValueError: When there is no such share, or the arrays cannot be used.
     """
-    _check_features(arrays)
+    taken(arrays)
     numbers, _ = _numbered(arrays)
     if not 0 < share < 1:
         raise ValueError(f"test = {share}: give a share between 0 and 1, or the samples")
-    kept, taken = stratified_split(numbers["y_train"], share, np.random.default_rng(_TEST_SEED))
+    kept, left = stratified_split(numbers["y_train"], share, np.random.default_rng(_TEST_SEED))
     found = dict(arrays)
-    for key in ("x", "y"):
-        whole = arrays[f"{key}_train"]
-        found |= {f"{key}_train": whole[kept], f"{key}_test": whole[taken]}
+    for part, rows in (("train", kept), ("test", left)):
+        x, lengths = raw.chosen(arrays["x_train"], _lengths(arrays, "train"), rows)
+        found |= {f"x_{part}": x, f"y_{part}": arrays["y_train"][rows]}
+        found |= {} if lengths is None else {f"lengths_{part}": lengths}
     return found
 
 
@@ -122,14 +128,14 @@ def data(arrays: Arrays, rng: Generator, validation_fraction: float) -> Data:
     Raises:
         ValueError: When the arrays cannot be used.
     """
-    _check_features(arrays)
+    parts, axes, binning = taken(arrays)
     y, classes = _numbered(arrays)
-    preparation = _fitted(arrays, classes)
-    x = {f"x_{p}": preparation.apply(arrays[f"x_{p}"], f"x_{p}") for p in _parts(arrays)}
+    preparation = _fitted(arrays, parts, axes, classes, binning)
+    x = {f"x_{part}": preparation.apply(given, f"x_{part}") for part, given in parts.items()}
     if "x_validation" not in x:
-        rest, taken = stratified_split(y["y_train"], validation_fraction, rng)
-        x |= {"x_train": x["x_train"][rest], "x_validation": x["x_train"][taken]}
-        y |= {"y_train": y["y_train"][rest], "y_validation": y["y_train"][taken]}
+        rest, chosen = stratified_split(y["y_train"], validation_fraction, rng)
+        x |= {"x_train": x["x_train"][rest], "x_validation": x["x_train"][chosen]}
+        y |= {"y_train": y["y_train"][rest], "y_validation": y["y_train"][chosen]}
     for part in ("validation", "test"):
         x.setdefault(f"x_{part}", x["x_train"][:0])
         y.setdefault(f"y_{part}", y["y_train"][:0])
@@ -146,95 +152,131 @@ def data(arrays: Arrays, rng: Generator, validation_fraction: float) -> Data:
     )
 
 
-def suited(shape: Sequence[int]) -> Mapping[str, Mapping[str, object]]:
-    """Settings that suit the size of a data set.
-
-    A small set is learned in small batches, and any set in about 2000 steps at least. Few
-    features are shown stronger, beside an input that is always on, as in `yinyang`.
-
-    Args:
-        shape: That of the training features; samples come first.
-    """
-    samples, *each = shape or (0,)
-    if samples == 0:
-        return {}
-    features, batch = prod(each), min(max(samples // 25, 10), 100)
-    epochs = min(max(ceil(2000 * batch / samples), 10), 200)
-    found: dict[str, Mapping[str, object]] = {
-        "network": {"hidden": [800 if features >= IMAGE else 200]},
-        "training": {"batch": batch, "epochs": epochs},
-    }
-    if features < FEW:
-        found["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
-        found["homeostasis"] = {"weight": 0.003}
-        found["optimiser"] = {"weight_decay": 0.01}
-    elif features >= IMAGE:
-        found["optimiser"] = {"learning_rate": 2e-3}
-    return found
-
-
 def _pair(pair: Any, part: str) -> tuple[Any, Any]:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ValueError(f"{part} is no pair: give (x, y)")
     return pair[0], pair[1]
 
 
+def _flat(x: Any, layout: str | None, part: str) -> Arrays:
+    array, lengths = raw.flat(x, layout, f"x_{part}")
+    found: Arrays = {f"x_{part}": array}
+    return found if lengths is None else {**found, f"lengths_{part}": lengths}
+
+
 def _parts(arrays: Arrays) -> list[str]:
     return [part for part in PARTS if f"x_{part}" in arrays]
 
 
-def _check_features(arrays: Arrays) -> None:
-    train = arrays["x_train"]
+def _lengths(arrays: Arrays, part: str) -> raw.Lengths | None:
+    key, y = f"lengths_{part}", np.atleast_1d(arrays[f"y_{part}"])
+    return raw.lengths_of(arrays[key], len(y), key) if key in arrays else None
+
+
+def taken(arrays: Arrays) -> tuple[dict[str, raw.Raw], str, Binning | None]:
+    """The samples of each part, their layout, and how events were counted.
+
+    Raises:
+        ValueError: When they are none, or those of one part unlike those of another.
+    """
+    asked = str(arrays[LAYOUT].ravel()[0]) if LAYOUT in arrays and arrays[LAYOUT].size else None
+    binning, axes = _binning(arrays), ""
+    found: dict[str, raw.Raw] = {}
     for part in _parts(arrays):
-        key, x = f"x_{part}", arrays[f"x_{part}"]
-        if x is train:
-            layout.of(x, _asked(arrays), key)
-        if x.size == 0:
+        key, train = f"x_{part}", arrays["x_train"]
+        if (arrays[key].dtype == np.uint8) != (train.dtype == np.uint8):
+            raise ValueError(
+                f"{key} is {arrays[key].dtype} and x_train {train.dtype}: give uint8 in all parts "
+                "or in none"
+            )
+        if "lengths_train" in arrays and f"lengths_{part}" not in arrays:
+            raise ValueError(f"{key} has no lengths, which x_train has: give lengths_{part}, too")
+        if arrays[key].ndim != train.ndim and f"lengths_{part}" not in arrays:
+            raise ValueError(
+                f"{key} has samples of shape {arrays[key].shape[1:]}, x_train of "
+                f"{train.shape[1:]}: give the same"
+            )
+        x, axes = raw.taken(arrays[key], _lengths(arrays, part), asked, key, binning)
+        asked = axes or asked
+        if 0 in x.shape:
             raise ValueError(f"{key} is empty, its shape is {x.shape}: give some samples")
-        if x.shape[1:] != train.shape[1:]:
+        each = x.shape[2:] if isinstance(x, Signals) else x.shape[1:]
+        first = found.setdefault("train", x)
+        if each != (first.shape[2:] if isinstance(first, Signals) else first.shape[1:]):
             raise ValueError(
-                f"{key} has samples of shape {x.shape[1:]}, x_train of {train.shape[1:]}: "
-                "give the same"
+                f"{key} has samples of shape {x.shape[1:]}, x_train of {first.shape[1:]}: give the "
+                "same"
             )
-        check_numbers(x, key)
-        if (x.dtype == np.uint8) != (train.dtype == np.uint8):
-            raise ValueError(
-                f"{key} is {x.dtype} and x_train {train.dtype}: give uint8 in all parts or in none"
-            )
+        check_numbers(x.steps if isinstance(x, Signals) else x, key)
+        found[part] = x
+    return found, axes, binning
 
 
-def _asked(arrays: Arrays) -> str | None:
-    """The layout that the user says the samples have."""
-    return str(arrays[LAYOUT].ravel()[0]) if LAYOUT in arrays and arrays[LAYOUT].size else None
+def _binning(arrays: Arrays) -> Binning | None:
+    """How events are counted; None where there are none."""
+    if not arrays["x_train"].dtype.names:
+        return None
+    records = {}
+    for part in _parts(arrays):
+        lengths = _lengths(arrays, part)
+        if lengths is None or arrays[f"x_{part}"].shape != (lengths.sum(),):
+            raise ValueError(
+                f"x_{part} holds {arrays[f'x_{part}'].size} events: say how many each record has, "
+                f"by lengths_{part}, which sum to that"
+            )
+        records[f"x_{part}"] = arrays[f"x_{part}"], lengths
+    bins = arrays.get(BINS, np.asarray(events.BINS))
+    if bins.size != 1 or bins.dtype.kind not in "iu" or not 1 <= bins.ravel()[0] <= MOST_BINS:
+        raise ValueError(f"{BINS} is {bins.ravel()[:1]}: give a whole number, 1 to {MOST_BINS}")
+    return Binning.fitted(records, int(bins.ravel()[0]))
 
 
 def _numbered(arrays: Arrays) -> tuple[Arrays, NDArray[Any]]:
     """The labels of each part by number, and the label of each class."""
-    single = {
-        f"y_{part}": labels.single(arrays[f"y_{part}"], len(arrays[f"x_{part}"]), f"y_{part}")
-        for part in _parts(arrays)
-    }
+    single = {}
+    for part in _parts(arrays):
+        several = arrays.get(f"lengths_{part}", arrays[f"x_{part}"])
+        single[f"y_{part}"] = labels.single(arrays[f"y_{part}"], len(several), f"y_{part}")
     classes = labels.distinct(single["y_train"], arrays["y_train"])
     return {key: labels.numbered(y, classes, key) for key, y in single.items()}, classes
 
 
-def _fitted(arrays: Arrays, classes: NDArray[Any]) -> Preparation:
+def _fitted(
+    arrays: Arrays,
+    parts: Mapping[str, raw.Raw],
+    axes: str,
+    classes: NDArray[Any],
+    binning: Binning | None,
+) -> Preparation:
     """The preparation that the training part asks for."""
-    train = arrays["x_train"]
-    axes = layout.of(train, _asked(arrays), "x_train")
-    rows = layout.rows(train, axes)
+    train = parts["train"]
+    shape = train.shape[1:]
+    if isinstance(train, Signals):
+        rows, longest = train.steps, max(part.shape[1] for part in parts.values())
+        shape = layout.shape(longest, rows.shape[1], axes)
+    else:
+        rows = layout.rows(train, axes)
     low, high = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
     if axes in layout.IMAGES:
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
-    if train.dtype == np.uint8:
+    in_events = isinstance(train, Signals) and train.events
+    if train.dtype == np.uint8 and not in_events:
         low, high = np.zeros_like(low), np.full_like(low, 255)
     elif low.min() >= 0 and high.max() <= 1:
         low, high = np.zeros_like(low), np.ones_like(low)
     high = np.where(high > low, high, low + 1)  # a constant says nothing
-    shape = train.shape[1:]
     names = {"class_names": classes.astype(str), "feature_names": np.empty(0, str)}
     for key, count in (("class_names", len(classes)), ("feature_names", rows.shape[1])):
         names[key] = arrays.get(key, names[key])
         if key in arrays and (names[key].shape != (count,) or names[key].dtype.kind != "U"):
             raise ValueError(f"{key} has shape {names[key].shape}: give {count} texts")
-    return Preparation(low=low, high=high, labels=classes, shape=shape, layout=axes, **names)
+    return Preparation(
+        low=low,
+        high=high,
+        labels=classes,
+        shape=shape,
+        layout=axes,
+        events=in_events,
+        binning=binning,
+        **names,
+    )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from drivers.contract.naming import nearest
-from hil.tasks import arrays, formats
+from hil.tasks import arrays, formats, suited
 from hil.tasks.arrays import Arrays
 from hil.tasks.formats.format import Address
-from hil.tasks.samples import labels
+from hil.tasks.samples import labels, raw
 from hil.tasks.samples.labels import Labels
 from hil.tasks.samples.layout import OpenLayout
 from hil.tasks.task import Data, Task
@@ -62,7 +62,7 @@ def task(given: Address) -> Task:
         str(given),
         f"samples of {given.file}",
         partial(load, given),
-        suited(given),
+        _suited(given),
         files=lambda: _files(given),
     )
 
@@ -76,17 +76,15 @@ def placed(given: Address) -> Address:
     return found
 
 
-def suited(given: Address) -> Mapping[str, Mapping[str, object]]:
+def _suited(given: Address) -> suited.Sections:
     """Settings that suit the size of the data set in a file; none where it tells no size."""
     try:
-        shapes = formats.get(given.format).shapes(given)
-        samples, *each = shapes["x_train"]
-        test = _test(given)
-    except (ValueError, KeyError):
+        size, test = formats.get(given.format).size(given), _test(given)
+    except ValueError:
         return {}
-    if "x_test" not in shapes and isinstance(test, float):
-        samples -= round(test * samples)
-    return arrays.suited((samples, *each))
+    if not size.tested and isinstance(test, float):
+        size = replace(size, samples=size.samples - round(test * size.samples))
+    return suited.settings(size)
 
 
 def load(given: Address, rng: Generator, validation_fraction: float) -> Data:
@@ -112,8 +110,8 @@ def load(given: Address, rng: Generator, validation_fraction: float) -> Data:
         elif isinstance(test, float):
             found = arrays.set_aside(found, test)
         else:
-            x, y = _part(test, found.get("feature_names"))
-            found |= {"x_test": x, "y_test": y}
+            part = _part(test, found.get("feature_names"))
+            found |= {f"{key}_test": array for key, array in part.items()}
         return arrays.data(found, rng, validation_fraction)
     except OpenLayout as error:
         way = quote(str(given.having(layout=error.layout)))
@@ -145,10 +143,13 @@ def labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samp
     if own is not None:
         inherited = {key: text for key, text in own.options.items() if key in known}
         given = given.having(**{**inherited, **given.options})
-    x, y = _part(given, preparation.feature_names)
+    part = _part(given, preparation.feature_names)
     try:
-        rows = preparation.apply(x)
-        single = labels.single(labels.plain(y, "y"), len(rows), "y")
+        x, y, lengths = part["x"], labels.plain(part["y"], "y"), part.get("lengths")
+        if lengths is not None:
+            lengths = raw.lengths_of(lengths, len(y), "lengths")
+        rows = preparation.apply(x, lengths=lengths)
+        single = labels.single(y, len(rows), "y")
         if not len(rows):
             raise ValueError("holds no samples: give some")
         return rows, labels.numbered(single, preparation.labels, "y")
@@ -156,8 +157,11 @@ def labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samp
         raise ValueError(f"{given.file}: {error}") from error
 
 
-def _part(given: Address, names: NDArray[np.str_] | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Features, in the order of their names, and labels: the test part, or all that there is."""
+def _part(given: Address, names: NDArray[np.str_] | None) -> Arrays:
+    """Samples `x`, features in the order of their names, and their labels `y` and `lengths`.
+
+    Those of the test part, or all that there is.
+    """
     found = formats.get(given.format).read(given)
     part = "test" if "x_test" in found else "train"
     x, own = found[f"x_{part}"], found.get("feature_names")
@@ -170,8 +174,9 @@ def _part(given: Address, names: NDArray[np.str_] | None) -> tuple[NDArray[Any],
                 "that the network was trained on"
             )
         place = {name: number for number, name in enumerate(own.tolist())}
-        x = x[:, [place[name] for name in names.tolist()]]
-    return x, found[f"y_{part}"]
+        x = x[..., [place[name] for name in names.tolist()]]
+    others = {key: found[f"{key}_{part}"] for key in ("y", "lengths") if f"{key}_{part}" in found}
+    return {"x": x, **others}
 
 
 def _test(given: Address) -> Address | float:
@@ -195,4 +200,4 @@ def _files(given: Address) -> list[Path]:
     return [given.path, *([test.path] if isinstance(test, Address) else [])]
 
 
-__all__ = ["Arrays", "address", "labelled", "load", "meant", "placed", "suited", "task"]
+__all__ = ["Arrays", "address", "labelled", "load", "meant", "placed", "task"]

@@ -89,13 +89,15 @@ class Data:
         """What makes such samples of new ones."""
         if self.fitted is not None:
             return self.fitted
-        most = 255.0 if self.x_train.dtype == np.uint8 else 1.0
-        shape, axes = self.x_train.shape[1:], layout.TABLE
+        shape = self.x_train.shape[1:]
         if isinstance(self.x_train, Signals):
-            axes = layout.STEPS
-        elif self.image_shape is not None:
-            shape, axes = self.image_shape, layout.GREY
-        return Preparation.none(shape, axes, self.classes, most)
+            events = self.x_train.events
+            return Preparation.none(shape, layout.STEPS, self.classes, events=events)
+        most = 255.0 if self.x_train.dtype == np.uint8 else 1.0
+        if self.image_shape is None:
+            return Preparation.none(shape, layout.TABLE, self.classes, most=most)
+        axes = layout.GREY if len(self.image_shape) == 2 else layout.LAST
+        return Preparation.none(self.image_shape, axes, self.classes, most=most)
 
     @cached_property
     def sha256(self) -> str:

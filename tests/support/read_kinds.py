@@ -63,6 +63,13 @@ def made(world: Path) -> Path:
     own = {"x_train": rng.random((30, 4)), "x_test": rng.random((9, 4))}
     labels = {"y_train": np.tile(np.arange(3), 10), "y_test": np.tile(np.arange(3), 3)}
     np.savez(world / TASK, **own, **labels)  # type: ignore[arg-type]
+    lengths = np.tile([3, 5, 2], 10)
+    np.savez(world / "signals.npz", x=rng.random((100, 2)), lengths=lengths, y=labels["y_train"])
+    events = np.zeros(100, [("t", "<f4"), ("x", "<i4"), ("p", "?")])
+    events["t"], events["x"] = rng.random(100), rng.integers(0, 3, 100)
+    np.savez(
+        world / "events.npz", x=events, offsets=np.cumsum(lengths) - lengths, y=labels["y_train"]
+    )
     columns = pandas.DataFrame(own["x_train"], columns=list("abcd")).round(3)
     columns["label"] = np.array(["no", "yes", "perhaps"])[labels["y_train"]]
     columns.to_csv(world / "own.csv", index=False)
@@ -220,6 +227,8 @@ KINDS: dict[str, Kind] = {
     "study": Kind("own-study.toml", built_study, damage.toml_damaged, " "),
     "calibration": Kind("calibration.toml", calibration_file.read, damage.toml_damaged),
     "npz": Kind(TASK, own_data, npz_damaged),
+    "npz of signals": Kind("signals.npz", own_data, npz_damaged),
+    "npz of events": Kind("events.npz", own_data, npz_damaged),
     "csv": Kind("own.csv", own_data, csv_damaged),
     "parquet": Kind("own.parquet", own_data, parquet_damaged),
     "idx": Kind("images-idx3-ubyte", idx.read, damage.idx_damaged),

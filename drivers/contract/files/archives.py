@@ -25,7 +25,11 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 def read_arrays(
-    path: str | Path, only: Collection[str] | None = None, *, deflated: bool = False
+    path: str | Path,
+    only: Collection[str] | None = None,
+    *,
+    deflated: bool = False,
+    records: bool = False,
 ) -> Arrays:
     """The arrays of an npz archive, by name.
 
@@ -36,13 +40,14 @@ def read_arrays(
         path: The file.
         only: Names of those to read, all when None; other members are not looked at.
         deflated: Whether they may be compressed.
+        records: Whether they may be of records, each field of numbers, truth values or text.
 
     Raises:
         FileFormatError: When it is missing, no such archive, damaged, or unpacks to too much.
     """
     with _archive(path) as (archive, size):
         members = _members(archive, only, deflated, size)
-        return {name: _array(archive, member) for name, member in members.items()}
+        return {name: _array(archive, member, records) for name, member in members.items()}
 
 
 def array_names(path: str | Path) -> list[str]:
@@ -124,12 +129,12 @@ def _members(
     return found
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.generic]:
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, records: bool) -> NDArray[np.generic]:
     """One member as an array."""
     name = shortened(member.filename)
     with archive.open(member) as source:
         shape, by_columns, dtype = _header(source)
-        if dtype.kind not in PLAIN:
+        if not _plain(dtype) and not (records and _of_plain_fields(dtype)):
             raise ValueError(f"{name}: an array of {shortened(str(dtype))}")
         length = math.prod(shape) * dtype.itemsize
         if length != member.file_size - source.tell():
@@ -145,6 +150,14 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.gene
     array = array.reshape(shape[::-1]).T if by_columns else array.reshape(shape)
     check_text(array)
     return array
+
+
+def _plain(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in PLAIN
+
+
+def _of_plain_fields(dtype: np.dtype[Any]) -> bool:
+    return dtype.fields is not None and all(_plain(field[0]) for field in dtype.fields.values())
 
 
 def check_text(array: NDArray[np.generic]) -> None:

@@ -46,7 +46,7 @@ def write_npz(path: str | Path, kind: str, arrays: Mapping[str, object], version
 
 
 def read_npz(
-    path: str | Path, kinds: Sequence[str], version: int
+    path: str | Path, kinds: Sequence[str], version: int, *, records: bool = False
 ) -> dict[str, NDArray[np.generic]]:
     """Read a file that `write_npz` wrote.
 
@@ -54,6 +54,7 @@ def read_npz(
         path: The file.
         kinds: What it may hold.
         version: Newest version understood.
+        records: Whether its arrays may be of records.
 
     Returns:
         The arrays by name, with `__kind__` and `__version__`.
@@ -61,7 +62,7 @@ def read_npz(
     Raises:
         FileFormatError: When it is missing, damaged, of another kind or of a newer version.
     """
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, records=records)
     try:
         kind, found = _text(arrays, "__kind__"), _whole(arrays, "__version__")
         names = arrays.pop("__names__")

@@ -13,14 +13,14 @@ import math
 import os
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 import numpy as np
 
 from drivers.contract.files.reading import opened, shortened, told
-from hil.tasks.formats.format import Address, Arrays, Format
+from hil.tasks.formats.format import Address, Arrays, Format, Size
 from hil.tasks.formats.table import OPTIONS, Columns, is_missing, read_labels
 
 SEPARATORS = ",;\t|"
@@ -52,15 +52,15 @@ def read(given: Address) -> Arrays:
         return rows.arrays()
 
 
-def shapes(given: Address) -> Mapping[str, tuple[int, ...]]:
-    """The shape of the features, by the first line and the number of the others.
+def size(given: Address) -> Size:
+    """How much is in a table, by the first line and the number of the others.
 
     Raises:
         ValueError: When it is no such table.
     """
     with _text(given) as handle:
         columns = Columns.of(_header(handle, given)[0], given)
-        return {"x_train": (sum(bool(line.strip()) for line in handle), len(columns.features))}
+        return Size(sum(bool(line.strip()) for line in handle), len(columns.features))
 
 
 @contextmanager
@@ -224,5 +224,5 @@ FORMAT = Format(
     endings=(".csv", ".tsv"),
     options=OPTIONS,
     read=read,
-    shapes=shapes,
+    size=size,
 )

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 from numpy.typing import NDArray
 
+from hil.tasks.samples.spec import Kind
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -82,6 +84,23 @@ def quoted(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Size:
+    """How much is in a file with samples.
+
+    Attributes:
+        samples: Training samples.
+        features: Features of each, or channels of a signal; 0 where that is not told.
+        kind: What they are.
+        tested: Whether there is a test part besides.
+    """
+
+    samples: int
+    features: int
+    kind: Kind = "features"
+    tested: bool = False
+
+
+@dataclass(frozen=True)
 class Format:
     """A format of files with samples.
 
@@ -90,14 +109,13 @@ class Format:
         endings: How names of such files end.
         options: Options that an address may have, besides `test`.
         read: Gives the arrays `x_train`, `y_train`, and what else the file has of `x_test`,
-            `y_test`, `x_validation`, `y_validation`, `class_names`, `feature_names` and `layout`.
-            Raises a `ValueError` that names the file.
-        shapes: Gives the shapes of `x_train` and, where there is one, `x_test`, by name; nothing
-            else is read. Raises a `ValueError`, too.
+            `y_test`, `x_validation`, `y_validation`, `class_names`, `feature_names`, `layout`,
+            and of signals `lengths_train` and the like. Raises a `ValueError` that names the file.
+        size: Gives how much is in it; nothing else is read. Raises a `ValueError`, too.
     """
 
     description: str
     endings: tuple[str, ...]
     options: tuple[str, ...]
     read: Callable[[Address], Arrays]
-    shapes: Callable[[Address], Mapping[str, tuple[int, ...]]]
+    size: Callable[[Address], Size]

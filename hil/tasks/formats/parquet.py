@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
 
 from drivers.contract.files.reading import RATIO, UNPACKED, opened, told
-from hil.tasks.formats.format import Address, Arrays, Format
+from hil.tasks.formats.format import Address, Arrays, Format, Size
 from hil.tasks.formats.table import OPTIONS, Columns
 
 _INDEX = re.compile(r"__index_level_\d+__")
@@ -57,8 +57,8 @@ def read(given: Address) -> Arrays:
     return columns.arrays(x, y)
 
 
-def shapes(given: Address) -> Mapping[str, tuple[int, ...]]:
-    """The shape of the features; nothing else is read.
+def size(given: Address) -> Size:
+    """How much is in a table; nothing else is read.
 
     Raises:
         ValueError: When it is no such table.
@@ -67,7 +67,7 @@ def shapes(given: Address) -> Mapping[str, tuple[int, ...]]:
         columns = Columns.of([*_kinds(handle, given)], given)
         with _damaged(given):
             rows = _parquet(given).ParquetFile(handle).metadata.num_rows
-        return {"x_train": (rows, len(columns.features))}
+        return Size(rows, len(columns.features))
 
 
 def _parquet(given: Address) -> Any:
@@ -138,5 +138,5 @@ FORMAT = Format(
     endings=(".parquet", ".pq"),
     options=OPTIONS,
     read=read,
-    shapes=shapes,
+    size=size,
 )

@@ -1,8 +1,8 @@
 """What the axes of a sample mean: features, those of an image, or steps and channels of a signal.
 
-Three axes of bytes are images; of other numbers they may as well be signals, and the user says
-which, unless one of them is 1. Of four axes, the first or the last of a sample holds the channels
-of an image where it is as long as those of images are.
+Three axes of bytes are images, unless all are 0 and 1; of other numbers they may as well be
+signals, and the user says which, unless one of them is 1. Of four axes, the first or the last of a
+sample holds the channels of an image where it is as long as those of images are.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def of(x: NDArray[Any], asked: str | None, name: str) -> str:
 
 def _of_three(x: NDArray[Any], given: str) -> str:
     """The layout of samples of two axes."""
-    if x.dtype == np.uint8:
+    if x.dtype == np.uint8 and x.max(initial=0) > 1:
         return GREY
     if 1 in x.shape[1:]:  # no image is so narrow
         return STEPS if x.shape[2] == 1 else CHANNELS_FIRST
@@ -126,6 +126,12 @@ def steps(shape: tuple[int, ...], layout: str) -> int | None:
     return dict(zip(layout, shape, strict=True))["T"] if layout in SIGNALS else None
 
 
+def shape(steps: int, channels: int, layout: str) -> tuple[int, ...]:
+    """That of a signal of so many steps and channels."""
+    sides = {"T": steps, "C": channels}
+    return tuple(sides[axis] for axis in layout)
+
+
 def features(shape: tuple[int, ...], layout: str) -> int:
     """Number of features of a sample of such a shape; of a signal, of its channels."""
     return prod(shape) // (steps(shape, layout) or 1)
@@ -139,12 +145,8 @@ def rows(x: NDArray[Any], layout: str) -> NDArray[Any]:
         layout: It.
 
     Returns:
-        `(N, n)`: images pixel by pixel, the channels of each side by side. `(N T, n)` of signals:
-        their steps, one after the other.
+        `(N, n)`: images pixel by pixel, the channels of each side by side.
     """
-    if layout in SIGNALS:
-        found = signals(x, layout)
-        return found.reshape(-1, found.shape[2])
     return (np.moveaxis(x, 1, -1) if layout == FIRST else x).reshape(len(x), prod(x.shape[1:]))
 
 

@@ -6,15 +6,16 @@ network as the first ones were and its answers come back as the labels that were
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from hil.tasks.samples import layout
+from hil.tasks.samples import layout, raw
+from hil.tasks.samples.events import Binning
 from hil.tasks.samples.signals import Signals
 from hil.tasks.samples.spec import SampleSpec
 
@@ -23,6 +24,7 @@ Features = NDArray[np.uint8] | NDArray[np.float32]
 Samples = Features | Signals
 """Features, or signals likewise, `(N, T, n_channels)`."""
 
+FORM = {"shape": "iu", "layout": "U", "events": "b", "binning": "f"}
 KEYS = {"low": "f", "high": "f", "labels": "biuU", "class_names": "U", "feature_names": "U"}
 
 
@@ -47,9 +49,19 @@ class Preparation:
     feature_names: NDArray[np.str_]
     shape: tuple[int, ...]
     layout: str
+    events: bool = False
+    binning: Binning | None = None
 
     @classmethod
-    def none(cls, shape: tuple[int, ...], axes: str, classes: int, most: float) -> Preparation:
+    def none(
+        cls,
+        shape: tuple[int, ...],
+        axes: str,
+        classes: int,
+        *,
+        most: float = 1.0,
+        events: bool = False,
+    ) -> Preparation:
         """That of samples that come as the network takes them, with classes by number.
 
         Args:
@@ -57,6 +69,7 @@ class Preparation:
             axes: Their layout.
             classes: C.
             most: What stands for 1: 255 for bytes, else 1.
+            events: Whether signals are events.
         """
         size = layout.features(shape, axes)
         return cls(
@@ -67,6 +80,7 @@ class Preparation:
             feature_names=np.empty(0, str),
             shape=shape,
             layout=axes,
+            events=events,
         )
 
     @classmethod
@@ -80,7 +94,7 @@ class Preparation:
         Raises:
             FileFormatError: When they are none of a preparation.
         """
-        for key, kinds in {**KEYS, "shape": "iu", "layout": "U"}.items():
+        for key, kinds in {**KEYS, **FORM}.items():
             if key not in arrays:
                 raise FileFormatError(f"{name}: {key}: is missing")
             if arrays[key].ndim != 1 or arrays[key].dtype.kind not in kinds:
@@ -105,31 +119,52 @@ class Preparation:
             raise FileFormatError(f"{name}: high: is not above low everywhere")
         if len(np.unique(arrays["labels"])) != classes:
             raise FileFormatError(f"{name}: labels: one is there twice")
+        events = bool(arrays["events"].all())
+        binning = _binning(arrays["binning"], shape, name) if len(arrays["binning"]) else None
+        if (binning is not None and not events) or (events and axes not in layout.SIGNALS):
+            raise FileFormatError(f"{name}: events: those of samples that are no events")
         texts = (arrays["labels"], arrays["class_names"], arrays["feature_names"])
-        return cls(low, high, *texts, shape, axes)
+        return cls(low, high, *texts, shape, axes, events, binning)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """As arrays by name, which `restored` takes."""
         kept = {key: getattr(self, key) for key in KEYS}
-        return {**kept, "shape": np.asarray(self.shape), "layout": np.asarray([self.layout])}
+        form = {
+            "shape": np.asarray(self.shape),
+            "layout": np.asarray([self.layout]),
+            "events": np.asarray([self.events]),
+            "binning": np.asarray([] if self.binning is None else self.binning.numbers),
+        }
+        return {**kept, **form}
 
-    def apply(self, x: NDArray[Any], name: str = "x") -> Samples:
+    def apply(self, x: Any, name: str = "x", lengths: raw.Lengths | None = None) -> Samples:
         """Samples as the network takes them.
 
         Args:
-            x: `(N, n)` or `(N, *shape)`, real numbers; a signal may have fewer steps.
+            x: `(N, n)` or `(N, *shape)`, real numbers; signals may have fewer steps, or be a list
+                of one for each sample.
             name: What a refusal calls it.
+            lengths: Of signals that stand one after the other, or are filled up.
 
         Returns:
             `(N, n)`: bytes where bytes were given and 255 stands for 1, else float32 in [0, 1]. The
             channels of a pixel stand side by side, whatever the layout. Signals of float32
-            likewise.
+            likewise, or of bytes where they are events.
 
         Raises:
             ValueError: When these are no such samples.
         """
-        if self.steps is not None:
+        if isinstance(x, Signals):
             return self._signals(x, name)
+        if lengths is None:
+            x, lengths = raw.flat(x, self.layout, name)
+        if self.steps is not None:
+            wanted = [f"up to {n}" if a == "T" else f"{n}" for a, n in self._sides]
+            if x.dtype.names is None and lengths is None and x.ndim != 1 + len(self.layout):
+                raise ValueError(f"{name} has shape {x.shape}: give (samples, {', '.join(wanted)})")
+            found, _ = raw.taken(x, lengths, self.layout, name, self.binning)
+            assert isinstance(found, Signals)
+            return self._signals(found, name)
         if x.shape[1:] not in ((self.features,), self.shape):
             raise ValueError(
                 f"{name} has shape {x.shape}: give (samples, {', '.join(map(str, self.shape))})"
@@ -141,22 +176,29 @@ class Preparation:
             return rows
         return self._scaled(rows)
 
-    def _signals(self, x: NDArray[Any], name: str) -> Signals:
+    def _signals(self, found: Signals, name: str) -> Signals:
+        """Signals, scaled and filled up to the length of the longest."""
         assert self.steps is not None
-        wanted = dict(zip(self.layout, self.shape, strict=True))
-        found = dict(zip(self.layout, x.shape[1:], strict=False))
-        if x.ndim != 1 + len(self.layout) or {**found, "T": self.steps} != wanted:
-            sides = ", ".join(f"up to {n}" if axis == "T" else f"{n}" for axis, n in wanted.items())
-            raise ValueError(f"{name} has shape {x.shape}: give (samples, {sides})")
-        if not 1 <= found["T"] <= self.steps:
+        if found.shape[2] != self.features:
             raise ValueError(
-                f"{name} has {found['T']} steps, and the network was trained on up to "
-                f"{self.steps}: cut it"
+                f"{name} has {found.shape[2]} channels: the network was trained on {self.features}"
             )
-        check_numbers(x, name)
-        raw = Signals.whole(layout.signals(x, self.layout))
-        self._check_scale(raw.steps, name)
-        return Signals.padded(self._scaled(raw.steps), raw.lengths, self.steps)
+        most = found.lengths.max(initial=1)
+        if most > self.steps:
+            raise ValueError(
+                f"{name} has signals of {most} steps: the network was trained on up to "
+                f"{self.steps}: cut them"
+            )
+        rows = found.steps
+        check_numbers(rows, name)
+        if self.events:
+            if not found.events:
+                raise ValueError(
+                    f"{name} holds more than 0 and 1: the network was trained on events"
+                )
+            return replace(Signals.padded(rows, found.lengths, self.steps), events=True)
+        self._check_scale(rows, name)
+        return Signals.padded(self._scaled(rows), found.lengths, self.steps)
 
     def _scaled(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         scaled = np.clip((rows - self.low) / (self.high - self.low), 0, 1)
@@ -186,7 +228,7 @@ class Preparation:
     @property
     def spec(self) -> SampleSpec:
         """Size and kind of the samples."""
-        return SampleSpec(self.features, self.classes, self.steps)
+        return SampleSpec(self.features, self.classes, self.steps, self.events)
 
     @property
     def features(self) -> int:
@@ -199,6 +241,10 @@ class Preparation:
         return layout.steps(self.shape, self.layout)
 
     @property
+    def _sides(self) -> Iterable[tuple[str, int]]:
+        return zip(self.layout, self.shape, strict=True)
+
+    @property
     def classes(self) -> int:
         """Number of classes."""
         return len(self.labels)
@@ -207,6 +253,16 @@ class Preparation:
     def scales(self) -> bool:
         """Whether features are changed by more than the division of bytes by 255."""
         return bool(self.low.any()) or not ((self.high == 1).all() or (self.high == 255).all())
+
+
+def _binning(numbers: NDArray[Any], shape: tuple[int, ...], name: str) -> Binning:
+    try:
+        found = Binning.of(numbers)
+    except ValueError as error:
+        raise FileFormatError(f"{name}: binning: {error}") from None
+    if (found.steps, found.channels) != shape:
+        raise FileFormatError(f"{name}: binning: is not of samples of shape {shape}")
+    return found
 
 
 def check_numbers(x: NDArray[Any], name: str) -> None:

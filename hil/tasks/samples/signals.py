@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MOST = 8 << 30  # bytes of all signals
+
 
 @dataclass(frozen=True, eq=False)
 class Signals:
@@ -17,7 +19,7 @@ class Signals:
     Attributes:
         values: `(N, T, n)`, 0 after the end of a signal.
         lengths: `(N,)` int64, steps of each signal, 1 to T.
-        events: Whether values are counts of events.
+        events: Whether values are events, 0 or 1.
     """
 
     values: NDArray[Any]
@@ -59,6 +61,12 @@ class Signals:
             steps: T; the longest of them when None.
         """
         most = int(lengths.max(initial=1)) if steps is None else steps
+        size = len(lengths) * most * rows[:1].size * rows.itemsize
+        if size > MOST:
+            raise ValueError(
+                f"{len(lengths)} signals of up to {most} steps in {rows[:1].size} channels take "
+                f"{size >> 30} GiB: cut the longest"
+            )
         values = np.zeros((len(lengths), most, *rows.shape[1:]), rows.dtype)
         values[np.arange(most) < lengths[:, np.newaxis]] = rows
         return cls(values, lengths)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from hil.tasks.samples.signals import Signals
 
+Kind = Literal["features", "signals", "events"]
+"""What samples are: features, signals in time, or events in time, 0 or 1."""
+
 
 @dataclass(frozen=True)
 class SampleSpec:
@@ -19,7 +22,7 @@ class SampleSpec:
         features: Features of a sample, or channels of a signal.
         classes: Number of classes.
         steps: Steps of the longest signal; None where samples are features.
-        events: Whether signals are counts of events.
+        events: Whether signals are events.
     """
 
     features: int
@@ -28,7 +31,7 @@ class SampleSpec:
     events: bool = False
 
     @property
-    def kind(self) -> Literal["features", "signals", "events"]:
+    def kind(self) -> Kind:
         """What an encoding has to take."""
         if self.steps is None:
             return "features"

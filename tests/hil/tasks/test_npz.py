@@ -104,8 +104,11 @@ def test_npz_images_are_scaled_as_a_whole(tmp_path: Path) -> None:
         ({"class_names": np.array(["a", "b"])}, r"class_names has shape \(2,\): give 3 texts"),
         ({"x_validation": np.zeros((3, 4))}, "holds no y_validation"),
         ({"y_train": np.array([{}] * 30)}, r"save it with y_train=y_train.astype\(str\)"),
-        ({"x_train": np.array([[1], [2, 3]], object)}, "of different lengths: signals in time"),
-        ({"x_train": np.zeros(30, [("t", int), ("p", bool)])}, "records of t, p: events"),
+        ({"x_train": np.array([[1], [2, 3]], object)}, r"lengths_train=\[len\(one\) for"),
+        (
+            {"x_train": np.zeros(30, [("t", int), ("p", bool)])},
+            "holds 30 events: say how many",
+        ),
         ({"layout": np.array("WH")}, "layout 'WH': give HW, HWC, CHW for images"),
         ({"layout": np.array("HW")}, r"is not \(N, H, W\)"),
     ],

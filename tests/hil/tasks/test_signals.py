@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,12 +122,124 @@ def test_new_signals_come_as_the_first_ones_did_and_may_be_shorter() -> None:
     np.testing.assert_array_equal(short.values[:, :4], whole.values[:, :4])
     assert (short.lengths == 4).all()
     assert not short.values[:, 4:].any()
-    for wrong in (raw[:, :2], raw.reshape(20, 18), np.moveaxis(raw, 1, 2)):
-        with pytest.raises(ValueError, match=r"give \(samples, 3, up to 6\)") as error:
+    for wrong, complaint in (
+        (raw[:, :2], "x has 2 channels: the network was trained on 3"),
+        (np.moveaxis(raw, 1, 2), "x has 6 channels"),
+        (raw.reshape(20, 18), r"give \(samples, 3, up to 6\)"),
+        (np.concatenate([raw, raw], axis=2), r"of 12 steps: .* trained on up to 6: cut them"),
+    ):
+        with pytest.raises(ValueError, match=complaint) as error:
             kept.apply(wrong)
         one_line(error)
-    with pytest.raises(ValueError, match=r"x has 12 steps, .* trained on up to 6: cut it"):
-        kept.apply(np.concatenate([raw, raw], axis=2))
+
+
+# -- signals of different lengths ---------------------------------------------------------------
+
+
+def several(seed: int = 0, samples: int = 20, channels: int = 3) -> tuple[list[Any], Any]:
+    rng = generator(seed)
+    lengths = rng.integers(2, 8, samples)
+    lengths[0] = 8
+    return [rng.standard_normal((length, channels)) * 5 for length in lengths], lengths
+
+
+def test_a_list_of_signals_is_kept_padded_and_scaled_by_its_own_steps() -> None:
+    x, lengths = several()
+    found = data(x, test=(x[:4], np.arange(4) % 2))
+    np.testing.assert_array_equal(found.x_train.lengths, lengths)
+    every = np.concatenate(x)
+    low, high = every.min(axis=0), every.max(axis=0)
+    np.testing.assert_allclose(found.x_train.steps, (every - low) / (high - low), atol=1e-6)
+    assert not found.x_train.values[~found.x_train.lasting].any()
+    prepared = Preparation.restored(found.preparation.arrays(), "kept")
+    np.testing.assert_array_equal(prepared.apply(x[:4]).values, found.x_test.values)
+    np.testing.assert_array_equal(prepared.apply(x[1:2]).steps, found.x_test[1:2].steps)
+    turned = data([one.T for one in x], "CT", test=([one.T for one in x[:4]], np.arange(4) % 2))
+    assert turned.sha256 == found.sha256
+    flat = data([one[:, 0] for one in x])
+    assert flat.spec.features == 1
+    assert flat.spec.steps == 8
+
+
+def test_the_longest_signal_of_any_part_is_how_long_a_run_lasts() -> None:
+    x, _ = several()
+    longer = [np.concatenate([one, one]) for one in x[:4]]
+    found = data(x, test=(longer, np.arange(4) % 2))
+    assert found.spec.steps == 16 == found.preparation.steps
+    assert found.x_train.shape[1] == 16
+
+
+def archives(folder: Path) -> dict[str, Path]:
+    """The same signals in each form in which a file may have them."""
+    x, lengths = several()
+    padded = np.full((20, 8, 3), np.nan)
+    for row, one in zip(padded, x, strict=True):
+        row[: len(one)] = one
+    ends = np.cumsum(lengths)
+    forms: dict[str, dict[str, Any]] = {
+        "joined": {"x": np.concatenate(x), "lengths": lengths},
+        "offsets": {"x": np.concatenate(x), "offsets": np.append(0, ends)},
+        "starts": {"X": np.concatenate(x), "x_offsets": ends - lengths},
+        "padded": {"signals": padded, "seq_lens": lengths},
+        "turned": {"data": np.swapaxes(padded, 1, 2), "lens": lengths.astype(np.uint8)},
+    }
+    for name, form in forms.items():
+        np.savez(folder / f"{name}.npz", **form, y=np.arange(20) % 2)
+    return {name: folder / f"{name}.npz" for name in forms}
+
+
+def test_files_of_signals_of_different_lengths_need_no_option(tmp_path: Path) -> None:
+    x, lengths = several()
+    expected = data(x)
+    for name, path in archives(tmp_path).items():
+        task = tasks.get(f"npz:{path}")
+        found = task.load(generator(), 0.0)
+        assert found.sha256 == expected.sha256, name
+        assert task.defaults["network"] == {"hidden": [200]}
+    kept = tasks.get(f"npz:{path}?test={tmp_path / 'joined.npz'}").load(generator(), 0.0)
+    np.testing.assert_array_equal(kept.x_test.lengths, lengths)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"lengths": np.full(20, 3)}, "its 20 lengths sum to 60: give all steps one after the"),
+        ({"lengths": np.full(19, 3)}, r"lengths_train is int64 of shape \(19,\): give the length"),
+        ({"lengths": np.zeros(20, int)}, "lengths_train holds 0 to 0: give 1 to"),
+        ({"lengths": np.full(20, 3.0)}, "lengths_train is float64"),
+        ({"lengths": np.full(20, 2**62)}, "give 1 to"),
+        ({"layout": np.array("HW")}, "layout 'HW': x_train has lengths, as signals have"),
+        ({"x": np.zeros((20, 5, 5))}, r"has shape \(20, 5, 5\), and lengths of up to 8"),
+        ({"x": np.zeros((20, 9, 9))}, r"say which: 'npz:.*layout=TC'"),
+        ({"x_test": np.zeros((9, 3)), "y_test": np.arange(9) % 2}, "x_test has no lengths"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(
+    tmp_path: Path, changes: dict[str, Any], complaint: str
+) -> None:
+    x, lengths = several()
+    path = tmp_path / "own.npz"
+    own = {"x": np.concatenate(x), "lengths": lengths, "y": np.arange(20) % 2}
+    np.savez(path, **(own | changes))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=complaint) as error:
+        tasks.get(f"npz:{path}").load(generator(), 0.0)
+    one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("x", "complaint"),
+    [
+        ([np.zeros((3, 2)), np.zeros((3, 4))], "all of the same channels"),
+        ([np.zeros((3, 2)), np.zeros(3)], "all of the same channels"),
+        ([np.zeros((3, 2, 2)), np.zeros((4, 2, 2))], "all of the same channels"),
+        ([[[1.0, 2.0], [3.0]], [[1.0, 2.0]]], "x_train is no array: give an array, or a list"),
+        ([1.0, [1.0, 2.0]], "give an array, or a list"),
+    ],
+)
+def test_lists_that_are_no_signals_are_refused(x: Any, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as error:
+        data(x)
+    one_line(error)
 
 
 # -- digits -------------------------------------------------------------------------------------

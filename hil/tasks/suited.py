@@ -1,0 +1,56 @@
+"""What suits samples of a user's own, by their number, size and kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+
+from hil.tasks import arrays
+from hil.tasks.arrays import Arrays
+from hil.tasks.formats.format import Size
+from hil.tasks.samples.signals import Signals
+from hil.tasks.samples.spec import Kind
+
+FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
+Sections = Mapping[str, Mapping[str, object]]
+
+
+def settings(size: Size) -> Sections:
+    """Settings that suit a set of samples.
+
+    A small set is learned in small batches, and any set in about 2000 steps at least. Few
+    features are shown stronger, beside an input that is always on, as in `yinyang`.
+
+    Args:
+        size: How large it is.
+    """
+    if size.samples < 1:
+        return {}
+    batch = min(max(size.samples // 25, 10), 100)
+    epochs = min(max(ceil(2000 * batch / size.samples), 10), 200)
+    features, in_time = size.features, size.kind != "features"
+    found: dict[str, Mapping[str, object]] = {
+        "network": {"hidden": [800 if features >= IMAGE and not in_time else 200]},
+        "training": {"batch": batch, "epochs": epochs},
+    }
+    if features < FEW and size.kind != "events":
+        found["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
+        found["homeostasis"] = {"weight": 0.003}
+        found["optimiser"] = {"weight_decay": 0.01}
+    elif features >= IMAGE:
+        found["optimiser"] = {"learning_rate": 2e-3}
+    return found
+
+
+def of_arrays(given: Arrays) -> Sections:
+    """Settings that suit the samples of a program.
+
+    Args:
+        given: As `hil.tasks.arrays.given` gives them.
+    """
+    parts, _, _ = arrays.taken(given)
+    train = parts["train"]
+    kind: Kind = "features"
+    if isinstance(train, Signals):
+        kind = "events" if train.events else "signals"
+    return settings(Size(len(train), train.shape[-1], kind))
