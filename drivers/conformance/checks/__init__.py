@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from drivers.conformance.checks import (
     charges,
+    graphs,
     layers,
     limits,
     membranes,
     neurons,
     order,
     probes,
-    running_on,
     runs,
     stimuli,
     storing,
@@ -33,6 +33,6 @@ CHECKS: tuple[Check, ...] = (
     *charges.CHECKS,
     *timing.CHECKS,
     *layers.CHECKS,
-    *running_on.CHECKS,
+    *graphs.CHECKS,
     *order.CHECKS,
 )

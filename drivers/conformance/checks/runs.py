@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance.kit.comparing import (
+    ROUNDING,
     alike,
     difference,
+    each_step,
     near,
     noise,
     noiseless,
@@ -19,7 +21,7 @@ from drivers.conformance.kit.comparing import (
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import DRIVE, Harness
 from drivers.conformance.kit.verdict import Check
-from drivers.contract.messages import Stimulus
+from drivers.contract.messages import Readout, Stimulus
 
 # Half of what membranes may differ by, in thresholds, where two runs of one stimulus differ at all.
 VARIES = 0.05
@@ -202,6 +204,42 @@ def several_spikes_of_a_step_are_counted(harness: Harness) -> None:
         )
 
 
+def a_run_carries_on(harness: Harness) -> None:
+    """Where info says runs_on, a run in two parts gives what it gives in one."""
+    if not harness.info.abilities.runs_on:
+        raise NotApplicable("info says that each run begins from reset")
+    if harness.steps < 2:
+        raise NotApplicable("runs are too short to be parted")
+    exact, depth = noiseless(harness), min(2, harness.info.capacity.layers)
+    whole, first = harness.work(depth), max(1, harness.steps * 2 // 5)
+    parts, probes = _parts(whole, first), each_step(harness, depth)
+
+    def in_two(trial: int) -> tuple[NDArray[np.int32], Readout]:
+        begun = harness.run(parts[0], trial=trial).counts
+        rest = harness.device.run(parts[1], probes, trial=trial + 1000, carry=True)
+        return np.asarray(begun + rest.counts, np.int32), rest
+
+    told = (
+        f"a run of {whole.steps} steps, and one of {first} that {whole.steps - first} more carry "
+        f"on (look at what _run keeps of membranes and of events on their way, and at _run_on)"
+    )
+    alike(
+        told,
+        lambda trial: harness.run(whole, trial=trial).counts,
+        lambda trial: in_two(trial)[0],
+        exact,
+    )
+    for probe in probes if exact else ():
+        one, two = harness.run(whole, probes), in_two(0)[1]
+        ends = [
+            harness.info.neuron.membrane.in_thresholds(readout.samples[probe].astype(np.float32))
+            for readout in (one, two)
+        ]
+        apart = float(np.abs(ends[0][-1] - ends[1][-1]).max())
+        if apart > ROUNDING:
+            raise Failed(f"{told}: the last membranes are {apart:.3g} thresholds apart")
+
+
 CHECKS: tuple[Check, ...] = (
     counts_are_whole_and_not_below_zero,
     several_spikes_of_a_step_are_counted,
@@ -213,4 +251,19 @@ CHECKS: tuple[Check, ...] = (
     smaller_batch_is_part_of_the_larger,
     readouts_stay_as_they_are,
     arguments_are_left_alone,
+    a_run_carries_on,
 )
+
+
+def _parts(stimulus: Stimulus, first: int) -> tuple[Stimulus, Stimulus]:
+    """The first steps of a stimulus, and the rest."""
+    rest = stimulus.steps - first
+    if stimulus.kind == "current":
+        data = stimulus.data
+        return Stimulus.current(data, steps=first), Stimulus.current(data, steps=rest)
+    if stimulus.kind == "current_trace":
+        parts = stimulus.data[:first], stimulus.data[first:]
+        return Stimulus.current_trace(parts[0]), Stimulus.current_trace(parts[1])
+    row = first * stimulus.batch
+    begun, rows = stimulus.data[:row], stimulus.data[row:]
+    return Stimulus.spikes(begun, steps=first), Stimulus.spikes(rows, steps=rest)

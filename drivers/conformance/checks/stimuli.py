@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from drivers.conformance.kit.comparing import IDLE
+from drivers.conformance.kit.comparing import IDLE, alike, each_step, noiseless
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
 from drivers.contract.errors import StimulusError
 from drivers.contract.info import StimulusKind
+from drivers.contract.messages import Stimulus
 
 # Steps within which a fully driven neuron fires at least once.
 SOON = 16
@@ -158,6 +160,36 @@ def what_excites_first_counts_first(harness: Harness) -> None:
             )
 
 
+def samples_end_at_their_lengths(harness: Harness) -> None:
+    """Where info says lengths, a sample gives what it gives in a run of its own length."""
+    if not harness.info.abilities.lengths:
+        raise NotApplicable("info says that all samples of a batch last as long")
+    exact, stimulus = noiseless(harness), harness.work()
+    lengths = np.full(stimulus.batch, stimulus.steps)
+    lengths[:: 2 if stimulus.batch > 1 else 1] = short = max(1, stimulus.steps // 2)
+    ended = _ending(stimulus, lengths)
+
+    def alone(trial: int) -> NDArray[np.int32]:
+        counts = harness.run(harness.begin(stimulus, short), trial=trial).counts
+        counts[lengths > short] = harness.run(stimulus, trial=trial).counts[lengths > short]
+        return counts
+
+    alike(
+        f"samples of {short} steps among some of {stimulus.steps}, and by themselves (look at what "
+        "_run does with Stimulus.lengths)",
+        lambda trial: harness.run(ended, trial=trial).counts,
+        alone,
+        exact,
+    )
+    for probe in each_step(harness, 1):
+        after = harness.run(ended, [probe]).samples[probe][short:]
+        if after[:, lengths == short].any():
+            raise Failed(
+                "membranes are shown after the end of a sample: give 0, as sampling.answer does "
+                "with Stimulus.lengths"
+            )
+
+
 CHECKS: tuple[Check, ...] = (
     stated_kinds_are_taken,
     other_kinds_are_refused,
@@ -166,4 +198,13 @@ CHECKS: tuple[Check, ...] = (
     steps_run_forward,
     what_excites_first_counts_first,
     several_events_of_a_step_add_up,
+    samples_end_at_their_lengths,
 )
+
+
+def _ending(stimulus: Stimulus, lengths: NDArray[np.int64]) -> Stimulus:
+    if stimulus.kind == "current":
+        return Stimulus.current(stimulus.data, steps=stimulus.steps, lengths=lengths)
+    if stimulus.kind == "current_trace":
+        return Stimulus.current_trace(stimulus.data, lengths=lengths)
+    return Stimulus.spikes(stimulus.data, steps=stimulus.steps, lengths=lengths)

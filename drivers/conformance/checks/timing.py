@@ -8,13 +8,12 @@ from drivers.conformance.checks.neurons import last_membranes
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
-from drivers.contract.info import Arrival, StimulusKind
+from drivers.conformance.kit.wiring import FIRST, ONCE, kind_of_events
+from drivers.contract.info import Arrival
 
 DEPTH = 3
-# Step of the event, and how many steps later it may act at most.
-FIRST, LATEST = 2, 2
-# A drive of one step that makes a neuron fire, and does not do so twice.
-ONCE = 1.5
+# How many steps later than an event a layer may fire at most.
+LATEST = 2
 # A drive that makes no neuron fire, and how much of it is seen where it acted.
 BELOW, SEEN = 0.5, 0.25
 
@@ -68,7 +67,7 @@ def a_hard_reset_clears_as_stated(harness: Harness) -> None:
     _chain(harness, depth)
     active = np.zeros((FIRST + late + 3, harness.batch, harness.neurons))
     active[FIRST : FIRST + 2] = 1
-    fired = harness.run(harness.stimulus(active, _kind(harness))).counts
+    fired = harness.run(harness.stimulus(active, kind_of_events(harness))).counts
     again = float(np.median(fired)) > 1
     if stated is None:
         raise NotApplicable(f"info does not say; measured: {'kept' if again else 'cleared'}")
@@ -87,15 +86,6 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def _kind(harness: Harness) -> StimulusKind:
-    stimuli = harness.info.offers.stimuli
-    kinds: tuple[StimulusKind, ...] = ("spikes", "current_trace")
-    kind = next((k for k in kinds if k in stimuli), None)
-    if kind is None:
-        raise NotApplicable("the device takes constant currents only")
-    return kind
-
-
 def _chain(harness: Harness, depth: int, last: float = ONCE) -> None:
     """Join neurons one to one, so that what makes the first layer fire does so in the next ones."""
     if not harness.reaches(depth):
@@ -110,7 +100,7 @@ def _chain(harness: Harness, depth: int, last: float = ONCE) -> None:
 
 def _delay(harness: Harness, depth: int) -> int:
     """How many steps after an input event the output of a network of a depth fires."""
-    kind = _kind(harness)
+    kind = kind_of_events(harness)
     _chain(harness, depth)
     for late in range(LATEST * depth):
         steps = FIRST + late + 1
@@ -138,9 +128,9 @@ def _narrowed(harness: Harness, arrivals: tuple[Arrival, ...]) -> tuple[Arrival,
         return arrivals
     _chain(harness, 1, BELOW)
     active = np.zeros((FIRST + 1, harness.batch, harness.neurons))
-    dark = harness.stimulus(active, _kind(harness))
+    dark = harness.stimulus(active, kind_of_events(harness))
     active[FIRST] = 1
-    lit = harness.stimulus(active, _kind(harness))
+    lit = harness.stimulus(active, kind_of_events(harness))
     moved = last_membranes(harness, offer, lit) - last_membranes(harness, offer, dark)
     return ("end_of_step",) if float(np.median(moved)) > SEEN else ("next_step",)
 

@@ -40,6 +40,14 @@ def shown(harness: Harness, layer: int, depth: int) -> list[Probe]:
     return [harness.probe(o, layer, o.reductions[0]) for o in offers if o is not None]
 
 
+def each_step(harness: Harness, layer: int) -> list[Probe]:
+    """A probe of the membranes of a layer in each step, where there is one."""
+    offer = harness.info.offer("membrane", layer, layer)
+    if offer is None or offer.every != 1 or "none" not in offer.reductions:
+        return []
+    return [harness.probe(offer, layer, "none")]
+
+
 def difference(one: Readout, two: Readout) -> str | None:
     """Where two readouts are not the same, bit by bit, or None."""
     if not np.array_equal(one.counts, two.counts):

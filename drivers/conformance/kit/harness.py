@@ -123,7 +123,7 @@ class Harness:
     @cached_property
     def full_scale(self) -> float:
         """Full scale of the first projection."""
-        return self._scale(0)
+        return self.scale(0)
 
     @cached_property
     def group(self) -> int:
@@ -139,14 +139,15 @@ class Harness:
         """Events a step on each input, where a group has too few inputs."""
         return max(1, math.ceil(DRIVE / (self.group * self.full_scale)))
 
-    def _scale(self, projection: int) -> float:
+    def scale(self, projection: int) -> float:
+        """Full scale of a projection."""
         form = self.info.weight_format(projection)
         return float(np.clip(DRIVE, form.minimum_full_scale, form.maximum_full_scale))
 
     def network(self, depth: int = 1) -> Network:
         """The network of a depth."""
         layers = (self.group * self.neurons, *[self.neurons] * depth)
-        return Network.feed_forward(layers, tuple(self._scale(p) for p in range(depth)))
+        return Network.feed_forward(layers, tuple(self.scale(p) for p in range(depth)))
 
     # -- what checks do -------------------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class Harness:
 
     def clear(self, depth: int = 1) -> None:
         """Have the network of a depth with every weight zero; mapping it may take long."""
-        stores_zero = all(self._stores_zero(projection) for projection in range(depth))
+        stores_zero = all(self.stores_zero(projection) for projection in range(depth))
         if self._mapped is None or self._mapped[0] != depth or not stores_zero:
             self.configure(depth)
         else:
@@ -179,15 +180,16 @@ class Harness:
         Raises:
             NotApplicable: When some are to be zero, and the device stores no zero.
         """
-        if np.equal(shares, 0).any() and not self._stores_zero(projection):
+        if np.equal(shares, 0).any() and not self.stores_zero(projection):
             raise NotApplicable("none of the levels is zero, or near it")
         self._mapped = self._mapped and (self._mapped[0], False)
         shape = (self.neurons, self.neurons)
-        weights = np.broadcast_to(np.asarray(shares, np.float32), shape) * self._scale(projection)
+        weights = np.broadcast_to(np.asarray(shares, np.float32), shape) * self.scale(projection)
         rows = self.group if projection == 0 else 1
         return self._opened().write_weights(projection, np.repeat(weights, rows, axis=0))
 
-    def _stores_zero(self, projection: int) -> bool:
+    def stores_zero(self, projection: int) -> bool:
+        """Whether a projection stores a weight of zero, or nearly so."""
         levels = self.info.weight_format(projection).levels
         return levels is None or levels % 2 == 1 or 1 / (levels - 1) <= ZERO
 

@@ -31,10 +31,13 @@ from drivers.board.run_codec import ProbeRequest
 from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.limits import Limits
 from drivers.conformance import Harness
-from drivers.conformance.checks import running_on
+from drivers.conformance.checks import graphs
+from drivers.conformance.checks.runs import a_run_carries_on
+from drivers.conformance.checks.stimuli import samples_end_at_their_lengths
 from support.counting_board import board
 from support.firmware_ports import need
 
+CHECKS = a_run_carries_on, samples_end_at_their_lengths, *graphs.CHECKS
 SIZES = (5, 4, 3)
 TRACES = [Probe(layer, what) for layer in (1, 2) for what in ("spikes", "membrane")]
 # With these, more than one request asks for: the same run is made twice.
@@ -229,11 +232,11 @@ def test_a_bad_line_carries_on_once(seed: int) -> None:
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("port", ["simulated", "native", "mps2"])
-def test_the_kit_finds_that_boards_run_on(port: str) -> None:
+@pytest.mark.parametrize("port", ["simulated", "native", "mps2", "stm32f405"])
+def test_the_kit_finds_that_boards_run_on_and_any_graph(port: str) -> None:
     if port == "simulated":
         with Harness(lambda: drivers.open("board:simulated://?seed=3")) as harness:
-            for check in running_on.CHECKS:
+            for check in CHECKS:
                 check(harness)
         return
     need(port)
@@ -241,5 +244,5 @@ def test_the_kit_finds_that_boards_run_on(port: str) -> None:
         firmware.start(port, seed=3) as running,
         Harness(lambda: drivers.open(f"board:{running.url}")) as harness,
     ):
-        for check in running_on.CHECKS:
+        for check in CHECKS:
             check(harness)

@@ -19,6 +19,7 @@ import drivers
 from device_models import profiles
 from drivers import Device, ProbeOffer, WeightFormat
 from drivers.conformance import CHECKS, Harness, Outcome, name, outcome, reason
+from drivers.conformance.checks import graphs
 from drivers.session import Recorded
 from hil.cli.app import app
 from support import matrix_device
@@ -27,6 +28,7 @@ from support.integer_chip import IntegerChip
 from support.paths import ROOT
 from support.stranger_device import Stranger
 from support.tunable_device import Tunable
+from support.wired_device import Wired
 from support.wrong_devices import WRONG
 
 # Takes seconds on an emulated chip, which states a long run.
@@ -84,7 +86,7 @@ def test_the_manual_lists_every_check() -> None:
 )
 def test_emulated_chips_pass(chip: str, left_out: tuple[str, ...]) -> None:
     not_applicable = passes(lambda: drivers.open(f"emulator:{chip}"), *left_out)
-    assert len(not_applicable) <= 17, not_applicable
+    assert len(not_applicable) <= 17 + len(GRAPHS), not_applicable
 
 
 def test_every_profile_is_among_those_that_pass() -> None:
@@ -110,9 +112,13 @@ UNKNOWN = {
 }
 
 
+# Of recurrence, projections past layers, and delays.
+GRAPHS = {name(check) for check in graphs.CHECKS} - {"graphs-that-are-not-stated-are-refused"}
+
+
 def test_a_good_device_passes_every_check() -> None:
     left_out = passes(Good)
-    assert left_out.keys() == ONE_SPIKE | UNKNOWN | {"other-kinds-are-refused"}
+    assert left_out.keys() == ONE_SPIKE | UNKNOWN | GRAPHS | {"other-kinds-are-refused"}
     assert left_out["layer-events-act-in-the-stated-step"].endswith("measured: same_step")
 
 
@@ -122,7 +128,13 @@ def test_a_device_that_states_all_it_can_passes_every_check() -> None:
 
 @pytest.mark.parametrize("device", [Stranger, IntegerChip])
 def test_a_strangers_device_passes_every_check(device: type[Device]) -> None:
-    assert len(passes(device)) <= 19
+    assert len(passes(device)) <= 19 + len(GRAPHS)
+
+
+@pytest.mark.parametrize("arrival", ["same_step", "end_of_step", "next_step"])
+def test_a_device_of_any_graph_passes_whenever_its_events_act(arrival: str) -> None:
+    left_out = passes(type("Of" + arrival, (Wired,), {"arrival": arrival}))
+    assert not left_out.keys() & (GRAPHS | UNKNOWN - {"refractory-steps-are-as-stated"})
 
 
 @pytest.mark.parametrize("cell", matrix_device.cells()[::6], ids=matrix_device.address)
@@ -261,8 +273,8 @@ def test_the_command_prints_a_table_and_tells_by_its_exit_code(scheme: None) -> 
     good = command("check", "good:")
     lines = good.stdout.splitlines()
     assert good.exit_code == 0 and good.stderr == ""
-    # Four of these are what it leaves unknown of timing and rest.
-    assert lines[-1] == f"{len(CHECKS) - 6} passed, 0 failed, 6 not applicable"
+    left_out = 6 + len(GRAPHS)  # four are what it leaves unknown of timing and rest
+    assert lines[-1] == f"{len(CHECKS) - left_out} passed, 0 failed, {left_out} not applicable"
     assert [line.split("\t")[0] for line in lines[:-1]] == ["check", *map(name, CHECKS)]
     wrong = command("check", "wrong:")
     assert wrong.exit_code == 1
@@ -324,7 +336,8 @@ def _installed() -> bool:
 def test_the_plugin_runs_the_checks_beside_other_tests(tmp_path: Path) -> None:
     good = run_pytest(tmp_path, "--device", "good:")
     assert good.returncode == 0, good.stdout
-    assert f"{len(CHECKS) - 5} passed, 6 skipped" in good.stdout  # one of them test_own
+    skipped = 6 + len(GRAPHS)
+    assert f"{len(CHECKS) + 1 - skipped} passed, {skipped} skipped" in good.stdout  # and test_own
     wrong = run_pytest(tmp_path, "--device", "wrong:")
     assert wrong.returncode == 1
     assert (

@@ -6,7 +6,9 @@ from drivers import Device
 from support.good_device import Good
 from support.stranger_device import Stranger
 from support.tunable_device import Tunable
+from support.wired_device import Wired
 from support.wrong_devices import (
+    graphs,
     layers,
     limits,
     order,
@@ -30,12 +32,13 @@ MODULES = (
     running_on,
     strangers,
     statements,
+    graphs,
 )
 WRONG: tuple[type[Device], ...] = tuple(
     device
     for module in MODULES
     for device in vars(module).values()
     if isinstance(device, type)
-    and issubclass(device, Good | Stranger | Tunable)
-    and device not in (Good, Stranger, Tunable)
+    and issubclass(device, Good | Stranger | Tunable | Wired)
+    and device not in (Good, Stranger, Tunable, Wired)
 )
