@@ -39,11 +39,13 @@ def completed(network: Network, info: DeviceInfo) -> Network:
     _check_connections(network, info.capacity)
     _check_synapses(network, info.capacity)
     projections = tuple(
-        replace(projection, full_scale=_full_scale(p, projection, info.weight_format(p)))
+        replace(
+            projection,
+            full_scale=_full_scale(p, projection, info.weight_format(p)),
+            delay=_delay(_told(p, projection), projection, network.shapes[p], info.capacity),
+        )
         for p, projection in enumerate(network.projections)
     )
-    for p, projection in enumerate(projections):
-        _check_delay(_told(p, projection), projection, network.shapes[p], info.capacity)
     populations = _with_settings(network.populations, info.neuron.settings)
     return Network(network.inputs, populations, projections)
 
@@ -115,9 +117,9 @@ def _full_scale(p: int, projection: Projection, form: WeightFormat) -> float:
     return float(scale)
 
 
-def _check_delay(
+def _delay(
     told: str, projection: Projection, shape: tuple[int, int], capacity: Capacity
-) -> None:
+) -> int | NDArray[np.int64]:
     delays = np.asarray(projection.delay)
     if delays.ndim and not capacity.synapse_delays:
         raise CapacityError(f"{told} with a delay for each synapse: this device takes one for all")
@@ -126,6 +128,7 @@ def _check_delay(
     if not (np.issubdtype(delays.dtype, np.integer) and (delays >= 0).all()):
         raise CapacityError(f"{told} with a delay that is no whole number of steps from 0 on")
     check_limit(f"steps of delay of {told}", int(delays.max()), capacity.delay)
+    return delays.astype(np.int64) if delays.ndim else int(delays)
 
 
 def _with_settings(

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import drivers
-from drivers import DeviceError, LinkError, Network, Probe, SettingError, Stimulus
+from drivers import (
+    DeviceError,
+    LinkError,
+    Network,
+    Population,
+    Probe,
+    Projection,
+    SettingError,
+    Stimulus,
+)
 from drivers.address_list import parse
 from drivers.contract.info import Timing
 from drivers.fleet.device import Fleet
@@ -20,6 +29,7 @@ from drivers.registry import BUILTIN
 from support.fleet_members import Member
 from support.good_device import INFO
 from support.restated import restated
+from support.wired_device import Wired
 
 NETWORK = Network.feed_forward((5, 6, 3))
 PROBES = [Probe(1), Probe(1, reduce="mean"), Probe(2, every=3, neurons=(0, 2)), Probe(2, "spikes")]
@@ -257,3 +267,27 @@ def test_a_member_that_is_not_there_is_named_and_all_others_are_closed(
     with pytest.raises(DeviceError, match=r"^member:\?chip=x: "):
         drivers.open("fleet:member:?chip=1..2,member:?chip=x")
     assert closed == [1, 2]
+
+
+def test_a_fleet_runs_what_all_of_its_members_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUILTIN, "wired", "support.wired_device:Wired")
+    back = Projection(1, 1, delay=np.arange(36).reshape(6, 6) % 5)
+    graph = Network(
+        5, (Population(6), Population(3)), (Projection(0, 1), Projection(1, 2, delay=2), back)
+    )
+    x, found = stimulus("spikes", 7), []
+    for address in ("wired:", "fleet:wired:,wired:,wired:"):
+        with drivers.open(address) as device:
+            room = device.info.capacity
+            assert (room.recurrence, room.skips, room.delay, room.synapse_delays) == (1, 1, 6, 1)
+            device.configure(graph)
+            for p, shape in enumerate(graph.shapes):
+                device.write_weights(p, np.random.default_rng(p).normal(0.4, 0.5, shape))
+            runs = [device.run(x, PROBES), device.run(x, PROBES, carry=True)]
+            found.append([[run.counts, *run.samples.values()] for run in runs])
+    for one, two in zip(*found, strict=True):
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a, b)
+    infos = [Wired().info, restated(Wired().info, delay=4, synapse_delays=False, skips=False)]
+    least = common(infos, ["a", "b"]).capacity
+    assert (least.recurrence, least.skips, least.delay, least.synapse_delays) == (1, 0, 4, 0)

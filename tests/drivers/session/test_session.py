@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import drivers
-from drivers import Network, Probe, Stimulus
+from drivers import Diverged, Network, Population, Probe, Projection, Stimulus
 from drivers.emulator.device import Emulator
 from drivers.session import Reader, Recorded
+from support.wired_device import Wired
 
 CHIP = "emulator:mixed-signal?chip=3"
 mapped = Network.feed_forward
@@ -81,6 +83,48 @@ def test_times_are_in_the_file(session: Path) -> None:
     assert all(start <= end for start, end in zip(began, ended, strict=True))
     assert all(end <= start for end, start in zip(ended, began[1:], strict=False))
     assert all(r["seconds"] > 0 for r in records if r["kind"] == "run")
+
+
+def graph(*delays: object, again: tuple[int, int] = (1, 1)) -> Network:
+    """Two layers that also lead back and past one, with these delays."""
+    ends = [(0, 1), (1, 2), again, (0, 2)]
+    projections = [
+        Projection(*each, 1.5, delay)  # type: ignore[arg-type]
+        for each, delay in zip(ends, delays, strict=True)
+    ]
+    return Network(4, (Population(6), Population(3)), tuple(projections))
+
+
+def test_a_graph_with_delays_is_recorded_and_replayed(tmp_path: Path) -> None:
+    path, own = tmp_path / "a.session", np.arange(18).reshape(6, 3) % 4
+    delays = (2, own, 1, 0)
+
+    def used(device: drivers.Device, *delays: object, again: tuple[int, int] = (1, 1)) -> list[Any]:
+        with device:
+            device.configure(graph(*delays, again=again))
+            for p, shape in enumerate(device.network.shapes):
+                device.write_weights(p, weights(p, shape))
+            runs = [
+                device.run(stimuli()[2], [Probe(1), Probe(2)], trial=n, carry=bool(n))
+                for n in range(2)
+            ]
+        return [run.counts for run in runs] + [x for run in runs for x in run.samples.values()]
+
+    recorded = used(Recorded(Wired(), path), *delays)
+    other = own.copy()
+    other[4, 1] += 1
+    # A delay is the same whatever kind of whole number it is.
+    replayed = used(drivers.open(f"replay:{path}"), np.int8(2), own.astype(np.uint8), 1, 0)
+    for one, two in zip(recorded, replayed, strict=True):
+        assert one.tobytes() == two.tobytes()
+    for changed, again, words in (
+        ((2, other, 1, 0), (1, 1), r"delay\.1\[4, 1\]: recorded 1, asked 2"),
+        ((2, own, 0, 0), (1, 1), r"delay\.2.*recorded 1, asked 0"),
+        ((2, 3, 1, 0), (1, 1), r"delay\.1: recorded int64 \(6, 3\)"),
+        (delays, (2, 1), "projections: "),
+    ):
+        with pytest.raises(Diverged, match=words):
+            used(drivers.open(f"replay:{path}"), *changed, again=again)
 
 
 # -- divergence -------------------------------------------------------------------------------
