@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from drivers import Stimulus
+
+Float = TypeVar("Float", np.float32, np.float64)
 
 
 class Biased(BaseModel):
@@ -31,6 +37,17 @@ class Held(Biased):
     )
 
 
+class Ticking(Held):
+    """Settings of an encoding that makes spikes of changes or events, which no constant has."""
+
+    bias: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="evenly spaced spikes per step of an always-on channel; 0: none",
+    )
+
+
 def width(n_features: int, settings: Biased) -> int:
     """Number of input channels for so many features."""
     return n_features + (settings.bias > 0)
@@ -51,7 +68,20 @@ def with_bias(x: NDArray[np.float32], bias: float) -> NDArray[np.float32]:
     return np.concatenate([x, np.full((*x.shape[:-1], 1), bias, dtype=np.float32)], axis=-1)
 
 
-def by_step(x: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+def ticks(raster: NDArray[np.float32], bias: float) -> None:
+    """Fill the last channel of `(T, B, width)` with evenly spaced spikes; none at a bias of 0."""
+    if bias > 0:
+        passed = np.floor(bias * np.arange(len(raster) + 1))
+        raster[:, :, -1] = np.diff(passed)[:, np.newaxis]
+
+
+def spikes_of(raster: NDArray[np.float32]) -> Stimulus:
+    """The stimulus of spikes `(T, B, width)`."""
+    steps = len(raster)
+    return Stimulus.spikes(raster.reshape(-1, raster.shape[2]), steps=steps)
+
+
+def by_step(x: NDArray[Float], steps: int) -> NDArray[Float]:
     """Signals step by step of the device.
 
     Args:

@@ -1,4 +1,4 @@
-"""Random spikes at a rate in proportion to the features.
+"""Random spikes at a rate in proportion to the features, or to a signal, step by step.
 
 At most one spike per channel and step, each step independent of the others: the Bernoulli
 approximation of a Poisson process.
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from drivers import Stimulus
-from hil.encodings.bias import Biased, width, with_bias
+from hil.encodings.bias import Held, by_step, spikes_of, width, with_bias
 from hil.encodings.encoding import Encoding
 
 
-class Settings(Biased):
+class Settings(Held):
     """Settings of the encoding."""
 
     max_rate: float = Field(
@@ -31,7 +31,7 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
     """Encode a batch.
 
     Args:
-        x: `(B, n)` features in [0, 1].
+        x: `(B, n)` features in [0, 1], or signals `(B, T', n)`.
         steps: Length of the stimulus T.
         settings: The encoding's settings.
         rng: Draws the spikes.
@@ -42,6 +42,9 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
     from scipy.sparse import csr_matrix
 
     probability = with_bias(x, settings.bias) * np.float32(settings.max_rate)
+    if x.ndim == 3:
+        each = by_step(probability, steps)
+        return spikes_of((rng.random(each.shape, np.float32) < each).astype(np.float32))
     samples, channels = probability.nonzero()  # a dark pixel needs no draw
     active = probability[samples, channels]
     fired = [
@@ -60,4 +63,4 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
     return Stimulus.spikes(counts, steps=steps)
 
 
-ENCODING = Encoding(encode, Settings, width)
+ENCODING = Encoding(encode, Settings, width, takes=("features", "signals"))

@@ -36,8 +36,8 @@ FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS})
 # An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
 ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
     "features": {"current": "current", "current_trace": "current", "spikes": "regular"},
-    "signals": {"current_trace": "current"},
-    "events": {"current_trace": "current"},
+    "signals": {"current_trace": "current", "spikes": "regular"},
+    "events": {"spikes": "events", "current_trace": "current"},
 }
 # What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
 LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"

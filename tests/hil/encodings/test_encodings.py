@@ -16,7 +16,8 @@ BATCHES = st.tuples(st.integers(1, 4), st.integers(1, 6)).flatmap(
 )
 STEPS = st.integers(1, 12)
 BIAS = st.sampled_from([0.0, 0.3, 1.0])
-ENCODINGS = ["current", "latency", "poisson", "regular"]
+ENCODINGS = ["current", "latency", "poisson", "regular"]  # a channel for each feature
+OTHERS = ["events", "level_crossing", "receptive_fields"]
 
 
 def encode(
@@ -36,7 +37,7 @@ def raster(stimulus: Stimulus) -> NDArray[np.float32]:
 
 
 def test_names_and_unknown_name() -> None:
-    assert encodings.names() == ENCODINGS
+    assert encodings.names() == sorted([*ENCODINGS, *OTHERS])
     with pytest.raises(ValueError, match="did you mean 'latency'") as error:
         encodings.get("latencies")
     assert all(name in str(error.value) for name in ENCODINGS)

@@ -211,7 +211,7 @@ def test_tasks_and_rules_have_their_say() -> None:
     assert "optimiser.learning_rate" not in chosen(hard, tuned)
     spikes = restated(ANY, stimuli=("spikes",))
     found, _ = settled(spikes, {"task": "yinyang"})
-    assert found.encoding == {"name": "regular", "max_rate": 1.0, "bias": 0.5}
+    assert found.encoding == {"name": "regular", "max_rate": 1.0, "bias": 0.5, "hold": 1}
 
 
 def test_a_run_that_starts_from_another_takes_its_learning_settings() -> None:

@@ -66,6 +66,15 @@ def test_what_does_not_fit_signals_is_refused(
     assert "\n" not in str(found.value)
 
 
+def test_a_device_of_spikes_is_shown_spikes_and_the_hold_is_kept() -> None:
+    info = restated(ANY, stimuli=("spikes",))
+    asked = {"task": "digits_rows"}  # held for 3 steps by its defaults
+    found, choices = settle(config.build(asked), left_open(asked), info, data())
+    assert (found.encoding["name"], found.encoding["hold"]) == ("regular", 3)
+    assert found.network.steps == 18
+    assert {"encoding.name", "network.steps"} <= {choice.setting for choice in choices}
+
+
 def test_features_are_not_held() -> None:
     from hil import tasks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -252,3 +253,51 @@ def test_rows_of_digits_are_the_digits_in_the_same_parts() -> None:
         np.testing.assert_array_equal(x.values.reshape(len(x), 64), getattr(whole, f"x_{part}"))
         np.testing.assert_array_equal(getattr(rows, f"y_{part}"), getattr(whole, f"y_{part}"))
         assert (x.lengths == 8).all()
+
+
+# -- tasks of other packages --------------------------------------------------------------------
+
+
+def test_mnist1d_is_what_its_package_generates_and_leaves_the_generators_alone() -> None:
+    from mnist1d.data import get_dataset_args, make_dataset
+
+    made = make_dataset(get_dataset_args())
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy()
+    one, two = (tasks.get("mnist1d").load(generator(seed), 0.1) for seed in (1, 2))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    assert [len(one.y_train), len(one.y_validation), len(one.y_test)] == [3600, 400, 1000]
+    np.testing.assert_array_equal(one.y_test, made["y_test"])
+    np.testing.assert_array_equal(one.x_test.values, two.x_test.values)
+    low, high = made["x"].min(), made["x"].max()
+    expected = np.clip((made["x_test"] - low) / (high - low), 0, 1)
+    np.testing.assert_allclose(one.x_test.values[:, :, 0], expected, atol=1e-6)
+    assert not np.array_equal(one.y_validation, two.y_validation)
+
+
+def test_japanese_vowels_are_those_of_the_package() -> None:
+    from aeon.datasets import load_japanese_vowels
+
+    found = tasks.get("japanese_vowels").load(generator(), 0.0)
+    for part, split in (("train", "TRAIN"), ("test", "TEST")):
+        raw, labels = load_japanese_vowels(split=split)
+        x, y = getattr(found, f"x_{part}"), getattr(found, f"y_{part}")
+        np.testing.assert_array_equal(x.lengths, [one.shape[1] for one in raw])
+        np.testing.assert_array_equal(found.preparation.labels[y], labels)
+        scaled, given = x.steps, np.concatenate([one.T for one in raw])
+        for channel in range(12):
+            inside = (scaled[:, channel] > 0) & (scaled[:, channel] < 1)
+            fit = np.corrcoef(scaled[inside, channel], given[inside, channel])[0, 1]
+            assert fit > 1 - 1e-6
+    assert found.spec.steps == 29
+
+
+@pytest.mark.parametrize(("task", "package"), [("mnist1d", "mnist1d"), ("japanese_vowels", "aeon")])
+def test_a_missing_package_is_named(
+    task: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (package, f"{package}.data", f"{package}.datasets"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ValueError, match=rf'pip install "spikeloop\[{package}\]"') as error:
+        tasks.get(task).load(generator(), 0.1)
+    one_line(error)

@@ -1,0 +1,71 @@
+"""Currents of several neurons for each feature, each of which prefers a value of its own.
+
+The receptive fields are Gaussian bumps with equal distances between their centres, from 0 to 1, and
+that distance as their standard deviation (S. M. Bohte, J. N. Kok and H. La Poutre, Neurocomputing
+48, 17 (2002), give them as times of spikes).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from pydantic import Field
+
+from drivers import Stimulus
+from hil.encodings.bias import Held, by_step, with_bias
+from hil.encodings.encoding import Encoding
+
+
+class Settings(Held):
+    """Settings of the encoding."""
+
+    bias: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="current of an always-on channel, times the gain; 0: none",
+    )
+    fields: int = Field(
+        default=16,
+        ge=2,
+        le=1000,
+        description="receptive fields of each feature",
+    )
+    gain: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="current at the centre of a field, in spikes per step that would inject as "
+        "much",
+    )
+
+
+def width(n_features: int, settings: Settings) -> int:
+    """Number of input channels for so many features."""
+    return n_features * settings.fields + (settings.bias > 0)
+
+
+def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generator) -> Stimulus:
+    """Encode a batch.
+
+    Args:
+        x: `(B, n)` features in [0, 1], or signals `(B, T', n)`.
+        steps: Length of the stimulus T.
+        settings: The encoding's settings.
+        rng: Not used: the encoding is deterministic.
+
+    Returns:
+        Currents: `(B, width)`, constant, or of signals `(T, B, width)`; the fields of a feature
+        side by side.
+    """
+    centres = np.linspace(0, 1, settings.fields, dtype=np.float32)
+    distances = (x[..., np.newaxis] - centres) * np.float32(settings.fields - 1)
+    bumps = np.exp(-np.square(distances) / 2).reshape(*x.shape[:-1], -1)
+    currents = with_bias(bumps, settings.bias) * np.float32(settings.gain)
+    if x.ndim == 3:
+        return Stimulus.current_trace(by_step(currents, steps))
+    return Stimulus.current(currents, steps=steps)
+
+
+ENCODING = Encoding(encode, Settings, width, takes=("features", "signals"))
