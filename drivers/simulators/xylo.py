@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from drivers.contract.checking.requests import check_limit
 from drivers.contract.device import Device
-from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
+from drivers.contract.errors import CapacityError, DeviceNotFound, SettingError, StimulusError
 from drivers.contract.info import (
     Abilities,
     Capacity,
@@ -31,7 +31,7 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.naming import nearest
-from drivers.contract.network import Network
+from drivers.contract.network import Network, Projection
 from drivers.contract.neuron import Membrane, Neuron, Setting
 from drivers.contract.sampling import answer
 
@@ -126,6 +126,7 @@ class Xylo(Device):
                 neurons=self._chip.ends,
                 batch=1024,
                 steps=10_000,
+                recurrence=True,
             ),
             timing=Timing(dt=DT),
             neuron=Neuron(
@@ -158,63 +159,79 @@ class Xylo(Device):
         # Inputs reach hidden neurons alone: they play the only layer of a network of one.
         hidden = network.layers[1:-1] or network.layers[1:]
         outputs = network.layers[-1] if network.depth > 1 else 0
-        self._check_room(hidden, outputs)
+        self._check_room(network, hidden, outputs)
         starts = np.cumsum([0, *hidden]).tolist()
+        # Rows of inputs, of hidden neurons to hidden ones, and to outputs; each has a weight shift.
+        sources = {"in": network.inputs, "inner": sum(hidden), "out": sum(hidden)}
+        rows: dict[str, list[list[Any]]] = {k: [[] for _ in range(n)] for k, n in sources.items()}
+        kinds = [_kind(each, network.depth) for each in network.projections]
         synapses: list[list[list[Any]]] = []  # of each projection, by source and target
-        firsts = [*starts[:-1], 0][: network.depth]
-        for (sources, targets), first in zip(pairwise(network.layers), firsts, strict=True):
-            synapses.append(
-                [[XyloSynapse(first + n, 0, 0) for n in range(targets)] for _ in range(sources)]
-            )
-        recurrent = [row for projection in synapses[1 : len(hidden)] for row in projection]
-        readout = synapses[-1] if outputs else [[]] * hidden[-1]
-        # The inputs, hidden neurons and outputs have a shift each.
-        scales = network.full_scale
-        inner = _shift(min(scales[1 : len(hidden)], default=1.0))
-        shifts = [_shift(scales[0]), *[inner] * (len(hidden) - 1), _shift(scales[-1])]
+        for kind, each, (pre, post) in zip(kinds, network.projections, network.shapes, strict=True):
+            first = 0 if kind == "out" else starts[each.target - 1]
+            made = [[XyloSynapse(first + n, 0, 0) for n in range(post)] for _ in range(pre)]
+            for neuron, row in enumerate(made, start=starts[max(each.source - 1, 0)]):
+                rows[kind][neuron] += row
+            synapses.append(made)
+        scaled = list(zip(kinds, network.full_scale, strict=True))
+        shift = {k: _shift(min((s for o, s in scaled if o == k), default=1.0)) for k in rows}
         thresholds = [
-            math.ceil(LARGEST_CODE * 2**shift / scale * (1 - 1e-6))
-            for shift, scale in zip(shifts, scales, strict=False)
+            min(
+                math.ceil(LARGEST_CODE * 2 ** shift[kind] / scale * (1 - 1e-6))
+                for each, (kind, scale) in zip(network.projections, scaled, strict=True)
+                if each.target == layer
+            )
+            for layer in range(1, network.depth + 1)
         ]
-        neurons = sum(hidden)
         dash = round(math.log2(network.settings["tau_membrane"] / DT))
         self._layer: Any = XyloLayer(
-            synapses_in=synapses[0],
-            synapses_rec=[*recurrent, *[[]] * hidden[-1]],
-            synapses_out=[*[[]] * (neurons - hidden[-1]), *readout],
-            aliases=[[]] * neurons,
+            synapses_in=rows["in"],
+            synapses_rec=rows["inner"],
+            synapses_out=rows["out"],
+            aliases=[[]] * sum(hidden),
             threshold=np.repeat(thresholds[: len(hidden)], hidden).tolist(),
             threshold_out=thresholds[-1:] * outputs,
             has_bias=False,
             bias=[],
             bias_out=[],
-            weight_shift_inp=shifts[0],
-            weight_shift_rec=inner,
-            weight_shift_out=shifts[-1],
-            dash_mem=[dash] * neurons,
+            weight_shift_inp=shift["in"],
+            weight_shift_rec=shift["inner"],
+            weight_shift_out=shift["out"],
+            dash_mem=[dash] * sum(hidden),
             dash_mem_out=[dash] * outputs,
-            dash_syns=[[SYNAPSE_SHIFT]] * neurons,
+            dash_syns=[[SYNAPSE_SHIFT]] * sum(hidden),
             dash_syns_out=[[SYNAPSE_SHIFT]] * outputs,
             name=self._key,
         )
-        self._synapses, self._shifts, self._thresholds = synapses, shifts, thresholds
+        self._synapses, self._thresholds = synapses, thresholds
+        self._shifts = [shift[kind] for kind in kinds]
         self._spans = [slice(a, b) for a, b in pairwise(starts)]
 
-    def _check_room(self, hidden: Sequence[int], outputs: int) -> None:
+    def _check_room(self, network: Network, hidden: Sequence[int], outputs: int) -> None:
         chip = self._chip
         check_limit("outputs after a hidden layer", outputs, chip.outputs)
         check_limit("hidden neurons", sum(hidden), chip.neurons)
-        check_limit("neurons after a hidden layer", max(hidden[1:], default=0), chip.fan_out)
-        inner = sum(a * b for a, b in pairwise(hidden))
-        check_limit("synapses between hidden neurons", inner, chip.neurons * chip.average_fan_out)
+        inner = [
+            (each.source, *shape)
+            for each, shape in zip(network.projections, network.shapes, strict=True)
+            if each.source and each.target <= len(hidden)
+        ]
+        for layer in range(1, len(hidden) + 1):
+            reached = sum(post for source, _, post in inner if source == layer)
+            check_limit("neurons after a hidden layer", reached, chip.fan_out)
+        joined = sum(pre * post for _, pre, post in inner)
+        check_limit("synapses between hidden neurons", joined, chip.neurons * chip.average_fan_out)
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         scale = self.network.full_scale[projection]
-        codes = np.rint(np.clip(weights / np.float32(scale), -1, 1) * LARGEST_CODE).astype(np.int64)
+        target = self.network.projections[projection].target
+        unit = 2 ** self._shifts[projection] / self._thresholds[target - 1]
+        # Where another projection has set the threshold of its targets, fewer codes are left.
+        largest = min(LARGEST_CODE, scale / unit * (1 + 2e-6))
+        codes = np.rint(np.clip(weights / np.float32(scale), -1, 1) * largest)
+        codes = np.clip(codes, -math.floor(largest), math.floor(largest)).astype(np.int64)
         for synapses, row in zip(self._synapses[projection], codes.tolist(), strict=True):
             for synapse, code in zip(synapses, row, strict=True):
                 synapse.weight = code
-        unit = 2 ** self._shifts[projection] / self._thresholds[projection]
         return np.asarray(codes * unit, np.float32)
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
@@ -260,6 +277,20 @@ class Xylo(Device):
         membrane = np.array(found, np.float32).T[:, neurons]
         # Recorded after its reset, which took one threshold for each spike.
         return membrane / np.float32(self._thresholds[layer - 1]) + spikes
+
+
+def _kind(each: Projection, depth: int) -> str:
+    """Which synapses of the chip a projection is made of, refused where they are none in time."""
+    if each.source == 0:
+        return "in"
+    if each.target == depth > each.source:
+        return "out"
+    if each.target == each.source + 1 or each.target == each.source < max(depth, 2):
+        return "inner"
+    raise CapacityError(
+        f"projection from {each.source} to {each.target}: on this chip hidden layers project back, "
+        "each to itself alone"
+    )
 
 
 def _shift(full_scale: float) -> int:

@@ -26,6 +26,10 @@ SURE = 2.0
 HALF, LATER = 0.5, 4
 
 
+class Refused(Failed):
+    """The device refuses projections that it states to take."""
+
+
 @dataclass(frozen=True)
 class Wire:
     """A projection that joins each neuron to the one so many places further on, in a circle.
@@ -60,7 +64,7 @@ def wire(harness: Harness, depth: int, wires: Sequence[Wire]) -> None:
 
     Raises:
         NotApplicable: When the device has no room, or its weights cannot do that.
-        Failed: When it refuses what it states to take.
+        Refused: When it refuses what it states to take.
     """
     scales = [harness.scale(p) for p in range(len(wires))]
     weak = any(scale < REACHES for w, scale in zip(wires, scales, strict=True) if w.source)
@@ -83,7 +87,7 @@ def wire(harness: Harness, depth: int, wires: Sequence[Wire]) -> None:
     try:
         harness.device.configure(network)
     except CapacityError as error:
-        raise Failed(f"a network with {_told(wires)}: stated as possible, but {error}") from None
+        raise Refused(f"a network with {_told(wires)}: stated as possible, but {error}") from None
     for p, (each, scale) in enumerate(zip(wires, scales, strict=True)):
         if not each.weight:
             continue

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import drivers
-from drivers import Network, Probe, Stimulus
+from drivers import Network, Population, Probe, Projection, Stimulus
 from drivers.conformance import CHECKS, Harness, outcome
 from hil import config as configuration
 from hil.loop import training
@@ -49,11 +49,17 @@ def decayed(state: int, shift: int) -> int:
 
 
 def chip(
-    codes: list[np.ndarray], shift: int, threshold: int, dash: int, drive: np.ndarray
+    codes: list[np.ndarray],
+    shift: int,
+    threshold: int,
+    dash: int,
+    drive: np.ndarray,
+    back: dict[int, np.ndarray] | None = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """One sample on the chip in whole numbers: spikes and membranes before reset, by layer.
 
-    Written from the description of the neuron; every layer is aligned to its own first step.
+    Written from the description of the neuron; every layer is aligned to its own first step, and
+    hears of its own spikes, through `back`, in the next one.
     """
     fired, membranes = [drive], []
     for layer, matrix in enumerate(codes):
@@ -66,6 +72,10 @@ def chip(
                 for i, count in enumerate(arriving):
                     for _ in range(int(count)):
                         current[j] = kept(current[j] + (int(matrix[i, j]) << shift))
+                own = (back or {}).get(layer)
+                for i in range(n if own is not None and step else 0):
+                    for _ in range(raster[step - 1, i]):
+                        current[j] = kept(current[j] + (int(own[i, j]) << shift))
                 current[j] = decayed(current[j], 1)
                 membrane[j] = kept(decayed(membrane[j], dash) + current[j])
                 trace[step, j] = membrane[j] / threshold
@@ -109,6 +119,94 @@ def test_runs_are_those_of_the_chip_in_whole_numbers(
             np.testing.assert_array_equal(raster, fired[n - 1])
             trace = readout.samples[Probe(n, "membrane")][:, sample]
             np.testing.assert_allclose(trace, membranes[n - 1], rtol=1e-5, atol=1e-5)
+
+
+@settings(max_examples=12)
+@given(
+    layers=st.sampled_from([(3, 5), (4, 6, 3), (5, 4, 6, 2)]),
+    seed=st.integers(0, 2**31),
+    scale=st.sampled_from([0.25, 1.0]),
+    steps=st.integers(2, 14),
+)
+def test_hidden_layers_hear_of_their_own_spikes_in_the_next_step(
+    layers: tuple[int, ...], seed: int, scale: float, steps: int
+) -> None:
+    rng, depth = np.random.default_rng(seed), len(layers) - 1
+    own = range(1, max(depth, 2))
+    ends = [(n, n + 1) for n in range(depth)] + [(n, n) for n in own]
+    order = rng.permutation(len(ends))
+    projections = tuple(Projection(*ends[n], scale) for n in order)
+    codes = {end: rng.integers(-127, 128, (layers[end[0]], layers[end[1]])) for end in ends}
+    shift, threshold = round(4 + np.log2(scale)), 2032
+    with drivers.open("xylo:") as device:
+        device.configure(Network(layers[0], tuple(map(Population, layers[1:])), projections))
+        for p, each in enumerate(projections):
+            matrix = codes[each.source, each.target]
+            stored = device.write_weights(p, matrix * scale / 127)
+            np.testing.assert_allclose(stored, matrix * 2**shift / threshold, rtol=1e-6)
+        stimulus = spikes(seed, steps, 2, layers[0], rate=0.8)
+        probes = [Probe(n, what) for n in range(1, depth + 1) for what in ("spikes", "membrane")]
+        readout = device.run(stimulus, probes)
+    forward = [codes[end] for end in ends[:depth]]
+    back = {n - 1: codes[n, n] for n in own}
+    for sample in range(2):
+        drive = stimulus.dense()[:, sample].astype(int)
+        fired, membranes = chip(forward, shift, threshold, 4, drive, back)
+        for n in range(1, depth + 1):
+            raster = readout.samples[Probe(n, "spikes")][:, sample]
+            np.testing.assert_array_equal(raster, fired[n - 1])
+            trace = readout.samples[Probe(n, "membrane")][:, sample]
+            np.testing.assert_allclose(trace, membranes[n - 1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("forward", "back"), [(1.0, 0.3), (0.3, 1.0), (1.0, 1.9), (2.5, 0.07)])
+def test_projections_to_one_layer_have_full_scales_of_their_own(
+    forward: float, back: float
+) -> None:
+    with drivers.open("xylo:") as device:
+        device.configure(
+            Network(
+                3,
+                (Population(4), Population(2)),
+                (Projection(0, 1, forward), Projection(1, 2, 1.0), Projection(1, 1, back)),
+            )
+        )
+        for p, scale, shape in ((0, forward, (3, 4)), (2, back, (4, 4))):
+            wanted = np.random.default_rng(p).uniform(-1.3 * scale, 1.3 * scale, shape)
+            stored = device.write_weights(p, wanted)
+            clipped = np.clip(wanted, -scale, scale)
+            assert np.abs(stored).max() <= scale * (1 + 1e-5)
+            assert np.abs(stored - clipped).max() <= scale / 60
+            np.testing.assert_array_equal(device.write_weights(p, stored), stored)
+
+
+@pytest.mark.parametrize(
+    ("projections", "words"),
+    [
+        ([Projection(2, 1)], "projection from 2 to 1: on this chip hidden layers project back"),
+        ([Projection(3, 3)], "projection from 3 to 3: on this chip"),
+        ([Projection(0, 2)], "no projections that skip layers"),
+        ([Projection(1, 1, delay=1)], "steps of delay of projection 3"),
+    ],
+)
+def test_what_a_hidden_layer_cannot_be_told_is_refused(
+    projections: list[Projection], words: str
+) -> None:
+    chain = [Projection(n, n + 1) for n in range(3)]
+    with drivers.open("xylo:") as device, pytest.raises(drivers.CapacityError, match=words):
+        device.configure(Network(4, (Population(3),) * 3, (*chain, *projections)))
+
+
+def test_a_reservoir_has_the_room_of_the_chip() -> None:
+    chain = Projection(0, 1), Projection(1, 2)
+    with drivers.open("xylo:") as device:
+        for size, words in ((64, ""), (65, "65 neurons after a hidden layer.* room for 64")):
+            graph = Network(4, (Population(size), Population(2)), (*chain, Projection(1, 1)))
+            if not words:
+                device.configure(graph)
+                continue
+            with pytest.raises(drivers.CapacityError, match=words):
+                device.configure(graph)
 
 
 def test_a_network_is_the_simulator_called_by_hand() -> None:

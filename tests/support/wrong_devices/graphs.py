@@ -48,6 +48,15 @@ class IgnoresWhatComesBack(Wired):
             super().send(number, active)
 
 
+class RefusesAllThatComesBack(Wired):
+    caught_by = "spikes-come-back-in-the-next-step"
+
+    def _configure(self, network):
+        if any(each.target <= each.source for each in network.projections):
+            raise CapacityError("no projections back")
+        super()._configure(network)
+
+
 class LeadsBackToItsOwnLayer(Wired):
     """What should reach an earlier layer."""
 
