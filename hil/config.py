@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,16 +56,16 @@ class NetworkSection(Section):
     """The network and how it is laid on the device."""
 
     hidden: tuple[Whole, ...] = Field((100,), description="Neurons of each hidden layer.")
-    steps: Whole = Field(
-        20, description="Time steps that a sample is shown; of signals, as the data have them."
+    steps: Whole = Field(20, description="Time steps that a sample is shown; signals tell theirs.")
+    recurrent: bool = Field(False, description="Whether hidden layers project to themselves, too.")
+    delays: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0, description="Longest delay of synapses into hidden layers, drawn from 0 to this."
     )
     initial_scale: NonNegative = Field(
         1.0, description="Standard deviation of initial weights, times the root of the fan-in."
     )
     initial_response: Literal["measured", "as_drawn"] = Field(
-        "measured",
-        description="`measured` scales the weights into a hidden layer that begins silent or "
-        "saturated.",
+        "measured", description="`measured` scales weights into silent and saturated layers."
     )
     full_scale: Positive | Literal["auto"] = Field(
         "auto",
@@ -75,6 +76,12 @@ class NetworkSection(Section):
     calibration: str = Field(
         "", description="File of `hil calibrate` for this device and network; empty is none."
     )
+
+    @property
+    def connections(self) -> list[tuple[int, int]]:
+        """Source and target of each projection, 0 being the input: the chain, then what recurs."""
+        layers = range(len(self.hidden) + 2)
+        return [*pairwise(layers), *((n, n) for n in layers[1:-1] if self.recurrent)]
 
 
 class ReadoutSection(Section):

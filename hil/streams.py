@@ -14,6 +14,7 @@ import numpy as np
 Stream = Literal[
     "split",
     "init",
+    "delays",
     "rule",
     "order",
     "augment",

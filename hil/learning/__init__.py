@@ -5,18 +5,21 @@ A rule is a pair of functions over what the host saw of a batch (`Rule`, `Observ
 """
 
 from hil.learning import gates, homeostasis, losses, optimisers, rate_estimators, rules, surrogates
+from hil.learning.feedback import feedback, projected
 from hil.learning.gate import Gate
+from hil.learning.in_time import gradients_in_time
 from hil.learning.rate_estimator import Estimate, Estimator, LayerReading
 from hil.learning.rule import (
     Gradients,
     Observation,
+    Route,
     Rule,
     RuleFamily,
     Timing,
     gradients_from,
     stateless,
 )
-from hil.learning.rules.adfa import GateName, feedback, projected
+from hil.learning.rules.adfa import GateName
 
 __all__ = [
     "Estimate",
@@ -26,12 +29,14 @@ __all__ = [
     "Gradients",
     "LayerReading",
     "Observation",
+    "Route",
     "Rule",
     "RuleFamily",
     "Timing",
     "feedback",
     "gates",
     "gradients_from",
+    "gradients_in_time",
     "homeostasis",
     "losses",
     "optimisers",

@@ -28,9 +28,8 @@ def add(
     """
     before: Sequence[np.ndarray] = (observation.inputs, *observation.activity)
     strengths = np.broadcast_to(np.asarray(weight, np.float32), len(observation.activity))
-    for gradient, presynaptic, rate, strength in zip(
-        gradients, before, observation.activity, strengths, strict=False
-    ):
-        if gradient is not None:
-            pull = strength * (rate.mean(axis=0) - np.float32(target))
-            gradient += np.outer(presynaptic.mean(axis=0), pull)
+    means = [rate.mean(axis=0) for rate in before]
+    for gradient, route in zip(gradients, observation.connections, strict=True):
+        if gradient is not None and route.target <= len(strengths):
+            excess = means[route.target] - np.float32(target)
+            gradient += np.outer(means[route.source], strengths[route.target - 1] * excess)

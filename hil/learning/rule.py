@@ -20,6 +20,23 @@ Gradients = list[Matrix | None]
 
 
 @dataclass(frozen=True, eq=False)
+class Route:
+    """A projection, as a rule sees it.
+
+    Attributes:
+        source: Layer that it comes from, 0 being the input.
+        target: Layer that it leads to, from 1.
+        lag: Steps from an event to the sample of the target's membrane that first shows it.
+        delay: Steps beyond these: one number, or one for each synapse, `(n_pre, n_post)`.
+    """
+
+    source: int
+    target: int
+    lag: int = 0
+    delay: int | NDArray[np.int64] = 0
+
+
+@dataclass(frozen=True, eq=False)
 class PerturbedEvaluation:
     """One more run of the same batch, with weights that the rule proposed.
 
@@ -50,6 +67,11 @@ class Observation:
         input_trace: Input of each step, `(T, B, n_0)`; None when it is constant (or no traces).
         output_spikes: Output raster `(T, B, C)` where the device shows it, with traces.
         perturbed: What came of the weights that the rule proposed, in its order.
+        routes: Where each projection leads, in the order of the weights: those from layer to layer
+            first, then those from a hidden layer to itself. Empty where there are only the former.
+        spikes: Raster of each hidden layer, measured or estimated, `(T, B, n_l)`, with traces.
+        running_error: The error that the readout up to each step would have, `(T, B, C)`, where
+            the rule asks for it.
     """
 
     inputs: Matrix
@@ -61,6 +83,15 @@ class Observation:
     input_trace: Matrix | None = None
     output_spikes: Matrix | None = None
     perturbed: tuple[PerturbedEvaluation, ...] = ()
+    routes: tuple[Route, ...] = ()
+    spikes: tuple[Matrix, ...] = ()
+    running_error: Matrix | None = None
+
+    @property
+    def connections(self) -> tuple[Route, ...]:
+        """Where each projection leads, in the order of the weights."""
+        chain = tuple(Route(layer, layer + 1) for layer in range(len(self.membrane)))
+        return self.routes or chain
 
 
 @dataclass(frozen=True)
@@ -97,6 +128,9 @@ class Rule:
         gate: What the error of a hidden neuron is multiplied by, from what is kept and membranes
             of any shape in thresholds; None where there is no such function.
         needs_traces: Whether it reads membranes step by step.
+        needs_running_error: Whether it reads the error of the readout up to each step, with traces.
+        adjust: Gradients of what it keeps and learns beside the weights, by name; descended as
+            those of the weights are. None for what stays as it was drawn.
     """
 
     name: str
@@ -105,6 +139,12 @@ class Rule:
     propose: Callable[[Generator, Sequence[Matrix]], list[list[Matrix]]] | None = None
     gate: Callable[[State, Matrix], Matrix] | None = None
     needs_traces: bool = False
+    needs_running_error: bool = False
+    adjust: Callable[[State, Observation], Mapping[str, Matrix]] | None = None
+
+    def learned(self, state: State) -> dict[str, Matrix]:
+        """What of its state may be learned, by name; nothing where it adjusts nothing."""
+        return {} if self.adjust is None else {name: state[name] for name in sorted(state)}  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -183,4 +223,5 @@ def gradients_from(deltas: Sequence[Matrix], observation: Observation) -> Gradie
     """
     batch = np.float32(len(observation.inputs))
     activity = (observation.inputs, *observation.activity)
-    return [a.T @ (delta / batch) for a, delta in zip(activity, deltas, strict=True)]
+    scaled = [delta / batch for delta in deltas]
+    return [activity[r.source].T @ scaled[r.target - 1] for r in observation.connections]

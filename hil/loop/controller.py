@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,21 +14,21 @@ from drivers import Device, Stimulus
 from drivers.contract.arrays import below, unlike
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
-from hil.learning.optimisers import Optimiser
-from hil.learning.rule import Observation, PerturbedEvaluation, Rule, checked
+from hil.learning.rule import Gradients, Observation, PerturbedEvaluation, Rule, checked
 from hil.loop import mapping
 from hil.loop.device_session import DeviceSession
 from hil.loop.health import repair
 from hil.loop.health.diagnosis import State
-from hil.loop.observation.estimation import mean_input
-from hil.loop.observation.observer import Observer, drive_trace
-from hil.loop.train_state import StepReport
+from hil.loop.observation.observed import observed
+from hil.loop.observation.observer import Observer
+from hil.loop.train_state import StepReport, weights_in
 from hil.tasks.samples.spec import SampleSpec
 
 if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
+Judge = Callable[[Matrix, Matrix], tuple[float, Matrix]]
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Controller:
     session: DeviceSession
     observer: Observer
     rule: Rule
-    optimiser: Optimiser
+    optimiser: optimisers.Optimiser
     weights: list[Matrix]
     rule_state: Mapping[str, NDArray[np.generic]]
     optimiser_state: dict[str, NDArray[np.generic]]
@@ -85,8 +86,9 @@ class Controller:
         built = rules.get(name).rule(name, config.rule_settings, timing)
         observer = Observer(config, device, built.needs_traces)
         session.check_run(kind, config.training.batch, config.network.steps, observer.probes)
+        kept = built.init(streams.generator(config.seed, "rule"), layers)
         optimiser = optimisers.build(**config.optimiser.model_dump())
-        weights = mapping.initial_weights(config, layers)
+        weights = mapping.initial_weights(config, device.network)
         return cls(
             config=config,
             device=device,
@@ -97,21 +99,21 @@ class Controller:
             rule=built,
             optimiser=optimiser,
             weights=weights,
-            rule_state=built.init(streams.generator(config.seed, "rule"), layers),
-            optimiser_state=optimiser.init(weights),
+            rule_state=kept,
+            optimiser_state=optimiser.init([*weights, *built.learned(kept).values()]),
             strengths=np.ones(len(layers) - 2),
         )
 
     @property
     def depth(self) -> int:
-        """Number of projections."""
+        """Number of layers of neurons."""
         return len(self.layers) - 1
 
     # -- the loop -----------------------------------------------------------------------------
 
     def write(self) -> None:
         """Write the shadow weights of every projection to the device."""
-        for projection in range(self.depth):
+        for projection in range(len(self.weights)):
             self._write(projection)
 
     def step(
@@ -138,30 +140,23 @@ class Controller:
         )
         decoded = self.observer.decode(readout, stimulus, self.session.stored)
         logits = self._logits(decoded.rate, decoded.membranes[-1])
-        loss, error = losses.evaluate(logits, y, self.config.readout.loss, weights)
-        observation = Observation(
-            inputs=mean_input(stimulus),
-            activity=decoded.hidden,
-            membrane=decoded.membranes,
-            rate=decoded.rate,
-            traces=decoded.traces,
-            input_trace=drive_trace(stimulus) if self.rule.needs_traces else None,
-            output_spikes=decoded.output_spikes,
-            error=error,
-            perturbed=self._perturbed(stimulus, y, index, weights),
+        judge = partial(self._judged, y, weights)
+        loss, error = judge(decoded.rate, decoded.membranes[-1])
+        observation = observed(
+            self.rule,
+            mapping.routes(self.device, stimulus.kind),
+            stimulus,
+            decoded,
+            error,
+            self._tried(stimulus, judge, index),
+            lambda rate, membrane: judge(rate, membrane)[1],
         )
         gradients = self.rule.update(self.rule_state, observation, self.weights)
         gradients = checked(gradients, self.weights, f"rule {self.config.rule['name']!r}")
         if self.config.homeostasis.weight:
             pulls = (self.config.homeostasis.weight * self.strengths).tolist()
             homeostasis.add(gradients, observation, pulls, self.observer.target_rate)
-        self.weights, self.optimiser_state = self.optimiser.update(
-            gradients, self.optimiser_state, self.weights, index / total
-        )
-        for projection, gradient in enumerate(gradients):
-            if gradient is not None:
-                self._clip(projection)
-                self._write(projection)
+        self._descend(gradients, observation, index / total)
         return StepReport(
             loss,
             int(np.count_nonzero(losses.predict(logits, decoded.membranes[-1]) == y)),
@@ -170,23 +165,42 @@ class Controller:
             decoded.held,
         )
 
-    def _perturbed(
-        self, stimulus: Stimulus, y: NDArray[np.int64], index: int, factors: losses.Weights
-    ) -> tuple[PerturbedEvaluation, ...]:
+    def _descend(self, gradients: Gradients, observation: Observation, progress: float) -> None:
+        """Change the weights, and what the rule learns beside them; write what has changed."""
+        learned = self.rule.learned(self.rule_state)
+        found = self.rule.adjust(self.rule_state, observation) if self.rule.adjust else {}
+        changed, self.optimiser_state = self.optimiser.update(
+            [*gradients, *(found.get(name) for name in learned)],
+            self.optimiser_state,
+            [*self.weights, *learned.values()],
+            progress,
+        )
+        self.weights = changed[: len(gradients)]
+        self.rule_state = {
+            **self.rule_state,
+            **dict(zip(learned, changed[len(gradients) :], strict=True)),
+        }
+        for projection, gradient in enumerate(gradients):
+            if gradient is not None:
+                self._clip(projection)
+                self._write(projection)
+
+    def _judged(
+        self, y: NDArray[np.int64], factors: losses.Weights, rate: Matrix, membrane: Matrix
+    ) -> tuple[float, Matrix]:
+        """Mean loss of output rates and mean membranes, `(B, C)` each, and the error `(B, C)`."""
+        logits = self._logits(rate, membrane)
+        return losses.evaluate(logits, y, self.config.readout.loss, factors)
+
+    def _tried(self, stimulus: Stimulus, judge: Judge, index: int) -> list[PerturbedEvaluation]:
         """Run a batch with each set of weights that the rule proposes; the last one stays."""
-        if self.rule.propose is None:
-            return ()
-        seed, found = self.config.seed, []
-        proposed = self.rule.propose(streams.generator(seed, "perturb", index), self.weights)
-        for number, weights in enumerate(proposed):
-            for projection, matrix in enumerate(weights):
-                self.session.write(projection, matrix)
-            trial = streams.trial(seed, "perturb", index, number)
-            readout = self.session.run(stimulus, self.observer.output_probes, trial)
-            logits = self._logits(*self.observer.deployed(readout))
-            loss, _ = losses.evaluate(logits, y, self.config.readout.loss, factors)
-            found.append(PerturbedEvaluation(weights, loss))
-        return tuple(found)
+        seed, probes, found = self.config.seed, self.observer.output_probes, []
+        draw, propose = streams.generator(seed, "perturb", index), self.rule.propose
+        for n, proposed in enumerate(propose(draw, self.weights) if propose else ()):
+            trial = streams.trial(seed, "perturb", index, n)
+            seen = self.session.run_with(proposed, stimulus, probes, trial)
+            found.append(PerturbedEvaluation(proposed, judge(*self.observer.deployed(seen))[0]))
+        return found
 
     def repair(self, layers: Sequence[State]) -> None:
         """Do what the configuration asks for about hidden layers that are silent or saturated.
@@ -250,8 +264,10 @@ class Controller:
             wrong = unlike(below(state, prefix), below(self.state(), prefix))
             if wrong:
                 raise ValueError(f"{prefix}{wrong}")
-        self.rule_state = _copies(below(state, "rule/"))
-        self.optimiser_state = _copies(below(state, "optimiser/"))
+        self.rule_state, self.optimiser_state = (
+            {name: array.copy() for name, array in below(state, prefix).items()}
+            for prefix in ("rule/", "optimiser/")
+        )
         self.strengths = state["homeostasis/strengths"].astype(np.float64)
         if not self.session.restore(state):
             self.write()
@@ -262,22 +278,7 @@ class Controller:
         Raises:
             ValueError: When they are of another network.
         """
-        found = below(state, "weights/")
-        depth = len(found)
-        if set(found) != {str(p) for p in range(depth)} or any(w.ndim != 2 for w in found.values()):
-            raise ValueError("weights are not those of a network, one matrix for each projection")
-        shapes = [found[str(p)].shape for p in range(depth)]
-        if shapes != [w.shape for w in self.weights]:
-            given = (shapes[0][0], *(shape[1] for shape in shapes))
-            raise ValueError(
-                f"weights of a {'-'.join(map(str, given))} network do not fit a "
-                f"{'-'.join(map(str, self.layers))} network: give the same task, encoding and "
-                "network.hidden"
-            )
-        wrong = unlike(found, {str(p): w for p, w in enumerate(self.weights)})
-        if wrong:
-            raise ValueError(f"weights/{wrong}")
-        self.weights = [found[str(p)].astype(np.float32) for p in range(self.depth)]
+        self.weights = weights_in(state, self.weights)
 
     # -- the device, timed --------------------------------------------------------------------
 
@@ -292,7 +293,3 @@ class Controller:
     def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
         read = self.config.readout
         return losses.logits(rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta)
-
-
-def _copies(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-    return {name: array.copy() for name, array in arrays.items()}

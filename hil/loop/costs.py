@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Readout, Stimulus
+from drivers import Network, Readout, Stimulus
 from drivers.contract.arrays import unlike
 from hil.runs import records
 
@@ -58,9 +57,9 @@ class Costs:
     usage: Usage = field(default_factory=Usage)
 
     @classmethod
-    def none(cls, layers: Sequence[int]) -> Costs:
-        """Those of a network of these layers, the input first, that nobody has used yet."""
-        return cls([np.zeros(shape, np.int32) for shape in pairwise(layers)])
+    def none(cls, shapes: Sequence[tuple[int, int]]) -> Costs:
+        """Those of projections of these shapes, `(n_pre, n_post)`, that nobody has used yet."""
+        return cls([np.zeros(shape, np.int32) for shape in shapes])
 
     def count_write(self, projection: int, before: Matrix, after: Matrix) -> None:
         """Count one write of a projection, from what it stored to what it stores."""
@@ -101,13 +100,13 @@ class Costs:
 
 
 def of_training(
-    costs: Costs, layers: Sequence[int], steps: int, metrics: Sequence[Mapping[str, Any]]
+    costs: Costs, network: Network, steps: int, metrics: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
     """What a device paid for a training, validation included.
 
     Args:
         costs: As counted at its end.
-        layers: Size of each layer, the input first.
+        network: The network.
         steps: T of each run.
         metrics: Those of its epochs; hidden spikes are their mean rates over all samples.
 
@@ -118,7 +117,7 @@ def of_training(
     mean = np.mean(rates, axis=0).tolist() if rates else None
     cells = sum(counts.size for counts in costs.programmed)
     return {
-        **_activity(costs.usage, layers, steps, mean),
+        **_activity(costs.usage, network, steps, mean),
         "write_calls": costs.usage.write_calls,
         "cell_writes_mean": sum(int(counts.sum()) for counts in costs.programmed) / cells,
         "cell_writes_max": max(int(counts.max()) for counts in costs.programmed),
@@ -126,13 +125,13 @@ def of_training(
 
 
 def of_inference(
-    usage: Usage, layers: Sequence[int], steps: int, metrics: Sequence[Mapping[str, Any]]
+    usage: Usage, network: Network, steps: int, metrics: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
     """What a device pays for one sample of which the output alone is read.
 
     Args:
         usage: What the test of the trained network asked of it.
-        layers: Size of each layer, the input first.
+        network: The network.
         steps: T of each run.
         metrics: Those of the epochs; hidden rates are those of the last one.
 
@@ -140,15 +139,16 @@ def of_inference(
         By the names of the table in `docs/run_folder.md`, for one sample on average.
     """
     rates = metrics[-1]["hidden_rates"] if metrics else None
-    paid = _activity(usage, layers, steps, rates)
+    paid = _activity(usage, network, steps, rates)
     del paid["samples"]
     return {key: None if x is None else x / usage.samples for key, x in paid.items()}
 
 
 def _activity(
-    usage: Usage, layers: Sequence[int], steps: int, hidden_rates: Sequence[float] | None
+    usage: Usage, network: Network, steps: int, hidden_rates: Sequence[float] | None
 ) -> dict[str, float | None]:
     """Runs, samples, spikes, events and bytes; None for what nobody knows the hidden rates of."""
+    layers = network.layers
     if not usage.samples:
         hidden_rates = [0.0] * (len(layers) - 2)
     spikes: float | None = None
@@ -160,7 +160,7 @@ def _activity(
         ]
         spikes = sum(hidden) + usage.output_spikes
         sources = [usage.input_events, *hidden]
-        events = sum(n * fan_out for n, fan_out in zip(sources, layers[1:], strict=True))
+        events = sum(sources[p.source] * layers[p.target] for p in network.projections)
     return {
         "runs": usage.runs,
         "samples": usage.samples,

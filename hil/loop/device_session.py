@@ -59,7 +59,7 @@ class DeviceSession:
         self._device, self._network, self.clock = device, network, Clock()
         device.configure(network)
         self.stored = [np.zeros(shape, np.float32) for shape in network.shapes]
-        self.costs = Costs.none(network.layers)
+        self.costs = Costs.none(network.shapes)
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe]
@@ -78,6 +78,14 @@ class DeviceSession:
         readout = self._timed(lambda: self._device.run(stimulus, probes, trial=trial))
         self.costs.count_run(stimulus, readout)
         return readout
+
+    def run_with(
+        self, weights: Sequence[Matrix], stimulus: Stimulus, probes: Sequence[Probe], trial: int
+    ) -> Readout:
+        """Write all projections, `(n_pre, n_post)` each, then run a batch."""
+        for projection, matrix in enumerate(weights):
+            self.write(projection, matrix)
+        return self.run(stimulus, probes, trial)
 
     def write(self, projection: int, weights: Matrix) -> None:
         """Write one projection, as `Device.write_weights` does."""
@@ -108,7 +116,7 @@ class DeviceSession:
             return False
         with asking(self._device, "restore"):
             self._device.restore({name: array.copy() for name, array in device.items()})
-        self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(self._network.depth)]
+        self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(len(self.stored))]
         return True
 
     def _timed(self, act: Callable[[], Answer]) -> Answer:

@@ -261,4 +261,4 @@ def _paid(
         size = min(config.training.batch, controller.device.info.capacity.batch)
         hidden = response.look(controller, Data.batch(x[:size]), 0, 0).hidden
         metrics = [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
-    return costs.of_inference(used, controller.layers, config.network.steps, metrics)
+    return costs.of_inference(used, controller.device.network, config.network.steps, metrics)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers import Device, DeviceInfo, Network, Role, Stimulus
-from drivers.contract.info import StimulusKind
+from drivers import Device, DeviceInfo, Network, Projection, Role, Stimulus
+from drivers.contract.info import StimulusKind, WeightFormat
 from hil import encodings, streams
 from hil.characterisation import calibration
-from hil.learning.rule import Timing
+from hil.learning.rule import Route, Timing
 from hil.tasks.samples.signals import Signals
 from hil.tasks.samples.spec import SampleSpec
 
@@ -50,21 +49,43 @@ def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Networ
     if config.network.calibration:
         found = calibration.read_for(config.network.calibration, info.identity, layers)
         settings, trims = {**found.settings, **settings}, dict(found.trims)
-    return Network.feed_forward(layers, full_scales(config, info, layers), settings, trims)
+    draw = streams.generator(config.seed, "delays")
+    projections = []
+    for p, (source, target) in enumerate(config.network.connections):
+        delay: int | NDArray[np.int64] = 0
+        if config.network.delays and target < len(layers) - 1:
+            shape = layers[source], layers[target]
+            delay = draw.integers(0, config.network.delays + 1, shape)
+        scale = full_scale(config, info.weight_format(p), layers[source])
+        projections.append(Projection(source, target, scale, delay))
+    chain = Network.feed_forward(layers, (), settings, trims)
+    return replace(chain, projections=tuple(projections))
 
 
-def full_scales(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> tuple[float, ...]:
-    """Largest storable |weight| of each projection, within what the device allows."""
-    scales = []
-    for projection, fan_in in enumerate(layers[:-1]):
-        form = info.weight_format(projection)
-        asked = config.network.full_scale
-        # With few levels a wide range would round every small weight to zero.
-        steps = math.inf if form.levels is None else form.levels // 2
-        factor = min(FULL_SCALE, STEP * steps) if asked == "auto" else asked
-        wanted = factor / math.sqrt(fan_in)
-        scales.append(min(max(wanted, form.minimum_full_scale), form.maximum_full_scale))
-    return tuple(scales)
+def full_scale(config: Config, form: WeightFormat, fan_in: int) -> float:
+    """Largest storable |weight| of a projection, within what the device allows."""
+    asked = config.network.full_scale
+    # With few levels a wide range would round every small weight to zero.
+    steps = math.inf if form.levels is None else form.levels // 2
+    factor = min(FULL_SCALE, STEP * steps) if asked == "auto" else asked
+    wanted = factor / math.sqrt(fan_in)
+    return min(max(wanted, form.minimum_full_scale), form.maximum_full_scale)
+
+
+def routes(device: Device, kind: StimulusKind) -> tuple[Route, ...]:
+    """Where each projection of a configured device leads, and how late it shows.
+
+    Args:
+        device: The configured device.
+        kind: That of the stimulus; a current acts in its own step.
+    """
+    timing = device.info.timing
+    layer = 0 if timing.layer == "same_step" else 1
+    first = 0 if kind != "spikes" or timing.input == "same_step" else 1
+    return tuple(
+        Route(p.source, p.target, layer if p.source else first, p.delay)
+        for p in device.network.projections
+    )
 
 
 def in_use(device: Device, role: Role) -> float | None:
@@ -104,13 +125,13 @@ def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
     )
 
 
-def initial_weights(config: Config, layers: tuple[int, ...]) -> list[Matrix]:
-    """Shadow weights to begin with, `(n_pre, n_post)` each, normal around 0."""
+def initial_weights(config: Config, network: Network) -> list[Matrix]:
+    """Shadow weights of a network to begin with, `(n_pre, n_post)` each, normal around 0."""
     draw = streams.generator(config.seed, "init")
     return [
         draw.standard_normal((before, after), dtype=np.float32)
         * np.float32(config.network.initial_scale / math.sqrt(before))
-        for before, after in pairwise(layers)
+        for before, after in network.shapes
     ]
 
 
@@ -152,7 +173,7 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
         wanted = (len(x), steps, encoding.width(x.shape[-1], settings))
         _check_stimulus(stimulus, wanted, f"encoding {name!r}")
         if isinstance(x, Signals):
-            return _ended(stimulus, x.lengths * hold(config), info.abilities.lengths)
+            return _ended(stimulus, x.lengths * hold(config))
         if as_trace and stimulus.kind == "current":
             return Stimulus.current_trace(
                 np.broadcast_to(stimulus.data, (steps, *stimulus.data.shape))
@@ -183,7 +204,7 @@ def steps(config: Config, spec: SampleSpec) -> int | None:
     return None
 
 
-def _ended(stimulus: Stimulus, lengths: NDArray[np.int64], told: bool) -> Stimulus:
+def _ended(stimulus: Stimulus, lengths: NDArray[np.int64]) -> Stimulus:
     """The stimulus with nothing after the end of each sample, and its lengths where told."""
     steps = stimulus.steps
     if (lengths == steps).all():
@@ -193,7 +214,7 @@ def _ended(stimulus: Stimulus, lengths: NDArray[np.int64], told: bool) -> Stimul
     else:
         ended = replace(stimulus, lengths=lengths)
         ended = Stimulus.current_trace(ended.dense(), lengths=lengths)
-    return ended if told else replace(ended, lengths=None)
+    return replace(ended, lengths=None)
 
 
 def _check_stimulus(stimulus: object, wanted: tuple[int, int, int], what: str) -> None:

@@ -134,3 +134,41 @@ class TrainState:
         tally = {**fields["tally"], "fit": Fit(**fields["tally"]["fit"])}
         statistics = Statistics.restored(found)
         return cls(statistics, **{**fields, "tally": Tally(**tally)})
+
+
+def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix]) -> list[Matrix]:
+    """The shadow weights of a checkpoint.
+
+    Args:
+        state: Arrays of the checkpoint.
+        like: Weights of the network that takes them, `(n_pre, n_post)` of each projection.
+
+    Raises:
+        ValueError: When they are of another network.
+    """
+    found = below(state, "weights/")
+    many = len(found)
+    if set(found) != {str(p) for p in range(many)} or any(w.ndim != 2 for w in found.values()):
+        raise ValueError("weights are not those of a network, one matrix for each projection")
+    shapes = [found[str(p)].shape for p in range(many)]
+    if shapes != [w.shape for w in like]:
+        given, wanted = _told(shapes), _told([w.shape for w in like])
+        raise ValueError(
+            f"weights of a {given} network do not fit a {wanted} network: give the same task, "
+            "encoding, network.hidden and network.recurrent"
+        )
+    wrong = unlike(found, {str(p): w for p, w in enumerate(like)})
+    if wrong:
+        raise ValueError(f"weights/{wrong}")
+    return [found[str(p)].astype(np.float32) for p in range(many)]
+
+
+def _told(shapes: Sequence[tuple[int, ...]]) -> str:
+    """Sizes of the layers, and whether some recur, by the shapes of the projections."""
+    chain = [shapes[0]]
+    for shape in shapes[1:]:
+        if shape[0] != chain[-1][1]:
+            break
+        chain.append(shape)
+    sizes = "-".join(str(n) for n in (chain[0][0], *(shape[1] for shape in chain)))
+    return f"{sizes} recurrent" if len(chain) < len(shapes) else sizes

@@ -229,11 +229,15 @@ def _finish(
         if stop.requested:
             raise Interrupted
 
-    layers, steps, counted = controller.layers, config.network.steps, controller.session.costs
-    training = costs.of_training(counted, layers, steps, state.metrics)
+    network, steps, counted = (
+        controller.device.network,
+        config.network.steps,
+        controller.session.costs,
+    )
+    training = costs.of_training(counted, network, steps, state.metrics)
     before = replace(counted.usage)
     predicted, _ = classify(controller, data.x_test, "test", 0, watch_test)
-    inference = costs.of_inference(counted.usage - before, layers, steps, state.metrics)
+    inference = costs.of_inference(counted.usage - before, network, steps, state.metrics)
     run.save_snapshot(snapshot.gather(controller, data, predicted))
     score = Score.of(predicted, data.y_test)
     watch(TrainingProgress("test", 1, 1, config.training.epochs, findings=score.findings()))

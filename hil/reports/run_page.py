@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil import tasks
-from hil.config import Config, build
+from hil.config import Config, NetworkSection, build
 from hil.loop.health import diagnosis
 from hil.reports import plots
 from hil.reports.rendering import Attempts, render, write_page
@@ -49,12 +49,12 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
     """
     attempts = attempts or Attempts()
     config, snapshot, result = run.config(), run.load_snapshot(), run.result()
-    metrics, layers = run.metrics(), len(config.network.hidden) + 1
+    metrics = run.metrics()
     begun = (run.path / PREPARATION).exists()
     prepared = attempts.made("scaling", lambda: preparation(run)) if begun else None
     learning = attempts.made("section 'Learning'", lambda: _learning(metrics, attempts.drawn))
     shown = snapshot and attempts.made(
-        "what the trained network shows", lambda: _shown(snapshot, layers, attempts.drawn)
+        "what the trained network shows", lambda: _shown(snapshot, config.network, attempts.drawn)
     )
     return write_page(
         run.path / REPORT,
@@ -170,8 +170,9 @@ class ClassRecall:
         return cls(counts.tolist(), recall=right / total, interval=proportion(right, total))
 
 
-def _shown(snapshot: Arrays, depth: int, drawn: Drawn) -> dict[str, Any]:
+def _shown(snapshot: Arrays, network: NetworkSection, drawn: Drawn) -> dict[str, Any]:
     """What the trained network shows of itself."""
+    depth = len(network.hidden) + 1
     labels = snapshot["test_labels"].astype(np.int64)
     every = int(snapshot["membrane_every"]) if "membrane_every" in snapshot else 1
     layers = [n for n in range(1, depth + 1) if f"membrane_{n}" in snapshot]
@@ -193,7 +194,10 @@ def _shown(snapshot: Arrays, depth: int, drawn: Drawn) -> dict[str, Any]:
         ],
         "every": every,
         "lowest": plots.LOWEST,
-        "projections": [_projection(snapshot, p, depth, drawn) for p in range(depth)],
+        "projections": [
+            _projection(snapshot, p, ends, depth, drawn)
+            for p, ends in enumerate(network.connections)
+        ],
     }
 
 
@@ -231,12 +235,14 @@ def _samples(snapshot: Arrays, drawn: Drawn) -> list[dict[str, Any]]:
     return shown
 
 
-def _projection(snapshot: Arrays, number: int, depth: int, drawn: Drawn) -> dict[str, Any]:
+def _projection(
+    snapshot: Arrays, number: int, ends: tuple[int, int], depth: int, drawn: Drawn
+) -> dict[str, Any]:
     asked = snapshot[f"asked_{number}"].astype(float)
     stored = snapshot[f"stored_{number}"].astype(float)
     return {
-        "source": "input" if number == 0 else _layer(number, depth),
-        "target": _layer(number + 1, depth),
+        "source": "input" if ends[0] == 0 else _layer(ends[0], depth),
+        "target": _layer(ends[1], depth),
         "cells": asked.size,
         "levels": len(np.unique(stored)),
         "distance": float(np.sqrt(np.mean((asked - stored) ** 2))),

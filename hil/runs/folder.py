@@ -250,7 +250,8 @@ class Run:
         if not path.exists() and not path.is_symlink():
             return None
         arrays = read_npz(path, ("snapshot",), VERSION)
-        check_snapshot(arrays, len(self.config().network.hidden) + 1, str(path))
+        network = self.config().network
+        check_snapshot(arrays, len(network.hidden) + 1, len(network.connections), str(path))
         return arrays
 
     def save_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -94,12 +94,13 @@ def _samples(held: _Arrays, shown: int) -> NDArray[Any]:
     return found
 
 
-def check(arrays: Mapping[str, NDArray[Any]], depth: int, name: str) -> None:
-    """Refuse arrays that are no snapshot of a network of so many layers of neurons.
+def check(arrays: Mapping[str, NDArray[Any]], depth: int, projections: int, name: str) -> None:
+    """Refuse arrays that are no snapshot of a network of so many layers and projections.
 
     Args:
         arrays: The arrays by name.
         depth: Layers of neurons, the output included.
+        projections: Projections.
         name: What a refusal calls the file.
 
     Raises:
@@ -130,7 +131,7 @@ def check(arrays: Mapping[str, NDArray[Any]], depth: int, name: str) -> None:
             traces = held.take(key, "f", (None, shown, None))
             if not 1 <= traces.shape[2] <= SHOWN or not len(traces):
                 raise held.refuse(key, f"has shape {traces.shape}")
-    for projection in range(depth):
+    for projection in range(projections):
         asked = held.take(f"asked_{projection}", "f", (None,))
         held.take(f"stored_{projection}", "f", asked.shape)
         if not 1 <= asked.size <= CELLS:

@@ -137,13 +137,14 @@ def _evaluated(
             Unrecorded(), controller, data, state, lambda _: None, Stop(), after_step=meter
         ).go()
     counted, steps = controller.session.costs, config.network.steps
-    training = costs.of_training(counted, controller.layers, steps, state.metrics)
+    network = controller.device.network
+    training = costs.of_training(counted, network, steps, state.metrics)
     line_bytes = device.transfer_bytes
     last = state.metrics[-1] if state.metrics else {}
 
     before = replace(counted.usage)
     tested = _score(controller, data.x_test, data.y_test, "test")
-    inference = costs.of_inference(counted.usage - before, controller.layers, steps, state.metrics)
+    inference = costs.of_inference(counted.usage - before, network, steps, state.metrics)
     validated = last.get("validation_accuracy")
     if not job.train and len(data.y_validation):
         on_validation = _score(controller, data.x_validation, data.y_validation, "validate")

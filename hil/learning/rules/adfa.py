@@ -12,20 +12,12 @@ from typing import Annotated
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema
 
 from hil.discovery import placed
 from hil.learning import gates
-from hil.learning.rule import (
-    Gradients,
-    Matrix,
-    Observation,
-    Rule,
-    RuleFamily,
-    State,
-    Timing,
-    gradients_from,
-)
+from hil.learning.feedback import FeedbackSettings, aligned, feedback
+from hil.learning.rule import Matrix, Rule, RuleFamily, State, Timing
 
 
 def _known(name: str, info: ValidationInfo) -> str:
@@ -40,10 +32,8 @@ GateName = Annotated[
 """The name of a gate, as a setting of a rule; `gates.get` finds the gate."""
 
 
-class Settings(BaseModel):
+class Settings(FeedbackSettings):
     """Settings of aDFA."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     g: GateName = "surrogate"
     gain: float = Field(1.0, ge=-100, le=100, description="Steepness or frequency, per threshold.")
@@ -55,28 +45,8 @@ class Settings(BaseModel):
     )
 
 
-def feedback(
-    rng: Generator, layers: Sequence[int], scale: float = 1.0, sparsity: float = 0.0
-) -> dict[str, NDArray[np.generic]]:
-    """Fixed random matrices `feedback_l`, `(C, n_l)` for each hidden layer l, from N(0, 1/C)."""
-    classes = layers[-1]
-    found: dict[str, NDArray[np.generic]] = {}
-    for layer, size in enumerate(layers[1:-1], start=1):
-        matrix = rng.standard_normal((classes, size), dtype=np.float32)
-        matrix *= np.float32(scale / np.sqrt(classes))
-        if sparsity:
-            matrix[rng.random(matrix.shape) < sparsity] = 0
-        found[f"feedback_{layer}"] = matrix
-    return found
-
-
-def projected(state: State, layer: int, error: Matrix) -> Matrix:
-    """The output error `(B, C)` as a hidden layer receives it, `(B, n_l)`."""
-    return error @ np.asarray(state[f"feedback_{layer}"], np.float32)
-
-
 def build(settings: Settings, timing: Timing) -> Rule:
-    """Make the rule; it ignores the timing, as it knows nothing of the neuron."""
+    """Make the rule; of the timing it takes at most the decay of traces."""
     chosen = gates.get(settings.g)
 
     def init(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
@@ -88,14 +58,7 @@ def build(settings: Settings, timing: Timing) -> Rule:
     def gate(state: State, z: Matrix) -> Matrix:
         return chosen.evaluate(z, settings.gain, settings.shift, state)
 
-    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
-        deltas = [
-            projected(state, layer, observation.error) * gate(state, z)
-            for layer, z in enumerate(observation.membrane[:-1], start=1)
-        ]
-        return gradients_from([*deltas, observation.error], observation)
-
-    return Rule("adfa", init=init, update=update, gate=gate)
+    return aligned("adfa", settings, timing, init, gate)
 
 
 RULE = RuleFamily(build, Settings)

@@ -45,7 +45,7 @@ def build(settings: Settings, timing: Timing) -> Rule:
 
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
         deltas = [observation.error]
-        for layer in range(len(weights) - 1, 0, -1):
+        for layer in range(len(observation.membrane) - 1, 0, -1):
             slope = settings.slope(observation.membrane[layer - 1])
             deltas.insert(0, (deltas[0] @ weights[layer].T) * slope)
         return gradients_from(deltas, observation)

@@ -2,11 +2,13 @@
 
 The forward pass is the device's; the backward pass runs through the host's ideal neuron with the
 recorded membranes in it (in-the-loop surrogate gradients: Cramer et al. 2022, PNAS 119,
-e2109194119). Per step t and layer, with decay d and c = (1 - d) / -ln d:
+e2109194119), through recurrent and delayed projections as well. Per step t and layer, with decay d
+and c = (1 - d) / -ln d:
 
     u_t = d v_{t-1} (+ c x_t W for a current x into the first layer)     recorded
     s_t = [u_t >= 1]
-    v_t = u_t + p_t W - s_t            soft reset; p: spikes of the layer before, or of the input
+    v_t = u_t + p_t W - s_t            soft reset; p: spikes of the layers that project here, or of
+                                       the input, as many steps ago as they are delayed
     v_t = (u_t + p_t W) (1 - s_t)      hard reset
 """
 
@@ -18,11 +20,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hil.learning import surrogates
+from hil.learning.in_time import delays, joined
 from hil.learning.nominal_neuron import held_current
 from hil.learning.rule import (
     Gradients,
     Matrix,
     Observation,
+    Route,
     Rule,
     RuleFamily,
     State,
@@ -70,9 +74,7 @@ def gradients(
     Raises:
         ValueError: When the input is spikes and the observation does not show them.
     """
-    traces = observation.traces
-    steps, batch = traces[0].shape[:2]
-    spikes = [(u >= 1).astype(u.dtype) for u in traces]
+    spikes = [(u >= 1).astype(u.dtype) for u in observation.traces]
     if observation.output_spikes is not None:
         spikes[-1] = observation.output_spikes
     if observation.input_trace is not None:
@@ -83,54 +85,83 @@ def gradients(
         raise ValueError(
             "rule 'bptt': input_trace = None with spikes as input: give the raster (T, B, n_0)"
         )
-    by_logits = observation.error / (batch * steps)
-    by_spikes = np.broadcast_to(timing.kappa * by_logits, traces[-1].shape)
-    by_membrane = timing.beta * by_logits
+    routes = observation.connections
+    arriving = None
+    if timing.reset == "hard" and not settings.detach_reset:
+        arriving = [u.copy() for u in observation.traces]
+        for route, matrix in zip(routes, weights, strict=True):
+            if not (route.source == 0 and timing.input_is_current):
+                _arrive(arriving[route.target - 1], before[route.source], route, matrix)
+    by_u, by_arrival = _backward(settings, timing, observation, spikes, weights, arriving)
     found: Gradients = []
-    for layer in range(len(weights) - 1, -1, -1):
-        driven = layer == 0 and timing.input_is_current
-        arriving = None
-        if timing.reset == "hard" and not settings.detach_reset:
-            arriving = traces[layer] if driven else traces[layer] + before[layer] @ weights[layer]
-        by_u, by_arrival = _backward(
-            settings, timing, traces[layer], spikes[layer], by_spikes, by_membrane, arriving
-        )
-        if driven:
-            found.insert(0, held_current(timing.decay) * _summed(before[0], by_u))
-        else:
-            found.insert(0, _summed(before[layer], by_arrival))
-        if layer:
-            by_spikes = by_arrival @ weights[layer].T
-            by_membrane = np.zeros(1, by_u.dtype)
+    for route in routes:
+        layer, driven = route.target - 1, route.source == 0 and timing.input_is_current
+        after = by_u[layer] if driven else by_arrival[layer]
+        total = joined(before[route.source], after, route, 0)
+        found.append(held_current(timing.decay) * total if driven else total)
     return found
 
 
 def _backward(
     settings: Settings,
     timing: Timing,
-    u: Matrix,
-    s: Matrix,
-    by_spikes: Matrix,
-    by_membrane: Matrix,
-    arriving: Matrix | None,
-) -> tuple[Matrix, Matrix]:
-    """Derivatives of the loss by one layer's membranes and by what arrives, `(T, B, n)` each."""
-    slope = surrogates.derivative(settings.surrogate, u - 1, settings.steepness)
-    by_u, by_arrival = np.empty_like(u), np.empty_like(u)
-    by_v = np.zeros_like(u[0])
-    for t in range(len(u) - 1, -1, -1):
-        by_s = by_spikes[t]
-        if not settings.detach_reset:
-            by_s = by_s - (by_v if arriving is None else by_v * arriving[t])
-        by_arrival[t] = by_v if timing.reset == "soft" else by_v * (1 - s[t])
-        by_u[t] = by_arrival[t] + by_s * slope[t] + by_membrane
-        by_v = timing.decay * by_u[t]
+    observation: Observation,
+    spikes: Sequence[Matrix],
+    weights: Sequence[Matrix],
+    arriving: Sequence[Matrix] | None,
+) -> tuple[list[Matrix], list[Matrix]]:
+    """Derivatives of the loss by membranes and by what arrives, `(T, B, n_l)` of each layer."""
+    traces = observation.traces
+    slopes = [surrogates.derivative(settings.surrogate, u - 1, settings.steepness) for u in traces]
+    by_u, by_arrival = [np.empty_like(u) for u in traces], [np.empty_like(u) for u in traces]
+    by_v = [np.zeros_like(u[0]) for u in traces]
+    at_output = observation.error / (traces[0].shape[0] * traces[0].shape[1])
+    leaving = _leaving(observation.connections, weights)
+    for t in range(len(traces[0]) - 1, -1, -1):
+        for layer, derivative in enumerate(by_v):
+            soft = timing.reset == "soft"
+            by_arrival[layer][t] = derivative if soft else derivative * (1 - spikes[layer][t])
+        for layer, slope in enumerate(slopes):
+            by_s = _by_spikes(by_arrival, t, leaving.get(layer + 1, []))
+            if layer == len(traces) - 1:
+                by_s = by_s + timing.kappa * at_output
+            if not settings.detach_reset:
+                scale = 1 if arriving is None else arriving[layer][t]
+                by_s = by_s - by_v[layer] * scale
+            by_u[layer][t] = by_arrival[layer][t] + by_s * slope[t]
+            if layer == len(traces) - 1:
+                by_u[layer][t] += timing.beta * at_output
+            by_v[layer] = timing.decay * by_u[layer][t]
     return by_u, by_arrival
 
 
-def _summed(before: Matrix, after: Matrix) -> Matrix:
-    """Sum over steps and samples of the outer products, `(n_pre, n_post)`."""
-    if len(before) < len(after):  # one step that stands for all: a constant input
-        after = after.sum(axis=0, keepdims=True)
-    flat = before.reshape(-1, before.shape[-1])
-    return np.asarray(flat.T @ after.reshape(-1, after.shape[-1]), dtype=after.dtype)
+Leaving = dict[int, list[tuple[int, int, Matrix]]]
+
+
+def _leaving(routes: Sequence[Route], weights: Sequence[Matrix]) -> Leaving:
+    """Of each layer, where its spikes go: the layer, the delay, and `(n_post, n_pre)`."""
+    found: Leaving = {}
+    for route, matrix in zip(routes, weights, strict=True):
+        for delay, synapses in delays(route):
+            held = matrix.T if synapses is None else (matrix * synapses).T
+            found.setdefault(route.source, []).append((route.target - 1, delay, held))
+    return found
+
+
+def _by_spikes(
+    by_arrival: Sequence[Matrix], t: int, leaving: Sequence[tuple[int, int, Matrix]]
+) -> Matrix:
+    """Derivative of the loss by the spikes of a layer in step t, `(B, n)`, or 0."""
+    total: Matrix = np.zeros(1, np.float32)
+    for target, delay, matrix in leaving:
+        if t + delay < len(by_arrival[target]):
+            total = total + by_arrival[target][t + delay] @ matrix
+    return total
+
+
+def _arrive(total: Matrix, before: Matrix, route: Route, weights: Matrix) -> None:
+    """Add what a projection brings to the end of each step, to `(T, B, n_post)`."""
+    for delay, synapses in delays(route):
+        held = weights if synapses is None else weights * synapses
+        late = min(delay, len(total))
+        total[late:] += before[: len(total) - late] @ held

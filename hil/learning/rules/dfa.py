@@ -6,35 +6,18 @@ the neuron.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from hil.learning.feedback import FeedbackSettings, aligned, feedback
+from hil.learning.rule import Rule, RuleFamily, Timing
+from hil.learning.rules import bp
 
-from hil.learning.rule import (
-    Gradients,
-    Matrix,
-    Observation,
-    Rule,
-    RuleFamily,
-    State,
-    Timing,
-    gradients_from,
-)
-from hil.learning.rules.adfa import feedback, projected
-from hil.learning.rules.bp import Settings
 
-__all__ = ["Settings", "build"]
+class Settings(FeedbackSettings, bp.Settings):
+    """What the rule believes of the neuron's transfer function, and how it learns."""
 
 
 def build(settings: Settings, timing: Timing) -> Rule:
     """Make the rule."""
-
-    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
-        deltas = [
-            projected(state, layer, observation.error) * settings.slope(z)
-            for layer, z in enumerate(observation.membrane[:-1], start=1)
-        ]
-        return gradients_from([*deltas, observation.error], observation)
-
-    return Rule("dfa", init=feedback, update=update, gate=lambda _, z: settings.slope(z))
+    return aligned("dfa", settings, timing, feedback, lambda _, z: settings.slope(z))
 
 
 RULE = RuleFamily(build, Settings)

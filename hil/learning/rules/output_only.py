@@ -23,9 +23,13 @@ def build(settings: NoSettings, timing: Timing) -> Rule:
     """Make the rule."""
 
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
-        before = (observation.inputs, *observation.activity)[-1]
-        error = observation.error / np.float32(len(before))
-        return [*[None] * (len(weights) - 1), before.T @ error]
+        output = len(observation.membrane)
+        before = (observation.inputs, *observation.activity)
+        error = observation.error / np.float32(len(observation.error))
+        return [
+            before[route.source].T @ error if route.target == output else None
+            for route in observation.connections
+        ]
 
     return Rule("output_only", init=stateless, update=update)
 

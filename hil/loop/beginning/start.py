@@ -84,10 +84,9 @@ def _holding(config: Config, info: DeviceInfo, placed: Placed) -> list[Choice]:
     """A full scale for the largest weight, where nobody asked for one that is too small for it."""
     sizes = [abs(matrix).max() * math.sqrt(len(matrix)) for matrix in placed.weights]
     needed = round(float(max(sizes)) * (1 + 1e-6), 6)
-    layers = (len(placed.weights[0]), *(matrix.shape[1] for matrix in placed.weights))
-    chosen = mapping.full_scales(config, info, layers)
     held = all(
-        abs(matrix).max() <= scale for matrix, scale in zip(placed.weights, chosen, strict=True)
+        abs(matrix).max() <= mapping.full_scale(config, info.weight_format(p), len(matrix))
+        for p, matrix in enumerate(placed.weights)
     )
     if held or config.network.full_scale != "auto":
         return []

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import DeviceInfo, Stimulus
-from hil.learning.nominal_neuron import NominalNeuron, held_current
+from drivers import DeviceInfo, Projection, Stimulus
+from hil.learning.nominal_neuron import NominalNeuron
 from hil.learning.rate_estimator import Estimate, Estimator, LayerReading, Sampled
+from hil.learning.rule import Route
+from hil.loop.observation.drive import Drive, of_layer, of_stimulus, together
 
 Matrix = NDArray[np.float32]
-# Variance of a drive from step to step, in that of independent events: soft resets space spikes
-# out; hard ones let the neurons of a layer fire together.
-EVEN, TOGETHER = 0.5, 2.0
+SETTLING = 4  # rounds in which a layer's estimate and what it sends itself come to agree
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,78 +80,10 @@ class Nominal:
         )
 
 
-@dataclass
-class Drive:
-    """What flows into a layer, as `LayerReading` has it."""
-
-    mean: Matrix
-    spread: Matrix
-    doubt: Matrix
-    trace: Matrix | None = None
-
-
-def of_stimulus(stimulus: Stimulus, weights: Matrix, decay: float, traced: bool) -> Drive:
-    """Charge that a stimulus brings to the first layer.
-
-    Args:
-        stimulus: The stimulus.
-        weights: Stored weights `(n_in, n)`.
-        decay: A constant current of 1 counts (1 - d) / -ln d, since it leaks while it flows.
-        traced: Whether to give the charge of each step.
-    """
-    data = stimulus.data
-    certain = np.zeros((stimulus.batch, weights.shape[1]), np.float32)
-    share = np.float32(held_current(decay))
-    if stimulus.kind == "current":
-        return Drive(share * (data @ weights), certain, certain)
-    steps, batch = stimulus.steps, stimulus.batch
-    if stimulus.kind == "current_trace" or traced:
-        if stimulus.kind == "current_trace":
-            data, weights = data.reshape(steps * batch, -1), share * weights
-        trace = np.asarray(data @ weights).reshape(steps, batch, -1)
-        return Drive(trace.mean(axis=0), trace.std(axis=0), certain, trace)
-    counts = mean_input(stimulus)
-    varied = np.maximum(counts * (1 - counts), 0) @ weights**2
-    return Drive(counts @ weights, np.sqrt(varied), certain)
-
-
-def of_layer(below: Estimate, weights: Matrix, info: DeviceInfo, steps: int) -> Drive:
-    """Charge that the estimated spikes of a layer bring to the next one."""
-    squares = weights**2
-    arrived = 1.0 - 1.0 / steps if info.timing.layer == "next_step" else 1.0
-    even = info.neuron.reset == "soft" or info.timing.layer == "end_of_step"
-    varied = below.rate * (1 - below.rate)
-    spread = np.sqrt(np.float32(EVEN if even else TOGETHER) * (np.maximum(varied, 0) @ squares))
-    trace = None
-    if below.spikes is not None:
-        flat = below.spikes.reshape(-1, below.spikes.shape[-1]) @ weights
-        trace = flat.reshape(*below.spikes.shape[:2], -1)
-        if info.timing.layer == "next_step":
-            trace = np.concatenate([np.zeros_like(trace[:1]), trace[:-1]])
-    mean = np.float32(arrived) * (below.rate @ weights) if trace is None else trace.mean(axis=0)
-    return Drive(mean, spread, below.doubt @ squares, trace)
-
-
-def mean_input(stimulus: Stimulus) -> Matrix:
-    """Mean input per step, `(B, n_in)`."""
-    if stimulus.kind == "current":
-        assert isinstance(stimulus.data, np.ndarray)
-        return stimulus.data
-    if stimulus.kind == "current_trace":
-        return np.asarray(stimulus.data.mean(axis=0), np.float32)
-    from scipy.sparse import csr_matrix
-
-    rows = np.arange(stimulus.steps * stimulus.batch)
-    summing = csr_matrix(
-        (np.full(rows.size, 1 / stimulus.steps, np.float32), (rows % stimulus.batch, rows)),
-        shape=(stimulus.batch, rows.size),
-    )
-    return np.asarray((summing @ stimulus.data).toarray(), np.float32)
-
-
 def estimated(
     nominal: Nominal,
     stimulus: Stimulus,
+    projections: Sequence[Projection],
     stored: Sequence[Matrix],
     layers: Sequence[LayerSamples],
     estimator: Estimator,
@@ -162,6 +94,8 @@ def estimated(
     Args:
         nominal: What is taken for nominal.
         stimulus: What was shown.
+        projections: Those of the network; into a layer come some of layers before it, and of
+            itself.
         stored: Stored weights of each projection.
         layers: What was read of each layer; the output's may be missing.
         estimator: Estimates the hidden layers.
@@ -172,24 +106,48 @@ def estimated(
     """
     found: list[Estimate] = []
     at_output: dict[str, Matrix] = {}
-    info, steps = nominal.info, stimulus.steps
+    depth = max(projection.target for projection in projections)
     for number, seen in enumerate(layers, start=1):
-        output = number == len(stored)
+        output = number == depth
         users = [*candidates] if output else [estimator]
-        drive = None
-        if any(user.needs_drive for user in users):
-            traced = any(user.sampled == "after_reset" for user in users)
-            drive = (
-                of_stimulus(stimulus, stored[0], nominal.decay, traced)
-                if number == 1
-                else of_layer(found[-1], stored[number - 1], info, steps)
-            )
-        reading = _reading(nominal.neuron(number, steps, stimulus.kind == "spikes"), seen, drive)
+        needed = any(user.needs_drive for user in users)
+        traced = any(user.sampled == "after_reset" for user in users)
+        neuron = nominal.neuron(number, stimulus.steps, stimulus.kind == "spikes")
+        into = [*zip(projections, stored, strict=True)] if needed else []
+        into = [(p, matrix) for p, matrix in into if p.target == number]
+        drives = [
+            _drive(nominal, stimulus, p, matrix, found, traced)
+            for p, matrix in into
+            if p.source < number
+        ]
+        loops = [(p, matrix) for p, matrix in into if p.source == number]
+        reading = _reading(neuron, seen, together(drives) if drives else None)
         if output:
             at_output = {user.name: user.estimate(reading).rate for user in users}
-        else:
-            found.append(estimator.estimate(reading))
+            continue
+        own = estimator.estimate(reading)
+        for _ in range(SETTLING if loops else 0):  # what it sends itself follows from the estimate
+            sent = [
+                _drive(nominal, stimulus, p, matrix, [*found, own], traced) for p, matrix in loops
+            ]
+            own = estimator.estimate(_reading(neuron, seen, together([*drives, *sent])))
+        found.append(own)
     return found, at_output
+
+
+def _drive(
+    nominal: Nominal,
+    stimulus: Stimulus,
+    projection: Projection,
+    weights: Matrix,
+    found: Sequence[Estimate],
+    traced: bool,
+) -> Drive:
+    """What a projection brings to its target."""
+    route = Route(projection.source, projection.target, delay=projection.delay)
+    if projection.source == 0:
+        return of_stimulus(stimulus, weights, nominal.decay, traced, route)
+    return of_layer(found[projection.source - 1], weights, nominal.info, stimulus.steps, route)
 
 
 def _reading(neuron: NominalNeuron, seen: LayerSamples, drive: Drive | None) -> LayerReading:

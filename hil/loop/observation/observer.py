@@ -42,6 +42,7 @@ class DecodedReadout:
         traces: Membranes of each layer step by step, `(T, B, n_l)`; empty unless asked for.
         rate: Output spikes per step, `(B, C)`.
         output_spikes: Output raster `(T, B, C)`, with traces, where the device shows it.
+        spikes: Raster of each hidden layer, `(T, B, n_l)`, with traces.
         held: Output rates `(B, C)` by the estimators that are held against `rate`.
     """
 
@@ -50,6 +51,7 @@ class DecodedReadout:
     traces: tuple[Matrix, ...]
     rate: Matrix
     output_spikes: Matrix | None
+    spikes: tuple[Matrix, ...] = ()
     held: Mapping[str, Matrix] = field(default_factory=dict)
 
 
@@ -76,12 +78,15 @@ class Observer:
         """
         self._config, self._info, self._traced = config, device.info, traced
         self._depth = device.network.depth
+        self._projections = device.network.projections
         self._threshold = nominal_threshold(device)
         self._nominal = Nominal(device.info, nominal_decay(device))
         self._by_spikes = config.observe == "spikes"
         offers = self._hidden_offers()
         every = self._every() if offers else 1
         self.held = choice.estimators(config, offers, every, traced)
+        if traced and self.held[0].reading == "samples":  # others do not tell spikes
+            self.held = [estimator for estimator in self.held if estimator.reading == "samples"]
         self.estimator = self.held[0]
         self._membranes = {layer: self._membrane(layer) for layer in range(1, self._depth + 1)}
         self._spikes = self._spike_probes()
@@ -146,14 +151,16 @@ class Observer:
                 known if layer is None or layer.mean is None else layer.mean
                 for layer, known in zip(layers, measured, strict=True)
             ]
+            rasters = [readout.samples[p].astype(np.float32) for p in self._hidden_rasters()]
             return DecodedReadout(
-                tuple(measured), (*membranes, output), tuple(traces), rate, raster
+                tuple(measured), (*membranes, output), tuple(traces), rate, raster, tuple(rasters)
             )
         read = [layer for layer in layers if layer is not None]
         checked = None if self._fitted is None else self._read(readout, self._fitted)
         estimates, held = estimated(
             self._nominal,
             stimulus,
+            self._projections,
             stored,
             [*read, *([] if checked is None else [checked])],
             self.estimator,
@@ -165,6 +172,10 @@ class Observer:
             tuple(traces),
             rate,
             raster,
+            tuple(
+                (trace >= 1).astype(np.float32) if e.spikes is None else e.spikes
+                for e, trace in zip(estimates, traces, strict=False)
+            ),
             held,
         )
 
@@ -249,6 +260,9 @@ class Observer:
         every = max(offer.every, self._every() if reading == "samples" else 1)
         return _probe(self._depth, offer, every, reading)
 
+    def _hidden_rasters(self) -> list[Probe]:
+        return [self._spikes[n] for n in range(1, self._depth)] if self._traced else []
+
     def _spike_probes(self) -> dict[int, Probe]:
         """Spike probes: of hidden layers when they may be seen, of the output with traces."""
         found = {}
@@ -257,15 +271,10 @@ class Observer:
             layers.append(self._depth)
         for layer in layers:
             offer = self._info.offer("spikes", layer, self._depth)
-            raster = layer == self._depth or (offer is not None and "mean" not in offer.reductions)
+            raster = self._traced or (offer is not None and "mean" not in offer.reductions)
             # Without an offer the device itself refuses, in its own words.
             found[layer] = Probe(layer, "spikes", reduce="none" if raster else "mean")
         return found
-
-
-def drive_trace(stimulus: Stimulus) -> Matrix | None:
-    """Input of each step, `(T, B, n_in)`, or None when it is constant."""
-    return None if stimulus.kind == "current" else stimulus.dense()
 
 
 def _probe(layer: int, offer: ProbeOffer, every: int, reading: Reading) -> Probe:

@@ -9,7 +9,6 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd import elementwise_grad, grad
-from autograd.extend import defvjp, primitive
 from autograd.tracer import getval
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from hil.learning import losses, rules, surrogates
 from hil.learning.rule import Observation, Timing
+from support.differentiable import LOSSES, PRINTED, assert_close, cross_entropy, spike
 
 Float = NDArray[np.float64]
 Input = Literal["constant", "current", "spikes"]
@@ -31,44 +31,10 @@ SURROGATES: tuple[surrogates.Name, ...] = (
     "triangle",
     "boxcar",
 )
-# The derivatives as their papers print them.
-PRINTED: dict[str, Any] = {
-    "soft_ramp": lambda x, k: 1 / (1 + np.exp(-k * x)) - 1 / (1 + np.exp(-k * (x - 1))),
-    "soft_step": lambda x, k: 1 / (1 + np.exp(-k * x)),
-    "sigmoid": lambda x, k: k * np.exp(-k * x) / (1 + np.exp(-k * x)) ** 2,
-    "fast_sigmoid": lambda x, k: (1 + k * np.abs(x)) ** -2.0,
-    "triangle": lambda x, k: np.where(np.abs(k * x) < 1, 1 - np.abs(k * x), 0),
-    "boxcar": lambda x, k: np.where(np.abs(k * x) <= 1, 1.0, 0.0),
-}
-
-_spike: Any = primitive(lambda u, threshold, name, k: np.where(u >= threshold, 1.0, 0.0))
-defvjp(
-    _spike,
-    lambda _, u, threshold, name, k: lambda grown: grown * PRINTED[name](u - 1, k),
-    argnums=(0,),
-)
-
-
-def cross_entropy(logits: Any, labels: NDArray[np.int64]) -> Any:
-    chosen = logits[np.arange(len(labels)), labels]
-    return anp.mean(anp.log(anp.sum(anp.exp(logits), axis=1)) - chosen)
-
-
-def squared_distance(logits: Any, labels: NDArray[np.int64]) -> Any:
-    return anp.sum((logits - np.eye(logits.shape[1])[labels]) ** 2) / (2 * len(labels))
-
-
-LOSSES: dict[losses.Loss, Any] = {"cross_entropy": cross_entropy, "mse": squared_distance}
 
 
 def draw_weights(rng: np.random.Generator, layers: tuple[int, ...], gain: float) -> list[Float]:
     return [gain * rng.standard_normal((a, b)) / math.sqrt(a) for a, b in pairwise(layers)]
-
-
-def assert_close(found: Any, expected: Any) -> None:
-    for mine, theirs in zip(found, expected, strict=True):
-        assert np.max(np.abs(theirs)) > 1e-6, "the comparison would be empty"
-        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-9 * np.max(np.abs(theirs)))
 
 
 # -- surrogates -------------------------------------------------------------------------------
@@ -189,7 +155,7 @@ def simulate(
             direct = n == 0 and when.input_is_current
             u = DECAY * v[n] + (injected * (arriving @ w) if direct else 0.0)
             threshold = output_threshold if n == len(weights) - 1 else 1.0
-            s = _spike(u, threshold, name, k)
+            s = spike(u, threshold, name, k)
             inside = getval(s) if detach else s
             u_after = u if direct else u + arriving @ w
             v[n] = u_after - inside if when.reset == "soft" else u_after * (1 - inside)

@@ -166,11 +166,11 @@ def test_a_device_that_is_brought_back_pays_for_it(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_was_counted_is_kept_and_taken_up() -> None:
-    counted = costs.Costs.none((4, 3))
+    counted = costs.Costs.none([(4, 3)])
     counted.count_write(0, np.zeros((4, 3), np.float32), np.eye(4, 3, dtype=np.float32))
     state = counted.state()
     counted.count_write(0, np.eye(4, 3, dtype=np.float32), np.zeros((4, 3), np.float32))
-    again = costs.Costs.none((4, 3))
+    again = costs.Costs.none([(4, 3)])
     again.restore(state)
     assert again.usage.write_calls == 1 and again.programmed[0].tolist() == np.eye(4, 3).tolist()
     again.count_write(0, np.zeros((4, 3), np.float32), np.ones((4, 3), np.float32))
@@ -179,7 +179,7 @@ def test_what_was_counted_is_kept_and_taken_up() -> None:
 
 def test_hidden_spikes_that_nobody_knows_are_not_made_up() -> None:
     used = costs.Usage(runs=1, samples=4, input_events=10.0, output_spikes=6)
-    deep = costs.of_inference(used, (3, 5, 2), 10, [])
+    deep = costs.of_inference(used, Network.feed_forward((3, 5, 2)), 10, [])
     assert deep["spikes"] is None and deep["synaptic_events"] is None
-    flat = costs.of_inference(used, (3, 2), 10, [])
+    flat = costs.of_inference(used, Network.feed_forward((3, 2)), 10, [])
     assert (flat["spikes"], flat["synaptic_events"]) == (6 / 4, 10 * 2 / 4)

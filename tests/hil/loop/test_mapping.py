@@ -13,7 +13,7 @@ from drivers import Network, Probe, Stimulus
 from hil import config as configuration
 from hil.learning.rate_estimator import Estimate
 from hil.loop import mapping, training
-from hil.loop.observation.estimation import of_layer
+from hil.loop.observation.drive import of_layer
 from hil.runs.folder import Run
 from support.good_device import INFO
 from support.restated import restated
@@ -23,7 +23,7 @@ from support.restated import restated
 def test_initial_weights_have_the_root_of_the_fan_in(scale: float) -> None:
     layers = (30, 2000, 40, 300)
     config = configuration.build({"network": {"initial_scale": scale}})
-    weights = mapping.initial_weights(config, layers)
+    weights = mapping.initial_weights(config, Network.feed_forward(layers))
     assert [w.shape for w in weights] == [(30, 2000), (2000, 40), (40, 300)]
     for matrix, fan_in in zip(weights, layers, strict=False):
         assert matrix.std() * math.sqrt(fan_in) == pytest.approx(scale, rel=0.03)
@@ -51,7 +51,7 @@ def test_weights_that_are_learned_stay_within_the_full_scale(tmp_path: Path) -> 
     arrays = run.load_checkpoint()
     assert arrays is not None
     with drivers.open("emulator:ideal") as device:
-        scales = mapping.full_scales(config, device.info, (64, 5, 10))
+        scales = mapping.network(config, device.info, (64, 5, 10)).full_scale
     for p, scale in enumerate(scales):
         assert np.abs(arrays[f"weights/{p}"]).max() == pytest.approx(scale, rel=1e-6)
 

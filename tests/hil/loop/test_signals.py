@@ -91,10 +91,7 @@ def test_currents_follow_a_signal_and_end_with_it(told: bool, bias: float) -> No
     found, x = settled(info, asked)[0], data().x_train
     shown = mapping.encoder(found, info)(Data.batch(x), np.random.default_rng(0))
     assert (shown.kind, shown.steps) == ("current_trace", 12)
-    if told:
-        np.testing.assert_array_equal(shown.lengths, 2 * LENGTHS)
-    else:
-        assert shown.lengths is None
+    assert shown.lengths is None  # so that a device that takes lengths shows the same as others
     currents = shown.dense()
     for sample, length in enumerate(LENGTHS):
         for step in range(12):

@@ -1,0 +1,125 @@
+"""Feedback alignment: the output error reaches each hidden layer through a matrix of its own.
+
+    delta_l = (e B_l) * h(z_l)
+
+with h the gate of the rule. On the clock `mean`, e is the error of a sample and z the time mean of
+a membrane. On the clock `trace` z is the membrane at each step, and the presynaptic activity a
+trace (`hil.learning.in_time`): e-prop with the neuron's own eligibility in place of the full one,
+and any h in place of its derivative (Bellec et al. 2020, Nat. Commun. 11, 3625; OTTT: Xiao et al.
+2022, NeurIPS, arXiv 2210.04195).
+
+A learned B follows `dB_l = e^T a_l`, as if layer l were read out by it: that of Kolen and Pollack
+(1994, Proc. ICNN, 1375), as Akrout et al. 2019 (arXiv 1904.05391) take it up, straight from the
+output. The two ends of a synapse see the same product, and no weight is carried over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from hil.learning.in_time import gradients_in_time
+from hil.learning.rule import (
+    Gradients,
+    Matrix,
+    Observation,
+    Rule,
+    State,
+    Timing,
+    gradients_from,
+)
+
+Gate = Callable[[State, Matrix], Matrix]
+Drawing = Callable[[Generator, Sequence[int]], dict[str, NDArray[np.generic]]]
+
+
+class FeedbackSettings(BaseModel):
+    """What rules of this kind share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clock: Literal["mean", "trace"] = Field(
+        "mean", description="Whether it learns from time means, or step by step from traces."
+    )
+    trace_decay: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field(
+        "auto", description="Share of a trace left after a step; `auto` is that of the membrane."
+    )
+    error: Literal["end", "running"] = Field(
+        "end", description="On the clock `trace`: the error at the end, or of each step so far."
+    )
+    feedback: Literal["fixed", "learned"] = Field(
+        "fixed", description="Whether feedback matrices stay as drawn, or follow the readout."
+    )
+
+
+def feedback(
+    rng: Generator, layers: Sequence[int], scale: float = 1.0, sparsity: float = 0.0
+) -> dict[str, NDArray[np.generic]]:
+    """Random matrices `feedback_l`, `(C, n_l)` for each hidden layer l, from N(0, 1/C)."""
+    classes = layers[-1]
+    found: dict[str, NDArray[np.generic]] = {}
+    for layer, size in enumerate(layers[1:-1], start=1):
+        matrix = rng.standard_normal((classes, size), dtype=np.float32)
+        matrix *= np.float32(scale / np.sqrt(classes))
+        if sparsity:
+            matrix[rng.random(matrix.shape) < sparsity] = 0
+        found[f"feedback_{layer}"] = matrix
+    return found
+
+
+def projected(state: State, layer: int, error: Matrix) -> Matrix:
+    """The output error `(..., C)` as a hidden layer receives it, `(..., n_l)`."""
+    return error @ np.asarray(state[f"feedback_{layer}"], np.float32)
+
+
+def aligned(
+    name: str, settings: FeedbackSettings, timing: Timing, init: Drawing, gate: Gate
+) -> Rule:
+    """The rule of a gate.
+
+    Args:
+        name: Its name.
+        settings: The clock, and whether feedback is learned.
+        timing: Gives the decay of traces that is called `auto`.
+        init: Draws the feedback matrices, and what else it keeps.
+        gate: h, from what is kept and membranes of any shape, in thresholds.
+    """
+    in_time = settings.clock == "trace"
+    decay = timing.decay if settings.trace_decay == "auto" else settings.trace_decay
+
+    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
+        error, seen = observation.error, observation.membrane
+        if in_time:
+            seen = observation.traces
+            error = error[np.newaxis]
+            if observation.running_error is not None:
+                error = observation.running_error
+        deltas = [
+            projected(state, layer, error) * gate(state, z)
+            for layer, z in enumerate(seen[:-1], start=1)
+        ]
+        if in_time:
+            return gradients_in_time([*deltas, error], observation, decay)
+        return gradients_from([*deltas, error], observation)
+
+    def adjust(state: State, observation: Observation) -> dict[str, Matrix]:
+        error: Matrix = observation.error / np.float32(len(observation.error))
+        return {
+            f"feedback_{layer}": error.T @ activity
+            for layer, activity in enumerate(observation.activity, start=1)
+        }
+
+    return Rule(
+        name,
+        init=init,
+        update=update,
+        gate=gate,
+        needs_traces=in_time,
+        needs_running_error=in_time and settings.error == "running",
+        adjust=adjust if settings.feedback == "learned" else None,
+    )

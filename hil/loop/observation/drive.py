@@ -1,0 +1,133 @@
+"""Charge that flows into a layer: of the stimulus, of the layer below, and of the layer itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import DeviceInfo, Stimulus
+from hil.learning.in_time import delays
+from hil.learning.nominal_neuron import held_current
+from hil.learning.rate_estimator import Estimate
+from hil.learning.rule import Route
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Matrix = NDArray[np.float32]
+# Variance of a drive from step to step, in that of independent events: soft resets space spikes
+# out; hard ones let the neurons of a layer fire together.
+EVEN, TOGETHER = 0.5, 2.0
+FIRST = Route(0, 1)
+
+
+@dataclass
+class Drive:
+    """What flows into a layer, as `LayerReading` has it."""
+
+    mean: Matrix
+    spread: Matrix
+    doubt: Matrix
+    trace: Matrix | None = None
+
+
+def of_stimulus(
+    stimulus: Stimulus, weights: Matrix, decay: float, traced: bool, route: Route = FIRST
+) -> Drive:
+    """Charge that a stimulus brings to a layer.
+
+    Args:
+        stimulus: The stimulus.
+        weights: Stored weights `(n_in, n)`.
+        decay: A constant current of 1 counts (1 - d) / -ln d, since it leaks while it flows.
+        traced: Whether to give the charge of each step.
+        route: How it is delayed, which shows step by step alone.
+    """
+    data = stimulus.data
+    certain = np.zeros((stimulus.batch, weights.shape[1]), np.float32)
+    share = np.float32(held_current(decay))
+    if stimulus.kind == "current":
+        return Drive(share * (data @ weights), certain, certain)
+    if stimulus.kind == "current_trace" or traced:
+        current = stimulus.kind == "current_trace"
+        events = data.reshape(-1, data.shape[-1])
+        trace = _arriving(events, share * weights if current else weights, route, stimulus.steps)
+        return Drive(trace.mean(axis=0), trace.std(axis=0), certain, trace)
+    counts = mean_input(stimulus)
+    varied = np.maximum(counts * (1 - counts), 0) @ weights**2
+    return Drive(counts @ weights, np.sqrt(varied), certain)
+
+
+def of_layer(
+    below: Estimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
+) -> Drive:
+    """Charge that the estimated spikes of a layer bring to the next one, or to itself."""
+    squares = weights**2
+    arrived = 1.0 - 1.0 / steps if info.timing.layer == "next_step" else 1.0
+    even = info.neuron.reset == "soft" or info.timing.layer == "end_of_step"
+    varied = below.rate * (1 - below.rate)
+    spread = np.sqrt(np.float32(EVEN if even else TOGETHER) * (np.maximum(varied, 0) @ squares))
+    trace = None
+    if below.spikes is not None:
+        events = below.spikes.reshape(-1, below.spikes.shape[-1])
+        trace = _arriving(events, weights, route, len(below.spikes))
+        if info.timing.layer == "next_step":
+            trace = _later(trace.reshape(-1, trace.shape[-1]), 1, len(trace))
+    mean = np.float32(arrived) * (below.rate @ weights) if trace is None else trace.mean(axis=0)
+    return Drive(mean, spread, below.doubt @ squares, trace)
+
+
+def _arriving(events: Matrix | csr_matrix, weights: Matrix, route: Route, steps: int) -> Matrix:
+    """Charge `(T, B, n)` of events or currents `(T * B, n_pre)` through a projection."""
+    parts = [
+        _later(np.asarray(events @ (weights if held is None else weights * held)), delay, steps)
+        for delay, held in delays(route)
+    ]
+    return parts[0] if len(parts) == 1 else np.asarray(sum(parts))
+
+
+def _later(flat: Matrix, delay: int, steps: int) -> Matrix:
+    """Values `(T * B, n)` some steps later, `(T, B, n)`."""
+    trace = flat.reshape(steps, -1, flat.shape[-1])
+    if delay == 0:
+        return trace
+    late = np.zeros_like(trace)
+    late[delay:] = trace[:-delay]
+    return late
+
+
+def together(drives: Sequence[Drive]) -> Drive:
+    """All that flows into a layer."""
+    first, *others = drives
+    for other in others:
+        trace = None
+        if other.trace is not None:
+            trace = other.trace + (first.mean if first.trace is None else first.trace)
+        first = Drive(
+            first.mean + other.mean,
+            np.hypot(first.spread, other.spread),
+            first.doubt + other.doubt,
+            trace if trace is not None or first.trace is None else first.trace + other.mean,
+        )
+    return first
+
+
+def mean_input(stimulus: Stimulus) -> Matrix:
+    """Mean input per step, `(B, n_in)`."""
+    if stimulus.kind == "current":
+        assert isinstance(stimulus.data, np.ndarray)
+        return stimulus.data
+    if stimulus.kind == "current_trace":
+        return np.asarray(stimulus.data.mean(axis=0), np.float32)
+    from scipy.sparse import csr_matrix
+
+    rows = np.arange(stimulus.steps * stimulus.batch)
+    summing = csr_matrix(
+        (np.full(rows.size, 1 / stimulus.steps, np.float32), (rows % stimulus.batch, rows)),
+        shape=(stimulus.batch, rows.size),
+    )
+    return np.asarray((summing @ stimulus.data).toarray(), np.float32)
