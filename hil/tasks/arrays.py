@@ -104,7 +104,8 @@ def set_aside(arrays: Arrays, share: float) -> Arrays:
     Raises:
         ValueError: When there is no such share, or the arrays cannot be used.
     """
-    taken(arrays)
+    if not _records(arrays):  # which are counted once
+        taken(arrays)
     numbers, _ = _numbered(arrays)
     if not 0 < share < 1:
         raise ValueError(f"test = {share}: give a share between 0 and 1, or the samples")
@@ -207,15 +208,18 @@ def taken(arrays: Arrays) -> tuple[dict[str, raw.Raw], str, Binning | None]:
                 f"{key} has samples of shape {x.shape[1:]}, x_train of {first.shape[1:]}: give the "
                 "same"
             )
-        check_numbers(x.steps if isinstance(x, Signals) else x, key)
+        if not isinstance(x, Signals):
+            check_numbers(x, key)
+        elif not x.events:
+            check_numbers(x.steps, key)
         found[part] = x
     return found, axes, binning
 
 
-def _binning(arrays: Arrays) -> Binning | None:
-    """How events are counted; None where there are none."""
+def _records(arrays: Arrays) -> dict[str, tuple[NDArray[Any], raw.Lengths]]:
+    """The records of events of each part and their lengths; empty where there are none."""
     if not arrays["x_train"].dtype.names:
-        return None
+        return {}
     records = {}
     for part in _parts(arrays):
         lengths = _lengths(arrays, part)
@@ -225,6 +229,14 @@ def _binning(arrays: Arrays) -> Binning | None:
                 f"by lengths_{part}, which sum to that"
             )
         records[f"x_{part}"] = arrays[f"x_{part}"], lengths
+    return records
+
+
+def _binning(arrays: Arrays) -> Binning | None:
+    """How events are counted; None where there are none."""
+    records = _records(arrays)
+    if not records:
+        return None
     bins = arrays.get(BINS, np.asarray(events.BINS))
     if bins.size != 1 or bins.dtype.kind not in "iu" or not 1 <= bins.ravel()[0] <= MOST_BINS:
         raise ValueError(f"{BINS} is {bins.ravel()[:1]}: give a whole number, 1 to {MOST_BINS}")
@@ -250,23 +262,23 @@ def _fitted(
 ) -> Preparation:
     """The preparation that the training part asks for."""
     train = parts["train"]
-    shape = train.shape[1:]
+    shape, in_events = train.shape[1:], isinstance(train, Signals) and train.events
     if isinstance(train, Signals):
-        rows, longest = train.steps, max(part.shape[1] for part in parts.values())
-        shape = layout.shape(longest, rows.shape[1], axes)
-    else:
-        rows = layout.rows(train, axes)
-    low, high = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
+        shape = layout.shape(max(part.shape[1] for part in parts.values()), shape[1], axes)
+    features = layout.features(shape, axes)
+    low, high = np.zeros(features), np.ones(features)
+    if not in_events:
+        rows = train.steps if isinstance(train, Signals) else layout.rows(train, axes)
+        low, high = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
     if axes in layout.IMAGES:
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
-    in_events = isinstance(train, Signals) and train.events
     if train.dtype == np.uint8 and not in_events:
         low, high = np.zeros_like(low), np.full_like(low, 255)
     elif low.min() >= 0 and high.max() <= 1:
         low, high = np.zeros_like(low), np.ones_like(low)
     high = np.where(high > low, high, low + 1)  # a constant says nothing
     names = {"class_names": classes.astype(str), "feature_names": np.empty(0, str)}
-    for key, count in (("class_names", len(classes)), ("feature_names", rows.shape[1])):
+    for key, count in (("class_names", len(classes)), ("feature_names", features)):
         names[key] = arrays.get(key, names[key])
         if key in arrays and (names[key].shape != (count,) or names[key].dtype.kind != "U"):
             raise ValueError(f"{key} has shape {names[key].shape}: give {count} texts")

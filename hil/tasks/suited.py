@@ -22,22 +22,22 @@ def settings(size: Size) -> Sections:
     features are shown stronger, beside an input that is always on, as in `yinyang`.
 
     Args:
-        size: How large it is.
+        size: How many there are, and of what kind.
     """
     if size.samples < 1:
         return {}
     batch = min(max(size.samples // 25, 10), 100)
     epochs = min(max(ceil(2000 * batch / size.samples), 10), 200)
-    features, in_time = size.features, size.kind != "features"
-    found: dict[str, Mapping[str, object]] = {
-        "network": {"hidden": [800 if features >= IMAGE and not in_time else 200]},
-        "training": {"batch": batch, "epochs": epochs},
-    }
-    if features < FEW and size.kind != "events":
+    found: dict[str, Mapping[str, object]] = {"training": {"batch": batch, "epochs": epochs}}
+    found["network"] = {"hidden": [200]}
+    if size.kind == "events":
+        found["encoding"] = {"name": "events"}
+    elif size.features < FEW:
         found["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
         found["homeostasis"] = {"weight": 0.003}
         found["optimiser"] = {"weight_decay": 0.01}
-    elif features >= IMAGE:
+    elif size.kind == "features" and size.features >= IMAGE:
+        found["network"] = {"hidden": [800]}
         found["optimiser"] = {"learning_rate": 2e-3}
     return found
 
@@ -45,12 +45,14 @@ def settings(size: Size) -> Sections:
 def of_arrays(given: Arrays) -> Sections:
     """Settings that suit the samples of a program.
 
+    They are told by type, as those of a file, of which nothing else is read.
+
     Args:
         given: As `hil.tasks.arrays.given` gives them.
     """
     parts, _, _ = arrays.taken(given)
-    train = parts["train"]
+    train, dtype = parts["train"], given["x_train"].dtype
     kind: Kind = "features"
     if isinstance(train, Signals):
-        kind = "events" if train.events else "signals"
+        kind = "events" if dtype.names or dtype.kind == "b" else "signals"
     return settings(Size(len(train), train.shape[-1], kind))

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import h5py
 import numpy as np
 import pandas
 import tomli_w
+from numpy.typing import NDArray
 
 import drivers
 import hil
@@ -63,13 +65,7 @@ def made(world: Path) -> Path:
     own = {"x_train": rng.random((30, 4)), "x_test": rng.random((9, 4))}
     labels = {"y_train": np.tile(np.arange(3), 10), "y_test": np.tile(np.arange(3), 3)}
     np.savez(world / TASK, **own, **labels)  # type: ignore[arg-type]
-    lengths = np.tile([3, 5, 2], 10)
-    np.savez(world / "signals.npz", x=rng.random((100, 2)), lengths=lengths, y=labels["y_train"])
-    events = np.zeros(100, [("t", "<f4"), ("x", "<i4"), ("p", "?")])
-    events["t"], events["x"] = rng.random(100), rng.integers(0, 3, 100)
-    np.savez(
-        world / "events.npz", x=events, offsets=np.cumsum(lengths) - lengths, y=labels["y_train"]
-    )
+    signals(world, rng, labels["y_train"])
     columns = pandas.DataFrame(own["x_train"], columns=list("abcd")).round(3)
     columns["label"] = np.array(["no", "yes", "perhaps"])[labels["y_train"]]
     columns.to_csv(world / "own.csv", index=False)
@@ -111,6 +107,24 @@ def made(world: Path) -> Path:
     header = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in images.shape)
     (world / "images-idx3-ubyte").write_bytes(header + images.tobytes())
     return world
+
+
+def signals(world: Path, rng: np.random.Generator, labels: NDArray[np.int64]) -> None:
+    """Write files of signals and of events."""
+    lengths = np.tile([3, 5, 2], 10)
+    np.savez(world / "signals.npz", x=rng.random((100, 2)), lengths=lengths, y=labels)
+    events = np.zeros(100, [("t", "<f4"), ("x", "<i4"), ("p", "?")])
+    events["t"], events["x"] = rng.random(100), rng.integers(0, 3, 100)
+    np.savez(world / "events.npz", x=events, offsets=np.cumsum(lengths) - lengths, y=labels)
+    with h5py.File(world / "own.hdf5", "w") as file:
+        file.create_dataset("signals", data=rng.random((100, 2)), compression="gzip")
+        file["lengths"], file["labels"] = lengths, np.array([b"no", b"yes", b"why"] * 10)
+    with h5py.File(world / "spikes.hdf5", "w") as file:
+        for name, dtype in (("times", np.float16), ("units", np.uint16)):
+            held = file.create_dataset(f"spikes/{name}", (30,), h5py.vlen_dtype(dtype))
+            for number, length in enumerate(lengths):
+                held[number] = rng.integers(0, 9, length)
+        file["labels"] = labels
 
 
 def recorded(path: Path) -> None:
@@ -229,6 +243,8 @@ KINDS: dict[str, Kind] = {
     "npz": Kind(TASK, own_data, npz_damaged),
     "npz of signals": Kind("signals.npz", own_data, npz_damaged),
     "npz of events": Kind("events.npz", own_data, npz_damaged),
+    "hdf5": Kind("own.hdf5", own_data, damage.hdf5_damaged),
+    "hdf5 of spikes": Kind("spikes.hdf5", own_data, damage.hdf5_damaged),
     "csv": Kind("own.csv", own_data, csv_damaged),
     "parquet": Kind("own.parquet", own_data, parquet_damaged),
     "idx": Kind("images-idx3-ubyte", idx.read, damage.idx_damaged),

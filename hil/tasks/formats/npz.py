@@ -41,7 +41,12 @@ def size(given: Address) -> Size:
     Raises:
         ValueError: As for `read`.
     """
-    return roles.size_of(given, _names(given), lambda name: array_header(given.path, name))
+    return roles.size_of(
+        given,
+        _names(given),
+        lambda name: array_header(given.path, name),
+        lambda name: read_arrays(given.path, (name,), deflated=True)[name],
+    )
 
 
 def _names(given: Address) -> dict[str, str]:

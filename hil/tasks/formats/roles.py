@@ -34,6 +34,7 @@ _OTHERS = {
 }
 SHOWN = 12  # names of arrays that a refusal repeats
 Header = tuple[tuple[int, ...], np.dtype[Any]]
+Stored = Callable[[str], Any]
 
 
 def _patterns() -> Mapping[str, re.Pattern[str]]:
@@ -136,13 +137,16 @@ def _lengths(given: Address, offsets: Any, arrays: Arrays, part: str) -> Any:
     return np.diff(offsets.astype(np.int64))
 
 
-def size_of(given: Address, names: Mapping[str, str], header: Callable[[str], Header]) -> Size:
+def size_of(
+    given: Address, names: Mapping[str, str], header: Callable[[str], Header], stored: Stored
+) -> Size:
     """How much is in a file, by shapes and types alone.
 
     Args:
         given: Its address.
         names: The name of each array, as `assigned` gives them.
         header: Gives shape and type of one of them.
+        stored: Gives one of them.
 
     Raises:
         ValueError: When it does not tell.
@@ -155,6 +159,8 @@ def size_of(given: Address, names: Mapping[str, str], header: Callable[[str], He
     if dtype.names:
         return Size(samples[0], 0, "events", tested)
     asked = given.text("layout")
+    if asked is None and "layout" in names:
+        asked = "".join(stored(names["layout"]).ravel()[:1])
     kind: Kind = "events" if dtype.kind == "b" else "signals"
     if told_lengths and len(shape) < 3:
         return Size(samples[0], shape[-1] if len(shape) == 2 else 1, kind, tested)

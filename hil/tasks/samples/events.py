@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.tasks.samples.signals import Signals
+from drivers.contract.files.reading import RATIO, UNPACKED
+from hil.tasks.samples.signals import MOST, Signals
 
 BINS = 100
-MOST = 4 << 30  # bytes of all bins
 FIELDS = {
     "t": ("t", "ts", "time", "times", "timestamp", "timestamps"),
     "p": ("p", "pol", "polarity"),
@@ -78,7 +78,7 @@ class Binning:
         found = cls(bins, float(width), own_start, (sides[0], sides[1], sides[2]))
         (name, (events, lengths)), *_ = records.items()
         kept = np.count_nonzero(found.apply(events, lengths, name).values)
-        return cls(bins, found.width, own_start, found.sides, 1 - kept / len(events))
+        return cls(bins, found.width, own_start, found.sides, float(1 - kept / len(events)))
 
     @classmethod
     def of(cls, numbers: NDArray[Any]) -> Binning:
@@ -120,10 +120,10 @@ class Binning:
             ValueError: When they are no such events.
         """
         size = len(lengths) * self.steps * self.channels
-        if size > MOST:
+        if size > min(MOST, max(UNPACKED, RATIO * events.nbytes)):
             raise ValueError(
                 f"{name}: {len(lengths)} records in {self.steps} bins of {self.channels} addresses "
-                f"are {size >> 30} GiB: pool neighbouring addresses, or ask for fewer bins"
+                f"are {size >> 20} MiB: pool neighbouring addresses, or ask for fewer bins"
             )
         columns = _columns(events, name)
         for key, side in zip("pyx", self.sides, strict=True):

@@ -189,13 +189,13 @@ class Preparation:
                 f"{name} has signals of {most} steps: the network was trained on up to "
                 f"{self.steps}: cut them"
             )
+        if self.events and not found.events:
+            raise ValueError(f"{name} holds more than 0 and 1: the network was trained on events")
+        if self.events and found.shape[1] == self.steps:
+            return found
         rows = found.steps
         check_numbers(rows, name)
         if self.events:
-            if not found.events:
-                raise ValueError(
-                    f"{name} holds more than 0 and 1: the network was trained on events"
-                )
             return replace(Signals.padded(rows, found.lengths, self.steps), events=True)
         self._check_scale(rows, name)
         return Signals.padded(self._scaled(rows), found.lengths, self.steps)
@@ -273,5 +273,5 @@ def check_numbers(x: NDArray[Any], name: str) -> None:
     """
     if x.dtype.kind not in "buif":
         raise ValueError(f"{name} is {x.dtype}: give real numbers")
-    if not np.isfinite(x).all():
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise ValueError(f"{name} holds NaN or infinity: clean the data first")

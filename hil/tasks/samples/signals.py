@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 8 << 30  # bytes of all signals
+from drivers.contract.files.reading import RATIO, UNPACKED
+
+MOST = 8 << 30  # bytes of all signals, however large their file
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +64,10 @@ class Signals:
         """
         most = int(lengths.max(initial=1)) if steps is None else steps
         size = len(lengths) * most * rows[:1].size * rows.itemsize
-        if size > MOST:
+        if size > min(MOST, max(UNPACKED, RATIO * rows.nbytes)):
             raise ValueError(
                 f"{len(lengths)} signals of up to {most} steps in {rows[:1].size} channels take "
-                f"{size >> 30} GiB: cut the longest"
+                f"{size >> 20} MiB: cut the longest"
             )
         values = np.zeros((len(lengths), most, *rows.shape[1:]), rows.dtype)
         values[np.arange(most) < lengths[:, np.newaxis]] = rows

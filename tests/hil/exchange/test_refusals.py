@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from drivers import FileFormatError
+from drivers.contract.files import hdf5
 from hil.cli.app import app
 from hil.exchange import model, nir_file
 from support.nir_models import DT, TAU, chain, lif, linear, spikes_on_device
@@ -163,9 +164,9 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_reading_without_end_is_noticed() -> None:
-    bounded = nir_file._Bounded(bytes(100))
+    bounded = hdf5._Bounded(bytes(100))
     with pytest.raises(ValueError, match="again and again"):
-        for _ in range(2 * nir_file.READS):
+        for _ in range(2 * hdf5.READS):
             bounded.seek(0)
             bounded.read(1)
     assert isinstance(bounded, io.BytesIO)
