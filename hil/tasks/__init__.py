@@ -8,12 +8,14 @@ from hil import extensions, streams
 from hil.discovery import Catalogue
 from hil.tasks import arrays, formats, own_file
 from hil.tasks.arrays import Arrays
+from hil.tasks.samples.signals import Signals
 from hil.tasks.task import Data, Task
 
 __all__ = [
     "CATALOGUE",
     "Arrays",
     "Data",
+    "Signals",
     "Task",
     "files",
     "get",

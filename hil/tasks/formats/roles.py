@@ -18,12 +18,13 @@ from hil.tasks.formats.format import Address, Arrays, Size, quoted
 from hil.tasks.samples import layout
 from hil.tasks.samples.spec import Kind
 
+_OWNERS = "(?:x|seq|sequence|signal|event|sample)s?_?"  # before `lengths`
 _STEMS = {
     "x": "x|data|images?|imgs?|features?|samples?|inputs?|"
     "signals?|sequences?|series|events?|spikes?",
     "y": "y|labels?|lbls?|targets?|class|classes",
-    "lengths": "lengths?|lens?|seq(?:uence)?_?(?:lengths?|lens?)|x_?(?:lengths?|lens?)",
-    "offsets": "offsets?|indptr|starts?|x_?offsets?",
+    "lengths": f"(?:{_OWNERS})?(?:lengths?|lens?)|n_(?:events|steps)",
+    "offsets": f"(?:{_OWNERS})?(?:offsets?|indptr|starts?)",
 }
 _PARTS = {"train": "train|training", "test": "test|testing", "validation": "validation|valid|val"}
 _OTHERS = {
@@ -44,7 +45,8 @@ def _patterns() -> Mapping[str, re.Pattern[str]]:
         for part, word in _PARTS.items():
             either = rf"(?:{stem})[_-]?(?:{word})|(?:{word})[_-]?(?:{stem})"
             alone = rf"|{stem}" if part == "train" else ""
-            found[f"{role}_{part}"] = re.compile(f"(?:{either}{alone})", re.IGNORECASE)
+            between = rf"|x[_-]?(?:{word})[_-]?(?:{stem})" if role in ("lengths", "offsets") else ""
+            found[f"{role}_{part}"] = re.compile(f"(?:{either}{alone}{between})", re.IGNORECASE)
     return found
 
 

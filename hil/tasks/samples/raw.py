@@ -1,7 +1,7 @@
 """Samples as they are given: arrays, signals of different lengths, records of events.
 
 Signals of different lengths stand one after the other in one array, with their lengths, or each in
-a row that is filled up behind its end.
+a row that is filled up behind its end: with anything where lengths are given, else with NaN.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def taken(
         axes = layout.of(x, asked, name)
         if axes not in layout.SIGNALS:
             return x, axes
-        return _signals(Signals.whole(layout.signals(x, axes))), axes
+        values = layout.signals(x, axes)
+        return _signals(Signals.padded(*_ended(values))), axes
     if x.ndim in (1, 2) and lengths.sum() == len(x):
         axes = asked or (layout.SINGLE if x.ndim == 1 else layout.STEPS)
         _check_signals(axes, name)
@@ -163,6 +164,17 @@ def _filled(x: NDArray[Any], lengths: Lengths, name: str) -> str:
         f"steps, channels) or {layout.CHANNELS_FIRST} for (N, channels, steps)? say which",
         layout.STEPS,
     )
+
+
+def _ended(values: NDArray[Any]) -> tuple[NDArray[Any], Lengths]:
+    """The steps of signals, which end where nothing but NaN follows, and their lengths."""
+    count, most = values.shape[:2]
+    lengths = np.full(count, most, np.int64)
+    if values.dtype.kind == "f" and count:
+        there = ~np.isnan(values).all(axis=2)
+        there[:, 0] = True
+        lengths = most - there[:, ::-1].argmax(axis=1).astype(np.int64)
+    return Signals(values, lengths).steps, lengths
 
 
 def _check_signals(axes: str, name: str) -> None:

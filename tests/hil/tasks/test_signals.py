@@ -162,6 +162,17 @@ def test_a_list_of_signals_is_kept_padded_and_scaled_by_its_own_steps() -> None:
     assert flat.spec.steps == 8
 
 
+def test_nan_ends_a_signal_and_is_refused_within_it() -> None:
+    x = generator().random((20, 6, 2))
+    x[3, 4:], x[5, 2:, 1] = np.nan, np.nan
+    with pytest.raises(ValueError, match="x_train holds NaN"):
+        data(x, "TC")
+    x[5] = 0.5
+    found = data(x, "TC", test=(x[:4], np.arange(4) % 2))
+    assert found.x_train.lengths.tolist() == [6, 6, 6, 4, *[6] * 16]
+    assert found.x_test.lengths.tolist() == [6, 6, 6, 4]
+
+
 def test_the_longest_signal_of_any_part_is_how_long_a_run_lasts() -> None:
     x, _ = several()
     longer = [np.concatenate([one, one]) for one in x[:4]]
@@ -184,6 +195,8 @@ def archives(folder: Path) -> dict[str, Path]:
         "padded": {"signals": padded, "seq_lens": lengths},
         "turned": {"data": np.swapaxes(padded, 1, 2), "lens": lengths.astype(np.uint8)},
     }
+    forms["between"] = {"x_train": padded, "x_train_lengths": lengths}
+    forms["nan"] = {"x": padded, "layout": np.array("TC")}
     for name, form in forms.items():
         np.savez(folder / f"{name}.npz", **form, y=np.arange(20) % 2)
     return {name: folder / f"{name}.npz" for name in forms}
