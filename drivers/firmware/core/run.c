@@ -43,28 +43,56 @@ static uint64_t sample_bytes(uint32_t steps)
     return bytes;
 }
 
+/* What a source of a projection did so many steps before a step: a current, or events. */
+static int32_t did(const struct sample *sample, const struct projection *to, uint32_t from,
+                   uint32_t step, uint32_t ago, int current)
+{
+    const struct stimulus *stimulus = sample->stimulus;
+
+    if (to->source != 0)
+        return neurons_spikes(to->source - 1, ago)[from / 8] >> from % 8 & 1;
+    if (ago > step)
+        return sample->before == 0
+                   ? 0
+                   : stimulus_kept(sample->before[(ago - step - 1) * to->pre + from], current);
+    if (stimulus_is_current(stimulus) != current)
+        return 0;
+    return stimulus_at(stimulus, stimulus_row(stimulus, sample->input, step - ago), from);
+}
+
 /* Sums of what arrives over a projection in a step: of currents, or of events. */
 static void sum(const struct sample *sample, const struct projection *to, uint32_t step,
-                int of_currents, int32_t *sums)
+                int current, int32_t *sums)
 {
+    const struct stimulus *stimulus = sample->stimulus;
+    int32_t times[MAX_DELAY + 1];
+
     synapses_clear(to, sums);
-    for (uint32_t ago = to->delay; ago <= to->delay + to->longest; ago++) {
-        if (to->source != 0)
-            synapses_add_bits(to, neurons_spikes(to->source - 1, ago), ago, sums);
-        else if (ago > step) {
-            if (sample->before != 0)
-                stimulus_add_kept(to, sample->before + (ago - step - 1) * to->pre, of_currents, ago,
-                                  sums);
-        } else if (stimulus_is_current(sample->stimulus) == of_currents)
-            stimulus_add(sample->stimulus, to, sample->input, step, ago, sums);
-    }
+    if (to->delays != 0) {
+        for (uint32_t i = 0; i < to->pre; i++) {
+            int32_t any = 0;
+            for (uint32_t own = 0; own <= to->longest; own++)
+                any |= times[own] = did(sample, to, i, step, to->delay + own, current);
+            if (any != 0)
+                synapses_add_each(to, i, times, sums);
+        }
+    } else if (to->source != 0)
+        synapses_add_bits(to, neurons_spikes(to->source - 1, to->delay), sums);
+    else if (stimulus->kind == EVENT_BITS && to->delay <= step && !current)
+        synapses_add_bits(to, stimulus_row(stimulus, sample->input, step - to->delay), sums);
+    else
+        for (uint32_t i = 0; i < to->pre; i++) {
+            times[0] = did(sample, to, i, step, to->delay, current);
+            if (times[0] != 0)
+                synapses_add(to, i, times[0], sums);
+        }
 }
 
 /* Whether input of a kind can be on its way in a step: that of the sample, or of what was before. */
 static int comes(const struct sample *sample, const struct projection *to, uint32_t step,
-                 int of_currents)
+                 int current)
 {
-    return stimulus_is_current(sample->stimulus) == of_currents ||
+    return stimulus_is_current(sample->stimulus) == current ||
            (sample->before != 0 && step < to->delay + to->longest);
 }
 

@@ -2,7 +2,6 @@
 
 #include "bytes.h"
 #include "protocol.h"
-#include "synapses.h"
 
 #define MOST_CURRENT 4095
 
@@ -63,44 +62,21 @@ uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, ui
     return OK;
 }
 
-/* What input `channel` does in a row: counts, or currents. */
-static int32_t given(const struct stimulus *stimulus, const uint8_t *row, uint32_t channel)
+const uint8_t *stimulus_row(const struct stimulus *stimulus, const uint8_t *sample, uint32_t step)
+{
+    return sample + (stimulus->kind == CONSTANT_CURRENT ? 0 : step) * step_bytes(stimulus);
+}
+
+int32_t stimulus_at(const struct stimulus *stimulus, const uint8_t *row, uint32_t channel)
 {
     return stimulus_is_current(stimulus)    ? current_at(row + 2 * channel)
            : stimulus->kind == EVENT_COUNTS ? row[channel]
                                             : row[channel / 8] >> channel % 8 & 1;
 }
 
-static const uint8_t *row_at(const struct stimulus *stimulus, const uint8_t *sample, uint32_t step)
+int32_t stimulus_kept(int32_t cell, int current)
 {
-    return sample + (stimulus->kind == CONSTANT_CURRENT ? 0 : step) * step_bytes(stimulus);
-}
-
-void stimulus_add(const struct stimulus *stimulus, const struct projection *to,
-                  const uint8_t *sample, uint32_t step, uint32_t ago, int32_t *sums)
-{
-    const uint8_t *row = row_at(stimulus, sample, step - ago);
-
-    if (stimulus->kind == EVENT_BITS) {
-        synapses_add_bits(to, row, ago, sums);
-        return;
-    }
-    for (uint32_t i = 0; i < to->pre; i++) {
-        int32_t times = given(stimulus, row, i);
-        if (times != 0)
-            synapses_add(to, i, times, ago, sums);
-    }
-}
-
-/* A current is the lower half of a cell, a count the upper one. */
-void stimulus_add_kept(const struct projection *to, const int32_t *row, int currents, uint32_t ago,
-                       int32_t *sums)
-{
-    for (uint32_t i = 0; i < to->pre; i++) {
-        int32_t times = currents ? (int16_t)(row[i] & 0xFFFF) : row[i] >> 16;
-        if (times != 0)
-            synapses_add(to, i, times, ago, sums);
-    }
+    return current ? (int16_t)(cell & 0xFFFF) : cell >> 16;
 }
 
 void stimulus_keep(const struct stimulus *stimulus, const uint8_t *sample, uint32_t steps,
@@ -116,7 +92,7 @@ void stimulus_keep(const struct stimulus *stimulus, const uint8_t *sample, uint3
                 *cell = resumed ? rows[(ago - steps) * channels + i] : 0;
                 continue;
             }
-            int32_t value = given(stimulus, row_at(stimulus, sample, steps - 1 - ago), i);
+            int32_t value = stimulus_at(stimulus, stimulus_row(stimulus, sample, steps - 1 - ago), i);
             *cell = stimulus_is_current(stimulus) ? value & 0xFFFF : value << 16;
         }
 }

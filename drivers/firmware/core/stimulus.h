@@ -1,10 +1,8 @@
-/* The input of a run, and what it adds to weighted sums. */
+/* The input of a run. */
 #ifndef STIMULUS_H
 #define STIMULUS_H
 
 #include <stdint.h>
-
-#include "network.h"
 
 enum kind { CONSTANT_CURRENT, CURRENT_TRACE, EVENT_BITS, EVENT_COUNTS, EVENT_ADDRESSES };
 #define MOST_KIND EVENT_ADDRESSES
@@ -25,13 +23,12 @@ uint64_t stimulus_bytes(const struct stimulus *stimulus, uint32_t sample);
 /* A status: whether `size` bytes are an input of that kind. */
 uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, uint64_t size);
 
-/* Add to the sums of a projection what a sample did so many steps before a step. */
-void stimulus_add(const struct stimulus *stimulus, const struct projection *to,
-                  const uint8_t *sample, uint32_t step, uint32_t ago, int32_t *sums);
+/* A step of a sample, and what an input does in it: a count, or a current. */
+const uint8_t *stimulus_row(const struct stimulus *stimulus, const uint8_t *sample, uint32_t step);
+int32_t stimulus_at(const struct stimulus *stimulus, const uint8_t *row, uint32_t channel);
 
-/* The same for a row that was kept: its currents, or its counts. */
-void stimulus_add_kept(const struct projection *to, const int32_t *row, int currents, uint32_t ago,
-                       int32_t *sums);
+/* What it did by a cell that was kept: its current in the lower half, its count in the upper one. */
+int32_t stimulus_kept(int32_t cell, int current);
 
 /* Keep the last `past` rows after a sample of so many steps, the last one first; where it is
  * shorter than that, there are those that were there before if it resumed, else zeros. */

@@ -13,32 +13,34 @@ void synapses_clear(const struct projection *to, int32_t *sums)
 }
 
 /* In line, so that the loop for single events multiplies nothing. */
-static inline void add(const struct projection *to, uint32_t from, int32_t times, uint32_t ago,
-                       int32_t *sums)
+static inline void add(const struct projection *to, uint32_t from, int32_t times, int32_t *sums)
 {
-    const int8_t *weights = to->weights + from * to->post;
+    const uint32_t count = to->post; /* which the compiler would read again after each sum */
+    const int8_t *weights = to->weights + from * count;
 
-    if (to->delays == 0) {
-        for (uint32_t j = 0; j < to->post; j++)
-            sums[j] += times * weights[j];
-        return;
-    }
-    const uint8_t *delays = to->delays + from * to->post;
-    for (uint32_t j = 0; j < to->post; j++)
-        if (to->delay + delays[j] == ago)
-            sums[j] += times * weights[j];
+    for (uint32_t j = 0; j < count; j++)
+        sums[j] += times * weights[j];
 }
 
-void synapses_add(const struct projection *to, uint32_t from, int32_t times, uint32_t ago,
-                  int32_t *sums)
+void synapses_add(const struct projection *to, uint32_t from, int32_t times, int32_t *sums)
 {
-    add(to, from, times, ago, sums);
+    add(to, from, times, sums);
 }
 
-void synapses_add_bits(const struct projection *to, const uint8_t *bits, uint32_t ago,
+void synapses_add_each(const struct projection *to, uint32_t from, const int32_t *times,
                        int32_t *sums)
+{
+    const uint32_t count = to->post;
+    const int8_t *weights = to->weights + from * count;
+    const uint8_t *delays = to->delays + from * count;
+
+    for (uint32_t j = 0; j < count; j++)
+        sums[j] += times[delays[j]] * weights[j];
+}
+
+void synapses_add_bits(const struct projection *to, const uint8_t *bits, int32_t *sums)
 {
     for (uint32_t i = 0; i < to->pre; i++)
         if (bits[i / 8] >> i % 8 & 1)
-            add(to, i, 1, ago, sums);
+            add(to, i, 1, sums);
 }

@@ -9,12 +9,14 @@
 /* Set the sums of its targets to 0. */
 void synapses_clear(const struct projection *to, int32_t *sums);
 
-/* Add what a source did so many steps ago, through the synapses that it takes so long. */
-void synapses_add(const struct projection *to, uint32_t from, int32_t times, uint32_t ago,
-                  int32_t *sums);
+/* Add what a source does. */
+void synapses_add(const struct projection *to, uint32_t from, int32_t times, int32_t *sums);
 
-/* The same for all sources that have an event: source i is bit i % 8 of byte i / 8. */
-void synapses_add_bits(const struct projection *to, const uint8_t *bits, uint32_t ago,
+/* Add what it did, for each number of steps that a synapse takes beyond the delay of all. */
+void synapses_add_each(const struct projection *to, uint32_t from, const int32_t *times,
                        int32_t *sums);
+
+/* Add an event of each source that has one: source i is bit i % 8 of byte i / 8. */
+void synapses_add_bits(const struct projection *to, const uint8_t *bits, int32_t *sums);
 
 #endif
