@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,16 +48,18 @@ class Layer:
         weights: `(n_pre, n_post)`, as the file has them where it has one matrix.
         bias: Input that is always there, `(n_post,)`; None without.
         neurons: The neurons.
+        recurrent: Weights from the layer to itself, `(n_post, n_post)`; None without.
     """
 
     name: str
     weights: Array
     bias: Array | None
     neurons: Neurons
+    recurrent: Array | None = None
 
 
 def layers_of(graph: Graph) -> list[Layer]:
-    """The layers of a graph that is a chain.
+    """The layers of a graph that is a chain, but for hidden layers that lead to themselves.
 
     Raises:
         Refused: Naming the node that no device is given here, or that does not fit the others.
@@ -65,13 +68,18 @@ def layers_of(graph: Graph) -> list[Layer]:
     for name, node in nodes.items():
         if node.kind not in FIELDS:
             raise Refused(f"{name} ({node.kind[:40]}): is not read: give {READ}")
-    order = _chain(nodes, edges)
+    loops, edges = _loops(nodes, edges)
+    inside = {name for loop in loops.values() for name in loop}
+    order = _chain({name: nodes[name] for name in nodes if name not in inside}, edges)
     layers: list[Layer] = []
     begun = _Affine(order[0], _size(order[0], nodes[order[0]]))
     for name in order[1:-1]:
         node = nodes[name]
         if node.kind in NEURONS:
-            layers.append(Layer(name, begun.matrix(), begun.bias, neurons(name, node, begun.size)))
+            own = neurons(name, node, begun.size)
+            layers.append(Layer(name, begun.matrix(), begun.bias, own))
+            if name in loops:
+                layers[-1] = _recurrent(layers[-1], [(key, nodes[key]) for key in loops[name]])
             begun = _Affine(name, begun.size)
         else:
             begun.add(name, node)
@@ -81,6 +89,8 @@ def layers_of(graph: Graph) -> list[Layer]:
             f"{last} ({nodes[last].kind}): leads to the output: the last layer has to be of "
             f"neurons ({', '.join(NEURONS)})"
         )
+    if layers[-1].recurrent is not None:
+        raise Refused(f"{layers[-1].name}: leads to itself, as the last layer: hidden ones may")
     if _size(order[-1], nodes[order[-1]]) != begun.size:
         raise Refused(f"{order[-1]}.shape: is not that of the {begun.size} neurons before it")
     return layers
@@ -164,6 +174,20 @@ class _Affine:
             self.bias = None
 
 
+def _recurrent(layer: Layer, loop: list[tuple[str, Node]]) -> Layer:
+    """A layer with what leads from it to itself."""
+    size = layer.weights.shape[1]
+    back = _Affine(layer.name, size)
+    for name, node in loop:
+        back.add(name, node)
+    if back.size != size:
+        raise Refused(f"{loop[-1][0]}: leads {back.size} channels back to {size} neurons")
+    bias = layer.bias
+    if back.bias is not None:
+        bias = back.bias if bias is None else bias + back.bias
+    return replace(layer, bias=bias, recurrent=back.matrix())
+
+
 def _each(place: str, value: Array, size: int) -> Array:
     """A number for each neuron or channel, of as many numbers or of one for all."""
     found = value.reshape(-1).astype(np.float64)
@@ -216,6 +240,31 @@ def _flat(graph: Graph) -> tuple[dict[str, Node], list[tuple[str, str]]]:
     return nodes, edges
 
 
+def _loops(
+    nodes: Mapping[str, Node], edges: list[tuple[str, str]]
+) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+    """Linear nodes that lead from neurons to themselves, by the neurons; and all other edges."""
+    after: dict[str, list[str]] = {name: [] for name in nodes}
+    for a, b in edges:
+        after[a].append(b)
+    loops: dict[str, list[str]] = {}
+    others = list(edges)
+    for name in (name for name, node in nodes.items() if node.kind in NEURONS):
+        for at in after[name]:
+            path = [name]
+            while nodes[at].kind not in NEURONS and at not in path and len(after[at]) == 1:
+                path.append(at)
+                at = after[at][0]
+            if at != name:
+                continue
+            if name in loops:
+                raise Refused(f"{name} ({nodes[name].kind}): leads to itself twice: give one way")
+            loops[name] = path[1:]
+            for edge in pairwise([*path, name]):
+                others.remove(edge)
+    return loops, others
+
+
 def _chain(nodes: Mapping[str, Node], edges: list[tuple[str, str]]) -> list[str]:
     """The nodes from the input to the output, each leading to the next."""
     ends = {}
@@ -231,8 +280,8 @@ def _chain(nodes: Mapping[str, Node], edges: list[tuple[str, str]]) -> list[str]
             twice = a if a in after else b
             what = "leads to several nodes" if a in after else "follows several nodes"
             raise Refused(
-                f"{twice} ({nodes[twice].kind}): {what}: connections back, branches and delays are "
-                "not read: give a chain"
+                f"{twice} ({nodes[twice].kind}): {what}: but for neurons that lead to themselves, "
+                "connections back, branches and delays are not read: give a chain"
             )
         after[a], before[b] = b, a
     order = [ends["Input"]]

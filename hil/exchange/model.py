@@ -34,6 +34,11 @@ class Model:
     notes: Mapping[str, Any]
 
     @property
+    def recurrent(self) -> bool:
+        """Whether any hidden layer leads to itself."""
+        return any(layer.recurrent is not None for layer in self.layers)
+
+    @property
     def biased(self) -> bool:
         """Whether any layer has a bias."""
         return any(layer.bias is not None for layer in self.layers)

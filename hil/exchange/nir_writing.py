@@ -35,7 +35,8 @@ class Nominal:
         threshold: Where a neuron fires, in units of the device's default threshold.
         synapse: Time constant of a synaptic current that decays exponentially, in seconds; None
             where an event is a jump.
-        late: For each projection, whether its events leak once before they can cause a spike.
+        late: For each projection of the chain, whether its events leak once before they can cause a
+            spike; those that come back do as those of the second.
         current: Whether the network is shown a current, else spikes.
         bias: What comes in a step of the channel that is always on, the last one; 0 without.
     """
@@ -56,7 +57,8 @@ def write(
 
     Args:
         path: The file, replaced when it exists.
-        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds.
+        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then from
+            each hidden layer to itself, where they lead there.
         nominal: The neurons.
         notes: What else to keep in the metadata of the graph; `encoding` is a table.
 
@@ -73,7 +75,8 @@ def write(
         raise ValueError(MISSING) from None
     features = len(weights[0]) - (nominal.bias > 0)
     nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([features])})}
-    for number, matrix in enumerate(weights):
+    depth = len(nominal.late)
+    for number, matrix in enumerate(weights[:depth]):
         own = matrix[:features] if number == 0 else matrix
         if len(own) < len(matrix):
             bias = matrix[-1].astype(np.float64) * nominal.bias
@@ -82,8 +85,16 @@ def write(
             nodes[f"linear_{number + 1}"] = nir.Linear(weight=own.T.copy())
         name, node = _neurons(nir, nominal, number, matrix.shape[1])
         nodes[f"{name}_{number + 1}"] = node
-    nodes["output"] = nir.Output({"output": np.array([weights[-1].shape[1]])})
+    nodes["output"] = nir.Output({"output": np.array([weights[depth - 1].shape[1]])})
     edges = list(pairwise(nodes))
+    for number, matrix in enumerate(weights[depth:]):
+        (name,) = (name for name in nodes if name.endswith(f"if_{number + 1}"))
+        way = {f"recurrent_{number + 1}": nir.Linear(weight=matrix.T.copy())}
+        share = _strength(nominal, late=nominal.late[1]) / _strength_into(nominal, number)
+        if share != 1:  # what is a current otherwise is an event here
+            way[f"recurrent_scale_{number + 1}"] = nir.Scale(np.full(len(matrix), share))
+        nodes |= way
+        edges += pairwise([name, *way, name])
     metadata = {**notes, "dt": nominal.dt, "encoding": json.dumps(notes["encoding"])}
     content = io.BytesIO()
     nir.write(content, nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata))
@@ -95,16 +106,27 @@ def write(
 def _neurons(nir: Any, nominal: Nominal, number: int, size: int) -> tuple[str, Any]:
     """The neurons of a layer, and what their node is called."""
     decay, dt = nominal.decay, nominal.dt
-    current = nominal.current and number == 0
     zero, threshold = np.zeros(size), np.full(size, nominal.threshold)
     if decay == 1:
         return "if", nir.IF(r=zero + 1 / dt, v_threshold=threshold, v_reset=zero)
     tau = -dt / math.log(decay)
     # Such that an input of 1 adds what a weight of 1 does: see `placement`.
-    lag = decay if nominal.late[number] and not current else 1.0
     own = {"v_leak": zero, "v_threshold": threshold, "v_reset": zero}
     if nominal.synapse is not None:
         times = {"tau_mem": zero + tau, "tau_syn": zero + nominal.synapse}
         return "cubalif", nir.CubaLIF(**times, r=zero + tau / dt, w_in=zero + 1, **own)
-    r = tau / dt * (1.0 if current else lag / held_current(decay))
+    r = tau / dt * _strength_into(nominal, number)
     return "lif", nir.LIF(tau=zero + tau, r=zero + r, **own)
+
+
+def _strength_into(nominal: Nominal, number: int) -> float:
+    """Input to neurons that does what a weight of 1 into a layer, counted from 0, does."""
+    current = nominal.current and number == 0
+    return 1.0 if current else _strength(nominal, late=nominal.late[number])
+
+
+def _strength(nominal: Nominal, *, late: bool) -> float:
+    """The same of events."""
+    if nominal.synapse is not None or nominal.decay == 1:
+        return 1.0
+    return (nominal.decay if late else 1.0) / held_current(nominal.decay)

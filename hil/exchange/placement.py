@@ -34,7 +34,8 @@ class Placed:
     """A model as a device is given it.
 
     Attributes:
-        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds.
+        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then, where
+            any layer leads to itself, from each hidden layer to itself.
         settings: Settings of the device, by name.
         reasons: Why each of them is so, by the same name.
         notes: In what the device differs from the model, one sentence each.
@@ -98,10 +99,31 @@ def placed(model: Model, info: DeviceInfo, source: Source, assumed: float) -> Pl
             level = _relayed(info, decay)
         else:
             level = 0.0
-        if not (abs(full) <= GREATEST).all():
-            raise Refused(f"{layer.name}: weights beyond {GREATEST:g} thresholds lead to it")
-        weights.append(full.astype(np.float32))
+        weights.append(_stored(layer, full))
+    if model.recurrent:
+        weights += _recurrent(model, info)
     return Placed(weights, settings, reasons, tuple(notes))
+
+
+def _recurrent(model: Model, info: DeviceInfo) -> list[NDArray[np.float32]]:
+    """From each hidden layer to itself; zero where it does not lead there."""
+    first = next(layer for layer in model.layers if layer.recurrent is not None)
+    if not info.capacity.recurrence:
+        raise Refused(f"{first.name}: leads to itself, and this device has no recurrence")
+    weights = []
+    for size, layer in zip(model.hidden, model.layers, strict=False):
+        full = np.zeros((size, size))
+        if layer.recurrent is not None:
+            n, late = len(layer.recurrent), info.timing.layer == "end_of_step"
+            full[:n, :n] = layer.recurrent * _factor(layer, model.dt, False, late)
+        weights.append(_stored(layer, full))
+    return weights
+
+
+def _stored(layer: Layer, full: Array) -> NDArray[np.float32]:
+    if not (abs(full) <= GREATEST).all():
+        raise Refused(f"{layer.name}: weights beyond {GREATEST:g} thresholds lead to it")
+    return full.astype(np.float32)
 
 
 def _factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:

@@ -35,7 +35,7 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         The path written.
 
     Raises:
-        ValueError: When the run has no weights yet, or a damaged checkpoint.
+        ValueError: When the run has no weights yet, a damaged checkpoint, or delays.
         DeviceError: When its device cannot be opened.
         OSError: When the file cannot be written.
     """
@@ -43,7 +43,13 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
     prefix = "stored/" if stored else "weights/"
     found = below(run.load_checkpoint() or {}, prefix)
     matrices = [found[str(number)].astype(np.float32) for number in range(len(asked))]
-    layers = (len(matrices[0]), *(matrix.shape[1] for matrix in matrices))
+    if config.network.delays:
+        raise ValueError(
+            f"network.delays = {config.network.delays}: NIR has delays of channels and none of "
+            "synapses: export a run without them"
+        )
+    chain = matrices[: len(config.network.hidden) + 1]
+    layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))
     with opened(run, None) as device:
         device.configure(mapping.network(config, device.info, layers))
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec)

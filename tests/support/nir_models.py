@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import drivers
-from drivers import Network, Probe, Stimulus
+from drivers import Network, Probe, Projection, Stimulus
 from hil.exchange import model, placement
 
 Array = NDArray[Any]
@@ -64,8 +65,28 @@ def linear(weights: Array) -> Any:
     return nir.Linear(np.ascontiguousarray(weights.T))
 
 
+def recurrent(path: Path, layers: Sequence[tuple[Array, Any, Sequence[Any]]]) -> Path:
+    """Write layers of a matrix, neurons, and what leads from these to themselves, if anything."""
+    nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([len(layers[0][0])])})}
+    back: list[tuple[str, str]] = []
+    for k, (matrix, neurons, loop) in enumerate(layers):
+        nodes |= {f"fc{k}": linear(matrix), f"cells{k}": neurons}
+        inside = {f"back{k}{n}": node for n, node in enumerate(loop)}
+        back += pairwise([f"cells{k}", *inside, f"cells{k}"]) if loop else []
+        nodes |= inside
+    chain_of = [name for name in nodes if not name.startswith("back")]
+    nodes["output"] = nir.Output({"output": np.array([layers[-1][0].shape[1]])})
+    edges = [*pairwise([*chain_of, "output"]), *back]
+    nir.write(path, nir.NIRGraph(nodes, edges, metadata={"dt": DT}))
+    return path
+
+
 def spikes_of_equations(
-    graph: Any, shown: Array, steps: int, fine: int = 100
+    graph: Any,
+    shown: Array,
+    steps: int,
+    fine: int = 100,
+    back: Array | None = None,
 ) -> list[NDArray[np.float64]]:
     """Integrate the equations of a chain by Euler, in steps of `DT / fine`.
 
@@ -77,6 +98,7 @@ def spikes_of_equations(
         shown: `(B, n)`, constant, or `(T, B, n)` step by step.
         steps: How many steps of `DT`.
         fine: Steps of the integration in each of them.
+        back: From the first layer to itself, `(n, n)`.
 
     Returns:
         Spikes of each neuron in all, layer by layer, `(B, n_l)`.
@@ -94,6 +116,8 @@ def spikes_of_equations(
             if not hasattr(node, "v_threshold"):
                 x = x @ node.weight.T.astype(float) + getattr(node, "bias", 0.0)
                 continue
+            if back is not None and number == 0:
+                x = x + on[0] @ back
             if isinstance(node, nir.CubaLIF):
                 synapse = current[number]
                 synapse += h / node.tau_syn * (node.w_in * x - synapse)
@@ -121,9 +145,11 @@ def spikes_on_device(
     source = placement.Source(stimulus.kind != "spikes", bias)
     with drivers.open(address) as device:
         on = placement.placed(found, device.info, source, assumed=0.9)
-        layers = (len(on.weights[0]), *(matrix.shape[1] for matrix in on.weights))
-        wide = [100.0] * len(on.weights)
-        device.configure(Network.feed_forward(layers, settings=on.settings, full_scale=wide))
+        depth = len(found.layers)
+        layers = (len(on.weights[0]), *(matrix.shape[1] for matrix in on.weights[:depth]))
+        network = Network.feed_forward(layers, settings=on.settings, full_scale=[100.0] * depth)
+        own = (Projection(n, n, 100.0) for n in range(1, depth if found.recurrent else 1))
+        device.configure(replace(network, projections=(*network.projections, *own)))
         for projection, matrix in enumerate(on.weights):
             device.write_weights(projection, matrix)
         hidden = [Probe(k + 1, "spikes", reduce="mean") for k in range(len(layers) - 2)]

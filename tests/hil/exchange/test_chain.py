@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ import pytest
 
 from drivers import Stimulus
 from hil.exchange import model
-from support.nir_models import DT, TAU, chain, lif, linear, spikes_of_equations, spikes_on_device
+from support.nir_models import (
+    DT,
+    TAU,
+    chain,
+    lif,
+    linear,
+    recurrent,
+    spikes_of_equations,
+    spikes_on_device,
+)
 
 RNG = np.random.default_rng(5)
 A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
@@ -86,3 +96,40 @@ def test_neurons_of_every_scale_fire_as_the_equations_say(tmp_path: Path, neuron
     found[0] = found[0][:, :-1]
     for ours, theirs in zip(found, spikes_of_equations(nir.read(path), x, steps), strict=True):
         assert theirs.max() >= 3 and np.abs(ours - theirs).max() <= 1.01
+
+
+def test_neurons_that_lead_to_themselves_are_a_recurrent_layer(tmp_path: Path) -> None:
+    own, scale, more = RNG.normal(size=(4, 4)), RNG.random(4), RNG.normal(size=4)
+    b = RNG.normal(size=4)
+    loop = affine(own, more), nir.Scale(scale)
+    path = recurrent(tmp_path / "m.nir", [(A, lif(4), loop), (B, lif(2), [])])
+    hidden, out = model.opened(str(path)).layers
+    assert np.array_equal(hidden.weights, A) and out.recurrent is None and out.bias is None
+    assert hidden.recurrent is not None and hidden.bias is not None
+    np.testing.assert_allclose(hidden.recurrent, own * scale, rtol=1e-12)
+    np.testing.assert_allclose(hidden.bias, more * scale, rtol=1e-12)
+    # As others write it: a graph of neurons and what leads from them to themselves.
+    inner = nir.NIRGraph(
+        {
+            "in": nir.Input({"input": np.array([4])}),
+            "lif": lif(4),
+            "w_rec": linear(own),
+            "out": nir.Output({"output": np.array([4])}),
+        },
+        [("in", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "out")],
+    )
+    nodes = {
+        "input": nir.Input({"input": np.array([3])}),
+        "fc": affine(A, b),
+        "rlif": inner,
+        "fc2": linear(B),
+        "lif2": lif(2),
+        "output": nir.Output({"output": np.array([2])}),
+    }
+    nested = tmp_path / "nested.nir"
+    edges = list(pairwise(nodes))
+    nir.write(nested, nir.NIRGraph(nodes, edges, metadata={"dt": DT}, type_check=False))
+    found = model.opened(str(nested))
+    assert found.recurrent and found.layers[0].name == "rlif.lif"
+    assert np.array_equal(found.layers[0].recurrent, own)
+    assert np.array_equal(found.layers[0].bias, b)

@@ -15,6 +15,7 @@ from support.nir_models import (
     cuba,
     lif,
     linear,
+    recurrent,
     spikes_of_equations,
     spikes_on_device,
 )
@@ -62,3 +63,23 @@ def test_lif_behind_synapses(tmp_path: Path, seed: int) -> None:
     stimulus = Stimulus.spikes(shown.reshape(STEPS * BATCH, -1), steps=STEPS)
     counts = spikes_on_device(path, "emulator:ideal?neuron=lif-exp", stimulus)
     alike(counts, spikes_of_equations(graph, shown, STEPS), lively=3)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_lif_that_lead_to_themselves(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b, own = (
+        rng.normal(size=shape) * scale / np.sqrt(shape[0])
+        for shape, scale in (((8, 16), 0.4), ((16, 4), 1.0), ((16, 16), 0.8))
+    )
+    cells = lif(16), lif(4)
+    path = recurrent(tmp_path / "m.nir", [(a, cells[0], [linear(own)]), (b, cells[1], [])])
+    graph = nir.read(chain(tmp_path / "chain.nir", linear(a), cells[0], linear(b), cells[1]))
+    shown = rng.random((BATCH, SIZES[0]))
+    counts = spikes_on_device(path, "emulator:ideal", Stimulus.current(shown, steps=STEPS))
+    wanted = spikes_of_equations(graph, shown, STEPS, back=own)
+    without = spikes_of_equations(graph, shown, STEPS)
+    for ours, theirs, other in zip(counts, wanted, without, strict=True):
+        # A spike that comes a step late comes back a step late, too.
+        assert np.abs(ours - theirs).max() <= 2.01 and np.abs(ours - theirs).mean() < 0.5
+        assert np.abs(theirs - other).max() >= 5

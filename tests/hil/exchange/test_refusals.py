@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from drivers import FileFormatError
 from drivers.contract.files import hdf5
 from hil.cli.app import app
 from hil.exchange import model, nir_file
-from support.nir_models import DT, TAU, chain, lif, linear, spikes_on_device
+from support.nir_models import DT, TAU, chain, lif, linear, recurrent, spikes_on_device
 
 FILES = Path(__file__).parent / "files"
 W = np.full((3, 2), 0.5, np.float32)
@@ -56,19 +57,51 @@ def test_nodes_that_no_device_has(tmp_path: Path, nodes: Any, words: str) -> Non
     assert refused(chain(tmp_path / "m.nir", *nodes)).startswith(words)
 
 
-def test_connections_back_and_branches(tmp_path: Path) -> None:
+GRAPHS: list[tuple[list[tuple[str, str]], str]] = [
+    ([("out", "back"), ("back", "out")], "out: leads to itself, as the last layer: hidden ones"),
+    ([("out", "back"), ("back", "lif")], "out (LIF): leads to several nodes: but for neurons"),
+    ([("lif", "back"), ("back", "out")], "lif (LIF): leads to several nodes: but for neurons"),
+    (
+        [("lif", "back"), ("back", "lif"), ("lif", "again"), ("again", "lif")],
+        "lif (LIF): leads to itself twice: give one way",
+    ),
+    ([("lif", "wide"), ("wide", "lif")], "wide: leads 3 channels back to 2 neurons"),
+    ([("lif", "late"), ("late", "lif")], "late (Delay): is not read"),
+]
+
+
+@pytest.mark.parametrize(("edges", "words"), GRAPHS)
+def test_connections_back_and_branches(
+    tmp_path: Path, edges: list[tuple[str, str]], words: str
+) -> None:
     nodes = {
         "input": nir.Input({"input": np.array([3])}),
-        "fc": linear(W),
+        "fc0": linear(W),
         "lif": lif(2),
-        "back": linear(np.eye(2)),
+        "fc1": linear(W[:2]),
+        "out": lif(2),
         "output": nir.Output({"output": np.array([2])}),
     }
-    edges = [("input", "fc"), ("fc", "lif"), ("lif", "back"), ("back", "lif"), ("lif", "output")]
-    nir.write(tmp_path / "m.nir", nir.NIRGraph(nodes, edges, metadata={"dt": DT}))
-    assert refused(tmp_path / "m.nir").startswith(
-        ("lif (LIF): follows several nodes", "lif (LIF): leads to several nodes")
-    )
+    chain_of = list(pairwise(nodes))
+    more = {
+        "back": linear(np.eye(2)),
+        "again": linear(np.eye(2)),
+        "wide": linear(np.ones((2, 3))),
+        "late": nir.Delay(np.ones(2)),
+    }
+    used = {name for edge in edges for name in edge}
+    nodes |= {name: node for name, node in more.items() if name in used}
+    graph = nir.NIRGraph(nodes, [*chain_of, *edges], metadata={"dt": DT}, type_check=False)
+    nir.write(tmp_path / "m.nir", graph)
+    assert refused(tmp_path / "m.nir").startswith(words)
+
+
+def test_a_device_without_recurrence_is_named(tmp_path: Path) -> None:
+    hidden, out = (W, lif(2), [linear(np.eye(2))]), (W[:2], lif(2), [])
+    path = recurrent(tmp_path / "m.nir", [hidden, out])
+    stimulus: Any = type("Shown", (), {"kind": "spikes"})
+    with pytest.raises(nir_file.Refused, match="cells0: leads to itself, and this device has no"):
+        spikes_on_device(path, "superneuromat:", stimulus)
 
 
 def test_time_constants_that_differ_are_named(tmp_path: Path) -> None:

@@ -139,3 +139,33 @@ def test_a_step_of_the_model_is_a_step_of_the_chip(task: str, tmp_path: Path) ->
         {"task": task, "device": "emulator:ideal?dt=0.0005"}, start=file, out=tmp_path / "again"
     )
     assert again.config().network.settings == {"tau_membrane": pytest.approx(0.015, rel=1e-9)}
+
+
+def test_layers_that_lead_to_themselves_come_back_bit_for_bit(task: str, tmp_path: Path) -> None:
+    sections = {
+        "task": task,
+        "device": "emulator:ideal",
+        "network": {"hidden": [12, 9], "recurrent": True},
+    }
+    run = trained(tmp_path / "run", sections)
+    file = hil.export(run, tmp_path / "model.nir")
+    graph = nir.read(file, type_check=False)
+    assert {("lif_1", "recurrent_1"), ("recurrent_2", "lif_2")} <= set(graph.edges)
+    again = api.prepare({"task": task, "device": "emulator:ideal"}, start=file, out=tmp_path / "a")
+    assert again.config().network.recurrent
+    wanted, began = Run.open(run).weights(), again.load_start()
+    assert len(wanted) == 5
+    for name, matrix in wanted.items():
+        assert began[name].tobytes() == matrix.tobytes()
+    found, own = hil.evaluate(file, device="emulator:ideal", task=task), hil.evaluate(run)
+    assert found["confusion"] == own["confusion"]
+
+
+def test_delays_of_synapses_are_not_written(task: str, tmp_path: Path) -> None:
+    sections = {"task": task, "device": "emulator:ideal", "network": {"hidden": [5], "delays": 2}}
+    run = trained(tmp_path / "run", sections)
+    with pytest.raises(
+        ValueError, match=r"network\.delays = 2: NIR has delays of channels and none"
+    ):
+        hil.export(run, tmp_path / "model.nir")
+    assert not (tmp_path / "model.nir").exists()
