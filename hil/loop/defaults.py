@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 ENCODING, OBSERVE = "encoding.name", "observe"
 BATCH, STEPS, HIDDEN = "training.batch", "network.steps", "network.hidden"
+CLOCK = "rule.clock"
 # What a device can force, and what suits a kind of neuron: each where it was left open.
-FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS})
+FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS, CLOCK})
 # An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
 ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
     "features": {"current": "current", "current_trace": "current", "spikes": "regular"},
@@ -121,6 +122,7 @@ def settle(
     forced += _steps(applied(config, forced), opened, info, spec)
     forced += [
         *_observe(config, opened, info),
+        *_clock(config, opened, info),
         *_limit(BATCH, "samples in a batch", config.training.batch, info.capacity.batch, opened),
     ]
     forced += _room(applied(config, forced), opened, info, spec)
@@ -177,8 +179,7 @@ def _encoding(
     config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """An encoding that takes the samples and makes a kind of stimulus that the device takes."""
-    name, taken = config.encoding["name"], ", ".join(info.offers.stimuli)
-    reason = f"this device takes {taken}"
+    name, reason = config.encoding["name"], f"this device takes {', '.join(info.offers.stimuli)}"
     if spec.kind not in encodings.get(name).takes:
         reason = f"{name} does not take {spec.kind}"
     elif (kind := _kind(config, info, spec)) in info.offers.stimuli:
@@ -207,12 +208,11 @@ def _steps(
     config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """Steps of a run: those of the longest signal, each held, or as many as the device takes."""
-    steps, most, hold = config.network.steps, info.capacity.steps, mapping.hold(config)
-    needed = mapping.steps(config, spec)
+    steps, most, needed = config.network.steps, info.capacity.steps, mapping.steps(config, spec)
     if needed is None:
         yield from _limit(STEPS, "steps in a run", steps, most, opened)
         return
-    lasts = f"signals of {spec.steps} steps, each held for {hold}, last {needed}"
+    lasts = f"signals of {spec.steps} steps, each held for {mapping.hold(config)}, last {needed}"
     if needed > most:
         raise CapacityError(f"{lasts}: this device takes {most}: lower encoding.hold or cut them")
     if steps != needed and STEPS not in opened:
@@ -227,6 +227,15 @@ def _observe(config: Config, opened: Collection[str], info: DeviceInfo) -> Itera
         return
     if info.offer("membrane", 1, 2) is None and info.offer("spikes", 1, 2) is not None:
         yield Choice(OBSERVE, "spikes", "this device shows no hidden membranes")
+
+
+def _clock(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
+    """Time means, where the membranes of a layer are not shown step by step."""
+    depth = len(config.network.hidden) + 1
+    offers = [info.offer("membrane", layer + 1, depth) for layer in range(depth)]
+    shown = all(offer and offer.every == 1 and "none" in offer.reductions for offer in offers)
+    if config.rule.get("clock") == "trace" and CLOCK in opened and not shown:
+        yield Choice(CLOCK, "mean", "this device does not show membranes step by step")
 
 
 def _limit(

@@ -19,7 +19,8 @@ def settings(size: Size) -> Sections:
     """Settings that suit a set of samples.
 
     A small set is learned in small batches, and any set in about 2000 steps at least. Few
-    features are shown stronger, beside an input that is always on, as in `yinyang`.
+    features are shown stronger, beside an input that is always on, as in `yinyang`; few channels of
+    signals through receptive fields. Signals are learned from step by step.
 
     Args:
         size: How many there are, and of what kind.
@@ -30,13 +31,17 @@ def settings(size: Size) -> Sections:
     epochs = min(max(ceil(2000 * batch / size.samples), 10), 200)
     found: dict[str, Mapping[str, object]] = {"training": {"batch": batch, "epochs": epochs}}
     found["network"] = {"hidden": [200]}
-    if size.kind == "events":
-        found["encoding"] = {"name": "events"}
+    if size.kind != "features":
+        found["rule"] = {"name": "adfa", "clock": "trace"}
+        if size.kind == "events":
+            found["encoding"] = {"name": "events"}
+        elif size.features < FEW:
+            found["encoding"] = {"name": "receptive_fields"}
     elif size.features < FEW:
         found["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
         found["homeostasis"] = {"weight": 0.003}
         found["optimiser"] = {"weight_decay": 0.01}
-    elif size.kind == "features" and size.features >= IMAGE:
+    elif size.features >= IMAGE:
         found["network"] = {"hidden": [800]}
         found["optimiser"] = {"learning_rate": 2e-3}
     return found

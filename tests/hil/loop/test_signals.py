@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hil
-from drivers import CapacityError, StimulusError
+from drivers import CapacityError, ProbeOffer, StimulusError
 from hil import config
 from hil.loop import mapping
 from hil.loop.defaults import left_open, settle
@@ -73,6 +73,26 @@ def test_a_device_of_spikes_is_shown_spikes_and_the_hold_is_kept() -> None:
     assert (found.encoding["name"], found.encoding["hold"]) == ("regular", 3)
     assert found.network.steps == 18
     assert {"encoding.name", "network.steps"} <= {choice.setting for choice in choices}
+
+
+@pytest.mark.parametrize(
+    ("offers", "clock"),
+    [
+        ((ProbeOffer("membrane"), ProbeOffer("spikes")), "trace"),
+        ((ProbeOffer("membrane", reductions=("mean",)), ProbeOffer("spikes")), "mean"),
+        ((ProbeOffer("membrane", every=2), ProbeOffer("spikes")), "mean"),
+        ((ProbeOffer("membrane", "output"), ProbeOffer("spikes")), "mean"),
+    ],
+)
+def test_the_clock_follows_from_what_a_device_shows_unless_it_was_asked_for(
+    offers: tuple[ProbeOffer, ...], clock: str
+) -> None:
+    info = restated(ANY, probes=offers)
+    suited = {"rule": {"name": "adfa", "clock": "trace"}}
+    found, _ = settle(config.build(suited), left_open(), info, data())
+    assert found.rule["clock"] == clock
+    found, _ = settle(config.build(suited), left_open(suited), info, data())
+    assert found.rule["clock"] == "trace"
 
 
 def test_features_are_not_held() -> None:
