@@ -291,6 +291,20 @@ def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) 
 # -- how long it takes ------------------------------------------------------------------------
 
 
+def test_recurrent_networks_with_delays_learn_the_same_on_a_bad_line(tmp_path: Path) -> None:
+    """Restarts included: delays of synapses are given anew with the network."""
+    graph = {"network": {"hidden": [20], "steps": 12, "recurrent": True, "delays": 3}}
+    short = {**graph, "training": {"epochs": 1, "batch": 50}}
+    clean = trained(tmp_path / "clean", configuration(**short))
+    need("native")
+    with firmware.start("native", seed=3) as running:
+        there = trained(tmp_path / "native", configuration(f"board:{running.url}", **short))
+    struck = f"board:simulated://?seed=3&fault={LOSSY},reboot:0.01"
+    assert len(clean) == 3 and clean[2] != bytes(len(clean[2]))
+    assert clean == there == trained(tmp_path / "struck", configuration(struck, **short))
+    assert "the device restarted" in (tmp_path / "struck" / "metrics.jsonl").read_text()
+
+
 def test_a_slow_line_is_told_with_what_to_change(tmp_path: Path) -> None:
     # The line carries two of the membranes of each step; a batch takes a second or so.
     short = {
