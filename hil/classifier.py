@@ -49,6 +49,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         epochs: int | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         settings: Mapping[str, Any] | None = None,
+        layout: str | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         """Set what is to be trained; nothing is checked or opened before `fit`.
@@ -61,6 +62,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             class_weight: `balanced`, or the factor of the loss of each class by its label; 1 when
                 None.
             settings: Any other part of the configuration, e.g. `{"network": {"steps": 30}}`.
+            layout: What the axes of a sample are, `TC` or `CT` of signals, `HW` of images and the
+                like; None for features.
             random_state: Seed of everything on the host.
         """
         self.device = device
@@ -69,13 +72,14 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.class_weight = class_weight
         self.settings = settings
+        self.layout = layout
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> SpikingClassifier:
         """Train a network on the device; no folder is left.
 
         Args:
-            X: Features, `(N, n)`.
+            X: Features, `(N, n)`, or `(N, ...)` as `layout` says.
             y: Labels, `(N,)`.
 
         Returns:
@@ -89,9 +93,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from hil.loop.defaults import left_open
         from hil.loop.training import in_memory
         from hil.tasks import arrays, suited
-        from hil.tasks.formats.format import Size
 
-        x, y = validate_data(self, X, y, dtype=np.float64)
+        x, y = validate_data(self, X, y, dtype=np.float64, allow_nd=self.layout is not None)
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -99,11 +102,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"y holds 1 class alone, {self.classes_[0]!r}: give at least 2 classes"
             )
         own, trust = self._asked(int(check_random_state(self.random_state).randint(2**31 - 1)))
-        data = arrays.data(
-            {"x_train": x, "y_train": numbers}, streams.generator(own["seed"], "split"), 0.0
-        )
+        given = {"x_train": x, "y_train": numbers}
+        given |= {} if self.layout is None else {"layout": np.asarray(self.layout)}
+        data = arrays.data(given, streams.generator(own["seed"], "split"), 0.0)
         with trust.in_force():
-            config = configuration.build(suited.settings(Size(*x.shape)), own)
+            config = configuration.build(suited.of_arrays(given), own)
             config, self.checkpoint_ = in_memory(config, left_open(own), data)
         self.config_ = config.model_dump(mode="json")
         self.preparation_ = data.preparation.arrays()
@@ -172,7 +175,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from hil.tasks.samples.preparation import Preparation
 
         check_is_fitted(self)
-        x = validate_data(self, X, dtype=np.float64, reset=False)
+        nd = self.layout is not None
+        x = validate_data(self, X, dtype=np.float64, allow_nd=nd, reset=False)
         prepared = Preparation.restored(self.preparation_, "preparation_")
         _, trust = self._asked()
         deployed = evaluation.deployed(recorded(self.config_), self.checkpoint_, prepared)

@@ -187,7 +187,7 @@ def _encoding(
     else:
         name = f"{name} makes a stimulus of kind {kind!r}"
     known = ENCODINGS[spec.kind]
-    fitting = next((known[kind] for kind in info.offers.stimuli if kind in known), None)
+    fitting = next((known[kind] for kind in known if kind in info.offers.stimuli), None)
     if fitting is None:
         raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*known]}")
     if ENCODING not in opened:

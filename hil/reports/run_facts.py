@@ -125,7 +125,8 @@ def inputs(preparation: Preparation) -> str:
     image = preparation.image_shape
     what = f"{preparation.features} features"
     if preparation.steps is not None:
-        what = f"signals of up to {preparation.steps} steps in {preparation.features} channels"
+        channels = f"{preparation.features} channel" + "s" * (preparation.features > 1)
+        what = f"signals of up to {preparation.steps} steps in {channels}"
     if preparation.binning is not None:
         return _counted(preparation.binning)
     if image is not None:

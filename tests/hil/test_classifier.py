@@ -191,3 +191,18 @@ def test_a_weight_of_what_is_no_class_is_refused() -> None:
     ) as error:
         SpikingClassifier(**SMALL, class_weight={"sitosa": 2}).fit(x, y)
     one_line(error)
+
+
+def test_signals_are_classified_by_their_layout() -> None:
+    x = np.random.default_rng(0).random((60, 5, 2))
+    y = np.repeat(["one", "other"], 30)
+    x[:30, :, 0] += 2
+    settings = {"encoding": {"hold": 4}, "training": {"batch": 5}}
+    found = SpikingClassifier(
+        "emulator:ideal", epochs=15, settings=settings, layout="TC", random_state=0
+    )
+    assert found.fit(x, y).score(x, y) > 0.9
+    turned = found.set_params(layout="CT", epochs=1).fit(np.swapaxes(x, 1, 2), y)
+    assert turned.predict(np.swapaxes(x[:4], 1, 2)).shape == (4,)
+    with pytest.raises(ValueError, match="dim 3"):
+        found.set_params(layout=None).fit(x, y)

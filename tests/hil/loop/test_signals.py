@@ -95,6 +95,20 @@ def test_the_clock_follows_from_what_a_device_shows_unless_it_was_asked_for(
     assert found.rule["clock"] == "trace"
 
 
+def test_the_best_encoding_is_chosen_whatever_the_order_in_which_a_device_states() -> None:
+    for stimuli in (("spikes", "current_trace"), ("current_trace", "spikes")):
+        info = restated(ANY, stimuli=stimuli)
+        events = replace(data().x_train, values=np.rint(data().x_train.values), events=True)
+        shown = replace(data(), x_train=events, x_validation=events[:0], x_test=events)
+        asked = {"encoding": {"name": "receptive_fields"}}
+        found, _ = settle(config.build(asked), left_open(), info, shown)
+        assert found.encoding["name"] == "events"
+        found, _ = settle(
+            config.build({"encoding": {"name": "latency"}}), left_open(), info, data()
+        )
+        assert found.encoding["name"] == "current"
+
+
 def test_features_are_not_held() -> None:
     from hil import tasks
 
