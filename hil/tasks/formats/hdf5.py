@@ -59,7 +59,7 @@ def _spikes(file: hdf5.Hdf5) -> Arrays:
     (times, lengths), (units, others) = arrays[TIMES], arrays[UNITS]
     if not np.array_equal(lengths, others):
         raise hdf5.Refused(f"{file.place}: has not one unit for each of {TIMES}")
-    events = np.empty(len(times), [("t", np.float64), ("x", np.int64)])
+    events = np.empty(len(times), [("t", times.dtype), ("x", units.dtype)])
     events["t"], events["x"] = times, units
     return {"x": events, "lengths": lengths, "y": _array(file, LABELS)}
 

@@ -141,7 +141,8 @@ class Binning:
                 f"0 to {self.steps * self.width:g}: cut them"
             )
         step = np.minimum(at.astype(np.int64), self.steps - 1)
-        channel = np.ravel_multi_index([columns[key] for key in "pyx"], self.sides)
+        _, height, across = self.sides
+        channel = (columns["p"] * height + columns["y"]) * across + columns["x"]
         values = np.zeros((len(lengths), self.steps, self.channels), np.uint8)
         record = np.repeat(np.arange(len(lengths)), lengths)
         values[record, step, channel] = 1
@@ -150,12 +151,12 @@ class Binning:
 
 
 def _columns(events: NDArray[Any], name: str) -> dict[str, NDArray[Any]]:
-    """Times as float64, and addresses as int64, 0 where there is no such field."""
+    """Times as float64, and addresses as int64: a single 0 where there is no such field."""
     names = {known.lower(): known for known in events.dtype.names or ()}
     found: dict[str, NDArray[Any]] = {}
     for key, usual in FIELDS.items():
         field = next((names[known] for known in usual if known in names), None)
-        values = np.zeros(len(events), np.int64) if field is None else events[field]
+        values = np.zeros(1, np.int64) if field is None else events[field]
         if (field is None and key == "t") or values.dtype.kind not in "biuf" or values.ndim != 1:
             raise ValueError(
                 f"{name} holds records of {', '.join(names)}: give events with t, and some of x, y "
