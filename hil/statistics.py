@@ -1,6 +1,6 @@
 """Intervals for what was counted or measured, and comparisons that keep to them.
 
-How often each of them covers the truth is simulated by `benchmarks/coverage.py`.
+How often each of them covers the truth is simulated by `benchmarks/interval_coverage.py`.
 """
 
 from __future__ import annotations

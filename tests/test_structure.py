@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import grimp
@@ -90,6 +92,14 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         if graph.chain_exists(importer=imported, imported=importer)
     ]
     assert circles == []
+
+
+def test_no_program_of_benchmarks_hides_a_module_that_a_library_imports() -> None:
+    """A program's own folder is searched first; numba imports coverage where it finds one."""
+    names = {path.stem for path in (ROOT / "benchmarks").iterdir()}
+    installed = {"coverage", *metadata.packages_distributions()}
+    assert "emulator_speed" in names
+    assert names & (sys.stdlib_module_names | installed) == set()
 
 
 @pytest.mark.parametrize("package", PACKAGES)

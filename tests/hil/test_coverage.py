@@ -1,4 +1,4 @@
-"""Intervals cover the truth as often as they say: a short form of `benchmarks/coverage.py`."""
+"""Intervals cover the truth as often as they say: `benchmarks/interval_coverage.py` in short."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How often each kind of interval covers the truth, and how often a claim is made of nothing.
 
-    python benchmarks/coverage.py [--draws 4000] [--only mean,tolerance]
+    python benchmarks/interval_coverage.py [--draws 4000] [--only mean,tolerance]
 
 Prints a line for each kind of interval and kind of data: the share of simulated studies whose
 interval holds the truth, for each number of units. No interval counts as none that is wrong.
