@@ -1,0 +1,1 @@
+"""The entrants, one file for each project that they come from."""
