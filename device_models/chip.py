@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.crossbar import Crossbar
+from device_models.crossbar import Crossbar, storable
 from device_models.engine import Engine
-from device_models.generators import Normals, sequence
+from device_models.generators import Noise, sequence
 from device_models.naming import below
 from device_models.neuron_group import Circuit
 from device_models.neurons import NeuronModel
@@ -85,6 +85,7 @@ class Chip:
         self._channels: list[ADCChannels] = []
         self._engines: OrderedDict[tuple[int, bool], Engine] = OrderedDict()
         self._last: Engine | None = None
+        self._steps = 0  # since reset, at the end of the last run
         self.unnumbered_trials = 0
 
     def configure(
@@ -117,7 +118,7 @@ class Chip:
             self.crossbars.append(
                 Crossbar(
                     shape=shape,
-                    full_scale=self._storable(full_scale[p]),
+                    full_scale=storable(full_scale[p], self.model, self.nonidealities.programming),
                     programming=self.nonidealities.programming,
                     cells=cells,
                     chip=self.seed,
@@ -172,7 +173,7 @@ class Chip:
         if self.model.weight_unit and levels is not None:
             # Levels of such a chip may reach beyond what was asked for.
             asked = self._full_scale[projection]
-            step = self._storable(asked) / (levels // 2)
+            step = storable(asked, self.model, self.nonidealities.programming) / (levels // 2)
             limit = np.float32(step * math.floor(asked / step * (1 + 1e-6)))
             weights = np.clip(weights, -limit, limit)
         return self.crossbars[projection].write(weights)
@@ -211,7 +212,8 @@ class Chip:
             names = (self.seed, 1, trial)
         output = len(self._mapped.layers) - 1
         counts = SpikeCounts(output, batch, self._mapped.layers[output].size)
-        recorders = {request: self._recorder(request, steps, batch, names) for request in requests}
+        begun = self._steps if carry else 0
+        recorders = {r: self._recorder(r, steps, batch, names, begun) for r in requests}
         temporal = self.nonidealities.temporal
         after = self._last if carry else None
         currents = isinstance(drive, np.ndarray) or (after is not None and after.currents_to_come)
@@ -224,13 +226,19 @@ class Chip:
             trial=names,
             supply=supply(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
             after=after,
+            begun=begun,
         )
-        self._last = engine
+        self._last, self._steps = engine, begun + steps
         self.wait(self.nonidealities.programming.run_seconds)
         return counts.counts, [recorders[request].samples for request in requests]
 
     def _recorder(
-        self, request: RecordingRequest, steps: int, batch: int, trial: tuple[int, ...]
+        self,
+        request: RecordingRequest,
+        steps: int,
+        batch: int,
+        trial: tuple[int, ...],
+        begun: int,
     ) -> Raster | MembraneRecorder:
         if request.quantity == "spikes":
             size = self._mapped.layers[request.layer].size
@@ -241,8 +249,9 @@ class Chip:
             batch=batch,
             every=request.every,
             channels=self._channels[request.layer],
-            normals=Normals(sequence(*trial, "adc_noise", request.layer)),
+            noise=Noise(sequence(*trial, "adc_noise", request.layer)),
             after_reset=bool(self.nonidealities.adc.adc_after_reset),
+            begun=begun,
         )
 
     def wait(self, seconds: float) -> None:
@@ -266,15 +275,6 @@ class Chip:
         self.unnumbered_trials, self.clock = int(state["unnumbered_trials"]), float(state["clock"])
         for p, crossbar in enumerate(self.crossbars):
             crossbar.restore(below(f"projection_{p}/", state))
-
-    def _storable(self, full_scale: float) -> float:
-        """The full scale at which levels are whole units of the model times a power of two."""
-        levels = self.nonidealities.programming.levels
-        unit = self.model.weight_unit / self.model.swing
-        if not unit or levels is None or self.nonidealities.programming.weight_grid:
-            return full_scale
-        largest = unit * (levels // 2)
-        return float(largest * 2.0 ** max(0, math.ceil(math.log2(full_scale / largest))))
 
     @property
     def ages(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,8 +10,24 @@ from numpy.typing import NDArray
 
 from device_models.cells import Cells
 from device_models.generators import Normals, sequence
+from device_models.neuron_model import NeuronModel
 from device_models.nonidealities.fixed_pattern import factors
 from device_models.nonidealities.programming import Programming
+
+
+def storable(full_scale: float, model: NeuronModel, programming: Programming) -> float:
+    """The full scale at which levels are whole units of the model times a power of two.
+
+    Args:
+        full_scale: What was asked for, in swings.
+        model: The model of the receiving neurons.
+        programming: How weights are stored.
+    """
+    levels, unit = programming.levels, model.weight_unit / model.swing
+    if not unit or levels is None or programming.weight_grid:
+        return full_scale
+    largest = unit * (levels // 2)
+    return float(largest * 2.0 ** max(0, math.ceil(math.log2(full_scale / largest))))
 
 
 class Crossbar:

@@ -15,18 +15,23 @@ Brian2's default schedule:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import Normals, generator, sequence
+from device_models.generators import Noise, sequence
 from device_models.neuron_group import Circuit, Layerwise
-from device_models.nonidealities.temporal import leaked, step_noise, survivors, with_spurious
+from device_models.nonidealities.temporal import (
+    arrived,
+    step_noise,
+    survivors,
+    with_spurious,
+)
 from device_models.recording import Recorder
 from device_models.stepping import Stepper, brian2, quiet
 from device_models.under_way import Events, UnderWay
-from device_models.wiring import Synapses, with_values
+from device_models.wiring import Synapses, transmitted
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -69,7 +74,8 @@ class Engine:
             objects.append(operation(self._inject, "before_groups"))
         if chip.temporal.membrane_noise:
             objects.append(operation(self._disturb, "after_groups"))
-        self._stepper = Stepper(b2.Network(objects), clock)
+        shifted = [chip.model.silent] if chip.temporal.trial_threshold_sd else []
+        self._stepper = Stepper(b2.Network(objects), clock, shifted)
         self._under_way = UnderWay(chip.wires)
         self._rows: dict[int, csr_matrix] = {}
         self._edges = [np.arange(batch + 1, dtype=np.int32) * n.size for n in chip.layers]
@@ -92,6 +98,7 @@ class Engine:
         trial: tuple[int, ...],
         supply: float = 1.0,
         after: Engine | None = None,
+        begun: int = 0,
     ) -> None:
         """Run all copies from reset, or from where their last run ended.
 
@@ -103,25 +110,30 @@ class Engine:
             trial: Seed and names of the random streams of this run.
             supply: Factor of all input gains now.
             after: What ran last, of the same chip and number of copies; None runs from reset.
+            begun: Steps since reset before this run.
         """
         temporal, swing = self._chip.temporal, self._chip.model.swing
-        self._start(after)
-        self._normals = Normals(sequence(*trial, "membrane_noise"))
-        self._losses = generator(*trial, "spike_loss")
-        self._spurious = generator(*trial, "spurious_spikes")
+        self._start(after, begun)
+        self._disturbance = self._noises(trial, "membrane_noise")
+        self._losses = self._noises(trial, "spike_loss")
+        self._spurious = self._noises(trial, "spurious_spikes")
         if temporal.trial_threshold_sd and after is None:
-            self._shift_thresholds(Normals(sequence(*trial, "trial_threshold_sd")))
+            self._shift_thresholds(self._noises(trial, "trial_threshold_sd"))
         self._under_way.drive(
             drive,
             steps,
             self._batch,
             temporal.input_jitter / self._chip.dt,
-            generator(*trial, "input_jitter"),
+            Noise(sequence(*trial, "input_jitter")),
+            begun,
         )
         self._recorders = recorders
         self._inputs = drive.shape[-1]
         self._weights = [
-            [(path.delay, self._transmitted(path.of(w))) for path in wire.paths]
+            [
+                (path.delay, transmitted(path.of(w), self._chip.model, temporal.crosstalk))
+                for path in wire.paths
+            ]
             for wire, w in zip(self._chip.wires, weights, strict=True)
         ]
         kind = np.float64 if self._chip.model.precision == "double" else np.float32
@@ -135,7 +147,13 @@ class Engine:
         """Whether an input current of the last run has yet to arrive."""
         return self._under_way.currents_to_come
 
-    def _start(self, after: Engine | None) -> None:
+    def _noises(self, trial: tuple[int, ...], name: str) -> list[Noise]:
+        """Noise of the input and of each layer; none where the chip has none of that kind."""
+        if not getattr(self._chip.temporal, name):
+            return []
+        return [Noise(sequence(*trial, name, n)) for n in range(1 + len(self._layers))]
+
+    def _start(self, after: Engine | None, begun: int) -> None:
         """Bring all state to where the run begins."""
         if after is None:
             for layer in self._layers:
@@ -145,36 +163,20 @@ class Engine:
             for layer, other in zip(self._layers, after._layers, strict=True):
                 layer.go_on(other, self._chip.model.silent)
             self._under_way = after._under_way
-        self._begun = after._stepper.step_index if after else 0
-        self._stepper.set_clock(self._begun)
+        self._begun = begun
+        self._stepper.set_clock(begun)
 
     @property
     def _step(self) -> int:
         """Step of this run."""
         return self._stepper.step_index - self._begun
 
-    def _transmitted(self, weights: Synapses) -> tuple[Synapses, ...]:
-        """What each variable of the receiving neurons gets of one event."""
-        model, crosstalk = self._chip.model, self._chip.temporal.crosstalk
-        if crosstalk:
-            weights = leaked(weights, crosstalk)
-        values: NDArray[Any] = weights if isinstance(weights, np.ndarray) else weights.data
-        if model.precision == "double":
-            values = values.astype(np.float64)
-        if model.update:  # digital synapses hold whole numbers
-            values = np.rint(values * model.swing) / model.swing
-        signed = not isinstance(model.receives, str)
-        parts = (np.maximum(values, 0), np.maximum(-values, 0)) if signed else (values,)
-        if isinstance(weights, np.ndarray):
-            return parts
-        return tuple(with_values(weights, part) for part in parts)
-
-    def _shift_thresholds(self, normals: Normals) -> None:
+    def _shift_thresholds(self, noises: Sequence[Noise]) -> None:
         model = self._chip.model
         scale = np.float32(self._chip.temporal.trial_threshold_sd * model.swing)
-        for layer, wired in zip(self._chip.layers, self._layers, strict=True):
+        for layer, wired, noise in zip(self._chip.layers, self._layers, noises[1:], strict=True):
             thresholds = wired.view(model.silent)
-            draw = normals.draw(thresholds.size).reshape(thresholds.shape)
+            draw = noise.normals(0, *thresholds.shape)
             thresholds[...] = self._chip.values(model.silent, layer) + draw * scale
 
     # -- what happens in a step ---------------------------------------------------------------
@@ -200,23 +202,24 @@ class Engine:
             current[...] = slope
 
     def _disturb(self) -> None:
-        for layer, sd in zip(self._layers, self._noise_sd, strict=True):
-            noise = self._normals.draw(layer.membrane.size).reshape(layer.membrane.shape) * sd
+        step, noises = self._stepper.step_index, self._disturbance[1:]
+        for layer, sd, own in zip(self._layers, self._noise_sd, noises, strict=True):
+            noise = own.normals(step, *layer.membrane.shape) * sd
             if layer.free is not None:
                 noise *= layer.free
             layer.membrane += np.rint(noise) if self._chip.model.update else noise
 
     def _collect(self) -> None:
-        loss = self._chip.temporal.spike_loss
-        spurious = self._chip.temporal.spurious_spikes
-        self._events = [layer.spikes[: layer.spikes[-1]] for layer in self._layers]
-        if loss:
-            self._events = [survivors(events, loss, self._losses) for events in self._events]
-        if spurious:
-            self._events = [
-                with_spurious(events, layer.membrane.size, spurious, self._spurious)
-                for events, layer in zip(self._events, self._layers, strict=True)
-            ]
+        temporal, step, found = self._chip.temporal, self._stepper.step_index, []
+        for n, layer in enumerate(self._layers, start=1):
+            events, size = layer.spikes[: layer.spikes[-1]], layer.membrane.shape[1]
+            if self._losses:
+                events = survivors(events, size, temporal.spike_loss, self._losses[n], step)
+            if self._spurious:
+                chance, noise = temporal.spurious_spikes, self._spurious[n]
+                events = with_spurious(events, self._batch, size, chance, noise, step)
+            found.append(events)
+        self._events = found
         self._sample(after_reset=False)
 
     def _collect_late(self) -> None:
@@ -262,10 +265,12 @@ class Engine:
         first = self._step * self._batch
         bounds = spikes.indptr[first : first + self._batch + 1]
         counts = spikes.data[bounds[0] : bounds[-1]]
-        loss = self._chip.temporal.spike_loss
-        if loss:
-            counts = self._losses.binomial(counts.astype(np.int64), 1 - loss).astype(np.float32)
-        return Events(counts, spikes.indices[bounds[0] : bounds[-1]], bounds - bounds[0])
+        channels, bounds = spikes.indices[bounds[0] : bounds[-1]], bounds - bounds[0]
+        if self._losses:
+            samples = np.repeat(np.arange(self._batch), np.diff(bounds))
+            loss, step = self._chip.temporal.spike_loss, self._stepper.step_index
+            counts = arrived(counts, samples, channels, loss, self._losses[0], step)
+        return Events(counts, channels, bounds)
 
     def _layer_events(self, number: int) -> Events:
         """Events of one layer in this step."""

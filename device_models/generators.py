@@ -1,4 +1,4 @@
-"""Random generators by seed and name: of a chip, of a write, of a run."""
+"""All randomness of a chip, by seed and name: generators, and noise by address."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 1 << 16
+# Constants of splitmix64: the step from number to number, and the shifts and factors of its mix.
+WEYL = np.uint64(0x9E3779B97F4A7C15)
+MIX = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
 
 
 def sequence(seed: int, *names: str | int) -> np.random.SeedSequence:
@@ -23,7 +29,8 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 @lru_cache(maxsize=1)
-def _quantiles() -> NDArray[np.float32]:
+def quantiles() -> NDArray[np.float32]:
+    """The midpoint quantiles of the normal distribution, `(65 536,)`."""
     from scipy.special import ndtri
 
     table: NDArray[np.float32] = ndtri((np.arange(LEVELS) + 0.5) / LEVELS).astype(np.float32)
@@ -32,7 +39,7 @@ def _quantiles() -> NDArray[np.float32]:
 
 
 class Normals:
-    """Fast standard normals for noise that is drawn for every neuron at every step.
+    """Fast standard normals for what a write draws for every cell, one after another.
 
     Each value is one of the 65 536 midpoint quantiles of the normal distribution, picked by 16
     random bits (inverse transform): the standard deviation is 0.99999, the tails end at 4.32, and
@@ -42,9 +49,60 @@ class Normals:
     def __init__(self, seed: np.random.SeedSequence) -> None:
         """Start at the beginning of the stream that the seed sequence names."""
         self._bits = np.random.SFC64(seed)
-        self._table = _quantiles()
+        self._table = quantiles()
 
     def draw(self, size: int) -> NDArray[np.float32]:
         """The next values, shape `(size,)`, dimensionless."""
         words: NDArray[np.uint64] = self._bits.random_raw((size + 3) // 4)
         return self._table.take(words.view(np.uint16)[:size])
+
+
+class Noise:
+    """Random numbers of a run by their address: a step, a sample and a place in its layer.
+
+    What is at an address depends on nothing else that is drawn, so that it is the same however a
+    batch is cut and whoever computes which part of it first. A word of 64 bits is the splitmix64
+    hash (Steele, Lea & Flood 2014, OOPSLA) of the place, seeded by that of the sample, seeded by
+    that of the step. Normals are those of `Normals`, four to a word.
+
+    Attributes:
+        key: What the stream is seeded with.
+    """
+
+    def __init__(self, seed: np.random.SeedSequence) -> None:
+        """The noise that the seed sequence names."""
+        self.key = seed.generate_state(1, np.uint64).astype(np.uint64)
+
+    def words(
+        self,
+        steps: int | NDArray[np.integer],
+        samples: NDArray[np.integer],
+        places: NDArray[np.integer],
+    ) -> NDArray[np.uint64]:
+        """A word for each address, in the shape that the three have together."""
+        rows = hashed(hashed(self.key, steps), samples)
+        return hashed(rows, places)
+
+    def normals(self, step: int, batch: int, size: int) -> NDArray[np.float32]:
+        """A standard normal for each of `size` places of `batch` samples, `(B, n)`."""
+        found = self.words(step, np.arange(batch)[:, np.newaxis], np.arange((size + 3) // 4))
+        return quantiles().take(found.view(np.uint16)[:, :size])
+
+    def uniforms(
+        self, step: int, samples: NDArray[np.integer], places: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """A number from 0 to below 1 for each address, in 2^53 steps."""
+        words = self.words(step, samples, places) >> np.uint64(11)
+        return words.astype(np.float64) * 2.0**-53
+
+
+def hashed(seeds: NDArray[np.uint64], numbers: int | NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Words number 0, 1, ... of splitmix64 from given seeds."""
+    x: NDArray[np.uint64] = np.asarray(numbers).astype(np.uint64) + np.uint64(1)
+    x = np.atleast_1d(x) * WEYL
+    x = x + seeds
+    for shift, factor in MIX:
+        x ^= x >> shift
+        x *= factor
+    x ^= x >> np.uint64(31)
+    return x

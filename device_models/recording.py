@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import Normals
+from device_models.generators import Noise
 from device_models.nonidealities.adc import ADCChannels
 
 
@@ -68,16 +68,18 @@ class MembraneRecorder:
         batch: int,
         every: int,
         channels: ADCChannels,
-        normals: Normals,
+        noise: Noise,
         after_reset: bool,
+        begun: int,
     ) -> None:
         """Prepare `samples`, `(S, B, n)` float32 in the membrane's unit."""
         self.layer, self.after_reset = layer, after_reset
         self.samples = np.empty((samples, batch, channels.size), np.float32)
-        self._every, self._channels, self._normals = every, channels, normals
+        self._every, self._channels, self._noise, self._begun = every, channels, noise, begun
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Convert the membranes at the end of every `every`-th step."""
         index, rest = divmod(step + 1, self._every)
         if rest == 0 and index <= len(self.samples):
-            self._channels.read(membrane, self.samples[index - 1], self._normals)
+            out = self.samples[index - 1]
+            self._channels.read(membrane, out, self._noise, self._begun + step)

@@ -11,7 +11,7 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from device_models.preferences import PreferenceFilesUnread
+from device_models.settled import Settled
 
 if TYPE_CHECKING:
     from brian2 import Clock
@@ -76,15 +77,31 @@ def quiet(kind: type[Any]) -> type[Any]:
     return type(kind.__name__, (kind,), {"__del__": lambda self: None})
 
 
+def _settle(code: Any, changing: Sequence[str]) -> None:
+    """Let the code of an object of Brian2 compute nothing anew that does not change."""
+    from brian2.core.variables import ArrayVariable
+
+    fixed = frozenset(
+        code.device.get_array_name(variable)
+        for name, variable in code.variables.items()
+        if isinstance(variable, ArrayVariable) and variable.constant and name not in changing
+    )
+    settled = Settled(code.namespace, fixed)
+    tree = settled.settle(code.code.run)
+    code.namespace.update(settled.values)
+    code.compiled_code["run"] = compile(tree, "(settled)", "exec")
+
+
 class Stepper:
     """A prepared Brian2 network with one clock."""
 
-    def __init__(self, network: Brian2Network, clock: Clock) -> None:
+    def __init__(self, network: Brian2Network, clock: Clock, changing: Sequence[str] = ()) -> None:
         """Prepare the network: generate and compile its code.
 
         Args:
             network: Every object in it uses the clock.
             clock: The clock.
+            changing: Constants of neurons that may change from run to run all the same.
         """
         import warnings
 
@@ -93,6 +110,9 @@ class Stepper:
             warnings.filterwarnings("ignore", message="overflow encountered in cast")
             network.run(0 * clock.dt, namespace={})
         self._objects = [item for item in network.sorted_objects if item.active]
+        for item in self._objects:
+            for code in getattr(item, "_code_objects", ()):
+                _settle(code, changing)
         self._timestep = clock.variables["timestep"].get_value()
         self._t = clock.variables["t"].get_value()
         self._dt = clock.variables["dt"].get_value()

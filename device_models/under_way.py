@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from device_models.generators import Noise
 from device_models.nonidealities.temporal import delayed, joined
 from device_models.wiring import Wire
 
@@ -59,7 +60,8 @@ class UnderWay:
         steps: int,
         batch: int,
         jitter: float,
-        rng: np.random.Generator,
+        noise: Noise,
+        begun: int,
     ) -> None:
         """Begin a run.
 
@@ -69,7 +71,8 @@ class UnderWay:
             batch: B.
             jitter: Standard deviation of the normal variable whose magnitude is the delay of an
                 input event, in steps.
-            rng: Draws those.
+            noise: Draws those.
+            begun: Steps since reset before this run.
         """
         if self._delayed_input:
             drive = drive.copy()  # what is kept must not change when the caller's array does
@@ -77,7 +80,7 @@ class UnderWay:
         self._drive, self.spikes = (drive, None) if currents else (None, drive)
         before, late = self._late, None
         if jitter and self.spikes is not None:
-            self.spikes, late = delayed(self.spikes, steps, jitter, rng)
+            self.spikes, late = delayed(self.spikes, steps, jitter, noise, begun)
         if before is not None:
             now = before if self.spikes is None else joined(self.spikes, before)
             now.resize(max(now.shape[0], steps * batch), now.shape[1])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from device_models.neuron_model import NeuronModel
+from device_models.nonidealities.temporal import leaked
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -116,8 +119,26 @@ def _paths(delays: NDArray[np.int64], shape: tuple[int, int]) -> Sequence[Path]:
     return found
 
 
-def with_values(synapses: csr_matrix, values: NDArray[np.float32]) -> csr_matrix:
-    """The same synapses with other values."""
+def transmitted(synapses: Synapses, model: NeuronModel, crosstalk: float) -> tuple[Synapses, ...]:
+    """What each variable of the receiving neurons gets of one event, in swings.
+
+    Args:
+        synapses: The weights.
+        model: The model of those neurons.
+        crosstalk: Share of it that their neighbours get, too.
+    """
+    if crosstalk:
+        synapses = leaked(synapses, crosstalk)
+    values: NDArray[Any] = synapses if isinstance(synapses, np.ndarray) else synapses.data
+    if model.precision == "double":
+        values = values.astype(np.float64)
+    if model.update:  # digital synapses hold whole numbers
+        values = np.rint(values * model.swing) / model.swing
+    signed = not isinstance(model.receives, str)
+    parts = (np.maximum(values, 0), np.maximum(-values, 0)) if signed else (values,)
+    if isinstance(synapses, np.ndarray):
+        return parts
     from scipy.sparse import csr_matrix
 
-    return csr_matrix((values, synapses.indices, synapses.indptr), synapses.shape)
+    places, shape = (synapses.indices, synapses.indptr), synapses.shape
+    return tuple(csr_matrix((part, *places), shape) for part in parts)

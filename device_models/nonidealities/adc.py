@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import Normals
+from device_models.generators import Noise
 from device_models.nonidealities.nonideality import nonideality
 
 
@@ -93,19 +93,20 @@ class ADCChannels:
         self._low = np.float32(low * swing + rest)
 
     def read(
-        self, membrane: NDArray[np.float32], out: NDArray[np.float32], normals: Normals
+        self, membrane: NDArray[np.float32], out: NDArray[np.float32], noise: Noise, step: int
     ) -> None:
         """Convert one sample of all channels.
 
         Args:
             membrane: `(B, n)`, in the membrane's unit; not changed.
             out: `(B, n)`, in the same unit, overwritten.
-            normals: Noise of this trial.
+            noise: That of this trial.
+            step: The step, since reset.
         """
         np.multiply(membrane, self._scale, out=out)
         out += self._shift
         if self._noise:
-            draw = normals.draw(out.size).reshape(out.shape)
+            draw = noise.normals(step, *out.shape)
             draw *= self._noise
             out += draw
         if self._bits:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import generator
+from device_models.generators import Noise, generator, quantiles
 from device_models.nonidealities.nonideality import nonideality
 
 if TYPE_CHECKING:
@@ -84,22 +84,55 @@ def step_noise(membrane_noise: float, tau: NDArray[np.float32], dt: float) -> ND
 
 
 def survivors(
-    events: NDArray[np.int32], loss: float, rng: np.random.Generator
+    events: NDArray[np.int32], size: int, loss: float, noise: Noise, step: int
 ) -> NDArray[np.int32]:
-    """The events that arrive when each is lost with the given chance."""
-    return events[rng.random(events.size, dtype=np.float32) >= loss]
+    """The events that arrive when each is lost with the given chance.
+
+    Args:
+        events: Numbers `b * n + i` of neurons that fired.
+        size: n.
+        loss: The chance.
+        noise: Decides it for each neuron.
+        step: The step.
+    """
+    return events[noise.uniforms(step, events // size, events % size) >= loss]
+
+
+def arrived(
+    counts: NDArray[np.float32],
+    samples: NDArray[np.integer],
+    channels: NDArray[np.integer],
+    loss: float,
+    noise: Noise,
+    step: int,
+) -> NDArray[np.float32]:
+    """How many of several input events in each place arrive, each by itself.
+
+    Args:
+        counts: How many there are, `(k,)`.
+        samples: Of which sample, `(k,)`.
+        channels: In which channel, `(k,)`.
+        loss: The chance that one is lost.
+        noise: Decides it for each.
+        step: The step.
+    """
+    found = np.zeros_like(counts)
+    for turn in range(int(counts.max(initial=0))):
+        places = channels.astype(np.int64) + (turn << 32)
+        found += (turn < counts) & (noise.uniforms(step, samples, places) >= loss)
+    return found
 
 
 def with_spurious(
-    events: NDArray[np.int32], size: int, chance: float, rng: np.random.Generator
+    events: NDArray[np.int32], batch: int, size: int, chance: float, noise: Noise, step: int
 ) -> NDArray[np.int32]:
-    """The events of `size` lines in a step, with spurious ones on silent lines; sorted."""
-    extra = np.flatnonzero(rng.random(size, dtype=np.float32) < chance)
-    return np.union1d(events, extra).astype(np.int32)
+    """The events of a layer of `batch` copies in a step, with spurious ones on silent lines."""
+    drawn = noise.uniforms(step, np.arange(batch)[:, np.newaxis], np.arange(size))
+    return np.union1d(events, np.flatnonzero(drawn < chance)).astype(np.int32)
 
 
 def delayed(
-    events: csr_matrix, steps: int, deviation: float, rng: np.random.Generator
+    events: csr_matrix, steps: int, deviation: float, noise: Noise, begun: int = 0
 ) -> tuple[csr_matrix, csr_matrix]:
     """Input events with a half-normal delay.
 
@@ -108,7 +141,8 @@ def delayed(
         steps: T.
         deviation: Standard deviation of the normal variable whose magnitude is the delay, in
             steps.
-        rng: Draws the delay of each event.
+        noise: Draws the delay of each event.
+        begun: Steps since reset before the first of these.
 
     Returns:
         Those of the T steps, and those that are still under way after them: counts of as many more
@@ -118,7 +152,12 @@ def delayed(
     counts = events.data.astype(np.int64)
     rows = np.repeat(np.arange(events.shape[0]), np.diff(events.indptr)).repeat(counts)
     columns = events.indices.repeat(counts)
-    late = np.rint(np.abs(rng.standard_normal(rows.size)) * deviation).astype(np.int64)
+    # Which of the events in the same place each of them is.
+    turn = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = columns.astype(np.int64) + (turn << 32)
+    words = noise.words(begun + rows // batch, rows % batch, places)
+    normal = quantiles().take((words >> np.uint64(48)).astype(np.intp))
+    late = np.rint(np.abs(normal) * np.float64(deviation)).astype(np.int64)
     rows = rows + late * batch
     beyond = int(max(rows.max(initial=0) // batch + 1 - steps, 0))
     arriving = _counted(rows, columns, ((steps + beyond) * batch, events.shape[1]))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.generators import Normals, sequence
+from device_models.generators import Noise, sequence
 from device_models.nonidealities import MembraneADC, override
 from device_models.nonidealities.adc import ADCChannels
 
@@ -31,7 +31,7 @@ def test_a_sample_is_the_nearest_level_to_what_its_channel_makes_of_the_membrane
         adc, gain.astype(np.float32), offset.astype(np.float32), rest=rest, swing=swing
     )
     out = np.empty_like(membrane)
-    channels.read(membrane, out, Normals(sequence(0)))
+    channels.read(membrane, out, Noise(sequence(0)), 0)
     # All in swings above rest from here on.
     true = gain * (membrane.astype(np.float64) - rest) / swing + offset
     read = (out.astype(np.float64) - rest) / swing

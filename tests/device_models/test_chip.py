@@ -11,7 +11,8 @@ from scipy.stats import kstest, lognorm
 from device_models import Chip, RecordingRequest, neurons, profiles
 from device_models.cells import draw_cells
 from device_models.crossbar import Crossbar
-from device_models.generators import Normals, sequence
+from device_models.generators import Noise, Normals, sequence
+from device_models.generators import hashed as noise_words
 from device_models.nonidealities import Programming, by_name, override
 from device_models.nonidealities.fixed_pattern import FixedPattern, chosen, factors, offsets
 
@@ -186,6 +187,42 @@ def test_fast_normals_are_normal() -> None:
     assert drawn.shape == (200_001,)
     assert kstest(drawn, "norm").pvalue > 1e-3
     assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.01
+
+
+def test_noise_is_splitmix64() -> None:
+    """The published sequence of the seed 1234567."""
+    noise = Noise(sequence(0))
+    noise.key = np.array([1234567], np.uint64)
+    found = [int(word) for word in noise_words(noise.key, np.arange(3))]
+    assert found == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+
+
+@pytest.mark.parametrize("axis", ["step", "sample", "place", "name"])
+def test_noise_at_one_address_says_nothing_of_that_at_the_next(axis: str) -> None:
+    noise, other = Noise(sequence(1, "a")), Noise(sequence(1, "b"))
+    drawn = np.stack([noise.normals(step, 60, 61) for step in range(60)])
+    assert drawn.shape == (60, 60, 61)
+    assert kstest(drawn.ravel(), "norm").pvalue > 1e-3
+    shifted = {
+        "step": (drawn[1:], drawn[:-1]),
+        "sample": (drawn[:, 1:], drawn[:, :-1]),
+        "place": (drawn[..., 1:], drawn[..., :-1]),
+        "name": (drawn, np.stack([other.normals(step, 60, 61) for step in range(60)])),
+    }
+    one, next_ = (values.ravel() for values in shifted[axis])
+    assert abs(np.corrcoef(one, next_)[0, 1]) < 0.01
+    assert abs(np.corrcoef(one**2, next_**2)[0, 1]) < 0.01
+    uniform = noise.uniforms(3, np.repeat(np.arange(100), 100), np.tile(np.arange(100), 100))
+    assert kstest(uniform, "uniform").pvalue > 1e-3
+
+
+def test_noise_of_a_sample_is_the_same_in_any_batch() -> None:
+    found = chip(membrane_noise=0.1, spike_loss=0.2, spurious_spikes=0.1, adc_noise=0.1)
+    drive = np.random.default_rng(0).random((7, 30)).astype(np.float32)
+    wanted = [RecordingRequest(0, "membrane"), RecordingRequest(0, "spikes")]
+    runs = [found.run(drive[:batch], 6, batch, wanted, 1)[1] for batch in (7, 4)]
+    for whole, part in zip(*runs, strict=True):
+        np.testing.assert_array_equal(whole[:, :4], part)
 
 
 @pytest.mark.parametrize("name", profiles.names())

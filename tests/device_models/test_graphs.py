@@ -27,6 +27,14 @@ MISMATCH = {
     "dead_fraction": 0.1,
     "tonic_fraction": 0.1,
 }
+NOISE = {
+    "membrane_noise": 0.1,
+    "spike_loss": 0.1,
+    "spurious_spikes": 0.05,
+    "input_jitter": 2e-3,
+    "trial_threshold_sd": 0.1,
+    "adc_noise": 0.1,
+}
 EACH = np.random.default_rng(9)
 # Recurrent, back, past a layer, and two into one layer; the input leads to two layers.
 GRAPH = [
@@ -130,11 +138,15 @@ def test_a_delay_shifts_what_a_relay_hands_on(delay: int, source: int, kind: str
     kind=st.sampled_from(["spikes", "trace", "current"]),
     graph=st.sampled_from([*GRAPHS]),
     model=st.sampled_from(["lif", "lif-exp", "adaptive-lif"]),
+    noisy=st.booleans(),
 )
 @settings(max_examples=15, deadline=None)
-def test_a_run_in_parts_is_one_run(cuts: list[int], kind: str, graph: str, model: str) -> None:
-    steps = sum(cuts)
-    chip, drive = mapped(GRAPHS[graph], model, **MISMATCH), drives(kind, steps)
+def test_a_run_in_parts_is_one_run(
+    cuts: list[int], kind: str, graph: str, model: str, noisy: bool
+) -> None:
+    """Noise as well, where all parts have the same trial."""
+    steps, noise = sum(cuts), NOISE if noisy else {}
+    chip, drive = mapped(GRAPHS[graph], model, **MISMATCH, **noise), drives(kind, steps)
     whole, start, shown = observed(chip, drive, steps), 0, []
     for length in cuts:
         rows = slice(start * BATCH, (start + length) * BATCH)

@@ -8,9 +8,11 @@ from scipy.sparse import csr_matrix
 from scipy.stats import kstest
 
 from device_models import Chip, RecordingRequest, neurons, profiles
+from device_models.generators import Noise, sequence
 from device_models.nonidealities import override
 from device_models.nonidealities.temporal import delayed, leaked, supply
 
+NOISE = Noise(sequence(1, "input_jitter"))
 IDEAL = profiles.get("ideal").nonidealities
 
 
@@ -57,7 +59,7 @@ def test_input_events_come_late_by_half_a_normal() -> None:
         (steps * batch, 1),
         dtype=np.float32,
     )
-    late, _ = delayed(events, steps, 6.0, np.random.default_rng(1))
+    late, _ = delayed(events, steps, 6.0, NOISE)
     assert late.sum() == events.sum(), "none is lost far from the end"
     before = np.repeat(
         np.arange(steps), np.asarray(events.sum(axis=1)).reshape(steps, batch).sum(1).astype(int)
@@ -72,12 +74,12 @@ def test_input_events_come_late_by_half_a_normal() -> None:
 def test_jitter_keeps_counts_and_what_comes_after_the_end_is_under_way() -> None:
     rng = np.random.default_rng(0)
     events = csr_matrix(rng.poisson(0.5, (20 * 4, 30)), dtype=np.float32)
-    late, beyond = delayed(events, 20, 5.0, np.random.default_rng(1))
+    late, beyond = delayed(events, 20, 5.0, NOISE)
     assert late.sum() + beyond.sum() == events.sum()
     assert late.shape == events.shape
     assert 0 < late.sum() < events.sum()
     assert np.all(late.data == np.rint(late.data))
-    same, none = delayed(events, 20, 0.0, np.random.default_rng(1))
+    same, none = delayed(events, 20, 0.0, NOISE)
     assert (same != events).nnz == 0 and none.nnz == 0
     by_sample = np.asarray(late.sum(axis=1)).reshape(20, 4).sum(axis=0)
     assert np.all(by_sample <= np.asarray(events.sum(axis=1)).reshape(20, 4).sum(axis=0))
