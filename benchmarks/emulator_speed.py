@@ -5,7 +5,8 @@
 One network (784-800-10, 25 steps, 5 % input spikes) on an ideal chip, three ways in one process:
 
     textbook      plain Brian2: one Synapses object for each projection, one Network.run a sample
-    emulator      this project's engine, in batches; also with the non-idealities of mixed-signal
+    emulator      this project's engine, in batches; also with the non-idealities of mixed-signal,
+                  and those with two threads
     fused loop    numba, float32, one thread: input rows added, leak, threshold and reset fused
 
 The output spike counts of all three are compared before anything is timed.
@@ -52,11 +53,14 @@ def main() -> None:
     )
 
     textbook = Textbook(weights)
-    ideal = emulated("emulator:ideal", weights)
-    mixed = emulated("emulator:mixed-signal", weights)
+    ideal = emulated("emulator:ideal?workers=1", weights)
+    mixed = emulated("emulator:mixed-signal?workers=1", weights)
+    both = emulated("emulator:mixed-signal?workers=2", weights)
     few = 5
     expected = np.stack([textbook(raster[:, b]) for b in range(few)])
     np.testing.assert_array_equal(ideal.run(stimulus).counts[:few], expected)
+    one, two = (device.run(stimulus, trial=0).counts for device in (mixed, both))
+    np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(fused(raster.transpose(1, 0, 2), *weights)[:few], expected)
 
     def per_sample(work: Callable[[], Any], samples: int, repeats: int) -> float:
@@ -75,6 +79,7 @@ def main() -> None:
         "emulator, mixed-signal": per_sample(
             lambda: mixed.run(stimulus), asked.batch, asked.repeats
         ),
+        "the same, two threads": per_sample(lambda: both.run(stimulus), asked.batch, asked.repeats),
         "fused loop (numba)": per_sample(
             lambda: fused(by_sample, *weights), asked.batch, asked.repeats
         ),

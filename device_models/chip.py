@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.crossbar import Crossbar, storable
-from device_models.engine import Engine
+from device_models.engines import Engines
 from device_models.generators import Noise, sequence
 from device_models.naming import below
 from device_models.neuron_group import Circuit
@@ -26,9 +25,6 @@ from device_models.wiring import Projection, Wire, chain, wire
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-# Prepared engines to keep: training, evaluation and their last, smaller batches.
-PREPARED = 4
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,9 @@ class Chip:
         dt: Step, in seconds.
         parameters: Nominal parameters of this chip, where they differ from the model's own.
         pattern: Its fixed pattern; drawn from the seed when None.
+        compiled: Whether to compile the model, where it can be; None where numba is installed.
+        workers: Threads that share a batch of a compiled model; None for as many as there are
+            cores, or as `OMP_NUM_THREADS` says.
 
     Attributes:
         clock: Seconds that passed on the chip since it was powered.
@@ -71,6 +70,8 @@ class Chip:
         dt: float = 1e-3,
         parameters: Mapping[str, float] | None = None,
         pattern: Pattern | None = None,
+        compiled: bool | None = None,
+        workers: int | None = None,
     ) -> None:
         """Make a chip without a network."""
         self.model, self.nonidealities = model, nonidealities
@@ -79,13 +80,12 @@ class Chip:
         self.pattern: Pattern = pattern or SampledMismatch(
             seed, nonidealities.fixed_pattern, nonidealities.adc
         )
+        self._compiled, self._workers = compiled, workers
         self.clock = 0.0
         self.circuit: Circuit | None = None
         self.crossbars: list[Crossbar] = []
         self._channels: list[ADCChannels] = []
-        self._engines: OrderedDict[tuple[int, bool], Engine] = OrderedDict()
-        self._last: Engine | None = None
-        self._steps = 0  # since reset, at the end of the last run
+        self._engines: Engines | None = None
         self.unnumbered_trials = 0
 
     def configure(
@@ -136,8 +136,7 @@ class Chip:
             )
             for i, size in enumerate(sizes)
         ]
-        self._engines.clear()
-        self._last = None
+        self._engines = Engines(self.circuit, self._compiled, self._workers)
 
     def _circuit(
         self,
@@ -210,25 +209,20 @@ class Chip:
             self.unnumbered_trials += 1
         else:
             names = (self.seed, 1, trial)
-        output = len(self._mapped.layers) - 1
-        counts = SpikeCounts(output, batch, self._mapped.layers[output].size)
-        begun = self._steps if carry else 0
+        (circuit, engines), temporal = self._running, self.nonidealities.temporal
+        counts = SpikeCounts(len(circuit.layers) - 1, batch, circuit.layers[-1].size)
+        begun = engines.steps if carry else 0
         recorders = {r: self._recorder(r, steps, batch, names, begun) for r in requests}
-        temporal = self.nonidealities.temporal
-        after = self._last if carry else None
-        currents = isinstance(drive, np.ndarray) or (after is not None and after.currents_to_come)
-        engine, self._last = self._engine(batch, currents), None
-        engine.run(
+        engines.run(
             drive=drive,
             steps=steps,
+            batch=batch,
             weights=[crossbar.effective for crossbar in self.crossbars],
             recorders=[counts, *recorders.values()],
             trial=names,
             supply=supply(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
-            after=after,
-            begun=begun,
+            carry=carry,
         )
-        self._last, self._steps = engine, begun + steps
         self.wait(self.nonidealities.programming.run_seconds)
         return counts.counts, [recorders[request].samples for request in requests]
 
@@ -241,7 +235,7 @@ class Chip:
         begun: int,
     ) -> Raster | MembraneRecorder:
         if request.quantity == "spikes":
-            size = self._mapped.layers[request.layer].size
+            size = self._running[0].layers[request.layer].size
             return Raster(request.layer, steps, batch, size)
         return MembraneRecorder(
             layer=request.layer,
@@ -283,16 +277,7 @@ class Chip:
         return bool(stored.drift or stored.retention or temporal.wander)
 
     @property
-    def _mapped(self) -> Circuit:
-        if self.circuit is None:
+    def _running(self) -> tuple[Circuit, Engines]:
+        if self.circuit is None or self._engines is None:
             raise ValueError("the chip has no network yet: call configure first")
-        return self.circuit
-
-    def _engine(self, batch: int, current_input: bool) -> Engine:
-        key = (batch, current_input)
-        if key not in self._engines:
-            self._engines[key] = Engine(self._mapped, batch, current_input)
-            if len(self._engines) > PREPARED:
-                self._engines.popitem(last=False)
-        self._engines.move_to_end(key)
-        return self._engines[key]
+        return self.circuit, self._engines

@@ -24,13 +24,12 @@ from device_models.generators import Noise, sequence
 from device_models.neuron_group import Circuit, Layerwise
 from device_models.nonidealities.temporal import (
     arrived,
-    step_noise,
     survivors,
     with_spurious,
 )
 from device_models.recording import Recorder
 from device_models.stepping import Stepper, brian2, quiet
-from device_models.under_way import Events, UnderWay
+from device_models.under_way import Events, UnderWay, slopes
 from device_models.wiring import Synapses, transmitted
 
 if TYPE_CHECKING:
@@ -79,15 +78,7 @@ class Engine:
         self._under_way = UnderWay(chip.wires)
         self._rows: dict[int, csr_matrix] = {}
         self._edges = [np.arange(batch + 1, dtype=np.int32) * n.size for n in chip.layers]
-        self._noise_sd = [
-            step_noise(
-                chip.temporal.membrane_noise * chip.model.swing,
-                chip.values(chip.model.time_constant, layer),
-                chip.dt,
-            )
-            * (layer.gain > 0)
-            for layer in chip.layers
-        ]
+        self._noise_sd = [chip.noise_sd(layer) for layer in chip.layers]
 
     def run(
         self,
@@ -112,7 +103,7 @@ class Engine:
             after: What ran last, of the same chip and number of copies; None runs from reset.
             begun: Steps since reset before this run.
         """
-        temporal, swing = self._chip.temporal, self._chip.model.swing
+        temporal = self._chip.temporal
         self._start(after, begun)
         self._disturbance = self._noises(trial, "membrane_noise")
         self._losses = self._noises(trial, "spike_loss")
@@ -136,8 +127,7 @@ class Engine:
             ]
             for wire, w in zip(self._chip.wires, weights, strict=True)
         ]
-        kind = np.float64 if self._chip.model.precision == "double" else np.float32
-        self._gain = [layer.gain * kind(supply * swing) for layer in self._chip.layers]
+        self._gain = self._chip.gains(supply)
         self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
         self._events: list[NDArray[np.int32]] = []
         self._stepper.step(steps)
@@ -185,20 +175,9 @@ class Engine:
         """Turn input currents into slopes of the membranes of what the input projects to."""
         if not self._under_way.current(self._step):
             return
-        for wire, weights in zip(self._chip.wires, self._weights, strict=True):
-            if wire.source:
-                continue
-            own, wired = self._chip.layers[wire.target - 1], self._layers[wire.target - 1]
-            current, gain = wired.current, self._gain[wire.target - 1]
+        for number, slope in slopes(self._chip, self._under_way, self._weights, self._gain):
+            current = self._layers[number - 1].current
             assert current is not None
-            slope: NDArray[np.float32] = np.zeros((), gain.dtype)
-            for delay, parts in weights:
-                now = self._under_way.current_before(delay)
-                if now is not None:
-                    slope = slope + now @ (parts[0] if len(parts) == 1 else parts[0] - parts[1])
-            slope = slope * (gain / gain.dtype.type(self._chip.dt))
-            if np.any(own.bias):
-                slope = slope + self._chip.bias_slope(own)
             current[...] = slope
 
     def _disturb(self) -> None:

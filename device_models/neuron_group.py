@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_models.neurons import NeuronModel
-from device_models.nonidealities.temporal import Temporal
+from device_models.nonidealities.temporal import Temporal, step_noise
 from device_models.sampled_mismatch import LayerMismatch
 from device_models.stepping import brian2, quiet
 from device_models.wiring import Wire
@@ -52,6 +52,21 @@ class Circuit:
         """What each neuron's bias current adds to its membrane's slope, `(n,)` in unit/second."""
         held = layer.bias * np.float32(self.model.swing)
         return held / self.values(self.model.time_constant, layer)
+
+    def gains(self, supply: float) -> list[NDArray[Any]]:
+        """Input gain of each neuron of each layer, in the membrane's unit for a swing, `(n,)`.
+
+        Args:
+            supply: Factor of all of them now.
+        """
+        kind = np.float64 if self.model.precision == "double" else np.float32
+        return [layer.gain * kind(supply * self.model.swing) for layer in self.layers]
+
+    def noise_sd(self, layer: LayerMismatch) -> NDArray[np.float32]:
+        """Standard deviation of the noise that a step adds to each membrane, `(n,)`."""
+        tau = self.values(self.model.time_constant, layer)
+        noise = step_noise(self.temporal.membrane_noise * self.model.swing, tau, self.dt)
+        return noise * (layer.gain > 0)
 
     def refractory(self, layer: LayerMismatch) -> bool:
         """Whether any neuron of a layer has a refractory time."""

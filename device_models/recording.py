@@ -75,11 +75,11 @@ class MembraneRecorder:
         """Prepare `samples`, `(S, B, n)` float32 in the membrane's unit."""
         self.layer, self.after_reset = layer, after_reset
         self.samples = np.empty((samples, batch, channels.size), np.float32)
-        self._every, self._channels, self._noise, self._begun = every, channels, noise, begun
+        self.every, self.channels, self.noise, self._begun = every, channels, noise, begun
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Convert the membranes at the end of every `every`-th step."""
-        index, rest = divmod(step + 1, self._every)
+        index, rest = divmod(step + 1, self.every)
         if rest == 0 and index <= len(self.samples):
             out = self.samples[index - 1]
-            self._channels.read(membrane, out, self._noise, self._begun + step)
+            self.channels.read(membrane, out, self.noise, self._begun + step)

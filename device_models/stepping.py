@@ -109,8 +109,8 @@ class Stepper:
             # Brian2 compares float32 state with 1e50, which float32 cannot hold.
             warnings.filterwarnings("ignore", message="overflow encountered in cast")
             network.run(0 * clock.dt, namespace={})
-        self._objects = [item for item in network.sorted_objects if item.active]
-        for item in self._objects:
+        self.objects = [item for item in network.sorted_objects if item.active]
+        for item in self.objects:
             for code in getattr(item, "_code_objects", ()):
                 _settle(code, changing)
         self._timestep = clock.variables["timestep"].get_value()
@@ -130,7 +130,7 @@ class Stepper:
     def step(self, steps: int) -> None:
         """Do the given number of time steps."""
         for _ in range(steps):
-            for item in self._objects:
+            for item in self.objects:
                 item.run()
             self._timestep[0] += 1
             self._t[0] = self._timestep[0] * self._dt[0]

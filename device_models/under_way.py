@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Noise
+from device_models.neuron_group import Circuit
 from device_models.nonidealities.temporal import delayed, joined
-from device_models.wiring import Wire
+from device_models.wiring import Synapses, Wire
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -113,3 +114,33 @@ class UnderWay:
         """The events of a layer of so many steps ago; None when there were none."""
         sent = self._sent[source]
         return sent[-1 - delay] if delay < len(sent) else None
+
+
+def slopes(
+    chip: Circuit,
+    under_way: UnderWay,
+    weights: Sequence[Sequence[tuple[int, tuple[Synapses, ...]]]],
+    gains: Sequence[NDArray[Any]],
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """What input currents add to the slopes of membranes now.
+
+    Args:
+        chip: The chip.
+        under_way: The currents.
+        weights: Of each projection, by delay, what each receiving variable gets of an event.
+        gains: Input gains of each layer.
+
+    Yields:
+        The number of a layer that the input projects to, and `(B, n)` or `(n,)`.
+    """
+    for wire, paths in zip(chip.wires, weights, strict=True):
+        if wire.source:
+            continue
+        own, gain = chip.layers[wire.target - 1], gains[wire.target - 1]
+        slope: NDArray[Any] = np.zeros((), gain.dtype)
+        for delay, parts in paths:
+            now = under_way.current_before(delay)
+            if now is not None:
+                slope = slope + now @ (parts[0] if len(parts) == 1 else parts[0] - parts[1])
+        slope = slope * (gain / gain.dtype.type(chip.dt))
+        yield wire.target, slope + chip.bias_slope(own) if np.any(own.bias) else slope

@@ -79,18 +79,18 @@ class ADCChannels:
             swing: From rest to the nominal threshold, in the membrane's unit.
         """
         self.size = gain.size
-        self._bits = adc.adc_bits
+        self.bits = adc.adc_bits
         # From membranes to codes in one product and one sum; without bits, a code is a swing.
         codes = 2**adc.adc_bits - 1
         step = (adc.adc_maximum - adc.adc_minimum) / codes if codes else 1.0
         low = adc.adc_minimum if codes else 0.0
-        self._codes = np.float32(codes)
-        self._scale = (gain / (step * swing)).astype(np.float32)
-        self._shift = ((offset - low) / step - rest * gain / (step * swing)).astype(np.float32)
-        self._noise = np.float32(adc.adc_noise / step)
+        self.codes = np.float32(codes)
+        self.scale = (gain / (step * swing)).astype(np.float32)
+        self.shift = ((offset - low) / step - rest * gain / (step * swing)).astype(np.float32)
+        self.noise = np.float32(adc.adc_noise / step)
         # And back from codes to membranes.
-        self._step = np.float32(step * swing)
-        self._low = np.float32(low * swing + rest)
+        self.step = np.float32(step * swing)
+        self.low = np.float32(low * swing + rest)
 
     def read(
         self, membrane: NDArray[np.float32], out: NDArray[np.float32], noise: Noise, step: int
@@ -103,16 +103,16 @@ class ADCChannels:
             noise: That of this trial.
             step: The step, since reset.
         """
-        np.multiply(membrane, self._scale, out=out)
-        out += self._shift
-        if self._noise:
+        np.multiply(membrane, self.scale, out=out)
+        out += self.shift
+        if self.noise:
             draw = noise.normals(step, *out.shape)
-            draw *= self._noise
+            draw *= self.noise
             out += draw
-        if self._bits:
+        if self.bits:
             np.rint(out, out=out)
-            np.clip(out, np.float32(0), self._codes, out=out)
-        if self._step != 1:
-            out *= self._step
-        if self._low != 0:
-            out += self._low
+            np.clip(out, np.float32(0), self.codes, out=out)
+        if self.step != 1:
+            out *= self.step
+        if self.low != 0:
+            out += self.low

@@ -29,11 +29,11 @@ from drivers.emulator.statement import device_info
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
 SEVERITIES = (0.0, 1e6)
-CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "severity")
+CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "severity", "workers")
 
 
 class Emulator(Device):
-    """`emulator:CHIP?chip=SEED&neuron=MODEL&reset=KIND&dt=0.001&severity=1&NAME=VALUE...`.
+    """`emulator:CHIP?chip=SEED&neuron=MODEL&reset=KIND&dt=0.001&severity=1&workers=N&NAME=VALUE...`.
 
     CHIP is a profile, or a `.toml` or `.py` file. NAME is a non-ideality, a nominal parameter of
     the neuron model, or `severity.` with the name of a non-ideality.
@@ -170,6 +170,7 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
         dt=_number(options, "dt", profile.dt, (1e-5, 1e-1), float),
         parameters=parameters,
         pattern=profile.pattern if severity else None,
+        workers=_number(options, "workers", 0, (1, 256), int) or None,
     )
 
 

@@ -233,7 +233,9 @@ def test_a_chip_whose_building_is_stopped_says_nothing_more(
         raise KeyboardInterrupt
 
     def build() -> None:
-        chip = Chip(neurons.get("lif"), profiles.get("mixed-signal").nonidealities, seed=1)
+        chip = Chip(
+            neurons.get("lif"), profiles.get("mixed-signal").nonidealities, 1, compiled=False
+        )
         chip.configure([4, 3], full_scale=[1.0])
         with suppress(KeyboardInterrupt):
             chip.run(np.ones((1, 4), np.float32), steps=2, batch=1, requests=[])
