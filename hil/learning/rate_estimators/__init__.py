@@ -12,7 +12,7 @@ CATALOGUE: Catalogue[Estimator] = Catalogue(
 )
 names = CATALOGUE.names
 # Those that `auto` chooses among, the most trusted first.
-PREFERRED = ("crossings", "reconstruction", "fused", "balance", "fused_last")
+PREFERRED = ("crossings", "falls", "reconstruction", "fused", "balance", "fused_last")
 SPARSEST = 4  # steps between samples up to which single samples tell spikes
 
 

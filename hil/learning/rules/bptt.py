@@ -75,6 +75,7 @@ def gradients(
         ValueError: When the input is spikes and the observation does not show them.
     """
     spikes = [(u >= 1).astype(u.dtype) for u in observation.traces]
+    spikes[: len(observation.spikes)] = observation.spikes
     if observation.output_spikes is not None:
         spikes[-1] = observation.output_spikes
     if observation.input_trace is not None:

@@ -34,6 +34,13 @@ class Drive:
     doubt: Matrix
     trace: Matrix | None = None
 
+    def after_a_step(self, decay: float) -> Drive:
+        """What is left of it a step later, beside what arrives in that step itself."""
+        kept, trace = np.float32(decay), self.trace
+        if trace is not None:
+            trace = kept * _later(trace.reshape(-1, trace.shape[-1]), 1, len(trace))
+        return Drive(kept * self.mean, kept * self.spread, kept**2 * self.doubt, trace)
+
 
 def of_stimulus(
     stimulus: Stimulus, weights: Matrix, decay: float, traced: bool, route: Route = FIRST

@@ -111,7 +111,7 @@ def estimated(
         output = number == depth
         users = [*candidates] if output else [estimator]
         needed = any(user.needs_drive for user in users)
-        traced = any(user.sampled == "after_reset" for user in users)
+        traced = any(user.needs_drive and user.reading == "samples" for user in users)
         neuron = nominal.neuron(number, stimulus.steps, stimulus.kind == "spikes")
         into = [*zip(projections, stored, strict=True)] if needed else []
         into = [(p, matrix) for p, matrix in into if p.target == number]
@@ -126,10 +126,13 @@ def estimated(
             at_output = {user.name: user.estimate(reading).rate for user in users}
             continue
         own = estimator.estimate(reading)
-        for _ in range(SETTLING if loops else 0):  # what it sends itself follows from the estimate
+        # What it sends itself follows from the estimate; spikes settle at once, since they are few.
+        for _ in range((1 if own.spikes is not None else SETTLING) if loops else 0):
             sent = [
                 _drive(nominal, stimulus, p, matrix, [*found, own], traced) for p, matrix in loops
             ]
+            if nominal.info.timing.layer == "end_of_step" and not neuron.late:
+                sent = [drive.after_a_step(nominal.decay) for drive in sent]
             own = estimator.estimate(_reading(neuron, seen, together([*drives, *sent])))
         found.append(own)
     return found, at_output

@@ -85,8 +85,6 @@ class Observer:
         offers = self._hidden_offers()
         every = self._every() if offers else 1
         self.held = choice.estimators(config, offers, every, traced)
-        if traced and self.held[0].reading == "samples":  # others do not tell spikes
-            self.held = [estimator for estimator in self.held if estimator.reading == "samples"]
         self.estimator = self.held[0]
         self._membranes = {layer: self._membrane(layer) for layer in range(1, self._depth + 1)}
         self._spikes = self._spike_probes()
