@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from hil.tasks import Data
     from hil.tasks.samples.preparation import Preparation
 
-ENCODING, OBSERVE = "encoding.name", "observe"
-BATCH, STEPS, HIDDEN = "training.batch", "network.steps", "network.hidden"
-CLOCK = "rule.clock"
+ENCODING, OBSERVE, CLOCK = "encoding.name", "observe", "rule.clock"
+BATCH, STEPS = "training.batch", "network.steps"
+HIDDEN, RECURRENT = "network.hidden", "network.recurrent"
 # What a device can force, and what suits a kind of neuron: each where it was left open.
-FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS, CLOCK})
+FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS, CLOCK, RECURRENT})
 # An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
 ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
     "features": {"current": "current", "current_trace": "current", "spikes": "regular"},
@@ -122,7 +122,7 @@ def settle(
     forced += _steps(applied(config, forced), opened, info, spec)
     forced += [
         *_observe(config, opened, info),
-        *_clock(config, opened, info),
+        *_in_time(config, opened, info),
         *_limit(BATCH, "samples in a batch", config.training.batch, info.capacity.batch, opened),
     ]
     forced += _room(applied(config, forced), opened, info, spec)
@@ -229,10 +229,12 @@ def _observe(config: Config, opened: Collection[str], info: DeviceInfo) -> Itera
         yield Choice(OBSERVE, "spikes", "this device shows no hidden membranes")
 
 
-def _clock(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
-    """Time means, where the membranes of a layer are not shown step by step."""
-    depth = len(config.network.hidden) + 1
-    offers = [info.offer("membrane", layer + 1, depth) for layer in range(depth)]
+def _in_time(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
+    """Time means where membranes are not shown step by step; a chain where nothing recurs."""
+    if config.network.recurrent and RECURRENT in opened and not info.capacity.recurrence:
+        yield Choice(RECURRENT, False, "this device has no recurrence")
+    layers = len(config.network.hidden) + 1
+    offers = [info.offer("membrane", layer + 1, layers) for layer in range(layers)]
     shown = all(offer and offer.every == 1 and "none" in offer.reductions for offer in offers)
     if config.rule.get("clock") == "trace" and CLOCK in opened and not shown:
         yield Choice(CLOCK, "mean", "this device does not show membranes step by step")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from hil.tasks import digits
+from hil.tasks import digits, suited
 from hil.tasks.samples.preparation import Samples
 from hil.tasks.samples.signals import Signals
 from hil.tasks.task import Data, Task
@@ -45,8 +45,9 @@ TASK = Task(
     "handwritten digits row by row (scikit-learn), 8 steps of 8 channels, 10 classes",
     load,
     {
-        "network": {"hidden": [200]},
-        "encoding": {"name": "current", "hold": 3},
+        **suited.IN_TIME,
+        "encoding": {"name": "current", "hold": 4, "gain": 3.0, "bias": 0.1},
         "training": {"epochs": 30, "batch": 50},
     },
+    suited.IN_TIME_BY_RULE,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from hil.tasks import arrays
+from hil.tasks import arrays, suited
 from hil.tasks.samples import layout
 from hil.tasks.task import Data, Task
 
@@ -45,8 +45,9 @@ TASK = Task(
     "two vowels by who says them (with the package aeon), 12 channels of 7 to 29 steps, 9 classes",
     load,
     {
-        "network": {"hidden": [200]},
-        "encoding": {"name": "current", "gain": 2.0, "bias": 0.5},
+        **suited.IN_TIME,
+        "encoding": {"name": "receptive_fields", "fields": 5, "gain": 2.0, "hold": 2},
         "training": {"epochs": 60, "batch": 15},
     },
+    suited.IN_TIME_BY_RULE,
 )

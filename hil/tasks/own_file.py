@@ -58,11 +58,13 @@ def task(given: Address) -> Task:
     Its defaults suit the number of samples and features; nothing else is read before `load` is
     called.
     """
+    fitting = _suited(given)
     return Task(
         str(given),
         f"samples of {given.file}",
         partial(load, given),
-        _suited(given),
+        fitting,
+        suited.IN_TIME_BY_RULE if "rule" in fitting else {},
         files=lambda: _files(given),
     )
 

@@ -14,13 +14,27 @@ from hil.tasks.samples.spec import Kind
 FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
 Sections = Mapping[str, Mapping[str, object]]
 
+# What suits samples in time: learning step by step, a network that remembers, and a readout that
+# tells more than a few spikes. Chosen on validation samples: docs/configuration.md.
+IN_TIME: Sections = {
+    "network": {"hidden": [200], "recurrent": True, "full_scale": 6.0},
+    "rule": {"name": "adfa", "clock": "trace", "gain": 5.0, "feedback": "learned"},
+    "readout": {"source": "both"},
+    "optimiser": {"learning_rate": 6e-3},
+}
+IN_TIME_BY_RULE: Mapping[str, Sections] = {
+    "dfa": {"rule": {"name": "dfa", "clock": "trace", "feedback": "learned"}},
+    "bptt": {"optimiser": {"learning_rate": 3e-3}},
+}
+
 
 def settings(size: Size) -> Sections:
     """Settings that suit a set of samples.
 
     A small set is learned in small batches, and any set in about 2000 steps at least. Few
     features are shown stronger, beside an input that is always on, as in `yinyang`; few channels of
-    signals through receptive fields. Signals are learned from step by step.
+    signals through receptive fields. Signals are learned from step by step, by a network that
+    projects to itself.
 
     Args:
         size: How many there are, and of what kind.
@@ -32,11 +46,11 @@ def settings(size: Size) -> Sections:
     found: dict[str, Mapping[str, object]] = {"training": {"batch": batch, "epochs": epochs}}
     found["network"] = {"hidden": [200]}
     if size.kind != "features":
-        found["rule"] = {"name": "adfa", "clock": "trace"}
+        found |= IN_TIME
         if size.kind == "events":
             found["encoding"] = {"name": "events"}
         elif size.features < FEW:
-            found["encoding"] = {"name": "receptive_fields"}
+            found["encoding"] = {"name": "receptive_fields", "gain": 2.0, "hold": 2}
     elif size.features < FEW:
         found["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
         found["homeostasis"] = {"weight": 0.003}
