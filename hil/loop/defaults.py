@@ -230,7 +230,7 @@ def _observe(config: Config, opened: Collection[str], info: DeviceInfo) -> Itera
 
 
 def _in_time(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
-    """Time means where membranes are not shown step by step; a chain where nothing recurs."""
+    """Time means without membranes step by step; a chain where nothing recurs."""
     if config.network.recurrent and RECURRENT in opened and not info.capacity.recurrence:
         yield Choice(RECURRENT, False, "this device has no recurrence")
     layers = len(config.network.hidden) + 1
@@ -271,14 +271,11 @@ def _suited(
     if highest < 1:  # the logit of an output that fires as often as it can is the usual one
         reason = f"no output fires in more than {highest:.3g} of the steps"
         suited[KAPPA] = (round(config.readout.kappa / highest, 6), reason)
-    task = tasks.get(config.task)
-    tuned = set(_names(task.by_rule.get(str(config.rule["name"]), {})))
+    tuned = set(_names(tasks.get(config.task).by_rule.get(str(config.rule["name"]), {})))
     for name, (value, reason) in suited.items():
-        if name not in opened or name in tuned:
-            continue
-        if name == GAIN and config.encoding.get("gain", value) >= value:
-            continue
-        yield Choice(name, value, reason)
+        weaker = name != GAIN or config.encoding.get("gain", value) < value
+        if name in opened and name not in tuned and weaker:
+            yield Choice(name, value, reason)
 
 
 def _rests(info: DeviceInfo) -> bool:

@@ -68,10 +68,10 @@ def test_what_does_not_fit_signals_is_refused(
 
 def test_a_device_of_spikes_is_shown_spikes_and_the_hold_is_kept() -> None:
     info = restated(ANY, stimuli=("spikes",))
-    asked = {"task": "digits_rows"}  # held for 3 steps by its defaults
+    asked = {"task": "digits_rows"}  # held for 4 steps by its defaults
     found, choices = settle(config.build(asked), left_open(asked), info, data())
-    assert (found.encoding["name"], found.encoding["hold"]) == ("regular", 3)
-    assert found.network.steps == 18
+    assert (found.encoding["name"], found.encoding["hold"]) == ("regular", 4)
+    assert found.network.steps == 24
     assert {"encoding.name", "network.steps"} <= {choice.setting for choice in choices}
 
 
