@@ -42,9 +42,9 @@ def get(name: str) -> Task:
     """Find a task.
 
     Args:
-        name: One of `names()`, of an entry point, or `FILE.py:NAME` or `module:NAME`; `FORMAT:FILE`
-            for a file of the user's own, with a format of `hil.tasks.formats`; or `arrays`, those
-            of a program.
+        name: One of `names()`, with `-` for `_` as well, of an entry point, or `FILE.py:NAME` or
+            `module:NAME`; `FORMAT:FILE` for a file of the user's own, with a format of
+            `hil.tasks.formats`; or `arrays`, those of a program.
 
     Returns:
         The task; its data are not read before `load` is called.
@@ -60,7 +60,7 @@ def get(name: str) -> Task:
     meant = own_file.meant(name)
     if meant is not None and name not in names():
         raise ValueError(f"no task {name!r}: did you mean {meant!r}?")
-    return CATALOGUE.get(name)
+    return CATALOGUE.get(_spelled(name))
 
 
 def load(name: str, seed: int, validation_fraction: float, given: Arrays | None = None) -> Data:
@@ -103,10 +103,16 @@ def placed(name: str) -> str:
         ValueError: When it names no file, or has options that it cannot have.
     """
     own = own_file.address(name)
-    return extensions.placed(name) if own is None else str(own_file.placed(own))
+    return extensions.placed(_spelled(name)) if own is None else str(own_file.placed(own))
 
 
 def short(name: str) -> str:
     """The name of a task as it stands in names of folders: that of a file without its place."""
     own = own_file.address(name)
     return name if own is None else own.path.name
+
+
+def _spelled(name: str) -> str:
+    """The name of a built-in task, whichever way its words are joined; any other as it is."""
+    joined = name.replace("-", "_")
+    return joined if joined in names() else name

@@ -35,6 +35,14 @@ def test_a_new_file_is_a_new_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert tasks.get("coin").description == "heads or tails"
 
 
+@pytest.mark.parametrize("name", ["digits-rows", "digits_rows"])
+def test_words_of_a_name_are_joined_either_way(name: str) -> None:
+    from hil import config
+
+    assert tasks.get(name).name == "digits_rows"
+    assert config.build({"task": name}).task == "digits_rows"  # kept one way
+
+
 def test_unknown_name_is_answered_with_the_nearest_and_all() -> None:
     with pytest.raises(ValueError, match="did you mean 'mnist'") as error:
         tasks.get("mnits")
