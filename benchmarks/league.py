@@ -80,11 +80,12 @@ def cells(row: Any) -> Sequence[str]:
 
 def measured_on() -> dict[str, Any]:
     """The machine, how busy it is, the day, and versions that matter to all."""
-    versions = {"Python": platform.python_version(), "numpy": metadata.version("numpy")}
-    try:
-        versions["torch"] = metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        versions["torch"] = "not installed"
+    versions = {"Python": platform.python_version()}
+    for name in ("numpy", "numba", "torch"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
     load = round(os.getloadavg()[0], 1)
     return {"CPU": processor(), "cores": os.cpu_count(), "load": load, **versions} | {
         "date": date.today().isoformat()

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 import drivers
 from drivers import Probe, Stimulus
+from drivers.registry import with_options
 from hil.config import build
 from hil.loop.controller import Controller
 from hil.tasks.samples.spec import SampleSpec
@@ -40,7 +41,7 @@ def trained(rule: str, address: str, network: Network) -> Ready:
         "optimiser": {"learning_rate": LEARNING_RATE, "schedule": "constant"},
         "training": {"batch": network.batch},
     }
-    device = drivers.open(address)
+    device = drivers.open(with_options(address, {"workers": network.threads}))
     spec = SampleSpec(network.layers[0], network.layers[-1])
     controller = Controller.open(build(asked), device, spec)
     controller.encode = lambda x, rng: stimulus  # all are given spikes; encoding is not timed
@@ -58,7 +59,7 @@ def trained(rule: str, address: str, network: Network) -> Ready:
 def emulated(address: str, network: Network) -> Ready:
     """A run of the emulated chip; the output is read."""
     stimulus = _stimulus(network)
-    device = drivers.open(address)
+    device = drivers.open(with_options(address, {"workers": network.threads}))
     full_scale = [FULL_SCALE] * len(network.weights)
     device.configure(drivers.Network.feed_forward(network.layers, full_scale))
     for projection, matrix in enumerate(network.weights):
