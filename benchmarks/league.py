@@ -36,8 +36,10 @@ def main() -> None:
     )
     parser.add_argument("--all-cores", action="store_true", help="as many threads as cores")
     parser.add_argument("--json", action="store_true", help="print one object, no tables")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="how times grow, drawn")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="how times grow, drawn")
     asked = parser.parse_args()
+    if asked.plot and not (asked.plot.suffix == ".png" and asked.plot.parent.is_dir()):
+        parser.error(f"--plot {asked.plot}: give FILE.png in a folder that is there")
     cores = os.cpu_count() or 1
     threads = cores if asked.all_cores else 1
     from league.entrant import found

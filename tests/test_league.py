@@ -101,7 +101,15 @@ def test_it_runs_and_times_are_relative_to_ours(tmp_path: Path) -> None:
         assert lines["spikeloop, ideal"][0][1] > 0, axis
 
 
-def test_a_name_that_nobody_has_is_refused_in_a_line() -> None:
-    ran = told("--only", "nobody")
-    assert ran.returncode == 2
-    assert "no entrant is called 'nobody': known are Brian2, cython" in ran.stderr
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--only", "nobody"], "no entrant is called 'nobody': known are Brian2, cython"),
+        (["--plot", "no-such-folder/x.png"], "give FILE.png in a folder that is there"),
+        (["--plot", "growth.xyz"], "give FILE.png in a folder that is there"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_line(options: list[str], said: str) -> None:
+    ran = told(*options)
+    assert ran.returncode == 2 and ran.stdout == ""
+    assert said in ran.stderr.splitlines()[-1]
