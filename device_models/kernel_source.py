@@ -6,6 +6,7 @@ as arrays, so that a kernel is compiled once for each model.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from textwrap import indent
 
@@ -101,8 +102,15 @@ def _kinds(parts: list[str], other: str = "pass") -> str:
 
 
 def _each(update: str) -> str:
-    """Statements for every neuron of a layer."""
-    return "for p in range(o, end):\n" + indent(update or "pass", "    ")
+    """Statements for every neuron of a layer.
+
+    The layer's own part of each array is counted from 0: an index that may be negative for all
+    that the compiler knows is looked at each time, and nothing is done for several neurons at once.
+    """
+    names = sorted(set(re.findall(r"\b([xc]_\w+)\[p\]", update)))
+    parts = "".join(f"own_{name} = {name}[o:end]\n" for name in names)
+    body = re.sub(r"\b([xc]_\w+)\[p\]", r"own_\1[p]", update)
+    return f"{parts}for p in range(end - o):\n" + indent(body or "pass", "    ")
 
 
 def _disturb(shape: Shape) -> str:

@@ -131,8 +131,10 @@ def kernel(<ARGUMENTS>):
             for layer in range(layers):
                 o, end, kind = sizes[layer], sizes[layer + 1], kinds[layer]
                 if flows[layer] >= 0 and t - past < flow.shape[0]:
-                    for p in range(o, end):
-                        x_i_in[p] = flow[t - past, b, flows[layer] + p - o]
+                    into = x_i_in[o:end]
+                    arrived = flow[t - past, b, flows[layer] : flows[layer] + end - o]
+                    for j in range(end - o):
+                        into[j] = arrived[j]
                 <UPDATES>
                 if noisy:
                     row = mixed(mixed(keys[layer + 1, 0], step), b)
