@@ -115,6 +115,16 @@ def test_nothing_but_what_is_permitted_is_asked_for(tmp_path: Path, rule: str) -
     assert Watched.asked - page - OUTPUT_SPIKES == PERMITTED[rule]
 
 
+@pytest.mark.parametrize("rule", ["adfa", "dfa"])
+def test_learning_in_time_asks_for_membranes_and_output_spikes_alone(
+    tmp_path: Path, rule: str
+) -> None:
+    asked = {"rule": {"name": rule, "clock": "trace"}, "network": {"recurrent": True}}
+    trained(tmp_path / "run", f"watched:{CHIP}", **asked)
+    page = {probe for probe in Watched.asked if probe.neurons is not None}
+    assert Watched.asked - page - OUTPUT_SPIKES == PERMITTED["bptt"]
+
+
 def test_hidden_spikes_are_asked_for_where_they_are_meant_to_be(tmp_path: Path) -> None:
     """What the test above would see."""
     trained(tmp_path / "run", f"watched:{CHIP}", observe="spikes")
