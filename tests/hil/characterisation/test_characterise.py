@@ -143,7 +143,7 @@ def test_intervals_cover_the_truth(measured: tuple[str, Survey]) -> None:
 
 
 def test_noise_loss_and_resolution_are_told_apart() -> None:
-    url = "emulator:mixed-signal?chip=3&membrane_noise=0.05&adc_noise=0.01&spike_loss=0.02"
+    url = "emulator:mixed-signal?chip=3&membrane_noise=0.05&adc_noise=0.02&spike_loss=0.02"
     with drivers.open(url) as device:
         found = survey(device, SMALL)
     assert found.membrane_noise is not None
@@ -151,7 +151,7 @@ def test_noise_loss_and_resolution_are_told_apart() -> None:
     assert found.spike_loss is not None
     assert found.hidden_spike_loss is not None
     assert found.membrane_noise.value == pytest.approx(0.05, rel=0.15)
-    assert found.readout_noise.value == pytest.approx(0.01, abs=0.004)
+    assert found.readout_noise.value == pytest.approx(0.02, abs=0.004)
     assert found.spike_loss.value == pytest.approx(0.02, abs=0.005)
     assert found.hidden_spike_loss.value == pytest.approx(0.02, abs=0.005)
     assert found.storage.bits == 6
