@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,13 @@ def spikes_of(raster: NDArray[np.float32]) -> Stimulus:
     """The stimulus of spikes `(T, B, width)`."""
     steps = len(raster)
     return Stimulus.spikes(raster.reshape(-1, raster.shape[2]), steps=steps)
+
+
+def currents_of(currents: NDArray[Any], steps: int) -> Stimulus:
+    """The stimulus of currents: `(B, width)`, constant, or `(B, T', width)` of signals."""
+    if currents.ndim == 3:
+        return Stimulus.current_trace(by_step(currents, steps))
+    return Stimulus.current(currents, steps=steps)
 
 
 def by_step(x: NDArray[Float], steps: int) -> NDArray[Float]:

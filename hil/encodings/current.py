@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from drivers import Stimulus
-from hil.encodings.bias import Held, by_step, width, with_bias
+from hil.encodings.bias import Held, currents_of, width, with_bias
 from hil.encodings.encoding import Encoding
 
 
@@ -36,9 +36,7 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
         Currents `gain * x`: `(B, width)`, constant, or of signals `(T, B, width)`.
     """
     currents = with_bias(x, settings.bias) * settings.gain
-    if x.ndim == 3:
-        return Stimulus.current_trace(by_step(currents, steps))
-    return Stimulus.current(currents, steps=steps)
+    return currents_of(currents, steps)
 
 
 ENCODING = Encoding(encode, Settings, width, takes=("features", "signals", "events"))

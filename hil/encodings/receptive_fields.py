@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from drivers import Stimulus
-from hil.encodings.bias import Held, by_step, with_bias
+from hil.encodings.bias import Held, currents_of, with_bias
 from hil.encodings.encoding import Encoding
 
 
@@ -63,9 +63,7 @@ def encode(x: NDArray[np.float32], steps: int, settings: Settings, rng: Generato
     distances = (x[..., np.newaxis] - centres) * np.float32(settings.fields - 1)
     bumps = np.exp(-np.square(distances) / 2).reshape(*x.shape[:-1], -1)
     currents = with_bias(bumps, settings.bias) * np.float32(settings.gain)
-    if x.ndim == 3:
-        return Stimulus.current_trace(by_step(currents, steps))
-    return Stimulus.current(currents, steps=steps)
+    return currents_of(currents, steps)
 
 
 ENCODING = Encoding(encode, Settings, width, takes=("features", "signals"))

@@ -38,7 +38,7 @@ class Drive:
         """What is left of it a step later, beside what arrives in that step itself."""
         kept, trace = np.float32(decay), self.trace
         if trace is not None:
-            trace = kept * _later(trace.reshape(-1, trace.shape[-1]), 1, len(trace))
+            trace = kept * _later(trace, 1)
         return Drive(kept * self.mean, kept * self.spread, kept**2 * self.doubt, trace)
 
 
@@ -83,23 +83,22 @@ def of_layer(
         events = below.spikes.reshape(-1, below.spikes.shape[-1])
         trace = _arriving(events, weights, route, len(below.spikes))
         if info.timing.layer == "next_step":
-            trace = _later(trace.reshape(-1, trace.shape[-1]), 1, len(trace))
+            trace = _later(trace, 1)
     mean = np.float32(arrived) * (below.rate @ weights) if trace is None else trace.mean(axis=0)
     return Drive(mean, spread, below.doubt @ squares, trace)
 
 
 def _arriving(events: Matrix | csr_matrix, weights: Matrix, route: Route, steps: int) -> Matrix:
     """Charge `(T, B, n)` of events or currents `(T * B, n_pre)` through a projection."""
-    parts = [
-        _later(np.asarray(events @ (weights if held is None else weights * held)), delay, steps)
-        for delay, held in delays(route)
-    ]
+    parts = []
+    for delay, held in delays(route):
+        arrived = np.asarray(events @ (weights if held is None else weights * held))
+        parts.append(_later(arrived.reshape(steps, -1, weights.shape[1]), delay))
     return parts[0] if len(parts) == 1 else np.asarray(sum(parts))
 
 
-def _later(flat: Matrix, delay: int, steps: int) -> Matrix:
-    """Values `(T * B, n)` some steps later, `(T, B, n)`."""
-    trace = flat.reshape(steps, -1, flat.shape[-1])
+def _later(trace: Matrix, delay: int) -> Matrix:
+    """Values `(T, B, n)` some steps later."""
     if delay == 0:
         return trace
     late = np.zeros_like(trace)
