@@ -75,15 +75,22 @@ def full_scale(config: Config, form: WeightFormat, fan_in: int) -> float:
 def routes(device: Device, kind: StimulusKind) -> tuple[Route, ...]:
     """Where each projection of a configured device leads, and how late it shows.
 
+    What comes back to its own layer acts in the next step at the earliest.
+
     Args:
         device: The configured device.
         kind: That of the stimulus; a current acts in its own step.
     """
     timing = device.info.timing
-    layer = 0 if timing.layer == "same_step" else 1
+    at_once = timing.layer == "same_step"
     first = 0 if kind != "spikes" or timing.input == "same_step" else 1
     return tuple(
-        Route(p.source, p.target, layer if p.source else first, p.delay)
+        Route(
+            p.source,
+            p.target,
+            int(not at_once or p.source >= p.target) if p.source else first,
+            p.delay,
+        )
         for p in device.network.projections
     )
 

@@ -55,6 +55,14 @@ class Nominal:
     info: DeviceInfo
     decay: float
 
+    @property
+    def left_of_loop(self) -> float | None:
+        """What is left after a step of an event that comes back to its layer; None: drive tells.
+
+        It acts in the next step at the earliest: before its test, where others act in their own.
+        """
+        return {"end_of_step": self.decay, "same_step": 1.0}.get(self.info.timing.layer or "")
+
     def neuron(self, layer: int, steps: int, spikes_in: bool) -> NominalNeuron:
         """The neuron of a layer, 1 being the first.
 
@@ -131,8 +139,8 @@ def estimated(
             sent = [
                 _drive(nominal, stimulus, p, matrix, [*found, own], traced) for p, matrix in loops
             ]
-            if nominal.info.timing.layer == "end_of_step" and not neuron.late:
-                sent = [drive.after_a_step(nominal.decay) for drive in sent]
+            if not neuron.late and (left := nominal.left_of_loop) is not None:
+                sent = [drive.after_a_step(left) for drive in sent]
             own = estimator.estimate(_reading(neuron, seen, together([*drives, *sent])))
         found.append(own)
     return found, at_output

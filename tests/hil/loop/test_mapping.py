@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import drivers
-from drivers import Network, Probe, Stimulus
+from drivers import Network, Probe, Projection, Stimulus
 from hil import config as configuration
 from hil.learning.rate_estimator import Estimate
 from hil.loop import mapping, training
@@ -68,3 +71,12 @@ def test_rates_and_rasters_bring_the_same_charge_to_the_next_layer(arrival: str)
     arriving = steps - (arrival == "next_step")
     np.testing.assert_allclose(by_rate.mean, arriving / steps * (rate @ weights), rtol=1e-5)
     np.testing.assert_allclose(by_raster.mean, by_rate.mean, rtol=1e-5)
+
+
+@pytest.mark.parametrize("arrival", ["same_step", "end_of_step", "next_step"])
+def test_what_comes_back_shows_a_step_later_at_the_earliest(arrival: str) -> None:
+    chain = Network.feed_forward((2, 3, 1))
+    looped = replace(chain, projections=(*chain.projections, Projection(1, 1)))
+    device: Any = SimpleNamespace(info=restated(INFO, layer=arrival), network=looped)
+    lags = [route.lag for route in mapping.routes(device, "current")]
+    assert lags == [0, int(arrival != "same_step"), 1]
