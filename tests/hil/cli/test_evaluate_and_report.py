@@ -85,5 +85,5 @@ def test_a_run_is_tested_on_new_samples_from_a_file_of_any_format() -> None:
     new.assign(kind="perhaps").to_csv("other.csv", index=False)
     assert "lacks gram" in refusal("evaluate", "run", "--on", "csv:less.csv")
     assert "labels 'perhaps'" in refusal("evaluate", "run", "--on", "csv:other.csv")
-    assert "csv:FILE, npz:FILE" in refusal("evaluate", "run", "--on", "digits")
+    assert "csv:FILE, hdf5:FILE, npz:FILE" in refusal("evaluate", "run", "--on", "digits")
     assert "one of them" in refusal("evaluate", "run", "--on", "csv:new.csv", "--data", "new.csv")
