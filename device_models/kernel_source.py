@@ -55,6 +55,9 @@ class Shape:
     whole: bool
 
 
+# Keeps the numbers of those that fire, without a branch that no processor could foresee.
+COMPACT = "who[number] = p\nnumber += fires"
+
 # Arguments beside the variables and constants of neurons and the weights of each receiver.
 ARGUMENTS = (
     "first, last, steps, begun, past, dt, sizes, kinds, q, table, chance, keys, spread, "
@@ -73,17 +76,17 @@ def arguments(shape: Shape) -> tuple[str, ...]:
 def source(shape: Shape) -> str:
     """The source of a module whose function `kernel` is the kernel, but for `<CACHE>`."""
     views = "".join(f"x_{n} = X_{n}[b]\n" for n in shape.states)
-    start = "x_not_refractory[p] = False\nx_lastspike[p] = now\n" if shape.refractory else ""
+    start = "x_not_refractory[p] = False\nx_lastspike[p] = now" if shape.refractory else ""
     text = TEMPLATE
     for mark, value, depth in (
         ("ARGUMENTS", ", ".join(arguments(shape)), 0),
         ("VIEWS", views, 8),
-        ("UPDATES", _kinds([_each(c.update) for c in shape.codes]), 16),
-        ("TESTS", _kinds([c.test for c in shape.codes], "fires = False"), 20),
-        ("FIRED", start, 24),
-        ("RESETS", _kinds([c.reset for c in shape.codes]), 20),
+        ("UPDATES", _kinds([_every(c.update) for c in shape.codes]), 16),
+        ("TESTS", _kinds([_every(f"{c.test}\n{COMPACT}") for c in shape.codes]), 16),
+        ("FIRED", _fired(start), 16),
+        ("RESETS", _kinds([_fired(c.reset) for c in shape.codes]), 16),
         ("RECEIVE", _receive(shape), 20),
-        ("DISTURB", _disturb(shape), 28),
+        ("DISTURB", _disturb(shape), 20),
         ("REAL", f"np.{shape.precision}", 0),
         ("MEMBRANE", shape.membrane, 0),
     ):
@@ -92,49 +95,67 @@ def source(shape: Shape) -> str:
     return text
 
 
-def _kinds(parts: list[str], other: str = "pass") -> str:
+def _kinds(parts: list[str]) -> str:
     """One branch for each kind of layer."""
     lines = []
     for kind, part in enumerate(parts):
         lines.append(f"{'if' if kind == 0 else 'elif'} kind == {kind}:")
         lines.append(indent(part or "pass", "    "))
-    return "\n".join([*lines, "else:", f"    {other}"])
+    return "\n".join(lines)
 
 
-def _each(update: str) -> str:
-    """Statements for every neuron of a layer.
+def _every(code: str) -> str:
+    """Statements for every neuron of a layer."""
+    return _own(code, "for p in range(end - o):")
+
+
+def _fired(code: str) -> str:
+    """Statements for the neurons of a layer that fired."""
+    return _own(f"p = who[k]\n{code}", "for k in range(number):") if code else ""
+
+
+def _own(code: str, loop: str) -> str:
+    """A loop over neurons of a layer.
 
     The layer's own part of each array is counted from 0: an index that may be negative for all
     that the compiler knows is looked at each time, and nothing is done for several neurons at once.
     """
-    names = sorted(set(re.findall(r"\b([xc]_\w+)\[p\]", update)))
+    of_neurons = r"\b([xc]_\w+|spread|gain)\[p\]"
+    names = sorted(set(re.findall(of_neurons, code)))
     parts = "".join(f"own_{name} = {name}[o:end]\n" for name in names)
-    body = re.sub(r"\b([xc]_\w+)\[p\]", r"own_\1[p]", update)
-    return f"{parts}for p in range(end - o):\n" + indent(body or "pass", "    ")
+    body = re.sub(of_neurons, r"own_\1[p]", code)
+    return f"{parts}{loop}\n" + indent(body or "pass", "    ")
 
 
 def _disturb(shape: Shape) -> str:
+    """Noise of membranes: each four neurons share the bits of one word."""
     free = " * np.float32(x_not_refractory[p])" if shape.refractory else ""
-    noise = f"(table[word & np.uint64(65535)] * spread[p]){free}"
-    added = f"np.rint({noise})" if shape.whole else noise
-    if shape.precision == "float64":
-        added = f"np.float64({added})"
-    return f"x_{shape.membrane}[p] += {added}"
+
+    def one(neuron: str, word: str) -> str:
+        noise = f"(table[{word} & LOW] * spread[p]){free}"
+        added = f"np.rint({noise})" if shape.whole else noise
+        if shape.precision == "float64":
+            added = f"np.float64({added})"
+        return f"p = {neuron}\nx_{shape.membrane}[p] += {added}\n"
+
+    four = "".join(one(f"4 * k + {i}", f"(word >> np.uint64({16 * i}))") for i in range(4))
+    every = _own(f"word = mixed(row, k)\n{four}", "for k in range((end - o) >> 2):")
+    rest = _own(
+        one("r", "word") + "word = word >> np.uint64(16)", "for r in range(whole, end - o):"
+    )
+    return f"{every}whole = (end - o) & ~3\nword = mixed(row, whole >> 2)\n{rest}"
 
 
 def _receive(shape: Shape) -> str:
     """What arrives of a path, added to the variables of its layer."""
-    free = f" * np.{shape.precision}(x_not_refractory[o + j])" if shape.clamped else ""
+    free = f" * np.{shape.precision}(x_not_refractory[p])" if shape.clamped else ""
     lines = []
     for name in shape.receivers:
+        added = "np.rint(value)" if shape.whole else "value"
         lines += [
-            f"gather(arriving, n, w_{name}, place, dense, at, columns, bounds, "
-            "sent_where[b, turn], sent_counts[b, turn], places[s], number)",
-            "for j in range(n):",
-            "    value = arriving[j]",
-            "    if scaled[layer]:",
-            "        value = value * gain[o + j]",
-            f"    value = value{free}" if free else "    pass",
-            f"    x_{name}[o + j] += {'np.rint(value)' if shape.whole else 'value'}",
+            f"gather(arriving, n, w_{name}, place, dense, at, columns, bounds, where, many)",
+            "if scaled[layer]:",
+            indent(_every("arriving[p] = arriving[p] * gain[p]"), "    "),
+            _every(f"value = arriving[p]{free}\nx_{name}[p] += {added}"),
         ]
     return "\n".join(lines)

@@ -147,23 +147,47 @@ def table(neuron: NominalNeuron) -> dict[Quantity, Matrix]:
     return {**found, "last_before": u.mean(axis=-1), "last_after": v.mean(axis=-1)}
 
 
-def look_up(values: Matrix, drive: Matrix, spread: Matrix) -> Matrix:
-    """A quantity of the table at given drives: linear between drives, of the nearest spread.
+@dataclass(frozen=True)
+class Place:
+    """Where drives lie in the tables of a neuron: between two entries.
+
+    Attributes:
+        left: Number of the entry below, in the flat table, any shape.
+        share: How far it is from there to the next, 0 to 1, same shape.
+    """
+
+    left: NDArray[np.intp]
+    share: NDArray[np.float64]
+
+
+def nearest(neuron: NominalNeuron, spread: Matrix) -> NDArray[np.intp]:
+    """Where the rows of the nearest spreads begin in the flat tables, same shape."""
+    rows = np.searchsorted((SPREADS[1:] + SPREADS[:-1]) / 2, spread)
+    return rows * table(neuron)["rate"].shape[1]
+
+
+def placed(neuron: NominalNeuron, drive: Matrix, rows: NDArray[np.intp]) -> Place:
+    """Where mean drives, in thresholds per step, lie in the rows of their spreads; same shape."""
+    width = table(neuron)["rate"].shape[1]
+    place = np.clip(drive, np.float32(LOWEST), np.float32(LOWEST + STEP * (width - 1)))
+    place -= np.float32(LOWEST)
+    place /= np.float32(STEP)
+    left = np.minimum(place.astype(np.intp), width - 2)
+    share = place - left
+    left += rows
+    return Place(left, share)
+
+
+def look_up(values: Matrix, at: Place) -> Matrix:
+    """A quantity of the table: linear between drives, of the nearest spread.
 
     Args:
         values: One entry of `table`.
-        drive: Mean drive in thresholds per step, any shape.
-        spread: Standard deviation of the drive from step to step, same shape.
+        at: Where.
 
     Returns:
-        Same shape, float32.
+        The shape of the drives, float32.
     """
-    last = values.shape[1] - 2
-    highest = LOWEST + STEP * (values.shape[1] - 1)
-    place = (np.clip(drive, LOWEST, highest) - np.float32(LOWEST)) / np.float32(STEP)
-    left = np.minimum(place.astype(np.int32), last)
-    share = place - left
-    rows = np.searchsorted((SPREADS[1:] + SPREADS[:-1]) / 2, spread).astype(np.int32)
-    flat = rows * np.int32(values.shape[1]) + left
-    below, above = values.reshape(-1)[flat], values.reshape(-1)[flat + 1]
-    return np.asarray(below + share * (above - below), np.float32)
+    flat = values.reshape(-1)
+    below = flat.take(at.left)
+    return np.asarray(below + at.share * (flat[1:].take(at.left) - below), np.float32)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hil.learning import LayerReading, rate_estimators
-from hil.learning.nominal_neuron import NominalNeuron, look_up, table
+from hil.learning.nominal_neuron import NominalNeuron, look_up, nearest, placed, table
 from hil.learning.rate_estimators.fused import FLOOR, MISMATCH
 
 Matrix = NDArray[np.float32]
@@ -34,7 +34,8 @@ def reading(mean: Matrix, doubt: float = 0.0) -> LayerReading:
 
 def at(quantity: str, drives: Matrix) -> Matrix:
     spread = np.full_like(drives, 0.1)
-    return look_up(table(NEURON)[quantity], drives, spread)  # type: ignore[index]
+    place = placed(NEURON, drives, nearest(NEURON, spread))
+    return look_up(table(NEURON)[quantity], place)  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", ["fused", "fused_last"])

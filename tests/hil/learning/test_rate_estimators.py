@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from hil.extensions import Trust
 from hil.learning import Estimate, Estimator, LayerReading, rate_estimators
-from hil.learning.nominal_neuron import NominalNeuron, held_current, look_up, table
+from hil.learning.nominal_neuron import (
+    NominalNeuron,
+    held_current,
+    look_up,
+    nearest,
+    placed,
+    table,
+)
 
 Matrix = NDArray[np.float32]
 Reset = Literal["soft", "hard"]
@@ -239,17 +246,18 @@ def test_a_membrane_that_a_hard_reset_leaves_at_rest_is_no_silence() -> None:
     late=st.booleans(),
 )
 def test_the_nominal_neuron_is_a_neuron(decay: float, steps: int, reset: Reset, late: bool) -> None:
-    drive = np.array([[0.0, 0.11, 0.5, 1.3]], np.float32)
-    values = table(NominalNeuron(decay, steps, reset, late=late))
+    drive = np.array([[0.0, 0.12, 0.5, 1.3]], np.float32)
+    neuron = NominalNeuron(decay, steps, reset, late=late)
+    values = table(neuron)
     constant = np.broadcast_to(drive, (steps, *drive.shape)).astype(np.float32)
     _, after, spikes = simulated(constant, decay, reset, late)
-    still = np.zeros_like(drive)
+    place = placed(neuron, drive, nearest(neuron, np.zeros_like(drive)))
     near = {"rate": spikes.mean(axis=0), "mean_after": after.mean(axis=0)}
     # A drive on the grid is met to rounding; a spike may fall to either side of the last step.
     for name, expected in near.items():
-        found = look_up(values[name], drive, still)  # type: ignore[index]
+        found = look_up(values[name], place)  # type: ignore[index]
         assert (np.abs(found - expected) < 2.5 / steps).all() or reset == "hard", name
-    assert look_up(values["rate"], drive, still)[0, 0] == 0
+    assert look_up(values["rate"], place)[0, 0] == 0
 
 
 @pytest.mark.parametrize(
