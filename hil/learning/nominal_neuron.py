@@ -163,7 +163,7 @@ class Place:
 def nearest(neuron: NominalNeuron, spread: Matrix) -> NDArray[np.intp]:
     """Where the rows of the nearest spreads begin in the flat tables, same shape."""
     rows = np.searchsorted((SPREADS[1:] + SPREADS[:-1]) / 2, spread)
-    return rows * table(neuron)["rate"].shape[1]
+    return np.asarray(rows * table(neuron)["rate"].shape[1], np.intp)
 
 
 def placed(neuron: NominalNeuron, drive: Matrix, rows: NDArray[np.intp]) -> Place:

@@ -44,9 +44,13 @@ def _fused(
 ) -> tuple[Matrix, Matrix]:
     """Rate and its variance, from a reading and what the nominal neuron reads at each drive."""
     samples = max(1, BLOCK // seen.shape[1])
-    parts = [slice(b, b + samples) for b in range(0, len(seen), samples)]
     given = (seen, reading.drive, reading.spread, reading.doubt)
-    found = [_joined(reading.neuron, *(x[p] for x in given), expected, noise) for p in parts]
+    found = [
+        _joined(
+            reading.neuron, *[x[b : b + samples] for x in given], expected=expected, noise=noise
+        )
+        for b in range(0, len(seen), samples)
+    ]
     rate, doubt = (np.concatenate(each) for each in zip(*found, strict=True))
     return rate, doubt
 
@@ -57,6 +61,7 @@ def _joined(
     drive: Matrix,
     spread: Matrix,
     doubt: Matrix,
+    *,
     expected: Matrix,
     noise: float,
 ) -> tuple[Matrix, Matrix]:
