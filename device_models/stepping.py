@@ -7,7 +7,6 @@ that relies on Brian2's internals; a test holds it against plain `Network.run`.
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 import threading
@@ -32,7 +31,6 @@ def brian2() -> ModuleType:
     Its handler of Ctrl-C is left out where it cannot be set, which is outside the main thread. It
     reads no preference files, and does without matplotlib, which would read one, too.
     """
-    imported = "brian2" in sys.modules
     hook, handle = sys.excepthook, signal.signal
     if threading.current_thread() is not threading.main_thread():
         setattr(signal, "signal", lambda number, handler: None)  # noqa: B010 (mypy refuses it)
@@ -48,10 +46,6 @@ def brian2() -> ModuleType:
         sys.meta_path.remove(unread)
         for name in absent:
             del sys.modules[name]
-    if not imported:
-        # Brian2 collects garbage once for each network: what is there by now need not be looked
-        # through each time, which takes longer than all else that it does.
-        gc.freeze()
     return module
 
 
@@ -108,7 +102,10 @@ class Stepper:
         with warnings.catch_warnings():
             # Brian2 compares float32 state with 1e50, which float32 cannot hold.
             warnings.filterwarnings("ignore", message="overflow encountered in cast")
-            network.run(0 * clock.dt, namespace={})
+            # What `network.run` does but for its collection of garbage, which looks through all
+            # that the process holds and takes longer than the rest.
+            network._clocks = {clock}
+            network.before_run({})
         self.objects = [item for item in network.sorted_objects if item.active]
         for item in self.objects:
             for code in getattr(item, "_code_objects", ()):

@@ -246,3 +246,19 @@ def test_a_chip_whose_building_is_stopped_says_nothing_more(
     build()
     gc.collect()  # what was built goes away unused
     assert told == []
+
+
+@pytest.mark.parametrize("compiled", [False, None])
+def test_no_network_has_the_garbage_of_the_process_collected(compiled: bool | None) -> None:
+    """Which would take the longer the more the process holds."""
+    collections = []
+    gc.disable()  # none but what is asked for
+    gc.callbacks.append(lambda phase, _: collections.append(phase))
+    try:
+        chip = Chip(neurons.get("lif"), profiles.get("ideal").nonidealities, 1, compiled=compiled)
+        chip.configure((4, 3), [1.0])
+        chip.run(np.ones((2, 4), np.float32), 5, 2, [], 0)
+    finally:
+        gc.callbacks.pop()
+        gc.enable()
+    assert collections == []
