@@ -74,7 +74,9 @@ class Training:
         controller.observer.use(state.estimator or controller.observer.held[0].name)
         self._config = controller.config
         asked = self._config.training.class_weight
-        self._class_weights = labels.class_weights(asked, data.preparation.labels, data.y_train)
+        self._weights = labels.sample_weights(
+            asked, data.preparation.labels, data.y_train, data.weights_train
+        )
         self._batches = -(-len(data.y_train) // self._config.training.batch)
         self._total = self._batches * self._config.training.epochs
         self._since = time.perf_counter()
@@ -117,7 +119,7 @@ class Training:
             rng = streams.generator(self._config.seed, "augment", step)
             x = augmentation.affine(x, image, rng, **settings)
         y = self._data.y_train[rows]
-        weights = None if self._class_weights is None else self._class_weights[y]
+        weights = None if self._weights is None else self._weights[rows]
         report = self._controller.step(x, y, step, self._total, weights)
         self._after_step(report)
         self._state.tally.add(report, len(rows))

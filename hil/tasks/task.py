@@ -39,6 +39,7 @@ class Data:
         image_shape: `(height, width)` where a row of features is an image in row-major order, or
             `(height, width, channels)`.
         fitted: How features were scaled and labels numbered, where that followed from the samples.
+        weights_train: Factor of the loss of each sample to learn from, `(N,)`; None is 1.
     """
 
     x_train: Samples
@@ -50,6 +51,7 @@ class Data:
     classes: int
     image_shape: tuple[int, ...] | None = None
     fitted: Preparation | None = None
+    weights_train: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what a run could not use."""
@@ -66,6 +68,8 @@ class Data:
                 )
         if len(self.x_train) == 0:
             raise ValueError("x_train is empty: give at least one sample")
+        if self.weights_train is not None:
+            _check_weights(self.weights_train, len(self.y_train))
         if self.image_shape is not None and prod(self.image_shape) != self.features:
             raise ValueError(
                 f"image shape is {self.image_shape}, but a sample has {self.features} features"
@@ -109,6 +113,8 @@ class Data:
             for array in (*own, y):
                 digest.update(f"{array.dtype.str} {array.shape} ".encode())
                 digest.update(np.ascontiguousarray(array).data)
+        if self.weights_train is not None:
+            digest.update(np.ascontiguousarray(self.weights_train).data)
         return digest.hexdigest()
 
     @overload
@@ -212,3 +218,13 @@ def _check_part(part: str, x: Samples, y: Labels, classes: int) -> None:
     unit = x.dtype == np.uint8 or not values.size or (values.min() >= 0 and values.max() <= 1)
     if not unit:
         raise ValueError(f"x_{part} holds values outside [0, 1] or NaN: scale and clean it first")
+
+
+def _check_weights(weights: NDArray[np.float32], samples: int) -> None:
+    if weights.dtype != np.float32 or weights.shape != (samples,):
+        raise ValueError(
+            f"weights_train is {weights.dtype} of shape {weights.shape} for {samples} samples: "
+            "give one float32 for each"
+        )
+    if not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
+        raise ValueError("weights_train: give numbers from 0 on, not all of them 0")

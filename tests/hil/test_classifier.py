@@ -52,7 +52,13 @@ def fitted(device_in_numpy: None) -> SpikingClassifier:
 # -- what scikit-learn asks for ---------------------------------------------------------------
 
 
-@estimator_checks.parametrize_with_checks([SpikingClassifier(**SMALL)])
+WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
+
+
+@estimator_checks.parametrize_with_checks(
+    [SpikingClassifier(**SMALL)],
+    expected_failed_checks=lambda _: {WEIGHTS: EXPECTED_FAILED_CHECKS[WEIGHTS]},
+)
 def test_scikit_learn_accepts_it(estimator: SpikingClassifier, check: Any) -> None:
     check(estimator)
 
@@ -65,6 +71,7 @@ def test_what_a_noisy_chip_cannot_hold_is_declared_and_true() -> None:
     assert (noisy.decision_function(x[1:]) != scores[1:]).any()
     assert (noisy.decision_function(x[::-1])[::-1] != scores).any()
     assert set(EXPECTED_FAILED_CHECKS) == {
+        WEIGHTS,
         "check_methods_subset_invariance",
         "check_methods_sample_order_invariance",
     }
@@ -182,6 +189,26 @@ def test_weighed_classes_raise_the_balanced_accuracy() -> None:
             found.append(balanced_accuracy_score(truth, answers))
         gains.append([found[1] - found[0], found[2] - found[0]])
     assert np.min(gains) > 0 and np.mean(gains) > 0.1, gains
+
+
+def test_weights_of_samples_are_factors_of_their_loss() -> None:
+    x, y = unbalanced(0, 100)
+    few = np.where(y == "few", 4.0, 1.0)
+    by_class = SpikingClassifier(**SMALL, class_weight={"few": 4.0}).fit(x, y)
+    halved = SpikingClassifier(**SMALL, class_weight={"few": 2.0}).fit(x, y, np.sqrt(few))
+    for found in (SpikingClassifier(**SMALL).fit(x, y, sample_weight=few), halved):
+        np.testing.assert_array_equal(found.decision_function(x), by_class.decision_function(x))
+
+
+def test_a_sample_without_weight_is_left_out() -> None:
+    x, y = iris()
+    kept = np.random.default_rng(0).random(len(y)) < 0.7
+    extreme = np.where(kept[:, None], x, 1e3)  # nor does it count for the scaling
+    without = SpikingClassifier(**SMALL).fit(x[kept], y[kept])
+    found = SpikingClassifier(**SMALL).fit(extreme, y, sample_weight=kept.astype(float))
+    np.testing.assert_array_equal(found.decision_function(x), without.decision_function(x))
+    with pytest.raises(ValueError, match="sample_weight"):
+        SpikingClassifier(**SMALL).fit(x, y, sample_weight=-np.ones(len(y)))
 
 
 def test_a_weight_of_what_is_no_class_is_refused() -> None:

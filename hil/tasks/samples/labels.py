@@ -164,6 +164,32 @@ def class_weights(
     return np.asarray([asked.get(name, 1.0) for name in names], np.float32)
 
 
+def sample_weights(
+    asked: str | Mapping[str, float],
+    classes: NDArray[Any],
+    y: Labels,
+    own: NDArray[np.float32] | None,
+) -> NDArray[np.float32] | None:
+    """The factor of the loss of each training sample: that of its class times its own.
+
+    Args:
+        asked: As for `class_weights`.
+        classes: `(C,)` the label of each class.
+        y: `(N,)` class of each training sample.
+        own: `(N,)` factor of each sample; None is 1.
+
+    Returns:
+        `(N,)`, or None where all are 1.
+
+    Raises:
+        ValueError: As `class_weights`.
+    """
+    by_class = class_weights(asked, classes, y)
+    if by_class is None:
+        return own
+    return by_class[y] if own is None else by_class[y] * own
+
+
 def _told(labels: NDArray[Any]) -> str:
     shown = ", ".join(
         repr(str(item)[:30]) if labels.dtype.kind == "U" else str(item) for item in labels[:SHOWN]

@@ -124,12 +124,21 @@ def small(**changes: object) -> Data:
         ({"y_train": np.zeros(6)}, "y_train is float64"),
         ({"y_test": np.array([0, 1, 2, 0, 1, -1])}, "y_test has labels -1"),
         ({"image_shape": (3, 2)}, "image shape"),
+        ({"weights_train": np.ones(5, np.float32)}, r"weights_train is .*\(5,\) for 6 samples"),
+        ({"weights_train": np.ones(6)}, "weights_train is float64"),
+        ({"weights_train": np.float32([1, 1, -1, 1, 1, 1])}, "weights_train: .* from 0 on"),
+        ({"weights_train": np.zeros(6, np.float32)}, "weights_train: .* not all of them 0"),
     ],
 )
 def test_data_refuses_what_a_run_could_not_use(changes: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint) as error:
         small(**changes)
     one_line(error)
+
+
+def test_data_of_other_weights_are_other_data() -> None:
+    weights = (None, np.ones(6, np.float32), np.full(6, 2, np.float32))
+    assert len({small(weights_train=each).sha256 for each in weights}) == 3
 
 
 def test_batch_scales_bytes_to_one_and_keeps_floats() -> None:
