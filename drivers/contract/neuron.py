@@ -79,7 +79,8 @@ class Neuron:
     """What the neurons of a device are, nominally.
 
     Attributes:
-        reset: What a spike does to the membrane: `soft` subtracts the threshold, `hard` clears.
+        reset: What a spike does to the membrane: `soft` subtracts the threshold, `hard` clears;
+            None when the maker does not say.
         decay: Fraction of the membrane left after one step without input, at the default
             settings: above 0, and 1 where nothing leaks; None when the maker does not say. Rate
             estimators read it, and rules that claim knowledge of the neuron.
@@ -90,7 +91,7 @@ class Neuron:
         settings: What a network may choose.
     """
 
-    reset: Reset = "soft"
+    reset: Reset | None = None
     decay: float | None = None
     spikes_per_step: int = 1
     refractory: int | None = None

@@ -38,6 +38,7 @@ INFO = DeviceInfo(
     capacity=Capacity(layers=3, inputs=96, neurons=24, batch=20, steps=120, synapses=2400),
     timing=Timing(dt=1e-3),
     neuron=Neuron(
+        reset="soft",
         membrane=Membrane("mV", REST, THRESHOLD),
         settings=(
             Setting("threshold", "mV", -60, -30, THRESHOLD, "Level.", True, role="threshold"),

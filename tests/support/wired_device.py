@@ -45,7 +45,7 @@ INFO = DeviceInfo(
         synapse_delays=True,
     ),
     timing=Timing(dt=1e-3, input="end_of_step", layer="end_of_step", events_add=True),
-    neuron=Neuron(decay=LEAK),
+    neuron=Neuron(reset="soft", decay=LEAK),
     weights=(WeightFormat(0.01, 4.0, levels=63),),
     offers=Offers(
         stimuli=("spikes", "current_trace"),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from drivers.conformance.kit.charge import Charges, Ladder
+from drivers.conformance.kit.charge import Charges, Ladder, peak
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
@@ -46,10 +46,13 @@ def a_threshold_makes_neurons_fire(harness: Harness) -> None:
         alike = found.spread < SPREAD and found.part < FINE
         off = (ALIKE if alike else APART) + found.error
         if not low * (1 - off) <= found.usual <= high * (1 + off):
+            current = found.usual > high and harness.info.neuron.setting("synapse") is None
             raise Failed(
                 f"it takes {found.usual:.2f} thresholds in one step to make neurons of layer "
                 f"{layer} fire, not {low:.2f}{f' to {high:.2f}' if high > low else ''}: look at "
                 "what scales weights, full scale and threshold on their way to that layer"
+                + ", or state the time constant of a current by a setting of role synapse"
+                * current
             )
         checked = True
     if not checked:
@@ -121,7 +124,7 @@ def _lost(harness: Harness) -> int:
     """Steps that a spike may take beside the refractory ones: its reset may clear what arrives."""
     timing = harness.info.timing
     at_end = timing.input in (None, "end_of_step") and timing.hard_reset_clears_events is not False
-    return int(harness.info.neuron.reset == "hard" and at_end)
+    return int(harness.info.neuron.reset != "soft" and at_end)
 
 
 def _expected(harness: Harness, layer: int, found: Charges) -> tuple[float, float]:
@@ -133,7 +136,7 @@ def _expected(harness: Harness, layer: int, found: Charges) -> tuple[float, floa
         high /= decay
     if layer == 1 and found.kind != "spikes" and decay < 1:  # it leaks while it flows
         high *= -math.log(decay) / (1 - decay)
-    return low, high
+    return low, high / peak(harness.info, decay)
 
 
 def _moves_the_threshold(harness: Harness, setting: Setting) -> None:

@@ -6,6 +6,7 @@ batch another number of sources is active, so that one run tries all charges.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from drivers.conformance.kit.ending import NotApplicable
 from drivers.conformance.kit.harness import Harness
 from drivers.contract.errors import CapacityError
-from drivers.contract.info import StimulusKind
+from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network
 
@@ -29,6 +30,35 @@ COARSE = 0.14
 FEW = 8
 # Steps of a run beside those that it takes to reach the layer.
 REST = 5
+# Share of the charge of an event that a synaptic current may still hold when it counts as over.
+OVER = 0.02
+
+
+def flows_for(info: DeviceInfo) -> int:
+    """Steps for which an event flows in, by the setting of role synapse; 0 without one."""
+    kept = _kept(info)
+    return math.ceil(math.log(OVER) / math.log(kept)) if kept else 0
+
+
+def peak(info: DeviceInfo, decay: float) -> float:
+    """The highest membrane after an event of one threshold, a current that flows as stated.
+
+    Args:
+        info: What the device states.
+        decay: What a step leaves of a membrane.
+    """
+    kept, highest, membrane, current = _kept(info), 0.0, 0.0, 1.0
+    current -= kept
+    while current > OVER * (1 - kept):
+        membrane = decay * membrane + current
+        highest, current = max(highest, membrane), kept * current
+    return highest
+
+
+def _kept(info: DeviceInfo) -> float:
+    """What a step leaves of a synaptic current."""
+    setting = info.neuron.setting("synapse")
+    return 0.0 if setting is None else math.exp(-info.timing.dt / setting.default)
 
 
 @dataclass(frozen=True)
@@ -92,7 +122,7 @@ class Ladder:
         kind = next((k for k in kinds if k in info.offers.stimuli), None)
         if kind is None:
             raise NotApplicable("the device takes constant currents only")
-        steps = self.layer - 1 + wait + REST
+        steps = self.layer - 1 + wait + REST + self.layer * flows_for(info)
         if steps > info.capacity.steps:
             raise NotApplicable("runs are too short")
         if self._part is None:

@@ -105,7 +105,8 @@ def _timing(timing: Timing) -> Iterator[str]:
 
 
 def _neuron(neuron: Neuron) -> Iterator[str]:
-    yield from _word("neuron.reset", neuron.reset, Reset)
+    if neuron.reset is not None:
+        yield from _word("neuron.reset", neuron.reset, Reset)
     if neuron.decay is not None and not 0 < neuron.decay <= 1:
         yield f"neuron.decay {neuron.decay}: give above 0 and at most 1, or None"
     yield from _whole("neuron.spikes_per_step", neuron.spikes_per_step, 1, MOST_SPIKES)

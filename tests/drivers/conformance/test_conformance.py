@@ -23,6 +23,7 @@ from drivers.conformance.checks import graphs
 from drivers.session import Recorded
 from hil.cli.app import app
 from support import matrix_device
+from support.devices_abroad import Bursting, Flowing, Resting, Shifting
 from support.good_device import Good
 from support.integer_chip import IntegerChip
 from support.paths import ROOT
@@ -124,6 +125,11 @@ def test_a_good_device_passes_every_check() -> None:
 
 def test_a_device_that_states_all_it_can_passes_every_check() -> None:
     assert not passes(Tunable).keys() & UNKNOWN
+
+
+@pytest.mark.parametrize("device", [Shifting, Resting, Flowing, Bursting])
+def test_devices_from_abroad_pass(device: type[Device]) -> None:
+    passes(device)
 
 
 @pytest.mark.parametrize("device", [Stranger, IntegerChip])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from drivers import Device
+from support.devices_abroad import Abroad
 from support.good_device import Good
 from support.stranger_device import Stranger
 from support.tunable_device import Tunable
 from support.wired_device import Wired
 from support.wrong_devices import (
+    abroad,
     graphs,
     layers,
     limits,
@@ -31,6 +33,7 @@ MODULES = (
     layers,
     running_on,
     strangers,
+    abroad,
     statements,
     graphs,
 )
@@ -39,6 +42,6 @@ WRONG: tuple[type[Device], ...] = tuple(
     for module in MODULES
     for device in vars(module).values()
     if isinstance(device, type)
-    and issubclass(device, Good | Stranger | Tunable | Wired)
-    and device not in (Good, Stranger, Tunable, Wired)
+    and issubclass(device, Good | Stranger | Tunable | Wired | Abroad)
+    and hasattr(device, "caught_by")
 )
