@@ -26,6 +26,7 @@ Stream = Literal[
     "predict",
     "show",
     "response",
+    "part",
 ]
 
 

@@ -89,6 +89,7 @@ class SuperNeuroMAT(Device):
                     ),
                 ),
                 reset="hard",
+                refractory=0,
             ),
             weights=(WeightFormat(1e-3, 1000.0),),
             offers=Offers(

@@ -143,6 +143,7 @@ class Xylo(Device):
                     ),
                 ),
                 reset="soft",
+                refractory=0,
                 decay=1 - 2.0**-4,
                 spikes_per_step=MOST_SPIKES,
             ),

@@ -112,7 +112,7 @@ class Bench:
             arrival=self._arrival(layer),
             clears=self.clears,
             most=info.neuron.spikes_per_step,
-            refractory=info.neuron.refractory or 0,
+            refractory=self.measured.refractory or 0,
         )
         return fire(MARGIN * share * sent, rule).spikes
 

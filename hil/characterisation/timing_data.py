@@ -23,12 +23,14 @@ class MeasuredTiming:
     Attributes:
         timing: When events act.
         reset: What a spike does to the membrane.
+        refractory: Steps after that of a spike in which a neuron ignores its input.
         decay: What a step leaves of a membrane: as stated, or the nearest of a few values.
         sampled: When membranes are sampled, of `hidden` layers and of the `output`.
     """
 
     timing: Timing
     reset: Reset | None = None
+    refractory: int | None = None
     decay: float | None = None
     sampled: Mapping[str, Sampled | None] = field(default_factory=dict)
 
@@ -43,8 +45,9 @@ class MeasuredTiming:
             said, seen = getattr(stated, name), getattr(found, name)
             if said is not None and seen is not None and said != seen:
                 yield f"timing.{name}: stated {said}, measured {seen}"
-        if self.reset is not None and self.reset != info.neuron.reset:
-            yield f"neuron.reset: stated {info.neuron.reset}, measured {self.reset}"
+        said, seen = info.neuron.reset, self.reset
+        if said is not None and seen is not None and said != seen:
+            yield f"neuron.reset: stated {said}, measured {seen}"
         for place, sampled in self.sampled.items():
             offer = info.offer("membrane", *PLACES[place])
             if offer is not None and sampled is not None and sampled != offer.sampled:
@@ -58,6 +61,7 @@ class MeasuredTiming:
         return MeasuredTiming(
             timing=completed(self.timing, info.timing),
             reset=self.reset or info.neuron.reset,
+            refractory=info.neuron.refractory if self.refractory is None else self.refractory,
             decay=self.decay,
             sampled=stated | seen,
         )

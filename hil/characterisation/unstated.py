@@ -18,7 +18,9 @@ from hil.characterisation.timing_data import NAMES, MeasuredTiming, completed
 
 # The value of what these runs could not tell.
 UNKNOWN = "unknown"
-TIMING, DECAY = "timing.", "neuron.decay"
+TIMING, NEURON = "timing.", "neuron."
+OF_NEURONS = ("reset", "decay", "refractory")
+MEASURED = {*(TIMING + name for name in NAMES), *(NEURON + name for name in OF_NEURONS)}
 Value = str | float
 
 
@@ -35,7 +37,7 @@ def measured(device: Device) -> dict[str, Value]:
     by_spikes = "spikes" in info.offers.stimuli
     if (
         info.timing.layer is not None
-        and info.neuron.decay is not None
+        and not _open(info)
         and (info.timing.input is not None or not by_spikes)
     ):
         return {}
@@ -48,14 +50,21 @@ def measured(device: Device) -> dict[str, Value]:
         value = getattr(seen.timing, name)
         if getattr(info.timing, name) is None and (value is not None or name == "layer"):
             found[TIMING + name] = UNKNOWN if value is None else value
-    if info.neuron.decay is None:
-        found[DECAY] = UNKNOWN if seen.decay is None else seen.decay
+    for name in _open(info):
+        value = getattr(seen, name)
+        found[NEURON + name] = UNKNOWN if value is None else value
     return found
+
+
+def _open(info: DeviceInfo) -> list[str]:
+    """What of its neurons a device neither states nor lets a network choose."""
+    chosen = ("refractory",) if info.neuron.setting("refractory") else ()
+    return [n for n in OF_NEURONS if getattr(info.neuron, n) is None and n not in chosen]
 
 
 def kept(chosen: Mapping[str, Any]) -> dict[str, Value]:
     """What of all that was chosen for a run is such a measurement."""
-    return {n: value for n, value in chosen.items() if n == DECAY or n.startswith(TIMING)}
+    return {n: v for n, v in chosen.items() if n in MEASURED}
 
 
 def known(info: DeviceInfo, found: Mapping[str, Any]) -> DeviceInfo:
@@ -67,11 +76,9 @@ def known(info: DeviceInfo, found: Mapping[str, Any]) -> DeviceInfo:
     """
     told = {name: value for name, value in found.items() if value != UNKNOWN}
     seen = {name: told[TIMING + name] for name in NAMES if TIMING + name in told}
-    neuron = info.neuron
-    if neuron.decay is None:
-        neuron = replace(neuron, decay=told.get(DECAY))
     with_timing = completed(info.timing, replace(info.timing, **seen))
-    return replace(info, timing=with_timing, neuron=neuron)
+    of_neurons = {name: told[NEURON + name] for name in _open(info) if NEURON + name in told}
+    return replace(info, timing=with_timing, neuron=replace(info.neuron, **of_neurons))
 
 
 def completing(device: Device, found: Mapping[str, Any]) -> Device:

@@ -24,7 +24,7 @@ def classify(
     watch: Callable[[int, int], None],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Predicted classes `(N,)` and logits `(N, C)` of many samples."""
-    size = min(controller.config.training.batch, controller.device.info.capacity.batch)
+    size = controller.config.training.batch
     starts = range(0, len(x), size)
     found = []
     for number, start in enumerate(starts):

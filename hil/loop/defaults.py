@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from hil.tasks.samples.preparation import Preparation
 
 ENCODING, OBSERVE, CLOCK = "encoding.name", "observe", "rule.clock"
-BATCH, STEPS = "training.batch", "network.steps"
-HIDDEN, RECURRENT = "network.hidden", "network.recurrent"
+STEPS, HIDDEN, RECURRENT = "network.steps", "network.hidden", "network.recurrent"
 # What a device can force, and what suits a kind of neuron: each where it was left open.
-FORCED = frozenset({ENCODING, OBSERVE, BATCH, STEPS, CLOCK, RECURRENT})
+FORCED = frozenset({ENCODING, OBSERVE, STEPS, CLOCK, RECURRENT})
 # An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
 ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
     "features": {"current": "current", "current_trace": "current", "spikes": "regular"},
@@ -66,7 +65,7 @@ class Choice:
     reason: str
 
     def __str__(self) -> str:
-        """One line, e.g. `training.batch = 32: this device takes 32 samples in a batch`."""
+        """One line, e.g. `network.steps = 32: this device takes 32 steps in a run`."""
         return f"{self.setting} = {self.value}: {self.reason}"
 
     def as_json(self) -> dict[str, Any]:
@@ -107,8 +106,8 @@ def settle(
 
     Raises:
         StimulusError: When the device does not take the encoding that was asked for.
-        CapacityError: When it has no room for the network, or does not take the batch or the
-            steps that were asked for.
+        CapacityError: When it has no room for the network, or does not take the steps that were
+            asked for.
         SettingError: When no neuron of it fires as often as homeostasis is to aim at.
     """
     target, most = config.homeostasis.target, info.neuron.spikes_per_step
@@ -120,11 +119,7 @@ def settle(
     spec = data.spec
     forced = [*_encoding(config, opened, info, spec)]
     forced += _steps(applied(config, forced), opened, info, spec)
-    forced += [
-        *_observe(config, opened, info),
-        *_in_time(config, opened, info),
-        *_limit(BATCH, "samples in a batch", config.training.batch, info.capacity.batch, opened),
-    ]
+    forced += [*_observe(config, opened, info), *_in_time(config, opened, info)]
     forced += _room(applied(config, forced), opened, info, spec)
     served = applied(config, forced)
     suited = [*_suited(served, opened, info, spec)]
@@ -162,10 +157,16 @@ def _room(
             "layer, so use a larger device or a task of fewer classes"
         )
     largest = int(min(room.neurons, reaching))
+    has = f"{room.layers} neuron layers, the output included, of {largest} neurons at most"
     fitting = [min(size, largest) for size in hidden[: max(room.layers - 1, 0)]]
+    recurrent = config.network.recurrent and (RECURRENT not in opened or room.recurrence)
+    fewer = mapping.within_synapses([inputs, *fitting, classes], room, recurrent)
+    if fewer != fitting:
+        counted = (f"{room.synapses} synapses in all", f"{room.fan_in} that reach a neuron")
+        has = "room for " + counted[room.synapses is None]
+        fitting = fewer
     if fitting == hidden:
         return []
-    has = f"{room.layers} neuron layers, the output included, of {largest} neurons at most"
     if HIDDEN in opened:
         return [Choice(HIDDEN, fitting, f"this device has {has}")]
     remedy = f"--set network.hidden=[{','.join(map(str, fitting))}]"
@@ -210,7 +211,13 @@ def _steps(
     """Steps of a run: those of the longest signal, each held, or as many as the device takes."""
     steps, most, needed = config.network.steps, info.capacity.steps, mapping.steps(config, spec)
     if needed is None:
-        yield from _limit(STEPS, "steps in a run", steps, most, opened)
+        has = f"this device takes {most} steps in a run"
+        if steps > most and STEPS not in opened:
+            raise CapacityError(
+                f"{STEPS} = {steps}: {has}: use --set {STEPS}={most}, or leave it out"
+            )
+        if steps > most:
+            yield Choice(STEPS, most, has)
         return
     lasts = f"signals of {spec.steps} steps, each held for {mapping.hold(config)}, last {needed}"
     if needed > most:
@@ -238,20 +245,6 @@ def _in_time(config: Config, opened: Collection[str], info: DeviceInfo) -> Itera
     shown = all(offer and offer.every == 1 and "none" in offer.reductions for offer in offers)
     if config.rule.get("clock") == "trace" and CLOCK in opened and not shown:
         yield Choice(CLOCK, "mean", "this device does not show membranes step by step")
-
-
-def _limit(
-    name: str, what: str, value: int, largest: int, opened: Collection[str]
-) -> Iterator[Choice]:
-    """As much as the device takes."""
-    if value <= largest:
-        return
-    if name not in opened:
-        raise CapacityError(
-            f"{name} = {value}: this device takes {largest} {what}: use --set {name}={largest}, "
-            "or leave it out"
-        )
-    yield Choice(name, largest, f"this device takes {largest} {what}")
 
 
 def _suited(

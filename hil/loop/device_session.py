@@ -14,8 +14,9 @@ from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
 from drivers.contract.arrays import below, unlike
 from drivers.contract.checking.answers import asking
 from drivers.contract.info import StimulusKind
+from hil import streams
 from hil.loop.costs import Costs
-from hil.loop.observation.rounds import joined, rounds
+from hil.loop.observation.rounds import joined, rounds, stacked
 
 Matrix = NDArray[np.float32]
 Answer = TypeVar("Answer")
@@ -65,14 +66,24 @@ class DeviceSession:
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe]
     ) -> None:
         """Refuse, as `run` would, what the device cannot serve; runs nothing."""
+        batch = min(batch, self._device.info.capacity.batch)
         for each in rounds(probes, self._network, self._device.info):
             self._device.check_run(kind, batch, steps, list(each.values()))
 
     def run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
-        """Run a batch, as `Device.run` does; anew for each group of neurons shown at once."""
-        asked = rounds(probes, self._network, self._device.info)
-        readouts = [self._run(stimulus, list(each.values()), trial) for each in asked]
-        return readouts[0] if len(readouts) == 1 else joined(asked, readouts)
+        """Run a batch, as `Device.run` does, whatever the device takes and shows at once.
+
+        A batch larger than it takes is run in parts, each a trial of its own; each part anew for
+        every group of neurons that are shown at once.
+        """
+        asked, answers = rounds(probes, self._network, self._device.info), []
+        parts = -(-stimulus.batch // self._device.info.capacity.batch)
+        for number, rows in enumerate(np.array_split(np.arange(stimulus.batch), max(parts, 1))):
+            shown = stimulus if number == 0 == parts - 1 else stimulus.part(rows)
+            name = streams.trial(trial, "part", number) if number else trial
+            readouts = [self._run(shown, list(each.values()), name) for each in asked]
+            answers.append(readouts[0] if len(readouts) == 1 else joined(asked, readouts))
+        return answers[0] if len(answers) == 1 else stacked(answers)
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
         readout = self._timed(lambda: self._device.run(stimulus, probes, trial=trial))

@@ -258,7 +258,6 @@ def _paid(
     """
     used, config = controller.session.costs.usage - before, controller.config
     if metrics is None:
-        size = min(config.training.batch, controller.device.info.capacity.batch)
-        hidden = response.look(controller, Data.batch(x[:size]), 0, 0).hidden
+        hidden = response.look(controller, Data.batch(x[: config.training.batch]), 0, 0).hidden
         metrics = [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
     return costs.of_inference(used, controller.device.network, config.network.steps, metrics)

@@ -54,7 +54,8 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         device.configure(mapping.network(config, device.info, layers))
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
-    return nir_writing.write(out, matrices, nominal, {**notes, "reset": device.info.neuron.reset})
+    reset = device.info.neuron.reset or "soft"
+    return nir_writing.write(out, matrices, nominal, {**notes, "reset": reset})
 
 
 def _nominal(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers import Device, DeviceInfo, Network, Projection, Role, Stimulus
+from drivers import Capacity, Device, DeviceInfo, Network, Projection, Role, Stimulus
 from drivers.contract.info import StimulusKind, WeightFormat
 from hil import encodings, streams
 from hil.characterisation import calibration
@@ -60,6 +60,32 @@ def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Networ
         projections.append(Projection(source, target, scale, delay))
     chain = Network.feed_forward(layers, (), settings, trims)
     return replace(chain, projections=tuple(projections))
+
+
+def within_synapses(layers: Sequence[int], room: Capacity, recurrent: bool) -> list[int]:
+    """Sizes of hidden layers, made smaller by one factor where a device has too few synapses.
+
+    Args:
+        layers: Sizes of the network, the input first.
+        room: What the device has room for.
+        recurrent: Whether each hidden layer also projects to itself.
+
+    Returns:
+        The largest sizes that fit, at least one neuron each, whether that fits or not.
+    """
+
+    def fits(hidden: list[int]) -> bool:
+        reaching = [layers[0], *hidden]
+        looped = [*(hidden if recurrent else [0] * len(hidden)), 0]
+        fan_in = [a + b for a, b in zip(reaching, looped, strict=True)]
+        synapses = sum(a * b for a, b in zip(fan_in, [*hidden, layers[-1]], strict=True))
+        most = room.fan_in or math.inf
+        return max(fan_in) <= most and synapses <= (room.synapses or math.inf)
+
+    whole = list(layers[1:-1])
+    largest = max(whole, default=0)
+    tried = ([max(size * part // largest, 1) for size in whole] for part in range(largest, 0, -1))
+    return next((sizes for sizes in tried if fits(sizes)), [1] * len(whole))
 
 
 def full_scale(config: Config, form: WeightFormat, fan_in: int) -> float:
@@ -125,7 +151,7 @@ def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
     return Timing(
         decay=nominal_decay(device),
         steps=config.network.steps,
-        reset=device.info.neuron.reset,
+        reset=device.info.neuron.reset or "soft",
         input_is_current=kind != "spikes",
         kappa=read.kappa if read.source != "membrane" else 0.0,
         beta=read.beta if read.source != "counts" else 0.0,

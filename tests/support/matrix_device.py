@@ -81,7 +81,7 @@ class MatrixDevice(Device):
             identity=Identity("matrix"),
             capacity=Capacity(layers=8, inputs=1024, neurons=1024, batch=500, steps=1000),
             timing=Timing(dt=1e-3, input="same_step", layer=cell["arrival"]),
-            neuron=Neuron(reset=cell["reset"], decay=DECAY),
+            neuron=Neuron(reset=cell["reset"], decay=DECAY, refractory=0),
             weights=(WeightFormat(0.01, 100.0, 255),),
             offers=Offers(
                 stimuli=(cell["kind"],),

@@ -41,6 +41,8 @@ UNLIKELY = 0.02
 DOUBT = 0.005
 # Decays that are tried where the maker states none.
 DECAYS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 1.0)
+# Longest rest after a spike that is tried where the maker states none, in steps.
+RESTS = 4
 # Largest mean difference of rates, in spikes per step, of a neuron that counts as explained.
 EXPLAINED = 0.08
 ARRIVALS: tuple[Arrival, ...] = ("same_step", "end_of_step", "next_step")
@@ -84,7 +86,9 @@ def _measured(rig: SmallNetwork) -> MeasuredTiming:
     probe = _probe(info, 1, 1, rig.steps)
     seen = ramp(rig, np.ones(rig.steps), probe)
     arrivals = ARRIVALS[:1] if first == 0 else ARRIVALS[1:] if spikes else ARRIVALS[2:]
-    rule, error = _fitted(seen, _hypotheses(info, arrivals), info, 1, current=not spikes)
+    rests = _rests(info, seen)
+    hypotheses = _hypotheses(info, arrivals, rests)
+    rule, error = _fitted(seen, hypotheses, info, 1, current=not spikes)
     if error > EXPLAINED:
         return unknown
     sampled = {} if probe is None else {"output": _sampled(seen, rule, probe, not spikes)}
@@ -95,7 +99,7 @@ def _measured(rig: SmallNetwork) -> MeasuredTiming:
         hard_reset_clears_events=clears,
         events_add=_events_add(rig, first) if spikes else None,
     )
-    found = MeasuredTiming(timing, rule.reset, rule.decay, sampled)
+    found = MeasuredTiming(timing, rule.reset, rule.refractory, rule.decay, sampled)
     if info.capacity.layers < 2:
         return found
     return _second_layer(rig, found, rule, first)
@@ -119,7 +123,7 @@ def _second_layer(
     arrivals = ARRIVALS[:1] if waits == 0 else ARRIVALS[1:]
     hypotheses = [
         h
-        for h in _hypotheses(info, arrivals)
+        for h in _hypotheses(info, arrivals, [rule.refractory])
         if h.reset == rule.reset and (info.neuron.decay is not None or h.decay == rule.decay)
     ]
     behind, error = _fitted(seen, hypotheses, info, 2, current=False)
@@ -156,12 +160,24 @@ def _latency(rig: SmallNetwork, depth: int) -> int | None:
     return None
 
 
-def _hypotheses(info: DeviceInfo, arrivals: tuple[Arrival, ...]) -> list[FiringRule]:
+def _rests(info: DeviceInfo, seen: Ramp) -> list[int]:
+    """How many steps a neuron may rest after a spike: as stated, or as its highest rate allows."""
+    if info.neuron.refractory is not None:
+        return [info.neuron.refractory]
+    # A spike that comes first has nothing before it that it must wait for.
+    highest = seen.rates.max() - info.neuron.spikes_per_step / len(seen.train)
+    most = info.neuron.spikes_per_step
+    return [0, *(rest for rest in range(1, RESTS + 1) if most / (1 + rest) >= highest)]
+
+
+def _hypotheses(
+    info: DeviceInfo, arrivals: tuple[Arrival, ...], rests: list[int]
+) -> list[FiringRule]:
     """Every rule that could explain what is seen."""
     decays = DECAYS if info.neuron.decay is None else (info.neuron.decay,)
     resets: tuple[Reset, ...] = ("soft", "hard")
     found = []
-    for reset, arrival, decay in product(resets, arrivals, decays):
+    for reset, arrival, decay, rest in product(resets, arrivals, decays, rests):
         open_question = reset == "hard" and arrival == "end_of_step"
         for clears in (True, False) if open_question else (True,):
             found.append(
@@ -171,7 +187,7 @@ def _hypotheses(info: DeviceInfo, arrivals: tuple[Arrival, ...]) -> list[FiringR
                     arrival=arrival,
                     clears=clears,
                     most=info.neuron.spikes_per_step,
-                    refractory=info.neuron.refractory or 0,
+                    refractory=rest,
                 )
             )
     return found
@@ -200,7 +216,8 @@ def _fitted(
         rates = fire(seen.train[:, None, None] * levels, rule).spikes.mean(axis=0)
         away = np.abs(rates - seen.rates).mean(axis=1)
         score = away + UNLIKELY * np.abs(np.log(SCALES))
-        if rule.reset != info.neuron.reset or said not in (None, rule.arrival):
+        doubted = info.neuron.reset not in (None, rule.reset) or said not in (None, rule.arrival)
+        if doubted or (info.neuron.refractory is None and rule.refractory):
             score = score + DOUBT
         if score.min() < nearest:
             best, nearest, distance = rule, float(score.min()), float(away[score.argmin()])

@@ -1,7 +1,8 @@
-"""Whole layers from a device that shows few neurons at a time: a batch is run once for each group.
+"""Whole layers and batches from a device that shows few neurons, or takes few samples, at a time.
 
-A chip with some converters for all of its neurons shows another group of them in each run. On a
-chip without noise all runs are the same; on any other each group is seen in a run of its own.
+A batch is run once for each group of neurons. A chip with some converters for all of its neurons
+shows another group of them in each run. On a chip without noise all runs are the same; on any other
+each group is seen in a run of its own.
 """
 
 from __future__ import annotations
@@ -66,3 +67,17 @@ def joined(asked: Sequence[Round], readouts: Sequence[Readout]) -> Readout:
         for probe in asked[0]
     }
     return Readout(first.counts, first.steps, samples, first.membrane_sampled)
+
+
+def stacked(readouts: Sequence[Readout]) -> Readout:
+    """One answer of the parts of a batch: the samples of all of them, in order."""
+    first = readouts[0]
+    samples = {
+        probe: np.concatenate(
+            [readout.samples[probe] for readout in readouts],
+            axis=1 if probe.reduce == "none" else 0,
+        )
+        for probe in first.samples
+    }
+    counts = np.concatenate([readout.counts for readout in readouts])
+    return Readout(counts, first.steps, samples, first.membrane_sampled)

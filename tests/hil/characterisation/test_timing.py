@@ -21,6 +21,7 @@ from hil.characterisation.survey import survey
 from hil.characterisation.timing_data import MeasuredTiming, completed
 from support.matrix_device import OPTIONS, MatrixDevice
 from support.stranger_device import Stranger
+from support.tunable_device import Tunable
 
 # A pair of every reset with every arrival, under every sampling, reduction and input.
 CELLS = [
@@ -51,6 +52,23 @@ def test_an_unknown_timing_is_measured(cell: Mapping[str, str]) -> None:
     if cell["kind"] == "spikes":
         assert found.timing.events_add
     assert not [*found.differences(MatrixDevice(cell).info)]
+
+
+@pytest.mark.parametrize("rests", [0, 1, 3])
+def test_unknown_neurons_are_measured_whose_thresholds_differ(rests: int) -> None:
+    class Resting(Tunable):
+        """Hard resets, a fifth of spread, and a maker who knows none of it."""
+
+        facts = dict.fromkeys(("reset", "decay", "refractory", "input", "layer"))
+        refractory = rests
+
+        def threshold(self, millivolts: float) -> Any:
+            spread = np.random.default_rng(5).normal(1, 0.2, 32)
+            return super().threshold(millivolts) * spread.clip(0.5, 1.5)
+
+    found = timing.measure(Resting())
+    assert (found.reset, found.refractory, found.timing.input) == ("hard", rests, "same_step")
+    assert found.decay == pytest.approx(0.9, abs=0.05)
 
 
 @pytest.mark.parametrize(

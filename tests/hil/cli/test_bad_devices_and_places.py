@@ -42,7 +42,7 @@ class Limited(Emulator):
         ({"stimuli": ("spikes",)}, "--set encoding.name=current", "takes spikes"),
         ({"layers": 2}, "--hidden 10,10", "network.hidden=[10]"),
         ({"inputs": 63}, "--hidden 10", "64 inputs"),
-        ({"batch": 49}, "--set training.batch=50", "training.batch=49"),
+        ({"steps": 19}, "--set network.steps=20", "network.steps=19"),
     ],
 )
 def test_what_a_device_cannot_serve_is_refused_before_training(

@@ -56,10 +56,6 @@ from support.command_line import (
             ["network.hidden = [70000]", "--set network.hidden=[65536]"],
         ),
         (
-            "train digits --set training.batch=2000",
-            ["training.batch = 2000", "training.batch=1024"],
-        ),
-        (
             "train digits --set network.steps=200000",
             ["network.steps = 200000", "network.steps=100000"],
         ),

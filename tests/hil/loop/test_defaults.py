@@ -34,7 +34,7 @@ from support.integer_chip import IntegerChip
 from support.restated import restated
 
 ROOM: dict[str, Any] = {"neurons": 1000, "inputs": 1000, "batch": 100}
-ANY = restated(INFO, **ROOM)
+ANY = restated(INFO, synapses=None, **ROOM)
 DATA = tasks.load("digits", 0, 0.1)
 
 
@@ -74,10 +74,11 @@ def test_homeostasis_aims_at_a_rate_that_can_be(most: int) -> None:
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ({"batch": 7}, {"training.batch": 7}),
+        ({"batch": 7}, {}),
         ({"steps": 9}, {"network.steps": 9}),
         ({"neurons": 64}, {"network.hidden": [64]}),
         ({"fan_in": 70}, {"network.hidden": [70]}),
+        ({"synapses": 6000}, {"network.hidden": [81]}),
         ({"layers": 1}, {"network.hidden": []}),
         ({"stimuli": ("current_trace",)}, {}),
         (
@@ -117,7 +118,6 @@ def test_each_fact_asks_for_its_own_settings(
 @pytest.mark.parametrize(
     ("facts", "asked", "remedy"),
     [
-        ({"batch": 7}, {"training": {"batch": 8}}, "training.batch=7"),
         ({"steps": 9}, {"network": {"steps": 10}}, "network.steps=9"),
         ({"stimuli": ("spikes",)}, {"encoding": {"name": "current"}}, "encoding.name=regular"),
         ({"stimuli": ("spikes",)}, {"encoding": {"gain": 2.0}}, "encoding.name=regular"),
@@ -128,6 +128,7 @@ def test_each_fact_asks_for_its_own_settings(
         ({"inputs": 63}, {}, "fewer features"),
         ({"fan_in": 63}, {}, "63 synapses that reach a neuron"),
         ({"fan_in": 64}, {"network": {"hidden": [65]}}, "network.hidden=[64]"),
+        ({"synapses": 600}, {"network": {"hidden": [9]}}, "network.hidden=[8]"),
         ({"neurons": 9}, {}, "fewer classes"),
     ],
 )
@@ -215,9 +216,9 @@ def test_tasks_and_rules_have_their_say() -> None:
 
 
 def test_a_run_that_starts_from_another_takes_its_learning_settings() -> None:
-    info = restated(ANY, reset="hard", stimuli=("spikes",), batch=7)
+    info = restated(ANY, reset="hard", stimuli=("spikes",), steps=7)
     _, choices = settled(info, starts=True)
-    assert [choice.setting for choice in choices] == ["encoding.name", "training.batch"]
+    assert [choice.setting for choice in choices] == ["encoding.name", "network.steps"]
 
 
 def test_a_current_is_given_step_by_step_where_the_device_takes_it_only_so() -> None:
@@ -238,11 +239,10 @@ def test_a_strangers_device_trains_without_an_option() -> None:
     assert done.exit_code == 0, done.output
     said = re.findall(r"^hil: (\S+) = (\S+): .+$", done.stderr, re.MULTILINE)
     assert ("encoding.name", "regular") in said
-    assert ("training.batch", "32") in said
     run = Run.open(Path("runs/digits-adfa-seed0"))
     kept = json.loads((run.path / "environment.json").read_text())["chosen"]
     assert [(c["setting"], str(c["value"])) for c in kept] == said
-    assert run.config().training.batch == 32
+    assert run.config().training.batch == 50
     assert run.config().encoding["name"] == "regular"
     page = (run.path / "report.html").read_text()
     assert all(f"{c['setting']} = {c['value']}: {c['reason']}" in page for c in kept)

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Probe, Projection, Stimulus
+from drivers.contract.checking import networks
 from hil import config as configuration
 from hil.learning.rate_estimator import Estimate
 from hil.loop import mapping, training
@@ -31,6 +34,35 @@ def test_initial_weights_have_the_root_of_the_fan_in(scale: float) -> None:
     for matrix, fan_in in zip(weights, layers, strict=False):
         assert matrix.std() * math.sqrt(fan_in) == pytest.approx(scale, rel=0.03)
         assert abs(matrix.mean()) < 5 * matrix.std() / math.sqrt(matrix.size)
+
+
+@given(
+    hidden=st.lists(st.integers(1, 300), min_size=1, max_size=3),
+    fan_in=st.none() | st.integers(40, 400),
+    synapses=st.none() | st.integers(300, 90_000),
+    recurrent=st.booleans(),
+)
+def test_layers_are_made_smaller_until_their_synapses_fit(
+    hidden: list[int], fan_in: int | None, synapses: int | None, recurrent: bool
+) -> None:
+    room = restated(INFO, fan_in=fan_in, synapses=synapses, recurrence=True, neurons=400)
+    room = restated(room, layers=4, weights=(drivers.WeightFormat(0.01, 100.0),))
+    asked = {"network": {"recurrent": recurrent, "hidden": hidden}}
+
+    def refused(sizes: list[int]) -> str | None:
+        config = configuration.build(asked, {"network": {"hidden": sizes}})
+        try:
+            networks.completed(mapping.network(config, room, (30, *sizes, 10)), room)
+        except drivers.CapacityError as error:
+            return str(error)
+        return None
+
+    found = mapping.within_synapses([30, *hidden, 10], room.capacity, recurrent)
+    assert (found == hidden) == (refused(hidden) is None) or max(hidden) == 1
+    if found != [1] * len(hidden):
+        assert refused(found) is None
+    if len(hidden) == 1 and found != hidden:
+        assert refused([found[0] + 1]) is not None
 
 
 @pytest.mark.parametrize("tau", [2e-3, 5e-3, 20e-3])

@@ -1,4 +1,4 @@
-"""A device that shows few neurons at a time is read in several runs, as one that shows all."""
+"""A device that shows few neurons, or takes few samples, at a time is run several times."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hil.loop import training
 from hil.loop.device_session import DeviceSession
 from hil.runs.folder import Run
 from support.good_device import INFO, Good
+from support.restated import restated
 
 NETWORK = Network.feed_forward((5, 7, 4))
 PROBES = st.lists(
@@ -35,23 +36,25 @@ PROBES = st.lists(
 
 
 class Few(Good):
-    """A device that shows so many neurons of a layer at once, and counts its runs."""
+    """A device that shows so many neurons and takes so many samples at once; counts its runs."""
 
     at_once: int | None = 3
+    batch = 20
     runs = 0
 
     @property
     def info(self) -> Any:
         offers = [replace(offer, neurons=self.at_once) for offer in INFO.offers.probes]
-        return replace(INFO, offers=replace(INFO.offers, probes=tuple(offers)))
+        return restated(INFO, probes=tuple(offers), batch=self.batch)
 
     def _run(self, *arguments: Any) -> Any:
         type(self).runs += 1
+        self.trials = [*getattr(self, "trials", []), arguments[2]]
         return super()._run(*arguments)
 
 
-def session(at_once: int | None) -> DeviceSession:
-    made = type("Limited", (Few,), {"at_once": at_once})
+def session(at_once: int | None, batch: int = 20) -> DeviceSession:
+    made = type("Limited", (Few,), {"at_once": at_once, "batch": batch})
     found = DeviceSession(made(), NETWORK)
     rng = np.random.default_rng(0)
     for projection, shape in enumerate(NETWORK.shapes):
@@ -59,21 +62,30 @@ def session(at_once: int | None) -> DeviceSession:
     return found
 
 
-@given(probes=PROBES, at_once=st.integers(1, 9))
-def test_it_answers_as_a_device_that_shows_all(probes: list[Probe], at_once: int) -> None:
+@given(probes=PROBES, at_once=st.integers(1, 9), batch=st.integers(1, 6))
+def test_it_answers_as_a_device_that_shows_all(
+    probes: list[Probe], at_once: int, batch: int
+) -> None:
     x = Stimulus.current(np.random.default_rng(1).random((6, 5)), steps=8)
     whole = session(None).run(x, probes, 0)
-    few = session(at_once)
+    few = session(at_once, batch)
     few.check_run("current", 6, 8, probes)
     found = few.run(x, probes, 0)
     assert np.array_equal(found.counts, whole.counts) and found.samples.keys() == set(probes)
     for probe, samples in whole.samples.items():
-        assert np.array_equal(found.samples[probe], samples)
+        assert found.samples[probe] == pytest.approx(samples, abs=1e-4)  # sums of other orders
         assert found.samples[probe].dtype == samples.dtype
     layers = {probe.layer for probe in probes}
-    assert few.costs.usage.runs == max(
-        (-(-NETWORK.layers[n] // at_once) for n in layers), default=1
-    )
+    groups = max((-(-NETWORK.layers[n] // at_once) for n in layers), default=1)
+    assert few.costs.usage.runs == groups * -(-6 // batch)
+
+
+def test_parts_of_a_batch_are_trials_of_their_own_and_all_groups_of_neurons_see_the_same() -> None:
+    few = session(4, batch=2)
+    few.run(Stimulus.current(np.ones((5, 5)), steps=4), [Probe(1, "membrane")], 7)
+    first, *others = zip(*[iter(few._device.trials)] * 2, strict=True)  # type: ignore[attr-defined]
+    assert first == (7, 7)
+    assert all(a == b for a, b in others) and len({first, *others}) == 3
 
 
 def test_what_is_not_offered_is_refused_as_ever() -> None:

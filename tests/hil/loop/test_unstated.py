@@ -23,6 +23,7 @@ from hil.runs.folder import Run
 from support.matrix_device import MatrixDevice
 
 CELL = {"reset": "hard", "kind": "spikes", "arrival": "next_step", "reduction": "mean"}
+OPEN = ("timing.layer", "neuron.reset", "neuron.decay", "neuron.refractory")
 TINY: dict[str, Any] = {"network": {"hidden": [12]}, "training": {"epochs": 1}}
 
 
@@ -31,9 +32,10 @@ class Mute(MatrixDevice):
 
     @property
     def info(self) -> DeviceInfo:
-        """What it is and shows, but not when events act and what leaks."""
+        """What it is and shows, but not when events act and what its neurons do."""
         info = super().info
-        return replace(info, timing=Timing(dt=1e-3), neuron=replace(info.neuron, decay=None))
+        unknown = replace(info.neuron, reset=None, decay=None, refractory=None)
+        return replace(info, timing=Timing(dt=1e-3), neuron=unknown)
 
 
 class Untold(Mute):
@@ -69,7 +71,7 @@ def test_what_is_stated_is_not_measured() -> None:
 def test_what_cannot_be_told_stays_open() -> None:
     device = Untold(CELL)
     found = unstated.measured(device)
-    assert found == {"timing.layer": unstated.UNKNOWN, "neuron.decay": unstated.UNKNOWN}
+    assert found == dict.fromkeys(OPEN, unstated.UNKNOWN)
     assert unstated.known(device.info, found) == device.info
 
 
@@ -83,7 +85,8 @@ def test_a_training_says_what_was_measured_and_learns_as_if_it_had_been_stated(
     chosen = {c["setting"]: c for c in Run.open(found.path).environment()["chosen"]}
     values = {name: choice["value"] for name, choice in chosen.items()}
     assert (values["timing.input"], values["timing.layer"]) == ("same_step", "next_step")
-    assert values["neuron.decay"] == 0.9
+    of_neurons = [values[f"neuron.{name}"] for name in ("reset", "decay", "refractory")]
+    assert of_neurons == ["hard", 0.9, 0]
     assert chosen["timing.layer"]["reason"].startswith("measured")
     assert found.test_accuracy == stated.test_accuracy
     monkeypatch.setattr(unstated, "measured", lambda _: pytest.fail("measured again"))
@@ -125,9 +128,7 @@ def test_a_recording_leaves_open_what_could_not_be_measured(tmp_path: Path) -> N
     with Recorded(Untold(CELL), tmp_path / "session") as device:
         device.configure(drivers.Network.feed_forward((3, 2)))
     with drivers.open(f"replay:{tmp_path / 'session'}") as replay:
-        assert unstated.measured(replay) == dict.fromkeys(
-            ("timing.layer", "neuron.decay"), unstated.UNKNOWN
-        )
+        assert unstated.measured(replay) == dict.fromkeys(OPEN, unstated.UNKNOWN)
         replay.configure(drivers.Network.feed_forward((3, 2)))  # it stands where it began
 
 

@@ -50,7 +50,6 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
             for given, said in (
                 ("network.hidden=[70000]", "network.hidden = [70000]: this device has"),
                 ("network.hidden=[70000]", "use --set network.hidden=[65536]"),
-                ("training.batch=1000000", "training.batch = 1000000: this device takes"),
                 ("network.steps=200000", "use --set network.steps=100000"),
                 ("network.settings.threshold=99", "threshold = 99 V"),
                 ("network.settings.treshold=1", "did you mean 'threshold'?"),
@@ -72,9 +71,9 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
         ),
         (("[12]", "[70000]"), ["study.toml"], "network.hidden = [70000]"),
         (
-            ('"spsa", "bptt"]', ']\n[factors.batch]\nkey = "training.batch"\nlevels = [9, 9999]'),
+            ('"spsa", "bptt"]', ']\n[factors.t]\nkey = "network.steps"\nlevels = [9, 999999]'),
             ["study.toml"],
-            "training.batch = 9999",
+            "network.steps = 999999",
         ),
         (
             None,
@@ -140,7 +139,10 @@ def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
             "mode: a search trains from scratch",
         ),
         ({"search": {"population": 10**6}}, "study of"),
-        ({"factors": {"batch": {"high": 10**6}}}, "training.batch = 1000000: this device"),
+        (
+            {"factors": {"batch": {"key": "network.steps", "high": 10**6}}},
+            "network.steps = 1000000",
+        ),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(change: dict[str, Any], said: str) -> None:
