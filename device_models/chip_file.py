@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from device_models import chip_text, neurons, profiles
-from device_models.language import shown
 from device_models.measured_mismatch import pattern_from_table
-from device_models.naming import nearest
+from device_models.naming import nearest, shown
 from device_models.neuron_file import number, text
 from device_models.neurons import NeuronModel, model_from_table, within
 from device_models.nonidealities.nonideality import by_name, check
@@ -102,7 +101,9 @@ def _chip(
     offered = {p.setting: name for name, p in model.parameters.items() if p.setting is not None}
     for setting, value in _section(table, "settings").items():
         if setting not in offered:
-            raise ValueError(f"setting {setting!r} of {model.name}: {nearest(setting, offered)}")
+            raise ValueError(
+                f"setting {shown(setting)} of {model.name}: {nearest(setting, offered)}"
+            )
         entry, name = _cited(value, path, f"settings.{setting}"), offered[setting]
         parameters[name] = Cited(within(model, name, entry.value), entry.source)
     return Profile(

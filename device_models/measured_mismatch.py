@@ -29,8 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.cells import Cells
-from device_models.language import shown
-from device_models.naming import below
+from device_models.naming import below, shown
 from device_models.neurons import NeuronModel
 from device_models.sampled_mismatch import LayerMismatch, Nominal
 
@@ -65,7 +64,7 @@ class MeasuredMismatch:
         for name in measured:
             if name not in model.parameters or model.parameters[name].mismatch is None:
                 raise ValueError(
-                    f"{self.path}: parameter {name!r} is none that {model.name} varies"
+                    f"{self.path}: parameter {shown(name)} is none that {model.name} varies"
                 )
         varied = {
             name: measured[name].copy()
@@ -143,12 +142,12 @@ def _arrays(source: Path) -> dict[str, Array]:
                         continue
                     array = held[key]
                     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-                        raise ValueError(f"{key[:60]} is no array of numbers")
+                        raise ValueError(f"{shown(key)} is no array of numbers")
                     found[key] = np.asarray(array, np.float32)
     except OSError as error:
         raise ValueError(f"{source}: {error.strerror or error}") from None
     except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
-        told = " ".join(str(error).split())[:120]
+        told = shown(" ".join(str(error).split()))[1:-1]
         raise ValueError(f"{source} is no npz file of a twin: {told}") from None
     return found
 
@@ -163,9 +162,10 @@ def _check(key: str, array: Array, layers: list[int], source: Path) -> None:
         or (kind == "cells" and name == "gain")
     )
     if not known or not 0 <= index < len(layers) - 1:
-        raise ValueError(f"{source}: array {key[:60]!r} is none of a twin of layers {layers}")
+        raise ValueError(f"{source}: array {shown(key)} is none of a twin of layers {layers}")
     shape = (layers[index + 1],) if kind != "cells" else tuple(layers[index : index + 2])
     if array.shape != shape:
-        raise ValueError(f"{source}: {key} has shape {array.shape}: a twin of {layers} has {shape}")
+        said = f"{source}: {shown(key)} has shape {array.shape}"
+        raise ValueError(f"{said}: a twin of {layers} has {shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{source}: {key} is not finite everywhere")
+        raise ValueError(f"{source}: {shown(key)} is not finite everywhere")

@@ -1,4 +1,4 @@
-"""Modules by name, the refusal of an unknown name, and entries below a prefix."""
+"""Modules by name, what a refusal shows of a name that is unknown, and entries below a prefix."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
+SHOWN = 60  # characters of what was given
+
+
+def shown(text: object) -> str:
+    """What was given, for a refusal: short, and without characters that act on a terminal."""
+    whole = repr(text)
+    return whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -49,5 +56,5 @@ def find(package: str, kind: str, name: str, attribute: str) -> Any:
     """
     known = catalogue(package)
     if name not in known:
-        raise ValueError(f"{kind} {name!r} is unknown: {nearest(name, known)}")
+        raise ValueError(f"{kind} {shown(name)} is unknown: {nearest(name, known)}")
     return getattr(import_module(f"{package}.{name.replace('-', '_')}"), attribute)

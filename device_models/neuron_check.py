@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from device_models.language import METHODS, shown
-from device_models.naming import nearest
+from device_models.language import METHODS
+from device_models.naming import nearest, shown
 from device_models.neuron_model import NeuronModel
 from device_models.stepping import brian2, quiet, silent
 

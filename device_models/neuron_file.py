@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from device_models import language
-from device_models.language import shown
-from device_models.naming import nearest
+from device_models.naming import nearest, shown
 from device_models.neuron_check import checked
 from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import parse_toml, read_toml
+from drivers.contract.files.reading import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
 from hil.discovery import placed
@@ -285,7 +285,7 @@ def assignments(items: Sequence[str]) -> Sections:
     for item in items:
         path, equals, text = item.partition("=")
         keys = [key.strip() for key in path.split(".")]
-        if not equals or not all(keys):
+        if not equals or not all(keys) or len(keys) > DEPTH:
             raise ValueError(f"--set {item}: write section.key=value, e.g. training.epochs=5")
         section = result
         for key in keys[:-1]:

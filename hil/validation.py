@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from drivers import nearest
-from drivers.contract.files.reading import shortened
+from drivers.contract.refusal import line_of, shortened
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -48,25 +48,29 @@ def validated(
     except ValidationError as error:
         first, *rest = error.errors()
     if first["type"] == "value_error":  # raised by our own validators, which say it all
-        raise ValueError(str(first["ctx"]["error"]))
+        raise _refused(str(first["ctx"]["error"]))
     if first["type"] in ("extra_forbidden", "missing"):
         *section, key = first["loc"]
         name = ".".join(filter(None, (where, *_path(section, values), shortened(str(key)))))
         if first["type"] == "missing":
-            raise ValueError(f"{what} key {name!r} is missing: give it")
+            raise _refused(f"{what} key {name!r} is missing: give it")
         known = [*_owner(model, section).model_fields, *others]
         elsewhere = [place for place in places(str(key)) if place != name]
         told = nearest(str(key), known)
         if elsewhere and len(elsewhere) == len(places(str(key))):  # else it is of another rule
             told = f"did you mean {' or '.join(map(repr, elsewhere))}? {told.rpartition('? ')[2]}"
-        raise ValueError(f"{what} key {name!r} is unknown: {told}")
+        raise _refused(f"{what} key {name!r} is unknown: {told}")
     path = _path(first["loc"], values)
     name = ".".join(filter(None, (where, *path)))
     given = f"{what} {name} = {shortened(repr(first['input']))}"
     if first["type"] in ("model_type", "dict_type"):
-        raise ValueError(f"{given}: is a section, write {name}.key=value")
+        raise _refused(f"{given}: is a section, write {name}.key=value")
     alternatives = [first, *(each for each in rest if _path(each["loc"], values) == path)]
-    raise ValueError(f"{given}: {_wanted(alternatives)}")
+    raise _refused(f"{given}: {_wanted(alternatives)}")
+
+
+def _refused(message: str) -> ValueError:
+    return ValueError(line_of(message))
 
 
 def _with_texts_as_keys(value: Any) -> Any:

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from device_models.language.expression import Cost, Kind, cost, write
-from device_models.language.parser import parse, shown
+from device_models.language.parser import parse
 from device_models.language.statements import Equation, costs, equations, known_names, statements
 from device_models.language.words import GIVEN, free, unit
-from device_models.naming import nearest
+from device_models.naming import nearest, shown
 from device_models.neuron_model import NeuronModel
 
-__all__ = ["METHODS", "rewritten", "shown"]
+__all__ = ["METHODS", "rewritten"]
 
 METHODS = ("euler", "exponential_euler", "rk2", "rk4")
 PARAMETERS = 64

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 
 from device_models.language.expression import COMPARISONS, Kind, Node
-from device_models.naming import nearest
+from device_models.naming import nearest, shown
 
 # Functions by name, with the number of their arguments; `int` also takes a condition.
 FUNCTIONS = {
@@ -28,19 +28,12 @@ FUNCTIONS = {
 LONGEST, DEEPEST, LARGEST = 1000, 40, 200  # characters, brackets, names and operators
 POWER = 16
 DIGITS, GREATEST, LEAST = 24, 1e30, 1e-30  # of a number
-SHOWN = 60
 
 _TOKEN = re.compile(
     r" *(?:(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<name>[A-Za-z][A-Za-z0-9_]*)"
     r"|(?P<sign>\*\*|<=|>=|==|!=|[-+*/()<>,]))"
 )
-
-
-def shown(text: object) -> str:
-    """What was given, for a refusal: short, and without characters that act on a terminal."""
-    whole = repr(text)
-    return whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}..."
 
 
 def parse(text: str, kind: Kind = "number") -> Node:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from device_models.language.expression import Cost, Node, cost, write
-from device_models.language.parser import parse, shown
+from device_models.language.parser import parse
 from device_models.language.words import CONSTANTS, GIVEN, UNITS, free, unit
-from device_models.naming import nearest
+from device_models.naming import nearest, shown
 
 LINES, CHARACTERS = 32, 8000
 # Differential equations, and names and operators in all of them with what stands in for each

@@ -6,7 +6,8 @@ import builtins
 import keyword
 import re
 
-from device_models.language.parser import FUNCTIONS, shown
+from device_models.language.parser import FUNCTIONS
+from device_models.naming import shown
 
 _BASES = (
     *("volt", "amp", "second", "hertz", "siemens", "ohm", "farad", "coulomb", "joule"),

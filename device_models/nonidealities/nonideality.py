@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from math import log2
 from typing import Any, Literal, TypeVar
 
-from device_models.naming import nearest
+from device_models.naming import nearest, shown
 
 Tiers = TypeVar("Tiers")
 Severity = Literal["linear", "bits", "fixed"]
@@ -114,7 +114,7 @@ def scaled(
     for other, factor in {**(each or {}), "": severity}.items():
         if other and other not in known:
             raise ValueError(
-                f"severity of {other!r}: no such chip non-ideality: {nearest(other, known)}"
+                f"severity of {shown(other)}: no such chip non-ideality: {nearest(other, known)}"
             )
         if other and known[other].severity == "fixed":
             raise ValueError(f"severity of {other}: it is a condition of the chip, set it itself")
@@ -143,7 +143,7 @@ def check(name: str, value: float | str, known: Mapping[str, NonIdeality]) -> fl
             or a value out of range (the range is named).
     """
     if name not in known:
-        raise ValueError(f"chip non-ideality {name!r} is unknown: {nearest(name, known)}")
+        raise ValueError(f"chip non-ideality {shown(name)} is unknown: {nearest(name, known)}")
     spec = known[name]
     try:
         number = float(value)

@@ -1,11 +1,17 @@
 """All errors that a device or its driver raises, as one tree.
 
 Each message is one line that says what was asked, what the device allows and what to do next.
+What it repeats of a file or an address is escaped and cut.
 """
+
+from drivers.contract.refusal import line_of
 
 
 class DeviceError(Exception):
     """The root of every error that a device or its driver raises."""
+
+    def __str__(self) -> str:
+        return line_of(super().__str__())
 
 
 class DeviceNotFound(DeviceError):

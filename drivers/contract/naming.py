@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from drivers.contract.refusal import shortened
+
+LISTED = 800  # characters of all names
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name.
@@ -16,7 +20,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     Returns:
         `did you mean 'seed'? known: baud, seed`, without the question where none is similar.
     """
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    names = sorted(map(shortened, known))
+    close = difflib.get_close_matches(shortened(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}known: {', '.join(names) if names else 'none'}"
+    listed = ", ".join(names) or "none"
+    return f"{hint}known: {listed if len(listed) <= LISTED else f'{listed[: LISTED - 3]}...'}"

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
 from drivers.contract.files.archives import CHUNK, PLAIN, check_text
-from drivers.contract.files.reading import RATIO, UNPACKED, opened, parse_json, shortened, told
+from drivers.contract.files.reading import RATIO, UNPACKED, opened, parse_json, told
+from drivers.contract.refusal import shortened
 
 VERSION = 2
 MAGIC = b"spikeloop session "

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 
 import typer
 
-from hil.cli.refusal import line_of
-
 # What Typer raises where a command line is not of the form that a command has.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -92,6 +90,8 @@ def raise_incomplete(page: object, failed: Sequence[str], command: str) -> None:
 
 
 def _stop(message: str, code: int) -> None:
+    from drivers.contract.refusal import line_of
+
     typer.echo(f"hil: {line_of(message, sys.argv[1:])}", err=True)
     raise typer.Exit(code) from None
 

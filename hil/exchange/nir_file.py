@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.files import hdf5
-from drivers.contract.files.reading import MIB, shortened
+from drivers.contract.files.reading import MIB
+from drivers.contract.refusal import shortened
 
 MOST = 256 * MIB  # bytes of a file
 NODES = 1000  # nodes of a graph, edges of it likewise; nested ones included
 DEPTH = 8  # graphs within each other
+NAME = 200  # characters of the name of a node
 MISSING = "reading and writing models of NIR needs two more packages: pip install 'spikeloop[nir]'"
 GREATEST = 1e30  # of all numbers
 
@@ -117,11 +119,15 @@ class _Reading:
         self._nodes -= len(names)
         if self._nodes < 0:
             raise Refused(f"{self.place}: more than {NODES} nodes")
+        for child in names:
+            if child in ("", ".", "..") or len(child) > NAME:
+                raise Refused(
+                    f"{self.place}: a node is named {shortened(repr(child))}: give a name of 1 to "
+                    f"{NAME} characters, not of dots alone"
+                )
         nodes = {}
         for child in names:
             full = f"{name}.{child}" if name else child
-            if child in ("", ".", ".."):
-                raise Refused(f"{self.place}: a node is named {child!r}")
             self._file.place = full
             nodes[child] = self._node(inside[child], full, depth)
         self._at(name, "edges")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers import FileFormatError, nearest
-from drivers.contract.files.reading import read_toml, shortened
+from drivers.contract.files.reading import read_toml
+from drivers.contract.refusal import shortened
 from hil.config import Sections, merged
 from hil.studies.schema import VERSION, Factor, Study, known
 from hil.validation import validated

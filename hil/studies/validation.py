@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers import Device, DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
-from drivers.contract.files.reading import read_bytes, shortened
+from drivers.contract.files.reading import read_bytes
+from drivers.contract.refusal import shortened
 from hil import config as configuration
 from hil import tasks
 from hil.config import Config

@@ -21,7 +21,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import RATIO, UNPACKED, opened, shortened
+from drivers.contract.files.reading import RATIO, UNPACKED, opened
+from drivers.contract.refusal import shortened
 from hil.tasks.samples.labels import Labels
 from hil.tasks.task import Data, stratified_split
 

@@ -80,8 +80,8 @@ def _with(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_with("layer_0/gain", np.ones(59, np.float32)), "layer_0/gain has shape (59,)"),
-        (_with("cells_1/gain", np.full((60, 10), np.nan)), "cells_1/gain is not finite"),
+        (_with("layer_0/gain", np.ones(59, np.float32)), "'layer_0/gain' has shape (59,)"),
+        (_with("cells_1/gain", np.full((60, 10), np.nan)), "'cells_1/gain' is not finite"),
         (_with("layer_7/gain", np.ones(60)), "layer_7/gain"),
         (_with("layer_0/charm", np.ones(60)), "layer_0/charm"),
         (_with("layer_0/parameter/charm", np.ones(60)), "charm"),

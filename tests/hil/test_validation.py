@@ -71,3 +71,13 @@ def test_a_missing_key_is_named() -> None:
 def test_other_keys_that_may_stand_there_are_offered() -> None:
     with pytest.raises(ValueError, match="did you mean 'kind'"):
         validated(Root, {"depth": 1, "kint": 2}, what="plan", others=("kind",))
+
+
+@pytest.mark.parametrize("name", ["a" * 10_000, "elm\r\x1b[2J", "two words " * 900])
+def test_what_was_given_is_cut_and_escaped(name: str) -> None:
+    """As a value that a validator of ours refuses, as a key, and within a table."""
+    for values in ({"name": f"elm {name}"}, {name: 1}, {"leaves": {name: {"size": "x"}}}):
+        with pytest.raises(ValueError) as error:
+            validated(Tree, values, what="plan", where="at")
+        message = str(error.value)
+        assert message.isprintable() and len(message) < 500

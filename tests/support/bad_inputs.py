@@ -167,6 +167,7 @@ SETTINGS = (
     *("device_options.leak_cv=nan", "device_options.leak_cv=x", "device_options=3"),
     *("homeostasis.target=-1", "homeostasis.weight=-1", "activity.every=50", "activity.every=0"),
     *("activity.estimator=os:system", "activity.estimator=missing:X", "activity.estimator=a:b:c"),
+    f"device_options{'.a' * 2000}=1",
     *("network.calibration=missing.toml", "network.calibration=folder", "start=nowhere"),
     *(f"{text}=1" for text in CONTROL), *(f"rule.g={text}" for text in CONTROL),
 )  # fmt: skip

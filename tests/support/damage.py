@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import struct
 import zlib
@@ -12,6 +13,8 @@ from hashlib import sha256
 from random import Random
 from typing import Any
 
+import h5py
+import numpy as np
 import tomli_w
 
 Damage = Callable[[bytes, Random], bytes]
@@ -22,8 +25,12 @@ ODD: list[Any] = [
     -(2**70), float("nan"), float("inf"), -float("inf"), "", "x", "nan", "1", "../../x",
     "/dev/zero", "a" * 5000, "\x00", "\r\nline", "$x$ {{ 7 * 7 }} <b>", "\ud800", "\U0001f600",
     [], [[]], [0], [1, 2, 3], ["a"], [None], {}, {"a": 1}, {"": {}}, {"name": "x"}, [0.1] * 50,
-    DEEP, LONG,
+    ["a" * 5000], ["\r\nline"], "two words " * 900, "(" * 300, DEEP, LONG,
 ]  # fmt: skip
+NAMES = (
+    *("x", "", "a.b", "__class__", "é", "name", "\x00", "a\r\n(&\x1b[2J", "\u202e", "a" * 5000),
+    *("two words " * 900, "(" * 300, "'", "{x}"),
+)
 
 
 # -- bytes ------------------------------------------------------------------------------------
@@ -100,9 +107,7 @@ def value_damaged(value: Any, rng: Random) -> Any:
             other, name = rng.choice(entries)
             holder[key] = deepcopy(other[name])
         elif kind == 6 and isinstance(holder, dict):
-            holder[rng.choice(("x", "", "a.b", "__class__", "é", "name", str(key) * 2))] = holder[
-                key
-            ]
+            holder[rng.choice((*NAMES, str(key) * 2))] = holder[key]
         elif isinstance(holder, list):
             holder.insert(key, holder[key])
         else:
@@ -253,12 +258,35 @@ def session_damaged(good: bytes, rng: Random) -> bytes:
 
 
 def hdf5_damaged(good: bytes, rng: Random) -> bytes:
-    """Damaged bytes, or numbers of eight bytes that lead elsewhere: lengths and addresses."""
+    """Damaged bytes, names, or numbers of eight bytes that lead elsewhere: lengths, addresses."""
     if rng.random() < 0.4:
         return bytes_damaged(good, rng)
+    if rng.random() < 0.2:
+        return hdf5_renamed(good, rng)
     content = bytearray(good)
     for _ in range(rng.choice((1, 1, 2, 8))):
         used = [at for at in range(0, len(content) - 8, 8) if any(content[at : at + 8])]
         odd = (0, 1, 8, 2**16, 2**32, 2**63, 2**64 - 1, rng.randrange(len(good)), rng.choice(used))
         content[(at := rng.choice(used)) : at + 8] = struct.pack("<Q", rng.choice(odd))
     return bytes(content)
+
+
+def hdf5_renamed(good: bytes, rng: Random) -> bytes:
+    """One of its groups or arrays under another name, or one of its texts another one."""
+    content, name = io.BytesIO(good), rng.choice(NAMES)
+    with h5py.File(content, "r+") as file:
+        places: list[str] = []
+        file.visit(places.append)
+        place = rng.choice(places)
+        parent, own = file[place].parent, file[place]
+        if (
+            isinstance(own, h5py.Dataset)
+            and h5py.check_string_dtype(own.dtype)
+            and rng.random() < 0.7
+        ):
+            texts = np.full(own.shape, name.replace("\x00", "\x01"), object)
+            del file[place]
+            parent[place.rpartition("/")[2]] = texts
+        elif (new := name.replace("\x00", "").strip("./")) and new not in parent:
+            parent.move(place.rpartition("/")[2], new)
+    return content.getvalue()

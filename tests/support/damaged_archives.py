@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from support.damage import bytes_damaged, json_damaged
+from support.damage import NAMES, bytes_damaged, json_damaged
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,9 +64,8 @@ def arrays_damaged(arrays: Arrays, rng: Random) -> Arrays:
         if kind == 0:
             del changed[name]
         elif kind == 1:
-            changed[rng.choice(("x", f"{name}0", "__kind__", "weights/9", "train_state"))] = (
-                changed[name]
-            )
+            others = (*NAMES, f"{name}0", "__kind__", "weights/9", "train_state")
+            changed[rng.choice(others)] = changed[name]
         elif kind == 2:
             changed[name] = changed[rng.choice(list(changed))]
         else:

@@ -6,11 +6,12 @@ import io
 from random import Random
 from typing import Any
 
-from support.damage import bytes_damaged
+from support.damage import NAMES, bytes_damaged
 
 CELLS = (
     "", " ", "nan", "inf", "-inf", "1e999", "x", "1,5", "1.5", "1.5.5", "0x1f", "1_0", '"', '""',
     '"a', "a\nb", "\x00", "\ufeff", "é", "9" * 400, "a" * 200_000, "=1+1", "None", "True", "label",
+    "\x1b[2J", "\u202e", "two words " * 900,
 )  # fmt: skip
 HEADERS = (
     "", "1,2,3,4,5", "a,b", "label,label,c,d,e", ",b,c,d,label", "a,b,c,d,e", "a;b;c;d;label",
@@ -31,7 +32,7 @@ def csv_damaged(good: bytes, rng: Random) -> bytes:
         cells[place : place + rng.choice((0, 1, 1, 1, 2))] = [rng.choice(CELLS)]
         lines[at] = ",".join(cells)
     elif kind == 4:
-        first = rng.choice(HEADERS)
+        first = rng.choice((*HEADERS, *(f"{name},b,c,d,label" for name in NAMES)))
     elif kind == 5:
         lines[at] = rng.choice(("", ",,,,", "x", lines[at].replace(",", ";"), lines[at] + ","))
     else:
@@ -67,7 +68,8 @@ def parquet_damaged(good: bytes, rng: Random) -> bytes:
     if kind == 0:
         changed = changed.drop_columns([name])
     elif kind == 1:
-        changed = changed.rename_columns(["a"] * changed.num_columns)
+        others = [rng.choice(NAMES) for _ in changed.column_names]
+        changed = changed.rename_columns(rng.choice((["a"] * changed.num_columns, others)))
     elif kind == 2:
         changed = changed.slice(0, 0)
     file = io.BytesIO()

@@ -6,6 +6,7 @@ what all are held to.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -261,7 +262,8 @@ def ending(kind: Kind, path: Path) -> Ending:
     """Read a file, and hold it to the two ends that there are.
 
     Raises:
-        AssertionError: When what is said is no single line, is long, or does not name the file.
+        AssertionError: When what is said is no single line that can be printed, is long, shows much
+            of what is in the file, or does not name it.
         Exception: Whatever else it ended with.
     """
     with warnings.catch_warnings():
@@ -270,8 +272,9 @@ def ending(kind: Kind, path: Path) -> Ending:
             kind.read(path)
         except (ValueError, DeviceError) as error:
             said = str(error)
-            assert said and "\n" not in said and "\r" not in said, repr(said)
+            assert said and said.isprintable(), repr(said)
             assert len(said) < 900 + 3 * len(str(path)), said
+            assert not re.search(r"(.)\1{200}", said), said
             assert (kind.names or path.name) in said, said
             return "refused"
     return "read"

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import MIB, RATIO, UNPACKED, opened, shortened, told
+from drivers.contract.files.reading import MIB, RATIO, UNPACKED, opened, told
+from drivers.contract.refusal import shortened
 
 MEMBERS = 100_000  # arrays of an archive
 CHUNK = 16 * MIB

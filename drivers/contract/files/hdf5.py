@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import MIB, RATIO, UNPACKED, read_bytes, shortened, told
+from drivers.contract.files.reading import MIB, RATIO, UNPACKED, read_bytes, told
+from drivers.contract.refusal import shortened
 
 READS = 200_000  # times that something is read of a file, and once more for each KiB
 TEXT = 64 * 1024  # bytes of a text

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from drivers.contract.arrays import is_csr
 from drivers.contract.errors import DeviceError, FileFormatError
 from drivers.contract.files.archives import read_arrays
-from drivers.contract.files.reading import parse_json, shortened, told
+from drivers.contract.files.reading import parse_json, told
 from drivers.contract.files.writing import replacing
 from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.refusal import shortened
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

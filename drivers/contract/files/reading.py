@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from drivers.contract.errors import FileFormatError
+from drivers.contract.refusal import shortened
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -25,7 +26,6 @@ MIB = 1 << 20
 DEPTH = 32  # tables and lists within each other
 PARTS = 300  # of a dotted key
 LARGEST = 2**63 - 1  # of whole numbers, either sign
-ECHO = 120  # characters of what was given that a refusal repeats
 # What a compressed file may unpack to: this much, or so many times its own size.
 UNPACKED, RATIO = 256 * MIB, 100
 
@@ -43,7 +43,7 @@ def opened(path: str | Path) -> IO[bytes]:
     except OSError as error:
         raise FileFormatError(f"{path}: {error.strerror}") from None
     except ValueError:  # a NUL in the path
-        raise FileFormatError(f"{str(path)[:ECHO]!r}: no such file") from None
+        raise FileFormatError(f"{shortened(str(path))}: no such file") from None
     mode = os.fstat(number).st_mode
     if not stat.S_ISREG(mode):
         os.close(number)
@@ -137,12 +137,7 @@ def told(error: Exception) -> str:
     """What an error says, in one line that is not long."""
     if isinstance(error, RecursionError):
         return "it nests too deep"
-    return shortened(" ".join(str(error).split()) or type(error).__name__)
-
-
-def shortened(text: str) -> str:
-    """A text that a refusal repeats: the beginning of a long one."""
-    return text if len(text) <= ECHO else f"{text[: ECHO - 3]}..."
+    return shortened(str(error) or type(error).__name__)
 
 
 def checked(model: type[BaseModel], values: Any, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import stat
@@ -23,7 +24,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Yields:
         A handle to write the new content to.
+
+    Raises:
+        OSError: When something else than a file or a link is there, such as a device or a pipe, or
+            the folder cannot be written.
     """
+    _check_place(path)
     _sweep_drafts_of(path)
     number, hold, draft = _begun(path)
     try:
@@ -38,6 +44,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         if hold is not None:
             os.close(hold)
+
+
+def _check_place(path: Path) -> None:
+    """Refuse what a file would take the place of and is none: whoever may do it would lose it."""
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+            raise FileExistsError(errno.EEXIST, "is no file to write: name another", str(path))
 
 
 def sweep(folder: Path) -> None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import Identity
-from drivers.contract.files.reading import checked, read_toml, shortened
+from drivers.contract.files.reading import checked, read_toml
 from drivers.contract.files.writing import write_text
+from drivers.contract.refusal import shortened
 
 VERSION = 1
 MOST = 2 << 20  # bytes of a file

@@ -19,7 +19,8 @@ from typing import TextIO
 
 import numpy as np
 
-from drivers.contract.files.reading import opened, shortened, told
+from drivers.contract.files.reading import opened, told
+from drivers.contract.refusal import shortened
 from hil.tasks.formats.format import Address, Arrays, Format, Size
 from hil.tasks.formats.table import OPTIONS, Columns, is_missing, read_labels
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files.reading import shortened
 from drivers.contract.naming import nearest
+from drivers.contract.refusal import shortened
 
 Labels = NDArray[np.int64]
 """`(N,)`, the class of each sample, in 0 ... classes - 1."""

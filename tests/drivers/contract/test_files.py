@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -158,4 +159,23 @@ def test_a_text_is_written_as_utf_8_and_whole_or_not_at_all(
         write_text(path, "new")
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [
         ("page.html", b"\xc2\xb5\n")
+    ]
+
+
+def test_nothing_but_a_file_or_a_link_is_replaced(tmp_path: Path) -> None:
+    """A device would be lost, even to one who may: to a program of root, `/dev/null`."""
+    pipe, folder, link = tmp_path / "pipe", tmp_path / "folder", tmp_path / "link"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link.symlink_to(pipe)
+    for place in (pipe, folder):
+        with pytest.raises(OSError, match="no file to write") as error:
+            write_text(place, "x")
+        assert error.value.filename == str(place)
+    write_text(link, "x")
+    assert link.read_text(encoding="utf-8") == "x" and not link.is_symlink()
+    assert pipe.is_fifo() and sorted(p.name for p in tmp_path.iterdir()) == [
+        "folder",
+        "link",
+        "pipe",
     ]

@@ -57,6 +57,23 @@ def test_nodes_that_no_device_has(tmp_path: Path, nodes: Any, words: str) -> Non
     assert refused(chain(tmp_path / "m.nir", *nodes)).startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("linear0 (&\r\x1b[2J", "linear0 (& \\x1b[2J (Linear): does not stand between input and"),
+        ("two words " * 900, "nodes: a node is named 'two words two words "),
+        ("a" * 5000, "nodes: a node is named 'aaaa"),
+    ],
+)
+def test_a_name_is_shown_as_text_and_cut(tmp_path: Path, name: str, shown: str) -> None:
+    path = chain(tmp_path / "m.nir", linear(W), lif(2))
+    with h5py.File(path, "a") as file:
+        nodes = file["node/nodes"]
+        nodes.copy("linear0", name)
+    said = refused(path)
+    assert said.startswith(shown) and said.isprintable() and len(said) < 300
+
+
 GRAPHS: list[tuple[list[tuple[str, str]], str]] = [
     ([("out", "back"), ("back", "out")], "out: leads to itself, as the last layer: hidden ones"),
     ([("out", "back"), ("back", "lif")], "out (LIF): leads to several nodes: but for neurons"),

@@ -80,6 +80,18 @@ def test_a_finished_study_does_nothing_again(whole: tuple[dict[str, Any], Path])
     assert (path / "trials.csv").read_bytes() == before
 
 
+def test_tables_and_figures_are_made_of_the_journal_whatever_the_files_say(tmp_path: Path) -> None:
+    path = tmp_path / "study"
+    carried_out(study(GRID), path, Fake())
+    made = {name: (path / name).read_bytes() for name in ("trials.csv", "times.csv", "result.json")}
+    for name, content in made.items():
+        (path / name).write_bytes(content.translate(bytes.maketrans(b"0123456789", b"1234567890")))
+    pool = Fake()
+    carried_out(study(GRID), path, pool)
+    assert pool.done == []
+    assert {name: (path / name).read_bytes() for name in made} == made
+
+
 @settings(max_examples=25)
 @given(data=st.data())
 def test_a_journal_cut_at_any_byte_keeps_every_whole_line(

@@ -1,11 +1,17 @@
-"""The one line of a refusal: escaped, and with no more than a little of what was given."""
+"""The one line of a refusal: escaped, and with no more than a little of what was given.
+
+What a file, an address or an argument holds, a refusal repeats through this module: `DeviceError`
+in its own messages, `hil.validation` in those about values, and the command line in all.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 GIVEN, LINE = 200, 1000  # characters shown of what was given, and of all
+ECHO = 120  # characters of a text that a message repeats on purpose
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _QUOTED = re.compile(r"(?<![^\s(\[{=:,])(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
 _UNBROKEN = re.compile(rf"\S{{{GIVEN + 1},}}")
@@ -32,6 +38,23 @@ def line_of(message: str, given: Sequence[str] = ()) -> str:
     )
     line = _UNBROKEN.sub(lambda found: _short(found[0], ""), line)
     return line if len(line) <= LINE else f"{line[: GIVEN // 2]} ... {line[-GIVEN // 2 :]}"
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Whatever `ValueError` is raised within says its message as `line_of` does."""
+    try:
+        yield
+    except ValueError as error:
+        error.args = (line_of(str(error)),)
+        raise
+
+
+def shortened(text: str) -> str:
+    """A text that a message repeats: what can be printed of it, and the beginning of a long one."""
+    line = _printable(text[: 2 * ECHO])
+    whole = len(text) <= 2 * ECHO and len(line) <= ECHO
+    return line if whole else f"{line[: ECHO - 3]}..."
 
 
 def _printable(text: str) -> str:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.cli.refusal import GIVEN, LINE, line_of
+from drivers.contract.errors import FileFormatError, SettingError
+from drivers.contract.naming import nearest
+from drivers.contract.refusal import ECHO, GIVEN, LINE, in_one_line, line_of, shortened
 from support.command_line import command, process, refusal
 
 GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
@@ -53,6 +55,25 @@ def test_an_argument_of_many_words_is_cut_as_a_user_meets_it() -> None:
     said = process("train", "digits", "--set", item).stderr
     assert said.startswith("hil: --set two words") and "write section.key=value" in said
     assert item[: GIVEN + 1] not in said and said.count("\n") == 1
+
+
+@given(st.text(max_size=300), st.integers(1, 40))
+@settings(max_examples=300)
+def test_whatever_an_error_repeats_is_bounded_and_can_be_printed(text: str, times: int) -> None:
+    """Of a device, of a file, and where names are offered: in Python as on the command line."""
+    name = text * times
+    with pytest.raises(ValueError) as found, in_one_line():
+        raise ValueError(f"no column {name}")
+    offered = nearest(name, [name[::-1], "seed", *(f"{name}{k}" for k in range(9))])
+    for said in (
+        str(FileFormatError(f"{name}: is no name")),
+        str(SettingError(name, name)),
+        str(found.value),
+        offered,
+    ):
+        assert said.isprintable()
+        assert len(said) <= max(LINE, 2 * GIVEN + 5)
+    assert len(shortened(name)) <= ECHO
 
 
 def test_a_refusal_of_ordinary_size_stays_as_it_is() -> None:
