@@ -72,6 +72,48 @@ def feedback(
     return found
 
 
+def ways(weights: Sequence[Matrix]) -> dict[str, Matrix]:
+    """The way from each hidden layer to the output, which back-propagation sends the error along.
+
+    Args:
+        weights: `(n_pre, n_post)` of each projection from a layer to the next.
+
+    Returns:
+        For each `feedback_l` of `feedback` the product of the weights after layer l, transposed.
+    """
+    found: dict[str, Matrix] = {}
+    way = np.eye(weights[-1].shape[1], dtype=np.float32)
+    for layer in range(len(weights) - 1, 0, -1):
+        way = way @ weights[layer].T
+        found[f"feedback_{layer}"] = way
+    return found
+
+
+def turned(state: State, along: State) -> State:
+    """The state of a rule, its feedback matrices turned along ways to the output.
+
+    Weights that another rule has learned do not know the feedback that is drawn here, and would be
+    unlearned until they do. Matrices stay as large and as sparse as they were drawn.
+
+    Args:
+        state: The state; one without feedback matrices stays as it is.
+        along: The ways, as `ways` gives them.
+
+    Raises:
+        ValueError: When they are no such matrices.
+    """
+    found = dict(state)
+    for name, way in along.items():
+        if way.dtype != np.float32 or not np.isfinite(way).all():
+            raise ValueError(f"ways/{name[:60]}: not float32, or not finite")
+        drawn = np.asarray(state.get(name, ()), np.float32)
+        if drawn.shape == way.shape:
+            kept = np.where(drawn == 0, 0, way).astype(np.float32)
+            size = float(np.linalg.norm(kept))
+            found[name] = kept * np.float32(np.linalg.norm(drawn) / size) if size else drawn
+    return found
+
+
 def projected(state: State, layer: int, error: Matrix) -> Matrix:
     """The output error `(..., C)` as a hidden layer receives it, `(..., n_l)`."""
     return error @ np.asarray(state[f"feedback_{layer}"], np.float32)

@@ -14,6 +14,7 @@ from drivers import Device, Stimulus
 from drivers.contract.arrays import below, unlike
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
+from hil.learning.feedback import turned
 from hil.learning.rule import Gradients, Observation, PerturbedEvaluation, Rule, checked
 from hil.loop import mapping
 from hil.loop.device_session import DeviceSession
@@ -273,12 +274,13 @@ class Controller:
             self.write()
 
     def load_weights(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take the shadow weights of a checkpoint, without writing them.
+        """Take the shadow weights of a checkpoint, without writing them; feedback follows ways.
 
         Raises:
             ValueError: When they are of another network.
         """
         self.weights = weights_in(state, self.weights)
+        self.rule_state = turned(self.rule_state, below(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from drivers.contract.arrays import below
 from drivers.contract.errors import FileFormatError
 from drivers.contract.files.messages import read_npz, write_npz
 from drivers.contract.files.reading import checked, parse_toml, read_bytes, read_json
@@ -148,11 +147,12 @@ class Folder:
             FileFormatError: When they are missing or damaged.
         """
         path = self.path / WEIGHTS / f"{key}.npz"
-        found = below(read_npz(path, ("weights",), VERSION), "weights/")
+        stored = read_npz(path, ("weights",), VERSION)
+        found = {n: a for n, a in stored.items() if n.startswith(("weights/", "ways/"))}
         for name, array in found.items():
             if array.dtype != np.float32 or not np.isfinite(array).all():
-                raise FileFormatError(f"{path}: weights/{name[:60]} are no weights: delete it")
-        return {f"weights/{name}": array.astype(np.float32) for name, array in found.items()}
+                raise FileFormatError(f"{path}: {name[:60]} are no weights: delete it")
+        return {name: array.astype(np.float32) for name, array in found.items()}
 
     def has_weights(self, key: str) -> bool:
         """Whether the weights of a job are there."""

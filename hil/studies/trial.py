@@ -175,8 +175,13 @@ def _evaluated(
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
     }
-    kept = {f"weights/{p}": w for p, w in enumerate(controller.weights)} if job.keep else {}
-    return outcome, kept
+    return outcome, _kept(controller, weights) if job.keep else {}
+
+
+def _kept(controller: Controller, began: Weights | None) -> Weights:
+    """What other trials start from: the weights, and the ways of those that these began with."""
+    ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
+    return ways | {f"weights/{p}": w for p, w in enumerate(controller.weights)}
 
 
 def _load(controller: Controller, weights: Weights, job: Job) -> None:

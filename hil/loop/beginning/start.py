@@ -12,6 +12,7 @@ from hil import config as configuration
 from hil import tasks
 from hil.exchange import model, placement
 from hil.exchange.nir_file import Refused
+from hil.learning.feedback import ways
 from hil.loop import mapping
 from hil.loop.defaults import Choice, applied, left_open, settle
 from hil.runs import warm_start
@@ -37,7 +38,8 @@ def taken(
 
     Returns:
         The configuration with what a model chooses; the weights `weights/N`, None for a run that
-        draws its own; and what was chosen, with what of a model the device cannot have.
+        draws its own, and of a model the ways `ways/feedback_l` that its feedback is to follow;
+        and what was chosen, with what of a model the device cannot have.
 
     Raises:
         ValueError: When there is no such run or model, or the device cannot have it.
@@ -60,6 +62,8 @@ def taken(
     choices += _holding(config, info, placed)
     notes = [Choice("start", config.start, note) for note in (*placed.notes, *_cut(info, placed))]
     weights: Arrays = {f"weights/{number}": matrix for number, matrix in enumerate(placed.weights)}
+    chain = placed.weights[: len(config.network.hidden) + 1]  # recurrent ones follow
+    weights |= {f"ways/{name}": way for name, way in ways(chain).items()}
     return applied(config, choices), weights, [*choices, *notes]
 
 

@@ -13,10 +13,11 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
 import hil
+from drivers.contract.files.messages import write_npz
 from hil import api
 from hil.cli.app import app
 from hil.loop import training
-from hil.runs.folder import Run
+from hil.runs.folder import VERSION, Run
 
 SMALL: dict[str, Any] = {
     "network": {"hidden": [12], "steps": 20},
@@ -159,6 +160,36 @@ def test_layers_that_lead_to_themselves_come_back_bit_for_bit(task: str, tmp_pat
         assert began[name].tobytes() == matrix.tobytes()
     found, own = hil.evaluate(file, device="emulator:ideal", task=task), hil.evaluate(run)
     assert found["confusion"] == own["confusion"]
+
+
+def test_feedback_follows_the_weights_that_another_rule_has_learned(tmp_path: Path) -> None:
+    """Else they would be unlearned until they knew the feedback that is drawn."""
+    learned = {
+        "device": "emulator:ideal",
+        "rule": {"name": "bp"},
+        "network": {"hidden": [40, 30]},
+        "optimiser": {"learning_rate": 0.01},
+        "training": {"epochs": 6, "batch": 50},
+    }
+    file = hil.export(trained(tmp_path / "bp", learned), tmp_path / "model.nir")
+    tuned = {"device": "emulator:ideal", "training": {"epochs": 1, "batch": 50}, "task": "digits"}
+    run = api.prepare(tuned, start=file, out=tmp_path / "tuned")
+    whole = {name: array for name, array in run.load_start().items() if name[0] != "_"}
+    damaged = {**whole, "ways/feedback_1": np.full((10, 40), "1")}
+    write_npz(run.path / "start.npz", "start", damaged, VERSION)
+    with pytest.raises(ValueError, match=r"start\.npz.*ways/feedback_1: not float32"):
+        training.train(run)
+    run = api.prepare(tuned, start=file, out=tmp_path / "again")
+    result = training.train(run)
+    began, ended = run.weights() | run.load_start(), run.load_checkpoint()
+    assert ended is not None
+    after = began["weights/2"].T
+    for layer, way in ((2, after), (1, after @ began["weights/1"].T)):
+        feedback = ended[f"rule/feedback_{layer}"]
+        assert np.sum(feedback * way) > 0.9999 * np.linalg.norm(feedback) * np.linalg.norm(way)
+        assert abs(feedback.std() * np.sqrt(10) - 1) < 0.2  # as large as it is drawn
+    deployed = hil.evaluate(file, device="emulator:ideal", task="digits")["test_accuracy"]
+    assert result["test_accuracy"] > deployed - 0.03
 
 
 def test_delays_of_synapses_are_not_written(task: str, tmp_path: Path) -> None:
