@@ -99,7 +99,7 @@ def tested(copy: Path, tests: Sequence[str]) -> tuple[bool, str]:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *tests],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy)},
+            env={**os.environ, "PYTHONPATH": str(copy), "HIL_THOROUGH": "1"},
             capture_output=True,
             text=True,
             timeout=LIMIT,

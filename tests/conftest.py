@@ -1,10 +1,14 @@
 """Settings of all tests."""
 
 import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 from device_models.preferences import PreferenceFilesUnread
+from hil.reports.rendering import Attempts
+from support.effort import THOROUGH
 
 # The same examples on every machine, and no verdict by the clock.
 settings.register_profile("spikeloop", deadline=None, derandomize=True)
@@ -12,3 +16,23 @@ settings.load_profile("spikeloop")
 
 # Tests import Brian2 themselves, too: wherever they run, it reads no preference files.
 sys.meta_path.insert(0, PreferenceFilesUnread())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `thorough`, unless `HIL_THOROUGH` is set."""
+    left_out = [] if THOROUGH else [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pictures() -> Iterator[None]:
+    """Pages go without plots, which take longer than a short training.
+
+    Tests of pages have a fixture of this name that does nothing.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if not THOROUGH:
+            patch.setattr(Attempts, "drawn", lambda *_: "<svg></svg>")
+        yield

@@ -8,9 +8,10 @@ from random import Random
 
 import pytest
 
+from support.effort import tries
 from support.read_kinds import KINDS, ending, made
 
-DAMAGED = 1000  # files of each kind
+DAMAGED = tries(50, 1000)  # files of each kind
 
 
 @pytest.fixture(scope="module")

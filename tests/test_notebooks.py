@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from support.paths import KERNELS
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 VARIES = "varies"  # tag of a cell whose words depend on the machine, or on what is significant
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
@@ -51,6 +53,7 @@ def executed(
     """A notebook as it stands, and as it comes out of a run in an empty folder."""
     for name in ("XDG_CACHE_HOME", "IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(KERNELS))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     stored, notebook = read(path), read(path)
     for cell in code(notebook):
@@ -86,6 +89,7 @@ def test_a_notebook_is_whole(path: Path) -> None:
     assert not re.search(r"/(tmp|home|root|work|Users)/", shown)
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(1200)  # they hold studies, and a loaded machine takes its time
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_shows_what_it_says(path: Path, executed: tuple[Any, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.paths import ROOT
+from support.paths import KERNELS, ROOT
 
 PACKAGES = ("hil", "drivers", "device_models")
 NEW = {
@@ -205,8 +205,10 @@ import numpy as np
 import drivers, hil
 from typer.testing import CliRunner
 from hil.cli.app import app
+from hil.reports.rendering import Attempts
 
 assert hil.__file__.startswith(FOLDER)
+Attempts.drawn = lambda *_: "<svg></svg>"  # which takes longer than all else
 
 def spikes(address):
     with drivers.open(address) as device:
@@ -269,7 +271,12 @@ def came(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", f"FOLDER = {str(folder)!r}\n{PROGRAM}"],
         cwd=folder,
-        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        env={
+            "PYTHONPATH": str(folder),
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "NUMBA_CACHE_DIR": str(KERNELS),
+        },
         capture_output=True,
         text=True,
         timeout=240,

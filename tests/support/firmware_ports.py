@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import serial
@@ -19,6 +20,12 @@ NEEDS = {
     "mps2": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
     "stm32f405": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
 }
+
+
+def ports(*names: str) -> list[Any]:
+    """Ports to run a test on; those that an emulator of Arm runs take long."""
+    slow = [name for name in names if "qemu-system-arm" in NEEDS[name]]
+    return [pytest.param(n, marks=pytest.mark.thorough) if n in slow else n for n in names]
 
 
 def need(port: str) -> None:

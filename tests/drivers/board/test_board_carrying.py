@@ -35,7 +35,7 @@ from drivers.conformance.checks import graphs
 from drivers.conformance.checks.runs import a_run_carries_on
 from drivers.conformance.checks.stimuli import samples_end_at_their_lengths
 from support.counting_board import board
-from support.firmware_ports import need
+from support.firmware_ports import need, ports
 
 CHECKS = a_run_carries_on, samples_end_at_their_lengths, *graphs.CHECKS
 SIZES = (5, 4, 3)
@@ -232,7 +232,7 @@ def test_a_bad_line_carries_on_once(seed: int) -> None:
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("port", ["simulated", "native", "mps2", "stm32f405"])
+@pytest.mark.parametrize("port", ["simulated", *ports("native", "mps2", "stm32f405")])
 def test_the_kit_finds_that_boards_run_on_and_any_graph(port: str) -> None:
     if port == "simulated":
         with Harness(lambda: drivers.open("board:simulated://?seed=3")) as harness:

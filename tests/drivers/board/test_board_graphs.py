@@ -18,7 +18,7 @@ from drivers.board.simulated.limits import Limits
 from drivers.contract.network import Population, Projection
 from support.board_scripts import run_head, wired
 from support.counting_board import board
-from support.firmware_ports import connected
+from support.firmware_ports import connected, ports
 
 SIZES = (4, 3, 2)
 LONGEST = Limits().delay
@@ -88,7 +88,7 @@ def test_events_under_way_are_carried_on(graph: Network, kind: str, cut: int, se
     np.testing.assert_array_equal(again.samples[PROBES[3]], whole.samples[PROBES[3]])
 
 
-@pytest.mark.parametrize("port", ["native", "mps2", "stm32f405"])
+@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405"))
 def test_a_firmware_states_and_runs_what_the_simulated_board_does(port: str) -> None:
     delays = np.arange(6).reshape(3, 2)
     graph = network(

@@ -35,7 +35,8 @@ from hil.loop.device_session import RESTARTS
 from hil.loop.health import link_diagnosis
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
-from support.firmware_ports import need
+from support.effort import tries
+from support.firmware_ports import need, ports
 
 FORK = multiprocessing.get_context("fork")
 LOSSY = "drop:0.01,flip:0.01,duplicate:0.01"
@@ -129,7 +130,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return trained(tmp_path_factory.mktemp("tiny") / "run", configuration(**TINY))
 
 
-@settings(max_examples=20)
+@settings(max_examples=tries(5, 20))
 @given(places=st.lists(st.integers(2, 150), min_size=1, max_size=4))
 def test_a_restart_anywhere_changes_no_weight(
     places: list[int], tiny: list[bytes], tmp_path_factory: pytest.TempPathFactory
@@ -195,7 +196,9 @@ def train_in_child(path: Path) -> None:
     training.train(Run.open(path))
 
 
-@pytest.mark.parametrize("frame", [20, 400, 700])
+@pytest.mark.parametrize(
+    "frame", [400, *(pytest.param(frame, marks=pytest.mark.thorough) for frame in (20, 700))]
+)
 def test_a_pulled_cable_is_one_line_and_the_run_goes_on(
     tmp_path: Path, reference: Run, boards: dict[str, Any], frame: int
 ) -> None:
@@ -223,7 +226,11 @@ def test_a_pulled_cable_is_one_line_and_the_run_goes_on(
 
 @pytest.mark.parametrize(
     ("number", "moment"),
-    [(signal.SIGKILL, 0.05), (signal.SIGKILL, 0.09), (signal.SIGINT, 0.05)],
+    [
+        (signal.SIGKILL, 0.05),
+        (signal.SIGINT, 0.05),
+        pytest.param(signal.SIGKILL, 0.09, marks=pytest.mark.thorough),
+    ],
 )
 def test_a_host_that_is_stopped_goes_on(
     tmp_path: Path, number: signal.Signals, moment: float
@@ -266,7 +273,7 @@ def test_the_demo_is_a_board_until_ctrl_c() -> None:
 # -- boards of all kinds ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("port", ["native", "mps2", "stm32f405"])
+@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405"))
 def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) -> None:
     """To the bit, over a real serial line, under faults and with restarts."""
     need(port)

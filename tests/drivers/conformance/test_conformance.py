@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from typer.testing import CliRunner
 import drivers
 from device_models import profiles
 from drivers import Device, ProbeOffer, WeightFormat
-from drivers.conformance import CHECKS, Harness, Outcome, name, outcome, reason
+from drivers.conformance import CHECKS, Check, Harness, Outcome, name, outcome, reason
 from drivers.conformance.checks import graphs
 from drivers.session import Recorded
 from hil.cli.app import app
 from support import matrix_device
 from support.devices_abroad import Bursting, Flowing, Resting, Shifting
+from support.effort import tries
 from support.good_device import Good
 from support.integer_chip import IntegerChip
 from support.paths import ROOT
@@ -69,30 +71,34 @@ def test_the_manual_lists_every_check() -> None:
 # -- honest devices ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("chip", "left_out"),
-    [
-        ("ideal?chip=3", ()),
-        ("mixed-signal?chip=11", (LONG,)),
-        ("dynap-se?chip=12", (LONG,)),
-        ("brainscales-2?chip=13", (LONG,)),
-        ("brainscales-2-raw?chip=14", (LONG,)),
-        ("loihi?chip=15", (LONG,)),
-        ("pcm-crossbar?chip=16", (LONG,)),
-        ("rram-crossbar?chip=17", (LONG,)),
-        ("mixed-signal?chip=18&severity=2&adc_channels=3&adc_every=4&wander=0.02", (LONG,)),
-        ("ideal?chip=19&adc_after_reset=1", (LONG,)),
-        ("mixed-signal?chip=20&adc_mean=1", (LONG,)),
-    ],
+CHIPS = (
+    "mixed-signal?chip=18&severity=2&adc_channels=3&adc_every=4&wander=0.02",
+    "loihi?chip=15",
 )
-def test_emulated_chips_pass(chip: str, left_out: tuple[str, ...]) -> None:
+MORE_CHIPS = (
+    "ideal?chip=3",
+    "mixed-signal?chip=11",
+    "dynap-se?chip=12",
+    "brainscales-2?chip=13",
+    "brainscales-2-raw?chip=14",
+    "pcm-crossbar?chip=16",
+    "rram-crossbar?chip=17",
+    "ideal?chip=19&adc_after_reset=1",
+    "mixed-signal?chip=20&adc_mean=1",
+)
+
+
+@pytest.mark.parametrize(
+    "chip", [*CHIPS, *(pytest.param(chip, marks=pytest.mark.thorough) for chip in MORE_CHIPS)]
+)
+def test_emulated_chips_pass(chip: str) -> None:
+    left_out = () if chip == MORE_CHIPS[0] else (LONG,)
     not_applicable = passes(lambda: drivers.open(f"emulator:{chip}"), *left_out)
     assert len(not_applicable) <= 17 + len(GRAPHS), not_applicable
 
 
 def test_every_profile_is_among_those_that_pass() -> None:
-    (mark,) = test_emulated_chips_pass.pytestmark  # type: ignore[attr-defined]
-    assert {chip.partition("?")[0] for chip, _ in mark.args[1]} == set(profiles.names())
+    assert {chip.partition("?")[0] for chip in CHIPS + MORE_CHIPS} == set(profiles.names())
 
 
 def test_the_device_of_the_manual_passes() -> None:
@@ -195,7 +201,7 @@ FACTS = st.fixed_dictionaries(
 
 
 @given(facts=FACTS, noise=st.sampled_from([0.0, 0.0, 0.01, 0.05]))
-@settings(max_examples=40)
+@settings(max_examples=tries(10, 40))
 def test_an_honest_device_passes_whatever_it_states(facts: dict[str, Any], noise: float) -> None:
     honest = type("Honest", (Good,), {"facts": facts, "noise": noise})
     passes(honest)
@@ -204,12 +210,28 @@ def test_an_honest_device_passes_whatever_it_states(facts: dict[str, Any], noise
 # -- wrong devices ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.__name__)
-def test_a_wrong_device_fails_the_check_that_is_meant_for_it(wrong: type[Device]) -> None:
-    failed = verdicts(outcomes(wrong), "failed")
+each_wrong = pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.__name__)
+
+
+def fails_as_meant(wrong: type[Device], checks: Sequence[Check]) -> None:
+    with Harness(wrong) as harness:
+        found = {each.check: each for each in (outcome(check, harness) for check in checks)}
+    failed = verdicts(found, "failed")
     expected: str = wrong.caught_by  # type: ignore[attr-defined]
     assert expected in failed
     assert failed[expected] and "\n" not in failed[expected]
+
+
+@each_wrong
+def test_a_wrong_device_fails_the_check_that_is_meant_for_it(wrong: type[Device]) -> None:
+    meant = [check for check in CHECKS if name(check) == wrong.caught_by]  # type: ignore[attr-defined]
+    fails_as_meant(wrong, 2 * meant)  # the first time nothing may have come before
+
+
+@pytest.mark.thorough
+@each_wrong
+def test_a_wrong_device_fails_it_among_all_others(wrong: type[Device]) -> None:
+    fails_as_meant(wrong, CHECKS)
 
 
 def test_every_check_fails_for_some_device() -> None:

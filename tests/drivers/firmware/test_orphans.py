@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from support.firmware_ports import need
+from support.firmware_ports import need, ports
 from support.paths import ROOT
 
 STARTER = """
@@ -34,7 +34,7 @@ def gone(pid: int, patience: float = 10.0) -> bool:
     return False
 
 
-@pytest.mark.parametrize("port", ["native", "mps2"])
+@pytest.mark.parametrize("port", ports("native", "mps2"))
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
 def test_a_board_ends_with_its_starter(port: str, way: signal.Signals) -> None:
     need(port)

@@ -66,7 +66,18 @@ def package(
     return tmp_path / "my-chip2"
 
 
-@pytest.mark.parametrize("package", template.INPUTS, indirect=True)
+@pytest.mark.parametrize(
+    "package",
+    [
+        "spikes",
+        *(
+            pytest.param(takes, marks=pytest.mark.thorough)
+            for takes in template.INPUTS
+            if takes != "spikes"
+        ),
+    ],
+    indirect=True,
+)
 def test_a_new_package_passes_its_own_tests_and_trains(
     package: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -43,7 +43,10 @@ def test_every_neuron_model_is_a_candidate() -> None:
 
 @pytest.mark.parametrize(
     ("address", "chosen"),
-    [("counter:A7", {"lif", "lif-exp"}), ("integer:", {"loihi"})],
+    [
+        ("counter:A7", {"lif", "lif-exp"}),
+        pytest.param("integer:", {"loihi"}, marks=pytest.mark.thorough),
+    ],
 )
 def test_a_twin_of_a_strangers_device_beats_an_ideal_model_threefold(
     address: str, chosen: set[str], tmp_path: Path
@@ -76,6 +79,7 @@ def test_a_nominal_neuron_is_left_nominal(tmp_path: Path) -> None:
         assert not [key for key in arrays.files if key.startswith(("layer_0", "cells"))]
 
 
+@pytest.mark.thorough
 def test_a_neuron_that_cannot_go_below_rest_is_measured_upwards(tmp_path: Path) -> None:
     record = made("emulator:dynap-se?chip=3", tmp_path)
     assert (

@@ -19,6 +19,7 @@ from hil.reports.run_page import write_report
 from hil.runs.folder import Run
 from hil.studies.report.plots import Cloud, CurveWithInterval, bars, heat, line_plot, scatter
 from support.command_line import command
+from support.effort import tries
 from support.html_page import Page
 
 HOSTILE = (
@@ -48,7 +49,7 @@ def words(svg: str) -> list[str]:
     return [unescape(re.sub(r"<[^>]*>", "", text)) for text in found]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(8, 30), deadline=None)
 @given(texts)
 def test_every_plot_shows_a_label_as_it_is(text: str) -> None:
     with warnings.catch_warnings():

@@ -18,6 +18,7 @@ from hil.studies import search
 from hil.studies.journal import Journal
 from hil.studies.plan import Cell, Unit
 from hil.studies.table import Row
+from support.effort import tries
 from support.study_kit import GRID, SEARCH, Cut, Fake, carried_out, evaluated, study
 
 
@@ -46,7 +47,7 @@ def whole(
 # -- interruptions ----------------------------------------------------------------------------
 
 
-@settings(max_examples=15, phases=[Phase.generate])
+@settings(max_examples=tries(4, 15), phases=[Phase.generate])
 @given(data=st.data())
 def test_cut_off_anywhere_and_resumed_it_is_the_same(
     whole: tuple[dict[str, Any], Path], data: st.DataObject

@@ -98,6 +98,7 @@ def test_the_coordinator_is_killed_again_and_again(place: Path, reference: bytes
     assert (path / "trials.csv").read_bytes() == reference
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds workers by /proc")
 def test_workers_and_the_coordinator_are_killed(place: Path, reference: bytes) -> None:
     path = place / "both"
@@ -176,6 +177,7 @@ def test_a_studys_own_file_is_the_study(place: Path, reference: bytes) -> None:
     assert loader.build(loader.read(place / "reference" / "study.toml")) == first
 
 
+@pytest.mark.thorough
 def test_an_existing_scheduler_gives_the_same_table(place: Path, reference: bytes) -> None:
     with cluster(2) as address:
         done = hil(place, "--scheduler", address, out="elsewhere")

@@ -122,7 +122,14 @@ def test_a_folder_in_use_is_refused(place: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "budget"),
-    [(n, b) for n in loader.names() for b in ("default", *loader.read(n)["budgets"])],
+    [
+        *((n, "default") for n in loader.names()),
+        *(
+            pytest.param(n, b, marks=pytest.mark.thorough)
+            for n in loader.names()
+            for b in loader.read(n)["budgets"]
+        ),
+    ],
 )
 def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
     found = loader.build(loader.read(name), budget=budget)
