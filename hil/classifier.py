@@ -32,7 +32,8 @@ EXPECTED_FAILED_CHECKS: Mapping[str, str] = {
 class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A spiking network, trained on a device in the loop.
 
-    Features are scaled by their range in the training samples, unless all of these lie in [0, 1].
+    Features are scaled by their range in the training samples, unless all of these lie in [0, 1]
+    and take up half of it.
 
     Attributes:
         classes_: `(C,)` the labels, ascending.

@@ -68,9 +68,10 @@ class NetworkSection(Section):
         "measured", description="`measured` scales weights into silent and saturated layers."
     )
     full_scale: Positive | Literal["auto"] = Field(
-        "auto",
-        description="Largest storable |weight|, times the root of the fan-in; `auto` is 20, or as "
-        "much less as makes a step of the device's levels 2/3.",
+        "auto", description="Largest storable |weight|, times the root of the fan-in."
+    )
+    time_constant: Positive | Literal["auto", "device"] = Field(
+        "auto", description="Of membranes, in steps; `device` is what it comes with."
     )
     settings: dict[str, float] = Field({}, description="Nominal settings of the device, by name.")
     calibration: str = Field(
@@ -89,9 +90,7 @@ class ReadoutSection(Section):
 
     source: Literal["counts", "membrane", "both"] = "counts"
     kappa: Positive = Field(10.0, description="Logit of an output that fires at every step.")
-    beta: NonNegative = Field(
-        2.0, description="Logit of an output membrane whose mean is at threshold."
-    )
+    beta: NonNegative = Field(2.0, description="Logit of an output membrane at threshold.")
     loss: Literal["cross_entropy", "mse"] = "cross_entropy"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from hil.encodings.encoding import Kind
 from hil.loop import mapping
 from hil.loop.observation.estimation import Nominal
 from hil.named_sections import WHAT
+from hil.runs.choice import Choice
 from hil.tasks.samples.spec import SampleSpec
 from hil.validation import validated
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 ENCODING, OBSERVE, CLOCK = "encoding.name", "observe", "rule.clock"
 STEPS, HIDDEN, RECURRENT = "network.steps", "network.hidden", "network.recurrent"
+TIME_CONSTANT = "network.time_constant"
 # What a device can force, and what suits a kind of neuron: each where it was left open.
-FORCED = frozenset({ENCODING, OBSERVE, STEPS, CLOCK, RECURRENT})
+FORCED = frozenset({ENCODING, OBSERVE, STEPS, CLOCK, RECURRENT, TIME_CONSTANT})
 # An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
 ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
     "features": {"current": "current", "current_trace": "current", "spikes": "regular"},
@@ -48,29 +50,6 @@ HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, GAIN: 2.0}
 RESTING: Mapping[str, float] = {LEARNING_RATE: 5e-3}
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A setting that was left open, and what the device made of it.
-
-    Attributes:
-        setting: Its name, `section.key`.
-        value: What was chosen.
-        reason: What of the device it follows from.
-    """
-
-    setting: str
-    value: str | int | float | list[int]
-    reason: str
-
-    def __str__(self) -> str:
-        """One line, e.g. `network.steps = 32: this device takes 32 steps in a run`."""
-        return f"{self.setting} = {self.value}: {self.reason}"
-
-    def as_json(self) -> dict[str, Any]:
-        """As the record of a run keeps it."""
-        return asdict(self)
 
 
 def left_open(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str]:
@@ -119,7 +98,11 @@ def settle(
     spec = data.spec
     forced = [*_encoding(config, opened, info, spec)]
     forced += _steps(applied(config, forced), opened, info, spec)
-    forced += [*_observe(config, opened, info), *_in_time(config, opened, info)]
+    forced += [
+        *_observe(config, opened, info),
+        *_in_time(config, opened, info),
+        *_time_constant(applied(config, forced), opened, info, spec),
+    ]
     forced += _room(applied(config, forced), opened, info, spec)
     served = applied(config, forced)
     suited = [*_suited(served, opened, info, spec)]
@@ -245,6 +228,24 @@ def _in_time(config: Config, opened: Collection[str], info: DeviceInfo) -> Itera
     shown = all(offer and offer.every == 1 and "none" in offer.reductions for offer in offers)
     if config.rule.get("clock") == "trace" and CLOCK in opened and not shown:
         yield Choice(CLOCK, "mean", "this device does not show membranes step by step")
+
+
+def _time_constant(
+    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
+    """Membranes that remember as long as signals ask for, where the device lets choose."""
+    network, setting = config.network, info.neuron.setting("time_constant")
+    asked = network.time_constant
+    if asked == "device" or (asked == "auto" and spec.steps is None):
+        return
+    if setting is None:
+        if TIME_CONSTANT not in opened:
+            raise SettingError(f"{TIME_CONSTANT} = {asked}: this device sets none: leave it out")
+        yield Choice(TIME_CONSTANT, "device", "this device sets none")
+    elif asked == "auto" and (network.calibration or setting.name in network.settings):
+        yield Choice(TIME_CONSTANT, "device", f"{setting.name} is chosen already")
+    elif asked == "auto":
+        yield Choice(TIME_CONSTANT, network.steps / 2, f"half of the {network.steps} steps")
 
 
 def _suited(

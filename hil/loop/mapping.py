@@ -45,7 +45,7 @@ def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Networ
     Raises:
         ValueError: When the calibration is of another device or network, or cannot be read.
     """
-    settings, trims = dict(config.network.settings), {}
+    settings, trims = time_constant(config, info) | config.network.settings, {}
     if config.network.calibration:
         found = calibration.read_for(config.network.calibration, info.identity, layers)
         settings, trims = {**found.settings, **settings}, dict(found.trims)
@@ -86,6 +86,18 @@ def within_synapses(layers: Sequence[int], room: Capacity, recurrent: bool) -> l
     largest = max(whole, default=0)
     tried = ([max(size * part // largest, 1) for size in whole] for part in range(largest, 0, -1))
     return next((sizes for sizes in tried if fits(sizes)), [1] * len(whole))
+
+
+def time_constant(config: Config, info: DeviceInfo) -> dict[str, float]:
+    """The setting of a device that gives membranes the time constant asked for, within its range.
+
+    Returns:
+        Name and value; empty where the device has none, or keeps its own.
+    """
+    asked, setting = config.network.time_constant, info.neuron.setting("time_constant")
+    if isinstance(asked, str) or setting is None:
+        return {}
+    return {setting.name: min(max(asked * info.timing.dt, setting.minimum), setting.maximum)}
 
 
 def full_scale(config: Config, form: WeightFormat, fan_in: int) -> float:

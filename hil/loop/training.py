@@ -17,7 +17,6 @@ from hil.loop import costs, defaults, snapshot
 from hil.loop.beginning import response, start
 from hil.loop.classification import classify
 from hil.loop.controller import Controller
-from hil.loop.defaults import Choice
 from hil.loop.epochs import Interrupted, Training
 from hil.loop.health import diagnosis
 from hil.loop.health.class_balance import Score
@@ -25,6 +24,7 @@ from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import TrainState
 from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs import data as run_data
+from hil.runs.choice import Choice
 from hil.runs.folder import START, Run
 from hil.tasks.samples import labels
 from hil.trust import check_unchanged, code_of, fingerprints, open_device

@@ -1,9 +1,9 @@
 """The user's own arrays: brought into one form, checked, and made into the data of a run.
 
 uint8 features are kept, 255 standing for 1. Others are kept as float32 when those of the training
-part lie in [0, 1]. Otherwise the range of the training part becomes [0, 1] (of each feature or
-channel by itself, for images the range of all pixels). What lies outside it in the other parts is
-clipped.
+part lie in [0, 1] and take up half of it at least. Otherwise the range of the training part becomes
+[0, 1] (of each feature or channel by itself, for images the range of all pixels). What lies outside
+it in the other parts is clipped.
 
 Signals of different lengths stand one after the other in `x_PART`, with `lengths_PART` beside them.
 """
@@ -27,6 +27,7 @@ NAME = "arrays"
 PARTS = ("train", "test", "validation")
 NAMES = ("class_names", "feature_names")
 LAYOUT, BINS = "layout", "bins"
+FILLED = 0.5  # of [0, 1]: numbers that take up less of it are in some small unit
 TEST_SHARE = 0.2  # of the samples, where no test part is given
 MOST_BINS = 100_000
 _TEST_SEED = 1797  # fixed, so that figures of runs with other seeds are about the same samples
@@ -274,7 +275,7 @@ def _fitted(
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     if train.dtype == np.uint8 and not in_events:
         low, high = np.zeros_like(low), np.full_like(low, 255)
-    elif low.min() >= 0 and high.max() <= 1:
+    elif low.min() >= 0 and high.max() <= 1 and high.max() - low.min() >= FILLED:
         low, high = np.zeros_like(low), np.ones_like(low)
     high = np.where(high > low, high, low + 1)  # a constant says nothing
     names = {"class_names": classes.astype(str), "feature_names": np.empty(0, str)}

@@ -46,7 +46,7 @@ TASK = Task(
     load,
     {
         **suited.IN_TIME,
-        "network": {**suited.IN_TIME["network"], "hidden": [300]},
+        "network": {**suited.IN_TIME["network"], "hidden": [300], "time_constant": "device"},
         "encoding": {"name": "current", "hold": 4, "gain": 3.0, "bias": 0.1},
         "training": {"epochs": 30, "batch": 50},
     },

@@ -46,6 +46,7 @@ TASK = Task(
     load,
     {
         **suited.IN_TIME,
+        "network": {**suited.IN_TIME["network"], "time_constant": "device"},
         "encoding": {"name": "receptive_fields", "fields": 5, "gain": 2.0, "hold": 2},
         "training": {"epochs": 60, "batch": 15},
     },

@@ -53,6 +53,7 @@ TASK = Task(
     load,
     {
         **suited.IN_TIME,
+        "network": {**suited.IN_TIME["network"], "time_constant": "device"},
         "encoding": {"name": "receptive_fields", "fields": 16, "gain": 2.0, "hold": 2},
         "training": {"epochs": 30, "batch": 50},
     },

@@ -12,6 +12,7 @@ from hil.tasks.samples.signals import Signals
 from hil.tasks.samples.spec import Kind
 
 FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
+LONG = 50  # steps of a signal: below, each is held for two of the device
 Sections = Mapping[str, Mapping[str, object]]
 
 # What suits samples in time: learning step by step, a network that remembers, and a readout that
@@ -33,8 +34,8 @@ def settings(size: Size) -> Sections:
 
     A small set is learned in small batches, and any set in about 2000 steps at least. Few
     features are shown stronger, beside an input that is always on, as in `yinyang`; few channels of
-    signals through receptive fields. Signals are learned from step by step, by a network that
-    projects to itself.
+    signals through receptive fields, for twice as long where they are short. Signals are learned
+    from step by step, by a network that projects to itself.
 
     Args:
         size: How many there are, and of what kind.
@@ -50,7 +51,8 @@ def settings(size: Size) -> Sections:
         if size.kind == "events":
             found["encoding"] = {"name": "events"}
         elif size.features < FEW:
-            found["encoding"] = {"name": "receptive_fields", "gain": 2.0, "hold": 2}
+            hold = 2 if size.steps < LONG else 1
+            found["encoding"] = {"name": "receptive_fields", "gain": 2.0, "hold": hold}
     elif size.features < FEW:
         found["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
         found["homeostasis"] = {"weight": 0.003}
@@ -71,7 +73,8 @@ def of_arrays(given: Arrays) -> Sections:
     """
     parts, _, _ = arrays.taken(given)
     train, dtype = parts["train"], given["x_train"].dtype
-    kind: Kind = "features"
-    if isinstance(train, Signals):
-        kind = "events" if dtype.names or dtype.kind == "b" else "signals"
-    return settings(Size(len(train), train.shape[-1], kind))
+    if not isinstance(train, Signals):
+        return settings(Size(len(train), train.shape[-1]))
+    kind: Kind = "events" if dtype.names or dtype.kind == "b" else "signals"
+    steps = int(train.lengths.mean()) if "lengths_train" in given else train.shape[1]
+    return settings(Size(len(train), train.shape[-1], kind, steps=steps))

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil import streams
-from hil.loop.defaults import Choice
 from hil.loop.health import estimator_diagnosis
 from hil.loop.mapping import Batch
 from hil.loop.observation.estimation import Fit
+from hil.runs.choice import Choice
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller

@@ -14,8 +14,9 @@ from hil.exchange import model, placement
 from hil.exchange.nir_file import Refused
 from hil.learning.feedback import ways
 from hil.loop import mapping
-from hil.loop.defaults import Choice, applied, left_open, settle
+from hil.loop.defaults import applied, left_open, settle
 from hil.runs import warm_start
+from hil.runs.choice import Choice
 from hil.runs.folder import Run
 from hil.trust import open_device
 

@@ -92,12 +92,14 @@ class Size:
         features: Features of each, or channels of a signal; 0 where that is not told.
         kind: What they are.
         tested: Whether there is a test part besides.
+        steps: Steps of a signal, of different lengths on average; 0 where that is not told.
     """
 
     samples: int
     features: int
     kind: Kind = "features"
     tested: bool = False
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -165,13 +165,16 @@ def size_of(
         asked = "".join(stored(names["layout"]).ravel()[:1])
     kind: Kind = "events" if dtype.kind == "b" else "signals"
     if told_lengths and len(shape) < 3:
-        return Size(samples[0], shape[-1] if len(shape) == 2 else 1, kind, tested)
+        channels, mean = (shape[-1] if len(shape) == 2 else 1), shape[0] // max(samples[0], 1)
+        return Size(samples[0], channels, kind, tested, mean)
     if asked is None and told_lengths:
         asked = layout.STEPS
     stand_in = np.broadcast_to(np.asarray(2).astype(dtype), shape)
     axes = layout.of(stand_in, asked, "x_train")
-    features = layout.features(shape[1:], axes)
-    return Size(samples[0], features, kind if axes in layout.SIGNALS else "features", tested)
+    features, steps = layout.features(shape[1:], axes), layout.steps(shape[1:], axes)
+    if steps is None:
+        return Size(samples[0], features, "features", tested)
+    return Size(samples[0], features, kind, tested, steps)
 
 
 def check_kind(given: Address, role: str, array: str, dtype: np.dtype[Any]) -> None:

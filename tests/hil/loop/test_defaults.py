@@ -24,7 +24,8 @@ from drivers import (
 from drivers.registry import BUILTIN
 from hil import api, config, tasks
 from hil.loop import mapping
-from hil.loop.defaults import Choice, left_open, settle
+from hil.loop.defaults import left_open, settle
+from hil.runs.choice import Choice
 from hil.runs.folder import Run
 from hil.studies.plan import Job
 from hil.studies.trial import evaluate

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hil
-from drivers import CapacityError, ProbeOffer, StimulusError
+from drivers import CapacityError, ProbeOffer, Setting, SettingError, StimulusError
 from hil import config
 from hil.loop import mapping
 from hil.loop.defaults import left_open, settle
@@ -93,6 +93,29 @@ def test_the_clock_follows_from_what_a_device_shows_unless_it_was_asked_for(
     assert found.rule["clock"] == clock
     found, _ = settle(config.build(suited), left_open(suited), info, data())
     assert found.rule["clock"] == "trace"
+
+
+def test_membranes_remember_half_of_the_longest_signal_where_a_device_lets_choose() -> None:
+    """By whatever name it has the setting, within its range; what is said otherwise stays."""
+    constant = Setting("leak", "s", 0.002, 0.005, 0.003, "time constant", role="time_constant")
+    other = Setting("bias", "V", 0.0, 1.0, 0.0, "none of that")
+    info = restated(ANY, settings=(other, constant), dt=0.001)
+    for asked, value, leak in (
+        ({}, 3, 0.003),
+        ({"encoding": {"hold": 2}}, 6, 0.005),
+        ({"network": {"time_constant": 4}}, 4, 0.004),
+        ({"network": {"time_constant": "device"}}, "device", None),
+        ({"network": {"settings": {"leak": 0.004}}}, "device", 0.004),
+    ):
+        found, _ = settled(info, asked)
+        assert found.network.time_constant == value
+        laid = mapping.network(found, info, (2, 100, 2)).settings
+        assert laid.get("leak") == (None if leak is None else pytest.approx(leak)), asked
+        again, _ = settle(found, left_open({}, starts=True), restated(info, settings=()), data())
+        assert again.network.time_constant == "device"
+        assert settle(found, left_open({}, starts=True), info, data())[0] == found
+    with pytest.raises(SettingError, match=r"time_constant = 4\.0: this device sets none"):
+        settled(restated(info, settings=(other,)), {"network": {"time_constant": 4.0}})
 
 
 def test_the_best_encoding_is_chosen_whatever_the_order_in_which_a_device_states() -> None:

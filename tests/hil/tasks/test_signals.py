@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil import tasks
-from hil.tasks import arrays
+from hil.tasks import arrays, suited
 from hil.tasks.samples.preparation import Preparation
 from hil.tasks.samples.signals import Signals
 from hil.tasks.task import Data
@@ -101,6 +101,33 @@ def test_each_channel_is_scaled_by_its_range_in_the_training_part(layout: str) -
     np.testing.assert_allclose(found.x_test.values, expected, atol=1e-6)
     assert found.spec.features == 3
     assert found.spec.steps == 5
+
+
+@pytest.mark.parametrize(
+    ("unit", "scaled"), [(1e-3, True), (0.4, True), (0.6, False), (1.0, False)]
+)
+def test_a_small_unit_is_scaled_and_what_fills_half_of_the_unit_interval_is_not(
+    unit: float, scaled: bool
+) -> None:
+    x = generator().random((10, 5, 2))
+    x[0, 0], x[0, 1] = 0, 1
+    found = data(unit * x, "TC", test=(x, np.arange(10) % 2)).x_train.values
+    np.testing.assert_allclose(found, x if scaled else unit * x, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "hold"), [(8, 2), (49, 2), (50, 1)])
+def test_a_short_signal_is_held_for_longer_however_it_is_given(
+    tmp_path: Path, steps: int, hold: int
+) -> None:
+    x, y = generator().random((4, steps, 3)), np.arange(4) % 2
+    np.savez(tmp_path / "whole.npz", x=x, y=y, layout="TC")
+    np.savez(tmp_path / "rows.npz", x=x.reshape(-1, 3), y=y, lengths=np.full(4, steps))
+    given = (arrays.given(x, y, layout="TC", test=(x, y)), arrays.given([*x, x[0, 1:]], [*y, 0]))
+    for found in (
+        *(tasks.get(f"npz:{tmp_path / name}.npz").defaults for name in ("whole", "rows")),
+        *map(suited.of_arrays, given),
+    ):
+        assert found["encoding"]["hold"] == hold
 
 
 def test_a_single_channel_needs_no_axis_and_one_of_length_one_says_so() -> None:

@@ -15,8 +15,8 @@ from hil import config, tasks
 from hil.loop import training
 from hil.loop.beginning import response
 from hil.loop.controller import Controller
-from hil.loop.defaults import Choice
 from hil.loop.train_state import TrainState
+from hil.runs.choice import Choice
 from hil.runs.folder import Run
 
 DATA = tasks.load("digits", 0, 0.1)
