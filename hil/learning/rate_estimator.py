@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hil.learning.nominal_neuron import NominalNeuron
 
 Matrix = NDArray[np.float32]
-Reading = Literal["samples", "mean", "last"]
+Reading = Literal["samples", "mean", "last", "nothing"]
 Sampled = Literal["before_reset", "after_reset"]
 
 
@@ -73,7 +73,7 @@ class Estimator:
 
     Attributes:
         name: Its name.
-        reading: What of the membrane it reads: every sample, the mean, or the last one.
+        reading: What of the membrane it reads: every sample, the mean, the last one, or nothing.
         estimate: From a reading to an estimate; pure.
         sampled: Samples before or after the reset, where it can use but one of them.
         closest: Largest interval between samples, in steps, at which it is faithful.

@@ -17,17 +17,18 @@ SHOWN: Mapping[Reading, frozenset[Reduction]] = {
     "samples": frozenset({"none"}),
     "mean": frozenset({"mean", "none"}),
     "last": frozenset({"last", "none"}),
+    "nothing": frozenset(),
 }
 
 
 def estimators(
-    config: Config, offers: Sequence[ProbeOffer], every: int, traced: bool
+    config: Config, offers: Sequence[ProbeOffer | None], every: int, traced: bool
 ) -> list[Estimator]:
     """The estimator to begin with, and those that the same probes serve.
 
     Args:
         config: The configuration.
-        offers: What the device shows of the membranes of each hidden layer.
+        offers: What the device shows of the membranes of each hidden layer; None for nothing.
         every: Steps between two samples.
         traced: Whether the rule reads membranes step by step, whatever the estimator.
 
@@ -41,9 +42,12 @@ def estimators(
         raise ValueError("activity.estimator = 'spikes' needs observe=spikes")
     if asked != "auto" or not offers:
         return [rate_estimators.get("crossings" if asked == "auto" else asked)]
-    sampled = offers[0].sampled
-    found = rate_estimators.applicable(_readings(offers, traced), sampled, every)
-    if not found or any(offer.sampled != sampled for offer in offers):
+    seen = [offer for offer in offers if offer is not None]
+    if len(seen) < len(offers):
+        return [rate_estimators.get("drive")]
+    sampled = seen[0].sampled
+    found = rate_estimators.applicable(_readings(seen, traced), sampled, every)
+    if not found or any(offer.sampled != sampled for offer in seen):
         return [rate_estimators.get("rectified")]
     if traced:  # they tell spikes step by step, the better the more they know
         telling = [e for e in found if e.reading == "samples"]

@@ -28,7 +28,9 @@ REDUCTIONS: Mapping[Reading, tuple[Reduction, ...]] = {
     "samples": ("none",),
     "mean": ("mean", "none", "last"),
     "last": ("last", "none"),
+    "nothing": (),
 }
+UNSEEN = LayerSamples("before_reset", every=1, mean=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +84,25 @@ class Observer:
         self._threshold = nominal_threshold(device)
         self._nominal = Nominal(device.info, nominal_decay(device))
         self._by_spikes = config.observe == "spikes"
-        offers = self._hidden_offers()
-        every = self._every() if offers else 1
+        offers = [self._offer(layer) for layer in range(1, self._depth)]
+        every = self._every() if any(offers) else 1
         self.held = choice.estimators(config, offers, every, traced)
         self.estimator = self.held[0]
         self._membranes = {layer: self._membrane(layer) for layer in range(1, self._depth + 1)}
         self._spikes = self._spike_probes()
         self._fitted = self._fit_probe()
-        if self._fitted is None:
+        if self._fitted is None and not self._unseen:
             self.held = self.held[:1]
         chosen = [*self._membranes.values(), *self._spikes.values(), self._fitted]
         self.probes = list(dict.fromkeys(probe for probe in chosen if probe is not None))
         output = self._offer(self._depth)
         self._output = None if output is None else _probe(self._depth, output, output.every, "mean")
         self.output_probes = [] if self._output is None else [self._output]
+
+    @property
+    def _unseen(self) -> bool:
+        """Whether rates are estimated without a look at any layer."""
+        return self.estimator.reading == "nothing"
 
     @property
     def target_rate(self) -> float:
@@ -153,8 +160,8 @@ class Observer:
             return DecodedReadout(
                 tuple(measured), (*membranes, output), tuple(traces), rate, raster, tuple(rasters)
             )
-        read = [layer for layer in layers if layer is not None]
-        checked = None if self._fitted is None else self._read(readout, self._fitted)
+        read = [UNSEEN if layer is None else layer for layer in layers]
+        checked = UNSEEN if self._unseen and read else self._read(readout, self._fitted)
         estimates, held = estimated(
             self._nominal,
             stimulus,
@@ -211,14 +218,10 @@ class Observer:
     def _offer(self, layer: int) -> ProbeOffer | None:
         return self._info.offer("membrane", layer, self._depth)
 
-    def _hidden_offers(self) -> list[ProbeOffer]:
-        offers = [self._offer(layer) for layer in range(1, self._depth)]
-        return [offer for offer in offers if offer is not None]
-
     def _every(self) -> int:
         """Steps between two membrane samples."""
-        shortest = [offer.every for offer in self._hidden_offers()]
-        every = max([self._config.activity.every, *shortest])
+        offers = [self._offer(layer) for layer in range(1, self._depth)]
+        every = max(self._config.activity.every, *(offer.every for offer in offers if offer), 1)
         if every > self._config.network.steps:
             raise UnsupportedProbe(
                 f"membranes are sampled every {every} steps of a run of "
@@ -230,9 +233,11 @@ class Observer:
         """The membrane probe of a layer; None where it is hidden and can be done without."""
         offer, hidden = self._offer(layer), layer < self._depth
         needed = self._traced or (
-            not self._by_spikes if hidden else self._config.readout.source != "counts"
+            not (self._by_spikes or self._unseen)
+            if hidden
+            else self._config.readout.source != "counts"
         )
-        if offer is None:
+        if offer is None or (hidden and self._unseen and not self._traced):
             if needed:
                 place = f"hidden layer {layer}" if hidden else "the output layer"
                 raise UnsupportedProbe(
@@ -249,7 +254,7 @@ class Observer:
     def _fit_probe(self) -> Probe | None:
         """What of the output the estimators are held by; None where it is not to be had."""
         offer, reading = self._offer(self._depth), self.estimator.reading
-        if self._by_spikes or offer is None or self._depth == 1:
+        if self._by_spikes or self._unseen or offer is None or self._depth == 1:
             return None
         if not any(reduction in offer.reductions for reduction in REDUCTIONS[reading]):
             return None

@@ -202,7 +202,7 @@ def test_spikes_are_told_from_samples_after_the_reset(
 # Where a hard reset clears events at the end of a step, balance is an upper bound alone.
 CLOSE = [
     (name, reset, late)
-    for name in ("fused", "fused_last", "balance")
+    for name in ("drive", "fused", "fused_last", "balance")
     for reset in ("soft", "hard")
     for late in (False, True)
     if (name, reset, late) != ("balance", "hard", True)
