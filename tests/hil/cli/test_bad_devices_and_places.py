@@ -33,7 +33,7 @@ class Limited(Emulator):
     "facts, arguments, expected",
     [
         ({"probes": (ProbeOffer("membrane"),)}, "--observe spikes", "spikes of hidden layers"),
-        ({"probes": (ProbeOffer("spikes"),)}, "--observe membrane", "use observe=spikes"),
+        ({"probes": (ProbeOffer("spikes"),)}, "--rule bptt", "use observe=spikes"),
         (
             {"probes": (ProbeOffer("membrane", "hidden"),)},
             "--set readout.source=membrane",

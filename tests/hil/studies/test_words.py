@@ -18,6 +18,12 @@ from hil.studies.report import estimates, wording
 from support.html_page import Page
 from support.study_kit import GRID, Fake, carried_out, study
 
+
+@pytest.fixture(scope="module", autouse=True)
+def pictures() -> None:
+    """Drawn: what these tests look for."""
+
+
 shares = st.integers(0, 100).map(lambda n: n / 100)
 ACCURACY = "test_accuracy"
 
