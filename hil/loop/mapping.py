@@ -39,12 +39,22 @@ def layers(config: Config, spec: SampleSpec) -> tuple[int, ...]:
     return (inputs, *config.network.hidden, spec.classes)
 
 
+SYNAPSES = 1 << 27  # half a gigabyte for each array of weights, of which a training keeps several
+
+
 def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Network:
     """The network with what a calibration found, under what the configuration asks for.
 
     Raises:
-        ValueError: When the calibration is of another device or network, or cannot be read.
+        ValueError: When the calibration is of another device or network, or cannot be read, or
+            there are more synapses than a host can hold.
     """
+    synapses = sum(layers[source] * layers[target] for source, target in config.network.connections)
+    if synapses > SYNAPSES:
+        raise ValueError(
+            f"a network of {synapses} synapses: at most {SYNAPSES} are trained, so give smaller "
+            "layers in network.hidden"
+        )
     settings, trims = time_constant(config, info) | config.network.settings, {}
     if config.network.calibration:
         found = calibration.read_for(config.network.calibration, info.identity, layers)
