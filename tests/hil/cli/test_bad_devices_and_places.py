@@ -163,7 +163,7 @@ def test_too_little_memory_is_one_line() -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, resource.RLIM_INFINITY))
 
-    found = process("train", "digits", "--hidden", "30000,30000", preexec_fn=limit)
+    found = process("train", "digits", "--hidden", "11000,11000", preexec_fn=limit)
     assert (found.returncode, found.stdout) == (2, "")
     assert re.fullmatch(r"hil: [^\n]*memory[^\n]*\n", found.stderr)
     assert not Path("runs").exists()
