@@ -46,11 +46,7 @@ def run(path: Path, boards: list[str], trials: int, kills: int) -> tuple[float, 
     rng, left = random.Random(0), [kills]
 
     def kill_one(progress: Any) -> None:
-        workers = [
-            each
-            for each in psutil.Process().children(recursive=True)
-            if "spawn_main" in " ".join(each.cmdline())
-        ]
+        workers = [each for each in psutil.Process().children(recursive=True) if is_worker(each)]
         if left[0] and workers and rng.random() < 2 * kills / trials:
             left[0] -= 1
             os.kill(rng.choice(workers).pid, signal.SIGKILL)
@@ -61,6 +57,14 @@ def run(path: Path, boards: list[str], trials: int, kills: int) -> tuple[float, 
         began = time.perf_counter()
         result = studies.run(build(sections), path, scheduler=address, watch=kill_one)
     return time.perf_counter() - began, int(result["failed"])
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether it is a worker that lives; one that was killed may linger without a command line."""
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def main() -> None:
