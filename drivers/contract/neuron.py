@@ -98,6 +98,11 @@ class Neuron:
     membrane: Membrane = field(default_factory=Membrane)
     settings: tuple[Setting, ...] = ()
 
+    @property
+    def assumed_reset(self) -> Reset:
+        """The reset, taken for soft where it is neither stated nor measured."""
+        return self.reset or "soft"
+
     def setting(self, role: Role) -> Setting | None:
         """The setting that has a role, or None."""
         return next((setting for setting in self.settings if setting.role == role), None)

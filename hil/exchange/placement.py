@@ -142,7 +142,7 @@ def _relayed(info: DeviceInfo, decay: float) -> float:
     neuron = NominalNeuron(
         decay,
         1,
-        info.neuron.reset or "soft",
+        info.neuron.assumed_reset,
         late=info.timing.layer == "end_of_step",
         most=info.neuron.spikes_per_step,
         refractory=info.neuron.refractory or 0,

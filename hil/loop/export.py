@@ -54,7 +54,7 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         device.configure(mapping.network(config, device.info, layers))
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
-    reset = device.info.neuron.reset or "soft"
+    reset = device.info.neuron.assumed_reset
     return nir_writing.write(out, matrices, nominal, {**notes, "reset": reset})
 
 

@@ -173,7 +173,7 @@ def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
     return Timing(
         decay=nominal_decay(device),
         steps=config.network.steps,
-        reset=device.info.neuron.reset or "soft",
+        reset=device.info.neuron.assumed_reset,
         input_is_current=kind != "spikes",
         kappa=read.kappa if read.source != "membrane" else 0.0,
         beta=read.beta if read.source != "counts" else 0.0,

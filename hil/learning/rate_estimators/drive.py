@@ -10,15 +10,14 @@ import numpy as np
 
 from hil.learning.nominal_neuron import look_up, nearest, placed, table
 from hil.learning.rate_estimator import Estimate, Estimator, LayerReading
-from hil.learning.rate_estimators.fused import FLOOR, MISMATCH
+from hil.learning.rate_estimators.fused import variance_of
 
 
 def estimate(reading: LayerReading) -> Estimate:
     """Rates from the drive alone."""
     neuron, drive = reading.neuron, reading.drive
     values, rows = table(neuron), nearest(neuron, reading.spread)
-    variance = np.float32(MISMATCH**2) * drive**2 + np.float32(FLOOR) + reading.doubt
-    deviation = np.sqrt(variance)
+    deviation = np.sqrt(variance_of(drive, reading.doubt))
     low, at, high = (placed(neuron, d, rows) for d in (drive - deviation, drive, drive + deviation))
     rate = np.clip(look_up(values["rate"], at), 0, neuron.most)
     rise = look_up(values["rate"], high) - look_up(values["rate"], low)

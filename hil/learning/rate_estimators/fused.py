@@ -39,6 +39,11 @@ def from_last(reading: LayerReading) -> Estimate:
     return Estimate(rate, look_up(values["mean_before"], told), doubt)
 
 
+def variance_of(drive: Matrix, doubt: Matrix) -> Matrix:
+    """Variance of a drive: its doubt, beside that of a neuron's own gain and threshold."""
+    return np.float32(MISMATCH**2) * drive**2 + np.float32(FLOOR) + doubt
+
+
 def _fused(
     reading: LayerReading, seen: Matrix, expected: Matrix, noise: float
 ) -> tuple[Matrix, Matrix]:
@@ -67,7 +72,7 @@ def _joined(
 ) -> tuple[Matrix, Matrix]:
     """The same of some samples."""
     rates, rows = table(neuron)["rate"], nearest(neuron, spread)
-    variance = np.float32(MISMATCH**2) * drive**2 + np.float32(FLOOR) + doubt
+    variance = variance_of(drive, doubt)
     deviation = np.sqrt(variance)
     low, high = (placed(neuron, d, rows) for d in (drive - deviation, drive + deviation))
     slope = (look_up(expected, high) - look_up(expected, low)) / (2 * deviation)

@@ -75,7 +75,7 @@ def of_layer(
     """Charge that the estimated spikes of a layer bring to the next one, or to itself."""
     squares = weights**2
     arrived = 1.0 - 1.0 / steps if info.timing.layer == "next_step" else 1.0
-    even = info.neuron.reset != "hard" or info.timing.layer == "end_of_step"
+    even = info.neuron.assumed_reset == "soft" or info.timing.layer == "end_of_step"
     varied = below.rate * (1 - below.rate)
     spread = np.sqrt(np.float32(EVEN if even else TOGETHER) * (np.maximum(varied, 0) @ squares))
     trace = None

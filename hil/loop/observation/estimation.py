@@ -79,7 +79,7 @@ class Nominal:
         return NominalNeuron(
             decay=self.decay,
             steps=steps,
-            reset=self.info.neuron.reset or "soft",
+            reset=self.info.neuron.assumed_reset,
             late=late,
             idle=sum(waits) - late,
             most=self.info.neuron.spikes_per_step,

@@ -84,7 +84,7 @@ class Observer:
         self._threshold = nominal_threshold(device)
         self._nominal = Nominal(device.info, nominal_decay(device))
         self._by_spikes = config.observe == "spikes"
-        offers = [self._offer(layer) for layer in range(1, self._depth)]
+        offers = self._hidden_offers()
         every = self._every() if any(offers) else 1
         self.held = choice.estimators(config, offers, every, traced)
         self.estimator = self.held[0]
@@ -218,10 +218,13 @@ class Observer:
     def _offer(self, layer: int) -> ProbeOffer | None:
         return self._info.offer("membrane", layer, self._depth)
 
+    def _hidden_offers(self) -> list[ProbeOffer | None]:
+        return [self._offer(layer) for layer in range(1, self._depth)]
+
     def _every(self) -> int:
         """Steps between two membrane samples."""
-        offers = [self._offer(layer) for layer in range(1, self._depth)]
-        every = max(self._config.activity.every, *(offer.every for offer in offers if offer), 1)
+        shortest = [offer.every for offer in self._hidden_offers() if offer is not None]
+        every = max([self._config.activity.every, *shortest])
         if every > self._config.network.steps:
             raise UnsupportedProbe(
                 f"membranes are sampled every {every} steps of a run of "
