@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.exchange.nir_file import FIELDS, Graph, Node, Refused
+from hil.exchange.synapses import ALIKE, Synapses, between, biased_once, each
 
 Array = NDArray[Any]
+Ways = dict[tuple[str, str], list[list[str]]]
 NEURONS = ("LIF", "CubaLIF", "IF")
-READ = "a chain of Affine, Linear, Scale and Flatten, and of the neurons LIF, CubaLIF and IF"
+POPULATIONS = ("Input", "Output", *NEURONS)
+READ = "a chain of Affine, Linear, Scale, Delay and Flatten, and of the neurons LIF, CubaLIF and IF"
 SHORTEST, LONGEST = 1e-9, 1e9  # seconds of a time constant
-DIRECT = 4096  # channels that may lead to neurons without weights in between
 SMALLEST = 1e-30  # from rest to threshold
-ALIKE = 1e-5  # what two numbers of float32 that mean the same differ by at most, as a share
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +46,21 @@ class Layer:
 
     Attributes:
         name: Name of the neurons in the file.
-        weights: `(n_pre, n_post)`, as the file has them where it has one matrix.
-        bias: Input that is always there, `(n_post,)`; None without.
         neurons: The neurons.
-        recurrent: Weights from the layer to itself, `(n_post, n_post)`; None without.
+        synapses: What leads to them from the layer before, with the bias of all.
+        recurrent: What leads from the layer to itself; None without.
     """
 
     name: str
-    weights: Array
-    bias: Array | None
     neurons: Neurons
-    recurrent: Array | None = None
+    synapses: Synapses
+    recurrent: Synapses | None = None
+
+    @property
+    def undelayed(self) -> Layer:
+        """The same without delays."""
+        back = self.recurrent and self.recurrent.undelayed
+        return replace(self, synapses=self.synapses.undelayed, recurrent=back)
 
 
 def layers_of(graph: Graph) -> list[Layer]:
@@ -68,32 +73,51 @@ def layers_of(graph: Graph) -> list[Layer]:
     for name, node in nodes.items():
         if node.kind not in FIELDS:
             raise Refused(f"{name} ({node.kind[:40]}): is not read: give {READ}")
-    loops, edges = _loops(nodes, edges)
-    inside = {name for loop in loops.values() for name in loop}
-    order = _chain({name: nodes[name] for name in nodes if name not in inside}, edges)
+    ways = _ways(nodes, edges)
+    order = _chain(nodes, ways)
+    size = _size(order[0], nodes[order[0]])
     layers: list[Layer] = []
-    begun = _Affine(order[0], _size(order[0], nodes[order[0]]))
-    for name in order[1:-1]:
-        node = nodes[name]
-        if node.kind in NEURONS:
-            own = neurons(name, node, begun.size)
-            layers.append(Layer(name, begun.matrix(), begun.bias, own))
-            if name in loops:
-                layers[-1] = _recurrent(layers[-1], [(key, nodes[key]) for key in loops[name]])
-            begun = _Affine(name, begun.size)
-        else:
-            begun.add(name, node)
-    if not layers or begun.touched:
-        last = order[-2]
+    for source, name in pairwise(order[:-1]):
+        synapses = _between(nodes, ways, source, name, size)
+        size = synapses.weights.shape[1]
+        own = neurons(name, nodes[name], size)
+        back = _between(nodes, ways, name, name, size) if (name, name) in ways else None
+        if back is not None:
+            if back.weights.shape[1] != size:
+                last = [name, *ways[name, name][0]][-1]
+                raise Refused(
+                    f"{last}: leads {back.weights.shape[1]} channels back to {size} neurons"
+                )
+            synapses, back = biased_once(name, synapses, back)
+        layers.append(Layer(name, own, synapses, back))
+    _check_end(nodes, ways, order, layers)
+    return layers
+
+
+def _check_end(
+    nodes: Mapping[str, Node], ways: Ways, order: Sequence[str], layers: Sequence[Layer]
+) -> None:
+    """Refuse an output that does not follow neurons as they are."""
+    last, output = order[-2:]
+    if len(ways[last, output]) > 1:
+        raise _branch(nodes, last, "leads to")
+    linear = [name for name in ways[last, output][0] if nodes[name].kind != "Flatten"]
+    if linear or not layers:
         raise Refused(
-            f"{last} ({nodes[last].kind}): leads to the output: the last layer has to be of "
-            f"neurons ({', '.join(NEURONS)})"
+            f"{_told(nodes, [last, *linear][-1])}: leads to the output: the last layer has to be "
+            f"of neurons ({', '.join(NEURONS)})"
         )
     if layers[-1].recurrent is not None:
-        raise Refused(f"{layers[-1].name}: leads to itself, as the last layer: hidden ones may")
-    if _size(order[-1], nodes[order[-1]]) != begun.size:
-        raise Refused(f"{order[-1]}.shape: is not that of the {begun.size} neurons before it")
-    return layers
+        raise Refused(f"{last}: leads to itself, as the last layer: hidden ones may")
+    size = layers[-1].synapses.weights.shape[1]
+    if _size(output, nodes[output]) != size:
+        raise Refused(f"{output}.shape: is not that of the {size} neurons before it")
+
+
+def _between(
+    nodes: Mapping[str, Node], ways: Ways, source: str, target: str, size: int
+) -> Synapses:
+    return between(source, size, [[(n, nodes[n]) for n in way] for way in ways[source, target]])
 
 
 def neurons(name: str, node: Node, size: int) -> Neurons:
@@ -107,7 +131,7 @@ def neurons(name: str, node: Node, size: int) -> Neurons:
     Raises:
         Refused: For parameters that make no such neuron, or one that no device is given here.
     """
-    found = {key: _each(f"{name}.{key}", value, size) for key, value in node.fields.items()}
+    found = {key: each(f"{name}.{key}", value, size) for key, value in node.fields.items()}
     zero = np.zeros(size)
     threshold, reset = found["v_threshold"], found.get("v_reset", zero)
     rest = found["v_leak"] if node.kind != "IF" else reset
@@ -128,74 +152,6 @@ def neurons(name: str, node: Node, size: int) -> Neurons:
         return Neurons("LIF", found["tau"], found["r"] / found["tau"] / swing)
     slope = found["r"] * found.get("w_in", zero + 1) / found["tau_mem"] / swing
     return Neurons("CubaLIF", found["tau_mem"], slope, found["tau_syn"])
-
-
-class _Affine:
-    """What the linear nodes since the last neurons come to: `x @ matrix + bias`."""
-
-    def __init__(self, name: str, size: int) -> None:
-        self._name, self.size = name, size
-        self._matrix: Array | None = None
-        self.bias: Array | None = None
-        self.touched = False
-
-    def matrix(self) -> Array:
-        if self._matrix is None:
-            if self.size > DIRECT:
-                raise Refused(
-                    f"{self._name}: {self.size} channels lead to neurons without weights in "
-                    f"between: at most {DIRECT} may"
-                )
-            return np.eye(self.size, dtype=np.float32)
-        return self._matrix
-
-    def add(self, name: str, node: Node) -> None:
-        self._name = name
-        if node.kind == "Flatten":
-            return
-        self.touched = True
-        if node.kind == "Scale":
-            scale = _each(f"{name}.scale", node.fields["scale"], self.size)
-            self._matrix = self.matrix() * scale
-            self.bias = None if self.bias is None else self.bias * scale
-            return
-        weight = node.fields["weight"]
-        if weight.ndim != 2 or weight.shape[1] != self.size or not weight.size:
-            raise Refused(f"{name}.weight: of shape {weight.shape}: it gets {self.size} channels")
-        weight = weight.T
-        if self.bias is not None:
-            self.bias = self.bias @ weight
-        self._matrix = weight if self._matrix is None else self._matrix.astype(float) @ weight
-        self.size = weight.shape[1]
-        if "bias" in node.fields:
-            own = _each(f"{name}.bias", node.fields["bias"], self.size)
-            self.bias = own if self.bias is None else self.bias + own
-        if self.bias is not None and not self.bias.any():
-            self.bias = None
-
-
-def _recurrent(layer: Layer, loop: list[tuple[str, Node]]) -> Layer:
-    """A layer with what leads from it to itself."""
-    size = layer.weights.shape[1]
-    back = _Affine(layer.name, size)
-    for name, node in loop:
-        back.add(name, node)
-    if back.size != size:
-        raise Refused(f"{loop[-1][0]}: leads {back.size} channels back to {size} neurons")
-    bias = layer.bias
-    if back.bias is not None:
-        bias = back.bias if bias is None else bias + back.bias
-    return replace(layer, bias=bias, recurrent=back.matrix())
-
-
-def _each(place: str, value: Array, size: int) -> Array:
-    """A number for each neuron or channel, of as many numbers or of one for all."""
-    found = value.reshape(-1).astype(np.float64)
-    if found.size not in (1, size):
-        raise Refused(
-            f"{place}: of shape {value.shape}: give one number, or one for each of {size}"
-        )
-    return np.broadcast_to(found, (size,)).copy()
 
 
 def _size(name: str, node: Node) -> int:
@@ -240,55 +196,68 @@ def _flat(graph: Graph) -> tuple[dict[str, Node], list[tuple[str, str]]]:
     return nodes, edges
 
 
-def _loops(
-    nodes: Mapping[str, Node], edges: list[tuple[str, str]]
-) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
-    """Linear nodes that lead from neurons to themselves, by the neurons; and all other edges."""
+def _ways(nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]]) -> Ways:
+    """Nodes on the ways from each population to the next, or back to itself, by these two."""
     after: dict[str, list[str]] = {name: [] for name in nodes}
+    before: dict[str, list[str]] = {name: [] for name in nodes}
     for a, b in edges:
+        if b in after[a]:
+            raise Refused(f"edges: {a} leads to {b} twice")
         after[a].append(b)
-    loops: dict[str, list[str]] = {}
-    others = list(edges)
-    for name in (name for name, node in nodes.items() if node.kind in NEURONS):
-        for at in after[name]:
-            path = [name]
-            while nodes[at].kind not in NEURONS and at not in path and len(after[at]) == 1:
-                path.append(at)
+        before[b].append(a)
+    ways: Ways = {}
+    seen = {name for name, node in nodes.items() if node.kind in POPULATIONS}
+    for source in sorted(seen):
+        for at in after[source]:
+            way = []
+            while nodes[at].kind not in POPULATIONS:
+                if not after[at]:
+                    raise Refused(f"{_told(nodes, at)}: does not lead to the output")
+                for several, what in ((after, "leads to"), (before, "follows")):
+                    if len(several[at]) > 1:
+                        raise _branch(nodes, at, what)
+                way.append(at)
+                seen.add(at)
                 at = after[at][0]
-            if at != name:
-                continue
-            if name in loops:
-                raise Refused(f"{name} ({nodes[name].kind}): leads to itself twice: give one way")
-            loops[name] = path[1:]
-            for edge in pairwise([*path, name]):
-                others.remove(edge)
-    return loops, others
+            ways.setdefault((source, at), []).append(way)
+    for name in sorted(nodes.keys() - seen):
+        raise Refused(f"{_told(nodes, name)}: does not stand between input and output")
+    return ways
 
 
-def _chain(nodes: Mapping[str, Node], edges: list[tuple[str, str]]) -> list[str]:
-    """The nodes from the input to the output, each leading to the next."""
+def _chain(nodes: Mapping[str, Node], ways: Ways) -> list[str]:
+    """The populations from the input to the output, each leading to the next."""
     ends = {}
     for kind in ("Input", "Output"):
         own = [name for name, node in nodes.items() if node.kind == kind]
         if len(own) != 1:
             raise Refused(f"nodes: {len(own)} of type {kind}: give one")
         ends[kind] = own[0]
-    after: dict[str, str] = {}
-    before: dict[str, str] = {}
-    for a, b in edges:
-        if a in after or b in before:
-            twice = a if a in after else b
-            what = "leads to several nodes" if a in after else "follows several nodes"
-            raise Refused(
-                f"{twice} ({nodes[twice].kind}): {what}: but for neurons that lead to themselves, "
-                "connections back, branches and delays are not read: give a chain"
-            )
-        after[a], before[b] = b, a
+    for a, b in ways:
+        if a == ends["Output"] or b == ends["Input"]:
+            raise Refused(f"edges: {a} leads to {b}: nothing leads to the input or from the output")
     order = [ends["Input"]]
-    while order[-1] in after and len(order) <= len(nodes):
-        order.append(after[order[-1]])
-    if order[-1] != ends["Output"]:
-        raise Refused(f"{order[-1]} ({nodes[order[-1]].kind}): does not lead to the output")
-    for name in nodes.keys() - set(order):
-        raise Refused(f"{name} ({nodes[name].kind}): does not stand between input and output")
+    while order[-1] != ends["Output"]:
+        onward = [b for a, b in ways if a == order[-1] and b != a]
+        if not onward:
+            raise Refused(f"{_told(nodes, order[-1])}: does not lead to the output")
+        if len(onward) > 1:
+            raise _branch(nodes, order[-1], "leads to")
+        if len([a for a, b in ways if b == onward[0] and b != a]) > 1:
+            raise _branch(nodes, onward[0], "follows")
+        order += onward
+    for name in sorted({name for pair in ways for name in pair} - set(order)):
+        raise Refused(f"{_told(nodes, name)}: does not stand between input and output")
     return order
+
+
+def _told(nodes: Mapping[str, Node], name: str) -> str:
+    return f"{name} ({nodes[name].kind})"
+
+
+def _branch(nodes: Mapping[str, Node], name: str, what: str) -> Refused:
+    return Refused(
+        f"{_told(nodes, name)}: {what} several nodes: but for neurons that lead to themselves, and "
+        "for ways from one layer to the next, connections back and branches are not read: give a "
+        "chain"
+    )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.contract.errors import FileFormatError
 from drivers.contract.files.reading import parse_json
 from hil.exchange.chain import Layer, layers_of
 from hil.exchange.nir_file import Refused, read
+from hil.exchange.synapses import Synapses
 
 LEAST, LONGEST = 1e-9, 1e3  # seconds of a step
 MOST_STEPS = 10**9
+LONGEST_DELAY = 10_000  # steps, as in `network.delays`
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +44,41 @@ class Model:
     @property
     def biased(self) -> bool:
         """Whether any layer has a bias."""
-        return any(layer.bias is not None for layer in self.layers)
+        return any(layer.synapses.bias is not None for layer in self.layers)
 
     def relays(self, number: int) -> bool:
         """Whether a layer, counted from 0, has one more neuron, for the biases of later ones."""
-        return any(layer.bias is not None for layer in self.layers[number + 1 :])
+        return any(layer.synapses.bias is not None for layer in self.layers[number + 1 :])
 
     @property
     def hidden(self) -> list[int]:
         """Neurons of each hidden layer, with those that stand for a bias."""
         return [
-            layer.weights.shape[1] + self.relays(number)
+            layer.synapses.weights.shape[1] + self.relays(number)
             for number, layer in enumerate(self.layers[:-1])
         ]
+
+    @property
+    def projections(self) -> list[Synapses | None]:
+        """What leads from layer to layer; then, where any leads to itself, the same of each hidden
+        layer, None where it does not."""
+        own = [layer.recurrent for layer in self.layers[:-1]] if self.recurrent else []
+        return [*(layer.synapses for layer in self.layers), *own]
+
+    @property
+    def delay(self) -> int:
+        """The longest delay, in steps; 0 without any."""
+        longest = max(each.longest for each in self.projections if each is not None)
+        return int(self.in_steps(np.array(longest)))
+
+    @property
+    def undelayed(self) -> Model:
+        """The same without delays."""
+        return replace(self, layers=[layer.undelayed for layer in self.layers])
+
+    def in_steps(self, seconds: NDArray[Any]) -> NDArray[np.int64]:
+        """Delays as the whole numbers of steps that they are nearest to."""
+        return np.floor(seconds / self.dt + 0.5).astype(np.int64)
 
 
 def opened(address: str) -> Model:
@@ -76,9 +101,16 @@ def opened(address: str) -> Model:
                 f"does not say how long one of its steps is: add it, as in {path}?dt="
                 + _suggested(layers)
             )
+        found = Model(path, layers, dt, notes)
+        for each in found.projections:
+            if each is not None and each.longest > LONGEST_DELAY * dt:
+                raise Refused(
+                    f"{each.slowest[0]} (Delay): up to {each.longest:g} s are "
+                    f"{each.longest / dt:.0f} steps of {dt:g} s: at most {LONGEST_DELAY} are read"
+                )
     except Refused as error:
         raise FileFormatError(f"{path}: {error}") from None
-    return Model(path, layers, dt, notes)
+    return found
 
 
 def _step(query: str) -> float:

@@ -34,6 +34,7 @@ FIELDS: Mapping[str, str] = {
     "Affine": "weight bias",
     "Linear": "weight",
     "Scale": "scale",
+    "Delay": "delay",
     "Flatten": "start_dim end_dim + input_type",
     "LIF": "tau r v_leak v_threshold + v_reset",
     "CubaLIF": "tau_mem tau_syn r v_leak v_threshold + v_reset w_in",

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.files.writing import replacing
-from hil.exchange.nir_file import MISSING
+from hil.exchange.nir_file import MISSING, MOST, NODES
 from hil.learning.nominal_neuron import held_current
 
 Matrix = NDArray[np.float32]
+Delay = int | NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ class Nominal:
 
 
 def write(
-    path: Path, weights: Sequence[Matrix], nominal: Nominal, notes: Mapping[str, Any]
+    path: Path,
+    weights: Sequence[Matrix],
+    delays: Sequence[Delay],
+    nominal: Nominal,
+    notes: Mapping[str, Any],
 ) -> Path:
     """Write a network to a file that is either complete or not there.
 
@@ -59,6 +64,7 @@ def write(
         path: The file, replaced when it exists.
         weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then from
             each hidden layer to itself, where they lead there.
+        delays: Of each projection, in steps: one number, or `(n_pre, n_post)`.
         nominal: The neurons.
         notes: What else to keep in the metadata of the graph; `encoding` is a table.
 
@@ -67,40 +73,105 @@ def write(
 
     Raises:
         OSError: When the folder cannot be written; the old file then stands untouched.
-        ValueError: When the package that writes it is not installed.
+        ValueError: When the package that writes it is not installed, or delays differ in so many
+            ways that the file would be too large to be read.
     """
     try:
         import nir
     except ImportError:
         raise ValueError(MISSING) from None
-    features = len(weights[0]) - (nominal.bias > 0)
-    nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([features])})}
-    depth = len(nominal.late)
-    for number, matrix in enumerate(weights[:depth]):
-        own = matrix[:features] if number == 0 else matrix
-        if len(own) < len(matrix):
-            bias = matrix[-1].astype(np.float64) * nominal.bias
-            nodes["affine_1"] = nir.Affine(weight=own.T.copy(), bias=bias)
-        else:
-            nodes[f"linear_{number + 1}"] = nir.Linear(weight=own.T.copy())
-        name, node = _neurons(nir, nominal, number, matrix.shape[1])
-        nodes[f"{name}_{number + 1}"] = node
-    nodes["output"] = nir.Output({"output": np.array([weights[depth - 1].shape[1]])})
-    edges = list(pairwise(nodes))
-    for number, matrix in enumerate(weights[depth:]):
-        (name,) = (name for name in nodes if name.endswith(f"if_{number + 1}"))
-        way = {f"recurrent_{number + 1}": nir.Linear(weight=matrix.T.copy())}
-        share = _strength(nominal, late=nominal.late[1]) / _strength_into(nominal, number)
-        if share != 1:  # what is a current otherwise is an event here
-            way[f"recurrent_scale_{number + 1}"] = nir.Scale(np.full(len(matrix), share))
-        nodes |= way
-        edges += pairwise([name, *way, name])
+    nodes, edges = _graph(nir, weights, delays, nominal)
+    if any(map(np.any, delays)):
+        _check_size(nodes, edges)
     metadata = {**notes, "dt": nominal.dt, "encoding": json.dumps(notes["encoding"])}
     content = io.BytesIO()
     nir.write(content, nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata))
     with replacing(path) as handle:
         handle.write(content.getvalue())
     return path
+
+
+def _graph(
+    nir: Any, weights: Sequence[Matrix], delays: Sequence[Delay], nominal: Nominal
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Nodes by name, and edges."""
+    features = len(weights[0]) - (nominal.bias > 0)
+    nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([features])})}
+    edges: list[tuple[str, str]] = []
+    depth, layers = len(nominal.late), ["input"]
+    for number, matrix in enumerate(weights[:depth]):
+        name, cells = _neurons(nir, nominal, number, matrix.shape[1])
+        layers.append(f"{name}_{number + 1}")
+        bias = nominal.bias if number == 0 else 0.0
+        for way in _ways(nir, str(number + 1), matrix, bias, delays[number], nominal.dt):
+            nodes |= way
+            edges += pairwise([layers[-2], *way, layers[-1]])
+        nodes[layers[-1]] = cells
+    nodes["output"] = nir.Output({"output": np.array([weights[depth - 1].shape[1]])})
+    edges.append((layers[-1], "output"))
+    for number, matrix in enumerate(weights[depth:]):
+        share = _strength(nominal, late=nominal.late[1]) / _strength_into(nominal, number)
+        own, name = delays[depth + number], layers[number + 1]
+        for k, way in enumerate(_ways(nir, f"recurrent_{number + 1}", matrix, 0, own, nominal.dt)):
+            if share != 1:  # what is a current otherwise is an event here
+                way[f"scale_recurrent_{number + 1}_{k}"] = nir.Scale(np.full(len(matrix), share))
+            nodes |= way
+            edges += pairwise([name, *way, name])
+    return nodes, edges
+
+
+def _ways(
+    nir: Any, name: str, matrix: Matrix, bias: float, delay: Delay, dt: float
+) -> list[dict[str, Any]]:
+    """A projection as nodes in a row, or in several rows of which each has one delay.
+
+    In one row stand delays that are the sum of one of the source and one of the target.
+
+    Args:
+        nir: The package.
+        name: What ends the names of the nodes.
+        matrix: The weights, those of the channel that is always on in the last row.
+        bias: What comes of that channel in a step; 0 without it.
+        delay: In steps, of all or of each synapse.
+        dt: Seconds of a step.
+    """
+    late = np.broadcast_to(np.asarray(delay) * matrix.any(), matrix.shape)
+    # A bias has no source that could be late.
+    first = len(late) - 1 if bias else int(late[:, 0].argmin())
+    before, after = late[:, :1] - late[first, 0], late[first]
+    if (before >= 0).all() and (late == before + after).all():
+        own = before[: len(late) - (bias > 0), 0]
+        way = _delayed(nir, f"delay_before_{name}", own, dt)
+        way |= _linear(nir, name, matrix, bias)
+        return [way | _delayed(nir, f"delay_after_{name}", after, dt)]
+    ways = []
+    for steps in np.unique(late[matrix != 0]):
+        part = f"{name}_late_{steps}"
+        way = _linear(nir, part, np.where(late == steps, matrix, np.float32(0)), bias)
+        ways.append(way | _delayed(nir, f"delay_{part}", np.full(matrix.shape[1], steps), dt))
+    return ways
+
+
+def _linear(nir: Any, name: str, matrix: Matrix, bias: float) -> dict[str, Any]:
+    if not bias:
+        return {f"linear_{name}": nir.Linear(weight=matrix.T.copy())}
+    always = matrix[-1].astype(np.float64) * bias
+    return {f"affine_{name}": nir.Affine(weight=matrix[:-1].T.copy(), bias=always)}
+
+
+def _delayed(nir: Any, name: str, steps: NDArray[np.int64], dt: float) -> dict[str, Any]:
+    return {name: nir.Delay(steps * dt)} if steps.any() else {}
+
+
+def _check_size(nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]) -> None:
+    """Refuse what would not be read."""
+    size = sum(getattr(node, "weight", np.empty(0)).nbytes for node in nodes.values())
+    if len(nodes) > NODES or len(edges) > NODES or size > MOST:
+        raise ValueError(
+            f"a file of NIR with {len(nodes)} nodes, and {size} bytes of weights: it holds one "
+            f"matrix for each delay, and at most {NODES} nodes, {NODES} edges and {MOST} bytes are "
+            "read: export a run with fewer delays or layers"
+        )
 
 
 def _neurons(nir: Any, nominal: Nominal, number: int, size: int) -> tuple[str, Any]:

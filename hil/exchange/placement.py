@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import DeviceInfo, Role, Setting
+from hil.exchange import delays
 from hil.exchange.chain import Layer
 from hil.exchange.model import Model
 from hil.exchange.nir_file import Refused
@@ -36,12 +37,14 @@ class Placed:
     Attributes:
         weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then, where
             any layer leads to itself, from each hidden layer to itself.
+        delays: Of each of them, in steps: one number, or one for each synapse.
         settings: Settings of the device, by name.
         reasons: Why each of them is so, by the same name.
         notes: In what the device differs from the model, one sentence each.
     """
 
     weights: list[NDArray[np.float32]]
+    delays: list[int | NDArray[np.int64]]
     settings: Mapping[str, float]
     reasons: Mapping[str, str]
     notes: tuple[str, ...]
@@ -86,9 +89,10 @@ def placed(model: Model, info: DeviceInfo, source: Source, assumed: float) -> Pl
         current = source.current and number == 0
         arrival = info.timing.input if number == 0 else info.timing.layer
         late = arrival == "end_of_step" and not current
-        full = layer.weights * _factor(layer, model.dt, current, late)
+        full = layer.synapses.weights * _factor(layer, model.dt, current, late)
         if level:
-            bias = np.zeros(full.shape[1]) if layer.bias is None else layer.bias
+            given = layer.synapses.bias
+            bias = np.zeros(full.shape[1]) if given is None else given
             row = bias * _factor(layer, model.dt, current, late) / level
             full = np.vstack([full, row[None, :]])
         if model.relays(number):
@@ -102,7 +106,9 @@ def placed(model: Model, info: DeviceInfo, source: Source, assumed: float) -> Pl
         weights.append(_stored(layer, full))
     if model.recurrent:
         weights += _recurrent(model, info)
-    return Placed(weights, settings, reasons, tuple(notes))
+    kept = delays.in_steps(model, weights, info.capacity)
+    notes += delays.rounding(model)
+    return Placed(weights, kept, settings, reasons, tuple(notes))
 
 
 def _recurrent(model: Model, info: DeviceInfo) -> list[NDArray[np.float32]]:
@@ -114,8 +120,8 @@ def _recurrent(model: Model, info: DeviceInfo) -> list[NDArray[np.float32]]:
     for size, layer in zip(model.hidden, model.layers, strict=False):
         full = np.zeros((size, size))
         if layer.recurrent is not None:
-            n, late = len(layer.recurrent), info.timing.layer == "end_of_step"
-            full[:n, :n] = layer.recurrent * _factor(layer, model.dt, False, late)
+            own, late = layer.recurrent.weights, info.timing.layer == "end_of_step"
+            full[: len(own), : len(own)] = own * _factor(layer, model.dt, False, late)
         weights.append(_stored(layer, full))
     return weights
 

@@ -23,6 +23,7 @@ from hil.loop.health.diagnosis import State
 from hil.loop.observation.observed import observed
 from hil.loop.observation.observer import Observer
 from hil.loop.train_state import StepReport, weights_in
+from hil.runs import delays
 from hil.tasks.samples.spec import SampleSpec
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class Controller:
     strengths: NDArray[np.float64]
 
     @classmethod
-    def open(cls, config: Config, device: Device, spec: SampleSpec) -> Controller:
+    def open(
+        cls, config: Config, device: Device, spec: SampleSpec, begun: delays.Begun = None
+    ) -> Controller:
         """Map the network on a device, decide what to observe, draw weights and feedback.
 
         The device is configured; no weight is written yet.
@@ -74,13 +77,14 @@ class Controller:
             config: The configuration.
             device: The open device.
             spec: What samples are.
+            begun: What `load_weights` or `restore` will be given, if anything: it has the delays.
 
         Raises:
             ValueError: When the configuration does not fit the device.
             DeviceError: When the device has no room for the network, or fails.
         """
         layers = mapping.layers(config, spec)
-        session = DeviceSession(device, mapping.network(config, device.info, layers))
+        session = DeviceSession(device, mapping.network(config, device.info, layers, begun))
         encode = mapping.encoder(config, device.info)
         kind = encode(spec.dark(1), streams.generator(config.seed, "encode")).kind
         name, timing = config.rule["name"], mapping.timing(config, device, kind)
@@ -134,11 +138,9 @@ class Controller:
             total: Number of steps of the whole run, for the schedule.
             weights: `(B,)` factor of each sample's loss; None is 1.
         """
-        seed = self.config.seed
         stimulus = self.stimulus(x, "encode", index)
-        readout = self.session.run(
-            stimulus, self.observer.probes, streams.trial(seed, "trial", index)
-        )
+        trial = streams.trial(self.config.seed, "trial", index)
+        readout = self.session.run(stimulus, self.observer.probes, trial)
         decoded = self.observer.decode(readout, stimulus, self.session.stored)
         logits = self._logits(decoded.rate, decoded.membranes[-1])
         judge = partial(self._judged, y, weights)
@@ -280,6 +282,7 @@ class Controller:
             ValueError: When they are of another network.
         """
         self.weights = weights_in(state, self.weights)
+        delays.check(state, self.config, self.device.network)
         self.rule_state = turned(self.rule_state, below(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------

@@ -17,6 +17,7 @@ from drivers.contract.info import StimulusKind
 from hil import streams
 from hil.loop.costs import Costs
 from hil.loop.observation.rounds import joined, rounds, stacked
+from hil.runs import delays
 
 Matrix = NDArray[np.float32]
 Answer = TypeVar("Answer")
@@ -105,10 +106,11 @@ class DeviceSession:
         self.stored[projection] = stored
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """What is stored, what was paid, and all that a resumable device remembers."""
+        """Delays, what is stored, what was paid, and all that a resumable device remembers."""
         found: dict[str, NDArray[np.generic]] = {
             f"stored/{p}": stored for p, stored in enumerate(self.stored)
         }
+        found |= delays.kept(self._network)
         found |= {f"costs/{name}": value for name, value in self.costs.state().items()}
         if self._device.info.abilities.resumable:
             with asking(self._device, "state"):

@@ -172,7 +172,7 @@ def deployed(
     """
     with one_blas_thread(), open_device(config, device=device, record=record) as opened:
         config, _ = settle(_fixed(config), FORCED if device else (), opened.info, samples)
-        controller = Controller.open(config, opened, samples.spec)
+        controller = Controller.open(config, opened, samples.spec, checkpoint)
         with taking_up or nullcontext():
             controller.load_weights(checkpoint)
             if device is not None or not controller.session.restore(checkpoint):

@@ -12,6 +12,7 @@ from hil.exchange import nir_writing
 from hil.loop import mapping
 from hil.loop.training import opened
 from hil.runs import data as run_data
+from hil.runs import delays
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -35,27 +36,27 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         The path written.
 
     Raises:
-        ValueError: When the run has no weights yet, a damaged checkpoint, or delays.
+        ValueError: When the run has no weights yet, a damaged checkpoint, or more delays than a
+            file can tell apart.
         DeviceError: When its device cannot be opened.
         OSError: When the file cannot be written.
     """
-    config, asked = run.config(), run.weights()
+    config, asked = run.config(), below(run.weights(), "weights/")
     prefix = "stored/" if stored else "weights/"
-    found = below(run.load_checkpoint() or {}, prefix)
+    checkpoint = run.load_checkpoint() or {}
+    found = below(checkpoint, prefix)
     matrices = [found[str(number)].astype(np.float32) for number in range(len(asked))]
-    if config.network.delays:
-        raise ValueError(
-            f"network.delays = {config.network.delays}: NIR has delays of channels and none of "
-            "synapses: export a run without them"
-        )
     chain = matrices[: len(config.network.hidden) + 1]
     layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))
     with opened(run, None) as device:
-        device.configure(mapping.network(config, device.info, layers))
+        device.configure(mapping.network(config, device.info, layers, checkpoint))
+        with run.taking_up():
+            delays.check(checkpoint, config, device.network)
+        late = [projection.delay for projection in device.network.projections]
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     reset = device.info.neuron.assumed_reset
-    return nir_writing.write(out, matrices, nominal, {**notes, "reset": reset})
+    return nir_writing.write(out, matrices, late, nominal, {**notes, "reset": reset})
 
 
 def _nominal(

@@ -16,6 +16,7 @@ from drivers.contract.info import StimulusKind, WeightFormat
 from hil import encodings, streams
 from hil.characterisation import calibration
 from hil.learning.rule import Route, Timing
+from hil.runs import delays
 from hil.tasks.samples.signals import Signals
 from hil.tasks.samples.spec import SampleSpec
 
@@ -42,8 +43,16 @@ def layers(config: Config, spec: SampleSpec) -> tuple[int, ...]:
 SYNAPSES = 1 << 27  # half a gigabyte for each array of weights, of which a training keeps several
 
 
-def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Network:
+def network(
+    config: Config, info: DeviceInfo, layers: tuple[int, ...], begun: delays.Begun = None
+) -> Network:
     """The network with what a calibration found, under what the configuration asks for.
+
+    Args:
+        config: The configuration.
+        info: What the device states.
+        layers: Sizes of the network, the input first.
+        begun: Arrays of a start or a checkpoint, whose delays it has then.
 
     Raises:
         ValueError: When the calibration is of another device or network, or cannot be read, or
@@ -59,15 +68,11 @@ def network(config: Config, info: DeviceInfo, layers: tuple[int, ...]) -> Networ
     if config.network.calibration:
         found = calibration.read_for(config.network.calibration, info.identity, layers)
         settings, trims = {**found.settings, **settings}, dict(found.trims)
-    draw = streams.generator(config.seed, "delays")
+    late = delays.of_network(config, layers, begun)
     projections = []
     for p, (source, target) in enumerate(config.network.connections):
-        delay: int | NDArray[np.int64] = 0
-        if config.network.delays and target < len(layers) - 1:
-            shape = layers[source], layers[target]
-            delay = draw.integers(0, config.network.delays + 1, shape)
         scale = full_scale(config, info.weight_format(p), layers[source])
-        projections.append(Projection(source, target, scale, delay))
+        projections.append(Projection(source, target, scale, late[p]))
     chain = Network.feed_forward(layers, (), settings, trims)
     return replace(chain, projections=tuple(projections))
 

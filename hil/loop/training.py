@@ -67,7 +67,7 @@ def fitted(
         device = unstated.completing(stated, found)
         config, choices = defaults.settle(config, opened, device.info, data)
         config, weights, more = start.taken(config, device.info, data)
-        controller = Controller.open(config, device, data.spec)
+        controller = Controller.open(config, device, data.spec, weights)
     if weights is not None:
         try:
             controller.load_weights(weights)
@@ -158,18 +158,19 @@ def in_memory(config: Config, opened: Collection[str], data: Data) -> tuple[Conf
 def _trained(run: Run, data: Data, watch: Watcher, record: str | Path | None) -> dict[str, Any]:
     config = run.config()
     with one_blas_thread(), opened(run, record) as device:
-        controller = Controller.open(config, device, data.spec)
-        state = TrainState.first(controller.layers)
         checkpoint = run.load_checkpoint()
+        begun = run.load_start() if checkpoint is None and config.start else checkpoint
+        controller = Controller.open(config, device, data.spec, begun)
+        state = TrainState.first(controller.layers)
         if checkpoint is not None:
             with run.taking_up():
                 batches = -(-len(data.y_train) // config.training.batch)
                 state = TrainState.restored(checkpoint, state, batches, config.training.epochs)
                 controller.restore(checkpoint)
         else:
-            if config.start:
+            if begun is not None:
                 with run.taking_up(START):
-                    controller.load_weights(run.load_start())
+                    controller.load_weights(begun)
             controller.write()
             _begin(run, controller, data, state, watch)
         with stoppable() as stop:

@@ -69,7 +69,8 @@ class Run:
             chosen: What of it was chosen by what the device states, and why, as JSON takes it.
             code: SHA-256 of each file of code that the configuration names, by name.
             samples: Those of the task `arrays`, kept with the run.
-            start: Weights `weights/N` to start from, where it does not draw its own.
+            start: Weights `weights/N` to start from, and delays `delays/N`, where it does not draw
+                its own.
 
         Raises:
             ValueError: When the folder exists, or cannot be made.
@@ -215,7 +216,7 @@ class Run:
             raise FileFormatError(f"{self.path / file}: {error}; {self._anew}") from None
 
     def weights(self) -> Arrays:
-        """The shadow weights `weights/N` of the last checkpoint, of a complete run or not.
+        """Shadow weights `weights/N` and delays `delays/N` of the last checkpoint.
 
         Raises:
             ValueError: When there is no checkpoint yet, or it is damaged.
@@ -226,10 +227,10 @@ class Run:
                 f"{self.path} has no checkpoint yet: train it first: "
                 f"hil resume {quote(str(self.path))}"
             )
-        return {name: w for name, w in checkpoint.items() if name.startswith("weights/")}
+        return {n: w for n, w in checkpoint.items() if n.startswith(("weights/", "delays/"))}
 
     def load_start(self) -> Arrays:
-        """The weights `weights/N` to start from, of a run that does not draw its own.
+        """What a run starts from that does not draw its own: `weights/N`, and `delays/N` if any.
 
         Raises:
             FileFormatError: When they are missing or damaged.

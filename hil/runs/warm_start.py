@@ -48,6 +48,7 @@ def base(start: str | Path, *asked: Mapping[str, Any]) -> Sections:
 def _of_model(start: str, asked: Mapping[str, Any]) -> Sections:
     found = model.opened(start)
     network: Sections = {"hidden": found.hidden, "recurrent": found.recurrent}
+    network["delays"] = found.delay
     if "steps" in found.notes:
         network["steps"] = found.notes["steps"]
     encoding = {"name": "current", "bias": float(found.biased)}

@@ -152,7 +152,8 @@ class Folder:
         for name, array in found.items():
             if array.dtype != np.float32 or not np.isfinite(array).all():
                 raise FileFormatError(f"{path}: {name[:60]} are no weights: delete it")
-        return {name: array.astype(np.float32) for name, array in found.items()}
+        delays = {n: a for n, a in stored.items() if n.startswith("delays/")}
+        return {name: array.astype(np.float32) for name, array in found.items()} | delays
 
     def has_weights(self, key: str) -> bool:
         """Whether the weights of a job are there."""

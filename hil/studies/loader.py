@@ -15,7 +15,8 @@ from hil.studies.schema import VERSION, Factor, Study, known
 from hil.validation import validated
 
 BUDGET = "default"
-SHARED = ("hidden", "steps", "settings", "full_scale")  # of a network that trials start from
+# Of a network that trials start from.
+SHARED = ("hidden", "recurrent", "delays", "steps", "settings", "full_scale")
 MOST = 50_000  # trials of a study, which a journal holds
 WORDS = {"title", "question", "about", "phrase", "unit", "label"}  # keys of what people read
 BUILTIN = Path(__file__).parent / "builtin"

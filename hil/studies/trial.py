@@ -32,6 +32,7 @@ from hil.loop.health import diagnosis
 from hil.loop.health.class_balance import Score
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
+from hil.runs import delays
 from hil.studies.plan import Job
 from hil.tasks.samples.preparation import Samples
 from hil.trust import open_device
@@ -95,7 +96,7 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
     Args:
         job: What to do.
-        weights: Shadow weights `weights/N` that it starts from.
+        weights: Shadow weights `weights/N` that it starts from, and delays `delays/N`.
 
     Returns:
         What was measured (`docs/studies.md` says what); with `error` alone where these settings
@@ -125,7 +126,7 @@ def _evaluated(
     config, choices = settle(config, job.opened, device.info, data)
     if config.start:
         config, weights, _ = start.taken(config, device.info, data)
-    controller = Controller.open(config, device, data.spec)
+    controller = Controller.open(config, device, data.spec, weights)
     meter = OverlapMeter(controller)
     if weights is not None:
         _load(controller, weights, job)
@@ -179,9 +180,10 @@ def _evaluated(
 
 
 def _kept(controller: Controller, began: Weights | None) -> Weights:
-    """What other trials start from: the weights, and the ways of those that these began with."""
+    """What other trials start from: weights, delays, and the ways of what these began with."""
     ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
-    return ways | {f"weights/{p}": w for p, w in enumerate(controller.weights)}
+    weights = {f"weights/{p}": w for p, w in enumerate(controller.weights)}
+    return ways | weights | delays.kept(controller.device.network)
 
 
 def _load(controller: Controller, weights: Weights, job: Job) -> None:

@@ -65,6 +65,11 @@ def linear(weights: Array) -> Any:
     return nir.Linear(np.ascontiguousarray(weights.T))
 
 
+def affine(weights: Array, bias: Array) -> Any:
+    """The same with a bias."""
+    return nir.Affine(np.ascontiguousarray(weights.T), bias)
+
+
 def recurrent(path: Path, layers: Sequence[tuple[Array, Any, Sequence[Any]]]) -> Path:
     """Write layers of a matrix, neurons, and what leads from these to themselves, if anything."""
     nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([len(layers[0][0])])})}
@@ -141,22 +146,26 @@ def spikes_on_device(
     path: str | Path, address: str, stimulus: Stimulus, bias: float = 0.0
 ) -> list[NDArray[np.float64]]:
     """Spikes of each neuron of a model on a device, layer by layer, `(B, n_l)`."""
+    return [raster.sum(axis=0) for raster in rasters_on_device(path, address, stimulus, bias)]
+
+
+def rasters_on_device(
+    path: str | Path, address: str, stimulus: Stimulus, bias: float = 0.0
+) -> list[NDArray[np.float64]]:
+    """The same step by step, `(T, B, n_l)`."""
     found = model.opened(str(path))
     source = placement.Source(stimulus.kind != "spikes", bias)
     with drivers.open(address) as device:
         on = placement.placed(found, device.info, source, assumed=0.9)
         depth = len(found.layers)
         layers = (len(on.weights[0]), *(matrix.shape[1] for matrix in on.weights[:depth]))
-        network = Network.feed_forward(layers, settings=on.settings, full_scale=[100.0] * depth)
-        own = (Projection(n, n, 100.0) for n in range(1, depth if found.recurrent else 1))
-        device.configure(replace(network, projections=(*network.projections, *own)))
+        ways = list(pairwise(range(depth + 1)))
+        ways += [(n, n) for n in range(1, depth if found.recurrent else 1)]
+        laid = [Projection(*way, 100.0, late) for way, late in zip(ways, on.delays, strict=True)]
+        network = Network.feed_forward(layers, settings=on.settings)
+        device.configure(replace(network, projections=tuple(laid)))
         for projection, matrix in enumerate(on.weights):
             device.write_weights(projection, matrix)
-        hidden = [Probe(k + 1, "spikes", reduce="mean") for k in range(len(layers) - 2)]
-        seen = device.run(stimulus, hidden, trial=0)
-    means: Sequence[Array] = list(seen.samples.values())
-    shapes = zip(means, layers[1:], strict=False)
-    return [
-        *(np.asarray(mean).reshape(-1, n) * stimulus.steps for mean, n in shapes),
-        seen.counts.astype(float),
-    ]
+        probes = [Probe(k + 1, "spikes") for k in range(depth)]
+        seen = device.run(stimulus, probes, trial=0)
+    return [seen.samples[probe].astype(np.float64) for probe in probes]

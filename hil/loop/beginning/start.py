@@ -6,7 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from drivers import DeviceInfo
+from drivers.contract.arrays import below
 from drivers.contract.errors import FileFormatError
 from hil import config as configuration
 from hil import tasks
@@ -38,9 +41,9 @@ def taken(
         data: The samples.
 
     Returns:
-        The configuration with what a model chooses; the weights `weights/N`, None for a run that
-        draws its own, and of a model the ways `ways/feedback_l` that its feedback is to follow;
-        and what was chosen, with what of a model the device cannot have.
+        The configuration with what a model chooses; the weights `weights/N` and delays `delays/N`,
+        None for a run that draws its own, and of a model the ways `ways/feedback_l` that its
+        feedback is to follow; and what was chosen, with what of a model the device cannot have.
 
     Raises:
         ValueError: When there is no such run or model, or the device cannot have it.
@@ -48,8 +51,13 @@ def taken(
     if not config.start:
         return config, None, []
     if not warm_start.is_model(config.start):
-        return config, Run.open(config.start).weights(), []
+        kept = Run.open(config.start).weights()
+        longest = max((int(late.max()) for late in below(kept, "delays/").values()), default=0)
+        return config, kept, _left_out(config, longest)
     found = model.opened(config.start)
+    left_out = _left_out(config, found.delay)
+    if left_out:
+        found = found.undelayed
     try:
         source = placement.Source(*mapping.shown(config, info, data.spec))
         placed = placement.placed(found, info, source, mapping.DECAY)
@@ -61,11 +69,18 @@ def taken(
         if name not in config.network.settings
     ]
     choices += _holding(config, info, placed)
+    if found.delay and not any(map(np.any, placed.delays)):
+        choices.append(Choice("network.delays", 0, "what the model delays has no weights"))
     notes = [Choice("start", config.start, note) for note in (*placed.notes, *_cut(info, placed))]
     weights: Arrays = {f"weights/{number}": matrix for number, matrix in enumerate(placed.weights)}
+    weights |= {
+        f"delays/{number}": np.asarray(delay, np.uint16)
+        for number, delay in enumerate(placed.delays)
+        if np.any(delay)
+    }
     chain = placed.weights[: len(config.network.hidden) + 1]  # recurrent ones follow
     weights |= {f"ways/{name}": way for name, way in ways(chain).items()}
-    return applied(config, choices), weights, [*choices, *notes]
+    return applied(config, choices), weights, [*choices, *left_out, *notes]
 
 
 def laid(sections: Mapping[str, Any]) -> Config:
@@ -83,6 +98,14 @@ def laid(sections: Mapping[str, Any]) -> Config:
     with open_device(config) as device:
         config, _ = settle(config, left_open(sections, starts=True), device.info, data)
         return taken(config, device.info, data)[0]
+
+
+def _left_out(config: Config, longest: int) -> list[Choice]:
+    """A word on delays that are there and not asked for."""
+    if config.network.delays or not longest:
+        return []
+    told = f"its delays, of up to {longest} steps, are left out: network.delays is 0"
+    return [Choice("start", config.start, told)]
 
 
 def _holding(config: Config, info: DeviceInfo, placed: Placed) -> list[Choice]:

@@ -15,6 +15,7 @@ from hil.exchange import model
 from support.nir_models import (
     DT,
     TAU,
+    affine,
     chain,
     lif,
     linear,
@@ -27,30 +28,26 @@ RNG = np.random.default_rng(5)
 A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
 
 
-def affine(weights: Any, bias: Any) -> Any:
-    return nir.Affine(np.ascontiguousarray(weights.T), bias)
-
-
 def test_what_is_linear_in_a_row_is_one_matrix(tmp_path: Path) -> None:
     scale, b, c = RNG.random(4), RNG.normal(size=4), RNG.normal(size=2)
     nodes = affine(A, b), nir.Scale(scale), affine(B, c), lif(2)
     (layer,) = model.opened(str(chain(tmp_path / "m.nir", *nodes))).layers
     x = RNG.random((10, 3))
-    assert layer.bias is not None
+    assert layer.synapses.bias is not None
     wanted = ((x @ A + b) * scale) @ B + c
-    np.testing.assert_allclose(x @ layer.weights + layer.bias, wanted, rtol=1e-9)
+    np.testing.assert_allclose(x @ layer.synapses.weights + layer.synapses.bias, wanted, rtol=1e-9)
 
 
 def test_images_are_read_row_by_row(tmp_path: Path) -> None:
     flat = nir.Flatten(np.array([2, 3, 4]), start_dim=0)
     found = model.opened(str(chain(tmp_path / "m.nir", flat, linear(RNG.random((24, 2))), lif(2))))
-    assert found.layers[0].weights.shape == (24, 2)
+    assert found.layers[0].synapses.weights.shape == (24, 2)
 
 
 def test_neurons_without_weights_before_them_are_fed_one_by_one(tmp_path: Path) -> None:
     found = model.opened(str(chain(tmp_path / "m.nir", lif(3), linear(A), lif(4), lif(4))))
-    assert [layer.weights.shape for layer in found.layers] == [(3, 3), (3, 4), (4, 4)]
-    assert np.array_equal(found.layers[0].weights, np.eye(3))
+    assert [layer.synapses.weights.shape for layer in found.layers] == [(3, 3), (3, 4), (4, 4)]
+    assert np.array_equal(found.layers[0].synapses.weights, np.eye(3))
 
 
 def test_a_graph_in_a_graph_is_laid_out_flat(tmp_path: Path) -> None:
@@ -69,7 +66,7 @@ def test_a_graph_in_a_graph_is_laid_out_flat(tmp_path: Path) -> None:
     found, wanted = model.opened(str(path)), model.opened(str(plain))
     assert [layer.name for layer in found.layers] == ["block.lif", "out"]
     for one, other in zip(found.layers, wanted.layers, strict=True):
-        assert np.array_equal(one.weights, other.weights)
+        assert np.array_equal(one.synapses.weights, other.synapses.weights)
         assert np.array_equal(one.neurons.slope, other.neurons.slope)
 
 
@@ -104,10 +101,11 @@ def test_neurons_that_lead_to_themselves_are_a_recurrent_layer(tmp_path: Path) -
     loop = affine(own, more), nir.Scale(scale)
     path = recurrent(tmp_path / "m.nir", [(A, lif(4), loop), (B, lif(2), [])])
     hidden, out = model.opened(str(path)).layers
-    assert np.array_equal(hidden.weights, A) and out.recurrent is None and out.bias is None
-    assert hidden.recurrent is not None and hidden.bias is not None
-    np.testing.assert_allclose(hidden.recurrent, own * scale, rtol=1e-12)
-    np.testing.assert_allclose(hidden.bias, more * scale, rtol=1e-12)
+    assert np.array_equal(hidden.synapses.weights, A)
+    assert out.recurrent is None and out.synapses.bias is None
+    assert hidden.recurrent is not None and hidden.synapses.bias is not None
+    np.testing.assert_allclose(hidden.recurrent.weights, own * scale, rtol=1e-12)
+    np.testing.assert_allclose(hidden.synapses.bias, more * scale, rtol=1e-12)
     # As others write it: a graph of neurons and what leads from them to themselves.
     inner = nir.NIRGraph(
         {
@@ -131,5 +129,5 @@ def test_neurons_that_lead_to_themselves_are_a_recurrent_layer(tmp_path: Path) -
     nir.write(nested, nir.NIRGraph(nodes, edges, metadata={"dt": DT}, type_check=False))
     found = model.opened(str(nested))
     assert found.recurrent and found.layers[0].name == "rlif.lif"
-    assert np.array_equal(found.layers[0].recurrent, own)
-    assert np.array_equal(found.layers[0].bias, b)
+    assert np.array_equal(found.layers[0].recurrent.weights, own)
+    assert np.array_equal(found.layers[0].synapses.bias, b)

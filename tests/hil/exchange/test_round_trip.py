@@ -151,7 +151,7 @@ def test_layers_that_lead_to_themselves_come_back_bit_for_bit(task: str, tmp_pat
     run = trained(tmp_path / "run", sections)
     file = hil.export(run, tmp_path / "model.nir")
     graph = nir.read(file, type_check=False)
-    assert {("lif_1", "recurrent_1"), ("recurrent_2", "lif_2")} <= set(graph.edges)
+    assert {("lif_1", "linear_recurrent_1"), ("linear_recurrent_2", "lif_2")} <= set(graph.edges)
     again = api.prepare({"task": task, "device": "emulator:ideal"}, start=file, out=tmp_path / "a")
     assert again.config().network.recurrent
     wanted, began = Run.open(run).weights(), again.load_start()
@@ -190,13 +190,3 @@ def test_feedback_follows_the_weights_that_another_rule_has_learned(tmp_path: Pa
         assert abs(feedback.std() * np.sqrt(10) - 1) < 0.2  # as large as it is drawn
     deployed = hil.evaluate(file, device="emulator:ideal", task="digits")["test_accuracy"]
     assert result["test_accuracy"] > deployed - 0.03
-
-
-def test_delays_of_synapses_are_not_written(task: str, tmp_path: Path) -> None:
-    sections = {"task": task, "device": "emulator:ideal", "network": {"hidden": [5], "delays": 2}}
-    run = trained(tmp_path / "run", sections)
-    with pytest.raises(
-        ValueError, match=r"network\.delays = 2: NIR has delays of channels and none"
-    ):
-        hil.export(run, tmp_path / "model.nir")
-    assert not (tmp_path / "model.nir").exists()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import nir
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -15,11 +17,12 @@ from hil import api
 from hil.cli.app import app
 from hil.loop import training
 from hil.studies import loader
+from hil.studies.folder import Folder
 from hil.studies.plan import cells, job, units
 from hil.studies.schema import Study
 from hil.studies.trial import evaluate
 from hil.studies.validation import check
-from support.nir_models import chain, lif, linear
+from support.nir_models import DT, chain, lif, linear
 
 Jobs = list[tuple[Any, ...]]
 NOISE: dict[str, Any] = {
@@ -101,6 +104,33 @@ def test_a_run_may_be_it_too(task: str, tmp_path: Path) -> None:
     _, weights = evaluate(source)
     for name, kept in run.weights().items():
         assert weights[name].tobytes() == kept.tobytes()
+
+
+def test_its_delays_and_what_recurs_come_along(task: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    late = [nir.Delay(np.array([0, 3, 1, 2]) * DT), linear(np.float32(rng.normal(size=(4, 5))))]
+    named = {f"n{k}": node for k, node in enumerate([*late, lif(5), linear(np.eye(5, 3)), lif(3)])}
+    ends = nir.Input({"input": np.array([4])}), nir.Output({"output": np.array([3])})
+    nodes = {"input": ends[0], **named, "output": ends[1]}
+    edges = list(pairwise(nodes))
+    nodes["back"] = linear(0.3 * np.eye(5))
+    edges += [("n2", "back"), ("back", "n2")]
+    metadata = {"dt": DT, "steps": 30}
+    nir.write(tmp_path / "m.nir", nir.NIRGraph(nodes, edges, metadata=metadata))
+    found = jobs(loader.starting(noise(task), tmp_path / "m.nir"))
+    source, deploy = next(steps for steps in found if len(steps) == 2)
+    _, weights = evaluate(source)
+    assert np.array_equal(weights["delays/0"], np.array([[0, 3, 1, 2]] * 5).T)
+    folder = Folder(tmp_path / "study", noise(task))
+    (folder.path / "weights").mkdir(parents=True)
+    folder.save_weights("key", weights)
+    again = folder.load_weights("key")
+    assert np.array_equal(again["delays/0"], weights["delays/0"])
+    plain = hil.evaluate(tmp_path / "m.nir", device="emulator:ideal", task=task)["test_accuracy"]
+    assert evaluate(deploy, again)[0]["test_accuracy"] == plain
+    scratch = next(steps for steps in found if len(steps) == 1)[0]
+    network = json.loads(scratch.config)["network"]
+    assert network["recurrent"] and network["delays"] == 3
 
 
 def test_a_study_that_starts_from_none_says_so(model: Path) -> None:
