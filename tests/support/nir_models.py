@@ -38,11 +38,11 @@ def chain(
 
 
 def small(path: Path) -> Path:
-    """A model with one packed array, which is quick to read."""
+    """A model with delays and one packed array, which is quick to read."""
     weights = np.arange(6, dtype=np.float32).reshape(2, 3)
-    chain(path, nir.Linear(weights), lif(2), packed=None)
+    chain(path, nir.Delay(np.full(3, 2 * DT)), nir.Linear(weights), lif(2), packed=None)
     with h5py.File(path, "a") as file:
-        place = "node/nodes/linear0/weight"
+        place = "node/nodes/linear1/weight"
         del file[place]
         file.create_dataset(place, data=weights, compression="gzip", shuffle=True)
     return path
