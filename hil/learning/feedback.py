@@ -11,6 +11,11 @@ and any h in place of its derivative (Bellec et al. 2020, Nat. Commun. 11, 3625;
 A learned B follows `dB_l = e^T a_l`, as if layer l were read out by it: that of Kolen and Pollack
 (1994, Proc. ICNN, 1375), as Akrout et al. 2019 (arXiv 1904.05391) take it up, straight from the
 output. The two ends of a synapse see the same product, and no weight is carried over.
+
+With `recurrent_feedback` a hidden layer that projects to itself has a matrix R for its error to
+come back by, from later steps to the neurons whose spikes had a part in them (`with_returned`), so
+many times as R says. A learned R begins at 0 and sees what that projection sees; a fixed one is
+drawn from N(0, 1/n_l).
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.learning.in_time import gradients_in_time
+from hil.learning.in_time import gradients_in_time, with_returned
 from hil.learning.rule import (
     Gradients,
     Matrix,
@@ -35,6 +40,7 @@ from hil.learning.rule import (
 )
 
 Gate = Callable[[State, Matrix], Matrix]
+RETURNING = "recurrent_feedback_"
 Drawing = Callable[[Generator, Sequence[int]], dict[str, NDArray[np.generic]]]
 
 
@@ -53,7 +59,10 @@ class FeedbackSettings(BaseModel):
         "end", description="On the clock `trace`: the error at the end, or of each step so far."
     )
     feedback: Literal["fixed", "learned"] = Field(
-        "fixed", description="Whether feedback matrices stay as drawn, or follow the readout."
+        "fixed", description="Whether feedback matrices stay as drawn, or follow the weights."
+    )
+    recurrent_feedback: float = Field(
+        0.0, ge=0, le=10, description="On the clock `trace`: how much error returns by what recurs."
     )
 
 
@@ -72,16 +81,34 @@ def feedback(
     return found
 
 
-def ways(weights: Sequence[Matrix]) -> dict[str, Matrix]:
+def returning(rng: Generator | None, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
+    """Matrices `recurrent_feedback_l`, `(n_l, n_l)` for each hidden layer l, from N(0, 1/n_l).
+
+    Args:
+        rng: Draws them; None for zeros.
+        layers: Sizes of the layers.
+    """
+    found: dict[str, NDArray[np.generic]] = {}
+    for layer, size in enumerate(layers[1:-1], start=1):
+        matrix = np.zeros((size, size), np.float32)
+        if rng is not None:
+            matrix = rng.standard_normal((size, size), dtype=np.float32) / np.float32(np.sqrt(size))
+        found[f"{RETURNING}{layer}"] = matrix
+    return found
+
+
+def ways(weights: Sequence[Matrix], loops: Sequence[Matrix] = ()) -> dict[str, Matrix]:
     """The way from each hidden layer to the output, which back-propagation sends the error along.
 
     Args:
         weights: `(n_pre, n_post)` of each projection from a layer to the next.
+        loops: `(n_l, n_l)` of each hidden layer to itself; none where nothing recurs.
 
     Returns:
-        For each `feedback_l` of `feedback` the product of the weights after layer l, transposed.
+        For each `feedback_l` of `feedback` the product of the weights after layer l, transposed,
+        and for each `recurrent_feedback_l` of `returning` those of its loop.
     """
-    found: dict[str, Matrix] = {}
+    found = {f"{RETURNING}{layer}": loop.T for layer, loop in enumerate(loops, start=1)}
     way = np.eye(weights[-1].shape[1], dtype=np.float32)
     for layer in range(len(weights) - 1, 0, -1):
         way = way @ weights[layer].T
@@ -89,15 +116,28 @@ def ways(weights: Sequence[Matrix]) -> dict[str, Matrix]:
     return found
 
 
-def turned(state: State, along: State) -> State:
+def learned_ways(rule: Rule, state: State) -> dict[str, Matrix]:
+    """The feedback matrices that a rule has learned with its weights; none of one that learns none.
+
+    Args:
+        rule: The rule.
+        state: What it keeps.
+    """
+    kept = rule.learned(state).items()
+    return {name: way for name, way in kept if name.startswith(("feedback_", RETURNING))}
+
+
+def turned(rule: Rule, state: State, along: State) -> State:
     """The state of a rule, its feedback matrices turned along ways to the output.
 
     Weights that another rule has learned do not know the feedback that is drawn here, and would be
-    unlearned until they do. Matrices stay as large and as sparse as they were drawn.
+    unlearned until they do. Matrices stay as large and as sparse as they were drawn; those that are
+    learned are taken as they are.
 
     Args:
-        state: The state; one without feedback matrices stays as it is.
-        along: The ways, as `ways` gives them.
+        rule: The rule.
+        state: What it keeps; without feedback matrices it stays as it is.
+        along: The ways, as `ways` or `learned_ways` gives them.
 
     Raises:
         ValueError: When they are no such matrices.
@@ -107,7 +147,9 @@ def turned(state: State, along: State) -> State:
         if way.dtype != np.float32 or not np.isfinite(way).all():
             raise ValueError(f"ways/{name[:60]}: not float32, or not finite")
         drawn = np.asarray(state.get(name, ()), np.float32)
-        if drawn.shape == way.shape:
+        if drawn.shape == way.shape and rule.adjust is not None:
+            found[name] = way
+        elif drawn.shape == way.shape:
             kept = np.where(drawn == 0, 0, way).astype(np.float32)
             size = float(np.linalg.norm(kept))
             found[name] = kept * np.float32(np.linalg.norm(drawn) / size) if size else drawn
@@ -117,6 +159,22 @@ def turned(state: State, along: State) -> State:
 def projected(state: State, layer: int, error: Matrix) -> Matrix:
     """The output error `(..., C)` as a hidden layer receives it, `(..., n_l)`."""
     return error @ np.asarray(state[f"feedback_{layer}"], np.float32)
+
+
+def _following(
+    state: State, observation: Observation, gradients: Gradients
+) -> dict[str, Matrix | None]:
+    """Gradients of feedback that is learned: of the readout, and of what recurs, transposed."""
+    error: Matrix = observation.error / np.float32(len(observation.error))
+    found: dict[str, Matrix | None] = {
+        f"feedback_{layer}": error.T @ activity
+        for layer, activity in enumerate(observation.activity, start=1)
+    }
+    for route, gradient in zip(observation.connections, gradients, strict=True):
+        name = f"{RETURNING}{route.target}"
+        if route.source == route.target and name in state and gradient is not None:
+            found[name] = gradient.T
+    return found
 
 
 def aligned(
@@ -131,8 +189,15 @@ def aligned(
         init: Draws the feedback matrices, and what else it keeps.
         gate: h, from what is kept and membranes of any shape, in thresholds.
     """
-    in_time = settings.clock == "trace"
+    returned = settings.recurrent_feedback
+    in_time, learned = settings.clock == "trace", settings.feedback == "learned"
     decay = timing.decay if settings.trace_decay == "auto" else settings.trace_decay
+
+    def draw(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
+        found = init(rng, layers)
+        if in_time and returned:
+            found |= returning(None if learned else rng, layers)
+        return found
 
     def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
         error, seen = observation.error, observation.membrane
@@ -141,27 +206,25 @@ def aligned(
             error = error[np.newaxis]
             if observation.running_error is not None:
                 error = observation.running_error
-        deltas = [
-            projected(state, layer, error) * gate(state, z)
-            for layer, z in enumerate(seen[:-1], start=1)
-        ]
+        deltas = []
+        for layer, z in enumerate(seen[:-1], start=1):
+            direct, slope = projected(state, layer, error), gate(state, z)
+            route, way = observation.loop(layer), state.get(f"{RETURNING}{layer}")
+            if route is None or way is None:
+                deltas.append(direct * slope)
+            else:
+                way = np.float32(returned) * np.asarray(way, np.float32)
+                deltas.append(with_returned(direct, slope, way, route, decay))
         if in_time:
             return gradients_in_time([*deltas, error], observation, decay)
         return gradients_from([*deltas, error], observation)
 
-    def adjust(state: State, observation: Observation) -> dict[str, Matrix]:
-        error: Matrix = observation.error / np.float32(len(observation.error))
-        return {
-            f"feedback_{layer}": error.T @ activity
-            for layer, activity in enumerate(observation.activity, start=1)
-        }
-
     return Rule(
         name,
-        init=init,
+        init=draw,
         update=update,
         gate=gate,
         needs_traces=in_time,
         needs_running_error=in_time and settings.error == "running",
-        adjust=adjust if settings.feedback == "learned" else None,
+        adjust=_following if learned else None,
     )

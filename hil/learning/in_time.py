@@ -4,6 +4,14 @@
 
 The trace of presynaptic activity x is its low-pass `r_t = d r_{t-1} + (1 - d) x_t`, whose time mean
 is that of x but for what is left at the end: where it is constant, time means are what remains.
+
+A spike of a layer that projects to itself acts on its neurons later as well. `with_returned` adds
+what their error says of it, by a matrix R in place of that projection's transposed weights:
+
+    delta_t = h_t * (direct_t + q_(t + lag + delay) R)        q_t = delta_t + d q_(t+1)
+
+With R = W^T and h the neuron's slope that is back-propagation through time; with any R and h it is
+feedback alignment (Lillicrap et al. 2016, Nat. Commun. 7, 13276) through time.
 """
 
 from __future__ import annotations
@@ -54,6 +62,44 @@ def gradients_in_time(
         joined(before[route.source], weighted[route.target - 1], route, route.lag)
         for route in observation.connections
     ]
+
+
+RETURN = 2.0  # what returns is at most so many times as large as what came directly
+TINY = np.float32(1e-30)
+
+
+def with_returned(direct: Matrix, slope: Matrix, way: Matrix, route: Route, decay: float) -> Matrix:
+    """The deltas of a layer that projects to itself, with what returns from later steps.
+
+    What returns could grow from step to step; in each sample it is held to `RETURN` times the
+    length of what came directly.
+
+    Args:
+        direct: Error as it came from the output, `(T, B, n)`, or `(1, B, n)` where it is the same
+            at each step.
+        slope: What the error of a neuron is multiplied by, `(T, B, n)`.
+        way: R, `(n, n)`: from each neuron that a synapse leads to, to the one it comes from.
+        route: The projection; with its lag and delays.
+        decay: That of the traces.
+
+    Returns:
+        `(T, B, n)`.
+    """
+    steps = len(slope)
+    direct = np.broadcast_to(direct, slope.shape)
+    most = np.float32(RETURN) * np.linalg.norm(direct, axis=2)
+    branches = [(d, way if s is None else way * s.T) for d, s in delays(route)]
+    found, gone = np.empty(slope.shape, slope.dtype), np.zeros(slope.shape, slope.dtype)
+    for t in range(steps - 1, -1, -1):
+        back = np.zeros(slope.shape[1:], slope.dtype)
+        for delay, matrix in branches:
+            if t + route.lag + delay < steps:
+                back += gone[t + route.lag + delay] @ matrix
+        size = np.linalg.norm(back, axis=1)
+        back *= (most[t] / (np.maximum(size, most[t]) + TINY))[:, np.newaxis]
+        found[t] = slope[t] * (direct[t] + back)
+        gone[t] = found[t] + (decay * gone[t + 1] if t + 1 < steps else 0)
+    return found
 
 
 def joined(before: Matrix, after: Matrix, route: Route, lag: int) -> Matrix:

@@ -93,6 +93,10 @@ class Observation:
         chain = tuple(Route(layer, layer + 1) for layer in range(len(self.membrane)))
         return self.routes or chain
 
+    def loop(self, layer: int) -> Route | None:
+        """The projection of a layer to itself, if it has one."""
+        return next((r for r in self.routes if r.source == r.target == layer), None)
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -129,8 +133,9 @@ class Rule:
             of any shape in thresholds; None where there is no such function.
         needs_traces: Whether it reads membranes step by step.
         needs_running_error: Whether it reads the error of the readout up to each step, with traces.
-        adjust: Gradients of what it keeps and learns beside the weights, by name; descended as
-            those of the weights are. None for what stays as it was drawn.
+        adjust: Gradients of what it keeps and learns beside the weights, by name, from what is
+            kept, what was seen, and the gradients by which the weights are changed; descended as
+            these are. None for what stays as it was drawn.
     """
 
     name: str
@@ -140,11 +145,17 @@ class Rule:
     gate: Callable[[State, Matrix], Matrix] | None = None
     needs_traces: bool = False
     needs_running_error: bool = False
-    adjust: Callable[[State, Observation], Mapping[str, Matrix]] | None = None
+    adjust: Callable[[State, Observation, Gradients], Mapping[str, Matrix | None]] | None = None
 
     def learned(self, state: State) -> dict[str, Matrix]:
         """What of its state may be learned, by name; nothing where it adjusts nothing."""
         return {} if self.adjust is None else {name: state[name] for name in sorted(state)}  # type: ignore[misc]
+
+    def adjusted(
+        self, state: State, observation: Observation, gradients: Gradients
+    ) -> Mapping[str, Matrix | None]:
+        """What `adjust` gives; nothing where it adjusts nothing."""
+        return {} if self.adjust is None else self.adjust(state, observation, gradients)
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ class Controller:
     def _descend(self, gradients: Gradients, observation: Observation, progress: float) -> None:
         """Change the weights, and what the rule learns beside them; write what has changed."""
         learned = self.rule.learned(self.rule_state)
-        found = self.rule.adjust(self.rule_state, observation) if self.rule.adjust else {}
+        found = self.rule.adjusted(self.rule_state, observation, gradients)
         changed, self.optimiser_state = self.optimiser.update(
             [*gradients, *(found.get(name) for name in learned)],
             self.optimiser_state,
@@ -283,7 +283,7 @@ class Controller:
         """
         self.weights = weights_in(state, self.weights)
         delays.check(state, self.config, self.device.network)
-        self.rule_state = turned(self.rule_state, below(state, "ways/"))
+        self.rule_state = turned(self.rule, self.rule_state, below(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------
 

@@ -184,7 +184,7 @@ class Training:
             *diagnosis.activity_findings(layers, rates, self._config.readout.source),
             *diagnosis.neuron_findings(state.statistics, layers),
             *diagnosis.drift_finding(part, accuracies, samples),
-            *diagnosis.weight_findings(shares),
+            *diagnosis.weight_findings(shares, controller.depth),
             *self._hold_estimator(row),
             *link_diagnosis.findings(
                 row["device_seconds"],

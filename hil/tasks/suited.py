@@ -17,14 +17,15 @@ Sections = Mapping[str, Mapping[str, object]]
 
 # What suits samples in time: learning step by step, a network that remembers, and a readout that
 # tells more than a few spikes. Chosen on validation samples: docs/configuration.md.
+BY_TRACES = {"clock": "trace", "feedback": "learned", "recurrent_feedback": 0.2}
 IN_TIME: Sections = {
     "network": {"hidden": [200], "recurrent": True, "full_scale": 6.0},
-    "rule": {"name": "adfa", "clock": "trace", "gain": 5.0, "feedback": "learned"},
+    "rule": {"name": "adfa", **BY_TRACES, "gain": 5.0},
     "readout": {"source": "both"},
-    "optimiser": {"learning_rate": 6e-3},
+    "optimiser": {"learning_rate": 4e-3},
 }
 IN_TIME_BY_RULE: Mapping[str, Sections] = {
-    "dfa": {"rule": {"name": "dfa", "clock": "trace", "feedback": "learned"}},
+    "dfa": {"rule": {"name": "dfa", **BY_TRACES}},
     "bptt": {"optimiser": {"learning_rate": 3e-3}},
 }
 

@@ -42,8 +42,9 @@ def taken(
 
     Returns:
         The configuration with what a model chooses; the weights `weights/N` and delays `delays/N`,
-        None for a run that draws its own, and of a model the ways `ways/feedback_l` that its
-        feedback is to follow; and what was chosen, with what of a model the device cannot have.
+        None for a run that draws its own, and the ways `ways/NAME` that its feedback is to follow,
+        of a model and of a run that has learned it; and what was chosen, with what of a model the
+        device cannot have.
 
     Raises:
         ValueError: When there is no such run or model, or the device cannot have it.
@@ -51,7 +52,7 @@ def taken(
     if not config.start:
         return config, None, []
     if not warm_start.is_model(config.start):
-        kept = Run.open(config.start).weights()
+        kept = _of_run(Run.open(config.start))
         longest = max((int(late.max()) for late in below(kept, "delays/").values()), default=0)
         return config, kept, _left_out(config, longest)
     found = model.opened(config.start)
@@ -78,9 +79,19 @@ def taken(
         for number, delay in enumerate(placed.delays)
         if np.any(delay)
     }
-    chain = placed.weights[: len(config.network.hidden) + 1]  # recurrent ones follow
-    weights |= {f"ways/{name}": way for name, way in ways(chain).items()}
+    hidden = len(config.network.hidden)
+    found_ways = ways(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
+    weights |= {f"ways/{name}": way for name, way in found_ways.items()}
     return applied(config, choices), weights, [*choices, *left_out, *notes]
+
+
+def _of_run(run: Run) -> Arrays:
+    """The weights that a run has learned, and its feedback where it has learned that too."""
+    weights = run.weights()
+    if run.config().rule.get("feedback") == "learned":
+        kept = below(run.load_checkpoint() or {}, "rule/")
+        weights |= {f"ways/{name}": way for name, way in kept.items() if "feedback_" in name}
+    return weights
 
 
 def laid(sections: Mapping[str, Any]) -> Config:

@@ -270,13 +270,14 @@ def drift_finding(name: str, accuracies: Sequence[float], samples: int) -> list[
     ]
 
 
-def weight_findings(shares: Sequence[float]) -> list[str]:
-    """One sentence for each projection with many weights at the full scale."""
-    depth = len(shares)
+def weight_findings(shares: Sequence[float], depth: int) -> list[str]:
+    """One sentence for each projection with many weights at the full scale; what recurs is last."""
+    into = [layer_name(layer, depth) for layer in range(depth)]
+    into += [f"{name} from itself" for name in into[:-1]]
     return [
-        f"weights into {layer_name(projection, depth)} stand at the full scale: "
-        f"{100 * share:.1f} % of them; raise network.full_scale or lower optimiser.learning_rate"
-        for projection, share in enumerate(shares)
+        f"weights into {name} stand at the full scale: {100 * share:.1f} % of them; raise "
+        "network.full_scale or lower optimiser.learning_rate"
+        for name, share in zip(into, shares, strict=False)
         if share > CLIPPED
     ]
 

@@ -218,7 +218,7 @@ def test_learned_feedback_follows_the_readout() -> None:
     rule = build("adfa", TIMING, feedback="learned")
     state = rule.init(np.random.default_rng(0), LAYERS)
     assert rule.adjust is not None
-    turned = rule.adjust(state, seen)
+    turned = rule.adjust(state, seen, rule.update(state, seen, weights))
     assert set(turned) == {"feedback_1", "feedback_2"} == set(rule.learned(state))
     readout = rule.update(state, seen, weights)[2]
     assert readout is not None

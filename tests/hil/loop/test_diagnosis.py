@@ -195,8 +195,12 @@ def test_weights_at_the_full_scale_are_counted() -> None:
     weights = [np.array([[1.0, -1.0], [0.5, 0.999]], np.float32), np.zeros((2, 3), np.float32)]
     assert diagnosis.clipped(weights, [1.0, 0.0]) == [0.5, 1.0]
     assert diagnosis.clipped(weights, [2.0, 1.0]) == [0.0, 0.0]
-    (finding,) = diagnosis.weight_findings([0.082, 0.0001])
+    (finding,) = diagnosis.weight_findings([0.082, 0.0001], 2)
     assert finding.startswith("weights into hidden layer 1 stand at the full scale: 8.2 %")
+    found = diagnosis.weight_findings([0.5, 0.0, 0.5, 0.0, 0.5], 3)
+    places = ("hidden layer 1", "output layer", "hidden layer 2 from itself")
+    for finding, place in zip(found, places, strict=True):
+        assert finding.startswith(f"weights into {place} stand at the full scale: 50.0 %")
 
 
 def test_a_run_keeps_each_finding_once_as_it_was_last() -> None:

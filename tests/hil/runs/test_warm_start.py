@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import hil
+from hil import api
 from hil.cli.app import app
 from hil.config import build
 from hil.loop import epochs, training
@@ -129,6 +130,24 @@ def test_feedback_follows_the_new_seed(first: Path, tmp_path: Path) -> None:
         training.train(run)
     assert same(checkpoint(alike.path), checkpoint(first), "rule/")
     assert not same(checkpoint(other.path), checkpoint(first), "rule/")
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_feedback_that_was_learned_comes_with_its_weights(learns: bool, tmp_path: Path) -> None:
+    """Whatever the seed; drawn feedback of the new run is turned towards it."""
+    learned = {"name": "adfa", "feedback": "learned"}
+    shared = {"network": {"hidden": [20]}, "training": {"epochs": 1}, "rule": learned}
+    source = Run.create(tmp_path / "source", build(shared, {"device": "emulator:ideal"}))
+    training.train(source)
+    theirs = checkpoint(source.path)["rule/feedback_1"]
+    asked: dict[str, Any] = {"seed": 6, "optimiser": {"learning_rate": 1e-9}}
+    if not learns:
+        asked["rule"] = {**learned, "feedback": "fixed"}
+    run = api.prepare(asked, start=source.path, out=tmp_path / "run")
+    training.train(run)
+    mine = checkpoint(run.path)["rule/feedback_1"]
+    size = 1.0 if learns else np.linalg.norm(mine) / np.linalg.norm(theirs)
+    np.testing.assert_allclose(mine, size * theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_it_goes_on_without_the_other_run(
