@@ -116,15 +116,10 @@ def ways(weights: Sequence[Matrix], loops: Sequence[Matrix] = ()) -> dict[str, M
     return found
 
 
-def learned_ways(rule: Rule, state: State) -> dict[str, Matrix]:
-    """The feedback matrices that a rule has learned with its weights; none of one that learns none.
-
-    Args:
-        rule: The rule.
-        state: What it keeps.
-    """
-    kept = rule.learned(state).items()
-    return {name: way for name, way in kept if name.startswith(("feedback_", RETURNING))}
+def matrices(state: State) -> dict[str, Matrix]:
+    """The feedback matrices among what a rule keeps, by name."""
+    kept = state.items()
+    return {n: np.asarray(m) for n, m in kept if n.startswith(("feedback_", RETURNING))}
 
 
 def turned(rule: Rule, state: State, along: State) -> State:
@@ -137,7 +132,7 @@ def turned(rule: Rule, state: State, along: State) -> State:
     Args:
         rule: The rule.
         state: What it keeps; without feedback matrices it stays as it is.
-        along: The ways, as `ways` or `learned_ways` gives them.
+        along: The ways, as `ways` gives them, or `matrices` of a rule that has learned.
 
     Raises:
         ValueError: When they are no such matrices.

@@ -86,8 +86,8 @@ def with_returned(direct: Matrix, slope: Matrix, way: Matrix, route: Route, deca
         `(T, B, n)`.
     """
     steps = len(slope)
-    direct = np.broadcast_to(direct, slope.shape)
     most = np.float32(RETURN) * np.linalg.norm(direct, axis=2)
+    direct, most = np.broadcast_to(direct, slope.shape), np.broadcast_to(most, slope.shape[:2])
     branches = [(d, way if s is None else way * s.T) for d, s in delays(route)]
     found, gone = np.empty(slope.shape, slope.dtype), np.zeros(slope.shape, slope.dtype)
     for t in range(steps - 1, -1, -1):

@@ -21,7 +21,7 @@ from hil import config as configuration
 from hil import streams, tasks
 from hil.characterisation import unstated
 from hil.config import Config
-from hil.learning.feedback import learned_ways
+from hil.learning.feedback import matrices
 from hil.learning.rules import bp
 from hil.loop import costs
 from hil.loop.beginning import response, start
@@ -183,7 +183,7 @@ def _evaluated(
 def _kept(controller: Controller, began: Weights | None) -> Weights:
     """What other trials start from: weights, delays, and the ways that feedback is to follow."""
     ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
-    learned = learned_ways(controller.rule, controller.rule_state)
+    learned = matrices(controller.rule.learned(controller.rule_state))
     ways |= {f"ways/{name}": way for name, way in learned.items()}
     weights = {f"weights/{p}": w for p, w in enumerate(controller.weights)}
     return ways | weights | delays.kept(controller.device.network)

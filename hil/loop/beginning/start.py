@@ -15,7 +15,7 @@ from hil import config as configuration
 from hil import tasks
 from hil.exchange import model, placement
 from hil.exchange.nir_file import Refused
-from hil.learning.feedback import ways
+from hil.learning.feedback import matrices, ways
 from hil.loop import mapping
 from hil.loop.defaults import applied, left_open, settle
 from hil.runs import warm_start
@@ -89,8 +89,8 @@ def _of_run(run: Run) -> Arrays:
     """The weights that a run has learned, and its feedback where it has learned that too."""
     weights = run.weights()
     if run.config().rule.get("feedback") == "learned":
-        kept = below(run.load_checkpoint() or {}, "rule/")
-        weights |= {f"ways/{name}": way for name, way in kept.items() if "feedback_" in name}
+        kept = matrices(below(run.load_checkpoint() or {}, "rule/"))
+        weights |= {f"ways/{name}": way for name, way in kept.items()}
     return weights
 
 

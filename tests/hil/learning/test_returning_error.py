@@ -9,7 +9,7 @@ import pytest
 from autograd import grad
 
 from hil.learning import in_time
-from hil.learning.feedback import learned_ways, turned, ways
+from hil.learning.feedback import matrices, turned, ways
 from hil.learning.rule import Route, State
 from support.rule_inputs import build
 
@@ -118,9 +118,9 @@ def test_weights_come_with_the_feedback_that_they_have_learned_with() -> None:
     taken = turned(learned, state, along)
     np.testing.assert_array_equal(taken["recurrent_feedback_1"], loop.T)
     np.testing.assert_array_equal(taken["feedback_1"], readout.T)
-    assert learned_ways(learned, taken).keys() == along.keys()
+    assert matrices(learned.learned(taken)).keys() == along.keys()
     fixed = build("adfa", TIMING, **SETTINGS)
     drawn = fixed.init(rng, (5, 8, 3))
     kept = turned(fixed, drawn, along)
     assert np.linalg.norm(kept["feedback_1"]) == pytest.approx(np.linalg.norm(drawn["feedback_1"]))
-    assert learned_ways(fixed, kept) == {}
+    assert matrices(fixed.learned(kept)) == {}
