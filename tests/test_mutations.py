@@ -20,10 +20,6 @@ def test_every_mutation_can_be_made(mutations: ModuleType) -> None:
     """What is replaced is there once, and what comes of it is another program."""
     listed = mutations.read()
     assert len({m.meaning for m in listed}) == len(listed)
-    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    assert (
-        f"lists {len(listed)} small changes" in told and f"all {len(listed)} were noticed" in told
-    )
     assert {m.file.split("/")[0] for m in listed} == {"hil", "drivers", "device_models"}
     texts = {m.file: (ROOT / m.file).read_text(encoding="utf-8") for m in listed}
     trees = {file: ast.dump(ast.parse(text)) for file, text in texts.items()}
