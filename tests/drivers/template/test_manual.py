@@ -16,7 +16,7 @@ from drivers import template
 from support.paths import ROOT
 
 MANUAL = (ROOT / "docs" / "write_a_driver.md").read_text(encoding="utf-8")
-HOOKS = {"_configure", "_write", "_run", "_run_on", "_reset", "_close"}
+HOOKS = {"_configure", "_write", "_run", "_reset", "_close"}
 TYPES = (
     drivers.Device,
     drivers.DeviceInfo,
