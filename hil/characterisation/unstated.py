@@ -62,11 +62,6 @@ def _open(info: DeviceInfo) -> list[str]:
     return [n for n in OF_NEURONS if getattr(info.neuron, n) is None and n not in chosen]
 
 
-def kept(chosen: Mapping[str, Any]) -> dict[str, Value]:
-    """What of all that was chosen for a run is such a measurement."""
-    return {n: v for n, v in chosen.items() if n in MEASURED}
-
-
 def known(info: DeviceInfo, found: Mapping[str, Any]) -> DeviceInfo:
     """What a device states, completed by what was measured of it.
 

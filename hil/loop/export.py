@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from drivers.contract.arrays import below
+from hil.characterisation import unstated
 from hil.exchange import nir_writing
 from hil.loop import mapping
-from hil.loop.training import opened
 from hil.runs import data as run_data
-from hil.runs import delays
+from hil.trust import open_device
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -41,17 +41,15 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         DeviceError: When its device cannot be opened.
         OSError: When the file cannot be written.
     """
-    config, asked = run.config(), below(run.weights(), "weights/")
-    prefix = "stored/" if stored else "weights/"
-    checkpoint = run.load_checkpoint() or {}
-    found = below(checkpoint, prefix)
-    matrices = [found[str(number)].astype(np.float32) for number in range(len(asked))]
+    config, checkpoint = run.config(), run.require_checkpoint()
+    by_number = below(checkpoint, "stored/" if stored else "weights/")
+    matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
     chain = matrices[: len(config.network.hidden) + 1]
     layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))
-    with opened(run, None) as device:
+    with unstated.completing(open_device(config), run.environment()["measured"]) as device:
         device.configure(mapping.network(config, device.info, layers, checkpoint))
         with run.taking_up():
-            delays.check(checkpoint, config, device.network)
+            mapping.check_delays(checkpoint, config, device.network)
         late = [projection.delay for projection in device.network.projections]
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
@@ -65,13 +63,13 @@ def _nominal(
     """What the device is nominally, with the settings in use."""
     info, threshold = device.info, mapping.nominal_threshold(device)
     membrane = info.neuron.membrane
-    current, bias = mapping.shown(config, info, spec)
+    current, bias = mapping.find_input(config, info, spec)
     later = info.timing.layer == "end_of_step"
     return nir_writing.Nominal(
         dt=info.timing.dt,
         decay=mapping.nominal_decay(device),
         threshold=float(membrane.in_thresholds(np.array(threshold, np.float64))),
-        synapse=mapping.in_use(device, "synapse"),
+        synapse=mapping.setting_in_use(device, "synapse"),
         late=[info.timing.input == "end_of_step", *[later] * (len(layers) - 2)],
         current=current,
         bias=bias,

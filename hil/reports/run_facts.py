@@ -85,7 +85,7 @@ def summary(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         shown.append(("as trained", trained))
     if "train_seconds" not in result:
         shown.append(("an inference", inference(result["costs"])))
-        shown += [("noticed", finding) for finding in result["findings"]]
+        shown += [("noticed", finding["text"]) for finding in result["findings"]]
     if "train_seconds" in result:
         shown += [
             (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hil import tasks
 from hil.config import Config, NetworkSection, build
-from hil.loop.health import diagnosis
+from hil.loop.findings import latest
 from hil.reports import plots
 from hil.reports.rendering import Attempts, render, write_page
 from hil.reports.run_facts import (
@@ -67,7 +67,7 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
         inputs=inputs(prepared) if prepared else None,
         ranges=ranges(prepared) if prepared else [],
         names=class_names(prepared, snapshot["counts"].shape[1] if snapshot else 0),
-        findings=(result or {}).get("findings", diagnosis.latest(metrics)),
+        findings=(result or {}).get("findings", latest(metrics)),
         settings=settings(config),
         usual=settings(_usual(run, config.task)),
         environment=run.environment(),

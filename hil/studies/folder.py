@@ -26,9 +26,8 @@ from drivers.contract.errors import FileFormatError
 from drivers.contract.files.messages import read_npz, write_npz
 from drivers.contract.files.reading import checked, parse_toml, read_bytes, read_json
 from drivers.contract.files.writing import sweep, write_text
-from hil.runs.lock import LOCK, locked
-from hil.runs.machine import environment
-from hil.runs.records import StudyEnvironmentRecord
+from hil.runs.exclusive import LOCK, locked
+from hil.runs.records import StudyEnvironmentRecord, environment
 from hil.studies.plan import configuration_lines
 from hil.studies.schema import Study
 from hil.studies.trial import Weights

@@ -113,8 +113,8 @@ def starting(study: Study, start: str | Path) -> Study:
         ValueError: When no trial starts from another network, or it does not fit.
         DeviceError: When there is no such device.
     """
-    from hil.loop.beginning.start import laid
-    from hil.runs import warm_start
+    from hil.loop.initialisation import start_settings
+    from hil.loop.session import resolve_config
     from hil.studies.plan import cells, job, units
 
     first = units(study, 1)[0]
@@ -126,12 +126,12 @@ def starting(study: Study, start: str | Path) -> Study:
     file, mark, query = str(start).partition("?")
     start = f"{Path(file).absolute()}{mark}{query}"
     pretrain = {**study.pretrain, "start": start}
-    found = warm_start.base(start, study.base)
+    found = start_settings(start, study.base)
     network = {key: found["network"][key] for key in SHARED if key in found["network"]}
     own: Sections = {"network": network, "encoding": found["encoding"]}
     if "task" in found:
         own["task"] = found["task"]
-    config = laid(merged(study.base, own, pretrain))
+    config = resolve_config(merged(study.base, own, pretrain))
     network = {key: config.model_dump(mode="json")["network"][key] for key in SHARED}
     base = merged(study.base, own, {"encoding": config.encoding, "network": network})
     return study.model_copy(update={"base": base, "pretrain": pretrain})

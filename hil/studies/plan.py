@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from drivers.registry import driver, driver_of, held, split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
-from hil.loop.defaults import left_open
+from hil.loop.defaults import find_open_settings
 from hil.studies.schema import Factor, Part, Study, label
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
@@ -223,7 +223,7 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
 
 
 def _opened(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:
-    return tuple(sorted(left_open(sections, starts=starts)))
+    return tuple(sorted(find_open_settings(sections, starts=starts)))
 
 
 def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:

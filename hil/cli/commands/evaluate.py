@@ -9,7 +9,7 @@ import typer
 
 from hil.cli import completion
 from hil.cli.options import DataOption, JsonOption, RecordOption, TrustOption
-from hil.cli.runs import print_chosen, print_result
+from hil.cli.runs import print_resolved, print_result
 
 
 def evaluate(
@@ -41,5 +41,5 @@ def evaluate(
 
     with displayed() as watch, Trust.of(task, everything=trust).in_force():
         result = evaluation.evaluate(run, device, watch, record, data, on, task)
-    print_chosen(result.get("chosen", ()))
+    print_resolved(result)
     print_result(result, json_output)

@@ -9,7 +9,7 @@ import typer
 
 from hil.cli import completion
 from hil.cli.options import JsonOption, RecordOption, TrustOption, names_in, sizes
-from hil.cli.runs import finished, print_chosen, print_run
+from hil.cli.runs import finished, print_resolved, print_run
 
 TaskArgument = Annotated[
     str | None,
@@ -93,7 +93,7 @@ def train(
     from hil.loop.progress import displayed
 
     hints.check_places(task, rule)
-    asked = api.asked(
+    layer = api.as_layer(
         task=task,
         device=device,
         rule=rule,
@@ -103,12 +103,12 @@ def train(
         network=None if hidden is None else {"hidden": _hidden(hidden)},
     )
     settings = configuration.assignments(assign or [])
-    trusted = Trust.of(asked, settings, everything=trust)
+    trusted = Trust.of(layer, settings, everything=trust)
     with displayed() as watch, trusted.in_force():
         file = configuration.read(config) if config else {}
-        run = api.prepare(file, asked, settings, start=start, out=out, record=record)
-        print_chosen(run.environment()["chosen"])
-        result = finished(run, watch, record)
+        run, session = api.prepare(file, layer, settings, start=start, out=out, record=record)
+        print_resolved(run.environment())
+        result = finished(run, watch, session=session)
     print_run(result, json_output)
 
 

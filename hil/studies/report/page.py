@@ -10,9 +10,8 @@ from shlex import quote
 from typing import Any
 
 from drivers.contract.files.writing import write_text
-from hil.loop.health.diagnosis import subject
 from hil.reports import rendering
-from hil.runs.machine import environment
+from hil.runs.records import environment
 from hil.statistics import FEWEST
 from hil.studies.folder import BEST, REPORT, RESULT, STUDY, TIMES, TRIALS, Folder
 from hil.studies.grid import Grid
@@ -172,7 +171,7 @@ def _errors(rows: Rows) -> dict[str, int]:
 
 def _noticed(rows: Rows) -> dict[str, int]:
     """What the host noticed in trials, with in how many of them."""
-    about = [{subject(finding) for finding in row.outcome.get("findings", ())} for row in rows]
+    about = [set(row.outcome.get("findings", ())) for row in rows]
     return dict(Counter(sorted(name for names in about for name in names)).most_common())
 
 

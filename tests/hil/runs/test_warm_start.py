@@ -16,9 +16,8 @@ import hil
 from hil import api
 from hil.cli.app import app
 from hil.config import build
-from hil.loop import epochs, training
+from hil.loop import epochs, initialisation, training
 from hil.loop.progress import TrainingProgress
-from hil.runs import warm_start
 from hil.runs.folder import Run
 
 CHIP = "emulator:mixed-signal?chip=9"
@@ -59,7 +58,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tuned(first: Path, path: Path, **changes: Any) -> Run:
     """A run that fine-tunes the first one on another chip for one epoch."""
     asked = {"device": CHIP, "training": {"epochs": 1}, **changes}
-    config = build(warm_start.base(first, asked), asked)
+    config = build(initialisation.base(first, asked), asked)
     return Run.create(path, config, start=Run.open(first).weights())
 
 
@@ -81,7 +80,7 @@ def test_it_starts_with_the_weights_of_the_other_run_on_the_device(
         assert int(now["optimiser/step"]) == 0 and self._state.step == 0
         raise Began
 
-    monkeypatch.setattr(epochs.Training, "go", look)
+    monkeypatch.setattr(epochs.Training, "run", look)
     with pytest.raises(Began):
         training.train(run)
 
@@ -95,7 +94,7 @@ def test_the_settings_of_the_other_run_lie_below_what_is_asked(first: Path, tmp_
     assert (config.training.epochs, config.device_url) == (1, CHIP)
     assert config.start == str(first)
     asked = {"rule": {"name": "dfa"}, "seed": 6}
-    config = build(warm_start.base(first, asked), asked)
+    config = build(initialisation.base(first, asked), asked)
     assert (config.seed, config.rule["name"], config.device_options) == (6, "dfa", {"chip": 3})
 
 
