@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import numpy as np
@@ -12,13 +11,12 @@ from numpy.typing import NDArray
 from drivers.contract.arrays import below
 from drivers.contract.device import Device
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Probe, Readout, Stimulus
 
 
 class Composite(Device):
     """A device that hands requests on to others, which it owns.
 
-    A subclass writes `from_url`, `_configure`, `_write` and `_ran`. It asks its devices by their
+    A subclass writes `from_url`, `_configure`, `_write` and `_run`. It asks its devices by their
     public methods, so that each request is checked against what that device states. What it
     states itself is what the first one states, unless it says otherwise. Where its addresses hold
     others, its `code_of` tells the code of theirs.
@@ -50,18 +48,6 @@ class Composite(Device):
     def failed(self) -> tuple[str, ...]:
         """What the devices do without, each with its reason."""
         return tuple(told for device in self.devices for told in device.failed)
-
-    @abstractmethod
-    def _ran(
-        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
-    ) -> Readout:
-        """Run a batch, from reset or, with `carry`, from where the last run ended."""
-
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, carry=False)
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, carry=True)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the devices remember, by `NUMBER/NAME` where there are several."""

@@ -91,30 +91,22 @@ class Device(ABC):
         """
 
     @abstractmethod
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        """Run a batch, each sample from reset, and read what the probes ask for.
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        """Run a batch and read what the probes ask for.
 
         Args:
-            stimulus: B samples of T steps, of a kind and size that `info` allows.
+            stimulus: B samples of T steps, of a kind and size that `info` allows; as many as in
+                the last run with `carry`.
             probes: What to observe, all of it offered by `info`.
             trial: As in `run`.
+            carry: Whether each sample begins where it ended in the last run; elsewhere each
+                begins from reset. Never true unless `info.abilities.runs_on`.
 
         Returns:
             Output counts, and one array for each probe in the shape that `Probe` states.
         """
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        """Run as `_run` does, each sample from where its last run ended; where `runs_on`.
-
-        Args:
-            stimulus: As many samples as the last run had.
-            probes: As in `_run`.
-            trial: As in `run`.
-
-        Returns:
-            As `_run`, of these steps alone.
-        """
-        raise DeviceError(f"{type(self).__name__} states runs_on: write its _run_on")
 
     def _reset(self) -> None:
         """Forget the network and its weights. Called once configured."""
@@ -265,9 +257,8 @@ class Device(ABC):
         if carry:
             check_carry(stimulus.batch, self._carried, info)
         self._carried = None  # unless this run ends well
-        with asking(self, "_run_on" if carry else "_run") as method:
-            act = self._run_on if carry else self._run
-            readout = act(stimulus, probes, trial)
+        with asking(self, "_run") as method:
+            readout = self._run(stimulus, probes, trial, carry)
         checked = check_readout(method, readout, stimulus, probes, network, info)
         self._carried = stimulus.batch
         return checked

@@ -99,13 +99,7 @@ class Emulator(Device):
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._chip.write(projection, weights)
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, carry=False)
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, carry=True)
-
-    def _ran(
+    def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
         wanted = {

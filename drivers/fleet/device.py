@@ -140,7 +140,7 @@ class Fleet(Composite):
         scale = self.network.full_scale[projection]
         return self._info.weight_format(projection).quantise(mean, scale)
 
-    def _ran(
+    def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
         """Share the batch out; what a member had to do that fails is shared out anew."""

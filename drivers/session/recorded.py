@@ -72,7 +72,7 @@ class Recorded(Composite):
             lambda stored: {"stored": stored},
         )
 
-    def _ran(
+    def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
         return self._exchange(

@@ -87,14 +87,10 @@ class Replay(Device):
             raise self._damaged("given.stored is missing, or no float32 array")
         return stored
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._readout(run_fields(stimulus, probes, trial, False))
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._readout(run_fields(stimulus, probes, trial, True))
-
-    def _readout(self, asked: Fields) -> Readout:
-        given = self._answer("run", asked)
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        given = self._answer("run", run_fields(stimulus, probes, trial, carry))
         try:
             return readout_from(given)
         except KeyError as error:

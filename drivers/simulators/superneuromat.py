@@ -65,7 +65,7 @@ class SuperNeuroMAT(Device):
     def info(self) -> DeviceInfo:
         """What the simulator is; its limits are what it does in reasonable time."""
         return DeviceInfo(
-            contract=2,
+            contract=3,
             identity=Identity("superneuromat"),
             capacity=Capacity(
                 layers=8,
@@ -124,7 +124,9 @@ class SuperNeuroMAT(Device):
         self._snn.set_weights_from_mat(self._matrix)
         return stored
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         steps, batch, depth = stimulus.steps, stimulus.batch, self.network.depth
         counts = stimulus.dense()
         if counts.max() > 1:

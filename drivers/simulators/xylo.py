@@ -118,7 +118,7 @@ class Xylo(Device):
         """What the chip is and allows; its membranes are told in thresholds."""
         unit = LARGEST_CODE / LARGEST_THRESHOLD
         return DeviceInfo(
-            contract=2,
+            contract=3,
             identity=Identity(f"xylo:{self._key}", firmware="xylosim.v2"),
             capacity=Capacity(
                 layers=8,
@@ -235,7 +235,9 @@ class Xylo(Device):
                 synapse.weight = code
         return np.asarray(codes * unit, np.float32)
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         steps, batch, layers = stimulus.steps, stimulus.batch, self.network.layers
         depth = self.network.depth
         counts = stimulus.dense()

@@ -121,7 +121,7 @@ class Completed(Composite):
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._device.write_weights(projection, weights)
 
-    def _ran(
+    def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
         return self._device.run(stimulus, probes, trial=trial, carry=carry)

@@ -175,8 +175,8 @@ def events_under_way_are_carried_on(harness: Harness) -> None:
                 raise Failed(
                     f"an event from {depth - 1} to {depth} that is due {due} steps after the end "
                     f"of a run {'has not' if expected else 'has'} acted after {steps} steps of the "
-                    "run that carries on: look at what _run keeps of events under way, and what "
-                    "_run_on does with it"
+                    "run that carries on: look at what _run keeps of events under way for "
+                    "carry=True"
                 )
 
 
