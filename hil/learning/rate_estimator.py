@@ -82,6 +82,7 @@ class Estimator:
         target: Rate that homeostasis aims at on this estimate's scale.
         rank: Place among those that `auto` chooses from, the most trusted lowest; None for one
             that is chosen by its name alone.
+        description: What it is, in a sentence, where its module has several.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Estimator:
     needs_drive: bool = True
     target: float = 0.1
     rank: int | None = None
+    description: str = ""
 
     def serves(self, sampled: Sampled, every: int, reset: Reset) -> bool:
         """Whether it is for samples and neurons of that kind."""

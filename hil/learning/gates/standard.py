@@ -29,15 +29,27 @@ def evaluate_series(x: Matrix, drawn: Drawn) -> Matrix:
 
 HALF = np.float32(0.5)
 GATES = {
-    "constant": Gate(lambda x, drawn: np.ones_like(x)),  # the error passes as it is
-    "cos": Gate(lambda x, drawn: np.cos(x)),
-    "fourier": Gate(evaluate_series, draw_series),  # a random series
-    "rectified": Gate(lambda x, drawn: np.maximum(x, 0)),
-    "sigmoid": Gate(lambda x, drawn: HALF + HALF * np.tanh(HALF * x)),
-    "sign": Gate(lambda x, drawn: np.sign(x)),
-    "sin": Gate(lambda x, drawn: np.sin(x)),
-    "step": Gate(lambda x, drawn: (x >= 0).astype(np.float32)),
-    # The derivative of the fast sigmoid (Zenke & Ganguli 2018, Neural Comput. 30, 1514).
-    "surrogate": Gate(lambda x, drawn: 1 / np.square(1 + np.abs(x))),
-    "tanh": Gate(lambda x, drawn: np.tanh(x)),
+    "constant": Gate(
+        lambda x, drawn: np.ones_like(x), description="1 everywhere: the error passes as it is."
+    ),
+    "cos": Gate(lambda x, drawn: np.cos(x), description="The cosine."),
+    "fourier": Gate(evaluate_series, draw_series, "A random Fourier series."),
+    "rectified": Gate(
+        lambda x, drawn: np.maximum(x, 0), description="Linear above the centre, else 0."
+    ),
+    "sigmoid": Gate(
+        lambda x, drawn: HALF + HALF * np.tanh(HALF * x), description="The logistic function."
+    ),
+    "sign": Gate(lambda x, drawn: np.sign(x), description="Minus 1 below the centre, 1 above it."),
+    "sin": Gate(lambda x, drawn: np.sin(x), description="The sine."),
+    "step": Gate(
+        lambda x, drawn: (x >= 0).astype(np.float32),
+        description="1 from the centre on, else 0.",
+    ),
+    "surrogate": Gate(
+        lambda x, drawn: 1 / np.square(1 + np.abs(x)),
+        description="The derivative of the fast sigmoid (Zenke & Ganguli 2018, Neural Comput. 30, "
+        "1514).",
+    ),
+    "tanh": Gate(lambda x, drawn: np.tanh(x), description="The hyperbolic tangent."),
 }

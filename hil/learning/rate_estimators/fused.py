@@ -102,7 +102,27 @@ def _fuse_block(
 
 
 ESTIMATORS = {
-    "fused": Estimator("fused", "mean", from_mean, rank=40),
-    "fused_last": Estimator("fused_last", "last", from_last, rank=60),
-    "drive": Estimator("drive", "nothing", from_drive, rank=100),
+    "fused": Estimator(
+        "fused",
+        "mean",
+        from_mean,
+        rank=40,
+        description="The drive as the layer below tells it, corrected by what the membrane reads, "
+        "put into the neuron.",
+    ),
+    "fused_last": Estimator(
+        "fused_last",
+        "last",
+        from_last,
+        rank=60,
+        description="As `fused`, from the last membrane of a run, for devices that show nothing "
+        "else.",
+    ),
+    "drive": Estimator(
+        "drive",
+        "nothing",
+        from_drive,
+        rank=100,
+        description="The nominal neuron under the drive, where nothing is seen of a layer.",
+    ),
 }

@@ -75,7 +75,29 @@ def refuse(reading: LayerReading) -> RateEstimate:
 
 
 ESTIMATORS = {
-    "balance": Estimator("balance", "mean", balance_charge, rank=50),
-    "rectified": Estimator("rectified", "mean", rectify, needs_drive=False, target=0.3, rank=90),
-    "spikes": Estimator("spikes", "mean", refuse, needs_drive=False),
+    "balance": Estimator(
+        "balance",
+        "mean",
+        balance_charge,
+        rank=50,
+        description="Charge balance: what flowed in, less what leaked and what is left, is what "
+        "spikes took away.",
+    ),
+    "rectified": Estimator(
+        "rectified",
+        "mean",
+        rectify,
+        needs_drive=False,
+        target=0.3,
+        rank=90,
+        description="The mean membrane where it is positive: no rate, but it rises with one where "
+        "there is leak.",
+    ),
+    "spikes": Estimator(
+        "spikes",
+        "mean",
+        refuse,
+        needs_drive=False,
+        description='The measured rate: with `observe = "spikes"` there is nothing to estimate.',
+    ),
 }

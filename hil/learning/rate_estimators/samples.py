@@ -100,11 +100,27 @@ ESTIMATORS = {
         closest=4,
         needs_drive=False,
         rank=10,
+        description="Samples before the reset at or above threshold: exactly the spikes of an "
+        "ideal neuron.",
     ),
     "falls": Estimator(
-        "falls", "samples", detect_falls, sampled="before_reset", closest=1, rank=20
+        "falls",
+        "samples",
+        detect_falls,
+        sampled="before_reset",
+        closest=1,
+        rank=20,
+        description="Every sample before the reset: a neuron that is near threshold, and then "
+        "falls, has fired.",
     ),
     "reconstruction": Estimator(
-        "reconstruction", "samples", reconstruct, sampled="after_reset", closest=1, rank=30
+        "reconstruction",
+        "samples",
+        reconstruct,
+        sampled="after_reset",
+        closest=1,
+        rank=30,
+        description="Every sample after the reset: a membrane that is lower than leak and drive "
+        "explain has fired.",
     ),
 }
