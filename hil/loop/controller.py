@@ -24,7 +24,7 @@ from hil.loop.observation.observed import observed
 from hil.loop.observation.observer import Observer
 from hil.loop.train_state import StepReport, weights_in
 from hil.runs import delays
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -86,7 +86,7 @@ class Controller:
         layers = mapping.layers(config, spec)
         session = DeviceSession(device, mapping.network(config, device.info, layers, begun))
         encode = mapping.encoder(config, device.info)
-        kind = encode(spec.dark(1), streams.generator(config.seed, "encode")).kind
+        kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, timing = config.rule["name"], mapping.timing(config, device, kind)
         built = rules.get(name).rule(name, config.rule_settings, timing)
         observer = Observer(config, device, built.needs_traces)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from drivers.contract.errors import FileFormatError
 from drivers.contract.files.reading import RATIO, UNPACKED, opened
 from drivers.contract.refusal import shortened
-from hil.tasks.samples.labels import Labels
+from hil.tasks.labels import Labels
 from hil.tasks.task import Data, stratified_split
 
 _CLASSES = 10
@@ -36,7 +36,7 @@ _FILES = (
 
 
 @dataclass(frozen=True)
-class Source:
+class IdxFiles:
     """Where the four files of a task come from.
 
     Attributes:

@@ -23,7 +23,7 @@ from hil.loop.controller import Controller
 from hil.loop.epochs import Interrupted
 from hil.loop.training import train
 from hil.runs.folder import Run
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 
 TIMING = Timing(decay=0.9, steps=6, reset="soft", input_is_current=True, kappa=10.0, beta=0.0)
 SEEDS = st.integers(0, 2**32 - 1)
