@@ -98,6 +98,10 @@ class Catalogue(Generic[T]):
             raise ValueError(f"{what} is no {self.of.__name__} but of type {given}")
         return extensions.blaming(found, what)
 
+    def name_of(self, value: T) -> str | None:
+        """The name of one of the built-in ones; None for any other."""
+        return next((name for name, known in self._builtin().items() if known == value), None)
+
     @staticmethod
     def _told(name: str) -> str:
         return repr(name if len(name) <= LONG or ":" in name else f"{name[:LONG]}...")
