@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from drivers.contract.files.writing import replacing
+from drivers.files.writing import replace_file
 from hil import extensions, streams
 from hil.discovery import Catalogue
 from hil.tasks import arrays, formats, own_file
@@ -117,7 +117,7 @@ def save(name: str, path: str | Path, seed: int = 0, validation_fraction: float 
         OSError: When the file cannot be written.
     """
     data, path = load(name, seed, validation_fraction), Path(path)
-    with replacing(path) as handle:
+    with replace_file(path) as handle:
         np.savez(handle, **data.arrays)  # type: ignore[arg-type]
     return path
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.recfunctions import unstructured_to_structured
 from numpy.typing import NDArray
 
-from drivers.contract.files.reading import RATIO, UNPACKED
+from drivers.files.bounded import RATIO, UNPACKED
 from hil.tasks.samples import LARGEST, STEPS, AmbiguousLayout, Lengths, Signals
 
 DEFAULT_BINS = 100

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers.contract.naming import nearest
-from drivers.contract.refusal import in_one_line
+from drivers.refusals import nearest, refuse_in_one_line
 from hil.tasks import arrays as own_arrays
 from hil.tasks import formats, labels
 from hil.tasks.formats import Address
@@ -33,7 +32,7 @@ _sizes: dict[Key, Size] = {}
 _measured: dict[Key, Arrays] = {}  # of the file measured last, until it is loaded
 
 
-@in_one_line()
+@refuse_in_one_line()
 def parse_address(name: str) -> Address | None:
     """Read a task as the address of a file; None where it is none.
 
@@ -118,7 +117,7 @@ def _measure(address: Address, arrays: Arrays) -> Size:
     return replace(size, samples=size.samples - round(test * size.samples))
 
 
-@in_one_line()
+@refuse_in_one_line()
 def load(address: Address, rng: Generator, validation_fraction: float) -> Data:
     """Read the samples of a file.
 
@@ -151,7 +150,7 @@ def load(address: Address, rng: Generator, validation_fraction: float) -> Data:
         raise ValueError(f"{address.file}: {error}") from error
 
 
-@in_one_line()
+@refuse_in_one_line()
 def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samples, Labels]:
     """Read the samples of another file than a run was trained on, prepared as those of the run.
 
@@ -228,7 +227,7 @@ def _parse_test(address: Address) -> Address | float:
     return share
 
 
-@in_one_line()
+@refuse_in_one_line()
 def _list_files(address: Address) -> list[Path]:
     test = _parse_test(address)
     return [address.path, *([test.path] if isinstance(test, Address) else [])]

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import RATIO, UNPACKED
+from drivers.errors import FileFormatError
+from drivers.files.bounded import RATIO, UNPACKED
 from hil.tasks import samples as axes
 from hil.tasks.events import Binning, check_no_events, is_event_layout, name_columns
 from hil.tasks.samples import AmbiguousLayout, Lengths, Samples, SampleSpec, Signals

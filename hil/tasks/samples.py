@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files.reading import RATIO, UNPACKED
+from drivers.files.bounded import RATIO, UNPACKED
 
 TABLE, GREY, LAST, FIRST = "", "HW", "HWC", "CHW"
 IMAGES = (GREY, LAST, FIRST)

@@ -19,8 +19,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from drivers.contract.files.reading import opened, told
-from drivers.contract.refusal import shortened
+from drivers.files.bounded import describe_error, open_file
+from drivers.refusals import shorten
 from hil.tasks.formats import Address, Arrays, Format
 from hil.tasks.formats.columns import MISSING, OPTIONS, Columns
 
@@ -83,7 +83,7 @@ def read(given: Address) -> Arrays:
 @contextmanager
 def _open_text(given: Address) -> Iterator[TextIO]:
     """Open the text of a file; whatever is wrong with it is one line."""
-    with opened(given.path) as raw:
+    with open_file(given.path) as raw:
         if os.fstat(raw.fileno()).st_size > LARGEST:
             raise ValueError(f"{given.file}: is larger than {LARGEST >> 30} GiB: give a part of it")
         start = raw.read(1024)
@@ -103,7 +103,9 @@ def _open_text(given: Address) -> Iterator[TextIO]:
                 f"iconv -f WINDOWS-1252 -t UTF-8 {given.file} > utf8.csv"
             ) from None
         except csv.Error as error:
-            raise ValueError(f"{given.file}: is no table as text: {told(error)}") from None
+            raise ValueError(
+                f"{given.file}: is no table as text: {describe_error(error)}"
+            ) from None
 
 
 def _read_header(handle: TextIO, given: Address) -> tuple[list[str], str, int]:
@@ -120,7 +122,7 @@ def _read_header(handle: TextIO, given: Address) -> tuple[list[str], str, int]:
     if len(names) < 2:
         raise ValueError(
             f"{given.file}: the first line names fewer than two columns: "
-            f"{shortened(repr(line.strip()))}: separate them by commas, semicolons or tabs"
+            f"{shorten(repr(line.strip()))}: separate them by commas, semicolons or tabs"
         )
     if all(_to_float(name, decimal_comma=True) is not None for name in names):
         raise ValueError(
@@ -171,7 +173,7 @@ def _explain(
         for position, cell in zip(columns.features, map(str.strip, cells), strict=True):
             number = _to_float(cell, decimal_comma=decimal_comma)
             if number is None and cell.lower() not in MISSING:
-                texts.setdefault(position, f"{shortened(cell)!r} in {where}")
+                texts.setdefault(position, f"{shorten(cell)!r} in {where}")
             elif number is None or not math.isfinite(number):
                 missing.append((position, where))
     return columns.refuse_texts(texts) if texts else columns.refuse_missing(*missing[0])

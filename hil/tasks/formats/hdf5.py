@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.contract.files import hdf5
+from drivers.files import hdf5
 from hil.tasks.formats import Address, Arrays, Format, roles
 
 LARGEST = 2 << 30  # bytes of a file
@@ -40,7 +40,7 @@ def read(given: Address) -> Arrays:
 @contextmanager
 def _open(given: Address) -> Iterator[hdf5.Hdf5]:
     try:
-        with hdf5.opened(given.path, LARGEST, "file of HDF5") as file:
+        with hdf5.open_hdf5(given.path, LARGEST, "file of HDF5") as file:
             yield file
     except ImportError:
         raise ValueError(f"{given.file}: {MISSING}") from None
@@ -67,7 +67,7 @@ def _read_spikes(file: hdf5.Hdf5) -> Arrays:
         arrays[name] = file.sequences(group[name])
     (times, lengths), (units, others) = arrays[TIMES], arrays[UNITS]
     if not np.array_equal(lengths, others):
-        raise hdf5.Refused(f"{file.place}: has not one unit for each of {TIMES}")
+        raise hdf5.Hdf5Refusal(f"{file.place}: has not one unit for each of {TIMES}")
     events = np.empty(len(times), [("t", times.dtype), ("x", units.dtype)])
     events["t"], events["x"] = times, units
     return {"x": events, "lengths": lengths, "y": _read_array(file, LABELS)}
@@ -82,7 +82,7 @@ def _read_array(file: hdf5.Hdf5, name: str) -> Any:
         return np.asarray([t.decode() if isinstance(t, bytes) else str(t) for t in texts])
     fields = dtype.fields or {"": (dtype,)}
     if any(kind.kind not in "biuf" or kind.shape for kind, *_ in fields.values()):
-        raise hdf5.Refused(
+        raise hdf5.Hdf5Refusal(
             f"{name}: is no array of numbers: give signals of different lengths one after the "
             "other, and lengths"
         )

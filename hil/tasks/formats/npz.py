@@ -6,8 +6,8 @@ bring a test and a validation part.
 
 from __future__ import annotations
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.archives import array_header, array_names, read_arrays
+from drivers.errors import FileFormatError
+from drivers.files.archives import read_array_header, read_array_names, read_arrays
 from hil.tasks.formats import Address, Arrays, Format, roles
 
 
@@ -19,9 +19,9 @@ def read(given: Address) -> Arrays:
             keeps one of its arrays as code.
     """
     try:
-        names = roles.assign_roles(given, array_names(given.path))
+        names = roles.assign_roles(given, read_array_names(given.path))
         for role, name in names.items():
-            if role in roles.ROLES and array_header(given.path, name)[1].hasobject:
+            if role in roles.ROLES and read_array_header(given.path, name)[1].hasobject:
                 raise ValueError(_refuse_objects(given, role, name))
         stored = read_arrays(given.path, set(names.values()), deflated=True, records=True)
     except FileFormatError as error:

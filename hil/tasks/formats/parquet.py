@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from drivers.contract.files.reading import RATIO, UNPACKED, opened, told
+from drivers.files.bounded import RATIO, UNPACKED, describe_error, open_file
 from hil.tasks.formats import Address, Arrays, Format
 from hil.tasks.formats.columns import OPTIONS, Columns
 
@@ -29,7 +29,7 @@ def read(given: Address) -> Arrays:
     Raises:
         ValueError: When it is no such table, or holds what is no number, or has gaps.
     """
-    with opened(given.path) as handle:
+    with open_file(given.path) as handle:
         kinds = _read_kinds(handle, given)
         names = [*kinds]
         columns = Columns.choose(names, given)
@@ -75,7 +75,7 @@ def _refuse_damaged(given: Address) -> Iterator[None]:
     except Exception as error:  # on damaged bytes, it raises errors of many kinds
         raise ValueError(
             f"{given.file}: cannot be read, it is no parquet file, or cut short or damaged: "
-            f"{told(error)}"
+            f"{describe_error(error)}"
         ) from None
 
 
