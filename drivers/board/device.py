@@ -17,10 +17,10 @@ from drivers.board.link import Link
 from drivers.board.network_codec import count_slots, encode_network, encode_writes
 from drivers.board.run_codec import KEEP, RESUME, EncodedInput, ProbeRequest
 from drivers.contract.device import Device
-from drivers.contract.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
+from drivers.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 
 MAX_SAMPLES = 65535  # of one request
 # Seconds per weight, sample and step that a board is given until it has shown how fast it is, and

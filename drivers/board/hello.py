@@ -12,7 +12,6 @@ import struct
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from drivers.contract.errors import ProtocolMismatch
 from drivers.contract.info import (
     CONTRACT,
     Abilities,
@@ -31,6 +30,7 @@ from drivers.contract.info import (
     WeightFormat,
 )
 from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
+from drivers.errors import ProtocolMismatch
 
 MAGIC = b"SPKL"
 HEAD = "<4sBBHIII"

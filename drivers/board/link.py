@@ -23,7 +23,7 @@ from drivers.board.frames import (
 )
 from drivers.board.hello import HELLO_BYTES, Hello
 from drivers.board.transport import BITS, Transport
-from drivers.contract.errors import CapacityError, DeviceRestarted, LinkError, ProtocolMismatch
+from drivers.errors import CapacityError, DeviceRestarted, LinkError, ProtocolMismatch
 
 RETRIES = 5
 PATIENCE = 1.0  # seconds beyond what line and board need that one try waits at most

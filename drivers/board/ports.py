@@ -12,8 +12,8 @@ from drivers.board.faults import FaultPlan, FaultyLine, parse_faults
 from drivers.board.link import Link
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.board.transport import ALLOWED, PacedLine, SerialPort, Transport
-from drivers.contract.errors import DeviceError, DeviceNotFound, SettingError
-from drivers.contract.naming import nearest
+from drivers.errors import DeviceError, DeviceNotFound, SettingError
+from drivers.refusals import nearest
 
 BAUD = 115200
 BAUDS = range(50, 100_000_001)

@@ -19,9 +19,9 @@ from drivers.board.hello import (
     Hello,
     InputRecord,
 )
-from drivers.contract.errors import StimulusError
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Probe, Stimulus
+from drivers.errors import StimulusError
 
 HEADER, PROBE = struct.Struct("<BBHHHHH"), struct.Struct("<HBBHH")
 RESUME, KEEP, LENGTHS = 1, 2, 4  # flags

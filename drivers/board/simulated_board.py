@@ -57,7 +57,7 @@ from drivers.board.simulated_requests import (
     require,
     serve_run,
 )
-from drivers.contract.errors import LinkError
+from drivers.errors import LinkError
 
 ROOM = CapacityRecord(
     inputs=4096,  # so that sums fit 32 bits and products 64

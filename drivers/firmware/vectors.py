@@ -23,7 +23,7 @@ from drivers.board.frames import (
     unstuff,
 )
 from drivers.board.simulated_board import SimulatedBoard, make_hello
-from drivers.contract.files.reading import read_json
+from drivers.files.bounded import read_json
 
 FILE = Path(__file__).with_name("vectors.json")
 Parts = list[list[str]]  # meaning, and bytes in hex

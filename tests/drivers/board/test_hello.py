@@ -24,9 +24,9 @@ from drivers.board.hello import Hello
 from drivers.board.link import Link
 from drivers.board.run_codec import ProbeRequest
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort, make_hello
-from drivers.contract.errors import ProtocolMismatch, ReadoutError
 from drivers.contract.info import ProbeOffer, WeightFormat
 from drivers.contract.network import Population, Projection
+from drivers.errors import ProtocolMismatch, ReadoutError
 from hil.cli.app import app
 
 # What a firmware of version 1 answered to HELLO, and to anything else, when that was of another

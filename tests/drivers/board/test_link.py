@@ -20,7 +20,7 @@ from drivers.board.faults import Fault, FaultPlan, FaultyLine
 from drivers.board.frames import RequestType
 from drivers.board.link import Link
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
-from drivers.contract.errors import CapacityError
+from drivers.errors import CapacityError
 from support.played_board import HELLO, Clock, Fake, Played, answer, greeting, stuffed, unstuffed
 
 OLD_HELLO = struct.pack(
