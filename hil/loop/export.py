@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
     from hil.runs.folder import Run
-    from hil.tasks.samples.spec import SampleSpec
+    from hil.tasks.samples import SampleSpec
 
 
 def export(run: Run, out: Path, *, stored: bool = False) -> Path:

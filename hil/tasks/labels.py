@@ -20,8 +20,8 @@ Labels = NDArray[np.int64]
 SHOWN = 5  # labels that a refusal repeats
 
 
-def plain(y: Any, name: str) -> NDArray[Any]:
-    """What was given as an array of numbers, truth values or texts.
+def read_labels(y: Any, name: str) -> NDArray[Any]:
+    """Read what was given as an array of numbers, truth values or texts.
 
     Args:
         y: An array, or what numpy makes one of: a list, a column of a table.
@@ -31,28 +31,28 @@ def plain(y: Any, name: str) -> NDArray[Any]:
         ValueError: When it is none.
     """
     try:
-        found = np.asarray(y)
+        array = np.asarray(y)
     except ValueError as error:
         raise ValueError(f"{name} is no array ({error}): give one label for each sample") from None
-    if found.dtype.kind == "O":
-        kinds = {type(item) for item in found.ravel()}
+    if array.dtype.kind == "O":
+        kinds = {type(item) for item in array.ravel()}
         if all(issubclass(kind, str) for kind in kinds):
-            return found.astype(str)
+            return array.astype(str)
         numbers = (bool, int, float, np.bool_, np.integer, np.floating)
         if not kinds or not all(issubclass(kind, numbers) for kind in kinds):
-            told = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
-            raise ValueError(f"{name} mixes labels of {told}: give texts alone or whole numbers")
-        found = found.astype(np.float64)
-    if found.dtype.kind not in "biufU":
-        raise ValueError(f"{name} is {found.dtype}: give whole numbers or texts")
-    return found
+            types = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
+            raise ValueError(f"{name} mixes labels of {types}: give texts alone or whole numbers")
+        array = array.astype(np.float64)
+    if array.dtype.kind not in "biufU":
+        raise ValueError(f"{name} is {array.dtype}: give whole numbers or texts")
+    return array
 
 
-def single(y: NDArray[Any], samples: int, name: str) -> NDArray[Any]:
-    """One label for each sample: `(N,)` whole numbers, truth values or texts.
+def check_single(y: NDArray[Any], samples: int, name: str) -> NDArray[Any]:
+    """Reduce labels to one for each sample: `(N,)` whole numbers, truth values or texts.
 
     Args:
-        y: `(N,)`, `(N, 1)`, or one-hot `(N, C)`, as `plain` gives it.
+        y: `(N,)`, `(N, 1)`, or one-hot `(N, C)`, as `read_labels` gives it.
         samples: N.
         name: What a refusal calls it.
 
@@ -84,29 +84,31 @@ def single(y: NDArray[Any], samples: int, name: str) -> NDArray[Any]:
             f"{name} has shape {y.shape} and is not one-hot (a single 1 in each row): "
             f"give ({samples},) labels"
         )
-    found: NDArray[Any] = y.argmax(axis=1)
-    return found
+    columns: NDArray[Any] = y.argmax(axis=1)
+    return columns
 
 
-def distinct(y: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
-    """The classes of the training part, in ascending order.
+def find_classes(y: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
+    """Find the classes of the training part, in ascending order.
 
     Args:
-        y: Its labels, as `single` gives them.
+        y: Its labels, as `check_single` gives them.
         given: As they were given: a one-hot matrix has a class for each column.
 
     Raises:
         ValueError: When there are fewer than two.
     """
     one_hot = given.ndim == 2 and given.shape[1] > 1
-    found: NDArray[Any] = np.arange(given.shape[1]) if one_hot else np.unique(y)
-    if len(found) < 2:
-        raise ValueError(f"y_train holds {_told(found)} alone: a task needs at least 2 classes")
-    return found
+    classes: NDArray[Any] = np.arange(given.shape[1]) if one_hot else np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y_train holds {_list_some(classes)} alone: a task needs at least 2 classes"
+        )
+    return classes
 
 
-def numbered(y: NDArray[Any], classes: NDArray[Any], name: str) -> Labels:
-    """The class of each sample by its number.
+def number_labels(y: NDArray[Any], classes: NDArray[Any], name: str) -> Labels:
+    """Find the class of each sample by its number.
 
     Args:
         y: `(N,)` labels.
@@ -123,19 +125,20 @@ def numbered(y: NDArray[Any], classes: NDArray[Any], name: str) -> Labels:
         raise ValueError(
             f"{name} is {y.dtype} and y_train {classes.dtype}: give labels of one kind"
         )
-    found = np.minimum(np.searchsorted(classes, y), len(classes) - 1).astype(np.int64)
-    unknown = np.unique(y[classes[found] != y])
+    numbers = np.minimum(np.searchsorted(classes, y), len(classes) - 1).astype(np.int64)
+    unknown = np.unique(y[classes[numbers] != y])
     if len(unknown):
         raise ValueError(
-            f"{name} has labels {_told(unknown)} that y_train has not: give {_told(classes)}"
+            f"{name} has labels {_list_some(unknown)} that y_train has not: give "
+            f"{_list_some(classes)}"
         )
-    return found
+    return numbers
 
 
 def class_weights(
     asked: str | Mapping[str, float], classes: NDArray[Any], y: Labels
 ) -> NDArray[np.float32] | None:
-    """The factor of the loss of each class, as scikit-learn's `class_weight` has it.
+    """Give the factor of the loss of each class, as scikit-learn's `class_weight` has it.
 
     Args:
         asked: `none`; `balanced`, N / (C n) for a class of n of the N training samples; or the
@@ -169,7 +172,7 @@ def sample_weights(
     y: Labels,
     own: NDArray[np.float32] | None,
 ) -> NDArray[np.float32] | None:
-    """The factor of the loss of each training sample: that of its class times its own.
+    """Give the factor of the loss of each training sample: that of its class times its own.
 
     Args:
         asked: As for `class_weights`.
@@ -189,7 +192,7 @@ def sample_weights(
     return by_class[y] if own is None else by_class[y] * own
 
 
-def _told(labels: NDArray[Any]) -> str:
+def _list_some(labels: NDArray[Any]) -> str:
     shown = ", ".join(
         repr(str(item)[:30]) if labels.dtype.kind == "U" else str(item) for item in labels[:SHOWN]
     )
