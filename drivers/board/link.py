@@ -1,30 +1,98 @@
-"""Exchanges with a board: one request, one answer, whatever the line does to them."""
+"""Exchanges with a board: one request, one answer, whatever the line does to them.
+
+Timeouts come from measured round trips: RFC 6298 (Paxson, Allman, Chu & Sargent 2011, "Computing
+TCP's Retransmission Timer") with Karn's rule: what was sent more than once is not measured, since
+nobody knows which time was answered. Requests differ in size, so what is smoothed is the measured
+time as a share of the time that the line and the board are said to need.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
+from drivers.board.frames import (
+    ANSWER,
+    VERSION,
+    Frame,
+    FrameDamaged,
+    FrameSplitter,
+    RequestType,
+    Status,
+    max_line_bytes,
+)
 from drivers.board.hello import HELLO_BYTES, Hello
-from drivers.board.link import frames
-from drivers.board.link.frames import ANSWER, VERSION, Damaged, Frame, Splitter, Status, Type
-from drivers.board.link.pace import BITS
-from drivers.board.link.round_trip import FLOOR, RoundTrip
-from drivers.board.link.transport import Transport
+from drivers.board.transport import BITS, Transport
 from drivers.errors import CapacityError, DeviceRestarted, LinkError, ProtocolMismatch
 
 RETRIES = 5
 PATIENCE = 1.0  # seconds beyond what line and board need that one try waits at most
 QUIET = 0.02  # seconds after damage to wait before the second try; doubled for each further one
-LONGEST = frames.line_bytes(65535)  # no board can say that it sends longer ones
+LONGEST = max_line_bytes(65535)  # no board can say that it sends longer ones
 OLDER = "flash the firmware that comes with this host, which hil board firmware makes"
 NEWER = "update this host, or flash the firmware that comes with it: hil board firmware makes it"
 LINK_STATUSES = (Status.CRC, Status.COBS, Status.LENGTH)
+ALPHA, BETA, K = 1 / 8, 1 / 4, 4.0  # of RFC 6298, section 2
+FLOOR = 0.005  # seconds: what an operating system may let a process wait
+FIRST = 0.1  # seconds beyond what the line needs, before anything was measured
+LATENCY = 0.002  # seconds of every exchange, however short: of a USB adapter, for instance
+
+
+class RoundTrip:
+    """The timeout of one type of request.
+
+    Attributes:
+        smoothed: Mean share of the stated time that round trips took; None before the first.
+        variation: Mean deviation from it.
+        backoff: How many times longer than that it is waited for, after what was not answered.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a measurement."""
+        self.smoothed: float | None = None
+        self.variation = 0.0
+        self.backoff = 1.0
+
+    def timeout(self, line: float, work: float) -> float:
+        """Compute how long to wait for an answer, in seconds.
+
+        The first time, what the board is said to need is no more than a guess: it is left to the
+        backoff, since a request that is sent too early again is not executed again.
+
+        Args:
+            line: Seconds that the line is said to need.
+            work: Seconds that the board is said to need.
+        """
+        if self.smoothed is None:
+            return (line + FIRST) * self.backoff
+        share = self.smoothed + K * self.variation
+        return max(FLOOR, share * (line + work + LATENCY)) * self.backoff
+
+    def record_answer(self, seconds: float, line: float, work: float) -> None:
+        """Take in a round trip of a request that was sent once.
+
+        Args:
+            seconds: That it took.
+            line: Seconds that the line was said to need.
+            work: Seconds that the board was said to need.
+        """
+        share = seconds / (line + work + LATENCY)
+        if self.smoothed is None:
+            self.smoothed, self.variation = share, share / 2
+        else:
+            deviation = abs(self.smoothed - share)
+            self.variation += BETA * (deviation - self.variation)
+            self.smoothed += ALPHA * (share - self.smoothed)
+        self.backoff = 1.0
+
+    def record_loss(self) -> None:
+        """Wait twice as long from now on, until a round trip is measured."""
+        self.backoff *= 2.0
 
 
 @dataclass
 class ReceivedInstead:
-    """What was received instead of an answer, for the error message.
+    """Counts of what was received instead of an answer, for the error message.
 
     Attributes:
         bytes: In all.
@@ -38,8 +106,8 @@ class ReceivedInstead:
     complaints: int = 0
     echoes: int = 0
 
-    def explanation(self) -> str:
-        """The likely cause, and what to do about it."""
+    def explain(self) -> str:
+        """Name the likely cause, and what to do about it."""
         if self.echoes:
             return "what was sent came back: the line echoes, so check that RX and TX reach a board"
         if self.complaints:
@@ -84,14 +152,14 @@ class Link:
             ProtocolMismatch: When what answers speaks something else.
         """
         self._transport, self._name, self._retries = transport, name, retries
-        self._byte = BITS / baud
+        self._byte_seconds = BITS / baud
         self._sequence = 0
-        self._splitter = Splitter(LONGEST)
-        self._round_trips = {kind: RoundTrip() for kind in Type}
+        self._splitter = FrameSplitter(LONGEST)
+        self._round_trips = {kind: RoundTrip() for kind in RequestType}
         self.line_seconds = self.board_seconds = 0.0
         self.line_bytes = 0
         try:
-            self.board = self.hello()
+            self.board = self.ask_hello()
         except BaseException:
             transport.close()
             raise
@@ -100,26 +168,26 @@ class Link:
         """Release the port."""
         self._transport.close()
 
-    def hello(self) -> Hello:
+    def ask_hello(self) -> Hello:
         """Ask the board what it is."""
-        answer = self.exchange(Type.HELLO, answer=HELLO_BYTES)
+        answer = self.exchange(RequestType.HELLO, answer=HELLO_BYTES)
         try:
             return Hello.decode(answer)
         except ValueError as error:
             raise ProtocolMismatch(f"{self._name}: {error}") from None
 
     def check_boot(self) -> None:
-        """Refuse a board that has restarted since its last HELLO.
+        """Ask the board whether it has restarted since its last HELLO.
 
         Raises:
             DeviceRestarted: When it has.
         """
-        now = self.hello()
+        now = self.ask_hello()
         if now.boot_id != self.board.boot_id:
-            raise self._restarted(now)
+            raise self._restart_error(now)
 
     def exchange(
-        self, kind: Type, payload: bytes = b"", *, answer: int = 0, work: float = 0.0
+        self, kind: RequestType, payload: bytes = b"", *, answer: int = 0, work: float = 0.0
     ) -> bytes:
         """Send a request until it is answered.
 
@@ -139,53 +207,51 @@ class Link:
             ProtocolMismatch: When it speaks another version, or refuses the request otherwise.
         """
         # The zero byte ends what noise, or a host that stopped halfway, began.
-        request = b"\0" + frames.encode(Frame(kind, self._sequence, payload))
-        line = (len(request) + frames.line_bytes(answer)) * self._byte
+        request = b"\0" + Frame(kind, self._sequence, payload).encode()
+        line = (len(request) + max_line_bytes(answer)) * self._byte_seconds
         longest = line + work + PATIENCE
         patience = longest + self._retries * PATIENCE  # enough for a board that starts anew
         trip, received, began = self._round_trips[kind], ReceivedInstead(), time.monotonic()
-        found, self.board_seconds, tries, waited = None, 0.0, 0, 0.0
-        while found is None and (tries <= self._retries or waited < patience):
+        frame, self.board_seconds, tries, waited = None, 0.0, 0, 0.0
+        while frame is None and (tries <= self._retries or waited < patience):
             wait = min(trip.timeout(line, work), longest)
             sent = time.monotonic()
             self._transport.write(request)
             self.line_bytes += len(request)
             quiet = min(QUIET * 2**tries, wait)
-            found = self._answer(kind, sent, wait, quiet, longest, received)
+            frame = self._await_answer(kind, sent + wait, quiet, longest, received)
             tries, waited = tries + 1, waited + wait
-            if found is None:
-                trip.unanswered()
+            if frame is None:
+                trip.record_loss()
             elif tries == 1:
-                trip.measured(time.monotonic() - sent, line, work)
+                trip.record_answer(time.monotonic() - sent, line, work)
         self._sequence = (self._sequence + 1) % 256
         self.line_seconds += time.monotonic() - began - self.board_seconds
-        if found is None:
+        if frame is None:
             raise LinkError(
-                f"{self._name}: no answer to {kind.name} in {tries} tries: {received.explanation()}"
+                f"{self._name}: no answer to {kind.name} in {tries} tries: {received.explain()}"
             )
-        return self._granted(kind, found)
+        return self._accept(kind, frame)
 
-    def _answer(
+    def _await_answer(
         self,
-        kind: Type,
-        began: float,
-        wait: float,
+        kind: RequestType,
+        until: float,
         quiet: float,
         longest: float,
         received: ReceivedInstead,
     ) -> Frame | None:
-        """The answer, when it comes in time.
+        """Wait for the answer to a request that has just been sent.
 
         Args:
             kind: Of the request.
-            began: When it began to be sent.
-            wait: Seconds from then on to wait for the answer.
+            until: When to stop waiting.
             quiet: Seconds to wait after damage.
             longest: Seconds to wait at most, while a frame is still coming.
             received: Takes in what comes instead.
         """
         sent = time.monotonic()
-        deadline, end, worked = max(began + wait, sent + FLOOR), sent + longest, 0.0
+        deadline, end, worked = max(until, sent + FLOOR), sent + longest, 0.0
         while (left := deadline - time.monotonic()) > 0:
             data = self._transport.read(left)
             if not data:
@@ -195,8 +261,8 @@ class Link:
                 deadline = max(deadline, min(time.monotonic() + QUIET, end))
             received.bytes += len(data)
             self.line_bytes += len(data)
-            for piece in list(self._splitter.feed(data)):
-                frame = _decoded(piece)
+            for piece in self._splitter.feed(data):
+                frame = _decode_or_none(piece)
                 if frame is None or frame.status in LINK_STATUSES:
                     received.damaged += frame is None
                     received.complaints += frame is not None
@@ -209,8 +275,8 @@ class Link:
                     received.echoes += 1
         return None
 
-    def _granted(self, kind: Type, answer: Frame) -> bytes:
-        """The payload of an answer that is no refusal."""
+    def _accept(self, kind: RequestType, answer: Frame) -> bytes:
+        """Return the payload of an answer that is no refusal."""
         if answer.version != VERSION or answer.status == Status.VERSION:
             raise ProtocolMismatch(
                 f"{self._name} speaks version {answer.version} of the protocol, this host version "
@@ -218,22 +284,23 @@ class Link:
             )
         if answer.status == Status.OK:
             return answer.payload
-        greeting = kind == Type.HELLO
-        if answer.status == Status.NOT_CONFIGURED and not greeting:
-            raise self._restarted(self.hello())
-        if answer.status == Status.ROOM and not greeting:
-            raise CapacityError(f"{self._name} has no room for this: ask for a smaller network")
-        if answer.status == Status.UNSUPPORTED and not greeting:
-            raise CapacityError(
-                f"{self._name} has not what {kind.name} asked for: ask for what its HELLO offers"
-            )
+        if kind != RequestType.HELLO:
+            if answer.status == Status.NOT_CONFIGURED:
+                raise self._restart_error(self.ask_hello())
+            if answer.status == Status.ROOM:
+                raise CapacityError(f"{self._name} has no room for this: ask for a smaller network")
+            if answer.status == Status.UNSUPPORTED:
+                raise CapacityError(
+                    f"{self._name} has not what {kind.name} asked for: ask for what its HELLO "
+                    "offers"
+                )
         raise ProtocolMismatch(
             f"{self._name} refuses {kind.name} with status {answer.status:#04x}: its firmware and "
             "this host disagree, flash the firmware that comes with it"
         )
 
-    def _restarted(self, now: Hello) -> DeviceRestarted:
-        """What to raise for a board that says HELLO anew, which is known from now on."""
+    def _restart_error(self, now: Hello) -> DeviceRestarted:
+        """Make the error of a board that says HELLO anew, which is what it is from now on."""
         before, self.board = self.board, now
         return DeviceRestarted(
             f"{self._name} has restarted (boot {before.boot_id:#x}, now {now.boot_id:#x}): "
@@ -241,9 +308,9 @@ class Link:
         )
 
 
-def _decoded(piece: bytes | None) -> Frame | None:
-    """The frame, or None when it is damaged."""
+def _decode_or_none(piece: bytes | None) -> Frame | None:
+    """Decode a frame; None when it is damaged."""
     try:
-        return None if piece is None else frames.decode(piece)
-    except Damaged:
+        return None if piece is None else Frame.decode(piece)
+    except FrameDamaged:
         return None

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from drivers.board.link.transport import Transport
+from drivers.board.transport import Transport
 from drivers.errors import LinkError, SettingError
 from drivers.refusals import nearest
 
@@ -29,8 +29,8 @@ DELAY = 0.05  # seconds
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where faults strike; frames are counted from 1, requests and answers together.
+class FaultPlan:
+    """Plan of where faults strike; frames are counted from 1, requests and answers together.
 
     Attributes:
         rates: Probability for each frame, by fault.
@@ -42,13 +42,13 @@ class Places:
     chosen: frozenset[tuple[Fault, int]] = frozenset()
     seed: int = 0
 
-    def has(self, fault: Fault) -> bool:
-        """Whether a fault strikes anywhere."""
+    def has_fault(self, fault: Fault) -> bool:
+        """Tell whether a fault strikes anywhere."""
         return fault in self.rates or any(kind == fault for kind, _ in self.chosen)
 
 
-def parse(text: str, seed: int) -> Places:
-    """Places from `KIND:RATE,KIND@FRAME,...`.
+def parse_faults(text: str, seed: int) -> FaultPlan:
+    """Read a plan from `KIND:RATE,KIND@FRAME,...`.
 
     Raises:
         SettingError: For an unknown kind, or a rate or frame number that is not valid.
@@ -64,17 +64,17 @@ def parse(text: str, seed: int) -> Places:
         kind = name
         if place.isascii() and place.isdigit() and int(place):
             chosen.add((kind, int(place)))
-        elif (share := _share(value)) is not None and kind not in rates:
-            rates[kind] = share
+        elif (rate_value := _parse_rate(value)) is not None and kind not in rates:
+            rates[kind] = rate_value
         else:
             raise SettingError(
                 f"fault {part!r}: write {name}:RATE once, with a rate per frame of 0 to 1, or "
                 f"{name}@N for the N-th frame"
             )
-    return Places(rates, frozenset(chosen), seed)
+    return FaultPlan(rates, frozenset(chosen), seed)
 
 
-def _share(text: str) -> float | None:
+def _parse_rate(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
@@ -82,39 +82,39 @@ def _share(text: str) -> float | None:
     return value if 0 <= value <= 1 else None
 
 
-class Faulty:
+class FaultyLine:
     """A transport on which faults strike; each write is one frame."""
 
     def __init__(
-        self, inner: Transport, places: Places, reboot: Callable[[], None] | None = None
+        self, inner: Transport, plan: FaultPlan, reboot: Callable[[], None] | None = None
     ) -> None:
         """Put faults on a line.
 
         Args:
             inner: The line.
-            places: Where they strike.
+            plan: Where they strike.
             reboot: Restarts the board at the other end.
 
         Raises:
-            SettingError: When nothing can restart the board, and places ask for it.
+            SettingError: When nothing can restart the board, and the plan asks for it.
         """
-        if reboot is None and places.has("reboot"):
+        if reboot is None and plan.has_fault("reboot"):
             raise SettingError(
                 "fault 'reboot': nothing here can restart this board: leave it out, or use board:simulated://"
             )
-        self._inner, self._places, self._reboot = inner, places, reboot
-        where, which = np.random.SeedSequence(places.seed).spawn(2)
+        self._inner, self._plan, self._reboot = inner, plan, reboot
+        where, which = np.random.SeedSequence(plan.seed).spawn(2)
         self._where, self._which = np.random.default_rng(where), np.random.default_rng(which)
         self._frames = 0
-        self._pulled = False
-        self._cut, self._came = bytearray(), bytearray()
+        self._is_pulled = False
+        self._cut, self._received = bytearray(), bytearray()
         self._stuck: dict[Direction, bytes] = {"out": b"", "in": b""}
         self._overtaken: dict[Direction, bytes] = {"out": b"", "in": b""}
 
     def read(self, timeout: float) -> bytes:
-        """Frames as the faults leave them; see `Transport.read`."""
+        """Read frames as the faults leave them; see `Transport.read`."""
         until = time.monotonic() + timeout
-        while not self._came:
+        while not self._received:
             self._check_plugged()
             data = self._inner.read(max(0.0, until - time.monotonic()))
             if not data:
@@ -122,15 +122,15 @@ class Faulty:
             *ended, rest = (bytes(self._cut) + data).split(b"\0")
             self._cut = bytearray(rest)
             for piece in ended:
-                self._came += self._struck("in", piece + b"\0")
-        found = bytes(self._came)
-        self._came.clear()
-        return found
+                self._received += self._apply_faults("in", piece + b"\0")
+        received = bytes(self._received)
+        self._received.clear()
+        return received
 
     def write(self, data: bytes) -> None:
         """Send a frame as the faults leave it; see `Transport.write`."""
         self._check_plugged()
-        arriving = self._struck("out", data)
+        arriving = self._apply_faults("out", data)
         if arriving:
             self._inner.write(arriving)
 
@@ -138,20 +138,20 @@ class Faulty:
         """Release the port."""
         self._inner.close()
 
-    def _struck(self, direction: Direction, frame: bytes) -> bytes:
-        """What arrives when a frame is sent."""
+    def _apply_faults(self, direction: Direction, frame: bytes) -> bytes:
+        """Compute what arrives when a frame is sent."""
         self._frames += 1
         # As many draws for each frame, so that a rate does not move the places of other faults.
         draws = dict(zip(FAULTS, self._where.random(len(FAULTS)), strict=True))
         faults = {
             fault
             for fault in FAULTS
-            if draws[fault] < self._places.rates.get(fault, 0.0)
-            or (fault, self._frames) in self._places.chosen
+            if draws[fault] < self._plan.rates.get(fault, 0.0)
+            or (fault, self._frames) in self._plan.chosen
         }
         bit = int(self._which.integers(8 * len(frame)))
         if "disconnect" in faults:
-            self._pulled = True
+            self._is_pulled = True
             self._check_plugged()
         if "reboot" in faults and self._reboot is not None:
             self._reboot()
@@ -174,6 +174,6 @@ class Faulty:
         return before + frame + after
 
     def _check_plugged(self) -> None:
-        if self._pulled:
+        if self._is_pulled:
             self._inner.close()
             raise LinkError("the cable was pulled (fault disconnect): plug it in again")

@@ -1,18 +1,18 @@
-"""From what follows `board:` to a link."""
+"""Ports of boards: opened by what follows `board:` in an address, and looked for here."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from drivers.board.link.faults import Faulty, Places, parse
-from drivers.board.link.link import Link
-from drivers.board.link.pace import Paced
-from drivers.board.link.transport import ALLOWED, SerialPort, Transport
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.port import SimulatedPort
-from drivers.errors import DeviceNotFound, SettingError
+from drivers.board.faults import FaultPlan, FaultyLine, parse_faults
+from drivers.board.link import Link
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
+from drivers.board.transport import ALLOWED, PacedLine, SerialPort, Transport
+from drivers.errors import DeviceError, DeviceNotFound, SettingError
 from drivers.refusals import nearest
 
 BAUD = 115200
@@ -20,6 +20,7 @@ BAUDS = range(50, 100_000_001)
 SEEDS = range(1 << 32)
 SIMULATED = "simulated://"
 NETWORK = ("socket", "rfc2217")  # schemes of ports that a network reaches
+SCAN_TRIES = 2  # a board that the opening of its port restarts misses the first
 
 
 def open_link(
@@ -47,10 +48,11 @@ def open_link(
     for option in options:
         if option not in known:
             raise SettingError(f"board option {option!r} is unknown: {nearest(option, known)}")
-    baud = _whole(options, "baud", BAUD, BAUDS)
-    pace = _whole(options, "pace", 0, BAUDS)
-    fault_seed, seed = _whole(options, "fault_seed", 0, SEEDS), _whole(options, "seed", 1, SEEDS)
-    places = parse(options["fault"], fault_seed) if "fault" in options else Places()
+    baud = _parse_whole(options, "baud", BAUD, BAUDS)
+    pace = _parse_whole(options, "pace", 0, BAUDS)
+    fault_seed = _parse_whole(options, "fault_seed", 0, SEEDS)
+    seed = _parse_whole(options, "seed", 1, SEEDS)
+    plan = parse_faults(options["fault"], fault_seed) if "fault" in options else FaultPlan()
     port: Transport
     if simulated:
         port = simulated_port = SimulatedPort(SimulatedBoard(seed))
@@ -58,9 +60,9 @@ def open_link(
     else:
         port = SerialPort(target, baud)
     try:
-        line: Transport = Paced(port, pace) if pace else port
+        line: Transport = PacedLine(port, pace) if pace else port
         if "fault" in options:
-            line = Faulty(line, places, reboot)
+            line = FaultyLine(line, plan, reboot)
         return Link(line, f"board:{target}", min(baud, pace or baud))
     except BaseException:
         port.close()
@@ -82,7 +84,7 @@ def _check_port(target: str) -> None:
         raise DeviceNotFound(f"{target!r} is no port of a board: give {ALLOWED}")
 
 
-def _whole(options: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+def _parse_whole(options: Mapping[str, str], name: str, default: int, allowed: range) -> int:
     if name not in options:
         return default
     text = options[name]
@@ -91,3 +93,53 @@ def _whole(options: Mapping[str, str], name: str, default: int, allowed: range) 
             f"board option {name} = {text}: give a whole number from {allowed[0]} to {allowed[-1]}"
         )
     return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedPort:
+    """A serial port of this machine.
+
+    Attributes:
+        address: As `board:` takes it.
+        description: What the system says that is plugged in there.
+        answer: What the board there is, or why there is none.
+        board: Whether one answered.
+    """
+
+    address: str
+    description: str
+    answer: str
+    board: bool
+
+
+def scan_ports(connect: Callable[[str, int], Transport] = SerialPort) -> list[ScannedPort]:
+    """Say HELLO at every serial port, at 115200 baud, to all at once.
+
+    Args:
+        connect: Opens a port at a rate.
+
+    Returns:
+        All ports, by address.
+    """
+    from serial.tools.list_ports import comports
+
+    ports = sorted((port.device, port.description or "") for port in comports())
+    if not ports:
+        return []
+    with ThreadPoolExecutor(len(ports)) as threads:
+        return list(threads.map(lambda port: _scan_port(port[0], port[1], connect), ports))
+
+
+def _scan_port(
+    address: str, description: str, connect: Callable[[str, int], Transport]
+) -> ScannedPort:
+    try:
+        link = Link(connect(address, BAUD), address, BAUD, retries=SCAN_TRIES - 1)
+    except DeviceError as error:
+        reason = str(error).removeprefix(f"{address}: ")
+        return ScannedPort(address, description, reason, False)
+    board = link.board
+    link.close()
+    version = ".".join(map(str, board.firmware))
+    answer = f"{board.name} board, firmware {version}, chip {board.chip}"
+    return ScannedPort(address, description, answer, True)
