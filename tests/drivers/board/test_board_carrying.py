@@ -29,13 +29,22 @@ from drivers.board.hello import KEEPS_WEIGHTS, AbilitiesRecord, Hello, NeuronRec
 from drivers.board.run_codec import ProbeRequest
 from drivers.board.simulated_board import SIMULATED, SimulatedBoard, make_hello
 from drivers.conformance import Harness
-from drivers.conformance.checks import graphs
-from drivers.conformance.checks.runs import a_run_carries_on
-from drivers.conformance.checks.stimuli import samples_end_at_their_lengths
+from drivers.conformance.checks import events
+from drivers.conformance.checks.runs import a_run_carries_on, samples_end_at_their_lengths
 from support.counting_board import board
 from support.firmware_ports import need, ports
 
-CHECKS = a_run_carries_on, samples_end_at_their_lengths, *graphs.CHECKS
+CHECKS = (
+    a_run_carries_on,
+    samples_end_at_their_lengths,
+    events.spikes_come_back_in_the_next_step,
+    events.projections_past_layers_act_at_their_place,
+    events.a_delay_makes_events_late,
+    events.each_synapse_has_its_own_delay,
+    events.events_under_way_are_carried_on,
+    events.a_run_from_reset_has_nothing_under_way,
+    events.graphs_that_are_not_stated_are_refused,
+)
 SIZES = (5, 4, 3)
 TRACES = [Probe(layer, what) for layer in (1, 2) for what in ("spikes", "membrane")]
 # With these, more than one request asks for: the same run is made twice.

@@ -1,4 +1,4 @@
-"""A device under test, with a small network on it that every check understands.
+"""A device under test, with a small network on it that every check understands, and a check made.
 
 Inputs come in groups, one for each neuron of the first layer, each large enough to make its neuron
 fire at full scale. What goes where is said in groups and neurons; a share of 1 is the full scale.
@@ -8,17 +8,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.conformance.kit.ending import NotApplicable
 from drivers.contract.device import Device
-from drivers.contract.info import DeviceInfo, ProbeOffer, StimulusKind
+from drivers.contract.info import DeviceInfo, ProbeOffer, Quantity, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
+from drivers.errors import (
+    DeviceError,
+    DeviceHung,
+    Diverged,
+    DriverError,
+    ReadoutError,
+)
+
+
+class Failed(Exception):
+    """The device breaks the contract; says how."""
+
+
+class NotApplicable(Exception):
+    """The check asks for what this device need not have; says what."""
+
+
+def skip_if(condition: object, why: str) -> None:
+    """End a check that asks for what this device need not have.
+
+    Raises:
+        NotApplicable: Where the condition holds.
+    """
+    if condition:
+        raise NotApplicable(why)
+
+
+def check_refusal(what: str, expected: type[DeviceError], ask: Callable[[], object]) -> None:
+    """Hold a device to the error with which it has to refuse something.
+
+    Raises:
+        Failed: When it raises another one, or none.
+    """
+    try:
+        ask()
+    except expected:
+        return
+    except Diverged:
+        raise
+    except Exception as error:
+        raise Failed(f"{what}: raised {type(error).__name__}, not {expected.__name__}") from None
+    raise Failed(f"{what}: not refused")
+
 
 # What a group brings at full scale, in thresholds a step: more than a leaky neuron loses.
 DRIVE = 2.0
@@ -233,6 +276,23 @@ class Harness:
         """Run the device as it stands."""
         return self._opened().run(stimulus, probes, trial=trial)
 
+    def count_spikes(self, stimulus: Stimulus | None = None) -> int:
+        """Output spikes of a run, of `everything` when None."""
+        return int(self.run(stimulus or self.everything()).counts.sum())
+
+    def firing(self) -> float:
+        """Share of samples and neurons that fire when everything is driven."""
+        return float((self.run(self.everything()).counts > 0).mean())
+
+    def pulse(
+        self, steps: int, driven: int | slice | None, kind: StimulusKind | None = None
+    ) -> Stimulus:
+        """A run of some steps in which every group is driven in those named, or in none."""
+        active = np.zeros((steps, self.batch, self.neurons))
+        if driven is not None:
+            active[driven] = 1
+        return self.stimulus(active, kind)
+
     def everything(self, kind: StimulusKind | None = None) -> Stimulus:
         """A stimulus that drives every group in every step."""
         return self.stimulus(np.ones((self.batch, self.neurons)), kind)
@@ -251,6 +311,51 @@ class Harness:
         fit = (rates > RARELY) & (rates < OFTEN)
         distance = np.where(fit, np.abs(np.log(np.maximum(rates, 1e-9) / MODERATE)), np.inf)
         return float(LADDER[np.argmin(distance)]) if fit.any() else None
+
+    @property
+    def working_share(self) -> float:
+        """The `share`, of a check that needs one.
+
+        Raises:
+            NotApplicable: When there is none.
+        """
+        if self.share is None:
+            raise NotApplicable("no weight was found at which neurons fire now and then")
+        return self.share
+
+    @property
+    def timed_kinds(self) -> list[StimulusKind]:
+        """Kinds of stimulus that drive some steps only.
+
+        Raises:
+            NotApplicable: When the device takes none.
+        """
+        stimuli = self.info.offers.stimuli
+        kinds: list[StimulusKind] = [kind for kind in stimuli if kind != "current"]
+        skip_if(not kinds, "the device takes constant currents only")
+        return kinds
+
+    def require_offer(
+        self, quantity: Quantity, reduce: str = "", every: int | None = None
+    ) -> ProbeOffer:
+        """What the device shows of a quantity in a network of one layer.
+
+        Args:
+            quantity: The quantity.
+            reduce: A reduction that has to be among those offered.
+            every: Longest interval between samples, in steps.
+
+        Raises:
+            NotApplicable: When it does not show that.
+        """
+        offer = self.info.offer(quantity, 1, 1)
+        if offer is None or (every and offer.every > every):
+            shown = "membranes" if quantity == "membrane" else "spikes"
+            raise NotApplicable(
+                f"the device does not show {shown}{' of every step' * (every == 1)}"
+            )
+        skip_if(reduce and reduce not in offer.reductions, f"{quantity} is not shown as {reduce!r}")
+        return offer
 
     def reaches(self, depth: int) -> bool:
         """Whether a strong drive moves every layer of a network of a depth, as far as is known."""
@@ -280,3 +385,65 @@ class Harness:
         neurons = tuple(range(offer.neurons or 0)) if shown else None
         interval = 1 if offer.quantity == "spikes" else offer.every * every
         return Probe(layer, offer.quantity, neurons, interval, reduce)  # type: ignore[arg-type]
+
+
+Verdict = Literal["passed", "failed", "not applicable"]
+Check = Callable[[Harness], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found.
+
+    Attributes:
+        check: Name of the check.
+        reason: What it holds the device to.
+        verdict: How it ended.
+        detail: What is wrong, or why it was not applicable; empty when passed.
+    """
+
+    check: str
+    reason: str
+    verdict: Verdict
+    detail: str = ""
+
+
+def check_name(check: Check) -> str:
+    """The name of a check."""
+    return check.__name__.replace("_", "-")
+
+
+def check_reason(check: Check) -> str:
+    """What a check holds the device to, in a line."""
+    return (check.__doc__ or "").strip().splitlines()[0].removesuffix(".")
+
+
+def run_check(check: Check, harness: Harness) -> Outcome:
+    """Make one check; any exception of the driver that the check does not expect is a failure."""
+
+    def found(verdict: Verdict, detail: object) -> Outcome:
+        return Outcome(
+            check_name(check), check_reason(check), verdict, " ".join(str(detail).split())
+        )
+
+    if harness.hung:
+        return found("not applicable", "the driver hung in a check before")
+    try:
+        check(harness)
+    except NotApplicable as why:
+        return found("not applicable", why)
+    except Diverged as why:  # a recording is no device that could be asked anything else
+        return found("not applicable", why)
+    except Failed as why:
+        harness.discard()
+        return found("failed", why)
+    except Exception as error:
+        harness.discard()
+        harness.hung = isinstance(error, DeviceHung)
+        if isinstance(
+            error, DeviceHung | DriverError | ReadoutError
+        ):  # these name the driver's method
+            return found("failed", error)
+        kind = "refused" if isinstance(error, DeviceError) else "the driver raised"
+        return found("failed", f"{kind}: {type(error).__name__}: {error}")
+    return found("passed", "")

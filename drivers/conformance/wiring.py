@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.kit.ending import Failed, NotApplicable
-from drivers.conformance.kit.harness import REACHES, Harness
+from drivers.conformance.harness import REACHES, Failed, Harness, NotApplicable, skip_if
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network, Population, Projection
@@ -26,12 +25,12 @@ SURE = 2.0
 HALF, LATER = 0.5, 4
 
 
-class Refused(Failed):
+class ProjectionRefused(Failed):
     """The device refuses projections that it states to take."""
 
 
 @dataclass(frozen=True)
-class Wire:
+class OneToOne:
     """A projection that joins each neuron to the one so many places further on, in a circle.
 
     Attributes:
@@ -49,12 +48,12 @@ class Wire:
     weight: bool = True
 
 
-def chain(depth: int) -> list[Wire]:
+def chain_wires(depth: int) -> list[OneToOne]:
     """Each layer joined to the next."""
-    return [Wire(n, n + 1) for n in range(depth)]
+    return [OneToOne(n, n + 1) for n in range(depth)]
 
 
-def wire(harness: Harness, depth: int, wires: Sequence[Wire]) -> None:
+def map_wires(harness: Harness, depth: int, wires: Sequence[OneToOne]) -> None:
     """Map a network and write its weights, so that one spike makes a neuron fire.
 
     Args:
@@ -64,19 +63,18 @@ def wire(harness: Harness, depth: int, wires: Sequence[Wire]) -> None:
 
     Raises:
         NotApplicable: When the device has no room, or its weights cannot do that.
-        Refused: When it refuses what it states to take.
+        ProjectionRefused: When it refuses what it states to take.
     """
     scales = [harness.scale(p) for p in range(len(wires))]
     weak = any(scale < REACHES for w, scale in zip(wires, scales, strict=True) if w.source)
-    if weak or not harness.reaches(depth):
-        raise NotApplicable("one event makes no neuron fire")
+    skip_if(weak or not harness.reaches(depth), "one event makes no neuron fire")
     if not all(harness.stores_zero(p) for p in range(len(wires))):
         raise NotApplicable("none of the levels is zero, or near it")
     network = Network(
         harness.group * harness.neurons,
         (Population(harness.neurons),) * depth,
         tuple(
-            Projection(w.source, w.target, scale, _delay(harness, w))
+            Projection(w.source, w.target, scale, _delays_of_inputs(harness, w))
             for w, scale in zip(wires, scales, strict=True)
         ),
     )
@@ -87,7 +85,9 @@ def wire(harness: Harness, depth: int, wires: Sequence[Wire]) -> None:
     try:
         harness.device.configure(network)
     except CapacityError as error:
-        raise Refused(f"a network with {_told(wires)}: stated as possible, but {error}") from None
+        raise ProjectionRefused(
+            f"a network with {_describe_wires(wires)}: stated as possible, but {error}"
+        ) from None
     for p, (each, scale) in enumerate(zip(wires, scales, strict=True)):
         if not each.weight:
             continue
@@ -98,36 +98,36 @@ def wire(harness: Harness, depth: int, wires: Sequence[Wire]) -> None:
         harness.mapped.write_weights(p, np.repeat(weights, rows, axis=0))
 
 
-def _delay(harness: Harness, each: Wire) -> int | NDArray[np.int64]:
+def _delays_of_inputs(harness: Harness, each: OneToOne) -> int | NDArray[np.int64]:
     if isinstance(each.delay, int):
         return each.delay
     return np.repeat(each.delay, harness.group if each.source == 0 else 1, axis=0)
 
 
-def _told(wires: Sequence[Wire]) -> str:
+def _describe_wires(wires: Sequence[OneToOne]) -> str:
     return ", ".join(f"a projection from {w.source} to {w.target}" for w in wires)
 
 
-def samples(harness: Harness) -> NDArray[np.int64]:
+def driven_groups(harness: Harness) -> NDArray[np.int64]:
     """Which group each sample drives: another one each, as far as the batch goes."""
     return np.arange(min(harness.batch, harness.neurons))
 
 
-def event(harness: Harness, steps: int) -> Stimulus:
+def single_event(harness: Harness, steps: int) -> Stimulus:
     """One event in step `FIRST` of a run, for a group of inputs in each sample."""
-    driven = samples(harness)
+    driven = driven_groups(harness)
     active = np.zeros((steps, len(driven), harness.neurons))
     active[FIRST, driven, driven] = 1
     return harness.stimulus(active, kind_of_events(harness))
 
 
-def nothing(harness: Harness, steps: int) -> Stimulus:
+def no_event(harness: Harness, steps: int) -> Stimulus:
     """As many samples, and no event."""
-    active = np.zeros((steps, len(samples(harness)), harness.neurons))
+    active = np.zeros((steps, len(driven_groups(harness)), harness.neurons))
     return harness.stimulus(active, kind_of_events(harness))
 
 
-def fired(harness: Harness, counts: NDArray[np.int32], places: int = 0) -> NDArray[np.bool_]:
+def read_fired(harness: Harness, counts: NDArray[np.int32], places: int = 0) -> NDArray[np.bool_]:
     """Whether the output that is so many places further on than the driven group has fired.
 
     Args:
@@ -138,11 +138,11 @@ def fired(harness: Harness, counts: NDArray[np.int32], places: int = 0) -> NDArr
     Returns:
         One value for each sample.
     """
-    driven = samples(harness)
+    driven = driven_groups(harness)
     return np.asarray(counts[driven, (driven + places) % harness.neurons] > 0)
 
 
-def late(harness: Harness, most: int, places: int = 0) -> NDArray[np.int64]:
+def measure_delays(harness: Harness, most: int, places: int = 0) -> NDArray[np.int64]:
     """How many steps after the event an output fires for the first time.
 
     Args:
@@ -153,13 +153,13 @@ def late(harness: Harness, most: int, places: int = 0) -> NDArray[np.int64]:
     Returns:
         One number for each sample; beyond `most` where it does not fire.
     """
-    found = np.full(len(samples(harness)), most + 1)
+    found = np.full(len(driven_groups(harness)), most + 1)
     for steps in range(most, -1, -1):
-        found[_by(harness, steps, places)] = steps
+        found[_read_fired_by(harness, steps, places)] = steps
     return found
 
 
-def usually_late(harness: Harness, expected: int, places: int = 0) -> int | None:
+def measure_usual_delay(harness: Harness, expected: int, places: int = 0) -> int | None:
     """How late most outputs fire of those that do, found in two runs where it is as expected.
 
     Args:
@@ -170,19 +170,18 @@ def usually_late(harness: Harness, expected: int, places: int = 0) -> int | None
     Returns:
         Steps after the event; None where fewer than half fire within a few steps more.
     """
-    early = expected > 0 and _by(harness, expected - 1, places).mean() >= HALF
-    if not early and _by(harness, expected, places).mean() >= HALF:
+    early = expected > 0 and _read_fired_by(harness, expected - 1, places).mean() >= HALF
+    if not early and _read_fired_by(harness, expected, places).mean() >= HALF:
         return expected
-    found = late(harness, expected + LATER, places)
+    found = measure_delays(harness, expected + LATER, places)
     fire = found[found <= expected + LATER]
     return int(np.bincount(fire).argmax()) if len(fire) >= HALF * len(found) else None
 
 
-def _by(harness: Harness, steps: int, places: int) -> NDArray[np.bool_]:
+def _read_fired_by(harness: Harness, steps: int, places: int) -> NDArray[np.bool_]:
     """Which samples have fired so many steps after the event."""
-    if FIRST + steps + 1 > harness.info.capacity.steps:
-        raise NotApplicable("runs are too short")
-    return fired(harness, harness.run(event(harness, FIRST + steps + 1)).counts, places)
+    skip_if(FIRST + steps + 1 > harness.info.capacity.steps, "runs are too short")
+    return read_fired(harness, harness.run(single_event(harness, FIRST + steps + 1)).counts, places)
 
 
 def kind_of_events(harness: Harness) -> StimulusKind:

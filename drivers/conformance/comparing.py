@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.kit.ending import Failed
-from drivers.conformance.kit.harness import Harness
-from drivers.contract.info import Quantity
+from drivers.conformance.harness import Failed, Harness
+from drivers.contract.info import ProbeOffer, Quantity
 from drivers.contract.messages import Probe, Readout, Stimulus
 
 # Trials that must agree before a device passes for one without noise, and runs in a comparison.
@@ -24,23 +23,23 @@ IDLE = 0.1
 ROUNDING = 1e-3
 
 
-def noiseless(harness: Harness) -> bool:
+def is_noiseless(harness: Harness) -> bool:
     """Whether the device says that it is deterministic, and trials do not differ."""
     if not harness.info.abilities.deterministic:
         return False
-    stimulus, probes = harness.work(), shown(harness, 1, 1)
+    stimulus, probes = harness.work(), shown_probes(harness, 1, 1)
     first, *others = (harness.run(stimulus, probes, trial) for trial in range(TRIALS))
-    return all(difference(first, other) is None for other in others)
+    return all(find_difference(first, other) is None for other in others)
 
 
-def shown(harness: Harness, layer: int, depth: int) -> list[Probe]:
+def shown_probes(harness: Harness, layer: int, depth: int) -> list[Probe]:
     """One probe of each quantity that the device shows of a layer."""
     quantities: tuple[Quantity, ...] = ("spikes", "membrane")
     offers = [harness.info.offer(quantity, layer, depth) for quantity in quantities]
     return [harness.probe(o, layer, o.reductions[0]) for o in offers if o is not None]
 
 
-def each_step(harness: Harness, layer: int) -> list[Probe]:
+def probe_each_step(harness: Harness, layer: int) -> list[Probe]:
     """A probe of the membranes of a layer in each step, where there is one."""
     offer = harness.info.offer("membrane", layer, layer)
     if offer is None or offer.every != 1 or "none" not in offer.reductions:
@@ -48,7 +47,7 @@ def each_step(harness: Harness, layer: int) -> list[Probe]:
     return [harness.probe(offer, layer, "none")]
 
 
-def difference(one: Readout, two: Readout) -> str | None:
+def find_difference(one: Readout, two: Readout) -> str | None:
     """Where two readouts are not the same, bit by bit, or None."""
     if not np.array_equal(one.counts, two.counts):
         place = tuple(int(i) for i in np.argwhere(one.counts != two.counts)[0])
@@ -59,7 +58,7 @@ def difference(one: Readout, two: Readout) -> str | None:
     return None
 
 
-def unchanged(
+def check_unchanged(
     harness: Harness, stimulus: Stimulus, what: str, after: Callable[[int], NDArray[np.int32]]
 ) -> None:
     """Hold a run against the same after something that may not matter.
@@ -73,7 +72,7 @@ def unchanged(
     Raises:
         Failed: When the counts differ, as in `alike`.
     """
-    alike(
+    check_alike(
         f"a run, and the same after {what}",
         lambda trial: harness.run(stimulus, trial=trial).counts,
         after,
@@ -81,7 +80,7 @@ def unchanged(
     )
 
 
-def alike(
+def check_alike(
     what: str,
     one: Callable[[int], NDArray[np.int32]],
     two: Callable[[int], NDArray[np.int32]],
@@ -99,7 +98,7 @@ def alike(
         Failed: When the counts differ: at all where exact, else in their mean over trials.
     """
     if exact:
-        same(what, one(0), two(0))
+        check_same(what, one(0), two(0))
         return
     pairs = [(one(2 * r), two(2 * r + 1)) for r in range(REPEATS)]
     totals = np.array([[a.sum(axis=1), b.sum(axis=1)] for a, b in pairs], np.float64)
@@ -116,7 +115,7 @@ def alike(
         )
 
 
-def same(what: str, one: NDArray[np.int32], two: NDArray[np.int32]) -> None:
+def check_same(what: str, one: NDArray[np.int32], two: NDArray[np.int32]) -> None:
     """Hold counts to being equal.
 
     Raises:
@@ -127,7 +126,7 @@ def same(what: str, one: NDArray[np.int32], two: NDArray[np.int32]) -> None:
         raise Failed(f"{what}: counts{list(place)} are {one[place]} and {two[place]}")
 
 
-def near(
+def is_near(
     harness: Harness,
     probe: Probe,
     one: NDArray[np.generic],
@@ -137,17 +136,37 @@ def near(
     """Whether samples of a probe are the same but for rounding, and for so much noise."""
     swing = abs(harness.info.neuron.membrane.threshold - harness.info.neuron.membrane.rest)
     rounding = ROUNDING * (swing if probe.quantity == "membrane" else 1.0)
-    return spread(one, two) <= 2 * noise + rounding
+    return measure_spread(one, two) <= 2 * noise + rounding
 
 
-def spread(one: NDArray[np.generic], two: NDArray[np.generic]) -> float:
+def measure_spread(one: NDArray[np.generic], two: NDArray[np.generic]) -> float:
     """Root of the mean square of a difference."""
     apart = one.astype(np.float64) - two.astype(np.float64)
     return float(np.sqrt(np.mean(apart**2)))
 
 
-def noise(harness: Harness, probe: Probe) -> float:
+def measure_noise(harness: Harness, probe: Probe) -> float:
     """How much samples of the network at work differ from one trial to the next."""
     stimulus = harness.work()
     one, two = (harness.run(stimulus, [probe], trial).samples[probe] for trial in (0, 1))
-    return spread(one, two)
+    return measure_spread(one, two)
+
+
+def run_first_steps(
+    harness: Harness, offer: ProbeOffer, stimulus: Stimulus, steps: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Counts, and the last or mean membranes in thresholds, of the first steps of a stimulus."""
+    reduce = next(r for r in ("last", "none", "mean") if r in offer.reductions)
+    probe = harness.probe(offer, 1, reduce)
+    found = harness.run(harness.begin(stimulus, steps), [probe])
+    samples = found.samples[probe][-1] if reduce == "none" else found.samples[probe]
+    return found.counts, harness.info.neuron.membrane.in_thresholds(samples.astype(np.float32))
+
+
+def last_membranes(harness: Harness, offer: ProbeOffer, stimulus: Stimulus) -> NDArray[np.float32]:
+    """Membranes of the last step, in thresholds."""
+    _, shown = run_first_steps(harness, offer, stimulus, stimulus.steps)
+    if "none" in offer.reductions or "last" in offer.reductions:
+        return shown
+    shorter = run_first_steps(harness, offer, stimulus, stimulus.steps - 1)[1]
+    return shown * stimulus.steps - shorter * (stimulus.steps - 1)

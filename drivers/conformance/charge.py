@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.kit.ending import NotApplicable
-from drivers.conformance.kit.harness import Harness
+from drivers.conformance.harness import Harness, NotApplicable, skip_if
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network
@@ -34,20 +33,20 @@ REST = 5
 OVER = 0.02
 
 
-def flows_for(info: DeviceInfo) -> int:
+def steps_of_inflow(info: DeviceInfo) -> int:
     """Steps for which an event flows in, by the setting of role synapse; 0 without one."""
-    kept = _kept(info)
+    kept = _current_left(info)
     return math.ceil(math.log(OVER) / math.log(kept)) if kept else 0
 
 
-def peak(info: DeviceInfo, decay: float) -> float:
+def peak_membrane(info: DeviceInfo, decay: float) -> float:
     """The highest membrane after an event of one threshold, a current that flows as stated.
 
     Args:
         info: What the device states.
         decay: What a step leaves of a membrane.
     """
-    kept, highest, membrane, current = _kept(info), 0.0, 0.0, 1.0
+    kept, highest, membrane, current = _current_left(info), 0.0, 0.0, 1.0
     current -= kept
     while current > OVER * (1 - kept):
         membrane = decay * membrane + current
@@ -55,14 +54,14 @@ def peak(info: DeviceInfo, decay: float) -> float:
     return highest
 
 
-def _kept(info: DeviceInfo) -> float:
+def _current_left(info: DeviceInfo) -> float:
     """What a step leaves of a synaptic current."""
     setting = info.neuron.setting("synapse")
     return 0.0 if setting is None else math.exp(-info.timing.dt / setting.default)
 
 
 @dataclass(frozen=True)
-class Charges:
+class FiringCharges:
     """At which charge neurons fire.
 
     Attributes:
@@ -93,7 +92,7 @@ class Charges:
         return 4.5 * self.spread / float(np.sqrt(len(self.neurons))) + self.part / 2 / self.usual
 
 
-class Ladder:
+class ChargeLadder:
     """A network in which a layer can be given charges; it is mapped when first asked."""
 
     def __init__(self, layer: int = 1, settings: Mapping[str, float] | None = None) -> None:
@@ -106,7 +105,7 @@ class Ladder:
         self.layer, self.settings = layer, settings or {}
         self._part: float | None = None
 
-    def charges(self, harness: Harness, before: float = 0.0, wait: int = 0) -> Charges:
+    def charges(self, harness: Harness, before: float = 0.0, wait: int = 0) -> FiringCharges:
         """Find at which charge neurons fire.
 
         Args:
@@ -122,9 +121,8 @@ class Ladder:
         kind = next((k for k in kinds if k in info.offers.stimuli), None)
         if kind is None:
             raise NotApplicable("the device takes constant currents only")
-        steps = self.layer - 1 + wait + REST + self.layer * flows_for(info)
-        if steps > info.capacity.steps:
-            raise NotApplicable("runs are too short")
+        steps = self.layer - 1 + wait + REST + self.layer * steps_of_inflow(info)
+        skip_if(steps > info.capacity.steps, "runs are too short")
         if self._part is None:
             self._part = self._write(harness)
         part = self._part
@@ -150,7 +148,7 @@ class Ladder:
                 f"neurons of layer {self.layer} fire"
             )
         found = (silent[fires] + 0.5) * part
-        return Charges(found, len(fires), part, kind)
+        return FiringCharges(found, len(fires), part, kind)
 
     def _sources(self, harness: Harness) -> int:
         neurons = RUNGS if self.layer == 1 else harness.info.capacity.neurons
