@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Stimulus
-from drivers.contract.arrays import below, unlike
+from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.feedback import align_feedback
@@ -23,7 +23,7 @@ from hil.loop.observation.observed import observed
 from hil.loop.observation.observer import Observer
 from hil.loop.train_state import StepReport, weights_in
 from hil.runs import delays
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -85,7 +85,7 @@ class Controller:
         layers = mapping.layers(config, spec)
         session = DeviceSession(device, mapping.network(config, device.info, layers, begun))
         encode = mapping.encoder(config, device.info)
-        kind = encode(spec.dark(1), streams.generator(config.seed, "encode")).kind
+        kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
         observer = Observer(config, device, rule.needs_traces)
@@ -253,11 +253,13 @@ class Controller:
         """
         self.load_weights(state)
         for prefix in ("rule/", "optimiser/", "homeostasis/"):
-            wrong = unlike(below(state, prefix), below(self.state(), prefix))
+            wrong = first_mismatch(
+                select_prefix(state, prefix), select_prefix(self.state(), prefix)
+            )
             if wrong:
                 raise ValueError(f"{prefix}{wrong}")
         self.rule_state, self.optimiser_state = (
-            {name: array.copy() for name, array in below(state, prefix).items()}
+            {name: array.copy() for name, array in select_prefix(state, prefix).items()}
             for prefix in ("rule/", "optimiser/")
         )
         self.strengths = state["homeostasis/strengths"].astype(np.float64)
@@ -272,7 +274,7 @@ class Controller:
         """
         self.weights = weights_in(state, self.weights)
         delays.check(state, self.config, self.device.network)
-        self.rule_state = align_feedback(self.rule, self.rule_state, below(state, "ways/"))
+        self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------
 
