@@ -54,11 +54,11 @@ def going_on_with(command: str) -> Iterator[None]:
     Args:
         command: The command that goes on with it.
     """
-    from drivers.contract.watchdog import going_on
+    from drivers.contract.watchdog import add_hint
 
     again = f"go on with: {command}"
     try:
-        with going_on(f"; {again}"):
+        with add_hint(f"; {again}"):
             yield
     except BaseException as error:
         if _interrupted(error):

@@ -45,5 +45,5 @@ def _place(name: str) -> str | None:
     if name in loader.names():
         return f"it is a study: hil study {name}"
     scheme, colon, _ = name.partition(":")
-    address = name if colon and scheme in registry.schemes() else registry.meant(name)
+    address = name if colon and scheme in registry.schemes() else registry.suggest_address(name)
     return None if address is None else f"it is a device: --device {address}"
