@@ -41,7 +41,7 @@ def split_probes(
 
 
 def _neurons_at_once(probe: Probe, network: Network, info: DeviceInfo) -> int:
-    """Number of neurons of its layer that the device shows in one run; 0 where that is no matter."""
+    """Number of neurons of its layer that the device shows in one run; 0 for any."""
     if probe.neurons is not None or not 1 <= probe.layer <= network.depth:
         return 0
     offer = info.offer(probe.quantity, probe.layer, network.depth)

@@ -291,7 +291,7 @@ def _measurer(
 def _keep_nearest(
     offered: Sequence[Setting], best: ByLayer, distance: ByLayer, asked: ByLayer, measured: ByLayer
 ) -> tuple[ByLayer, ByLayer]:
-    """Keep the values that came nearest, and their distances; those of all neurons by their mean."""
+    """Keep the values that came nearest and their distances; those of all neurons by the mean."""
     values: dict[str, list[Array]] = {}
     distances: dict[str, list[Array]] = {}
     for setting in offered:

@@ -86,7 +86,7 @@ def measure(layer: LayerBench, membranes: MembraneMeasurement | None) -> Measure
 def _measure_transmission(
     layer: LayerBench, membranes: MembraneMeasurement, matrix: Matrix
 ) -> Array:
-    """Weights as synapses transmit them, each time that they are written and read, `(W, R, B, n)`."""
+    """Weights as synapses transmit them, by write and by read of it, `(W, R, B, n)`."""
     gain = membranes.gain.value[: layer.bench.batch]
     writes = []
     for _ in range(WRITES):
