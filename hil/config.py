@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import DEPTH, parse_toml, read_toml
+from drivers.errors import FileFormatError
+from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
 from hil.discovery import placed
@@ -88,10 +88,15 @@ class NetworkSection(Section):
 class ReadoutSection(Section):
     """How the output layer is read and judged."""
 
-    source: Literal["counts", "membrane", "both"] = "counts"
+    source: Literal["counts", "membrane", "both"] = Field(
+        "counts", description="Logits from output spikes, output membranes, or both."
+    )
     kappa: Positive = Field(10.0, description="Logit of an output that fires at every step.")
     beta: NonNegative = Field(2.0, description="Logit of an output membrane at threshold.")
-    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
+    loss: Literal["cross_entropy", "mse"] = Field(
+        "cross_entropy",
+        description="Cross-entropy of the softmax, or half the squared distance to one-hot.",
+    )
 
 
 class ActivitySection(Section):
@@ -104,7 +109,7 @@ class ActivitySection(Section):
 class HomeostasisSection(Section):
     """The pull of each hidden neuron's mean rate towards a target."""
 
-    weight: NonNegative = 0.03
+    weight: NonNegative = Field(0.03, description="Strength of the pull; 0 is none.")
     target: NonNegative | Literal["auto"] = Field(
         "auto", description="Spikes per step; `auto` takes what suits the estimator."
     )
@@ -122,11 +127,19 @@ class RepairSection(Section):
 class OptimiserSection(Section):
     """How a gradient becomes a change of the weights."""
 
-    name: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 3e-3
-    weight_decay: NonNegative = 0.1
+    name: Literal["adamw", "sgd"] = Field(
+        "adamw", description="AdamW, or gradient descent with momentum."
+    )
+    learning_rate: Positive = Field(
+        3e-3, description="Step size before the schedule; in thresholds for `adamw`."
+    )
+    weight_decay: NonNegative = Field(
+        0.1, description="Decay of the weights a step, in units of the learning rate."
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd`.")
-    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    schedule: Literal["constant", "cosine", "step"] = Field(
+        "cosine", description="Course of the learning rate over the training."
+    )
     warmup: float = Field(
         0.0, ge=0, lt=1, description="Share of the training in which `cosine` first rises from 0."
     )
@@ -144,9 +157,11 @@ class AugmentationSection(Section):
 class TrainingSection(Section):
     """How long, and in what portions."""
 
-    epochs: Whole = 20
-    batch: Whole = 100
-    validation_fraction: float = Field(0.1, ge=0, lt=1)
+    epochs: Whole = Field(20, description="Passes over the training samples.")
+    batch: Whole = Field(100, description="Samples of a step.")
+    validation_fraction: float = Field(
+        0.1, ge=0, lt=1, description="Share of the training samples set aside for validation."
+    )
     class_weight: Literal["none", "balanced"] | dict[str, NonNegative] = Field(
         "none",
         description="Factor of the loss of each class by its label, or `balanced`: the samples by "
@@ -163,13 +178,19 @@ class ReportSection(Section):
 class Config(Section):
     """Everything that a run depends on."""
 
-    task: str = "digits"
-    device: str = "emulator:mixed-signal"
+    task: str = Field(
+        "digits", description="Name of a task, a file such as `csv:FILE`, or `FILE.py:NAME`."
+    )
+    device: str = Field("emulator:mixed-signal", description="Address of the device.")
     device_options: dict[str, int | float | str] = Field(
         {}, description="Options of the device, as after the `?` of its address."
     )
-    observe: Literal["membrane", "spikes"] = "membrane"
-    seed: int = Field(0, ge=0, lt=2**63)
+    observe: Literal["membrane", "spikes"] = Field(
+        "membrane", description="Read of hidden layers: membranes alone, or spikes as well."
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Seed of all randomness on the host; not of the chip."
+    )
     start: str = Field("", description="Run whose weights are the initial ones; empty draws them.")
     network: NetworkSection = NetworkSection()
     encoding: Annotated[dict[str, Any], named("encoding", encodings.CATALOGUE, places)] = dict(

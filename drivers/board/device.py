@@ -16,10 +16,10 @@ from drivers.board.link.link import Link
 from drivers.board.run_codec import KEEP, RESUME, ProbeRequest, Shown
 from drivers.board.statement import KEEPS_WEIGHTS, device_info
 from drivers.contract.device import Device
-from drivers.contract.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 from drivers.contract.info import DeviceInfo, Sampled, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
+from drivers.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 
 MOST_SAMPLES = 65535  # of one request
 # Seconds per weight, sample and step that a board is given until it has shown how fast it is, and
@@ -151,16 +151,19 @@ class Board(Device):
         answer = self._link.exchange(Type.CRC, asked, answer=4, work=work)
         return answer == struct.pack("<I", zlib.crc32(wanted.tobytes()))
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, KEEP if stimulus.batch <= self._slots else 0)
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        if not carry:
+            return self._run_in_requests(
+                stimulus, probes, KEEP if stimulus.batch <= self._slots else 0
+            )
         if stimulus.batch > self._slots:
             raise CapacityError(
                 f"run of {stimulus.batch} samples that carries on: this board keeps the membranes "
                 f"of {self._slots} with this network, so run as many at a time"
             )
-        readout = self._ran(stimulus, probes, RESUME | KEEP)
+        readout = self._run_in_requests(stimulus, probes, RESUME | KEEP)
         if self._link.board.abilities.flags & KEEPS_WEIGHTS:
             # It would have run on from rest after a restart, and not have said so.
             self._link.check_boot()
@@ -173,7 +176,7 @@ class Board(Device):
             return 0
         return network_codec.slots(self._link.board, self.network)
 
-    def _ran(self, stimulus: Stimulus, probes: Sequence[Probe], flags: int) -> Readout:
+    def _run_in_requests(self, stimulus: Stimulus, probes: Sequence[Probe], flags: int) -> Readout:
         """Run in as many requests as are needed; sample b has slot b in all of them."""
         board = self._link.board
         shown = run_codec.encode_inputs(board, stimulus)

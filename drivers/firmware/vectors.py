@@ -1,7 +1,6 @@
 """Test vectors of the protocol, made by the simulated board: `python -m drivers.firmware.vectors`.
 
-It writes `vectors.json`, for the tests of any firmware and any host, and prints the exchanges as
-they stand in `docs/protocol.md`.
+It writes `vectors.json`, for the tests of any firmware and any host.
 """
 
 from __future__ import annotations
@@ -33,18 +32,6 @@ def vectors() -> dict[str, Any]:
         "exchanges": {"chip": CHIP, "boot_id": BOOT, "in_order": list(_exchanges())},
         "runs": list(_runs(np.random.default_rng(20))),
     }
-
-
-def annotated(exchanges: dict[str, Any]) -> str:
-    """Exchanges as a text: what is on the line, and below it what it means."""
-    lines = []
-    for each in exchanges["in_order"]:
-        lines.append(each["title"])
-        for side in ("request", "answer"):
-            lines.append(f"  {side:42}{_spaced(each[side])}")
-            lines += [f"    {what:40}{_spaced(part)}" for what, part in each[side + "_parts"]]
-        lines.append("")
-    return "\n".join(lines).rstrip() + "\n"
 
 
 def _exchanges() -> Iterator[dict[str, Any]]:
@@ -92,12 +79,6 @@ def _parts(line: bytes, sizes: Sizes) -> list[tuple[str, str]]:
         start += size
     found.append(("crc", pack("<I", frames.checksum(frame))))
     return [(what, part.hex()) for what, part in found]
-
-
-def _spaced(digits: str) -> str:
-    """Hex digits as bytes, 16 to a line."""
-    rows = [bytes.fromhex(digits[at : at + 32]).hex(" ") for at in range(0, len(digits), 32)]
-    return f"\n{'':44}".join(rows)
 
 
 def _runs(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
@@ -178,4 +159,3 @@ def _input(rng: np.random.Generator, kind: int, steps: int, batch: int, channels
 if __name__ == "__main__":
     made = vectors()
     FILE.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    print(annotated(made["exchanges"]), end="")

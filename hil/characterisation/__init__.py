@@ -47,7 +47,7 @@ def characterise(
         OSError: When the folder cannot be written.
     """
     import drivers
-    from drivers.contract.files.writing import write_text
+    from drivers.files.writing import write_text
 
     twin.check_path(path)
     sizes = tuple(layers)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files.writing import replacing, write_text
+from drivers.files.writing import replace_file, write_text
 from hil.characterisation.estimators import MeasuredValue
 from hil.characterisation.survey_result import StorageForm, Survey
 
@@ -88,7 +88,7 @@ def write(survey: Survey, path: Path, model: TwinModel, storage: StorageForm) ->
 
     check_path(path)
     arrays = path.with_suffix(".npz")
-    with replacing(arrays) as handle:
+    with replace_file(arrays) as handle:
         np.savez(handle, **_make_arrays(survey, model))  # type: ignore[arg-type]
     return write_text(path, tomli_w.dumps(_make_table(survey, path, model, storage)))
 

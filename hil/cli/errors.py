@@ -44,7 +44,7 @@ def explain(error: BaseException) -> tuple[str | None, int]:
         return None, 1
     if _is_interrupted(error):
         return "stopped", 130
-    from drivers.contract.errors import DeviceError
+    from drivers.errors import DeviceError
 
     return (_describe(error) if isinstance(error, ValueError | DeviceError | OSError) else None), 2
 
@@ -56,7 +56,7 @@ def name_way_on(command: str) -> Iterator[None]:
     Args:
         command: The command that goes on with it.
     """
-    from drivers.contract.checking.watchdog import going_on
+    from drivers.contract.watchdog import going_on
 
     again = f"go on with: {command}"
     try:
@@ -65,7 +65,7 @@ def name_way_on(command: str) -> Iterator[None]:
     except BaseException as error:
         if _is_interrupted(error):
             raise KeyboardInterrupt(again) from None
-        from drivers.contract.errors import DeviceError
+        from drivers.errors import DeviceError
 
         if isinstance(error, OSError | DeviceError) and not isinstance(error, ValueError):
             raise ValueError(f"{_describe(error)}; {again}") from None
@@ -93,9 +93,9 @@ def check_complete(page: object, failed: Sequence[str], command: str) -> None:
 
 def print_message(message: str) -> None:
     """Print a message to standard error, in one line."""
-    from drivers.contract.refusal import line_of
+    from drivers.refusals import format_refusal
 
-    typer.echo(f"hil: {line_of(message, sys.argv[1:])}", err=True)
+    typer.echo(f"hil: {format_refusal(message, sys.argv[1:])}", err=True)
 
 
 def _is_interrupted(error: BaseException | None) -> bool:

@@ -15,7 +15,7 @@ from drivers import Capacity, Device, DeviceInfo, Network, Projection, Role, Sti
 from drivers.contract.info import StimulusKind, WeightFormat
 from hil import encodings, streams
 from hil.characterisation import calibration
-from hil.learning.rule import Route, Timing
+from hil.learning.rule import HostModel, Route
 from hil.runs import delays
 from hil.tasks.samples.signals import Signals
 from hil.tasks.samples.spec import SampleSpec
@@ -172,10 +172,10 @@ def nominal_decay(device: Device) -> float:
     return decay if tau is None else math.exp(-device.info.timing.dt / tau)
 
 
-def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
+def host_model(config: Config, device: Device, kind: StimulusKind) -> HostModel:
     """The host's nominal knowledge of the neuron, for rules that claim some; as `nominal_decay`."""
     read = config.readout
-    return Timing(
+    return HostModel(
         decay=nominal_decay(device),
         steps=config.network.steps,
         reset=device.info.neuron.assumed_reset,

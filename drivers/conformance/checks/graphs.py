@@ -28,8 +28,8 @@ from drivers.conformance.kit.wiring import (
     usually_late,
     wire,
 )
-from drivers.contract.errors import CapacityError
 from drivers.contract.network import Network, Population, Projection
+from drivers.errors import CapacityError
 
 # Delays that are tried, beside the longest.
 FEW = 3
@@ -175,8 +175,8 @@ def events_under_way_are_carried_on(harness: Harness) -> None:
                 raise Failed(
                     f"an event from {depth - 1} to {depth} that is due {due} steps after the end "
                     f"of a run {'has not' if expected else 'has'} acted after {steps} steps of the "
-                    "run that carries on: look at what _run keeps of events under way, and what "
-                    "_run_on does with it"
+                    "run that carries on: look at what _run keeps of events under way for "
+                    "carry=True"
                 )
 
 

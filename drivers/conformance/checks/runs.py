@@ -221,7 +221,7 @@ def a_run_carries_on(harness: Harness) -> None:
 
     told = (
         f"a run of {whole.steps} steps, and one of {first} that {whole.steps - first} more carry "
-        f"on (look at what _run keeps of membranes and of events on their way, and at _run_on)"
+        f"on (look at what _run keeps of membranes and of events on their way for carry=True)"
     )
     alike(
         told,

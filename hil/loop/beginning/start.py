@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drivers import DeviceInfo
-from drivers.contract.arrays import below
-from drivers.contract.errors import FileFormatError
+from drivers.contract.arrays import select_prefix
+from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import tasks
 from hil.exchange import model, placement
 from hil.exchange.nir_file import Refused
-from hil.learning.feedback import matrices, ways
+from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import applied, left_open, settle
 from hil.runs import warm_start
@@ -53,7 +53,9 @@ def taken(
         return config, None, []
     if not warm_start.is_model(config.start):
         kept = _of_run(Run.open(config.start))
-        longest = max((int(late.max()) for late in below(kept, "delays/").values()), default=0)
+        longest = max(
+            (int(late.max()) for late in select_prefix(kept, "delays/").values()), default=0
+        )
         return config, kept, _left_out(config, longest)
     found = model.opened(config.start)
     left_out = _left_out(config, found.delay)
@@ -80,7 +82,7 @@ def taken(
         if np.any(delay)
     }
     hidden = len(config.network.hidden)
-    found_ways = ways(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
+    found_ways = paths_to_output(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
     weights |= {f"ways/{name}": way for name, way in found_ways.items()}
     return applied(config, choices), weights, [*choices, *left_out, *notes]
 
@@ -89,7 +91,7 @@ def _of_run(run: Run) -> Arrays:
     """The weights that a run has learned, and its feedback where it has learned that too."""
     weights = run.weights()
     if run.config().rule.get("feedback") == "learned":
-        kept = matrices(below(run.load_checkpoint() or {}, "rule/"))
+        kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
     return weights
 

@@ -168,13 +168,15 @@ class Forgetful(Emulator):
 
     calls = 0
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         self.calls += 1
         if self.calls % 7 == 0:
             for projection, shape in enumerate(pairwise(self.network.layers)):
                 self._write(projection, np.zeros(shape, np.float32))
             raise DeviceRestarted("it has restarted")
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
 
 def test_any_device_that_restarts_is_brought_back(tmp_path: Path, boards: dict[str, Any]) -> None:

@@ -302,7 +302,9 @@ def test_a_decay_is_found_from_any_drive(
     assert -1 / np.log(found[0]) == pytest.approx(tau, rel=0.01)
     shape = estimators.response(np.array([decay]), steps, timing)
     samples = trace[:, None, None].astype(np.float32)
-    assert estimators.fit_amplitudes(samples, None, shape)[0, 0] == pytest.approx(amplitude, rel=1e-3)
+    assert estimators.fit_amplitudes(samples, None, shape)[0, 0] == pytest.approx(
+        amplitude, rel=1e-3
+    )
 
 
 def test_membrane_noise_is_told_from_white_noise() -> None:

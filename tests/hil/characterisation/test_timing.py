@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import drivers
 from drivers import DeviceInfo
 from drivers.contract.info import Arrival, Timing
-from hil.characterisation.firing import FiringRule, fire
 from hil.characterisation import timing
+from hil.characterisation.firing import FiringRule, fire
 from hil.characterisation.survey import survey
 from hil.characterisation.timing import Difference, MeasuredTiming, fill_timing
 from support.matrix_device import OPTIONS, MatrixDevice
@@ -111,7 +111,8 @@ class Restated(MatrixDevice):
         ({"timing": {"events_add": False}}, ("timing.events_add", False, True)),
     ],
 )
-def test_a_wrong_statement_is_named_and_not_believed(changes: Mapping[str, Any], difference: tuple[str, Any, Any]
+def test_a_wrong_statement_is_named_and_not_believed(
+    changes: Mapping[str, Any], difference: tuple[str, Any, Any]
 ) -> None:
     kind = type("Mistaken", (Restated,), {"changes": changes})
     device = kind({"reset": "hard", "kind": "spikes", "arrival": "next_step"})
@@ -125,10 +126,10 @@ def test_a_wrong_statement_is_named_and_not_believed(changes: Mapping[str, Any],
 
 def test_a_device_that_takes_one_event_in_a_step_is_measured_all_the_same() -> None:
     class Single(Stranger):
-        def _run(self, stimulus: Any, probes: Any, trial: Any) -> Any:
+        def _run(self, stimulus: Any, probes: Any, trial: Any, carry: bool) -> Any:
             if stimulus.dense().max() > 1:
                 raise drivers.StimulusError("one event of a channel in a step")
-            return super()._run(stimulus, probes, trial)
+            return super()._run(stimulus, probes, trial, carry)
 
     found = timing.measure(Single()).timing
     assert (found.input, found.layer, found.events_add) == ("same_step", "same_step", None)
