@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from hil.cli import commands
@@ -16,7 +15,6 @@ from hil.cli.app import app, build_app
 from hil.config import Config
 from hil.learning import rules
 from support.command_line import HIL, command, raw_on_a_terminal
-from support.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -120,19 +118,3 @@ def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("NO_COLOR", "1")
     for command_line in (progress, [*HIL, "tasks"], [*HIL, "--help"], [*HIL, "train", "digitz"]):
         assert not coloured.search(raw_on_a_terminal(command_line))
-
-
-def test_the_readme_names_the_options_of_hil_itself() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for option in (o for p in get_command(build_app()).params for o in p.opts if o[:2] == "--"):
-        assert f"`hil {option}`" in text or option == "--help", option
-
-
-def test_the_readme_has_a_row_for_each_command_with_all_of_its_options() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `hil ([a-z-]+)` \| (.*) \|$", text, flags=re.M))
-    assert list(rows) == NAMES
-    for name, made in get_command(build_app()).commands.items():  # type: ignore[attr-defined]
-        parts = [made, *getattr(made, "commands", {}).values()]
-        options = {o for part in parts for p in part.params for o in p.opts if o[:2] == "--"}
-        assert set(re.findall(r"`(--[a-z]+)`", rows[name])) == options, name
