@@ -135,7 +135,7 @@ NEW = {
 
         import numpy as np
 
-        from hil.tasks.formats.format import Format, Size
+        from hil.tasks.formats import Format
 
 
         def read(given):
@@ -144,12 +144,7 @@ NEW = {
             return {"x_train": np.stack([y, 1.0 - y], axis=1), "y_train": y}
 
 
-        def size(given):
-            '''A row for each byte.'''
-            return Size(given.path.stat().st_size, 2)
-
-
-        FORMAT = Format("a text", (".txt",), (), read, size)
+        FORMAT = Format("a text", (".txt",), (), read)
     """,
     "hil/studies/report/sections/tally.py": """
         '''How many trials there are.'''

@@ -17,7 +17,7 @@ def check_places(task: str | None, rule: str | None) -> None:
     from hil.learning import rules
     from hil.tasks import own_file
 
-    is_task = task is None or task in (tasks.ARRAYS, *tasks.names()) or own_file.address(task)
+    is_task = task is None or task in (tasks.ARRAYS, *tasks.names()) or own_file.parse_address(task)
     is_rule = rule is None or rule in rules.names()
     for kind, name, is_right in (("task", task, is_task), ("rule", rule, is_rule)):
         place = None if is_right or not name else _find_place(name)

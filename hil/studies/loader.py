@@ -164,7 +164,7 @@ def _placed(value: Any, key: str = "") -> Any:
         return [_placed(item) for item in value]
     if not isinstance(value, str) or key in WORDS:
         return value
-    return tasks.placed(value) if key == "task" else extensions.placed(value)
+    return tasks.absolute_name(value) if key == "task" else extensions.placed(value)
 
 
 def _all(sections: Mapping[str, Any]) -> list[dict[str, Any]]:

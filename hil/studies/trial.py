@@ -35,7 +35,7 @@ from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.runs import delays
 from hil.studies.plan import Job
-from hil.tasks.samples.preparation import Samples
+from hil.tasks.samples import Samples
 from hil.trust import open_device
 
 Weights = Mapping[str, NDArray[Any]]

@@ -38,7 +38,7 @@ def devices(
     from hil.cli.output import print_table
 
     if scan:
-        from drivers.board.scan import scan as scan_ports
+        from drivers.board.ports import scan_ports
 
         ports = [(f"board:{port.address}", port.description, port.answer) for port in scan_ports()]
         print_table(("port", "what is plugged in", "who answers"), ports)
