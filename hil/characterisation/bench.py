@@ -12,9 +12,8 @@ from drivers import Device, Network
 from drivers.contract.info import Arrival
 from hil.characterisation.access import CURRENTS, nearest_full_scale
 from hil.characterisation.estimators import TIME_CONSTANTS, Array
-from hil.characterisation.firing import FiringRule, Reset, fire
 from hil.characterisation.timing import MeasuredTiming
-from hil.learning.nominal_neuron import held_current
+from hil.learning.nominal_neuron import NominalNeuron, Reset, held_current, simulate
 
 # Samples that one run should hold, so that traces of wide layers fit in memory.
 BATCH = 128
@@ -73,15 +72,15 @@ class Bench:
         """
         sent = np.ones(LONGEST) if layer == 1 else self.driven_spikes(layer - 1)
         share = held_current(self.decay) if layer == 1 and self.has_currents else 1.0
-        rule = FiringRule(
+        neuron = NominalNeuron(
             decay=self.decay,
             reset=self.reset,
             arrival=self.arrival(layer),
-            clears=self.is_event_cleared,
+            clears_events=self.is_event_cleared,
             most=self.device.info.neuron.spikes_per_step,
             refractory=self.measured.refractory or 0,
         )
-        return fire(MARGIN * share * sent, rule).spikes
+        return simulate(neuron, MARGIN * share * sent).spikes
 
     @property
     def reset(self) -> Reset:

@@ -21,8 +21,8 @@ import numpy as np
 from drivers import CapacityError, Device, DeviceInfo, Network, Probe, StimulusError
 from drivers.contract.info import Arrival, Sampled, StimulusKind, Timing
 from hil.characterisation.access import CURRENTS, choose_kind, make_stimulus, nearest_full_scale
-from hil.characterisation.firing import Array, FiringRule, Reset, fire
-from hil.learning.nominal_neuron import held_current
+from hil.characterisation.estimators import Array
+from hil.learning.nominal_neuron import NominalNeuron, Reset, held_current, simulate
 
 # Fields of a timing that these runs measure.
 TIMING_FIELDS = ("input", "layer", "hard_reset_clears_events", "events_add")
@@ -329,7 +329,7 @@ def _measure_layers(network: SmallNetwork) -> MeasuredTiming:
     timing = replace(
         unknown.timing,
         input=rule.arrival if has_spikes else None,
-        hard_reset_clears_events=rule.clears if _has_late_events(rule) else None,
+        hard_reset_clears_events=rule.clears_events if _has_late_events(rule) else None,
         events_add=_measure_events_add(network, latency) if has_spikes else None,
     )
     measured = MeasuredTiming(timing, rule.reset, rule.refractory, rule.decay, sampled)
@@ -339,7 +339,7 @@ def _measure_layers(network: SmallNetwork) -> MeasuredTiming:
 
 
 def _measure_second_layer(
-    network: SmallNetwork, first: MeasuredTiming, rule: FiringRule, latency: int
+    network: SmallNetwork, first: MeasuredTiming, rule: NominalNeuron, latency: int
 ) -> MeasuredTiming:
     """Measure the same of events between layers."""
     info = network.device.info
@@ -348,7 +348,7 @@ def _measure_second_layer(
         return first
     has_spikes, groups = network.kind == "spikes", 1
     charge = _charge(np.full(network.steps, STRONG), rule.decay, not has_spikes)
-    sent = fire(charge, rule).spikes
+    sent = simulate(rule, charge).spikes
     gaps = np.diff(np.flatnonzero(sent)[:2])
     is_even = network.size % 2 == network.inputs % 2 == 0
     if network.kind != "current" and gaps.size and gaps[0] > 1 and is_even:
@@ -367,7 +367,7 @@ def _measure_second_layer(
         return first
     clears = first.timing.hard_reset_clears_events
     if _has_late_events(behind):
-        clears = behind.clears
+        clears = behind.clears_events
     timing = replace(first.timing, layer=behind.arrival, hard_reset_clears_events=clears)
     sampled = dict(first.sampled)
     probe = _membrane_probe(info, 1, 2, network.steps)
@@ -401,19 +401,19 @@ def _possible_rests(info: DeviceInfo, ramp: Ramp) -> list[int]:
 
 def _candidate_rules(
     info: DeviceInfo, arrivals: Sequence[Arrival], rests: Sequence[int]
-) -> Iterator[FiringRule]:
+) -> Iterator[NominalNeuron]:
     """Every rule that could explain what is seen."""
     decays = DECAYS if info.neuron.decay is None else (info.neuron.decay,)
     resets: tuple[Reset, ...] = ("soft", "hard")
     most = info.neuron.spikes_per_step
     for reset, arrival, decay, rest in product(resets, arrivals, decays, rests):
-        rule = FiringRule(decay, reset, arrival, most=most, refractory=rest)
+        rule = NominalNeuron(decay, reset, arrival, most=most, refractory=rest)
         yield rule
         if _has_late_events(rule):
-            yield replace(rule, clears=False)
+            yield replace(rule, clears_events=False)
 
 
-def _has_late_events(rule: FiringRule) -> bool:
+def _has_late_events(rule: NominalNeuron) -> bool:
     """Tell rules under which a hard reset may clear an event of its step."""
     return rule.reset == "hard" and rule.arrival == "end_of_step"
 
@@ -423,8 +423,8 @@ def _charge(levels: Array, decay: float, is_current: bool) -> Array:
 
 
 def _fit_rule(
-    ramp: Ramp, rules: Sequence[FiringRule], info: DeviceInfo, layer: int, *, is_current: bool
-) -> tuple[FiringRule, float]:
+    ramp: Ramp, rules: Sequence[NominalNeuron], info: DeviceInfo, layer: int, *, is_current: bool
+) -> tuple[NominalNeuron, float]:
     """Find the rule that comes nearest, and how far its rates are from those measured.
 
     Args:
@@ -438,7 +438,7 @@ def _fit_rule(
     best, nearest, distance = rules[0], np.inf, np.inf
     for rule in rules:
         levels = _charge(ramp.levels, rule.decay, is_current) / SCALES[:, None]
-        rates = fire(ramp.train[:, None, None] * levels, rule).spikes.mean(axis=0)
+        rates = simulate(rule, ramp.train[:, None, None] * levels).spikes.mean(axis=0)
         error = np.abs(rates - ramp.rates).mean(axis=1)
         score = error + UNLIKELY * np.abs(np.log(SCALES))
         is_doubted = (
@@ -477,12 +477,12 @@ def _membrane_probe(info: DeviceInfo, layer: int, depth: int, steps: int) -> Pro
 
 
 def _fit_sampling(
-    ramp: Ramp, rule: FiringRule, probe: Probe, *, is_current: bool
+    ramp: Ramp, rule: NominalNeuron, probe: Probe, *, is_current: bool
 ) -> Sampled | None:
     """Tell when membranes are sampled: they are nearer to those before a reset, or after one."""
     is_telling = (ramp.levels > TELLING[0]) & (ramp.levels < TELLING[1])
     levels = _charge(ramp.levels[is_telling], rule.decay, is_current)
-    run = fire(ramp.train[:, None] * levels, rule)
+    run = simulate(rule, ramp.train[:, None] * levels)
     traces: dict[Sampled, Array] = {"before_reset": run.before, "after_reset": run.after}
     errors: dict[Sampled, float] = {}
     for name, trace in traces.items():
