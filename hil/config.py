@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import DEPTH, parse_toml, read_toml
+from drivers.errors import FileFormatError
+from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
 from hil.discovery import placed
@@ -261,7 +261,7 @@ def build(*layers: Mapping[str, Any]) -> Config:
     if not isinstance(name, str):
         raise ValueError(f"configuration task = {name!r}: give the name of a task")
     task, rule = tasks.get(name), asked["rule"]
-    where = {"task": tasks.placed(name)}  # so that it is found from elsewhere, too
+    where = {"task": tasks.absolute_name(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
     return validated(
         Config, merged(NAMES, task.defaults, tuned, *layers, where), what=WHAT, places=places

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from drivers.contract.naming import nearest
+from drivers.refusals import nearest
 from hil import extensions
 from hil.extensions import placed
 
@@ -97,6 +97,10 @@ class Catalogue(Generic[T]):
             given = type(found).__name__
             raise ValueError(f"{what} is no {self.of.__name__} but of type {given}")
         return extensions.blaming(found, what)
+
+    def name_of(self, value: T) -> str | None:
+        """The name of one of the built-in ones; None for any other."""
+        return next((name for name, known in self._builtin().items() if known == value), None)
 
     @staticmethod
     def _told(name: str) -> str:

@@ -112,15 +112,3 @@ def test_examples_import_what_exists() -> None:
     assert len(imports) > 5
     for node in imports:
         exec(compile(ast.Module([node], []), ast.unparse(node), "exec"), {})
-
-
-def test_readme_and_contributing_name_the_same_places_for_something_new() -> None:
-    places = [
-        {
-            line.split("|")[2].split("`")[1]
-            for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
-            if re.match(r"\| an? [\w ']+ \| `", line)
-        }
-        for name in ("README.md", "CONTRIBUTING.md")
-    ]
-    assert places[0] == places[1] and len(places[0]) > 7

@@ -47,12 +47,12 @@ NEW = {
         GATE = Gate(lambda x, drawn: np.exp(-np.square(x)))
     """,
     "hil/learning/rules/last_by_sign.py": """
-        '''The last projection follows the sign of its gradient.'''
+        '''The last projection follows the sign of a mean of its gradients over batches.'''
 
         import numpy as np
         from pydantic import BaseModel
 
-        from hil.learning.rule import Rule, RuleFamily, stateless
+        from hil.learning.rule import Rule, RuleFamily
 
 
         class Settings(BaseModel):
@@ -61,15 +61,19 @@ NEW = {
             size: float = 0.01
 
 
-        def build(settings, timing):
+        def build(settings, optimiser):
             '''Make the rule.'''
+
+            def init(rng, layers):
+                return {"mean": np.zeros(layers[-2:], np.float32)}
 
             def update(state, observation, weights):
                 before = (observation.inputs, *observation.activity)[-1]
-                sign = np.sign(before.T @ observation.error)
-                return [*[None] * (len(weights) - 1), np.float32(settings.size) * sign]
+                mean = (state["mean"] + before.T @ observation.error) / 2
+                step = np.float32(settings.size) * np.sign(mean)
+                return [*[None] * (len(weights) - 1), step], {"mean": mean}
 
-            return Rule("last_by_sign", init=stateless, update=update)
+            return Rule("last_by_sign", init=init, update=update)
 
 
         RULE = RuleFamily(build, Settings)
@@ -131,7 +135,7 @@ NEW = {
 
         import numpy as np
 
-        from hil.tasks.formats.format import Format, Size
+        from hil.tasks.formats import Format
 
 
         def read(given):
@@ -140,12 +144,7 @@ NEW = {
             return {"x_train": np.stack([y, 1.0 - y], axis=1), "y_train": y}
 
 
-        def size(given):
-            '''A row for each byte.'''
-            return Size(given.path.stat().st_size, 2)
-
-
-        FORMAT = Format("a text", (".txt",), (), read, size)
+        FORMAT = Format("a text", (".txt",), (), read)
     """,
     "hil/studies/report/sections/tally.py": """
         '''How many trials there are.'''

@@ -63,7 +63,7 @@ def complaints(page: str, today: str) -> list[str]:
 def test_every_table_has_its_birth_certificate() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert complaints(page, defaults()) == []
-    assert sum(1 for section in sections(page) for _ in tables(section)) > 10
+    assert sum(1 for section in sections(page) for _ in tables(section)) > 1
     for command in CERTIFICATE.findall(page):
         words = command[0].split()
         if words[0] == "python":

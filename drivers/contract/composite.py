@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.arrays import below
+from drivers.contract.arrays import select_prefix
 from drivers.contract.device import Device
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Probe, Readout, Stimulus
 
 
 class Composite(Device):
     """A device that hands requests on to others, which it owns.
 
-    A subclass writes `from_url`, `_configure`, `_write` and `_ran`. It asks its devices by their
+    A subclass writes `from_url`, `_configure`, `_write` and `_run`. It asks its devices by their
     public methods, so that each request is checked against what that device states. What it
     states itself is what the first one states, unless it says otherwise. Where its addresses hold
     others, its `code_of` tells the code of theirs.
@@ -51,18 +49,6 @@ class Composite(Device):
         """What the devices do without, each with its reason."""
         return tuple(told for device in self.devices for told in device.failed)
 
-    @abstractmethod
-    def _ran(
-        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
-    ) -> Readout:
-        """Run a batch, from reset or, with `carry`, from where the last run ended."""
-
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, carry=False)
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, carry=True)
-
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the devices remember, by `NUMBER/NAME` where there are several."""
         if len(self.devices) == 1:
@@ -79,7 +65,7 @@ class Composite(Device):
             self.devices[0].restore(state)
             return
         for number, device in enumerate(self.devices):
-            device.restore(below(state, f"{number}/"))
+            device.restore(select_prefix(state, f"{number}/"))
 
     def _reset(self) -> None:
         for device in self.devices:

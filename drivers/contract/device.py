@@ -9,18 +9,18 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.checking.answers import CALL_LIMIT, asking, check_readout, check_stored
-from drivers.contract.checking.networks import completed
-from drivers.contract.checking.requests import (
+from drivers.contract.answers import CALL_LIMIT, check_readout, check_stored, driver_call
+from drivers.contract.info import DeviceInfo, StimulusKind
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
+from drivers.contract.networks import complete_network
+from drivers.contract.requests import (
     check_carry,
     check_run,
     check_stimulus,
     checked_weights,
 )
-from drivers.contract.errors import DeviceClosed, DeviceError, NotConfigured
-from drivers.contract.info import DeviceInfo, StimulusKind
-from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.network import Network
+from drivers.errors import DeviceClosed, DeviceError, NotConfigured
 
 
 class Device(ABC):
@@ -91,30 +91,22 @@ class Device(ABC):
         """
 
     @abstractmethod
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        """Run a batch, each sample from reset, and read what the probes ask for.
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        """Run a batch and read what the probes ask for.
 
         Args:
-            stimulus: B samples of T steps, of a kind and size that `info` allows.
+            stimulus: B samples of T steps, of a kind and size that `info` allows; as many as in
+                the last run with `carry`.
             probes: What to observe, all of it offered by `info`.
             trial: As in `run`.
+            carry: Whether each sample begins where it ended in the last run; elsewhere each
+                begins from reset. Never true unless `info.abilities.runs_on`.
 
         Returns:
             Output counts, and one array for each probe in the shape that `Probe` states.
         """
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        """Run as `_run` does, each sample from where its last run ended; where `runs_on`.
-
-        Args:
-            stimulus: As many samples as the last run had.
-            probes: As in `_run`.
-            trial: As in `run`.
-
-        Returns:
-            As `_run`, of these steps alone.
-        """
-        raise DeviceError(f"{type(self).__name__} states runs_on: write its _run_on")
 
     def _reset(self) -> None:
         """Forget the network and its weights. Called once configured."""
@@ -185,8 +177,8 @@ class Device(ABC):
             SettingError: For an unknown setting or one out of range.
         """
         self._check_open()
-        complete, self._carried = completed(network, self.info), None
-        with asking(self, "_configure"):
+        complete, self._carried = complete_network(network, self.info), None
+        with driver_call(self, "_configure"):
             self._configure(complete)
         self._network = complete
 
@@ -207,7 +199,7 @@ class Device(ABC):
         self._check_open()
         network = self.network
         matrix = checked_weights(projection, weights, network)
-        with asking(self, "_write") as method:
+        with driver_call(self, "_write") as method:
             stored = self._write(projection, matrix)
         levels = self.info.weight_format(projection).levels
         return check_stored(method, stored, matrix.shape, network.full_scale[projection], levels)
@@ -265,9 +257,8 @@ class Device(ABC):
         if carry:
             check_carry(stimulus.batch, self._carried, info)
         self._carried = None  # unless this run ends well
-        with asking(self, "_run_on" if carry else "_run") as method:
-            act = self._run_on if carry else self._run
-            readout = act(stimulus, probes, trial)
+        with driver_call(self, "_run") as method:
+            readout = self._run(stimulus, probes, trial, carry)
         checked = check_readout(method, readout, stimulus, probes, network, info)
         self._carried = stimulus.batch
         return checked
@@ -276,7 +267,7 @@ class Device(ABC):
         """Forget the network and the weights; `configure` must follow before the next run."""
         self._check_open()
         if self._network is not None:
-            with asking(self, "_reset"):
+            with driver_call(self, "_reset"):
                 self._reset()
             self._network = self._carried = None
 
@@ -284,7 +275,7 @@ class Device(ABC):
         """Release the device. Closing twice is fine."""
         if not self._closed:
             self._closed = True
-            with asking(self, "_close"):
+            with driver_call(self, "_close"):
                 self._close()
 
     def __enter__(self) -> Self:

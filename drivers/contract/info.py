@@ -8,10 +8,10 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import ContractMismatch
 from drivers.contract.neuron import Neuron
+from drivers.errors import ContractMismatch
 
-CONTRACT = 2
+CONTRACT = 3
 MANUAL = "docs/write_a_driver.md"
 
 Quantity = Literal["spikes", "membrane"]
@@ -205,7 +205,7 @@ class DeviceInfo:
     What a maker does not know is None, where that is allowed; the host then measures it.
 
     Attributes:
-        contract: Version of the device contract that the driver was written for: `contract=2`.
+        contract: Version of the device contract that the driver was written for: `contract=3`.
         identity: Which device.
         capacity: How much it has room for.
         timing: When things happen.

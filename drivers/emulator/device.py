@@ -23,15 +23,15 @@ from device_models.naming import select_prefixed
 from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import by_name, override
 from device_models.profiles import Profile
-from drivers.contract.arrays import unlike
+from drivers.contract.arrays import first_mismatch
 from drivers.contract.device import Device
-from drivers.contract.errors import CapacityError, SettingError, WeightError
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.naming import nearest
 from drivers.contract.network import Network
 from drivers.contract.sampling import reduced
 from drivers.emulator.statement import device_info
+from drivers.errors import CapacityError, SettingError, WeightError
+from drivers.refusals import nearest
 
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
@@ -106,13 +106,7 @@ class Emulator(Device):
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._chip.write(projection, weights)
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, carry=False)
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, carry=True)
-
-    def _ran(
+    def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
         wanted = {
@@ -144,7 +138,7 @@ class Emulator(Device):
         Raises:
             WeightError: When it is the state of another chip or network.
         """
-        wrong = unlike(state, self._chip.state())
+        wrong = first_mismatch(state, self._chip.state())
         if wrong:
             raise WeightError(f"this is the state of another chip or network: {wrong}")
         self._chip.restore(state)

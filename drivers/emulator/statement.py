@@ -51,7 +51,7 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
         if p.setting is not None
     )
     return DeviceInfo(
-        contract=2,
+        contract=3,
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
         capacity=Capacity(
             layers=32,

@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract import errors
+from drivers import errors
 from drivers.contract.device import Device
-from drivers.contract.errors import (
+from drivers.contract.info import DeviceInfo
+from drivers.contract.message_files import readout_from
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
+from drivers.errors import (
     DeviceError,
     DeviceNotFound,
     Diverged,
     FileFormatError,
     SettingError,
 )
-from drivers.contract.files.messages import readout_from
-from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.network import Network
 from drivers.session.codec import (
     Exchange,
     Kind,
@@ -87,14 +87,10 @@ class Replay(Device):
             raise self._damaged("given.stored is missing, or no float32 array")
         return stored
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._readout(run_fields(stimulus, probes, trial, False))
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._readout(run_fields(stimulus, probes, trial, True))
-
-    def _readout(self, asked: Fields) -> Readout:
-        given = self._answer("run", asked)
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        given = self._answer("run", run_fields(stimulus, probes, trial, carry))
         try:
             return readout_from(given)
         except KeyError as error:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.device import Device
-from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
 from drivers.contract.info import (
     Abilities,
     Capacity,
@@ -30,6 +29,7 @@ from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
 from drivers.contract.neuron import Membrane, Neuron, Setting
 from drivers.contract.sampling import answer
+from drivers.errors import DeviceNotFound, SettingError, StimulusError
 
 MOST_SYNAPSES = 2**20  # each is an object of the simulator, and one of a square matrix
 
@@ -65,7 +65,7 @@ class SuperNeuroMAT(Device):
     def info(self) -> DeviceInfo:
         """What the simulator is; its limits are what it does in reasonable time."""
         return DeviceInfo(
-            contract=2,
+            contract=3,
             identity=Identity("superneuromat"),
             capacity=Capacity(
                 layers=8,
@@ -124,7 +124,9 @@ class SuperNeuroMAT(Device):
         self._snn.set_weights_from_mat(self._matrix)
         return stored
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         steps, batch, depth = stimulus.steps, stimulus.batch, self.network.depth
         counts = stimulus.dense()
         if counts.max() > 1:

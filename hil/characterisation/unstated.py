@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from drivers import Device, DeviceInfo, Diverged, Network, Probe, Readout, Stimulus
 from drivers.contract.composite import Composite
-from drivers.contract.errors import DeviceNotFound
 from drivers.contract.info import Timing
+from drivers.errors import DeviceNotFound
 from hil.characterisation.measurements import timing
 from hil.characterisation.timing_data import NAMES, MeasuredTiming, completed
 
@@ -121,7 +121,7 @@ class Completed(Composite):
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._device.write_weights(projection, weights)
 
-    def _ran(
+    def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
         return self._device.run(stimulus, probes, trial=trial, carry=carry)

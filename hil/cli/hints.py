@@ -18,7 +18,7 @@ def check_places(task: str | None, rule: str | None) -> None:
     from hil.tasks import own_file
 
     if task and task != tasks.ARRAYS and task not in tasks.names():
-        place = None if own_file.address(task) else _place(task)
+        place = None if own_file.parse_address(task) else _place(task)
         if place is not None:
             raise ValueError(f"no task {task!r}: {place}")
     if rule and rule not in rules.names():

@@ -15,10 +15,9 @@ from drivers import Capacity, Device, DeviceInfo, Network, Projection, Role, Sti
 from drivers.contract.info import StimulusKind, WeightFormat
 from hil import encodings, streams
 from hil.characterisation import calibration
-from hil.learning.rule import Route, Timing
+from hil.learning.rule import HostModel, Route
 from hil.runs import delays
-from hil.tasks.samples.signals import Signals
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec, Signals
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -172,10 +171,10 @@ def nominal_decay(device: Device) -> float:
     return decay if tau is None else math.exp(-device.info.timing.dt / tau)
 
 
-def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
+def host_model(config: Config, device: Device, kind: StimulusKind) -> HostModel:
     """The host's nominal knowledge of the neuron, for rules that claim some; as `nominal_decay`."""
     read = config.readout
-    return Timing(
+    return HostModel(
         decay=nominal_decay(device),
         steps=config.network.steps,
         reset=device.info.neuron.assumed_reset,
@@ -208,7 +207,7 @@ def shown(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool, flo
         0 without one.
     """
     rng = np.random.default_rng(0)  # the same whatever the run
-    stimulus = encoder(config, info)(spec.dark(DARK), rng)
+    stimulus = encoder(config, info)(spec.blank(DARK), rng)
     current = stimulus.kind != "spikes"
     if not config.encoding.get("bias"):
         return current, 0.0

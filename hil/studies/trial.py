@@ -21,7 +21,7 @@ from hil import config as configuration
 from hil import streams, tasks
 from hil.characterisation import unstated
 from hil.config import Config
-from hil.learning.feedback import matrices
+from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
 from hil.loop import costs
 from hil.loop.beginning import response, start
@@ -35,7 +35,7 @@ from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.runs import delays
 from hil.studies.plan import Job
-from hil.tasks.samples.preparation import Samples
+from hil.tasks.samples import Samples
 from hil.trust import open_device
 
 Weights = Mapping[str, NDArray[Any]]
@@ -183,8 +183,9 @@ def _evaluated(
 def _kept(controller: Controller, began: Weights | None) -> Weights:
     """What other trials start from: weights, delays, and the ways that feedback is to follow."""
     ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
-    learned = matrices(controller.rule.learned(controller.rule_state))
-    ways |= {f"ways/{name}": way for name, way in learned.items()}
+    if controller.rule.learns_feedback:
+        learned = feedback_matrices(controller.rule_state)
+        ways |= {f"ways/{name}": way for name, way in learned.items()}
     weights = {f"weights/{p}": w for p, w in enumerate(controller.weights)}
     return ways | weights | delays.kept(controller.device.network)
 

@@ -35,7 +35,7 @@ Array = NDArray[Any]
 
 def _stated(name: str, neuron: Neuron, weights: WeightFormat, *stimuli: StimulusKind) -> DeviceInfo:
     return DeviceInfo(
-        contract=2,
+        contract=3,
         identity=Identity(name),
         capacity=Capacity(inputs=128, neurons=256, layers=3, batch=64, steps=64),
         timing=Timing(dt=1e-3, layer="same_step"),
@@ -72,7 +72,9 @@ class Abroad(Device):
         self._cells[projection] = form.quantise(weights, self._network.full_scale[projection])
         return self._cells[projection].copy()
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         info = self.info
         shapes = [(stimulus.batch, cells.shape[1]) for cells in self._cells]
         self._v = [np.zeros(shape) for shape in shapes]

@@ -30,10 +30,12 @@ class Member(Good):
         gains = np.random.default_rng(self.chip).uniform(0.5, 1.5, len(self._cells))
         return [gain * cells for gain, cells in zip(gains, super().weights(), strict=True)]
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         self.runs += 1
         if self.meets:
             MEETING.wait()
         if self.runs == self.fails:
             raise LinkError("the cable was pulled")
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)

@@ -33,7 +33,7 @@ REST, THRESHOLD = -70.0, -50.0  # mV
 LEAK = 0.9
 
 INFO = DeviceInfo(
-    contract=2,
+    contract=3,
     identity=Identity("good", serial="1"),
     capacity=Capacity(layers=3, inputs=96, neurons=24, batch=20, steps=120, synapses=2400),
     timing=Timing(dt=1e-3),
@@ -128,23 +128,14 @@ class Good(Device):
         """From the output's raster `(T, B, n)`."""
         return raster.sum(axis=0).astype(np.int32)
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, self.start(stimulus.batch))
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._ran(stimulus, probes, trial, self._membranes)
-
     def lasting(self, stimulus: Stimulus) -> NDArray[np.bool_]:
         """Which steps are those of each sample, `(T, B)`."""
         return stimulus.lasting
 
-    def _ran(
-        self,
-        stimulus: Stimulus,
-        probes: Sequence[Probe],
-        trial: int | None,
-        membranes: list[NDArray[np.float64]],
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
+        membranes = self._membranes if carry else self.start(stimulus.batch)
         rng, weights, drive = self.generator(trial), self.weights(), self.drive(stimulus)
         self._lengths, lasting = stimulus.lengths, self.lasting(stimulus)
         traces: list[list[list[Any]]] = [[[], [], []] for _ in weights]

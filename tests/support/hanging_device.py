@@ -74,8 +74,10 @@ class Hanging(Good):
     def from_url(cls, target: str, options: Mapping[str, str]) -> Hanging:
         return cls(target, **options)
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         self._runs += 1
         if self._runs > self._run_number and self._file.exists():
             self._hang()
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)

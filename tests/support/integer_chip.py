@@ -49,7 +49,7 @@ class IntegerChip(Device):
     @property
     def info(self) -> DeviceInfo:
         return DeviceInfo(
-            contract=2,
+            contract=3,
             identity=Identity("integer"),
             capacity=Capacity(layers=4, inputs=256, neurons=256, batch=32, steps=64),
             timing=Timing(dt=1e-3),
@@ -77,7 +77,9 @@ class IntegerChip(Device):
         self._cells[projection] = np.rint(stored * THRESHOLD).astype(np.int64)
         return stored
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         steps, batch = stimulus.steps, stimulus.batch
         events = stimulus.data.toarray().reshape(steps, batch, -1)  # type: ignore[union-attr]
         membranes = [np.zeros((batch, cells.shape[1]), np.int64) for cells in self._cells]

@@ -77,7 +77,7 @@ class MatrixDevice(Device):
         """What it is and shows."""
         cell = self._cell
         return DeviceInfo(
-            contract=2,
+            contract=3,
             identity=Identity("matrix"),
             capacity=Capacity(layers=8, inputs=1024, neurons=1024, batch=500, steps=1000),
             timing=Timing(dt=1e-3, input="same_step", layer=cell["arrival"]),
@@ -106,7 +106,9 @@ class MatrixDevice(Device):
         self._weights[projection] = self.info.weight_format(projection).quantise(weights, scale)
         return self._weights[projection].copy()
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         inputs = self._charge(stimulus)
         spikes, membranes = [], []
         for layer in range(len(self._weights)):

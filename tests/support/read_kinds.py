@@ -254,7 +254,7 @@ KINDS: dict[str, Kind] = {
     "readout": Kind("readout.npz", drivers.load, npz_damaged),
     "weights": Kind("weights.npz", drivers.load, npz_damaged),
     "twin": Kind("twin.npz", twin, npz_damaged),
-    "model": Kind("model.nir", lambda p: model.opened(str(p)), damage.hdf5_damaged),
+    "model": Kind("model.nir", lambda p: model.read_model(str(p)), damage.hdf5_damaged),
 }
 
 

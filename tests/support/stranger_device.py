@@ -32,7 +32,7 @@ UNIT = 4096  # of a membrane, at a weight of one threshold and full scale 1
 SHIFT = 4  # a sixteenth leaks away in a step
 
 INFO = DeviceInfo(
-    contract=2,
+    contract=3,
     identity=Identity("stranger"),
     capacity=Capacity(layers=4, inputs=128, neurons=32, batch=32, steps=128),
     timing=Timing(dt=1e-3),
@@ -89,7 +89,9 @@ class Stranger(Device):
     def shown(self, probe: Probe, traces: Any) -> Any:
         return sampling.answer(probe, traces[probe.layer - 1])
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         events = self.rows(stimulus)
         steps, batch = events.shape[:2]
         membranes = [np.zeros((batch, codes.shape[1]), np.int64) for codes in self._codes]

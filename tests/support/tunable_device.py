@@ -34,7 +34,7 @@ REST, THRESHOLD, DT = -70.0, -50.0, 1e-3  # mV, s
 TAU = -DT / math.log(0.9)
 
 INFO = DeviceInfo(
-    contract=2,
+    contract=3,
     identity=Identity("tunable"),
     capacity=Capacity(layers=3, inputs=96, neurons=32, batch=20, steps=80),
     timing=Timing(
@@ -96,7 +96,9 @@ class Tunable(Device):
         self._cells[projection] = form.quantise(weights, self._scales[projection])
         return self._cells[projection].copy()
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         shapes = [(stimulus.batch, cells.shape[1]) for cells in self._cells]
         v, pending, held = ([np.zeros(shape) for shape in shapes] for _ in range(3))
         seen, spikes = (

@@ -31,7 +31,7 @@ from support.restated import restated
 LEAK, LONGEST = 0.9, 6
 
 INFO = DeviceInfo(
-    contract=2,
+    contract=3,
     identity=Identity("wired"),
     capacity=Capacity(
         layers=3,
@@ -118,15 +118,10 @@ class Wired(Device):
         """The membrane that is held against the threshold."""
         return membrane
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        self.start(stimulus.batch)
-        return self._ran(stimulus, probes)
-
-    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        self.resume(stimulus.batch)
-        return self._ran(stimulus, probes)
-
-    def _ran(self, stimulus: Stimulus, probes: Sequence[Probe]) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        (self.resume if carry else self.start)(stimulus.batch)
         raster: list[list[Any]] = [[] for _ in self._membranes]
         seen: list[list[Any]] = [[] for _ in self._membranes]
         for active in stimulus.dense():

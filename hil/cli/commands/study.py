@@ -115,7 +115,7 @@ def study(
         )
         if start is not None:
             wanted = loader.starting(wanted, start)
-        task_name = stem(tasks.short(str(wanted.base.get("task", "digits"))))
+        task_name = stem(tasks.short_name(str(wanted.base.get("task", "digits"))))
         path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
         processes = _workers(wanted, workers, scheduler)
         trusting = " --trust" if trust or named_by(wanted.model_dump()) else ""

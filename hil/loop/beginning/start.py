@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drivers import DeviceInfo
-from drivers.contract.arrays import below
-from drivers.contract.errors import FileFormatError
+from drivers.contract.arrays import select_prefix
+from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import tasks
 from hil.exchange import model, placement
-from hil.exchange.nir_file import Refused
-from hil.learning.feedback import matrices, ways
+from hil.exchange.nir_file import NirRefusal
+from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import applied, left_open, settle
 from hil.runs import warm_start
@@ -25,7 +25,7 @@ from hil.trust import open_device
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.exchange.placement import Placed
+    from hil.exchange.placement import PlacedModel
     from hil.runs.folder import Arrays
     from hil.tasks import Data
 
@@ -53,16 +53,18 @@ def taken(
         return config, None, []
     if not warm_start.is_model(config.start):
         kept = _of_run(Run.open(config.start))
-        longest = max((int(late.max()) for late in below(kept, "delays/").values()), default=0)
+        longest = max(
+            (int(late.max()) for late in select_prefix(kept, "delays/").values()), default=0
+        )
         return config, kept, _left_out(config, longest)
-    found = model.opened(config.start)
+    found = model.read_model(config.start)
     left_out = _left_out(config, found.delay)
     if left_out:
-        found = found.undelayed
+        found = found.without_delays()
     try:
-        source = placement.Source(*mapping.shown(config, info, data.spec))
-        placed = placement.placed(found, info, source, mapping.DECAY)
-    except Refused as error:
+        source = placement.NetworkInput(*mapping.shown(config, info, data.spec))
+        placed = placement.place_model(found, info, source, mapping.DECAY)
+    except NirRefusal as error:
         raise FileFormatError(f"{found.path}: {error}") from None
     choices = [
         Choice(f"network.settings.{name}", value, placed.reasons[name])
@@ -80,7 +82,7 @@ def taken(
         if np.any(delay)
     }
     hidden = len(config.network.hidden)
-    found_ways = ways(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
+    found_ways = paths_to_output(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
     weights |= {f"ways/{name}": way for name, way in found_ways.items()}
     return applied(config, choices), weights, [*choices, *left_out, *notes]
 
@@ -89,7 +91,7 @@ def _of_run(run: Run) -> Arrays:
     """The weights that a run has learned, and its feedback where it has learned that too."""
     weights = run.weights()
     if run.config().rule.get("feedback") == "learned":
-        kept = matrices(below(run.load_checkpoint() or {}, "rule/"))
+        kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
     return weights
 
@@ -119,7 +121,7 @@ def _left_out(config: Config, longest: int) -> list[Choice]:
     return [Choice("start", config.start, told)]
 
 
-def _holding(config: Config, info: DeviceInfo, placed: Placed) -> list[Choice]:
+def _holding(config: Config, info: DeviceInfo, placed: PlacedModel) -> list[Choice]:
     """A full scale for the largest weight, where nobody asked for one that is too small for it."""
     sizes = [abs(matrix).max() * math.sqrt(len(matrix)) for matrix in placed.weights]
     needed = round(float(max(sizes)) * (1 + 1e-6), 6)
@@ -132,7 +134,7 @@ def _holding(config: Config, info: DeviceInfo, placed: Placed) -> list[Choice]:
     return [Choice("network.full_scale", needed, "the largest weight of the model asks for it")]
 
 
-def _cut(info: DeviceInfo, placed: Placed) -> list[str]:
+def _cut(info: DeviceInfo, placed: PlacedModel) -> list[str]:
     """Projections with weights that no full scale of the device holds."""
     said = []
     for number, matrix in enumerate(placed.weights):

@@ -11,7 +11,7 @@ import pytest
 
 import drivers
 from drivers import Network, Probe, Readout, Stimulus
-from drivers.contract.checking.answers import check_readout
+from drivers.contract.answers import check_readout
 from support.good_device import INFO, Good
 from support.restated import restated
 
@@ -28,8 +28,8 @@ class Answers(Good):
     change_stored: Callable[[Any], Any] = staticmethod(lambda stored: stored)
     chosen: ClassVar = {}
 
-    def _run(self, stimulus, probes, trial):  # type: ignore[no-untyped-def]
-        return self.change(super()._run(stimulus, probes, trial))
+    def _run(self, stimulus, probes, trial, carry):  # type: ignore[no-untyped-def]
+        return self.change(super()._run(stimulus, probes, trial, carry))
 
     def _write(self, projection, weights):  # type: ignore[no-untyped-def]
         return self.change_stored(super()._write(projection, weights))

@@ -125,10 +125,10 @@ def test_a_run_that_failed_is_not_carried_on_from() -> None:
     found = mapped()
     found.run(stimulus())
     found.run(stimulus(), carry=True)
-    found._run_on = lambda *_: None  # type: ignore[method-assign,assign,return-value]
+    found._run = lambda *_: None  # type: ignore[method-assign,assign,return-value]
     with pytest.raises(ReadoutError, match="give a Readout"):
         found.run(stimulus(), carry=True)
-    del found._run_on  # type: ignore[attr-defined]
+    del found._run  # type: ignore[attr-defined]
     with pytest.raises(StimulusError, match="begin with carry=False"):
         found.run(stimulus(), carry=True)
     found.run(stimulus())

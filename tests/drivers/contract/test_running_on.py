@@ -162,7 +162,7 @@ class Pair(Composite):
         stored = [device.write_weights(projection, weights) for device in self.devices]
         return stored[0]
 
-    def _ran(self, stimulus: Any, probes: Any, trial: int | None, carry: bool) -> Readout:
+    def _run(self, stimulus: Any, probes: Any, trial: int | None, carry: bool) -> Readout:
         half = stimulus.batch // 2
         parts = (stimulus.data[:, :half], stimulus.data[:, half:])
         found = [

@@ -124,10 +124,10 @@ def test_a_wrong_statement_is_named_and_not_believed(changes: Mapping[str, Any],
 
 def test_a_device_that_takes_one_event_in_a_step_is_measured_all_the_same() -> None:
     class Single(Stranger):
-        def _run(self, stimulus: Any, probes: Any, trial: Any) -> Any:
+        def _run(self, stimulus: Any, probes: Any, trial: Any, carry: bool) -> Any:
             if stimulus.dense().max() > 1:
                 raise drivers.StimulusError("one event of a channel in a step")
-            return super()._run(stimulus, probes, trial)
+            return super()._run(stimulus, probes, trial, carry)
 
     found = timing.measure(Single()).timing
     assert (found.input, found.layer, found.events_add) == ("same_step", "same_step", None)

@@ -18,7 +18,7 @@ from hil import config as configuration
 from hil.loop import training
 from hil.loop.controller import Controller
 from hil.runs.folder import Run
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 from support.paths import ROOT
 from support.restated import restated
 
@@ -55,9 +55,9 @@ class Private(Emulator):
             probes=(ProbeOffer("spikes", "output"), ProbeOffer("membrane", "any")),
         )
 
-    def _run(self, stimulus, probes, trial):  # type: ignore[no-untyped-def]
+    def _run(self, stimulus, probes, trial, carry):  # type: ignore[no-untyped-def]
         type(self).asked.extend(probes)
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
 
 class Averaging(Emulator):

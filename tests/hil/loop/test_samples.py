@@ -35,9 +35,11 @@ class Shown(Emulator):
 
     batches: list[NDArray[np.float32]]
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         type(self).batches.append(np.array(stimulus.data))
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
 
 @pytest.fixture(autouse=True)

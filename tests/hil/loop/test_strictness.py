@@ -48,10 +48,12 @@ class Watched(Emulator):
     asked: set[Probe]
     trials: list[int | None]
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
         type(self).asked |= set(probes)
         type(self).trials.append(trial)
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
 
 class Sealed(drivers.Device):
@@ -74,8 +76,10 @@ class Sealed(drivers.Device):
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._behind.write_weights(projection, weights)
 
-    def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None) -> Readout:
-        return self._behind.run(stimulus, probes, trial=trial)
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        return self._behind.run(stimulus, probes, trial=trial, carry=carry)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         return self._behind.state()

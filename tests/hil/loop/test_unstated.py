@@ -41,9 +41,9 @@ class Mute(MatrixDevice):
 class Untold(Mute):
     """The same device, whose output never fires."""
 
-    def _run(self, stimulus: Any, probes: Any, trial: Any) -> Any:
+    def _run(self, stimulus: Any, probes: Any, trial: Any, carry: bool) -> Any:
         """Run, and count no spike."""
-        readout = super()._run(stimulus, probes, trial)
+        readout = super()._run(stimulus, probes, trial, carry)
         return replace(readout, counts=0 * readout.counts)
 
 

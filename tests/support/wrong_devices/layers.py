@@ -91,7 +91,7 @@ class NaNOnMembranes(Good):
 class StatesASampleTooMany(Good):
     caught_by = "largest-batch-and-longest-run-are-taken"
 
-    def _run(self, stimulus, probes, trial):
+    def _run(self, stimulus, probes, trial, carry):
         if stimulus.batch >= INFO.capacity.batch:
             raise IndexError("index out of bounds")
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)

@@ -80,10 +80,10 @@ class TakesALayerOfSynapsesMore(Good):
 class StatesAStepTooMany(Good):
     caught_by = "largest-batch-and-longest-run-are-taken"
 
-    def _run(self, stimulus, probes, trial):
+    def _run(self, stimulus, probes, trial, carry):
         if stimulus.steps >= INFO.capacity.steps:
             raise CapacityError(f"room for {INFO.capacity.steps - 1} steps")
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
 
 class TakesASampleMore(Good):
@@ -128,9 +128,9 @@ class StatesADefaultOutOfRange(Good):
 class ChangesItsFacts(Good):
     caught_by = "facts-stay"
 
-    def _run(self, stimulus, probes, trial):
+    def _run(self, stimulus, probes, trial, carry):
         self.facts = {"batch": 10}
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
 
 class ToldTimeOfTheLastCall(Good):

@@ -15,9 +15,9 @@ class DrawsNoiseForProbes(Good):
     caught_by = "probes-change-nothing"
     noise = 0.1
 
-    def _run(self, stimulus, probes, trial):
+    def _run(self, stimulus, probes, trial, carry):
         self.shift = len(probes)
-        return super()._run(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
     def generator(self, trial):
         rng = super().generator(trial)
@@ -138,8 +138,8 @@ class ShowsTheLastOfANoisyChipBeforeTheReset(Good):
     }
     noise = 0.1
 
-    def _ran(self, *asked):
-        return replace(super()._ran(*asked), membrane_sampled="after_reset")
+    def _run(self, *asked):
+        return replace(super()._run(*asked), membrane_sampled="after_reset")
 
 
 class SaysOtherThanItOffers(Good):

@@ -10,24 +10,24 @@ from support.good_device import LEAK, Good
 class CarriesNothingOn(Good):
     caught_by = "a-run-carries-on"
 
-    def _run_on(self, stimulus, probes, trial):
-        return self._run(stimulus, probes, trial)
+    def _run(self, stimulus, probes, trial, carry):
+        return super()._run(stimulus, probes, trial, False)
 
 
 class CarriesTheFirstLayerAlone(Good):
     caught_by = "a-run-carries-on"
 
-    def _run_on(self, stimulus, probes, trial):
+    def _run(self, stimulus, probes, trial, carry):
         self._membranes[1:] = self.start(stimulus.batch)[1:]
-        return super()._run_on(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
 
 class LeaksOnceMoreBetweenRuns(Good):
     caught_by = "a-run-carries-on"
 
-    def _run_on(self, stimulus, probes, trial):
+    def _run(self, stimulus, probes, trial, carry):
         self._membranes = [LEAK * membrane for membrane in self._membranes]
-        return super()._run_on(stimulus, probes, trial)
+        return super()._run(stimulus, probes, trial, carry)
 
 
 class RunsToTheLongestLength(Good):

@@ -21,8 +21,10 @@ class ForgetsToSayAfterReset(Stranger):
 class SaysAfterResetInTheOfferAlone(Stranger):
     caught_by = "membranes-are-sampled-as-declared"
 
-    def _run(self, stimulus, probes, trial):
-        return replace(super()._run(stimulus, probes, trial), membrane_sampled="before_reset")
+    def _run(self, stimulus, probes, trial, carry):
+        return replace(
+            super()._run(stimulus, probes, trial, carry), membrane_sampled="before_reset"
+        )
 
 
 class Times64InHiddenLayers(Stranger):
@@ -174,8 +176,8 @@ class GivesTheLastSampleForTheMean(Stranger):
 class CountsInLongIntegers(Stranger):
     caught_by = "counts-are-whole-and-not-below-zero"
 
-    def _run(self, stimulus, probes, trial):
-        found = super()._run(stimulus, probes, trial)
+    def _run(self, stimulus, probes, trial, carry):
+        found = super()._run(stimulus, probes, trial, carry)
         return replace(found, counts=found.counts.astype(np.int64))
 
 
@@ -225,8 +227,8 @@ class ClearsTheOtherProjection(Stranger):
 class PermutesTheBatch(Stranger):
     caught_by = "samples-are-kept-apart"
 
-    def _run(self, stimulus, probes, trial):
-        found = super()._run(stimulus, probes, trial)
+    def _run(self, stimulus, probes, trial, carry):
+        found = super()._run(stimulus, probes, trial, carry)
         return replace(found, counts=np.roll(found.counts, 1, axis=0))
 
 
@@ -247,6 +249,6 @@ class SumsForTheMean(Stranger):
 class CountsTheFirstSpikeAlone(Stranger):
     caught_by = "neurons-fire-at-the-stated-threshold"
 
-    def _run(self, stimulus, probes, trial):
-        found = super()._run(stimulus, probes, trial)
+    def _run(self, stimulus, probes, trial, carry):
+        found = super()._run(stimulus, probes, trial, carry)
         return replace(found, counts=np.minimum(found.counts, 1).astype(np.int32))

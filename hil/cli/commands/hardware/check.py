@@ -54,14 +54,14 @@ def _outcomes(url: str, record: Path | None, watch: Callable[[str], None]) -> li
         ValueError: When the recording exists already.
     """
     import drivers
-    from drivers.conformance import CHECKS, Harness, name, outcome
+    from drivers.conformance import CHECKS, Harness, check_name, run_check
 
     records = iter((record,))
     outcomes = []
     with Harness(lambda: drivers.open(url, record=next(records, None))) as harness:
         for each in CHECKS:
-            watch(name(each))
-            outcomes.append(outcome(each, harness))
+            watch(check_name(each))
+            outcomes.append(run_check(each, harness))
     return outcomes
 
 

@@ -39,10 +39,10 @@ def _first_line(driver: type[Device]) -> str:
 
 
 def _scan() -> None:
-    from drivers.board.scan import scan
+    from drivers.board.ports import scan_ports
     from hil.cli import console
 
-    ports = [(f"board:{port.address}", port.description, port.answer) for port in scan()]
+    ports = [(f"board:{port.address}", port.description, port.answer) for port in scan_ports()]
     console.table(("port", "what is plugged in", "who answers"), ports)
     if not ports:
         typer.echo("hil: no serial ports: plug a board in, or try hil board demo", err=True)

@@ -29,9 +29,9 @@ class Noisy(MatrixDevice):
 
     runs = 0
 
-    def _run(self, stimulus: Any, probes: Any, trial: Any) -> Readout:
+    def _run(self, stimulus: Any, probes: Any, trial: Any, carry: bool) -> Readout:
         self.runs += 1
-        readout = super()._run(stimulus, probes, trial)
+        readout = super()._run(stimulus, probes, trial, carry)
         rng = np.random.default_rng(trial)
         for samples in readout.samples.values():
             samples += (0.7 * rng.standard_normal(samples.shape)).astype(np.float32)
