@@ -207,7 +207,8 @@ def _read_fields(
         optional = item.default is not MISSING or item.default_factory is not MISSING
         if name not in given and not optional:
             raise ValueError(f"{key}.{name} is missing: give it")
-    return {n: readers.get(n, read_text)(v, f"{key}.{n}") for n, v in given.items()}
+    reader: Mapping[str, Reader] = {**dict.fromkeys(given, read_text), **readers}
+    return {name: reader[name](entry, f"{key}.{name}") for name, entry in given.items()}
 
 
 # -- whether the parts fit together, and Brian2 accepts each statement ------------------------

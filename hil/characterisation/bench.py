@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from drivers import Device, Network, Probe, Stimulus
 from drivers.contract.info import Arrival, Quantity, Reduction
 from hil.characterisation.estimators import TIME_CONSTANTS, Array, Drive, Samples
-from hil.characterisation.firing import FiringRule, Reset, fire
 from hil.characterisation.timing_data import MeasuredTiming
-from hil.learning.nominal_neuron import held_current
+from hil.learning.nominal_neuron import NominalNeuron, Reset, held_current, simulate
 
 Kind = TypeVar("Kind", bound=np.generic)
 # Samples that one run should hold, so that traces of wide layers fit in memory.
@@ -106,15 +105,15 @@ class Bench:
         info = self.device.info
         sent = np.ones(LONGEST) if layer == 1 else self.fired(layer - 1)
         share = held_current(self.decay) if layer == 1 and self.currents else 1.0
-        rule = FiringRule(
+        neuron = NominalNeuron(
             decay=self.decay,
             reset=self.reset,
             arrival=self._arrival(layer),
-            clears=self.clears,
+            clears_events=self.clears,
             most=info.neuron.spikes_per_step,
             refractory=self.measured.refractory or 0,
         )
-        return fire(MARGIN * share * sent, rule).spikes
+        return simulate(neuron, MARGIN * share * sent).spikes
 
     @property
     def reset(self) -> Reset:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from drivers import DeviceInfo
 from drivers.contract.info import Timing
-from hil.characterisation.firing import Reset
+from hil.learning.nominal_neuron import Reset
 
 Sampled = Literal["before_reset", "after_reset"]
 NAMES = ("input", "layer", "hard_reset_clears_events", "events_add")

@@ -8,7 +8,7 @@ import numpy as np
 
 from drivers import Device, Network, Probe, Stimulus
 from drivers.contract.info import StimulusKind
-from hil.characterisation.firing import Array
+from hil.characterisation.estimators import Array
 
 # Charge of an event that makes every usual neuron fire.
 STRONG = 3.0

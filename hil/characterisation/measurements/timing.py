@@ -19,10 +19,10 @@ import numpy as np
 
 from drivers import CapacityError, Device, DeviceInfo, Probe, StimulusError
 from drivers.contract.info import Arrival, StimulusKind, Timing
-from hil.characterisation.firing import Array, FiringRule, Reset, fire
+from hil.characterisation.estimators import Array
 from hil.characterisation.measurements.small_network import STRONG, Ramp, SmallNetwork, ramp
 from hil.characterisation.timing_data import MeasuredTiming, Sampled
-from hil.learning.nominal_neuron import held_current
+from hil.learning.nominal_neuron import NominalNeuron, Reset, held_current, simulate
 
 # Neurons of a layer and input channels of the network that is used.
 SIZE = 32
@@ -92,7 +92,7 @@ def _measured(rig: SmallNetwork) -> MeasuredTiming:
     if error > EXPLAINED:
         return unknown
     sampled = {} if probe is None else {"output": _sampled(seen, rule, probe, not spikes)}
-    clears = rule.clears if rule.reset == "hard" and rule.arrival == "end_of_step" else None
+    clears = rule.clears_events if rule.reset == "hard" and rule.arrival == "end_of_step" else None
     timing = replace(
         unknown.timing,
         input=rule.arrival if spikes else None,
@@ -106,7 +106,7 @@ def _measured(rig: SmallNetwork) -> MeasuredTiming:
 
 
 def _second_layer(
-    rig: SmallNetwork, found: MeasuredTiming, rule: FiringRule, first: int
+    rig: SmallNetwork, found: MeasuredTiming, rule: NominalNeuron, first: int
 ) -> MeasuredTiming:
     """The same of events between layers."""
     info = rig.device.info
@@ -115,7 +115,7 @@ def _second_layer(
         return found
     waits = second - first
     spikes, groups = rig.kind == "spikes", 1
-    sent = fire(_charge(np.full(rig.steps, STRONG), rule.decay, not spikes), rule).spikes
+    sent = simulate(rule, _charge(np.full(rig.steps, STRONG), rule.decay, not spikes)).spikes
     gaps = np.diff(np.flatnonzero(sent)[:2])
     if rig.kind != "current" and gaps.size and gaps[0] > 1 and rig.size % 2 == rig.inputs % 2 == 0:
         groups = int(min(gaps[0], 2))
@@ -131,7 +131,7 @@ def _second_layer(
         return found
     clears = found.timing.hard_reset_clears_events
     if behind.reset == "hard" and behind.arrival == "end_of_step":
-        clears = behind.clears
+        clears = behind.clears_events
     timing = replace(found.timing, layer=behind.arrival, hard_reset_clears_events=clears)
     sampled = dict(found.sampled)
     probe = _probe(info, 1, 2, rig.steps)
@@ -172,7 +172,7 @@ def _rests(info: DeviceInfo, seen: Ramp) -> list[int]:
 
 def _hypotheses(
     info: DeviceInfo, arrivals: tuple[Arrival, ...], rests: list[int]
-) -> list[FiringRule]:
+) -> list[NominalNeuron]:
     """Every rule that could explain what is seen."""
     decays = DECAYS if info.neuron.decay is None else (info.neuron.decay,)
     resets: tuple[Reset, ...] = ("soft", "hard")
@@ -181,11 +181,11 @@ def _hypotheses(
         open_question = reset == "hard" and arrival == "end_of_step"
         for clears in (True, False) if open_question else (True,):
             found.append(
-                FiringRule(
+                NominalNeuron(
                     decay=decay,
                     reset=reset,
                     arrival=arrival,
-                    clears=clears,
+                    clears_events=clears,
                     most=info.neuron.spikes_per_step,
                     refractory=rest,
                 )
@@ -198,8 +198,8 @@ def _charge(levels: Array, decay: float, current: bool) -> Array:
 
 
 def _fitted(
-    seen: Ramp, rules: list[FiringRule], info: DeviceInfo, layer: int, *, current: bool
-) -> tuple[FiringRule, float]:
+    seen: Ramp, rules: list[NominalNeuron], info: DeviceInfo, layer: int, *, current: bool
+) -> tuple[NominalNeuron, float]:
     """The rule that comes nearest, and how far its rates are from those measured.
 
     Args:
@@ -213,7 +213,7 @@ def _fitted(
     best, nearest, distance = rules[0], np.inf, np.inf
     for rule in rules:
         levels = _charge(seen.levels, rule.decay, current) / SCALES[:, None]
-        rates = fire(seen.train[:, None, None] * levels, rule).spikes.mean(axis=0)
+        rates = simulate(rule, seen.train[:, None, None] * levels).spikes.mean(axis=0)
         away = np.abs(rates - seen.rates).mean(axis=1)
         score = away + UNLIKELY * np.abs(np.log(SCALES))
         doubted = info.neuron.reset not in (None, rule.reset) or said not in (None, rule.arrival)
@@ -247,11 +247,11 @@ def _probe(info: DeviceInfo, layer: int, depth: int, steps: int) -> Probe | None
     return Probe(layer, "membrane", None, offer.every, offer.reductions[0])
 
 
-def _sampled(seen: Ramp, rule: FiringRule, probe: Probe, current: bool) -> Sampled | None:
+def _sampled(seen: Ramp, rule: NominalNeuron, probe: Probe, current: bool) -> Sampled | None:
     """When membranes are sampled, by whether they are nearer to those before a reset or after."""
     telling = (seen.levels > TELLING[0]) & (seen.levels < TELLING[1])
     levels, shown = _charge(seen.levels[telling], rule.decay, current), seen.shown[:, telling]
-    fired = fire(seen.train[:, None] * levels, rule)
+    fired = simulate(rule, seen.train[:, None] * levels)
     errors: dict[Sampled, float] = {}
     order: tuple[tuple[Sampled, Array], ...] = (
         ("before_reset", fired.before),

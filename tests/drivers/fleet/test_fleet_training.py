@@ -9,7 +9,7 @@ import pytest
 
 import drivers
 from drivers import DeviceError, firmware
-from drivers.fleet.device import Fleet
+from drivers.fleet import Fleet
 from drivers.registry import BUILTIN
 from hil.config import build
 from hil.loop import training

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 import drivers
 from drivers import DeviceInfo
 from drivers.contract.info import Arrival, Timing
-from hil.characterisation.firing import FiringRule, fire
 from hil.characterisation.measurements import timing
 from hil.characterisation.survey import survey
 from hil.characterisation.timing_data import MeasuredTiming, completed
+from hil.learning.nominal_neuron import NominalNeuron, simulate
 from support.matrix_device import OPTIONS, MatrixDevice
 from support.stranger_device import Stranger
 from support.tunable_device import Tunable
@@ -152,8 +152,7 @@ def test_a_neuron_keeps_what_it_gets(
     charge: list[float], decay: float, reset: Any, arrival: Arrival, clears: bool
 ) -> None:
     """The oracle is the balance of each step, in which nothing is lost but what may be."""
-    rule = FiringRule(decay, reset, arrival, clears)
-    done = fire(np.array(charge), rule)
+    done = simulate(NominalNeuron(decay, reset, arrival, clears), np.array(charge))
     came = {
         "same_step": charge,
         "next_step": [0.0, *charge[:-1]],
