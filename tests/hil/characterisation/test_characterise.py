@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import drivers
-from device_models.sampled_mismatch import SampledMismatch
+from device_models.mismatch import SampledMismatch
 from drivers import ProbeOffer, registry
 from drivers.contract.info import Arrival
 from drivers.emulator.device import Emulator

@@ -1,15 +1,13 @@
-"""Tier 3, drawn at each step: what differs from one moment to the next."""
+"""What differs from one moment to the next, drawn at each step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Noise, generator, quantiles
-from device_models.nonidealities.nonideality import nonideality
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -18,53 +16,9 @@ if TYPE_CHECKING:
 COSINES = 32
 
 
-@dataclass(frozen=True)
-class Temporal:
-    """Noise in time. Every non-ideality is 0 on an ideal chip."""
-
-    membrane_noise: float = nonideality(
-        0.0,
-        "threshold",
-        0.0,
-        1.0,
-        "Standard deviation of a membrane that receives no input (Ornstein-Uhlenbeck process).",
-    )
-    spike_loss: float = nonideality(
-        0.0,
-        "",
-        0.0,
-        1.0,
-        "Chance that an event is lost on its way: to the next layer and the host.",
-    )
-    spurious_spikes: float = nonideality(
-        0.0, "", 0.0, 1.0, "Chance in each step that a silent neuron's line carries an event."
-    )
-    input_jitter: float = nonideality(
-        0.0, "s", 0.0, 1.0, "Standard deviation of the delay of input events; none comes early."
-    )
-    crosstalk: float = nonideality(
-        0.0, "", 0.0, 1.0, "Share of a neuron's input that each of its two neighbours receives too."
-    )
-    trial_threshold_sd: float = nonideality(
-        0.0,
-        "threshold",
-        0.0,
-        1.0,
-        "Standard deviation of a neuron's threshold from one trial to the next.",
-    )
-    wander: float = nonideality(
-        0.0,
-        "",
-        0.0,
-        1.0,
-        "Standard deviation of the slow, common change of input gain (temperature, supply).",
-    )
-    wander_seconds: float = nonideality(
-        60.0, "s", 1.0, 1e9, "Correlation time of that change.", severity="fixed"
-    )
-
-
-def step_noise(membrane_noise: float, tau: NDArray[np.float32], dt: float) -> NDArray[np.float32]:
+def step_noise_sd(
+    membrane_noise: float, tau: NDArray[np.float32], dt: float
+) -> NDArray[np.float32]:
     """Standard deviation of the noise that one step adds to a leaky membrane.
 
     A membrane `dv/dt = -v/tau + sigma sqrt(2/tau) xi` has the stationary standard deviation sigma;
@@ -83,10 +37,10 @@ def step_noise(membrane_noise: float, tau: NDArray[np.float32], dt: float) -> ND
     return sd.astype(np.float32)
 
 
-def survivors(
+def drop_lost_spikes(
     events: NDArray[np.int32], size: int, loss: float, noise: Noise, step: int
 ) -> NDArray[np.int32]:
-    """The events that arrive when each is lost with the given chance.
+    """Drop events that are lost, each with the given chance.
 
     Args:
         events: Numbers `b * n + i` of neurons that fired.
@@ -98,7 +52,7 @@ def survivors(
     return events[noise.uniforms(step, events // size, events % size) >= loss]
 
 
-def arrived(
+def drop_lost_events(
     counts: NDArray[np.float32],
     samples: NDArray[np.integer],
     channels: NDArray[np.integer],
@@ -106,7 +60,7 @@ def arrived(
     noise: Noise,
     step: int,
 ) -> NDArray[np.float32]:
-    """How many of several input events in each place arrive, each by itself.
+    """Drop input events that are lost, each of several in a place by itself.
 
     Args:
         counts: How many there are, `(k,)`.
@@ -116,25 +70,25 @@ def arrived(
         noise: Decides it for each.
         step: The step.
     """
-    found = np.zeros_like(counts)
+    arrived = np.zeros_like(counts)
     for turn in range(int(counts.max(initial=0))):
         places = channels.astype(np.int64) + (turn << 32)
-        found += (turn < counts) & (noise.uniforms(step, samples, places) >= loss)
-    return found
+        arrived += (turn < counts) & (noise.uniforms(step, samples, places) >= loss)
+    return arrived
 
 
-def with_spurious(
+def add_spurious_spikes(
     events: NDArray[np.int32], batch: int, size: int, chance: float, noise: Noise, step: int
 ) -> NDArray[np.int32]:
-    """The events of a layer of `batch` copies in a step, with spurious ones on silent lines."""
+    """Add spurious events on silent lines to those of a layer of `batch` copies in a step."""
     drawn = noise.uniforms(step, np.arange(batch)[:, np.newaxis], np.arange(size))
     return np.union1d(events, np.flatnonzero(drawn < chance)).astype(np.int32)
 
 
-def delayed(
+def delay_events(
     events: csr_matrix, steps: int, deviation: float, noise: Noise, begun: int = 0
 ) -> tuple[csr_matrix, csr_matrix]:
-    """Input events with a half-normal delay.
+    """Delay input events by the magnitude of a normal variable.
 
     Args:
         events: Counts `(T*B, n_in)`, row `t * B + b`.
@@ -160,14 +114,14 @@ def delayed(
     late = np.rint(np.abs(normal) * np.float64(deviation)).astype(np.int64)
     rows = rows + late * batch
     beyond = int(max(rows.max(initial=0) // batch + 1 - steps, 0))
-    arriving = _counted(rows, columns, ((steps + beyond) * batch, events.shape[1]))
+    arriving = _count_events(rows, columns, ((steps + beyond) * batch, events.shape[1]))
     return arriving[: steps * batch], arriving[steps * batch :]
 
 
-def _counted(
+def _count_events(
     rows: NDArray[np.int64], columns: NDArray[np.int32], shape: tuple[int, int]
 ) -> csr_matrix:
-    """How many events there are in each place."""
+    """Count the events in each place."""
     from scipy.sparse import csr_matrix
 
     counts = csr_matrix((np.ones(rows.size, np.float32), (rows, columns)), shape)
@@ -175,22 +129,22 @@ def _counted(
     return counts
 
 
-def joined(first: csr_matrix, second: csr_matrix) -> csr_matrix:
-    """The events of both, `(rows, n_in)` each, over as many rows as the longer of them has."""
+def merge_events(first: csr_matrix, second: csr_matrix) -> csr_matrix:
+    """Merge events, `(rows, n_in)` each, over as many rows as the longer of them has."""
     from scipy.sparse import csr_matrix
 
     rows = max(first.shape[0], second.shape[0])
     for part in (first, second):
         part.resize(rows, part.shape[1])
-    found = csr_matrix(first + second)
-    found.sum_duplicates()
-    return found
+    merged = csr_matrix(first + second)
+    merged.sum_duplicates()
+    return merged
 
 
-def leaked(
+def add_crosstalk(
     weights: NDArray[np.float32] | csr_matrix, crosstalk: float
 ) -> NDArray[np.float32] | csr_matrix:
-    """Weights `(n_pre, n_post)` when each neuron's input also reaches its two neighbours."""
+    """Let each neuron's input reach its two neighbours, too, in weights `(n_pre, n_post)`."""
     if not isinstance(weights, np.ndarray):
         from scipy.sparse import diags
 
@@ -204,7 +158,7 @@ def leaked(
     return mixed
 
 
-def supply(chip: int, wander: float, correlation: float, clock: float) -> float:
+def supply_factor(chip: int, wander: float, correlation: float, clock: float) -> float:
     """Factor of all input gains at a time on the chip's clock.
 
     It is 1 plus a stationary Gaussian process of standard deviation `wander` and correlation

@@ -14,29 +14,26 @@ Brian2's default schedule:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import Noise, sequence
-from device_models.neuron_group import Circuit, Layerwise
-from device_models.nonidealities.temporal import (
-    arrived,
-    survivors,
-    with_spurious,
+from device_models.engine.brian2_network import LayerGroup, Stepper, brian2, quiet
+from device_models.engine.circuit import ChipRun, Circuit, Synapses
+from device_models.engine.in_flight import Events, InFlight, current_slopes
+from device_models.generators import Noise
+from device_models.temporal_noise import (
+    add_spurious_spikes,
+    drop_lost_events,
+    drop_lost_spikes,
 )
-from device_models.recording import Recorder
-from device_models.stepping import Stepper, brian2, quiet
-from device_models.under_way import Events, UnderWay, slopes
-from device_models.wiring import Synapses, transmitted
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-class Engine:
+class Brian2Engine:
     """B copies of a chip, ready to run."""
 
     def __init__(self, chip: Circuit, batch: int, current_input: bool) -> None:
@@ -52,11 +49,11 @@ class Engine:
         self._chip, self._batch = chip, batch
         clock = b2.Clock(dt=chip.dt * b2.second, name="spikeloop_clock*")
         self._layers = [
-            Layerwise(
+            LayerGroup(
                 chip,
                 layer,
                 batch,
-                current_input and any((w.source, w.target) == (0, number) for w in chip.wires),
+                current_input and number in chip.input_targets(),
                 clock,
             )
             for number, layer in enumerate(chip.layers, start=1)
@@ -68,91 +65,64 @@ class Engine:
         objects = [layer.group for layer in self._layers]
         objects.append(operation(self._deliver, "synapses"))
         objects.append(operation(self._collect, "after_thresholds"))
-        objects.append(operation(self._collect_late, "after_resets"))
+        objects.append(operation(self._sample_late, "after_resets"))
         if current_input:
             objects.append(operation(self._inject, "before_groups"))
         if chip.temporal.membrane_noise:
-            objects.append(operation(self._disturb, "after_groups"))
+            objects.append(operation(self._add_noise, "after_groups"))
         shifted = [chip.model.silent] if chip.temporal.trial_threshold_sd else []
         self._stepper = Stepper(b2.Network(objects), clock, shifted)
-        self._under_way = UnderWay(chip.wires)
+        self._in_flight = InFlight(chip.projections)
         self._rows: dict[int, csr_matrix] = {}
         self._edges = [np.arange(batch + 1, dtype=np.int32) * n.size for n in chip.layers]
         self._noise_sd = [chip.noise_sd(layer) for layer in chip.layers]
 
-    def run(
-        self,
-        drive: NDArray[np.float32] | csr_matrix,
-        steps: int,
-        weights: Sequence[NDArray[np.float32]],
-        recorders: Sequence[Recorder],
-        trial: tuple[int, ...],
-        supply: float = 1.0,
-        after: Engine | None = None,
-        begun: int = 0,
-    ) -> None:
+    def run(self, run: ChipRun, after: Brian2Engine | None = None, begun: int = 0) -> None:
         """Run all copies from reset, or from where their last run ended.
 
         Args:
-            drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
-            steps: T.
-            weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in swings.
-            recorders: What is to be observed.
-            trial: Seed and names of the random streams of this run.
-            supply: Factor of all input gains now.
+            run: The run.
             after: What ran last, of the same chip and number of copies; None runs from reset.
             begun: Steps since reset before this run.
         """
         temporal = self._chip.temporal
-        self._start(after, begun)
-        self._disturbance = self._noises(trial, "membrane_noise")
-        self._losses = self._noises(trial, "spike_loss")
-        self._spurious = self._noises(trial, "spurious_spikes")
+        self._begin(after, begun)
+        self._membrane_noise = self._layer_noise(run, "membrane_noise")
+        self._losses = self._layer_noise(run, "spike_loss")
+        self._spurious = self._layer_noise(run, "spurious_spikes")
         if temporal.trial_threshold_sd and after is None:
-            self._shift_thresholds(self._noises(trial, "trial_threshold_sd"))
-        self._under_way.drive(
-            drive,
-            steps,
-            self._batch,
-            temporal.input_jitter / self._chip.dt,
-            Noise(sequence(*trial, "input_jitter")),
-            begun,
-        )
-        self._recorders = recorders
-        self._inputs = drive.shape[-1]
-        self._weights = [
-            [
-                (path.delay, transmitted(path.of(w), self._chip.model, temporal.crosstalk))
-                for path in wire.paths
-            ]
-            for wire, w in zip(self._chip.wires, weights, strict=True)
-        ]
-        self._gain = self._chip.gains(supply)
+            silent = self._chip.model.silent
+            self._chip.shift_thresholds(run, [layer.view(silent) for layer in self._layers])
+        self._in_flight.begin_run(self._chip, run, begun)
+        self._recorders = run.recorders
+        self._inputs = run.drive.shape[-1]
+        self._weights = self._chip.delayed_synapses(run.weights)
+        self._gain = self._chip.gains(run.supply)
         self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
         self._events: list[NDArray[np.int32]] = []
-        self._stepper.step(steps)
+        self._stepper.step(run.steps)
 
     @property
-    def currents_to_come(self) -> bool:
+    def has_currents_to_come(self) -> bool:
         """Whether an input current of the last run has yet to arrive."""
-        return self._under_way.currents_to_come
+        return self._in_flight.has_currents_to_come
 
-    def _noises(self, trial: tuple[int, ...], name: str) -> list[Noise]:
+    def _layer_noise(self, run: ChipRun, name: str) -> list[Noise]:
         """Noise of the input and of each layer; none where the chip has none of that kind."""
         if not getattr(self._chip.temporal, name):
             return []
-        return [Noise(sequence(*trial, name, n)) for n in range(1 + len(self._layers))]
+        return [run.noise(name, n) for n in range(1 + len(self._layers))]
 
-    def _start(self, after: Engine | None, begun: int) -> None:
+    def _begin(self, after: Brian2Engine | None, begun: int) -> None:
         """Bring all state to where the run begins."""
         if after is None:
             for layer in self._layers:
-                layer.start()
-            self._under_way = UnderWay(self._chip.wires)
+                layer.reset()
+            self._in_flight = InFlight(self._chip.projections)
         elif after is not self:
             for layer, other in zip(self._layers, after._layers, strict=True):
-                layer.go_on(other, self._chip.model.silent)
-            self._under_way = after._under_way
+                layer.copy_state(other, self._chip.model.silent)
+            self._in_flight = after._in_flight
         self._begun = begun
         self._stepper.set_clock(begun)
 
@@ -161,27 +131,19 @@ class Engine:
         """Step of this run."""
         return self._stepper.step_index - self._begun
 
-    def _shift_thresholds(self, noises: Sequence[Noise]) -> None:
-        model = self._chip.model
-        scale = np.float32(self._chip.temporal.trial_threshold_sd * model.swing)
-        for layer, wired, noise in zip(self._chip.layers, self._layers, noises[1:], strict=True):
-            thresholds = wired.view(model.silent)
-            draw = noise.normals(0, *thresholds.shape)
-            thresholds[...] = self._chip.values(model.silent, layer) + draw * scale
-
     # -- what happens in a step ---------------------------------------------------------------
 
     def _inject(self) -> None:
         """Turn input currents into slopes of the membranes of what the input projects to."""
-        if not self._under_way.current(self._step):
+        if not self._in_flight.advance_current(self._step):
             return
-        for number, slope in slopes(self._chip, self._under_way, self._weights, self._gain):
+        for number, slope in current_slopes(self._chip, self._in_flight, self._weights, self._gain):
             current = self._layers[number - 1].current
             assert current is not None
             current[...] = slope
 
-    def _disturb(self) -> None:
-        step, noises = self._stepper.step_index, self._disturbance[1:]
+    def _add_noise(self) -> None:
+        step, noises = self._stepper.step_index, self._membrane_noise[1:]
         for layer, sd, own in zip(self._layers, self._noise_sd, noises, strict=True):
             noise = own.normals(step, *layer.membrane.shape) * sd
             if layer.free is not None:
@@ -189,19 +151,19 @@ class Engine:
             layer.membrane += np.rint(noise) if self._chip.model.update else noise
 
     def _collect(self) -> None:
-        temporal, step, found = self._chip.temporal, self._stepper.step_index, []
+        temporal, step = self._chip.temporal, self._stepper.step_index
+        self._events = []
         for n, layer in enumerate(self._layers, start=1):
             events, size = layer.spikes[: layer.spikes[-1]], layer.membrane.shape[1]
             if self._losses:
-                events = survivors(events, size, temporal.spike_loss, self._losses[n], step)
+                events = drop_lost_spikes(events, size, temporal.spike_loss, self._losses[n], step)
             if self._spurious:
                 chance, noise = temporal.spurious_spikes, self._spurious[n]
-                events = with_spurious(events, self._batch, size, chance, noise, step)
-            found.append(events)
-        self._events = found
+                events = add_spurious_spikes(events, self._batch, size, chance, noise, step)
+            self._events.append(events)
         self._sample(after_reset=False)
 
-    def _collect_late(self) -> None:
+    def _sample_late(self) -> None:
         self._sample(after_reset=True)
 
     def _sample(self, after_reset: bool) -> None:
@@ -214,14 +176,15 @@ class Engine:
                 )
 
     def _deliver(self) -> None:
-        for source in self._under_way.sources:
+        for source in self._in_flight.sources:
             sent = self._layer_events(source) if source else self._input_events()
-            self._under_way.send(source, sent)
-        for wire, weights in zip(self._chip.wires, self._weights, strict=True):
+            self._in_flight.send(source, sent)
+        for projection, weights in zip(self._chip.projections, self._weights, strict=True):
             for delay, parts in weights:
-                arrived = self._under_way.sent_before(wire.source, delay)
+                arrived = self._in_flight.sent_before(projection.source, delay)
                 if arrived is not None and arrived.counts.size:
-                    self._receive(wire.target - 1, self._matrix(wire.source, arrived), parts)
+                    matrix = self._matrix(projection.source, arrived)
+                    self._receive(projection.target - 1, matrix, parts)
 
     def _receive(self, target: int, rows: csr_matrix, parts: tuple[Synapses, ...]) -> None:
         """Let events `(B, n_pre)` act on the neurons of a layer."""
@@ -238,7 +201,7 @@ class Engine:
 
     def _input_events(self) -> Events | None:
         """Input events of this step, or None when there are none."""
-        spikes = self._under_way.spikes
+        spikes = self._in_flight.spikes
         if spikes is None:
             return None
         first = self._step * self._batch
@@ -248,7 +211,7 @@ class Engine:
         if self._losses:
             samples = np.repeat(np.arange(self._batch), np.diff(bounds))
             loss, step = self._chip.temporal.spike_loss, self._stepper.step_index
-            counts = arrived(counts, samples, channels, loss, self._losses[0], step)
+            counts = drop_lost_events(counts, samples, channels, loss, self._losses[0], step)
         return Events(counts, channels, bounds)
 
     def _layer_events(self, number: int) -> Events:

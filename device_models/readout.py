@@ -1,4 +1,4 @@
-"""Recorders: what is kept of a layer while the chip runs."""
+"""What is kept of a layer while the chip runs: recorders, and the converter of membranes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Noise
-from device_models.nonidealities.adc import ADCChannels
+from device_models.nonidealities import MembraneADC
 
 
 class Recorder(Protocol):
@@ -83,3 +83,64 @@ class MembraneRecorder:
         if rest == 0 and index <= len(self.samples):
             out = self.samples[index - 1]
             self.channels.read(membrane, out, self.noise, self._begun + step)
+
+
+class ADCChannels:
+    """The channels of one layer."""
+
+    def __init__(
+        self,
+        adc: MembraneADC,
+        gain: NDArray[np.float32],
+        offset: NDArray[np.float32],
+        rest: float = 0.0,
+        swing: float = 1.0,
+    ) -> None:
+        """Prepare the channels.
+
+        Args:
+            adc: Resolution, range and noise.
+            gain: Gain of each channel, `(n,)`.
+            offset: Offset of each channel, `(n,)` in swings.
+            rest: Nominal resting membrane, in the membrane's unit: where channels read their
+                offset.
+            swing: From rest to the nominal threshold, in the membrane's unit.
+        """
+        self.size = gain.size
+        self.bits = adc.adc_bits
+        # From membranes to codes in one product and one sum; without bits, a code is a swing.
+        codes = 2**adc.adc_bits - 1
+        step = (adc.adc_maximum - adc.adc_minimum) / codes if codes else 1.0
+        low = adc.adc_minimum if codes else 0.0
+        self.codes = np.float32(codes)
+        self.scale = (gain / (step * swing)).astype(np.float32)
+        self.shift = ((offset - low) / step - rest * gain / (step * swing)).astype(np.float32)
+        self.noise = np.float32(adc.adc_noise / step)
+        # And back from codes to membranes.
+        self.step = np.float32(step * swing)
+        self.low = np.float32(low * swing + rest)
+
+    def read(
+        self, membrane: NDArray[np.float32], out: NDArray[np.float32], noise: Noise, step: int
+    ) -> None:
+        """Convert one sample of all channels.
+
+        Args:
+            membrane: `(B, n)`, in the membrane's unit; not changed.
+            out: `(B, n)`, in the same unit, overwritten.
+            noise: That of this trial.
+            step: The step, since reset.
+        """
+        np.multiply(membrane, self.scale, out=out)
+        out += self.shift
+        if self.noise:
+            draw = noise.normals(step, *out.shape)
+            draw *= self.noise
+            out += draw
+        if self.bits:
+            np.rint(out, out=out)
+            np.clip(out, np.float32(0), self.codes, out=out)
+        if self.step != 1:
+            out *= self.step
+        if self.low != 0:
+            out += self.low

@@ -1,6 +1,12 @@
-"""A mixed-signal chip in general: no maker's own, with the spreads that such chips show."""
+"""Chips of no maker: an ideal one, and a mixed-signal one with spreads as such chips show."""
 
 from device_models.profile import Cited, Profile
+
+IDEAL = Profile(
+    name="ideal",
+    description="every neuron and synapse as nominal, exact weights, no noise",
+    cited={},
+)
 
 _DYNAP = (
     "coefficients of variation of 0.1 to 0.2 over the silicon neurons of a DYNAP-SE: Zendrikov, "
@@ -9,7 +15,7 @@ _DYNAP = (
 _BSS2 = "BrainScaleS-2: Pehle et al. 2022, Front. Neurosci. 16:795876"
 _CHOICE = "a choice, for want of a published value"
 
-PROFILE = Profile(
+MIXED_SIGNAL = Profile(
     name="mixed-signal",
     description="analog neurons with mismatch, 6-bit weights, 8-bit membrane readout, noise",
     cited={
