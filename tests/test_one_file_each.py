@@ -19,7 +19,7 @@ NEW = {
 
         from dataclasses import replace
 
-        from device_models.neurons.lif import MODEL as LIF
+        from device_models.neurons.lif import LIF
 
         THRESHOLD = replace(LIF.parameters["v_threshold"], value=4.0)
         MODEL = replace(
