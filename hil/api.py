@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from hil.extensions import Objects
-    from hil.learning import RuleFamily
+    from hil.learning import Rule, RuleFamily
     from hil.loop.progress import Watcher
     from hil.loop.session import Session
     from hil.runs.folder import Run
@@ -32,7 +32,7 @@ def train(
     feature_names: Sequence[str] | None = None,
     layout: str | None = None,
     device: str | None = None,
-    rule: str | RuleFamily | Mapping[str, Any] | None = None,
+    rule: str | Rule | RuleFamily | Mapping[str, Any] | None = None,
     seed: int | None = None,
     start: str | Path | None = None,
     out: str | Path | None = None,
@@ -55,8 +55,9 @@ def train(
         layout: What the axes of an image are, where their number and type leave it open: `HW`,
             `HWC` or `CHW`.
         device: Address of the device; the task's default when None.
-        rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`; the
-            task's default when None. In any section, an object may stand in place of its name.
+        rule: The learning rule, e.g. `hil.learning.adfa(g="tanh", gain=2)`, its name, or its
+            section, e.g. `{"name": "adfa", "g": "tanh"}`; the task's default when None. In any
+            section, an object may stand in place of its name.
         seed: Seed of everything on the host; 0 when None.
         start: Run folder to start from: its weights are the first ones, and its settings hold
             where none are given here, its seed included. Or the address of a model of NIR,
@@ -97,7 +98,7 @@ def _task_and_samples(
 
         if isinstance(task, Task):
             return task, None
-        return arrays.NAME, arrays.given(task, y, **parts)
+        return arrays.NAME, arrays.collect_arrays(task, y, **parts)
     if y is not None:
         raise ValueError(f"y without samples: give them in place of the task {task or 'digits'!r}")
     return task, None
@@ -206,7 +207,11 @@ def as_layer(**settings: object) -> dict[str, Any]:
     Args:
         settings: Settings and sections by name; a rule or an encoding may stand for its section.
     """
+    from hil.learning import Rule, RuleFamily, rules
+
     layer = {key: value for key, value in settings.items() if value is not None}
+    if isinstance(rule := layer.get("rule"), Rule | RuleFamily):
+        layer["rule"] = rules.section(rule)
     plain = [k for k in ("rule", "encoding") if not isinstance(layer.get(k, {}), Mapping)]
     return {**layer, **{key: {"name": layer[key]} for key in plain}}
 
@@ -227,8 +232,8 @@ def prepare(
         start: Run folder or model to start from, or None.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File that the session with the device is to be recorded to.
-        samples: Those of the task `arrays`, as `hil.tasks.arrays.given` gives them; None takes
-            those of the run to start from.
+        samples: Those of the task `arrays`, as `hil.tasks.arrays.collect_arrays` gives them; None
+            takes those of the run to start from.
 
     Returns:
         The run, not yet trained, and the open session with its device, for `finish`.
@@ -244,12 +249,13 @@ def prepare(
     from hil.loop.session import Session
     from hil.runs import data as run_data
     from hil.runs.folder import Run
-    from hil.tasks import suited
-    from hil.tasks.samples.labels import class_weights
+    from hil.tasks.arrays import measure_arrays
+    from hil.tasks.labels import class_weights
+    from hil.tasks.task import suggest_settings
     from hil.trust import code_of, fingerprints
 
     base = {} if start is None else start_settings(start, *layers)
-    fitting = {} if samples is None else suited.of_arrays(samples)
+    fitting = {} if samples is None else suggest_settings(measure_arrays(samples))
     config = build(fitting, base, *layers)
     if config.start and samples is None and config.task == tasks.ARRAYS:
         samples = run_data.samples(Run.open(config.start))

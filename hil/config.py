@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import DEPTH, parse_toml, read_toml
+from drivers.errors import FileFormatError
+from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
 from hil.discovery import Catalogue, placed
@@ -23,7 +23,7 @@ Sections = dict[str, Any]
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-Placed = Annotated[str, AfterValidator(placed)]
+PlacedModel = Annotated[str, AfterValidator(placed)]
 Whole = Annotated[int, Field(gt=0, le=10**9)]
 # Context of the validation of a configuration that is complete, and whose code may be elsewhere.
 RECORDED = {"recorded": True}
@@ -136,7 +136,7 @@ class ReadoutSection(Section):
 class ActivitySection(Section):
     """How hidden activity is estimated from membranes (with `observe = "membrane"`)."""
 
-    estimator: Placed = Field("auto", description="`auto`, or the name of an estimator.")
+    estimator: PlacedModel = Field("auto", description="`auto`, or the name of an estimator.")
     every: Whole = Field(1, description="Steps between two membrane samples.")
 
 
@@ -206,7 +206,7 @@ class TrainingSection(Section):
 class ReportSection(Section):
     """What the page of the run shows besides what every page does."""
 
-    sections: tuple[Placed, ...] = Field((), description="Sections of a user's own, by name.")
+    sections: tuple[PlacedModel, ...] = Field((), description="Sections of a user's own, by name.")
 
 
 class Config(Section):
@@ -295,7 +295,7 @@ def build(*layers: Mapping[str, Any]) -> Config:
     if not isinstance(name, str):
         raise ValueError(f"configuration task = {name!r}: give the name of a task")
     task, rule = tasks.get(name), asked["rule"]
-    where = {"task": tasks.placed(name)}  # so that it is found from elsewhere, too
+    where = {"task": tasks.absolute_name(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
     return validated(Config, merged(NAMES, task.defaults, tuned, *layers, where), places=places)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from hil.runs.folder import Run
-    from hil.tasks.samples.preparation import Preparation
+    from hil.tasks.preparation import Preparation
 
 
 class Metrics(list[dict[str, Any]]):
@@ -163,7 +163,7 @@ class Result:
         return self._run.load_checkpoint() or {}
 
     def _matrices(self, kind: str) -> list[NDArray[np.float32]]:
-        from drivers.contract.arrays import below
+        from drivers.contract.arrays import select_prefix
 
-        found = below(self._checkpoint, f"{kind}/")
+        found = select_prefix(self._checkpoint, f"{kind}/")
         return [found[str(p)].astype("float32") for p in range(len(found))]

@@ -19,7 +19,7 @@ NEW = {
 
         from dataclasses import replace
 
-        from device_models.neurons.lif import MODEL as LIF
+        from device_models.neurons.lif import LIF
 
         THRESHOLD = replace(LIF.parameters["v_threshold"], value=4.0)
         MODEL = replace(
@@ -47,12 +47,12 @@ NEW = {
         GATE = Gate(lambda x, drawn: np.exp(-np.square(x)))
     """,
     "hil/learning/rules/last_by_sign.py": """
-        '''The last projection follows the sign of its gradient.'''
+        '''The last projection follows the sign of a mean of its gradients over batches.'''
 
         import numpy as np
         from pydantic import BaseModel
 
-        from hil.learning.rule import Rule, RuleFamily, stateless
+        from hil.learning.rule import Rule, RuleFamily
 
 
         class Settings(BaseModel):
@@ -61,18 +61,38 @@ NEW = {
             size: float = 0.01
 
 
-        def build(settings, timing):
+        def build(settings, optimiser):
             '''Make the rule.'''
+
+            def init(rng, layers):
+                return {"mean": np.zeros(layers[-2:], np.float32)}
 
             def update(state, observation, weights):
                 before = (observation.inputs, *observation.activity)[-1]
-                sign = np.sign(before.T @ observation.error)
-                return [*[None] * (len(weights) - 1), np.float32(settings.size) * sign]
+                mean = (state["mean"] + before.T @ observation.error) / 2
+                step = np.float32(settings.size) * np.sign(mean)
+                return [*[None] * (len(weights) - 1), step], {"mean": mean}
 
-            return Rule("last_by_sign", init=stateless, update=update)
+            return Rule("last_by_sign", init=init, update=update)
 
 
         RULE = RuleFamily(build, Settings)
+    """,
+    "hil/learning/rate_estimators/squashed.py": """
+        '''A rate that rises with the mean membrane, and that `auto` trusts most.'''
+
+        import numpy as np
+
+        from hil.learning.rate_estimator import Estimator, RateEstimate, certain
+
+
+        def estimate(reading):
+            '''Squash the mean.'''
+            rate = 1 / (1 + np.exp(4 - 8 * reading.mean))
+            return RateEstimate(rate, reading.mean, certain(rate))
+
+
+        ESTIMATOR = Estimator("squashed", "mean", estimate, needs_drive=False, rank=1)
     """,
     "hil/encodings/turned.py": """
         '''Currents, the larger the smaller the feature.'''
@@ -131,7 +151,7 @@ NEW = {
 
         import numpy as np
 
-        from hil.tasks.formats.format import Format, Size
+        from hil.tasks.formats import Format
 
 
         def read(given):
@@ -140,12 +160,7 @@ NEW = {
             return {"x_train": np.stack([y, 1.0 - y], axis=1), "y_train": y}
 
 
-        def size(given):
-            '''A row for each byte.'''
-            return Size(given.path.stat().st_size, 2)
-
-
-        FORMAT = Format("a text", (".txt",), (), read, size)
+        FORMAT = Format("a text", (".txt",), (), read)
     """,
     "hil/studies/report/sections/tally.py": """
         '''How many trials there are.'''
@@ -241,6 +256,7 @@ parts = {
     "format": lambda: [command("tasks"), letters()],
     "gate": lambda: train(rule={"name": "adfa", "g": "bell"}).test_accuracy,
     "rule": lambda: train(rule={"name": "last_by_sign", "size": 0.1}).test_accuracy,
+    "estimator": lambda: [m["estimator"] for m in train(training={"epochs": 1}).metrics],
     "encoding": lambda: train(encoding={"name": "turned", "top": 0.8}).test_accuracy,
     "study": study,
     "command": lambda: [command("--help"), command("say-hello")],
@@ -313,6 +329,10 @@ def test_a_format_of_files(came: dict[str, Any]) -> None:
 def test_a_part_of_learning(part: str, came: dict[str, Any]) -> None:
     assert isinstance(came[part], float), came[part]
     assert came[part] > 0.75
+
+
+def test_an_estimator_that_auto_chooses(came: dict[str, Any]) -> None:
+    assert came["estimator"] == ["squashed"]
 
 
 def test_a_study_and_a_section_of_its_page(came: dict[str, Any]) -> None:

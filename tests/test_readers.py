@@ -13,11 +13,11 @@ OPENS = re.compile(
 )
 # Where files are opened, and which.
 PLACES = {
-    "device_models/chip_text.py": "chips and neurons",
+    "device_models/chip_file.py": "chips and neurons",
     "device_models/measured_mismatch.py": "twins",
-    "drivers/contract/files/archives.py": "archives",
-    "drivers/contract/files/reading.py": "everything else",
-    "drivers/contract/files/writing.py": "what is written",
+    "drivers/files/archives.py": "archives",
+    "drivers/files/bounded.py": "everything else",
+    "drivers/files/writing.py": "what is written",
     "drivers/firmware/building.py": "our own sources",
     "drivers/session/file.py": "what is recorded",
     "hil/runs/exclusive.py": "a folder and its lock, to be held",

@@ -1,48 +1,60 @@
 """How weights are learned: rules, gates, estimators, losses, optimisers. Pure functions.
 
-A rule is a pair of functions over what the host saw of a batch (`Rule`, `Observation`, `Timing`);
-`rules.get(name)` finds a `RuleFamily`, which makes it of its settings.
+A rule is a pair of functions with state over what the host saw of a batch (`Rule`, `Observation`);
+a `RuleFamily` makes it of its settings: `adfa(g="tanh", gain=2)`.
 """
 
 from hil.learning import gates, homeostasis, losses, optimisers, rate_estimators, rules, surrogates
-from hil.learning.feedback import feedback, projected
+from hil.learning.feedback import draw_feedback, project_error
 from hil.learning.gate import Gate
 from hil.learning.in_time import gradients_in_time
-from hil.learning.rate_estimator import Estimate, Estimator, LayerReading
+from hil.learning.rate_estimator import Estimator, LayerReading, RateEstimate
 from hil.learning.rule import (
     Gradients,
+    HostModel,
     Observation,
     Route,
     Rule,
     RuleFamily,
-    Timing,
     gradients_from,
     stateless,
 )
+from hil.learning.rules.adfa import RULE as adfa
 from hil.learning.rules.adfa import GateName
+from hil.learning.rules.bp import RULE as bp
+from hil.learning.rules.bptt import RULE as bptt
+from hil.learning.rules.dfa import RULE as dfa
+from hil.learning.rules.output_only import RULE as output_only
+from hil.learning.rules.spsa import RULE as spsa
 
 __all__ = [
-    "Estimate",
     "Estimator",
     "Gate",
     "GateName",
     "Gradients",
+    "HostModel",
     "LayerReading",
     "Observation",
+    "RateEstimate",
     "Route",
     "Rule",
     "RuleFamily",
-    "Timing",
-    "feedback",
+    "adfa",
+    "bp",
+    "bptt",
+    "dfa",
+    "draw_feedback",
     "gates",
     "gradients_from",
     "gradients_in_time",
     "homeostasis",
     "losses",
     "optimisers",
-    "projected",
+    "output_only",
+    "project_error",
     "rate_estimators",
     "rules",
+    "spsa",
     "stateless",
     "surrogates",
 ]

@@ -28,20 +28,21 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from hil.learning import homeostasis
 from hil.learning.in_time import gradients_in_time, with_returned
+from hil.learning.optimisers import Optimiser
 from hil.learning.rule import (
     Gradients,
     Matrix,
     Observation,
     Rule,
     State,
-    Timing,
     gradients_from,
 )
 
-Gate = Callable[[State, Matrix], Matrix]
-RETURNING = "recurrent_feedback_"
-Drawing = Callable[[Generator, Sequence[int]], dict[str, NDArray[np.generic]]]
+GateFunction = Callable[[State, Matrix], Matrix]
+Drawing = Callable[[Generator, Sequence[int]], State]
+RECURRENT, MOMENTS = "recurrent_feedback_", "optimiser/"  # what names in a state begin with
 
 
 class FeedbackSettings(BaseModel):
@@ -65,11 +66,17 @@ class FeedbackSettings(BaseModel):
         0.0, ge=0, le=10, description="On the clock `trace`: how much error returns by what recurs."
     )
 
+    def decay(self, rule: str, observation: Observation) -> float:
+        """Decay of traces, for a rule of that name."""
+        if self.trace_decay == "auto":
+            return observation.require_model(rule).decay
+        return self.trace_decay
 
-def feedback(
+
+def draw_feedback(
     rng: Generator, layers: Sequence[int], scale: float = 1.0, sparsity: float = 0.0
 ) -> dict[str, NDArray[np.generic]]:
-    """Random matrices `feedback_l`, `(C, n_l)` for each hidden layer l, from N(0, 1/C)."""
+    """Draw matrices `feedback_l`, `(C, n_l)` for each hidden layer l, from N(0, 1/C)."""
     classes = layers[-1]
     found: dict[str, NDArray[np.generic]] = {}
     for layer, size in enumerate(layers[1:-1], start=1):
@@ -81,23 +88,23 @@ def feedback(
     return found
 
 
-def returning(rng: Generator | None, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
-    """Matrices `recurrent_feedback_l`, `(n_l, n_l)` for each hidden layer l, from N(0, 1/n_l).
+def draw_recurrent_feedback(rng: Generator | None, layers: Sequence[int]) -> dict[str, Matrix]:
+    """Draw matrices `recurrent_feedback_l`, `(n_l, n_l)` for each hidden layer l, from N(0, 1/n_l).
 
     Args:
         rng: Draws them; None for zeros.
         layers: Sizes of the layers.
     """
-    found: dict[str, NDArray[np.generic]] = {}
+    matrices: dict[str, Matrix] = {}
     for layer, size in enumerate(layers[1:-1], start=1):
         matrix = np.zeros((size, size), np.float32)
         if rng is not None:
             matrix = rng.standard_normal((size, size), dtype=np.float32) / np.float32(np.sqrt(size))
-        found[f"{RETURNING}{layer}"] = matrix
-    return found
+        matrices[f"{RECURRENT}{layer}"] = matrix
+    return matrices
 
 
-def ways(weights: Sequence[Matrix], loops: Sequence[Matrix] = ()) -> dict[str, Matrix]:
+def paths_to_output(weights: Sequence[Matrix], loops: Sequence[Matrix] = ()) -> dict[str, Matrix]:
     """The way from each hidden layer to the output, which back-propagation sends the error along.
 
     Args:
@@ -105,25 +112,28 @@ def ways(weights: Sequence[Matrix], loops: Sequence[Matrix] = ()) -> dict[str, M
         loops: `(n_l, n_l)` of each hidden layer to itself; none where nothing recurs.
 
     Returns:
-        For each `feedback_l` of `feedback` the product of the weights after layer l, transposed,
-        and for each `recurrent_feedback_l` of `returning` those of its loop.
+        For each `feedback_l` of `draw_feedback` the product of the weights after layer l,
+        transposed, and for each matrix of `draw_recurrent_feedback` the transposed loop.
     """
-    found = {f"{RETURNING}{layer}": loop.T for layer, loop in enumerate(loops, start=1)}
-    way = np.eye(weights[-1].shape[1], dtype=np.float32)
+    paths = {f"{RECURRENT}{layer}": loop.T for layer, loop in enumerate(loops, start=1)}
+    path = np.eye(weights[-1].shape[1], dtype=np.float32)
     for layer in range(len(weights) - 1, 0, -1):
-        way = way @ weights[layer].T
-        found[f"feedback_{layer}"] = way
-    return found
+        path = path @ weights[layer].T
+        paths[f"feedback_{layer}"] = path
+    return paths
 
 
-def matrices(state: State) -> dict[str, Matrix]:
-    """The feedback matrices among what a rule keeps, by name."""
-    kept = state.items()
-    return {n: np.asarray(m) for n, m in kept if n.startswith(("feedback_", RETURNING))}
+def feedback_matrices(state: State) -> dict[str, Matrix]:
+    """The feedback matrices in the state of a rule, by name."""
+    return {
+        name: np.asarray(matrix)
+        for name, matrix in state.items()
+        if name.startswith(("feedback_", RECURRENT))
+    }
 
 
-def turned(rule: Rule, state: State, along: State) -> State:
-    """The state of a rule, its feedback matrices turned along ways to the output.
+def align_feedback(rule: Rule, state: State, paths: State) -> State:
+    """Turn the feedback matrices of a rule's state along paths to the output.
 
     Weights that another rule has learned do not know the feedback that is drawn here, and would be
     unlearned until they do. Matrices stay as large and as sparse as they were drawn; those that are
@@ -131,88 +141,133 @@ def turned(rule: Rule, state: State, along: State) -> State:
 
     Args:
         rule: The rule.
-        state: What it keeps; without feedback matrices it stays as it is.
-        along: The ways, as `ways` gives them, or `matrices` of a rule that has learned.
+        state: Its state; without feedback matrices it stays as it is.
+        paths: As `paths_to_output` gives them, or the `feedback_matrices` of a rule that has
+            learned.
 
     Raises:
         ValueError: When they are no such matrices.
     """
-    found = dict(state)
-    for name, way in along.items():
-        if way.dtype != np.float32 or not np.isfinite(way).all():
+    aligned = dict(state)
+    for name, path in paths.items():
+        if path.dtype != np.float32 or not np.isfinite(path).all():
             raise ValueError(f"ways/{name[:60]}: not float32, or not finite")
         drawn = np.asarray(state.get(name, ()), np.float32)
-        if drawn.shape == way.shape and rule.adjust is not None:
-            found[name] = way
-        elif drawn.shape == way.shape:
-            kept = np.where(drawn == 0, 0, way).astype(np.float32)
-            size = float(np.linalg.norm(kept))
-            found[name] = kept * np.float32(np.linalg.norm(drawn) / size) if size else drawn
-    return found
+        if drawn.shape == path.shape and rule.learns_feedback:
+            aligned[name] = path
+        elif drawn.shape == path.shape:
+            turned = np.where(drawn == 0, 0, path).astype(np.float32)
+            size = float(np.linalg.norm(turned))
+            aligned[name] = turned * np.float32(np.linalg.norm(drawn) / size) if size else drawn
+    return aligned
 
 
-def projected(state: State, layer: int, error: Matrix) -> Matrix:
+def project_error(state: State, layer: int, error: Matrix) -> Matrix:
     """The output error `(..., C)` as a hidden layer receives it, `(..., n_l)`."""
     return error @ np.asarray(state[f"feedback_{layer}"], np.float32)
 
 
-def _following(
+def kolen_pollack_gradients(
     state: State, observation: Observation, gradients: Gradients
-) -> dict[str, Matrix | None]:
-    """Gradients of feedback that is learned: of the readout, and of what recurs, transposed."""
+) -> dict[str, Matrix]:
+    """Gradients of learned feedback: of the readout, and of what recurs, transposed.
+
+    Args:
+        state: Has the feedback matrices.
+        observation: What was seen.
+        gradients: Those of the weights, without homeostasis.
+    """
     error: Matrix = observation.error / np.float32(len(observation.error))
-    found: dict[str, Matrix | None] = {
+    found = {
         f"feedback_{layer}": error.T @ activity
         for layer, activity in enumerate(observation.activity, start=1)
     }
     for route, gradient in zip(observation.connections, gradients, strict=True):
-        name = f"{RETURNING}{route.target}"
+        name = f"{RECURRENT}{route.target}"
         if route.source == route.target and name in state and gradient is not None:
-            found[name] = gradient.T
+            pull = homeostasis.gradient(observation, route)
+            found[name] = (gradient if pull is None else gradient + pull).T
     return found
 
 
-def aligned(
-    name: str, settings: FeedbackSettings, timing: Timing, init: Drawing, gate: Gate
+def learn_feedback(
+    state: State, observation: Observation, gradients: Gradients, optimiser: Optimiser
+) -> State:
+    """The state with its feedback matrices descended, and the moments of their optimiser.
+
+    Args:
+        state: Has both.
+        observation: What was seen.
+        gradients: Those of the weights, without homeostasis.
+        optimiser: Descends the matrices, as it does the weights.
+    """
+    matrices = feedback_matrices(state)
+    moments = {
+        name.removeprefix(MOMENTS): array.copy()  # which the optimiser changes in place
+        for name, array in state.items()
+        if name.startswith(MOMENTS)
+    }
+    by_name = kolen_pollack_gradients(state, observation, gradients)
+    changed, moments = optimiser.update(
+        [by_name.get(name) for name in matrices],
+        moments,
+        list(matrices.values()),
+        observation.progress,
+    )
+    after = {f"{MOMENTS}{name}": array for name, array in moments.items()}
+    return {**state, **dict(zip(matrices, changed, strict=True)), **after}
+
+
+def feedback_alignment(
+    name: str, settings: FeedbackSettings, optimiser: Optimiser, init: Drawing, gate: GateFunction
 ) -> Rule:
     """The rule of a gate.
 
     Args:
         name: Its name.
         settings: The clock, and whether feedback is learned.
-        timing: Gives the decay of traces that is called `auto`.
+        optimiser: Descends feedback that is learned.
         init: Draws the feedback matrices, and what else it keeps.
-        gate: h, from what is kept and membranes of any shape, in thresholds.
+        gate: h, from the state and membranes of any shape, in thresholds.
     """
     returned = settings.recurrent_feedback
     in_time, learned = settings.clock == "trace", settings.feedback == "learned"
-    decay = timing.decay if settings.trace_decay == "auto" else settings.trace_decay
 
-    def draw(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
-        found = init(rng, layers)
+    def draw(rng: Generator, layers: Sequence[int]) -> State:
+        state = dict(init(rng, layers))
         if in_time and returned:
-            found |= returning(None if learned else rng, layers)
-        return found
+            state |= draw_recurrent_feedback(None if learned else rng, layers)
+        if learned:
+            moments = optimiser.init(list(feedback_matrices(state).values()))
+            state |= {f"{MOMENTS}{name}": array for name, array in moments.items()}
+        return state
 
-    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
-        error, seen = observation.error, observation.membrane
+    def update(
+        state: State, observation: Observation, weights: Sequence[Matrix]
+    ) -> tuple[Gradients, State]:
+        error, membranes, decay = observation.error, observation.membrane, 0.0
         if in_time:
-            seen = observation.traces
-            error = error[np.newaxis]
+            membranes, error = observation.traces, error[np.newaxis]
             if observation.running_error is not None:
                 error = observation.running_error
+            decay = settings.decay(name, observation)
         deltas = []
-        for layer, z in enumerate(seen[:-1], start=1):
-            direct, slope = projected(state, layer, error), gate(state, z)
-            route, way = observation.loop(layer), state.get(f"{RETURNING}{layer}")
-            if route is None or way is None:
+        for layer, z in enumerate(membranes[:-1], start=1):
+            direct, slope = project_error(state, layer, error), gate(state, z)
+            route, back = observation.loop(layer), state.get(f"{RECURRENT}{layer}")
+            if route is None or back is None:
                 deltas.append(direct * slope)
             else:
-                way = np.float32(returned) * np.asarray(way, np.float32)
-                deltas.append(with_returned(direct, slope, way, route, decay))
+                back = np.float32(returned) * np.asarray(back, np.float32)
+                deltas.append(with_returned(direct, slope, back, route, decay))
+        deltas.append(error)
         if in_time:
-            return gradients_in_time([*deltas, error], observation, decay)
-        return gradients_from([*deltas, error], observation)
+            gradients = gradients_in_time(deltas, observation, decay)
+        else:
+            gradients = gradients_from(deltas, observation)
+        if learned:
+            state = learn_feedback(state, observation, gradients, optimiser)
+        return gradients, state
 
     return Rule(
         name,
@@ -221,5 +276,5 @@ def aligned(
         gate=gate,
         needs_traces=in_time,
         needs_running_error=in_time and settings.error == "running",
-        adjust=_following if learned else None,
+        learns_feedback=learned,
     )

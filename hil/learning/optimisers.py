@@ -54,7 +54,10 @@ def factor(schedule: Schedule, progress: float, warmup: float = 0.0) -> float:
 
 
 def adamw(
-    learning_rate: float, weight_decay: float, schedule: Schedule, warmup: float = 0.0
+    learning_rate: float = 3e-3,
+    weight_decay: float = 0.1,
+    schedule: Schedule = "cosine",
+    warmup: float = 0.0,
 ) -> Optimiser:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
 

@@ -1,9 +1,9 @@
-"""What a learning rule is: a pair of pure functions over what the host saw of a batch."""
+"""A learning rule: a pair of pure functions over what the host saw of a batch, with state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from hil.discovery import NoSettings, check_settings
+from hil.learning.optimisers import Optimiser, adamw
 
 Matrix = NDArray[np.float32]
 State = Mapping[str, NDArray[np.generic]]
@@ -49,6 +50,27 @@ class PerturbedEvaluation:
     loss: float
 
 
+@dataclass(frozen=True)
+class HostModel:
+    """The host's nominal knowledge of the neuron and the readout. aDFA uses none of it.
+
+    Attributes:
+        decay: Fraction of the membrane left after a step without input, exp(-dt/tau).
+        steps: T.
+        reset: Whether a spike subtracts the threshold (`soft`) or clears the membrane (`hard`).
+        input_is_current: Whether the input is a current, else spikes.
+        kappa: Logit of an output that fires at every step; 0 when spikes are not read out.
+        beta: Logit of an output membrane whose mean is at threshold; 0 when not read out.
+    """
+
+    decay: float
+    steps: int
+    reset: Literal["soft", "hard"]
+    input_is_current: bool
+    kappa: float
+    beta: float
+
+
 @dataclass(frozen=True, eq=False)
 class Observation:
     """What the host saw of one batch of B samples over T steps.
@@ -72,6 +94,10 @@ class Observation:
         spikes: Raster of each hidden layer, measured or estimated, `(T, B, n_l)`, with traces.
         running_error: The error that the readout up to each step would have, `(T, B, C)`, where
             the rule asks for it.
+        model: What the host takes for nominal of the neuron and the readout.
+        pulls: Term of homeostasis that is added to the delta of each hidden layer, `(n_l,)`; empty
+            where there is none.
+        progress: Share of the training that is done, 0 to 1.
     """
 
     inputs: Matrix
@@ -86,6 +112,9 @@ class Observation:
     routes: tuple[Route, ...] = ()
     spikes: tuple[Matrix, ...] = ()
     running_error: Matrix | None = None
+    model: HostModel | None = None
+    pulls: tuple[Matrix, ...] = ()
+    progress: float = 0.0
 
     @property
     def connections(self) -> tuple[Route, ...]:
@@ -93,121 +122,143 @@ class Observation:
         chain = tuple(Route(layer, layer + 1) for layer in range(len(self.membrane)))
         return self.routes or chain
 
+    def require_model(self, rule: str) -> HostModel:
+        """The nominal neuron, for a rule that cannot do without; refuse (`ValueError`) without."""
+        if self.model is None:
+            raise ValueError(f"rule {rule!r}: model = None: give the observation a HostModel")
+        return self.model
+
     def loop(self, layer: int) -> Route | None:
         """The projection of a layer to itself, if it has one."""
         return next((r for r in self.routes if r.source == r.target == layer), None)
 
 
 @dataclass(frozen=True)
-class Timing:
-    """The host's nominal knowledge of the neuron and the readout. aDFA uses none of it.
-
-    Attributes:
-        decay: Fraction of the membrane left after a step without input, exp(-dt/tau).
-        steps: T.
-        reset: Whether a spike subtracts the threshold (`soft`) or clears the membrane (`hard`).
-        input_is_current: Whether the input is a current, else spikes.
-        kappa: Logit of an output that fires at every step; 0 when spikes are not read out.
-        beta: Logit of an output membrane whose mean is at threshold; 0 when not read out.
-    """
-
-    decay: float
-    steps: int
-    reset: Literal["soft", "hard"]
-    input_is_current: bool
-    kappa: float
-    beta: float
-
-
-@dataclass(frozen=True)
 class Rule:
-    """A learning rule.
+    """A learning rule: a pair of pure functions, `init` and `update`, over a state of its own.
 
     Attributes:
         name: Its name.
-        init: Draws what the rule keeps, given a generator and the layer sizes `(n_0, ..., n_L)`.
-        update: Gradients from what is kept, what was seen, and the shadow weights.
+        init: Draws the state that it begins with, arrays by name, given a generator and the layer
+            sizes `(n_0, ..., n_L)`.
+        update: Gradients and the next state, from the state, what was seen, and the shadow weights.
+            Arrays of the state keep their names, shapes and types; none is changed in place.
         propose: Further weights to run each batch with before the update, drawn by a generator
             around the shadow weights; each costs one more run of the device. None for none.
-        gate: What the error of a hidden neuron is multiplied by, from what is kept and membranes
+        gate: What the error of a hidden neuron is multiplied by, from the state and membranes
             of any shape in thresholds; None where there is no such function.
         needs_traces: Whether it reads membranes step by step.
         needs_running_error: Whether it reads the error of the readout up to each step, with traces.
-        adjust: Gradients of what it keeps and learns beside the weights, by name, from what is
-            kept, what was seen, and the gradients by which the weights are changed; descended as
-            these are. None for what stays as it was drawn.
+        learns_feedback: Whether feedback matrices of its state, `feedback_l`, follow the weights,
+            and go with them to other trainings.
+        family: What it was built of, by `RuleFamily`.
+        settings: The settings it was built of.
     """
 
     name: str
-    init: Callable[[Generator, Sequence[int]], dict[str, NDArray[np.generic]]]
-    update: Callable[[State, Observation, Sequence[Matrix]], Gradients]
+    init: Callable[[Generator, Sequence[int]], State]
+    update: Callable[[State, Observation, Sequence[Matrix]], tuple[Gradients, State]]
     propose: Callable[[Generator, Sequence[Matrix]], list[list[Matrix]]] | None = None
     gate: Callable[[State, Matrix], Matrix] | None = None
     needs_traces: bool = False
     needs_running_error: bool = False
-    adjust: Callable[[State, Observation, Gradients], Mapping[str, Matrix | None]] | None = None
-
-    def learned(self, state: State) -> dict[str, Matrix]:
-        """What of its state may be learned, by name; nothing where it adjusts nothing."""
-        return {} if self.adjust is None else {name: state[name] for name in sorted(state)}  # type: ignore[misc]
-
-    def adjusted(
-        self, state: State, observation: Observation, gradients: Gradients
-    ) -> Mapping[str, Matrix | None]:
-        """What `adjust` gives; nothing where it adjusts nothing."""
-        return {} if self.adjust is None else self.adjust(state, observation, gradients)
+    learns_feedback: bool = False
+    family: RuleFamily | None = field(default=None, repr=False, compare=False)
+    settings: BaseModel | None = None
 
 
 @dataclass(frozen=True)
 class RuleFamily:
     """What the name of a rule stands for: a rule for each choice of its settings.
 
+    Called with settings it gives a rule, e.g. `adfa(g="tanh", gain=2)`.
+
     Attributes:
-        build: Makes the rule of its settings and of the nominal timing.
+        build: Makes the rule of its settings and of the optimiser that descends the weights, for
+            what it learns beside them.
         settings: A pydantic model of the settings, each with a default.
     """
 
-    build: Callable[[Any, Timing], Rule]
+    build: Callable[[Any, Optimiser], Rule]
     settings: type[BaseModel] = NoSettings
 
     def __post_init__(self) -> None:
         """Refuse settings that are no model."""
         check_settings(self.settings)
 
-    def rule(self, name: str, settings: Mapping[str, Any], timing: Timing) -> Rule:
-        """The rule of these settings; its name is told where it is refused.
+    def __call__(self, optimiser: Optimiser | None = None, **settings: Any) -> Rule:
+        """Build the rule of these settings.
+
+        Args:
+            optimiser: Descends what the rule learns beside the weights; AdamW when None.
+            settings: Settings by name; the rest are their defaults.
 
         Raises:
-            ValueError: When something else comes of them.
+            ValueError: When there is no such setting, or something else than a rule comes of them.
         """
-        built = self.build(self.settings(**settings), timing)
+        return self.rule("this one", settings, optimiser or adamw())
+
+    def rule(self, name: str, settings: Mapping[str, Any], optimiser: Optimiser) -> Rule:
+        """Build the rule of these settings; a refusal says its name."""
+        chosen = self.settings(**settings)
+        built = self.build(chosen, optimiser)
         if not isinstance(built, Rule):
             given = type(built).__name__
             raise ValueError(f"rule {name!r} builds a {given}: build a hil.learning.Rule")
-        return built
+        return replace(built, family=self, settings=chosen)
 
 
-def checked(gradients: Gradients, weights: Sequence[Matrix], what: str) -> Gradients:
-    """What a rule gives, if it is one finite gradient for each projection, or None.
+def check_update(
+    update: object, state: State, weights: Sequence[Matrix], what: str
+) -> tuple[Gradients, State]:
+    """Refuse an update that is not gradients of the weights and a state like the one before.
 
     Args:
-        gradients: What it gives.
+        update: What a rule gives.
+        state: The state that it was given.
         weights: Weights of each projection.
-        what: Which rule it is, for a refusal.
+        what: Which rule it is, for the refusal.
 
     Returns:
-        The same, float32.
+        The gradients, float32, and the state.
 
     Raises:
         ValueError: Saying what it gives, and what it has to.
     """
+    if not isinstance(update, tuple) or len(update) != 2:
+        raise ValueError(f"{what} gives {_kind(update)} for an update: give (gradients, state)")
+    gradients, after = update
+    if after is not state:
+        _check_state(after, state, what)
+    return _check_gradients(gradients, weights, what), after
+
+
+def _kind(given: object) -> str:
+    return f"{len(given)}" if isinstance(given, list | tuple) else type(given).__name__
+
+
+def _check_state(after: object, before: State, what: str) -> None:
+    if not isinstance(after, Mapping):
+        raise ValueError(f"{what} gives a {type(after).__name__} for its state: give arrays")
+    if after.keys() != before.keys():
+        names = ", ".join(sorted(map(str, after.keys() ^ before.keys())))
+        raise ValueError(f"{what} gives a state with other names ({names[:60]}): keep them")
+    for name, array in before.items():
+        given = after[name]
+        if getattr(given, "shape", None) != array.shape or given.dtype != array.dtype:
+            raise ValueError(
+                f"{what} gives {name[:60]} of its state as another kind of array: keep "
+                f"{array.dtype} of shape {array.shape}"
+            )
+
+
+def _check_gradients(gradients: object, weights: Sequence[Matrix], what: str) -> Gradients:
     if not isinstance(gradients, list | tuple) or len(gradients) != len(weights):
-        many = len(gradients) if isinstance(gradients, list | tuple) else type(gradients).__name__
         raise ValueError(
-            f"{what} gives {many} for gradients: give a list of {len(weights)}, one for each "
-            "projection, or None in its place"
+            f"{what} gives {_kind(gradients)} for gradients: give a list of {len(weights)}, one "
+            "for each projection, or None in its place"
         )
-    found: Gradients = []
+    checked: Gradients = []
     for projection, (given, matrix) in enumerate(zip(gradients, weights, strict=True)):
         gradient = None if given is None else np.asarray(given, np.float32)
         if gradient is not None:
@@ -216,11 +267,11 @@ def checked(gradients: Gradients, weights: Sequence[Matrix], what: str) -> Gradi
                 raise ValueError(f"{its} of shape {gradient.shape}: give {matrix.shape}")
             if not np.isfinite(gradient).all():
                 raise ValueError(f"{its} that is not finite")
-        found.append(gradient)
-    return found
+        checked.append(gradient)
+    return checked
 
 
-def stateless(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
+def stateless(rng: Generator, layers: Sequence[int]) -> State:
     """The `init` of a rule that keeps nothing."""
     return {}
 

@@ -11,20 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Stimulus
-from drivers.contract.arrays import below, unlike
+from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
-from hil.learning.feedback import turned
-from hil.learning.rule import Gradients, Observation, PerturbedEvaluation, Rule, checked
-from hil.loop import mapping
-from hil.loop.health import State, adapt_homeostasis, find_treatable, rescaling_gains
+from hil.learning.feedback import align_feedback
+from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
+from hil.loop import health, mapping
 from hil.loop.observation.observed import observed
 from hil.loop.observation.observer import Observer
 from hil.loop.supervised_device import SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
 from hil.tasks import Data
-from hil.tasks.samples.preparation import Samples
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import Samples, SampleSpec
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -47,7 +45,7 @@ class Controller:
         rule: The learning rule.
         optimiser: How a gradient becomes a change of the weights.
         weights: Shadow weights of each projection, `(n_pre, n_post)`.
-        rule_state: What the rule keeps.
+        rule_state: What the rule learns and keeps beside the weights.
         optimiser_state: What the optimiser keeps.
         strengths: Factor of homeostasis of each hidden layer, `(L - 1,)`.
     """
@@ -61,7 +59,7 @@ class Controller:
     rule: Rule
     optimiser: optimisers.Optimiser
     weights: list[Matrix]
-    rule_state: Mapping[str, NDArray[np.generic]]
+    rule_state: State
     optimiser_state: dict[str, NDArray[np.generic]]
     strengths: NDArray[np.float64]
 
@@ -86,13 +84,11 @@ class Controller:
         layers = mapping.layers(config, spec)
         supervised = SupervisedDevice(device, mapping.network(config, device.info, layers, initial))
         encode = mapping.encoder(config, device.info)
-        kind = encode(spec.dark(1), streams.generator(config.seed, "encode")).kind
-        name, timing = config.rule["name"], mapping.timing(config, device, kind)
-        built = rules.get(name).rule(name, config.rule_settings, timing)
-        observer = Observer(config, device, built.needs_traces)
+        kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
+        name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
+        rule = rules.get(name).rule(name, config.rule_settings, optimiser)
+        observer = Observer(config, device, rule.needs_traces)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
-        kept = built.init(streams.generator(config.seed, "rule"), layers)
-        optimiser = optimisers.build(**config.optimiser.model_dump())
         weights = mapping.initial_weights(config, device.network)
         return cls(
             config=config,
@@ -101,11 +97,11 @@ class Controller:
             encode=encode,
             supervised=supervised,
             observer=observer,
-            rule=built,
+            rule=rule,
             optimiser=optimiser,
             weights=weights,
-            rule_state=kept,
-            optimiser_state=optimiser.init([*weights, *built.learned(kept).values()]),
+            rule_state=rule.init(streams.generator(config.seed, "rule"), layers),
+            optimiser_state=optimiser.init(weights),
             strengths=np.ones(len(layers) - 2),
         )
 
@@ -145,21 +141,33 @@ class Controller:
         logits = self._logits(decoded.rate, decoded.membranes[-1])
         judge = partial(self._judged, y, weights)
         loss, error = judge(decoded.rate, decoded.membranes[-1])
+        pulls: tuple[Matrix, ...] = ()
+        if self.config.homeostasis.weight:
+            strengths = (self.config.homeostasis.weight * self.strengths).tolist()
+            pulls = homeostasis.pulls(decoded.hidden, strengths, self.observer.target_rate)
         observation = observed(
             self.rule,
             mapping.routes(self.device, stimulus.kind),
+            mapping.host_model(self.config, self.device, stimulus.kind),
             stimulus,
             decoded,
             error,
             self._evaluate_perturbations(stimulus, judge, index),
             lambda rate, membrane: judge(rate, membrane)[1],
+            pulls,
+            index / total,
         )
-        gradients = self.rule.update(self.rule_state, observation, self.weights)
-        gradients = checked(gradients, self.weights, f"rule {self.config.rule['name']!r}")
-        if self.config.homeostasis.weight:
-            pulls = (self.config.homeostasis.weight * self.strengths).tolist()
-            homeostasis.add(gradients, observation, pulls, self.observer.target_rate)
-        self._descend(gradients, observation, index / total)
+        update = self.rule.update(self.rule_state, observation, self.weights)
+        what = f"rule {self.config.rule['name']!r}"
+        gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
+        homeostasis.add(gradients, observation)
+        self.weights, self.optimiser_state = self.optimiser.update(
+            gradients, self.optimiser_state, self.weights, observation.progress
+        )
+        for projection, gradient in enumerate(gradients):
+            if gradient is not None:
+                self._clip(projection)
+                self._write(projection)
         return StepReport(
             loss,
             int(np.count_nonzero(losses.predict(logits, decoded.membranes[-1]) == y)),
@@ -167,26 +175,6 @@ class Controller:
             decoded.membranes,
             decoded.held,
         )
-
-    def _descend(self, gradients: Gradients, observation: Observation, progress: float) -> None:
-        """Change the weights, and what the rule learns beside them; write what has changed."""
-        learned = self.rule.learned(self.rule_state)
-        found = self.rule.adjusted(self.rule_state, observation, gradients)
-        changed, self.optimiser_state = self.optimiser.update(
-            [*gradients, *(found.get(name) for name in learned)],
-            self.optimiser_state,
-            [*self.weights, *learned.values()],
-            progress,
-        )
-        self.weights = changed[: len(gradients)]
-        self.rule_state = {
-            **self.rule_state,
-            **dict(zip(learned, changed[len(gradients) :], strict=True)),
-        }
-        for projection, gradient in enumerate(gradients):
-            if gradient is not None:
-                self._clip(projection)
-                self._write(projection)
 
     def _judged(
         self, y: NDArray[np.int64], factors: losses.Weights, rate: Matrix, membrane: Matrix
@@ -209,17 +197,17 @@ class Controller:
             found.append(PerturbedEvaluation(proposed, judge(*self.observer.deployed(seen))[0]))
         return found
 
-    def repair(self, layers: Sequence[State]) -> None:
+    def repair(self, layers: Sequence[health.State]) -> None:
         """Do what the configuration asks for about hidden layers that are silent or saturated.
 
         Args:
             layers: What each hidden layer was like over an epoch.
         """
-        treatable = find_treatable(layers)
+        treatable = health.find_treatable(layers)
         if self.config.repair.homeostasis == "adaptive":
-            self.strengths = adapt_homeostasis(self.strengths, treatable)
+            self.strengths = health.adapt_homeostasis(self.strengths, treatable)
         if self.config.repair.rescale:
-            for projection, gain in enumerate(rescaling_gains(treatable)):
+            for projection, gain in enumerate(health.rescaling_gains(treatable)):
                 if gain != 1:
                     self.weights[projection] = self.weights[projection] * np.float32(gain)
                     self._clip(projection)
@@ -296,11 +284,13 @@ class Controller:
         """
         self.load_weights(state)
         for prefix in ("rule/", "optimiser/", "homeostasis/"):
-            wrong = unlike(below(state, prefix), below(self.state(), prefix))
+            wrong = first_mismatch(
+                select_prefix(state, prefix), select_prefix(self.state(), prefix)
+            )
             if wrong:
                 raise ValueError(f"{prefix}{wrong}")
         self.rule_state, self.optimiser_state = (
-            {name: array.copy() for name, array in below(state, prefix).items()}
+            {name: array.copy() for name, array in select_prefix(state, prefix).items()}
             for prefix in ("rule/", "optimiser/")
         )
         self.strengths = state["homeostasis/strengths"].astype(np.float64)
@@ -315,7 +305,7 @@ class Controller:
         """
         self.weights = weights_in(state, self.weights)
         mapping.check_delays(state, self.config, self.device.network)
-        self.rule_state = turned(self.rule, self.rule_state, below(state, "ways/"))
+        self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------
 

@@ -24,8 +24,9 @@ from hil.trust import code_of
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller
-    from hil.tasks.samples.labels import Labels
-    from hil.tasks.samples.preparation import Preparation, Samples
+    from hil.tasks.labels import Labels
+    from hil.tasks.preparation import Preparation
+from hil.tasks.samples import Samples
 
 
 def evaluate(
@@ -128,7 +129,7 @@ def _samples(
     if moved is not None:
         raise ValueError("--data and --on: give one of them")
     prepared = run_data.preparation(run)
-    return prepared, *own_file.labelled(on, run.config().task, prepared)
+    return prepared, *own_file.load_labelled(on, run.config().task, prepared)
 
 
 def score_samples(

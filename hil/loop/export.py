@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from drivers.contract.arrays import below
+from drivers.contract.arrays import select_prefix
 from hil.characterisation import unstated
 from hil.exchange import nir_writing
 from hil.loop import mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
     from hil.runs.folder import Run
-    from hil.tasks.samples.spec import SampleSpec
+    from hil.tasks.samples import SampleSpec
 
 
 def export(run: Run, out: Path, *, stored: bool = False) -> Path:
@@ -42,7 +42,7 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         OSError: When the file cannot be written.
     """
     config, checkpoint = run.config(), run.require_checkpoint()
-    by_number = below(checkpoint, "stored/" if stored else "weights/")
+    by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")
     matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
     chain = matrices[: len(config.network.hidden) + 1]
     layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))
@@ -54,23 +54,23 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     reset = device.info.neuron.assumed_reset
-    return nir_writing.write(out, matrices, late, nominal, {**notes, "reset": reset})
+    return nir_writing.write_network(out, matrices, late, nominal, {**notes, "reset": reset})
 
 
 def _nominal(
     config: Config, device: Device, layers: tuple[int, ...], spec: SampleSpec
-) -> nir_writing.Nominal:
+) -> nir_writing.ExportedNeurons:
     """What the device is nominally, with the settings in use."""
     info, threshold = device.info, mapping.nominal_threshold(device)
     membrane = info.neuron.membrane
     current, bias = mapping.find_input(config, info, spec)
     later = info.timing.layer == "end_of_step"
-    return nir_writing.Nominal(
+    return nir_writing.ExportedNeurons(
         dt=info.timing.dt,
         decay=mapping.nominal_decay(device),
         threshold=float(membrane.in_thresholds(np.array(threshold, np.float64))),
         synapse=mapping.setting_in_use(device, "synapse"),
-        late=[info.timing.input == "end_of_step", *[later] * (len(layers) - 2)],
+        leaks_first=[info.timing.input == "end_of_step", *[later] * (len(layers) - 2)],
         current=current,
         bias=bias,
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from drivers import Probe
+from hil.learning import rate_estimators
 from hil.learning.losses import Source
-from hil.learning.rate_estimators import SPARSEST
 from hil.loop.health import PATIENCE, Score, State, Statistics, find_drift, find_still_neurons
 
 Kind = Literal[
@@ -250,9 +250,10 @@ def of_link(
 def _how_to_send_less(probes: Sequence[Probe]) -> str:
     membranes = [probe for probe in probes if probe.quantity == "membrane"]
     every = [probe.every for probe in membranes if probe.reduce == "none"]
+    sparsest = rate_estimators.get("crossings").closest or 1
     advice = ["use a faster line (a higher baud rate)"]
-    if every and min(every) < SPARSEST:
-        advice.append(f"sample membranes less often (activity.every={SPARSEST})")
+    if every and min(every) < sparsest:
+        advice.append(f"sample membranes less often (activity.every={sparsest})")
     if every:
         advice.append("take only their means (activity.estimator=fused)")
     else:

@@ -22,14 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import DeviceInfo
-from drivers.contract.arrays import below
-from drivers.contract.errors import FileFormatError
+from drivers.contract.arrays import select_prefix
+from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import streams, tasks
 from hil.config import Sections
 from hil.exchange import model, placement
-from hil.exchange.nir_file import Refused
-from hil.learning.feedback import matrices, ways
+from hil.exchange.nir_file import NirRefusal
+from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import Choice, apply_choices
 from hil.loop.health import find_better_estimator
@@ -39,12 +39,12 @@ from hil.runs.folder import Arrays, Run
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.exchange.placement import Placed
+    from hil.exchange.placement import PlacedModel
     from hil.loop.controller import Controller
     from hil.loop.observation.observer import DecodedReadout
     from hil.loop.train_state import TrainState
     from hil.tasks import Data
-    from hil.tasks.samples.preparation import Preparation
+    from hil.tasks.preparation import Preparation
 
 # Working range of the mean rate of a layer, spikes per step; runs to bring a layer into it.
 LOWEST, HIGHEST = 0.02, 0.6
@@ -85,12 +85,12 @@ def start_settings(start: str | Path, *layers: Mapping[str, Any]) -> Sections:
 
 
 def _model_settings(start: str, given: Mapping[str, Any]) -> Sections:
-    source = model.opened(start)
-    network: Sections = {"hidden": source.hidden, "recurrent": source.recurrent}
+    source = model.read_model(start)
+    network: Sections = {"hidden": source.hidden, "recurrent": source.is_recurrent}
     network["delays"] = source.delay
     if "steps" in source.notes:
         network["steps"] = source.notes["steps"]
-    encoding = {"name": "current", "bias": float(source.biased)}
+    encoding = {"name": "current", "bias": float(source.has_bias)}
     if "encoding" in source.notes:
         encoding = source.notes["encoding"]
         try:
@@ -129,16 +129,16 @@ def load_initial_weights(
         return config, None, []
     if not is_model(config.start):
         weights = _weights_of_run(Run.open(config.start))
-        longest = max((int(d.max()) for d in below(weights, "delays/").values()), default=0)
+        longest = max((int(d.max()) for d in select_prefix(weights, "delays/").values()), default=0)
         return config, weights, _note_missing_delays(config, longest)
-    network = model.opened(config.start)
+    network = model.read_model(config.start)
     left_out = _note_missing_delays(config, network.delay)
     if left_out:
-        network = network.undelayed
+        network = network.without_delays()
     try:
-        source = placement.Source(*mapping.find_input(config, info, data.spec))
-        placed = placement.placed(network, info, source, mapping.DECAY)
-    except Refused as error:
+        source = placement.NetworkInput(*mapping.find_input(config, info, data.spec))
+        placed = placement.place_model(network, info, source, mapping.DECAY)
+    except NirRefusal as error:
         raise FileFormatError(f"{network.path}: {error}") from None
     choices = [
         Choice(f"network.settings.{name}", value, placed.reasons[name])
@@ -157,7 +157,7 @@ def load_initial_weights(
         if np.any(delay)
     }
     hidden = len(config.network.hidden)
-    followed = ways(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
+    followed = paths_to_output(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
     weights |= {f"ways/{name}": way for name, way in followed.items()}
     return apply_choices(config, choices), weights, [*choices, *left_out]
 
@@ -166,7 +166,7 @@ def _weights_of_run(run: Run) -> Arrays:
     """The weights that a run has learned, and its feedback where it has learned that too."""
     weights = run.weights()
     if run.config().rule.get("feedback") == "learned":
-        kept = matrices(below(run.load_checkpoint() or {}, "rule/"))
+        kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
     return weights
 
@@ -179,7 +179,7 @@ def _note_missing_delays(config: Config, longest: int) -> list[Choice]:
     return [Choice("start", config.start, reason)]
 
 
-def _raise_full_scale(config: Config, info: DeviceInfo, placed: Placed) -> list[Choice]:
+def _raise_full_scale(config: Config, info: DeviceInfo, placed: PlacedModel) -> list[Choice]:
     """A full scale for the largest weight, where nobody asked for one that is too small for it."""
     sizes = [abs(matrix).max() * math.sqrt(len(matrix)) for matrix in placed.weights]
     needed = round(float(max(sizes)) * (1 + 1e-6), 6)
@@ -192,7 +192,7 @@ def _raise_full_scale(config: Config, info: DeviceInfo, placed: Placed) -> list[
     return [Choice("network.full_scale", needed, "the largest weight of the model asks for it")]
 
 
-def _note_cut_weights(info: DeviceInfo, placed: Placed) -> list[str]:
+def _note_cut_weights(info: DeviceInfo, placed: PlacedModel) -> list[str]:
     """Projections with weights that no full scale of the device holds."""
     notes = []
     for number, matrix in enumerate(placed.weights):

@@ -12,13 +12,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from drivers import Capacity, Device, DeviceInfo, Network, Projection, Role, Stimulus
-from drivers.contract.arrays import below
+from drivers.contract.arrays import select_prefix
 from drivers.contract.info import StimulusKind, WeightFormat
 from hil import encodings, streams
 from hil.characterisation import calibration
-from hil.learning.rule import Route, Timing
-from hil.tasks.samples.signals import Signals
-from hil.tasks.samples.spec import SampleSpec
+from hil.learning.rule import HostModel, Route
+from hil.tasks.samples import SampleSpec, Signals
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -174,10 +173,10 @@ def nominal_decay(device: Device) -> float:
     return decay if tau is None else math.exp(-device.info.timing.dt / tau)
 
 
-def timing(config: Config, device: Device, kind: StimulusKind) -> Timing:
+def host_model(config: Config, device: Device, kind: StimulusKind) -> HostModel:
     """The host's nominal knowledge of the neuron, for rules that claim some; as `nominal_decay`."""
     read = config.readout
-    return Timing(
+    return HostModel(
         decay=nominal_decay(device),
         steps=config.network.steps,
         reset=device.info.neuron.assumed_reset,
@@ -210,7 +209,7 @@ def find_input(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool
         0 without one.
     """
     rng = np.random.default_rng(0)  # the same whatever the run
-    stimulus = encoder(config, info)(spec.dark(DARK), rng)
+    stimulus = encoder(config, info)(spec.blank(DARK), rng)
     current = stimulus.kind != "spikes"
     if not config.encoding.get("bias"):
         return current, 0.0
@@ -301,7 +300,7 @@ def find_delays(config: Config, layers: tuple[int, ...], initial: Initial) -> li
     connections = config.network.connections
     if not config.network.delays:
         return [0] * len(connections)
-    given, draw = below(initial or {}, "delays/"), streams.generator(config.seed, "delays")
+    given, draw = select_prefix(initial or {}, "delays/"), streams.generator(config.seed, "delays")
     delays: list[Delay] = []
     for p, (source, target) in enumerate(connections):
         shape = layers[source], layers[target]
@@ -339,7 +338,7 @@ def check_delays(initial: Mapping[str, NDArray[Any]], config: Config, network: N
     """
     shapes = {str(p): shape for p, shape in enumerate(network.shapes)}
     longest = config.network.delays
-    for name, each in below(initial, "delays/").items() if longest else ():
+    for name, each in select_prefix(initial, "delays/").items() if longest else ():
         if name not in shapes:
             raise ValueError(f"delays/{name[:60]} is not known here")
         if not _are_delays(each, shapes[name]):

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from hil.config import Config
     from hil.loop.defaults import Choice
     from hil.runs.folder import Arrays
-    from hil.tasks.samples.labels import Labels
-    from hil.tasks.samples.preparation import Preparation, Samples
+    from hil.tasks.labels import Labels
+    from hil.tasks.preparation import Preparation
+from hil.tasks.samples import Samples
 
 Blame = Callable[[], AbstractContextManager[None]]
 """Makes a context that says which file is at fault where arrays do not fit."""

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
-from drivers.contract.arrays import below, unlike
-from drivers.contract.checking.answers import asking
+from drivers.contract.answers import driver_call
+from drivers.contract.arrays import first_mismatch, select_prefix
 from drivers.contract.info import StimulusKind
 from hil import streams
 from hil.loop.costs import Costs
 from hil.loop.mapping import delays_of
-from hil.loop.observation.rounds import Round, joined, rounds, stacked
+from hil.partial_runs import Group, join_batches, join_groups, split_probes
 
 Matrix = NDArray[np.float32]
 Answer = TypeVar("Answer")
@@ -63,7 +63,7 @@ class SupervisedDevice:
         self.stored = [np.zeros(shape, np.float32) for shape in network.shapes]
         self.costs = Costs.none(network.shapes)
         self._largest_batch = device.info.capacity.batch
-        self._rounds: dict[tuple[Probe, ...], list[Round]] = {}
+        self._rounds: dict[tuple[Probe, ...], list[Group]] = {}
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe]
@@ -85,14 +85,14 @@ class SupervisedDevice:
             for number, rows in enumerate(np.array_split(np.arange(stimulus.batch), parts)):
                 name = streams.trial(trial, "part", number) if number else trial
                 answers.append(self.run(stimulus.part(rows), probes, name))
-            return stacked(answers)
+            return join_batches(answers)
         readouts, groups = [], self._rounds_of(probes)
         for each in groups:
             asked = list(each.values())
             readout = self._perform(self._device.run, stimulus, asked, trial=trial)
             self.costs.count_run(stimulus, readout)
             readouts.append(readout)
-        return readouts[0] if len(readouts) == 1 else joined(groups, readouts)
+        return readouts[0] if len(readouts) == 1 else join_groups(groups, readouts)
 
     def write(self, projection: int, weights: Matrix) -> None:
         """Write one projection, as `Device.write_weights` does."""
@@ -108,30 +108,32 @@ class SupervisedDevice:
         arrays |= delays_of(self._network)
         arrays |= {f"costs/{name}": value for name, value in self.costs.state().items()}
         if self._device.info.abilities.resumable:
-            with asking(self._device, "state"):
+            with driver_call(self._device, "state"):
                 state = self._device.state()
             arrays |= {f"device/{name}": value for name, value in state.items()}
         return arrays
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> bool:
         """Return to what `state` gave, and say whether the device could; else it holds nothing."""
-        costs, device = below(state, "costs/"), below(state, "device/")
-        wrong = unlike(below(state, "stored/"), below(self.state(), "stored/"))
+        costs, device = select_prefix(state, "costs/"), select_prefix(state, "device/")
+        wrong = first_mismatch(
+            select_prefix(state, "stored/"), select_prefix(self.state(), "stored/")
+        )
         if wrong:
             raise ValueError(f"stored/{wrong}")
         self.costs.restore(costs)
         if not (device and self._device.info.abilities.resumable):
             return False
-        with asking(self._device, "restore"):
+        with driver_call(self._device, "restore"):
             self._device.restore({name: array.copy() for name, array in device.items()})
         self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(len(self.stored))]
         return True
 
-    def _rounds_of(self, probes: Sequence[Probe]) -> list[Round]:
+    def _rounds_of(self, probes: Sequence[Probe]) -> list[Group]:
         """The runs that answer some probes; those of a step are the same for all steps."""
         key = tuple(probes)
         if key not in self._rounds:
-            self._rounds[key] = rounds(probes, self._network, self._device.info)
+            self._rounds[key] = split_probes(probes, self._network, self._device.info)
         return self._rounds[key]
 
     def _perform(self, request: Callable[..., Answer], *args: Any, **options: Any) -> Answer:

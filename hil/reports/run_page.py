@@ -93,7 +93,7 @@ def _own(name: str, path: Path) -> str:
 def _usual(run: Run, task: str) -> Config:
     """What nobody has to ask for; a task of the user's own is not run to tell its defaults."""
     known = (*tasks.names(), tasks.ARRAYS)
-    asked = {"task": task} if task in known or own_file.address(task) else {}
+    asked = {"task": task} if task in known or own_file.parse_address(task) else {}
     return build(_suited(run), asked)
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.messages import read_npz, write_npz
-from drivers.contract.files.reading import read_bytes, read_toml
-from drivers.contract.files.writing import sweep, write_text
+from drivers.contract.messages import read_npz, write_npz
+from drivers.errors import FileFormatError
+from drivers.files.bounded import read_bytes, read_toml
+from drivers.files.writing import remove_drafts, write_text
 from hil import tasks
 from hil.runs import records
 from hil.runs.exclusive import RUNS, draft_in, locked, move_draft, stem
@@ -178,7 +178,7 @@ class Run:
             ValueError: When another process holds it.
         """
         with locked(self.path):
-            sweep(self.path)
+            remove_drafts(self.path)
             yield
 
     # -- what is written ----------------------------------------------------------------------
@@ -322,4 +322,4 @@ class Run:
 
 def _name_of(config: Config) -> str:
     """Name of the folder of a run where none is given."""
-    return f"{stem(tasks.short(config.task))}-{stem(config.rule['name'])}-seed{config.seed}"
+    return f"{stem(tasks.short_name(config.task))}-{stem(config.rule['name'])}-seed{config.seed}"

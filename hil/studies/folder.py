@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.messages import read_npz, write_npz
-from drivers.contract.files.reading import checked, parse_toml, read_bytes, read_json
-from drivers.contract.files.writing import sweep, write_text
+from drivers.contract.messages import read_npz, write_npz
+from drivers.errors import FileFormatError
+from drivers.files.bounded import check_schema, parse_toml, read_bytes, read_json
+from drivers.files.writing import remove_drafts, write_text
 from hil.runs.exclusive import LOCK, locked
 from hil.runs.records import StudyEnvironmentRecord, environment
 from hil.studies.plan import configuration_lines
@@ -91,7 +91,7 @@ class Folder:
         weights = self.path / WEIGHTS
         if weights.is_symlink():
             raise ValueError(f"{weights} is a link: the folder of a study has none, remove it")
-        sweep(self.path)
+        remove_drafts(self.path)
         given = dumped(self.study)
         try:
             there = read_bytes(self.path / STUDY)
@@ -104,7 +104,7 @@ class Folder:
             write_text(self.path / STUDY, given)
             return
         weights.mkdir(exist_ok=True)
-        sweep(weights)
+        remove_drafts(weights)
         difference = _difference(there, given)
         if difference is not None:
             raise ValueError(
@@ -132,7 +132,7 @@ class Folder:
             FileFormatError: When it is missing or damaged.
         """
         path = self.path / ENVIRONMENT
-        said: dict[str, Any] = checked(StudyEnvironmentRecord, read_json(path), str(path))
+        said: dict[str, Any] = check_schema(StudyEnvironmentRecord, read_json(path), str(path))
         return said
 
     def save_weights(self, key: str, weights: Weights) -> None:

@@ -20,7 +20,7 @@ from drivers import FileFormatError
 from hil import config as configuration
 from hil import tasks
 from hil.config import Config
-from hil.learning.feedback import matrices
+from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
 from hil.loop import costs, findings
 from hil.loop.controller import Controller
@@ -185,8 +185,9 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
 def _kept(controller: Controller, began: Weights | None) -> Weights:
     """What other trials start from: weights, delays, and the ways that feedback is to follow."""
     ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
-    learned = matrices(controller.rule.learned(controller.rule_state))
-    ways |= {f"ways/{name}": way for name, way in learned.items()}
+    if controller.rule.learns_feedback:
+        learned = feedback_matrices(controller.rule_state)
+        ways |= {f"ways/{name}": way for name, way in learned.items()}
     weights = {f"weights/{p}": w for p, w in enumerate(controller.weights)}
     return ways | weights | delays_of(controller.device.network)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers import Device, DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
-from drivers.contract.files.reading import read_bytes
-from drivers.contract.refusal import shortened
+from drivers.files.bounded import read_bytes
+from drivers.refusals import shorten
 from hil import config as configuration
 from hil import tasks
 from hil.config import Config
@@ -135,7 +135,7 @@ class _Laid:
         try:
             session = Session.on_device(device, config, data, step.opened)
         except ValueError as error:
-            said = ValueError(f"{shortened(config.device_url)}: {error}")
+            said = ValueError(f"{shorten(config.device_url)}: {error}")
             if not isinstance(error, StimulusError | UnsupportedProbe):
                 raise said from None
             self.unfit.append(said)
@@ -148,7 +148,7 @@ def model_of(config: Config) -> dict[str, str]:
     file = Path(config.start.partition("?")[0])
     if not config.start or not is_model(config.start):
         return {}
-    return {str(file): sha256(read_bytes(file, nir_file.MOST)).hexdigest()}
+    return {str(file): sha256(read_bytes(file, nir_file.LARGEST)).hexdigest()}
 
 
 def _jobs(study: Study) -> Iterator[tuple[Job, ...]]:

@@ -12,9 +12,10 @@ from sklearn.base import clone
 
 import hil
 from drivers import Stimulus
+from hil import learning
 from hil.encodings import Encoding
 from hil.extensions import UntrustedCode
-from hil.learning import Estimate, Estimator, Gate, RuleFamily, rules
+from hil.learning import Estimator, Gate, RateEstimate, RuleFamily
 from hil.runs.folder import Run
 from hil.tasks import Data, Task
 from support.extension_file import process_of, python, without_plots
@@ -24,7 +25,7 @@ HALVED = Encoding(lambda x, steps, settings, rng: Stimulus.current(0.5 * x, step
 CLIPPED = Estimator(
     "clipped",
     "mean",
-    lambda seen: Estimate(np.clip(seen.mean, 0, 1), seen.mean, np.full_like(seen.mean, 1e-3)),
+    lambda seen: RateEstimate(np.clip(seen.mean, 0, 1), seen.mean, np.full_like(seen.mean, 1e-3)),
     needs_drive=False,
 )
 SMALL: dict[str, Any] = {
@@ -76,11 +77,13 @@ def test_objects_of_a_module_are_named_for_it_and_found_again() -> None:
 
 
 def test_what_no_name_finds_is_trained_with_and_given_again() -> None:
-    adfa = rules.get("adfa")
-    rule = RuleFamily(lambda settings, timing: adfa.build(settings, timing), adfa.settings)
+    adfa = learning.adfa
+    rule = RuleFamily(lambda settings, opt: adfa.build(settings, opt), adfa.settings)
     gate = Gate(lambda x, drawn: np.tanh(2 * x))
     run = hil.train(X, Y, rule={"name": rule, "g": gate}, **SMALL)
-    usual = hil.train(X, Y, rule={"name": "adfa", "g": "tanh", "gain": 2.0}, **SMALL)
+    usual = hil.train(X, Y, rule=learning.adfa(g="tanh", gain=2), **SMALL)
+    chosen = Run.open(usual.path).config().rule
+    assert (chosen["name"], chosen["g"], chosen["gain"]) == ("adfa", "tanh", 2.0)
     for own, known in zip(run.weights, usual.weights, strict=True):
         np.testing.assert_allclose(own, known, atol=1e-6)
     config = Run.open(run.path).config()

@@ -7,22 +7,18 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from hil.learning import rules
-from hil.learning.rule import Matrix, Observation, Rule, Timing
+from hil.learning.rule import HostModel, Matrix, Observation, Rule, State
 
-TIMING = Timing(decay=0.9, steps=6, reset="soft", input_is_current=True, kappa=10.0, beta=0.0)
+MODEL = HostModel(decay=0.9, steps=6, reset="soft", input_is_current=True, kappa=10.0, beta=0.0)
 LAYERS = (5, 7, 4, 3)
 SEEDS = st.integers(0, 2**32 - 1)
 NETWORKS = st.lists(st.integers(1, 6), min_size=2, max_size=4).map(tuple)
 
 
-def build(name: str, timing: Timing = TIMING, **settings: Any) -> Rule:
-    module = rules.get(name)
-    rule = module.build(module.settings(**settings), timing)
-    assert isinstance(rule, Rule)
-    return rule
+def build(name: str, **settings: Any) -> Rule:
+    return rules.get(name)(**settings)
 
 
 def draw_weights(layers: tuple[int, ...] = LAYERS, seed: int = 0) -> list[Matrix]:
@@ -33,7 +29,7 @@ def draw_weights(layers: tuple[int, ...] = LAYERS, seed: int = 0) -> list[Matrix
 def observe(layers: tuple[int, ...] = LAYERS, batch: int = 6, seed: int = 0) -> Observation:
     """What a host might see: membranes around threshold, rates in between."""
     rng = np.random.default_rng(seed)
-    traces = [rng.normal(0.6, 0.5, (TIMING.steps, batch, n)).astype(np.float32) for n in layers[1:]]
+    traces = [rng.normal(0.6, 0.5, (MODEL.steps, batch, n)).astype(np.float32) for n in layers[1:]]
     spikes = [(u >= 1).astype(np.float32) for u in traces]
     return Observation(
         inputs=rng.random((batch, layers[0]), dtype=np.float32),
@@ -43,6 +39,7 @@ def observe(layers: tuple[int, ...] = LAYERS, batch: int = 6, seed: int = 0) -> 
         error=rng.normal(0, 0.3, (batch, layers[-1])).astype(np.float32),
         traces=tuple(traces),
         output_spikes=spikes[-1],
+        model=MODEL,
     )
 
 
@@ -50,7 +47,7 @@ def update(
     rule: Rule,
     seen: Observation,
     weights: list[Matrix],
-    state: dict[str, NDArray[np.generic]] | None = None,
+    state: State | None = None,
 ) -> list[Any]:
     layers = (weights[0].shape[0], *(w.shape[1] for w in weights))
-    return rule.update(state or rule.init(np.random.default_rng(3), layers), seen, weights)
+    return rule.update(state or rule.init(np.random.default_rng(3), layers), seen, weights)[0]

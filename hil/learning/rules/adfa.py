@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema
 
 from hil.discovery import placed
 from hil.learning import gates
-from hil.learning.feedback import FeedbackSettings, aligned, feedback
-from hil.learning.rule import Matrix, Rule, RuleFamily, State, Timing
+from hil.learning.feedback import FeedbackSettings, draw_feedback, feedback_alignment
+from hil.learning.optimisers import Optimiser
+from hil.learning.rule import Matrix, Rule, RuleFamily, State
 
 
 def _known(name: str, info: ValidationInfo) -> str:
@@ -45,20 +44,20 @@ class Settings(FeedbackSettings):
     )
 
 
-def build(settings: Settings, timing: Timing) -> Rule:
-    """Make the rule; of the timing it takes at most the decay of traces."""
+def build(settings: Settings, optimiser: Optimiser) -> Rule:
+    """Make the rule; of the nominal neuron it takes at most the decay of traces."""
     chosen = gates.get(settings.g)
 
-    def init(rng: Generator, layers: Sequence[int]) -> dict[str, NDArray[np.generic]]:
-        found = feedback(rng, layers, settings.feedback_scale, settings.feedback_sparsity)
+    def init(rng: Generator, layers: Sequence[int]) -> State:
+        state = draw_feedback(rng, layers, settings.feedback_scale, settings.feedback_sparsity)
         if chosen.draw is not None:
-            found |= chosen.draw(rng, settings.terms)
-        return found
+            state |= chosen.draw(rng, settings.terms)
+        return state
 
     def gate(state: State, z: Matrix) -> Matrix:
         return chosen.evaluate(z, settings.gain, settings.shift, state)
 
-    return aligned("adfa", settings, timing, init, gate)
+    return feedback_alignment("adfa", settings, optimiser, init, gate)
 
 
 RULE = RuleFamily(build, Settings)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from hil.learning import surrogates
+from hil.learning.optimisers import Optimiser
 from hil.learning.rule import (
     Gradients,
     Matrix,
@@ -19,7 +20,6 @@ from hil.learning.rule import (
     Rule,
     RuleFamily,
     State,
-    Timing,
     gradients_from,
     stateless,
 )
@@ -40,15 +40,17 @@ class Settings(BaseModel):
         return found
 
 
-def build(settings: Settings, timing: Timing) -> Rule:
+def build(settings: Settings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
 
-    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
+    def update(
+        state: State, observation: Observation, weights: Sequence[Matrix]
+    ) -> tuple[Gradients, State]:
         deltas = [observation.error]
         for layer in range(len(observation.membrane) - 1, 0, -1):
             slope = settings.slope(observation.membrane[layer - 1])
             deltas.insert(0, (deltas[0] @ weights[layer].T) * slope)
-        return gradients_from(deltas, observation)
+        return gradients_from(deltas, observation), state
 
     return Rule("bp", init=stateless, update=update, gate=lambda _, z: settings.slope(z))
 

@@ -22,15 +22,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from hil.learning import surrogates
 from hil.learning.in_time import delays, joined
 from hil.learning.nominal_neuron import held_current
+from hil.learning.optimisers import Optimiser
 from hil.learning.rule import (
     Gradients,
+    HostModel,
     Matrix,
     Observation,
     Route,
     Rule,
     RuleFamily,
     State,
-    Timing,
     stateless,
 )
 
@@ -45,11 +46,13 @@ class Settings(BaseModel):
     detach_reset: bool = Field(True, description="No gradient through the reset.")
 
 
-def build(settings: Settings, timing: Timing) -> Rule:
+def build(settings: Settings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
 
-    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
-        return gradients(settings, timing, observation, weights)
+    def update(
+        state: State, observation: Observation, weights: Sequence[Matrix]
+    ) -> tuple[Gradients, State]:
+        return gradients(settings, observation, weights), state
 
     return Rule("bptt", init=stateless, update=update, needs_traces=True)
 
@@ -57,15 +60,12 @@ def build(settings: Settings, timing: Timing) -> Rule:
 RULE = RuleFamily(build, Settings)
 
 
-def gradients(
-    settings: Settings, timing: Timing, observation: Observation, weights: Sequence[Matrix]
-) -> Gradients:
+def gradients(settings: Settings, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
     """Gradients of the batch's mean loss by every projection.
 
     Args:
         settings: The surrogate.
-        timing: The host's nominal neuron, and the readout's kappa and beta.
-        observation: With traces.
+        observation: With traces, and the host's nominal neuron and readout.
         weights: Shadow weights.
 
     Returns:
@@ -74,13 +74,14 @@ def gradients(
     Raises:
         ValueError: When the input is spikes and the observation does not show them.
     """
+    model = observation.require_model("bptt")
     spikes = [(u >= 1).astype(u.dtype) for u in observation.traces]
     spikes[: len(observation.spikes)] = observation.spikes
     if observation.output_spikes is not None:
         spikes[-1] = observation.output_spikes
     if observation.input_trace is not None:
         before = [observation.input_trace, *spikes[:-1]]
-    elif timing.input_is_current:
+    elif model.input_is_current:
         before = [observation.inputs[np.newaxis], *spikes[:-1]]
     else:
         raise ValueError(
@@ -88,24 +89,24 @@ def gradients(
         )
     routes = observation.connections
     arriving = None
-    if timing.reset == "hard" and not settings.detach_reset:
+    if model.reset == "hard" and not settings.detach_reset:
         arriving = [u.copy() for u in observation.traces]
         for route, matrix in zip(routes, weights, strict=True):
-            if not (route.source == 0 and timing.input_is_current):
+            if not (route.source == 0 and model.input_is_current):
                 _arrive(arriving[route.target - 1], before[route.source], route, matrix)
-    by_u, by_arrival = _backward(settings, timing, observation, spikes, weights, arriving)
+    by_u, by_arrival = _backward(settings, model, observation, spikes, weights, arriving)
     found: Gradients = []
     for route in routes:
-        layer, driven = route.target - 1, route.source == 0 and timing.input_is_current
+        layer, driven = route.target - 1, route.source == 0 and model.input_is_current
         after = by_u[layer] if driven else by_arrival[layer]
         total = joined(before[route.source], after, route, 0)
-        found.append(held_current(timing.decay) * total if driven else total)
+        found.append(held_current(model.decay) * total if driven else total)
     return found
 
 
 def _backward(
     settings: Settings,
-    timing: Timing,
+    model: HostModel,
     observation: Observation,
     spikes: Sequence[Matrix],
     weights: Sequence[Matrix],
@@ -120,19 +121,19 @@ def _backward(
     leaving = _leaving(observation.connections, weights)
     for t in range(len(traces[0]) - 1, -1, -1):
         for layer, derivative in enumerate(by_v):
-            soft = timing.reset == "soft"
+            soft = model.reset == "soft"
             by_arrival[layer][t] = derivative if soft else derivative * (1 - spikes[layer][t])
         for layer, slope in enumerate(slopes):
             by_s = _by_spikes(by_arrival, t, leaving.get(layer + 1, []))
             if layer == len(traces) - 1:
-                by_s = by_s + timing.kappa * at_output
+                by_s = by_s + model.kappa * at_output
             if not settings.detach_reset:
                 scale = 1 if arriving is None else arriving[layer][t]
                 by_s = by_s - by_v[layer] * scale
             by_u[layer][t] = by_arrival[layer][t] + by_s * slope[t]
             if layer == len(traces) - 1:
-                by_u[layer][t] += timing.beta * at_output
-            by_v[layer] = timing.decay * by_u[layer][t]
+                by_u[layer][t] += model.beta * at_output
+            by_v[layer] = model.decay * by_u[layer][t]
     return by_u, by_arrival
 
 

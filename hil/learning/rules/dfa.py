@@ -6,8 +6,9 @@ the neuron.
 
 from __future__ import annotations
 
-from hil.learning.feedback import FeedbackSettings, aligned, feedback
-from hil.learning.rule import Rule, RuleFamily, Timing
+from hil.learning.feedback import FeedbackSettings, draw_feedback, feedback_alignment
+from hil.learning.optimisers import Optimiser
+from hil.learning.rule import Rule, RuleFamily
 from hil.learning.rules import bp
 
 
@@ -15,9 +16,11 @@ class Settings(FeedbackSettings, bp.Settings):
     """What the rule believes of the neuron's transfer function, and how it learns."""
 
 
-def build(settings: Settings, timing: Timing) -> Rule:
+def build(settings: Settings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
-    return aligned("dfa", settings, timing, feedback, lambda _, z: settings.slope(z))
+    return feedback_alignment(
+        "dfa", settings, optimiser, draw_feedback, lambda _, z: settings.slope(z)
+    )
 
 
 RULE = RuleFamily(build, Settings)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil.discovery import NoSettings
+from hil.learning.optimisers import Optimiser
 from hil.learning.rule import (
     Gradients,
     Matrix,
@@ -14,22 +15,24 @@ from hil.learning.rule import (
     Rule,
     RuleFamily,
     State,
-    Timing,
     stateless,
 )
 
 
-def build(settings: NoSettings, timing: Timing) -> Rule:
+def build(settings: NoSettings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
 
-    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
+    def update(
+        state: State, observation: Observation, weights: Sequence[Matrix]
+    ) -> tuple[Gradients, State]:
         output = len(observation.membrane)
         before = (observation.inputs, *observation.activity)
         error = observation.error / np.float32(len(observation.error))
-        return [
+        gradients = [
             before[route.source].T @ error if route.target == output else None
             for route in observation.connections
         ]
+        return gradients, state
 
     return Rule("output_only", init=stateless, update=update)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import BaseModel, ConfigDict, Field
 
+from hil.learning.optimisers import Optimiser
 from hil.learning.rule import (
     Gradients,
     Matrix,
@@ -23,7 +24,6 @@ from hil.learning.rule import (
     Rule,
     RuleFamily,
     State,
-    Timing,
     stateless,
 )
 
@@ -39,8 +39,8 @@ class Settings(BaseModel):
     pairs: int = Field(1, ge=1, le=1000, description="Pairs of runs that an update averages over.")
 
 
-def build(settings: Settings, timing: Timing) -> Rule:
-    """Make the rule; it ignores the timing, as it knows nothing of the neuron."""
+def build(settings: Settings, optimiser: Optimiser) -> Rule:
+    """Make the rule."""
 
     def propose(rng: Generator, weights: Sequence[Matrix]) -> list[list[Matrix]]:
         found: list[list[Matrix]] = []
@@ -54,7 +54,9 @@ def build(settings: Settings, timing: Timing) -> Rule:
             found.append([w - move for w, move in zip(weights, moves, strict=True)])
         return found
 
-    def update(state: State, observation: Observation, weights: Sequence[Matrix]) -> Gradients:
+    def update(
+        state: State, observation: Observation, weights: Sequence[Matrix]
+    ) -> tuple[Gradients, State]:
         evaluations = observation.perturbed
         if len(evaluations) != 2 * settings.pairs:
             raise ValueError(
@@ -66,7 +68,7 @@ def build(settings: Settings, timing: Timing) -> Rule:
             rise = np.float32((up.loss - down.loss) / settings.pairs)
             for gradient, above, below in zip(total, up.weights, down.weights, strict=True):
                 gradient += rise / (above - below)
-        return list(total)
+        return list(total), state
 
     return Rule("spsa", init=stateless, update=update, propose=propose)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Stimulus
-from hil.learning.rule import Observation, PerturbedEvaluation, Route, Rule
+from hil.learning.rule import HostModel, Observation, PerturbedEvaluation, Route, Rule
 from hil.loop.observation.drive import mean_input
 from hil.loop.observation.observer import DecodedReadout
 
@@ -18,22 +18,28 @@ Matrix = NDArray[np.float32]
 def observed(
     rule: Rule,
     routes: Sequence[Route],
+    model: HostModel,
     stimulus: Stimulus,
     decoded: DecodedReadout,
     error: Matrix,
     perturbed: Sequence[PerturbedEvaluation],
     judge: Callable[[Matrix, Matrix], Matrix],
+    pulls: tuple[Matrix, ...],
+    progress: float,
 ) -> Observation:
     """What the rule is shown.
 
     Args:
         rule: Says what it needs.
         routes: Where projections lead.
+        model: The host's nominal neuron and readout.
         stimulus: What the device was shown.
         decoded: What was made of its answer.
         error: That of each sample, `(B, C)`.
         perturbed: What came of the weights that the rule proposed.
         judge: The error `(B, C)` of output rates and mean membranes, `(B, C)` each.
+        pulls: Those of homeostasis.
+        progress: Share of the training that is done.
     """
     trace = None
     if rule.needs_traces and stimulus.kind != "current":
@@ -51,6 +57,9 @@ def observed(
         routes=tuple(routes),
         spikes=decoded.spikes,
         running_error=_running(decoded, judge) if rule.needs_running_error else None,
+        model=model,
+        pulls=pulls,
+        progress=progress,
     )
 
 

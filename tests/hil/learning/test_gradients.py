@@ -14,8 +14,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hil.learning import losses, rules, surrogates
-from hil.learning.rule import Observation, Timing
+from hil.learning import bp, bptt, losses, surrogates
+from hil.learning.rule import HostModel, Observation
 from support.differentiable import LOSSES, PRINTED, assert_close, cross_entropy, spike
 
 Float = NDArray[np.float64]
@@ -118,25 +118,24 @@ def test_bp_is_the_gradient_of_its_rate_model(
     activity, membrane = forward(weights)
     _, error = losses.evaluate(membrane[-1], labels, loss)
     seen = Observation(x, tuple(activity), tuple(membrane), membrane[-1], error)  # type: ignore[arg-type]
-    module = rules.get("bp")
-    rule = module.build(module.settings(surrogate=name, steepness=k, shift=shift), timing())
+    rule = bp(surrogate=name, steepness=k, shift=shift)
     expected = grad(lambda w: LOSSES[loss](forward(w)[1][-1], labels))(weights)
-    assert_close(rule.update({}, seen, weights), expected)
+    assert_close(rule.update({}, seen, weights)[0], expected)
 
 
 # -- bptt -------------------------------------------------------------------------------------
 
 
-def timing(
+def model_of(
     reset: Reset = "soft", current: bool = True, kappa: float = 10.0, beta: float = 0.0
-) -> Timing:
-    return Timing(DECAY, STEPS, reset, current, kappa, beta)
+) -> HostModel:
+    return HostModel(DECAY, STEPS, reset, current, kappa, beta)
 
 
 def simulate(
     weights: Any,
     x: Float,
-    when: Timing,
+    when: HostModel,
     *,
     name: str,
     k: float,
@@ -182,7 +181,7 @@ class Case:
         output_threshold: float = 1.0,
     ) -> None:
         rng = np.random.default_rng(1)
-        self.timing = timing(reset, kind != "spikes", kappa, beta)
+        self.model = model_of(reset, kind != "spikes", kappa, beta)
         self.labels = rng.integers(0, layers[-1], BATCH)
         self.weights = draw_weights(rng, layers, 2.0)
         self.weights = [w + 0.25 for w in self.weights]
@@ -198,11 +197,11 @@ class Case:
         }
 
         def logits(weights: Any) -> Any:
-            u, s = simulate(weights, x, self.timing, **options)
+            u, s = simulate(weights, x, self.model, **options)
             return kappa * sum(s[-1]) / STEPS + beta * sum(u[-1]) / STEPS
 
         self.expected = grad(lambda w: cross_entropy(logits(w), self.labels))(self.weights)
-        u, s = simulate(self.weights, x, self.timing, **options)
+        u, s = simulate(self.weights, x, self.model, **options)
         traces = tuple(np.array(layer) for layer in u)
         rasters = tuple(np.array(layer) for layer in s)
         for raster in rasters:
@@ -217,14 +216,12 @@ class Case:
             traces=traces,
             input_trace=None if kind == "constant" else x,
             output_spikes=rasters[-1],
+            model=self.model,
         )
-        module = rules.get("bptt")
-        self.rule = module.build(
-            module.settings(surrogate=name, steepness=k, detach_reset=detach), self.timing
-        )
+        self.rule = bptt(surrogate=name, steepness=k, detach_reset=detach)
 
     def gradients(self, **changes: Any) -> Any:
-        return self.rule.update({}, replace(self.seen, **changes), self.weights)
+        return self.rule.update({}, replace(self.seen, **changes), self.weights)[0]
 
 
 @pytest.mark.parametrize("layers", [(6, 4), (6, 9, 4), (6, 9, 8, 4)], ids=lambda n: f"{len(n)}")

@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.learning import homeostasis
-from hil.learning.rule import Matrix, gradients_from
+from hil.learning.rule import Matrix, Observation, gradients_from
 from support.rule_inputs import LAYERS, SEEDS, build, draw_weights, observe, update
+
+
+def pulled_by(seen: Observation, weight: float = 0.03, target: float = 0.1) -> Observation:
+    return replace(seen, pulls=homeostasis.pulls(seen.activity, weight, target))
 
 
 @given(seed=SEEDS, weight=st.floats(0, 1), target=st.floats(0, 1))
@@ -20,7 +24,7 @@ def test_homeostasis_is_a_term_in_every_hidden_delta(
     rng = np.random.default_rng(seed)
     deltas = [rng.normal(0, 0.3, (6, n)).astype(np.float32) for n in LAYERS[1:]]
     found = gradients_from(deltas, seen)
-    homeostasis.add(found, seen, weight, target)
+    homeostasis.add(found, pulled_by(seen, weight, target))
     pulled = [
         (delta + weight * (rate.mean(axis=0) - target)).astype(np.float32)
         for delta, rate in zip(deltas, seen.activity, strict=False)
@@ -36,7 +40,7 @@ def test_homeostasis_pulls_a_busy_neuron_down_and_a_silent_one_up() -> None:
         observe((2, 3, 2), batch=4), inputs=np.ones((4, 2), np.float32), activity=(rate,)
     )
     found = [np.zeros((2, 3), np.float32), np.zeros((3, 2), np.float32)]
-    homeostasis.add(found, seen, 0.03, 0.1)  # type: ignore[arg-type]
+    homeostasis.add(found, pulled_by(seen))  # type: ignore[arg-type]
     descended = -found[0]
     assert (descended[:, 0] < 0).all()
     np.testing.assert_allclose(descended[:, 1], 0, atol=1e-8)
@@ -59,12 +63,8 @@ def test_descending_homeostasis_alone_brings_every_rate_to_its_target(start: flo
     assert (off > 0.05).all()
     for _ in range(3000):
         found = [np.zeros((6, 5), np.float32), np.zeros((5, 2), np.float32)]
-        homeostasis.add(
-            found,  # type: ignore[arg-type]
-            replace(seen, inputs=x, activity=(rates(),)),
-            0.03,
-            target,
-        )
+        now = replace(seen, inputs=x, activity=(rates(),))
+        homeostasis.add(found, pulled_by(now, target=target))  # type: ignore[arg-type]
         weights -= found[0]
     assert (np.abs(rates().mean(axis=0) - target) < 0.01).all()
 
@@ -73,6 +73,6 @@ def test_homeostasis_leaves_frozen_projections_frozen() -> None:
     seen = observe()
     found = update(build("output_only"), seen, draw_weights())
     output = found[-1].copy()
-    homeostasis.add(found, seen, 0.03, 0.1)
+    homeostasis.add(found, pulled_by(seen))
     assert found[:-1] == [None, None]
     np.testing.assert_array_equal(found[-1], output)

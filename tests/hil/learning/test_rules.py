@@ -110,6 +110,7 @@ def test_gradients_are_means_over_the_batch(name: str) -> None:
         error=seen.error[order],
         traces=tuple(u[:, order] for u in seen.traces),
         output_spikes=seen.traces[-1][:, order] >= 1,  # type: ignore[arg-type]
+        model=seen.model,
     )
     for a, b in zip(update(rule, seen, weights), update(rule, twice, weights), strict=True):
         if a is not None:

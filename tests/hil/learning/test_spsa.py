@@ -17,21 +17,20 @@ from numpy.typing import NDArray
 
 import drivers
 from hil.config import build
-from hil.learning.rule import Matrix, Observation, PerturbedEvaluation, Rule, Timing
-from hil.learning.rules import spsa
+from hil.learning import spsa
+from hil.learning.rule import Matrix, Observation, PerturbedEvaluation, Rule
 from hil.loop.controller import Controller
 from hil.loop.epochs import Interrupted
 from hil.loop.training import train
 from hil.runs.folder import Run
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 
-TIMING = Timing(decay=0.9, steps=6, reset="soft", input_is_current=True, kappa=10.0, beta=0.0)
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = st.lists(st.integers(1, 5), min_size=2, max_size=4).map(lambda n: list(pairwise(n)))
 
 
 def rule(**settings: Any) -> Rule:
-    return spsa.build(spsa.Settings(**settings), TIMING)
+    return spsa(**settings)
 
 
 def observe(tried: list[PerturbedEvaluation]) -> Observation:
@@ -51,7 +50,8 @@ def estimate(built: Rule, weights: list[Matrix], slopes: list[Matrix], seed: int
         return sum(float(np.sum(s * a, dtype=np.float64)) for s, a in zip(slopes, w, strict=True))
 
     proposed = built.propose(np.random.default_rng(seed), weights)
-    found = built.update({}, observe([PerturbedEvaluation(w, loss(w)) for w in proposed]), weights)
+    seen = observe([PerturbedEvaluation(w, loss(w)) for w in proposed])
+    found, _ = built.update({}, seen, weights)
     return [g for g in found if g is not None]
 
 

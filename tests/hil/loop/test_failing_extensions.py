@@ -14,10 +14,10 @@ HEAD = """
 import numpy as np
 from drivers import Stimulus
 from hil.encodings import Encoding
-from hil.learning import Estimate, Estimator, Gate, Rule, RuleFamily, gradients_from, stateless
+from hil.learning import RateEstimate, Estimator, Gate, Rule, RuleFamily, gradients_from, stateless
 from hil.tasks import Task
 def rule(update, init=stateless):
-    return RuleFamily(lambda settings, timing: Rule("own", init=init, update=update))
+    return RuleFamily(lambda settings, optimiser: Rule("own", init=init, update=update))
 def encoding(encode):
     return Encoding(encode)
 def estimator(estimate):
@@ -28,23 +28,33 @@ ESTIMATOR = ("--set", "activity.estimator=")
 CASES = {
     "rule of another shape": (
         RULE,
-        "rule(lambda state, seen, weights: [w[:1] for w in weights])",
+        "rule(lambda state, seen, weights: ([w[:1] for w in weights], state))",
         r"rule '.*own.py:X' gives a gradient of projection 0 of shape \(1, 8\): give \(64, 8\)",
     ),
     "rule that is not finite": (
         RULE,
-        "rule(lambda state, seen, weights: [None, np.nan * weights[1]])",
+        "rule(lambda state, seen, weights: ([None, np.nan * weights[1]], state))",
         "rule '.*own.py:X' gives a gradient of projection 1 that is not finite",
     ),
     "rule of too few": (
         RULE,
-        "rule(lambda state, seen, weights: [None])",
+        "rule(lambda state, seen, weights: ([None], state))",
         "rule '.*own.py:X' gives 1 for gradients: give a list of 2",
     ),
     "rule of something else": (
         RULE,
-        "rule(lambda state, seen, weights: None)",
+        "rule(lambda state, seen, weights: (None, state))",
         "rule '.*own.py:X' gives NoneType for gradients",
+    ),
+    "rule without a new state": (
+        RULE,
+        "rule(lambda state, seen, weights: [None, None])",
+        "rule '.*own.py:X' gives 2 for an update",
+    ),
+    "rule that forgets its state": (
+        RULE,
+        "rule(lambda state, seen, weights: ([None] * 2, {}), lambda rng, n: {'m': rng.random(3)})",
+        r"rule '.*own.py:X' gives a state with other names \(m\)",
     ),
     "rule that raises": (
         RULE,
@@ -58,12 +68,12 @@ CASES = {
     ),
     "rule that builds nothing": (
         RULE,
-        "RuleFamily(lambda settings, timing: None)",
+        "RuleFamily(lambda settings, optimiser: None)",
         "rule '.*own.py:X' builds a NoneType: build a hil.learning.Rule",
     ),
     "rule without settings": (
         RULE,
-        "RuleFamily(lambda settings, timing: None, settings=dict)",
+        "RuleFamily(lambda settings, optimiser: None, settings=dict)",
         "line 13: ValueError: settings is <class 'dict'>: give a class of pydantic.BaseModel",
     ),
     "gate of another shape": (
@@ -94,13 +104,13 @@ CASES = {
     ),
     "estimator of another shape": (
         ESTIMATOR,
-        "estimator(lambda seen: Estimate(seen.mean[0], seen.mean, seen.mean))",
+        "estimator(lambda seen: RateEstimate(seen.mean[0], seen.mean, seen.mean))",
         r"estimator '.*own.py:X' gives a rate of shape \(8,\): give \(\d+, 8\)",
     ),
     "estimator of something else": (
         ESTIMATOR,
         "estimator(lambda seen: seen.mean)",
-        "estimator '.*own.py:X' gives a ndarray: give a hil.learning.Estimate",
+        "estimator '.*own.py:X' gives a ndarray: give a hil.learning.RateEstimate",
     ),
 }
 

@@ -73,7 +73,7 @@ def test_what_a_training_in_time_learned_is_kept_and_evaluated_the_same(
     run = Run.open(whole.path)
     kept = run.load_checkpoint()
     assert kept is not None
-    assert {"weights/2", "rule/feedback_1", "optimiser/mean_3"} <= set(kept)
+    assert {"weights/2", "rule/feedback_1", "rule/optimiser/mean_0"} <= set(kept)
     assert hil.evaluate(whole.path)["test_accuracy"] == whole.test_accuracy
 
 

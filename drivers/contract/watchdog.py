@@ -1,0 +1,208 @@
+"""A driver that hangs: one thread counts how long calls last, and ends what lasts too long.
+
+In the main thread a signal raises `Overdue` inside the call, which ends whatever waits in Python:
+a sleep, a read, a lock, a loop. A call that does not let go even then, or runs in another thread,
+takes the process with it. Only code that never gives back Python's global lock is out of reach.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+# Seconds between two looks at the calls under way.
+TICK = 0.25
+# A look that comes this much later, in seconds, counts as no later: the process was suspended.
+LATE = 1.0
+# What a call is given to come back after it was interrupted: a share of its limit, and seconds.
+GRACE, LEAST_GRACE = 0.1, 1.0
+EXIT_STATUS = 2
+SHOW_CURSOR = "\x1b[?25h"
+# Ends a call in the main thread; None where there is no such signal.
+SIGNAL: Any = getattr(signal, "SIGALRM", None)
+
+
+class Overdue(BaseException):
+    """Raised inside a call that lasted too long; no `Exception`, so that no retry swallows it."""
+
+
+class Call:
+    """What one thread has asked of a driver.
+
+    Attributes:
+        method: The driver's method, the innermost one where drivers call each other.
+        limit: How long it may last, in seconds.
+        thread: The caller's.
+        began: When, by the monotonic clock, in seconds.
+        lasted: So far, in seconds.
+        over: Whether it came back.
+        signalled: Whether it was told to come back.
+        raised: Whether that reached it.
+        previous: Handler of the signal before; None where the signal cannot be used.
+    """
+
+    __slots__ = (
+        "began",
+        "lasted",
+        "limit",
+        "method",
+        "over",
+        "previous",
+        "raised",
+        "signalled",
+        "thread",
+    )
+
+    def __init__(self, method: str, limit: float, thread: int) -> None:
+        """Begin a call."""
+        self.method, self.limit, self.thread = method, limit, thread
+        self.began, self.lasted = time.monotonic(), 0.0
+        self.previous: Any = None
+        self.over = self.signalled = self.raised = False
+
+    def __str__(self) -> str:
+        """What is wrong with one that lasts too long, and what to do."""
+        return (
+            f"{self.method} did not return within {self.limit:g} s: look at what it waits for, "
+            "or allow more with call_limit=SECONDS in the address"
+        )
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Take the signal, which may be meant for the handler before.
+
+        Raises:
+            Overdue: When it is meant for this call.
+        """
+        if self.signalled and not self.raised:
+            self.raised = True
+            raise Overdue(str(self))
+        if callable(self.previous):
+            self.previous(number, frame)
+
+
+class Watchdog:
+    """Counts how long calls last, and ends those that last too long.
+
+    Attributes:
+        calls: The outermost call of each thread that is in one.
+        hint: How to go on, for the line with which the process ends.
+    """
+
+    def __init__(self) -> None:
+        """Watch nothing yet."""
+        self.calls: dict[int, Call] = {}
+        self.hint = ""
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def begin(self, call: Call) -> None:
+        """Watch a call."""
+        if self._thread is None or not self._thread.is_alive():  # none yet, or in a forked process
+            self._lock = threading.Lock()
+            self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+            self._thread.start()
+        self.calls[call.thread] = call
+
+    def end(self, call: Call) -> None:
+        """Watch it no longer; a signal that is on its way arrives before this returns."""
+        with self._lock:
+            call.over = True
+        del self.calls[call.thread]
+        for _ in range(100):
+            if call.raised or not call.signalled:
+                return
+            time.sleep(0.01)
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while True:
+            time.sleep(TICK)
+            now = time.monotonic()
+            for call in list(self.calls.values()):
+                call.lasted += min(now - max(before, call.began), LATE)
+                if call.lasted > call.limit:
+                    self._interrupt(call)
+            before = now
+
+    def _interrupt(self, call: Call) -> None:
+        with self._lock:
+            if call.over:
+                return
+            if call.previous is not None and not call.signalled:
+                call.signalled = True
+                signal.pthread_kill(call.thread, SIGNAL)
+            if call.lasted > call.limit + max(LEAST_GRACE, GRACE * call.limit):
+                line = f"{_program()}: {call}{self.hint}\n"
+                if os.isatty(2):
+                    line = f"\n{SHOW_CURSOR}{line}"
+                os.write(2, line.encode())
+                os._exit(EXIT_STATUS)
+
+
+def _program() -> str:
+    """What the user started."""
+    path = Path(sys.argv[0])
+    return (path.parent if path.name == "__main__.py" else path).name or "python"
+
+
+WATCHDOG = Watchdog()
+
+
+@contextmanager
+def watch_call(method: str, limit: float) -> Iterator[None]:
+    """Watch a call of a driver while in the context.
+
+    A call within another one of the same thread is part of it, and lends it its name.
+
+    Args:
+        method: The driver's method, for messages.
+        limit: How long it may last, in seconds.
+
+    Raises:
+        Overdue: When it lasts longer, in the main thread.
+    """
+    thread = threading.get_ident()
+    outer = WATCHDOG.calls.get(thread)
+    if outer is not None:
+        before, outer.method = outer.method, method
+        try:
+            yield
+        finally:
+            outer.method = before
+        return
+    call = Call(method, limit, thread)
+    if SIGNAL is not None and threading.current_thread() is threading.main_thread():
+        call.previous = signal.getsignal(SIGNAL)  # None for a handler of other than Python
+        if call.previous is not None:
+            signal.signal(SIGNAL, call.handle)
+    WATCHDOG.begin(call)
+    try:
+        yield
+    finally:
+        try:
+            WATCHDOG.end(call)
+        finally:
+            if call.previous is not None:
+                signal.signal(SIGNAL, call.previous)
+
+
+@contextmanager
+def add_hint(hint: str) -> Iterator[None]:
+    """Say, with the line with which a call that hangs ends the process, how to go on.
+
+    Args:
+        hint: What is added to the line.
+    """
+    before, WATCHDOG.hint = WATCHDOG.hint, hint
+    try:
+        yield
+    finally:
+        WATCHDOG.hint = before
