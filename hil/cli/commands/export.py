@@ -19,9 +19,20 @@ def export(
         bool,
         typer.Option("--stored", help="The weights that the device stored, not those asked for."),
     ] = False,
+    dt: Annotated[
+        float | None,
+        typer.Option(
+            "--dt",
+            metavar="SECONDS",
+            help="Length of a step; that of the model which the run began with, or of the device.",
+        ),
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Write the network of a run as a model of NIR, with the chip's nominal neurons."""
     from hil import api
 
-    typer.echo(api.export(run, out, stored=stored, trust=trust))
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    typer.echo(api.export(run, out, stored=stored, dt=dt, say=say, trust=trust))
