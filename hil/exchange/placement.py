@@ -211,12 +211,11 @@ def _relay_rate(info: DeviceInfo, decay: float) -> float:
     """Find how often a neuron that is driven by `DRIVE` fires in a step."""
     neuron = NominalNeuron(
         decay,
-        1,
         info.neuron.assumed_reset,
-        late=info.timing.layer == "end_of_step",
+        info.timing.layer or "same_step",
+        clears_events=info.timing.hard_reset_clears_events is not False,
         most=info.neuron.spikes_per_step,
         refractory=info.neuron.refractory or 0,
-        spares_events=info.timing.hard_reset_clears_events is False,
     )
     return min(DRIVE, neuron.highest_rate) if neuron.most > 1 else neuron.highest_rate
 
