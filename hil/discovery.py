@@ -51,7 +51,8 @@ class Catalogue(Generic[T]):
         of: Of which type each of them is.
         group: Entry points by which installed packages bring some.
         package: Dotted name of the package of the built-in ones; empty where there are none.
-        attribute: What a module of that package defines to be one.
+        attribute: What a module of that package defines to be one; with an `S` at its end, several
+            by name.
         others: Gives what else a user may name, for a refusal, e.g. `npz:FILE`.
     """
 
@@ -112,7 +113,8 @@ class Catalogue(Generic[T]):
             return {}
         places = import_module(self.package).__path__
         modules = {m.name: import_module(f"{self.package}.{m.name}") for m in iter_modules(places)}
-        return {
+        several = [getattr(module, f"{self.attribute}S", {}) for module in modules.values()]
+        return {name: value for group in several for name, value in group.items()} | {
             name: getattr(module, self.attribute)
             for name, module in modules.items()
             if hasattr(module, self.attribute)
