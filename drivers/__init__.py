@@ -45,10 +45,29 @@ the device is:
 """
 
 from drivers.contract import sampling
-from drivers.contract.checking.requests import check_limit
 from drivers.contract.composite import Composite
 from drivers.contract.device import Device
-from drivers.contract.errors import (
+from drivers.contract.info import (
+    CONTRACT,
+    Abilities,
+    Arrival,
+    Capacity,
+    DeviceInfo,
+    Identity,
+    Offers,
+    ProbeOffer,
+    Quantity,
+    Reduction,
+    StimulusKind,
+    Timing,
+    WeightFormat,
+)
+from drivers.contract.message_files import load, save
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network, Population, Projection
+from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
+from drivers.contract.requests import check_limit
+from drivers.errors import (
     CapacityError,
     ContractMismatch,
     DeviceClosed,
@@ -68,26 +87,7 @@ from drivers.contract.errors import (
     UnsupportedProbe,
     WeightError,
 )
-from drivers.contract.files.messages import load, save
-from drivers.contract.info import (
-    CONTRACT,
-    Abilities,
-    Arrival,
-    Capacity,
-    DeviceInfo,
-    Identity,
-    Offers,
-    ProbeOffer,
-    Quantity,
-    Reduction,
-    StimulusKind,
-    Timing,
-    WeightFormat,
-)
-from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.naming import nearest
-from drivers.contract.network import Network, Population, Projection
-from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
+from drivers.refusals import nearest
 from drivers.registry import code_of, driver, driver_of, independent, open, schemes, with_options
 
 __all__ = [

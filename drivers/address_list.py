@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 from typing import NamedTuple
 
-from drivers.contract.errors import SettingError
+from drivers.errors import SettingError
 
 MOST = 1024  # members
 LOST = "may_fail"

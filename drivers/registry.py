@@ -14,12 +14,12 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from drivers.address_list import LOST, parse
-from drivers.contract.checking.answers import asking
-from drivers.contract.checking.statements import check_info
+from drivers.contract.answers import driver_call
 from drivers.contract.device import Device
-from drivers.contract.errors import ContractMismatch, DeviceNotFound, SettingError
 from drivers.contract.info import CONTRACT, MANUAL
-from drivers.contract.naming import nearest
+from drivers.contract.statements import check_info
+from drivers.errors import ContractMismatch, DeviceNotFound, SettingError
+from drivers.refusals import nearest
 
 ENTRY_POINTS = "hil.drivers"
 # The option that every address has; all others are the driver's own.
@@ -230,7 +230,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         from drivers.session.file import check_free
 
         check_free(record)  # before a device is touched
-    with asking(found, "from_url", limit):
+    with driver_call(found, "from_url", limit):
         device = found.from_url(target, options)
     try:
         device.call_limit = limit

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import DEPTH, parse_toml, read_toml
+from drivers.errors import FileFormatError
+from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
 from hil.discovery import placed

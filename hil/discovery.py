@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from drivers.contract.naming import nearest
+from drivers.refusals import nearest
 from hil import extensions
 from hil.extensions import placed
 

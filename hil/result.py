@@ -162,7 +162,7 @@ class Result:
         return self._run.load_checkpoint() or {}
 
     def _matrices(self, kind: str) -> list[NDArray[np.float32]]:
-        from drivers.contract.arrays import below
+        from drivers.contract.arrays import select_prefix
 
-        found = below(self._checkpoint, f"{kind}/")
+        found = select_prefix(self._checkpoint, f"{kind}/")
         return [found[str(p)].astype("float32") for p in range(len(found))]

@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import drivers
-from drivers.contract.files.reading import read_bytes
+from drivers.files.bounded import read_bytes
 from hil import encodings, extensions, tasks
 from hil.discovery import Catalogue
 from hil.extensions import in_force

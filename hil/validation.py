@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from drivers import nearest
-from drivers.contract.refusal import line_of, shortened
+from drivers.refusals import format_refusal, shorten
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -51,7 +51,7 @@ def validated(
         raise _refused(str(first["ctx"]["error"]))
     if first["type"] in ("extra_forbidden", "missing"):
         *section, key = first["loc"]
-        name = ".".join(filter(None, (where, *_path(section, values), shortened(str(key)))))
+        name = ".".join(filter(None, (where, *_path(section, values), shorten(str(key)))))
         if first["type"] == "missing":
             raise _refused(f"{what} key {name!r} is missing: give it")
         known = [*_owner(model, section).model_fields, *others]
@@ -62,7 +62,7 @@ def validated(
         raise _refused(f"{what} key {name!r} is unknown: {told}")
     path = _path(first["loc"], values)
     name = ".".join(filter(None, (where, *path)))
-    given = f"{what} {name} = {shortened(repr(first['input']))}"
+    given = f"{what} {name} = {shorten(repr(first['input']))}"
     if first["type"] in ("model_type", "dict_type"):
         raise _refused(f"{given}: is a section, write {name}.key=value")
     alternatives = [first, *(each for each in rest if _path(each["loc"], values) == path)]
@@ -70,7 +70,7 @@ def validated(
 
 
 def _refused(message: str) -> ValueError:
-    return ValueError(line_of(message))
+    return ValueError(format_refusal(message))
 
 
 def _with_texts_as_keys(value: Any) -> Any:

@@ -15,9 +15,9 @@ OPENS = re.compile(
 PLACES = {
     "device_models/chip_text.py": "chips and neurons",
     "device_models/measured_mismatch.py": "twins",
-    "drivers/contract/files/archives.py": "archives",
-    "drivers/contract/files/reading.py": "everything else",
-    "drivers/contract/files/writing.py": "what is written",
+    "drivers/files/archives.py": "archives",
+    "drivers/files/bounded.py": "everything else",
+    "drivers/files/writing.py": "what is written",
     "drivers/firmware/building.py": "our own sources",
     "drivers/session/file.py": "what is recorded",
     "hil/runs/draft.py": "a folder, to be held",

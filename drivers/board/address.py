@@ -12,8 +12,8 @@ from drivers.board.link.pace import Paced
 from drivers.board.link.transport import ALLOWED, SerialPort, Transport
 from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.port import SimulatedPort
-from drivers.contract.errors import DeviceNotFound, SettingError
-from drivers.contract.naming import nearest
+from drivers.errors import DeviceNotFound, SettingError
+from drivers.refusals import nearest
 
 BAUD = 115200
 BAUDS = range(50, 100_000_001)

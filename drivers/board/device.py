@@ -16,10 +16,10 @@ from drivers.board.link.link import Link
 from drivers.board.run_codec import KEEP, RESUME, ProbeRequest, Shown
 from drivers.board.statement import KEEPS_WEIGHTS, device_info
 from drivers.contract.device import Device
-from drivers.contract.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 from drivers.contract.info import DeviceInfo, Sampled, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
+from drivers.errors import CapacityError, LinkError, ReadoutError, UnsupportedProbe
 
 MOST_SAMPLES = 65535  # of one request
 # Seconds per weight, sample and step that a board is given until it has shown how fast it is, and

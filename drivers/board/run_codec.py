@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.board.hello import Hello, Input
-from drivers.contract.errors import StimulusError
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Probe, Stimulus
+from drivers.errors import StimulusError
 
 HEADER, PROBE = struct.Struct("<BBHHHHH"), struct.Struct("<HBBHH")
 CURRENT, TRACE, BITS, COUNTS = range(4)  # kinds of input

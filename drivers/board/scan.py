@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from drivers.board.link.link import Link
 from drivers.board.link.transport import SerialPort, Transport
-from drivers.contract.errors import DeviceError
+from drivers.errors import DeviceError
 
 BAUD = 115200
 TRIES = 2  # a board that the opening of its port restarts misses the first

@@ -6,7 +6,6 @@ import math
 
 from drivers.board.hello import CARRIES_ON, LENGTHS, Hello, Probe, Setting
 from drivers.contract import info, neuron
-from drivers.contract.errors import ProtocolMismatch
 from drivers.contract.info import (
     CONTRACT,
     Abilities,
@@ -18,6 +17,7 @@ from drivers.contract.info import (
     Timing,
     WeightFormat,
 )
+from drivers.errors import ProtocolMismatch
 
 MILLION = 1_000_000
 NANOS = 1e9  # of a second

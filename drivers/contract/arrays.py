@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 WIDEST = 1 << 24  # rows and columns of events
 
 
-def below(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
+def select_prefix(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     """The values whose names begin with a prefix, by the rest of their names.
 
     Args:
@@ -29,8 +29,10 @@ def below(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     }
 
 
-def unlike(found: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -> str | None:
-    """What keeps arrays from taking the place of others.
+def first_mismatch(
+    found: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]
+) -> str | None:
+    """Name what keeps arrays from taking the place of others.
 
     Args:
         found: Arrays by name, e.g. of a file.

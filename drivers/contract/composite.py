@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.arrays import below
+from drivers.contract.arrays import select_prefix
 from drivers.contract.device import Device
 from drivers.contract.info import DeviceInfo
 
@@ -65,7 +65,7 @@ class Composite(Device):
             self.devices[0].restore(state)
             return
         for number, device in enumerate(self.devices):
-            device.restore(below(state, f"{number}/"))
+            device.restore(select_prefix(state, f"{number}/"))
 
     def _reset(self) -> None:
         for device in self.devices:

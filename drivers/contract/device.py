@@ -9,18 +9,18 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.checking.answers import CALL_LIMIT, asking, check_readout, check_stored
-from drivers.contract.checking.networks import completed
-from drivers.contract.checking.requests import (
+from drivers.contract.answers import CALL_LIMIT, check_readout, check_stored, driver_call
+from drivers.contract.info import DeviceInfo, StimulusKind
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
+from drivers.contract.networks import complete_network
+from drivers.contract.requests import (
     check_carry,
     check_run,
     check_stimulus,
     checked_weights,
 )
-from drivers.contract.errors import DeviceClosed, DeviceError, NotConfigured
-from drivers.contract.info import DeviceInfo, StimulusKind
-from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.network import Network
+from drivers.errors import DeviceClosed, DeviceError, NotConfigured
 
 
 class Device(ABC):
@@ -177,8 +177,8 @@ class Device(ABC):
             SettingError: For an unknown setting or one out of range.
         """
         self._check_open()
-        complete, self._carried = completed(network, self.info), None
-        with asking(self, "_configure"):
+        complete, self._carried = complete_network(network, self.info), None
+        with driver_call(self, "_configure"):
             self._configure(complete)
         self._network = complete
 
@@ -199,7 +199,7 @@ class Device(ABC):
         self._check_open()
         network = self.network
         matrix = checked_weights(projection, weights, network)
-        with asking(self, "_write") as method:
+        with driver_call(self, "_write") as method:
             stored = self._write(projection, matrix)
         levels = self.info.weight_format(projection).levels
         return check_stored(method, stored, matrix.shape, network.full_scale[projection], levels)
@@ -257,7 +257,7 @@ class Device(ABC):
         if carry:
             check_carry(stimulus.batch, self._carried, info)
         self._carried = None  # unless this run ends well
-        with asking(self, "_run") as method:
+        with driver_call(self, "_run") as method:
             readout = self._run(stimulus, probes, trial, carry)
         checked = check_readout(method, readout, stimulus, probes, network, info)
         self._carried = stimulus.batch
@@ -267,7 +267,7 @@ class Device(ABC):
         """Forget the network and the weights; `configure` must follow before the next run."""
         self._check_open()
         if self._network is not None:
-            with asking(self, "_reset"):
+            with driver_call(self, "_reset"):
                 self._reset()
             self._network = self._carried = None
 
@@ -275,7 +275,7 @@ class Device(ABC):
         """Release the device. Closing twice is fine."""
         if not self._closed:
             self._closed = True
-            with asking(self, "_close"):
+            with driver_call(self, "_close"):
                 self._close()
 
     def __enter__(self) -> Self:

@@ -8,8 +8,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import ContractMismatch
 from drivers.contract.neuron import Neuron
+from drivers.errors import ContractMismatch
 
 CONTRACT = 3
 MANUAL = "docs/write_a_driver.md"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.errors import StimulusError, UnsupportedProbe
 from drivers.contract.info import Quantity, Reduction, StimulusKind
+from drivers.errors import StimulusError, UnsupportedProbe
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import CapacityError, SettingError
+from drivers.errors import CapacityError, SettingError
 
 
 @dataclass(frozen=True)

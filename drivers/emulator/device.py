@@ -16,15 +16,15 @@ from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import by_name, override
 from device_models.profiles import Profile
 from device_models.wiring import Projection
-from drivers.contract.arrays import unlike
+from drivers.contract.arrays import first_mismatch
 from drivers.contract.device import Device
-from drivers.contract.errors import CapacityError, SettingError, WeightError
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.naming import nearest
 from drivers.contract.network import Network
 from drivers.contract.sampling import reduced
 from drivers.emulator.statement import device_info
+from drivers.errors import CapacityError, SettingError, WeightError
+from drivers.refusals import nearest
 
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
@@ -131,7 +131,7 @@ class Emulator(Device):
         Raises:
             WeightError: When it is the state of another chip or network.
         """
-        wrong = unlike(state, self._chip.state())
+        wrong = first_mismatch(state, self._chip.state())
         if wrong:
             raise WeightError(f"this is the state of another chip or network: {wrong}")
         self._chip.restore(state)

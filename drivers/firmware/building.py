@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from drivers.contract.errors import DeviceNotFound
-from drivers.contract.naming import nearest
+from drivers.errors import DeviceNotFound
+from drivers.refusals import nearest
 
 SOURCES = Path(__file__).parent
 # What each port is made into, the image first, and what makes it.

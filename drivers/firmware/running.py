@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Self
 
-from drivers.contract.errors import DeviceNotFound
+from drivers.errors import DeviceNotFound
 from drivers.firmware.building import build
 
 WORD = 0xFFFFFFFF

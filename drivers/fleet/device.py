@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.address_list import parse
-from drivers.contract.arrays import below
+from drivers.contract.arrays import select_prefix
 from drivers.contract.composite import Composite
 from drivers.contract.device import Device
-from drivers.contract.errors import (
+from drivers.contract.info import DeviceInfo
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
+from drivers.errors import (
     DeviceError,
     DriverError,
     LinkError,
     ReadoutError,
 )
-from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.network import Network
 from drivers.fleet.statement import common
 
 Answer = TypeVar("Answer")
@@ -126,7 +126,7 @@ class Fleet(Composite):
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return the members to what `state` gave; one that had failed stays as it is."""
         for number in self._members:
-            if remembered := below(state, f"{number}/"):
+            if remembered := select_prefix(state, f"{number}/"):
                 self.devices[number].restore(remembered)
 
     def _configure(self, network: Network) -> None:

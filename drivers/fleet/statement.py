@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from drivers.contract.errors import SettingError
 from drivers.contract.info import (
     Abilities,
     Capacity,
@@ -17,6 +16,7 @@ from drivers.contract.info import (
     WeightFormat,
 )
 from drivers.contract.neuron import Neuron, Setting
+from drivers.errors import SettingError
 
 Stated = TypeVar("Stated")
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.arrays import below
-from drivers.contract.files.messages import stimulus_arrays
+from drivers.contract.arrays import select_prefix
 from drivers.contract.info import DeviceInfo
+from drivers.contract.message_files import stimulus_arrays
 from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network
 from drivers.session.file import Fields
@@ -70,7 +70,7 @@ class Exchange:
         for name in TIMES:
             if type(record.get(name)) not in (int, float):
                 raise ValueError(f"{name} is missing, or no time")
-        asked, given = below(record, ASKED), below(record, GIVEN)
+        asked, given = select_prefix(record, ASKED), select_prefix(record, GIVEN)
         if "error" in given and not isinstance(given.get("message"), str):
             raise ValueError("given.message is missing, or no text")
         return cls(kind, asked, given, *(record[name] for name in TIMES))

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.archives import CHUNK, PLAIN, check_text
-from drivers.contract.files.reading import RATIO, UNPACKED, opened, parse_json, told
-from drivers.contract.refusal import shortened
+from drivers.errors import FileFormatError
+from drivers.files.archives import CHUNK, PLAIN, check_text
+from drivers.files.bounded import RATIO, UNPACKED, describe_error, open_file, parse_json
+from drivers.refusals import shorten
 
 VERSION = 2
 MAGIC = b"spikeloop session "
@@ -100,7 +100,7 @@ class Reader:
             FileFormatError: When it is missing, foreign, damaged or of a newer version.
         """
         self.path, self.cut = Path(path), False
-        self._file = opened(path)
+        self._file = open_file(path)
         self._size = os.fstat(self._file.fileno()).st_size
         try:
             self._places = self._scan()
@@ -124,7 +124,7 @@ class Reader:
             return _fields(self._file.read(length), max(UNPACKED, RATIO * self._size))
         except (ValueError, TypeError, struct.error) as error:
             raise FileFormatError(
-                f"{self.path}: record {index} is damaged: {told(error)}"
+                f"{self.path}: record {index} is damaged: {describe_error(error)}"
             ) from None
 
     def close(self) -> None:
@@ -228,11 +228,11 @@ def _fields(body: bytes, most: int) -> Fields:
     for entry in arrays:
         name, dtype, shape, size, packed = _entry(entry)
         if name in found:
-            raise ValueError(f"{shortened(name)} is there twice")
+            raise ValueError(f"{shorten(name)} is there twice")
         try:
             found[name] = _array(body[place : place + size], dtype, shape, packed, most)
         except (ValueError, TypeError, zlib.error) as error:
-            raise ValueError(f"{shortened(name)}: {told(error)}") from None
+            raise ValueError(f"{shorten(name)}: {describe_error(error)}") from None
         place += size
         most -= found[name].nbytes
     if place != len(body):
@@ -246,7 +246,7 @@ def _entry(entry: object) -> tuple[str, str, list[int], int, bool]:
         raise ValueError("an entry of an array is none")
     _, _, shape, size, _ = entry
     if any(type(n) is not int or n < 0 for n in [*shape, size]):
-        raise ValueError(f"an array of shape {shortened(str(shape))} and {size} bytes")
+        raise ValueError(f"an array of shape {shorten(str(shape))} and {size} bytes")
     return tuple(entry)
 
 
@@ -255,7 +255,7 @@ def _array(
 ) -> NDArray[np.generic]:
     dtype = np.dtype(kind)
     if dtype.kind not in PLAIN:
-        raise ValueError(f"an array of {shortened(str(dtype))}")
+        raise ValueError(f"an array of {shorten(str(dtype))}")
     size = math.prod(shape) * dtype.itemsize
     if packed and size <= most:
         # No more than stated: a small file must not unpack to a large one.
@@ -264,7 +264,7 @@ def _array(
         if not unpacking.eof:
             raise ValueError("is not as long as stated")
     if len(data) != size:
-        raise ValueError(f"{len(data)} bytes of an array of {shortened(str(size))}")
+        raise ValueError(f"{len(data)} bytes of an array of {shorten(str(size))}")
     array = np.frombuffer(data, dtype).reshape(shape).copy()
     check_text(array)
     return array

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from drivers.contract.composite import Composite
 from drivers.contract.device import Device
-from drivers.contract.errors import DeviceError, DeviceNotFound
-from drivers.contract.files.messages import readout_arrays
+from drivers.contract.message_files import readout_arrays
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
+from drivers.errors import DeviceError, DeviceNotFound
 from drivers.session.codec import (
     Exchange,
     Kind,

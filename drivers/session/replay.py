@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract import errors
+from drivers import errors
 from drivers.contract.device import Device
-from drivers.contract.errors import (
+from drivers.contract.info import DeviceInfo
+from drivers.contract.message_files import readout_from
+from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.network import Network
+from drivers.errors import (
     DeviceError,
     DeviceNotFound,
     Diverged,
     FileFormatError,
     SettingError,
 )
-from drivers.contract.files.messages import readout_from
-from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.network import Network
 from drivers.session.codec import (
     Exchange,
     Kind,

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.device import Device
-from drivers.contract.errors import DeviceNotFound, SettingError, StimulusError
 from drivers.contract.info import (
     Abilities,
     Capacity,
@@ -30,6 +29,7 @@ from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
 from drivers.contract.neuron import Membrane, Neuron, Setting
 from drivers.contract.sampling import answer
+from drivers.errors import DeviceNotFound, SettingError, StimulusError
 
 MOST_SYNAPSES = 2**20  # each is an object of the simulator, and one of a square matrix
 

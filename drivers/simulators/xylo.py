@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.checking.requests import check_limit
 from drivers.contract.device import Device
-from drivers.contract.errors import CapacityError, DeviceNotFound, SettingError, StimulusError
 from drivers.contract.info import (
     Abilities,
     Capacity,
@@ -30,10 +28,12 @@ from drivers.contract.info import (
     WeightFormat,
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.naming import nearest
 from drivers.contract.network import Network, Projection
 from drivers.contract.neuron import Membrane, Neuron, Setting
+from drivers.contract.requests import check_limit
 from drivers.contract.sampling import answer
+from drivers.errors import CapacityError, DeviceNotFound, SettingError, StimulusError
+from drivers.refusals import nearest
 
 DT = 1e-3  # s, the simulator's default
 LARGEST_CODE = 127  # of 8 bits, symmetric

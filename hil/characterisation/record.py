@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files.writing import write_text
+from drivers.files.writing import write_text
 from hil.characterisation import twin
 from hil.characterisation.survey_data import QUANTITIES, Survey
 from hil.characterisation.timing_data import NAMES

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files.writing import replacing, write_text
+from drivers.files.writing import replace_file, write_text
 from hil.characterisation import layer_results
 from hil.characterisation.estimators import Estimate
 from hil.characterisation.survey_data import Survey
@@ -82,7 +82,7 @@ def write(survey: Survey, path: Path, choice: Choice, storage: Storing) -> Path:
     if path.suffix != ".toml":
         raise ValueError(f"twin {path}: give a name that ends in .toml")
     arrays = path.with_suffix(".npz")
-    with replacing(arrays) as handle:
+    with replace_file(arrays) as handle:
         np.savez(handle, **_arrays(survey, choice))  # type: ignore[arg-type]
     return write_text(path, tomli_w.dumps(_table(survey, path, choice, storage)))
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from drivers import Device, DeviceInfo, Diverged, Network, Probe, Readout, Stimulus
 from drivers.contract.composite import Composite
-from drivers.contract.errors import DeviceNotFound
 from drivers.contract.info import Timing
+from drivers.errors import DeviceNotFound
 from hil.characterisation.measurements import timing
 from hil.characterisation.timing_data import NAMES, MeasuredTiming, completed
 

@@ -22,7 +22,7 @@ def one_line_errors() -> Iterator[None]:
     except MemoryError:
         _stop("this needs more memory than there is: ask for a smaller network or batch", 2)
     except Exception as error:
-        from drivers.contract.errors import DeviceError
+        from drivers.errors import DeviceError
 
         if _interrupted(error):
             _stop("stopped", 130)
@@ -54,7 +54,7 @@ def going_on_with(command: str) -> Iterator[None]:
     Args:
         command: The command that goes on with it.
     """
-    from drivers.contract.checking.watchdog import going_on
+    from drivers.contract.watchdog import going_on
 
     again = f"go on with: {command}"
     try:
@@ -63,7 +63,7 @@ def going_on_with(command: str) -> Iterator[None]:
     except BaseException as error:
         if _interrupted(error):
             raise KeyboardInterrupt(again) from None
-        from drivers.contract.errors import DeviceError
+        from drivers.errors import DeviceError
 
         if isinstance(error, OSError | DeviceError) and not isinstance(error, ValueError):
             raise ValueError(f"{_line(error)}; {again}") from None
@@ -90,9 +90,9 @@ def raise_incomplete(page: object, failed: Sequence[str], command: str) -> None:
 
 
 def _stop(message: str, code: int) -> None:
-    from drivers.contract.refusal import line_of
+    from drivers.refusals import format_refusal
 
-    typer.echo(f"hil: {line_of(message, sys.argv[1:])}", err=True)
+    typer.echo(f"hil: {format_refusal(message, sys.argv[1:])}", err=True)
     raise typer.Exit(code) from None
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import parse_json
+from drivers.errors import FileFormatError
+from drivers.files.bounded import parse_json
 from hil.exchange.chain import Layer, layers_of
 from hil.exchange.nir_file import Refused, read
 from hil.exchange.synapses import Synapses

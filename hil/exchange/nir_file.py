@@ -1,6 +1,6 @@
 """Files of NIR, read within bounds.
 
-NIR keeps a graph in HDF5, which is read within the bounds of `drivers.contract.files.hdf5`; what is
+NIR keeps a graph in HDF5, which is read within the bounds of `drivers.files.hdf5`; what is
 added here is a bound of how deep groups nest. Only what a graph of NIR consists of is looked at.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files import hdf5
-from drivers.contract.files.reading import MIB
-from drivers.contract.refusal import shortened
+from drivers.files import hdf5
+from drivers.files.bounded import MIB
+from drivers.refusals import shorten
 
 MOST = 256 * MIB  # bytes of a file
 NODES = 1000  # nodes of a graph, edges of it likewise; nested ones included
@@ -87,13 +87,13 @@ def read(path: str | Path) -> Graph:
         ValueError: When the package that reads it is not installed.
     """
     try:
-        with hdf5.opened(path, MOST, "file of NIR") as file:
+        with hdf5.open_hdf5(path, MOST, "file of NIR") as file:
             return _Reading(file).graph(file.root["node"], "", 0)
     except ImportError:
         raise ValueError(MISSING) from None
 
 
-class Refused(hdf5.Refused):
+class Refused(hdf5.Hdf5Refusal):
     """What a file of NIR may not hold, with the node and field that does."""
 
 
@@ -113,7 +113,7 @@ class _Reading:
             raise Refused(f"{name}: graphs nest deeper than {DEPTH} levels")
         kind = self._text(group["type"])
         if kind != "NIRGraph":
-            raise Refused(f"{self.place}: is {shortened(repr(kind))}: give a graph (NIRGraph)")
+            raise Refused(f"{self.place}: is {shorten(repr(kind))}: give a graph (NIRGraph)")
         self._at(name, "nodes")
         inside = group["nodes"]
         names = list(inside)
@@ -123,7 +123,7 @@ class _Reading:
         for child in names:
             if child in ("", ".", "..") or len(child) > NAME:
                 raise Refused(
-                    f"{self.place}: a node is named {shortened(repr(child))}: give a name of 1 to "
+                    f"{self.place}: a node is named {shorten(repr(child))}: give a name of 1 to "
                     f"{NAME} characters, not of dots alone"
                 )
         nodes = {}
@@ -147,8 +147,7 @@ class _Reading:
             raise Refused(f"{name}.{missing}: is missing of a node of type {kind}")
         for unknown in sorted(found - {*needed.split(), *optional.split()}):
             raise Refused(
-                f"{name}.{shortened(unknown)}: is nothing that a node of type {kind} is known to "
-                "have"
+                f"{name}.{shorten(unknown)}: is nothing that a node of type {kind} is known to have"
             )
         fields = {}
         for key in sorted(found):
@@ -185,7 +184,7 @@ class _Reading:
 
     def _numbers(self, dataset: Any) -> Array:
         if dataset.dtype.kind not in "biuf" or dataset.dtype.itemsize > 8:
-            raise Refused(f"{self.place}: an array of {shortened(str(dataset.dtype))}: no numbers")
+            raise Refused(f"{self.place}: an array of {shorten(str(dataset.dtype))}: no numbers")
         found = self._file.array(dataset)
         if not (abs(found.astype(np.float64)) <= GREATEST).all():
             raise Refused(f"{self.place}: holds what is no finite number of ordinary size")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files.writing import replacing
+from drivers.files.writing import replace_file
 from hil.exchange.nir_file import MISSING, MOST, NODES
 from hil.learning.nominal_neuron import held_current
 
@@ -86,7 +86,7 @@ def write(
     metadata = {**notes, "dt": nominal.dt, "encoding": json.dumps(notes["encoding"])}
     content = io.BytesIO()
     nir.write(content, nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata))
-    with replacing(path) as handle:
+    with replace_file(path) as handle:
         handle.write(content.getvalue())
     return path
 

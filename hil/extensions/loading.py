@@ -37,7 +37,7 @@ def imported(name: str) -> object:
     Raises:
         ValueError: When it cannot be found, or fails.
     """
-    from drivers.contract.errors import FileFormatError
+    from drivers.errors import FileFormatError
 
     place, _, attribute = name.rpartition(":")
     try:
@@ -59,7 +59,7 @@ def imported(name: str) -> object:
 
 def _run(path: Path) -> ModuleType:
     """The module that a file makes; as long as the file stays the same it is run once."""
-    from drivers.contract.files.reading import read_bytes
+    from drivers.files.bounded import read_bytes
 
     code = read_bytes(path, MOST)
     digest, name = sha256(code).hexdigest(), str(path.absolute())

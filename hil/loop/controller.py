@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Stimulus
-from drivers.contract.arrays import below, unlike
+from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.feedback import align_feedback
@@ -253,11 +253,13 @@ class Controller:
         """
         self.load_weights(state)
         for prefix in ("rule/", "optimiser/", "homeostasis/"):
-            wrong = unlike(below(state, prefix), below(self.state(), prefix))
+            wrong = first_mismatch(
+                select_prefix(state, prefix), select_prefix(self.state(), prefix)
+            )
             if wrong:
                 raise ValueError(f"{prefix}{wrong}")
         self.rule_state, self.optimiser_state = (
-            {name: array.copy() for name, array in below(state, prefix).items()}
+            {name: array.copy() for name, array in select_prefix(state, prefix).items()}
             for prefix in ("rule/", "optimiser/")
         )
         self.strengths = state["homeostasis/strengths"].astype(np.float64)
@@ -272,7 +274,7 @@ class Controller:
         """
         self.weights = weights_in(state, self.weights)
         delays.check(state, self.config, self.device.network)
-        self.rule_state = align_feedback(self.rule, self.rule_state, below(state, "ways/"))
+        self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Network, Readout, Stimulus
-from drivers.contract.arrays import unlike
+from drivers.contract.arrays import first_mismatch
 from hil.runs import records
 
 Matrix = NDArray[np.float32]
@@ -88,7 +88,7 @@ class Costs:
         Raises:
             ValueError: When it is that of another network, or none.
         """
-        wrong = unlike(
+        wrong = first_mismatch(
             {**state, "usage": np.asarray("")}, {**self.state(), "usage": np.asarray("")}
         )
         if wrong or "usage" not in state:

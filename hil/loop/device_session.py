@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
-from drivers.contract.arrays import below, unlike
-from drivers.contract.checking.answers import asking
+from drivers.contract.answers import driver_call
+from drivers.contract.arrays import first_mismatch, select_prefix
 from drivers.contract.info import StimulusKind
 from hil import streams
 from hil.loop.costs import Costs
@@ -113,21 +113,23 @@ class DeviceSession:
         found |= delays.kept(self._network)
         found |= {f"costs/{name}": value for name, value in self.costs.state().items()}
         if self._device.info.abilities.resumable:
-            with asking(self._device, "state"):
+            with driver_call(self._device, "state"):
                 remembered = self._device.state()
             found |= {f"device/{name}": value for name, value in remembered.items()}
         return found
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> bool:
         """Return to what `state` gave, and say whether the device could; else it holds nothing."""
-        costs, device = below(state, "costs/"), below(state, "device/")
-        wrong = unlike(below(state, "stored/"), below(self.state(), "stored/"))
+        costs, device = select_prefix(state, "costs/"), select_prefix(state, "device/")
+        wrong = first_mismatch(
+            select_prefix(state, "stored/"), select_prefix(self.state(), "stored/")
+        )
         if wrong:
             raise ValueError(f"stored/{wrong}")
         self.costs.restore(costs)
         if not (device and self._device.info.abilities.resumable):
             return False
-        with asking(self._device, "restore"):
+        with driver_call(self._device, "restore"):
             self._device.restore({name: array.copy() for name, array in device.items()})
         self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(len(self.stored))]
         return True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from drivers.contract.arrays import below
+from drivers.contract.arrays import select_prefix
 from hil.exchange import nir_writing
 from hil.loop import mapping
 from hil.loop.training import opened
@@ -41,10 +41,10 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         DeviceError: When its device cannot be opened.
         OSError: When the file cannot be written.
     """
-    config, asked = run.config(), below(run.weights(), "weights/")
+    config, asked = run.config(), select_prefix(run.weights(), "weights/")
     prefix = "stored/" if stored else "weights/"
     checkpoint = run.load_checkpoint() or {}
-    found = below(checkpoint, prefix)
+    found = select_prefix(checkpoint, prefix)
     matrices = [found[str(number)].astype(np.float32) for number in range(len(asked))]
     chain = matrices[: len(config.network.hidden) + 1]
     layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))

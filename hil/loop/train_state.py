@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.arrays import below, unlike
+from drivers.contract.arrays import first_mismatch, select_prefix
 from hil.loop.health.diagnosis import Statistics
 from hil.loop.observation.estimation import Fit
 from hil.runs import records
@@ -122,8 +122,8 @@ class TrainState:
         Raises:
             ValueError: When they are none of such a training.
         """
-        found = below(state, "statistics/")
-        wrong = unlike(found, first.statistics.state())
+        found = select_prefix(state, "statistics/")
+        wrong = first_mismatch(found, first.statistics.state())
         if wrong:
             raise ValueError(f"statistics/{wrong}")
         if "train_state" not in state:
@@ -146,7 +146,7 @@ def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix])
     Raises:
         ValueError: When they are of another network.
     """
-    found = below(state, "weights/")
+    found = select_prefix(state, "weights/")
     many = len(found)
     if set(found) != {str(p) for p in range(many)} or any(w.ndim != 2 for w in found.values()):
         raise ValueError("weights are not those of a network, one matrix for each projection")
@@ -157,7 +157,7 @@ def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix])
             f"weights of a {given} network do not fit a {wanted} network: give the same task, "
             "encoding, network.hidden and network.recurrent"
         )
-    wrong = unlike(found, {str(p): w for p, w in enumerate(like)})
+    wrong = first_mismatch(found, {str(p): w for p, w in enumerate(like)})
     if wrong:
         raise ValueError(f"weights/{wrong}")
     return [found[str(p)].astype(np.float32) for p in range(many)]

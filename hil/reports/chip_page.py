@@ -83,9 +83,9 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
         OSError: When the page cannot be written; one that was there stands untouched.
     """
     import drivers
-    from drivers.contract.files.writing import write_text
     from drivers.emulator import chip_instance
     from drivers.emulator.datasheet import TIERS
+    from drivers.files.writing import write_text
     from hil.reports.rendering import render
 
     sheet = datasheet(name)

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
-from drivers.contract.files.writing import write_text
+from drivers.files.writing import write_text
 from hil.plain_text import one_line, visible
 from hil.sections import Plot, Section
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.messages import read_npz, write_npz
+from drivers.contract.message_files import read_npz, write_npz
+from drivers.errors import FileFormatError
 from hil import tasks
 from hil.runs.folder import PREPARATION, SAMPLES, VERSION
 from hil.runs.snapshot import HEADER

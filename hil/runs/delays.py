@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Network
-from drivers.contract.arrays import below
+from drivers.contract.arrays import select_prefix
 from hil import streams
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def of_network(config: Config, layers: tuple[int, ...], begun: Begun) -> list[De
     connections = config.network.connections
     if not config.network.delays:
         return [0] * len(connections)
-    kept, draw = below(begun or {}, "delays/"), streams.generator(config.seed, "delays")
+    kept, draw = select_prefix(begun or {}, "delays/"), streams.generator(config.seed, "delays")
     found: list[Delay] = []
     for p, (source, target) in enumerate(connections):
         shape = layers[source], layers[target]
@@ -69,7 +69,7 @@ def check(begun: Mapping[str, NDArray[Any]], config: Config, network: Network) -
     """
     shapes = {str(p): shape for p, shape in enumerate(network.shapes)}
     longest = config.network.delays
-    for name, each in below(begun, "delays/").items() if longest else ():
+    for name, each in select_prefix(begun, "delays/").items() if longest else ():
         if name not in shapes:
             raise ValueError(f"delays/{name[:60]} is not known here")
         if not _are_delays(each, shapes[name]):

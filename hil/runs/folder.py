@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.messages import read_npz, write_npz
-from drivers.contract.files.reading import read_bytes, read_toml
-from drivers.contract.files.writing import sweep, write_text
+from drivers.contract.message_files import read_npz, write_npz
+from drivers.errors import FileFormatError
+from drivers.files.bounded import read_bytes, read_toml
+from drivers.files.writing import remove_drafts, write_text
 from hil.runs import records
 from hil.runs.draft import RUNS, draft_in, moved
 from hil.runs.lock import locked
@@ -167,7 +167,7 @@ class Run:
             ValueError: When another process holds it.
         """
         with locked(self.path):
-            sweep(self.path)
+            remove_drafts(self.path)
             yield
 
     # -- what is written ----------------------------------------------------------------------

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import Reduction
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import checked, parse_json, read_bytes, read_json
+from drivers.errors import FileFormatError
+from drivers.files.bounded import check_schema, parse_json, read_bytes, read_json
 
 MOST = 16 << 20  # bytes of a file of metrics
 
@@ -200,7 +200,7 @@ def progress_of(text: str, batches: int, epochs: int, hidden: int) -> dict[str, 
         FileFormatError: When it is not told, or that of another training.
     """
     name = "train_state"
-    found: dict[str, Any] = checked(ProgressRecord, parse_json(text, name), name)
+    found: dict[str, Any] = check_schema(ProgressRecord, parse_json(text, name), name)
     step, tally, metrics = found["step"], found["tally"], epochs_of(found["metrics"], name)
     if step > batches * epochs:
         raise FileFormatError(f"{name}: step: {step} of {batches * epochs} is none")
@@ -227,7 +227,7 @@ def usage_of(text: str) -> dict[str, Any]:
         FileFormatError: When it is not told.
     """
     name = "costs/usage"
-    found: dict[str, Any] = checked(UsageRecord, parse_json(text, name), name)
+    found: dict[str, Any] = check_schema(UsageRecord, parse_json(text, name), name)
     return found
 
 
@@ -248,7 +248,7 @@ def environment_in(path: Path, newest: int) -> dict[str, Any]:
             f"{path.parent} is a run folder of version {version}, this spikeloop reads up to "
             f"{newest}: upgrade it"
         )
-    said: dict[str, Any] = checked(EnvironmentRecord, found, str(path))
+    said: dict[str, Any] = check_schema(EnvironmentRecord, found, str(path))
     return said
 
 
@@ -276,7 +276,7 @@ def epochs_of(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
         FileFormatError: When one is not.
     """
     for number, row in enumerate(rows, start=1):
-        checked(EpochRecord, row, f"{name}: epoch {number}")
+        check_schema(EpochRecord, row, f"{name}: epoch {number}")
         if row["epoch"] != number:
             raise FileFormatError(f"{name}: epoch {number}: epoch: stands there as {row['epoch']}")
         if len(row["hidden_rates"]) != len(rows[0]["hidden_rates"]):
@@ -290,5 +290,5 @@ def result_in(path: Path) -> dict[str, Any]:
     Raises:
         FileFormatError: When it is missing or damaged.
     """
-    found: dict[str, Any] = checked(ResultRecord, read_json(path), str(path))
+    found: dict[str, Any] = check_schema(ResultRecord, read_json(path), str(path))
     return found

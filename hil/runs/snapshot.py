@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
+from drivers.errors import FileFormatError
 
 SHOWN = 64  # samples shown, and neurons of a layer, at most
 CLASSES = 1024

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drivers.contract.errors import FileFormatError
+from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import tasks
 from hil.config import Sections

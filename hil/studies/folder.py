@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.messages import read_npz, write_npz
-from drivers.contract.files.reading import checked, parse_toml, read_bytes, read_json
-from drivers.contract.files.writing import sweep, write_text
+from drivers.contract.message_files import read_npz, write_npz
+from drivers.errors import FileFormatError
+from drivers.files.bounded import check_schema, parse_toml, read_bytes, read_json
+from drivers.files.writing import remove_drafts, write_text
 from hil.runs.lock import LOCK, locked
 from hil.runs.machine import environment
 from hil.runs.records import StudyEnvironmentRecord
@@ -99,7 +99,7 @@ class StudyFolder:
         weights = self.path / WEIGHTS
         if weights.is_symlink():
             raise ValueError(f"{weights} is a link: the folder of a study has none, remove it")
-        sweep(self.path)
+        remove_drafts(self.path)
         given = dump_study(self.study)
         try:
             there = read_bytes(self.path / STUDY)
@@ -112,7 +112,7 @@ class StudyFolder:
             write_text(self.path / STUDY, given)
             return
         weights.mkdir(exist_ok=True)
-        sweep(weights)
+        remove_drafts(weights)
         difference = _first_difference(there, given)
         if difference is not None:
             raise ValueError(
@@ -140,7 +140,7 @@ class StudyFolder:
             FileFormatError: When it is missing or damaged.
         """
         path = self.path / ENVIRONMENT
-        record: dict[str, Any] = checked(StudyEnvironmentRecord, read_json(path), str(path))
+        record: dict[str, Any] = check_schema(StudyEnvironmentRecord, read_json(path), str(path))
         return record
 
     def save_weights(self, key: str, weights: Weights) -> None:

@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import checked, parse_json, read_bytes, told
+from drivers.errors import FileFormatError
+from drivers.files.bounded import check_schema, describe_error, parse_json, read_bytes
 
 from hil.sections.trials import Outcome
 
@@ -148,7 +148,7 @@ class JournalFile:
         kind = kinds.get(code if type(code) is int else None)
         if kind is None:
             raise FileFormatError(f"{name}: is neither that of a stage nor that of a trial")
-        self._logs.append(checked(kind, log, name))
+        self._logs.append(check_schema(kind, log, name))
         self._check = check
 
     def _checksum(self, body: str) -> str:
@@ -186,7 +186,7 @@ class Journal:
             raise
         except Exception as error:  # Optuna raises nearly anything on what it did not write
             raise FileFormatError(
-                f"{path}: is damaged ({told(error)}): choose another --out"
+                f"{path}: is damaged ({describe_error(error)}): choose another --out"
             ) from None
         self.outcomes: dict[str, Outcome] = {
             trial.user_attrs["job"]: trial.user_attrs["outcome"] for trial in trials

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers import FileFormatError, nearest
-from drivers.contract.files.reading import read_toml
-from drivers.contract.refusal import shortened
+from drivers.files.bounded import read_toml
+from drivers.refusals import shorten
 from hil.config import Sections, merged
 from hil.studies.schema import VERSION, Factor, Study, check_factor_name
 from hil.validation import validated
@@ -42,7 +42,7 @@ def read(name: str | Path) -> Sections:
         path = BUILTIN / f"{name}.toml"
     else:
         raise ValueError(
-            f"no study {shortened(repr(str(name)))}: {nearest(str(name), [*names(), 'FILE.toml'])}"
+            f"no study {shorten(repr(str(name)))}: {nearest(str(name), [*names(), 'FILE.toml'])}"
         )
     try:
         sections = read_toml(path)
@@ -50,7 +50,7 @@ def read(name: str | Path) -> Sections:
         raise ValueError(f"study {error}") from None
     version = sections.get("version")
     if type(version) is not int or version != VERSION:
-        given = "has no version" if version is None else f"is of version {shortened(repr(version))}"
+        given = "has no version" if version is None else f"is of version {shorten(repr(version))}"
         raise ValueError(f"study {path} {given}: this spikeloop reads version = {VERSION}")
     return sections
 

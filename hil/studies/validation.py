@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers import Device, DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
-from drivers.contract.files.reading import read_bytes
-from drivers.contract.refusal import shortened
+from drivers.files.bounded import read_bytes
+from drivers.refusals import shorten
 from hil import config as configuration
 from hil import tasks
 from hil.config import Config
@@ -137,7 +137,7 @@ class _Layout:
             settled, _ = settle(config, step.opened, device.info, data)
             opened = Controller.open(settled, device, data.spec)
         except ValueError as error:
-            said = ValueError(f"{shortened(config.device_url)}: {error}")
+            said = ValueError(f"{shorten(config.device_url)}: {error}")
             if not isinstance(error, StimulusError | UnsupportedProbe):
                 raise said from None
             self.unfit.append(said)

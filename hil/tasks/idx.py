@@ -20,9 +20,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import RATIO, UNPACKED, opened
-from drivers.contract.refusal import shortened
+from drivers.errors import FileFormatError
+from drivers.files.bounded import RATIO, UNPACKED, open_file
+from drivers.refusals import shorten
 from hil.tasks.samples.labels import Labels
 from hil.tasks.task import Data, stratified_split
 
@@ -123,7 +123,7 @@ def read(path: Path) -> NDArray[np.uint8]:
         ValueError: When it is no such file, or is cut short or empty.
     """
     try:
-        with opened(path) as handle:
+        with open_file(path) as handle:
             packed = handle.read(2) == b"\x1f\x8b"
             handle.seek(0)
             size = os.fstat(handle.fileno()).st_size
@@ -153,7 +153,7 @@ def _read(path: Path, source: IO[bytes] | GzipFile, most: int) -> NDArray[np.uin
     length = prod(shape)
     content = source.read(length + 1) if 1 <= dimensions <= 3 and length <= most else b""
     if len(sizes) != 4 * dimensions or len(content) != length or not 1 <= dimensions <= 3:
-        told = f"{dimensions} dimensions {shortened(str(shape))}"
+        told = f"{dimensions} dimensions {shorten(str(shape))}"
         raise ValueError(
             f"{path}: its bytes are not those that its header announces, {told}: the file is "
             "damaged, fetch it again"

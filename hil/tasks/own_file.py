@@ -12,8 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers.contract.naming import nearest
-from drivers.contract.refusal import in_one_line
+from drivers.refusals import nearest, refuse_in_one_line
 from hil.tasks import arrays, formats, suited
 from hil.tasks.arrays import Arrays
 from hil.tasks.formats.format import Address
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 TEST = "test"  # the option that every format has: a file, or a share
 
 
-@in_one_line()
+@refuse_in_one_line()
 def address(name: str) -> Address | None:
     """The address of a file that a task is, None where the task is none.
 
@@ -91,7 +90,7 @@ def _suited(given: Address) -> suited.Sections:
     return suited.settings(size)
 
 
-@in_one_line()
+@refuse_in_one_line()
 def load(given: Address, rng: Generator, validation_fraction: float) -> Data:
     """Read the samples of a file.
 
@@ -125,7 +124,7 @@ def load(given: Address, rng: Generator, validation_fraction: float) -> Data:
         raise ValueError(f"{given.file}: {error}") from error
 
 
-@in_one_line()
+@refuse_in_one_line()
 def labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samples, Labels]:
     """The samples of another file than a run was trained on, prepared as those of the run.
 
@@ -201,7 +200,7 @@ def _test(given: Address) -> Address | float:
     return share
 
 
-@in_one_line()
+@refuse_in_one_line()
 def _files(given: Address) -> list[Path]:
     test = _test(given)
     return [given.path, *([test.path] if isinstance(test, Address) else [])]

@@ -10,8 +10,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from drivers.board.link.transport import Transport
-from drivers.contract.errors import LinkError, SettingError
-from drivers.contract.naming import nearest
+from drivers.errors import LinkError, SettingError
+from drivers.refusals import nearest
 
 Fault = Literal[
     "drop",  # the frame is lost

@@ -11,7 +11,7 @@ from drivers.board.link.frames import ANSWER, VERSION, Damaged, Frame, Splitter,
 from drivers.board.link.pace import BITS
 from drivers.board.link.round_trip import FLOOR, RoundTrip
 from drivers.board.link.transport import Transport
-from drivers.contract.errors import CapacityError, DeviceRestarted, LinkError, ProtocolMismatch
+from drivers.errors import CapacityError, DeviceRestarted, LinkError, ProtocolMismatch
 
 RETRIES = 5
 PATIENCE = 1.0  # seconds beyond what line and board need that one try waits at most

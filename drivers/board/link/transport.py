@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from drivers.contract.errors import DeviceNotFound, LinkError
+from drivers.errors import DeviceNotFound, LinkError
 
 if TYPE_CHECKING:
     import serial

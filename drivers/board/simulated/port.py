@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.board.simulated.board import SimulatedBoard
-from drivers.contract.errors import LinkError
+from drivers.errors import LinkError
 
 
 class SimulatedPort:

@@ -28,8 +28,8 @@ from drivers.conformance.kit.wiring import (
     usually_late,
     wire,
 )
-from drivers.contract.errors import CapacityError
 from drivers.contract.network import Network, Population, Projection
+from drivers.errors import CapacityError
 
 # Delays that are tried, beside the longest.
 FEW = 3

@@ -11,9 +11,9 @@ import numpy as np
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
-from drivers.contract.errors import CapacityError
 from drivers.contract.info import ProbeOffer, Quantity, Reduction
 from drivers.contract.network import Network
+from drivers.errors import CapacityError
 
 DEPTH = 3
 # How far medians over neurons may lie apart between two places on one chip.

@@ -11,11 +11,11 @@ import numpy as np
 from drivers.conformance.kit.ending import Failed, NotApplicable, refuses
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
-from drivers.contract.checking.statements import contradictions
-from drivers.contract.errors import CapacityError, DeviceError, Diverged, SettingError
 from drivers.contract.info import Capacity, StimulusKind
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network
+from drivers.contract.statements import contradictions
+from drivers.errors import CapacityError, DeviceError, Diverged, SettingError
 
 
 def facts_are_possible(harness: Harness) -> None:

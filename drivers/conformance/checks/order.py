@@ -11,7 +11,9 @@ from drivers.conformance.kit.comparing import IDLE, unchanged
 from drivers.conformance.kit.ending import Failed, NotApplicable, refuses
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
-from drivers.contract.errors import (
+from drivers.contract.messages import Probe, Stimulus
+from drivers.contract.network import Network
+from drivers.errors import (
     CapacityError,
     DeviceClosed,
     DeviceError,
@@ -21,8 +23,6 @@ from drivers.contract.errors import (
     UnsupportedProbe,
     WeightError,
 )
-from drivers.contract.messages import Probe, Stimulus
-from drivers.contract.network import Network
 
 # Cells of a network that is asked for only to be refused.
 CELLS = 1 << 22

@@ -14,9 +14,9 @@ from drivers.conformance.kit.comparing import REPEATS, alike, near, noise, sprea
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
-from drivers.contract.errors import UnsupportedProbe
 from drivers.contract.info import ProbeOffer, Quantity, Reduction
 from drivers.contract.messages import Probe, Stimulus
+from drivers.errors import UnsupportedProbe
 
 # Of the drive at which neurons fire now and then: most, and where they show nothing of it, as a
 # membrane after a reset in each step does, little.

@@ -11,9 +11,9 @@ from drivers.conformance.kit.comparing import IDLE, alike, each_step, noiseless
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
 from drivers.conformance.kit.verdict import Check
-from drivers.contract.errors import StimulusError
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Stimulus
+from drivers.errors import StimulusError
 
 # Steps within which a fully driven neuron fires at least once.
 SOON = 16

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from drivers.conformance.kit.ending import NotApplicable
 from drivers.conformance.kit.harness import Harness
-from drivers.contract.errors import CapacityError
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network
+from drivers.errors import CapacityError
 
 # Greatest charge that is tried, in thresholds, and into how many parts it is divided.
 MOST, RUNGS, NEURONS = 3.0, 60, 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from drivers.contract.errors import DeviceError, Diverged
+from drivers.errors import DeviceError, Diverged
 
 
 class Failed(Exception):

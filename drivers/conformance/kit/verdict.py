@@ -8,7 +8,7 @@ from typing import Literal
 
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import Harness
-from drivers.contract.errors import (
+from drivers.errors import (
     DeviceError,
     DeviceHung,
     Diverged,

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from drivers.conformance.kit.ending import Failed, NotApplicable
 from drivers.conformance.kit.harness import REACHES, Harness
-from drivers.contract.checking.networks import completed
-from drivers.contract.errors import CapacityError
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network, Population, Projection
+from drivers.contract.networks import complete_network
+from drivers.errors import CapacityError
 
 # Step of the event.
 FIRST = 2
@@ -81,7 +81,7 @@ def wire(harness: Harness, depth: int, wires: Sequence[Wire]) -> None:
         ),
     )
     try:
-        completed(network, harness.info)
+        complete_network(network, harness.info)
     except CapacityError as why:
         raise NotApplicable(str(why)) from None
     try:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import Identity
-from drivers.contract.files.reading import checked, read_toml
-from drivers.contract.files.writing import write_text
-from drivers.contract.refusal import shortened
+from drivers.files.bounded import check_schema, read_toml
+from drivers.files.writing import write_text
+from drivers.refusals import shorten
 
 VERSION = 1
 MOST = 2 << 20  # bytes of a file
@@ -138,7 +138,7 @@ def read(path: str | Path) -> Calibration:
             raise ValueError(
                 f"{path} is of version {version}, this spikeloop reads up to {VERSION}: upgrade it"
             )
-        checked(CalibrationRecord, table, str(path))
+        check_schema(CalibrationRecord, table, str(path))
     except ValueError as error:
         raise ValueError(f"calibration {error}") from None
     layers = tuple(table["layers"])
@@ -148,12 +148,10 @@ def read(path: str | Path) -> Calibration:
     }
     for name, arrays in trims.items():
         if [a.shape for a in arrays] != [(n,) for n in layers[1:]]:
-            raise ValueError(
-                f"calibration {path}: trims.{shortened(name)} is not of layers {layers}"
-            )
+            raise ValueError(f"calibration {path}: trims.{shorten(name)} is not of layers {layers}")
     for name in table["before"]:
         if name not in table["after"]:
-            raise ValueError(f"calibration {path}: after.{shortened(name)} is missing")
+            raise ValueError(f"calibration {path}: after.{shorten(name)} is missing")
     return Calibration(
         identity=Identity(**table["device"]),
         layers=layers,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drivers import DeviceInfo
-from drivers.contract.arrays import below
-from drivers.contract.errors import FileFormatError
+from drivers.contract.arrays import select_prefix
+from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import tasks
 from hil.exchange import model, placement
@@ -53,7 +53,9 @@ def taken(
         return config, None, []
     if not warm_start.is_model(config.start):
         kept = _of_run(Run.open(config.start))
-        longest = max((int(late.max()) for late in below(kept, "delays/").values()), default=0)
+        longest = max(
+            (int(late.max()) for late in select_prefix(kept, "delays/").values()), default=0
+        )
         return config, kept, _left_out(config, longest)
     found = model.opened(config.start)
     left_out = _left_out(config, found.delay)
@@ -89,7 +91,7 @@ def _of_run(run: Run) -> Arrays:
     """The weights that a run has learned, and its feedback where it has learned that too."""
     weights = run.weights()
     if run.config().rule.get("feedback") == "learned":
-        kept = feedback_matrices(below(run.load_checkpoint() or {}, "rule/"))
+        kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
     return weights
 

@@ -9,7 +9,7 @@ from functools import partial
 from shlex import quote
 from typing import Any
 
-from drivers.contract.files.writing import write_text
+from drivers.files.writing import write_text
 from hil.loop.health.diagnosis import subject
 from hil.reports import rendering
 from hil.runs.machine import environment

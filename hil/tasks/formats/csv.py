@@ -19,8 +19,8 @@ from typing import TextIO
 
 import numpy as np
 
-from drivers.contract.files.reading import opened, told
-from drivers.contract.refusal import shortened
+from drivers.files.bounded import describe_error, open_file
+from drivers.refusals import shorten
 from hil.tasks.formats.format import Address, Arrays, Format, Size
 from hil.tasks.formats.table import OPTIONS, Columns, is_missing, read_labels
 
@@ -67,7 +67,7 @@ def size(given: Address) -> Size:
 @contextmanager
 def _text(given: Address) -> Iterator[TextIO]:
     """The text of a file; whatever is wrong with it is one line."""
-    with opened(given.path) as raw:
+    with open_file(given.path) as raw:
         if os.fstat(raw.fileno()).st_size > MOST:
             raise ValueError(f"{given.file}: is larger than {MOST >> 30} GiB: give a part of it")
         start = raw.read(1024)
@@ -87,7 +87,9 @@ def _text(given: Address) -> Iterator[TextIO]:
                 f"iconv -f WINDOWS-1252 -t UTF-8 {given.file} > utf8.csv"
             ) from None
         except csv.Error as error:
-            raise ValueError(f"{given.file}: is no table as text: {told(error)}") from None
+            raise ValueError(
+                f"{given.file}: is no table as text: {describe_error(error)}"
+            ) from None
 
 
 def _header(handle: TextIO, given: Address) -> tuple[list[str], str, int]:
@@ -104,7 +106,7 @@ def _header(handle: TextIO, given: Address) -> tuple[list[str], str, int]:
     if len(names) < 2:
         raise ValueError(
             f"{given.file}: the first line names fewer than two columns: "
-            f"{shortened(repr(line.strip()))}: separate them by commas, semicolons or tabs"
+            f"{shorten(repr(line.strip()))}: separate them by commas, semicolons or tabs"
         )
     if all(_is_number(name.replace(",", ".")) for name in names):
         raise ValueError(
@@ -200,7 +202,7 @@ class _Rows:
             if is_missing(text):
                 self._missing = self._missing or (position, where)
             elif not _is_number(text.replace(",", ".") if self._may_have_commas else text):
-                self._texts.setdefault(position, f"{shortened(text)!r} in {where}")
+                self._texts.setdefault(position, f"{shorten(text)!r} in {where}")
             elif not math.isfinite(float(text.replace(",", "."))):
                 self._missing = self._missing or (position, where)
         self._wrong += 1

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.contract.files import hdf5
+from drivers.files import hdf5
 from hil.tasks.formats import roles
 from hil.tasks.formats.format import Address, Arrays, Format, Size
 
@@ -58,7 +58,7 @@ def _spikes(file: hdf5.Hdf5) -> Arrays:
         arrays[name] = file.sequences(group[name])
     (times, lengths), (units, others) = arrays[TIMES], arrays[UNITS]
     if not np.array_equal(lengths, others):
-        raise hdf5.Refused(f"{file.place}: has not one unit for each of {TIMES}")
+        raise hdf5.Hdf5Refusal(f"{file.place}: has not one unit for each of {TIMES}")
     events = np.empty(len(times), [("t", times.dtype), ("x", units.dtype)])
     events["t"], events["x"] = times, units
     return {"x": events, "lengths": lengths, "y": _array(file, LABELS)}
@@ -84,7 +84,7 @@ def size(given: Address) -> Size:
 @contextmanager
 def _opened(given: Address) -> Iterator[hdf5.Hdf5]:
     try:
-        with hdf5.opened(given.path, MOST, "file of HDF5") as file:
+        with hdf5.open_hdf5(given.path, MOST, "file of HDF5") as file:
             yield file
     except ImportError:
         raise ValueError(f"{given.file}: {MISSING}") from None
@@ -104,7 +104,7 @@ def _array(file: hdf5.Hdf5, name: str) -> Any:
         return np.asarray([t.decode() if isinstance(t, bytes) else str(t) for t in texts])
     fields = dtype.fields or {"": (dtype,)}
     if any(field[0].kind not in "biuf" or field[0].shape for field in fields.values()):
-        raise hdf5.Refused(
+        raise hdf5.Hdf5Refusal(
             f"{name}: is no array of numbers: give signals of different lengths one after the "
             "other, and lengths"
         )

@@ -6,8 +6,8 @@ bring a test and a validation part.
 
 from __future__ import annotations
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.archives import array_header, array_names, read_arrays
+from drivers.errors import FileFormatError
+from drivers.files.archives import read_array_header, read_array_names, read_arrays
 from hil.tasks.formats import roles
 from hil.tasks.formats.format import Address, Arrays, Format, Size
 
@@ -27,7 +27,7 @@ def read(given: Address) -> Arrays:
     names = _names(given)
     for role, array in names.items():
         if role in roles.ROLES:
-            roles.check_kind(given, role, array, array_header(given.path, array)[1])
+            roles.check_kind(given, role, array, read_array_header(given.path, array)[1])
     try:
         found = read_arrays(given.path, set(names.values()), deflated=True, records=True)
     except FileFormatError as error:
@@ -44,7 +44,7 @@ def size(given: Address) -> Size:
     return roles.size_of(
         given,
         _names(given),
-        lambda name: array_header(given.path, name),
+        lambda name: read_array_header(given.path, name),
         lambda name: read_arrays(given.path, (name,), deflated=True)[name],
     )
 
@@ -52,7 +52,7 @@ def size(given: Address) -> Size:
 def _names(given: Address) -> dict[str, str]:
     """The name of the array of each role and part that the archive has."""
     try:
-        return roles.assigned(given, array_names(given.path))
+        return roles.assigned(given, read_array_names(given.path))
     except FileFormatError as error:
         raise _no_archive(error) from None
 

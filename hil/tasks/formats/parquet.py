@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from drivers.contract.files.reading import RATIO, UNPACKED, opened, told
+from drivers.files.bounded import RATIO, UNPACKED, describe_error, open_file
 from hil.tasks.formats.format import Address, Arrays, Format, Size
 from hil.tasks.formats.table import OPTIONS, Columns
 
@@ -32,7 +32,7 @@ def read(given: Address) -> Arrays:
     Raises:
         ValueError: When it is no such table, or holds what is no number, or has gaps.
     """
-    with opened(given.path) as handle:
+    with open_file(given.path) as handle:
         kinds = _kinds(handle, given)
         names = [*kinds]
         columns = Columns.of(names, given)
@@ -63,7 +63,7 @@ def size(given: Address) -> Size:
     Raises:
         ValueError: When it is no such table.
     """
-    with opened(given.path) as handle:
+    with open_file(given.path) as handle:
         columns = Columns.of([*_kinds(handle, given)], given)
         with _damaged(given):
             rows = _parquet(given).ParquetFile(handle).metadata.num_rows
@@ -89,7 +89,7 @@ def _damaged(given: Address) -> Iterator[None]:
     except Exception as error:  # on damaged bytes, it raises errors of many kinds
         raise ValueError(
             f"{given.file}: cannot be read, it is no parquet file, or cut short or damaged: "
-            f"{told(error)}"
+            f"{describe_error(error)}"
         ) from None
 
 

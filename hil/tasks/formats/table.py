@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.naming import nearest
+from drivers.refusals import nearest
 from hil.tasks.formats.format import Address, Arrays, quoted
 from hil.tasks.samples import labels
 

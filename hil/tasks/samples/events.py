@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files.reading import RATIO, UNPACKED
+from drivers.files.bounded import RATIO, UNPACKED
 from hil.tasks.samples.signals import MOST, Signals
 
 BINS = 100

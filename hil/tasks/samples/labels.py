@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.naming import nearest
-from drivers.contract.refusal import shortened
+from drivers.refusals import nearest, shorten
 
 Labels = NDArray[np.int64]
 """`(N,)`, the class of each sample, in 0 ... classes - 1."""
@@ -159,7 +158,7 @@ def class_weights(
     for name in asked:
         if name not in names:
             raise ValueError(
-                f"training.class_weight: no class {shortened(repr(name))}: {nearest(name, names)}"
+                f"training.class_weight: no class {shorten(repr(name))}: {nearest(name, names)}"
             )
     return np.asarray([asked.get(name, 1.0) for name in names], np.float32)
 

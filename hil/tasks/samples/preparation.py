@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
+from drivers.errors import FileFormatError
 from hil.tasks.samples import layout, raw
 from hil.tasks.samples.events import Binning
 from hil.tasks.samples.signals import Signals

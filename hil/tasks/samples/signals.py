@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.files.reading import RATIO, UNPACKED
+from drivers.files.bounded import RATIO, UNPACKED
 
 MOST = 8 << 30  # bytes of all signals, however large their file
 

@@ -27,9 +27,9 @@ from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.limits import Limits
 from drivers.board.simulated.port import SimulatedPort
 from drivers.board.statement import device_info
-from drivers.contract.errors import ProtocolMismatch, ReadoutError
 from drivers.contract.info import ProbeOffer, WeightFormat
 from drivers.contract.network import Population, Projection
+from drivers.errors import ProtocolMismatch, ReadoutError
 from hil.cli.app import app
 
 # What a firmware of version 1 answered to HELLO, and to anything else, when that was of another

@@ -21,7 +21,7 @@ from drivers.board.link.frames import Type
 from drivers.board.link.link import Link
 from drivers.board.simulated.board import SimulatedBoard
 from drivers.board.simulated.port import SimulatedPort
-from drivers.contract.errors import CapacityError
+from drivers.errors import CapacityError
 from support.played_board import HELLO, Clock, Fake, Played, answer, greeting, stuffed, unstuffed
 
 OLD_HELLO = struct.pack(

@@ -11,7 +11,7 @@ import pytest
 
 import drivers
 from drivers import Network, Probe, Readout, Stimulus
-from drivers.contract.checking.answers import check_readout
+from drivers.contract.answers import check_readout
 from support.good_device import INFO, Good
 from support.restated import restated
 

@@ -16,8 +16,8 @@ from scipy.sparse import csr_matrix
 
 import drivers
 from drivers import Network, Probe, Readout, Stimulus
-from drivers.contract.files.messages import write_npz
-from drivers.contract.files.writing import write_text
+from drivers.contract.message_files import write_npz
+from drivers.files.writing import write_text
 
 ANYWHERE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 

@@ -20,7 +20,7 @@ from drivers import (
     Setting,
     SettingError,
 )
-from drivers.contract.checking.networks import completed
+from drivers.contract.networks import complete_network
 from support.good_device import INFO
 from support.restated import restated
 
@@ -35,7 +35,7 @@ def graph(*projections: Projection) -> Network:
 
 def refused(network: Network, info: DeviceInfo, error: type[Exception], *words: str) -> None:
     with pytest.raises(error) as caught:
-        completed(network, info)
+        complete_network(network, info)
     told = str(caught.value)
     assert "\n" not in told
     assert all(word in told for word in words), told
@@ -48,10 +48,10 @@ def test_the_short_form_is_a_chain(sizes: list[int]) -> None:
     assert network.depth == len(network.projections) == len(sizes) - 1
     assert network.shapes == list(pairwise(sizes))
     assert network.is_chain
-    filled = completed(network, INFO)
+    filled = complete_network(network, INFO)
     assert filled.full_scale == (1.0,) * network.depth
     assert filled.settings == {"threshold": INFO.neuron.membrane.threshold}
-    assert completed(filled, INFO) == filled
+    assert complete_network(filled, INFO) == filled
 
 
 LACKS: list[tuple[str, Network, dict[str, Any], tuple[str, ...]]] = [
@@ -75,7 +75,7 @@ LACKS: list[tuple[str, Network, dict[str, Any], tuple[str, ...]]] = [
 def test_what_a_device_has_not_is_refused_by_name(
     network: Network, lacks: dict[str, Any], words: tuple[str, ...]
 ) -> None:
-    assert completed(network, ABLE).full_scale == (1.0,) * len(network.projections)
+    assert complete_network(network, ABLE).full_scale == (1.0,) * len(network.projections)
     refused(network, restated(ABLE, **lacks), CapacityError, *words)
 
 
@@ -99,7 +99,7 @@ def test_what_is_no_network_is_refused_everywhere(network: Network, words: tuple
 
 def test_a_chain_out_of_order_is_refused_where_order_is_all_there_is() -> None:
     turned = graph(CHAIN[1], CHAIN[0], CHAIN[2])
-    assert completed(turned, ABLE).shapes == [(3, 4), (5, 3), (4, 2)]
+    assert complete_network(turned, ABLE).shapes == [(3, 4), (5, 3), (4, 2)]
     refused(turned, INFO, CapacityError, "out of order")
 
 
@@ -112,11 +112,11 @@ def test_populations_differ_in_settings_only_where_that_is_offered() -> None:
     low, high = {"threshold": -55.0}, {"threshold": -45.0}
     network = Network(5, (Population(3, low), Population(2, high)), CHAIN[:2])
     refused(network, offering(), SettingError, "threshold", "one value for all")
-    apart = completed(network, offering(per_population=True))
+    apart = complete_network(network, offering(per_population=True))
     assert [population.settings for population in apart.populations] == [low, high]
     assert apart.trims == {}
     # A device that trims each neuron is given a trim of each.
-    trimmed = completed(network, offering(per_neuron=True))
+    trimmed = complete_network(network, offering(per_neuron=True))
     assert [values.tolist() for values in trimmed.trims["threshold"]] == [[-55.0] * 3, [-45.0] * 2]
     for filled in (apart, trimmed):
         assert [v.tolist() for v in filled.values("threshold")] == [[-55.0] * 3, [-45.0] * 2]
@@ -125,7 +125,7 @@ def test_populations_differ_in_settings_only_where_that_is_offered() -> None:
 def test_a_trim_of_one_population_is_one_of_all() -> None:
     trims = {"threshold": np.array([-50.0, -48.0], np.float32)}
     network = Network(5, (Population(3), Population(2, {}, trims)), CHAIN[:2])
-    filled = completed(network, INFO)
+    filled = complete_network(network, INFO)
     assert [v.tolist() for v in filled.trims["threshold"]] == [[-50.0] * 3, [-50.0, -48.0]]
     wrong = Network(5, (Population(3), Population(3, {}, trims)), CHAIN[:2])
     refused(wrong, INFO, SettingError, "shape (2,) in layer 2", "(3,)")
@@ -150,7 +150,7 @@ def test_a_setting_is_named_by_who_offers_it() -> None:
     unknown = Network(5, (Population(3, {"leak": 1.0}),), CHAIN[:1])
     refused(unknown, INFO, SettingError, "'leak' is unknown", "threshold")
     leak = Setting("leak", "", 0.0, 1.0, 0.5, "What leaks.")
-    assert completed(unknown, restated(INFO, settings=(leak,))).settings == {"leak": 1.0}
+    assert complete_network(unknown, restated(INFO, settings=(leak,))).settings == {"leak": 1.0}
 
 
 @pytest.mark.parametrize("end", ["minimum", "maximum"])
@@ -162,5 +162,5 @@ def test_a_trim_may_be_what_float32_makes_of_an_end_of_its_range(end: str, scale
     value = np.float32(getattr(setting, end))
     beyond = value + np.float32(0.01 if end == "maximum" else -0.01)
     trimmed = [Population(1, {}, {"level": np.array([v])}) for v in (value, beyond)]
-    assert completed(Network(5, (trimmed[0],), CHAIN[:1]), info).values("level")[0] == value
+    assert complete_network(Network(5, (trimmed[0],), CHAIN[:1]), info).values("level")[0] == value
     refused(Network(5, (trimmed[1],), CHAIN[:1]), info, SettingError, "level", "of a neuron")

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.contract.errors import FileFormatError, SettingError
-from drivers.contract.naming import nearest
-from drivers.contract.refusal import ECHO, GIVEN, LINE, in_one_line, line_of, shortened
+from drivers.errors import FileFormatError, SettingError
+from drivers.refusals import ECHO, GIVEN, LINE, format_refusal, nearest, refuse_in_one_line, shorten
 from support.command_line import command, process, refusal
 
 GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
@@ -21,7 +20,7 @@ GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
 @given(st.text(max_size=300), st.integers(1, 40))
 @settings(max_examples=300)
 def test_any_message_is_one_bounded_line_that_can_be_printed(text: str, times: int) -> None:
-    line = line_of(text * times)
+    line = format_refusal(text * times)
     assert line.isprintable()
     assert len(line) <= max(LINE, 2 * GIVEN + 5)
 
@@ -31,7 +30,7 @@ def test_any_message_is_one_bounded_line_that_can_be_printed(text: str, times: i
 def test_of_what_was_given_no_more_than_a_little_is_shown(text: str) -> None:
     """In quotes, in a list, or as one word."""
     for given_ in (repr(text), repr([text, text]), repr({text: text}), re.sub(r"\s", "_", text)):
-        line = line_of(f"configuration a.b = {given_}: give a number")
+        line = format_refusal(f"configuration a.b = {given_}: give a number")
         assert line.startswith("configuration a.b = ")
         assert len(line) <= len("configuration a.b = : give a number") + 2 * GIVEN
 
@@ -43,7 +42,7 @@ def test_of_an_argument_no_more_than_a_little_is_shown(
 ) -> None:
     """Whatever stands around it, without quotes and with spaces in it."""
     argument = " ".join(" ".join(words * times).split())
-    line = line_of(f"{around} {argument} {around}: give a number", [argument])
+    line = format_refusal(f"{around} {argument} {around}: give a number", [argument])
     assert not any(
         argument[at : at + GIVEN + 1] in line for at in range(max(0, len(argument) - GIVEN))
     )
@@ -62,7 +61,7 @@ def test_an_argument_of_many_words_is_cut_as_a_user_meets_it() -> None:
 def test_whatever_an_error_repeats_is_bounded_and_can_be_printed(text: str, times: int) -> None:
     """Of a device, of a file, and where names are offered: in Python as on the command line."""
     name = text * times
-    with pytest.raises(ValueError) as found, in_one_line():
+    with pytest.raises(ValueError) as found, refuse_in_one_line():
         raise ValueError(f"no column {name}")
     offered = nearest(name, [name[::-1], "seed", *(f"{name}{k}" for k in range(9))])
     for said in (
@@ -73,7 +72,7 @@ def test_whatever_an_error_repeats_is_bounded_and_can_be_printed(text: str, time
     ):
         assert said.isprintable()
         assert len(said) <= max(LINE, 2 * GIVEN + 5)
-    assert len(shortened(name)) <= ECHO
+    assert len(shorten(name)) <= ECHO
 
 
 def test_a_refusal_of_ordinary_size_stays_as_it_is() -> None:
@@ -82,9 +81,9 @@ def test_a_refusal_of_ordinary_size_stays_as_it_is() -> None:
         "no task 'digitz': did you mean 'digits'? known: digits, mnist, npz:FILE",
         "device's levels (2 of [1, 2, 3]): give a board's own, e.g. {a = 1}",
     ):
-        assert line_of(text) == text
-    assert line_of("a\r\nb\x1b[2J\u202e\x85c") == "a b\\x1b[2J\\u202e c"
-    assert line_of("x = [" + "1, " * 999 + "1]: give one").endswith("...]: give one")
+        assert format_refusal(text) == text
+    assert format_refusal("a\r\nb\x1b[2J\u202e\x85c") == "a b\\x1b[2J\\u202e c"
+    assert format_refusal("x = [" + "1, " * 999 + "1]: give one").endswith("...]: give one")
 
 
 @pytest.mark.parametrize(

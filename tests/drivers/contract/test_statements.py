@@ -22,7 +22,7 @@ from drivers import (
     WeightFormat,
     registry,
 )
-from drivers.contract.checking.statements import contradictions
+from drivers.contract.statements import contradictions
 from support.good_device import INFO, Good
 from support.restated import restated
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import drivers
-from drivers.contract.checking.answers import asking
-from drivers.contract.checking.watchdog import WATCHDOG
+from drivers.contract.answers import driver_call
+from drivers.contract.watchdog import WATCHDOG
 from support.hanging_device import WAYS, Hanging
 from support.paths import ROOT
 
@@ -31,7 +31,7 @@ class Driver:
 
 
 def hang(how: str, limit: float = 1.0) -> str:
-    with pytest.raises(drivers.DeviceHung) as caught, asking(Driver(limit), "_run"):
+    with pytest.raises(drivers.DeviceHung) as caught, driver_call(Driver(limit), "_run"):
         WAYS[how]()
     return str(caught.value)
 
@@ -48,26 +48,24 @@ def test_whatever_waits_in_python_is_interrupted(how: str) -> None:
 def test_calls_within_their_limit_are_left_alone() -> None:
     driver = Driver(1.0)
     for _ in range(6):  # longer than the limit together
-        with asking(driver, "_run"):
+        with driver_call(driver, "_run"):
             time.sleep(0.3)
     assert not WATCHDOG.calls
 
 
 def test_time_in_which_nothing_runs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, real = [0.0], time.monotonic
-    monkeypatch.setattr(
-        "drivers.contract.checking.watchdog.time.monotonic", lambda: real() + clock[0]
-    )
-    with asking(Driver(3.0), "_run"):
+    monkeypatch.setattr("drivers.contract.watchdog.time.monotonic", lambda: real() + clock[0])
+    with driver_call(Driver(3.0), "_run"):
         time.sleep(0.5)
         clock[0] = 3600.0  # as after a process was suspended for an hour
         time.sleep(0.5)
 
 
 def test_time_before_a_call_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    with asking(Driver(60.0), "_run"):  # the thread is there, and between two looks
+    with driver_call(Driver(60.0), "_run"):  # the thread is there, and between two looks
         time.sleep(0.3)
-    monkeypatch.setattr("drivers.contract.checking.watchdog.TICK", 0.9)
+    monkeypatch.setattr("drivers.contract.watchdog.TICK", 0.9)
     time.sleep(1.0)  # most of the time between two looks is over when the call begins
     began = time.perf_counter()
     hang("sleep", limit=1.2)
@@ -76,10 +74,10 @@ def test_time_before_a_call_does_not_count(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_call_within_another_one_names_it_and_has_its_time() -> None:
     inner, outer = Driver(1.0), Driver(600.0)
-    with asking(outer, "_run"), asking(inner, "_write"):
+    with driver_call(outer, "_run"), driver_call(inner, "_write"):
         time.sleep(1.6)
     named = pytest.raises(drivers.DeviceHung, match=r"Driver\._write did not return within 1 s")
-    with named, asking(inner, "_run"), asking(outer, "_write"):
+    with named, driver_call(inner, "_run"), driver_call(outer, "_write"):
         time.sleep(100)
 
 
@@ -87,7 +85,7 @@ def test_an_alarm_of_others_goes_to_its_handler() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGALRM, lambda number, frame: heard.append(number))
     try:
-        with asking(Driver(60.0), "_run"):
+        with driver_call(Driver(60.0), "_run"):
             os.kill(os.getpid(), signal.SIGALRM)
             time.sleep(0.05)
     finally:
@@ -96,11 +94,11 @@ def test_an_alarm_of_others_goes_to_its_handler() -> None:
 
 
 def test_a_device_that_hung_is_closed_or_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.contract.checking.answers.AFTER_HANGING", 0.5)
+    monkeypatch.setattr("drivers.contract.answers.AFTER_HANGING", 0.5)
     driver = Driver(1.0)
     for limit in ("1", "0.5"):
         hung = pytest.raises(drivers.DeviceHung, match=f"did not return within {limit} s")
-        with hung, asking(driver, "_close"):
+        with hung, driver_call(driver, "_close"):
             time.sleep(100)
 
 
@@ -199,14 +197,14 @@ class Unreadable(Exception):
     ],
 )
 def test_whatever_a_driver_raises_is_one_line(raised: BaseException, told: str) -> None:
-    with pytest.raises(drivers.DriverError) as caught, asking(Driver(60.0), "_run"):
+    with pytest.raises(drivers.DriverError) as caught, driver_call(Driver(60.0), "_run"):
         raise raised
     assert str(caught.value).startswith(f"Driver._run raised {told} ")
     assert caught.value.__cause__ is raised
 
 
 def test_ctrl_c_in_a_driver_stays_what_it_is() -> None:
-    with pytest.raises(KeyboardInterrupt), asking(Driver(60.0), "_run"):
+    with pytest.raises(KeyboardInterrupt), driver_call(Driver(60.0), "_run"):
         raise KeyboardInterrupt
 
 
@@ -214,7 +212,7 @@ def test_threads_are_watched_side_by_side() -> None:
     seen: list[Any] = []
 
     def call() -> None:
-        with asking(Driver(60.0), "_run"):
+        with driver_call(Driver(60.0), "_run"):
             time.sleep(0.3)
             seen.append(len(WATCHDOG.calls))
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from drivers import firmware
 from drivers.board.hello import Hello
 from drivers.board.link.frames import Damaged
-from drivers.contract.errors import DeviceNotFound
+from drivers.errors import DeviceNotFound
 from drivers.firmware.building import SOURCES
 from hil.cli.app import app
 from support.firmware_ports import Host, need

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from drivers import FileFormatError
-from drivers.contract.files import hdf5
+from drivers.files import hdf5
 from hil.cli.app import app
 from hil.exchange import model, nir_file
 from support.nir_models import DT, TAU, chain, lif, linear, recurrent, spikes_on_device

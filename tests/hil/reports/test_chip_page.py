@@ -271,7 +271,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
     def read_only(*_: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(old))
 
-    monkeypatch.setattr("drivers.contract.files.writing.os.replace", read_only)
+    monkeypatch.setattr("drivers.files.writing.os.replace", read_only)
     assert refusal(path, old, "--report") == f"hil: {old}: Read-only file system\n"
     assert old.read_text() == "before" and list(old.parent.iterdir()) == [old]
 

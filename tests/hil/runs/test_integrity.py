@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hil
-from drivers.contract.files.writing import DRAFT, replacing, write_text
+from drivers.files.writing import DRAFT, replace_file, write_text
 from hil.runs.draft import draft_in
 from hil.runs.folder import ENVIRONMENT, Run
 from hil.runs.lock import locked
@@ -134,8 +134,8 @@ def killed_in(work: str) -> int:
 
 def test_a_page_half_written_goes_when_its_run_is_resumed(copy: Path) -> None:
     work = (
-        "from drivers.contract.files.writing import replacing\n"
-        f"with replacing(Path({str(copy)!r}) / 'report.html') as handle:\n"
+        "from drivers.files.writing import replace_file\n"
+        f"with replace_file(Path({str(copy)!r}) / 'report.html') as handle:\n"
         "    handle.write(b'<html>')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -162,15 +162,15 @@ def test_a_draft_of_a_killed_process_goes_when_the_next_run_is_made(tmp_path: Pa
 def test_a_draft_of_a_killed_process_goes_at_the_next_write_of_its_file(tmp_path: Path) -> None:
     page = tmp_path / "page [1].html"
     work = (
-        "from drivers.contract.files.writing import replacing\n"
-        f"with replacing(Path({str(page)!r})) as handle:\n"
+        "from drivers.files.writing import replace_file\n"
+        f"with replace_file(Path({str(page)!r})) as handle:\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert killed_in(work) == -9
     (left,) = tmp_path.iterdir()
     other = tmp_path / f".other.html.1{DRAFT}"
     other.write_text("of another file")
-    with replacing(page) as handle:
+    with replace_file(page) as handle:
         assert not left.exists()
         handle.write(b"first")
         write_text(page, "second")  # as another process may: neither takes the other's draft

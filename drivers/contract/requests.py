@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.errors import CapacityError, StimulusError, UnsupportedProbe, WeightError
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network
+from drivers.errors import CapacityError, StimulusError, UnsupportedProbe, WeightError
 
 
 def check_limit(what: str, asked: int, allowed: int) -> None:

@@ -14,9 +14,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import MIB, RATIO, UNPACKED, opened, told
-from drivers.contract.refusal import shortened
+from drivers.errors import FileFormatError
+from drivers.files.bounded import MIB, RATIO, UNPACKED, describe_error, open_file
+from drivers.refusals import shorten
 
 MEMBERS = 100_000  # arrays of an archive
 CHUNK = 16 * MIB
@@ -51,7 +51,7 @@ def read_arrays(
         return {name: _array(archive, member, records) for name, member in members.items()}
 
 
-def array_names(path: str | Path) -> list[str]:
+def read_array_names(path: str | Path) -> list[str]:
     """The names of the arrays of an npz archive, as its table of contents has them.
 
     Raises:
@@ -62,7 +62,7 @@ def array_names(path: str | Path) -> list[str]:
         return sorted({name.removesuffix(".npy") for name in files if name.endswith(".npy")})
 
 
-def array_header(path: str | Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def read_array_header(path: str | Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of one array of an npz archive; nothing else is read.
 
     Raises:
@@ -78,7 +78,7 @@ def array_header(path: str | Path, name: str) -> tuple[tuple[int, ...], np.dtype
 @contextmanager
 def _archive(path: str | Path) -> Iterator[tuple[zipfile.ZipFile, int]]:
     """An archive and its size; whatever is wrong with it is one line."""
-    with opened(path) as handle, warnings.catch_warnings():
+    with open_file(path) as handle, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with zipfile.ZipFile(handle) as archive:
@@ -88,7 +88,7 @@ def _archive(path: str | Path) -> Iterator[tuple[zipfile.ZipFile, int]]:
         except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
             raise FileFormatError(
                 f"{path}: cannot be read, it is no npz archive, or cut short or damaged: "
-                f"{told(error)}"
+                f"{describe_error(error)}"
             ) from None
 
 
@@ -114,7 +114,7 @@ def _members(
         name = member.filename.removesuffix(".npy")
         if only is not None and name not in only:
             continue
-        told_name = shortened(repr(member.filename))
+        told_name = shorten(repr(member.filename))
         if name == member.filename or name in found:
             raise ValueError(f"member {told_name} is no array, or there twice")
         if member.flag_bits & 1:
@@ -132,11 +132,11 @@ def _members(
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, records: bool) -> NDArray[np.generic]:
     """One member as an array."""
-    name = shortened(member.filename)
+    name = shorten(member.filename)
     with archive.open(member) as source:
         shape, by_columns, dtype = _header(source)
         if not _plain(dtype) and not (records and _of_plain_fields(dtype)):
-            raise ValueError(f"{name}: an array of {shortened(str(dtype))}")
+            raise ValueError(f"{name}: an array of {shorten(str(dtype))}")
         length = math.prod(shape) * dtype.itemsize
         if length != member.file_size - source.tell():
             raise ValueError(f"{name}: is not as long as its header says")

@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.checking.requests import check_limit
-from drivers.contract.errors import CapacityError, SettingError
 from drivers.contract.info import Capacity, DeviceInfo, WeightFormat
-from drivers.contract.naming import nearest
 from drivers.contract.network import Network, Population, Projection
 from drivers.contract.neuron import Setting
+from drivers.contract.requests import check_limit
+from drivers.errors import CapacityError, SettingError
+from drivers.refusals import nearest
 
 # A hair of slack: a value that was computed from a limit, or rounded up by float32, must not miss.
 SLACK = 1e-6
 
 
-def completed(network: Network, info: DeviceInfo) -> Network:
+def complete_network(network: Network, info: DeviceInfo) -> Network:
     """Refuse a network that the device has no room for, and fill in what it leaves open.
 
     Args:

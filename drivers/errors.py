@@ -4,14 +4,14 @@ Each message is one line that says what was asked, what the device allows and wh
 What it repeats of a file or an address is escaped and cut.
 """
 
-from drivers.contract.refusal import line_of
+from drivers.refusals import format_refusal
 
 
 class DeviceError(Exception):
     """The root of every error that a device or its driver raises."""
 
     def __str__(self) -> str:
-        return line_of(super().__str__())
+        return format_refusal(super().__str__())
 
 
 class DeviceNotFound(DeviceError):

@@ -16,7 +16,7 @@ DRAFT = ".draft"  # ending of a file that is being written
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replace_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file that is either complete or not there; the one before stands until then.
 
     Args:
@@ -54,7 +54,7 @@ def _check_place(path: Path) -> None:
             raise FileExistsError(errno.EEXIST, "is no file to write: name another", str(path))
 
 
-def sweep(folder: Path) -> None:
+def remove_drafts(folder: Path) -> None:
     """Remove what a process that was killed had begun to write in a folder.
 
     Args:
@@ -77,7 +77,7 @@ def write_text(path: Path, text: str) -> Path:
     Raises:
         OSError: When the folder cannot be written; the old file then stands untouched.
     """
-    with replacing(path) as handle:
+    with replace_file(path) as handle:
         handle.write(text.encode())
     return path
 

@@ -6,18 +6,20 @@ in its own messages, `hil.validation` in those about values, and the command lin
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 GIVEN, LINE = 200, 1000  # characters shown of what was given, and of all
+LISTED = 800  # characters of all names that are allowed
 ECHO = 120  # characters of a text that a message repeats on purpose
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _QUOTED = re.compile(r"(?<![^\s(\[{=:,])(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
 _UNBROKEN = re.compile(rf"\S{{{GIVEN + 1},}}")
 
 
-def line_of(message: str, given: Sequence[str] = ()) -> str:
+def format_refusal(message: str, given: Sequence[str] = ()) -> str:
     """A message as one line of what can be printed.
 
     Of what was given, a text in quotes, a list or table in brackets, and anything without a space
@@ -41,16 +43,16 @@ def line_of(message: str, given: Sequence[str] = ()) -> str:
 
 
 @contextmanager
-def in_one_line() -> Iterator[None]:
+def refuse_in_one_line() -> Iterator[None]:
     """Whatever `ValueError` is raised within says its message as `line_of` does."""
     try:
         yield
     except ValueError as error:
-        error.args = (line_of(str(error)),)
+        error.args = (format_refusal(str(error)),)
         raise
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """A text that a message repeats: what can be printed of it, and the beginning of a long one."""
     line = _printable(text[: 2 * ECHO])
     whole = len(text) <= 2 * ECHO and len(line) <= ECHO
@@ -92,7 +94,10 @@ def _short(text: str, end: str) -> str:
 def _bracketed(line: str) -> Iterator[str]:
     """The line in parts: what stands in brackets, with them, and what stands outside."""
     begin = depth = 0
+    quoted = {at for text in _QUOTED.finditer(line) for at in range(*text.span())}
     for at, character in enumerate(line):
+        if at in quoted:  # a bracket in a text closes none around it
+            continue
         if character in "[{(":
             if depth == 0 and at > begin:
                 yield line[begin:at]
@@ -106,3 +111,20 @@ def _bracketed(line: str) -> Iterator[str]:
     if begin < len(line):
         # A bracket that never closes holds all that follows.
         yield line[begin:]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message about an unknown name.
+
+    Args:
+        name: What was given.
+        known: The names that are allowed.
+
+    Returns:
+        `did you mean 'seed'? known: baud, seed`, without the question where none is similar.
+    """
+    names = sorted(map(shorten, known))
+    close = difflib.get_close_matches(shorten(name), names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    listed = ", ".join(names) or "none"
+    return f"{hint}known: {listed if len(listed) <= LISTED else f'{listed[: LISTED - 3]}...'}"

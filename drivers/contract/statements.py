@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Protocol, get_args
 
-from drivers.contract.checking.answers import Limited, asking
-from drivers.contract.errors import ContractMismatch, ReadoutError
+from drivers.contract.answers import Limited, driver_call
 from drivers.contract.info import (
     CONTRACT,
     MANUAL,
@@ -24,6 +23,7 @@ from drivers.contract.info import (
     WeightFormat,
 )
 from drivers.contract.neuron import Neuron, Reset, Role, Setting
+from drivers.errors import ContractMismatch, ReadoutError
 
 MOST_SPIKES = 255  # a raster holds bytes
 
@@ -50,7 +50,7 @@ def check_info(device: States) -> DeviceInfo:
         ReadoutError: When what it states cannot be.
         DriverError: When `info` fails in another way.
     """
-    with asking(device, "info") as method:
+    with driver_call(device, "info") as method:
         info: object = device.info
     if not isinstance(info, DeviceInfo):
         raise ReadoutError(f"{method} gave {type(info).__name__}: give a DeviceInfo, see {MANUAL}")
@@ -59,7 +59,7 @@ def check_info(device: States) -> DeviceInfo:
             f"{method} states contract={info.contract!r}: this spikeloop speaks contract "
             f"{CONTRACT}, see {MANUAL}"
         )
-    with asking(device, "info"):
+    with driver_call(device, "info"):
         wrong = contradictions(info)
     if wrong:
         raise ReadoutError(f"{method} states {'; '.join(wrong)}; see {MANUAL}")

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.files.reading import MIB, RATIO, UNPACKED, read_bytes, told
-from drivers.contract.refusal import shortened
+from drivers.errors import FileFormatError
+from drivers.files.bounded import MIB, RATIO, UNPACKED, describe_error, read_bytes
+from drivers.refusals import shorten
 
 READS = 200_000  # times that something is read of a file, and once more for each KiB
 TEXT = 64 * 1024  # bytes of a text
@@ -35,7 +35,7 @@ OBJECT = struct.Struct("<HH4xQ")  # a thing in it: index, references, size
 Array = NDArray[Any]
 
 
-class Refused(ValueError):
+class Hdf5Refusal(ValueError):
     """What a file may not hold, with the place in it."""
 
 
@@ -69,7 +69,7 @@ class Hdf5:
         """An array of numbers, of records of numbers, or of texts of one length.
 
         Raises:
-            Refused: When it is not in the file, or more than is read of one of its size.
+            Hdf5Refusal: When it is not in the file, or more than is read of one of its size.
         """
         shape = tuple(int(n) for n in dataset.shape)
         self._spend(math.prod(shape) * dataset.dtype.itemsize, shape)
@@ -87,7 +87,7 @@ class Hdf5:
         """Texts as bytes, of any length each (kind O) or of one length (kind S).
 
         Raises:
-            Refused: When it holds none.
+            Hdf5Refusal: When it holds none.
         """
         if dataset.dtype.kind not in "OS" or dataset.dtype.itemsize > TEXT:
             raise self._refused("is no text")
@@ -101,7 +101,7 @@ class Hdf5:
         """Arrays of variable length, one after the other, and the length of each.
 
         Raises:
-            Refused: When it holds none, or they are not in the file.
+            Hdf5Refusal: When it holds none, or they are not in the file.
         """
         item = (dataset.dtype.metadata or {}).get("vlen")
         if not isinstance(item, np.dtype) or item.kind not in "biuf" or len(dataset.shape) != 1:
@@ -147,8 +147,8 @@ class Hdf5:
             at += OBJECT.size + -(-length // 8) * 8
         return found
 
-    def _refused(self, reason: str) -> Refused:
-        return Refused(f"{self.place}: {reason}")
+    def _refused(self, reason: str) -> Hdf5Refusal:
+        return Hdf5Refusal(f"{self.place}: {reason}")
 
     def _spend(self, size: int, shape: tuple[int, ...]) -> None:
         self._bytes -= size
@@ -190,7 +190,7 @@ class Hdf5:
 
 
 @contextmanager
-def opened(path: str | Path, most: int, what: str) -> Iterator[Hdf5]:
+def open_hdf5(path: str | Path, most: int, what: str) -> Iterator[Hdf5]:
     """A file of HDF5; whatever is wrong with it is one line.
 
     Args:
@@ -211,13 +211,13 @@ def opened(path: str | Path, most: int, what: str) -> Iterator[Hdf5]:
             yield file
         except (MemoryError, ImportError):
             raise
-        except Refused as error:
+        except Hdf5Refusal as error:
             raise FileFormatError(f"{path}: {error}") from None
         except Exception as error:  # on damaged bytes, pyfive raises nearly anything
-            where = f"{shortened(file.place)}: " if file is not None and file.place else ""
+            where = f"{shorten(file.place)}: " if file is not None and file.place else ""
             raise FileFormatError(
                 f"{path}: {where}cannot be read, it is no {what}, or cut short or damaged: "
-                f"{told(error)}"
+                f"{describe_error(error)}"
             ) from None
 
 

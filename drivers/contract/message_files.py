@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import is_csr
-from drivers.contract.errors import DeviceError, FileFormatError
-from drivers.contract.files.archives import read_arrays
-from drivers.contract.files.reading import parse_json, told
-from drivers.contract.files.writing import replacing
 from drivers.contract.messages import Probe, Readout, Stimulus
-from drivers.contract.refusal import shortened
+from drivers.errors import DeviceError, FileFormatError
+from drivers.files.archives import read_arrays
+from drivers.files.bounded import describe_error, parse_json
+from drivers.files.writing import replace_file
+from drivers.refusals import shorten
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -41,7 +41,7 @@ def write_npz(path: str | Path, kind: str, arrays: Mapping[str, object], version
     """
     path = Path(path)
     header = {"__kind__": kind, "__version__": version, "__names__": list(arrays)}
-    with replacing(path) as handle:
+    with replace_file(path) as handle:
         np.savez(handle, **header, **arrays)  # type: ignore[arg-type]
     return path
 
@@ -74,7 +74,7 @@ def read_npz(
         raise FileFormatError(f"{path}: __names__: not those of the arrays that it holds")
     if kind not in kinds:
         raise FileFormatError(
-            f"{path}: holds {shortened(' '.join(kind.split()))}, expected {' or '.join(kinds)}"
+            f"{path}: holds {shorten(' '.join(kind.split()))}, expected {' or '.join(kinds)}"
         )
     if found > version:
         raise FileFormatError(
@@ -119,7 +119,7 @@ def load(path: str | Path) -> Stimulus | Readout | Weights:
     except KeyError as error:
         raise FileFormatError(f"{path}: damaged {kind}: {error} is missing") from None
     except (DeviceError, ValueError) as error:
-        raise FileFormatError(f"{path}: damaged {kind}: {told(error)}") from None
+        raise FileFormatError(f"{path}: damaged {kind}: {describe_error(error)}") from None
 
 
 def stimulus_arrays(item: Stimulus) -> dict[str, object]:
@@ -151,7 +151,7 @@ def stimulus_from(arrays: Mapping[str, NDArray[np.generic]]) -> Stimulus:
     if kind == "current_trace":
         return Stimulus.current_trace(data, lengths=lengths)
     if kind != "spikes":
-        raise ValueError(f"kind is {shortened(repr(kind))}")
+        raise ValueError(f"kind is {shorten(repr(kind))}")
     from scipy.sparse import csr_matrix
 
     shape = tuple(_numbers(arrays, "shape", "iu").ravel().tolist())
@@ -184,7 +184,7 @@ def readout_from(arrays: Mapping[str, Any]) -> Readout:
         samples[probe] = _numbers(arrays, f"sample{i}")
     sampled = _text(arrays, "membrane_sampled")
     if sampled not in ("before_reset", "after_reset"):
-        raise ValueError(f"membrane_sampled is {shortened(repr(sampled))}")
+        raise ValueError(f"membrane_sampled is {shorten(repr(sampled))}")
     counts = _numbers(arrays, "counts", "iu")
     if counts.ndim != 2:
         raise ValueError(f"counts has shape {counts.shape}: (batch, outputs) is meant")

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from drivers.contract.errors import FileFormatError
-from drivers.contract.refusal import shortened
+from drivers.errors import FileFormatError
+from drivers.refusals import shorten
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -30,7 +30,7 @@ LARGEST = 2**63 - 1  # of whole numbers, either sign
 UNPACKED, RATIO = 256 * MIB, 100
 
 
-def opened(path: str | Path) -> IO[bytes]:
+def open_file(path: str | Path) -> IO[bytes]:
     """Open a regular file, for reading alone; never waits, as for a pipe.
 
     Raises:
@@ -43,7 +43,7 @@ def opened(path: str | Path) -> IO[bytes]:
     except OSError as error:
         raise FileFormatError(f"{path}: {error.strerror}") from None
     except ValueError:  # a NUL in the path
-        raise FileFormatError(f"{shortened(str(path))}: no such file") from None
+        raise FileFormatError(f"{shorten(str(path))}: no such file") from None
     mode = os.fstat(number).st_mode
     if not stat.S_ISREG(mode):
         os.close(number)
@@ -58,7 +58,7 @@ def read_bytes(path: str | Path, most: int = MIB) -> bytes:
     Raises:
         FileFormatError: When it is missing, larger, or cannot be read.
     """
-    with opened(path) as handle:
+    with open_file(path) as handle:
         try:
             content = handle.read(most + 1)
         except OSError as error:
@@ -100,7 +100,7 @@ def parse_json(text: bytes | str, name: str) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=once, parse_constant=refused)
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{name}: is no valid JSON: {told(error)}") from None
+        raise FileFormatError(f"{name}: is no valid JSON: {describe_error(error)}") from None
     _check_values(value, name)
     return value
 
@@ -128,19 +128,19 @@ def parse_toml(text: bytes, name: str) -> dict[str, Any]:
     try:
         table = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{name}: is no valid TOML: {told(error)}") from None
+        raise FileFormatError(f"{name}: is no valid TOML: {describe_error(error)}") from None
     _check_values(table, name)
     return table
 
 
-def told(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """What an error says, in one line that is not long."""
     if isinstance(error, RecursionError):
         return "it nests too deep"
-    return shortened(str(error) or type(error).__name__)
+    return shorten(str(error) or type(error).__name__)
 
 
-def checked(model: type[BaseModel], values: Any, name: str) -> Any:
+def check_schema(model: type[BaseModel], values: Any, name: str) -> Any:
     """The values of a file, when they are what a model states; themselves, not the model.
 
     Args:
@@ -157,9 +157,9 @@ def checked(model: type[BaseModel], values: Any, name: str) -> Any:
         model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = shortened(".".join(str(part) for part in first["loc"]))
+        where = shorten(".".join(str(part) for part in first["loc"]))
         place = f"{name}: {where}" if where else name
-        raise FileFormatError(f"{place}: {told(ValueError(first['msg']))}") from None
+        raise FileFormatError(f"{place}: {describe_error(ValueError(first['msg']))}") from None
     return values
 
 
@@ -170,7 +170,7 @@ def _check_values(value: Any, name: str) -> None:
         found, where, depth = waiting.pop()
         wrong = _wrong(found, depth)
         if wrong:
-            raise FileFormatError(f"{name}: {f'{shortened(where)}: ' if where else ''}{wrong}")
+            raise FileFormatError(f"{name}: {f'{shorten(where)}: ' if where else ''}{wrong}")
         items: Any = ()
         if isinstance(found, Mapping):
             items = found.items()

@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.checking.watchdog import Overdue, watched
-from drivers.contract.errors import DeviceError, DeviceHung, DriverError, ReadoutError
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
+from drivers.contract.watchdog import Overdue, watched
+from drivers.errors import DeviceError, DeviceHung, DriverError, ReadoutError
 
 # Seconds that one call of a driver may last, unless the driver or its user says otherwise: the
 # weights of MNIST's 784-800-10, 16 bits each, take two minutes over a line of 115200 baud.
@@ -35,7 +35,7 @@ class Limited(Protocol):
 
 
 @contextmanager
-def asking(
+def driver_call(
     driver: Limited | type[Limited], method: str, limit: float | None = None
 ) -> Iterator[str]:
     """Call a method of a driver, so that whatever it raises is an error of a device.
