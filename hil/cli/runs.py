@@ -60,8 +60,8 @@ def print_result(result: dict[str, Any], json_output: bool, page: Path | None = 
         typer.echo(json.dumps(result))
         return
     from hil.cli import console
-    from hil.reports.run_facts import summary
+    from hil.reports.run_facts import summarise
 
-    console.table(("result", "value"), summary(result))
+    console.table(("result", "value"), summarise(result))
     if page is not None:
         typer.echo(page)

@@ -26,7 +26,7 @@ _VARIABLES = {
 # What is drawn in pixels cannot take part in that: a tone that reads on light and dark.
 PIXELS = "#4f83e0"
 _PIXELS_PER_INCH = 144
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "spikeloop",

@@ -167,7 +167,9 @@ def plot_pulse(
     return drawing.svg
 
 
-def plot_programmed_weights(asked: NDArray[Any], stored: NDArray[Any], realised: NDArray[Any]) -> str:
+def plot_programmed_weights(
+    asked: NDArray[Any], stored: NDArray[Any], realised: NDArray[Any]
+) -> str:
     """Draw weights as stored and as transmitted over those asked for.
 
     Args:

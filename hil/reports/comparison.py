@@ -38,7 +38,9 @@ class ComparedRun:
         """Read a run folder, complete or not."""
         self.path, self.config = run.path, run.config()
         self.metrics, self.result = run.metrics(), run.result()
-        self.settings = {key: text for key, text in settings_as_text(self.config).items() if key != SEED}
+        self.settings = {
+            key: text for key, text in settings_as_text(self.config).items() if key != SEED
+        }
 
 
 @dataclass(frozen=True)

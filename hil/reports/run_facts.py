@@ -79,7 +79,9 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return shown
 
 
-def _answers_by_class(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[tuple[str, str]]:
+def _answers_by_class(
+    classes: Sequence[str], confusion: Sequence[Sequence[int]]
+) -> list[tuple[str, str]]:
     """What the samples of each class were answered by, the most frequent answer first."""
     rows = []
     for name, row in list(zip(classes, confusion, strict=True))[:FEATURES]:

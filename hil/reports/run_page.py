@@ -106,10 +106,11 @@ def build_section(name: str, record: RunRecord) -> Section | None:
         ValueError: When there is no such kind of section of a run.
     """
     kind: SectionKind = sections.get(name)
-    section = kind.build(kind.settings(), record) if kind.page == "run" else None
-    if kind.page != "run" or not isinstance(section, Section | None):
-        what = f"gives a {type(section).__name__}" if kind.page == "run" else "is of a study"
-        raise ValueError(f"it {what}: give a section of the page of a run")
+    if kind.page != "run":
+        raise ValueError("it is a section of the page of a study: give one of a run")
+    section = kind.build(kind.settings(), record)
+    if not isinstance(section, Section | None):
+        raise ValueError(f"it gives a {type(section).__name__}: give a Section")
     return section
 
 

@@ -154,4 +154,9 @@ class SectionKind:
 CATALOGUE: Catalogue[SectionKind] = Catalogue(
     "kind of section", SectionKind, "hil.sections", __name__, "SECTION"
 )
-names, get = CATALOGUE.names, CATALOGUE.get
+get = CATALOGUE.get
+
+
+def names(page: Literal["study", "run"]) -> list[str]:
+    """List the kinds of sections of a page that come with the package."""
+    return [name for name in CATALOGUE.names() if get(name).page == page]

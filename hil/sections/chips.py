@@ -14,7 +14,6 @@ from hil.sections import Plot, Section, SectionKind, SectionSettings, Table, wor
 from hil.sections.trials import (
     Row,
     Rows,
-    Statistic,
     Trials,
     adjust_tests,
     average_by_unit,
@@ -219,12 +218,11 @@ def build_yield(settings: YieldSettings, trials: Trials) -> Section:
 
     levels: dict[str, ChipYield] = {}
     for level, rows in by_level(trials.rows, factor).items():
-        statistics: tuple[Statistic, ...] = (median, low_end, share_of_good)
-        means = [m for of in statistics if (m := estimate(rows, measure, of)) is not None]
-        if means:
+        middle, low, good = (estimate(rows, measure, of) for of in (median, low_end, share_of_good))
+        if middle and low and good:
             numbers = [row.unit.number for row in rows]
             chips = max(map(numbers.count, numbers))
-            levels[level] = ChipYield(rows, *means, chips, len(set(numbers)))
+            levels[level] = ChipYield(rows, middle, low, good, chips, len(set(numbers)))
     table, data, intervals = [], {}, []
     for level, each in levels.items():
         figures = {"median": each.median, "5th percentile": each.low, "yield": each.good}

@@ -50,20 +50,12 @@ def build_means(settings: MeansSettings, trials: Trials) -> Section:
     shades = list(dict.fromkeys(levels[0] for levels in groups))
     for levels, group in groups.items():
         failed, result = sum("error" in row.outcome for row in group), estimate(group, measure)
-        bounds = None if result is None else result.interval
-        table.append(
-            [
-                *words.levels(group, by),
-                words.value(result and result.value, measure),
-                words.interval(bounds, measure),
-                str(result.units if result else 0),
-                str(failed),
-            ]
-        )
+        cells = words.mean_cells(result, measure)
+        table.append([*words.levels(group, by), *cells, str(failed)])
         if result is None:
             continue
-        means.append({"levels": levels, "mean": result.value, "interval": bounds})
-        ends = bounds or (result.value, result.value)
+        means.append({"levels": levels, "mean": result.value, "interval": result.interval})
+        ends = result.interval or (result.value, result.value)
         label, shade = words.series(group, by), shades.index(levels[0])
         intervals.append(plots.ShareInterval(label, result.value, ends, shade, summary=True))
     figures = []

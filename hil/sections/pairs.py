@@ -84,7 +84,7 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> Section:
         table.append(
             [
                 *words.levels(rows, [*by, factor]),
-                *_difference_cells(change, measure),
+                *words.mean_cells(change.mean, measure),
                 words.probability(p),
                 words.probability(change.wilcoxon),
             ]
@@ -105,14 +105,6 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> Section:
         tables=[Table("", header, table)],
         data={"reference": settings.reference, "differences": results},
     )
-
-
-def _difference_cells(change: Difference, measure: str) -> list[str]:
-    return [
-        words.value(change.mean.value, measure),
-        words.interval(change.mean.interval, measure),
-        str(change.mean.units),
-    ]
 
 
 class EffectsSettings(SectionSettings):
@@ -227,9 +219,7 @@ def _effects_on_lines(factor: str, rows: Rows, usual: Rows, settings: EffectsSet
     return result
 
 
-def _interactions(
-    on_lines: OnLines, trials: Trials, settings: EffectsSettings
-) -> list[Effect]:
+def _interactions(on_lines: OnLines, trials: Trials, settings: EffectsSettings) -> list[Effect]:
     """How much more a level changes on each line than on the first one."""
     first_line, first_rows = next(iter(trials.group(settings.lines).items()))
     _, base = on_lines.get(first_line, (None, {}))
@@ -304,7 +294,7 @@ def _effects_table(caption: str, effects: Sequence[Effect], measure: str) -> Tab
             effect.line,
             effect.factor,
             effect.level,
-            *_difference_cells(effect.difference, measure),
+            *words.mean_cells(effect.difference.mean, measure),
             words.probability(effect.p),
         ]
         for effect in effects

@@ -325,7 +325,9 @@ class Width:
         """The sentence."""
         if self.is_supported:
             detail = f"{CONFIDENCE}: {self.span}; {self.units} units"
-            return f"{self.trials} gets along with {self.count} levels of {self.quantity} ({detail})"
+            return (
+                f"{self.trials} gets along with {self.count} levels of {self.quantity} ({detail})"
+            )
         return (
             f"{self.span} how many levels of {self.quantity} {self.trials} gets along with, in the "
             f"mean {self.count} ({self.units} units)"

@@ -94,6 +94,14 @@ def brief_mean(result: Mean | None, measure: str) -> str:
     return f"{value(result.value, measure)}{bounds}"
 
 
+def mean_cells(result: Mean | None, measure: str) -> list[str]:
+    """A mean, its interval and the number of its units, as cells of a table."""
+    if result is None:
+        return ["", "none", "0"]
+    bounds = interval(result.interval, measure)
+    return [value(result.value, measure), bounds, str(result.units)]
+
+
 def probability(p: float | None) -> str:
     """A p-value, as a cell of a table."""
     return "" if p is None else f"{p:.2g}"
@@ -351,9 +359,7 @@ class Extremes:
         )
 
 
-def find_extremes(
-    trials: Trials, by: Sequence[str], measure: str, rows: Rows | None = None
-) -> str:
+def find_extremes(trials: Trials, by: Sequence[str], measure: str, rows: Rows | None = None) -> str:
     """Say where a measure is highest and lowest, of the combinations of some levels.
 
     Args:

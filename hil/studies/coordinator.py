@@ -18,7 +18,6 @@ from hil.studies.journal import Journal
 from hil.studies.plan import Job
 from hil.studies.pool import Pool
 from hil.studies.schema import label
-from hil.studies.trial import Weights
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

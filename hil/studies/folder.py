@@ -40,7 +40,7 @@ from hil.trust import check_unchanged
 
 VERSION = 1
 STUDY, ENVIRONMENT, JOURNAL, WEIGHTS = "study.toml", "environment.json", "journal.log", "weights"
-TRIALS, TIMES, BEST = "trials.csv", "times.csv", "best.toml"
+TRIALS, TIMES_TABLE, BEST = "trials.csv", "times.csv", "best.toml"
 RESULT, REPORT = "result.json", "report.html"
 STUDIES = Path("studies")
 # What a spreadsheet takes for a formula, and what of it is a number.

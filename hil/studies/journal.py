@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drivers.errors import FileFormatError
 from drivers.files.bounded import check_schema, describe_error, parse_json, read_bytes
-
 from hil.sections.trials import Outcome
 
 if TYPE_CHECKING:

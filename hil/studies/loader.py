@@ -94,7 +94,8 @@ def build(
     complete = validated(Study, _with_absolute_paths({**result, "budgets": {}}), what="study")
     if (trials := _count_trials(complete)) > MOST_TRIALS:
         raise ValueError(
-            f"study of {trials:.3g} trials: give fewer levels or repetitions, for {MOST_TRIALS} at most"
+            f"study of {trials:.3g} trials: give fewer levels or repetitions, for "
+            f"{MOST_TRIALS} at most"
         )
     return complete
 

@@ -120,7 +120,9 @@ def _factors_of(part: Part) -> dict[str, Factor]:
 
 def _combine(factors: Mapping[str, Factor]) -> Iterator[dict[str, Level]]:
     """Every combination of levels, the last factor varying fastest."""
-    options = [[read_level(n, factor, level) for level in factor.levels] for n, factor in factors.items()]
+    options = [
+        [read_level(n, factor, level) for level in factor.levels] for n, factor in factors.items()
+    ]
     for levels in product(*options):
         yield dict(zip(factors, levels, strict=True))
 

@@ -35,7 +35,9 @@ def count_cores() -> int:
 
 
 @contextmanager
-def open_pool(workers: int, scheduler: str | None = None, devices: Sequence[str] = ()) -> Iterator[Pool]:
+def open_pool(
+    workers: int, scheduler: str | None = None, devices: Sequence[str] = ()
+) -> Iterator[Pool]:
     """Open a place to evaluate trials.
 
     Args:
@@ -118,7 +120,9 @@ def required_resources(device: str) -> dict[str, int] | None:
     return None if drivers.independent(device) else {device.partition("?")[0]: 1}
 
 
-def act_beside(scheduler: str, device: str, act: Callable[..., Answered], *given: object) -> Answered:
+def act_beside(
+    scheduler: str, device: str, act: Callable[..., Answered], *given: object
+) -> Answered:
     """Do something on the worker of a cluster that declares a device.
 
     Args:

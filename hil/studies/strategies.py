@@ -71,9 +71,7 @@ def run_grid(coordinator: Coordinator) -> Grid:
         key: outcome for key, outcome in zip(sources, pretrained, strict=True) if "error" in outcome
     }
     able = [step for step in steps if step[2][0].key not in broken]
-    planned = [
-        PlannedTrial.of(jobs[-1], *_with_part_names(study, cell)) for cell, _, jobs in able
-    ]
+    planned = [PlannedTrial.of(jobs[-1], *_with_part_names(study, cell)) for cell, _, jobs in able]
     outcomes = iter(coordinator.evaluate("trials", planned, ["test_accuracy"]))
     rows = [
         Row(number, cell, unit, broken.get(jobs[0].key) or next(outcomes), jobs[-1].config)
@@ -202,8 +200,7 @@ def _run_arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int
     sampling: BaseSampler = RandomSampler(seed=seed)
     if sampler == "nsga2":
         sampling = NSGAIISampler(population_size=search.population, seed=seed)
-    directions = ["maximize"] * len(search.objectives)
-    asked = optuna.create_study(sampler=sampling, directions=directions)
+    asked = optuna.create_study(sampler=sampling, directions=["maximize"] * len(search.objectives))
     distributions = {name: distribution(factor) for name, factor in study.factors.items()}
     measures = [objective.removeprefix("-") for objective in search.objectives]
     rows: list[Row] = []

@@ -147,7 +147,7 @@ class CompassSearch:
         return [self.option(place) for place in self.tried or self.grid]
 
     def next(self) -> list[Place]:
-        """Find what to try next: the grid, then the nearest to the best one by one; none at the end."""
+        """Find what to try next: the grid, then one by one the nearest to the best."""
         if not self.tried:
             return self.grid
         if len(self.tried) == self.tuning.settings:
@@ -173,7 +173,7 @@ class CompassSearch:
 
         option = self.option(place)
         trial = PlannedTrial.of(self._job(unit, option), option.levels, self.factors)
-        numbers = [name for name, factor in self.factors.items() if is_is_numeric(factor)]
+        numbers = [name for name, factor in self.factors.items() if is_numeric(factor)]
         beyond = FloatDistribution(0.0, 10 * MARKS[-1])  # the grid goes on beyond its levels
         return PlannedTrial(
             trial.job,

@@ -146,7 +146,7 @@ class _Layout:
 
 
 def fingerprint_model(config: Config) -> dict[str, str]:
-    """Take the SHA-256 of the model that a trial starts from, by its name; empty for any other trial."""
+    """Take the SHA-256 of the model that a trial starts from, by its name, where there is one."""
     file = Path(config.start.partition("?")[0])
     if not config.start or not warm_start.is_model(config.start):
         return {}
