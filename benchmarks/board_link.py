@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from drivers import Network, Probe, Stimulus
 from drivers.board.device import Board
-from drivers.board.link.link import Link
-from drivers.board.link.pace import BITS, Paced
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.port import SimulatedPort
+from drivers.board.link import Link
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
+from drivers.board.transport import BITS, PacedLine
 from hil import tasks
 from hil.config import build
 from hil.loop.controller import Controller
@@ -49,7 +48,7 @@ class Counting(SimulatedPort):
 def goodput(baud: int) -> tuple[float, float, float]:
     """Share of bytes, and of the line's time, that were weights, and seconds of a bulk write."""
     port = Counting(SimulatedBoard())
-    device = Board(Link(Paced(port, baud), "board:simulated", baud))
+    device = Board(Link(PacedLine(port, baud), "board:simulated", baud))
     device.configure(Network.feed_forward(LAYERS))
     weights = np.random.default_rng(0).normal(size=LAYERS[:2])
     before, began = port.count, time.perf_counter()
@@ -91,7 +90,7 @@ def updates(epochs: int) -> list[list[float]]:
 
 def batch(baud: int, probe: Probe) -> float:
     """Seconds of a run of a batch that is read by a probe of the hidden layer."""
-    device = Board(Link(Paced(SimulatedPort(SimulatedBoard()), baud), "board:simulated", baud))
+    device = Board(Link(PacedLine(SimulatedPort(SimulatedBoard()), baud), "board:simulated", baud))
     device.configure(Network.feed_forward(LAYERS))
     stimulus = Stimulus.current(np.full((BATCH, LAYERS[0]), 0.5), steps=STEPS)
     began = time.perf_counter()

@@ -28,8 +28,8 @@ CALL_LIMIT = "call_limit"
 BUILTIN = {
     "board": "drivers.board.device:Board",
     "emulator": "drivers.emulator.device:Emulator",
-    "fleet": "drivers.fleet.device:Fleet",
-    "replay": "drivers.session.replay:Replay",
+    "fleet": "drivers.fleet:Fleet",
+    "replay": "drivers.session.recording:Replay",
     "superneuromat": "drivers.simulators.superneuromat:SuperNeuroMAT",
     "xylo": "drivers.simulators.xylo:Xylo",
 }
@@ -237,7 +237,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         check_info(device)
         if record is None:
             return device
-        from drivers.session.recorded import Recorded
+        from drivers.session.recording import Recorded
 
         return Recorded(device, record)
     except BaseException:

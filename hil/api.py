@@ -93,7 +93,7 @@ def _asked_for(
 
         if isinstance(task, Task):
             return task, None
-        return arrays.NAME, arrays.given(task, y, **parts)
+        return arrays.NAME, arrays.collect_arrays(task, y, **parts)
     if y is not None:
         raise ValueError(f"y without samples: give them in place of the task {task or 'digits'!r}")
     return task, None
@@ -236,8 +236,8 @@ def prepare(
         start: Run folder or model to start from, or None.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File that the session with the device is to be recorded to.
-        samples: Those of the task `arrays`, as `hil.tasks.arrays.given` gives them; None takes
-            those of the run to start from.
+        samples: Those of the task `arrays`, as `hil.tasks.arrays.collect_arrays` gives them; None
+            takes those of the run to start from.
 
     Returns:
         The run, not yet trained.
@@ -253,11 +253,12 @@ def prepare(
     from hil.runs import data as run_data
     from hil.runs import warm_start
     from hil.runs.folder import Run
-    from hil.tasks import suited
+    from hil.tasks.arrays import measure_arrays
+    from hil.tasks.task import suggest_settings
     from hil.trust import fingerprints
 
     base = {} if start is None else warm_start.base(start, *layers)
-    fitting = {} if samples is None else suited.of_arrays(samples)
+    fitting = {} if samples is None else suggest_settings(measure_arrays(samples))
     opened = left_open(*layers, starts=start is not None)
     config = build(fitting, base, *layers)
     if config.start and samples is None and config.task == tasks.ARRAYS:

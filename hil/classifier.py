@@ -101,7 +101,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from hil import config as configuration
         from hil.loop.defaults import left_open
         from hil.loop.training import in_memory
-        from hil.tasks import arrays, suited
+        from hil.tasks import arrays
+        from hil.tasks.task import suggest_settings
 
         x, labels = validate_data(self, X, y, dtype=np.float64, allow_nd=self.layout is not None)
         check_classification_targets(labels)
@@ -120,10 +121,10 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         own, trust = self._asked(int(check_random_state(self.random_state).randint(2**31 - 1)))
         given = {"x_train": x, "y_train": numbers}
         given |= {} if self.layout is None else {"layout": np.asarray(self.layout)}
-        data = arrays.data(given, streams.generator(own["seed"], "split"), 0.0)
+        data = arrays.build_data(given, streams.generator(own["seed"], "split"), 0.0)
         data = replace(data, weights_train=weights)
         with trust.in_force():
-            config = configuration.build(suited.of_arrays(given), own)
+            config = configuration.build(suggest_settings(arrays.measure_arrays(given)), own)
             config, self.checkpoint_ = in_memory(config, left_open(own), data)
         self.config_ = config.model_dump(mode="json")
         self.preparation_ = data.preparation.arrays()
@@ -189,12 +190,12 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
         from hil.config import recorded
         from hil.loop import evaluation
-        from hil.tasks.samples.preparation import Preparation
+        from hil.tasks.preparation import Preparation
 
         check_is_fitted(self)
         nd = self.layout is not None
         x = validate_data(self, X, dtype=np.float64, allow_nd=nd, reset=False)
-        prepared = Preparation.restored(self.preparation_, "preparation_")
+        prepared = Preparation.from_arrays(self.preparation_, "preparation_")
         _, trust = self._asked()
         deployed = evaluation.deployed(recorded(self.config_), self.checkpoint_, prepared)
         with trust.in_force(), deployed as controller:

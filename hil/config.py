@@ -261,7 +261,7 @@ def build(*layers: Mapping[str, Any]) -> Config:
     if not isinstance(name, str):
         raise ValueError(f"configuration task = {name!r}: give the name of a task")
     task, rule = tasks.get(name), asked["rule"]
-    where = {"task": tasks.placed(name)}  # so that it is found from elsewhere, too
+    where = {"task": tasks.absolute_name(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
     return validated(
         Config, merged(NAMES, task.defaults, tuned, *layers, where), what=WHAT, places=places

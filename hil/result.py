@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from hil.runs.folder import Run
-    from hil.tasks.samples.preparation import Preparation
+    from hil.tasks.preparation import Preparation
 
 
 class Metrics(list[dict[str, Any]]):

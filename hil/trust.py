@@ -92,7 +92,7 @@ def check_unchanged(began: Mapping[str, str], now: Mapping[str, str]) -> None:
 
 def _parts(config: Config) -> Iterator[tuple[Catalogue[Any], str]]:
     """What a configuration names, with the kind of it."""
-    if own_file.address(config.task) is None:
+    if own_file.parse_address(config.task) is None:
         yield tasks.CATALOGUE, config.task
     yield rules.CATALOGUE, config.rule["name"]
     if config.rule["name"] in rules.names():  # texts of others need not be names of gates

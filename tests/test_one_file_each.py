@@ -19,7 +19,7 @@ NEW = {
 
         from dataclasses import replace
 
-        from device_models.neurons.lif import MODEL as LIF
+        from device_models.neurons.lif import LIF
 
         THRESHOLD = replace(LIF.parameters["v_threshold"], value=4.0)
         MODEL = replace(
@@ -78,6 +78,22 @@ NEW = {
 
         RULE = RuleFamily(build, Settings)
     """,
+    "hil/learning/rate_estimators/squashed.py": """
+        '''A rate that rises with the mean membrane, and that `auto` trusts most.'''
+
+        import numpy as np
+
+        from hil.learning.rate_estimator import Estimator, RateEstimate, certain
+
+
+        def estimate(reading):
+            '''Squash the mean.'''
+            rate = 1 / (1 + np.exp(4 - 8 * reading.mean))
+            return RateEstimate(rate, reading.mean, certain(rate))
+
+
+        ESTIMATOR = Estimator("squashed", "mean", estimate, needs_drive=False, rank=1)
+    """,
     "hil/encodings/turned.py": """
         '''Currents, the larger the smaller the feature.'''
 
@@ -135,7 +151,7 @@ NEW = {
 
         import numpy as np
 
-        from hil.tasks.formats.format import Format, Size
+        from hil.tasks.formats import Format
 
 
         def read(given):
@@ -144,12 +160,7 @@ NEW = {
             return {"x_train": np.stack([y, 1.0 - y], axis=1), "y_train": y}
 
 
-        def size(given):
-            '''A row for each byte.'''
-            return Size(given.path.stat().st_size, 2)
-
-
-        FORMAT = Format("a text", (".txt",), (), read, size)
+        FORMAT = Format("a text", (".txt",), (), read)
     """,
     "hil/sections/tally.py": """
         '''How many trials there are.'''
@@ -245,6 +256,7 @@ parts = {
     "format": lambda: [command("tasks"), letters()],
     "gate": lambda: train(rule={"name": "adfa", "g": "bell"}).test_accuracy,
     "rule": lambda: train(rule={"name": "last_by_sign", "size": 0.1}).test_accuracy,
+    "estimator": lambda: [m["estimator"] for m in train(training={"epochs": 1}).metrics],
     "encoding": lambda: train(encoding={"name": "turned", "top": 0.8}).test_accuracy,
     "study": study,
     "command": lambda: [command("--help"), command("say-hello")],
@@ -317,6 +329,10 @@ def test_a_format_of_files(came: dict[str, Any]) -> None:
 def test_a_part_of_learning(part: str, came: dict[str, Any]) -> None:
     assert isinstance(came[part], float), came[part]
     assert came[part] > 0.75
+
+
+def test_an_estimator_that_auto_chooses(came: dict[str, Any]) -> None:
+    assert came["estimator"] == ["squashed"]
 
 
 def test_a_study_and_a_section_of_its_page(came: dict[str, Any]) -> None:

@@ -42,25 +42,25 @@ PLANTS = [
     (HOST, "hil/statistics.py", "def later():\n    from hil import config"),
     (HOST, "hil/new_module.py", ""),  # has no place in the layers yet
     (DOOR, "drivers/contract/device.py", "import drivers.registry"),
-    (DOOR, "drivers/session/new_module.py", "import drivers.board.address"),
+    (DOOR, "drivers/session/new_module.py", "import drivers.board.ports"),
     (DOOR, "drivers/new_package/__init__.py", ""),
-    (CIRCLES, "drivers/board/link/cobs.py", "import drivers.board.device"),
+    (CIRCLES, "drivers/board/frames.py", "import drivers.board.device"),
     (CIRCLES, "device_models/neuron_model.py", "import device_models.neurons.lif"),
     (ALONE, "device_models/chip.py", "import drivers"),
     (ALONE, "device_models/profiles/new_chip.py", "from hil import streams"),
     (NO_HOST, "drivers/board/device.py", "def later():\n    import hil.streams"),
-    (EMULATOR, "drivers/board/link/link.py", "import device_models"),
+    (EMULATOR, "drivers/board/link.py", "import device_models"),
     (EMULATOR, "drivers/simulators/xylo.py", "from device_models.neurons import lif"),
     (EMULATOR, "drivers/registry.py", "def later():\n    from device_models import chip"),
     (EMULATOR, "drivers/new_driver.py", "from device_models import engine"),
-    (EMULATOR, "drivers/board/link/new_module.py", "import device_models.chip"),
+    (EMULATOR, "drivers/board/new_module.py", "import device_models.chip"),
     (BLIND, "hil/loop/controller.py", "from device_models import profiles"),
     (BLIND, "hil/loop/new_module.py", "def later():\n    import device_models.chip"),
     (BLIND, "drivers/contract/device.py", "import device_models"),  # and so the host, indirectly
     (BY_ADDRESS, "hil/loop/training.py", "from drivers.emulator.device import Emulator"),
     (BY_ADDRESS, "drivers/simulators/new_driver.py", "import drivers.emulator.device"),
     (TRUTH, "hil/loop/controller.py", "from drivers.emulator.datasheet import datasheet"),
-    (TRUTH, "hil/cli/commands/hardware/chips.py", "from drivers.emulator import chip_instance"),
+    (TRUTH, "hil/cli/commands/lists.py", "from drivers.emulator import chip_instance"),
     (TRUTH, "drivers/registry.py", "import drivers.emulator.datasheet"),  # by way of the door
     (PAGE, "hil/studies/trial.py", "import hil.reports.chip_page"),
     (PURE, "hil/learning/optimisers.py", "import time"),
@@ -68,7 +68,7 @@ PLANTS = [
     (PURE, "hil/learning/rules/new_rule.py", "from drivers import Probe"),
     (PURE, "hil/learning/rules/new_rule.py", "import os.path"),
     (PURE, "hil/discovery.py", "import tempfile"),  # and so learning, indirectly
-    (COMMANDS, "hil/studies/pool.py", "from hil.cli import console"),
+    (COMMANDS, "hil/studies/pool.py", "from hil.cli import output"),
     (COMMANDS, "hil/__init__.py", "def later():\n    from hil.cli import errors"),
 ]
 

@@ -1,4 +1,4 @@
-"""What a board says of itself: the answer to HELLO, `docs/protocol.md`.
+"""The answer to HELLO, `docs/protocol.md`: its records, and what a device states by them.
 
 0 is the value for what a board does not know or does not have, in every field of a record. A record
 that is longer than known is read as far as known, a shorter one as if zeros followed, and one of an
@@ -7,16 +7,64 @@ unknown kind not at all.
 
 from __future__ import annotations
 
+import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from drivers.contract.info import (
+    CONTRACT,
+    Abilities,
+    Arrival,
+    Capacity,
+    DeviceInfo,
+    Identity,
+    Layers,
+    Offers,
+    ProbeOffer,
+    Quantity,
+    Reduction,
+    Sampled,
+    StimulusKind,
+    Timing,
+    WeightFormat,
+)
+from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
+from drivers.errors import ProtocolMismatch
 
 MAGIC = b"SPKL"
 HEAD = "<4sBBHIII"
 HELLO_BYTES = 1024  # bytes of the answer that a host makes room for in its timeout
+MAX_BATCH = 1024  # a batch is split into as many requests as it needs
+MAX_LEVELS = 256  # of a weight: what one byte tells apart
+MILLION, NANOS, UNLEAKED = 1e6, 1e9, 1 << 31  # units of full scales and settings, steps, and decay
+CURRENT, TRACE, BITS, COUNTS = range(4)  # kinds of input
+DETERMINISTIC, KEEPS_WEIGHTS, CARRIES_ON, HAS_LENGTHS = 1, 2, 4, 8  # flags of abilities
+RECURRENT, SKIPPING, SYNAPSE_DELAYS = 1, 2, 4  # flags of graphs
+SCALED, LEAK, STEPS = 1, 2, 3  # codings of settings
+# Words of the contract for numbers of the protocol; those that are missing are not known.
+ARRIVALS: dict[int, Arrival] = {1: "same_step", 2: "end_of_step", 3: "next_step"}
+RESETS: dict[int, Reset] = {1: "soft", 2: "hard"}
+SAMPLED: dict[int, Sampled] = {1: "before_reset", 2: "after_reset"}
+ANSWERS = {1: False, 2: True}
+STIMULI: dict[int, StimulusKind] = {
+    CURRENT: "current",
+    TRACE: "current_trace",
+    BITS: "spikes",
+    COUNTS: "spikes",
+}
+PLACES: dict[int, Layers] = {1: "hidden", 2: "output", 3: "any"}
+REDUCTIONS: tuple[Reduction, ...] = ("none", "mean", "last")
+QUANTITIES: tuple[Quantity, ...] = ("spikes", "membrane")
+ROLES: dict[int, tuple[Role, str]] = {
+    1: ("threshold", "Firing threshold above rest."),
+    2: ("time_constant", "Membrane time constant."),
+    3: ("refractory", "Time after a spike without another."),
+}
+OWN_ROLE: tuple[Role, str] = ("", "A setting of the board's own.")
 
 
-class Capacity(NamedTuple):
+class CapacityRecord(NamedTuple):
     """How much there is room for.
 
     Attributes:
@@ -46,8 +94,24 @@ class Capacity(NamedTuple):
     probes: int = 0
     graph: int = 0
 
+    def to_contract(self) -> Capacity:
+        """Say it in the words of the contract."""
+        return Capacity(
+            layers=self.layers,
+            inputs=self.inputs,
+            neurons=self.neurons,
+            batch=MAX_BATCH,
+            steps=self.steps,
+            fan_in=self.fan_in or None,
+            synapses=self.synapses or None,
+            recurrence=bool(self.graph & RECURRENT),
+            skips=bool(self.graph & SKIPPING),
+            delay=self.delay,
+            synapse_delays=bool(self.graph & SYNAPSE_DELAYS),
+        )
 
-class Timing(NamedTuple):
+
+class TimingRecord(NamedTuple):
     """When things happen.
 
     Attributes:
@@ -65,8 +129,23 @@ class Timing(NamedTuple):
     clears: int = 0
     add: int = 0
 
+    @property
+    def seconds(self) -> float:
+        """Length of a step, in s."""
+        return self.step / NANOS
 
-class Neuron(NamedTuple):
+    def to_contract(self) -> Timing:
+        """Say it in the words of the contract."""
+        return Timing(
+            dt=self.seconds,
+            input=ARRIVALS.get(self.input),
+            layer=ARRIVALS.get(self.layer),
+            hard_reset_clears_events=ANSWERS.get(self.clears),
+            events_add=ANSWERS.get(self.add),
+        )
+
+
+class NeuronRecord(NamedTuple):
     """What its neurons are.
 
     Attributes:
@@ -86,7 +165,7 @@ class Neuron(NamedTuple):
     unit: int = 0
 
 
-class Weights(NamedTuple):
+class WeightsRecord(NamedTuple):
     """Format of one projection; the last one holds for all further ones.
 
     Attributes:
@@ -99,8 +178,12 @@ class Weights(NamedTuple):
     least: int = 0
     greatest: int = 0
 
+    def to_contract(self) -> WeightFormat:
+        """Say it in the words of the contract."""
+        return WeightFormat(self.least / MILLION, self.greatest / MILLION, self.levels)
 
-class Input(NamedTuple):
+
+class InputRecord(NamedTuple):
     """A kind of input that it takes.
 
     Attributes:
@@ -114,7 +197,7 @@ class Input(NamedTuple):
     largest: int = 0
 
 
-class Setting(NamedTuple):
+class SettingRecord(NamedTuple):
     """A nominal setting of a population.
 
     Attributes:
@@ -138,8 +221,23 @@ class Setting(NamedTuple):
     default: int = 0
     name: str = ""
 
+    def to_contract(self) -> Setting:
+        """Say it in the words of the contract."""
+        role, meaning = ROLES.get(self.role, OWN_ROLE)
+        return Setting(
+            self.name,
+            unit=self.unit,
+            minimum=self.least / MILLION,
+            maximum=self.greatest / MILLION,
+            default=self.default / MILLION,
+            meaning=meaning,
+            per_neuron=self.trim == 1,
+            per_population=True,
+            role=role,
+        )
 
-class Probe(NamedTuple):
+
+class ProbeRecord(NamedTuple):
     """What a run shows.
 
     Attributes:
@@ -158,8 +256,25 @@ class Probe(NamedTuple):
     every: int = 0
     neurons: int = 0
 
+    @property
+    def is_known(self) -> bool:
+        """Whether this host has words for it."""
+        is_quantity = self.quantity < len(QUANTITIES)
+        return is_quantity and self.places in PLACES and self.reductions & 7 > 0
 
-class Abilities(NamedTuple):
+    def to_contract(self) -> ProbeOffer:
+        """Say it in the words of the contract."""
+        return ProbeOffer(
+            QUANTITIES[self.quantity],
+            layers=PLACES[self.places],
+            reductions=tuple(r for n, r in enumerate(REDUCTIONS) if self.reductions >> n & 1),
+            every=self.every or 1,
+            neurons=self.neurons or None,
+            sampled=SAMPLED.get(self.sampled, "before_reset"),
+        )
+
+
+class AbilitiesRecord(NamedTuple):
     """What else it can do.
 
     Attributes:
@@ -170,7 +285,19 @@ class Abilities(NamedTuple):
     flags: int = 0
 
 
-CARRIES_ON, LENGTHS = 4, 8  # of `Abilities`
+NAME = 1
+# By kind: which attribute of `Hello` it is, its fields, and what holds them.
+RECORDS: dict[int, tuple[str, str, Any]] = {
+    2: ("capacity", "<5I6H", CapacityRecord),
+    3: ("timing", "<I4B", TimingRecord),
+    4: ("neuron", "<BBHIiI", NeuronRecord),
+    5: ("weights", "<H2x2I", WeightsRecord),
+    6: ("inputs", "<BxHI", InputRecord),
+    7: ("settings", "<3Bx4s3I16s", SettingRecord),
+    8: ("probes", "<4B2H", ProbeRecord),
+    9: ("abilities", "<I", AbilitiesRecord),
+}
+REPEATED = ("weights", "inputs", "settings", "probes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,31 +327,31 @@ class Hello:
     firmware: tuple[int, int, int]
     protocol: int
     name: str = ""
-    capacity: Capacity = field(default_factory=Capacity)
-    timing: Timing = field(default_factory=Timing)
-    neuron: Neuron = field(default_factory=Neuron)
-    abilities: Abilities = field(default_factory=Abilities)
-    weights: tuple[Weights, ...] = ()
-    inputs: tuple[Input, ...] = ()
-    settings: tuple[Setting, ...] = ()
-    probes: tuple[Probe, ...] = ()
+    capacity: CapacityRecord = field(default_factory=CapacityRecord)
+    timing: TimingRecord = field(default_factory=TimingRecord)
+    neuron: NeuronRecord = field(default_factory=NeuronRecord)
+    abilities: AbilitiesRecord = field(default_factory=AbilitiesRecord)
+    weights: tuple[WeightsRecord, ...] = ()
+    inputs: tuple[InputRecord, ...] = ()
+    settings: tuple[SettingRecord, ...] = ()
+    probes: tuple[ProbeRecord, ...] = ()
 
     def encode(self) -> bytes:
-        """As the payload of an answer to HELLO."""
+        """Write the payload of an answer to HELLO."""
         major, minor, patch = self.firmware
         version = major << 16 | minor << 8 | patch
         head = (MAGIC, self.protocol, 0, self.payload, version, self.boot_id, self.chip)
-        parts = [struct.pack(HEAD, *head), _record(NAME, self.name.encode("ascii"))]
+        parts = [struct.pack(HEAD, *head), _encode_record(NAME, self.name.encode("ascii"))]
         for kind, (attribute, form, _) in RECORDS.items():
             value = getattr(self, attribute)
             for each in value if attribute in REPEATED else [value]:
                 fields = (f.encode("ascii") if isinstance(f, str) else f for f in each)
-                parts.append(_record(kind, struct.pack(form, *fields)))
+                parts.append(_encode_record(kind, struct.pack(form, *fields)))
         return b"".join(parts)
 
     @classmethod
     def decode(cls, payload: bytes) -> Hello:
-        """From the payload of an answer to HELLO.
+        """Read the payload of an answer to HELLO.
 
         Raises:
             ValueError: When it is not one.
@@ -233,7 +360,7 @@ class Hello:
             raise ValueError(f"an answer of {len(payload)} bytes is no HELLO of a board")
         _, protocol, _, room, firmware, boot_id, chip = struct.unpack_from(HEAD, payload)
         version = firmware >> 16, firmware >> 8 & 255, firmware & 255
-        told: dict[str, Any] = {attribute: () for attribute in REPEATED}
+        records: dict[str, Any] = {attribute: () for attribute in REPEATED}
         at = struct.calcsize(HEAD)
         while at < len(payload):
             end = at + 2 + payload[at + 1] if at + 1 < len(payload) else at + 2
@@ -242,35 +369,97 @@ class Hello:
             kind, content = payload[at], payload[at + 2 : end]
             at = end
             if kind == NAME:
-                told["name"] = _text(content)
+                records["name"] = _decode_text(content)
             elif kind in RECORDS:
                 attribute, form, record = RECORDS[kind]
                 size = struct.calcsize(form)
                 fields = struct.unpack(form, content[:size].ljust(size, b"\0"))
-                value = record(*(_text(f) if isinstance(f, bytes) else f for f in fields))
-                told[attribute] = (*told[attribute], value) if attribute in REPEATED else value
-        return cls(room, boot_id, chip, version, protocol, **told)
+                value = record(*(_decode_text(f) if isinstance(f, bytes) else f for f in fields))
+                repeated = attribute in REPEATED
+                records[attribute] = (*records[attribute], value) if repeated else value
+        return cls(room, boot_id, chip, version, protocol, **records)
+
+    def to_contract(self) -> DeviceInfo:
+        """Say what the board is in the words of the contract; nothing is known beforehand.
+
+        Raises:
+            ProtocolMismatch: When it does not state what a host has to know, or states what this
+                host cannot send.
+        """
+        self._check()
+        flags = self.abilities.flags
+        stimuli = dict.fromkeys(STIMULI[n.kind] for n in self.inputs if n.kind in STIMULI)
+        return DeviceInfo(
+            contract=CONTRACT,
+            identity=Identity(
+                f"board:{self.name}",
+                serial=f"chip-{self.chip}",
+                firmware=".".join(map(str, self.firmware)),
+                protocol=str(self.protocol),
+            ),
+            capacity=self.capacity.to_contract(),
+            timing=self.timing.to_contract(),
+            neuron=self._convert_neuron(),
+            weights=tuple(each.to_contract() for each in self.weights),
+            offers=Offers(
+                stimuli=tuple(stimuli),
+                probes=tuple(each.to_contract() for each in self.probes if each.is_known),
+            ),
+            abilities=Abilities(
+                deterministic=bool(flags & DETERMINISTIC),
+                runs_on=bool(flags & CARRIES_ON) and self.capacity.kept > 0,
+                lengths=bool(flags & HAS_LENGTHS),
+            ),
+        )
+
+    def _check(self) -> None:
+        """Refuse a HELLO that leaves open what cannot be left open."""
+        room, finest = self.capacity, max((each.levels for each in self.weights), default=0)
+        membranes = [each for each in self.probes if each.quantity == 1]
+        needs = {
+            "its room": min(room.layers, room.inputs, room.neurons, room.steps) > 0,
+            "the length of a step": self.timing.step > 0,
+            "its reset": self.neuron.reset in RESETS,
+            "its weights": finest > 0 and all(each.levels > 1 for each in self.weights),
+            "its input": any(each.kind in STIMULI and each.unit for each in self.inputs),
+            "in what unit membranes are sampled": not membranes or self.neuron.unit > 0,
+            "when membranes are sampled": all(each.sampled in SAMPLED for each in membranes),
+            "how its settings are written": all(
+                each.coding in (SCALED, LEAK, STEPS) for each in self.settings
+            ),
+        }
+        missing = [what for what, is_said in needs.items() if not is_said]
+        if missing:
+            raise ProtocolMismatch(
+                f"board:{self.name} does not say in its HELLO {', '.join(missing)}: complete its "
+                "firmware as docs/protocol.md says"
+            )
+        if finest > MAX_LEVELS:
+            raise ProtocolMismatch(
+                f"board:{self.name} has weights of {finest} levels, this host sends up to "
+                f"{MAX_LEVELS}: state fewer"
+            )
+
+    def _convert_neuron(self) -> Neuron:
+        record = self.neuron
+        neuron = Neuron(
+            reset=RESETS[record.reset],
+            spikes_per_step=record.spikes or 1,
+            refractory=record.refractory - 1 if record.refractory else None,
+            settings=tuple(each.to_contract() for each in self.settings),
+        )
+        threshold, tau = neuron.setting("threshold"), neuron.setting("time_constant")
+        decay = record.decay / UNLEAKED or None
+        if decay is None and tau is not None and tau.default > 0:
+            decay = math.exp(-self.timing.seconds / tau.default)
+        membrane = Membrane("", 0.0, 1.0 if threshold is None else threshold.default)
+        return replace(neuron, decay=decay, membrane=membrane)
 
 
-NAME = 1
-# By kind: which attribute of `Hello` it is, its fields, and what holds them.
-RECORDS: dict[int, tuple[str, str, Any]] = {
-    2: ("capacity", "<5I6H", Capacity),
-    3: ("timing", "<I4B", Timing),
-    4: ("neuron", "<BBHIiI", Neuron),
-    5: ("weights", "<H2x2I", Weights),
-    6: ("inputs", "<BxHI", Input),
-    7: ("settings", "<3Bx4s3I16s", Setting),
-    8: ("probes", "<4B2H", Probe),
-    9: ("abilities", "<I", Abilities),
-}
-REPEATED = ("weights", "inputs", "settings", "probes")
-
-
-def _record(kind: int, content: bytes) -> bytes:
+def _encode_record(kind: int, content: bytes) -> bytes:
     return bytes((kind, len(content))) + content
 
 
-def _text(padded: bytes) -> str:
-    """Characters up to the first zero."""
+def _decode_text(padded: bytes) -> str:
+    """Read characters up to the first zero."""
     return padded.partition(b"\0")[0].decode("ascii", "replace")

@@ -1,28 +1,29 @@
-"""The host's side of CONFIGURE, DELAYS and TRIM: a network as a board is told it."""
+"""The host's side of CONFIGURE, DELAYS, TRIM and WRITE: a network and its weights as bytes."""
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.board.hello import Hello, Setting
-from drivers.board.link.frames import Type
-from drivers.board.statement import seconds
+from drivers.board.frames import RequestType
+from drivers.board.hello import LEAK, STEPS, Hello, SettingRecord
 from drivers.contract.info import DeviceInfo
 from drivers.contract.network import Network
 
 UNIT = 65536  # one threshold unit, and a leak of everything
-LEAK, STEPS = 2, 3  # codings of settings
-SYNAPSE_DELAYS = 1  # flag of a projection
-RUN = struct.calcsize("<IH")  # bytes of a run besides its values
+OWN_DELAYS = 1  # flag of a projection
+HEADER = struct.calcsize("<IH")  # bytes of a run of cells besides their values
+LONGEST = 65535  # cells of a run
 
 
-def encode(board: Hello, network: Network, info: DeviceInfo) -> Iterator[tuple[Type, bytes]]:
-    """The requests that make a network, with weights of zero.
+def encode_network(
+    board: Hello, network: Network, info: DeviceInfo
+) -> Iterator[tuple[RequestType, bytes]]:
+    """Encode the requests that make a network, with weights of zero.
 
     Args:
         board: What it said of itself.
@@ -32,23 +33,23 @@ def encode(board: Hello, network: Network, info: DeviceInfo) -> Iterator[tuple[T
     Yields:
         Type and payload.
     """
-    yield Type.CONFIGURE, _configure(board, network, info)
+    yield RequestType.CONFIGURE, _encode_configure(board, network, info)
     room = board.payload
     for p, projection in enumerate(network.projections):
         if np.ndim(projection.delay):
             values = np.asarray(projection.delay, "<u2").reshape(-1)
-            for part in _runs(struct.pack("<H", p), values, room):
-                yield Type.DELAYS, part
+            for part in _encode_runs(struct.pack("<H", p), values, room):
+                yield RequestType.DELAYS, part
     for number, population in enumerate(network.populations, start=1):
         for n, setting in enumerate(board.settings):
             if setting.name in population.trims:
-                values = _coded(board, setting, population.trims[setting.name]).astype("<u4")
-                for part in _runs(struct.pack("<HH", number, n), values, room):
-                    yield Type.TRIM, part
+                values = _code(board, setting, population.trims[setting.name]).astype("<u4")
+                for part in _encode_runs(struct.pack("<HH", number, n), values, room):
+                    yield RequestType.TRIM, part
 
 
-def slots(board: Hello, network: Network) -> int:
-    """Of how many samples a board keeps what they leave behind, from run to run.
+def count_slots(board: Hello, network: Network) -> int:
+    """Count the samples of which a board keeps what they leave behind, from run to run.
 
     Args:
         board: What it said of itself.
@@ -63,39 +64,86 @@ def slots(board: Hello, network: Network) -> int:
     return board.capacity.kept // (neurons + spikes + network.inputs * longest[True])
 
 
-def _configure(board: Hello, network: Network, info: DeviceInfo) -> bytes:
+def find_changed_runs(stored: NDArray[np.int8], wanted: NDArray[np.int8]) -> list[tuple[int, int]]:
+    """Find the runs of cells that turn one projection into another with the fewest bytes.
+
+    Two changed cells share a run where the cells between them are fewer bytes than the header of
+    another run, so that this never costs more than to send the whole.
+
+    Args:
+        stored: `(n,)`.
+        wanted: `(n,)`.
+
+    Returns:
+        First cell, and cell after the last, of each run in order.
+    """
+    changed = np.flatnonzero(stored != wanted)
+    if not changed.size:
+        return []
+    breaks = np.flatnonzero(np.diff(changed) > HEADER + 1)
+    starts = changed[np.concatenate(([0], breaks + 1))]
+    stops = changed[np.concatenate((breaks, [changed.size - 1]))] + 1
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def encode_writes(
+    projection: int, stored: NDArray[np.int8], wanted: NDArray[np.int8], room: int
+) -> Iterator[tuple[bytes, int]]:
+    """Encode the payloads of WRITE requests, each but the last as full as it gets.
+
+    Args:
+        projection: Its number.
+        stored: `(n,)`, what the board holds.
+        wanted: `(n,)`.
+        room: Longest payload.
+
+    Yields:
+        A payload, and how many cells it writes.
+    """
+    payload, cells = bytearray(struct.pack("<H", projection)), 0
+    for first, stop in find_changed_runs(stored, wanted):
+        while first < stop:
+            if room - len(payload) <= HEADER:
+                yield bytes(payload), cells
+                payload, cells = bytearray(struct.pack("<H", projection)), 0
+            count = min(stop - first, room - len(payload) - HEADER, LONGEST)
+            payload += struct.pack("<IH", first, count) + wanted[first : first + count].tobytes()
+            first, cells = first + count, cells + count
+    if cells:
+        yield bytes(payload), cells
+
+
+def _encode_configure(board: Hello, network: Network, info: DeviceInfo) -> bytes:
     counts = len(network.populations), len(network.projections)
     payload = struct.pack("<HHIHH", *counts, network.inputs, len(board.settings), 0)
     for population in network.populations:
-        chosen = [_coded(board, each, population.settings[each.name]) for each in board.settings]
-        payload += struct.pack(f"<II{len(chosen)}I", population.size, 0, *map(int, chosen))
-    scales = network.full_scale
+        codes = [int(_code(board, s, population.settings[s.name])) for s in board.settings]
+        payload += struct.pack(f"<II{len(codes)}I", population.size, 0, *codes)
     for p, projection in enumerate(network.projections):
         steps = (info.weight_format(p).levels or 2) - 1
-        alone = np.ndim(projection.delay) > 0
+        has_own = np.ndim(projection.delay) > 0
         payload += struct.pack(
             "<4HI",
             projection.source,
             projection.target,
-            0 if alone else int(projection.delay),
-            SYNAPSE_DELAYS if alone else 0,
-            round(UNIT * scales[p] * 2 / steps),
+            0 if has_own else int(projection.delay),
+            OWN_DELAYS if has_own else 0,
+            round(UNIT * network.full_scale[p] * 2 / steps),
         )
     return payload
 
 
-def _coded(board: Hello, setting: Setting, value: ArrayLike) -> NDArray[np.float64]:
-    """Values of a setting as a board is told them."""
-    step, x = seconds(board), np.asarray(value, np.float64)
+def _code(board: Hello, setting: SettingRecord, value: ArrayLike) -> NDArray[np.float64]:
+    """Compute the whole numbers that a board takes for values of a setting."""
+    step, x = board.timing.seconds, np.asarray(value, np.float64)
     if setting.coding == LEAK:
         return np.rint([UNIT * -math.expm1(-step / each) for each in np.ravel(x)]).reshape(x.shape)
     return np.rint(x / step if setting.coding == STEPS else UNIT * x)
 
 
-def _runs(head: bytes, values: NDArray[np.generic], room: int) -> Iterator[bytes]:
-    """Payloads of one run each that give all values."""
-    most = (room - len(head) - RUN) // values.itemsize
-    parts: Sequence[int] = range(0, values.size, most)
-    for first in parts:
+def _encode_runs(head: bytes, values: NDArray[np.generic], room: int) -> Iterator[bytes]:
+    """Encode payloads of one run each that give all values."""
+    most = (room - len(head) - HEADER) // values.itemsize
+    for first in range(0, values.size, most):
         part = values[first : first + most]
         yield head + struct.pack("<IH", first, part.size) + part.tobytes()

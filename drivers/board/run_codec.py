@@ -1,4 +1,4 @@
-"""The host's side of a RUN: what is shown to a board, and what its answer says."""
+"""RUN on the line: input, probes and answers as bytes, and how to read an answer."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.board.hello import Hello, Input
+from drivers.board.hello import (
+    BITS,
+    COUNTS,
+    CURRENT,
+    QUANTITIES,
+    REDUCTIONS,
+    TRACE,
+    Hello,
+    InputRecord,
+)
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Probe, Stimulus
 from drivers.errors import StimulusError
 
 HEADER, PROBE = struct.Struct("<BBHHHHH"), struct.Struct("<HBBHH")
-CURRENT, TRACE, BITS, COUNTS = range(4)  # kinds of input
 RESUME, KEEP, LENGTHS = 1, 2, 4  # flags
-QUANTITIES = ("spikes", "membrane")
-REDUCTIONS = ("none", "mean", "last")
+MEAN = REDUCTIONS.index("mean")
 
 
 class ProbeRequest(NamedTuple):
@@ -30,7 +37,7 @@ class ProbeRequest(NamedTuple):
         reduce: 0 none, 1 mean, 2 last.
         every: Interval between membrane samples, in steps.
         neurons: Which of the layer; none for all.
-        bits: Whether a neuron spikes at most once in a step.
+        is_binary: Whether a neuron spikes at most once in a step.
     """
 
     layer: int
@@ -38,46 +45,47 @@ class ProbeRequest(NamedTuple):
     reduce: int
     every: int
     neurons: tuple[int, ...]
-    bits: bool
+    is_binary: bool = True
 
     @classmethod
-    def by(cls, probe: Probe, board: Hello) -> ProbeRequest:
-        """What to ask a board for to answer a probe of the contract."""
+    def from_probe(cls, probe: Probe, board: Hello) -> ProbeRequest:
+        """Translate a probe of the contract to what a board is asked for."""
         quantity = QUANTITIES.index(probe.quantity)
         every = probe.every if quantity else 1
         reduce, neurons = REDUCTIONS.index(probe.reduce), probe.neurons or ()
         return cls(probe.layer, quantity, reduce, every, neurons, board.neuron.spikes <= 1)
 
     def encode(self) -> bytes:
-        """As it stands in a RUN."""
+        """Write it as it stands in a RUN."""
         head = PROBE.pack(self.layer, self.quantity, self.reduce, self.every, len(self.neurons))
         return head + struct.pack(f"<{len(self.neurons)}I", *self.neurons)
 
-    def dtype(self) -> str:
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
         """Of the values that it is answered with; bits come as bytes of eight."""
         if self.quantity:
-            return "<i4" if self.reduce == 1 else "<i2"
-        return "<u2" if self.reduce == 1 else "u1"
+            return np.dtype("<i4" if self.reduce == MEAN else "<i2")
+        return np.dtype("<u2" if self.reduce == MEAN else "u1")
 
-    def shown(self, sizes: Sequence[int]) -> int:
-        """How many neurons it shows, of layers of these sizes, the input first."""
-        return len(self.neurons) or sizes[self.layer]
+    def shape(self, sizes: Sequence[int], steps: int) -> tuple[int, int]:
+        """Compute samples, and values of a sample, of the answer for one sample of the stimulus.
 
-    def width(self, neurons: int) -> int:
-        """How many such values make one sample of so many neurons."""
-        bits = self.quantity == 0 and self.reduce != 1 and self.bits
-        return -(-neurons // 8) if bits else neurons
+        Args:
+            sizes: Neurons of each layer, the input first.
+            steps: T.
+        """
+        values = len(self.neurons) or sizes[self.layer]
+        if self.quantity == 0 and self.reduce != MEAN and self.is_binary:
+            values = -(-values // 8)
+        return steps // self.every if self.reduce == 0 else 1, values
 
-    def times(self, steps: int) -> int:
-        """How many samples of the layer it is answered with."""
-        return steps // self.every if self.reduce == 0 else 1
-
-    def size(self, neurons: int, steps: int) -> int:
-        """Bytes of the answer for one sample of the stimulus."""
-        return self.times(steps) * self.width(neurons) * np.dtype(self.dtype()).itemsize
+    def size(self, sizes: Sequence[int], steps: int) -> int:
+        """Compute the bytes of the answer for one sample of the stimulus."""
+        times, values = self.shape(sizes, steps)
+        return times * values * self.dtype.itemsize
 
 
-class Shown(NamedTuple):
+class EncodedInput(NamedTuple):
     """What samples are shown, as a board takes it.
 
     Attributes:
@@ -97,14 +105,14 @@ class Shown(NamedTuple):
         """Most bytes of one sample in a request."""
         return int(self.rows.shape[1]) + (0 if self.lengths is None else 2)
 
-    def part(self, start: int, count: int) -> Shown:
-        """Some of the samples."""
+    def part(self, start: int, count: int) -> EncodedInput:
+        """Select some of the samples."""
         end = start + count
         lengths = None if self.lengths is None else self.lengths[start:end]
         return self._replace(rows=self.rows[start:end], lengths=lengths)
 
     def encode(self) -> bytes:
-        """As it stands in a RUN."""
+        """Write it as it stands in a RUN."""
         if self.lengths is None:
             return self.rows.tobytes()
         step = self.rows.shape[1] // self.steps
@@ -116,23 +124,33 @@ class Shown(NamedTuple):
 
 
 def input_size(board: Hello, kind: StimulusKind, inputs: int, steps: int) -> int:
-    """Fewest bytes of one sample of a stimulus."""
+    """Compute the fewest bytes of one sample of a stimulus."""
     if kind == "spikes":
-        return steps * (-(-inputs // 8) if BITS in _inputs(board) else inputs)
+        return steps * (-(-inputs // 8) if BITS in _inputs_by_kind(board) else inputs)
     return 2 * inputs * (1 if kind == "current" else steps)
 
 
-def encode_inputs(board: Hello, stimulus: Stimulus) -> Shown:
-    """A stimulus in whole numbers.
+def encode_input(board: Hello, stimulus: Stimulus) -> EncodedInput:
+    """Encode a stimulus in whole numbers.
 
     Raises:
         StimulusError: When it is stronger than the board takes.
     """
-    kinds = _inputs(board)
+    kinds = _inputs_by_kind(board)
     if stimulus.kind == "spikes":
-        return Shown(*_events(kinds, stimulus), stimulus.lengths)
-    kind = CURRENT if stimulus.kind == "current" else TRACE
-    unit, largest = kinds[kind].unit, kinds[kind].largest
+        kind, values = _encode_events(kinds, stimulus)
+    else:
+        kind = CURRENT if stimulus.kind == "current" else TRACE
+        values = _encode_currents(kinds[kind], stimulus)
+    return EncodedInput(kind, stimulus.steps, order_by_sample(values), stimulus.lengths)
+
+
+def _inputs_by_kind(board: Hello) -> dict[int, InputRecord]:
+    return {each.kind: each for each in board.inputs}
+
+
+def _encode_currents(record: InputRecord, stimulus: Stimulus) -> NDArray[np.generic]:
+    unit, largest = record.unit, record.largest
     currents = np.rint(np.asarray(stimulus.data, np.float64) * unit)
     strongest = np.abs(currents).max()
     if strongest > largest:
@@ -140,79 +158,76 @@ def encode_inputs(board: Hello, stimulus: Stimulus) -> Shown:
             f"current of {strongest / unit:g} events per step: a board takes "
             f"{-largest / unit:.2f} to {largest / unit:.2f}, lower encoding.gain"
         )
-    whole = currents.astype("<i2")
-    rows = _by_sample(whole if kind == TRACE else whole[None])
-    return Shown(kind, stimulus.steps, rows, stimulus.lengths)
+    return currents.astype("<i2").reshape(-1, *currents.shape[-2:])
 
 
-def _inputs(board: Hello) -> dict[int, Input]:
-    return {each.kind: each for each in board.inputs}
-
-
-def _events(kinds: dict[int, Input], stimulus: Stimulus) -> tuple[int, int, NDArray[np.uint8]]:
+def _encode_events(
+    kinds: dict[int, InputRecord], stimulus: Stimulus
+) -> tuple[int, NDArray[np.generic]]:
     counts = stimulus.dense()
-    most, allowed = counts.max(), max(kinds[kind].largest for kind in kinds if kind >= BITS)
-    if most > allowed:
+    most, largest = counts.max(), max(kinds[kind].largest for kind in kinds if kind >= BITS)
+    if most > largest:
         raise StimulusError(
-            f"{most:g} events of one input in one step: a board takes at most {allowed}"
+            f"{most:g} events of one input in one step: a board takes at most {largest}"
         )
     small = counts.astype(np.uint8)
     if BITS in kinds and most <= 1:
-        bits = np.packbits(small, axis=2, bitorder="little")
-        return BITS, stimulus.steps, _by_sample(bits)
-    return COUNTS, stimulus.steps, _by_sample(small)
+        return BITS, np.packbits(small, axis=2, bitorder="little")
+    return COUNTS, small
 
 
-def _by_sample(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """`(T, B, n)` of any kind as `(B, bytes)`."""
+def order_by_sample(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Turn `(T, B, n)` of any type into the bytes of each sample, `(B, bytes)`."""
     ordered = np.ascontiguousarray(values.swapaxes(0, 1))
     return ordered.reshape(values.shape[1], -1).view(np.uint8)
 
 
-def encode(asked: Sequence[ProbeRequest], shown: Shown, flags: int = 0, first: int = 0) -> bytes:
-    """The payload of a request for some samples.
+def encode_run(
+    probes: Sequence[ProbeRequest], shown: EncodedInput, flags: int = 0, first: int = 0
+) -> bytes:
+    """Encode the payload of a request for some samples.
 
     Args:
-        asked: Probes.
+        probes: What to ask for.
         shown: The samples.
         flags: RESUME and KEEP, their sum.
         first: Slot of the first sample, with one of these.
     """
     flags += 0 if shown.lengths is None else LENGTHS
-    header = HEADER.pack(shown.kind, len(asked), flags, shown.steps, len(shown.rows), first, 0)
-    return header + b"".join(each.encode() for each in asked) + shown.encode()
+    header = HEADER.pack(shown.kind, len(probes), flags, shown.steps, len(shown.rows), first, 0)
+    return header + b"".join(each.encode() for each in probes) + shown.encode()
 
 
-def header_size(asked: Sequence[ProbeRequest]) -> int:
-    """Bytes of a request before its samples."""
-    return HEADER.size + sum(len(each.encode()) for each in asked)
+def header_size(probes: Sequence[ProbeRequest]) -> int:
+    """Compute the bytes of a request before its samples."""
+    return HEADER.size + sum(len(each.encode()) for each in probes)
 
 
-def answer_size(asked: Sequence[ProbeRequest], sizes: Sequence[int], steps: int) -> int:
-    """Bytes of the answer for one sample.
+def answer_size(probes: Sequence[ProbeRequest], sizes: Sequence[int], steps: int) -> int:
+    """Compute the bytes of the answer for one sample.
 
     Args:
-        asked: Probes.
+        probes: What is asked for.
         sizes: Neurons of each layer, the input first.
         steps: T.
     """
-    return 2 * sizes[-1] + sum(each.size(each.shown(sizes), steps) for each in asked)
+    return 2 * sizes[-1] + sum(each.size(sizes, steps) for each in probes)
 
 
-def decode(
+def decode_answer(
     board: Hello,
     payload: bytes,
-    asked: Sequence[ProbeRequest],
+    probes: Sequence[ProbeRequest],
     sizes: Sequence[int],
     steps: int,
     lengths: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int32], list[NDArray[np.generic]]]:
-    """What an answer says.
+    """Read an answer.
 
     Args:
         board: What it said of itself.
         payload: Of the answer.
-        asked: Probes.
+        probes: What was asked for.
         sizes: Neurons of each layer, the input first.
         steps: T.
         lengths: How many of them each sample lasts; None for all.
@@ -220,39 +235,39 @@ def decode(
     Returns:
         Output counts `(B, n_L)`, and for each probe what the contract wants.
     """
-    rows = np.frombuffer(payload, np.uint8).reshape(-1, answer_size(asked, sizes, steps))
+    rows = np.frombuffer(payload, np.uint8).reshape(-1, answer_size(probes, sizes, steps))
     at = 2 * sizes[-1]
     counts = np.ascontiguousarray(rows[:, :at]).view("<u2").astype(np.int32)
     samples, last = [], np.full(len(rows), steps) if lengths is None else lengths
-    for each in asked:
-        neurons = each.shown(sizes)
-        size = each.size(neurons, steps)
-        raw = np.ascontiguousarray(rows[:, at : at + size]).view(each.dtype())
-        shaped = raw.reshape(len(rows), each.times(steps), each.width(neurons)).swapaxes(0, 1)
-        values = _values(board, each, shaped, neurons, last)
+    for each in probes:
+        size = each.size(sizes, steps)
+        raw = np.ascontiguousarray(rows[:, at : at + size]).view(each.dtype)
+        shaped = raw.reshape(len(rows), *each.shape(sizes, steps)).swapaxes(0, 1)
+        neurons = len(each.neurons) or sizes[each.layer]
+        values = _decode_samples(board, each, shaped, neurons, last)
         samples.append(values if each.reduce == 0 else values[0])
         at += size
     return counts, samples
 
 
-def _values(
+def _decode_samples(
     board: Hello,
-    asked: ProbeRequest,
+    probe: ProbeRequest,
     raw: NDArray[np.generic],
     neurons: int,
     lengths: NDArray[np.int64],
 ) -> NDArray[np.generic]:
-    """Spikes by step, rates in spikes per step, membranes in thresholds: `(K, B, n)`."""
-    if asked.quantity:
-        taken = lengths[:, np.newaxis] // asked.every
-        times = taken if asked.reduce == 1 else np.ones_like(taken)
+    """Read spikes by step, rates in spikes per step, membranes in thresholds: `(K, B, n)`."""
+    if probe.quantity:
+        samples_taken = lengths[:, np.newaxis] // probe.every
+        times = samples_taken if probe.reduce == MEAN else np.ones_like(samples_taken)
         above = raw.astype(np.float64) - times * board.neuron.rest
         values = (above / (times * board.neuron.unit)).astype(np.float32)
-        if asked.reduce == 0:  # what comes after the end of a sample is no membrane
-            values[np.arange(len(values))[:, np.newaxis] >= taken[:, 0]] = 0
+        if probe.reduce == 0:  # what comes after the end of a sample is no membrane
+            values[np.arange(len(values))[:, np.newaxis] >= samples_taken[:, 0]] = 0
         return values
-    if asked.reduce == 1:
+    if probe.reduce == MEAN:
         return (raw.astype(np.float64) / lengths[:, np.newaxis]).astype(np.float32)
-    if not asked.bits:
+    if not probe.is_binary:
         return raw.astype(np.uint8)
     return np.unpackbits(raw.astype(np.uint8), axis=2, count=neurons, bitorder="little")

@@ -1,13 +1,29 @@
 """The conformance kit: does a driver keep the contract?
 
-from drivers.conformance import CHECKS, Harness, outcome
+from drivers.conformance import CHECKS, Harness, run_check
 
 with Harness(lambda: drivers.open("counter:A7")) as harness:
-    outcomes = [outcome(check, harness) for check in CHECKS]
+    outcomes = [run_check(check, harness) for check in CHECKS]
 """
 
 from drivers.conformance.checks import CHECKS
-from drivers.conformance.kit.harness import Harness
-from drivers.conformance.kit.verdict import Check, Outcome, Verdict, name, outcome, reason
+from drivers.conformance.harness import (
+    Check,
+    Harness,
+    Outcome,
+    Verdict,
+    check_name,
+    check_reason,
+    run_check,
+)
 
-__all__ = ["CHECKS", "Harness", "Check", "Outcome", "Verdict", "name", "outcome", "reason"]
+__all__ = [
+    "CHECKS",
+    "Harness",
+    "Check",
+    "Outcome",
+    "Verdict",
+    "check_name",
+    "check_reason",
+    "run_check",
+]

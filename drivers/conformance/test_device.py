@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 import drivers
-from drivers.conformance import CHECKS, Check, Harness, name, outcome
+from drivers.conformance import CHECKS, Check, Harness, check_name, run_check
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each check."""
-    metafunc.parametrize("check", CHECKS, ids=name)
+    metafunc.parametrize("check", CHECKS, ids=check_name)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 
 def test_conformance(check: Check, harness: Harness) -> None:
     """The device keeps this part of the contract."""
-    found = outcome(check, harness)
+    found = run_check(check, harness)
     if found.verdict == "not applicable":
         pytest.skip(found.detail)
     if found.verdict == "failed":

@@ -180,7 +180,8 @@ def readout_from(arrays: Mapping[str, Any]) -> Readout:
     Raises `KeyError` when an array is missing, `ValueError` when it is not what a readout has.
     """
     samples: dict[Probe, NDArray[np.generic]] = {}
-    for i, probe in enumerate(probes_from(parse_json(_text(arrays, "probes"), "probes"))):
+    fields = parse_json(_text(arrays, "probes"), "probes")
+    for i, probe in enumerate(read_fields(tuple[Probe, ...], fields)):
         samples[probe] = _numbers(arrays, f"sample{i}")
     sampled = _text(arrays, "membrane_sampled")
     if sampled not in ("before_reset", "after_reset"):
@@ -196,27 +197,30 @@ def readout_from(arrays: Mapping[str, Any]) -> Readout:
     )
 
 
-def probes_from(fields: object) -> tuple[Probe, ...]:
-    """Probes that `dataclasses.asdict` took apart, as JSON has them.
+def read_fields(kind: Any, fields: object) -> Any:
+    """Read what `dataclasses.asdict` took apart, as JSON has it.
+
+    Args:
+        kind: A dataclass, or a tuple of some.
+        fields: Its fields.
 
     Raises:
-        ValueError: When they are none.
+        ValueError: When they are none of its kind; the message names the first that is wrong.
     """
     from pydantic import ValidationError
 
     try:
-        return _probes().validate_json(json.dumps(fields), strict=True)
+        return _adapter(kind).validate_json(json.dumps(fields), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"probes: {where}: {first['msg']}") from None
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 @cache
-def _probes() -> TypeAdapter[tuple[Probe, ...]]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(tuple[Probe, ...])
+    return TypeAdapter(kind)
 
 
 def _numbers(arrays: Mapping[str, Any], name: str, kinds: str = "biuf") -> NDArray[Any]:

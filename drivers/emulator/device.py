@@ -10,12 +10,19 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models import Chip, RecordingRequest, chip_file, neurons, profiles
-from device_models.naming import below
+from device_models import (
+    Chip,
+    NominalProjection,
+    RecordingRequest,
+    chip_file,
+    neuron_file,
+    neurons,
+    profiles,
+)
+from device_models.naming import select_prefixed
 from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import by_name, override
 from device_models.profiles import Profile
-from device_models.wiring import Projection
 from drivers.contract.arrays import first_mismatch
 from drivers.contract.device import Device
 from drivers.contract.info import DeviceInfo
@@ -82,7 +89,7 @@ class Emulator(Device):
             if parameter.setting in network.trims:
                 chosen = network.trims[parameter.setting]
                 trims[name] = [self._trimmed(parameter, values) for values in chosen]
-        projections = [Projection(p.source, p.target, p.delay) for p in network.projections]
+        projections = [NominalProjection(p.source, p.target, p.delay) for p in network.projections]
         try:
             self._chip.configure(network.layers, network.full_scale, nominal, trims, projections)
         except ValueError as error:
@@ -148,12 +155,12 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     _refuse_unknown(options, [*known, *CHIP_OPTIONS, *model.parameters])
     for name, text in options.items():
         if name in model.parameters and name not in known:
-            parameters[name] = neurons.within(model, name, text)
+            parameters[name] = neuron_file.check_parameter(model, name, text)
     # What is overridden is meant as it stands; a severity scales what the profile brings.
     severity = _number(options, "severity", 1.0, SEVERITIES, float)
     severities = {
         name: _number(options, f"severity.{name}", 1.0, SEVERITIES, float)
-        for name in below("severity.", options)
+        for name in select_prefixed("severity.", options)
     }
     adjusted = profile.nonidealities.at_severity(severity, severities)
     return Chip(
@@ -183,7 +190,7 @@ def _neuron(profile: Profile, options: Mapping[str, str]) -> tuple[NeuronModel, 
     if asked == profile.model.name:
         return profile.model, {name: cited.value for name, cited in profile.parameters.items()}
     code = chip_file.is_code(asked)
-    return (neurons.from_python(Path(asked)) if code else neurons.get(asked)), {}
+    return (neuron_file.model_from_python(Path(asked)) if code else neurons.get(asked)), {}
 
 
 def _refuse_unknown(options: Mapping[str, str], known: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import math
 
 from device_models import Chip
 from device_models.neurons import NeuronModel
-from device_models.nonidealities.adc import MembraneADC
+from device_models.nonidealities import MembraneADC
 from drivers.contract.info import (
     Abilities,
     Arrival,

@@ -1,7 +1,6 @@
 """Sessions with a device: recorded to a file, and replayed from it without the device."""
 
-from drivers.session.file import Reader
-from drivers.session.recorded import Recorded
-from drivers.session.replay import Replay
+from drivers.session.file import SessionReader
+from drivers.session.recording import Recorded, Replay
 
-__all__ = ["Reader", "Recorded", "Replay"]
+__all__ = ["Recorded", "Replay", "SessionReader"]

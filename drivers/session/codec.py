@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import select_prefix
 from drivers.contract.info import DeviceInfo
-from drivers.contract.message_files import stimulus_arrays
+from drivers.contract.message_files import read_fields, stimulus_arrays
 from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network
+from drivers.contract.statements import contradictions
 from drivers.session.file import Fields
 
-Kind = Literal["open", "configure", "write", "run", "reset", "restore", "close"]
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
+ExchangeKind = Literal["open", "configure", "write", "run", "reset", "restore", "close"]
 ASKED, GIVEN = "asked.", "given."
 TIMES = ("at", "seconds", "transfer_seconds")
 
@@ -39,34 +36,30 @@ class Exchange:
         transfer_seconds: How much of it was spent on the line.
     """
 
-    kind: Kind
+    kind: ExchangeKind
     asked: Fields = field(default_factory=dict)
     given: Fields = field(default_factory=dict)
     at: float = 0.0
     seconds: float = 0.0
     transfer_seconds: float = 0.0
 
-    def record(self) -> Fields:
-        """The fields of a record."""
-        times = {
-            "at": self.at,
-            "seconds": self.seconds,
-            "transfer_seconds": self.transfer_seconds,
-        }
+    def to_record(self) -> Fields:
+        """Make the fields of a record."""
+        times = {name: getattr(self, name) for name in TIMES}
         asked = {ASKED + name: value for name, value in self.asked.items()}
         given = {GIVEN + name: value for name, value in self.given.items()}
         return {"kind": self.kind, **times, **asked, **given}
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Exchange:
-        """The exchange of a record.
+    def from_record(cls, record: Mapping[str, Any]) -> Exchange:
+        """Read the exchange of a record.
 
         Raises:
             ValueError: When a field is missing, or is none of an exchange.
         """
         kind: Any = record.get("kind")
-        if kind not in get_args(Kind):
-            raise ValueError(f"kind is {_short(kind)}")
+        if kind not in get_args(ExchangeKind):
+            raise ValueError(f"kind is {_shorten(kind)}")
         for name in TIMES:
             if type(record.get(name)) not in (int, float):
                 raise ValueError(f"{name} is missing, or no time")
@@ -77,7 +70,7 @@ class Exchange:
 
 
 def network_fields(network: Network) -> Fields:
-    """A complete network."""
+    """Take a complete network apart."""
     populations, projections = network.populations, network.projections
     trims = {
         f"trims.{name}.{number}": np.asarray(values)
@@ -98,84 +91,57 @@ def network_fields(network: Network) -> Fields:
 
 
 def write_fields(projection: int, weights: NDArray[np.float32]) -> Fields:
-    """Weights and where they go."""
+    """Take apart weights and where they go."""
     return {"projection": int(projection), "weights": weights}
 
 
 def run_fields(
     stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
 ) -> Fields:
-    """A stimulus, probes, a trial, and whether the run carries on."""
-    shown = {f"stimulus.{name}": value for name, value in stimulus_arrays(stimulus).items()}
+    """Take apart a stimulus, probes, a trial, and whether the run carries on."""
+    parts = {f"stimulus.{name}": value for name, value in stimulus_arrays(stimulus).items()}
     return {
         "trial": None if trial is None else int(trial),
         "carry": carry,
-        "probes": [_plain(asdict(probe)) for probe in probes],
-        **{n: v if isinstance(v, np.ndarray) else _plain(v) for n, v in shown.items()},
+        "probes": [_to_plain(asdict(probe)) for probe in probes],
+        **{n: v if isinstance(v, np.ndarray) else _to_plain(v) for n, v in parts.items()},
     }
 
 
 def info_fields(info: DeviceInfo) -> Fields:
-    """What a device is, as JSON has it."""
-    found: Fields = _plain(asdict(info))
-    return found
+    """Take apart what a device is, as JSON has it."""
+    fields: Fields = _to_plain(asdict(info))
+    return fields
 
 
-def info_from(fields: Any) -> DeviceInfo:
-    """The facts that `info_fields` gave.
+def read_info(fields: Any) -> DeviceInfo:
+    """Read the facts that `info_fields` gave.
 
     Raises:
-        ValueError: When they are not complete or not valid.
+        ValueError: When they are not complete or cannot be.
     """
-    from pydantic import ValidationError
-
-    try:
-        info = _device_info().validate_json(json.dumps(fields), strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    for number, form in enumerate(info.weights):
-        if not 0 < form.minimum_full_scale <= form.maximum_full_scale:
-            raise ValueError(f"weights.{number}: full scales that are none")
-        if form.levels is not None and form.levels < 2:
-            raise ValueError(f"weights.{number}.levels: {form.levels}")
-    swing = info.neuron.membrane.threshold - info.neuron.membrane.rest
-    wrong = {
-        "weights": not info.weights,
-        "dt": not info.timing.dt > 0,
-        "spikes_per_step": not 1 <= info.neuron.spikes_per_step <= 255,
-        "membrane": not swing,
-        "probes": any(offer.every < 1 for offer in info.offers.probes),
-    }
-    for name, is_wrong in wrong.items():
-        if is_wrong:
-            raise ValueError(f"{name}: is what no device states")
+    info: DeviceInfo = read_fields(DeviceInfo, fields)
+    wrong = contradictions(info)
+    if wrong:
+        raise ValueError(wrong[0])
     return info
 
 
-@cache
-def _device_info() -> TypeAdapter[DeviceInfo]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(DeviceInfo)
-
-
-def difference(recorded: Fields, asked: Fields) -> str | None:
-    """The first field that is not the same, with both values, or None."""
+def first_difference(recorded: Fields, asked: Fields) -> str | None:
+    """Name the first field that is not the same, with both values, or None."""
     for name in [*recorded, *(n for n in asked if n not in recorded)]:
         if name not in recorded or name not in asked:
             return f"{name} was {'' if name in recorded else 'not '}recorded"
         was, now = recorded[name], asked[name]
         if isinstance(was, np.ndarray) and isinstance(now, np.ndarray):
-            found = _unlike(was, now)
-            if found:
-                return f"{name}{found}"
+            if where := _array_difference(was, now):
+                return f"{name}{where}"
         elif isinstance(was, np.ndarray) or isinstance(now, np.ndarray) or was != now:
-            return f"{name}: recorded {_short(was)}, asked {_short(now)}"
+            return f"{name}: recorded {_shorten(was)}, asked {_shorten(now)}"
     return None
 
 
-def _unlike(was: NDArray[Any], now: NDArray[Any]) -> str | None:
+def _array_difference(was: NDArray[Any], now: NDArray[Any]) -> str | None:
     if (was.shape, was.dtype) != (now.shape, now.dtype):
         return f": recorded {was.dtype} {was.shape}, asked {now.dtype} {now.shape}"
     if was.tobytes() == now.tobytes():
@@ -188,15 +154,11 @@ def _unlike(was: NDArray[Any], now: NDArray[Any]) -> str | None:
     return f"[{place}]: recorded {was.reshape(-1)[first]!s}, asked {now.reshape(-1)[first]!s}"
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     """As it comes back from JSON, so that both sides compare alike."""
-    return json.loads(json.dumps(value, default=_number))
-
-
-def _number(value: Any) -> Any:
-    return value.item()  # a numpy number
+    return json.loads(json.dumps(value, default=lambda number: number.item()))

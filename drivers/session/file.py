@@ -39,7 +39,7 @@ SAMPLE, PAYS = 1 << 16, 0.8
 Fields = dict[str, Any]
 
 
-class Writer:
+class SessionWriter:
     """Appends records to a new session file."""
 
     def __init__(self, path: str | Path) -> None:
@@ -63,7 +63,7 @@ class Writer:
         Raises:
             OSError: When there is no room for it; the file then ends with the record before.
         """
-        body = _body(fields)
+        body = _encode_body(fields)
         head = struct.pack("<II", len(body), zlib.crc32(body))
         self._put(head + WORD.pack(zlib.crc32(head)) + body)
 
@@ -85,7 +85,7 @@ class Writer:
             raise
 
 
-class Reader:
+class SessionReader:
     """The whole records of a session file.
 
     Attributes:
@@ -121,7 +121,7 @@ class Reader:
         start, length = self._places[index]
         self._file.seek(start)
         try:
-            return _fields(self._file.read(length), max(UNPACKED, RATIO * self._size))
+            return _decode_body(self._file.read(length), max(UNPACKED, RATIO * self._size))
         except (ValueError, TypeError, struct.error) as error:
             raise FileFormatError(
                 f"{self.path}: record {index} is damaged: {describe_error(error)}"
@@ -132,7 +132,7 @@ class Reader:
         self._file.close()
 
     def _scan(self) -> list[tuple[int, int]]:
-        """Where each body is and how long."""
+        """Find where each body is and how long."""
         first = self._file.readline(len(MAGIC) + 12)
         if not first.endswith(b"\n") and (MAGIC + b"%d\n" % VERSION).startswith(first):
             self.cut = True
@@ -140,15 +140,11 @@ class Reader:
         version = first.removeprefix(MAGIC).strip()
         if not (first.startswith(MAGIC) and first.endswith(b"\n") and version.isdigit()):
             raise FileFormatError(f"{self.path}: not a recorded session, or a damaged one")
-        if int(version) > VERSION:
+        if int(version) != VERSION:
+            remedy = "upgrade it" if int(version) > VERSION else "record the session anew"
             raise FileFormatError(
-                f"{self.path}: session of version {int(version)}, this spikeloop reads up to "
-                f"{VERSION}: upgrade it"
-            )
-        if int(version) < VERSION:
-            raise FileFormatError(
-                f"{self.path}: session of version {int(version)}, which this spikeloop no longer "
-                f"reads, but only {VERSION}: record it anew"
+                f"{self.path}: session of version {int(version)}, this spikeloop reads version "
+                f"{VERSION}: {remedy}"
             )
         places: list[tuple[int, int]] = []
         while place := self._file.tell():
@@ -170,11 +166,11 @@ class Reader:
         return places
 
     def _checksum(self, length: int) -> int:
-        """That of the next so many bytes."""
-        found = 0
+        """Compute that of the next so many bytes."""
+        checksum = 0
         while length > 0 and (part := self._file.read(min(length, CHUNK))):
-            found, length = zlib.crc32(part, found), length - len(part)
-        return found
+            checksum, length = zlib.crc32(part, checksum), length - len(part)
+        return checksum
 
 
 def check_free(path: str | Path) -> None:
@@ -195,27 +191,27 @@ def check_free(path: str | Path) -> None:
         raise ValueError(f"{path}: {error.strerror}: record the session to another file") from None
 
 
-def _body(fields: Mapping[str, Any]) -> bytes:
+def _encode_body(fields: Mapping[str, Any]) -> bytes:
     plain, arrays, parts = {}, [], []
     for name, value in fields.items():
         if not isinstance(value, np.ndarray):
             plain[name] = value
             continue
         raw = np.ascontiguousarray(value).tobytes()
-        packed = _pays(raw)
+        packed = _deflates(raw)
         parts.append(zlib.compress(raw, 1) if packed else raw)
         arrays.append([name, value.dtype.str, value.shape, len(parts[-1]), packed])
     head = json.dumps({"values": plain, "arrays": arrays}).encode()
     return b"".join((WORD.pack(len(head)), head, *parts))
 
 
-def _pays(raw: bytes) -> bool:
+def _deflates(raw: bytes) -> bool:
     sample = raw[:SAMPLE]
     return len(zlib.compress(sample, 1)) < PAYS * len(sample)
 
 
-def _fields(body: bytes, most: int) -> Fields:
-    """The fields in the body of a record, whose arrays unpack to so many bytes at most."""
+def _decode_body(body: bytes, most: int) -> Fields:
+    """Read the fields in the body of a record, whose arrays unpack to `most` bytes at most."""
     (length,) = WORD.unpack_from(body)
     place = WORD.size + length
     head = parse_json(body[WORD.size : place], "head")
@@ -224,24 +220,24 @@ def _fields(body: bytes, most: int) -> Fields:
     values, arrays = head["values"], head["arrays"]
     if not isinstance(values, dict) or not isinstance(arrays, list):
         raise ValueError("its head is none")
-    found: Fields = dict(values)
+    fields: Fields = dict(values)
     for entry in arrays:
-        name, dtype, shape, size, packed = _entry(entry)
-        if name in found:
+        name, dtype, shape, size, packed = _check_entry(entry)
+        if name in fields:
             raise ValueError(f"{shorten(name)} is there twice")
         try:
-            found[name] = _array(body[place : place + size], dtype, shape, packed, most)
+            fields[name] = _decode_array(body[place : place + size], dtype, shape, packed, most)
         except (ValueError, TypeError, zlib.error) as error:
             raise ValueError(f"{shorten(name)}: {describe_error(error)}") from None
         place += size
-        most -= found[name].nbytes
+        most -= fields[name].nbytes
     if place != len(body):
         raise ValueError("it is longer than its arrays")
-    return found
+    return fields
 
 
-def _entry(entry: object) -> tuple[str, str, list[int], int, bool]:
-    """Name, dtype, shape, bytes and whether deflated, of an array."""
+def _check_entry(entry: object) -> tuple[str, str, list[int], int, bool]:
+    """Read name, dtype, shape, bytes and whether deflated, of an array."""
     if not isinstance(entry, list) or [type(part) for part in entry] != [str, str, list, int, bool]:
         raise ValueError("an entry of an array is none")
     _, _, shape, size, _ = entry
@@ -250,7 +246,7 @@ def _entry(entry: object) -> tuple[str, str, list[int], int, bool]:
     return tuple(entry)
 
 
-def _array(
+def _decode_array(
     data: bytes, kind: str, shape: list[int], packed: bool, most: int
 ) -> NDArray[np.generic]:
     dtype = np.dtype(kind)

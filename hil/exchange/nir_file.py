@@ -19,7 +19,7 @@ from drivers.files import hdf5
 from drivers.files.bounded import MIB
 from drivers.refusals import shorten
 
-MOST = 256 * MIB  # bytes of a file
+LARGEST = 256 * MIB  # bytes of a file
 NODES = 1000  # nodes of a graph, edges of it likewise; nested ones included
 DEPTH = 8  # graphs within each other
 NAME = 200  # characters of the name of a node
@@ -44,7 +44,7 @@ FIELDS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Node:
+class NirNode:
     """A node of a graph.
 
     Attributes:
@@ -55,11 +55,11 @@ class Node:
 
     kind: str
     fields: Mapping[str, Array] = field(default_factory=dict)
-    graph: Graph | None = None
+    graph: NirGraph | None = None
 
 
 @dataclass(frozen=True)
-class Graph:
+class NirGraph:
     """A graph of NIR.
 
     Attributes:
@@ -68,7 +68,7 @@ class Graph:
         notes: The texts and numbers of its metadata that this package writes, by name.
     """
 
-    nodes: Mapping[str, Node]
+    nodes: Mapping[str, NirNode]
     edges: tuple[tuple[str, str], ...]
     notes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,8 +76,8 @@ class Graph:
 NOTES = ("dt", "steps", "encoding", "task")
 
 
-def read(path: str | Path) -> Graph:
-    """The graph in a file.
+def read_graph(path: str | Path) -> NirGraph:
+    """Read the graph in a file.
 
     Args:
         path: The file.
@@ -87,18 +87,18 @@ def read(path: str | Path) -> Graph:
         ValueError: When the package that reads it is not installed.
     """
     try:
-        with hdf5.open_hdf5(path, MOST, "file of NIR") as file:
-            return _Reading(file).graph(file.root["node"], "", 0)
+        with hdf5.open_hdf5(path, LARGEST, "file of NIR") as file:
+            return _GraphReader(file).graph(file.root["node"], "", 0)
     except ImportError:
         raise ValueError(MISSING) from None
 
 
-class Refused(hdf5.Hdf5Refusal):
-    """What a file of NIR may not hold, with the node and field that does."""
+class NirRefusal(hdf5.Hdf5Refusal):
+    """Something that a file of NIR may not hold, with the node and field that does."""
 
 
-class _Reading:
-    """One file being read: how many nodes are left, and which field is at hand."""
+class _GraphReader:
+    """Reader of one file, which counts its nodes."""
 
     def __init__(self, file: hdf5.Hdf5) -> None:
         self._file, self._nodes = file, NODES
@@ -107,22 +107,22 @@ class _Reading:
     def place(self) -> str:
         return self._file.place
 
-    def graph(self, group: Any, name: str, depth: int) -> Graph:
+    def graph(self, group: Any, name: str, depth: int) -> NirGraph:
         self._at(name, "type")
         if depth > DEPTH:
-            raise Refused(f"{name}: graphs nest deeper than {DEPTH} levels")
+            raise NirRefusal(f"{name}: graphs nest deeper than {DEPTH} levels")
         kind = self._text(group["type"])
         if kind != "NIRGraph":
-            raise Refused(f"{self.place}: is {shorten(repr(kind))}: give a graph (NIRGraph)")
+            raise NirRefusal(f"{self.place}: is {shorten(repr(kind))}: give a graph (NIRGraph)")
         self._at(name, "nodes")
         inside = group["nodes"]
         names = list(inside)
         self._nodes -= len(names)
         if self._nodes < 0:
-            raise Refused(f"{self.place}: more than {NODES} nodes")
+            raise NirRefusal(f"{self.place}: more than {NODES} nodes")
         for child in names:
             if child in ("", ".", "..") or len(child) > NAME:
-                raise Refused(
+                raise NirRefusal(
                     f"{self.place}: a node is named {shorten(repr(child))}: give a name of 1 to "
                     f"{NAME} characters, not of dots alone"
                 )
@@ -132,28 +132,28 @@ class _Reading:
             self._file.place = full
             nodes[child] = self._node(inside[child], full, depth)
         self._at(name, "edges")
-        return Graph(nodes, self._edges(group["edges"]), {} if depth else self._notes(group))
+        return NirGraph(nodes, self._edges(group["edges"]), {} if depth else self._notes(group))
 
-    def _node(self, group: Any, name: str, depth: int) -> Node:
+    def _node(self, group: Any, name: str, depth: int) -> NirNode:
         self._at(name, "type")
         kind = self._text(group["type"])
         if kind == "NIRGraph":
-            return Node(kind, graph=self.graph(group, name, depth + 1))
+            return NirNode(kind, graph=self.graph(group, name, depth + 1))
         if kind not in FIELDS:
-            return Node(kind)
+            return NirNode(kind)
         needed, _, optional = FIELDS[kind].partition("+")
-        found = set(group) - {"type", "metadata"}
-        for missing in sorted(set(needed.split()) - found):
-            raise Refused(f"{name}.{missing}: is missing of a node of type {kind}")
-        for unknown in sorted(found - {*needed.split(), *optional.split()}):
-            raise Refused(
+        keys = set(group) - {"type", "metadata"}
+        for missing in sorted(set(needed.split()) - keys):
+            raise NirRefusal(f"{name}.{missing}: is missing of a node of type {kind}")
+        for unknown in sorted(keys - {*needed.split(), *optional.split()}):
+            raise NirRefusal(
                 f"{name}.{shorten(unknown)}: is nothing that a node of type {kind} is known to have"
             )
         fields = {}
-        for key in sorted(found):
+        for key in sorted(keys):
             self._at(name, key)
             fields[key] = self._numbers(group[key])
-        return Node(kind, fields)
+        return NirNode(kind, fields)
 
     def _notes(self, group: Any) -> dict[str, Any]:
         notes: dict[str, Any] = {}
@@ -174,25 +174,25 @@ class _Reading:
         if shape[0] == 0:
             return ()
         if len(shape) != 2 or shape[1] != 2 or shape[0] > NODES:
-            raise Refused(f"{self.place}: of shape {shape}: give at most {NODES} pairs of nodes")
-        return tuple((_decoded(a), _decoded(b)) for a, b in self._file.texts(dataset))
+            raise NirRefusal(f"{self.place}: of shape {shape}: give at most {NODES} pairs of nodes")
+        return tuple((_decode(a), _decode(b)) for a, b in self._file.texts(dataset))
 
     def _text(self, dataset: Any) -> str:
         if math.prod(dataset.shape) != 1:
-            raise Refused(f"{self.place}: is no text")
-        return _decoded(np.asarray(self._file.texts(dataset)).reshape(-1)[0])
+            raise NirRefusal(f"{self.place}: is no text")
+        return _decode(np.asarray(self._file.texts(dataset)).reshape(-1)[0])
 
     def _numbers(self, dataset: Any) -> Array:
         if dataset.dtype.kind not in "biuf" or dataset.dtype.itemsize > 8:
-            raise Refused(f"{self.place}: an array of {shorten(str(dataset.dtype))}: no numbers")
-        found = self._file.array(dataset)
-        if not (abs(found.astype(np.float64)) <= GREATEST).all():
-            raise Refused(f"{self.place}: holds what is no finite number of ordinary size")
-        return found
+            raise NirRefusal(f"{self.place}: an array of {shorten(str(dataset.dtype))}: no numbers")
+        numbers = self._file.array(dataset)
+        if not (abs(numbers.astype(np.float64)) <= GREATEST).all():
+            raise NirRefusal(f"{self.place}: holds what is no finite number of ordinary size")
+        return numbers
 
 
-def _decoded(text: Any) -> str:
-    found = text.decode() if isinstance(text, bytes) else str(text)
-    if len(found) > hdf5.TEXT:
-        raise Refused("a text is longer than any is")
-    return found
+def _decode(text: Any) -> str:
+    decoded = text.decode() if isinstance(text, bytes) else str(text)
+    if len(decoded) > hdf5.TEXT:
+        raise NirRefusal("a text is longer than any is")
+    return decoded

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.files.writing import replace_file
-from hil.exchange.nir_file import MISSING, MOST, NODES
+from hil.exchange.nir_file import LARGEST, MISSING, NODES
 from hil.learning.nominal_neuron import held_current
 
 Matrix = NDArray[np.float32]
@@ -27,7 +27,7 @@ Delay = int | NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Nominal:
+class ExportedNeurons:
     """The neurons of a network on a device, nominally, and what it is shown.
 
     Attributes:
@@ -36,8 +36,8 @@ class Nominal:
         threshold: Where a neuron fires, in units of the device's default threshold.
         synapse: Time constant of a synaptic current that decays exponentially, in seconds; None
             where an event is a jump.
-        late: For each projection of the chain, whether its events leak once before they can cause a
-            spike; those that come back do as those of the second.
+        leaks_first: For each projection of the chain, whether its events leak once before they can
+            cause a spike; those that come back do as those of the second.
         current: Whether the network is shown a current, else spikes.
         bias: What comes in a step of the channel that is always on, the last one; 0 without.
     """
@@ -46,26 +46,26 @@ class Nominal:
     decay: float
     threshold: float
     synapse: float | None
-    late: Sequence[bool]
+    leaks_first: Sequence[bool]
     current: bool
     bias: float
 
 
-def write(
+def write_network(
     path: Path,
     weights: Sequence[Matrix],
     delays: Sequence[Delay],
-    nominal: Nominal,
+    neurons: ExportedNeurons,
     notes: Mapping[str, Any],
 ) -> Path:
     """Write a network to a file that is either complete or not there.
 
     Args:
         path: The file, replaced when it exists.
-        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then from
+        weights: Of each projection, `(n_pre, n_post)` in neurons thresholds: the chain, then from
             each hidden layer to itself, where they lead there.
         delays: Of each projection, in steps: one number, or `(n_pre, n_post)`.
-        nominal: The neurons.
+        neurons: The neurons.
         notes: What else to keep in the metadata of the graph; `encoding` is a table.
 
     Returns:
@@ -80,10 +80,10 @@ def write(
         import nir
     except ImportError:
         raise ValueError(MISSING) from None
-    nodes, edges = _graph(nir, weights, delays, nominal)
+    nodes, edges = _build_graph(nir, weights, delays, neurons)
     if any(map(np.any, delays)):
         _check_size(nodes, edges)
-    metadata = {**notes, "dt": nominal.dt, "encoding": json.dumps(notes["encoding"])}
+    metadata = {**notes, "dt": neurons.dt, "encoding": json.dumps(notes["encoding"])}
     content = io.BytesIO()
     nir.write(content, nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata))
     with replace_file(path) as handle:
@@ -91,28 +91,32 @@ def write(
     return path
 
 
-def _graph(
-    nir: Any, weights: Sequence[Matrix], delays: Sequence[Delay], nominal: Nominal
+def _build_graph(
+    nir: Any, weights: Sequence[Matrix], delays: Sequence[Delay], neurons: ExportedNeurons
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Nodes by name, and edges."""
-    features = len(weights[0]) - (nominal.bias > 0)
+    """Build the nodes by name, and the edges."""
+    features = len(weights[0]) - (neurons.bias > 0)
     nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([features])})}
     edges: list[tuple[str, str]] = []
-    depth, layers = len(nominal.late), ["input"]
+    depth, layers = len(neurons.leaks_first), ["input"]
     for number, matrix in enumerate(weights[:depth]):
-        name, cells = _neurons(nir, nominal, number, matrix.shape[1])
+        name, cells = _build_neurons(nir, neurons, number, matrix.shape[1])
         layers.append(f"{name}_{number + 1}")
-        bias = nominal.bias if number == 0 else 0.0
-        for way in _ways(nir, str(number + 1), matrix, bias, delays[number], nominal.dt):
+        bias = neurons.bias if number == 0 else 0.0
+        for way in _build_ways(nir, str(number + 1), matrix, bias, delays[number], neurons.dt):
             nodes |= way
             edges += pairwise([layers[-2], *way, layers[-1]])
         nodes[layers[-1]] = cells
     nodes["output"] = nir.Output({"output": np.array([weights[depth - 1].shape[1]])})
     edges.append((layers[-1], "output"))
     for number, matrix in enumerate(weights[depth:]):
-        share = _strength(nominal, late=nominal.late[1]) / _strength_into(nominal, number)
+        share = _find_strength(neurons, late=neurons.leaks_first[1]) / _find_strength_into(
+            neurons, number
+        )
         own, name = delays[depth + number], layers[number + 1]
-        for k, way in enumerate(_ways(nir, f"recurrent_{number + 1}", matrix, 0, own, nominal.dt)):
+        for k, way in enumerate(
+            _build_ways(nir, f"recurrent_{number + 1}", matrix, 0, own, neurons.dt)
+        ):
             if share != 1:  # what is a current otherwise is an event here
                 way[f"scale_recurrent_{number + 1}_{k}"] = nir.Scale(np.full(len(matrix), share))
             nodes |= way
@@ -120,10 +124,10 @@ def _graph(
     return nodes, edges
 
 
-def _ways(
+def _build_ways(
     nir: Any, name: str, matrix: Matrix, bias: float, delay: Delay, dt: float
 ) -> list[dict[str, Any]]:
-    """A projection as nodes in a row, or in several rows of which each has one delay.
+    """Build a projection as nodes in a row, or in several rows of which each has one delay.
 
     In one row stand delays that are the sum of one of the source and one of the target.
 
@@ -141,63 +145,63 @@ def _ways(
     before, after = late[:, :1] - late[first, 0], late[first]
     if (before >= 0).all() and (late == before + after).all():
         own = before[: len(late) - (bias > 0), 0]
-        way = _delayed(nir, f"delay_before_{name}", own, dt)
-        way |= _linear(nir, name, matrix, bias)
-        return [way | _delayed(nir, f"delay_after_{name}", after, dt)]
+        way = _build_delay(nir, f"delay_before_{name}", own, dt)
+        way |= _build_linear(nir, name, matrix, bias)
+        return [way | _build_delay(nir, f"delay_after_{name}", after, dt)]
     ways = []
     for steps in np.unique(late[matrix != 0]):
         part = f"{name}_late_{steps}"
-        way = _linear(nir, part, np.where(late == steps, matrix, np.float32(0)), bias)
-        ways.append(way | _delayed(nir, f"delay_{part}", np.full(matrix.shape[1], steps), dt))
+        way = _build_linear(nir, part, np.where(late == steps, matrix, np.float32(0)), bias)
+        ways.append(way | _build_delay(nir, f"delay_{part}", np.full(matrix.shape[1], steps), dt))
     return ways
 
 
-def _linear(nir: Any, name: str, matrix: Matrix, bias: float) -> dict[str, Any]:
+def _build_linear(nir: Any, name: str, matrix: Matrix, bias: float) -> dict[str, Any]:
     if not bias:
         return {f"linear_{name}": nir.Linear(weight=matrix.T.copy())}
     always = matrix[-1].astype(np.float64) * bias
     return {f"affine_{name}": nir.Affine(weight=matrix[:-1].T.copy(), bias=always)}
 
 
-def _delayed(nir: Any, name: str, steps: NDArray[np.int64], dt: float) -> dict[str, Any]:
+def _build_delay(nir: Any, name: str, steps: NDArray[np.int64], dt: float) -> dict[str, Any]:
     return {name: nir.Delay(steps * dt)} if steps.any() else {}
 
 
 def _check_size(nodes: Mapping[str, Any], edges: Sequence[tuple[str, str]]) -> None:
     """Refuse what would not be read."""
     size = sum(getattr(node, "weight", np.empty(0)).nbytes for node in nodes.values())
-    if len(nodes) > NODES or len(edges) > NODES or size > MOST:
+    if len(nodes) > NODES or len(edges) > NODES or size > LARGEST:
         raise ValueError(
             f"a file of NIR with {len(nodes)} nodes, and {size} bytes of weights: it holds one "
-            f"matrix for each delay, and at most {NODES} nodes, {NODES} edges and {MOST} bytes are "
-            "read: export a run with fewer delays or layers"
+            f"matrix for each delay, and at most {NODES} nodes, {NODES} edges and {LARGEST} bytes "
+            "are read: export a run with fewer delays or layers"
         )
 
 
-def _neurons(nir: Any, nominal: Nominal, number: int, size: int) -> tuple[str, Any]:
-    """The neurons of a layer, and what their node is called."""
-    decay, dt = nominal.decay, nominal.dt
-    zero, threshold = np.zeros(size), np.full(size, nominal.threshold)
+def _build_neurons(nir: Any, neurons: ExportedNeurons, number: int, size: int) -> tuple[str, Any]:
+    """Build the neurons of a layer, and name their node."""
+    decay, dt = neurons.decay, neurons.dt
+    zero, threshold = np.zeros(size), np.full(size, neurons.threshold)
     if decay == 1:
         return "if", nir.IF(r=zero + 1 / dt, v_threshold=threshold, v_reset=zero)
     tau = -dt / math.log(decay)
     # Such that an input of 1 adds what a weight of 1 does: see `placement`.
     own = {"v_leak": zero, "v_threshold": threshold, "v_reset": zero}
-    if nominal.synapse is not None:
-        times = {"tau_mem": zero + tau, "tau_syn": zero + nominal.synapse}
+    if neurons.synapse is not None:
+        times = {"tau_mem": zero + tau, "tau_syn": zero + neurons.synapse}
         return "cubalif", nir.CubaLIF(**times, r=zero + tau / dt, w_in=zero + 1, **own)
-    r = tau / dt * _strength_into(nominal, number)
+    r = tau / dt * _find_strength_into(neurons, number)
     return "lif", nir.LIF(tau=zero + tau, r=zero + r, **own)
 
 
-def _strength_into(nominal: Nominal, number: int) -> float:
-    """Input to neurons that does what a weight of 1 into a layer, counted from 0, does."""
-    current = nominal.current and number == 0
-    return 1.0 if current else _strength(nominal, late=nominal.late[number])
+def _find_strength_into(neurons: ExportedNeurons, number: int) -> float:
+    """Find the input to neurons that does what a weight of 1 into a layer, counted from 0, does."""
+    current = neurons.current and number == 0
+    return 1.0 if current else _find_strength(neurons, late=neurons.leaks_first[number])
 
 
-def _strength(nominal: Nominal, *, late: bool) -> float:
-    """The same of events."""
-    if nominal.synapse is not None or nominal.decay == 1:
+def _find_strength(neurons: ExportedNeurons, *, late: bool) -> float:
+    """Find the same of events."""
+    if neurons.synapse is not None or neurons.decay == 1:
         return 1.0
-    return (nominal.decay if late else 1.0) / held_current(nominal.decay)
+    return (neurons.decay if late else 1.0) / held_current(neurons.decay)

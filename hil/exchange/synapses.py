@@ -1,4 +1,4 @@
-"""What leads from one population of a graph to another: weights, a bias, and delays."""
+"""Synapses from one population of a graph of NIR to another: weights, a bias, and delays."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.exchange.nir_file import Node, Refused
+from hil.exchange.nir_file import NirNode, NirRefusal
 
 Array = NDArray[Any]
 DIRECT = 4096  # channels that may lead to neurons without weights in between
 ALIKE = 1e-5  # what two numbers of float32 that mean the same differ by at most, as a share
-NONE = np.zeros(1)
+UNDELAYED = np.zeros(1)
 
 
 @dataclass(frozen=True, eq=False)
 class Synapses:
-    """What leads from one population to another, or to itself: `x @ weights + bias`, delayed.
+    """Synapses from one population to another, or to itself: `x @ weights + bias`, delayed.
 
     Attributes:
         weights: `(n_pre, n_post)`, as the file has them where it has one matrix.
         bias: Input that is always there, `(n_post,)`; None without.
         delays: Of each synapse, in seconds, `(n_pre, n_post)`; `(1,)` without.
         bias_delays: After how long the bias begins, in seconds, `(n_post,)`; `(1,)` without delays.
-        slowest: Name of the node that delays longest, and by how much; empty without delays.
+        slowest: The longest delay of a node, in seconds, and its name; empty without delays.
     """
 
     weights: Array
     bias: Array | None = None
-    delays: Array = field(default_factory=lambda: NONE)
-    bias_delays: Array = field(default_factory=lambda: NONE)
-    slowest: tuple[str, float] = ("", 0.0)
+    delays: Array = field(default_factory=lambda: UNDELAYED)
+    bias_delays: Array = field(default_factory=lambda: UNDELAYED)
+    slowest: tuple[float, str] = (0.0, "")
 
     @property
     def longest(self) -> float:
         """The longest delay, in seconds; 0 without any."""
         return float(max(self.delays.max(), self.bias_delays.max()))
 
-    @property
-    def undelayed(self) -> Synapses:
-        """The same without delays."""
+    def without_delays(self) -> Synapses:
+        """Give the same without delays."""
         return Synapses(self.weights, self.bias)
 
 
-def between(source: str, size: int, ways: Sequence[Sequence[tuple[str, Node]]]) -> Synapses:
-    """What all the ways from one population to another come to.
+def read_synapses(
+    source: str, size: int, ways: Sequence[Sequence[tuple[str, NirNode]]]
+) -> Synapses:
+    """Add up all the ways from one population to another.
 
     Args:
         source: Name of the population that they come from.
@@ -55,61 +56,60 @@ def between(source: str, size: int, ways: Sequence[Sequence[tuple[str, Node]]]) 
         ways: Nodes that each of them leads through, by name, in order.
 
     Raises:
-        Refused: Naming the node that does not fit, or what no synapse can have.
+        NirRefusal: Naming the node that does not fit, or what no synapse can have.
     """
-    found = _along(source, size, ways[0])
+    total = _follow(source, size, ways[0])
     for way in ways[1:]:
-        other, last = _along(source, size, way), [source, *(name for name, _ in way)][-1]
-        if other.weights.shape != found.weights.shape:
-            raise Refused(
+        other, last = _follow(source, size, way), [source, *(name for name, _ in way)][-1]
+        if other.weights.shape != total.weights.shape:
+            raise NirRefusal(
                 f"{last}: leads {other.weights.shape[1]} channels where another way from {source} "
-                f"leads {found.weights.shape[1]}"
+                f"leads {total.weights.shape[1]}"
             )
-        found = _joined(last, found, other)
-    return found
+        weights, delays = _add(last, total.weights, total.delays, other.weights, other.delays)
+        assert weights is not None
+        total = replace(_add_bias(last, total, other), weights=weights, delays=delays)
+    return total
 
 
-def biased_once(name: str, synapses: Synapses, other: Synapses) -> tuple[Synapses, Synapses]:
-    """The same synapses that lead to the same neurons, with the bias of both in the first.
-
-    Args:
-        name: Name of the neurons.
-        synapses: What gets the bias.
-        other: What has none then.
+def move_bias(name: str, synapses: Synapses, other: Synapses) -> tuple[Synapses, Synapses]:
+    """Move the bias of others that lead to the same neurons, `name`, to the first ones.
 
     Raises:
-        Refused: Where a neuron would have two biases of different delays.
+        NirRefusal: Where a neuron would have two biases of different delays.
     """
-    bias, late = _sum(name, (synapses.bias, synapses.bias_delays), (other.bias, other.bias_delays))
-    slowest = max(synapses.slowest, other.slowest, key=_seconds)
-    given = replace(synapses, bias=bias, bias_delays=late, slowest=slowest)
-    return given, replace(other, bias=None, bias_delays=NONE)
+    without = replace(other, bias=None, bias_delays=UNDELAYED)
+    return _add_bias(name, synapses, other), without
 
 
-def each(place: str, value: Array, size: int) -> Array:
-    """A number for each neuron or channel, of as many numbers or of one for all."""
-    return np.broadcast_to(_fitting(place, value, size), (size,)).copy()
+def broadcast(place: str, value: Array, size: int) -> Array:
+    """Give a number for each neuron or channel, of as many numbers or of one for all."""
+    return np.broadcast_to(_flatten(place, value, size), (size,)).copy()
 
 
-def _fitting(place: str, value: Array, size: int) -> Array:
-    """As many numbers as there are neurons or channels, or one."""
-    found = value.reshape(-1).astype(np.float64)
-    if found.size not in (1, size):
-        raise Refused(
+def _flatten(place: str, value: Array, size: int) -> Array:
+    flat = value.reshape(-1).astype(np.float64)
+    if flat.size not in (1, size):
+        raise NirRefusal(
             f"{place}: of shape {value.shape}: give one number, or one for each of {size}"
         )
-    return found
+    return flat
 
 
-def _along(source: str, size: int, way: Sequence[tuple[str, Node]]) -> Synapses:
-    passed = _Way(source, size)
+def _follow(source: str, size: int, way: Sequence[tuple[str, NirNode]]) -> Synapses:
+    path = _Path(source, size)
     for name, node in way:
-        passed.add(name, node)
-    return passed.synapses()
+        path.add(name, node)
+    weights = path.weights()
+    if not path.slowest[0]:
+        return Synapses(weights, path.bias)
+    delays = np.broadcast_to(path.before[:, None] + path.after, weights.shape)
+    bias_delays = np.broadcast_to(path.bias_delay, weights.shape[1:])
+    return Synapses(weights, path.bias, delays, bias_delays, path.slowest)
 
 
-class _Way:
-    """What nodes in a row come to so far.
+class _Path:
+    """Nodes in a row, added up so far.
 
     A delay before the first matrix is one of a channel of the source, one after the last of a
     neuron of the target.
@@ -118,108 +118,92 @@ class _Way:
     def __init__(self, name: str, size: int) -> None:
         self._name, self._size = name, size
         self._matrix: Array | None = None
-        self._mixed = False
-        self._bias: Array | None = None
-        self._before = self._after = self._bias_late = NONE
-        self._slowest = ("", 0.0)
+        self._is_mixed = False
+        self.bias: Array | None = None
+        self.before = self.after = self.bias_delay = UNDELAYED
+        self.slowest = (0.0, "")
 
-    def synapses(self) -> Synapses:
-        weights = self._weights()
-        if not self._slowest[1]:
-            return Synapses(weights, self._bias)
-        late = np.broadcast_to(self._before[:, None] + self._after, weights.shape)
-        bias_late = np.broadcast_to(self._bias_late, weights.shape[1:])
-        return Synapses(weights, self._bias, late, bias_late, self._slowest)
+    def weights(self) -> Array:
+        if self._matrix is not None:
+            return self._matrix
+        if self._size > DIRECT:
+            raise NirRefusal(
+                f"{self._name}: {self._size} channels lead to neurons without weights in between: "
+                f"at most {DIRECT} may"
+            )
+        return np.eye(self._size, dtype=np.float32)
 
-    def _weights(self) -> Array:
-        if self._matrix is None:
-            if self._size > DIRECT:
-                raise Refused(
-                    f"{self._name}: {self._size} channels lead to neurons without weights in "
-                    f"between: at most {DIRECT} may"
-                )
-            return np.eye(self._size, dtype=np.float32)
-        return self._matrix
-
-    def add(self, name: str, node: Node) -> None:
+    def add(self, name: str, node: NirNode) -> None:
         self._name = name
         if node.kind == "Scale":
-            scale = _fitting(f"{name}.scale", node.fields["scale"], self._size)
-            self._matrix = self._weights() * scale
-            self._bias = None if self._bias is None else self._bias * scale
+            scale = _flatten(f"{name}.scale", node.fields["scale"], self._size)
+            self._matrix = self.weights() * scale
+            self.bias = None if self.bias is None else self.bias * scale
         elif node.kind == "Delay":
             self._delay(name, node.fields["delay"])
         elif node.kind != "Flatten":
             self._mix(name, node)
 
     def _delay(self, name: str, seconds: Array) -> None:
-        late = _fitting(f"{name}.delay", seconds, self._size)
-        if late.min() < 0:
-            raise Refused(f"{name}.delay: {late.min():g} s: a delay is 0 s or longer")
-        if self._mixed:
-            self._after = self._after + late
+        delay = _flatten(f"{name}.delay", seconds, self._size)
+        if delay.min() < 0:
+            raise NirRefusal(f"{name}.delay: {delay.min():g} s: a delay is 0 s or longer")
+        if self._is_mixed:
+            self.after = self.after + delay
         else:
-            self._before = self._before + late
-        if self._bias is not None:
-            self._bias_late = self._bias_late + late
-        self._slowest = max(self._slowest, (name, float(late.max())), key=_seconds)
+            self.before = self.before + delay
+        if self.bias is not None:
+            self.bias_delay = self.bias_delay + delay
+        self.slowest = max(self.slowest, (float(delay.max()), name))
 
-    def _mix(self, name: str, node: Node) -> None:
+    def _mix(self, name: str, node: NirNode) -> None:
         weight = node.fields["weight"]
         if weight.ndim != 2 or weight.shape[1] != self._size or not weight.size:
-            raise Refused(f"{name}.weight: of shape {weight.shape}: it gets {self._size} channels")
-        for late in (self._after, self._bias_late):
-            if not np.allclose(late, late[0], rtol=ALIKE, atol=0):
-                raise Refused(
-                    f"{name} ({node.kind}): mixes channels that {self._slowest[0]} (Delay) delays "
+            raise NirRefusal(
+                f"{name}.weight: of shape {weight.shape}: it gets {self._size} channels"
+            )
+        for delay in (self.after, self.bias_delay):
+            if not np.allclose(delay, delay[0], rtol=ALIKE, atol=0):
+                raise NirRefusal(
+                    f"{name} ({node.kind}): mixes channels that {self.slowest[1]} (Delay) delays "
                     "differently: give delays before the first matrix or after the last"
                 )
         weight = weight.T
-        if self._bias is not None:
-            self._bias = self._bias @ weight
+        mixed = None if self.bias is None else self.bias @ weight
         self._matrix = weight if self._matrix is None else self._matrix.astype(float) @ weight
-        self._before, self._after = self._before + self._after[0], NONE
-        self._mixed, self._size = True, weight.shape[1]
-        own = None
-        if "bias" in node.fields:
-            own = each(f"{name}.bias", node.fields["bias"], self._size)
-        mixed = self._bias, self._bias_late[:1]
-        self._bias, self._bias_late = _sum(name, mixed, (own, NONE))
-        if self._bias is None or not self._bias.any():
-            self._bias, self._bias_late = None, NONE
+        self.before, self.after = self.before + self.after[0], UNDELAYED
+        self._is_mixed, self._size = True, weight.shape[1]
+        own = node.fields.get("bias")
+        own = None if own is None else broadcast(f"{name}.bias", own, self._size)
+        self.bias, self.bias_delay = _add(name, mixed, self.bias_delay[:1], own, UNDELAYED)
+        if self.bias is None or not self.bias.any():
+            self.bias, self.bias_delay = None, UNDELAYED
 
 
-def _seconds(slowest: tuple[str, float]) -> float:
-    return slowest[1]
+def _add_bias(name: str, one: Synapses, other: Synapses) -> Synapses:
+    """Give the first synapses with the bias of both."""
+    bias, delays = _add(name, one.bias, one.bias_delays, other.bias, other.bias_delays)
+    slowest = max(one.slowest, other.slowest)
+    return replace(one, bias=bias, bias_delays=delays, slowest=slowest)
 
 
-def _joined(name: str, one: Synapses, other: Synapses) -> Synapses:
-    """Synapses of two ways as one; those of both that differ have a delay of their own."""
-    weights, late = _sum(name, (one.weights, one.delays), (other.weights, other.delays))
-    bias, bias_late = _sum(name, (one.bias, one.bias_delays), (other.bias, other.bias_delays))
-    assert weights is not None
-    slowest = max(one.slowest, other.slowest, key=_seconds)
-    return Synapses(weights, bias, late, bias_late, slowest)
-
-
-def _sum(
-    name: str, one: tuple[Array | None, Array], other: tuple[Array | None, Array]
+def _add(
+    name: str, one: Array | None, its_delay: Array, other: Array | None, other_delay: Array
 ) -> tuple[Array | None, Array]:
-    """The sum of two arrays of weights, or None, and the delays of what is in it, which may be one.
+    """Add two arrays of weights, or None, and find the delays of the sum, which may be one.
 
     Where both are zero, the delay is that of the first.
     """
-    (first, late), (second, its) = one, other
-    if second is None or not second.any():
-        return first, late
-    if first is None or not first.any():
-        return second, its
-    apart = ~np.isclose(late, its, rtol=ALIKE, atol=0)
-    if (apart & (first != 0) & (second != 0)).any():
-        raise Refused(
+    if other is None or not other.any():
+        return one, its_delay
+    if one is None or not one.any():
+        return other, other_delay
+    differs = ~np.isclose(its_delay, other_delay, rtol=ALIKE, atol=0)
+    if (differs & (one != 0) & (other != 0)).any():
+        raise NirRefusal(
             f"{name}: leads to a neuron from where another way leads that is delayed differently: "
             "a synapse has one delay"
         )
-    if not apart.any():
-        return first + second, late
-    return first + second, np.where((first == 0) & (second != 0), its, late)
+    if not differs.any():
+        return one + other, its_delay
+    return one + other, np.where((one == 0) & (other != 0), other_delay, its_delay)

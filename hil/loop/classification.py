@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hil import streams
 from hil.tasks import Data
-from hil.tasks.samples.preparation import Samples
+from hil.tasks.samples import Samples
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller

@@ -23,7 +23,7 @@ from hil.loop.observation.observed import observed
 from hil.loop.observation.observer import Observer
 from hil.loop.train_state import StepReport, weights_in
 from hil.runs import delays
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -85,7 +85,7 @@ class Controller:
         layers = mapping.layers(config, spec)
         session = DeviceSession(device, mapping.network(config, device.info, layers, begun))
         encode = mapping.encoder(config, device.info)
-        kind = encode(spec.dark(1), streams.generator(config.seed, "encode")).kind
+        kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
         observer = Observer(config, device, rule.needs_traces)

@@ -22,13 +22,13 @@ from hil.loop import mapping
 from hil.loop.observation.estimation import Nominal
 from hil.named_sections import WHAT
 from hil.runs.choice import Choice
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 from hil.validation import validated
 
 if TYPE_CHECKING:
     from hil.config import Config, Sections
     from hil.tasks import Data
-    from hil.tasks.samples.preparation import Preparation
+    from hil.tasks.preparation import Preparation
 
 ENCODING, OBSERVE, CLOCK = "encoding.name", "observe", "rule.clock"
 STEPS, HIDDEN, RECURRENT = "network.steps", "network.hidden", "network.recurrent"
@@ -184,7 +184,7 @@ def _encoding(
 def _kind(config: Config, info: DeviceInfo, spec: SampleSpec) -> StimulusKind:
     """The kind of stimulus that the encoding makes for a device."""
     steps = None if spec.steps is None else 1
-    dark = replace(spec, features=1, steps=steps).dark(1)
+    dark = replace(spec, features=1, steps=steps).blank(1)
     return mapping.encoder(config, info)(dark, np.random.default_rng(0)).kind
 
 

@@ -18,8 +18,8 @@ from hil.loop.health import diagnosis, estimator_diagnosis, link_diagnosis
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop
-from hil.tasks.samples import augmentation, labels
-from hil.tasks.samples.signals import Signals
+from hil.tasks import augmentation, labels
+from hil.tasks.samples import Signals
 
 if TYPE_CHECKING:
     from hil.runs.folder import Arrays

@@ -32,8 +32,9 @@ from hil.trust import open_device
 if TYPE_CHECKING:
     from hil.config import Config
     from hil.runs.folder import Arrays
-    from hil.tasks.samples.labels import Labels
-    from hil.tasks.samples.preparation import Preparation, Samples
+    from hil.tasks.labels import Labels
+    from hil.tasks.preparation import Preparation
+from hil.tasks.samples import Samples
 
 
 def evaluate(
@@ -141,7 +142,7 @@ def _samples(
     if moved is not None:
         raise ValueError("--data and --on: give one of them")
     prepared = run_data.preparation(run)
-    return prepared, *own_file.labelled(on, run.config().task, prepared)
+    return prepared, *own_file.load_labelled(on, run.config().task, prepared)
 
 
 @contextmanager

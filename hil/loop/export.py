@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
     from hil.runs.folder import Run
-    from hil.tasks.samples.spec import SampleSpec
+    from hil.tasks.samples import SampleSpec
 
 
 def export(run: Run, out: Path, *, stored: bool = False) -> Path:
@@ -56,23 +56,23 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     reset = device.info.neuron.assumed_reset
-    return nir_writing.write(out, matrices, late, nominal, {**notes, "reset": reset})
+    return nir_writing.write_network(out, matrices, late, nominal, {**notes, "reset": reset})
 
 
 def _nominal(
     config: Config, device: Device, layers: tuple[int, ...], spec: SampleSpec
-) -> nir_writing.Nominal:
+) -> nir_writing.ExportedNeurons:
     """What the device is nominally, with the settings in use."""
     info, threshold = device.info, mapping.nominal_threshold(device)
     membrane = info.neuron.membrane
     current, bias = mapping.shown(config, info, spec)
     later = info.timing.layer == "end_of_step"
-    return nir_writing.Nominal(
+    return nir_writing.ExportedNeurons(
         dt=info.timing.dt,
         decay=mapping.nominal_decay(device),
         threshold=float(membrane.in_thresholds(np.array(threshold, np.float64))),
         synapse=mapping.in_use(device, "synapse"),
-        late=[info.timing.input == "end_of_step", *[later] * (len(layers) - 2)],
+        leaks_first=[info.timing.input == "end_of_step", *[later] * (len(layers) - 2)],
         current=current,
         bias=bias,
     )

@@ -17,8 +17,7 @@ from hil import encodings, streams
 from hil.characterisation import calibration
 from hil.learning.rule import HostModel, Route
 from hil.runs import delays
-from hil.tasks.samples.signals import Signals
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec, Signals
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -208,7 +207,7 @@ def shown(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool, flo
         0 without one.
     """
     rng = np.random.default_rng(0)  # the same whatever the run
-    stimulus = encoder(config, info)(spec.dark(DARK), rng)
+    stimulus = encoder(config, info)(spec.blank(DARK), rng)
     current = stimulus.kind != "spikes"
     if not config.encoding.get("bias"):
         return current, 0.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drivers import Probe
 from hil import streams
 from hil.loop.mapping import Batch, nominal_threshold
-from hil.tasks.samples.signals import Signals
+from hil.tasks.samples import Signals
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller

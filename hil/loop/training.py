@@ -26,7 +26,7 @@ from hil.process import Stop, one_blas_thread, peak_rss_mb, stoppable
 from hil.runs import data as run_data
 from hil.runs.choice import Choice
 from hil.runs.folder import START, Run
-from hil.tasks.samples import labels
+from hil.tasks import labels
 from hil.trust import check_unchanged, code_of, fingerprints, open_device
 
 if TYPE_CHECKING:

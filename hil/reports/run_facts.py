@@ -9,8 +9,8 @@ from hil.sections.run import inference_costs
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.tasks.samples.events import Binning
-    from hil.tasks.samples.preparation import Preparation
+    from hil.tasks.events import Binning
+    from hil.tasks.preparation import Preparation
 
 FEATURES = 50  # features whose range is shown, at most
 
@@ -115,7 +115,7 @@ def describe_inputs(preparation: Preparation) -> str:
     if image is not None:
         what = f"images of {image[0]} by {image[1]}"
         what += f" with {image[2]} channels" if len(image) == 3 else ""
-    if not preparation.scales:
+    if not preparation.is_scaling:
         return f"{what}, as they come"
     of = "each feature" if image is None else "all pixels"
     of = of if preparation.steps is None else "each channel"
@@ -124,7 +124,7 @@ def describe_inputs(preparation: Preparation) -> str:
 
 def _describe_binning(binning: Binning) -> str:
     """How records of events became steps and channels, and what that lost."""
-    start = "the first event of each" if binning.own_start else "0"
+    start = "the first event of each" if binning.from_first_event else "0"
     return (
         f"records of events in {binning.channels} channels, in {binning.steps} bins of "
         f"{binning.width:.4g} from {start}, in the unit of their times; "
@@ -134,7 +134,7 @@ def _describe_binning(binning: Binning) -> str:
 
 def input_ranges(preparation: Preparation) -> list[tuple[str, str]]:
     """List the range of the features that became [0, 1]; one row for all pixels of images."""
-    if not preparation.scales:
+    if not preparation.is_scaling:
         return []
     low, high = preparation.low[:FEATURES], preparation.high[:FEATURES]
     texts = [f"{a:.6g} to {b:.6g}" for a, b in zip(low, high, strict=True)]

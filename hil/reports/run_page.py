@@ -27,7 +27,7 @@ from hil.runs.snapshot import confusion
 from hil.sections import Section, SectionKind
 from hil.sections.run import SECTIONS, RunRecord, build_learning
 from hil.tasks import own_file
-from hil.tasks.samples.preparation import Preparation
+from hil.tasks.preparation import Preparation
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
@@ -117,7 +117,7 @@ def build_section(name: str, record: RunRecord) -> Section | None:
 def _usual_config(run: Run, task: str) -> Config:
     """What nobody has to ask for; a task of the user's own is not run to tell its defaults."""
     known = (*tasks.names(), tasks.ARRAYS)
-    asked = {"task": task} if task in known or own_file.address(task) else {}
+    asked = {"task": task} if task in known or own_file.parse_address(task) else {}
     suited: Mapping[str, Any] = {}
     if (run.path / SAMPLES).exists():
         suited = tasks.get(f"npz:{run.path / SAMPLES}").defaults

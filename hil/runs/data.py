@@ -12,7 +12,7 @@ from hil import tasks
 from hil.runs.folder import PREPARATION, SAMPLES, VERSION
 from hil.runs.snapshot import HEADER
 from hil.tasks import own_file
-from hil.tasks.samples.preparation import Preparation
+from hil.tasks.preparation import Preparation
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
@@ -30,7 +30,7 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
         ValueError: When they are not there, or others than those that it began with.
     """
     config, known = run.config(), run.environment()["data"]
-    own, kept = own_file.address(config.task), config.task == tasks.ARRAYS
+    own, kept = own_file.parse_address(config.task), config.task == tasks.ARRAYS
     if moved is not None and kept:
         raise ValueError(f"--data {moved}: the samples of this run lie in its folder: leave it out")
     if moved is not None and own is None:
@@ -77,7 +77,7 @@ def preparation(run: Run) -> Preparation:
         FileFormatError: When that is missing, since training has not begun, or damaged.
     """
     path = run.path / PREPARATION
-    return Preparation.restored(read_npz(path, ("preparation",), VERSION), str(path))
+    return Preparation.from_arrays(read_npz(path, ("preparation",), VERSION), str(path))
 
 
 def keep(run: Run, data: Data, moved: str | Path | None = None) -> None:

@@ -81,7 +81,7 @@ def moved(draft: Path, path: Path | None, config: Config) -> Path:
     Raises:
         OSError: When it cannot be moved there.
     """
-    name = f"{stem(tasks.short(config.task))}-{stem(config.rule['name'])}-seed{config.seed}"
+    name = f"{stem(tasks.short_name(config.task))}-{stem(config.rule['name'])}-seed{config.seed}"
     number = 1
     while True:
         place = path or RUNS / (name if number == 1 else f"{name}-{number}")

@@ -46,12 +46,12 @@ def base(start: str | Path, *asked: Mapping[str, Any]) -> Sections:
 
 
 def _of_model(start: str, asked: Mapping[str, Any]) -> Sections:
-    found = model.opened(start)
-    network: Sections = {"hidden": found.hidden, "recurrent": found.recurrent}
+    found = model.read_model(start)
+    network: Sections = {"hidden": found.hidden, "recurrent": found.is_recurrent}
     network["delays"] = found.delay
     if "steps" in found.notes:
         network["steps"] = found.notes["steps"]
-    encoding = {"name": "current", "bias": float(found.biased)}
+    encoding = {"name": "current", "bias": float(found.has_bias)}
     if "encoding" in found.notes:
         encoding = found.notes["encoding"]
         try:

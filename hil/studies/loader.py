@@ -165,7 +165,7 @@ def _with_absolute_paths(value: Any, key: str = "") -> Any:
         return [_with_absolute_paths(item) for item in value]
     if not isinstance(value, str) or key in WORDS:
         return value
-    return tasks.placed(value) if key == "task" else extensions.placed(value)
+    return tasks.absolute_name(value) if key == "task" else extensions.placed(value)
 
 
 def _factors_in(sections: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ from hil.process import Stop, one_blas_thread
 from hil.runs import delays
 from hil.sections.trials import Outcome
 from hil.studies.plan import Job
-from hil.tasks.samples.preparation import Samples
+from hil.tasks.samples import Samples
 from hil.trust import open_device
 
 Weights = Mapping[str, NDArray[Any]]

@@ -150,7 +150,7 @@ def fingerprint_model(config: Config) -> dict[str, str]:
     file = Path(config.start.partition("?")[0])
     if not config.start or not warm_start.is_model(config.start):
         return {}
-    return {str(file): sha256(read_bytes(file, nir_file.MOST)).hexdigest()}
+    return {str(file): sha256(read_bytes(file, nir_file.LARGEST)).hexdigest()}
 
 
 def _jobs(study: Study) -> Iterator[tuple[Job, ...]]:

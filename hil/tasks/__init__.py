@@ -1,15 +1,21 @@
-"""The tasks by name: a module of this package that defines `TASK` is one."""
+"""The tasks by name: a module of this package that defines `TASK` is one.
+
+data = hil.tasks.load("digits")
+data.x_train, data.y_train, data.x_validation, data.y_validation, data.x_test, data.y_test
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from drivers.files.writing import replace_file
 from hil import extensions, streams
 from hil.discovery import Catalogue
 from hil.tasks import arrays, formats, own_file
-from hil.tasks.arrays import Arrays
-from hil.tasks.samples.signals import Signals
-from hil.tasks.task import Data, Task
+from hil.tasks.samples import Signals
+from hil.tasks.task import Arrays, Data, Task
 
 __all__ = [
     "CATALOGUE",
@@ -17,12 +23,13 @@ __all__ = [
     "Data",
     "Signals",
     "Task",
+    "absolute_name",
     "files",
     "get",
     "load",
     "names",
-    "placed",
-    "short",
+    "save",
+    "short_name",
 ]
 
 ARRAYS = arrays.NAME
@@ -47,37 +54,43 @@ def get(name: str) -> Task:
             `hil.tasks.formats`; or `arrays`, those of a program.
 
     Returns:
-        The task; its data are not read before `load` is called.
+        The task; of its data no more is read than its defaults need before `load` is called.
 
     Raises:
         ValueError: When there is no task of that name.
     """
     if name == ARRAYS:
         return arrays.TASK_OF_ARRAYS
-    own = own_file.address(name)
-    if own is not None:
-        return own_file.task(own)
-    meant = own_file.meant(name)
-    if meant is not None and name not in names():
-        raise ValueError(f"no task {name!r}: did you mean {meant!r}?")
-    return CATALOGUE.get(_spelled(name))
+    address = own_file.parse_address(name)
+    if address is not None:
+        return own_file.make_task(address)
+    guess = own_file.guess_address(name)
+    if guess is not None and name not in names():
+        raise ValueError(f"no task {name!r}: did you mean {guess!r}?")
+    return CATALOGUE.get(_spell(name))
 
 
-def load(name: str, seed: int, validation_fraction: float, given: Arrays | None = None) -> Data:
-    """The samples of a task, split as a run of this seed splits them.
+def load(
+    name: str, seed: int = 0, validation_fraction: float = 0.1, given: Arrays | None = None
+) -> Data:
+    """Load the samples of a task, split as a run of this seed splits them.
 
     Args:
         name: As for `get`.
         seed: Seed of the run.
-        validation_fraction: Share of the training samples set aside for validation.
+        validation_fraction: Share of the training samples set aside for validation; a run's is 0.1
+            where nobody sets `training.validation_fraction`.
         given: Those of the task `arrays`.
+
+    Returns:
+        Three parts that share no sample; the test part is the same for every seed.
 
     Raises:
         ValueError: When there is no such task, or its files are missing or cannot be used.
     """
     rng = streams.generator(seed, "split")
     if given is not None:
-        data = arrays.data(given, rng, validation_fraction)
+        data = arrays.build_data(given, rng, validation_fraction)
     else:
         data = get(name).load(rng, validation_fraction)
     if not isinstance(data, Data):
@@ -87,8 +100,30 @@ def load(name: str, seed: int, validation_fraction: float, given: Arrays | None 
     return data
 
 
+def save(name: str, path: str | Path, seed: int = 0, validation_fraction: float = 0.1) -> Path:
+    """Write the samples of a task to a numpy archive, which is itself the task `npz:FILE`.
+
+    Args:
+        name: As for `get`.
+        path: The file, replaced when it exists.
+        seed: As for `load`.
+        validation_fraction: As for `load`.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: As for `load`.
+        OSError: When the file cannot be written.
+    """
+    data, path = load(name, seed, validation_fraction), Path(path)
+    with replace_file(path) as handle:
+        np.savez(handle, **data.arrays)  # type: ignore[arg-type]
+    return path
+
+
 def files(name: str) -> list[Path]:
-    """The files that the samples of a task come from, none where it has none.
+    """List the files that the samples of a task come from, none where it has none.
 
     Raises:
         ValueError: When there is no such task, or its files are missing.
@@ -96,23 +131,25 @@ def files(name: str) -> list[Path]:
     return list(get(name).files())
 
 
-def placed(name: str) -> str:
-    """The name of a task that means the same wherever it is used: that of a file is absolute.
+def absolute_name(name: str) -> str:
+    """Name a task such that it means the same wherever it is used: that of a file is absolute.
 
     Raises:
         ValueError: When it names no file, or has options that it cannot have.
     """
-    own = own_file.address(name)
-    return extensions.placed(_spelled(name)) if own is None else str(own_file.placed(own))
+    address = own_file.parse_address(name)
+    if address is None:
+        return extensions.placed(_spell(name))
+    return str(own_file.make_absolute(address))
 
 
-def short(name: str) -> str:
-    """The name of a task as it stands in names of folders: that of a file without its place."""
-    own = own_file.address(name)
-    return name if own is None else own.path.name
+def short_name(name: str) -> str:
+    """Name a task as it stands in names of folders: that of a file without its place."""
+    address = own_file.parse_address(name)
+    return name if address is None else address.path.name
 
 
-def _spelled(name: str) -> str:
-    """The name of a built-in task, whichever way its words are joined; any other as it is."""
+def _spell(name: str) -> str:
+    """Spell the name of a built-in task as its module; leave any other as it is."""
     joined = name.replace("-", "_")
     return joined if joined in names() else name

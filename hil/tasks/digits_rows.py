@@ -5,12 +5,14 @@ The split is that of `digits`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from numpy.random import Generator
 
-from hil.tasks import digits, suited
-from hil.tasks.samples.preparation import Samples
-from hil.tasks.samples.signals import Signals
-from hil.tasks.task import Data, Task
+from hil.tasks import digits
+from hil.tasks.samples import Samples, Signals
+from hil.tasks.task import IN_TIME, IN_TIME_BY_RULE, PARTS, Data, Task
 
 
 def load(rng: Generator, validation_fraction: float) -> Data:
@@ -24,20 +26,13 @@ def load(rng: Generator, validation_fraction: float) -> Data:
         1438 signals to train and validate with and 359 to test, float32.
     """
     data = digits.load(rng, validation_fraction)
-    return Data(
-        x_train=_rows(data.x_train),
-        y_train=data.y_train,
-        x_validation=_rows(data.x_validation),
-        y_validation=data.y_validation,
-        x_test=_rows(data.x_test),
-        y_test=data.y_test,
-        classes=data.classes,
-    )
+    x: dict[str, Any] = {f"x_{part}": _to_rows(getattr(data, f"x_{part}")) for part in PARTS}
+    return replace(data, image_shape=None, **x)
 
 
-def _rows(x: Samples) -> Signals:
+def _to_rows(x: Samples) -> Signals:
     assert not isinstance(x, Signals)
-    return Signals.whole(x.reshape(len(x), 8, 8))
+    return Signals.of_equal_length(x.reshape(len(x), 8, 8))
 
 
 TASK = Task(
@@ -45,10 +40,10 @@ TASK = Task(
     "handwritten digits row by row (scikit-learn), 8 steps of 8 channels, 10 classes",
     load,
     {
-        **suited.IN_TIME,
-        "network": {**suited.IN_TIME["network"], "hidden": [300], "time_constant": "device"},
+        **IN_TIME,
+        "network": {**IN_TIME["network"], "hidden": [300], "time_constant": "device"},
         "encoding": {"name": "current", "hold": 4, "gain": 3.0, "bias": 0.1},
         "training": {"epochs": 30, "batch": 50},
     },
-    suited.IN_TIME_BY_RULE,
+    IN_TIME_BY_RULE,
 )

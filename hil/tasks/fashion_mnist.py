@@ -3,10 +3,10 @@
 H. Xiao, K. Rasul and R. Vollgraf, arXiv:1708.07747 (2017).
 """
 
-from hil.tasks.idx import Source
+from hil.tasks.idx import IdxFiles
 from hil.tasks.task import Task
 
-SOURCE = Source(
+FILES = IdxFiles(
     task="fashion_mnist",
     base_url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     sha256={
@@ -28,12 +28,12 @@ SOURCE = Source(
 TASK = Task(
     "fashion_mnist",
     "pieces of clothing of 28x28 pixels, 10 classes",
-    SOURCE.load,
+    FILES.load,
     {
         "network": {"hidden": [800]},
         "optimiser": {"learning_rate": 2e-3},
         "training": {"epochs": 16},
     },
     {"bp": {"optimiser": {"learning_rate": 5e-4}}},
-    files=SOURCE.files,
+    files=FILES.files,
 )

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from drivers.errors import FileFormatError
 from drivers.files.bounded import RATIO, UNPACKED, open_file
 from drivers.refusals import shorten
-from hil.tasks.samples.labels import Labels
+from hil.tasks.labels import Labels
 from hil.tasks.task import Data, stratified_split
 
 _CLASSES = 10
@@ -36,7 +36,7 @@ _FILES = (
 
 
 @dataclass(frozen=True)
-class Source:
+class IdxFiles:
     """Where the four files of a task come from.
 
     Attributes:

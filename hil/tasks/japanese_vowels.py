@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from hil.tasks import arrays, suited
-from hil.tasks.samples import layout
-from hil.tasks.task import Data, Task
+from hil.tasks import arrays
+from hil.tasks.samples import CHANNELS_FIRST
+from hil.tasks.task import IN_TIME, IN_TIME_BY_RULE, Data, Task
 
 
 def load(rng: Generator, validation_fraction: float) -> Data:
@@ -36,8 +36,8 @@ def load(rng: Generator, validation_fraction: float) -> Data:
         ) from None
     x, y = load_japanese_vowels(split="TRAIN")
     test = load_japanese_vowels(split="TEST")
-    given = arrays.given(x, y, test=test, layout=layout.CHANNELS_FIRST)
-    return arrays.data(given, rng, validation_fraction)
+    given = arrays.collect_arrays(x, y, test=test, layout=CHANNELS_FIRST)
+    return arrays.build_data(given, rng, validation_fraction)
 
 
 TASK = Task(
@@ -45,10 +45,10 @@ TASK = Task(
     "two vowels by who says them (with the package aeon), 12 channels of 7 to 29 steps, 9 classes",
     load,
     {
-        **suited.IN_TIME,
-        "network": {**suited.IN_TIME["network"], "time_constant": "device"},
+        **IN_TIME,
+        "network": {**IN_TIME["network"], "time_constant": "device"},
         "encoding": {"name": "receptive_fields", "fields": 5, "gain": 2.0, "hold": 2},
         "training": {"epochs": 60, "batch": 15},
     },
-    suited.IN_TIME_BY_RULE,
+    IN_TIME_BY_RULE,
 )

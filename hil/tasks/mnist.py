@@ -3,10 +3,10 @@
 Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Proc. IEEE 86, 2278 (1998).
 """
 
-from hil.tasks.idx import Source
+from hil.tasks.idx import IdxFiles
 from hil.tasks.task import Task
 
-SOURCE = Source(
+FILES = IdxFiles(
     task="mnist",
     base_url="https://ossci-datasets.s3.amazonaws.com/mnist/",
     sha256={
@@ -28,7 +28,7 @@ SOURCE = Source(
 TASK = Task(
     "mnist",
     "handwritten digits of 28x28 pixels, 10 classes",
-    SOURCE.load,
+    FILES.load,
     {
         "network": {"hidden": [800]},
         "augmentation": {"rotation": 0.2, "scale": 0.1, "shear": 0.1, "shift": 1.0},
@@ -37,5 +37,5 @@ TASK = Task(
     },
     # Faster, its weights run to the edge of what the device stores.
     {"bp": {"optimiser": {"learning_rate": 5e-4}}},
-    files=SOURCE.files,
+    files=FILES.files,
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,89 +13,116 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from drivers.refusals import nearest, refuse_in_one_line
-from hil.tasks import arrays, formats, suited
-from hil.tasks.arrays import Arrays
-from hil.tasks.formats.format import Address
-from hil.tasks.samples import labels, raw
-from hil.tasks.samples.labels import Labels
-from hil.tasks.samples.layout import OpenLayout
-from hil.tasks.task import Data, Task
+from hil.tasks import arrays as own_arrays
+from hil.tasks import formats, labels
+from hil.tasks.formats import Address
+from hil.tasks.labels import Labels
+from hil.tasks.preparation import check_lengths
+from hil.tasks.samples import AmbiguousLayout
+from hil.tasks.task import IN_TIME_BY_RULE, Arrays, Data, Sections, Size, Task, suggest_settings
 
 if TYPE_CHECKING:
-    from hil.tasks.samples.preparation import Preparation, Samples
+    from hil.tasks.preparation import Preparation
+    from hil.tasks.samples import Samples
 
 TEST = "test"  # the option that every format has: a file, or a share
+Key = tuple[str, int, int]
+
+_sizes: dict[Key, Size] = {}
+_measured: dict[Key, Arrays] = {}  # of the file measured last, until it is loaded
 
 
 @refuse_in_one_line()
-def address(name: str) -> Address | None:
-    """The address of a file that a task is, None where the task is none.
+def parse_address(name: str) -> Address | None:
+    """Read a task as the address of a file; None where it is none.
 
     Raises:
         ValueError: When it names no file, or has options that it cannot have.
     """
     if name.partition(":")[0] not in formats.names() or ":" not in name:
         return None
-    found = Address.of(name)
-    known = (TEST, *formats.get(found.format).options)
-    for option in found.options:
-        if option not in known:
-            raise ValueError(f"option {option!r} of {name!r}: {nearest(option, known)}")
-    _test(found)
-    return found
+    address = Address.parse(name)
+    allowed = (TEST, *formats.get(address.format).options)
+    for option in address.options:
+        if option not in allowed:
+            raise ValueError(f"option {option!r} of {name!r}: {nearest(option, allowed)}")
+    _parse_test(address)
+    return address
 
 
-def meant(name: str) -> str | None:
-    """The task that was meant by the name of a file alone, where its ending tells."""
+def guess_address(name: str) -> str | None:
+    """Guess the task that was meant by the name of a file alone, where its ending tells."""
     for form in formats.names():
         if name.lower().endswith(formats.get(form).endings):
             return f"{form}:{name}"
     return None
 
 
-def task(given: Address) -> Task:
-    """The task whose samples are in a file.
-
-    Its defaults suit the number of samples and features; nothing else is read before `load` is
-    called.
-    """
-    fitting = _suited(given)
+def make_task(address: Address) -> Task:
+    """Make the task whose samples are in a file; its defaults suit their number, size and kind."""
+    suited = _suggest_settings(address)
     return Task(
-        str(given),
-        f"samples of {given.file}",
-        partial(load, given),
-        fitting,
-        suited.IN_TIME_BY_RULE if "rule" in fitting else {},
-        files=lambda: _files(given),
+        str(address),
+        f"samples of {address.file}",
+        partial(load, address),
+        suited,
+        IN_TIME_BY_RULE if "rule" in suited else {},
+        files=lambda: _list_files(address),
     )
 
 
-def placed(given: Address) -> Address:
-    """The same wherever it is used: its files by absolute paths."""
-    found = given.at(given.path.absolute())
-    test = _test(given)
+def make_absolute(address: Address) -> Address:
+    """Give the same address wherever it is used: its files by absolute paths."""
+    absolute, test = address.at(address.path.absolute()), _parse_test(address)
     if isinstance(test, Address):
-        found = found.having(test=str(test.path.absolute()))
-    return found
+        return absolute.with_options(test=str(test.path.absolute()))
+    return absolute
 
 
-def _suited(given: Address) -> suited.Sections:
-    """Settings that suit the size of the data set in a file; none where it tells no size."""
+def _suggest_settings(address: Address) -> Sections:
+    """Suggest settings that suit the samples in a file; none where it cannot be read."""
     try:
-        size, test = formats.get(given.format).size(given), _test(given)
-    except ValueError:
+        key = _key(address)
+        if key not in _sizes:
+            arrays = _read(address)
+            _measured.clear()
+            _measured[key] = arrays
+        return suggest_settings(_sizes[key])
+    except (OSError, KeyError, ValueError):
         return {}
-    if not size.tested and isinstance(test, float):
-        size = replace(size, samples=size.samples - round(test * size.samples))
-    return suited.settings(size)
+
+
+def _key(address: Address) -> Key:
+    about = address.path.stat()
+    return str(address.at(address.path.absolute())), about.st_mtime_ns, about.st_size
+
+
+def _read(address: Address) -> Arrays:
+    """Read a file, unless it was read to be measured just now, and keep how much is in it."""
+    key = _key(address) if address.path.is_file() else None
+    arrays = _measured.pop(key, None) if key else None
+    if arrays is None:
+        arrays = formats.get(address.format).read(address)
+        if key:
+            with suppress(ValueError):
+                _sizes[key] = _measure(address, arrays)
+    return arrays
+
+
+def _measure(address: Address, arrays: Arrays) -> Size:
+    """Find how many samples there are to learn from, and of what size and kind."""
+    test, size = _parse_test(address), own_arrays.measure_arrays(arrays)
+    if "x_test" in arrays or not isinstance(test, float):
+        return size
+    return replace(size, samples=size.samples - round(test * size.samples))
 
 
 @refuse_in_one_line()
-def load(given: Address, rng: Generator, validation_fraction: float) -> Data:
+def load(address: Address, rng: Generator, validation_fraction: float) -> Data:
     """Read the samples of a file.
 
     Args:
-        given: Its address.
+        address: Its address.
         rng: Draws the validation part where the file brings none.
         validation_fraction: Share of the training samples set aside for validation then.
 
@@ -105,28 +132,27 @@ def load(given: Address, rng: Generator, validation_fraction: float) -> Data:
     Raises:
         ValueError: When the file is no such file or its samples cannot be used.
     """
-    found = formats.get(given.format).read(given)
-    test = _test(given)
+    arrays, test = _read(address), _parse_test(address)
     try:
-        if "x_test" in found:
-            if TEST in given.options:
+        if "x_test" in arrays:
+            if TEST in address.options:
                 raise ValueError(f"it has a test part of its own: leave {TEST}= out")
         elif isinstance(test, float):
-            found = arrays.set_aside(found, test)
+            arrays = own_arrays.set_aside(arrays, test)
         else:
-            part = _part(test, found.get("feature_names"))
-            found |= {f"{key}_test": array for key, array in part.items()}
-        return arrays.data(found, rng, validation_fraction)
-    except OpenLayout as error:
-        way = quote(str(given.having(layout=error.layout)))
-        raise ValueError(f"{given.file}: {error.reason}: {way}") from error
+            part = _read_part(test, arrays.get("feature_names"))
+            arrays = arrays | {f"{key}_test": array for key, array in part.items()}
+        return own_arrays.build_data(arrays, rng, validation_fraction)
+    except AmbiguousLayout as error:
+        way = address.suggest(layout=error.layout)
+        raise ValueError(f"{address.file}: {error.reason}: {way}") from error
     except ValueError as error:
-        raise ValueError(f"{given.file}: {error}") from error
+        raise ValueError(f"{address.file}: {error}") from error
 
 
 @refuse_in_one_line()
-def labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samples, Labels]:
-    """The samples of another file than a run was trained on, prepared as those of the run.
+def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samples, Labels]:
+    """Read the samples of another file than a run was trained on, prepared as those of the run.
 
     Args:
         name: Its address. Of a file with a test part, that part is taken, else all. Options that
@@ -140,70 +166,68 @@ def labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samp
     Raises:
         ValueError: When the file is no such file or its samples do not fit.
     """
-    given, own = address(name), address(trained_on)
-    if given is None or TEST in given.options:
+    address, own = parse_address(name), parse_address(trained_on)
+    if address is None or TEST in address.options:
         ways = ", ".join(f"{form}:FILE" for form in formats.names())
         raise ValueError(f"{name!r} is no file of labelled samples: give {ways}, without {TEST}=")
-    known = formats.get(given.format).options
     if own is not None:
-        inherited = {key: text for key, text in own.options.items() if key in known}
-        given = given.having(**{**inherited, **given.options})
-    part = _part(given, preparation.feature_names)
+        allowed = formats.get(address.format).options
+        inherited = {key: text for key, text in own.options.items() if key in allowed}
+        address = address.with_options(**{**inherited, **address.options})
+    part = _read_part(address, preparation.feature_names)
     try:
-        x, y, lengths = part["x"], labels.plain(part["y"], "y"), part.get("lengths")
+        y, lengths = labels.read_labels(part["y"], "y"), part.get("lengths")
         if lengths is not None:
-            lengths = raw.lengths_of(lengths, len(y), "lengths")
-        rows = preparation.apply(x, lengths=lengths)
-        single = labels.single(y, len(rows), "y")
+            lengths = check_lengths(lengths, len(y), "lengths")
+        rows = preparation.apply(part["x"], lengths=lengths)
+        single = labels.check_single(y, len(rows), "y")
         if not len(rows):
             raise ValueError("holds no samples: give some")
-        return rows, labels.numbered(single, preparation.labels, "y")
+        return rows, labels.number_labels(single, preparation.labels, "y")
     except ValueError as error:
-        raise ValueError(f"{given.file}: {error}") from error
+        raise ValueError(f"{address.file}: {error}") from error
 
 
-def _part(given: Address, names: NDArray[np.str_] | None) -> Arrays:
-    """Samples `x`, features in the order of their names, and their labels `y` and `lengths`.
+def _read_part(address: Address, names: NDArray[np.str_] | None) -> Arrays:
+    """Read samples `x`, features in the order of their names, and their labels `y` and `lengths`.
 
     Those of the test part, or all that there is.
     """
-    found = formats.get(given.format).read(given)
-    part = "test" if "x_test" in found else "train"
-    x, own = found[f"x_{part}"], found.get("feature_names")
+    arrays = _read(address)
+    part = "test" if "x_test" in arrays else "train"
+    x, own = arrays[f"x_{part}"], arrays.get("feature_names")
     if names is not None and len(names) and own is not None and own.tolist() != names.tolist():
-        if sorted(own) != sorted(names):
-            missing = sorted(set(names) - set(own)) or sorted(set(own) - set(names))
-            which = "lacks" if set(names) - set(own) else "has also"
+        lacking, more = sorted({*names} - {*own}), sorted({*own} - {*names})
+        if lacking or more or len(own) != len(names):
             raise ValueError(
-                f"{given.file}: {which} {', '.join(missing[: labels.SHOWN])}: give the features "
-                "that the network was trained on"
+                f"{address.file}: {'lacks' if lacking else 'has also'} "
+                f"{', '.join((lacking or more)[: labels.SHOWN])}: give the features that the "
+                "network was trained on"
             )
         place = {name: number for number, name in enumerate(own.tolist())}
         x = x[..., [place[name] for name in names.tolist()]]
-    others = {key: found[f"{key}_{part}"] for key in ("y", "lengths") if f"{key}_{part}" in found}
+    others = {key: arrays[f"{key}_{part}"] for key in ("y", "lengths") if f"{key}_{part}" in arrays}
     return {"x": x, **others}
 
 
-def _test(given: Address) -> Address | float:
-    """The file to test with, or the share that is set aside for it."""
-    text = given.text(TEST)
+def _parse_test(address: Address) -> Address | float:
+    """Read the option for the test: a file, or the share that is set aside."""
+    text = address.text(TEST)
     if text is None:
-        return arrays.TEST_SHARE
+        return own_arrays.TEST_SHARE
     try:
         share = float(text)
     except ValueError:
-        return Address(given.format, text, {k: v for k, v in given.options.items() if k != TEST})
+        others = {key: value for key, value in address.options.items() if key != TEST}
+        return Address(address.format, text, others)
     if not 0 < share < 1:
         raise ValueError(
-            f"{TEST}={text} of {str(given)!r}: give a share between 0 and 1, or a file"
+            f"{TEST}={text} of {str(address)!r}: give a share between 0 and 1, or a file"
         )
     return share
 
 
 @refuse_in_one_line()
-def _files(given: Address) -> list[Path]:
-    test = _test(given)
-    return [given.path, *([test.path] if isinstance(test, Address) else [])]
-
-
-__all__ = ["Arrays", "address", "labelled", "load", "meant", "placed", "task"]
+def _list_files(address: Address) -> list[Path]:
+    test = _parse_test(address)
+    return [address.path, *([test.path] if isinstance(test, Address) else [])]

@@ -1,4 +1,4 @@
-"""What a task is: a named, fixed question with training, validation and test samples."""
+"""Tasks: named, fixed questions with training, validation and test samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 from typing import Any, overload
 
@@ -14,11 +14,33 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.tasks.samples import layout
-from hil.tasks.samples.labels import Labels
-from hil.tasks.samples.preparation import Features, Preparation, Samples
-from hil.tasks.samples.signals import Signals
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks import samples as axes
+from hil.tasks.labels import Labels
+from hil.tasks.preparation import Preparation
+from hil.tasks.samples import Features, Kind, Samples, SampleSpec, Signals
+
+Arrays = dict[str, NDArray[Any]]
+"""Arrays by role and part, such as `x_train`."""
+Sections = Mapping[str, Mapping[str, object]]
+"""Settings by section of the configuration of a run."""
+PARTS = ("train", "validation", "test")
+
+FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
+LONG = 50  # steps of a signal: below, each is held for two of the device
+
+# What suits samples in time: learning step by step, a network that remembers, and a readout that
+# tells more than a few spikes. Chosen on validation samples: docs/configuration.md.
+BY_TRACES = {"clock": "trace", "feedback": "learned", "recurrent_feedback": 0.2}
+IN_TIME: Sections = {
+    "network": {"hidden": [200], "recurrent": True, "full_scale": 6.0},
+    "rule": {"name": "adfa", **BY_TRACES, "gain": 5.0},
+    "readout": {"source": "both"},
+    "optimiser": {"learning_rate": 4e-3},
+}
+IN_TIME_BY_RULE: Mapping[str, Sections] = {
+    "dfa": {"rule": {"name": "dfa", **BY_TRACES}},
+    "bptt": {"optimiser": {"learning_rate": 3e-3}},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +79,9 @@ class Data:
         """Refuse what a run could not use."""
         if self.classes < 2:
             raise ValueError(f"number of classes is {self.classes}: a task needs at least 2")
-        _check_part("train", self.x_train, self.y_train, self.classes)
-        _check_part("validation", self.x_validation, self.y_validation, self.classes)
-        _check_part("test", self.x_test, self.y_test, self.classes)
-        for part, x in (("validation", self.x_validation), ("test", self.x_test)):
+        for part in PARTS:
+            x = getattr(self, f"x_{part}")
+            _check_part(part, x, getattr(self, f"y_{part}"), self.classes)
             if x.shape[1:] != self.x_train.shape[1:]:
                 raise ValueError(
                     f"x_{part} has samples of shape {x.shape[1:]}, x_train of "
@@ -90,24 +111,42 @@ class Data:
 
     @property
     def preparation(self) -> Preparation:
-        """What makes such samples of new ones."""
+        """The preparation that makes such samples of new ones."""
         if self.fitted is not None:
             return self.fitted
         shape = self.x_train.shape[1:]
         if isinstance(self.x_train, Signals):
             events = self.x_train.events
-            return Preparation.none(shape, layout.STEPS, self.classes, events=events)
-        most = 255.0 if self.x_train.dtype == np.uint8 else 1.0
-        if self.image_shape is None:
-            return Preparation.none(shape, layout.TABLE, self.classes, most=most)
-        axes = layout.GREY if len(self.image_shape) == 2 else layout.LAST
-        return Preparation.none(self.image_shape, axes, self.classes, most=most)
+            return Preparation.identity(shape, axes.STEPS, self.classes, events=events)
+        layout = axes.TABLE
+        if self.image_shape is not None:
+            shape = self.image_shape
+            layout = axes.GREY if len(shape) == 2 else axes.LAST
+        highest = 255.0 if self.x_train.dtype == np.uint8 else 1.0
+        return Preparation.identity(shape, layout, self.classes, highest=highest)
+
+    @property
+    def arrays(self) -> Arrays:
+        """The samples and labels by name, as a file of them has it."""
+        arrays: Arrays = {}
+        for part in PARTS:
+            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            if not len(y):
+                continue
+            arrays |= {f"x_{part}": x, f"y_{part}": y}
+            if isinstance(x, Signals):
+                arrays |= {f"x_{part}": x.steps, f"lengths_{part}": x.lengths}
+            elif self.image_shape is not None:
+                arrays[f"x_{part}"] = x.reshape(len(x), *self.image_shape)
+        if self.image_shape is not None:
+            arrays["layout"] = np.asarray(axes.GREY if len(self.image_shape) == 2 else axes.LAST)
+        return arrays
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of all samples and labels, in hexadecimal digits."""
         digest = sha256()
-        for part in ("train", "validation", "test"):
+        for part in PARTS:
             x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
             own = (x.steps, x.lengths) if isinstance(x, Signals) else (x,)
             for array in (*own, y):
@@ -125,7 +164,7 @@ class Data:
     def batch(rows: Signals) -> Signals: ...
     @staticmethod
     def batch(rows: Samples) -> NDArray[np.float32] | Signals:
-        """Samples as the loop takes them.
+        """Bring samples into the form that the loop takes.
 
         Args:
             rows: `(B, ...)`, for instance `data.x_train[chosen]`.
@@ -158,9 +197,57 @@ class Task:
     name: str
     description: str
     load: Callable[[Generator, float], Data]
-    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    by_rule: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)
+    defaults: Sections = field(default_factory=dict)
+    by_rule: Mapping[str, Sections] = field(default_factory=dict)
     files: Callable[[], Sequence[Path]] = tuple
+
+
+@dataclass(frozen=True)
+class Size:
+    """Number and size of the samples that are learned from.
+
+    Attributes:
+        samples: How many there are.
+        features: Features of each, or channels of a signal; 0 where that is not told.
+        kind: Features, signals or events.
+        steps: Steps of a signal, of different lengths on average; 0 where that is not told.
+    """
+
+    samples: int
+    features: int
+    kind: Kind = "features"
+    steps: int = 0
+
+
+def suggest_settings(size: Size) -> Sections:
+    """Suggest settings that suit a set of samples.
+
+    A small set is learned in small batches, and any set in about 2000 steps at least. Few
+    features are shown stronger, beside an input that is always on, as in `yinyang`; few channels of
+    signals through receptive fields, for twice as long where they are short. Signals are learned
+    from step by step, by a network that projects to itself.
+    """
+    if size.samples < 1:
+        return {}
+    batch = min(max(size.samples // 25, 10), 100)
+    epochs = min(max(ceil(2000 * batch / size.samples), 10), 200)
+    sections: dict[str, Mapping[str, object]] = {"training": {"batch": batch, "epochs": epochs}}
+    sections["network"] = {"hidden": [200]}
+    if size.kind != "features":
+        sections |= IN_TIME
+        if size.kind == "events":
+            sections["encoding"] = {"name": "events"}
+        elif size.features < FEW:
+            hold = 2 if size.steps < LONG else 1
+            sections["encoding"] = {"name": "receptive_fields", "gain": 2.0, "hold": hold}
+    elif size.features < FEW:
+        sections["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
+        sections["homeostasis"] = {"weight": 0.003}
+        sections["optimiser"] = {"weight_decay": 0.01}
+    elif size.features >= IMAGE:
+        sections["network"] = {"hidden": [800]}
+        sections["optimiser"] = {"learning_rate": 2e-3}
+    return sections
 
 
 def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels, Labels]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.tasks.samples.labels import Labels
+from hil.tasks.labels import Labels
 from hil.tasks.task import Data, Task
 
 _R_BIG = 0.5  # radius of the sign, whose centre is (0.5, 0.5)

@@ -6,15 +6,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from drivers.board.link import frames
-from drivers.board.link.frames import Frame, Status, Type
-from drivers.board.simulated.limits import Limits
+from drivers.board import frames
+from drivers.board.frames import Frame, RequestType, Status
+from drivers.board.hello import Hello
 
 KINDS = 4  # of input, that a board of ours takes
 RESUME, KEEP, LENGTHS = 1, 2, 4  # flags of a run
 COMMANDS = (
-    *(Type.WRITE, Type.READ, Type.CRC, Type.DELAYS, Type.STATS, Type.ECHO),
-    *(Type.RUN, Type.RUN, Type.RUN, Type.RUN),
+    *(
+        RequestType.WRITE,
+        RequestType.READ,
+        RequestType.CRC,
+        RequestType.DELAYS,
+        RequestType.STATS,
+        RequestType.ECHO,
+    ),
+    *(RequestType.RUN, RequestType.RUN, RequestType.RUN, RequestType.RUN),
 )
 
 
@@ -51,27 +58,27 @@ def drawn(rng: np.random.Generator, sizes: list[int], longest: int, most: int = 
     return Net(sizes, found)
 
 
-def script(rng: np.random.Generator, limits: Limits, length: int) -> list[bytes]:
+def script(rng: np.random.Generator, limits: Hello, length: int) -> list[bytes]:
     """Requests as bytes on the line: networks, weights, runs, mistakes, repeats and damage."""
     lines: list[bytes] = []
     net = Net([1, 1], [(0, 1, 0, 0, 1)])
     sequence = int(rng.integers(256))
     for number in range(length):
-        kind = Type.CONFIGURE if number % 12 == 0 else COMMANDS[rng.integers(len(COMMANDS))]
-        if kind == Type.CONFIGURE:
-            layers = rng.integers(2, min(limits.layers, 3) + 2)
-            net = drawn(rng, [int(n) for n in rng.integers(1, 40, layers)], limits.delay)
-            requests = configured(rng, net, limits.delay)
-        elif kind == Type.RUN:
+        kind = RequestType.CONFIGURE if number % 12 == 0 else COMMANDS[rng.integers(len(COMMANDS))]
+        if kind == RequestType.CONFIGURE:
+            layers = rng.integers(2, min(limits.capacity.layers, 3) + 2)
+            net = drawn(rng, [int(n) for n in rng.integers(1, 40, layers)], limits.capacity.delay)
+            requests = configured(rng, net, limits.capacity.delay)
+        elif kind == RequestType.RUN:
             requests = [(kind, run(rng, net.sizes))]
         else:
-            requests = [(kind, other(rng, kind, net, limits.delay))]
+            requests = [(kind, other(rng, kind, net, limits.capacity.delay))]
         for kind, payload in requests:
             if rng.random() < 0.1:
                 payload = mistaken(rng, payload)
             version = frames.VERSION if rng.random() < 0.97 else int(rng.integers(256))
             sequence = (sequence + 1) % 256
-            line = frames.encode(Frame(kind, sequence, payload, version=version))
+            line = Frame(kind, sequence, payload, version=version).encode()
             lines.append(line)
             if rng.random() < 0.1:
                 lines.append(damaged(rng, line))
@@ -80,18 +87,18 @@ def script(rng: np.random.Generator, limits: Limits, length: int) -> list[bytes]
     return lines
 
 
-def configured(rng: np.random.Generator, net: Net, longest: int) -> list[tuple[Type, bytes]]:
+def configured(rng: np.random.Generator, net: Net, longest: int) -> list[tuple[RequestType, bytes]]:
     """A network with weights, and delays of synapses where it has them."""
     neurons = [
         (int(rng.integers(1, 30000)), int(rng.integers(6554, 655361))) for _ in net.sizes[1:]
     ]
-    asked = [(Type.CONFIGURE, wired(net.sizes, neurons, net.projections))]
+    asked = [(RequestType.CONFIGURE, wired(net.sizes, neurons, net.projections))]
     for number, (_, _, delay, alone, _) in enumerate(net.projections):
         cells = net.cells(number)
-        asked.append((Type.WRITE, pack("<HIH", number, 0, cells) + some_weights(rng, cells)))
+        asked.append((RequestType.WRITE, pack("<HIH", number, 0, cells) + some_weights(rng, cells)))
         if alone:
             values = some_delays(rng, cells, longest - delay)
-            asked.append((Type.DELAYS, pack("<HIH", number, 0, cells) + values))
+            asked.append((RequestType.DELAYS, pack("<HIH", number, 0, cells) + values))
     return asked
 
 
@@ -176,26 +183,30 @@ def stimulus(rng: np.random.Generator, kind: int, steps: int, batch: int, channe
     return values.astype("u1" if kind == 3 else "<i2").tobytes()
 
 
-def other(rng: np.random.Generator, kind: Type, net: Net, longest: int) -> bytes:
+def other(rng: np.random.Generator, kind: RequestType, net: Net, longest: int) -> bytes:
     projection = int(rng.integers(len(net.projections)))
     _, _, delay, alone, _ = net.projections[projection]
     cells = net.cells(projection)
     what = int(rng.random() < 0.5) if alone else 0
     first = int(rng.integers(cells))
     count = int(rng.integers(1, cells - first + 1))
-    if kind == Type.READ:
+    if kind == RequestType.READ:
         return pack("<HBBIH", projection, what, 0, first, count)
-    if kind == Type.CRC:
+    if kind == RequestType.CRC:
         return pack("<HBB", projection, what, 0)
-    if kind in (Type.WRITE, Type.DELAYS):
+    if kind in (RequestType.WRITE, RequestType.DELAYS):
         runs = [(first, count), *((int(n), 1) for n in rng.integers(0, cells, rng.integers(4)))]
         parts = [
             pack("<IH", f, c)
-            + (some_weights(rng, c) if kind == Type.WRITE else some_delays(rng, c, longest - delay))
+            + (
+                some_weights(rng, c)
+                if kind == RequestType.WRITE
+                else some_delays(rng, c, longest - delay)
+            )
             for f, c in runs
         ]
         return pack("<H", projection) + b"".join(parts)
-    return rng.bytes(rng.integers(300)) if kind == Type.ECHO else b""
+    return rng.bytes(rng.integers(300)) if kind == RequestType.ECHO else b""
 
 
 def mistaken(rng: np.random.Generator, payload: bytes) -> bytes:
@@ -244,106 +255,110 @@ FORWARD = projection(0, 1), projection(1, 2)
 REFUSED = [
     (0x0B, b"", Status.UNKNOWN),
     (0x00, b"", Status.UNKNOWN),
-    (Type.DELAYS, b"", Status.SIZE),
-    (Type.DELAYS, pack("<HIHH", 0, 0, 1, 1), Status.VALUE),
-    (Type.DELAYS, pack("<HIHH", 1, 0, 1, 1), Status.VALUE),
-    (Type.TRIM, pack("<HHIHI", 1, 0, 0, 1, 5000), Status.UNSUPPORTED),
-    (Type.HELLO, b"x", Status.SIZE),
-    (Type.STATS, b"x", Status.SIZE),
-    (Type.CONFIGURE, b"", Status.SIZE),
-    (Type.CONFIGURE, configuration([4, 3]) + b"x", Status.SIZE),
-    (Type.CONFIGURE, configuration([4, 3])[:-12], Status.SIZE),
-    (Type.CONFIGURE, configuration([4, 3], zero=1), Status.VALUE),
-    (Type.CONFIGURE, configuration([4, 3], leak=0), Status.VALUE),
-    (Type.CONFIGURE, configuration([4, 3], leak=65536), Status.VALUE),
-    (Type.CONFIGURE, configuration([4, 3], threshold=6553), Status.VALUE),
-    (Type.CONFIGURE, configuration([4, 3], threshold=655361), Status.VALUE),
-    (Type.CONFIGURE, configuration([4, 3], multiplier=0), Status.VALUE),
-    (Type.CONFIGURE, configuration([4, 3], multiplier=(1 << 22) + 1), Status.VALUE),
-    (Type.CONFIGURE, configuration([4, 0]), Status.VALUE),
-    (Type.CONFIGURE, configuration([0, 3]), Status.VALUE),
-    (Type.CONFIGURE, configuration([4]), Status.VALUE),
-    (Type.CONFIGURE, pack("<HHIHH", 1, 0, 4, 2, 0), Status.VALUE),
-    (Type.CONFIGURE, pack("<HHIHH", 1, 1, 4, 3, 0), Status.VALUE),
-    (Type.CONFIGURE, configuration([4, 3, 3, 3]), Status.ROOM),
-    (Type.CONFIGURE, configuration([10, 3]), Status.ROOM),
-    (Type.CONFIGURE, configuration([4, 9]), Status.ROOM),
-    (Type.CONFIGURE, configuration([1 << 31, 3]), Status.ROOM),
-    (Type.CONFIGURE, configuration([4, (1 << 32) - 1]), Status.ROOM),
-    (Type.CONFIGURE, configuration([9, 8, 8]), Status.ROOM),
-    (Type.CONFIGURE, two_layers(projection(0, 1), projection(3, 2)), Status.VALUE),
-    (Type.CONFIGURE, two_layers(projection(0, 1), projection(1, 3)), Status.VALUE),
-    (Type.CONFIGURE, two_layers(projection(0, 0), projection(1, 2)), Status.VALUE),
-    (Type.CONFIGURE, two_layers(projection(0, 1, flags=2), projection(1, 2)), Status.VALUE),
-    (Type.CONFIGURE, two_layers(*FORWARD, projection(2, 1, delay=32)), Status.VALUE),
-    (Type.CONFIGURE, two_layers(*FORWARD, projection(0, 1, delay=1)), Status.VALUE),
-    (Type.CONFIGURE, two_layers(*FORWARD, projection(2, 2), projection(2, 2)), Status.VALUE),
-    (Type.WRITE, b"", Status.SIZE),
-    (Type.WRITE, pack("<H", 1), Status.VALUE),
-    (Type.WRITE, pack("<HIHb", 256, 0, 1, 5), Status.VALUE),
-    (Type.WRITE, pack("<HIHb", 0, 12, 1, 5), Status.VALUE),
-    (Type.WRITE, pack("<HIHb", 0, 0xFFFFFFFF, 1, 5), Status.VALUE),
-    (Type.WRITE, pack("<HIH", 0, 0, 0), Status.VALUE),
-    (Type.WRITE, pack("<HIHb", 0, 0, 2, 5), Status.SIZE),
-    (Type.WRITE, pack("<HIHb", 0, 0, 1, -128), Status.VALUE),
-    (Type.WRITE, pack("<HIHbIHb", 0, 0, 1, 5, 12, 1, 5), Status.VALUE),
-    (Type.READ, read(0, 0, 1)[:-1], Status.SIZE),
-    (Type.READ, read(0, 0, 0), Status.VALUE),
-    (Type.READ, read(0, 5, 8), Status.VALUE),
-    (Type.READ, read(1, 0, 1), Status.VALUE),
-    (Type.READ, read(0, 0, 1, what=1), Status.VALUE),
-    (Type.READ, read(0, 0, 1, what=2), Status.VALUE),
-    (Type.READ, read(0, 0, 1, zero=1), Status.VALUE),
-    (Type.CRC, b"", Status.SIZE),
-    (Type.CRC, pack("<HBB", 1, 0, 0), Status.VALUE),
-    (Type.CRC, pack("<HBB", 0, 1, 0), Status.VALUE),
-    (Type.RUN, b"", Status.SIZE),
-    (Type.RUN, run_head(5, 1, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(4, 1, 1) + bytes(2), Status.UNSUPPORTED),
-    (Type.RUN, run_head(0, 1, 1, [(1, 0, 0, 1)] * 9) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 0, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 21, 1) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 1, 0), Status.VALUE),
-    (Type.RUN, run_head(0, 1, 1, flags=8) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 1, 1, first=1) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 1, 1, first=1, flags=LENGTHS, lengths=[1]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 1, 1, first=4, flags=KEEP) + bytes(8), Status.ROOM),
-    (Type.RUN, run_head(0, 1, 1, first=65535, flags=RESUME) + bytes(8), Status.ROOM),
-    (Type.RUN, run_head(0, 1, 5, flags=KEEP) + bytes(40), Status.ROOM),
-    (Type.RUN, run_head(0, 2, 1, flags=LENGTHS), Status.SIZE),
-    (Type.RUN, run_head(0, 2, 1, flags=LENGTHS, lengths=[0]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 2, 1, flags=LENGTHS, lengths=[3]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(1, 2, 2, flags=LENGTHS, lengths=[1, 2]) + bytes(32), Status.SIZE),
-    (Type.RUN, run_head(0, 1, 1) + bytes(7), Status.SIZE),
-    (Type.RUN, run_head(0, 1, 1) + bytes(9), Status.SIZE),
-    (Type.RUN, run_head(0, 1, 1) + pack("<4h", 0, 0, 0, 4096), Status.VALUE),
-    (Type.RUN, run_head(0, 1, 1) + pack("<4h", -4096, 0, 0, 0), Status.VALUE),
-    (Type.RUN, run_head(2, 1, 1) + bytes([16]), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(0, 1, 0, 1)]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(2, 1, 0, 1)]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(1, 2, 0, 1)]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(1, 1, 3, 1)]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 0)]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 6)]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(1, 0, 0, 2)]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, 3)]) + bytes(8), Status.VALUE),
-    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, *[0] * 50)]) + bytes(8), Status.SIZE),
-    (Type.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, 2)])[:-1], Status.SIZE),
-    (Type.RUN, run_head(2, 1, 67) + bytes(67), Status.SIZE),
+    (RequestType.DELAYS, b"", Status.SIZE),
+    (RequestType.DELAYS, pack("<HIHH", 0, 0, 1, 1), Status.VALUE),
+    (RequestType.DELAYS, pack("<HIHH", 1, 0, 1, 1), Status.VALUE),
+    (RequestType.TRIM, pack("<HHIHI", 1, 0, 0, 1, 5000), Status.UNSUPPORTED),
+    (RequestType.HELLO, b"x", Status.SIZE),
+    (RequestType.STATS, b"x", Status.SIZE),
+    (RequestType.CONFIGURE, b"", Status.SIZE),
+    (RequestType.CONFIGURE, configuration([4, 3]) + b"x", Status.SIZE),
+    (RequestType.CONFIGURE, configuration([4, 3])[:-12], Status.SIZE),
+    (RequestType.CONFIGURE, configuration([4, 3], zero=1), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4, 3], leak=0), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4, 3], leak=65536), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4, 3], threshold=6553), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4, 3], threshold=655361), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4, 3], multiplier=0), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4, 3], multiplier=(1 << 22) + 1), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4, 0]), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([0, 3]), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4]), Status.VALUE),
+    (RequestType.CONFIGURE, pack("<HHIHH", 1, 0, 4, 2, 0), Status.VALUE),
+    (RequestType.CONFIGURE, pack("<HHIHH", 1, 1, 4, 3, 0), Status.VALUE),
+    (RequestType.CONFIGURE, configuration([4, 3, 3, 3]), Status.ROOM),
+    (RequestType.CONFIGURE, configuration([10, 3]), Status.ROOM),
+    (RequestType.CONFIGURE, configuration([4, 9]), Status.ROOM),
+    (RequestType.CONFIGURE, configuration([1 << 31, 3]), Status.ROOM),
+    (RequestType.CONFIGURE, configuration([4, (1 << 32) - 1]), Status.ROOM),
+    (RequestType.CONFIGURE, configuration([9, 8, 8]), Status.ROOM),
+    (RequestType.CONFIGURE, two_layers(projection(0, 1), projection(3, 2)), Status.VALUE),
+    (RequestType.CONFIGURE, two_layers(projection(0, 1), projection(1, 3)), Status.VALUE),
+    (RequestType.CONFIGURE, two_layers(projection(0, 0), projection(1, 2)), Status.VALUE),
+    (RequestType.CONFIGURE, two_layers(projection(0, 1, flags=2), projection(1, 2)), Status.VALUE),
+    (RequestType.CONFIGURE, two_layers(*FORWARD, projection(2, 1, delay=32)), Status.VALUE),
+    (RequestType.CONFIGURE, two_layers(*FORWARD, projection(0, 1, delay=1)), Status.VALUE),
+    (RequestType.CONFIGURE, two_layers(*FORWARD, projection(2, 2), projection(2, 2)), Status.VALUE),
+    (RequestType.WRITE, b"", Status.SIZE),
+    (RequestType.WRITE, pack("<H", 1), Status.VALUE),
+    (RequestType.WRITE, pack("<HIHb", 256, 0, 1, 5), Status.VALUE),
+    (RequestType.WRITE, pack("<HIHb", 0, 12, 1, 5), Status.VALUE),
+    (RequestType.WRITE, pack("<HIHb", 0, 0xFFFFFFFF, 1, 5), Status.VALUE),
+    (RequestType.WRITE, pack("<HIH", 0, 0, 0), Status.VALUE),
+    (RequestType.WRITE, pack("<HIHb", 0, 0, 2, 5), Status.SIZE),
+    (RequestType.WRITE, pack("<HIHb", 0, 0, 1, -128), Status.VALUE),
+    (RequestType.WRITE, pack("<HIHbIHb", 0, 0, 1, 5, 12, 1, 5), Status.VALUE),
+    (RequestType.READ, read(0, 0, 1)[:-1], Status.SIZE),
+    (RequestType.READ, read(0, 0, 0), Status.VALUE),
+    (RequestType.READ, read(0, 5, 8), Status.VALUE),
+    (RequestType.READ, read(1, 0, 1), Status.VALUE),
+    (RequestType.READ, read(0, 0, 1, what=1), Status.VALUE),
+    (RequestType.READ, read(0, 0, 1, what=2), Status.VALUE),
+    (RequestType.READ, read(0, 0, 1, zero=1), Status.VALUE),
+    (RequestType.CRC, b"", Status.SIZE),
+    (RequestType.CRC, pack("<HBB", 1, 0, 0), Status.VALUE),
+    (RequestType.CRC, pack("<HBB", 0, 1, 0), Status.VALUE),
+    (RequestType.RUN, b"", Status.SIZE),
+    (RequestType.RUN, run_head(5, 1, 1) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(4, 1, 1) + bytes(2), Status.UNSUPPORTED),
+    (RequestType.RUN, run_head(0, 1, 1, [(1, 0, 0, 1)] * 9) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 0, 1) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 21, 1) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 1, 0), Status.VALUE),
+    (RequestType.RUN, run_head(0, 1, 1, flags=8) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 1, 1, first=1) + bytes(8), Status.VALUE),
+    (
+        RequestType.RUN,
+        run_head(0, 1, 1, first=1, flags=LENGTHS, lengths=[1]) + bytes(8),
+        Status.VALUE,
+    ),
+    (RequestType.RUN, run_head(0, 1, 1, first=4, flags=KEEP) + bytes(8), Status.ROOM),
+    (RequestType.RUN, run_head(0, 1, 1, first=65535, flags=RESUME) + bytes(8), Status.ROOM),
+    (RequestType.RUN, run_head(0, 1, 5, flags=KEEP) + bytes(40), Status.ROOM),
+    (RequestType.RUN, run_head(0, 2, 1, flags=LENGTHS), Status.SIZE),
+    (RequestType.RUN, run_head(0, 2, 1, flags=LENGTHS, lengths=[0]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 2, 1, flags=LENGTHS, lengths=[3]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(1, 2, 2, flags=LENGTHS, lengths=[1, 2]) + bytes(32), Status.SIZE),
+    (RequestType.RUN, run_head(0, 1, 1) + bytes(7), Status.SIZE),
+    (RequestType.RUN, run_head(0, 1, 1) + bytes(9), Status.SIZE),
+    (RequestType.RUN, run_head(0, 1, 1) + pack("<4h", 0, 0, 0, 4096), Status.VALUE),
+    (RequestType.RUN, run_head(0, 1, 1) + pack("<4h", -4096, 0, 0, 0), Status.VALUE),
+    (RequestType.RUN, run_head(2, 1, 1) + bytes([16]), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(0, 1, 0, 1)]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(2, 1, 0, 1)]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(1, 2, 0, 1)]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(1, 1, 3, 1)]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(1, 1, 0, 0)]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(1, 1, 0, 6)]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(1, 0, 0, 2)]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, 3)]) + bytes(8), Status.VALUE),
+    (RequestType.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, *[0] * 50)]) + bytes(8), Status.SIZE),
+    (RequestType.RUN, run_head(0, 5, 1, [(1, 1, 0, 1, 2)])[:-1], Status.SIZE),
+    (RequestType.RUN, run_head(2, 1, 67) + bytes(67), Status.SIZE),
 ]
 
 # Runs where rounding and bounds show: a membrane at its threshold, and at either of its bounds.
 ALL = [(1, 1, 0, 1)]
 EDGES = [
-    (Type.CONFIGURE, configuration([1, 1], multiplier=65536)),
-    (Type.WRITE, pack("<HIHb", 0, 0, 1, 1)),
-    (Type.RUN, run_head(0, 1, 1) + pack("<h", 255)),
-    (Type.RUN, run_head(0, 1, 1) + pack("<h", 256)),
-    (Type.CONFIGURE, configuration([2, 1], 65535, 6554, 1 << 22)),
-    (Type.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127)),
-    (Type.RUN, run_head(1, 2, 1, ALL) + pack("<4h", 4095, 0, 0, 0)),
-    (Type.RUN, run_head(1, 2, 1, ALL) + pack("<4h", 0, 4095, 0, 0)),
-    (Type.CONFIGURE, configuration([2, 1], 32768, 655360, 1 << 22)),
-    (Type.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127)),
-    (Type.RUN, run_head(3, 14, 1, ALL) + bytes([255, 0, 0, 255, *[0] * 24])),
+    (RequestType.CONFIGURE, configuration([1, 1], multiplier=65536)),
+    (RequestType.WRITE, pack("<HIHb", 0, 0, 1, 1)),
+    (RequestType.RUN, run_head(0, 1, 1) + pack("<h", 255)),
+    (RequestType.RUN, run_head(0, 1, 1) + pack("<h", 256)),
+    (RequestType.CONFIGURE, configuration([2, 1], 65535, 6554, 1 << 22)),
+    (RequestType.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127)),
+    (RequestType.RUN, run_head(1, 2, 1, ALL) + pack("<4h", 4095, 0, 0, 0)),
+    (RequestType.RUN, run_head(1, 2, 1, ALL) + pack("<4h", 0, 4095, 0, 0)),
+    (RequestType.CONFIGURE, configuration([2, 1], 32768, 655360, 1 << 22)),
+    (RequestType.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127)),
+    (RequestType.RUN, run_head(3, 14, 1, ALL) + bytes([255, 0, 0, 255, *[0] * 24])),
 ]

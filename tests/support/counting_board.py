@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from drivers.board.device import Board
-from drivers.board.link.link import Link
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.limits import Limits
-from drivers.board.simulated.port import SimulatedPort
+from drivers.board.hello import Hello
+from drivers.board.link import Link
+from drivers.board.simulated_board import SIMULATED, SimulatedBoard, SimulatedPort
 
 
 class Counting(SimulatedPort):
@@ -26,7 +25,7 @@ class Counting(SimulatedPort):
         return found
 
 
-def board(limits: Limits | None = None, chip: int = 0) -> tuple[Board, Counting, SimulatedBoard]:
-    simulated = SimulatedBoard(chip, limits=limits)
+def board(hello: Hello = SIMULATED, chip: int = 0) -> tuple[Board, Counting, SimulatedBoard]:
+    simulated = SimulatedBoard(chip, hello=hello)
     port = Counting(simulated)
     return Board(Link(port, "board:simulated", 115200)), port, simulated

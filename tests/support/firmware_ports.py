@@ -10,9 +10,8 @@ import pytest
 import serial
 
 from drivers import firmware
+from drivers.board.frames import Frame, RequestType
 from drivers.board.hello import Hello
-from drivers.board.link import frames
-from drivers.board.link.frames import Frame, Type
 
 NEEDS = {
     "native": ("make", "cc"),
@@ -48,10 +47,10 @@ class Host:
         return self.port.read_until(b"\0")
 
     def ask(self, kind: int, payload: bytes = b"", sequence: int = 0) -> Frame:
-        return frames.decode(self.say(frames.encode(Frame(kind, sequence, payload)))[:-1])
+        return Frame.decode(self.say(Frame(kind, sequence, payload).encode())[:-1])
 
     def hello(self) -> Hello:
-        return Hello.decode(self.ask(Type.HELLO).payload)
+        return Hello.decode(self.ask(RequestType.HELLO).payload)
 
 
 @contextmanager

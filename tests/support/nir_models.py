@@ -153,14 +153,14 @@ def rasters_on_device(
     path: str | Path, address: str, stimulus: Stimulus, bias: float = 0.0
 ) -> list[NDArray[np.float64]]:
     """The same step by step, `(T, B, n_l)`."""
-    found = model.opened(str(path))
-    source = placement.Source(stimulus.kind != "spikes", bias)
+    found = model.read_model(str(path))
+    source = placement.NetworkInput(stimulus.kind != "spikes", bias)
     with drivers.open(address) as device:
-        on = placement.placed(found, device.info, source, assumed=0.9)
+        on = placement.place_model(found, device.info, source, assumed=0.9)
         depth = len(found.layers)
         layers = (len(on.weights[0]), *(matrix.shape[1] for matrix in on.weights[:depth]))
         ways = list(pairwise(range(depth + 1)))
-        ways += [(n, n) for n in range(1, depth if found.recurrent else 1)]
+        ways += [(n, n) for n in range(1, depth if found.is_recurrent else 1)]
         laid = [Projection(*way, 100.0, late) for way, late in zip(ways, on.delays, strict=True)]
         network = Network.feed_forward(layers, settings=on.settings)
         device.configure(replace(network, projections=tuple(laid)))

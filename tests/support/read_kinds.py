@@ -25,7 +25,7 @@ from device_models import chip_file
 from device_models.measured_mismatch import pattern_from_table
 from drivers import DeviceError, Identity, Network, Probe, Stimulus
 from hil import tasks
-from hil.characterisation.calibration import calibration_file
+from hil.characterisation import calibration
 from hil.exchange import model
 from hil.loop.controller import Controller
 from hil.loop.train_state import TrainState
@@ -90,9 +90,9 @@ def made(world: Path) -> Path:
         readout = device.run(spikes, [Probe(1), Probe(1, "spikes", reduce="mean")], trial=0)
         drivers.save(world / "readout.npz", readout)
     drivers.save(world / "weights.npz", [np.ones((2, 3), np.float32)] * 2)
-    spread = calibration_file.TargetSpread(1.0, 0.1)
-    calibration_file.write(
-        calibration_file.Calibration(
+    spread = calibration.TargetSpread(1.0, 0.1)
+    calibration.write(
+        calibration.Calibration(
             identity=Identity("a chip", "7"),
             layers=(2, 3, 2),
             settings={"tau_membrane": 0.02},
@@ -240,7 +240,7 @@ KINDS: dict[str, Kind] = {
     "study weights": Kind(f"{STUDY}/weights/*.npz", study_weights, npz_damaged),
     "study environment": Kind(f"{STUDY}/environment.json", study_environment, damage.json_damaged),
     "study": Kind("own-study.toml", built_study, damage.toml_damaged, " "),
-    "calibration": Kind("calibration.toml", calibration_file.read, damage.toml_damaged),
+    "calibration": Kind("calibration.toml", calibration.read, damage.toml_damaged),
     "npz": Kind(TASK, own_data, npz_damaged),
     "npz of signals": Kind("signals.npz", own_data, npz_damaged),
     "npz of events": Kind("events.npz", own_data, npz_damaged),
@@ -254,7 +254,7 @@ KINDS: dict[str, Kind] = {
     "readout": Kind("readout.npz", drivers.load, npz_damaged),
     "weights": Kind("weights.npz", drivers.load, npz_damaged),
     "twin": Kind("twin.npz", twin, npz_damaged),
-    "model": Kind("model.nir", lambda p: model.opened(str(p)), damage.hdf5_damaged),
+    "model": Kind("model.nir", lambda p: model.read_model(str(p)), damage.hdf5_damaged),
 }
 
 

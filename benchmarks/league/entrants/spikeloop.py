@@ -13,7 +13,7 @@ from drivers import Probe, Stimulus
 from drivers.registry import with_options
 from hil.config import build
 from hil.loop.controller import Controller
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 from league.entrant import Entrant, Ready
 from league.network import KAPPA, LEARNING_RATE, Network
 

@@ -1,4 +1,4 @@
-"""Does the device work in every order of use, and after a refusal?"""
+"""Checks that the device works in every order of use, and after a refusal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.kit.comparing import IDLE, unchanged
-from drivers.conformance.kit.ending import Failed, NotApplicable, refuses
-from drivers.conformance.kit.harness import Harness
-from drivers.conformance.kit.verdict import Check
+from drivers.conformance.comparing import IDLE, check_unchanged
+from drivers.conformance.harness import Failed, Harness, NotApplicable, check_refusal, skip_if
 from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network
 from drivers.errors import (
@@ -32,11 +30,11 @@ def reset_forgets_the_network(harness: Harness) -> None:
     """After reset, and before configure, the device refuses to run and to store."""
     harness.configure()
     harness.write(1.0)
-    fired = int(harness.run(harness.everything()).counts.sum())
+    fired = harness.count_spikes()
     harness.device.reset()
-    _refused_unconfigured(harness, "after reset")
+    _check_unconfigured(harness, "after reset")
     harness.configure()
-    left = int(harness.run(harness.everything()).counts.sum())
+    left = harness.count_spikes()
     if left > IDLE * fired:
         raise Failed(f"{left} spikes without weights after reset, {fired} before it")
 
@@ -44,21 +42,20 @@ def reset_forgets_the_network(harness: Harness) -> None:
 def errors_leave_the_device_usable(harness: Harness) -> None:
     """What is refused raises its error, and changes nothing."""
     stimulus = harness.work()
-    refusals = _bad(harness)
+    refusals = _bad_requests(harness)
 
     def after_refusals(trial: int) -> NDArray[np.int32]:
         for what, expected, ask in refusals:
-            refuses(what, expected, ask)
+            check_refusal(what, expected, ask)
         return harness.run(stimulus, trial=trial).counts
 
-    unchanged(harness, stimulus, "refusals", after_refusals)
+    check_unchanged(harness, stimulus, "refusals", after_refusals)
 
 
 def refused_network_leaves_the_old_one(harness: Harness) -> None:
     """A network that the device has no room for leaves the one before as it was."""
     info, room = harness.info, harness.info.capacity.inputs * harness.info.capacity.neurons
-    if room > CELLS:
-        raise NotApplicable("the largest network is too large to try")
+    skip_if(room > CELLS, "the largest network is too large to try")
     whole = Network.feed_forward(
         (info.capacity.inputs, *[info.capacity.neurons] * info.capacity.layers)
     )
@@ -71,20 +68,19 @@ def refused_network_leaves_the_old_one(harness: Harness) -> None:
             return harness.run(stimulus, trial=trial).counts
         raise NotApplicable("the device has room for every limit at once")
 
-    unchanged(harness, stimulus, "a refused network", after_refusal)
+    check_unchanged(harness, stimulus, "a refused network", after_refusal)
 
 
 def state_restores_what_it_was(harness: Harness) -> None:
     """Where info says resumable, a device that is given its state goes on as it would have."""
-    if not harness.info.abilities.resumable:
-        raise NotApplicable("info says that the device is not resumable")
+    skip_if(not harness.info.abilities.resumable, "info says that the device is not resumable")
     stimulus, device = harness.work(), harness.device
-    device.write_weights(0, _some(harness, 1))
+    device.write_weights(0, _random_weights(harness, 1))
     state = {name: np.array(value) for name, value in device.state().items()}
     if any(value.dtype.hasobject for value in state.values()):
         raise Failed("state holds Python objects, which no checkpoint takes")
     before = harness.run(stimulus).counts
-    device.write_weights(0, _some(harness, 2))
+    device.write_weights(0, _random_weights(harness, 2))
     harness.run(stimulus, trial=1)
     harness.configure()
     device.restore(state)
@@ -101,11 +97,11 @@ def closing_twice_is_fine(harness: Harness) -> None:
     harness.close()
     for what, ask in (
         ("configure", lambda: device.configure(harness.network())),
-        ("write_weights", lambda: device.write_weights(0, _some(harness, 1))),
+        ("write_weights", lambda: device.write_weights(0, _random_weights(harness, 1))),
         ("run", lambda: device.run(stimulus)),
         ("reset", device.reset),
     ):
-        refuses(f"{what} after close", DeviceClosed, ask)
+        check_refusal(f"{what} after close", DeviceClosed, ask)
 
 
 def reopening_keeps_or_loses_weights(harness: Harness) -> None:
@@ -114,43 +110,33 @@ def reopening_keeps_or_loses_weights(harness: Harness) -> None:
     if harness.info.abilities.keeps_weights:
         harness.configure()
         harness.write(np.eye(harness.neurons))
-        before = int(harness.run(harness.everything()).counts.sum())
+        before = harness.count_spikes()
         harness.close()
-        after = int(harness.run(harness.everything()).counts.sum())
+        after = harness.count_spikes()
         if after < before / 2:
             raise Failed(f"{before} spikes before close, {after} after, though weights are kept")
         return
-    _refused_unconfigured(harness, "opened again")
+    _check_unconfigured(harness, "opened again")
     harness.configure()
-    firing = float((harness.run(harness.everything()).counts > 0).mean())
+    firing = harness.firing()
     if firing > IDLE:
         raise Failed(f"{firing:.0%} of samples and neurons fired, opened again without weights")
 
 
-CHECKS: tuple[Check, ...] = (
-    reset_forgets_the_network,
-    errors_leave_the_device_usable,
-    refused_network_leaves_the_old_one,
-    state_restores_what_it_was,
-    closing_twice_is_fine,
-    reopening_keeps_or_loses_weights,
-)
-
-
-def _refused_unconfigured(harness: Harness, when: str) -> None:
+def _check_unconfigured(harness: Harness, when: str) -> None:
     device = harness.device
-    refuses(f"run {when}", NotConfigured, lambda: device.run(harness.everything()))
-    weights = _some(harness, 1)
-    refuses(f"write_weights {when}", NotConfigured, lambda: device.write_weights(0, weights))
+    check_refusal(f"run {when}", NotConfigured, lambda: device.run(harness.everything()))
+    weights = _random_weights(harness, 1)
+    check_refusal(f"write_weights {when}", NotConfigured, lambda: device.write_weights(0, weights))
 
 
-def _some(harness: Harness, seed: int) -> NDArray[np.float32]:
+def _random_weights(harness: Harness, seed: int) -> NDArray[np.float32]:
     shape = harness.network().layers
     rng = np.random.default_rng(seed)
     return rng.uniform(0, harness.full_scale, shape).astype(np.float32)
 
 
-def _bad(harness: Harness) -> list[tuple[str, type[DeviceError], Callable[[], object]]]:
+def _bad_requests(harness: Harness) -> list[tuple[str, type[DeviceError], Callable[[], object]]]:
     """Requests that no device may serve, with the error of each."""
     info, network = harness.info, harness.network()
     n_in, n_out = network.layers

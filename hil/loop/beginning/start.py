@@ -14,7 +14,7 @@ from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import tasks
 from hil.exchange import model, placement
-from hil.exchange.nir_file import Refused
+from hil.exchange.nir_file import NirRefusal
 from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import applied, left_open, settle
@@ -25,7 +25,7 @@ from hil.trust import open_device
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.exchange.placement import Placed
+    from hil.exchange.placement import PlacedModel
     from hil.runs.folder import Arrays
     from hil.tasks import Data
 
@@ -57,14 +57,14 @@ def taken(
             (int(late.max()) for late in select_prefix(kept, "delays/").values()), default=0
         )
         return config, kept, _left_out(config, longest)
-    found = model.opened(config.start)
+    found = model.read_model(config.start)
     left_out = _left_out(config, found.delay)
     if left_out:
-        found = found.undelayed
+        found = found.without_delays()
     try:
-        source = placement.Source(*mapping.shown(config, info, data.spec))
-        placed = placement.placed(found, info, source, mapping.DECAY)
-    except Refused as error:
+        source = placement.NetworkInput(*mapping.shown(config, info, data.spec))
+        placed = placement.place_model(found, info, source, mapping.DECAY)
+    except NirRefusal as error:
         raise FileFormatError(f"{found.path}: {error}") from None
     choices = [
         Choice(f"network.settings.{name}", value, placed.reasons[name])
@@ -121,7 +121,7 @@ def _left_out(config: Config, longest: int) -> list[Choice]:
     return [Choice("start", config.start, told)]
 
 
-def _holding(config: Config, info: DeviceInfo, placed: Placed) -> list[Choice]:
+def _holding(config: Config, info: DeviceInfo, placed: PlacedModel) -> list[Choice]:
     """A full scale for the largest weight, where nobody asked for one that is too small for it."""
     sizes = [abs(matrix).max() * math.sqrt(len(matrix)) for matrix in placed.weights]
     needed = round(float(max(sizes)) * (1 + 1e-6), 6)
@@ -134,7 +134,7 @@ def _holding(config: Config, info: DeviceInfo, placed: Placed) -> list[Choice]:
     return [Choice("network.full_scale", needed, "the largest weight of the model asks for it")]
 
 
-def _cut(info: DeviceInfo, placed: Placed) -> list[str]:
+def _cut(info: DeviceInfo, placed: PlacedModel) -> list[str]:
     """Projections with weights that no full scale of the device holds."""
     said = []
     for number, matrix in enumerate(placed.weights):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drivers import DeviceInfo, Stimulus
 from hil.learning.in_time import delays
 from hil.learning.nominal_neuron import held_current
-from hil.learning.rate_estimator import Estimate
+from hil.learning.rate_estimator import RateEstimate
 from hil.learning.rule import Route
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def of_stimulus(
 
 
 def of_layer(
-    below: Estimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
+    below: RateEstimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
 ) -> Drive:
     """Charge that the estimated spikes of a layer bring to the next one, or to itself."""
     squares = weights**2

@@ -15,18 +15,18 @@ import re
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
 from drivers.files.bounded import describe_error, open_file
 from drivers.refusals import shorten
-from hil.tasks.formats.format import Address, Arrays, Format, Size
-from hil.tasks.formats.table import OPTIONS, Columns, is_missing, read_labels
+from hil.tasks.formats import Address, Arrays, Format
+from hil.tasks.formats.columns import MISSING, OPTIONS, Columns
 
 SEPARATORS = ",;\t|"
-MOST = 4 * 2**30  # bytes
-WRONG = 100  # rows with something else than numbers, after which enough is known
+LARGEST = 4 * 2**30  # bytes
+MOST_WRONG = 100  # rows with something else than numbers, after which enough is known
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb": "utf-8-sig"}
 _EXCEL = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # a first line that Excel writes and reads
 
@@ -34,42 +34,58 @@ _EXCEL = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # a first line that Excel wri
 def read(given: Address) -> Arrays:
     """Read a table.
 
-    Args:
-        given: Its address.
-
     Returns:
         Features, labels, and the names of the features.
 
     Raises:
         ValueError: When it is no such table, or holds what is no number, or has gaps.
     """
-    with _text(given) as handle:
-        names, separator, before = _header(handle, given)
-        rows = _Rows(Columns.of(names, given), separator != ",")
+    with _open_text(given) as handle:
+        names, separator, before = _read_header(handle, given)
+        columns = Columns.choose(names, given)
+        numbers, labels = array("d"), list[str]()
+        wrong: list[tuple[str, Sequence[str]]] = []  # where, and the cells
+        decimal: dict[str, str] = {}  # where a decimal comma and a decimal point were seen
         reader = csv.reader(handle, delimiter=separator, strict=True)
         for row in reader:
-            if row:
-                rows.add(row, f"line {before + reader.line_num}")
-        return rows.arrays()
-
-
-def size(given: Address) -> Size:
-    """How much is in a table, by the first line and the number of the others.
-
-    Raises:
-        ValueError: When it is no such table.
-    """
-    with _text(given) as handle:
-        columns = Columns.of(_header(handle, given)[0], given)
-        return Size(sum(bool(line.strip()) for line in handle), len(columns.features))
+            if not row:
+                continue
+            where = f"line {before + reader.line_num}"
+            label, cells = _split_row(row, columns, where)
+            text = "".join(cells) if separator != "," else ""
+            marks = [mark for mark in ",." if mark in text]
+            for mark in marks:
+                decimal.setdefault(mark, where)
+            try:
+                values = array("d", map(float, _with_points(cells) if "," in marks else cells))
+            except ValueError:
+                values = array("d", [math.nan])
+            if math.isfinite(sum(values)) or all(map(math.isfinite, values)):
+                numbers.extend(values)
+                labels.append(label)
+            else:
+                wrong.append((where, cells))
+                if len(wrong) == MOST_WRONG:
+                    break
+    if wrong:
+        raise _explain(columns, wrong, separator != ",")
+    if len(decimal) == 2:
+        raise ValueError(
+            f"{given.file}: has a decimal comma in {decimal[',']} and a decimal point in "
+            f"{decimal['.']}: write all numbers one way"
+        )
+    if not labels:
+        raise ValueError(f"{given.file}: holds no samples below its first line")
+    x = np.frombuffer(numbers).reshape(len(labels), -1)
+    return columns.arrays(x, _read_labels(labels))
 
 
 @contextmanager
-def _text(given: Address) -> Iterator[TextIO]:
-    """The text of a file; whatever is wrong with it is one line."""
+def _open_text(given: Address) -> Iterator[TextIO]:
+    """Open the text of a file; whatever is wrong with it is one line."""
     with open_file(given.path) as raw:
-        if os.fstat(raw.fileno()).st_size > MOST:
-            raise ValueError(f"{given.file}: is larger than {MOST >> 30} GiB: give a part of it")
+        if os.fstat(raw.fileno()).st_size > LARGEST:
+            raise ValueError(f"{given.file}: is larger than {LARGEST >> 30} GiB: give a part of it")
         start = raw.read(1024)
         encoding = _MARKS.get(start[:2], "utf-8")
         if b"\0" in start and encoding != "utf-16":
@@ -92,8 +108,8 @@ def _text(given: Address) -> Iterator[TextIO]:
             ) from None
 
 
-def _header(handle: TextIO, given: Address) -> tuple[list[str], str, int]:
-    """The names of the columns, what separates them, and the number of lines up to there."""
+def _read_header(handle: TextIO, given: Address) -> tuple[list[str], str, int]:
+    """Read the names of the columns, what separates them, and the number of lines up to there."""
     separators, number = SEPARATORS, 0
     while line := handle.readline():
         number += 1
@@ -102,13 +118,13 @@ def _header(handle: TextIO, given: Address) -> tuple[list[str], str, int]:
             separators = excel[1]
         elif line.strip():
             break
-    names, separator = max(((_cells(line, s), s) for s in separators), key=lambda c: len(c[0]))
+    names, separator = max(((_split(line, s), s) for s in separators), key=lambda c: len(c[0]))
     if len(names) < 2:
         raise ValueError(
             f"{given.file}: the first line names fewer than two columns: "
             f"{shorten(repr(line.strip()))}: separate them by commas, semicolons or tabs"
         )
-    if all(_is_number(name.replace(",", ".")) for name in names):
+    if all(_to_float(name, decimal_comma=True) is not None for name in names):
         raise ValueError(
             f"{given.file}: the first line holds numbers: put a line before it that names the "
             f"columns, such as x1,x2,label"
@@ -116,110 +132,62 @@ def _header(handle: TextIO, given: Address) -> tuple[list[str], str, int]:
     return names, separator, number
 
 
-def _cells(line: str, separator: str) -> list[str]:
+def _split(line: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=separator, strict=True), [])
     except (csv.Error, ValueError, TypeError):  # of separators that cannot be
         return []
 
 
-def _is_number(text: str) -> bool:
+def _split_row(row: Sequence[str], columns: Columns, where: str) -> tuple[str, Sequence[str]]:
+    """Split a row into its label and the cells of the features."""
+    if len(row) != len(columns.names):
+        raise ValueError(
+            f"{columns.given.file}: {where}: has {len(row)} cells for {len(columns.names)} "
+            "columns: give as many, and put texts that hold a separator in quotes"
+        )
+    label = row[columns.label].strip()
+    if label.lower() in ("", "nan"):
+        raise columns.refuse_missing(columns.label, where)
+    return label, [row[n] for n in columns.features]
+
+
+def _with_points(cells: Sequence[str]) -> Iterator[str]:
+    return (cell.replace(",", ".") for cell in cells)
+
+
+def _to_float(text: str, *, decimal_comma: bool) -> float | None:
     try:
-        float(text)
+        return float(text.replace(",", ".") if decimal_comma else text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
-class _Rows:
-    """The rows of a table, one after the other."""
+def _explain(
+    columns: Columns, rows: Sequence[tuple[str, Sequence[str]]], decimal_comma: bool
+) -> ValueError:
+    """Say what of rows is no number, or else is missing."""
+    texts: dict[int, str] = {}
+    missing: list[tuple[int, str]] = []
+    for where, cells in rows:
+        for position, cell in zip(columns.features, map(str.strip, cells), strict=True):
+            number = _to_float(cell, decimal_comma=decimal_comma)
+            if number is None and cell.lower() not in MISSING:
+                texts.setdefault(position, f"{shorten(cell)!r} in {where}")
+            elif number is None or not math.isfinite(number):
+                missing.append((position, where))
+    return columns.refuse_texts(texts) if texts else columns.refuse_missing(*missing[0])
 
-    def __init__(self, columns: Columns, commas: bool) -> None:
-        """Begin with none.
 
-        Args:
-            columns: Which columns are used.
-            commas: Whether numbers may have a decimal comma.
-        """
-        self._columns, self._may_have_commas = columns, commas
-        self._numbers, self._labels = array("d"), list[str]()
-        self._comma = self._dot = ""  # where a decimal comma and a decimal point were seen
-        self._texts: dict[int, str] = {}  # what is no number, by column
-        self._missing: tuple[int, str] | None = None
-        self._wrong = 0
-
-    def add(self, row: Sequence[str], where: str) -> None:
-        """Add a row, or note what is wrong with it."""
-        columns = self._columns
-        if len(row) != len(columns.names):
-            raise ValueError(
-                f"{columns.given.file}: {where}: has {len(row)} cells for {len(columns.names)} "
-                "columns: give as many, and put texts that hold a separator in quotes"
-            )
-        label = row[columns.label].strip()
-        if label.lower() in ("", "nan"):
-            raise columns.refuse_missing(columns.label, where)
-        cells = [row[n] for n in columns.features]
+def _read_labels(texts: Sequence[str]) -> Sequence[Any]:
+    """Read labels as whole numbers or floats where all of them are."""
+    kinds: tuple[type, ...] = (int, float)
+    for kind in kinds:
         try:
-            numbers = self._read(cells, where)
+            return [kind(text) for text in texts]
         except ValueError:
-            self._note(cells, where)
-            return
-        if not math.isfinite(sum(numbers)) and not all(map(math.isfinite, numbers)):
-            self._note(cells, where)
-            return
-        self._numbers.extend(numbers)
-        self._labels.append(label)
-
-    def arrays(self) -> Arrays:
-        """The arrays of all rows.
-
-        Raises:
-            ValueError: For whatever was wrong with any.
-        """
-        self._refuse()
-        if not self._labels:
-            raise ValueError(f"{self._columns.given.file}: holds no samples below its first line")
-        x = np.frombuffer(self._numbers).reshape(len(self._labels), -1)
-        return self._columns.arrays(x, read_labels(self._labels))
-
-    def _read(self, cells: Sequence[str], where: str) -> array[float]:
-        """The numbers of a row; raises a `ValueError` where something is none."""
-        text = " ".join(cells) if self._may_have_commas else ""
-        if "," in text:
-            numbers = array("d", map(float, (cell.replace(",", ".") for cell in cells)))
-            self._comma = self._comma or where
-        else:
-            numbers = array("d", map(float, cells))
-        if "." in text:
-            self._dot = self._dot or where
-        return numbers
-
-    def _note(self, cells: Sequence[str], where: str) -> None:
-        """Note what of a row is missing or no number."""
-        for position, cell in zip(self._columns.features, cells, strict=True):
-            text = cell.strip()
-            if is_missing(text):
-                self._missing = self._missing or (position, where)
-            elif not _is_number(text.replace(",", ".") if self._may_have_commas else text):
-                self._texts.setdefault(position, f"{shorten(text)!r} in {where}")
-            elif not math.isfinite(float(text.replace(",", "."))):
-                self._missing = self._missing or (position, where)
-        self._wrong += 1
-        if self._wrong == WRONG:
-            self._refuse()
-
-    def _refuse(self) -> None:
-        """Refuse what was noted."""
-        if self._texts:
-            raise self._columns.refuse_text(self._texts)
-        if self._missing is not None:
-            raise self._columns.refuse_missing(*self._missing)
-        if self._comma and self._dot:
-            raise ValueError(
-                f"{self._columns.given.file}: has a decimal comma in {self._comma} and a decimal "
-                f"point in {self._dot}: write all numbers one way"
-            )
+            continue
+    return texts
 
 
 FORMAT = Format(
@@ -227,5 +195,4 @@ FORMAT = Format(
     endings=(".csv", ".tsv"),
     options=OPTIONS,
     read=read,
-    size=size,
 )

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from drivers.files import hdf5
-from hil.tasks.formats import roles
-from hil.tasks.formats.format import Address, Arrays, Format, Size
+from hil.tasks.formats import Address, Arrays, Format, roles
 
-MOST = 2 << 30  # bytes of a file
+LARGEST = 2 << 30  # bytes of a file
 MISSING = 'HDF5 is read by pyfive, which is missing: pip install "spikeloop[hdf5]"'
 SPIKES, TIMES, UNITS, LABELS = "spikes", "times", "units", "labels"
 
@@ -27,31 +25,42 @@ SPIKES, TIMES, UNITS, LABELS = "spikes", "times", "units", "labels"
 def read(given: Address) -> Arrays:
     """Read a file.
 
-    Args:
-        given: Its address.
-
-    Returns:
-        The arrays by role and part.
-
     Raises:
         ValueError: When it is no such file, or lacks an array, or has two for one role.
     """
-    with _opened(given) as file:
-        if _is_group(file):
+    with _open(given) as file:
+        if _has_spikes(file):
             names = {"x_train": "x", "y_train": "y", "lengths_train": "lengths"}
-            return roles.by_role(given, names, _spikes(file))
-        names = _names(given, file)
-        found = {name: _array(file, name) for name in names.values()}
-    return roles.by_role(given, names, found)
+            return roles.arrange(given, names, _read_spikes(file))
+        names = _assign_roles(given, file)
+        stored = {name: _read_array(file, name) for name in names.values()}
+    return roles.arrange(given, names, stored)
 
 
-def _is_group(file: hdf5.Hdf5) -> bool:
-    """Whether the spikes are a group, and no data set."""
-    return SPIKES in file.root and not hasattr(file.root[SPIKES], "dtype")
+@contextmanager
+def _open(given: Address) -> Iterator[hdf5.Hdf5]:
+    try:
+        with hdf5.open_hdf5(given.path, LARGEST, "file of HDF5") as file:
+            yield file
+    except ImportError:
+        raise ValueError(f"{given.file}: {MISSING}") from None
 
 
-def _spikes(file: hdf5.Hdf5) -> Arrays:
-    """Spikes as records of events, one sample after the other."""
+def _is_array(member: Any) -> bool:
+    return hasattr(member, "dtype")
+
+
+def _has_spikes(file: hdf5.Hdf5) -> bool:
+    """Tell a group of spikes from a data set of that name."""
+    return SPIKES in file.root and not _is_array(file.root[SPIKES])
+
+
+def _assign_roles(given: Address, file: hdf5.Hdf5) -> dict[str, str]:
+    return roles.assign_roles(given, [name for name in file.root if _is_array(file.root[name])])
+
+
+def _read_spikes(file: hdf5.Hdf5) -> Arrays:
+    """Read spikes as records of events, one sample after the other."""
     group, arrays = file.root[SPIKES], {}
     for name in (TIMES, UNITS):
         file.place = f"{SPIKES}/{name}"
@@ -61,49 +70,18 @@ def _spikes(file: hdf5.Hdf5) -> Arrays:
         raise hdf5.Hdf5Refusal(f"{file.place}: has not one unit for each of {TIMES}")
     events = np.empty(len(times), [("t", times.dtype), ("x", units.dtype)])
     events["t"], events["x"] = times, units
-    return {"x": events, "lengths": lengths, "y": _array(file, LABELS)}
+    return {"x": events, "lengths": lengths, "y": _read_array(file, LABELS)}
 
 
-def size(given: Address) -> Size:
-    """How much is in a file.
-
-    Raises:
-        ValueError: As for `read`.
-    """
-    with _opened(given) as file:
-        if _is_group(file):
-            return Size(int(file.root[LABELS].shape[0]), 0, "events")
-        names = _names(given, file)
-
-        def header(name: str) -> roles.Header:
-            return tuple(int(n) for n in file.root[name].shape), file.root[name].dtype
-
-        return roles.size_of(given, names, header, partial(_array, file))
-
-
-@contextmanager
-def _opened(given: Address) -> Iterator[hdf5.Hdf5]:
-    try:
-        with hdf5.open_hdf5(given.path, MOST, "file of HDF5") as file:
-            yield file
-    except ImportError:
-        raise ValueError(f"{given.file}: {MISSING}") from None
-
-
-def _names(given: Address, file: hdf5.Hdf5) -> dict[str, str]:
-    """The name of the data set of each role and part that the file has."""
-    return roles.assigned(given, [n for n in file.root if hasattr(file.root[n], "dtype")])
-
-
-def _array(file: hdf5.Hdf5, name: str) -> Any:
-    """A data set of numbers, of records of numbers, or of texts."""
+def _read_array(file: hdf5.Hdf5, name: str) -> Any:
+    """Read a data set of numbers, of records of numbers, or of texts."""
     file.place, dataset = name, file.root[name]
     dtype = dataset.dtype
     if dtype.kind == "S" or (dtype.metadata or {}).get("vlen") in (str, bytes):
         texts = file.texts(dataset).ravel().tolist()
         return np.asarray([t.decode() if isinstance(t, bytes) else str(t) for t in texts])
     fields = dtype.fields or {"": (dtype,)}
-    if any(field[0].kind not in "biuf" or field[0].shape for field in fields.values()):
+    if any(kind.kind not in "biuf" or kind.shape for kind, *_ in fields.values()):
         raise hdf5.Hdf5Refusal(
             f"{name}: is no array of numbers: give signals of different lengths one after the "
             "other, and lengths"
@@ -116,5 +94,4 @@ FORMAT = Format(
     endings=(".h5", ".hdf5"),
     options=roles.OPTIONS,
     read=read,
-    size=size,
 )

@@ -8,57 +8,36 @@ from __future__ import annotations
 
 from drivers.errors import FileFormatError
 from drivers.files.archives import read_array_header, read_array_names, read_arrays
-from hil.tasks.formats import roles
-from hil.tasks.formats.format import Address, Arrays, Format, Size
+from hil.tasks.formats import Address, Arrays, Format, roles
 
 
 def read(given: Address) -> Arrays:
     """Read an archive.
 
-    Args:
-        given: Its address.
-
-    Returns:
-        The arrays by role and part.
-
     Raises:
-        ValueError: When it is no archive, or lacks an array, or has two for one role.
+        ValueError: When it is no archive, or lacks an array, or has two for one role, or numpy
+            keeps one of its arrays as code.
     """
-    names = _names(given)
-    for role, array in names.items():
-        if role in roles.ROLES:
-            roles.check_kind(given, role, array, read_array_header(given.path, array)[1])
     try:
-        found = read_arrays(given.path, set(names.values()), deflated=True, records=True)
+        names = roles.assign_roles(given, read_array_names(given.path))
+        for role, name in names.items():
+            if role in roles.ROLES and read_array_header(given.path, name)[1].hasobject:
+                raise ValueError(_refuse_objects(given, role, name))
+        stored = read_arrays(given.path, set(names.values()), deflated=True, records=True)
     except FileFormatError as error:
-        raise _no_archive(error) from None
-    return roles.by_role(given, names, found)
+        raise ValueError(f"{error}; such files are written with numpy.savez") from None
+    return roles.arrange(given, names, stored)
 
 
-def size(given: Address) -> Size:
-    """How much is in an archive; nothing else is read.
-
-    Raises:
-        ValueError: As for `read`.
-    """
-    return roles.size_of(
-        given,
-        _names(given),
-        lambda name: read_array_header(given.path, name),
-        lambda name: read_arrays(given.path, (name,), deflated=True)[name],
-    )
-
-
-def _names(given: Address) -> dict[str, str]:
-    """The name of the array of each role and part that the archive has."""
-    try:
-        return roles.assigned(given, read_array_names(given.path))
-    except FileFormatError as error:
-        raise _no_archive(error) from None
-
-
-def _no_archive(error: FileFormatError) -> ValueError:
-    return ValueError(f"{error}; such files are written with numpy.savez")
+def _refuse_objects(given: Address, role: str, name: str) -> str:
+    way = f"save it with {name}={name}.astype(str)"
+    if role.startswith("x_"):
+        way = (
+            "of samples of different lengths, save all steps one after the other, and how many "
+            f"each has: {name}=np.concatenate({name}), "
+            f"lengths{role[1:]}=[len(one) for one in {name}]"
+        )
+    return f"{given.file}: {name} holds Python objects, which are never loaded: {way}"
 
 
 FORMAT = Format(
@@ -66,5 +45,4 @@ FORMAT = Format(
     endings=(".npz",),
     options=roles.OPTIONS,
     read=read,
-    size=size,
 )

@@ -14,17 +14,14 @@ from typing import IO, Any
 import numpy as np
 
 from drivers.files.bounded import RATIO, UNPACKED, describe_error, open_file
-from hil.tasks.formats.format import Address, Arrays, Format, Size
-from hil.tasks.formats.table import OPTIONS, Columns
+from hil.tasks.formats import Address, Arrays, Format
+from hil.tasks.formats.columns import OPTIONS, Columns
 
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
 def read(given: Address) -> Arrays:
     """Read a table.
-
-    Args:
-        given: Its address.
 
     Returns:
         Features, labels, and the names of the features.
@@ -33,44 +30,33 @@ def read(given: Address) -> Arrays:
         ValueError: When it is no such table, or holds what is no number, or has gaps.
     """
     with open_file(given.path) as handle:
-        kinds = _kinds(handle, given)
+        kinds = _read_kinds(handle, given)
         names = [*kinds]
-        columns = Columns.of(names, given)
+        columns = Columns.choose(names, given)
         texts = {n: kinds[names[n]] for n in columns.features if not _is_number(kinds[names[n]])}
         if texts:
-            raise columns.refuse_text({n: f"of type {kind}"[:60] for n, kind in texts.items()})
-        with _damaged(given):
-            label = names[columns.label]
-            file = _parquet(given).ParquetFile(handle, read_dictionary=[label])
-            x = np.empty((file.metadata.num_rows, len(columns.features)))
-            for place, n in enumerate(columns.features):
-                column = _column(file, names[n]).cast("float64", safe=False)
+            raise columns.refuse_texts({n: f"of type {kind}"[:60] for n, kind in texts.items()})
+        wanted, label = [names[n] for n in columns.features], names[columns.label]
+        with _refuse_damaged(given):
+            file = _import_parquet(given).ParquetFile(handle, read_dictionary=[label])
+            table = file.read([*wanted, label], use_threads=False)
+            x = np.empty((table.num_rows, len(wanted)))
+            stored = {name: table.column(n) for n, name in enumerate(table.column_names)}
+            for place, name in enumerate(wanted):
+                column = stored[name].cast("float64", safe=False)
                 x[:, place] = column.to_numpy(zero_copy_only=False)  # NaN where there is none
-            y = _values(_column(file, label))
+            y = _list_values(stored[label])
     if not len(x):
         raise ValueError(f"{given.file}: holds no rows")
-    without = [row for row, label in enumerate(y) if label is None or label != label]
+    without = [row for row, label in enumerate(y, 1) if label is None or label != label]
     if without:
-        raise columns.refuse_missing(columns.label, f"row {without[0] + 1}")
+        raise columns.refuse_missing(columns.label, f"row {without[0]}")
     for row, place in np.argwhere(~np.isfinite(x))[:1]:
         raise columns.refuse_missing(columns.features[place], f"row {row + 1}")
     return columns.arrays(x, y)
 
 
-def size(given: Address) -> Size:
-    """How much is in a table; nothing else is read.
-
-    Raises:
-        ValueError: When it is no such table.
-    """
-    with open_file(given.path) as handle:
-        columns = Columns.of([*_kinds(handle, given)], given)
-        with _damaged(given):
-            rows = _parquet(given).ParquetFile(handle).metadata.num_rows
-        return Size(rows, len(columns.features))
-
-
-def _parquet(given: Address) -> Any:
+def _import_parquet(given: Address) -> Any:
     try:
         from pyarrow import parquet
     except ImportError:
@@ -82,8 +68,8 @@ def _parquet(given: Address) -> Any:
 
 
 @contextmanager
-def _damaged(given: Address) -> Iterator[None]:
-    """Whatever pyarrow says of a file is one line."""
+def _refuse_damaged(given: Address) -> Iterator[None]:
+    """Make one line of whatever pyarrow says of a file."""
     try:
         yield
     except Exception as error:  # on damaged bytes, it raises errors of many kinds
@@ -93,10 +79,10 @@ def _damaged(given: Address) -> Iterator[None]:
         ) from None
 
 
-def _kinds(handle: IO[bytes], given: Address) -> dict[str, Any]:
-    """The type of each column by its name, once nothing speaks against reading the file."""
-    parquet = _parquet(given)
-    with _damaged(given):
+def _read_kinds(handle: IO[bytes], given: Address) -> dict[str, Any]:
+    """Read the type of each column by its name, once nothing speaks against reading the file."""
+    parquet = _import_parquet(given)
+    with _refuse_damaged(given):
         file = parquet.ParquetFile(handle)
         about, size = file.metadata, os.fstat(handle.fileno()).st_size
         stored = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
@@ -117,20 +103,16 @@ def _is_number(kind: Any) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _column(file: Any, name: str) -> Any:
-    return file.read([name], use_threads=False).column(0)
-
-
-def _values(column: Any) -> list[Any]:
-    """The values of a column; those of a dictionary are made once, whatever their number."""
-    found = []
+def _list_values(column: Any) -> list[Any]:
+    """List the values of a column; those of a dictionary are made once, whatever their number."""
+    values = []
     for chunk in column.chunks:
         if hasattr(chunk, "dictionary"):
-            known = chunk.dictionary.to_pylist()
-            found += [None if i is None else known[i] for i in chunk.indices.to_pylist()]
+            entries = chunk.dictionary.to_pylist()
+            values += [None if i is None else entries[i] for i in chunk.indices.to_pylist()]
         else:
-            found += chunk.to_pylist()
-    return found
+            values += chunk.to_pylist()
+    return values
 
 
 FORMAT = Format(
@@ -138,5 +120,4 @@ FORMAT = Format(
     endings=(".parquet", ".pq"),
     options=OPTIONS,
     read=read,
-    size=size,
 )

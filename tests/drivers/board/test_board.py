@@ -25,7 +25,7 @@ from drivers import (
     StimulusError,
     UnsupportedProbe,
 )
-from drivers.board.simulated.limits import Limits
+from drivers.board.simulated_board import make_hello
 from support.counting_board import board
 
 SEED = st.integers(0, 2**32 - 1)
@@ -148,7 +148,7 @@ def test_the_size_of_frames_changes_nothing(
     ]
     probes = [p for p in offered if rng.random() < 0.7]
     readouts = []
-    for limits in (Limits(payload=payload), Limits(payload=65535)):
+    for limits in (make_hello(payload=payload), make_hello(payload=65535)):
         device, _, _ = board(limits, chip=seed)
         device.configure(Network.feed_forward(tuple(sizes)))
         stored = [device.write_weights(p, w) for p, w in enumerate(weights)]
@@ -178,7 +178,7 @@ def test_chips_differ_and_a_chip_is_itself() -> None:
 
 # -- what it refuses --------------------------------------------------------------------------
 
-SMALL = Limits("small", layers=2, inputs=20, neurons=16, weights=200, steps=30, payload=300)
+SMALL = make_hello("small", layers=2, inputs=20, neurons=16, synapses=200, steps=30, payload=300)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from struct import pack
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,18 +25,26 @@ from drivers import (
 )
 from drivers.board import run_codec
 from drivers.board.device import Board
-from drivers.board.hello import Neuron
+from drivers.board.hello import KEEPS_WEIGHTS, AbilitiesRecord, Hello, NeuronRecord
 from drivers.board.run_codec import ProbeRequest
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.limits import Limits
+from drivers.board.simulated_board import SIMULATED, SimulatedBoard, make_hello
 from drivers.conformance import Harness
-from drivers.conformance.checks import graphs
-from drivers.conformance.checks.runs import a_run_carries_on
-from drivers.conformance.checks.stimuli import samples_end_at_their_lengths
+from drivers.conformance.checks import events
+from drivers.conformance.checks.runs import a_run_carries_on, samples_end_at_their_lengths
 from support.counting_board import board
 from support.firmware_ports import need, ports
 
-CHECKS = a_run_carries_on, samples_end_at_their_lengths, *graphs.CHECKS
+CHECKS = (
+    a_run_carries_on,
+    samples_end_at_their_lengths,
+    events.spikes_come_back_in_the_next_step,
+    events.projections_past_layers_act_at_their_place,
+    events.a_delay_makes_events_late,
+    events.each_synapse_has_its_own_delay,
+    events.events_under_way_are_carried_on,
+    events.a_run_from_reset_has_nothing_under_way,
+    events.graphs_that_are_not_stated_are_refused,
+)
 SIZES = (5, 4, 3)
 TRACES = [Probe(layer, what) for layer in (1, 2) for what in ("spikes", "membrane")]
 # With these, more than one request asks for: the same run is made twice.
@@ -54,8 +61,8 @@ KINDS: dict[str, Callable[..., Stimulus]] = {
 }
 
 
-def configured(limits: Limits | None = None, chip: int = 3) -> tuple[Board, SimulatedBoard]:
-    device, _, simulated = board(limits, chip)
+def configured(hello: Hello = SIMULATED, chip: int = 3) -> tuple[Board, SimulatedBoard]:
+    device, _, simulated = board(hello, chip)
     device.configure(Network.feed_forward(SIZES))
     rng = np.random.default_rng(7)
     for projection, shape in enumerate([(5, 4), (4, 3)]):
@@ -68,7 +75,9 @@ def inputs(seed: int, steps: int, batch: int) -> NDArray[np.float64]:
     return np.asarray(data)
 
 
-SMALL = st.sampled_from([Limits(), Limits(payload=700), Limits(payload=190, kept=7 * 6)])
+SMALL = st.sampled_from(
+    [make_hello(), make_hello(payload=700), make_hello(payload=190, kept=7 * 6)]
+)
 
 
 @given(
@@ -76,12 +85,12 @@ SMALL = st.sampled_from([Limits(), Limits(payload=700), Limits(payload=190, kept
     kind=st.sampled_from(sorted(KINDS)),
     first=st.integers(1, 11),
     batch=st.integers(1, 6),
-    limits=SMALL,
+    hello=SMALL,
 )
 def test_a_run_in_parts_is_the_run(
-    seed: int, kind: str, first: int, batch: int, limits: Limits
+    seed: int, kind: str, first: int, batch: int, hello: Hello
 ) -> None:
-    device, _ = configured(limits)
+    device, _ = configured(hello)
     data = inputs(seed, 12, batch)
     if kind == "current":
         data[:] = data[0]
@@ -105,12 +114,12 @@ def test_a_run_in_parts_is_the_run(
     seed=st.integers(0, 999),
     kind=st.sampled_from(sorted(KINDS)),
     lengths=st.lists(st.integers(3, 9), min_size=1, max_size=6),
-    limits=SMALL,
+    hello=SMALL,
 )
 def test_samples_end_and_carry_on_from_their_own_ends(
-    seed: int, kind: str, lengths: list[int], limits: Limits
+    seed: int, kind: str, lengths: list[int], hello: Hello
 ) -> None:
-    device, _ = configured(limits)
+    device, _ = configured(hello)
     data = inputs(seed, 9, len(lengths))
     more = inputs(seed + 1, 4, len(lengths))
     probes = [
@@ -140,16 +149,18 @@ def test_samples_end_and_carry_on_from_their_own_ends(
 
 
 def test_what_is_after_the_end_of_a_sample_is_no_membrane_wherever_rest_is() -> None:
-    told = replace(Limits().hello(1, 0), neuron=Neuron(1, 1, rest=-100, unit=50))
-    asked = [ProbeRequest.by(Probe(1, reduce=how), told) for how in ("none", "mean", "last")]
+    told = replace(SIMULATED, neuron=NeuronRecord(1, 1, rest=-100, unit=50))
+    asked = [
+        ProbeRequest.from_probe(Probe(1, reduce=how), told) for how in ("none", "mean", "last")
+    ]
     payload = pack("<H3hih", 1, -50, 0, 0, -50, 0)
-    _, (trace, mean, last) = run_codec.decode(told, payload, asked, (1, 1), 3, np.array([2]))
+    _, (trace, mean, last) = run_codec.decode_answer(told, payload, asked, (1, 1), 3, np.array([2]))
     assert trace[:, 0, 0].tolist() == [1.0, 2.0, 0.0]
     assert mean.tolist() == [[1.5]] and last.tolist() == [[2.0]]
 
 
 def test_no_more_samples_carry_on_than_are_kept() -> None:
-    device, _ = configured(Limits(kept=7 * 2 + 6))  # 7 neurons
+    device, _ = configured(make_hello(kept=7 * 2 + 6))  # 7 neurons
     for batch in (2, 3):
         stimulus = KINDS["trace"](inputs(1, 6, batch))
         counts = device.run(stimulus).counts
@@ -158,7 +169,7 @@ def test_no_more_samples_carry_on_than_are_kept() -> None:
             device.run(stimulus, carry=True)
     with pytest.raises(CapacityError, match=r"of 3 .* membranes of 2 with"):
         device.run(stimulus, carry=True)
-    device, _ = configured(Limits(kept=0))
+    device, _ = configured(make_hello(kept=0))
     assert not device.info.abilities.runs_on and device.info.abilities.lengths
     device.run(stimulus)
 
@@ -191,15 +202,10 @@ class Lasting(SimulatedBoard):
 def test_a_board_that_outlasts_a_restart_does_not_carry_on_from_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hello = Limits.hello
-
-    def lasting(self: Limits, boot_id: int, chip: int) -> Any:
-        told = hello(self, boot_id, chip)
-        return replace(told, abilities=told.abilities._replace(flags=told.abilities.flags | 2))
-
-    monkeypatch.setattr(Limits, "hello", lasting)
     monkeypatch.setattr("support.counting_board.SimulatedBoard", Lasting)
-    device, simulated = configured()
+    flags = SIMULATED.abilities.flags | KEEPS_WEIGHTS
+    hello = replace(SIMULATED, abilities=AbilitiesRecord(flags))
+    device, simulated = configured(hello)
     stimulus = KINDS["trace"](inputs(1, 6, 2))
     device.run(stimulus)
     carried = device.run(stimulus, carry=True).counts

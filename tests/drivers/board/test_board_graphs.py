@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 import drivers
 from drivers import CapacityError, Network, Probe, Stimulus
 from drivers.board.device import Board
-from drivers.board.link.frames import Status, Type
-from drivers.board.simulated.limits import Limits
+from drivers.board.frames import RequestType, Status
+from drivers.board.simulated_board import make_hello
 from drivers.contract.network import Population, Projection
 from support.board_scripts import run_head, wired
 from support.counting_board import board
 from support.firmware_ports import connected, ports
 
 SIZES = (4, 3, 2)
-LONGEST = Limits().delay
+LONGEST = make_hello().capacity.delay
 PROBES = [Probe(layer, what) for layer in (1, 2) for what in ("spikes", "membrane")]
 
 
@@ -131,7 +131,7 @@ DELAYED = Projection(1, 1, delay=np.zeros((3, 3), np.int64))
 def test_the_host_knows_how_many_samples_are_kept(
     projections: tuple[Projection, ...], slots: int
 ) -> None:
-    device, _, _ = board(Limits(kept=100))
+    device, _, _ = board(make_hello(kept=100))
     mapped(device, network(*projections), 1)
     device.run(stimulus("trace", trace(1, 3, slots)))
     device.run(stimulus("trace", trace(1, 3, slots)), carry=True)
@@ -141,7 +141,7 @@ def test_the_host_knows_how_many_samples_are_kept(
 
 
 def test_a_synapse_with_a_delay_of_its_own_takes_the_room_of_two() -> None:
-    device, _, _ = board(Limits(weights=12 + 6 + 18))
+    device, _, _ = board(make_hello(synapses=12 + 6 + 18))
     chain = Projection(0, 1), Projection(1, 2)
     mapped(device, network(*chain, DELAYED), 1)
     before = device.run(stimulus("trace", trace(1, 9, 2))).counts
@@ -153,17 +153,17 @@ def test_a_synapse_with_a_delay_of_its_own_takes_the_room_of_two() -> None:
 @pytest.mark.parametrize(
     ("kind", "payload", "status"),
     [
-        (Type.DELAYS, pack("<HIHH", 1, 0, 1, LONGEST - 2), Status.OK),
-        (Type.DELAYS, pack("<HIHH", 1, 0, 1, LONGEST - 1), Status.VALUE),
-        (Type.DELAYS, pack("<HIHH", 1, 9, 1, 0), Status.VALUE),
-        (Type.DELAYS, pack("<HIH", 1, 0, 0), Status.VALUE),
-        (Type.DELAYS, pack("<HIHB", 1, 0, 1, 0), Status.SIZE),
-        (Type.DELAYS, pack("<H", 2), Status.VALUE),
-        (Type.READ, pack("<HBBIH", 1, 1, 0, 0, 9), Status.OK),
-        (Type.READ, pack("<HBBIH", 1, 1, 0, 1, 9), Status.VALUE),
-        (Type.READ, pack("<HBBIH", 1, 1, 1, 0, 9), Status.VALUE),
-        (Type.CRC, pack("<HBB", 1, 1, 0), Status.OK),
-        (Type.CRC, pack("<HBB", 1, 2, 0), Status.VALUE),
+        (RequestType.DELAYS, pack("<HIHH", 1, 0, 1, LONGEST - 2), Status.OK),
+        (RequestType.DELAYS, pack("<HIHH", 1, 0, 1, LONGEST - 1), Status.VALUE),
+        (RequestType.DELAYS, pack("<HIHH", 1, 9, 1, 0), Status.VALUE),
+        (RequestType.DELAYS, pack("<HIH", 1, 0, 0), Status.VALUE),
+        (RequestType.DELAYS, pack("<HIHB", 1, 0, 1, 0), Status.SIZE),
+        (RequestType.DELAYS, pack("<H", 2), Status.VALUE),
+        (RequestType.READ, pack("<HBBIH", 1, 1, 0, 0, 9), Status.OK),
+        (RequestType.READ, pack("<HBBIH", 1, 1, 0, 1, 9), Status.VALUE),
+        (RequestType.READ, pack("<HBBIH", 1, 1, 1, 0, 9), Status.VALUE),
+        (RequestType.CRC, pack("<HBB", 1, 1, 0), Status.OK),
+        (RequestType.CRC, pack("<HBB", 1, 2, 0), Status.VALUE),
     ],
 )
 def test_delays_by_synapse_are_within_what_was_told(
@@ -172,10 +172,10 @@ def test_delays_by_synapse_are_within_what_was_told(
     sizes, neurons = [2, 3], [(5000, 65536)]
     graph = wired(sizes, neurons, [(0, 1, 0, 0, 2000), (1, 1, 2, 1, 2000)])
     with connected("sanitized", 0) as (_, host):
-        assert host.ask(Type.DELAYS, payload, 1).status == Status.NOT_CONFIGURED
-        assert host.ask(Type.CONFIGURE, graph, 2).status == Status.OK
+        assert host.ask(RequestType.DELAYS, payload, 1).status == Status.NOT_CONFIGURED
+        assert host.ask(RequestType.CONFIGURE, graph, 2).status == Status.OK
         found = host.ask(kind, payload, 3)
         assert found.status == status
-        if kind == Type.READ and status == Status.OK:
+        if kind == RequestType.READ and status == Status.OK:
             assert found.payload == bytes(18)
-        assert host.ask(Type.RUN, run_head(0, 3, 1) + bytes(4), 4).status == Status.OK
+        assert host.ask(RequestType.RUN, run_head(0, 3, 1) + bytes(4), 4).status == Status.OK

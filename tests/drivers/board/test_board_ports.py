@@ -21,12 +21,11 @@ from typer.testing import CliRunner
 
 import drivers
 from drivers import DeviceNotFound, LinkError, Network, Probe, SettingError, Stimulus
-from drivers.board.link.faults import FAULTS
-from drivers.board.link.link import Link
-from drivers.board.link.transport import SerialPort
-from drivers.board.scan import scan
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.port import SimulatedPort
+from drivers.board.faults import FAULTS
+from drivers.board.link import Link
+from drivers.board.ports import scan_ports
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
+from drivers.board.transport import SerialPort
 from hil.cli.app import app
 from support.paths import ROOT
 
@@ -260,7 +259,7 @@ def test_a_scan_tells_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
             self.device, self.description = device, f"adapter {device[-1]}"
 
     monkeypatch.setattr(list_ports, "comports", lambda: [Info("/dev/" + n) for n in "cab"])
-    ports = scan(connect)
+    ports = scan_ports(connect)
     assert [(p.address, p.description, p.board) for p in ports] == [
         ("/dev/a", "adapter a", False),
         ("/dev/b", "adapter b", True),

@@ -22,11 +22,10 @@ from typer.testing import CliRunner
 import drivers
 from drivers import DeviceNotFound, DeviceRestarted, Probe, Readout, Stimulus, firmware
 from drivers.board.device import Board
-from drivers.board.link.faults import Faulty, parse
-from drivers.board.link.link import Link
-from drivers.board.link.transport import Transport
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.port import SimulatedPort
+from drivers.board.faults import FaultyLine, parse_faults
+from drivers.board.link import Link
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
+from drivers.board.transport import Transport
 from drivers.emulator.device import Emulator
 from hil.cli.app import app
 from hil.config import Config, build
@@ -145,7 +144,7 @@ def test_every_run_is_executed_once(tmp_path: Path, reference: Run, boards: dict
     """By the count of the board itself, summed over its boots."""
     simulated = SimulatedBoard(3)
     port = SimulatedPort(simulated)
-    device = Counted(Link(Faulty(port, parse(LOSSY, 5)), "board:simulated", 115200))
+    device = Counted(Link(FaultyLine(port, parse_faults(LOSSY, 5)), "board:simulated", 115200))
     boards["counted"] = lambda: device
     executed, batches = 0, 0
 
@@ -210,7 +209,7 @@ def test_a_pulled_cable_is_one_line_and_the_run_goes_on(
     def plugged(faults: str = "") -> Board:
         port: Transport = SimulatedPort(simulated)
         if faults:
-            port = Faulty(port, parse(faults, 0))
+            port = FaultyLine(port, parse_faults(faults, 0))
         return Board(Link(port, "board:simulated", 115200))
 
     boards["cable"] = lambda: plugged(f"disconnect@{frame}")

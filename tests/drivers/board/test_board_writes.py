@@ -8,13 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import LinkError, Network, Probe, Stimulus
-from drivers.board import deltas
+from drivers.board import network_codec
 from drivers.board.device import Board
-from drivers.board.link.frames import Frame, Type, encode
-from drivers.board.link.link import Link
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.limits import Limits
-from drivers.board.simulated.port import SimulatedPort
+from drivers.board.frames import Frame, RequestType
+from drivers.board.link import Link
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort, make_hello
 from support.counting_board import board
 
 SEED = st.integers(0, 2**32 - 1)
@@ -35,7 +33,9 @@ def cheapest(changed: list[bool]) -> int:
 @pytest.mark.parametrize("between", range(4, 11))
 def test_two_cells_share_a_run_where_that_is_cheaper(between: int) -> None:
     changed = [True, *[False] * between, True]
-    runs = deltas.runs(np.zeros(len(changed), np.int8), np.array(changed, np.int8))
+    runs = network_codec.find_changed_runs(
+        np.zeros(len(changed), np.int8), np.array(changed, np.int8)
+    )
     assert sum(stop - first + 6 for first, stop in runs) == cheapest(changed)
 
 
@@ -43,8 +43,8 @@ def test_two_cells_share_a_run_where_that_is_cheaper(between: int) -> None:
 def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> None:
     held = np.zeros(len(changed), np.int8)
     wanted = np.array(changed, np.int8) * 3
-    payloads = list(deltas.payloads(1, held, wanted, room))
-    cost = sum(stop - first + 6 for first, stop in deltas.runs(held, wanted))
+    payloads = list(network_codec.encode_writes(1, held, wanted, room))
+    cost = sum(stop - first + 6 for first, stop in network_codec.find_changed_runs(held, wanted))
     assert cost == cheapest(changed)
     for payload, cells in payloads:
         assert 9 <= len(payload) <= room and payload[:2] == b"\1\0"
@@ -61,7 +61,7 @@ def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> No
 @given(seed=SEED, share=st.floats(0, 1))
 def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    device, port, _ = board(Limits(payload=int(rng.integers(60, 300))))
+    device, port, _ = board(make_hello(payload=int(rng.integers(60, 300))))
     device.configure(Network.feed_forward((7, 31), (1.5,)))
     weights = rng.normal(size=(7, 31))
     for _ in range(3):
@@ -70,7 +70,7 @@ def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> No
         # Read behind the driver's back, over a link of its own.
         link = Link(port, "second", 115200)
         cells = b"".join(
-            link.exchange(Type.READ, bytes(4) + at.to_bytes(4, "little") + b"\7\0")
+            link.exchange(RequestType.READ, bytes(4) + at.to_bytes(4, "little") + b"\7\0")
             for at in range(0, 217, 7)
         )
         np.testing.assert_allclose(
@@ -80,7 +80,7 @@ def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> No
 
 
 def test_a_bulk_write_is_weights_and_little_else() -> None:
-    for limits in (Limits(), Limits(payload=4096), Limits(payload=1024)):
+    for limits in (make_hello(), make_hello(payload=4096), make_hello(payload=1024)):
         device, port, _ = board(limits)
         device.configure(Network.feed_forward((200, 300)))
         before = port.out + port.back
@@ -107,7 +107,9 @@ def test_weights_changed_behind_the_drivers_back_are_restored() -> None:
     device.configure(Network.feed_forward((5, 4), (1.0,)))
     device.write_weights(0, np.ones((5, 4)))
     other = Link(port, "other", 115200)
-    other.exchange(Type.WRITE, bytes(2) + (3).to_bytes(4, "little") + b"\2\0" + bytes([9, 9]))
+    other.exchange(
+        RequestType.WRITE, bytes(2) + (3).to_bytes(4, "little") + b"\2\0" + bytes([9, 9])
+    )
     device.write_weights(0, np.full((5, 4), 0.5))
     rate = device.run(Stimulus.current(np.ones((1, 5)), steps=10), [Probe(1)]).samples[Probe(1)]
     assert np.ptp(rate, axis=2).max() == 0
@@ -125,7 +127,7 @@ def test_cells_that_a_board_gets_wrong_are_written_again(times: int) -> None:
             if len(data) > 20 and self.left:
                 self.left -= 1
                 payload = bytes(2) + (1).to_bytes(4, "little") + b"\1\0\5"
-                super().write(encode(Frame(Type.WRITE, 255, payload)))
+                super().write(Frame(RequestType.WRITE, 255, payload).encode())
 
     port = Worn(SimulatedBoard(0))
     device = Board(Link(port, "board:worn", 115200))

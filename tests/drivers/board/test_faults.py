@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers import LinkError, SettingError
-from drivers.board.link import faults as faults_module
-from drivers.board.link import pace as pace_module
-from drivers.board.link.faults import FAULTS, Fault, Faulty, Places, parse
-from drivers.board.link.pace import Paced
+from drivers.board import faults as faults_module
+from drivers.board import transport as transport_module
+from drivers.board.faults import FAULTS, Fault, FaultPlan, FaultyLine, parse_faults
+from drivers.board.transport import PacedLine
 
 SENT = [bytes([n, n, n, n]) + b"\0" for n in range(1, 21)]
 
@@ -41,7 +41,7 @@ class Loop:
 def sent(text: str, seed: int = 0, frames: list[bytes] = SENT) -> list[bytes]:
     """What arrives of frames sent over a line with faults."""
     loop = Loop()
-    line = Faulty(loop, parse(text, seed), reboot=lambda: None)
+    line = FaultyLine(loop, parse_faults(text, seed), reboot=lambda: None)
     for frame in frames:
         line.write(frame)
     return loop.arrived
@@ -50,7 +50,7 @@ def sent(text: str, seed: int = 0, frames: list[bytes] = SENT) -> list[bytes]:
 def received(text: str, seed: int = 0) -> bytes:
     """What is read of frames that come over a line with faults."""
     loop = Loop()
-    line = Faulty(loop, parse(text, seed), reboot=lambda: None)
+    line = FaultyLine(loop, parse_faults(text, seed), reboot=lambda: None)
     loop.coming = b"".join(SENT)
     found = b""
     while piece := line.read(0.0):
@@ -108,7 +108,9 @@ def test_a_delay_only_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_reboot_comes_before_its_frame() -> None:
     loop = Loop()
-    line = Faulty(loop, parse("reboot@3", 0), reboot=lambda: loop.arrived.append(b"reboot"))
+    line = FaultyLine(
+        loop, parse_faults("reboot@3", 0), reboot=lambda: loop.arrived.append(b"reboot")
+    )
     for frame in SENT[:4]:
         line.write(frame)
     assert loop.arrived == [*SENT[:2], b"reboot", *SENT[2:4]]
@@ -116,7 +118,7 @@ def test_a_reboot_comes_before_its_frame() -> None:
 
 def test_a_pulled_cable_stays_pulled_and_the_port_is_released() -> None:
     loop = Loop()
-    line = Faulty(loop, parse("disconnect@2", 0))
+    line = FaultyLine(loop, parse_faults("disconnect@2", 0))
     line.write(SENT[0])
     for act in (lambda: line.write(SENT[1]), lambda: line.write(SENT[2]), lambda: line.read(0.0)):
         with pytest.raises(LinkError, match="plug it in"):
@@ -126,7 +128,7 @@ def test_a_pulled_cable_stays_pulled_and_the_port_is_released() -> None:
 
 def test_frames_are_counted_both_ways() -> None:
     loop = Loop()
-    line = Faulty(loop, parse("drop@4", 0))
+    line = FaultyLine(loop, parse_faults("drop@4", 0))
     found = b""
     for frame in SENT[:3]:
         line.write(frame)
@@ -179,19 +181,19 @@ def test_other_seeds_are_other_places() -> None:
 )
 def test_bad_faults_are_refused(text: str, words: str) -> None:
     with pytest.raises(SettingError, match=words) as caught:
-        parse(text, 0)
+        parse_faults(text, 0)
     assert "\n" not in str(caught.value)
 
 
 @given(st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(1, 10**6)), min_size=1))
 def test_what_is_written_is_what_is_meant(chosen: list[tuple[Fault, int]]) -> None:
     text = ",".join(f"{fault}@{place}" for fault, place in chosen)
-    assert parse(text, 3) == Places(chosen=frozenset(chosen), seed=3)
+    assert parse_faults(text, 3) == FaultPlan(chosen=frozenset(chosen), seed=3)
 
 
 def test_a_reboot_needs_something_that_can() -> None:
     with pytest.raises(SettingError, match="restart"):
-        Faulty(Loop(), parse("reboot:0.1", 0))
+        FaultyLine(Loop(), parse_faults("reboot:0.1", 0))
 
 
 def test_faults_by_address() -> None:
@@ -218,14 +220,14 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(pace_module, "time", made)
+    monkeypatch.setattr(transport_module, "time", made)
     return made
 
 
 @pytest.mark.parametrize("baud", [300, 9600, 115200, 921600])
 def test_a_byte_takes_ten_bits(clock: Clock, baud: int) -> None:
     loop = Loop()
-    line = Paced(loop, baud)
+    line = PacedLine(loop, baud)
     line.write(bytes(1000))
     assert clock.now - 100 == pytest.approx(10_000 / baud)
     found, pieces = b"", 0
@@ -237,7 +239,7 @@ def test_a_byte_takes_ten_bits(clock: Clock, baud: int) -> None:
 
 
 def test_a_line_that_rested_saves_nothing_up(clock: Clock) -> None:
-    line = Paced(Loop(), 9600)
+    line = PacedLine(Loop(), 9600)
     line.write(bytes(96))
     clock.now += 50
     began = clock.now
@@ -246,4 +248,4 @@ def test_a_line_that_rested_saves_nothing_up(clock: Clock) -> None:
 
 
 def test_nothing_comes_of_nothing(clock: Clock) -> None:
-    assert Paced(Loop(), 9600).read(1.0) == b""
+    assert PacedLine(Loop(), 9600).read(1.0) == b""

@@ -15,12 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import DeviceRestarted, LinkError, ProtocolMismatch
-from drivers.board.link import link as link_module
-from drivers.board.link.faults import Fault, Faulty, Places
-from drivers.board.link.frames import Type
-from drivers.board.link.link import Link
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.port import SimulatedPort
+from drivers.board import link as link_module
+from drivers.board.faults import Fault, FaultPlan, FaultyLine
+from drivers.board.frames import RequestType
+from drivers.board.link import Link
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.errors import CapacityError
 from support.played_board import HELLO, Clock, Fake, Played, answer, greeting, stuffed, unstuffed
 
@@ -59,22 +58,22 @@ def test_each_exchange_is_executed_once(
     faults: list[tuple[Fault, int]], seed: int, payloads: list[bytes]
 ) -> None:
     simulated = SimulatedBoard()
-    line = Faulty(SimulatedPort(simulated), Places(chosen=frozenset(faults), seed=seed))
+    line = FaultyLine(SimulatedPort(simulated), FaultPlan(chosen=frozenset(faults), seed=seed))
     link = Link(line, "board:simulated", 115200)
-    assert [link.exchange(Type.ECHO, payload) for payload in payloads] == payloads
-    _, _, requests, _, _, _ = struct.unpack("<6I", link.exchange(Type.STATS))
+    assert [link.exchange(RequestType.ECHO, payload) for payload in payloads] == payloads
+    _, _, requests, _, _, _ = struct.unpack("<6I", link.exchange(RequestType.STATS))
     assert requests == 1 + len(payloads) + 1
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_bad_line_for_long(seed: int) -> None:
     rates: dict[Fault, float] = {"drop": 0.03, "flip": 0.03, "duplicate": 0.03, "stall": 0.02}
-    line = Faulty(SimulatedPort(SimulatedBoard()), Places(rates, seed=seed))
+    line = FaultyLine(SimulatedPort(SimulatedBoard()), FaultPlan(rates, seed=seed))
     link = Link(line, "board:simulated", 115200)
     for n in range(400):  # further than sequence numbers go
         payload = n.to_bytes(2, "little") * (n % 40)
-        assert link.exchange(Type.ECHO, payload) == payload
-    whole, damaged, requests, again, _, _ = struct.unpack("<6I", link.exchange(Type.STATS))
+        assert link.exchange(RequestType.ECHO, payload) == payload
+    whole, damaged, requests, again, _, _ = struct.unpack("<6I", link.exchange(RequestType.STATS))
     assert requests == 402
     assert damaged and again and whole == requests + again
 
@@ -83,18 +82,18 @@ def test_a_bad_line_for_long(seed: int) -> None:
 def test_frames_out_of_order_mix_nothing_up(seed: int, frames: list[int]) -> None:
     chosen: frozenset[tuple[Fault, int]] = frozenset(("reorder", n) for n in frames)
     link = Link(
-        Faulty(SimulatedPort(SimulatedBoard()), Places(chosen=chosen, seed=seed)),
+        FaultyLine(SimulatedPort(SimulatedBoard()), FaultPlan(chosen=chosen, seed=seed)),
         "board:simulated",
         115200,
     )
     for n in range(10):
-        assert link.exchange(Type.ECHO, bytes([n])) == bytes([n])
+        assert link.exchange(RequestType.ECHO, bytes([n])) == bytes([n])
 
 
 def test_a_retry_is_the_same_bytes() -> None:
     lost = iter([True, True, False])
     link, port = opened(lambda r: b"" if next(lost) else answer(r, b"found"))
-    assert link.exchange(Type.ECHO, b"sought") == b"found"
+    assert link.exchange(RequestType.ECHO, b"sought") == b"found"
     assert len(port.sent) == 3 and len(set(port.sent)) == 1
 
 
@@ -102,10 +101,10 @@ def test_a_silent_board_is_given_up(clock: Clock) -> None:
     """Not before it had the time to start anew, however fast it was before."""
     link, port = opened(answer, clock)
     for _ in range(20):
-        link.exchange(Type.ECHO)
+        link.exchange(RequestType.ECHO)
     port.play, port.sent, began = lambda r: b"", [], clock.now
     with pytest.raises(LinkError, match=r"no answer to ECHO in \d+ tries: nothing came back"):
-        link.exchange(Type.ECHO)
+        link.exchange(RequestType.ECHO)
     assert 6 <= len(port.sent) <= 20
     assert 6.0 <= clock.now - began <= 8.0
 
@@ -124,16 +123,16 @@ def test_answers_to_others_are_no_answers() -> None:
     for piece in (1, 7, 1 << 20):
         link, port = opened(play)
         port.piece = piece
-        assert link.exchange(Type.ECHO) == b"right"
+        assert link.exchange(RequestType.ECHO) == b"right"
         assert len(port.sent) == 1
         port.play = lambda r: answer(r, b"next")  # what was left over does not stand for it
-        assert link.exchange(Type.ECHO) == b"next"
+        assert link.exchange(RequestType.ECHO) == b"next"
 
 
 def test_sequence_numbers_go_up_by_one() -> None:
     link, port = opened(answer)
     for _ in range(300):
-        link.exchange(Type.ECHO)
+        link.exchange(RequestType.ECHO)
     first = unstuffed(port.sent[0])[1]
     expected = [(first + n) % 256 for n in range(300)]
     assert [unstuffed(each)[1] for each in port.sent] == expected
@@ -147,7 +146,7 @@ def test_it_waits_as_long_as_the_line_and_the_work_take(clock: Clock, baud: int)
     link, _ = opened(lambda r: b"", clock, baud)
     began = clock.now
     with pytest.raises(LinkError):
-        link.exchange(Type.ECHO, bytes(1000), answer=2000, work=3.0)
+        link.exchange(RequestType.ECHO, bytes(1000), answer=2000, work=3.0)
     least = 3.0 + 3000 * 10 / baud
     assert least + 6 < clock.now - began < 6 * (least + 2)
 
@@ -157,7 +156,7 @@ def test_a_complaint_is_answered_at_once(clock: Clock) -> None:
     plays = iter([lambda r: linkerr, lambda r: answer(r, b"fine")])
     link, port = opened(lambda r: next(plays)(r), clock)
     began = clock.now
-    assert link.exchange(Type.ECHO) == b"fine"
+    assert link.exchange(RequestType.ECHO) == b"fine"
     assert len(port.sent) == 2
     assert clock.now - began < 0.1 < link_module.PATIENCE
 
@@ -165,7 +164,7 @@ def test_a_complaint_is_answered_at_once(clock: Clock) -> None:
 def test_a_complaint_about_noise_loses_no_answer(clock: Clock) -> None:
     linkerr = stuffed(bytes([2, 0, 0xFF, 0x12]))
     link, port = opened(lambda r: linkerr + answer(r, b"fine"), clock)
-    assert link.exchange(Type.ECHO) == b"fine"
+    assert link.exchange(RequestType.ECHO) == b"fine"
     assert len(port.sent) == 1
 
 
@@ -182,7 +181,7 @@ def test_time_of_the_line_is_told_from_that_of_the_board(clock: Clock) -> None:
     port = Slow(greeting)
     link = Link(port, "board:slow", 115200)
     port.play, before = answer, link.line_seconds
-    link.exchange(Type.ECHO)
+    link.exchange(RequestType.ECHO)
     assert link.board_seconds == pytest.approx(0.5)
     assert link.line_seconds - before == pytest.approx(2.0)
 
@@ -286,14 +285,14 @@ def test_another_protocol_is_named(play: Played, words: str) -> None:
 
 def test_a_board_that_restarted_is_named_with_its_boots() -> None:
     def play(request: bytes) -> bytes:
-        if unstuffed(request)[2] == Type.HELLO:
+        if unstuffed(request)[2] == RequestType.HELLO:
             return answer(request, HELLO[:12] + struct.pack("<I", 8) + HELLO[16:])
         return answer(request, b"", status=0x24)
 
     link, _ = opened(play)
     assert link.board.boot_id == 7
     with pytest.raises(DeviceRestarted, match="boot 0x7, now 0x8"):
-        link.exchange(Type.RUN)
+        link.exchange(RequestType.RUN)
     assert link.board.boot_id == 8
 
 
@@ -310,7 +309,7 @@ def test_a_board_that_restarted_is_named_with_its_boots() -> None:
 def test_a_final_refusal_is_not_tried_again(status: int, error: type[Exception]) -> None:
     link, port = opened(lambda r: answer(r, b"", status=status))
     with pytest.raises(error):
-        link.exchange(Type.CONFIGURE)
+        link.exchange(RequestType.CONFIGURE)
     assert len(port.sent) == 1
 
 

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.board.link import link as link_module
-from drivers.board.link.frames import Type
-from drivers.board.link.link import Link
-from drivers.board.link.round_trip import FIRST, FLOOR, LATENCY, RoundTrip
+from drivers.board import link as link_module
+from drivers.board.frames import RequestType
+from drivers.board.link import FIRST, FLOOR, LATENCY, Link, RoundTrip
 from support.played_board import Clock, Fake, answer, greeting
 
 SECONDS = st.floats(1e-4, 10.0)
@@ -32,7 +31,7 @@ def rfc_6298(samples: list[float]) -> float:
 def test_it_is_the_timeout_of_rfc_6298(samples: list[float], line: float, work: float) -> None:
     trip = RoundTrip()
     for seconds in samples:
-        trip.measured(seconds, line, work)
+        trip.record_answer(seconds, line, work)
     assert trip.timeout(line, work) == pytest.approx(max(FLOOR, rfc_6298(samples)))
 
 
@@ -42,13 +41,13 @@ def test_it_goes_with_what_is_stated_and_doubles_with_what_is_lost(
 ) -> None:
     trip = RoundTrip()
     assert trip.timeout(line, work) == line + FIRST
-    trip.measured(seconds, line, work)
+    trip.record_answer(seconds, line, work)
     share = 3 * seconds / (line + work + LATENCY)
     for _ in range(lost):
-        trip.unanswered()
+        trip.record_loss()
     least = max(FLOOR, share * (other + LATENCY))
     assert trip.timeout(other, 0.0) == pytest.approx(2**lost * least)
-    trip.measured(seconds, line, work)
+    trip.record_answer(seconds, line, work)
     assert trip.timeout(line, work) < 4 * max(FLOOR, seconds)
 
 
@@ -91,7 +90,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], tuple[Link, Line,
 
 def spent(link: Link, clock: Clock) -> float:
     began = clock.now
-    assert link.exchange(Type.ECHO, b"sought") == b"fine"
+    assert link.exchange(RequestType.ECHO, b"sought") == b"fine"
     return clock.now - began
 
 
@@ -137,5 +136,5 @@ def test_a_line_that_never_falls_silent_ends_as_well(
     port.read = noise  # type: ignore[method-assign]
     began = clock.now
     with pytest.raises(link_module.LinkError, match=r"no whole frame|damaged"):
-        link.exchange(Type.STATS)
+        link.exchange(RequestType.STATS)
     assert clock.now - began < 20

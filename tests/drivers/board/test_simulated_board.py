@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers.board import frames
+from drivers.board.frames import Frame, RequestType, Status
 from drivers.board.hello import Hello
-from drivers.board.link import frames
-from drivers.board.link.frames import Frame, Status, Type
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.limits import Limits
+from drivers.board.simulated_board import SIMULATED, SimulatedBoard, make_hello
 from support import plain_board
 from support.board_scripts import (
     KEEP,
@@ -32,21 +31,23 @@ from support.board_scripts import (
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
-SMALL = Limits("small", layers=2, inputs=9, neurons=8, weights=100, steps=20, payload=400, kept=12)
+SMALL = make_hello(
+    "small", layers=2, inputs=9, neurons=8, synapses=100, steps=20, payload=400, kept=12
+)
 
 
 class Board:
     """A simulated board, and the numbers of the frames to it."""
 
-    def __init__(self, chip: int = 3, limits: Limits | None = None) -> None:
-        self.simulated = SimulatedBoard(chip, limits=limits)
+    def __init__(self, chip: int = 3, hello: Hello = SIMULATED) -> None:
+        self.simulated = SimulatedBoard(chip, hello=hello)
         self.sequence = 0
 
     def ask(self, kind: int, payload: bytes = b"", **header: int) -> Frame:
         self.sequence = (self.sequence + 1) % 256
-        line = self.simulated.feed(frames.encode(Frame(kind, self.sequence, payload, **header)))
+        line = self.simulated.feed(Frame(kind, self.sequence, payload, **header).encode())
         assert line.count(0) == 1
-        answer = frames.decode(line[:-1])
+        answer = Frame.decode(line[:-1])
         assert (answer.version, answer.type) == (frames.VERSION, kind | frames.ANSWER)
         assert answer.sequence == self.sequence
         assert answer.status == Status.OK or not answer.payload
@@ -58,30 +59,37 @@ class Board:
         return answer.payload
 
     def stats(self) -> tuple[int, ...]:
-        return unpack("<6I", self.done(Type.STATS))
+        return unpack("<6I", self.done(RequestType.STATS))
 
     def network(self, sizes: list[int], rng: np.random.Generator, multiplier: int = 2000) -> None:
         depth = len(sizes) - 1
-        self.done(Type.CONFIGURE, configuration(sizes, multiplier=multiplier))
+        self.done(RequestType.CONFIGURE, configuration(sizes, multiplier=multiplier))
         for p, cells in zip(range(depth), cells_of(sizes), strict=True):
             weights = rng.integers(-127, 128, cells).astype("i1").tobytes()
-            assert self.done(Type.WRITE, pack("<HIH", p, 0, cells) + weights) == pack("<I", cells)
+            assert self.done(RequestType.WRITE, pack("<HIH", p, 0, cells) + weights) == pack(
+                "<I", cells
+            )
 
     def drawn(
         self, rng: np.random.Generator, sizes: list[int], neurons: list[tuple[int, int]], most: int
     ) -> list[plain_board.Synapses]:
         """Any network of these layers, with multipliers of so many bits."""
-        net = drawn(rng, sizes, Limits().delay, most)
-        self.done(Type.CONFIGURE, wired(sizes, neurons, net.projections))
+        net = drawn(rng, sizes, SIMULATED.capacity.delay, most)
+        self.done(RequestType.CONFIGURE, wired(sizes, neurons, net.projections))
         found = []
         for p, (source, target, delay, alone, multiplier) in enumerate(net.projections):
             shape, cells = (sizes[source], sizes[target]), net.cells(p)
             weights = rng.integers(-127, 128, shape)
-            self.done(Type.WRITE, pack("<HIH", p, 0, cells) + weights.astype("i1").tobytes())
-            delays = rng.integers(0, min(6, Limits().delay - delay) + 1, shape) if alone else None
+            head = pack("<HIH", p, 0, cells)
+            self.done(RequestType.WRITE, head + weights.astype("i1").tobytes())
+            delays = (
+                rng.integers(0, min(6, SIMULATED.capacity.delay - delay) + 1, shape)
+                if alone
+                else None
+            )
             if delays is not None:
                 values = delays.astype("<u2").tobytes()
-                assert self.done(Type.DELAYS, pack("<HIH", p, 0, cells) + values)
+                assert self.done(RequestType.DELAYS, head + values)
             rows = None if delays is None else delays.tolist()
             synapses = plain_board.Synapses(source, target, multiplier, weights.tolist())
             found.append(replace(synapses, delay=delay, delays=rows))
@@ -126,7 +134,7 @@ def test_a_run_is_what_the_page_says(seed: int, chip: int, kind: int) -> None:
     ]
     for asked in [probes[at : at + 8] for at in range(0, len(probes), 8)]:
         payload = run_head(kind, steps, batch, asked) + given_input
-        assert board.done(Type.RUN, payload) == b"".join(
+        assert board.done(RequestType.RUN, payload) == b"".join(
             plain_board.as_answer(sample, asked, steps) for sample in expected
         )
 
@@ -167,32 +175,32 @@ def test_runs_of_any_length_carry_on_as_the_page_says(seed: int) -> None:
             resume = bool(flags & RESUME)
             ran = plain_board.run(layers, synapses, given_rows, kind <= 1, resume)
             expected += plain_board.as_answer(ran, probes, steps)
-        assert board.done(Type.RUN, payload) == expected
-    board.done(Type.CONFIGURE, network(sizes, neurons, [2000] * len(neurons)))
+        assert board.done(RequestType.RUN, payload) == expected
+    board.done(RequestType.CONFIGURE, network(sizes, neurons, [2000] * len(neurons)))
     probe = [(1, 1, 2, 1)]
     resumed = run_head(0, 1, 1, probe, flags=RESUME) + bytes(2 * sizes[0])
-    assert not any(board.done(Type.RUN, resumed))  # a new network is at rest
+    assert not any(board.done(RequestType.RUN, resumed))  # a new network is at rest
 
 
 def test_a_membrane_at_its_threshold_spikes() -> None:
     board = Board(chip=0)
-    board.done(Type.CONFIGURE, configuration([1, 1], multiplier=65536))
-    board.done(Type.WRITE, pack("<HIHb", 0, 0, 1, 1))
+    board.done(RequestType.CONFIGURE, configuration([1, 1], multiplier=65536))
+    board.done(RequestType.WRITE, pack("<HIHb", 0, 0, 1, 1))
     for current, spikes in ((255, 0), (256, 1)):
         payload = run_head(0, 1, 1) + pack("<h", current)
-        assert board.done(Type.RUN, payload) == pack("<H", spikes)
+        assert board.done(RequestType.RUN, payload) == pack("<H", spikes)
 
 
 def test_a_membrane_stays_within_its_bounds() -> None:
     board = Board(chip=0)
     # All but 2^-16 of the membrane leaks away, which brings the bounds into sight.
-    board.done(Type.CONFIGURE, configuration([2, 1], 65535, 6554, 1 << 22))
-    board.done(Type.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127))
+    board.done(RequestType.CONFIGURE, configuration([2, 1], 65535, 6554, 1 << 22))
+    board.done(RequestType.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127))
 
     def membranes(kind: int, form: str, *values: int) -> tuple[int, ...]:
         head = run_head(kind, len(values) // 2, 1, [(1, 1, 0, 1)])
         payload = head + pack(form, *values)
-        return unpack(f"<{len(values) // 2}h", board.done(Type.RUN, payload)[2:])
+        return unpack(f"<{len(values) // 2}h", board.done(RequestType.RUN, payload)[2:])
 
     bound = 1 << 30
     # The bound itself, less the threshold that the spike takes, after one step of leak.
@@ -203,8 +211,8 @@ def test_a_membrane_stays_within_its_bounds() -> None:
     assert membranes(3, "<4B", 0, 255, 0, 0) == (0, -1024)
     # A spike and the events of its step: what is taken away does not go below the bound, from
     # where halves come back into sight.
-    board.done(Type.CONFIGURE, configuration([2, 1], 32768, 655360, 1 << 22))
-    board.done(Type.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127))
+    board.done(RequestType.CONFIGURE, configuration([2, 1], 32768, 655360, 1 << 22))
+    board.done(RequestType.WRITE, pack("<HIHbb", 0, 0, 2, 127, -127))
     assert membranes(3, "<28B", 255, 0, 0, 255, *[0] * 24)[-2:] == (-32768, -16384)
 
 
@@ -226,8 +234,8 @@ def test_a_batch_is_its_samples_one_by_one(seed: int) -> None:
     board.network([12, 9, 4], rng)
     inputs = [stimulus(rng, 1, 10, 1, 12) for _ in range(4)]
     probes = [(1, 1, 0, 3)]
-    one = [board.done(Type.RUN, run_head(1, 10, 1, probes) + x) for x in inputs]
-    together = board.done(Type.RUN, run_head(1, 10, 4, probes) + b"".join(inputs))
+    one = [board.done(RequestType.RUN, run_head(1, 10, 1, probes) + x) for x in inputs]
+    together = board.done(RequestType.RUN, run_head(1, 10, 4, probes) + b"".join(inputs))
     assert together == b"".join(one)
 
 
@@ -238,17 +246,17 @@ def test_probes_change_nothing(seed: int) -> None:
     board = Board()
     board.network([10, 8, 3], rng)
     given_input = stimulus(rng, 0, 12, 1, 10)
-    bare = board.done(Type.RUN, run_head(0, 12, 1) + given_input)
+    bare = board.done(RequestType.RUN, run_head(0, 12, 1) + given_input)
     probes = [(1, 1, 1, 1), (2, 0, 0, 1)]
-    assert board.done(Type.RUN, run_head(0, 12, 1, probes) + given_input)[:6] == bare
+    assert board.done(RequestType.RUN, run_head(0, 12, 1, probes) + given_input)[:6] == bare
 
 
 def test_a_repeated_request_is_answered_and_not_executed() -> None:
     board = Board()
     board.network([4, 3], np.random.default_rng(0))
-    run = frames.encode(Frame(Type.RUN, 77, run_head(0, 5, 1) + pack("<4h", 90, 80, -7, 3)))
+    run = Frame(RequestType.RUN, 77, run_head(0, 5, 1) + pack("<4h", 90, 80, -7, 3)).encode()
     answer = board.simulated.feed(run)
-    for between in (b"", b"\0\0", b"\5\5\0", frames.encode(Frame(0x88, 1, b"echo"))):
+    for between in (b"", b"\0\0", b"\5\5\0", Frame(0x88, 1, b"echo").encode()):
         board.simulated.feed(between)
         assert board.simulated.feed(run) == answer
     whole, damaged, requests, again, runs, samples = board.stats()
@@ -257,15 +265,15 @@ def test_a_repeated_request_is_answered_and_not_executed() -> None:
 
 def test_a_refusal_is_kept_like_any_other_answer() -> None:
     board = Board()
-    write = frames.encode(Frame(Type.WRITE, 9, b"\0\0"))
-    assert frames.decode(board.simulated.feed(write)[:-1]).status == Status.NOT_CONFIGURED
+    write = Frame(RequestType.WRITE, 9, b"\0\0").encode()
+    assert Frame.decode(board.simulated.feed(write)[:-1]).status == Status.NOT_CONFIGURED
     assert board.simulated.feed(write) == board.simulated.feed(write)
     assert board.stats()[2:4] == (2, 2)
 
 
 def test_the_same_sequence_with_another_payload_is_another_request() -> None:
     simulated = SimulatedBoard()
-    first, second = (frames.encode(Frame(Type.ECHO, 5, each)) for each in (b"a", b"b"))
+    first, second = (Frame(RequestType.ECHO, 5, each).encode() for each in (b"a", b"b"))
     assert simulated.feed(first) != simulated.feed(second)
 
 
@@ -274,40 +282,39 @@ def test_the_same_sequence_with_another_payload_is_another_request() -> None:
     [
         (b"\5ab", Status.COBS),
         (b"\5abcd", Status.LENGTH),
-        (frames.encode(Frame(Type.HELLO, 0))[:-2] + b"\x99", Status.CRC),
-        (frames.encode(Frame(Type.ECHO, 0, b"\7" * 400))[:-1], None),
-        (frames.encode(Frame(Type.ECHO, 0, b"\7" * 401))[:-1], Status.LENGTH),
-        (frames.encode(Frame(Type.ECHO, 0, b"\0" * 401))[:-1], Status.LENGTH),
+        (Frame(RequestType.HELLO, 0).encode()[:-2] + b"\x99", Status.CRC),
+        (Frame(RequestType.ECHO, 0, b"\7" * 400).encode()[:-1], None),
+        (Frame(RequestType.ECHO, 0, b"\7" * 401).encode()[:-1], Status.LENGTH),
+        (Frame(RequestType.ECHO, 0, b"\0" * 401).encode()[:-1], Status.LENGTH),
         (b"\7" * 5000, Status.LENGTH),
     ],
 )
 def test_damage_is_told(line: bytes, status: Status | None) -> None:
-    simulated = SimulatedBoard(limits=SMALL)
-    answer = frames.decode(simulated.feed(line + b"\0")[:-1])
+    simulated = SimulatedBoard(hello=SMALL)
+    answer = Frame.decode(simulated.feed(line + b"\0")[:-1])
     if status is None:
-        assert answer.type == Type.ECHO | frames.ANSWER
+        assert answer.type == RequestType.ECHO | frames.ANSWER
     else:
-        assert answer == Frame(Type.LINKERR, 0, status=status)
+        assert answer == Frame(RequestType.LINKERR, 0, status=status)
 
 
 @pytest.mark.parametrize("kind", range(0x80, 0x100))
 def test_an_answer_is_no_request(kind: int) -> None:
     board = Board()
-    assert board.simulated.feed(frames.encode(Frame(kind, 0))) == b""
+    assert board.simulated.feed(Frame(kind, 0).encode()) == b""
     assert board.stats() == (2, 0, 1, 0, 0, 0)
 
 
 def test_another_version_gets_a_hello_and_nothing_else() -> None:
     board = Board()
-    assert board.ask(Type.HELLO, version=9).status == Status.OK
-    assert board.ask(Type.STATS, version=9).status == Status.VERSION
+    assert board.ask(RequestType.HELLO, version=9).status == Status.OK
+    assert board.ask(RequestType.STATS, version=9).status == Status.VERSION
 
 
 def test_hello_tells_the_limits() -> None:
-    board = Board(chip=12, limits=SMALL)
-    told = Hello.decode(board.done(Type.HELLO))
-    assert told == SMALL.hello(boot_id=1, chip=12)
-    assert Limits.told(told) == SMALL
+    board = Board(chip=12, hello=SMALL)
+    told = Hello.decode(board.done(RequestType.HELLO))
+    assert told == replace(SMALL, chip=12)
     assert (told.protocol, told.firmware, told.chip, told.boot_id) == (2, (2, 1, 0), 12, 1)
 
 
@@ -322,38 +329,38 @@ def test_what_is_no_hello_is_refused(payload: bytes) -> None:
 def test_a_reboot_forgets_all_but_counts_up() -> None:
     board = Board()
     board.network([4, 3], np.random.default_rng(0))
-    before = Hello.decode(board.done(Type.HELLO)).boot_id
+    before = Hello.decode(board.done(RequestType.HELLO)).boot_id
     board.simulated.reboot()
-    assert Hello.decode(board.done(Type.HELLO)).boot_id != before
-    assert board.ask(Type.CRC, bytes(4)).status == Status.NOT_CONFIGURED
+    assert Hello.decode(board.done(RequestType.HELLO)).boot_id != before
+    assert board.ask(RequestType.CRC, bytes(4)).status == Status.NOT_CONFIGURED
     assert board.stats() == (3, 0, 3, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("kind", "payload", "status"), REFUSED)
 def test_a_refusal_says_why_and_changes_nothing(kind: int, payload: bytes, status: Status) -> None:
-    board = Board(limits=SMALL)
+    board = Board(hello=SMALL)
     board.network([4, 3], np.random.default_rng(0))
-    before = board.done(Type.READ, read(0, 0, 12))
+    before = board.done(RequestType.READ, read(0, 0, 12))
     assert board.ask(kind, payload).status == status
-    assert board.done(Type.READ, read(0, 0, 12)) == before
+    assert board.done(RequestType.READ, read(0, 0, 12)) == before
     assert board.stats()[4] == 0
 
 
 def test_the_largest_that_fits_fits() -> None:
-    board = Board(limits=SMALL)
-    board.done(Type.CONFIGURE, configuration([9, 8, 3], multiplier=1 << 22, leak=65535))
-    board.done(Type.RUN, run_head(0, 1, 1, flags=KEEP) + bytes(18))
-    board.done(Type.CONFIGURE, configuration([4, 3]))
-    board.done(Type.RUN, run_head(2, 20, 19) + bytes(380))
-    assert len(board.done(Type.RUN, run_head(2, 1, 66) + bytes(66))) == 396
-    assert board.done(Type.ECHO, bytes(400)) == bytes(400)
+    board = Board(hello=SMALL)
+    board.done(RequestType.CONFIGURE, configuration([9, 8, 3], multiplier=1 << 22, leak=65535))
+    board.done(RequestType.RUN, run_head(0, 1, 1, flags=KEEP) + bytes(18))
+    board.done(RequestType.CONFIGURE, configuration([4, 3]))
+    board.done(RequestType.RUN, run_head(2, 20, 19) + bytes(380))
+    assert len(board.done(RequestType.RUN, run_head(2, 1, 66) + bytes(66))) == 396
+    assert board.done(RequestType.ECHO, bytes(400)) == bytes(400)
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=SEEDS, cuts=st.integers(1, 50))
 def test_it_does_not_matter_how_bytes_arrive(seed: int, cuts: int) -> None:
     rng = np.random.default_rng(seed)
-    stream = b"".join(script(rng, Limits(), 13))
+    stream = b"".join(script(rng, SIMULATED, 13))
     whole, pieces = SimulatedBoard(seed), SimulatedBoard(seed)
     answers = b""
     for start in range(0, len(stream), cuts):

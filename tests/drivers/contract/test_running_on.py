@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import drivers
 from drivers import Composite, Network, Probe, Readout, Stimulus, StimulusError, load, save
 from drivers.session import Recorded, Replay
-from drivers.session.file import Reader
+from drivers.session.file import SessionReader
 from support.good_device import Good
 
 PROBES = [
@@ -135,11 +135,11 @@ def test_a_recording_of_runs_that_carry_on_is_replayed(tmp_path: Path) -> None:
         with mapped(device):
             return [device.run(ended, PROBES[:1], carry=carry) for carry in (False, True)]
 
-    recorded, replayed = used(Recorded(Good(), path)), used(Replay(Reader(path)))
+    recorded, replayed = used(Recorded(Good(), path)), used(Replay(SessionReader(path)))
     for one, two in zip(recorded, replayed, strict=True):
         np.testing.assert_array_equal(one.counts, two.counts)
     assert not np.array_equal(recorded[0].samples[PROBES[0]], recorded[1].samples[PROBES[0]])
-    replay = mapped(Replay(Reader(path)))
+    replay = mapped(Replay(SessionReader(path)))
     with pytest.raises(drivers.Diverged, match=r"stimulus\.lengths"):
         replay.run(Stimulus.current_trace(trace(6, 2), lengths=[3, 6]), PROBES[:1])
     replay.run(ended, PROBES[:1])

@@ -1,6 +1,5 @@
 """The firmware: the same bytes as the simulated board, on every port, and no way to break it."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers import firmware
+from drivers.board import frames
+from drivers.board.frames import Frame, RequestType, Status
 from drivers.board.hello import Hello
-from drivers.board.link import frames
-from drivers.board.link.frames import Frame, Status, Type
-from drivers.board.simulated.board import SimulatedBoard
-from drivers.board.simulated.limits import Limits
+from drivers.board.simulated_board import SimulatedBoard
 from drivers.firmware import vectors
 from drivers.firmware.building import SOURCES
 from support.board_scripts import (
@@ -46,8 +44,8 @@ def board(request: pytest.FixtureRequest) -> Iterator[tuple[firmware.Running, Ho
 def answered(line: bytes) -> bool:
     """Whether a device answers one frame: not when it is empty, or an answer itself."""
     try:
-        return not frames.decode(line[:-1]).type & frames.ANSWER
-    except frames.Damaged:
+        return not Frame.decode(line[:-1]).type & frames.ANSWER
+    except frames.FrameDamaged:
         return len(line) > 1
 
 
@@ -61,16 +59,16 @@ def agree(host: Host, simulated: SimulatedBoard, lines: list[bytes]) -> None:
                 simulated.feed(part + b"\0")
 
 
-def fresh(pair: tuple[firmware.Running, Host]) -> tuple[Host, SimulatedBoard, Limits]:
+def fresh(pair: tuple[firmware.Running, Host]) -> tuple[Host, SimulatedBoard, Hello]:
     """A board that has just booted, and the same board, simulated."""
     running, host = pair
     running.reboot()
-    first = frames.encode(Frame(Type.HELLO, 0))
+    first = Frame(RequestType.HELLO, 0).encode()
     answer = host.say(first)
-    told = Hello.decode(frames.decode(answer[:-1]).payload)
-    simulated = SimulatedBoard(told.chip, told.boot_id, Limits.told(told))
+    told = Hello.decode(Frame.decode(answer[:-1]).payload)
+    simulated = SimulatedBoard(told.chip, told.boot_id, told)
     assert simulated.feed(first) == answer
-    return host, simulated, Limits.told(told)
+    return host, simulated, told
 
 
 @settings(max_examples=12, deadline=None)
@@ -95,10 +93,10 @@ def test_edges_and_refusals_are_those_of_the_simulated_board(port: str) -> None:
     # The ideal chip has round numbers, which reach the edges exactly.
     with connected(port, 0) as pair:
         host, simulated, _ = fresh(pair)
-        small = (Type.CONFIGURE, configuration([4, 3]))
+        small = (RequestType.CONFIGURE, configuration([4, 3]))
         refused = [each for kind, payload, _ in REFUSED for each in (small, (kind, payload))]
         lines = [
-            frames.encode(Frame(kind, number % 256, payload))
+            Frame(kind, number % 256, payload).encode()
             for number, (kind, payload) in enumerate([*EDGES, *refused], start=1)
         ]
         agree(host, simulated, lines)
@@ -107,12 +105,12 @@ def test_edges_and_refusals_are_those_of_the_simulated_board(port: str) -> None:
 def test_the_vectors_hold_on_every_port(board: tuple[firmware.Running, Host]) -> None:
     running, host = board
     running.reboot()
-    for each in json.loads(vectors.FILE.read_text())["exchanges"]["in_order"]:
+    for each in vectors.load_vectors()["exchanges"]["in_order"]:
         answer = host.say(bytes.fromhex(each["request"]))
         if each["title"] == "HELLO":
             # A board has limits and a boot of its own.
             theirs, ours = (
-                Hello.decode(frames.decode(line[:-1]).payload)
+                Hello.decode(Frame.decode(line[:-1]).payload)
                 for line in (bytes.fromhex(each["answer"]), answer)
             )
             assert (ours.protocol, ours.chip) == (theirs.protocol, theirs.chip)
@@ -122,22 +120,21 @@ def test_the_vectors_hold_on_every_port(board: tuple[firmware.Running, Host]) ->
 
 @pytest.mark.parametrize("port", ports("native", "stm32f405"))
 def test_the_runs_hold_on_every_chip(port: str) -> None:
-    runs = json.loads(vectors.FILE.read_text())["runs"]
+    runs = vectors.load_vectors()["runs"]
     for chip in {run["chip"] for run in runs}:
         with connected(port, chip) as (_, host):
             for run in (run for run in runs if run["chip"] == chip):
-                asked = [(Type.CONFIGURE, run["configure"])]
-                asked += [(Type.WRITE, payload) for payload in run["writes"]]
-                asked += [(Type.DELAYS, payload) for payload in run["delays"]]
+                asked = [(RequestType.CONFIGURE, run["configure"])]
+                asked += [(RequestType.WRITE, payload) for payload in run["writes"]]
+                asked += [(RequestType.DELAYS, payload) for payload in run["delays"]]
                 for sequence, (kind, payload) in enumerate(asked):
                     assert host.ask(kind, bytes.fromhex(payload), sequence).status == Status.OK
-                answer = host.ask(Type.RUN, bytes.fromhex(run["run"]), len(asked))
+                answer = host.ask(RequestType.RUN, bytes.fromhex(run["run"]), len(asked))
                 assert answer.payload.hex() == run["answer"]
 
 
 def test_the_vectors_are_what_the_simulated_board_says_now() -> None:
-    made = json.loads(json.dumps(vectors.vectors()))
-    assert json.loads(vectors.FILE.read_text()) == made
+    assert vectors.answer_vectors(vectors.load_vectors()) == vectors.load_vectors()
 
 
 def test_a_boot_is_another_and_knows_nothing(board: tuple[firmware.Running, Host]) -> None:
@@ -146,10 +143,10 @@ def test_a_boot_is_another_and_knows_nothing(board: tuple[firmware.Running, Host
     for number in range(5):
         running.reboot()
         seen.add(host.hello().boot_id)
-        assert host.ask(Type.CRC, bytes(4), sequence=1).status == Status.NOT_CONFIGURED
+        assert host.ask(RequestType.CRC, bytes(4), sequence=1).status == Status.NOT_CONFIGURED
         network = configuration([2, 1])
-        assert host.ask(Type.CONFIGURE, network, sequence=2 + number).status == Status.OK
-        assert host.ask(Type.CRC, bytes(4), sequence=1).status == Status.OK
+        assert host.ask(RequestType.CONFIGURE, network, sequence=2 + number).status == Status.OK
+        assert host.ask(RequestType.CRC, bytes(4), sequence=1).status == Status.OK
     assert len(seen) == 5
 
 
@@ -169,13 +166,13 @@ def test_what_comes_while_the_board_works_is_not_lost(
     network = configuration([100, 100, 100], leak=10, multiplier=1)
     run = run_head(0, 1000, 1) + b"\0\1" * 100
     lines = [
-        frames.encode(Frame(kind, sequence, payload))
+        Frame(kind, sequence, payload).encode()
         for sequence, (kind, payload) in enumerate(
             [
-                (Type.CONFIGURE, network),
-                (Type.RUN, run),
-                (Type.ECHO, bytes(limits.payload - 4000)),
-                (Type.STATS, b""),
+                (RequestType.CONFIGURE, network),
+                (RequestType.RUN, run),
+                (RequestType.ECHO, bytes(limits.payload - 4000)),
+                (RequestType.STATS, b""),
             ],
             start=1,
         )
@@ -183,7 +180,7 @@ def test_what_comes_while_the_board_works_is_not_lost(
     expected = [simulated.feed(line) for line in lines]
     host.port.write(b"".join(lines))
     assert [host.port.read_until(b"\0") for _ in lines] == expected
-    assert frames.decode(expected[1][:-1]).status == Status.OK
+    assert Frame.decode(expected[1][:-1]).status == Status.OK
 
 
 def test_frames_at_the_limit_and_beyond(board: tuple[firmware.Running, Host]) -> None:
@@ -193,9 +190,9 @@ def test_frames_at_the_limit_and_beyond(board: tuple[firmware.Running, Host]) ->
     for size in (limits.payload - 1, limits.payload, limits.payload + 1, limits.payload + 300):
         # With many zeros and without any, which is the longest.
         for byte in (b"\0", b"\1"):
-            lines.append(frames.encode(Frame(Type.ECHO, len(lines) + 1, byte * size)))
+            lines.append(Frame(RequestType.ECHO, len(lines) + 1, byte * size).encode())
     noise = bytes(rng.integers(1, 256, 3 * limits.payload, np.uint8)) + b"\0"
-    agree(host, simulated, [*lines, noise, frames.encode(Frame(Type.STATS, 99))])
+    agree(host, simulated, [*lines, noise, Frame(RequestType.STATS, 99).encode()])
 
 
 def test_the_largest_networks_fit_and_no_larger(board: tuple[firmware.Running, Host]) -> None:
@@ -203,37 +200,37 @@ def test_the_largest_networks_fit_and_no_larger(board: tuple[firmware.Running, H
     rng = np.random.default_rng(2)
     asked: list[tuple[int, bytes]] = []
     for sizes in (
-        [limits.inputs, limits.weights // limits.inputs],
-        [limits.weights // limits.neurons, limits.neurons],
-        [3, *[limits.neurons // 8] * limits.layers],
+        [limits.capacity.inputs, limits.capacity.synapses // limits.capacity.inputs],
+        [limits.capacity.synapses // limits.capacity.neurons, limits.capacity.neurons],
+        [3, *[limits.capacity.neurons // 8] * limits.capacity.layers],
     ):
         ends = ((0, 0), (len(sizes) - 2, sizes[-2] * sizes[-1] - 100))
         asked += [
-            (Type.CONFIGURE, configuration(sizes, multiplier=1 << 16)),
+            (RequestType.CONFIGURE, configuration(sizes, multiplier=1 << 16)),
             *(
-                (Type.WRITE, pack("<HIH", projection, first, 100) + some_weights(rng, 100))
+                (RequestType.WRITE, pack("<HIH", projection, first, 100) + some_weights(rng, 100))
                 for projection, first in ends
             ),
-            *((Type.CRC, pack("<HBB", projection, 0, 0)) for projection, _ in ends),
-            (Type.RUN, run_head(0, 5, 1) + stimulus(rng, 0, 5, 1, sizes[0])),
+            *((RequestType.CRC, pack("<HBB", projection, 0, 0)) for projection, _ in ends),
+            (RequestType.RUN, run_head(0, 5, 1) + stimulus(rng, 0, 5, 1, sizes[0])),
         ]
-    lines = [frames.encode(Frame(kind, n % 256, p)) for n, (kind, p) in enumerate(asked, start=1)]
+    lines = [Frame(kind, n % 256, p).encode() for n, (kind, p) in enumerate(asked, start=1)]
     agree(host, simulated, lines)
     runs = 4  # which number of STATS that is
-    assert unpack("<6I", host.ask(Type.STATS, sequence=99).payload)[runs] == 3
-    most = limits.kept // limits.neurons
-    host.ask(Type.CONFIGURE, configuration([1, limits.neurons]))
+    assert unpack("<6I", host.ask(RequestType.STATS, sequence=99).payload)[runs] == 3
+    most = limits.capacity.kept // limits.capacity.neurons
+    host.ask(RequestType.CONFIGURE, configuration([1, limits.capacity.neurons]))
     for number, first in enumerate((most - 1, most)):
         head = run_head(0, 1, 1, flags=KEEP, first=first)
         status = (Status.OK, Status.ROOM)[number]
-        assert host.ask(Type.RUN, head + bytes(2), sequence=number + 2).status == status
+        assert host.ask(RequestType.RUN, head + bytes(2), sequence=number + 2).status == status
     for sizes in (
-        [limits.inputs, limits.weights // limits.inputs + 1],
-        [limits.inputs + 1, 1],
-        [1, limits.neurons + 1],
-        [1] * (limits.layers + 2),
+        [limits.capacity.inputs, limits.capacity.synapses // limits.capacity.inputs + 1],
+        [limits.capacity.inputs + 1, 1],
+        [1, limits.capacity.neurons + 1],
+        [1] * (limits.capacity.layers + 2),
     ):
-        assert host.ask(Type.CONFIGURE, configuration(sizes)).status == Status.ROOM
+        assert host.ask(RequestType.CONFIGURE, configuration(sizes)).status == Status.ROOM
 
 
 def test_a_closed_board_is_gone() -> None:

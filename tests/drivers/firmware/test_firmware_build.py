@@ -15,8 +15,8 @@ import serial
 from typer.testing import CliRunner
 
 from drivers import firmware
+from drivers.board.frames import FrameDamaged
 from drivers.board.hello import Hello
-from drivers.board.link.frames import Damaged
 from drivers.errors import DeviceNotFound
 from drivers.firmware.building import SOURCES
 from hil.cli.app import app
@@ -130,7 +130,7 @@ def test_the_commands_of_the_page_start_qemu(number: int, tmp_path: Path) -> Non
 def greeted(address: int) -> Hello:
     """What the board says once QEMU has opened its port and the board has turned its line on."""
     for _ in range(200):
-        with suppress(serial.SerialException, Damaged, ValueError):
+        with suppress(serial.SerialException, FrameDamaged, ValueError):
             host = Host(f"socket://127.0.0.1:{address}")
             host.port.timeout = 1
             with host.port:

@@ -1,6 +1,5 @@
 """A reader of docs/protocol.md, who knows nothing else, takes the vectors apart by its tables."""
 
-import json
 import re
 import struct
 import zlib
@@ -14,8 +13,8 @@ from support import plain_board
 from support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
-EXCHANGES: list[dict[str, Any]] = json.loads(vectors.FILE.read_text())["exchanges"]["in_order"]
-RUNS: list[dict[str, Any]] = json.loads(vectors.FILE.read_text())["runs"]
+EXCHANGES: list[dict[str, Any]] = vectors.load_vectors()["exchanges"]["in_order"]
+RUNS: list[dict[str, Any]] = vectors.load_vectors()["runs"]
 SIZES = {"u8": 1, "u16": 2, "u32": 4, "i32": 4}
 
 
@@ -194,9 +193,9 @@ def test_every_part_of_the_exchanges_is_a_field_of_the_page(each: dict[str, Any]
 
 def test_the_page_has_every_type_status_and_record() -> None:
     from drivers.board import hello as records
-    from drivers.board.link.frames import Status, Type
+    from drivers.board.frames import RequestType, Status
 
-    assert {name: int(code) for name, code in Type.__members__.items()} == TYPES
+    assert {name: int(code) for name, code in RequestType.__members__.items()} == TYPES
     assert {int(code): name for name, code in Status.__members__.items()} == STATUSES
     for kind, (attribute, form, _) in records.RECORDS.items():
         if kind == 9:

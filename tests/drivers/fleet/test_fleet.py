@@ -23,8 +23,7 @@ from drivers import (
 )
 from drivers.address_list import parse
 from drivers.contract.info import Timing
-from drivers.fleet.device import Fleet
-from drivers.fleet.statement import common
+from drivers.fleet import Fleet, combine_infos
 from drivers.registry import BUILTIN
 from support.fleet_members import Member
 from support.good_device import INFO
@@ -186,7 +185,7 @@ def test_it_states_what_holds_for_all() -> None:
     small = restated(INFO, neurons=8, batch=5, synapses=100, runs_on=False)
     small = replace(small, weights=(replace(INFO.weights[0], levels=15),))
     other = restated(INFO, timing=Timing(dt=1e-3, input="next_step"), decay=0.8)
-    info = common([INFO, small, other], ["a:", "b:", "c:"])
+    info = combine_infos([INFO, small, other], ["a:", "b:", "c:"])
     assert info.capacity.neurons == 8 and info.capacity.synapses == 100
     assert info.capacity.batch == 15 and info.capacity.inputs == INFO.capacity.inputs
     assert info.weights[0].levels == 15
@@ -197,9 +196,11 @@ def test_it_states_what_holds_for_all() -> None:
 
 def test_members_that_cannot_be_one_device_are_refused() -> None:
     with pytest.raises(SettingError, match="the reset is soft at a: and hard at b:"):
-        common([INFO, restated(INFO, reset="hard")], ["a:", "b:"])
+        combine_infos([INFO, restated(INFO, reset="hard")], ["a:", "b:"])
     with pytest.raises(SettingError, match="no kind of stimulus"):
-        common([restated(INFO, stimuli=("current",)), restated(INFO, stimuli=("spikes",))], "ab")
+        combine_infos(
+            [restated(INFO, stimuli=("current",)), restated(INFO, stimuli=("spikes",))], "ab"
+        )
 
 
 # -- its addresses ----------------------------------------------------------------------------
@@ -289,5 +290,5 @@ def test_a_fleet_runs_what_all_of_its_members_do(monkeypatch: pytest.MonkeyPatch
         for a, b in zip(one, two, strict=True):
             np.testing.assert_array_equal(a, b)
     infos = [Wired().info, restated(Wired().info, delay=4, synapse_delays=False, skips=False)]
-    least = common(infos, ["a", "b"]).capacity
+    least = combine_infos(infos, ["a", "b"]).capacity
     assert (least.recurrence, least.skips, least.delay, least.synapse_delays) == (1, 0, 4, 0)

@@ -9,7 +9,7 @@ import pytest
 
 import drivers
 from drivers import DeviceError, firmware
-from drivers.fleet.device import Fleet
+from drivers.fleet import Fleet
 from drivers.registry import BUILTIN
 from hil.config import build
 from hil.loop import training
@@ -80,7 +80,7 @@ def test_a_board_unplugged_in_the_middle(
     boards = [firmware.start("native", seed) for seed in (1, 2)]
     try:
         # As long as it would be waited for without a word, in a fraction of the time.
-        monkeypatch.setattr("drivers.board.link.link.PATIENCE", 0.1)
+        monkeypatch.setattr("drivers.board.link.PATIENCE", 0.1)
         address = ",".join([f"may_fail={spare}", *(f"board:{board.url}" for board in boards)])
         run, steps = made(tmp_path / "run", f"fleet:{address}", training={"epochs": 2}), [0]
 

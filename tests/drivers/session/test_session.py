@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import drivers
 from drivers import Diverged, Network, Population, Probe, Projection, Stimulus
 from drivers.emulator.device import Emulator
-from drivers.session import Reader, Recorded
+from drivers.session import Recorded, SessionReader
 from support.wired_device import Wired
 
 CHIP = "emulator:mixed-signal?chip=3"
@@ -73,7 +73,7 @@ def test_a_replay_tells_what_the_device_was(session: Path) -> None:
 
 
 def test_times_are_in_the_file(session: Path) -> None:
-    records = [Reader(session)[i] for i in range(len(Reader(session)))]
+    records = [SessionReader(session)[i] for i in range(len(SessionReader(session)))]
     assert [r["kind"] for r in records] == [
         "open", "configure", "write", "write", "run", "run", "run",
         "reset", "configure", "run", "close",
@@ -212,7 +212,7 @@ def test_no_changed_bit_of_a_weight_passes(session: Path, place: tuple[int, int]
 
 def test_who_asks_beyond_the_end_is_told_so(session: Path) -> None:
     replay = drivers.open(f"replay:{session}")
-    use_up = len(Reader(session)) - 2
+    use_up = len(SessionReader(session)) - 2
     with pytest.raises(drivers.Diverged, match=f"exchange {use_up + 1}: recorded was close"):
         until(replay, 5)
         for number, stimulus in list(enumerate(stimuli()))[1:]:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Probe, Stimulus
-from drivers.session import Reader
-from drivers.session.file import FRAME, Writer
+from drivers.session import SessionReader
+from drivers.session.file import FRAME, SessionWriter
 
 
 def small(path: Path) -> bytes:
@@ -46,7 +46,7 @@ def test_a_recording_cut_at_any_byte_opens_up_to_the_last_whole_exchange(tmp_pat
     for length in range(len(content) + 1):
         path.write_bytes(content[:length])
         whole = sum(length >= border for border in borders[1:])
-        reader = Reader(path)
+        reader = SessionReader(path)
         assert (len(reader), reader.cut) == (whole, length not in borders[whole:][:1])
         reader.close()
     for index, border in enumerate(borders[1:]):
@@ -76,7 +76,7 @@ def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
     for place in range(len(content)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
         with pytest.raises(drivers.FileFormatError) as caught:
-            Reader(path)
+            SessionReader(path)
         assert "\n" not in str(caught.value)
 
 
@@ -100,8 +100,8 @@ def record(fields: Mapping[str, object], arrays: list[object] | None = None) -> 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"spikeloop session 1\n", "version 1, .* record it anew"),
-        (b"spikeloop session 3\n", "version 3, this spikeloop reads up to 2"),
+        (b"spikeloop session 1\n", "version 1, .* record the session anew"),
+        (b"spikeloop session 3\n", "version 3, .* upgrade it"),
         (b"spikeloop session x\n", "not a recorded session"),
         (b"PK\x03\x04", "not a recorded session"),
         (b"spikeloop session 2\n" + record({"kind": "open"}), "no exchange"),
@@ -145,7 +145,7 @@ def test_a_recording_is_readable_after_kill(tmp_path: Path) -> None:
 
 def test_a_signal_within_a_write_leaves_whole_records(tmp_path: Path) -> None:
     path = tmp_path / "a.session"
-    writer = Writer(path)
+    writer = SessionWriter(path)
     writer.append({"n": 0})
 
     class Stopped:
@@ -167,7 +167,7 @@ def test_a_signal_within_a_write_leaves_whole_records(tmp_path: Path) -> None:
     writer._file = file
     writer.append({"n": 2})
     writer.close()
-    assert [Reader(path)[i]["n"] for i in range(2)] == [0, 2]
+    assert [SessionReader(path)[i]["n"] for i in range(2)] == [0, 2]
 
 
 def test_a_recording_that_exists_is_not_overwritten(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Probe, Stimulus
-from drivers.conformance import CHECKS, Harness, outcome
+from drivers.conformance import CHECKS, Harness, run_check
 from hil import config as configuration
 from hil.loop import training
 from hil.runs.folder import Run
@@ -183,6 +183,6 @@ def test_it_learns(tmp_path: Path) -> None:
 
 def test_it_keeps_the_contract() -> None:
     with Harness(lambda: drivers.open(URL)) as harness:
-        found = [outcome(check, harness) for check in CHECKS]
+        found = [run_check(check, harness) for check in CHECKS]
     assert [each for each in found if each.verdict == "failed"] == []
     assert sum(each.verdict == "passed" for each in found) > len(found) / 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Population, Probe, Projection, Stimulus
-from drivers.conformance import CHECKS, Harness, outcome
+from drivers.conformance import CHECKS, Harness, run_check
 from hil import config as configuration
 from hil.loop import training
 from hil.runs.folder import Run
@@ -365,6 +365,6 @@ def test_it_learns(tmp_path: Path, observe: str) -> None:
 @pytest.mark.parametrize("url", ["xylo:audio2", "xylo:audio3", "xylo:imu"])
 def test_it_keeps_the_contract(url: str) -> None:
     with Harness(lambda: drivers.open(url)) as harness:
-        found = [outcome(check, harness) for check in CHECKS]
+        found = [run_check(check, harness) for check in CHECKS]
     assert [each for each in found if each.verdict == "failed"] == []
     assert sum(each.verdict == "passed" for each in found) > len(found) / 2

@@ -31,7 +31,7 @@ A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
 def test_what_is_linear_in_a_row_is_one_matrix(tmp_path: Path) -> None:
     scale, b, c = RNG.random(4), RNG.normal(size=4), RNG.normal(size=2)
     nodes = affine(A, b), nir.Scale(scale), affine(B, c), lif(2)
-    (layer,) = model.opened(str(chain(tmp_path / "m.nir", *nodes))).layers
+    (layer,) = model.read_model(str(chain(tmp_path / "m.nir", *nodes))).layers
     x = RNG.random((10, 3))
     assert layer.synapses.bias is not None
     wanted = ((x @ A + b) * scale) @ B + c
@@ -40,12 +40,14 @@ def test_what_is_linear_in_a_row_is_one_matrix(tmp_path: Path) -> None:
 
 def test_images_are_read_row_by_row(tmp_path: Path) -> None:
     flat = nir.Flatten(np.array([2, 3, 4]), start_dim=0)
-    found = model.opened(str(chain(tmp_path / "m.nir", flat, linear(RNG.random((24, 2))), lif(2))))
+    found = model.read_model(
+        str(chain(tmp_path / "m.nir", flat, linear(RNG.random((24, 2))), lif(2)))
+    )
     assert found.layers[0].synapses.weights.shape == (24, 2)
 
 
 def test_neurons_without_weights_before_them_are_fed_one_by_one(tmp_path: Path) -> None:
-    found = model.opened(str(chain(tmp_path / "m.nir", lif(3), linear(A), lif(4), lif(4))))
+    found = model.read_model(str(chain(tmp_path / "m.nir", lif(3), linear(A), lif(4), lif(4))))
     assert [layer.synapses.weights.shape for layer in found.layers] == [(3, 3), (3, 4), (4, 4)]
     assert np.array_equal(found.layers[0].synapses.weights, np.eye(3))
 
@@ -63,7 +65,7 @@ def test_a_graph_in_a_graph_is_laid_out_flat(tmp_path: Path) -> None:
     edges = [("input", "block"), ("block", "fc"), ("fc", "out"), ("out", "output")]
     path = tmp_path / "nested.nir"
     nir.write(path, nir.NIRGraph(nodes, edges, metadata={"dt": DT}, type_check=False))
-    found, wanted = model.opened(str(path)), model.opened(str(plain))
+    found, wanted = model.read_model(str(path)), model.read_model(str(plain))
     assert [layer.name for layer in found.layers] == ["block.lif", "out"]
     for one, other in zip(found.layers, wanted.layers, strict=True):
         assert np.array_equal(one.synapses.weights, other.synapses.weights)
@@ -100,7 +102,7 @@ def test_neurons_that_lead_to_themselves_are_a_recurrent_layer(tmp_path: Path) -
     b = RNG.normal(size=4)
     loop = affine(own, more), nir.Scale(scale)
     path = recurrent(tmp_path / "m.nir", [(A, lif(4), loop), (B, lif(2), [])])
-    hidden, out = model.opened(str(path)).layers
+    hidden, out = model.read_model(str(path)).layers
     assert np.array_equal(hidden.synapses.weights, A)
     assert out.recurrent is None and out.synapses.bias is None
     assert hidden.recurrent is not None and hidden.synapses.bias is not None
@@ -127,7 +129,7 @@ def test_neurons_that_lead_to_themselves_are_a_recurrent_layer(tmp_path: Path) -
     nested = tmp_path / "nested.nir"
     edges = list(pairwise(nodes))
     nir.write(nested, nir.NIRGraph(nodes, edges, metadata={"dt": DT}, type_check=False))
-    found = model.opened(str(nested))
-    assert found.recurrent and found.layers[0].name == "rlif.lif"
+    found = model.read_model(str(nested))
+    assert found.is_recurrent and found.layers[0].name == "rlif.lif"
     assert np.array_equal(found.layers[0].recurrent.weights, own)
     assert np.array_equal(found.layers[0].synapses.bias, b)

@@ -201,8 +201,8 @@ def test_damaged_delays_are_refused(
 def test_more_delays_than_a_file_can_have_are_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     weights = [np.ones((40, 40), np.float32), np.ones((40, 2), np.float32)]
-    nominal = nir_writing.Nominal(DT, 0.9, 1.0, None, [True, True], False, 0.0)
+    nominal = nir_writing.ExportedNeurons(DT, 0.9, 1.0, None, [True, True], False, 0.0)
     delays = [rng.integers(0, 600, (40, 40)), 0]
     with pytest.raises(ValueError, match="one matrix for each delay, and at most 1000 nodes"):
-        nir_writing.write(tmp_path / "m.nir", weights, delays, nominal, {"encoding": {}})
+        nir_writing.write_network(tmp_path / "m.nir", weights, delays, nominal, {"encoding": {}})
     assert not list(tmp_path.iterdir())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import drivers
 from drivers import FileFormatError, Stimulus
-from hil.exchange import delays, model, nir_file, nir_writing, placement
+from hil.exchange import model, nir_file, nir_writing, placement
 from support.nir_models import DT, affine, chain, lif, linear, rasters_on_device
 
 Array = NDArray[Any]
@@ -30,8 +30,8 @@ def late(steps: Any) -> Any:
 
 def placed(path: Path, address: str = "emulator:ideal", bias: float = 0.0) -> placement.Placed:
     with drivers.open(address) as device:
-        source = placement.Source(False, bias)
-        return placement.placed(model.opened(str(path)), device.info, source, assumed=0.9)
+        source = placement.NetworkInput(False, bias)
+        return placement.place_model(model.read_model(str(path)), device.info, source, assumed=0.9)
 
 
 def branches(path: Path, ways: Sequence[Sequence[Any]], loop: Sequence[Sequence[Any]] = ()) -> Path:
@@ -177,7 +177,7 @@ def test_delays_in_a_row_are_added(tmp_path: Path, data: st.DataObject) -> None:
     wanted = sum(map(np.array, before), np.zeros(n, int))[:, None]
     wanted = wanted + sum(map(np.array, after), np.zeros(m, int))
     if wanted.max() > 256:
-        with pytest.raises(nir_file.Refused, match=rf"{wanted.max()} steps .* up to 256"):
+        with pytest.raises(nir_file.NirRefusal, match=rf"{wanted.max()} steps .* up to 256"):
             placed(path)
         return
     found = placed(path)
@@ -202,8 +202,10 @@ def test_whatever_is_written_is_read(tmp_path: Path, data: st.DataObject) -> Non
     wanted = [first, 0, back[:m]]
     rng = np.random.default_rng(0)
     weights = [rng.uniform(0.1, 1, s).astype(np.float32) for s in ((n, m), (m, 2), (m, m))]
-    nominal = nir_writing.Nominal(DT, 0.9, 1.0, None, [True, True], False, bias)
-    nir_writing.write(tmp_path / "m.nir", weights, wanted, nominal, {"encoding": {}, "steps": 9})
+    nominal = nir_writing.ExportedNeurons(DT, 0.9, 1.0, None, [True, True], False, bias)
+    nir_writing.write_network(
+        tmp_path / "m.nir", weights, wanted, nominal, {"encoding": {}, "steps": 9}
+    )
     graph = nir.read(tmp_path / "m.nir")  # checks that each node fits the next
     one_matrix = first is not kinds[2] and not bias
     assert not one_matrix or [b for a, b in graph.edges if b.startswith("linear_1")] == ["linear_1"]
@@ -237,12 +239,14 @@ def test_where_a_device_takes_one_delay_all_synapses_with_weights_have_to_have_i
     with drivers.open("emulator:ideal") as device:
         room = replace(device.info.capacity, synapse_delays=False, delay=9)
     sparse = np.array([[0.5, 0.5], [0.0, 0.0]])
-    found = model.opened(str(chain(tmp_path / "m.nir", late([7, 20]), linear(sparse), lif(2))))
-    assert delays.in_steps(found, [sparse.astype(np.float32)], room) == [7]
-    with pytest.raises(nir_file.Refused, match=r"delay0 \(Delay\): 0.02 s, and shorter .* one for"):
-        delays.in_steps(found, [np.ones((2, 2), np.float32)], replace(room, delay=20))
-    with pytest.raises(nir_file.Refused, match=r"0.02 s are 20 steps of 0.001 s, .* has none"):
-        delays.in_steps(found, [np.ones((2, 2), np.float32)], replace(room, delay=0))
+    found = model.read_model(str(chain(tmp_path / "m.nir", late([7, 20]), linear(sparse), lif(2))))
+    assert placement.place_delays(found, [sparse.astype(np.float32)], room) == [7]
+    with pytest.raises(
+        nir_file.NirRefusal, match=r"delay0 \(Delay\): 0.02 s, and shorter .* one for"
+    ):
+        placement.place_delays(found, [np.ones((2, 2), np.float32)], replace(room, delay=20))
+    with pytest.raises(nir_file.NirRefusal, match=r"0.02 s are 20 steps of 0.001 s, .* has none"):
+        placement.place_delays(found, [np.ones((2, 2), np.float32)], replace(room, delay=0))
 
 
 W = np.full((3, 2), 0.5)
@@ -268,7 +272,7 @@ def test_what_no_delay_is_and_no_synapse_has(tmp_path: Path, nodes: Any, words: 
     more = [] if len(nodes) > 3 else [lif(2)]
     path = unchecked(tmp_path / "m.nir", *nodes, *more)
     with pytest.raises(FileFormatError) as error:
-        model.opened(str(path))
+        model.read_model(str(path))
     said = str(error.value)
     assert said.startswith(f"{path}: {words}") and "\n" not in said
 
@@ -290,11 +294,11 @@ def test_a_synapse_has_one_delay(tmp_path: Path) -> None:
     )
     found = placed(same)
     assert np.array_equal(found.delays[0], [[5, 2]] * 3)
-    weights = model.opened(str(same)).layers[0].synapses.weights
+    weights = model.read_model(str(same)).layers[0].synapses.weights
     assert np.array_equal(weights, W + half)
     apart = branches(tmp_path / "m.nir", [[late([5] * 3), linear(W)], [linear(half)]])
     with pytest.raises(FileFormatError, match="input10: leads to a neuron from where another way"):
-        model.opened(str(apart))
+        model.read_model(str(apart))
 
 
 def test_delays_of_a_vast_input_take_no_memory(tmp_path: Path) -> None:
@@ -309,6 +313,6 @@ def test_delays_of_a_vast_input_take_no_memory(tmp_path: Path) -> None:
     nir.write(tmp_path / "m.nir", graph)
     tracemalloc.start()
     with pytest.raises(FileFormatError, match="2147483648 channels lead to neurons without"):
-        model.opened(str(tmp_path / "m.nir"))
+        model.read_model(str(tmp_path / "m.nir"))
     assert tracemalloc.get_traced_memory()[1] < 1e9  # one number for each channel is more
     tracemalloc.stop()

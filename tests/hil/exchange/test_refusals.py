@@ -27,7 +27,7 @@ ONE = np.ones(2)
 
 def refused(path: Path) -> str:
     with pytest.raises(FileFormatError) as error:
-        model.opened(str(path))
+        model.read_model(str(path))
     said = str(error.value)
     assert said.startswith(f"{path}: ") and "\n" not in said
     return said.removeprefix(f"{path}: ")
@@ -116,14 +116,16 @@ def test_a_device_without_recurrence_is_named(tmp_path: Path) -> None:
     hidden, out = (W, lif(2), [linear(np.eye(2))]), (W[:2], lif(2), [])
     path = recurrent(tmp_path / "m.nir", [hidden, out])
     stimulus: Any = type("Shown", (), {"kind": "spikes"})
-    with pytest.raises(nir_file.Refused, match="cells0: leads to itself, and this device has no"):
+    with pytest.raises(
+        nir_file.NirRefusal, match="cells0: leads to itself, and this device has no"
+    ):
         spikes_on_device(path, "superneuromat:", stimulus)
 
 
 def test_time_constants_that_differ_are_named(tmp_path: Path) -> None:
     path = chain(tmp_path / "m.nir", linear(W), lif(2), linear(W[:2]), lif(2, tau=0.04))
     stimulus: Any = type("Shown", (), {"kind": "current"})
-    with pytest.raises(nir_file.Refused, match=r"lif3: a time constant of 0.04 s, .* in lif1"):
+    with pytest.raises(nir_file.NirRefusal, match=r"lif3: a time constant of 0.04 s, .* in lif1"):
         spikes_on_device(path, "emulator:ideal", stimulus)
 
 
@@ -209,7 +211,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = chain(tmp_path / "m.nir", linear(W), lif(2))
     monkeypatch.setitem(__import__("sys").modules, "pyfive", None)
     with pytest.raises(ValueError, match=r"pip install 'spikeloop\[nir\]'"):
-        model.opened(str(path))
+        model.read_model(str(path))
 
 
 def test_reading_without_end_is_noticed() -> None:

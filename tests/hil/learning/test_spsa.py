@@ -23,7 +23,7 @@ from hil.loop.controller import Controller
 from hil.loop.epochs import Interrupted
 from hil.loop.training import train
 from hil.runs.folder import Run
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = st.lists(st.integers(1, 5), min_size=2, max_size=4).map(lambda n: list(pairwise(n)))

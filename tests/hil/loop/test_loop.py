@@ -18,7 +18,7 @@ from hil import config as configuration
 from hil.loop import training
 from hil.loop.controller import Controller
 from hil.runs.folder import Run
-from hil.tasks.samples.spec import SampleSpec
+from hil.tasks.samples import SampleSpec
 from support.paths import ROOT
 from support.restated import restated
 

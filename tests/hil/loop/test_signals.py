@@ -14,7 +14,7 @@ from drivers import CapacityError, ProbeOffer, Setting, SettingError, StimulusEr
 from hil import config
 from hil.loop import mapping
 from hil.loop.defaults import left_open, settle
-from hil.tasks.samples.signals import Signals
+from hil.tasks.samples import Signals
 from hil.tasks.task import Data
 from support.good_device import INFO
 from support.restated import restated

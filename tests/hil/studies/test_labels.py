@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil import sections
 from hil.figures import plots
-from hil.sections import curves
 from hil.sections.trials import Cell, Level, Row, Unit
 from hil.studies.folder import trials_csv
 from hil.studies.schema import label
@@ -119,11 +119,20 @@ def test_a_plot_that_fails_costs_no_more_than_itself(
     assert pool.done == [] and page.read_bytes() == first and trials.read_bytes() == table
 
 
+def break_section(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sections.get
+
+    def get(asked: str) -> sections.SectionKind:
+        kind = whole(asked)
+        return replace(kind, build=lambda *given: 1 / 0) if asked == name else kind
+
+    monkeypatch.setattr(sections, "get", get)
+
+
 def test_a_section_that_fails_is_named_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = replace(curves.SECTIONS["severity"], build=lambda *given: 1 / 0)
-    monkeypatch.setitem(curves.SECTIONS, "severity", broken)
+    break_section("severity", monkeypatch)
     result = carried_out(study(STRANGE), tmp_path / "study", Fake())
     title = "section '$t_$ <s>' could not be made: ZeroDivisionError division by zero"
     assert result["not_shown"][0] == title
@@ -137,13 +146,11 @@ def test_the_command_ends_with_a_line(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from hil.cli.app import app
-    from hil.sections import means
 
     monkeypatch.chdir(place)
     given = ["study.toml", "--budget", "small", "--workers", "1", "--out", "it is broken"]
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
-        broken = replace(means.SECTIONS["means"], build=lambda *given: 1 / 0)
-        patch.setitem(means.SECTIONS, "means", broken)
+        break_section("means", patch)
         app(["study", *given])
     out, error = capsys.readouterr()
     assert end.value.code == 2 and out.endswith("it is broken/report.html\n")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hil.tasks.samples.augmentation import affine, resample
+from hil.tasks.augmentation import affine, resample
 
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 SEEDS = st.integers(0, 2**32 - 1)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from hil import tasks
 from hil.tasks import arrays
-from hil.tasks.samples.preparation import Preparation
-from hil.tasks.samples.signals import Signals
+from hil.tasks.preparation import Preparation
+from hil.tasks.samples import Signals
 from support.data_sets import generator, one_line
 
 FIELDS = [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")]
@@ -32,8 +32,11 @@ def records(seed: int = 0, count: int = 20, start: int = 0) -> list[Any]:
 
 
 def loaded(x: Any, **more: Any) -> Any:
-    given = {**arrays.given(x, np.arange(len(x)) % 2, test=(x, np.arange(len(x)) % 2)), **more}
-    return arrays.data(given, generator(), 0.0)
+    given = {
+        **arrays.collect_arrays(x, np.arange(len(x)) % 2, test=(x, np.arange(len(x)) % 2)),
+        **more,
+    }
+    return arrays.build_data(given, generator(), 0.0)
 
 
 def by_hand(record: Any, bins: int, until: float, start: float, sides: tuple[int, ...]) -> Any:
@@ -65,14 +68,14 @@ def test_an_event_falls_into_the_bin_of_its_time_and_address(seed: int, bins: in
 
 def test_time_counts_from_the_first_event_where_records_begin_late() -> None:
     early, late = loaded(records()), loaded(records(start=10**9))
-    assert not early.preparation.binning.own_start
-    assert late.preparation.binning.own_start
+    assert not early.preparation.binning.from_first_event
+    assert late.preparation.binning.from_first_event
     assert (late.x_train.values[:, 0].any(axis=1)).all()
 
 
 def test_new_records_are_counted_as_the_first_ones() -> None:
     first, new = records(), records(1, 3)
-    kept = Preparation.restored(loaded(first).preparation.arrays(), "kept")
+    kept = Preparation.from_arrays(loaded(first).preparation.arrays(), "kept")
     np.testing.assert_array_equal(kept.apply(first).values, loaded(first).x_train.values)
     assert isinstance(kept.apply(new), Signals)
     outside = records(1, 3)
@@ -106,8 +109,8 @@ def test_a_file_of_events_needs_no_option(tmp_path: Path) -> None:
 def test_rasters_are_events_already() -> None:
     raster = generator().random((20, 6, 3)) < 0.3
     for given_as in (raster, raster.astype(np.int64), raster.astype(np.uint8)):
-        given = arrays.given(given_as, np.arange(20) % 2, layout="TC")
-        found = arrays.data(given, generator(), 0.0)
+        given = arrays.collect_arrays(given_as, np.arange(20) % 2, layout="TC")
+        found = arrays.build_data(given, generator(), 0.0)
         assert found.spec.kind == "events"
         assert set(np.unique(found.x_train.values)) == {0, 1}
     with pytest.raises(ValueError, match=r"holds more than 0 and 1: .* trained on events"):

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.class_weight import compute_class_weight
 
-from hil.tasks.samples import labels
+from hil.tasks import labels
 from support.data_sets import one_line
 
 
 def numbers(y: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The number of each label's class, and the label of each class."""
-    plain = labels.plain(y, "y")
-    single = labels.single(plain, len(plain), "y")
-    classes = labels.distinct(single, plain)
-    return labels.numbered(single, classes, "y"), classes
+    plain = labels.read_labels(y, "y")
+    single = labels.check_single(plain, len(plain), "y")
+    classes = labels.find_classes(single, plain)
+    return labels.number_labels(single, classes, "y"), classes
 
 
 whole = st.integers(-(2**52), 2**52)
@@ -93,7 +93,7 @@ def test_what_may_mean_something_else_is_refused(y: Any, complaint: str | None) 
 def test_labels_that_training_does_not_know_are_refused() -> None:
     for y, classes in (([3], [0, 1]), (["c"], ["a", "b"]), ([1], ["a", "b"])):
         with pytest.raises(ValueError, match="y_test") as error:
-            labels.numbered(np.array(y), np.array(classes), "y_test")
+            labels.number_labels(np.array(y), np.array(classes), "y_test")
         one_line(error)
 
 

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 import hil
 from hil.tasks import arrays
-from hil.tasks.samples.augmentation import affine
-from hil.tasks.samples.preparation import Preparation
+from hil.tasks.augmentation import affine
+from hil.tasks.preparation import Preparation
 from support.data_sets import generator, one_line
 
 SIDES = st.integers(5, 9)
 
 
 def loaded(x: Any, layout: str | None = None) -> Any:
-    given = arrays.given(x, np.arange(len(x)) % 2, layout=layout)
-    return arrays.data(given, generator(), 0.0)
+    given = arrays.collect_arrays(x, np.arange(len(x)) % 2, layout=layout)
+    return arrays.build_data(given, generator(), 0.0)
 
 
 @given(height=SIDES, width=SIDES, channels=st.sampled_from([1, 3, 4]), seed=st.integers(0, 99))
@@ -53,7 +53,7 @@ def test_a_pixel_has_its_channels_side_by_side_and_one_range_scales_all() -> Non
 def test_new_samples_come_as_the_first_ones_did() -> None:
     first = generator().random((20, 3, 5, 6))
     prepared = loaded(first).preparation
-    kept = Preparation.restored(prepared.arrays(), "kept")
+    kept = Preparation.from_arrays(prepared.arrays(), "kept")
     flat = kept.apply(first.reshape(20, -1))
     np.testing.assert_array_equal(kept.apply(first), flat)
     np.testing.assert_array_equal(kept.apply(first), prepared.apply(first))

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil import tasks
-from hil.tasks import arrays, suited
-from hil.tasks.samples.preparation import Preparation
-from hil.tasks.samples.signals import Signals
-from hil.tasks.task import Data
+from hil.tasks import arrays
+from hil.tasks.preparation import Preparation
+from hil.tasks.samples import Signals
+from hil.tasks.task import Data, suggest_settings
 from support.data_sets import generator, one_line
 
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=9)
@@ -27,12 +27,12 @@ def pieces(lengths: list[int], channels: int = 3, seed: int = 0) -> list[Any]:
 
 
 def signals(lengths: list[int], channels: int = 3) -> Signals:
-    return Signals.padded(np.concatenate(pieces(lengths, channels)), np.array(lengths))
+    return Signals.from_rows(np.concatenate(pieces(lengths, channels)), np.array(lengths))
 
 
 def data(x: Any, layout: str | None = None, **more: Any) -> Data:
-    given = arrays.given(x, np.arange(len(x)) % 2, layout=layout, **more)
-    return arrays.data(given, generator(), 0.0)
+    given = arrays.collect_arrays(x, np.arange(len(x)) % 2, layout=layout, **more)
+    return arrays.build_data(given, generator(), 0.0)
 
 
 # -- what holds them ----------------------------------------------------------------------------
@@ -45,8 +45,8 @@ def test_signals_of_any_length_keep_their_steps_and_nothing_else(
     each, found = pieces(lengths), signals(lengths)
     assert found.shape == (len(lengths), max(lengths), 3)
     np.testing.assert_array_equal(found.steps, np.concatenate(each))
-    assert found.lasting.sum() == sum(lengths)
-    assert not found.values[~found.lasting].any()
+    assert found.mask.sum() == sum(lengths)
+    assert not found.values[~found.mask].any()
     chosen = generator(seed).integers(len(lengths), size=5)
     some = found[chosen]
     assert len(some) == 5
@@ -122,10 +122,13 @@ def test_a_short_signal_is_held_for_longer_however_it_is_given(
     x, y = generator().random((4, steps, 3)), np.arange(4) % 2
     np.savez(tmp_path / "whole.npz", x=x, y=y, layout="TC")
     np.savez(tmp_path / "rows.npz", x=x.reshape(-1, 3), y=y, lengths=np.full(4, steps))
-    given = (arrays.given(x, y, layout="TC", test=(x, y)), arrays.given([*x, x[0, 1:]], [*y, 0]))
+    given = (
+        arrays.collect_arrays(x, y, layout="TC", test=(x, y)),
+        arrays.collect_arrays([*x, x[0, 1:]], [*y, 0]),
+    )
     for found in (
         *(tasks.get(f"npz:{tmp_path / name}.npz").defaults for name in ("whole", "rows")),
-        *map(suited.of_arrays, given),
+        *(suggest_settings(arrays.measure_arrays(each)) for each in given),
     ):
         assert found["encoding"]["hold"] == hold
 
@@ -142,7 +145,7 @@ def test_a_single_channel_needs_no_axis_and_one_of_length_one_says_so() -> None:
 def test_new_signals_come_as_the_first_ones_did_and_may_be_shorter() -> None:
     raw = generator().standard_normal((20, 3, 6))
     prepared = data(raw, "CT").preparation
-    kept = Preparation.restored(prepared.arrays(), "kept")
+    kept = Preparation.from_arrays(prepared.arrays(), "kept")
     whole = kept.apply(raw)
     assert isinstance(whole, Signals)
     np.testing.assert_array_equal(whole.values, prepared.apply(raw).values)
@@ -178,8 +181,8 @@ def test_a_list_of_signals_is_kept_padded_and_scaled_by_its_own_steps() -> None:
     every = np.concatenate(x)
     low, high = every.min(axis=0), every.max(axis=0)
     np.testing.assert_allclose(found.x_train.steps, (every - low) / (high - low), atol=1e-6)
-    assert not found.x_train.values[~found.x_train.lasting].any()
-    prepared = Preparation.restored(found.preparation.arrays(), "kept")
+    assert not found.x_train.values[~found.x_train.mask].any()
+    prepared = Preparation.from_arrays(found.preparation.arrays(), "kept")
     np.testing.assert_array_equal(prepared.apply(x[:4]).values, found.x_test.values)
     np.testing.assert_array_equal(prepared.apply(x[1:2]).steps, found.x_test[1:2].steps)
     turned = data([one.T for one in x], "CT", test=([one.T for one in x[:4]], np.arange(4) % 2))

@@ -47,7 +47,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
 
 
 def read(task: str) -> dict[str, NDArray[Any]]:
-    address = own_file.address(task)
+    address = own_file.parse_address(task)
     assert address is not None
     return formats.get(address.format).read(address)
 

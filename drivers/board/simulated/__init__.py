@@ -1,1 +1,0 @@
-"""A board simulated by the host, bit for bit as the firmware behaves."""

@@ -1,1 +1,0 @@
-"""`fleet:` - many devices as one: a batch is shared out among them."""

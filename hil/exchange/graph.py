@@ -1,0 +1,258 @@
+"""From a graph of NIR to layers in a chain: weights, biases and neurons of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.exchange.nir_file import FIELDS, NirGraph, NirNode, NirRefusal
+from hil.exchange.synapses import ALIKE, Synapses, broadcast, move_bias, read_synapses
+
+Array = NDArray[Any]
+Ways = dict[tuple[str, str], list[list[str]]]
+NEURONS = ("LIF", "CubaLIF", "IF")
+POPULATIONS = ("Input", "Output", *NEURONS)
+READ = "a chain of Affine, Linear, Scale, Delay and Flatten, and of the neurons LIF, CubaLIF and IF"
+SHORTEST, LONGEST = 1e-9, 1e9  # seconds of a time constant
+SMALLEST = 1e-30  # from rest to threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Neurons:
+    """The neurons of a layer, by NIR's equations, in units where rest is 0 and the threshold 1.
+
+    Attributes:
+        kind: `LIF`, `CubaLIF` or `IF`.
+        tau: Time constant of the membrane, `(n,)` seconds; infinite for `IF`.
+        slope: What an input of 1 adds to a membrane in a second, if nothing leaks, `(n,)`.
+        tau_synapse: Time constant of the synaptic current, `(n,)`; None where there is none.
+    """
+
+    kind: str
+    tau: Array
+    slope: Array
+    tau_synapse: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer of neurons, and what leads to it.
+
+    Attributes:
+        name: Name of the neurons in the file.
+        neurons: The neurons.
+        synapses: What leads to them from the layer before, with the bias of all.
+        recurrent: What leads from the layer to itself; None without.
+    """
+
+    name: str
+    neurons: Neurons
+    synapses: Synapses
+    recurrent: Synapses | None = None
+
+    def without_delays(self) -> Layer:
+        """Give the same without delays."""
+        recurrent = self.recurrent and self.recurrent.without_delays()
+        return replace(self, synapses=self.synapses.without_delays(), recurrent=recurrent)
+
+
+def read_layers(graph: NirGraph) -> list[Layer]:
+    """Read the layers of a graph that is a chain, but for hidden layers that lead to themselves.
+
+    Raises:
+        NirRefusal: Naming the node that no device is given here, or that does not fit the others.
+    """
+    nodes, edges = _flatten(graph)
+    for name, node in nodes.items():
+        if node.kind not in FIELDS:
+            raise NirRefusal(f"{name} ({node.kind[:40]}): is not read: give {READ}")
+    ways = _find_ways(nodes, edges)
+    chain = _find_chain(nodes, ways)
+
+    def connect(source: str, target: str, size: int) -> Synapses:
+        named = [[(name, nodes[name]) for name in way] for way in ways[source, target]]
+        return read_synapses(source, size, named)
+
+    size = _count_channels(chain[0], nodes[chain[0]])
+    layers: list[Layer] = []
+    for source, name in pairwise(chain[:-1]):
+        synapses, recurrent = connect(source, name, size), None
+        size = synapses.weights.shape[1]
+        neurons = _read_neurons(name, nodes[name], size)
+        if (name, name) in ways:
+            recurrent = connect(name, name, size)
+            if recurrent.weights.shape[1] != size:
+                raise NirRefusal(
+                    f"{[name, *ways[name, name][0]][-1]}: leads {recurrent.weights.shape[1]} "
+                    f"channels back to {size} neurons"
+                )
+            synapses, recurrent = move_bias(name, synapses, recurrent)
+        layers.append(Layer(name, neurons, synapses, recurrent))
+    _check_end(nodes, ways, chain, layers)
+    return layers
+
+
+def _check_end(
+    nodes: Mapping[str, NirNode], ways: Ways, chain: Sequence[str], layers: Sequence[Layer]
+) -> None:
+    """Refuse an output that does not follow neurons as they are."""
+    last, output = chain[-2:]
+    if len(ways[last, output]) > 1:
+        raise _refuse_branch(nodes, last, "leads to")
+    linear = [name for name in ways[last, output][0] if nodes[name].kind != "Flatten"]
+    if linear or not layers:
+        raise NirRefusal(
+            f"{_show(nodes, [last, *linear][-1])}: leads to the output: the last layer has to be "
+            f"of neurons ({', '.join(NEURONS)})"
+        )
+    if layers[-1].recurrent is not None:
+        raise NirRefusal(f"{last}: leads to itself, as the last layer: hidden ones may")
+    size = layers[-1].synapses.weights.shape[1]
+    if _count_channels(output, nodes[output]) != size:
+        raise NirRefusal(f"{output}.shape: is not that of the {size} neurons before it")
+
+
+def _read_neurons(name: str, node: NirNode, size: int) -> Neurons:
+    """Read the neurons of a node.
+
+    Raises:
+        NirRefusal: For parameters that make no such neuron, or one that no device is given here.
+    """
+    fields = {key: broadcast(f"{name}.{key}", value, size) for key, value in node.fields.items()}
+    zero = np.zeros(size)
+    threshold, reset = fields["v_threshold"], fields.get("v_reset", zero)
+    rest = fields["v_leak"] if node.kind != "IF" else reset
+    swing = threshold - rest
+    if not (swing >= SMALLEST).all():
+        raise NirRefusal(f"{name}.v_threshold: has to be above rest in every neuron")
+    if not np.allclose(reset, rest, rtol=0, atol=ALIKE * float(swing.min())):
+        raise NirRefusal(
+            f"{name}.v_reset: is not v_leak: neurons here are reset to rest: make both equal"
+        )
+    for key in (key for key in ("tau", "tau_mem", "tau_syn") if key in fields):
+        if not ((fields[key] >= SHORTEST) & (fields[key] <= LONGEST)).all():
+            raise NirRefusal(f"{name}.{key}: give {SHORTEST:g} to {LONGEST:g} s in every neuron")
+    if node.kind == "IF":
+        return Neurons("IF", np.full(size, math.inf), fields["r"] / swing)
+    if node.kind == "LIF":
+        return Neurons("LIF", fields["tau"], fields["r"] / fields["tau"] / swing)
+    slope = fields["r"] * fields.get("w_in", zero + 1) / fields["tau_mem"] / swing
+    return Neurons("CubaLIF", fields["tau_mem"], slope, fields["tau_syn"])
+
+
+def _count_channels(name: str, node: NirNode) -> int:
+    """Count the channels of an input or output."""
+    shape = [float(n) for n in node.fields["shape"].reshape(-1)]
+    size = math.prod(shape)
+    if min(shape, default=0) < 1 or size > 2**31 or any(n != int(n) for n in shape):
+        raise NirRefusal(f"{name}.shape: is no shape of at least one channel")
+    return int(size)
+
+
+def _flatten(graph: NirGraph) -> tuple[dict[str, NirNode], list[tuple[str, str]]]:
+    """List nodes and edges with those of nested graphs in place of these.
+
+    The input and the output of a nested graph become points that its edges pass through.
+    """
+    nodes: dict[str, NirNode] = {}
+    edges: list[tuple[str, str]] = []
+    doors: dict[str, dict[str, str]] = {}
+    for name, node in graph.nodes.items():
+        if node.graph is None:
+            nodes[name] = node
+            continue
+        inner, inside = _flatten(node.graph)
+        doors[name] = {}
+        for kind in ("Input", "Output"):
+            door = _find_only(inner, kind, f"{name} (NIRGraph)")
+            doors[name][kind] = f"{name}.{door}"
+            inner[door] = NirNode("Flatten")
+        nodes |= {f"{name}.{key}": node for key, node in inner.items()}
+        edges += [(f"{name}.{a}", f"{name}.{b}") for a, b in inside]
+    for ends in graph.edges:
+        for name in ends:
+            if name not in graph.nodes:
+                raise NirRefusal(f"edges: {name[:40]!r} is no node of this graph")
+        a, b = ends
+        edges.append((doors.get(a, {}).get("Output", a), doors.get(b, {}).get("Input", b)))
+    return nodes, edges
+
+
+def _find_only(nodes: Mapping[str, NirNode], kind: str, place: str) -> str:
+    names = [name for name, node in nodes.items() if node.kind == kind]
+    if len(names) != 1:
+        raise NirRefusal(f"{place}: has {len(names)} nodes of type {kind}: give one")
+    return names[0]
+
+
+def _find_ways(nodes: Mapping[str, NirNode], edges: Sequence[tuple[str, str]]) -> Ways:
+    """Find the nodes on the ways from each population to the next, or to itself, by these two."""
+    after: dict[str, list[str]] = {name: [] for name in nodes}
+    before: dict[str, list[str]] = {name: [] for name in nodes}
+    for a, b in edges:
+        if b in after[a]:
+            raise NirRefusal(f"edges: {a} leads to {b} twice")
+        after[a].append(b)
+        before[b].append(a)
+    ways: Ways = {}
+    seen = {name for name, node in nodes.items() if node.kind in POPULATIONS}
+    for source in sorted(seen):
+        for at in after[source]:
+            way = []
+            while nodes[at].kind not in POPULATIONS:
+                if not after[at]:
+                    raise NirRefusal(f"{_show(nodes, at)}: does not lead to the output")
+                for neighbours, what in ((after, "leads to"), (before, "follows")):
+                    if len(neighbours[at]) > 1:
+                        raise _refuse_branch(nodes, at, what)
+                way.append(at)
+                seen.add(at)
+                at = after[at][0]
+            ways.setdefault((source, at), []).append(way)
+    _check_all(nodes, nodes.keys() - seen)
+    return ways
+
+
+def _find_chain(nodes: Mapping[str, NirNode], ways: Ways) -> list[str]:
+    """Find the populations from the input to the output, each leading to the next."""
+    first, last = (_find_only(nodes, kind, "nodes") for kind in ("Input", "Output"))
+    for a, b in ways:
+        if a == last or b == first:
+            raise NirRefusal(
+                f"edges: {a} leads to {b}: nothing leads to the input or from the output"
+            )
+    chain = [first]
+    while chain[-1] != last:
+        onward = [b for a, b in ways if a == chain[-1] and b != a]
+        if not onward:
+            raise NirRefusal(f"{_show(nodes, chain[-1])}: does not lead to the output")
+        if len(onward) > 1:
+            raise _refuse_branch(nodes, chain[-1], "leads to")
+        if len([a for a, b in ways if b == onward[0] and b != a]) > 1:
+            raise _refuse_branch(nodes, onward[0], "follows")
+        chain += onward
+    _check_all(nodes, {name for pair in ways for name in pair} - {*chain})
+    return chain
+
+
+def _check_all(nodes: Mapping[str, NirNode], left_over: set[str]) -> None:
+    for name in sorted(left_over):
+        raise NirRefusal(f"{_show(nodes, name)}: does not stand between input and output")
+
+
+def _show(nodes: Mapping[str, NirNode], name: str) -> str:
+    return f"{name} ({nodes[name].kind})"
+
+
+def _refuse_branch(nodes: Mapping[str, NirNode], name: str, what: str) -> NirRefusal:
+    return NirRefusal(
+        f"{_show(nodes, name)}: {what} several nodes: but for neurons that lead to themselves, and "
+        "for ways from one layer to the next, connections back and branches are not read: give a "
+        "chain"
+    )

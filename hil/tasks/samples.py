@@ -1,0 +1,277 @@
+"""Samples as a network takes them, and what the axes of an array of samples mean.
+
+A layout names the axes of a sample in order: `HW`, `HWC` or `CHW` of an image (height, width,
+channels), `TC`, `CT` or `T` of a signal (steps, channels), nothing for a row of features. Where
+nobody says it, three axes of bytes are images, unless all are 0 and 1; of other numbers they may as
+well be signals, and the user says which, unless one of them is 1. Of four axes, the first or the
+last of a sample holds the channels of an image where it is as long as those of images are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.files.bounded import RATIO, UNPACKED
+
+TABLE, GREY, LAST, FIRST = "", "HW", "HWC", "CHW"
+IMAGES = (GREY, LAST, FIRST)
+STEPS, CHANNELS_FIRST, SINGLE = "TC", "CT", "T"
+SIGNALS = (STEPS, CHANNELS_FIRST, SINGLE)
+LAYOUTS = (*IMAGES, *SIGNALS)
+IMAGE_CHANNELS = (1, 3, 4)  # of images that say so by their shape: grey, RGB, RGBA
+LARGEST = 8 << 30  # bytes of all signals, however large their file
+
+Kind = Literal["features", "signals", "events"]
+"""What samples are: features, signals in time, or events in time, 0 or 1."""
+Features = NDArray[np.uint8] | NDArray[np.float32]
+"""`(N, n_features)`: uint8 where 255 stands for 1, or float32 in [0, 1]."""
+Lengths = NDArray[np.int64]
+"""`(N,)`, steps or events of each sample."""
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """N signals of n channels, each of a length of its own, T steps at most.
+
+    Attributes:
+        values: `(N, T, n)`, 0 after the end of a signal.
+        lengths: `(N,)` int64, steps of each signal, 1 to T.
+        events: Whether values are events, 0 or 1.
+    """
+
+    values: NDArray[Any]
+    lengths: Lengths
+    events: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what are no signals."""
+        if self.values.ndim != 3 or 0 in self.values.shape[1:]:
+            raise ValueError(
+                f"signals have shape {self.values.shape}: give (N, steps, channels), at least one "
+                "step and one channel"
+            )
+        lengths, longest = self.lengths, self.values.shape[1]
+        if lengths.shape != (len(self.values),) or lengths.dtype != np.int64:
+            raise ValueError(
+                f"lengths of {len(self.values)} signals are {lengths.dtype} of shape "
+                f"{lengths.shape}: give one int64 for each"
+            )
+        if len(lengths) and not 1 <= lengths.min() <= lengths.max() <= longest:
+            raise ValueError(
+                f"lengths of signals are {lengths.min()} to {lengths.max()}: give 1 to {longest}"
+            )
+
+    @classmethod
+    def of_equal_length(cls, values: NDArray[Any], *, events: bool = False) -> Signals:
+        """Make signals that all last T steps, of `(N, T, n)`."""
+        return cls(values, np.full(len(values), values.shape[1], np.int64), events)
+
+    @classmethod
+    def from_rows(cls, rows: NDArray[Any], lengths: Lengths, steps: int | None = None) -> Signals:
+        """Make signals of their steps, one signal after the other.
+
+        Args:
+            rows: `(sum of lengths, n)`, the steps of all signals.
+            lengths: `(N,)`.
+            steps: T; the longest of them when None.
+
+        Raises:
+            ValueError: When filling them up would take far more memory than the rows do.
+        """
+        longest = int(lengths.max(initial=1)) if steps is None else steps
+        size = len(lengths) * longest * rows[:1].nbytes
+        if size > min(LARGEST, max(UNPACKED, RATIO * rows.nbytes)):
+            raise ValueError(
+                f"{len(lengths)} signals of up to {longest} steps in {rows[:1].size} channels take "
+                f"{size >> 20} MiB: cut the longest"
+            )
+        values = np.zeros((len(lengths), longest, *rows.shape[1:]), rows.dtype)
+        values[np.arange(longest) < lengths[:, np.newaxis]] = rows
+        return cls(values, lengths)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: slice | NDArray[Any] | Sequence[int]) -> Signals:
+        """Some of the signals: a slice, numbers or truth values of samples."""
+        return Signals(self.values[rows], self.lengths[rows], self.events)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(N, T, n)`."""
+        return self.values.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.values.dtype
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Steps that belong to each signal, `(N, T)`; the others fill it up."""
+        mask: NDArray[np.bool_] = np.arange(self.shape[1]) < self.lengths[:, np.newaxis]
+        return mask
+
+    @property
+    def steps(self) -> NDArray[Any]:
+        """All steps of all signals, one after the other, `(sum of lengths, n)`."""
+        steps: NDArray[Any] = self.values[self.mask]
+        return steps
+
+
+Samples = Features | Signals
+"""Features, or signals likewise, `(N, T, n_channels)`."""
+
+
+@dataclass(frozen=True)
+class SampleSpec:
+    """Size and kind of the samples of a task.
+
+    Attributes:
+        features: Features of a sample, or channels of a signal.
+        classes: Number of classes.
+        steps: Steps of the longest signal; None where samples are features.
+        events: Whether signals are events.
+    """
+
+    features: int
+    classes: int
+    steps: int | None = None
+    events: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What an encoding has to take."""
+        if self.steps is None:
+            return "features"
+        return "events" if self.events else "signals"
+
+    def blank(self, samples: int) -> NDArray[np.float32] | Signals:
+        """Make so many samples in which there is nothing, as `Data.batch` gives them."""
+        if self.steps is None:
+            return np.zeros((samples, self.features), np.float32)
+        shape = (samples, self.steps, self.features)
+        return Signals.of_equal_length(np.zeros(shape, np.float32), events=self.events)
+
+
+# -- the axes of samples ----------------------------------------------------------------------
+
+
+class AmbiguousLayout(ValueError):
+    """Samples whose axes may mean several things.
+
+    Attributes:
+        reason: Why, and what is asked.
+        layout: What the user might say.
+    """
+
+    def __init__(self, reason: str, layout: str) -> None:
+        """Say how a program tells it; whoever has samples from a file says how an address does."""
+        super().__init__(f'{reason}: hil.train(x, y, layout="{layout}")')
+        self.reason, self.layout = reason, layout
+
+
+def infer_layout(x: NDArray[Any], asked: str | None, name: str) -> str:
+    """Find the layout of samples.
+
+    Args:
+        x: The samples, `(N, ...)`.
+        asked: The one that the user states, or None.
+        name: What a refusal calls them.
+
+    Returns:
+        `TABLE`, or one of `LAYOUTS`.
+
+    Raises:
+        AmbiguousLayout: When it cannot be known which.
+        ValueError: When they are none of these.
+    """
+    shown = f"{name} has shape {x.shape}"
+    if asked is not None:
+        if asked not in LAYOUTS:
+            raise ValueError(
+                f"layout {asked!r:.40}: give {', '.join(IMAGES)} for images, or "
+                f"{', '.join(SIGNALS)} for signals"
+            )
+        if x.ndim != 1 + len(asked):
+            raise ValueError(
+                f"{shown}, which is not ({', '.join(('N', *asked))}): give such, or no layout"
+            )
+        return asked
+    if x.ndim == 2:
+        return TABLE
+    if x.ndim == 3:
+        return _infer_of_three_axes(x, shown)
+    if x.ndim == 4:
+        first, last = x.shape[1] in IMAGE_CHANNELS, x.shape[3] in IMAGE_CHANNELS
+        if first != last:
+            return FIRST if first else LAST
+        if first:
+            raise AmbiguousLayout(f"{shown}: where are its channels? say {FIRST} or {LAST}", LAST)
+        raise AmbiguousLayout(
+            f"{shown}: of images, say {FIRST} for {x.shape[1]} channels or {LAST} for "
+            f"{x.shape[3]}; of frames in time, give x.reshape(*x.shape[:2], -1) and say {STEPS}",
+            LAST,
+        )
+    if x.ndim > 4:
+        raise ValueError(
+            f"{shown}: give frames in time as (N, steps, channels), x.reshape(*x.shape[:2], -1), "
+            f"with layout {STEPS}"
+        )
+    raise ValueError(
+        f"{shown}: give (N, features), images (N, height, width) or (N, height, width, channels), "
+        "or signals (N, steps, channels)"
+    )
+
+
+def _infer_of_three_axes(x: NDArray[Any], shown: str) -> str:
+    if x.dtype == np.uint8 and x.max(initial=0) > 1:
+        return GREY
+    if 1 in x.shape[1:]:  # no image is so narrow
+        return STEPS if x.shape[2] == 1 else CHANNELS_FIRST
+    if x.shape[1] == x.shape[2]:
+        likely = GREY
+    else:  # signals have more steps than channels, most often
+        likely = STEPS if x.shape[1] > x.shape[2] else CHANNELS_FIRST
+    raise AmbiguousLayout(
+        f"{shown} and is {x.dtype}: signals, {STEPS} for (N, steps, channels) or {CHANNELS_FIRST} "
+        f"for (N, channels, steps), or images, {GREY} for (N, height, width)? say which",
+        likely,
+    )
+
+
+def image_shape(shape: tuple[int, ...], layout: str) -> tuple[int, ...] | None:
+    """Find height, width and, where there are several, channels of an image; None of no image."""
+    if layout not in IMAGES:
+        return None
+    sides = dict(zip(layout, shape, strict=True))
+    channels = sides.get("C", 1)
+    return (sides["H"], sides["W"]) if channels == 1 else (sides["H"], sides["W"], channels)
+
+
+def count_steps(shape: tuple[int, ...], layout: str) -> int | None:
+    """Count the steps of a signal of such a shape; None where samples are no signals."""
+    return shape[layout.index("T")] if "T" in layout else None
+
+
+def count_features(shape: tuple[int, ...], layout: str) -> int:
+    """Count the features of a sample of such a shape; of a signal, its channels."""
+    return prod(shape) // (count_steps(shape, layout) or 1)
+
+
+def to_rows(x: NDArray[Any], layout: str) -> NDArray[Any]:
+    """Flatten samples `(N, ...)` to `(N, n)`: the channels of each pixel stand side by side."""
+    return (np.moveaxis(x, 1, -1) if layout == FIRST else x).reshape(len(x), prod(x.shape[1:]))
+
+
+def to_signals(x: NDArray[Any], layout: str) -> NDArray[Any]:
+    """Bring signals of one of `SIGNALS` to `(N, T, n)`: steps first, channels last."""
+    if layout == SINGLE:
+        return x[..., np.newaxis]
+    return np.swapaxes(x, 1, 2) if layout == CHANNELS_FIRST else x
