@@ -70,9 +70,9 @@ class Catalogue(Generic[T]):
 
     def installed(self) -> dict[str, str]:
         """Those that installed packages bring: `module:NAME` by name."""
-        from drivers.registry import installed
+        from drivers.registry import find_entry_points
 
-        return installed(self.group)
+        return find_entry_points(self.group)
 
     def get(self, name: str) -> T:
         """The one of that name.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.message_files import read_npz, write_npz
+from drivers.contract.messages import read_npz, write_npz
 from drivers.errors import FileFormatError
 from drivers.files.bounded import read_bytes, read_toml
 from drivers.files.writing import remove_drafts, write_text

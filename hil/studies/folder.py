@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.contract.message_files import read_npz, write_npz
+from drivers.contract.messages import read_npz, write_npz
 from drivers.errors import FileFormatError
 from drivers.files.bounded import check_schema, parse_toml, read_bytes, read_json
 from drivers.files.writing import remove_drafts, write_text

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from drivers.registry import driver, driver_of, held, split
+from drivers.registry import driver, driver_of, list_addresses, split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
 from hil.loop.defaults import left_open
@@ -241,7 +241,7 @@ def shift_fleet(device: str, number: int) -> str:
         device: The fleet of the first one; any other device is the same for all.
         number: The repetition, from 0.
     """
-    members = held(device)
+    members = list_addresses(device)
     if members == (device,):
         return device
     moved = []

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
 import hil
-from drivers.contract.message_files import write_npz
+from drivers.contract.messages import write_npz
 from hil import api
 from hil.cli.app import app
 from hil.loop import training

@@ -63,7 +63,7 @@ def test_each_repetition_starts_from_a_fleet_of_its_own() -> None:
     assert trained_on("the ideal chip", 2)[0] == "emulator:ideal"
     for unit in (0, 1):
         source, target = trained_on("2 chips", unit)
-        members = drivers.registry.held(source)
+        members = drivers.registry.list_addresses(source)
         chips = [drivers.registry.split(each)[2]["chip"] for each in members]
         assert chips == [str(2 * unit + 1), str(2 * unit + 2)]
         assert all("severity=2" in each for each in members) and "fleet" not in target
