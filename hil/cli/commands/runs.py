@@ -136,7 +136,7 @@ def report(
 ) -> None:
     """Write the page of a run, or one that compares several."""
     from hil.extensions import Trust
-    from hil.reports.comparison_page import write_comparison
+    from hil.reports.comparison import write_comparison
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
     from hil.runs.folder import Run
