@@ -1,4 +1,4 @@
-"""The tasks by name: a module of this package that defines `TASK` is one.
+"""The tasks by name: a module here that defines `TASK` is one, one with `TASKS` several by name.
 
 data = hil.tasks.load("digits")
 data.x_train, data.y_train, data.x_validation, data.y_validation, data.x_test, data.y_test
