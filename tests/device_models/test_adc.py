@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from device_models import Chip, RecordingRequest, neurons, profiles
 from device_models.generators import Noise, sequence
 from device_models.nonidealities import MembraneADC, override
-from device_models.nonidealities.adc import ADCChannels
+from device_models.readout import ADCChannels
 
 LOW, HIGH = -0.5, 1.5
 

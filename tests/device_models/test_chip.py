@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import kstest, lognorm
 
 from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.cells import draw_cells
 from device_models.crossbar import Crossbar
-from device_models.generators import Noise, Normals, sequence
-from device_models.generators import hashed as noise_words
-from device_models.nonidealities import Programming, by_name, override
-from device_models.nonidealities.fixed_pattern import FixedPattern, chosen, factors, offsets
+from device_models.generators import Noise, Normals, sequence, splitmix64
+from device_models.mismatch import draw_cells, draw_defects, draw_factors, draw_offsets
+from device_models.nonidealities import FixedPattern, Programming, by_name, override
 
 CELLS = draw_cells(1, 0, (1, 1), FixedPattern())
 IDEAL = profiles.get("ideal").nonidealities
@@ -28,7 +26,7 @@ def chip(seed: int = 0, **values: float) -> Chip:
 
 @pytest.mark.parametrize("cv", [0.05, 0.3, 1.0])
 def test_factors_are_log_normal_with_mean_one(cv: float) -> None:
-    drawn = factors(3, "threshold_cv", 0, 20_000, cv)
+    drawn = draw_factors(3, "threshold_cv", 0, 20_000, cv)
     sigma = np.sqrt(np.log1p(cv**2))
     expected = lognorm(s=sigma, scale=np.exp(-(sigma**2) / 2))
     assert drawn.min() > 0
@@ -38,28 +36,32 @@ def test_factors_are_log_normal_with_mean_one(cv: float) -> None:
 
 def test_patterns_belong_to_chip_name_and_layer() -> None:
     drawn = [
-        factors(chip_seed, name, layer, 500, 0.2)
+        draw_factors(chip_seed, name, layer, 500, 0.2)
         for chip_seed, name, layer in ((1, "a", 0), (2, "a", 0), (1, "b", 0), (1, "a", 1))
     ]
-    np.testing.assert_array_equal(drawn[0], factors(1, "a", 0, 500, 0.2))
+    np.testing.assert_array_equal(drawn[0], draw_factors(1, "a", 0, 500, 0.2))
     correlations = np.corrcoef(np.stack(drawn))[np.triu_indices(4, 1)]
     assert np.abs(correlations).max() < 0.2
 
 
 def test_a_neuron_keeps_its_pattern_in_a_larger_layer() -> None:
-    np.testing.assert_array_equal(factors(1, "a", 0, 50, 0.2), factors(1, "a", 0, 80, 0.2)[:50])
-    np.testing.assert_array_equal(chosen(1, "dead", 0, 50, 0.3), chosen(1, "dead", 0, 80, 0.3)[:50])
+    np.testing.assert_array_equal(
+        draw_factors(1, "a", 0, 50, 0.2), draw_factors(1, "a", 0, 80, 0.2)[:50]
+    )
+    np.testing.assert_array_equal(
+        draw_defects(1, "dead", 0, 50, 0.3), draw_defects(1, "dead", 0, 80, 0.3)[:50]
+    )
 
 
 def test_offsets_are_normal_and_bounded() -> None:
-    drawn = offsets(3, "reset_sd", 0, 20_000, 0.1)
+    drawn = draw_offsets(3, "reset_sd", 0, 20_000, 0.1)
     assert abs(drawn.std() / 0.1 - 1) < 0.03
     assert np.abs(drawn).max() <= 0.3 + 1e-6
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_more_dead_neurons_include_the_fewer(a: float, b: float) -> None:
-    fewer, more = (chosen(5, "dead", 0, 200, f) for f in sorted((a, b)))
+    fewer, more = (draw_defects(5, "dead", 0, 200, f) for f in sorted((a, b)))
     assert not np.any(fewer & ~more)
 
 
@@ -193,7 +195,7 @@ def test_noise_is_splitmix64() -> None:
     """The published sequence of the seed 1234567."""
     noise = Noise(sequence(0))
     noise.key = np.array([1234567], np.uint64)
-    found = [int(word) for word in noise_words(noise.key, np.arange(3))]
+    found = [int(word) for word in splitmix64(noise.key, np.arange(3))]
     assert found == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 

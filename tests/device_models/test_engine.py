@@ -122,7 +122,7 @@ def test_stepping_equals_network_run() -> None:
     import brian2 as b2
     from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 
-    from device_models.stepping import Stepper
+    from device_models.engine.brian2_network import Stepper
 
     def build() -> tuple[object, object, object]:
         clock = b2.Clock(dt=1 * b2.ms)
@@ -241,7 +241,7 @@ def test_a_chip_whose_building_is_stopped_says_nothing_more(
             chip.run(np.ones((1, 4), np.float32), steps=2, batch=1, requests=[])
             told.append("it was not stopped")
 
-    monkeypatch.setattr("device_models.engine.Stepper", stopped)
+    monkeypatch.setattr("device_models.engine.brian2_engine.Stepper", stopped)
     monkeypatch.setattr("brian2.core.base.logger.warn", lambda text, **_: told.append(text))
     build()
     gc.collect()  # what was built goes away unused

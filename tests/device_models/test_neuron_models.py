@@ -9,7 +9,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from device_models import neurons
+from device_models import neuron_file, neurons
 from device_models.nonidealities import FixedPattern
 from support.neuron_simulation import simulate
 from support.paths import ROOT
@@ -191,6 +191,6 @@ def test_documented_list() -> None:
 
 def test_documented_example_fires_at_its_threshold() -> None:
     [example] = re.findall(r"^```toml\n(.*?)^```", section("Your own"), re.MULTILINE | re.DOTALL)
-    model = neurons.model_from_table(tomllib.loads(example)["neuron"])
+    model = neuron_file.model_from_table(tomllib.loads(example)["neuron"])
     times, _ = simulate(model, 50, 1e-3, events={0: np.array([0.8, 1.6, -30.0])})
     assert [found.size for found in times] == [0, 1, 0]

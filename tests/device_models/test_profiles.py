@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from device_models import Chip, neurons, profiles
+from device_models.mismatch import LayerMismatch, SampledMismatch
 from device_models.nonidealities import NonIdealities, by_name
 from device_models.profiles import Profile
-from device_models.sampled_mismatch import LayerMismatch, SampledMismatch
 from support.paths import ROOT
 
 NAMES = profiles.names()
