@@ -12,7 +12,7 @@ from drivers.conformance.harness import REACHES, Failed, Harness, NotApplicable,
 from drivers.contract.info import StimulusKind
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network, Population, Projection
-from drivers.contract.networks import complete_network
+from drivers.contract.requests import complete_network
 from drivers.errors import CapacityError
 
 # Step of the event.

@@ -157,7 +157,7 @@ WATCHDOG = Watchdog()
 
 
 @contextmanager
-def watched(method: str, limit: float) -> Iterator[None]:
+def watch_call(method: str, limit: float) -> Iterator[None]:
     """Watch a call of a driver while in the context.
 
     A call within another one of the same thread is part of it, and lends it its name.
@@ -195,7 +195,7 @@ def watched(method: str, limit: float) -> Iterator[None]:
 
 
 @contextmanager
-def going_on(hint: str) -> Iterator[None]:
+def add_hint(hint: str) -> Iterator[None]:
     """Say, with the line with which a call that hangs ends the process, how to go on.
 
     Args:

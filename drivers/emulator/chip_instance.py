@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from device_models import Chip
 from device_models.nonidealities import NonIdealities
 from drivers.emulator.datasheet import read
-from drivers.emulator.device import Emulator
-from drivers.emulator.statement import UNITS
+from drivers.emulator.device import UNITS, Emulator
 
 Array = NDArray[np.float32]
 

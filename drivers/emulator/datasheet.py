@@ -8,7 +8,7 @@ from device_models import chip_file, profiles
 from device_models.neurons import NeuronModel
 from device_models.nonidealities import by_name
 from device_models.profiles import Profile
-from drivers.emulator.statement import UNITS
+from drivers.emulator.device import UNITS
 
 TIERS = {
     "fixed_pattern": "fixed pattern",

@@ -168,7 +168,7 @@ def _check_values(value: Any, name: str) -> None:
     waiting: list[tuple[Any, str, int]] = [(value, "", 0)]
     while waiting:
         found, where, depth = waiting.pop()
-        wrong = _wrong(found, depth)
+        wrong = _find_fault(found, depth)
         if wrong:
             raise FileFormatError(f"{name}: {f'{shorten(where)}: ' if where else ''}{wrong}")
         items: Any = ()
@@ -182,7 +182,7 @@ def _check_values(value: Any, name: str) -> None:
         ]
 
 
-def _wrong(value: Any, depth: int) -> str:
+def _find_fault(value: Any, depth: int) -> str:
     if depth > DEPTH:
         return f"nests deeper than {DEPTH} levels"
     if isinstance(value, float) and not math.isfinite(value):

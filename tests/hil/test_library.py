@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hil
-from drivers.contract.message_files import read_npz
+from drivers.contract.messages import read_npz
 from support.command_line import command, refusal
 from support.data_sets import one_line
 from support.paths import ROOT

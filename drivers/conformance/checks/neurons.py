@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from drivers.conformance.charge import ChargeLadder, FiringCharges, peak_membrane, steps_of_inflow
 from drivers.conformance.comparing import is_noiseless, last_membranes, run_first_steps
 from drivers.conformance.harness import DRIVE, Failed, Harness, NotApplicable, skip_if
-from drivers.contract.info import Arrival, ProbeOffer
-from drivers.contract.neuron import Setting
+from drivers.contract.info import Arrival, ProbeOffer, Setting
 
 # Drive, in thresholds a step, at which a neuron of any model and spread fires now and then.
 NOW_AND_THEN = (0.12, 0.8)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import hil
 from drivers import FileFormatError
-from drivers.contract.message_files import write_npz
+from drivers.contract.messages import write_npz
 from hil import api
 from hil.cli.app import app
 from hil.exchange import nir_writing

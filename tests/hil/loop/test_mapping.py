@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers import Network, Probe, Projection, Stimulus
-from drivers.contract import networks
+from drivers.contract import requests
 from hil import config as configuration
 from hil.learning.rate_estimator import RateEstimate
 from hil.loop import mapping, training
@@ -52,7 +52,7 @@ def test_layers_are_made_smaller_until_their_synapses_fit(
     def refused(sizes: list[int]) -> str | None:
         config = configuration.build(asked, {"network": {"hidden": sizes}})
         try:
-            networks.complete_network(mapping.network(config, room, (30, *sizes, 10)), room)
+            requests.complete_network(mapping.network(config, room, (30, *sizes, 10)), room)
         except drivers.CapacityError as error:
             return str(error)
         return None
