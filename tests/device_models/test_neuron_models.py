@@ -130,9 +130,8 @@ def test_conductances_hold_the_membrane_between_the_reversal_potentials(name: st
 
 
 def test_documented_example_fires_at_its_threshold() -> None:
-    [example] = re.findall(
-        r"^```toml\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
+    page = (ROOT / "docs" / "neurons.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     model = neuron_file.model_from_table(tomllib.loads(example)["neuron"])
     times, _ = simulate(model, 50, 1e-3, events={0: np.array([0.8, 1.6, -30.0])})
     assert [found.size for found in times] == [0, 1, 0]
