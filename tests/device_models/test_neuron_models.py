@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from device_models import Chip, RecordingRequest, neuron_file, neurons, profiles
 from device_models.nonidealities import FixedPattern, override
 from support.neuron_simulation import simulate
+from support.paths import ROOT
 
 # -- what every model has to be ---------------------------------------------------------------
 
