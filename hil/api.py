@@ -181,13 +181,24 @@ def evaluate(
         return deploy(path, device, record=record, moved=data, on=on, task=task)
 
 
-def export(path: str | Path, out: str | Path, *, stored: bool = False, trust: bool = False) -> Path:
+def export(
+    path: str | Path,
+    out: str | Path,
+    *,
+    stored: bool = False,
+    dt: float | None = None,
+    say: Callable[[str], object] | None = None,
+    trust: bool = False,
+) -> Path:
     """Write the network of a run to a file of NIR, with the nominal neurons of its device.
 
     Args:
         path: The run folder.
         out: The file, replaced when it exists.
         stored: Whether to write the weights that the device stored, in place of those asked for.
+        dt: Length of a step of the model, in seconds; that of the model which the run began with,
+            or else of the device, when None.
+        say: Called with a line on what the step is for the library that reads the file.
         trust: Whether Python code that the run names may run.
 
     Returns:
@@ -202,7 +213,7 @@ def export(path: str | Path, out: str | Path, *, stored: bool = False, trust: bo
     from hil.runs.folder import Run
 
     with Trust(everything=trust).in_force():
-        return exporting.export(Run.open(path), Path(out), stored=stored)
+        return exporting.export(Run.open(path), Path(out), stored=stored, dt=dt, say=say)
 
 
 def asked(**settings: object) -> dict[str, Any]:

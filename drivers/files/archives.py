@@ -100,7 +100,7 @@ def _header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version not in readers:
         raise ValueError(f"an array of version {version}")
     shape, by_columns, dtype = readers[version](source)
-    if min(shape, default=0) < 0:
+    if any(type(side) is not int or side < 0 for side in shape):
         raise ValueError(f"an array of shape {shape}")
     return shape, by_columns, dtype
 

@@ -32,7 +32,7 @@ from hil.loop.train_state import TrainState
 from hil.runs import data as run_data
 from hil.runs.folder import Run
 from hil.studies import loader
-from hil.studies.folder import Folder
+from hil.studies.folder import StudyFolder
 from hil.studies.journal import Journal
 from hil.tasks import idx
 from support import damage, nir_models, study_kit
@@ -196,12 +196,12 @@ def start(path: Path) -> None:
 
 
 def study_weights(path: Path) -> object:
-    folder = Folder(path.parents[1], study_kit.study(study_kit.GRID))
+    folder = StudyFolder(path.parents[1], study_kit.study(study_kit.GRID))
     return folder.load_weights(path.stem)
 
 
 def study_environment(path: Path) -> object:
-    return Folder(path.parent, study_kit.study(study_kit.GRID)).environment()
+    return StudyFolder(path.parent, study_kit.study(study_kit.GRID)).environment()
 
 
 def built_study(path: Path) -> object:

@@ -20,7 +20,7 @@ from hil.loop import mapping
 from hil.loop.defaults import applied, left_open, settle
 from hil.runs import warm_start
 from hil.runs.choice import Choice
-from hil.runs.folder import Run
+from hil.runs.folder import SOURCE_STEP, Run
 from hil.trust import open_device
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def taken(
     hidden = len(config.network.hidden)
     found_ways = paths_to_output(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
     weights |= {f"ways/{name}": way for name, way in found_ways.items()}
+    weights[SOURCE_STEP] = np.array(found.dt)
     return applied(config, choices), weights, [*choices, *left_out, *notes]
 
 
@@ -93,7 +94,8 @@ def _of_run(run: Run) -> Arrays:
     if run.config().rule.get("feedback") == "learned":
         kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
-    return weights
+    step = run.source_step()
+    return weights if step is None else {**weights, SOURCE_STEP: np.array(step)}
 
 
 def laid(sections: Mapping[str, Any]) -> Config:

@@ -168,6 +168,18 @@ def test_digits_are_the_same_samples_whatever_the_seed() -> None:
     np.testing.assert_allclose(share, 0.2, atol=0.01)
 
 
+def test_the_parts_of_a_task_are_given_to_programs_and_written_to_files(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    data = tasks.load("digits")
+    rest, test = stratified_split(load_digits().target, 0.2, np.random.default_rng(1797))
+    np.testing.assert_array_equal(data.x_test, (load_digits().data[test] / 16).astype(np.float32))
+    assert len(data.x_train) + len(data.x_validation) == len(rest)
+    for name in ("digits", "digits-rows", "yinyang"):
+        path = tasks.save(name, tmp_path / f"{name}.npz", seed=3)
+        assert tasks.load(f"npz:{path}").sha256 == tasks.load(name, 3).sha256
+
+
 # -- Yin-Yang ---------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The figures of the page of a chip, each a function from arrays to SVG."""
+"""Plots of a chip, each a function from arrays to an `<svg>` element."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.reports.plain_text import label
-from hil.reports.svg import INK, LINE, MUTED, PIXELS, SHADES, canvas, export, style
+from hil.figures import INK, LINE, MUTED, PIXELS, SHADES, Drawing
+from hil.plain_text import label
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -47,7 +47,7 @@ class QuantileBand:
     high: NDArray[Any]
 
 
-def histogram(
+def plot_histogram(
     drawn: NDArray[Any],
     nominal: float,
     density: NDArray[Any] | None,
@@ -55,7 +55,7 @@ def histogram(
     unit: str,
     parts: str,
 ) -> str:
-    """How often each value was drawn, below the stated distribution, with the nominal value.
+    """Draw how often each value was drawn, below the stated distribution, with the nominal value.
 
     Args:
         drawn: `(n,)`, finite.
@@ -64,13 +64,9 @@ def histogram(
         quantity: What was drawn.
         unit: Its unit.
         parts: What it was drawn for, in the plural.
-
-    Returns:
-        An `<svg>` element.
     """
-    with style():
-        figure = canvas(height=200)
-        axes = figure.subplots()
+    with Drawing(height=200) as drawing:
+        axes = drawing.axes
         counts, edges = np.histogram(drawn, 24 if drawn.size < 2000 else 48)
         axes.stairs(counts, edges, fill=True, color=SHADES[0], alpha=0.45)
         if density is not None:
@@ -78,27 +74,24 @@ def histogram(
             axes.plot(density[0], expected, color=SHADES[1], linewidth=1.6)
         axes.axvline(nominal, color=INK, linewidth=1, linestyle=(0, (4, 2)))
         axes.set(ylim=(0, None), ylabel=parts)
-        _quantity(axes.xaxis, quantity, unit)
-        return export(figure)
+        _name_axis(axes.xaxis, quantity, unit)
+    return drawing.svg
 
 
-def neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: str) -> str:
-    """One value of each neuron of a layer, row by row; neurons without one are crossed.
+def plot_neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: str) -> str:
+    """Draw one value of each neuron of a layer, row by row; neurons without one are crossed.
 
     Args:
         values: `(n,)`, nan where a neuron is dead.
         nominal: The value on an ideal chip, which is the middle of the colours.
         quantity: What it is.
         unit: Its unit.
-
-    Returns:
-        An `<svg>` element.
     """
     from matplotlib.colors import CenteredNorm, LinearSegmentedColormap, to_rgba
     from matplotlib.ticker import MaxNLocator
 
-    with style():
-        figure = canvas(height=320)
+    with Drawing(height=320) as drawing:
+        figure = drawing.figure
         axes, scale = figure.subplots(1, 2, width_ratios=[25, 1])
         columns = int(np.ceil(np.sqrt(values.size)))
         grid = np.full(columns * int(np.ceil(values.size / columns)), np.nan)
@@ -124,24 +117,20 @@ def neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: str) -
             spine.set(visible=True, color=LINE)
         bar = figure.colorbar(image, cax=scale)
         bar.outline.set_visible(False)
-        _quantity(bar.ax.yaxis, quantity, unit)
-        return export(figure)
+        _name_axis(bar.ax.yaxis, quantity, unit)
+    return drawing.svg
 
 
-def transfer(drives: NDArray[Any], rates: NDArray[Any], ideal: NDArray[Any]) -> str:
-    """Rate over input, of some neurons and of the ideal one.
+def plot_transfer(drives: NDArray[Any], rates: NDArray[Any], ideal: NDArray[Any]) -> str:
+    """Draw the rate over the input, of some neurons and of the ideal one.
 
     Args:
         drives: `(k,)`, in nominal thresholds per step.
         rates: `(k, n)`, in spikes per step.
         ideal: `(k,)`, likewise.
-
-    Returns:
-        An `<svg>` element.
     """
-    with style():
-        figure = canvas(height=270)
-        axes = figure.subplots()
+    with Drawing(height=270) as drawing:
+        axes = drawing.axes
         lines = axes.plot(drives, rates, color=SHADES[0], linewidth=0.9, alpha=0.6)
         lines[0].set_label("each neuron")
         axes.plot(drives, ideal, color=INK, linewidth=2.2, label="the ideal neuron")
@@ -152,26 +141,22 @@ def transfer(drives: NDArray[Any], rates: NDArray[Any], ideal: NDArray[Any]) -> 
             ylim=(0, None),
         )
         axes.legend(loc="upper left")
-        return export(figure)
+    return drawing.svg
 
 
-def membranes(
+def plot_pulse(
     times: NDArray[Any], traces: NDArray[Any], ideal: NDArray[Any], pulse: tuple[int, int]
 ) -> str:
-    """Membranes of some neurons while a current is on, and that of the ideal one.
+    """Draw membranes of some neurons while a current is on, and that of the ideal one.
 
     Args:
         times: `(k,)`, in steps, of the samples of `traces`.
         traces: `(k, n)`, in nominal thresholds.
         ideal: `(T,)`, likewise, at each step from 1.
         pulse: First and last step of the current.
-
-    Returns:
-        An `<svg>` element.
     """
-    with style():
-        figure = canvas()
-        axes = figure.subplots()
+    with Drawing() as drawing:
+        axes = drawing.axes
         axes.axvspan(*pulse, color=LINE, alpha=0.5, linewidth=0)
         axes.axhline(1, color=MUTED, linewidth=1, linestyle=(0, (4, 2)))
         for number, trace in enumerate(traces.T):
@@ -179,23 +164,21 @@ def membranes(
         steps = np.arange(1, len(ideal) + 1)
         axes.plot(steps, ideal, color=INK, linewidth=1.8, linestyle=(0, (3, 1.5)))
         axes.set(xlabel="step", ylabel="membrane / threshold", xlim=(0, len(ideal)))
-        return export(figure)
+    return drawing.svg
 
 
-def programmed(asked: NDArray[Any], stored: NDArray[Any], realised: NDArray[Any]) -> str:
-    """Weights as stored and as transmitted over those asked for.
+def plot_programmed_weights(
+    asked: NDArray[Any], stored: NDArray[Any], realised: NDArray[Any]
+) -> str:
+    """Draw weights as stored and as transmitted over those asked for.
 
     Args:
         asked: `(n,)`, ascending.
         stored: `(n,)`, the same cells.
         realised: `(n,)`, likewise.
-
-    Returns:
-        An `<svg>` element.
     """
-    with style():
-        figure = canvas(height=290)
-        axes = figure.subplots()
+    with Drawing(height=290) as drawing:
+        axes = drawing.axes
         some = slice(None, None, max(1, asked.size // POINTS))
         axes.plot(
             asked[some],
@@ -214,24 +197,20 @@ def programmed(asked: NDArray[Any], stored: NDArray[Any], realised: NDArray[Any]
             kept = np.array([0, asked.size - 1])
         axes.plot(asked[kept], stored[kept], color=SHADES[1], linewidth=1.2)
         axes.set(xlabel="weight asked / full scale", ylabel="weight / full scale")
-        return export(figure)
+    return drawing.svg
 
 
-def drift(ages: NDArray[Any], bands: Sequence[QuantileBand]) -> str:
-    """Weights over the time since they were written, on a logarithmic axis.
+def plot_drift(ages: NDArray[Any], bands: Sequence[QuantileBand]) -> str:
+    """Draw weights over the time since they were written, on a logarithmic axis.
 
     Args:
         ages: `(k,)`, in seconds, above 0.
         bands: Weights by what was written.
-
-    Returns:
-        An `<svg>` element.
     """
     from matplotlib.ticker import NullLocator
 
-    with style():
-        figure = canvas(height=270)
-        axes = figure.subplots()
+    with Drawing(height=270) as drawing:
+        axes = drawing.axes
         for number, band in enumerate(bands):
             colour = SHADES[number % len(SHADES)]
             axes.fill_between(ages, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
@@ -242,11 +221,11 @@ def drift(ages: NDArray[Any], bands: Sequence[QuantileBand]) -> str:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("time since the write")
         axes.legend(ncols=len(bands), loc="lower left", bbox_to_anchor=(0, 1))
-        return export(figure)
+    return drawing.svg
 
 
-def reading(value: float, unit: str) -> str:
-    """A value with its unit to three digits, as the axes write it."""
+def format_quantity(value: float, unit: str) -> str:
+    """Write a value with its unit to three digits, as the axes do."""
     from matplotlib.ticker import EngFormatter
 
     rounded = float(f"{value:.3g}")
@@ -255,7 +234,7 @@ def reading(value: float, unit: str) -> str:
     return f"{rounded:g} {unit}".strip()
 
 
-def _quantity(axis: Axis, quantity: str, unit: str) -> None:
+def _name_axis(axis: Axis, quantity: str, unit: str) -> None:
     """Name what an axis shows, with its unit, prefixed where that reads better."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 

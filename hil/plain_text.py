@@ -1,7 +1,7 @@
 """Text of others on a page, in a plot and in a terminal: it is shown, and never does anything.
 
 Labels, names and paths come from files and command lines. HTML is escaped by the templates and
-no plot reads TeX (`hil.reports.svg.style`); what is left is dealt with here: characters that are no
+no plot reads TeX (`hil.figures.Drawing`); what is left is dealt with here: characters that are no
 text, and labels that are longer than a plot has room for.
 """
 
@@ -18,7 +18,7 @@ _TURNING = frozenset(
 
 
 def visible(text: str) -> str:
-    """A text without characters that are none: each is replaced by one that shows so.
+    """Replace the characters of a text that are none: each becomes one that shows so.
 
     Those are control characters but for the line feed and the tab, halves of surrogate pairs,
     and characters that turn the direction of what follows.
@@ -35,12 +35,12 @@ def _acts(character: str) -> bool:
 
 
 def one_line(text: str) -> str:
-    """A text as one line, for a terminal: `visible`, with white space folded."""
+    """Make one line of a text, for a terminal: `visible`, with white space folded."""
     return visible(" ".join(text.split()))
 
 
 def label(text: str) -> str:
-    """A text as a label of a plot: one line, of which the middle is left out where it is long."""
+    """Make a label of a plot of a text: one line, whose middle is left out where it is long."""
     line = one_line(text)
     if len(line) > ROOM:
         line = f"{line[: ROOM - 13]}\N{HORIZONTAL ELLIPSIS}{line[-12:]}"
