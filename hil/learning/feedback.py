@@ -5,8 +5,8 @@
 with h the gate of the rule. On the clock `mean`, e is the error of a sample and z the time mean of
 a membrane. On the clock `trace` z is the membrane at each step, and the presynaptic activity a
 trace (`hil.learning.eligibility`): e-prop with the neuron's own eligibility in place of the full
-one, and any h in place of its derivative (Bellec et al. 2020, Nat. Commun. 11, 3625; OTTT: Xiao et al.
-2022, NeurIPS, arXiv 2210.04195).
+one, and any h in place of its derivative (Bellec et al. 2020, Nat. Commun. 11, 3625; OTTT: Xiao et
+al. 2022, NeurIPS, arXiv 2210.04195).
 
 A learned B follows `dB_l = e^T a_l`, as if layer l were read out by it: that of Kolen and Pollack
 (1994, Proc. ICNN, 1375), as Akrout et al. 2019 (arXiv 1904.05391) take it up, straight from the
