@@ -46,16 +46,16 @@ class Model:
 
     @property
     def is_recurrent(self) -> bool:
-        """Whether any hidden layer leads to itself."""
+        """True where any hidden layer leads to itself."""
         return any(layer.recurrent is not None for layer in self.layers)
 
     @property
     def has_bias(self) -> bool:
-        """Whether any layer has a bias."""
+        """True where any layer has a bias."""
         return self.has_relay(-1)
 
     def has_relay(self, number: int) -> bool:
-        """Whether a layer, counted from 0, has one more neuron, for the biases of later ones."""
+        """Tell whether a layer, counted from 0, has one more neuron, for biases of later ones."""
         return any(layer.synapses.bias is not None for layer in self.layers[number + 1 :])
 
     @property
@@ -68,7 +68,7 @@ class Model:
 
     @property
     def projections(self) -> list[Synapses | None]:
-        """What leads from layer to layer; then, where any leads to itself, the same of each hidden
+        """Synapses from layer to layer; then, where any leads to itself, the same of each hidden
         layer, None where it does not."""
         own = [layer.recurrent for layer in self.layers[:-1]] if self.is_recurrent else []
         return [*(layer.synapses for layer in self.layers), *own]
@@ -251,8 +251,8 @@ def place_model(
         late = arrival == "end_of_step" and not current
         full = layer.synapses.weights * _factor(layer, model.dt, current, late)
         if level:
-            given = layer.synapses.bias
-            bias = np.zeros(full.shape[1]) if given is None else given
+            bias = layer.synapses.bias
+            bias = np.zeros(full.shape[1]) if bias is None else bias
             row = bias * _factor(layer, model.dt, current, late) / level
             full = np.vstack([full, row[None, :]])
         if model.has_relay(number):
@@ -358,8 +358,8 @@ def _factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
     if current or neurons.tau_synapse is not None:
         return charge
     decay = np.exp(-dt / neurons.tau)
-    held = np.array([held_current(d) for d in decay])
-    return np.asarray(charge * held / (decay if late else 1.0))
+    reach = np.array([held_current(d) for d in decay])
+    return np.asarray(charge * reach / (decay if late else 1.0))
 
 
 def _relay_rate(info: DeviceInfo, decay: float) -> float:

@@ -151,5 +151,5 @@ def short_name(name: str) -> str:
 
 def _spell(name: str) -> str:
     """Spell the name of a built-in task as its module; leave any other as it is."""
-    joined = name.replace("-", "_")
-    return joined if joined in names() else name
+    module = name.replace("-", "_")
+    return module if module in names() else name

@@ -40,7 +40,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class IdxFiles:
-    """Where the four files of a task come from.
+    """The four IDX files of a task, and their source.
 
     Attributes:
         task: Name of the task, and of its folder.
@@ -97,7 +97,7 @@ class IdxFiles:
         Raises:
             ValueError: When they are nowhere.
         """
-        return _own_files(self.task) or [self._fetch(name) for name in NAMES]
+        return _find_own_files(self.task) or [self._fetch(name) for name in NAMES]
 
     def _fetch(self, name: str) -> Path:
         import pooch
@@ -156,29 +156,29 @@ def _read(path: Path, source: IO[bytes] | GzipFile, most: int) -> NDArray[np.uin
     length = prod(shape)
     content = source.read(length + 1) if 1 <= dimensions <= 3 and length <= most else b""
     if len(sizes) != 4 * dimensions or len(content) != length or not 1 <= dimensions <= 3:
-        told = f"{dimensions} dimensions {shorten(str(shape))}"
+        stated = f"{dimensions} dimensions {shorten(str(shape))}"
         raise ValueError(
-            f"{path}: its bytes are not those that its header announces, {told}: the file is "
+            f"{path}: its bytes are not those that its header announces, {stated}: the file is "
             "damaged, fetch it again"
         )
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
-def _own_files(task: str) -> list[Path]:
-    """The four files under `$HIL_DATA_DIR`, or none: parts of two collections never mix."""
+def _find_own_files(task: str) -> list[Path]:
+    """Find the four files under `$HIL_DATA_DIR`, or none: parts of two collections never mix."""
     root = os.environ.get("HIL_DATA_DIR")
     if not root:
         return []
     folder = Path(root) / task
-    found = {name: _spelled(folder, name) for name in NAMES}
-    paths = [path for path in found.values() if path is not None]
+    places = {name: _find_spelling(folder, name) for name in NAMES}
+    paths = [path for path in places.values() if path is not None]
     if paths and len(paths) < len(NAMES):
-        missing = ", ".join(name for name, path in found.items() if path is None)
+        missing = ", ".join(name for name, path in places.items() if path is None)
         raise ValueError(f"{folder}: {missing} is missing: put all four IDX files there, or none")
     return paths
 
 
-def _spelled(folder: Path, name: str) -> Path | None:
+def _find_spelling(folder: Path, name: str) -> Path | None:
     spellings = (name, name.replace("-idx", ".idx"))
     candidates = [folder / f"{stem}{ending}" for stem in spellings for ending in ("", ".gz")]
     return next((path for path in candidates if path.is_file()), None)

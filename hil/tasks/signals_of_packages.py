@@ -74,8 +74,8 @@ def load_japanese_vowels(rng: Generator, validation_fraction: float) -> Data:
         ) from None
     x, y = datasets.load_japanese_vowels(split="TRAIN")
     test = datasets.load_japanese_vowels(split="TEST")
-    given = arrays.collect_arrays(x, y, test=test, layout=CHANNELS_FIRST)
-    return arrays.build_data(given, rng, validation_fraction)
+    parts = arrays.collect_arrays(x, y, test=test, layout=CHANNELS_FIRST)
+    return arrays.build_data(parts, rng, validation_fraction)
 
 
 # Chosen on validation samples with `mixed-signal` chips.

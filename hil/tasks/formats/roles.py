@@ -160,7 +160,7 @@ MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-")  # in place
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are used, and for what.
+    """Columns of a table that are used, and for what.
 
     Attributes:
         features: Positions of the features.
