@@ -25,7 +25,7 @@ from drivers import (
     StimulusError,
     UnsupportedProbe,
 )
-from drivers.board.simulated_board import make_hello
+from drivers.board.hello import make_hello
 from support.counting_board import board
 
 SEED = st.integers(0, 2**32 - 1)

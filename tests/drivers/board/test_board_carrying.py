@@ -25,9 +25,16 @@ from drivers import (
 )
 from drivers.board import run_codec
 from drivers.board.device import Board
-from drivers.board.hello import KEEPS_WEIGHTS, AbilitiesRecord, Hello, NeuronRecord
+from drivers.board.hello import (
+    KEEPS_WEIGHTS,
+    SIMULATED,
+    AbilitiesRecord,
+    Hello,
+    NeuronRecord,
+    make_hello,
+)
 from drivers.board.run_codec import ProbeRequest
-from drivers.board.simulated_board import SIMULATED, SimulatedBoard, make_hello
+from drivers.board.simulated_board import SimulatedBoard
 from drivers.conformance import Harness
 from drivers.conformance.checks import events
 from drivers.conformance.checks.runs import a_run_carries_on, samples_end_at_their_lengths

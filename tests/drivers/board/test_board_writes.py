@@ -11,8 +11,9 @@ from drivers import LinkError, Network, Probe, Stimulus
 from drivers.board import network_codec
 from drivers.board.device import Board
 from drivers.board.frames import Frame, RequestType
+from drivers.board.hello import make_hello
 from drivers.board.link import Link
-from drivers.board.simulated_board import SimulatedBoard, SimulatedPort, make_hello
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from support.counting_board import board
 
 SEED = st.integers(0, 2**32 - 1)

@@ -20,10 +20,10 @@ from drivers import Network, Probe, Stimulus
 from drivers.board import hello, network_codec, run_codec
 from drivers.board.device import Board
 from drivers.board.frames import RequestType
-from drivers.board.hello import Hello
+from drivers.board.hello import Hello, make_hello
 from drivers.board.link import Link
 from drivers.board.run_codec import ProbeRequest
-from drivers.board.simulated_board import SimulatedBoard, SimulatedPort, make_hello
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.contract.info import ProbeOffer, WeightFormat
 from drivers.contract.network import Population, Projection
 from drivers.errors import ProtocolMismatch, ReadoutError

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from drivers.board import frames
 from drivers.board.frames import Frame, RequestType, Status
-from drivers.board.hello import Hello
-from drivers.board.simulated_board import SIMULATED, SimulatedBoard, make_hello
+from drivers.board.hello import SIMULATED, Hello, make_hello
+from drivers.board.simulated_board import SimulatedBoard
 from support import plain_board
 from support.board_scripts import (
     KEEP,
