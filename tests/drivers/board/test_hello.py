@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -28,6 +28,7 @@ from drivers.contract.info import ProbeOffer, WeightFormat
 from drivers.contract.network import Population, Projection
 from drivers.errors import ProtocolMismatch, ReadoutError
 from hil.cli.app import app
+from support.effort import tries
 
 # What a firmware of version 1 answered to HELLO, and to anything else, when that was of another
 # version: bytes as its page had them.
@@ -130,6 +131,7 @@ def numbers(bits: int) -> st.SearchStrategy[int]:
     return st.integers(0, (1 << bits) - 1)
 
 
+@settings(max_examples=tries(30, 100))
 @given(
     st.builds(hello.CapacityRecord, *[numbers(32)] * 5, *[numbers(16)] * 6),
     st.builds(hello.TimingRecord, numbers(32), *[numbers(8)] * 4),
