@@ -51,13 +51,13 @@ def schemes() -> dict[str, str]:
 
 
 def find_entry_points(group: str) -> dict[str, str]:
-    """What installed packages bring by an entry point of a group: `module:NAME` by name."""
+    """Find what installed packages bring by an entry point of a group: `module:NAME` by name."""
     return dict(_entry_points(group, tuple(sys.path)))
 
 
 @cache
 def _entry_points(group: str, places: tuple[str, ...]) -> dict[str, str]:
-    """Those that are found below these places; to read them takes a while."""
+    """Read those that are found below these places, which takes a while."""
     return {point.name: point.value for point in entry_points(group=group)}
 
 
@@ -162,7 +162,7 @@ def driver_of(url: str) -> type[Device]:
 
 
 def independent(url: str) -> bool:
-    """Whether each opening of an address gives a device of its own; nothing is opened.
+    """Tell whether each opening of an address gives a device of its own; nothing is opened.
 
     Raises:
         DeviceNotFound: For an unknown scheme, or a driver that cannot be imported.
@@ -331,7 +331,7 @@ def _expand_ranges(address: str) -> list[str]:
 
 
 def _range_of(first: str, last: str) -> range:
-    """All of a range."""
+    """Make the range of two numbers as texts."""
     if max(len(first), len(last)) > 18 or int(last) < int(first):
         raise SettingError(
             f"range {first[:20]}..{last[:20]} in a fleet: give a number to a larger one"

@@ -108,7 +108,7 @@ def _header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 def _members(
     archive: zipfile.ZipFile, only: Collection[str] | None, deflated: bool, size: int
 ) -> dict[str, zipfile.ZipInfo]:
-    """What is to be read, once nothing in the table of contents speaks against it."""
+    """Choose what is to be read, once nothing in the table of contents speaks against it."""
     found: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")

@@ -37,7 +37,7 @@ Array = NDArray[Any]
 
 
 class Hdf5Refusal(ValueError):
-    """What a file may not hold, with the place in it."""
+    """Refusal of something that a file may not hold, with the place in it."""
 
 
 class Hdf5:
@@ -145,7 +145,7 @@ class Hdf5:
         return np.frombuffer(values, item)
 
     def _heap(self, address: int) -> dict[int, bytes]:
-        """What is in a heap, by its index there."""
+        """Read what is in a heap, by its index there."""
         content, found = self._content, {}
         if address > len(content) - HEAP.size:
             raise self._refusal("its values are not in this file")
@@ -251,5 +251,5 @@ class _Bounded(io.BytesIO):
 
 
 def _inflate(raw: bytes, size: int) -> bytes:
-    """At most so many bytes and one more, by which what is too long is told."""
+    """Unpack at most so many bytes and one more, by which what is too long is told."""
     return zlib.decompressobj().decompress(raw, size + 1)

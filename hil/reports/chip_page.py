@@ -94,7 +94,7 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
     address = f"emulator:{name}?chip={seed}"
     # In order, cell after cell, so that the plots need not sort them.
     asked = np.linspace(-1, 1, layers[0] * layers[1], dtype=np.float32)
-    with drivers.open(address) as chip, chip_instance.ideal(name) as ideal:
+    with drivers.open(address) as chip, chip_instance.make_ideal(name) as ideal:
         # One ideal neuron stands for all.
         for device, sizes in ((chip, layers), (ideal, (1, 1))):
             device.configure(drivers.Network.feed_forward(sizes, (1.0,) * (len(sizes) - 1)))

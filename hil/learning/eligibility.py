@@ -1,11 +1,11 @@
-"""Learning step by step: traces of what came before, times what is to be changed after.
+"""Eligibility: traces of what came before, times what is to be changed after, step by step.
 
     dW = mean over samples b and steps t of  trace(pre)[t - lag - delay, b]^T delta[t, b]
 
 The trace of presynaptic activity x is its low-pass `r_t = d r_{t-1} + (1 - d) x_t`, whose time mean
 is that of x but for what is left at the end: where it is constant, time means are what remains.
 
-A spike of a layer that projects to itself acts on its neurons later as well. `with_returned` adds
+A spike of a layer that projects to itself acts on its neurons later as well. `return_error` adds
 what their error says of it, by a matrix R in place of that projection's transposed weights:
 
     delta_t = h_t * (direct_t + q_(t + lag + delay) R)        q_t = delta_t + d q_(t+1)
@@ -23,8 +23,8 @@ import numpy as np
 from hil.learning.rule import Gradients, Matrix, Observation, Route
 
 
-def low_passed(activity: Matrix, decay: float) -> Matrix:
-    """The trace of activity.
+def low_pass(activity: Matrix, decay: float) -> Matrix:
+    """Make the trace of activity.
 
     Args:
         activity: `(T, B, n)`.
@@ -41,7 +41,7 @@ def low_passed(activity: Matrix, decay: float) -> Matrix:
     return trace
 
 
-def gradients_in_time(
+def eligibility_gradients(
     deltas: Sequence[Matrix], observation: Observation, decay: float
 ) -> Gradients:
     """Gradients of all projections, from deltas step by step.
@@ -56,10 +56,10 @@ def gradients_in_time(
     weighted = [np.broadcast_to(delta * share, (steps, *delta.shape[1:])) for delta in deltas]
     before = [observation.inputs[np.newaxis]]
     if observation.input_trace is not None:
-        before = [low_passed(observation.input_trace, decay)]
-    before += [low_passed(raster, decay) for raster in observation.spikes]
+        before = [low_pass(observation.input_trace, decay)]
+    before += [low_pass(raster, decay) for raster in observation.spikes]
     return [
-        joined(before[route.source], weighted[route.target - 1], route, route.lag)
+        correlate(before[route.source], weighted[route.target - 1], route, route.lag)
         for route in observation.connections
     ]
 
@@ -68,7 +68,7 @@ RETURN = 2.0  # what returns is at most so many times as large as what came dire
 TINY = np.float32(1e-30)
 
 
-def with_returned(direct: Matrix, slope: Matrix, way: Matrix, route: Route, decay: float) -> Matrix:
+def return_error(direct: Matrix, slope: Matrix, way: Matrix, route: Route, decay: float) -> Matrix:
     """The deltas of a layer that projects to itself, with what returns from later steps.
 
     What returns could grow from step to step; in each sample it is held to `RETURN` times the
@@ -88,8 +88,8 @@ def with_returned(direct: Matrix, slope: Matrix, way: Matrix, route: Route, deca
     steps = len(slope)
     most = np.float32(RETURN) * np.linalg.norm(direct, axis=2)
     direct, most = np.broadcast_to(direct, slope.shape), np.broadcast_to(most, slope.shape[:2])
-    branches = [(d, way if s is None else way * s.T) for d, s in delays(route)]
-    found, gone = np.empty(slope.shape, slope.dtype), np.zeros(slope.shape, slope.dtype)
+    branches = [(d, way if s is None else way * s.T) for d, s in split_delays(route)]
+    deltas, gone = np.empty(slope.shape, slope.dtype), np.zeros(slope.shape, slope.dtype)
     for t in range(steps - 1, -1, -1):
         back = np.zeros(slope.shape[1:], slope.dtype)
         for delay, matrix in branches:
@@ -97,12 +97,12 @@ def with_returned(direct: Matrix, slope: Matrix, way: Matrix, route: Route, deca
                 back += gone[t + route.lag + delay] @ matrix
         size = np.linalg.norm(back, axis=1)
         back *= (most[t] / (np.maximum(size, most[t]) + TINY))[:, np.newaxis]
-        found[t] = slope[t] * (direct[t] + back)
-        gone[t] = found[t] + (decay * gone[t + 1] if t + 1 < steps else 0)
-    return found
+        deltas[t] = slope[t] * (direct[t] + back)
+        gone[t] = deltas[t] + (decay * gone[t + 1] if t + 1 < steps else 0)
+    return deltas
 
 
-def joined(before: Matrix, after: Matrix, route: Route, lag: int) -> Matrix:
+def correlate(before: Matrix, after: Matrix, route: Route, lag: int) -> Matrix:
     """Sum over steps and samples of what was before, times what came of it later.
 
     Args:
@@ -115,20 +115,20 @@ def joined(before: Matrix, after: Matrix, route: Route, lag: int) -> Matrix:
         `(n_pre, n_post)`.
     """
     total: Matrix | None = None
-    for delay, synapses in delays(route):
+    for delay, synapses in split_delays(route):
         shift = min(lag + delay, len(after))
         early, late = before[: len(before) - shift], after[shift:]
         if len(before) < len(after):
             early, late = before, late.sum(axis=0, keepdims=True)
-        found = early.reshape(-1, before.shape[-1]).T @ late.reshape(-1, after.shape[-1])
-        found = found if synapses is None else found * synapses
-        total = found if total is None else total + found
+        part = early.reshape(-1, before.shape[-1]).T @ late.reshape(-1, after.shape[-1])
+        part = part if synapses is None else part * synapses
+        total = part if total is None else total + part
     assert total is not None
     return total
 
 
-def delays(route: Route) -> list[tuple[int, Matrix | None]]:
-    """Each delay of a route with the synapses that have it, 1 or 0 `(n_pre, n_post)`; None: all."""
+def split_delays(route: Route) -> list[tuple[int, Matrix | None]]:
+    """Give each delay of a route and its synapses, 1 or 0 `(n_pre, n_post)`; None for all."""
     if isinstance(route.delay, int):
         return [(route.delay, None)]
     return [(int(d), (route.delay == d).astype(np.float32)) for d in np.unique(route.delay)]
