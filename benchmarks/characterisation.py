@@ -25,7 +25,7 @@ import drivers
 from drivers.registry import BUILTIN
 from hil.characterisation import characterise
 from hil.characterisation.survey import survey
-from hil.characterisation.survey_data import MeasuredNeurons
+from hil.characterisation.survey_result import MeasuredNeurons
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

@@ -16,5 +16,6 @@ what may be imperfect about a chip. `chip_file.read` reads a chip of one's own.
 """
 
 from device_models.chip import Chip, RecordingRequest
+from device_models.engine.circuit import NominalProjection
 
-__all__ = ["Chip", "RecordingRequest"]
+__all__ = ["Chip", "NominalProjection", "RecordingRequest"]

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.crossbar import Crossbar, storable
-from device_models.engines import Engines
+from device_models.crossbar import Crossbar, storable_full_scale
+from device_models.engine import Engines
+from device_models.engine.circuit import (
+    ChipRun,
+    Circuit,
+    MappedProjection,
+    NominalProjection,
+    chain_layers,
+    map_projection,
+)
 from device_models.generators import Noise, sequence
-from device_models.naming import below
-from device_models.neuron_group import Circuit
-from device_models.neurons import NeuronModel
-from device_models.nonidealities.adc import ADCChannels
-from device_models.nonidealities.temporal import supply
-from device_models.nonidealities.tiers import NonIdealities
-from device_models.recording import MembraneRecorder, Raster, SpikeCounts
-from device_models.sampled_mismatch import Pattern, SampledMismatch, Value
-from device_models.wiring import Projection, Wire, chain, wire
+from device_models.mismatch import Pattern, SampledMismatch, Value
+from device_models.naming import select_prefixed
+from device_models.neuron_model import NeuronModel
+from device_models.nonidealities import NonIdealities
+from device_models.readout import ADCChannels, MembraneRecorder, Raster, SpikeCounts
+from device_models.temporal_noise import supply_factor
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordingRequest:
-    """What to record of one layer of neurons (0 is the first) in a run.
+    """Request to record something of one layer of neurons (0 is the first) in a run.
 
     Attributes:
         layer: Which layer.
@@ -94,7 +99,7 @@ class Chip:
         full_scale: Sequence[float],
         nominal: Mapping[str, float] | None = None,
         trims: Mapping[str, Sequence[NDArray[np.float32]]] | None = None,
-        projections: Sequence[Projection] = (),
+        projections: Sequence[NominalProjection] = (),
     ) -> None:
         """Map a network; every weight is zero afterwards.
 
@@ -108,25 +113,25 @@ class Chip:
         Raises:
             ValueError: When the chip's pattern was measured on a network of another shape.
         """
-        sizes, wires = layers[1:], []
+        sizes, mapped, programming = layers[1:], [], self.nonidealities.programming
         self._full_scale, self.crossbars = tuple(full_scale), []
-        for p, projection in enumerate(projections or chain(len(sizes))):
+        for p, projection in enumerate(projections or chain_layers(len(sizes))):
             ends = projection.source, projection.target
             shape = layers[ends[0]], layers[ends[1]]
             cells = self.pattern.cells(p, shape, ends)
-            wires.append(wire(projection, shape, cells.late, self.dt))
+            mapped.append(map_projection(projection, shape, cells.late, self.dt))
             self.crossbars.append(
                 Crossbar(
                     shape=shape,
-                    full_scale=storable(full_scale[p], self.model, self.nonidealities.programming),
-                    programming=self.nonidealities.programming,
+                    full_scale=storable_full_scale(full_scale[p], self.model, programming),
+                    programming=programming,
                     cells=cells,
                     chip=self.seed,
                     projection=p,
                 )
             )
         nominal = self.parameters | dict(nominal or {})
-        self.circuit = self._circuit(sizes, wires, nominal, trims or {})
+        self.circuit = self._make_circuit(sizes, mapped, nominal, trims or {})
         self._channels = [
             ADCChannels(
                 self.nonidealities.adc,
@@ -138,10 +143,10 @@ class Chip:
         ]
         self._engines = Engines(self.circuit, self._compiled, self._workers)
 
-    def _circuit(
+    def _make_circuit(
         self,
         sizes: Sequence[int],
-        wires: Sequence[Wire],
+        projections: Sequence[MappedProjection],
         nominal: Mapping[str, float],
         trims: Mapping[str, Sequence[NDArray[np.float32]]],
     ) -> Circuit:
@@ -149,7 +154,7 @@ class Chip:
         layers = []
         for i, size in enumerate(sizes):
             values: dict[str, Value] = dict(nominal)
-            values |= {name: chosen[i] for name, chosen in trims.items()}
+            values |= {name: trimmed[i] for name, trimmed in trims.items()}
             last = i == len(sizes) - 1
             layers.append(self.pattern.layer(self.model, i, size, values, last))
         return Circuit(
@@ -162,18 +167,19 @@ class Chip:
                 if parameter.mismatch is None
             },
             layers=tuple(layers),
-            wires=tuple(wires),
+            projections=tuple(projections),
             temporal=self.nonidealities.temporal,
         )
 
     def write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Program one projection `(n_pre, n_post)`; returns what was stored."""
-        levels = self.nonidealities.programming.levels
-        if self.model.weight_unit and levels is not None:
+        programming = self.nonidealities.programming
+        if self.model.weight_unit and programming.levels is not None:
             # Levels of such a chip may reach beyond what was asked for.
-            asked = self._full_scale[projection]
-            step = storable(asked, self.model, self.nonidealities.programming) / (levels // 2)
-            limit = np.float32(step * math.floor(asked / step * (1 + 1e-6)))
+            full_scale = self._full_scale[projection]
+            largest = storable_full_scale(full_scale, self.model, programming)
+            step = largest / (programming.levels // 2)
+            limit = np.float32(step * math.floor(full_scale / step * (1 + 1e-6)))
             weights = np.clip(weights, -limit, limit)
         return self.crossbars[projection].write(weights)
 
@@ -195,7 +201,7 @@ class Chip:
             requests: What to record.
             trial: Names the noise of this run; None takes noise that no run had before.
             carry: Whether each of as many samples begins where it ended in the last run, with all
-                that is under way.
+                that is in flight.
 
         Returns:
             Output spike counts `(B, n_out)`, and for each request a raster `(T, B, n)` uint8 or
@@ -212,21 +218,21 @@ class Chip:
         (circuit, engines), temporal = self._running, self.nonidealities.temporal
         counts = SpikeCounts(len(circuit.layers) - 1, batch, circuit.layers[-1].size)
         begun = engines.steps if carry else 0
-        recorders = {r: self._recorder(r, steps, batch, names, begun) for r in requests}
-        engines.run(
+        recorders = {r: self._make_recorder(r, steps, batch, names, begun) for r in requests}
+        run = ChipRun(
             drive=drive,
             steps=steps,
             batch=batch,
             weights=[crossbar.effective for crossbar in self.crossbars],
             recorders=[counts, *recorders.values()],
             trial=names,
-            supply=supply(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
-            carry=carry,
+            supply=supply_factor(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
+        engines.run(run, carry)
         self.wait(self.nonidealities.programming.run_seconds)
         return counts.counts, [recorders[request].samples for request in requests]
 
-    def _recorder(
+    def _make_recorder(
         self,
         request: RecordingRequest,
         steps: int,
@@ -255,7 +261,7 @@ class Chip:
             crossbar.advance(seconds)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the chip remembers, as named arrays."""
+        """Return what the chip remembers, as named arrays."""
         state: dict[str, NDArray[np.generic]] = {
             "unnumbered_trials": np.asarray(self.unnumbered_trials),
             "clock": np.asarray(self.clock),
@@ -268,11 +274,11 @@ class Chip:
         """Return a configured chip to what `state` gave."""
         self.unnumbered_trials, self.clock = int(state["unnumbered_trials"]), float(state["clock"])
         for p, crossbar in enumerate(self.crossbars):
-            crossbar.restore(below(f"projection_{p}/", state))
+            crossbar.restore(select_prefixed(f"projection_{p}/", state))
 
     @property
     def ages(self) -> bool:
-        """Whether time alone changes what the chip does."""
+        """Tell whether time alone changes what the chip does."""
         stored, temporal = self.nonidealities.programming, self.nonidealities.temporal
         return bool(stored.drift or stored.retention or temporal.wander)
 

@@ -14,37 +14,70 @@ A twin, as `hil characterise` writes it, is such a file with a `[twin]` table.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from device_models import chip_text, neurons, profiles
+from device_models import neurons, profiles
 from device_models.measured_mismatch import pattern_from_table
-from device_models.naming import nearest, shown
-from device_models.neuron_file import number, text
-from device_models.neurons import NeuronModel, model_from_table, within
-from device_models.nonidealities.nonideality import by_name, check
-from device_models.nonidealities.programming import Programming
-from device_models.nonidealities.tiers import NonIdealities
-from device_models.profiles import Cited, Profile
+from device_models.naming import quote, suggest
+from device_models.neuron_file import (
+    check_parameter,
+    model_from_python,
+    model_from_table,
+    read_number,
+    read_table,
+    read_text,
+)
+from device_models.neuron_model import NeuronModel
+from device_models.nonidealities import NonIdealities, Programming, by_name, check
+from device_models.profile import Cited, Profile
+
+# Bytes of a file, and characters and dots of a line: the time that parsing takes grows with the
+# square of what a line names.
+SIZE, LINE, DOTS = 128 * 1024, 4000, 300
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ValueError: When it is none, or is larger than any chip.
+        OSError: When it cannot be read.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError("is no ordinary file")
+    with path.open("rb") as handle:
+        data = handle.read(SIZE + 1)
+    if len(data) > SIZE:
+        raise ValueError(f"is larger than {SIZE // 1024} KiB: that is no chip")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("is no text in UTF-8") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LINE or line.count(".") > DOTS:
+            raise ValueError(
+                f"line {number} is longer than {LINE} characters or has more than {DOTS} dots: "
+                "break it"
+            )
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("is no valid TOML: nested too deeply") from None
+    except ValueError as error:  # also a whole number of thousands of digits, a date that is none
+        raise ValueError(f"is no valid TOML: {error}") from None
+
 
 KEYS = (
-    "name",
-    "description",
-    "profile",
-    "neuron",
-    "reset",
-    "parameters",
-    "settings",
-    "nonidealities",
-    "weight_grid",
-    "dt",
-    "twin",
+    *("name", "description", "profile", "neuron", "reset", "parameters", "settings"),
+    *("nonidealities", "weight_grid", "dt", "twin"),
 )
 
 
 def is_code(name: str | Path) -> bool:
-    """Whether a chip or a neuron model of that name is a Python file, which is run."""
+    """Tell whether a chip or a neuron model of that name is a Python file, which is run."""
     return Path(name).suffix == ".py"
 
 
@@ -65,101 +98,91 @@ def read(path: str | Path, base: str | None = None) -> Profile:
     path = Path(path)
     try:
         if is_code(path):
-            return _chip({}, path, base, neurons.from_python(path))
-        return _chip(chip_text.table(path), path, base, None)
+            return _read_chip({}, path, base, model_from_python(path))
+        return _read_chip(_read_toml(path), path, base, None)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except ValueError as error:
-        said = str(error)
-        raise ValueError(said if said.startswith(str(path)) else f"{path}: {said}") from None
+        reason = str(error)
+        raise ValueError(reason if reason.startswith(str(path)) else f"{path}: {reason}") from None
 
 
-def _chip(
-    table: Mapping[str, Any], path: Path, base: str | None, given: NeuronModel | None
+def _read_chip(
+    table: Mapping[str, Any], path: Path, base: str | None, model: NeuronModel | None
 ) -> Profile:
     for key in table:
         if key not in KEYS:
-            raise ValueError(f"key {shown(key)} is unknown: {nearest(key, KEYS)}")
-    start = profiles.get(base or _text(table, "profile", "mixed-signal"))
-    own = table.get("neuron")
-    if given is not None:
-        model = given
-    elif isinstance(own, Mapping):
-        model = model_from_table(own)
-    else:
-        model = neurons.get(_text(table, "neuron", start.model.name))
-    known = by_name(NonIdealities())
-    cited = dict(start.cited)
-    for name, value in _section(table, "nonidealities").items():
-        entry = _cited(value, path, f"nonidealities.{name[:40]}")
+            raise ValueError(f"key {quote(key)} is unknown: {suggest(key, KEYS)}")
+    start = profiles.get(base or read_text(table.get("profile", "mixed-signal"), "profile"))
+    own = table.get("neuron", start.model.name)
+    if model is None:
+        model = (
+            model_from_table(own)
+            if isinstance(own, Mapping)
+            else neurons.get(read_text(own, "neuron"))
+        )
+    known, cited = by_name(NonIdealities()), dict(start.cited)
+    for name, entry in _read_cited(table, "nonidealities", path).items():
         cited[name] = Cited(check(name, entry.value, known), entry.source)
-    inherited = start.parameters if model.name == start.model.name else {}
-    parameters = dict(inherited)
-    for name, value in _section(table, "parameters").items():
-        entry = _cited(value, path, f"parameters.{name[:40]}")
-        parameters[name] = Cited(within(model, name, entry.value), entry.source)
+    parameters = dict(start.parameters) if model.name == start.model.name else {}
+    for name, entry in _read_cited(table, "parameters", path).items():
+        parameters[name] = Cited(check_parameter(model, name, entry.value), entry.source)
     offered = {p.setting: name for name, p in model.parameters.items() if p.setting is not None}
-    for setting, value in _section(table, "settings").items():
+    for setting, entry in _read_cited(table, "settings", path).items():
         if setting not in offered:
             raise ValueError(
-                f"setting {shown(setting)} of {model.name}: {nearest(setting, offered)}"
+                f"setting {quote(setting)} of {model.name}: {suggest(setting, offered)}"
             )
-        entry, name = _cited(value, path, f"settings.{setting}"), offered[setting]
-        parameters[name] = Cited(within(model, name, entry.value), entry.source)
+        name = offered[setting]
+        parameters[name] = Cited(check_parameter(model, name, entry.value), entry.source)
+    twin = pattern_from_table(read_table(table["twin"], "twin"), path) if "twin" in table else None
     return Profile(
-        name=_text(table, "name", path.stem),
-        description=_text(table, "description", f"the chip of {path.name}"),
+        name=read_text(table.get("name", path.stem), "name"),
+        description=read_text(table.get("description", f"the chip of {path.name}"), "description"),
         cited=cited,
         neuron=model,
         parameters=parameters,
-        reset=_reset(table, model, start),
-        weight_grid=_grid(table),
-        pattern=pattern_from_table(_section(table, "twin"), path) if "twin" in table else None,
-        dt=_step(table),
+        reset=_read_reset(table, model, start),
+        weight_grid=_read_grid(table),
+        pattern=twin,
+        dt=_read_step(table),
     )
 
 
-def _step(table: Mapping[str, Any]) -> float:
-    dt = number(table.get("dt", 1e-3), "dt")
+def _read_step(table: Mapping[str, Any]) -> float:
+    dt = read_number(table.get("dt", 1e-3), "dt")
     if not 1e-5 <= dt <= 0.1:
         raise ValueError(f"dt = {dt:g}: give a step from 0.00001 to 0.1 s")
     return dt
 
 
-def _reset(table: Mapping[str, Any], model: NeuronModel, start: Profile) -> str | None:
+def _read_reset(table: Mapping[str, Any], model: NeuronModel, start: Profile) -> str | None:
     if "reset" not in table:
         return start.reset if start.reset in model.resets else None
-    kind = _text(table, "reset", "")
+    kind = read_text(table["reset"], "reset")
     if kind not in model.resets:
-        raise ValueError(f"reset = {shown(kind)}: {nearest(kind, model.resets)}")
+        raise ValueError(f"reset = {quote(kind)}: {suggest(kind, model.resets)}")
     return kind
 
 
-def _text(table: Mapping[str, Any], key: str, default: str) -> str:
-    return text(table.get(key, default), key)
+def _read_cited(table: Mapping[str, Any], section: str, path: Path) -> dict[str, Cited]:
+    """Read a section of numbers, each alone or in a table with its source."""
+    entries = {}
+    for name, value in read_table(table.get(section, {}), section).items():
+        key, source = f"{section}.{name[:40]}", str(path)
+        if isinstance(value, Mapping):
+            if set(value) - {"value", "source"} or "value" not in value:
+                raise ValueError(f"{key} = {quote(value)}: write a number, or value and source")
+            if "source" in value:
+                source = read_text(value["source"], f"{key}.source")
+            value = value["value"]
+        entries[name] = Cited(read_number(value, key), source)
+    return entries
 
 
-def _section(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = table.get(key, {})
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{key} = {shown(value)}: is a section, write [{key}]")
-    return value
-
-
-def _cited(value: Any, path: Path, key: str) -> Cited:
-    source = str(path)
-    if isinstance(value, Mapping):
-        if set(value) - {"value", "source"} or "value" not in value:
-            raise ValueError(f"{key} = {shown(value)}: write a number, or value and source")
-        if "source" in value:
-            source = text(value["source"], f"{key}.source")
-        value = value["value"]
-    return Cited(number(value, key), source)
-
-
-def _grid(table: Mapping[str, Any]) -> tuple[float, ...]:
+def _read_grid(table: Mapping[str, Any]) -> tuple[float, ...]:
     grid = table.get("weight_grid", [])
     if not isinstance(grid, list):
-        raise ValueError(f"weight_grid = {shown(grid)}: give a list of numbers from -1 to 1")
-    values = tuple(number(value, "weight_grid") for value in grid)
+        raise ValueError(f"weight_grid = {quote(grid)}: give a list of numbers from -1 to 1")
+    values = tuple(read_number(value, "weight_grid") for value in grid)
     return Programming(weight_grid=values).weight_grid

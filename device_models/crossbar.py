@@ -8,14 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.cells import Cells
 from device_models.generators import Normals, sequence
+from device_models.mismatch import Cells, draw_factors
 from device_models.neuron_model import NeuronModel
-from device_models.nonidealities.fixed_pattern import factors
-from device_models.nonidealities.programming import Programming
+from device_models.nonidealities import Programming
 
 
-def storable(full_scale: float, model: NeuronModel, programming: Programming) -> float:
+def storable_full_scale(full_scale: float, model: NeuronModel, programming: Programming) -> float:
     """The full scale at which levels are whole units of the model times a power of two.
 
     Args:
@@ -61,7 +60,7 @@ class Crossbar:
         chip: int,
         projection: int,
     ) -> None:
-        """An unprogrammed crossbar: every weight exactly zero, but for frozen cells.
+        """Begin unprogrammed: every weight exactly zero, but for frozen cells.
 
         Args:
             shape: `(n_pre, n_post)`.
@@ -86,12 +85,12 @@ class Crossbar:
         # The two cells of a pair that do not differ act as one.
         paired = bool(p.differential) and (noisy or varied)
         self._exact = not (noisy or pulsed or paired)
-        self._held = [np.zeros(shape, np.float32) for _ in range(1 + paired)]
+        self._cells = [np.zeros(shape, np.float32) for _ in range(1 + paired)]
         self._reached = np.zeros(shape, np.float32) if pulsed else None
-        self._nu: list[np.float32 | NDArray[np.float32]] = [np.float32(p.drift)] * len(self._held)
+        self._nu: list[np.float32 | NDArray[np.float32]] = [np.float32(p.drift)] * len(self._cells)
         if varied:
-            rows = (len(self._held) * shape[0], shape[1])
-            nu = np.float32(p.drift) * factors(chip, "drift_cv", projection, rows, p.drift_cv)
+            rows = (len(self._cells) * shape[0], shape[1])
+            nu = np.float32(p.drift) * draw_factors(chip, "drift_cv", projection, rows, p.drift_cv)
             self._nu = list(nu.reshape(-1, *shape))
         self._written = np.zeros(shape) if p.drift or p.retention else None
         self._seconds = 0.0
@@ -103,17 +102,17 @@ class Crossbar:
 
     @property
     def programmed(self) -> NDArray[np.float32]:
-        """What writes left in cells that are not frozen, as of the write, `(n_pre, n_post)`."""
-        return self._held[0] if len(self._held) == 1 else self._held[0] - self._held[1]
+        """Weights that writes left in cells that are not frozen, undrifted, `(n_pre, n_post)`."""
+        return self._cells[0] if len(self._cells) == 1 else self._cells[0] - self._cells[1]
 
     @property
     def effective(self) -> NDArray[np.float32]:
-        """What synapses transmit now, `(n_pre, n_post)` float32, in nominal thresholds.
+        """Weights that synapses transmit now, `(n_pre, n_post)` float32, in nominal thresholds.
 
         It is not to be changed, and to be asked for anew after a write or after time has passed.
         """
         if self._effective is None:
-            self._effective = self._transmitted()
+            self._effective = self._read_transmitted()
         return self._effective
 
     def write(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -127,7 +126,7 @@ class Crossbar:
         """
         target = self._quantise(weights)
         if self._exact:
-            self._held = [target]
+            self._cells = [target]
         if not self._exact or self._written is not None:
             changed = np.flatnonzero(target != self.stored)
             if not self._exact:
@@ -155,13 +154,13 @@ class Crossbar:
             self._effective = None
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that later writes and reads depend on besides the fixed pattern, as copies."""
+        """Return what later writes and reads depend on besides the fixed pattern, as copies."""
         state: dict[str, NDArray[np.generic]] = {
             "stored": self.stored.copy(),
             "writes": np.asarray(self.writes),
         }
         if not self._exact:
-            state["held"] = np.stack(self._held)
+            state["cells"] = np.stack(self._cells)
         if self._reached is not None:
             state["reached"] = self._reached.copy()
         if self._written is not None:
@@ -173,7 +172,7 @@ class Crossbar:
         """Return to a state of this crossbar, or of one made with the same arguments."""
         self.stored = np.array(state["stored"], np.float32)
         self.writes = int(state["writes"])
-        self._held = [self.stored] if self._exact else list(np.array(state["held"], np.float32))
+        self._cells = [self.stored] if self._exact else list(np.array(state["cells"], np.float32))
         if self._reached is not None:
             self._reached = np.array(state["reached"], np.float32)
         if self._written is not None:
@@ -199,27 +198,27 @@ class Crossbar:
         if self._reached is not None:
             reached = self._reached.reshape(-1)
             step = aim - self.stored.reshape(-1)[changed]
-            aim = reached[changed] = self._pulsed(reached[changed], step)
+            aim = reached[changed] = self._apply_pulses(reached[changed], step)
         absolute = np.float32(self._programming.programming_noise) * self._full_scale
         relative = np.float32(self._programming.programming_noise_relative)
         normals = Normals(sequence(*self._seed, self.writes))
-        aims = [aim] if len(self._held) == 1 else [np.maximum(aim, 0), np.maximum(-aim, 0)]
-        for held, value in zip(self._held, aims, strict=True):
+        aims = [aim] if len(self._cells) == 1 else [np.maximum(aim, 0), np.maximum(-aim, 0)]
+        for cell, value in zip(self._cells, aims, strict=True):
             draw = normals.draw(changed.size)
             draw *= np.hypot(absolute, relative * value) if relative else absolute
-            held.reshape(-1)[changed] = value + draw
+            cell.reshape(-1)[changed] = value + draw
 
-    def _pulsed(
+    def _apply_pulses(
         self, weight: NDArray[np.float32], step: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Where pulses meant for a step bring a weight."""
+        """Find where pulses meant for a step bring a weight."""
         kept = np.where(step < 0, np.float32(1 - self._programming.update_asymmetry), np.float32(1))
         beta = np.float32(self._programming.update_nonlinearity) / self._full_scale
         moved: NDArray[np.float32] = weight + step * kept * (1 - beta * np.sign(step) * weight)
         return moved.clip(-self._full_scale, self._full_scale)
 
-    def _transmitted(self) -> NDArray[np.float32]:
-        weights = self.programmed if self._written is None else self._aged(self._written)
+    def _read_transmitted(self) -> NDArray[np.float32]:
+        weights = self.programmed if self._written is None else self._age_cells(self._written)
         if self._buffer is None:
             return weights
         np.multiply(weights, 1 if self._gain is None else self._gain, out=self._buffer)
@@ -227,12 +226,13 @@ class Crossbar:
         self._buffer.reshape(-1)[self._frozen] = self._frozen_weight
         return self._buffer
 
-    def _aged(self, written: NDArray[np.float64]) -> NDArray[np.float32]:
-        """What cells hold at their age, before gain."""
+    def _age_cells(self, written: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Let cells drift and decay for their age, before gain."""
         age: NDArray[np.float32] = (self._seconds - written).astype(np.float32)
         time = np.log1p(age / np.float32(self._programming.drift_start))
         decay = np.float32(self._programming.retention) * age
         aged: list[NDArray[np.float32]] = [
-            held * np.exp(-nu * time - decay) for held, nu in zip(self._held, self._nu, strict=True)
+            cell * np.exp(-nu * time - decay)
+            for cell, nu in zip(self._cells, self._nu, strict=True)
         ]
         return aged[0] if len(aged) == 1 else aged[0] - aged[1]

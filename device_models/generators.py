@@ -1,4 +1,4 @@
-"""All randomness of a chip, by seed and name: generators, and noise by address."""
+"""Randomness of a chip, by seed and name: generators, and noise by address."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MIX = (
 
 
 def sequence(seed: int, *names: str | int) -> np.random.SeedSequence:
-    """The seed sequence of a name path below one seed, independent of all other paths."""
+    """Make the seed sequence of a name path below one seed, independent of all other paths."""
     keys = [crc32(name.encode()) if isinstance(name, str) else name for name in names]
     return np.random.SeedSequence(entropy=seed, spawn_key=keys)
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
-    """The generator of a name path below one seed, e.g. `generator(7, "threshold", 1)`."""
+    """Make the generator of a name path below one seed, e.g. `generator(7, "threshold", 1)`."""
     return np.random.default_rng(sequence(seed, *names))
 
 
@@ -80,13 +80,13 @@ class Noise:
         places: NDArray[np.integer],
     ) -> NDArray[np.uint64]:
         """A word for each address, in the shape that the three have together."""
-        rows = hashed(hashed(self.key, steps), samples)
-        return hashed(rows, places)
+        rows = splitmix64(splitmix64(self.key, steps), samples)
+        return splitmix64(rows, places)
 
     def normals(self, step: int, batch: int, size: int) -> NDArray[np.float32]:
         """A standard normal for each of `size` places of `batch` samples, `(B, n)`."""
-        found = self.words(step, np.arange(batch)[:, np.newaxis], np.arange((size + 3) // 4))
-        return quantiles().take(found.view(np.uint16)[:, :size])
+        words = self.words(step, np.arange(batch)[:, np.newaxis], np.arange((size + 3) // 4))
+        return quantiles().take(words.view(np.uint16)[:, :size])
 
     def uniforms(
         self, step: int, samples: NDArray[np.integer], places: NDArray[np.integer]
@@ -96,7 +96,7 @@ class Noise:
         return words.astype(np.float64) * 2.0**-53
 
 
-def hashed(seeds: NDArray[np.uint64], numbers: int | NDArray[np.integer]) -> NDArray[np.uint64]:
+def splitmix64(seeds: NDArray[np.uint64], numbers: int | NDArray[np.integer]) -> NDArray[np.uint64]:
     """Words number 0, 1, ... of splitmix64 from given seeds."""
     x: NDArray[np.uint64] = np.asarray(numbers).astype(np.uint64) + np.uint64(1)
     x = np.atleast_1d(x) * WEYL

@@ -8,7 +8,7 @@ The `[twin]` table of a chip file names the layers that were measured and an npz
 
 with, for layer i of neurons and projection p (both from 0), float32 arrays
 
-    layer_i/gain, layer_i/bias              (n,)  as in `sampled_mismatch.LayerMismatch`
+    layer_i/gain, layer_i/bias              (n,)  as in `mismatch.LayerMismatch`
     layer_i/parameter/NAME                  (n,)  parameters of the neuron model, in SI units
     channels_i/gain, channels_i/offset      (n,)  the readout, the offset in swings
     cells_p/gain                            (n_pre, n_post)
@@ -28,13 +28,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.cells import Cells
-from device_models.naming import below, shown
-from device_models.neurons import NeuronModel
-from device_models.sampled_mismatch import LayerMismatch, Nominal
+from device_models.mismatch import Cells, LayerMismatch, Nominal
+from device_models.naming import quote, select_prefixed
+from device_models.neuron_model import NeuronModel
 
 Array = NDArray[np.float32]
-MOST = 1 << 30  # bytes of all arrays
+MAX_BYTES = 1 << 30  # bytes of all arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +54,16 @@ class MeasuredMismatch:
         self, model: NeuronModel, index: int, size: int, nominal: Nominal, last: bool
     ) -> LayerMismatch:
         """The neurons of a layer as measured; other parameters as nominal."""
-        self._fits(index + 1, size)
+        self._check_size(index + 1, size)
         if last != (index == len(self.layers) - 2):
             raise ValueError(
                 f"{self.path}: a twin of a network of layers {self.layers}: configure the same"
             )
-        measured = below(f"layer_{index}/parameter/", self.arrays)
+        measured = select_prefixed(f"layer_{index}/parameter/", self.arrays)
         for name in measured:
             if name not in model.parameters or model.parameters[name].mismatch is None:
                 raise ValueError(
-                    f"{self.path}: parameter {shown(name)} is none that {model.name} varies"
+                    f"{self.path}: parameter {quote(name)} is none that {model.name} varies"
                 )
         varied = {
             name: measured[name].copy()
@@ -79,7 +78,7 @@ class MeasuredMismatch:
 
     def cells(self, projection: int, shape: tuple[int, int], ends: tuple[int, int]) -> Cells:
         """The synapses of a projection as measured."""
-        self._fits(projection if ends == (projection, projection + 1) else -1, shape[0])
+        self._check_size(projection if ends == (projection, projection + 1) else -1, shape[0])
         gain = None
         if f"cells_{projection}/gain" in self.arrays:
             gain = self._array(f"cells_{projection}/gain", shape, 1.0)
@@ -92,7 +91,7 @@ class MeasuredMismatch:
             self._array(f"channels_{layer}/offset", (size,), 0.0),
         )
 
-    def _fits(self, index: int, size: int) -> None:
+    def _check_size(self, index: int, size: int) -> None:
         if not 0 <= index < len(self.layers) or self.layers[index] != size:
             raise ValueError(
                 f"{self.path}: a twin of a network of layers {self.layers}: configure the same"
@@ -105,7 +104,7 @@ class MeasuredMismatch:
 
 
 def pattern_from_table(table: Mapping[str, Any], path: Path) -> MeasuredMismatch:
-    """The pattern of a `[twin]` table.
+    """Read the pattern of a `[twin]` table.
 
     Args:
         table: The table.
@@ -118,54 +117,54 @@ def pattern_from_table(table: Mapping[str, Any], path: Path) -> MeasuredMismatch
     if set(table) - {"device"} != {"layers", "arrays"} or not isinstance(name, str):
         raise ValueError("twin: give layers = [inputs, ..., outputs] and arrays = FILE.npz")
     if not isinstance(layers, list) or len(layers) < 2 or any(type(n) is not int for n in layers):
-        raise ValueError(f"twin.layers = {shown(layers)}: give [inputs, ..., outputs]")
+        raise ValueError(f"twin.layers = {quote(layers)}: give [inputs, ..., outputs]")
     source = path.parent / name
-    arrays = _arrays(source)
+    arrays = _load_arrays(source)
     for key, array in arrays.items():
-        _check(key, array, layers, source)
+        _check_array(key, array, layers, source)
     return MeasuredMismatch(tuple(layers), arrays, path)
 
 
-def _arrays(source: Path) -> dict[str, Array]:
-    """The arrays of a file, read within bounds."""
+def _load_arrays(source: Path) -> dict[str, Array]:
+    """Load the arrays of a file within bounds."""
     if source.exists() and not source.is_file():  # a pipe would keep one waiting
         raise ValueError(f"{source}: is no regular file")
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     try:
         with source.open("rb") as handle, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with np.load(handle, allow_pickle=False) as held:
-                if sum(member.file_size for member in held.zip.infolist()) > MOST:
-                    raise ValueError(f"it unpacks to more than {MOST} bytes")
-                for key in held.files:
+            with np.load(handle, allow_pickle=False) as file:
+                if sum(member.file_size for member in file.zip.infolist()) > MAX_BYTES:
+                    raise ValueError(f"it unpacks to more than {MAX_BYTES} bytes")
+                for key in file.files:
                     if key.startswith("interval/"):
                         continue
-                    array = held[key]
+                    array = file[key]
                     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-                        raise ValueError(f"{shown(key)} is no array of numbers")
-                    found[key] = np.asarray(array, np.float32)
+                        raise ValueError(f"{quote(key)} is no array of numbers")
+                    arrays[key] = np.asarray(array, np.float32)
     except OSError as error:
         raise ValueError(f"{source}: {error.strerror or error}") from None
     except Exception as error:  # on damaged bytes, zipfile and numpy raise nearly anything
-        told = shown(" ".join(str(error).split()))[1:-1]
-        raise ValueError(f"{source} is no npz file of a twin: {told}") from None
-    return found
+        reason = quote(" ".join(str(error).split()))[1:-1]
+        raise ValueError(f"{source} is no npz file of a twin: {reason}") from None
+    return arrays
 
 
-def _check(key: str, array: Array, layers: list[int], source: Path) -> None:
+def _check_array(key: str, array: Array, layers: list[int], source: Path) -> None:
     kind, _, rest = key.partition("_")
     number, _, name = rest.partition("/")
     index = int(number) if number.isdigit() else -1
-    known = (
+    is_known = (
         (kind == "layer" and (name in ("gain", "bias") or name.startswith("parameter/")))
         or (kind == "channels" and name in ("gain", "offset"))
         or (kind == "cells" and name == "gain")
     )
-    if not known or not 0 <= index < len(layers) - 1:
-        raise ValueError(f"{source}: array {shown(key)} is none of a twin of layers {layers}")
+    if not is_known or not 0 <= index < len(layers) - 1:
+        raise ValueError(f"{source}: array {quote(key)} is none of a twin of layers {layers}")
     shape = (layers[index + 1],) if kind != "cells" else tuple(layers[index : index + 2])
     if array.shape != shape:
-        said = f"{source}: {shown(key)} has shape {array.shape}"
-        raise ValueError(f"{said}: a twin of {layers} has {shape}")
+        problem = f"{source}: {quote(key)} has shape {array.shape}"
+        raise ValueError(f"{problem}: a twin of {layers} has {shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{source}: {shown(key)} is not finite everywhere")
+        raise ValueError(f"{source}: {quote(key)} is not finite everywhere")

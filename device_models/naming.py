@@ -1,4 +1,4 @@
-"""Modules by name, what a refusal shows of a name that is unknown, and entries below a prefix."""
+"""Names in files and refusals: the nearest valid one, what was given, and members of a package."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import difflib
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Value = TypeVar("Value")
-SHOWN = 60  # characters of what was given
+Member = TypeVar("Member")
+LONGEST_QUOTE = 60  # characters of what was given
 
 
-def shown(text: object) -> str:
-    """What was given, for a refusal: short, and without characters that act on a terminal."""
-    whole = repr(text)
-    return whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}..."
+def quote(given: object) -> str:
+    """Quote what was given, for a refusal: short, without characters that act on a terminal."""
+    text = repr(given)
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a refusal: the nearest valid name, then all of them."""
+def suggest(name: str, known: Iterable[str]) -> str:
+    """End a refusal with the nearest valid name, then all of them."""
     names = sorted(known)
     # Comparing takes the square of the length, and no name is as long as that.
     close = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
@@ -27,8 +28,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint}known: {', '.join(names)}"
 
 
-def below(prefix: str, entries: Mapping[str, Value]) -> dict[str, Value]:
-    """The entries whose names start with a prefix, by the rest of their names."""
+def select_prefixed(prefix: str, entries: Mapping[str, Value]) -> dict[str, Value]:
+    """Select the entries whose names start with a prefix, by the rest of their names."""
     return {
         name.removeprefix(prefix): value
         for name, value in entries.items()
@@ -36,25 +37,16 @@ def below(prefix: str, entries: Mapping[str, Value]) -> dict[str, Value]:
     }
 
 
-def catalogue(package: str) -> tuple[str, ...]:
-    """Names of the modules of a package, sorted, with `-` for `_`."""
-    modules = iter_modules(import_module(package).__path__)
-    return tuple(sorted(module.name.replace("_", "-") for module in modules))
-
-
-def find(package: str, kind: str, name: str, attribute: str) -> Any:
-    """What the module of that name defines.
+def collect_members(package: str, kind: type[Member]) -> dict[str, Member]:
+    """Collect all of a kind that the modules of a package define, by their `name`, sorted.
 
     Args:
-        package: Dotted name of the package of such modules.
-        kind: What each of them is, for a refusal.
-        name: One of `catalogue(package)`.
-        attribute: What of the module is asked for.
-
-    Raises:
-        ValueError: For an unknown name; the nearest valid one is given.
+        package: Dotted name of the package.
+        kind: A class whose objects have a `name`.
     """
-    known = catalogue(package)
-    if name not in known:
-        raise ValueError(f"{kind} {shown(name)} is unknown: {nearest(name, known)}")
-    return getattr(import_module(f"{package}.{name.replace('-', '_')}"), attribute)
+    modules = [
+        import_module(f"{package}.{module.name}")
+        for module in iter_modules(import_module(package).__path__)
+    ]
+    members = [v for module in modules for v in vars(module).values() if isinstance(v, kind)]
+    return {member.name: member for member in sorted(members, key=lambda m: m.name)}  # type: ignore[attr-defined]

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
-from device_models import language
-from device_models.naming import nearest, shown
-from device_models.neuron_check import checked
+from device_models import neuron_language
+from device_models.engine.brian2_network import brian2, quiet, silence
+from device_models.naming import quote, suggest
 from device_models.neuron_model import Mismatch, NeuronModel, Parameter
+from device_models.nonidealities import FixedPattern
 
 # What a file may leave out although the dataclass asks for it.
 DEFAULTS = {"name": "own", "source": "the user's own", "method": "exponential_euler"}
-# Texts that are read by people alone; the others go to the language of neurons.
-WORDS = (
-    *("name", "source", "description", "membrane"),
-    *("time_constant", "silent", "refractory", "synapse"),
-)
-CODE = ("equations", "threshold", "method", "unit", "update", "precision")
-NUMBERS = ("rest", "level", "weight_unit")
 LONGEST_TEXT, GREATEST = 1000, 1e30
 
 
-def within(model: NeuronModel, name: str, value: float | str) -> float:
-    """A nominal parameter of a model as a number.
+def check_parameter(model: NeuronModel, name: str, value: float | str) -> float:
+    """Check a nominal parameter of a model; returns it as a number.
 
     Raises:
         ValueError: For an unknown parameter, or a value out of its range.
     """
     if name not in model.parameters:
         raise ValueError(
-            f"parameter {shown(name)} of {model.name} is unknown: {nearest(name, model.parameters)}"
+            f"parameter {quote(name)} of {model.name} is unknown: {suggest(name, model.parameters)}"
         )
     parameter = model.parameters[name]
     try:
@@ -48,7 +42,7 @@ def within(model: NeuronModel, name: str, value: float | str) -> float:
     return number
 
 
-def from_python(path: Path) -> NeuronModel:
+def model_from_python(path: Path) -> NeuronModel:
     """Run a Python file and take its `MODEL`.
 
     Raises:
@@ -62,131 +56,271 @@ def from_python(path: Path) -> NeuronModel:
         raise ValueError(f"{path}: {type(error).__name__}: {error}") from None
     if not isinstance(model, NeuronModel):
         raise ValueError(f"{path}: defines no MODEL = NeuronModel(...)")
-    return checked(model)
+    return check_model(model)
 
 
 def model_from_table(table: Mapping[str, Any]) -> NeuronModel:
-    """A neuron model from a `[neuron]` table, whose keys are the fields of `NeuronModel`.
+    """Read a neuron model from a `[neuron]` table, whose keys are the fields of `NeuronModel`.
 
-    Its equations, conditions and statements are those of `device_models.language`, and written
-    anew from their parsed form.
+    Its equations, conditions and statements are those of `device_models.neuron_language`, and
+    written anew from their parsed form.
 
     Raises:
         ValueError: For an unknown or missing key, a value of another kind, a parameter out of
             its range, what the language does not know, or what Brian2 does not accept.
     """
-    given = _fields(NeuronModel, table, "neuron", DEFAULTS)
-    parameters = _table(given["parameters"], "neuron.parameters")
-    given["parameters"] = {name: _parameter(name, value) for name, value in parameters.items()}
-    for key in ("resets", "initial"):
-        if key in given:
-            pairs = _table(given[key], f"neuron.{key}")
-            given[key] = {str(k): _code(v, f"neuron.{key}.{str(k)[:40]}") for k, v in pairs.items()}
-    given["receives"] = _receives(given["receives"])
-    for keys, read in ((WORDS, text), (CODE, _code), (NUMBERS, number)):
-        for key in keys:
-            if key in given:
-                given[key] = read(given[key], f"neuron.{key}")
-    if given.get("precision", "single") not in ("single", "double"):
-        raise ValueError(f"neuron.precision = {shown(given['precision'])}: give single or double")
-    return checked(language.rewritten(NeuronModel(**given)))
+    readers: dict[str, Reader] = {
+        **dict.fromkeys(("rest", "level", "weight_unit"), read_number),
+        **dict.fromkeys(("equations", "threshold", "method", "unit", "update"), _read_code),
+        **dict.fromkeys(("resets", "initial"), _read_codes),
+        "parameters": _read_parameters,
+        "receives": _read_receives,
+        "precision": _read_choice("single", "double"),
+    }
+    given = _read_fields(NeuronModel, table, "neuron", readers, DEFAULTS)
+    return check_model(neuron_language.rewrite_model(NeuronModel(**given)))
 
 
-def text(value: Any, key: str) -> str:
-    """A text that is shown to people.
+Reader = Callable[[Any, str], Any]
+
+
+def read_text(value: Any, key: str) -> str:
+    """Read a text that is shown to people.
 
     Raises:
         ValueError: When it is none, is long, or has characters that act on a terminal.
     """
-    if not isinstance(value, str):
-        raise ValueError(f"{key} = {shown(value)}: give a text")
-    if len(value) > LONGEST_TEXT or not value.isprintable():
+    text = _read_code(value, key)
+    if len(text) > LONGEST_TEXT or not text.isprintable():
         raise ValueError(
-            f"{key} = {shown(value)}: give up to {LONGEST_TEXT} characters, all of them printable"
+            f"{key} = {quote(value)}: give up to {LONGEST_TEXT} characters, all of them printable"
         )
-    return value
+    return text
 
 
-def number(value: Any, key: str) -> float:
-    """A number of ordinary size.
+def read_number(value: Any, key: str) -> float:
+    """Read a number of ordinary size.
 
     Raises:
         ValueError: When it is none.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{key} = {shown(value)}: give a number")
+        raise ValueError(f"{key} = {quote(value)}: give a number")
     if not -GREATEST <= value <= GREATEST:
         raise ValueError(
-            f"{key} = {shown(value)}: give a number from -{GREATEST:g} to {GREATEST:g}"
+            f"{key} = {quote(value)}: give a number from -{GREATEST:g} to {GREATEST:g}"
         )
     return float(value)
 
 
-def _code(value: Any, key: str) -> str:
-    """A text for the language, which says what of it is allowed."""
-    if not isinstance(value, str):
-        raise ValueError(f"{key} = {shown(value)}: give a text")
+def read_table(value: Any, key: str) -> Mapping[str, Any]:
+    """Read a table.
+
+    Raises:
+        ValueError: When it is none.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{key} = {quote(value)}: is a table, write [{key}]")
     return value
 
 
-def _receives(value: Any) -> str | tuple[str, str]:
+def _read_code(value: Any, key: str) -> str:
+    """Read a text for the language, which says what of it is allowed."""
+    if not isinstance(value, str):
+        raise ValueError(f"{key} = {quote(value)}: give a text")
+    return value
+
+
+def _read_codes(value: Any, key: str) -> dict[str, str]:
+    return {n: _read_code(v, f"{key}.{n[:40]}") for n, v in read_table(value, key).items()}
+
+
+def _read_receives(value: Any, key: str) -> str | tuple[str, str]:
     if isinstance(value, str):
         return value
     if isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value):
         return (value[0], value[1])
-    raise ValueError(f"neuron.receives = {shown(value)}: name a variable, or a list of two")
+    raise ValueError(f"{key} = {quote(value)}: name a variable, or a list of two")
 
 
-def _parameter(name: str, value: Any) -> Parameter:
-    key = f"neuron.parameters.{name[:40]}"
-    given = _fields(Parameter, _table(value, key), key, {"meaning": ""})
-    for part in ("value", "minimum", "maximum"):
-        given[part] = number(given[part], f"{key}.{part}")
-    for part in ("meaning", "source", "setting", "unit"):
-        if part in given:
-            given[part] = text(given[part], f"{key}.{part}")
-    if "mismatch" in given:
-        mismatch = _table(given["mismatch"], f"{key}.mismatch")
-        given["mismatch"] = _mismatch(mismatch, f"{key}.mismatch")
-    parameter = Parameter(**given)
-    if not parameter.minimum <= parameter.value <= parameter.maximum:
-        raise ValueError(
-            f"{key}.value = {parameter.value:g}: outside its own range {parameter.minimum:g} to "
-            f"{parameter.maximum:g}"
-        )
-    return parameter
+def _read_choice(*choices: str) -> Reader:
+    def read(value: Any, key: str) -> str:
+        if value not in choices:
+            head, last = ", ".join(choices[:-1]), choices[-1]
+            raise ValueError(f"{key} = {quote(value)}: give {head} or {last}")
+        return str(value)
+
+    return read
 
 
-def _mismatch(table: Mapping[str, Any], key: str) -> Mismatch:
-    from device_models.nonidealities.fixed_pattern import FixedPattern
+def _read_parameters(value: Any, key: str) -> dict[str, Parameter]:
+    readers: dict[str, Reader] = {
+        **dict.fromkeys(("value", "minimum", "maximum"), read_number),
+        "mismatch": _read_mismatch,
+    }
+    parameters = {}
+    for name, entry in read_table(value, key).items():
+        own = f"{key}.{name[:40]}"
+        given = _read_fields(Parameter, entry, own, readers, {"meaning": ""})
+        parameter = parameters[name] = Parameter(**given)
+        if not parameter.minimum <= parameter.value <= parameter.maximum:
+            raise ValueError(
+                f"{own}.value = {parameter.value:g}: outside its own range {parameter.minimum:g} "
+                f"to {parameter.maximum:g}"
+            )
+    return parameters
 
-    given = _fields(Mismatch, table, key, {})
-    named, acts = text(given["nonideality"], f"{key}.nonideality"), given["acts"]
-    known = [f.name for f in fields(FixedPattern) if f.name.endswith(("_cv", "_sd"))]
-    if named not in known:
-        raise ValueError(f"{key}.nonideality = {shown(named)}: {nearest(named, known)}")
-    if acts not in ("multiply", "divide", "add"):
-        raise ValueError(f"{key}.acts = {shown(acts)}: give multiply, divide or add")
-    return Mismatch(named, acts)
+
+def _read_mismatch(value: Any, key: str) -> Mismatch:
+    readers: dict[str, Reader] = {"acts": _read_choice("multiply", "divide", "add")}
+    given = _read_fields(Mismatch, value, key, readers, {})
+    name, known = given["nonideality"], [f.name for f in fields(FixedPattern)]
+    known = [each for each in known if each.endswith(("_cv", "_sd"))]
+    if name not in known:
+        raise ValueError(f"{key}.nonideality = {quote(name)}: {suggest(name, known)}")
+    return Mismatch(**given)
 
 
-def _fields(
-    kind: type[Any], table: Mapping[str, Any], key: str, defaults: Mapping[str, Any]
+def _read_fields(
+    kind: type[Any],
+    value: Any,
+    key: str,
+    readers: Mapping[str, Reader],
+    defaults: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The entries of a table that are fields of a dataclass, none missing and none unknown."""
+    """Read the entries of a table that are fields of a dataclass, none missing and none unknown.
+
+    Args:
+        kind: The dataclass.
+        value: The table.
+        key: Its name in the file.
+        readers: How to read a field; a text for people where nothing is said.
+        defaults: What may be left out.
+    """
+    table = read_table(value, key)
     known = {f.name: f for f in fields(kind)}
     for name in table:
         if name not in known:
-            raise ValueError(f"{key}.{name[:40]} is unknown: {nearest(name, known)}")
+            raise ValueError(f"{key}.{name[:40]} is unknown: {suggest(name, known)}")
     given = {**defaults, **table}
     for name, item in known.items():
         optional = item.default is not MISSING or item.default_factory is not MISSING
         if name not in given and not optional:
             raise ValueError(f"{key}.{name} is missing: give it")
-    return given
+    reader: Mapping[str, Reader] = {**dict.fromkeys(given, read_text), **readers}
+    return {name: reader[name](entry, f"{key}.{name}") for name, entry in given.items()}
 
 
-def _table(value: Any, key: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{key} = {shown(value)}: is a table, write [{key}]")
-    return value
+# -- whether the parts fit together, and Brian2 accepts each statement ------------------------
+
+
+def check_model(model: NeuronModel) -> NeuronModel:
+    """Check that the parts of a model fit together and that Brian2 accepts each statement.
+
+    Raises:
+        ValueError: One line that names the key.
+    """
+    if not model.resets or set(model.resets) - {"soft", "hard"}:
+        raise ValueError(f"neuron.resets = {quote([*model.resets])}: give soft, hard or both")
+    if model.swing <= 0:
+        raise ValueError(
+            f"neuron.level = {model.level:g}: give a membrane above rest ({model.rest:g})"
+        )
+    own = [key for key in ("refractory", "synapse") if getattr(model, key) is not None]
+    times = ("time_constant", *own)
+    for key in (*times, "silent"):
+        name = getattr(model, key)
+        if name not in model.parameters:
+            raise ValueError(
+                f"neuron.{key} = {quote(name)}: name a parameter; {suggest(name, model.parameters)}"
+            )
+        parameter = model.parameters[name]
+        if key in times and parameter.unit != "second":
+            raise ValueError(f"neuron.parameters.{name}.unit = {parameter.unit!r}: give second")
+    if model.parameters[model.time_constant].minimum <= 0:
+        raise ValueError(f"neuron.parameters.{model.time_constant}.minimum: give a time above 0")
+    if model.parameters[model.silent].mismatch is None:
+        raise ValueError(
+            f"neuron.parameters.{model.silent}: give it a mismatch, since it differs where a "
+            "neuron is dead"
+        )
+    b2 = brian2()
+    with silence():
+        _check_names(b2, model)
+        _check_statements(b2, model)
+    return model
+
+
+def _check_names(b2: Any, model: NeuronModel) -> None:
+    """Refuse units and variables that Brian2 does not know or means something else by."""
+    units = {f"parameters.{name}.unit": p.unit for name, p in model.parameters.items()}
+    for key, unit in {**units, "unit": model.unit}.items():
+        if unit != "1" and not isinstance(getattr(b2, unit, None), b2.Unit):
+            raise ValueError(
+                f"neuron.{key} = {unit!r}: give a Brian2 unit such as volt, second, amp, or 1"
+            )
+    try:
+        variables = set(b2.Equations(model.equations).names)
+    except Exception as error:
+        raise ValueError(f"neuron.equations: {_explain(error)}") from None
+    attributes = {*dir(b2.NeuronGroup), *vars(quiet(b2.NeuronGroup)(1, ""))}
+    for name in sorted({*model.parameters, *variables} & attributes):
+        raise ValueError(f"neuron: name {name!r} means something to Brian2: choose another")
+    for key, names in (("membrane", (model.membrane,)), ("receives", model.receivers)):
+        for name in names:
+            if name not in variables:
+                raise ValueError(f"neuron.{key} = {name!r}: {suggest(name, variables)}")
+
+
+def _check_statements(b2: Any, model: NeuronModel) -> None:
+    """Let Brian2 parse, check units and run each statement; a refusal names its key."""
+    spikes = {"threshold": model.threshold}
+    group: Any = None
+    for kind, reset in model.resets.items():
+        # A method whose code takes long to make is tried once: no reset depends on it.
+        again = group is not None and model.method in neuron_language.METHODS
+        options = {**spikes, "reset": reset}
+        try:
+            group = _run_group(b2, replace(model, method="euler") if again else model, options)
+        except Exception:
+            # Key by key, so that the refusal names the first one that is not accepted.
+            parts = {"equations": {}, "threshold": spikes, f"resets.{kind}": options}
+            for key, part in parts.items():
+                try:
+                    _run_group(b2, model, part)
+                except Exception as error:
+                    raise ValueError(f"neuron.{key}: {_explain(error)}") from None
+    for name, expression in model.initial.items():
+        try:
+            group.state(name).set_item(slice(None), expression, namespace={})
+        except Exception as error:
+            raise ValueError(f"neuron.initial.{name}: {_explain(error)}") from None
+
+
+def _run_group(b2: Any, model: NeuronModel, options: Mapping[str, str]) -> Any:
+    """Build one neuron of Brian2 and let it do a step."""
+    from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
+
+    parameters = [f"{name} : {p.unit} (constant)" for name, p in model.parameters.items()]
+    group = quiet(b2.NeuronGroup)(
+        1,
+        "\n".join([model.equations, *parameters, f"i_in : {model.unit}/second"]),
+        method=model.method,
+        refractory=model.refractory if model.refractory and "threshold" in options else False,
+        codeobj_class=NumpyCodeObject,
+        **options,
+    )
+    for name, parameter in model.parameters.items():
+        setattr(group, f"{name}_", parameter.value)
+    if model.update and "threshold" in options:
+        group.run_regularly(model.update, codeobj_class=NumpyCodeObject)
+    b2.Network(group).run(1 * group.clock.dt, namespace={})
+    return group
+
+
+def _explain(error: BaseException) -> str:
+    """Explain by the innermost of Brian2's chained errors, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())
+    return text[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""What a neuron model is: Brian2 equations and the parameters they use."""
+"""Neuron models as data: Brian2 equations and the parameters they use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """How a non-ideality of the fixed pattern acts on a parameter.
+    """Effect of a non-ideality of the fixed pattern on a parameter.
 
     Attributes:
         nonideality: Name of the non-ideality in `FixedPattern`.
@@ -44,6 +44,40 @@ class Parameter:
     setting: str | None = None
     mismatch: Mismatch | None = None
     source: str = ""
+
+
+LEAK = Mismatch("leak_cv", "divide")
+THRESHOLD = Mismatch("threshold_cv", "multiply")
+RESET = Mismatch("reset_sd", "add")
+SYNAPSE = Mismatch("synapse_tau_cv", "multiply")
+REFRACTORY = Mismatch("refractory_cv", "multiply")
+
+
+def time_constant(
+    value: float,
+    meaning: str,
+    *,
+    setting: str,
+    mismatch: Mismatch | None = None,
+    source: str = "",
+    maximum: float = 1.0,
+) -> Parameter:
+    """Declare a time constant, in seconds, of at least 1 ms."""
+    return Parameter(value, "second", 1e-3, maximum, meaning, setting, mismatch, source)
+
+
+def refractory_time(value: float = 0.0, source: str = "") -> Parameter:
+    """Declare the time after a spike, in seconds, in which the membrane is clamped."""
+    return Parameter(
+        value=value,
+        unit="second",
+        minimum=0.0,
+        maximum=0.1,
+        meaning="Time after a spike in which the membrane is clamped.",
+        setting="refractory",
+        mismatch=REFRACTORY,
+        source=source,
+    )
 
 
 @dataclass(frozen=True)
@@ -111,3 +145,8 @@ class NeuronModel:
     def swing(self) -> float:
         """From rest to the nominal threshold, in SI units."""
         return self.level - self.rest
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """The variables that synaptic events add to: one, or an excitatory and an inhibitory."""
+        return (self.receives,) if isinstance(self.receives, str) else tuple(self.receives)

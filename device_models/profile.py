@@ -1,4 +1,4 @@
-"""What a profile is: a named chip whose every non-ideality has a source."""
+"""Profiles as data: a named chip whose every non-ideality has a source."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from device_models import neurons
-from device_models.neurons import NeuronModel
-from device_models.nonidealities.nonideality import override
-from device_models.nonidealities.tiers import NonIdealities
-from device_models.sampled_mismatch import Pattern
+from device_models.mismatch import Pattern
+from device_models.neuron_model import NeuronModel
+from device_models.nonidealities import NonIdealities, override
 
 
 @dataclass(frozen=True)

@@ -127,9 +127,9 @@ def settings_page() -> Iterator[str]:
 
 
 def module_summary(package: Any, name: str) -> str:
-    """The first sentence of the module that brings a thing of that name."""
-    module = sys.modules.get(f"{package.__name__}.{name}")
-    return first_sentence(module)
+    """The first sentence of the module of that name, or what one of several says of itself."""
+    thing, module = package.get(name), sys.modules.get(f"{package.__name__}.{name}")
+    return first_sentence(module) if module else thing.description
 
 
 def names_page() -> Iterator[str]:

@@ -1,18 +1,19 @@
 """Things found by name: a module in the right folder, an entry point, or a file of a user's own.
 
-A folder of built-in ones holds one module for each of them, which defines it under a name in
-capitals, e.g. `GATE`. The name of the module is the name that a user gives. Others are named by an
-entry point of an installed package, or as `FILE.py:NAME` or `module:NAME`; they are objects of the
-same type, and whoever asks for one cannot tell which they are.
+A folder of built-in ones holds a module for each of them, which defines it under a name in
+capitals, e.g. `GATE`, and is called as a user calls it; or for several, by name in `GATES`. Others
+are named by an entry point of an installed package, or as `FILE.py:NAME` or `module:NAME`; they are
+objects of the same type, and whoever asks for one cannot tell which they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -51,7 +52,8 @@ class Catalogue(Generic[T]):
         of: Of which type each of them is.
         group: Entry points by which installed packages bring some.
         package: Dotted name of the package of the built-in ones; empty where there are none.
-        attribute: What a module of that package defines to be one.
+        attribute: What a module of that package defines to be one; with an `S` at its end, several
+            by name.
         others: Gives what else a user may name, for a refusal, e.g. `npz:FILE`.
     """
 
@@ -68,9 +70,9 @@ class Catalogue(Generic[T]):
 
     def installed(self) -> dict[str, str]:
         """Those that installed packages bring: `module:NAME` by name."""
-        from drivers.registry import installed
+        from drivers.registry import find_entry_points
 
-        return installed(self.group)
+        return find_entry_points(self.group)
 
     def get(self, name: str) -> T:
         """The one of that name.
@@ -107,13 +109,17 @@ class Catalogue(Generic[T]):
         return repr(name if len(name) <= LONG or ":" in name else f"{name[:LONG]}...")
 
     def _builtin(self) -> dict[str, T]:
-        """All of the package, by the names of their modules."""
-        if not self.package:
-            return {}
-        places = import_module(self.package).__path__
-        modules = {m.name: import_module(f"{self.package}.{m.name}") for m in iter_modules(places)}
-        return {
-            name: getattr(module, self.attribute)
-            for name, module in modules.items()
-            if hasattr(module, self.attribute)
-        }
+        """All of the package by name."""
+        return _defined_in(self.package, self.attribute) if self.package else {}
+
+
+@cache
+def _defined_in(package: str, attribute: str) -> dict[str, Any]:
+    """Find what the modules of a package define: `NAME` one each, or `NAMES` several by name."""
+    defined: dict[str, Any] = {}
+    for place in iter_modules(import_module(package).__path__):
+        module = import_module(f"{package}.{place.name}")
+        defined |= getattr(module, f"{attribute}S", {})
+        if hasattr(module, attribute):
+            defined[place.name] = getattr(module, attribute)
+    return defined

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from device_models.preferences import PreferenceFilesUnread
+from device_models.engine.brian2_network import DefaultPreferences
 from hil.reports.rendering import Attempts
 from support.effort import THOROUGH
 
@@ -15,7 +15,7 @@ settings.register_profile("spikeloop", deadline=None, derandomize=True)
 settings.load_profile("spikeloop")
 
 # Tests import Brian2 themselves, too: wherever they run, it reads no preference files.
-sys.meta_path.insert(0, PreferenceFilesUnread())
+sys.meta_path.insert(0, DefaultPreferences())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,5 +34,5 @@ def pictures() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         if not THOROUGH:
-            patch.setattr(Attempts, "drawn", lambda *_: "<svg></svg>")
+            patch.setattr(Attempts, "draw", lambda *_: "<svg></svg>")
         yield

@@ -19,7 +19,7 @@ NEW = {
 
         from dataclasses import replace
 
-        from device_models.neurons.lif import MODEL as LIF
+        from device_models.neurons.lif import LIF
 
         THRESHOLD = replace(LIF.parameters["v_threshold"], value=4.0)
         MODEL = replace(
@@ -77,6 +77,22 @@ NEW = {
 
 
         RULE = RuleFamily(build, Settings)
+    """,
+    "hil/learning/rate_estimators/squashed.py": """
+        '''A rate that rises with the mean membrane, and that `auto` trusts most.'''
+
+        import numpy as np
+
+        from hil.learning.rate_estimator import Estimator, RateEstimate, certain
+
+
+        def estimate(reading):
+            '''Squash the mean.'''
+            rate = 1 / (1 + np.exp(4 - 8 * reading.mean))
+            return RateEstimate(rate, reading.mean, certain(rate))
+
+
+        ESTIMATOR = Estimator("squashed", "mean", estimate, needs_drive=False, rank=1)
     """,
     "hil/encodings/turned.py": """
         '''Currents, the larger the smaller the feature.'''
@@ -146,10 +162,10 @@ NEW = {
 
         FORMAT = Format("a text", (".txt",), (), read)
     """,
-    "hil/studies/report/sections/tally.py": """
+    "hil/sections/tally.py": """
         '''How many trials there are.'''
 
-        from hil.studies.report.section import SectionContent, SectionKind, SectionSettings
+        from hil.sections import PageSection, SectionKind, SectionSettings
 
 
         class Settings(SectionSettings):
@@ -158,9 +174,10 @@ NEW = {
             word: str = "trials"
 
 
-        def build(settings, study, rows):
+        def build(settings, trials):
             '''One sentence.'''
-            return SectionContent("A tally of mine", f"{len(rows)} {settings.word} were counted")
+            counted = f"{len(trials.rows)} {settings.word} were counted"
+            return PageSection("A tally of mine", counted)
 
 
         SECTION = SectionKind(build, Settings)
@@ -207,7 +224,7 @@ from hil.cli.app import app
 from hil.reports.rendering import Attempts
 
 assert hil.__file__.startswith(FOLDER)
-Attempts.drawn = lambda *_: "<svg></svg>"  # which takes longer than all else
+Attempts.draw = lambda *_: "<svg></svg>"  # which takes longer than all else
 
 def spikes(address):
     with drivers.open(address) as device:
@@ -240,6 +257,7 @@ parts = {
     "format": lambda: [command("tasks"), letters()],
     "gate": lambda: train(rule={"name": "adfa", "g": "bell"}).test_accuracy,
     "rule": lambda: train(rule={"name": "last_by_sign", "size": 0.1}).test_accuracy,
+    "estimator": lambda: [m["estimator"] for m in train(training={"epochs": 1}).metrics],
     "encoding": lambda: train(encoding={"name": "turned", "top": 0.8}).test_accuracy,
     "study": study,
     "command": lambda: [command("--help"), command("say-hello")],
@@ -312,6 +330,10 @@ def test_a_format_of_files(came: dict[str, Any]) -> None:
 def test_a_part_of_learning(part: str, came: dict[str, Any]) -> None:
     assert isinstance(came[part], float), came[part]
     assert came[part] > 0.75
+
+
+def test_an_estimator_that_auto_chooses(came: dict[str, Any]) -> None:
+    assert came["estimator"] == ["squashed"]
 
 
 def test_a_study_and_a_section_of_its_page(came: dict[str, Any]) -> None:

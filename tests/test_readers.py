@@ -13,7 +13,7 @@ OPENS = re.compile(
 )
 # Where files are opened, and which.
 PLACES = {
-    "device_models/chip_text.py": "chips and neurons",
+    "device_models/chip_file.py": "chips and neurons",
     "device_models/measured_mismatch.py": "twins",
     "drivers/files/archives.py": "archives",
     "drivers/files/bounded.py": "everything else",

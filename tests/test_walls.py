@@ -60,7 +60,7 @@ PLANTS = [
     (BY_ADDRESS, "hil/loop/training.py", "from drivers.emulator.device import Emulator"),
     (BY_ADDRESS, "drivers/simulators/new_driver.py", "import drivers.emulator.device"),
     (TRUTH, "hil/loop/controller.py", "from drivers.emulator.datasheet import datasheet"),
-    (TRUTH, "hil/cli/commands/hardware/chips.py", "from drivers.emulator import chip_instance"),
+    (TRUTH, "hil/cli/commands/lists.py", "from drivers.emulator import chip_instance"),
     (TRUTH, "drivers/registry.py", "import drivers.emulator.datasheet"),  # by way of the door
     (PAGE, "hil/studies/trial.py", "import hil.reports.chip_page"),
     (PURE, "hil/learning/optimisers.py", "import time"),
@@ -68,7 +68,7 @@ PLANTS = [
     (PURE, "hil/learning/rules/new_rule.py", "from drivers import Probe"),
     (PURE, "hil/learning/rules/new_rule.py", "import os.path"),
     (PURE, "hil/discovery.py", "import tempfile"),  # and so learning, indirectly
-    (COMMANDS, "hil/studies/pool.py", "from hil.cli import console"),
+    (COMMANDS, "hil/studies/pool.py", "from hil.cli import output"),
     (COMMANDS, "hil/__init__.py", "def later():\n    from hil.cli import errors"),
 ]
 

@@ -1,33 +1,25 @@
-"""Neuron models as data: one file each, found by name."""
+"""Neuron models by name: every `NeuronModel` that a module of this package defines."""
 
 from __future__ import annotations
 
-from device_models.naming import catalogue, find
-from device_models.neuron_file import from_python, model_from_table, within
+from device_models.naming import collect_members, quote, suggest
 from device_models.neuron_model import Mismatch, NeuronModel, Parameter
 
-__all__ = [
-    "Mismatch",
-    "NeuronModel",
-    "Parameter",
-    "from_python",
-    "get",
-    "model_from_table",
-    "names",
-    "within",
-]
+__all__ = ["Mismatch", "NeuronModel", "Parameter", "get", "names"]
 
 
 def names() -> tuple[str, ...]:
-    """Every neuron model of this package, e.g. `lif`, `adaptive-lif`."""
-    return catalogue(__name__)
+    """Name every neuron model of this package, e.g. `lif`, `adaptive-lif`."""
+    return tuple(collect_members(__name__, NeuronModel))
 
 
 def get(name: str) -> NeuronModel:
-    """The neuron model of that name.
+    """Find the neuron model of that name.
 
     Raises:
         ValueError: For an unknown name; the nearest valid one is named.
     """
-    model: NeuronModel = find(__name__, "neuron model", name, "MODEL")
-    return model
+    models = collect_members(__name__, NeuronModel)
+    if name not in models:
+        raise ValueError(f"neuron model {quote(name)} is unknown: {suggest(name, models)}")
+    return models[name]

@@ -1,6 +1,14 @@
 """Adaptive exponential integrate-and-fire, in physical volts."""
 
-from device_models.neuron_model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import (
+    LEAK,
+    RESET,
+    THRESHOLD,
+    NeuronModel,
+    Parameter,
+    refractory_time,
+    time_constant,
+)
 
 REST, LEVEL = -70e-3, -50e-3
 
@@ -16,14 +24,8 @@ MODEL = NeuronModel(
     dw/dt = (a * (v - e_leak) - w) / tau_adaptation : volt
     """,
     parameters={
-        "tau_membrane": Parameter(
-            value=20e-3,
-            unit="second",
-            minimum=1e-3,
-            maximum=1.0,
-            meaning="Membrane time constant, C / g_L.",
-            setting="tau_membrane",
-            mismatch=Mismatch("leak_cv", "divide"),
+        "tau_membrane": time_constant(
+            20e-3, "Membrane time constant, C / g_L.", setting="tau_membrane", mismatch=LEAK
         ),
         "e_leak": Parameter(
             value=REST,
@@ -39,7 +41,7 @@ MODEL = NeuronModel(
             maximum=-0.03,
             meaning="Threshold of the upstroke, V_T.",
             setting="threshold",
-            mismatch=Mismatch("threshold_cv", "multiply"),
+            mismatch=THRESHOLD,
         ),
         "delta_t": Parameter(
             value=2e-3,
@@ -54,7 +56,7 @@ MODEL = NeuronModel(
             minimum=-0.06,
             maximum=0.0,
             meaning="Cut-off: the membrane that counts as a spike.",
-            mismatch=Mismatch("threshold_cv", "multiply"),
+            mismatch=THRESHOLD,
             source="V_T + 5 Delta_T, as in Brian2's example of the model; from there to 0 mV the "
             "upstroke takes 0.1 ms",
         ),
@@ -64,7 +66,7 @@ MODEL = NeuronModel(
             minimum=-0.1,
             maximum=-0.04,
             meaning="Membrane after a spike, V_r.",
-            mismatch=Mismatch("reset_sd", "add"),
+            mismatch=RESET,
         ),
         "a": Parameter(
             value=0.2,
@@ -81,23 +83,10 @@ MODEL = NeuronModel(
             meaning="Adaptation at each spike, b / g_L.",
             setting="adaptation",
         ),
-        "tau_adaptation": Parameter(
-            value=30e-3,
-            unit="second",
-            minimum=1e-3,
-            maximum=10.0,
-            meaning="Time constant of the adaptation, tau_w.",
-            setting="tau_adaptation",
+        "tau_adaptation": time_constant(
+            30e-3, "Time constant of the adaptation, tau_w.", setting="tau_adaptation", maximum=10.0
         ),
-        "t_refractory": Parameter(
-            value=0.0,
-            unit="second",
-            minimum=0.0,
-            maximum=0.1,
-            meaning="Time after a spike in which the membrane is clamped.",
-            setting="refractory",
-            mismatch=Mismatch("refractory_cv", "multiply"),
-        ),
+        "t_refractory": refractory_time(),
     },
     threshold="v >= v_cut",
     resets={"hard": "v = v_reset\nw += b"},

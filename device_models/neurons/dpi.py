@@ -1,6 +1,14 @@
 """The silicon neuron of the DYNAP-SE: a differential-pair integrator with positive feedback."""
 
-from device_models.neuron_model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import (
+    LEAK,
+    SYNAPSE,
+    THRESHOLD,
+    NeuronModel,
+    Parameter,
+    refractory_time,
+    time_constant,
+)
 
 TEILI = "`teili`, parameters of its DPI neuron"
 ROCKPOOL = "`rockpool`, defaults of its DYNAP-SE simulator"
@@ -10,7 +18,7 @@ MODEL = NeuronModel(
     # The equation of Chicca et al. in its first-order form, for I_mem well above the gain current
     # I_th: there the factor 1 + I_th / I_mem of the time constant is 1, and the positive feedback
     # I_a / I_tau * I_mem / tau is I_mem / tau_feedback. s is the current of the synapses as the
-    # charge they have yet to deliver to the membrane (see lif_exp.py). Their net current is
+    # charge they have yet to deliver to the membrane (see `lif-exp`). Their net current is
     # rectified: a transistor does not conduct backwards, so inhibition only takes from excitation.
     equations="""
     feedback = 0.5 * (1 + tanh((i_mem - i_feedback) / (2 * i_norm))) : 1
@@ -19,24 +27,18 @@ MODEL = NeuronModel(
     ds/dt = -s / tau_synapse : amp
     """,
     parameters={
-        "tau_membrane": Parameter(
-            value=20e-3,
-            unit="second",
-            minimum=1e-3,
-            maximum=1.0,
-            meaning="Membrane time constant, C U_T / (kappa I_tau).",
+        "tau_membrane": time_constant(
+            20e-3,
+            "Membrane time constant, C U_T / (kappa I_tau).",
             setting="tau_membrane",
-            mismatch=Mismatch("leak_cv", "divide"),
+            mismatch=LEAK,
             source=ROCKPOOL,
         ),
-        "tau_synapse": Parameter(
-            value=10e-3,
-            unit="second",
-            minimum=1e-3,
-            maximum=1.0,
-            meaning="Time constant of the synaptic current.",
+        "tau_synapse": time_constant(
+            10e-3,
+            "Time constant of the synaptic current.",
             setting="tau_synapse",
-            mismatch=Mismatch("synapse_tau_cv", "multiply"),
+            mismatch=SYNAPSE,
             source=ROCKPOOL,
         ),
         "i_dark": Parameter(
@@ -54,7 +56,7 @@ MODEL = NeuronModel(
             maximum=0.9e-9,
             meaning="Membrane at which the positive feedback sets in.",
             setting="threshold",
-            mismatch=Mismatch("threshold_cv", "multiply"),
+            mismatch=THRESHOLD,
             source=TEILI,
         ),
         "i_norm": Parameter(
@@ -79,7 +81,7 @@ MODEL = NeuronModel(
             minimum=0.1e-9,
             maximum=1e-6,
             meaning="Membrane that counts as a spike.",
-            mismatch=Mismatch("threshold_cv", "multiply"),
+            mismatch=THRESHOLD,
             source=TEILI,
         ),
         "i_reset": Parameter(
@@ -90,16 +92,7 @@ MODEL = NeuronModel(
             meaning="Membrane after a spike.",
             source=TEILI,
         ),
-        "t_refractory": Parameter(
-            value=1e-3,
-            unit="second",
-            minimum=0.0,
-            maximum=0.1,
-            meaning="Time after a spike in which the membrane is clamped.",
-            setting="refractory",
-            mismatch=Mismatch("refractory_cv", "multiply"),
-            source=TEILI,
-        ),
+        "t_refractory": refractory_time(1e-3, source=TEILI),
     },
     threshold="i_mem >= i_spike",
     resets={"hard": "i_mem = i_reset"},

@@ -1,6 +1,6 @@
 """Izhikevich's simple model, in physical volts and seconds."""
 
-from device_models.neuron_model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import RESET, THRESHOLD, NeuronModel, Parameter, refractory_time
 
 MODEL = NeuronModel(
     name="izhikevich",
@@ -34,7 +34,7 @@ MODEL = NeuronModel(
             minimum=-80e-3,
             maximum=-40e-3,
             meaning="Membrane after a spike.",
-            mismatch=Mismatch("reset_sd", "add"),
+            mismatch=RESET,
         ),
         "d": Parameter(
             value=8e-3,
@@ -50,7 +50,7 @@ MODEL = NeuronModel(
             minimum=0.0,
             maximum=100e-3,
             meaning="Membrane that counts as a spike.",
-            mismatch=Mismatch("threshold_cv", "multiply"),
+            mismatch=THRESHOLD,
         ),
         "tau_membrane": Parameter(
             value=1 / 600,
@@ -60,16 +60,7 @@ MODEL = NeuronModel(
             meaning="Time constant of a small deviation from rest, which scales membrane noise.",
             source="Slope of the parabola at -70 mV: 0.08 * (-70) + 5 = -0.6 / ms",
         ),
-        "t_refractory": Parameter(
-            value=0.0,
-            unit="second",
-            minimum=0.0,
-            maximum=0.1,
-            meaning="Time after a spike in which the membrane is clamped.",
-            setting="refractory",
-            mismatch=Mismatch("refractory_cv", "multiply"),
-            source="The published model has none",
-        ),
+        "t_refractory": refractory_time(source="The published model has none"),
     },
     threshold="v >= v_peak",
     resets={"hard": "v = c\nu += d"},

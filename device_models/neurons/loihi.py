@@ -1,6 +1,6 @@
 """The digital leaky integrate-and-fire neuron of Loihi, in whole numbers."""
 
-from device_models.neuron_model import Mismatch, NeuronModel, Parameter
+from device_models.neuron_model import THRESHOLD, NeuronModel, Parameter, time_constant
 
 LEVEL = 100 * 64.0
 LOIHI = "default of `brian2-loihi`"
@@ -22,21 +22,15 @@ MODEL = NeuronModel(
     u = u - sign(u) * ceil(abs(u) * decay_u / 4096)
     """,
     parameters={
-        "tau_membrane": Parameter(
-            value=10e-3,
-            unit="second",
-            minimum=1e-3,
-            maximum=1.0,
-            meaning="Membrane time constant; the decay is dt / tau_membrane in whole 4096ths.",
+        "tau_membrane": time_constant(
+            10e-3,
+            "Membrane time constant; the decay is dt / tau_membrane in whole 4096ths.",
             setting="tau_membrane",
             source="A choice: as in `lif`",
         ),
-        "tau_synapse": Parameter(
-            value=1e-3,
-            unit="second",
-            minimum=1e-3,
-            maximum=1.0,
-            meaning="Time constant of the synaptic current; the decay is dt / tau_synapse.",
+        "tau_synapse": time_constant(
+            1e-3,
+            "Time constant of the synaptic current; the decay is dt / tau_synapse.",
             setting="tau_synapse",
             source=f"{LOIHI}: a current lasts one step of 1 ms",
         ),
@@ -47,7 +41,7 @@ MODEL = NeuronModel(
             maximum=131071 * 64.0,
             meaning="Firing threshold, a mantissa of 17 bits times 2^6.",
             setting="threshold",
-            mismatch=Mismatch("threshold_cv", "multiply"),
+            mismatch=THRESHOLD,
             source=LOIHI,
         ),
         "t_refractory": Parameter(

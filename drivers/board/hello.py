@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from drivers.contract import info as contract
-from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
+from drivers.contract.info import Membrane, Neuron, Reset, Role, Setting
 from drivers.errors import ProtocolMismatch
 
 MAGIC = b"SPKL"

@@ -160,6 +160,6 @@ class Network:
 
     @property
     def is_chain(self) -> bool:
-        """Whether each population projects to the next and to nothing else, in order."""
+        """Tell whether each population projects to the next and to nothing else, in order."""
         ends = [(projection.source, projection.target) for projection in self.projections]
         return ends == list(pairwise(range(len(self.populations) + 1)))

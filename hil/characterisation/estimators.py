@@ -30,7 +30,7 @@ LEAST_FALL, MODEL_ERROR = 0.2, 0.1
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeasuredValue:
     """A measured quantity.
 
     Attributes:
@@ -42,18 +42,18 @@ class Estimate:
     half: Array
 
 
-def from_repeats(repeats: Array) -> Estimate:
-    """Mean of repeated measurements, with Student's interval.
+def average_repeats(repeats: Array) -> MeasuredValue:
+    """Average repeated measurements, with Student's interval.
 
     Args:
         repeats: `(R, ...)`, R at least 2.
     """
     half = student_half_width(len(repeats)) * repeats.std(axis=0, ddof=1)
-    return Estimate(repeats.mean(axis=0), half)
+    return MeasuredValue(repeats.mean(axis=0), half)
 
 
-def towards_usual(measured: Estimate) -> Array:
-    """Values drawn in to their median by the share of their variance that is error.
+def shrink_to_median(measured: MeasuredValue) -> Array:
+    """Draw values in to their median by the share of their variance that is error.
 
     An estimate that differs from the others by errors alone says nothing of its own: empirical
     Bayes, Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311.
@@ -66,11 +66,11 @@ def towards_usual(measured: Estimate) -> Array:
     usual, true = float(np.median(known)), max(float(known.var() - np.median(error)), 0.0)
     total = true + error
     share = np.divide(true, total, out=np.ones_like(total), where=total > 0)
-    drawn_in: Array = usual + (value - usual) * share
-    return drawn_in
+    shrunk: Array = usual + (value - usual) * share
+    return shrunk
 
 
-def charging(decay: Array, steps: int) -> Array:
+def charging_curve(decay: Array, steps: int) -> Array:
     """Share of its end that a membrane reaches under a constant current, `(T, n)`.
 
     Args:
@@ -82,59 +82,59 @@ def charging(decay: Array, steps: int) -> Array:
 
 
 @dataclass(frozen=True)
-class Drive:
+class ChargeTiming:
     """Timing of the charge that a layer receives while its input is driven.
 
     Attributes:
         sent: `(T,)`, events that are sent to it in each step; None for a constant current from the
             first step on, which leaks while it arrives.
         arrival: When an event acts.
-        late: Whether a membrane is seen at the end of a step, after what arrives there, and not
+        is_late: Whether a membrane is seen at the end of a step, after what arrives there, and not
             at the test of the threshold.
     """
 
     sent: Array | None
     arrival: Arrival = "same_step"
-    late: bool = False
+    is_late: bool = False
 
 
-def response(decay: Array, steps: int, drive: Drive) -> Array:
+def response(decay: Array, steps: int, timing: ChargeTiming) -> Array:
     """The membrane when one unit of charge is sent with each event, `(T, n)`.
 
     Args:
         decay: `(n,)`.
         steps: T.
-        drive: When events are sent; of a current, one unit in every step.
+        timing: When events are sent; of a current, one unit in every step.
     """
-    if drive.sent is None:
-        leaking: Array = charging(decay, steps) / -np.log(decay)
+    if timing.sent is None:
+        leaking: Array = charging_curve(decay, steps) / -np.log(decay)
         return leaking
-    sent = drive.sent[:steps]
-    if drive.arrival == "next_step":
+    sent = timing.sent[:steps]
+    if timing.arrival == "next_step":
         sent = np.concatenate([[0.0], sent[:-1]])
-    at_end = drive.arrival == "end_of_step"
+    at_end = timing.arrival == "end_of_step"
     membrane, samples = np.zeros(decay.shape), np.empty((steps, *decay.shape))
     for step in range(steps):
         membrane = decay * membrane + (0.0 if at_end else sent[step])
         charged = membrane + (sent[step] if at_end else 0.0)
-        samples[step] = charged if drive.late else membrane
+        samples[step] = charged if timing.is_late else membrane
         membrane = charged
     return samples
 
 
-def fit_decay(mean: Array, weight: Array, sampling: Array, drive: Drive) -> Array:
-    """Decay of each neuron from its response to charge in every step, by least squares.
+def fit_decay(mean: Array, weight: Array, sampling: Array, timing: ChargeTiming) -> Array:
+    """Fit the decay of each neuron to its response to charge in every step, by least squares.
 
     Args:
         mean: `(K, n)`, the response less what there is without input.
         weight: `(K, n)`, how much each sample counts, at least 0.
         sampling: `(K, T)`, from steps to samples.
-        drive: As in `response`.
+        timing: As in `response`.
 
     Returns:
         `(n,)`; NaN where nothing responds.
     """
-    shapes = sampling @ response(np.exp(-1 / TIME_CONSTANTS), sampling.shape[1], drive)
+    shapes = sampling @ response(np.exp(-1 / TIME_CONSTANTS), sampling.shape[1], timing)
     overlap = shapes.T @ (weight * mean)
     power = (shapes**2).T @ weight
     explained = np.divide(overlap**2, power, out=np.zeros_like(power), where=power > 0)
@@ -148,8 +148,8 @@ def fit_decay(mean: Array, weight: Array, sampling: Array, drive: Drive) -> Arra
     return np.asarray(np.where(at > 0, np.exp(-1 / tau), np.nan))
 
 
-def amplitudes(samples: Samples, mask: Samples | None, shape: Array) -> Array:
-    """Least-squares amplitude of a known shape in every sample of a batch, `(B, n)`.
+def fit_amplitudes(samples: Samples, mask: Samples | None, shape: Array) -> Array:
+    """Fit, by least squares, the amplitude of a known shape in every sample of a batch, `(B, n)`.
 
     Args:
         samples: `(K, B, n)`, less what there is without input.
@@ -163,12 +163,14 @@ def amplitudes(samples: Samples, mask: Samples | None, shape: Array) -> Array:
     mask = np.broadcast_to(mask, samples.shape)
     power = np.einsum("kbn,kn->bn", mask, shape**2)
     overlap = np.einsum("kbn,kbn,kn->bn", samples, mask, shape)
-    found: Array = np.divide(overlap, power, out=np.full(power.shape, np.nan), where=power > 0)
-    return found
+    fitted: Array = np.divide(overlap, power, out=np.full(power.shape, np.nan), where=power > 0)
+    return fitted
 
 
-def rest(samples: Samples, mask: Samples | None, charged: Array) -> tuple[Estimate, Estimate]:
-    """Readout offset, and where a bias holds the membrane, from runs without input.
+def fit_rest(
+    samples: Samples, mask: Samples | None, charged: Array
+) -> tuple[MeasuredValue, MeasuredValue]:
+    """Fit the readout offset, and where a bias holds the membrane, to runs without input.
 
     A trial starts with the membrane at reset: the offset is there from the first sample on, a bias
     charges the membrane.
@@ -176,7 +178,7 @@ def rest(samples: Samples, mask: Samples | None, charged: Array) -> tuple[Estima
     Args:
         samples: `(K, B, n)`, B at least 2.
         mask: `(K, B, n)`, 1 where a sample counts; None for all.
-        charged: `(K, n)`, as `charging` sampled.
+        charged: `(K, n)`, as `charging_curve` sampled.
 
     Returns:
         Offset and bias of each neuron, `(n,)` each.
@@ -192,11 +194,11 @@ def rest(samples: Samples, mask: Samples | None, charged: Array) -> tuple[Estima
     good = det > 1e-6 * np.maximum(total * scc, 1e-12)
     bias = np.divide(total * scy - sc * sy, det, out=np.zeros(det.shape), where=good)
     offset = np.divide(sy - bias * sc, total, out=np.zeros(det.shape), where=total > 0)
-    return from_repeats(offset), from_repeats(bias)
+    return average_repeats(offset), average_repeats(bias)
 
 
 def separate_noise(samples: Samples, decay: Array) -> tuple[Array, Array]:
-    """Variances of what is correlated as the membrane is, and of what is white.
+    """Separate the variances of what is correlated as the membrane is, and of what is white.
 
     Membrane noise is an Ornstein-Uhlenbeck process that starts at 0: the covariance of samples of
     steps t and t + k is `sigma^2 d^k (1 - d^(2 (t + 1)))` (Gillespie 1996, Phys. Rev. E 54, 2084).
@@ -214,9 +216,9 @@ def separate_noise(samples: Samples, decay: Array) -> tuple[Array, Array]:
     started = 1.0 - decay ** (2.0 * (np.arange(steps)[:, None] + 1.0))
     overlap = power = np.zeros_like(decay)
     for lag in range(1, min(steps // 2, 20)):
-        found = (centred[:-lag] * centred[lag:]).sum(axis=1) / (batch - 1)
+        covariance = (centred[:-lag] * centred[lag:]).sum(axis=1) / (batch - 1)
         shape = decay**lag * started[:-lag]
-        overlap = overlap + (found * shape).sum(axis=0)
+        overlap = overlap + (covariance * shape).sum(axis=0)
         power = power + (shape**2).sum(axis=0)
     membrane = overlap / power
     variance = (centred**2).sum(axis=1) / (batch - 1)
@@ -233,8 +235,8 @@ def first_spikes(raster: NDArray[np.generic]) -> NDArray[np.int64]:
     return np.where(fired.any(axis=0), fired.argmax(axis=0), len(raster))
 
 
-def falls(samples: Samples, expected: Samples) -> NDArray[np.int64]:
-    """First spikes where no spike is shown: the membrane falls behind what it should reach.
+def detect_falls(samples: Samples, expected: Samples) -> NDArray[np.int64]:
+    """Detect first spikes where none is shown: the membrane falls behind what it should reach.
 
     Args:
         samples: `(K, B, n)`, less the offset.
@@ -243,13 +245,14 @@ def falls(samples: Samples, expected: Samples) -> NDArray[np.int64]:
     Returns:
         `(B, n)`, the last sample before the fall; K where there is none.
     """
-    fallen = samples < expected - LEAST_FALL - MODEL_ERROR * np.abs(expected)
-    found = first_spikes(fallen)
-    return np.where(found < len(samples), np.maximum(found - 1, 0), found)
+    fall = first_spikes(samples < expected - LEAST_FALL - MODEL_ERROR * np.abs(expected))
+    return np.where(fall < len(samples), np.maximum(fall - 1, 0), fall)
 
 
-def fit_threshold(below: Array, above: Array, fired: NDArray[np.bool_], sigma: Array) -> Estimate:
-    """Threshold of each neuron from where its first spike fell, by maximum likelihood.
+def fit_threshold(
+    below: Array, above: Array, fired: NDArray[np.bool_], sigma: Array
+) -> MeasuredValue:
+    """Fit the threshold of each neuron to where its first spike fell, by maximum likelihood.
 
     A neuron that fired did not reach its threshold in the step before the spike (`below`) and did
     in the step of the spike (`above`); one that did not fire never reached it (`below` at the end).
@@ -282,7 +285,7 @@ def fit_threshold(below: Array, above: Array, fired: NDArray[np.bool_], sigma: A
         for k, sign in ((-1, 1), (0, -2), (1, 1))
     )
     half = 1.96 * width / np.sqrt(np.maximum(-np.asarray(bend), 1e-3))
-    return Estimate(np.where(ever, best, np.nan), np.where(ever, half, np.nan))
+    return MeasuredValue(np.where(ever, best, np.nan), np.where(ever, half, np.nan))
 
 
 def _likelihood(
@@ -290,6 +293,6 @@ def _likelihood(
 ) -> Array:
     from scipy.special import ndtr
 
-    held = np.log(OUTLIER + (1 - OUTLIER) * ndtr((threshold - below) / sigma))
-    crossed = np.log(OUTLIER + (1 - OUTLIER) * ndtr((above - threshold) / sigma))
-    return np.asarray((held + np.where(fired, crossed, 0.0)).sum(axis=0))
+    silent = np.log(OUTLIER + (1 - OUTLIER) * ndtr((threshold - below) / sigma))
+    firing = np.log(OUTLIER + (1 - OUTLIER) * ndtr((above - threshold) / sigma))
+    return np.asarray((silent + np.where(fired, firing, 0.0)).sum(axis=0))

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Network, Probe, Stimulus
+from hil.characterisation.access import (
+    CURRENTS,
+    choose_kind,
+    make_stimulus,
+    nearest_full_scale,
+)
 
 Matrix = NDArray[np.float32]
 # Weights that are stored, in the standard deviations of those that are drawn.
@@ -18,7 +25,7 @@ FULL_SCALE = 4.0
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is shown to a device and its models.
+    """Amount that is shown to a device and its models.
 
     Attributes:
         seed: Which weights and inputs.
@@ -38,7 +45,7 @@ class Extent:
 
 # Writes that the rates of a model are means over: what it predicts is what it does on average, and
 # its own noise is no part of that.
-FORESEEN = 16
+PREDICTED = 16
 HELD_OUT = Extent(seed=1, sets=2, batch=100, writes=4)
 
 
@@ -53,6 +60,11 @@ class Rates:
 
     output: NDArray[np.float64]
     hidden: tuple[NDArray[np.float64], ...]
+
+    def split(self, sets: int) -> list[Rates]:
+        """Split into those of each set of weights."""
+        layers = [np.split(layer, sets) for layer in (self.output, *self.hidden)]
+        return [Rates(output, tuple(hidden)) for output, *hidden in zip(*layers, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -69,12 +81,12 @@ class RateError:
 
     @property
     def total(self) -> float:
-        """Of all that is shown, the output and the hidden layers alike."""
+        """Error of all that is shown, the output and the hidden layers alike."""
         return self.output if self.hidden is None else (self.output + self.hidden) / 2
 
 
 @dataclass(frozen=True)
-class Shown:
+class PredictionSet:
     """Weights, inputs and probes that a device and its models are shown alike.
 
     Attributes:
@@ -92,29 +104,31 @@ class Shown:
     writes: int
 
 
-def drawn(like: Device, layers: tuple[int, ...], extent: Extent = HELD_OUT) -> Shown:
-    """Random weights `N(0, 1/n_pre)` and random inputs, uniform in [0, 1].
+def draw_prediction_set(
+    like: Device, layers: tuple[int, ...], extent: Extent = HELD_OUT
+) -> PredictionSet:
+    """Draw weights `N(0, 1/n_pre)` and inputs, uniform in [0, 1].
 
     Args:
         like: The device that is modelled; its limits, stimuli and probes are used for all.
         layers: Sizes of the network, the input first.
         extent: How much; the same set for every device that takes it.
     """
-    info = like.info
+    info, depth = like.info, len(layers) - 1
     rng = np.random.default_rng(extent.seed)
     batch, steps = min(extent.batch, info.capacity.batch), min(extent.steps, info.capacity.steps)
-    scales = []
-    for p, n_pre in enumerate(layers[:-1]):
-        allowed = info.weight_format(p)
-        scale = FULL_SCALE / np.sqrt(n_pre)
-        scales.append(float(np.clip(scale, allowed.minimum_full_scale, allowed.maximum_full_scale)))
+    scales = [
+        nearest_full_scale(info, p, FULL_SCALE / np.sqrt(n_pre))
+        for p, n_pre in enumerate(layers[:-1])
+    ]
     probes = []
-    for layer in range(1, len(layers) - 1):
-        offer = info.offer("spikes", layer, len(layers) - 1)
+    for layer in range(1, depth):
+        offer = info.offer("spikes", layer, depth)
         if offer is not None and offer.neurons is None:
-            kind = next((r for r in ("mean", "none") if r in offer.reductions), None)
-            if kind is not None:
-                probes.append(Probe(layer, "spikes", reduce=kind))
+            reduce = next((r for r in ("mean", "none") if r in offer.reductions), None)
+            if reduce is not None:
+                probes.append(Probe(layer, "spikes", reduce=reduce))
+    kind = choose_kind(info, *CURRENTS, "spikes")
     sets = []
     for _ in range(extent.sets):
         weights = [
@@ -122,13 +136,16 @@ def drawn(like: Device, layers: tuple[int, ...], extent: Extent = HELD_OUT) -> S
             for shape in pairwise(layers)
         ]
         x = rng.random((batch, layers[0]), dtype=np.float32)
-        sets.append((weights, _stimulus(x, steps, info.offers.stimuli, rng)))
-    return Shown(layers, tuple(scales), sets, tuple(probes), extent.writes)
+        values: NDArray[Any] = np.broadcast_to(x, (steps, *x.shape))
+        if kind == "spikes":
+            values = rng.random((steps, *x.shape)) < x
+        sets.append((weights, make_stimulus(kind, values)))
+    return PredictionSet(layers, tuple(scales), sets, tuple(probes), extent.writes)
 
 
-def configure(
+def map_network(
     device: Device,
-    shown: Shown,
+    test_set: PredictionSet,
     settings: Mapping[str, float] | None = None,
     room: float = 1.0,
 ) -> None:
@@ -136,84 +153,68 @@ def configure(
 
     Args:
         device: The device or model.
-        shown: What will be shown to it.
+        test_set: What will be shown to it.
         settings: Nominal settings by name.
         room: Full scales, in those of the set.
     """
-    scales = tuple(room * scale for scale in shown.scales)
-    device.configure(Network.feed_forward(shown.layers, scales, dict(settings or {})))
+    scales = tuple(room * scale for scale in test_set.scales)
+    device.configure(Network.feed_forward(test_set.layers, scales, dict(settings or {})))
 
 
-def answer(
-    device: Device, shown: Shown, gains: Sequence[float] = (), trial: int = 0
+def measure_rates(
+    device: Device, test_set: PredictionSet, gains: Sequence[float] = (), trial: int = 0
 ) -> tuple[Rates, list[list[Matrix]]]:
     """Show a set to a device that its network is mapped on.
 
     Args:
         device: The device or model that answers.
-        shown: What is shown.
+        test_set: What is shown.
         gains: Factor of the weights of each projection; 1 where there is none.
         trial: Chooses the noise of the runs.
 
     Returns:
         Its rates, and what it stored of the weights of each set.
     """
-    outputs, hidden, kept = [], [], []
-    for number, (weights, stimulus) in enumerate(shown.sets):
+    layers, kept = [], []
+    for number, (weights, stimulus) in enumerate(test_set.sets):
         answers = []
-        for write in range(shown.writes):
+        for write in range(test_set.writes):
             stored = []
             for p, matrix in enumerate(weights):
                 scaled = matrix * np.float32(gains[p] if gains else 1.0)
                 device.write_weights(p, np.zeros_like(scaled))
                 stored.append(device.write_weights(p, scaled))
-            run = (len(shown.sets) * trial + number) * shown.writes + write
-            readout = device.run(stimulus, shown.probes, trial=run)
-            seen = [readout.samples[p].astype(np.float64) for p in shown.probes]
-            answers.append(
-                [readout.counts / stimulus.steps]
-                + [
-                    s if p.reduce == "mean" else s.mean(axis=0)
-                    for p, s in zip(shown.probes, seen, strict=True)
-                ]
-            )
-        output, *rest = (np.mean(rates, axis=0) for rates in zip(*answers, strict=True))
-        outputs.append(output)
-        hidden.append(rest)
+            run = (len(test_set.sets) * trial + number) * test_set.writes + write
+            readout = device.run(stimulus, test_set.probes, trial=run)
+            rates = [readout.counts / stimulus.steps]
+            for probe in test_set.probes:
+                samples = readout.samples[probe].astype(np.float64)
+                rates.append(samples if probe.reduce == "mean" else samples.mean(axis=0))
+            answers.append(rates)
+        layers.append([np.mean(rates, axis=0) for rates in zip(*answers, strict=True)])
         kept.append(stored)
-    joined = tuple(map(np.concatenate, zip(*hidden, strict=True)))
-    return Rates(np.concatenate(outputs), joined), kept
+    output, *hidden = map(np.concatenate, zip(*layers, strict=True))
+    return Rates(output, tuple(hidden)), kept
 
 
-def foreseen(model: Device, shown: Shown, trial: int = 0) -> Rates:
-    """What a model predicts for a set: its mean rates over `FORESEEN` writes.
+def predict_rates(model: Device, test_set: PredictionSet, trial: int = 0) -> Rates:
+    """Predict the rates of a set by a model: its mean rates over `PREDICTED` writes.
 
     Args:
         model: The model, not mapped yet.
-        shown: What is shown.
+        test_set: What is shown.
         trial: Chooses the noise of the runs.
     """
-    configure(model, shown)
-    return answer(model, replace(shown, writes=FORESEEN), trial=trial)[0]
+    map_network(model, test_set)
+    return measure_rates(model, replace(test_set, writes=PREDICTED), trial=trial)[0]
 
 
-def error(predicted: Rates, measured: Rates) -> RateError:
-    """How far predicted rates are from measured ones."""
+def compare_rates(predicted: Rates, measured: Rates) -> RateError:
+    """Compare predicted rates with measured ones."""
     hidden = None
     if measured.hidden:
-        apart = [
+        distances = [
             np.abs(p - m).ravel() for p, m in zip(predicted.hidden, measured.hidden, strict=True)
         ]
-        hidden = float(np.concatenate(apart).mean())
+        hidden = float(np.concatenate(distances).mean())
     return RateError(float(np.abs(predicted.output - measured.output).mean()), hidden)
-
-
-def _stimulus(
-    x: NDArray[np.float32], steps: int, kinds: tuple[str, ...], rng: np.random.Generator
-) -> Stimulus:
-    if "current" in kinds:
-        return Stimulus.current(x, steps=steps)
-    if "current_trace" in kinds:
-        return Stimulus.current_trace(np.broadcast_to(x, (steps, *x.shape)))
-    fired = rng.random((steps, *x.shape)) < x
-    return Stimulus.spikes(fired.reshape(-1, x.shape[1]).astype(np.float32), steps=steps)

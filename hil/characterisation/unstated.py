@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceInfo, Diverged, Network, Probe, Readout, Stimulus
-from drivers.contract.composite import Composite
+from drivers.contract.device import Composite
 from drivers.contract.info import Timing
 from drivers.errors import DeviceNotFound
-from hil.characterisation.measurements import timing
-from hil.characterisation.timing_data import NAMES, MeasuredTiming, completed
+from hil.characterisation import timing
+from hil.characterisation.timing import TIMING_FIELDS, MeasuredTiming, fill_timing
 
 # The value of what these runs could not tell.
 UNKNOWN = "unknown"
 TIMING, NEURON = "timing.", "neuron."
 OF_NEURONS = ("reset", "decay", "refractory")
-MEASURED = {*(TIMING + name for name in NAMES), *(NEURON + name for name in OF_NEURONS)}
+MEASURED = {*(TIMING + name for name in TIMING_FIELDS), *(NEURON + name for name in OF_NEURONS)}
 Value = str | float
 
 
@@ -46,7 +46,7 @@ def measured(device: Device) -> dict[str, Value]:
     except Diverged:  # a recording, which answers only what its device was asked
         seen = MeasuredTiming(Timing(dt=info.timing.dt))
     found: dict[str, Value] = {}
-    for name in NAMES:
+    for name in TIMING_FIELDS:
         value = getattr(seen.timing, name)
         if getattr(info.timing, name) is None and (value is not None or name == "layer"):
             found[TIMING + name] = UNKNOWN if value is None else value
@@ -75,8 +75,8 @@ def known(info: DeviceInfo, found: Mapping[str, Any]) -> DeviceInfo:
         found: As `measured` gives it.
     """
     told = {name: value for name, value in found.items() if value != UNKNOWN}
-    seen = {name: told[TIMING + name] for name in NAMES if TIMING + name in told}
-    with_timing = completed(info.timing, replace(info.timing, **seen))
+    seen = {name: told[TIMING + name] for name in TIMING_FIELDS if TIMING + name in told}
+    with_timing = fill_timing(info.timing, replace(info.timing, **seen))
     of_neurons = {name: told[NEURON + name] for name in _open(info) if NEURON + name in told}
     return replace(info, timing=with_timing, neuron=replace(info.neuron, **of_neurons))
 

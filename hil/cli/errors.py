@@ -17,61 +17,63 @@ def one_line_errors() -> Iterator[None]:
     """Turn what a user can mend into one line and exit code 2, and Ctrl-C into 130."""
     try:
         yield
-    except KeyboardInterrupt as how_to_go_on:
-        _stop("; ".join(filter(None, ("stopped", str(how_to_go_on)))), 130)
-    except MemoryError:
-        _stop("this needs more memory than there is: ask for a smaller network or batch", 2)
-    except Exception as error:
-        from drivers.errors import DeviceError
-
-        if _interrupted(error):
-            _stop("stopped", 130)
-        # Typer quietly ends what met a closed pipe.
-        mendable = isinstance(error, ValueError | DeviceError | OSError)
-        if not mendable or isinstance(error, BrokenPipeError):
+    except BaseException as error:
+        line, code = explain(error)
+        if line is None:
             raise
-        _stop(_line(error), 2)
+        print_message(line)
+        raise typer.Exit(code) from None
+
+
+def explain(error: BaseException) -> tuple[str | None, int]:
+    """Say in one line why a command ended, with its exit code.
+
+    Returns:
+        The line and the code; None in place of a line for an error that no user can mend, and for
+        one with which Typer deals quietly.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return "; ".join(filter(None, ("stopped", str(error)))), 130
+    if isinstance(error, MemoryError):
+        return "this needs more memory than there is: ask for a smaller network or batch", 2
+    if isinstance(error, UsageError):
+        # The help is no refusal.
+        is_help = type(error).__name__ == "NoArgsIsHelpError"
+        return (None if is_help else _describe_usage(error)), 2
+    if not isinstance(error, Exception) or isinstance(error, typer.Exit | BrokenPipeError):
+        return None, 1
+    if _is_interrupted(error):
+        return "stopped", 130
+    from drivers.errors import DeviceError
+
+    return (_describe(error) if isinstance(error, ValueError | DeviceError | OSError) else None), 2
 
 
 @contextmanager
-def one_line_usage() -> Iterator[None]:
-    """Turn wrong options and arguments into one line and exit code 2."""
-    try:
-        yield
-    except UsageError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # the help, which is no refusal
-            raise
-        where = getattr(error, "ctx", None)
-        path = where.command_path if where is not None else "hil"
-        said = error.format_message()  # type: ignore[attr-defined]
-        _stop(f"{said.rstrip('.')}; see {path} -h", 2)
-
-
-@contextmanager
-def going_on_with(command: str) -> Iterator[None]:
-    """Whatever stops what is done in the context, say how to go on.
+def name_way_on(command: str) -> Iterator[None]:
+    """Say how to go on, whatever stops what is done in the context.
 
     Args:
         command: The command that goes on with it.
     """
-    from drivers.contract.watchdog import going_on
+    from drivers.contract.watchdog import add_hint
 
     again = f"go on with: {command}"
     try:
-        with going_on(f"; {again}"):
+        with add_hint(f"; {again}"):
             yield
     except BaseException as error:
-        if _interrupted(error):
+        if _is_interrupted(error):
             raise KeyboardInterrupt(again) from None
         from drivers.errors import DeviceError
 
         if isinstance(error, OSError | DeviceError) and not isinstance(error, ValueError):
-            raise ValueError(f"{_line(error)}; {again}") from None
+            raise ValueError(f"{_describe(error)}; {again}") from None
         raise  # a ValueError says itself what to mend
 
 
-def raise_incomplete(page: object, failed: Sequence[str], command: str) -> None:
-    """Say that a page lacks parts, where it does; all else of the folder is written.
+def check_complete(page: object, failed: Sequence[str], command: str) -> None:
+    """Refuse to pass over parts that a page lacks; all else of its folder is written.
 
     Args:
         page: The page.
@@ -89,22 +91,28 @@ def raise_incomplete(page: object, failed: Sequence[str], command: str) -> None:
         )
 
 
-def _stop(message: str, code: int) -> None:
+def print_message(message: str) -> None:
+    """Print a message to standard error, in one line."""
     from drivers.refusals import format_refusal
 
     typer.echo(f"hil: {format_refusal(message, sys.argv[1:])}", err=True)
-    raise typer.Exit(code) from None
 
 
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether it is Ctrl-C, or what an import that Ctrl-C hit has made of it."""
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Tell Ctrl-C, and what an import that Ctrl-C hit has made of it, from other errors."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
-def _line(error: Exception) -> str:
-    """What went wrong, without the name of the exception."""
+def _describe(error: Exception) -> str:
+    """Say what went wrong, without the name of the exception."""
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     return str(error) or type(error).__name__
+
+
+def _describe_usage(error: Exception) -> str:
+    where = getattr(error, "ctx", None)
+    path = where.command_path if where is not None else "hil"
+    return f"{error.format_message().rstrip('.')}; see {path} -h"  # type: ignore[attr-defined]

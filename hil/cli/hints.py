@@ -17,33 +17,30 @@ def check_places(task: str | None, rule: str | None) -> None:
     from hil.learning import rules
     from hil.tasks import own_file
 
-    if task and task != tasks.ARRAYS and task not in tasks.names():
-        place = None if own_file.parse_address(task) else _place(task)
+    is_task = task is None or task in (tasks.ARRAYS, *tasks.names()) or own_file.parse_address(task)
+    is_rule = rule is None or rule in rules.names()
+    for kind, name, is_right in (("task", task, is_task), ("rule", rule, is_rule)):
+        place = None if is_right or not name else _find_place(name)
         if place is not None:
-            raise ValueError(f"no task {task!r}: {place}")
-    if rule and rule not in rules.names():
-        place = _place(rule)
-        if place is not None:
-            raise ValueError(f"no rule {rule!r}: {place}")
+            raise ValueError(f"no {kind} {name!r}: {place}")
 
 
-def _place(name: str) -> str | None:
-    """Where a name belongs, None where nothing is called so."""
+def _find_place(name: str) -> str | None:
+    """Say where a name belongs, None where nothing is called so."""
     from drivers import registry
     from hil import encodings, tasks
     from hil.learning import gates, rules
     from hil.studies import loader
 
-    if name in tasks.names():
-        return f"it is a task: hil train {name}"
-    if name in rules.names():
-        return f"it is a rule: --rule {name}"
-    if name in gates.names():
-        return f"it is a gate g of adfa: --set rule.g={name}"
-    if name in encodings.names():
-        return f"it is an encoding: --set encoding.name={name}"
-    if name in loader.names():
-        return f"it is a study: hil study {name}"
+    for names, place in (
+        (tasks.names, "a task: hil train {}"),
+        (rules.names, "a rule: --rule {}"),
+        (gates.names, "a gate g of adfa: --set rule.g={}"),
+        (encodings.names, "an encoding: --set encoding.name={}"),
+        (loader.names, "a study: hil study {}"),
+    ):
+        if name in names():
+            return f"it is {place.format(name)}"
     scheme, colon, _ = name.partition(":")
-    address = name if colon and scheme in registry.schemes() else registry.meant(name)
+    address = name if colon and scheme in registry.schemes() else registry.suggest_address(name)
     return None if address is None else f"it is a device: --device {address}"

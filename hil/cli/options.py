@@ -1,47 +1,88 @@
-"""Options and arguments that several commands share, and how their texts are read."""
+"""Options and arguments of commands: what each says of itself, and what a shell completes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from hil.cli import completion
-
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
-DeviceArgument = Annotated[
-    str,
-    typer.Argument(metavar="ADDRESS", help="Device address.", autocompletion=completion.devices),
-]
-LayersOption = Annotated[
-    str,
-    typer.Option(
-        metavar="SIZES", help="Network to map: inputs, layers of neurons, e.g. 64,200,10."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-DataOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="File of the run's data, where it has moved."),
-]
-RecordOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="File to record the session with the device to."),
-]
-
-TrustOption = Annotated[
-    bool,
-    typer.Option(
-        "--trust",
-        help="Run Python code that files name, such as a chip, a rule or a task.",
-    ),
-]
+Names = Callable[[], Iterable[str]]
 
 
-def names_in(folder: str) -> str:
-    """Names of the modules in a folder of `hil`, for a help text; none of them is imported.
+def argument(help: str, metavar: str, names: Names | None = None) -> Any:
+    """Describe an argument of a command.
+
+    Args:
+        help: What it is.
+        metavar: What stands for it in the help.
+        names: What a shell offers to complete it with.
+    """
+    return typer.Argument(metavar=metavar, help=help, autocompletion=_completion(names))
+
+
+def option(help: str, metavar: str | None, *spellings: str, names: Names | None = None) -> Any:
+    """Describe an option of a command.
+
+    Args:
+        help: What it is.
+        metavar: What stands for its value in the help; None for a switch.
+        spellings: `--NAME` where it is not the parameter's, and `-N`.
+        names: What a shell offers to complete it with.
+    """
+    return typer.Option(*spellings, metavar=metavar, help=help, autocompletion=_completion(names))
+
+
+def _completion(names: Names | None) -> Callable[[str], list[str]] | None:
+    if names is None:
+        return None
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return complete
+
+
+def task_names() -> list[str]:
+    """Name the tasks, and the formats of files that are tasks."""
+    from hil import tasks
+    from hil.tasks import formats
+
+    return [*tasks.names(), *(f"{name}:" for name in formats.names())]
+
+
+def rule_names() -> Iterable[str]:
+    """Name the learning rules."""
+    from hil.learning import rules
+
+    return rules.names()
+
+
+def device_addresses() -> list[str]:
+    """Name the addresses that drivers offer; of one that offers none, its scheme."""
+    from drivers import registry
+
+    return registry.addresses()
+
+
+def chip_names() -> list[str]:
+    """Name the chips that can be emulated."""
+    from hil.reports import chip_page
+
+    return [sheet.name for sheet in chip_page.datasheets()]
+
+
+def study_names() -> Iterable[str]:
+    """Name the studies that come with the package."""
+    from hil.studies import loader
+
+    return loader.names()
+
+
+def list_modules(folder: str) -> str:
+    """Name the modules in a folder of `hil`, for a help text; none of them is imported.
 
     Args:
         folder: The folder below `hil`, e.g. `learning/rules`.
@@ -51,8 +92,24 @@ def names_in(folder: str) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-def sizes(text: str, refusal: str) -> list[int]:
-    """Whole numbers with commas between them.
+RunArgument = Annotated[Path, argument("Run folder.", "RUN")]
+DeviceArgument = Annotated[str, argument("Device address.", "ADDRESS", device_addresses)]
+LayersOption = Annotated[
+    str, option("Network to map: inputs, layers of neurons, e.g. 64,200,10.", "SIZES")
+]
+JsonOption = Annotated[bool, option("Print the result as one JSON object.", None, "--json")]
+DataOption = Annotated[Path | None, option("File of the run's data, where it has moved.", "FILE")]
+RecordOption = Annotated[
+    Path | None, option("File to record the session with the device to.", "FILE")
+]
+TrustOption = Annotated[
+    bool,
+    option("Run Python code that files name, such as a chip, a rule or a task.", None, "--trust"),
+]
+
+
+def parse_sizes(text: str, refusal: str) -> list[int]:
+    """Read whole numbers with commas between them.
 
     Args:
         text: What was given.
@@ -67,14 +124,14 @@ def sizes(text: str, refusal: str) -> list[int]:
         raise ValueError(refusal) from None
 
 
-def layers_of(text: str) -> list[int]:
-    """Sizes of a network, the input first, from what was given for `--layers`.
+def parse_layers(text: str) -> list[int]:
+    """Read the sizes of a network, the input first, from what was given for `--layers`.
 
     Raises:
         ValueError: For fewer than two sizes, or something else.
     """
     refusal = f"--layers {text}: give inputs and layers of neurons, e.g. 64,200,10"
-    layers = sizes(text, refusal)
+    layers = parse_sizes(text, refusal)
     if len(layers) < 2 or min(layers) < 1:
         raise ValueError(refusal)
     return layers

@@ -5,10 +5,10 @@ a `RuleFamily` makes it of its settings: `adfa(g="tanh", gain=2)`.
 """
 
 from hil.learning import gates, homeostasis, losses, optimisers, rate_estimators, rules, surrogates
+from hil.learning.eligibility import eligibility_gradients
 from hil.learning.feedback import draw_feedback, project_error
 from hil.learning.gate import Gate
-from hil.learning.in_time import gradients_in_time
-from hil.learning.rate_estimator import Estimate, Estimator, LayerReading
+from hil.learning.rate_estimator import Estimator, LayerReading, RateEstimate
 from hil.learning.rule import (
     Gradients,
     HostModel,
@@ -28,7 +28,6 @@ from hil.learning.rules.output_only import RULE as output_only
 from hil.learning.rules.spsa import RULE as spsa
 
 __all__ = [
-    "Estimate",
     "Estimator",
     "Gate",
     "GateName",
@@ -36,6 +35,7 @@ __all__ = [
     "HostModel",
     "LayerReading",
     "Observation",
+    "RateEstimate",
     "Route",
     "Rule",
     "RuleFamily",
@@ -46,7 +46,7 @@ __all__ = [
     "draw_feedback",
     "gates",
     "gradients_from",
-    "gradients_in_time",
+    "eligibility_gradients",
     "homeostasis",
     "losses",
     "optimisers",

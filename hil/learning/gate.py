@@ -24,10 +24,12 @@ class Gate:
         function: g of x of any shape, and of what was drawn; same shape, float32.
         draw: Draws once what g is made of, by name, from a generator and the number of terms;
             None for a g that is the same for every seed.
+        description: What it is, in a sentence, where its module has several.
     """
 
     function: Callable[[Matrix, Drawn], Matrix]
     draw: Callable[[Generator, int], dict[str, NDArray[np.generic]]] | None = None
+    description: str = ""
 
     def evaluate(self, z: Matrix, gain: float, shift: float, drawn: Drawn) -> Matrix:
         """Evaluate the gate at `x = gain * (z - shift)`.

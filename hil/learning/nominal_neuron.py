@@ -1,13 +1,15 @@
-"""The host's nominal neuron: leaky, under a drive that varies.
+"""The host's nominal neuron: leaky, with a threshold, what a device's `info` states of its own.
 
-It is what a device's `info` states, simulated once on a grid of drives, for estimators that ask
-what such a neuron would do. A step of it, with decay d, drive x, membrane v and at most k spikes:
+A step of it, with decay d, charge x, membrane v and at most k spikes, in thresholds:
 
     u = d v + x ; s = min(floor(u), k) above 0, else 0 ; v = u - s (soft reset) or u [s = 0] (hard)
 
 or, where events act at the end of their step, `u = d v` and `w = u + x` in place of u below `s`;
 where a hard reset spares such events, it leaves x. For some steps after that of a spike a
 refractory neuron ignores its input and does not fire: x and s are 0.
+
+`simulate` lets it run under a charge that is given step by step. `table` is what it does under a
+grid of mean drives, simulated once, for estimators that ask what such a neuron would do.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
+Float = NDArray[Any]
+Reset = Literal["soft", "hard"]
+Arrival = Literal["same_step", "next_step", "end_of_step"]
 Quantity = Literal["rate", "mean_before", "mean_after", "last_before", "last_after"]
 QUANTITIES: tuple[Quantity, ...] = (
     "rate",
@@ -30,34 +35,41 @@ QUANTITIES: tuple[Quantity, ...] = (
     "last_after",
 )
 LOWEST, HIGHEST, STEP = -1.0, 4.0, 0.02  # drives of the grid, in thresholds per step
-MOST = 4  # times as far, at most, goes the grid of a neuron of several spikes a step
+MOST_FACTOR = 4  # times as far, at most, goes the grid of a neuron of several spikes a step
 SPREADS: Matrix = np.array([0, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0], np.float32)
 TRIALS = 64  # runs with other noise that the table is a mean of
+TOLERANCE = 1e-9  # of the threshold in double precision; nothing in single precision
 
 
 @dataclass(frozen=True)
 class NominalNeuron:
-    """What the maker of a device says of its neurons, and how long they run.
+    """A neuron as the maker of a device states it, and how long it runs.
 
     Attributes:
         decay: Fraction of the membrane left after a step without input.
-        steps: Steps of a run, T.
         reset: Whether a spike subtracts the threshold (`soft`) or clears the membrane (`hard`).
-        late: Whether events act at the end of their step, after its threshold test and reset.
-        idle: Steps at the start of a run in which nothing can arrive yet.
+        arrival: When an event acts: before the threshold test of its step or of the next one, or
+            after test and reset of its step.
+        clears_events: Whether a hard reset also clears what arrives at the end of its step.
         most: Most spikes in a step.
         refractory: Steps after that of a spike in which input is ignored and none follows.
-        spares_events: Whether a hard reset leaves what arrives at the end of its step.
+        steps: Steps of a run, T.
+        idle: Steps at the start of a run in which nothing can arrive yet.
     """
 
     decay: float
-    steps: int
-    reset: Literal["soft", "hard"]
-    late: bool = False
-    idle: int = 0
+    reset: Reset = "soft"
+    arrival: Arrival = "same_step"
+    clears_events: bool = True
     most: int = 1
     refractory: int = 0
-    spares_events: bool = False
+    steps: int = 1
+    idle: int = 0
+
+    @property
+    def late(self) -> bool:
+        """Whether events act at the end of their step, after its threshold test and reset."""
+        return self.arrival == "end_of_step"
 
     @property
     def highest_rate(self) -> float:
@@ -65,12 +77,27 @@ class NominalNeuron:
 
         Where a hard reset clears late events, the first that counts comes a step after a spike.
         """
-        loses = self.late and self.reset == "hard" and not self.spares_events
+        loses = self.late and self.reset == "hard" and self.clears_events
         return self.most / (1 + self.refractory + loses)
 
 
+@dataclass(frozen=True)
+class Firing:
+    """A neuron's run, or a step of it; each array of the shape of its charge.
+
+    Attributes:
+        spikes: Spikes of each step.
+        before: The membrane at the test of the threshold, in thresholds.
+        after: The membrane at the end of the step.
+    """
+
+    spikes: Float
+    before: Float
+    after: Float
+
+
 def held_current(decay: float) -> float:
-    """What a current of 1, held for a step, adds to a membrane that leaks while it flows.
+    """Charge that a current of 1, held for a step, adds to a membrane that leaks while it flows.
 
     It is `(1 - d) / -ln d`, the mean of `d ** s` over s from 0 to 1: from 0, where nothing lasts,
     to 1, where nothing leaks.
@@ -83,26 +110,65 @@ def held_current(decay: float) -> float:
     return (1 - decay) / -math.log(decay)
 
 
-def fired(before: Matrix, most: int) -> Matrix:
+def count_spikes(before: Float, most: int) -> Float:
     """Spikes of a step, by the membrane before its reset, in thresholds; any shape."""
     if most == 1:
-        return (before >= 1).astype(np.float32)
-    return np.clip(np.floor(before), np.float32(0), np.float32(most))
+        return (before >= 1 - TOLERANCE).astype(before.dtype)
+    kind = before.dtype.type
+    return np.clip(np.floor(before + TOLERANCE), kind(0), kind(most))
 
 
-def rested(spikes: Matrix, refractory: int) -> Matrix:
-    """Spikes of every step `(T, B, n)`, in place, without those that follow one too closely."""
+def apply_refractory(spikes: Matrix, refractory: int) -> Matrix:
+    """Remove from spikes of every step `(T, B, n)`, in place, those that follow one too closely."""
     for step in range(1, len(spikes) if refractory else 0):
         spikes[step] *= ~spikes[max(step - refractory, 0) : step].any(axis=0)
     return spikes
 
 
-def after_reset(neuron: NominalNeuron, charged: Matrix, spikes: Matrix, late: Matrix) -> Matrix:
-    """The membrane after the reset of a step, by what it would be without; `late` events in it."""
-    if neuron.reset == "soft":
-        return charged - spikes
-    left = late if neuron.late and neuron.spares_events else np.float32(0)
-    return np.where(spikes > 0, left, charged)
+class _Run:
+    """A neuron from rest, step by step."""
+
+    def __init__(self, neuron: NominalNeuron, like: Float) -> None:
+        self._neuron, self._decay = neuron, like.dtype.type(neuron.decay)
+        self._membrane, self._resting = np.zeros_like(like), np.zeros(like.shape, np.int16)
+
+    def advance(self, charge: Float) -> Firing:
+        """Let it run a step, in which some charge arrives."""
+        neuron = self._neuron
+        if neuron.refractory:
+            charge = charge * (self._resting == 0)
+        before = self._decay * self._membrane + (0 if neuron.late else charge)
+        spikes = count_spikes(before, neuron.most)
+        if neuron.refractory:
+            spikes = spikes * (self._resting == 0)
+            rest = np.maximum(self._resting - 1, 0)
+            self._resting = np.where(spikes > 0, np.int16(neuron.refractory), rest)
+        charged = before + charge if neuron.late else before
+        if neuron.reset == "soft":
+            after = charged - spikes
+        else:
+            spared = neuron.late and not neuron.clears_events
+            after = np.where(spikes > 0, charge if spared else charge.dtype.type(0), charged)
+        self._membrane = after
+        return Firing(spikes, before, after)
+
+
+def simulate(neuron: NominalNeuron, charge: Float) -> Firing:
+    """Let a neuron run from rest.
+
+    Args:
+        neuron: The neuron; the charge says how many steps.
+        charge: `(T, ...)`, what is sent to it in each step, in thresholds.
+    """
+    if neuron.arrival == "next_step":
+        charge = np.concatenate([np.zeros_like(charge[:1]), charge[:-1]])
+    run = _Run(neuron, charge[0])
+    steps = [run.advance(arriving) for arriving in charge]
+    return Firing(
+        np.array([step.spikes for step in steps]),
+        np.array([step.before for step in steps]),
+        np.array([step.after for step in steps]),
+    )
 
 
 @lru_cache(maxsize=16)
@@ -119,37 +185,28 @@ def table(neuron: NominalNeuron) -> dict[Quantity, Matrix]:
         membrane, before and after the reset, in thresholds.
     """
     noise = np.random.default_rng(0)  # one table for all: what it holds is no random outcome
-    end = HIGHEST * min(neuron.most, MOST)
+    end = HIGHEST * min(neuron.most, MOST_FACTOR)
     drives = np.arange(LOWEST, end + STEP / 2, STEP, dtype=np.float32)
     idle = min(neuron.idle, neuron.steps - 1)
     mean = drives[:, None] * np.float32(neuron.steps / (neuron.steps - idle))
-    v = np.zeros((len(SPREADS), len(drives), TRIALS), np.float32)
-    totals = {name: np.zeros_like(v) for name in QUANTITIES[:3]}
-    u, rests = v, np.zeros(v.shape, np.int16)
+    nothing = np.zeros((len(SPREADS), len(drives), TRIALS), np.float32)
+    totals = {name: np.zeros_like(nothing) for name in QUANTITIES[:3]}
+    run, now = _Run(neuron, nothing), Firing(nothing, nothing, nothing)
     for step in range(neuron.steps):
-        x = SPREADS[:, None, None] * noise.standard_normal(TRIALS, dtype=np.float32) + mean
-        if step < idle:
-            x = np.zeros_like(x)
-        if neuron.refractory:
-            x = x * (rests == 0)
-        u = np.float32(neuron.decay) * v + (0 if neuron.late else x)
-        spikes = fired(u, neuron.most)
-        if neuron.refractory:
-            spikes = spikes * (rests == 0)
-            rests = np.where(spikes > 0, np.int16(neuron.refractory), np.maximum(rests - 1, 0))
-        charged = u + x if neuron.late else u
-        v = after_reset(neuron, charged, spikes, x)
-        for name, value in zip(QUANTITIES, (spikes, u, v), strict=False):
+        charge = SPREADS[:, None, None] * noise.standard_normal(TRIALS, dtype=np.float32) + mean
+        now = run.advance(nothing if step < idle else charge)
+        for name, value in zip(QUANTITIES, (now.spikes, now.before, now.after), strict=False):
             totals[name] += value
-    found: dict[Quantity, Matrix] = {
+    means: dict[Quantity, Matrix] = {
         name: (total / neuron.steps).mean(axis=-1) for name, total in totals.items()
     }
-    return {**found, "last_before": u.mean(axis=-1), "last_after": v.mean(axis=-1)}
+    last = {"last_before": now.before.mean(axis=-1), "last_after": now.after.mean(axis=-1)}
+    return {**means, **last}  # type: ignore[dict-item]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where drives lie in the tables of a neuron: between two entries.
+class TablePosition:
+    """Drives in the tables of a neuron: between two entries.
 
     Attributes:
         left: Number of the entry below, in the flat table, any shape.
@@ -160,14 +217,14 @@ class Place:
     share: NDArray[np.float64]
 
 
-def nearest(neuron: NominalNeuron, spread: Matrix) -> NDArray[np.intp]:
-    """Where the rows of the nearest spreads begin in the flat tables, same shape."""
+def spread_rows(neuron: NominalNeuron, spread: Matrix) -> NDArray[np.intp]:
+    """The beginnings of the rows of the nearest spreads in the flat tables, same shape."""
     rows = np.searchsorted((SPREADS[1:] + SPREADS[:-1]) / 2, spread)
     return np.asarray(rows * table(neuron)["rate"].shape[1], np.intp)
 
 
-def placed(neuron: NominalNeuron, drive: Matrix, rows: NDArray[np.intp]) -> Place:
-    """Where mean drives, in thresholds per step, lie in the rows of their spreads; same shape."""
+def locate(neuron: NominalNeuron, drive: Matrix, rows: NDArray[np.intp]) -> TablePosition:
+    """Find mean drives, in thresholds per step, in the rows of their spreads; same shape."""
     width = table(neuron)["rate"].shape[1]
     place = np.clip(drive, np.float32(LOWEST), np.float32(LOWEST + STEP * (width - 1)))
     place -= np.float32(LOWEST)
@@ -175,15 +232,15 @@ def placed(neuron: NominalNeuron, drive: Matrix, rows: NDArray[np.intp]) -> Plac
     left = np.minimum(place.astype(np.intp), width - 2)
     share = place - left
     left += rows
-    return Place(left, share)
+    return TablePosition(left, share)
 
 
-def look_up(values: Matrix, at: Place) -> Matrix:
-    """A quantity of the table: linear between drives, of the nearest spread.
+def look_up(values: Matrix, at: TablePosition) -> Matrix:
+    """Read a quantity of the table: linear between drives, of the nearest spread.
 
     Args:
         values: One entry of `table`.
-        at: Where.
+        at: The drives.
 
     Returns:
         The shape of the drives, float32.

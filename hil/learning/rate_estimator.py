@@ -1,4 +1,4 @@
-"""What a rate estimator is: hidden spikes per step from what the host may know without them."""
+"""A rate estimator: hidden spikes per step from what the host may know without them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.learning.nominal_neuron import NominalNeuron
+from hil.learning.nominal_neuron import NominalNeuron, Reset
 
 Matrix = NDArray[np.float32]
 Reading = Literal["samples", "mean", "last", "nothing"]
@@ -50,7 +50,7 @@ class LayerReading:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class RateEstimate:
     """What an estimator makes of a reading.
 
     Attributes:
@@ -69,25 +69,40 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Estimator:
-    """One way to estimate rates.
+    """One way to estimate rates, and what it needs: by this `auto` chooses.
 
     Attributes:
         name: Its name.
         reading: What of the membrane it reads: every sample, the mean, the last one, or nothing.
         estimate: From a reading to an estimate; pure.
         sampled: Samples before or after the reset, where it can use but one of them.
+        resets: Resets of the neurons that it is for.
         closest: Largest interval between samples, in steps, at which it is faithful.
         needs_drive: Whether it reads what flows in.
         target: Rate that homeostasis aims at on this estimate's scale.
+        rank: Place among those that `auto` chooses from, the most trusted lowest; None for one
+            that is chosen by its name alone.
+        description: What it is, in a sentence, where its module has several.
     """
 
     name: str
     reading: Reading
-    estimate: Callable[[LayerReading], Estimate]
+    estimate: Callable[[LayerReading], RateEstimate]
     sampled: Sampled | None = None
+    resets: tuple[Reset, ...] = ("soft", "hard")
     closest: int | None = None
     needs_drive: bool = True
     target: float = 0.1
+    rank: int | None = None
+    description: str = ""
+
+    def serves(self, sampled: Sampled, every: int, reset: Reset) -> bool:
+        """Whether it is for samples and neurons of that kind."""
+        return (
+            self.sampled in (None, sampled)
+            and (self.closest is None or every <= self.closest)
+            and reset in self.resets
+        )
 
 
 def certain(rate: Matrix) -> Matrix:
@@ -103,17 +118,18 @@ def checked(estimator: Estimator, what: str) -> Estimator:
         what: Which one it is, for the refusal.
     """
 
-    def estimate(reading: LayerReading) -> Estimate:
-        found = estimator.estimate(reading)
-        if not isinstance(found, Estimate):
-            raise ValueError(f"{what} gives a {type(found).__name__}: give a hil.learning.Estimate")
+    def estimate(reading: LayerReading) -> RateEstimate:
+        given = estimator.estimate(reading)
+        if not isinstance(given, RateEstimate):
+            kind = type(given).__name__
+            raise ValueError(f"{what} gives a {kind}: give a hil.learning.RateEstimate")
         read = reading.mean if reading.mean is not None else reading.last
         for name in ("rate", "membrane", "doubt"):
-            value = np.asarray(getattr(found, name))
+            value = np.asarray(getattr(given, name))
             if read is not None and value.shape != read.shape:
                 raise ValueError(f"{what} gives a {name} of shape {value.shape}: give {read.shape}")
             if not np.isfinite(value).all():
                 raise ValueError(f"{what} gives a {name} that is not finite")
-        return found
+        return given
 
     return replace(estimator, estimate=estimate)

@@ -177,10 +177,12 @@ class RuleFamily:
         build: Makes the rule of its settings and of the optimiser that descends the weights, for
             what it learns beside them.
         settings: A pydantic model of the settings, each with a default.
+        description: What the rule is, in a sentence, where its module has several.
     """
 
     build: Callable[[Any, Optimiser], Rule]
     settings: type[BaseModel] = NoSettings
+    description: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that are no model."""

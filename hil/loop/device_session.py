@@ -16,7 +16,7 @@ from drivers.contract.arrays import first_mismatch, select_prefix
 from drivers.contract.info import StimulusKind
 from hil import streams
 from hil.loop.costs import Costs
-from hil.loop.observation.rounds import joined, rounds, stacked
+from hil.partial_runs import join_batches, join_groups, split_probes
 from hil.runs import delays
 
 Matrix = NDArray[np.float32]
@@ -68,7 +68,7 @@ class DeviceSession:
     ) -> None:
         """Refuse, as `run` would, what the device cannot serve; runs nothing."""
         batch = min(batch, self._device.info.capacity.batch)
-        for each in rounds(probes, self._network, self._device.info):
+        for each in split_probes(probes, self._network, self._device.info):
             self._device.check_run(kind, batch, steps, list(each.values()))
 
     def run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
@@ -77,14 +77,14 @@ class DeviceSession:
         A batch larger than it takes is run in parts, each a trial of its own; each part anew for
         every group of neurons that are shown at once.
         """
-        asked, answers = rounds(probes, self._network, self._device.info), []
+        asked, answers = split_probes(probes, self._network, self._device.info), []
         parts = -(-stimulus.batch // self._device.info.capacity.batch)
         for number, rows in enumerate(np.array_split(np.arange(stimulus.batch), max(parts, 1))):
             shown = stimulus if number == 0 == parts - 1 else stimulus.part(rows)
             name = streams.trial(trial, "part", number) if number else trial
             readouts = [self._run(shown, list(each.values()), name) for each in asked]
-            answers.append(readouts[0] if len(readouts) == 1 else joined(asked, readouts))
-        return answers[0] if len(answers) == 1 else stacked(answers)
+            answers.append(readouts[0] if len(readouts) == 1 else join_groups(asked, readouts))
+        return answers[0] if len(answers) == 1 else join_batches(answers)
 
     def _run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
         readout = self._timed(lambda: self._device.run(stimulus, probes, trial=trial))

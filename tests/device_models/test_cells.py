@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest, norm
 
-from device_models.cells import Cells, draw_cells
+from device_models.mismatch import Cells, draw_cells
 from device_models.nonidealities import FixedPattern
 
 SHAPE = (300, 200)

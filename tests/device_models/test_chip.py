@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest, lognorm
 
 from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.cells import draw_cells
-from device_models.crossbar import Crossbar
-from device_models.generators import Noise, Normals, sequence
-from device_models.generators import hashed as noise_words
-from device_models.nonidealities import Programming, by_name, override
-from device_models.nonidealities.fixed_pattern import FixedPattern, chosen, factors, offsets
+from device_models.generators import Noise, Normals, sequence, splitmix64
+from device_models.mismatch import draw_defects, draw_factors, draw_offsets
+from device_models.nonidealities import by_name, override
 
-CELLS = draw_cells(1, 0, (1, 1), FixedPattern())
 IDEAL = profiles.get("ideal").nonidealities
 
 
@@ -28,7 +24,7 @@ def chip(seed: int = 0, **values: float) -> Chip:
 
 @pytest.mark.parametrize("cv", [0.05, 0.3, 1.0])
 def test_factors_are_log_normal_with_mean_one(cv: float) -> None:
-    drawn = factors(3, "threshold_cv", 0, 20_000, cv)
+    drawn = draw_factors(3, "threshold_cv", 0, 20_000, cv)
     sigma = np.sqrt(np.log1p(cv**2))
     expected = lognorm(s=sigma, scale=np.exp(-(sigma**2) / 2))
     assert drawn.min() > 0
@@ -38,28 +34,32 @@ def test_factors_are_log_normal_with_mean_one(cv: float) -> None:
 
 def test_patterns_belong_to_chip_name_and_layer() -> None:
     drawn = [
-        factors(chip_seed, name, layer, 500, 0.2)
+        draw_factors(chip_seed, name, layer, 500, 0.2)
         for chip_seed, name, layer in ((1, "a", 0), (2, "a", 0), (1, "b", 0), (1, "a", 1))
     ]
-    np.testing.assert_array_equal(drawn[0], factors(1, "a", 0, 500, 0.2))
+    np.testing.assert_array_equal(drawn[0], draw_factors(1, "a", 0, 500, 0.2))
     correlations = np.corrcoef(np.stack(drawn))[np.triu_indices(4, 1)]
     assert np.abs(correlations).max() < 0.2
 
 
 def test_a_neuron_keeps_its_pattern_in_a_larger_layer() -> None:
-    np.testing.assert_array_equal(factors(1, "a", 0, 50, 0.2), factors(1, "a", 0, 80, 0.2)[:50])
-    np.testing.assert_array_equal(chosen(1, "dead", 0, 50, 0.3), chosen(1, "dead", 0, 80, 0.3)[:50])
+    np.testing.assert_array_equal(
+        draw_factors(1, "a", 0, 50, 0.2), draw_factors(1, "a", 0, 80, 0.2)[:50]
+    )
+    np.testing.assert_array_equal(
+        draw_defects(1, "dead", 0, 50, 0.3), draw_defects(1, "dead", 0, 80, 0.3)[:50]
+    )
 
 
 def test_offsets_are_normal_and_bounded() -> None:
-    drawn = offsets(3, "reset_sd", 0, 20_000, 0.1)
+    drawn = draw_offsets(3, "reset_sd", 0, 20_000, 0.1)
     assert abs(drawn.std() / 0.1 - 1) < 0.03
     assert np.abs(drawn).max() <= 0.3 + 1e-6
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_more_dead_neurons_include_the_fewer(a: float, b: float) -> None:
-    fewer, more = (chosen(5, "dead", 0, 200, f) for f in sorted((a, b)))
+    fewer, more = (draw_defects(5, "dead", 0, 200, f) for f in sorted((a, b)))
     assert not np.any(fewer & ~more)
 
 
@@ -119,35 +119,6 @@ def test_no_imperfection_is_exactly_the_ideal_chip() -> None:
     np.testing.assert_array_equal(runs[0][1][0], runs[1][1][0])
 
 
-def test_programming_noise_is_drawn_for_changed_cells_only() -> None:
-    bar = Crossbar((300, 300), 1.0, Programming(weight_bits=4, programming_noise=0.02), CELLS, 1, 0)
-    rng = np.random.default_rng(0)
-    weights = rng.normal(0, 0.4, (300, 300)).astype(np.float32)
-    stored = bar.write(weights)
-    first = bar.programmed.copy()
-    error = (first - stored)[stored != 0]
-    assert abs(error.std() / 0.02 - 1) < 0.02
-    assert kstest(error / 0.02, "norm").pvalue > 1e-3
-    assert np.all(first[stored == 0] == 0), "a cell that was never programmed holds nothing"
-    weights[:150] = rng.normal(0, 0.4, (150, 300))
-    again = bar.write(weights)
-    same = again == stored
-    np.testing.assert_array_equal(bar.programmed[same], first[same])
-    assert np.all(bar.programmed[~same] != first[~same])
-
-
-@settings(max_examples=30)
-@given(bits=st.integers(2, 8), scale=st.floats(0.01, 10))
-def test_stored_weights_are_the_nearest_of_a_symmetric_grid(bits: int, scale: float) -> None:
-    bar = Crossbar((20, 20), scale, Programming(weight_bits=bits), CELLS, 1, 0)
-    weights = np.random.default_rng(bits).normal(0, scale, (20, 20)).astype(np.float32)
-    stored = bar.write(weights)
-    grid = np.linspace(-scale, scale, 2**bits - 1)
-    nearest = np.abs(weights.clip(-scale, scale)[..., None] - grid).min(axis=-1)
-    error = np.abs(stored - weights.clip(-scale, scale))
-    np.testing.assert_allclose(error, nearest, atol=1e-5 * scale)
-
-
 def test_synapses_have_gains_of_their_own() -> None:
     found = chip(weight_cv=0.25)
     found.write(0, np.full((30, 2000), 0.5, np.float32))
@@ -193,7 +164,7 @@ def test_noise_is_splitmix64() -> None:
     """The published sequence of the seed 1234567."""
     noise = Noise(sequence(0))
     noise.key = np.array([1234567], np.uint64)
-    found = [int(word) for word in noise_words(noise.key, np.arange(3))]
+    found = [int(word) for word in splitmix64(noise.key, np.arange(3))]
     assert found == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 
@@ -225,17 +196,6 @@ def test_noise_of_a_sample_is_the_same_in_any_batch() -> None:
         np.testing.assert_array_equal(whole[:, :4], part)
 
 
-@pytest.mark.parametrize("name", profiles.names())
-def test_every_nonideality_of_a_profile_is_cited_and_in_range(name: str) -> None:
-    profile = profiles.get(name)
-    held = by_name(profile.nonidealities)
-    for nonideality, cited in profile.cited.items():
-        assert held[nonideality].value == cited.value
-        assert len(cited.source) > 10
-    untouched = {n: f.value for n, f in held.items() if n not in profile.cited}
-    assert untouched == {n: by_name(IDEAL)[n].value for n in untouched}
-
-
 @given(st.sampled_from(sorted(by_name(IDEAL))), st.floats(-1e6, 1e6))
 def test_nonidealities_are_held_to_their_range(name: str, value: float) -> None:
     spec = by_name(IDEAL)[name]
@@ -244,17 +204,6 @@ def test_nonidealities_are_held_to_their_range(name: str, value: float) -> None:
     else:
         with pytest.raises(ValueError, match=name):
             override(IDEAL, {name: value})
-
-
-def test_all_neuron_models_are_found_and_documented() -> None:
-    assert {"lif", "adaptive-lif"} <= set(neurons.names())
-    for name in neurons.names():
-        model = neurons.get(name)
-        assert model.name == name
-        assert model.source
-        for parameter in model.parameters.values():
-            assert parameter.minimum <= parameter.value <= parameter.maximum
-            assert parameter.meaning.endswith(".")
 
 
 @pytest.mark.parametrize("full_scale", [0.05, 0.7, 1.2, 2.5, 40.0])

@@ -68,8 +68,8 @@ def test_a_neuron_of_ones_own_runs_in_its_own_units(tmp_path: Path) -> None:
 
 
 def test_a_python_file_defines_a_model(tmp_path: Path) -> None:
-    source = (ROOT / "device_models/neurons/adaptive_lif.py").read_text()
-    path = write(tmp_path, source.replace('name="adaptive-lif"', 'name="mine"'), "mine.py")
+    source = (ROOT / "device_models/neurons/izhikevich.py").read_text()
+    path = write(tmp_path, source.replace('name="izhikevich"', 'name="mine"'), "mine.py")
     for url in (f"emulator:{path}?chip=2", f"emulator:ideal?neuron={path}"):
         with drivers.open(url) as device:
             assert device.info.identity.firmware == "mine"
@@ -87,7 +87,7 @@ def test_every_model_can_be_written_down_and_read_again(tmp_path: Path) -> None:
     """Written as a table of text and numbers, each built-in model is the same but for spaces."""
     from dataclasses import asdict
 
-    from device_models.language import rewritten
+    from device_models.neuron_language import rewrite_model
 
     for name in neurons.names():
         table = {k: v for k, v in asdict(neurons.get(name)).items() if v is not None}
@@ -95,7 +95,7 @@ def test_every_model_can_be_written_down_and_read_again(tmp_path: Path) -> None:
             n: {k: v for k, v in p.items() if v is not None} for n, p in table["parameters"].items()
         }
         found = chip_file.read(write(tmp_path, tomli_w.dumps({"neuron": table})))
-        assert found.model == rewritten(neurons.get(name))
+        assert found.model == rewrite_model(neurons.get(name))
 
 
 def refusal(path: str) -> str:

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.chip import Circuit
-from device_models.fused import Fused
+from device_models import Chip, NominalProjection, RecordingRequest, neurons, profiles
+from device_models.engine.circuit import Circuit
+from device_models.engine.compiled_engine import CompiledEngine
+from device_models.engine.neuron_code import Untranslatable
 from device_models.nonidealities import by_name, override
-from device_models.scalar_code import Refused
-from device_models.wiring import Projection
+from support.effort import tries
 
 pytest.importorskip("numba")
 IDEAL = profiles.get("ideal").nonidealities
@@ -25,14 +25,14 @@ COMPILED = ("adaptive-lif", "izhikevich", "lif", "lif-alpha", "lif-exp", "loihi"
 PLAIN = ("adex", "dpi", "lif-cond-alpha", "lif-cond-exp")
 LAYERS, BATCH, STEPS = (7, 13, 9, 4), 5, 12
 EACH = np.random.default_rng(9)
-CHAIN = [Projection(p, p + 1) for p in range(3)]
+CHAIN = [NominalProjection(p, p + 1) for p in range(3)]
 GRAPH = [
-    Projection(0, 1, EACH.integers(0, 4, (7, 13))),
-    Projection(1, 2, 2),
-    Projection(2, 3),
-    Projection(1, 1, EACH.integers(0, 3, (13, 13))),
-    Projection(2, 1),
-    Projection(0, 2, 1),
+    NominalProjection(0, 1, EACH.integers(0, 4, (7, 13))),
+    NominalProjection(1, 2, 2),
+    NominalProjection(2, 3),
+    NominalProjection(1, 1, EACH.integers(0, 3, (13, 13))),
+    NominalProjection(2, 1),
+    NominalProjection(0, 2, 1),
 ]
 SOME = {
     "threshold_cv": 0.2,
@@ -65,7 +65,7 @@ WRITTEN = {"bias_sd", "refractory_cv", "trial_threshold_sd"}
 def mapped(
     model: str,
     reset: str | None,
-    projections: list[Projection],
+    projections: list[NominalProjection],
     values: dict[str, float],
     parameters: dict[str, float] | None = None,
     **how: Any,
@@ -105,15 +105,15 @@ def test_which_models_are_compiled() -> None:
         circuit = mapped(model, None, CHAIN, {}).circuit
         assert isinstance(circuit, Circuit)
         if model in COMPILED:
-            Fused(circuit, 1)
+            CompiledEngine(circuit, 1)
         else:
-            with pytest.raises(Refused):
-                Fused(circuit, 1)
+            with pytest.raises(Untranslatable):
+                CompiledEngine(circuit, 1)
 
 
 @pytest.mark.parametrize("model", COMPILED)
 @given(left_out=st.sets(st.sampled_from(sorted({*SOME} - WRITTEN))), chain=st.booleans())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=tries(3, 8), deadline=None)
 def test_compiled_equals_plain(model: str, left_out: set[str], chain: bool) -> None:
     kinds = ("current", "spikes") if chain else ("spikes", "trace")
     values = {name: value for name, value in SOME.items() if name not in left_out}
@@ -127,7 +127,7 @@ def test_compiled_equals_plain_on_an_ideal_chip(kinds: tuple[str, str]) -> None:
 
 def compare(
     model: str,
-    graph: list[Projection],
+    graph: list[NominalProjection],
     values: dict[str, float],
     kinds: tuple[str, str],
     parameters: dict[str, float],
@@ -159,10 +159,10 @@ def test_the_number_of_workers_changes_no_bit(workers: int) -> None:
 def test_a_cache_that_cannot_be_written_is_done_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from device_models import compiling
+    from device_models.engine import kernel as kernels
 
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
-    shape = Fused(mapped("lif", None, CHAIN, {}).circuit, 1)._translated[False].shape  # type: ignore[arg-type]
-    kernel, names = inspect.unwrap(compiling.compiled)(shape)
+    shape = CompiledEngine(mapped("lif", None, CHAIN, {}).circuit, 1)._codes[False].spec  # type: ignore[arg-type]
+    kernel, names = inspect.unwrap(kernels.compile_kernel)(shape)
     assert callable(kernel) and names[:2] == ("first", "last")

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import kstest, norm
 
-from device_models.cells import draw_cells
 from device_models.crossbar import Crossbar
-from device_models.nonidealities import NonIdealities, Programming
-from device_models.nonidealities.fixed_pattern import FixedPattern
+from device_models.mismatch import draw_cells
+from device_models.nonidealities import FixedPattern, NonIdealities, Programming
 from support.crossbars import DEFECTIVE, EVERYTHING, FULL_SCALE, SHAPE, crossbar, weights
 
 # -- no non-ideality ------------------------------------------------------------------------------

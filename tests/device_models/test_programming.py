@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from device_models.cells import draw_cells
 from device_models.crossbar import Crossbar
 from device_models.generators import Normals, sequence
-from device_models.nonidealities import NonIdealities, Programming, by_name, override
-from device_models.nonidealities.fixed_pattern import FixedPattern, factors
+from device_models.mismatch import draw_cells, draw_factors
+from device_models.nonidealities import FixedPattern, NonIdealities, Programming, by_name, override
 from support.crossbars import FULL_SCALE, SHAPE, crossbar, weights
 
 # -- grids ----------------------------------------------------------------------------------------
@@ -114,7 +113,7 @@ def test_noise_is_the_stream_of_chip_projection_and_write() -> None:
     bar = crossbar(
         Programming(programming_noise=0.02), FixedPattern(weight_cv=0.2), chip=5, projection=1
     )
-    gain = factors(5, "weight_cv", 1, SHAPE, 0.2)
+    gain = draw_factors(5, "weight_cv", 1, SHAPE, 0.2)
     for write in range(3):
         target = bar.write(weights(write) * np.float32(0.1))
         noise = Normals(sequence(5, "write", 1, write)).draw(target.size)

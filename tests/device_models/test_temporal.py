@@ -10,7 +10,7 @@ from scipy.stats import kstest
 from device_models import Chip, RecordingRequest, neurons, profiles
 from device_models.generators import Noise, sequence
 from device_models.nonidealities import override
-from device_models.nonidealities.temporal import delayed, leaked, supply
+from device_models.temporal_noise import add_crosstalk, delay_events, supply_factor
 
 NOISE = Noise(sequence(1, "input_jitter"))
 IDEAL = profiles.get("ideal").nonidealities
@@ -59,7 +59,7 @@ def test_input_events_come_late_by_half_a_normal() -> None:
         (steps * batch, 1),
         dtype=np.float32,
     )
-    late, _ = delayed(events, steps, 6.0, NOISE)
+    late, _ = delay_events(events, steps, 6.0, NOISE)
     assert late.sum() == events.sum(), "none is lost far from the end"
     before = np.repeat(
         np.arange(steps), np.asarray(events.sum(axis=1)).reshape(steps, batch).sum(1).astype(int)
@@ -74,12 +74,12 @@ def test_input_events_come_late_by_half_a_normal() -> None:
 def test_jitter_keeps_counts_and_what_comes_after_the_end_is_under_way() -> None:
     rng = np.random.default_rng(0)
     events = csr_matrix(rng.poisson(0.5, (20 * 4, 30)), dtype=np.float32)
-    late, beyond = delayed(events, 20, 5.0, NOISE)
+    late, beyond = delay_events(events, 20, 5.0, NOISE)
     assert late.sum() + beyond.sum() == events.sum()
     assert late.shape == events.shape
     assert 0 < late.sum() < events.sum()
     assert np.all(late.data == np.rint(late.data))
-    same, none = delayed(events, 20, 0.0, NOISE)
+    same, none = delay_events(events, 20, 0.0, NOISE)
     assert (same != events).nnz == 0 and none.nnz == 0
     by_sample = np.asarray(late.sum(axis=1)).reshape(20, 4).sum(axis=0)
     assert np.all(by_sample <= np.asarray(events.sum(axis=1)).reshape(20, 4).sum(axis=0))
@@ -110,7 +110,7 @@ def test_crosstalk_reaches_both_neighbours_and_no_further() -> None:
 
 def test_crosstalk_is_a_symmetric_band() -> None:
     np.testing.assert_allclose(
-        leaked(np.eye(4, dtype=np.float32), 0.1),
+        add_crosstalk(np.eye(4, dtype=np.float32), 0.1),
         np.eye(4) + 0.1 * (np.eye(4, k=1) + np.eye(4, k=-1)),
         rtol=1e-6,
     )
@@ -138,7 +138,7 @@ def test_thresholds_shift_from_sample_to_sample() -> None:
 def test_the_wander_is_a_gaussian_process(correlation: float) -> None:
     chips = np.arange(600)
     now, soon, later = (
-        np.array([supply(int(c), 0.1, correlation, t) - 1 for c in chips])
+        np.array([supply_factor(int(c), 0.1, correlation, t) - 1 for c in chips])
         for t in (5.0, 5.0 + correlation, 5.0 + 10 * correlation)
     )
     assert kstest(now / 0.1, "norm").pvalue > 1e-3
@@ -153,7 +153,7 @@ def test_the_wander_moves_with_the_clock_and_scales_what_arrives() -> None:
     seen = []
     for run in range(20):
         _, [membrane] = found.run(drive, 1, 1, [RecordingRequest(0, "membrane")], 0)
-        expected = 0.2 * supply(0, 0.2, 30, 10 * run)
+        expected = 0.2 * supply_factor(0, 0.2, 30, 10 * run)
         seen.append(membrane[0, 0, 0] / expected)
         assert np.ptp(membrane) < 1e-7, "the change is common to all"
     np.testing.assert_allclose(seen, seen[0], rtol=1e-5)

@@ -15,7 +15,7 @@ from drivers import Stimulus
 from hil import learning
 from hil.encodings import Encoding
 from hil.extensions import UntrustedCode
-from hil.learning import Estimate, Estimator, Gate, RuleFamily
+from hil.learning import Estimator, Gate, RateEstimate, RuleFamily
 from hil.runs.folder import Run
 from hil.tasks import Data, Task
 from support.extension_file import process_of, python, without_plots
@@ -25,7 +25,7 @@ HALVED = Encoding(lambda x, steps, settings, rng: Stimulus.current(0.5 * x, step
 CLIPPED = Estimator(
     "clipped",
     "mean",
-    lambda seen: Estimate(np.clip(seen.mean, 0, 1), seen.mean, np.full_like(seen.mean, 1e-3)),
+    lambda seen: RateEstimate(np.clip(seen.mean, 0, 1), seen.mean, np.full_like(seen.mean, 1e-3)),
     needs_drive=False,
 )
 SMALL: dict[str, Any] = {

@@ -19,7 +19,7 @@ from support.paths import ROOT
 
 CHIP = """
 from pathlib import Path
-from device_models.neurons.lif import MODEL
+from device_models.neurons.lif import LIF as MODEL
 Path("canary").touch()
 """
 ESTIMATOR = """

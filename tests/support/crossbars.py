@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.cells import draw_cells
 from device_models.crossbar import Crossbar
+from device_models.mismatch import draw_cells
 from device_models.nonidealities import FixedPattern, Programming
 
 SHAPE = (120, 100)

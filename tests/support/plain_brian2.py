@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models import Chip
-from device_models.wiring import Projection, chain
+from device_models.engine.circuit import NominalProjection, chain_layers
 
 
 def simulate(
@@ -19,7 +19,7 @@ def simulate(
     steps: int,
     *,
     spikes: bool,
-    projections: Sequence[Projection] = (),
+    projections: Sequence[NominalProjection] = (),
 ) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.float64]]]:
     """Run one sample with a `Synapses` object for each projection, in float64.
 
@@ -39,7 +39,7 @@ def simulate(
     dt = circuit.dt * b2.second
     clock = b2.Clock(dt=dt)
     groups = [neurons(chip, index, clock) for index in range(len(circuit.layers))]
-    joined = list(enumerate(projections or chain(len(groups))))
+    joined = list(enumerate(projections or chain_layers(len(groups))))
     objects = []
     for p, projection in joined if not spikes else ():
         if projection.source == 0:
@@ -81,7 +81,7 @@ def neurons(chip: Chip, index: int, clock: Any) -> Any:
     names = [*layer.varied, *circuit.constants]
     lines = [f"{n} : {model.parameters[n].unit} (constant)" for n in names]
     equations = model.equations
-    if circuit.refractory(layer):
+    if circuit.is_refractory(layer):
         head = f"d{model.membrane}/dt"
         equations = "\n".join(
             line + " (unless refractory)" if line.strip().startswith(head) else line
@@ -92,7 +92,7 @@ def neurons(chip: Chip, index: int, clock: Any) -> Any:
         "\n".join([equations, *lines, f"i_in : {model.unit}/second", "gain : 1"]),
         threshold=model.threshold,
         reset=model.resets[circuit.reset],
-        refractory=model.refractory if circuit.refractory(layer) else False,
+        refractory=model.refractory if circuit.is_refractory(layer) else False,
         method=model.method,
         clock=clock,
     )
@@ -109,7 +109,7 @@ def neurons(chip: Chip, index: int, clock: Any) -> Any:
     return group
 
 
-def delays(chip: Chip, p: int, projection: Projection) -> NDArray[np.int64]:
+def delays(chip: Chip, p: int, projection: NominalProjection) -> NDArray[np.int64]:
     """The delay of each synapse on this chip, in steps: nominal plus mismatch, at least 0."""
     shape = chip.crossbars[p].effective.shape
     nominal = np.broadcast_to(projection.delay, shape)
@@ -120,7 +120,7 @@ def delays(chip: Chip, p: int, projection: Projection) -> NDArray[np.int64]:
 
 
 def currents(
-    chip: Chip, p: int, projection: Projection, after: Any, drive: NDArray[np.float64]
+    chip: Chip, p: int, projection: NominalProjection, after: Any, drive: NDArray[np.float64]
 ) -> list[Any]:
     """A constant current into a layer; it begins to flow through a synapse after its delay."""
     circuit = chip.circuit
@@ -136,12 +136,14 @@ def currents(
     return [b2.NetworkOperation(flow, clock=after.clock, when="before_groups")]
 
 
-def synapses(chip: Chip, p: int, projection: Projection, before: Any, after: Any) -> list[Any]:
+def synapses(
+    chip: Chip, p: int, projection: NominalProjection, before: Any, after: Any
+) -> list[Any]:
     """The synapses of one projection: one object, or one for each sign."""
     circuit, model = chip.circuit, chip.model
     assert circuit is not None
     layer = circuit.layers[projection.target - 1]
-    clamped = circuit.refractory(layer) and model.receives == model.membrane
+    clamped = circuit.is_refractory(layer) and model.receives == model.membrane
     clamp = " * int(not_refractory_post)" if clamped else ""
     receivers = [model.receives] if isinstance(model.receives, str) else [*model.receives]
     weights = chip.crossbars[p].effective.astype(np.float64) * model.swing

@@ -25,16 +25,16 @@ from device_models import chip_file
 from device_models.measured_mismatch import pattern_from_table
 from drivers import DeviceError, Identity, Network, Probe, Stimulus
 from hil import tasks
-from hil.characterisation.calibration import calibration_file
+from hil.characterisation import calibration
 from hil.exchange import model
 from hil.loop.controller import Controller
 from hil.loop.train_state import TrainState
 from hil.runs import data as run_data
 from hil.runs.folder import Run
 from hil.studies import loader
-from hil.studies.folder import Folder
+from hil.studies.folder import StudyFolder
 from hil.studies.journal import Journal
-from hil.tasks import idx
+from hil.tasks import mnist
 from support import damage, nir_models, study_kit
 from support.damaged_archives import npz_damaged
 from support.damaged_tables import csv_damaged, parquet_damaged
@@ -90,9 +90,9 @@ def made(world: Path) -> Path:
         readout = device.run(spikes, [Probe(1), Probe(1, "spikes", reduce="mean")], trial=0)
         drivers.save(world / "readout.npz", readout)
     drivers.save(world / "weights.npz", [np.ones((2, 3), np.float32)] * 2)
-    spread = calibration_file.TargetSpread(1.0, 0.1)
-    calibration_file.write(
-        calibration_file.Calibration(
+    spread = calibration.TargetSpread(1.0, 0.1)
+    calibration.write(
+        calibration.Calibration(
             identity=Identity("a chip", "7"),
             layers=(2, 3, 2),
             settings={"tau_membrane": 0.02},
@@ -196,12 +196,12 @@ def start(path: Path) -> None:
 
 
 def study_weights(path: Path) -> object:
-    folder = Folder(path.parents[1], study_kit.study(study_kit.GRID))
+    folder = StudyFolder(path.parents[1], study_kit.study(study_kit.GRID))
     return folder.load_weights(path.stem)
 
 
 def study_environment(path: Path) -> object:
-    return Folder(path.parent, study_kit.study(study_kit.GRID)).environment()
+    return StudyFolder(path.parent, study_kit.study(study_kit.GRID)).environment()
 
 
 def built_study(path: Path) -> object:
@@ -240,7 +240,7 @@ KINDS: dict[str, Kind] = {
     "study weights": Kind(f"{STUDY}/weights/*.npz", study_weights, npz_damaged),
     "study environment": Kind(f"{STUDY}/environment.json", study_environment, damage.json_damaged),
     "study": Kind("own-study.toml", built_study, damage.toml_damaged, " "),
-    "calibration": Kind("calibration.toml", calibration_file.read, damage.toml_damaged),
+    "calibration": Kind("calibration.toml", calibration.read, damage.toml_damaged),
     "npz": Kind(TASK, own_data, npz_damaged),
     "npz of signals": Kind("signals.npz", own_data, npz_damaged),
     "npz of events": Kind("events.npz", own_data, npz_damaged),
@@ -248,7 +248,7 @@ KINDS: dict[str, Kind] = {
     "hdf5 of spikes": Kind("spikes.hdf5", own_data, damage.hdf5_damaged),
     "csv": Kind("own.csv", own_data, csv_damaged),
     "parquet": Kind("own.parquet", own_data, parquet_damaged),
-    "idx": Kind("images-idx3-ubyte", idx.read, damage.idx_damaged),
+    "idx": Kind("images-idx3-ubyte", mnist.read_idx, damage.idx_damaged),
     "session": Kind("a.session", replayed, damage.session_damaged, " "),
     "stimulus": Kind("stimulus.npz", drivers.load, npz_damaged),
     "readout": Kind("readout.npz", drivers.load, npz_damaged),

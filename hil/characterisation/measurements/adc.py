@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hil.characterisation.bench import Bench
+from hil.characterisation.layer_bench import LayerBench
 
 # How far membranes are driven to meet the ends of the range, in nominal thresholds per step.
 FAR = 100.0
@@ -36,23 +36,23 @@ class MeasuredADC:
         return (self.maximum - self.minimum) / ((1 << self.bits) - 1)
 
 
-def measure(bench: Bench) -> MeasuredADC | None:
+def measure(layer: LayerBench) -> MeasuredADC | None:
     """Measure the ADC of the first layer.
 
     Args:
-        bench: The bench; the device gives membrane samples of the first layer, not reduced.
+        layer: The layer, of which the device gives membrane samples, not reduced.
 
     Returns:
         The ADC; None where samples show no ends of a range, or no steps.
     """
-    n_pre, size = bench.layers[:2]
-    bench.map([bench.scale(p, FAR / n_pre if p == 0 else 1.0) for p in range(bench.depth)])
+    n_pre, size = layer.shape
+    layer.map([], FAR / n_pre)
     active = np.ones((SAMPLES, n_pre), bool)
     active[0] = False
     samples = []
     for sign in (-1, 1):
-        bench.device.write_weights(0, np.full((n_pre, size), sign * FAR / n_pre, np.float32))
-        membrane = bench.record(1, active, STEPS).membrane
+        layer.write(np.full((n_pre, size), sign * FAR / n_pre, np.float32))
+        membrane = layer.record(active, STEPS).membrane
         assert membrane is not None
         samples.append(membrane)
     low, high = float(samples[0].min()), float(samples[1].max())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hil.characterisation.bench import MARGIN, Bench
-from hil.characterisation.estimators import Array
-from hil.characterisation.relay import MeasuredLayer, capacity, relays, write_relays
+from hil.characterisation.bench import MARGIN
+from hil.characterisation.layer_bench import DrivableLayer, LayerBench
 from hil.statistics import proportion
 
 STEPS = 100
@@ -34,59 +31,45 @@ class SpikeLoss:
     high: float
 
 
-def measure(bench: Bench, layer: int, measured: Sequence[MeasuredLayer]) -> SpikeLoss | None:
-    """Share of spikes lost between a layer and the host, where neurons fire at every event.
+def measure(layer: LayerBench, measured: DrivableLayer) -> SpikeLoss | None:
+    """Measure the share of spikes lost on the way to the host, where neurons fire at every event.
 
     Args:
-        bench: The bench.
-        layer: Layer of neurons, 1 to L.
-        measured: The layers up to and with this one.
+        layer: The layer.
+        measured: What was measured of it.
 
     Returns:
         The share; None where the device does not show spikes of the layer, or its neurons cannot
         fire in every step.
     """
-    _drive_all(bench, layer, measured)
+    bench, live = layer.bench, measured.live
+    _drive_all(layer, measured)
     steps = min(STEPS, bench.device.info.capacity.steps)
     active = np.ones((min(SAMPLES, bench.batch), bench.layers[0]), bool)
-    recording = bench.record(layer, active, steps)
-    live, fires = measured[-1].live, bench.fired(layer)[:steps]
-    if recording.raster is not None:
-        counts = recording.raster[:, :, live].sum(axis=0, dtype=np.int64)
-    elif recording.counts is not None:
-        counts = recording.counts[:, live].round().astype(np.int64)
-    else:
+    counts = layer.record(active, steps).counts
+    if counts is None:
         return None
+    fired = counts[:, live].round().astype(np.int64).sum(axis=0)
     # A neuron that cannot fire in every step says nothing about lost spikes.
-    possible = int(fires.sum()) * len(counts)
-    fired = counts.sum(axis=0)
-    steady = fired > (1 - MISSED) * possible
-    if not steady.any() or steady.mean() < 0.5:
+    possible = int(bench.driven_spikes(layer.number)[:steps].sum()) * len(counts)
+    is_steady = fired > (1 - MISSED) * possible
+    if not is_steady.any() or is_steady.mean() < 0.5:
         return None
-    trials = possible * int(steady.sum())
-    lost = max(trials - int(fired[steady].sum()), 0)
+    trials = possible * int(is_steady.sum())
+    lost = max(trials - int(fired[is_steady].sum()), 0)
     low, high = proportion(lost, trials)
     return SpikeLoss(share=lost / trials, low=low, high=high)
 
 
-def _drive_all(bench: Bench, layer: int, measured: Sequence[MeasuredLayer]) -> None:
+def _drive_all(layer: LayerBench, measured: DrivableLayer) -> None:
     """Write weights by which every live neuron of the layer fires at each event."""
-    before, own = measured[:-1], measured[-1]
-    needed: Array = own.needed
-    n_pre = needed.shape[0]
-    channels = capacity(bench, before)
-    pre: NDArray[np.int64] = before[-1].live if before else np.arange(n_pre)
-    chains = relays(bench, before, [pre[i::channels] for i in range(channels)]) if before else []
-    driven = np.zeros(n_pre, bool)
-    driven[pre] = True
-    drive = np.nansum(np.where(driven[:, None] & (needed > 0), 1 / needed, 0.0), axis=0)
+    needed, live = measured.needed, measured.live
+    is_driven = np.zeros(needed.shape[0], bool)
+    is_driven[layer.sources] = True
+    drive = np.nansum(np.where(is_driven[:, None] & (needed > 0), 1 / needed, 0.0), axis=0)[live]
     weights = np.zeros(needed.shape, np.float32)
-    weights[np.ix_(driven, own.live)] = (MARGIN / np.maximum(drive[own.live], 1e-6)).astype(
-        np.float32
-    )
+    weights[np.ix_(is_driven, live)] = (MARGIN / np.maximum(drive, 1e-6)).astype(np.float32)
     # What the full scale cuts must not keep others from firing.
-    largest = (
-        MARGIN / max(float(np.quantile(drive[own.live], 0.02)), 1e-6) if own.live.size else 1.0
-    )
-    write_relays(bench, chains, largest)
-    bench.device.write_weights(layer - 1, weights)
+    largest = MARGIN / max(float(np.quantile(drive, 0.02)), 1e-6) if live.size else 1.0
+    layer.map(layer.relays_to_all(), largest)
+    layer.write(weights)

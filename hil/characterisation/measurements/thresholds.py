@@ -9,17 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.characterisation import estimators
-from hil.characterisation.bench import Bench, LayerRecording
-from hil.characterisation.estimators import Array, Estimate
-from hil.characterisation.measurements.first_spikes import (
-    Expected,
-    around_threshold,
-    at_step,
-    first_spikes,
-    joined,
-)
-from hil.characterisation.measurements.synapses import MembraneMeasurement
-from hil.characterisation.relay import MeasuredLayer, capacity, reach, relays, write_relays
+from hil.characterisation.estimators import Array, MeasuredValue
+from hil.characterisation.layer_bench import Indices, LayerBench, LayerRecording, Matrix
+from hil.characterisation.measurements.membranes import MembraneMeasurement
 
 # The strongest drive, in the one that just makes the usual neuron fire.
 STRONGEST = 6.0
@@ -34,10 +26,12 @@ SHORTEST = 8
 BLUR = 0.01
 # Samples after a spike from which the reset is read.
 AFTER = 3
+# Share of a mean membrane that a spike takes at least, in thresholds, for it to be seen.
+SEEN = 0.03
 
 
 @dataclass(frozen=True)
-class Thresholds:
+class ThresholdMeasurement:
     """Thresholds and resets of a layer of n neurons.
 
     Attributes:
@@ -49,15 +43,15 @@ class Thresholds:
         largest: Largest membrane that was reached without firing, `(n,)`, as threshold.
     """
 
-    threshold: Estimate
-    reset: Estimate | None
+    threshold: MeasuredValue
+    reset: MeasuredValue | None
     fired: NDArray[np.bool_]
     largest: Array
 
 
 @dataclass(frozen=True)
 class MembraneModel:
-    """What the membranes of a layer of n neurons are computed from.
+    """Constants from which the membranes of a layer of n neurons are computed.
 
     Attributes:
         decay: What a step leaves of a membrane, `(n,)`.
@@ -74,79 +68,108 @@ class MembraneModel:
     sigma: Array
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """One recording of a layer, and its membranes as they would be without any spike.
+
+    Attributes:
+        recording: The recording.
+        tested: Computed membranes at the test of the threshold of each step, `(T, B, n)` above
+            the readout at reset.
+        sampled: As the device samples them.
+        drive: Charge of each step in which events are sent, `(B, n)`.
+    """
+
+    recording: LayerRecording
+    tested: Array
+    sampled: Array
+    drive: Array
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """Computed membranes around the first spike of each neuron in each sample of a batch.
+
+    Attributes:
+        below: In the last step without a spike, `(B, n)`.
+        above: In the step of the first spike, where there is one, `(B, n)`.
+        fired: Whether there is one, `(B, n)`.
+    """
+
+    below: Array
+    above: Array
+    fired: NDArray[np.bool_]
+
+
 def measure(
-    bench: Bench,
-    layer: int,
-    measured: Sequence[MeasuredLayer],
-    membranes: MembraneMeasurement | None,
-) -> Thresholds | None:
+    layer: LayerBench, membranes: MembraneMeasurement | None
+) -> ThresholdMeasurement | None:
     """Measure the thresholds of a layer.
 
     Args:
-        bench: The bench.
-        layer: Layer of neurons, 1 to L.
-        measured: The layers before it.
+        layer: The layer.
         membranes: What was measured of its membranes; nominal where None.
 
     Returns:
         The thresholds; None where the device shows neither spikes nor membranes of the layer.
     """
-    n_pre, size = bench.layers[layer - 1 : layer + 1]
-    model = _model(bench, layer, membranes)
+    bench, (n_pre, size) = layer.bench, layer.shape
+    model = _build_model(layer, membranes)
     # Pre-neurons that cannot be driven one by one stay without input.
-    channels = capacity(bench, measured) if measured else n_pre
-    pre = measured[-1].live if measured else np.arange(n_pre)
-    targets = [pre[i::channels] for i in range(channels)] if measured else []
-    chains = relays(bench, measured, targets)
-    reaches = reach(chains) if measured else np.eye(n_pre, dtype=bool)
-    timed = bench.drive(layer)
-    steps = _length(bench, layer, model, reaches[:, pre].sum(axis=0), pre)
-    shape = estimators.response(model.decay, steps, replace(timed, late=False))
-    visible = estimators.response(model.decay, steps, timed)
-    charged = estimators.charging(model.decay, steps)
+    channels = layer.channels if layer.before else n_pre
+    relays = layer.relays_to_all()
+    reaches = layer.reach(relays)
+    timing = layer.charge_timing
+    at_test = replace(timing, is_late=False)
+    steps = _choose_length(layer, model, reaches.sum(axis=0))
+    shape = estimators.response(model.decay, steps, at_test)
+    sampled_shape = estimators.response(model.decay, steps, timing)
+    resting = (estimators.charging_curve(model.decay, steps) * model.bias)[:, None]
     at_once = reaches.sum(axis=0)[:, None] * model.gain * shape[-1]
-    pre, full = _drivers(bench, layer, chains, pre, at_once)
+    pre, full = _choose_drivers(layer, relays, at_once)
 
     rng = np.random.default_rng(0)  # the same subsets for every device
-    sweeps, resets = [], []
+    brackets, resets = [], []
     for scale in SCALES:
         weights = np.zeros((n_pre, size), np.float32)
         weights[pre] = full * scale * rng.uniform(*UNLIKE, (pre.size, size))
-        stored = bench.device.write_weights(layer - 1, weights)
-        active = _subsets(rng, channels, bench.layers[0])
-        recording = bench.record(layer, active, steps)
+        stored = layer.write(weights)
+        active = _draw_subsets(rng, channels, bench.layers[0])
+        recording = layer.record(active, steps)
         drive = (active @ reaches).astype(float) @ (model.gain * stored)
-        resting = (charged * model.bias)[:, None]
-        expected = Expected(shape[:, None] * drive + resting, visible[:, None] * drive + resting)
-        brackets = around_threshold(bench, layer, recording, expected, model.offset, model.decay)
-        if brackets is None:
+        sweep = Sweep(
+            recording=recording,
+            tested=shape[:, None] * drive + resting,
+            sampled=sampled_shape[:, None] * drive + resting,
+            drive=drive,
+        )
+        around = bracket_thresholds(layer, sweep, model)
+        if around is None:
             return None
-        sweeps.append(brackets)
-        if membranes is not None and bench.samples_every_step(layer):
-            resets.append(_after(bench, layer, recording, expected, model, drive))
-    found = joined(sweeps)
-    threshold = estimators.fit_threshold(found.below, found.above, found.fired, model.sigma)
-    left = np.concatenate(resets) if resets else None
-    return Thresholds(
+        brackets.append(around)
+        if membranes is not None and layer.is_sampled_every_step:
+            resets.append(_read_resets(layer, sweep, model))
+    below, above, fired = (
+        np.concatenate([getattr(each, name) for each in brackets])
+        for name in ("below", "above", "fired")
+    )
+    threshold = estimators.fit_threshold(below, above, fired, model.sigma)
+    is_hard = bench.reset == "hard"
+    return ThresholdMeasurement(
         threshold=threshold,
-        reset=None if left is None else _reset(left, threshold.value, bench.reset == "hard"),
-        fired=np.asarray(found.fired.any(axis=0)),
-        largest=found.below.max(axis=0),
+        reset=_average_resets(np.concatenate(resets), threshold.value, is_hard) if resets else None,
+        fired=np.asarray(fired.any(axis=0)),
+        largest=below.max(axis=0),
     )
 
 
-def _model(bench: Bench, layer: int, membranes: MembraneMeasurement | None) -> MembraneModel:
-    """The measured membranes; nominal ones where there is no measurement."""
-    n_pre, size = bench.layers[layer - 1 : layer + 1]
+def _build_model(layer: LayerBench, membranes: MembraneMeasurement | None) -> MembraneModel:
+    """Model the measured membranes; nominal ones where there is no measurement."""
+    n_pre, size = layer.shape
     sigma = np.full(size, BLUR)
     if membranes is None:
-        return MembraneModel(
-            decay=np.full(size, bench.decay),
-            gain=np.ones((n_pre, size)),
-            offset=np.zeros(size),
-            bias=np.zeros(size),
-            sigma=sigma,
-        )
+        zeros, decay = np.zeros(size), np.full(size, layer.bench.decay)
+        return MembraneModel(decay, np.ones((n_pre, size)), zeros, zeros, sigma)
     if membranes.membrane_noise is not None:
         sigma = np.maximum(BLUR, np.nan_to_num(membranes.membrane_noise))
     return MembraneModel(
@@ -158,25 +181,58 @@ def _model(bench: Bench, layer: int, membranes: MembraneMeasurement | None) -> M
     )
 
 
-def _length(
-    bench: Bench, layer: int, model: MembraneModel, reached: Array, pre: NDArray[np.int64]
-) -> int:
-    """Steps of a sweep: few enough for its weakest weights to be levels that the device stores."""
-    steps = bench.steps(float(np.median(model.decay)))
-    levels = bench.device.info.weight_format(layer - 1).levels
-    timed = replace(bench.drive(layer), late=False)
-    while levels is not None and steps > SHORTEST + layer:
-        at_end = estimators.response(model.decay, steps, timed)[-1]
-        full = STRONGEST / max(float(np.median(reached @ model.gain[pre] * at_end)), 1e-6)
-        largest = bench.scale(layer - 1, full * max(SCALES) * UNLIKE[1])
+def _choose_length(layer: LayerBench, model: MembraneModel, reached: Array) -> int:
+    """Steps of a sweep: few enough for its weakest weights to be levels that the device stores.
+
+    Args:
+        layer: The layer.
+        model: Its membranes.
+        reached: How many inputs make each neuron before it fire, `(n_pre,)`.
+    """
+    bench, projection, shortest = layer.bench, layer.number - 1, SHORTEST + layer.number
+    pre = layer.sources
+    steps = bench.settling_steps(float(np.median(model.decay)))
+    levels = bench.device.info.weight_format(projection).levels
+    timing = replace(layer.charge_timing, is_late=False)
+    while levels is not None and steps > shortest:
+        at_end = estimators.response(model.decay, steps, timing)[-1]
+        moved = reached[pre] @ model.gain[pre] * at_end
+        full = STRONGEST / max(float(np.median(moved)), 1e-6)
+        largest = bench.scale(projection, full * max(SCALES) * UNLIKE[1])
         if largest / max(levels // 2, 1) <= full * min(SCALES):
             break
-        steps = max(steps // 2, SHORTEST + layer)
+        steps = max(steps // 2, shortest)
     return steps
 
 
-def _subsets(rng: np.random.Generator, channels: int, inputs: int) -> NDArray[np.bool_]:
-    """Random subsets of the first channels, from none to all of them, `(SAMPLES, inputs)`."""
+def _choose_drivers(
+    layer: LayerBench, relays: Sequence[Matrix], at_once: Array
+) -> tuple[Indices, float]:
+    """Map the network with as many of the neurons before a layer as its weights can tell apart.
+
+    A device whose smallest weight is large fires the layer with few of them.
+
+    Args:
+        layer: The layer.
+        relays: To the layer before it.
+        at_once: What each moves each neuron by with a weight of 1, `(n_pre, n)`.
+
+    Returns:
+        Those to use, and the weight of the strongest drive with all of them active.
+    """
+    pre = layer.sources
+    while True:
+        full = STRONGEST / max(float(np.median(at_once[pre].sum(axis=0))), 1e-6)
+        layer.map(relays, full * max(SCALES) * UNLIKE[1])
+        weakest = np.zeros(at_once.shape, np.float32)
+        weakest[pre] = full * min(SCALES) * UNLIKE[1]
+        if pre.size < 2 or layer.write(weakest).any():
+            return pre, full
+        pre = pre[::2]
+
+
+def _draw_subsets(rng: np.random.Generator, channels: int, inputs: int) -> NDArray[np.bool_]:
+    """Draw subsets of the first channels, from none to all of them, `(SAMPLES, inputs)`."""
     active = np.zeros((SAMPLES, inputs), bool)
     order = rng.permuted(np.tile(np.arange(channels), (SAMPLES, 1)), axis=1)
     sizes = np.linspace(0, channels, SAMPLES).round().astype(int)
@@ -184,83 +240,116 @@ def _subsets(rng: np.random.Generator, channels: int, inputs: int) -> NDArray[np
     return active
 
 
-def _drivers(
-    bench: Bench,
-    layer: int,
-    chains: Sequence[NDArray[np.float32]],
-    pre: NDArray[np.int64],
-    reached: Array,
-) -> tuple[NDArray[np.int64], float]:
-    """Map the network with as many of the neurons before a layer as its weights can tell apart.
+def bracket_thresholds(layer: LayerBench, sweep: Sweep, model: MembraneModel) -> Brackets | None:
+    """Bracket thresholds by a sweep; None where the device does not show which neurons fired."""
+    tested, recording = sweep.tested, sweep.recording
+    first = _first_spikes(layer, sweep, model)
+    if first is not None:
+        fired = first < len(tested)
+        under = np.where(fired, first - 1, len(tested) - 1)
+        above = _at_step(tested, np.minimum(first, len(tested) - 1))
+        return Brackets(_at_step(tested, under), above, fired)
+    if recording.counts is not None:
+        fired = recording.counts > 0
+        return Brackets(np.where(fired, 0.0, tested[-1]), tested[-1], fired)
+    sampling = layer.sampling(len(tested))
+    if recording.membrane is None or sampling is None:
+        return None
+    read = recording.membrane - model.offset.astype(np.float32)
+    is_late = layer.is_sampled_after_reset
+    if layer.reduction == "mean":
+        return _bracket_by_mean(read[-1], sweep, sampling[-1], model.decay, is_late=is_late)
+    taken = sampling.argmax(axis=1)
+    fall = estimators.detect_falls(read, sweep.sampled[taken].astype(np.float32))
+    fired = fall < len(taken)
+    last, then = (taken[np.minimum(fall + k, len(taken) - 1)] + is_late - 1 for k in (0, 1))
+    below = _at_step(tested, np.where(fired, last, taken[-1] - 1 + is_late))
+    return Brackets(below, _at_step(tested, then), fired)
 
-    A device whose smallest weight is large fires the layer with few of them.
+
+def _first_spikes(layer: LayerBench, sweep: Sweep, model: MembraneModel) -> Indices | None:
+    """Step of the first spike `(B, n)`, T where there is none, or None where none can be told."""
+    recording = sweep.recording
+    if recording.raster is not None:
+        return estimators.first_spikes(recording.raster)
+    if recording.membrane is None or not layer.is_sampled_every_step:
+        return None
+    above = recording.membrane - model.offset.astype(np.float32)
+    fall = estimators.detect_falls(above, sweep.sampled.astype(np.float32))
+    return np.where(fall < len(above), fall + layer.is_sampled_after_reset, fall)
+
+
+def _bracket_by_mean(
+    mean: Array, sweep: Sweep, sampling: Array, decay: Array, *, is_late: bool
+) -> Brackets:
+    """Bracket by means, which tell only of a spike so early that what it took is seen.
 
     Args:
-        bench: The bench.
-        layer: The layer.
-        chains: Relays to the layer before it.
-        pre: Neurons before it, or inputs, that can be driven.
-        reached: What each moves each neuron by with a weight of 1, `(n_pre, n)`.
-
-    Returns:
-        Those to use, and the weight of the strongest drive with all of them active.
+        mean: Mean membranes above the readout at reset, `(B, n)`.
+        sweep: What they would be without any spike.
+        sampling: From steps to the mean, `(T,)`.
+        decay: What a step leaves of a membrane, `(n,)`.
+        is_late: Whether membranes are sampled after the reset.
     """
-    while True:
-        full = STRONGEST / max(float(np.median(reached[pre].sum(axis=0))), 1e-6)
-        write_relays(bench, chains, full * max(SCALES) * UNLIKE[1])
-        weakest = np.zeros(reached.shape, np.float32)
-        weakest[pre] = full * min(SCALES) * UNLIKE[1]
-        if pre.size < 2 or bench.device.write_weights(layer - 1, weakest).any():
-            return pre, full
-        pre = pre[::2]
+    steps = len(sweep.tested)
+    without = np.tensordot(sampling, sweep.sampled, axes=1)
+    fired = mean < without - SEEN - estimators.MODEL_ERROR * SEEN * np.abs(without)
+    # What a spike of each step takes from the mean, of a threshold of 1.
+    taken, lost = np.zeros(steps), 0.0
+    usual = float(np.median(decay))
+    for step in range(steps - 1, -1, -1):
+        taken[step] = lost = usual * lost + (sampling[step] if is_late else 0.0)
+        if not is_late:
+            lost = lost + sampling[step] * usual
+    last = int(np.flatnonzero(taken >= SEEN)[-1]) if (taken >= SEEN).any() else 0
+    reached = sweep.tested[last]
+    return Brackets(np.where(fired, 0.0, reached), reached, fired)
 
 
-def _after(
-    bench: Bench,
-    layer: int,
-    recording: LayerRecording,
-    expected: Expected,
-    model: MembraneModel,
-    drive: Array,
-) -> Array:
-    """What the first spike took from a membrane (soft) or left of it (hard), `(B, n)` as read."""
+def _at_step(values: Array, step: Indices) -> Array:
+    """Take values `(B, n)` of a `(T, B, n)` at a step for each; 0 before the first step."""
+    taken = np.take_along_axis(values, np.maximum(step, 0)[None], axis=0)[0]
+    return np.where(step < 0, 0.0, taken)
+
+
+def _read_resets(layer: LayerBench, sweep: Sweep, model: MembraneModel) -> Array:
+    """Read what the first spike took from a membrane (soft) or left of it (hard), `(B, n)`."""
+    recording = sweep.recording
     assert recording.membrane is not None
-    first = first_spikes(bench, layer, recording, expected, model.offset)
+    first = _first_spikes(layer, sweep, model)
     assert first is not None
-    steps, late = len(expected.tested), int(bench.after_reset(layer))
+    steps, late = len(sweep.tested), int(layer.is_sampled_after_reset)
     read = recording.membrane - model.offset
-    hard = bench.reset == "hard"
-    kept = at_step(expected.tested, np.minimum(first, steps - 1))
-    timed = bench.drive(layer)
-    cleared = timed.arrival == "end_of_step" and bench.clears
-    if timed.sent is not None and cleared:
-        kept = kept + drive * timed.sent[np.minimum(first, steps - 1)]
+    is_hard = layer.bench.reset == "hard"
+    at_spike = np.minimum(first, steps - 1)
+    kept = _at_step(sweep.tested, at_spike)
+    timing = layer.charge_timing
+    if timing.sent is not None and timing.arrival == "end_of_step" and layer.bench.is_event_cleared:
+        kept = kept + sweep.drive * timing.sent[at_spike]
     overlap, power = np.zeros(first.shape), np.zeros(first.shape)
-    free = np.ones(first.shape, bool)
+    is_free = np.ones(first.shape, bool)
     for k in range(1, AFTER + 1):
         step = first + k - late
-        inside = step < steps
-        held = np.minimum(step, steps - 1)
+        within = np.minimum(step, steps - 1)
         if recording.raster is not None and k > 1:
-            free &= (
-                at_step(recording.raster.astype(float), np.minimum(first + k - 1, steps - 1)) == 0
-            )
-        ahead = at_step(expected.shown, held)
+            before = np.minimum(first + k - 1, steps - 1)
+            is_free &= _at_step(recording.raster.astype(float), before) == 0
+        ahead = _at_step(sweep.sampled, within)
         shape = model.decay ** (k - late)
-        rest = at_step(read, held) - (ahead - shape * kept if hard else ahead)
-        use = inside & free
+        rest = _at_step(read, within) - (ahead - shape * kept if is_hard else ahead)
+        use = (step < steps) & is_free
         overlap += np.where(use, rest * shape, 0.0)
         power += np.where(use, shape**2, 0.0)
     left: Array = np.divide(overlap, power, out=np.full(first.shape, np.nan), where=power > 0)
     return left
 
 
-def _reset(left: Array, threshold: Array, hard: bool) -> Estimate:
-    """Resets in thresholds above rest, from what `_after` gives: median and interval."""
-    share = left / threshold if hard else 1 + left / threshold
+def _average_resets(left: Array, threshold: Array, is_hard: bool) -> MeasuredValue:
+    """Resets in thresholds above rest, from what was read of each sample: median and interval."""
+    share = left / threshold if is_hard else 1 + left / threshold
     count = np.maximum(np.isfinite(share).sum(axis=0), 1)
     # Spikes that were missed or guessed wrongly make a few values that mean nothing.
-    known = np.isfinite(share).any(axis=0)
-    quantiles = np.nanquantile(np.where(known, share, 0.0), (0.159, 0.5, 0.841), axis=0)
-    low, middle, high = np.where(known, quantiles, np.nan)
-    return Estimate(middle, 1.96 * 1.253 * (high - low) / 2 / np.sqrt(count))
+    is_read = np.isfinite(share).any(axis=0)
+    quantiles = np.nanquantile(np.where(is_read, share, 0.0), (0.159, 0.5, 0.841), axis=0)
+    low, middle, high = np.where(is_read, quantiles, np.nan)
+    return MeasuredValue(middle, 1.96 * 1.253 * (high - low) / 2 / np.sqrt(count))

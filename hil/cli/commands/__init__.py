@@ -1,1 +1,1 @@
-"""The commands of `hil`: a module here defines the command of its name."""
+"""The commands of `hil`: each public function or `typer.Typer` of a module here is one."""

@@ -11,80 +11,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hil.cli import completion
-from hil.cli.errors import going_on_with, raise_incomplete
-from hil.cli.options import JsonOption, TrustOption
+from hil.cli.errors import check_complete, name_way_on
+from hil.cli.options import (
+    JsonOption,
+    TrustOption,
+    argument,
+    device_addresses,
+    option,
+    study_names,
+    task_names,
+)
 
 if TYPE_CHECKING:
     from hil.studies.coordinator import StudyProgress
     from hil.studies.schema import Study
 
-MOST_WORKERS = 1024
-NameArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[NAME]",
-        help="A study, FILE.toml of your own, or its folder.",
-        autocompletion=completion.studies,
-    ),
-]
-TaskOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Task of every trial. See hil tasks.",
-        autocompletion=completion.tasks,
-    ),
-]
-DeviceOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ADDRESS",
-        help="Device of every trial. See hil devices.",
-        autocompletion=completion.devices,
-    ),
-]
-BudgetOption = Annotated[
-    str | None,
-    typer.Option(metavar="SIZE", help="default, or another budget that the study's file has."),
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Processes; as many as cores, unless the device is there once."),
-]
-SchedulerOption = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Dask scheduler to use, e.g. tcp://host:8786."),
-]
-StartOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--from", metavar="RUN", help="Run or model, FILE.nir, that trials start from as it is."
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="A setting of every trial, or of the study such as repeat.times.",
-    ),
-]
-OutOption = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Folder to make, or to go on with.")
-]
+_MOST_WORKERS = 1024
+_NAME = "A study, FILE.toml of your own, or its folder."
+_BUDGET = "default, or another budget that the study's file has."
+_WORKERS = "Processes; as many as cores, unless the device is there once."
+_SCHEDULER = "Dask scheduler to use, e.g. tcp://host:8786."
+_START = "Run or model, FILE.nir, that trials start from as it is."
+_SET = "A setting of every trial, or of the study such as repeat.times."
 
 
 def study(
-    name: NameArgument = None,
-    task: TaskOption = None,
-    device: DeviceOption = None,
-    budget: BudgetOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    start: StartOption = None,
-    assign: SetOption = None,
-    out: OutOption = None,
+    name: Annotated[str | None, argument(_NAME, "[NAME]", study_names)] = None,
+    task: Annotated[
+        str | None, option("Task of every trial. See hil tasks.", "NAME", names=task_names)
+    ] = None,
+    device: Annotated[
+        str | None,
+        option("Device of every trial. See hil devices.", "ADDRESS", names=device_addresses),
+    ] = None,
+    budget: Annotated[str | None, option(_BUDGET, "SIZE")] = None,
+    workers: Annotated[int | None, option(_WORKERS, "N")] = None,
+    scheduler: Annotated[str | None, option(_SCHEDULER, "ADDRESS")] = None,
+    start: Annotated[Path | None, option(_START, "RUN", "--from")] = None,
+    assign: Annotated[list[str] | None, option(_SET, "KEY=VALUE", "--set")] = None,
+    out: Annotated[Path | None, option("Folder to make, or to go on with.", "FOLDER")] = None,
     trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -92,12 +57,15 @@ def study(
     from hil import config as configuration
     from hil import studies, tasks
     from hil.extensions import Trust, named_by
-    from hil.reports.plain_text import one_line
+    from hil.plain_text import one_line
     from hil.runs.draft import stem
     from hil.studies import folder, loader
 
     if name is None:
-        _list()
+        from hil.cli.output import print_table
+
+        rows = [(each, loader.read(each).get("title", "")) for each in loader.names()]
+        print_table(("study", "what it is about"), rows)
         return
     source: str | Path = name
     if (Path(name) / folder.STUDY).is_file():
@@ -114,13 +82,13 @@ def study(
             loader.read(source), budget=size, task=task, device=device, changes=changes
         )
         if start is not None:
-            wanted = loader.starting(wanted, start)
+            wanted = loader.start_from(wanted, start)
         task_name = stem(tasks.short_name(str(wanted.base.get("task", "digits"))))
         path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
-        processes = _workers(wanted, workers, scheduler)
+        processes = _count_workers(wanted, workers, scheduler)
         trusting = " --trust" if trust or named_by(wanted.model_dump()) else ""
         again = f"hil study {quote(str(path))}{trusting}"
-        with _displayed() as watch, going_on_with(again):
+        with _display_progress() as watch, name_way_on(again):
             result = studies.run(wanted, path, workers=processes, scheduler=scheduler, watch=watch)
     if json_output:
         typer.echo(json.dumps({"folder": str(path), **result}, default=str))
@@ -131,25 +99,17 @@ def study(
             typer.echo(one_line(claim))
         typer.echo(result["table"])
         typer.echo(result["page"])
-    raise_incomplete(result["page"], result["not_shown"], again)
+    check_complete(result["page"], result["not_shown"], again)
 
 
-def _list() -> None:
-    from hil.cli import console
-    from hil.studies import loader
-
-    rows = [(name, loader.read(name).get("title", "")) for name in loader.names()]
-    console.table(("study", "what it is about"), rows)
-
-
-def _workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:
-    """How many processes, as far as there are devices for them."""
+def _count_workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:
+    """Decide how many processes there are, as far as there are devices for them."""
     import drivers
     from hil.config import Config
-    from hil.studies.pool import cores
+    from hil.studies.pool import count_cores
 
-    if asked is not None and not 1 <= asked <= MOST_WORKERS:
-        raise ValueError(f"--workers {asked}: give at least 1 and at most {MOST_WORKERS}")
+    if asked is not None and not 1 <= asked <= _MOST_WORKERS:
+        raise ValueError(f"--workers {asked}: give at least 1 and at most {_MOST_WORKERS}")
     if asked is not None and scheduler is not None:
         raise ValueError("--workers and --scheduler: give one of them")
     usual = str(wanted.base.get("device", Config.model_fields["device"].default))
@@ -162,11 +122,11 @@ def _workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:
             f"{devices[0]} is one device: use --workers 1, without --scheduler; or name all that "
             "there are in repeat.devices, and give the --scheduler whose workers declare them"
         )
-    return asked or (cores() if independent else 1)
+    return asked or (count_cores() if independent else 1)
 
 
 @contextmanager
-def _displayed() -> Iterator[Callable[[StudyProgress], None]]:
+def _display_progress() -> Iterator[Callable[[StudyProgress], None]]:
     """Display how many trials of a study are done.
 
     Yields:

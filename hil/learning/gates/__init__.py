@@ -1,4 +1,4 @@
-"""The gates by name: a module here that defines `GATE`, a `hil.learning.gate.Gate`, is one."""
+"""The gates by name: a module here that defines `GATE`, a `Gate`, is one; `GATES`, several."""
 
 from hil.discovery import Catalogue
 from hil.learning.gate import Gate, checked

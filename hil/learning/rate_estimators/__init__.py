@@ -1,19 +1,22 @@
-"""Rate estimators by name: a module here that defines `ESTIMATOR`, an `Estimator`, is one."""
+"""Rate estimators by name.
+
+A module here that defines `ESTIMATOR`, an `Estimator`, is one; `ESTIMATORS`, several by name.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from hil.discovery import Catalogue
+from hil.learning.nominal_neuron import Reset
 from hil.learning.rate_estimator import Estimator, Reading, Sampled, checked
 
-__all__ = ["CATALOGUE", "SPARSEST", "applicable", "get", "names"]
+__all__ = ["CATALOGUE", "choose", "get", "names"]
 
 CATALOGUE: Catalogue[Estimator] = Catalogue(
     "estimator", Estimator, "hil.estimators", __name__, "ESTIMATOR"
 )
 names = CATALOGUE.names
-# Those that `auto` chooses among, the most trusted first.
-PREFERRED = ("crossings", "falls", "reconstruction", "fused", "balance", "fused_last")
-SPARSEST = 4  # steps between samples up to which single samples tell spikes
 
 
 def get(name: str) -> Estimator:
@@ -26,19 +29,32 @@ def get(name: str) -> Estimator:
     return estimator if name in names() else checked(estimator, f"estimator {name!r}")
 
 
-def applicable(readings: frozenset[Reading], sampled: Sampled, every: int) -> list[Estimator]:
-    """The estimators that can work with what a device shows, the most trusted first.
+def choose(
+    readings: Collection[Reading], sampled: Sampled | None, every: int, reset: Reset, traced: bool
+) -> list[Estimator]:
+    """Choose by what each estimator declares, as `auto` does.
 
     Args:
-        readings: What it shows of membranes: samples, their mean, the last one.
-        sampled: Whether before or after the reset of their step.
+        readings: What is shown of the membranes of hidden layers.
+        sampled: Whether before or after the reset of their step; None where layers differ.
         every: Steps between two samples.
+        reset: That of the neurons.
+        traced: Whether every sample is read in any case, so that spikes may be told by step.
+
+    Returns:
+        The estimator to begin with, and those that the same readings serve.
     """
-    known = [get(name) for name in PREFERRED]
-    return [
-        e
-        for e in known
-        if e.reading in readings
-        and e.sampled in (None, sampled)
-        and (e.closest is None or every <= e.closest)
+    known = [(e.rank, e.name, e) for e in map(get, names()) if e.rank is not None]
+    ranked = [estimator for _, _, estimator in sorted(known, key=lambda entry: entry[:2])]
+    fitting = [
+        e for e in ranked if e.reading in readings and sampled and e.serves(sampled, every, reset)
     ]
+    by_step = [e for e in fitting if e.reading == "samples"] if traced else []
+    if by_step:  # the better the more they know
+        return sorted(by_step, key=lambda e: not e.needs_drive)
+    if not fitting:  # a mean is at least something, whenever it is sampled
+        fitting = [e for e in ranked if e.reading == "mean" and not e.needs_drive]
+    first = fitting[0]
+    served = {first.reading, "mean"} if first.reading == "samples" else {first.reading}
+    others = [e for e in fitting[1:] if e.needs_drive and e.reading in served]
+    return [first, *(others if first.needs_drive else [])]

@@ -1,19 +1,23 @@
-"""The drive as the layer below tells it, corrected by what the membrane reads, put into the neuron.
+"""Estimators that ask the nominal neuron, under the drive that the layer below tells.
 
-The drive of each neuron is a normal variable around what was computed; the nominal neuron says how
-the reading depends on it. One Gauss-Newton step joins the two by their variances (an extended
-Kalman update: Anderson & Moore 1979, Optimal Filtering, section 8.2), and the rate is that of the
-nominal neuron under the corrected drive. Errors of the drive are damped by the reading, errors of
-the reading by the drive.
+`fused` and `fused_last`: the drive, corrected by the mean or the last membrane that is read, put
+into the neuron. The drive of each neuron is a normal variable around what was computed; the nominal
+neuron says how the reading depends on it. One Gauss-Newton step joins the two by their variances
+(an extended Kalman update: Anderson & Moore 1979, Optimal Filtering, section 8.2), and the rate is
+that of the nominal neuron under the corrected drive. Errors of the drive are damped by the reading,
+errors of the reading by the drive.
+
+`drive`: the neuron under the drive alone, where nothing is seen of a layer: as good as what is
+stated of the neurons and stored in the synapses. The fixed pattern of a chip stays unknown.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from hil.learning.nominal_neuron import NominalNeuron, look_up, nearest, placed, table
-from hil.learning.rate_estimator import Estimate, Estimator, LayerReading, Matrix
-from hil.learning.rate_estimators.balance import mean_before
+from hil.learning.nominal_neuron import NominalNeuron, locate, look_up, spread_rows, table
+from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate
+from hil.learning.rate_estimators.means import mean_before
 
 MISMATCH = 0.05  # coefficient of variation of a neuron's gain and threshold that is reckoned with
 NOISE = {"mean": 0.05, "last": 0.25}  # of a reading, in thresholds, beside that of the drive
@@ -21,22 +25,34 @@ BLOCK = 1 << 15  # numbers at a time, which the processor's cache holds
 FLOOR = 1e-4  # least variance of a drive
 
 
-def from_mean(reading: LayerReading) -> Estimate:
+def from_mean(reading: LayerReading) -> RateEstimate:
     """Rates from the mean membrane and the drive."""
     assert reading.mean is not None
     key = "mean_before" if reading.sampled == "before_reset" else "mean_after"
-    rate, doubt = _fused(reading, reading.mean, table(reading.neuron)[key], NOISE["mean"])  # type: ignore[index]
-    return Estimate(rate, mean_before(reading, rate), doubt)
+    rate, doubt = _fuse(reading, reading.mean, table(reading.neuron)[key], NOISE["mean"])  # type: ignore[index]
+    return RateEstimate(rate, mean_before(reading, rate), doubt)
 
 
-def from_last(reading: LayerReading) -> Estimate:
+def from_last(reading: LayerReading) -> RateEstimate:
     """Rates from the last membrane and the drive."""
     assert reading.last is not None
     key = "last_before" if reading.sampled == "before_reset" else "last_after"
     neuron, values = reading.neuron, table(reading.neuron)
-    rate, doubt = _fused(reading, reading.last, values[key], NOISE["last"])  # type: ignore[index]
-    told = placed(neuron, reading.drive, nearest(neuron, reading.spread))
-    return Estimate(rate, look_up(values["mean_before"], told), doubt)
+    rate, doubt = _fuse(reading, reading.last, values[key], NOISE["last"])  # type: ignore[index]
+    at = locate(neuron, reading.drive, spread_rows(neuron, reading.spread))
+    return RateEstimate(rate, look_up(values["mean_before"], at), doubt)
+
+
+def from_drive(reading: LayerReading) -> RateEstimate:
+    """Rates from the drive alone."""
+    neuron, drive = reading.neuron, reading.drive
+    values, rows = table(neuron), spread_rows(neuron, reading.spread)
+    deviation = np.sqrt(variance_of(drive, reading.doubt))
+    low, at, high = (locate(neuron, d, rows) for d in (drive - deviation, drive, drive + deviation))
+    rate = np.clip(look_up(values["rate"], at), 0, neuron.most)
+    rise = look_up(values["rate"], high) - look_up(values["rate"], low)
+    doubt = rise**2 / np.float32(4) + np.float32(2e-4)
+    return RateEstimate(rate, look_up(values["mean_before"], at), doubt)
 
 
 def variance_of(drive: Matrix, doubt: Matrix) -> Matrix:
@@ -44,23 +60,22 @@ def variance_of(drive: Matrix, doubt: Matrix) -> Matrix:
     return np.float32(MISMATCH**2) * drive**2 + np.float32(FLOOR) + doubt
 
 
-def _fused(
+def _fuse(
     reading: LayerReading, seen: Matrix, expected: Matrix, noise: float
 ) -> tuple[Matrix, Matrix]:
     """Rate and its variance, from a reading and what the nominal neuron reads at each drive."""
     samples = max(1, BLOCK // seen.shape[1])
     given = (seen, reading.drive, reading.spread, reading.doubt)
-    found = [
-        _joined(
-            reading.neuron, *[x[b : b + samples] for x in given], expected=expected, noise=noise
+    rate, doubt = np.empty_like(seen), np.empty_like(seen)
+    for first in range(0, len(seen), samples):
+        part = slice(first, first + samples)
+        rate[part], doubt[part] = _fuse_block(
+            reading.neuron, *[x[part] for x in given], expected=expected, noise=noise
         )
-        for b in range(0, len(seen), samples)
-    ]
-    rate, doubt = (np.concatenate(each) for each in zip(*found, strict=True))
     return rate, doubt
 
 
-def _joined(
+def _fuse_block(
     neuron: NominalNeuron,
     seen: Matrix,
     drive: Matrix,
@@ -71,19 +86,43 @@ def _joined(
     noise: float,
 ) -> tuple[Matrix, Matrix]:
     """The same of some samples."""
-    rates, rows = table(neuron)["rate"], nearest(neuron, spread)
+    rates, rows = table(neuron)["rate"], spread_rows(neuron, spread)
     variance = variance_of(drive, doubt)
     deviation = np.sqrt(variance)
-    low, high = (placed(neuron, d, rows) for d in (drive - deviation, drive + deviation))
+    low, high = (locate(neuron, d, rows) for d in (drive - deviation, drive + deviation))
     slope = (look_up(expected, high) - look_up(expected, low)) / (2 * deviation)
     blur = np.float32(noise**2) + spread**2 / 2
     gain = variance * slope / (slope**2 * variance + blur)
-    surprise = seen - look_up(expected, placed(neuron, drive, rows))
+    surprise = seen - look_up(expected, locate(neuron, drive, rows))
     corrected = drive + np.clip(gain * surprise, -2 * deviation, 2 * deviation)
     steepness = (look_up(rates, high) - look_up(rates, low)) / (2 * deviation)
     left = steepness**2 * variance * (1 - gain * slope) + np.float32(2e-4)
-    found = look_up(rates, placed(neuron, corrected, rows))
-    return np.clip(found, 0, neuron.most), left
+    rate = look_up(rates, locate(neuron, corrected, rows))
+    return np.clip(rate, 0, neuron.most), left
 
 
-ESTIMATOR = Estimator("fused", "mean", from_mean)
+ESTIMATORS = {
+    "fused": Estimator(
+        "fused",
+        "mean",
+        from_mean,
+        rank=40,
+        description="The drive as the layer below tells it, corrected by what the membrane reads, "
+        "put into the neuron.",
+    ),
+    "fused_last": Estimator(
+        "fused_last",
+        "last",
+        from_last,
+        rank=60,
+        description="As `fused`, from the last membrane of a run, for devices that show nothing "
+        "else.",
+    ),
+    "drive": Estimator(
+        "drive",
+        "nothing",
+        from_drive,
+        rank=100,
+        description="The nominal neuron under the drive, where nothing is seen of a layer.",
+    ),
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drivers import Probe
-from hil.learning.rate_estimators import SPARSEST
+from hil.learning import rate_estimators
 
 # Share of the time, and seconds of an epoch, from which the line is what a training waits for.
 MOST, LEAST = 0.5, 1.0
@@ -50,9 +50,10 @@ def _advice(probes: Sequence[Probe]) -> str:
     """How to send less, as far as the probes allow."""
     membranes = [probe for probe in probes if probe.quantity == "membrane"]
     each = [probe.every for probe in membranes if probe.reduce == "none"]
+    sparsest = rate_estimators.get("crossings").closest or 1
     advice = ["use a faster line (a higher baud rate)"]
-    if each and min(each) < SPARSEST:
-        advice.append(f"sample membranes less often (activity.every={SPARSEST})")
+    if each and min(each) < sparsest:
+        advice.append(f"sample membranes less often (activity.every={sparsest})")
     if each:
         advice.append("take only their means (activity.estimator=fused)")
     else:

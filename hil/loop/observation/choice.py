@@ -2,68 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from drivers import ProbeOffer, Reduction
+from drivers import DeviceInfo, ProbeOffer, Reduction
 from hil.learning import rate_estimators
 from hil.learning.rate_estimator import Estimator, Reading
 
 if TYPE_CHECKING:
     from hil.config import Config
 
-# What a device has to offer for a reading to be had.
-SHOWN: Mapping[Reading, frozenset[Reduction]] = {
-    "samples": frozenset({"none"}),
-    "mean": frozenset({"mean", "none"}),
-    "last": frozenset({"last", "none"}),
-    "nothing": frozenset(),
+# What a probe may give of each kind of reading, the cheapest first.
+REDUCTIONS: Mapping[Reading, tuple[Reduction, ...]] = {
+    "samples": ("none",),
+    "mean": ("mean", "none", "last"),
+    "last": ("last", "none"),
+    "nothing": (),
 }
 
 
 def estimators(
-    config: Config, offers: Sequence[ProbeOffer | None], every: int, traced: bool
+    config: Config, info: DeviceInfo, depth: int, every: int, traced: bool
 ) -> list[Estimator]:
     """The estimator to begin with, and those that the same probes serve.
 
     Args:
         config: The configuration.
-        offers: What the device shows of the membranes of each hidden layer; None for nothing.
+        info: What the device shows, and its neurons.
+        depth: Layers of neurons.
         every: Steps between two samples.
         traced: Whether the rule reads membranes step by step, whatever the estimator.
 
     Raises:
         ValueError: When spikes are asked for that may not be read.
     """
-    if config.observe == "spikes":
-        return [rate_estimators.get("spikes")]
-    asked = config.activity.estimator
-    if asked == "spikes":
+    asked = "spikes" if config.observe == "spikes" else config.activity.estimator
+    if asked == "spikes" and config.observe != "spikes":
         raise ValueError("activity.estimator = 'spikes' needs observe=spikes")
-    if asked != "auto" or not offers:
-        return [rate_estimators.get("crossings" if asked == "auto" else asked)]
+    if asked != "auto":
+        return [rate_estimators.get(asked)]
+    offers = [info.offer("membrane", layer, depth) for layer in range(1, depth)]
     seen = [offer for offer in offers if offer is not None]
+    readings: Collection[Reading] = _readings(seen, traced)
     if len(seen) < len(offers):
-        return [rate_estimators.get("drive")]
-    sampled = seen[0].sampled
-    found = rate_estimators.applicable(_readings(seen, traced), sampled, every)
-    if not found or any(offer.sampled != sampled for offer in seen):
-        return [rate_estimators.get("rectified")]
-    if traced:  # they tell spikes step by step, the better the more they know
-        telling = [e for e in found if e.reading == "samples"]
-        return sorted(telling, key=lambda e: not e.needs_drive) or found
-    if not found[0].needs_drive:
-        return found[:1]
-    served = ("samples", "mean") if found[0].reading == "samples" else (found[0].reading,)
-    return [e for e in found if e.needs_drive and e.reading in served]
+        readings = ["nothing"]
+    sampled = {offer.sampled for offer in seen} or {"before_reset"}
+    one = sampled.pop() if len(sampled) == 1 or "nothing" in readings else None
+    return rate_estimators.choose(readings, one, every, info.neuron.assumed_reset, traced)
 
 
-def _readings(offers: Sequence[ProbeOffer], traced: bool) -> frozenset[Reading]:
-    """What may be read; single samples may tell spikes, so a mean is taken where there is one."""
-    if not traced and all("mean" in offer.reductions for offer in offers):
-        return frozenset({"mean"})
-    return frozenset(
+def _readings(offers: Sequence[ProbeOffer], traced: bool) -> list[Reading]:
+    """What all layers show; single samples may tell spikes, so a mean is taken where there is one.
+
+    Of its last sample alone no layer's mean is made.
+    """
+    if offers and not traced and all("mean" in offer.reductions for offer in offers):
+        return ["mean"]
+    return [
         reading
-        for reading, kinds in SHOWN.items()
-        if all(kinds & set(offer.reductions) for offer in offers)
-    )
+        for reading, kinds in REDUCTIONS.items()
+        if kinds and all(set(kinds[:2]) & set(offer.reductions) for offer in offers)
+    ]

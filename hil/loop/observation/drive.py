@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import DeviceInfo, Stimulus
-from hil.learning.in_time import delays
+from hil.learning.eligibility import split_delays
 from hil.learning.nominal_neuron import held_current
-from hil.learning.rate_estimator import Estimate
+from hil.learning.rate_estimator import RateEstimate
 from hil.learning.rule import Route
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def of_stimulus(
 
 
 def of_layer(
-    below: Estimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
+    below: RateEstimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
 ) -> Drive:
     """Charge that the estimated spikes of a layer bring to the next one, or to itself."""
     squares = weights**2
@@ -91,7 +91,7 @@ def of_layer(
 def _arriving(events: Matrix | csr_matrix, weights: Matrix, route: Route, steps: int) -> Matrix:
     """Charge `(T, B, n)` of events or currents `(T * B, n_pre)` through a projection."""
     parts = []
-    for delay, held in delays(route):
+    for delay, held in split_delays(route):
         arrived = np.asarray(events @ (weights if held is None else weights * held))
         parts.append(_later(arrived.reshape(steps, -1, weights.shape[1]), delay))
     return parts[0] if len(parts) == 1 else np.asarray(sum(parts))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from drivers import DeviceInfo, Projection, Stimulus
 from hil.learning.nominal_neuron import NominalNeuron
-from hil.learning.rate_estimator import Estimate, Estimator, LayerReading, Sampled
+from hil.learning.rate_estimator import Estimator, LayerReading, RateEstimate, Sampled
 from hil.learning.rule import Route
 from hil.loop.observation.drive import Drive, of_layer, of_stimulus, together
 
@@ -72,19 +72,18 @@ class Nominal:
             spikes_in: Whether the input is spikes; a current acts in its own step.
         """
         first = self.info.timing.input if spikes_in else "same_step"
-        arrival = first if layer == 1 else self.info.timing.layer
+        arrival = (first if layer == 1 else self.info.timing.layer) or "same_step"
         waits = [first != "same_step" and first is not None]
         waits += [self.info.timing.layer in ("end_of_step", "next_step")] * (layer - 1)
-        late = arrival == "end_of_step"
         return NominalNeuron(
             decay=self.decay,
-            steps=steps,
             reset=self.info.neuron.assumed_reset,
-            late=late,
-            idle=sum(waits) - late,
+            arrival=arrival,
+            clears_events=self.info.timing.hard_reset_clears_events is not False,
             most=self.info.neuron.spikes_per_step,
             refractory=self.info.neuron.refractory or 0,
-            spares_events=self.info.timing.hard_reset_clears_events is False,
+            steps=steps,
+            idle=sum(waits) - (arrival == "end_of_step"),
         )
 
 
@@ -96,7 +95,7 @@ def estimated(
     layers: Sequence[LayerSamples],
     estimator: Estimator,
     candidates: Sequence[Estimator],
-) -> tuple[list[Estimate], dict[str, Matrix]]:
+) -> tuple[list[RateEstimate], dict[str, Matrix]]:
     """Estimates of all hidden layers, and by each candidate of the output.
 
     Args:
@@ -112,7 +111,7 @@ def estimated(
     Returns:
         An estimate of each hidden layer, and rates of the output `(B, C)` by candidate.
     """
-    found: list[Estimate] = []
+    found: list[RateEstimate] = []
     at_output: dict[str, Matrix] = {}
     depth = max(projection.target for projection in projections)
     for number, seen in enumerate(layers, start=1):
@@ -151,7 +150,7 @@ def _drive(
     stimulus: Stimulus,
     projection: Projection,
     weights: Matrix,
-    found: Sequence[Estimate],
+    found: Sequence[RateEstimate],
     traced: bool,
 ) -> Drive:
     """What a projection brings to its target."""

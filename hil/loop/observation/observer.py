@@ -17,19 +17,13 @@ from drivers import Device, Probe, ProbeOffer, Readout, Reduction, Stimulus, Uns
 from hil.learning.rate_estimator import Reading
 from hil.loop.mapping import nominal_decay, nominal_threshold
 from hil.loop.observation import choice
+from hil.loop.observation.choice import REDUCTIONS
 from hil.loop.observation.estimation import LayerSamples, Nominal, estimated
 
 if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
-# What a probe may give of each kind of reading, the cheapest first.
-REDUCTIONS: Mapping[Reading, tuple[Reduction, ...]] = {
-    "samples": ("none",),
-    "mean": ("mean", "none", "last"),
-    "last": ("last", "none"),
-    "nothing": (),
-}
 UNSEEN = LayerSamples("before_reset", every=1, mean=None)
 
 
@@ -86,7 +80,7 @@ class Observer:
         self._by_spikes = config.observe == "spikes"
         offers = self._hidden_offers()
         every = self._every() if any(offers) else 1
-        self.held = choice.estimators(config, offers, every, traced)
+        self.held = choice.estimators(config, device.info, self._depth, every, traced)
         self.estimator = self.held[0]
         self._membranes = {layer: self._membrane(layer) for layer in range(1, self._depth + 1)}
         self._spikes = self._spike_probes()

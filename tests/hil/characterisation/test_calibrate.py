@@ -67,7 +67,7 @@ def test_a_setting_of_all_neurons_brings_their_mean_on_target() -> None:
 
 def test_a_file_holds_all_of_it(made: Calibration, file: Path) -> None:
     found = calibration.read(file)
-    assert calibration.record(found) == calibration.record(made)
+    assert calibration.to_record(found) == calibration.to_record(made)
     assert tomllib.loads(file.read_text())["device"]["serial"] == "chip-31"
 
 

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import drivers
-from device_models.sampled_mismatch import SampledMismatch
+from device_models.mismatch import SampledMismatch
 from drivers import ProbeOffer, registry
 from drivers.contract.info import Arrival
 from drivers.emulator.device import Emulator
 from hil.characterisation import estimators
-from hil.characterisation.estimators import Drive
+from hil.characterisation.estimators import ChargeTiming
 from hil.characterisation.survey import survey
-from hil.characterisation.survey_data import Survey
+from hil.characterisation.survey_result import Survey
 from hil.cli.app import app
 from support.paths import ROOT
 from support.restated import restated
@@ -297,12 +297,14 @@ def test_a_decay_is_found_from_any_drive(
         v += amplitude * sent[t] * (arrival == "end_of_step")
         if late:
             trace[t] = v
-    drive = Drive(None if start is None else sent[:steps], arrival, late)
-    found = estimators.fit_decay(trace[:, None], np.ones((steps, 1)), np.eye(steps), drive)
+    timing = ChargeTiming(None if start is None else sent[:steps], arrival, late)
+    found = estimators.fit_decay(trace[:, None], np.ones((steps, 1)), np.eye(steps), timing)
     assert -1 / np.log(found[0]) == pytest.approx(tau, rel=0.01)
-    shape = estimators.response(np.array([decay]), steps, drive)
+    shape = estimators.response(np.array([decay]), steps, timing)
     samples = trace[:, None, None].astype(np.float32)
-    assert estimators.amplitudes(samples, None, shape)[0, 0] == pytest.approx(amplitude, rel=1e-3)
+    assert estimators.fit_amplitudes(samples, None, shape)[0, 0] == pytest.approx(
+        amplitude, rel=1e-3
+    )
 
 
 def test_membrane_noise_is_told_from_white_noise() -> None:
@@ -340,7 +342,7 @@ def test_a_threshold_is_found_from_first_spikes(seed: int, sigma: float) -> None
 
 def test_a_student_interval_covers_as_often_as_it_says() -> None:
     draws = np.random.default_rng(1).standard_normal((5, 20_000))
-    found = estimators.from_repeats(draws)
+    found = estimators.average_repeats(draws)
     assert (np.abs(found.value) <= found.half).mean() == pytest.approx(0.95, abs=0.01)
 
 

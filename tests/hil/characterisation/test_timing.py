@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 import drivers
 from drivers import DeviceInfo
 from drivers.contract.info import Arrival, Timing
-from hil.characterisation.firing import FiringRule, fire
-from hil.characterisation.measurements import timing
+from hil.characterisation import timing
 from hil.characterisation.survey import survey
-from hil.characterisation.timing_data import MeasuredTiming, completed
+from hil.characterisation.timing import Difference, MeasuredTiming, fill_timing
+from hil.learning.nominal_neuron import NominalNeuron, simulate
 from support.matrix_device import OPTIONS, MatrixDevice
 from support.stranger_device import Stranger
 from support.tunable_device import Tunable
@@ -103,19 +103,21 @@ class Restated(MatrixDevice):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "difference"),
     [
-        ({"timing": {"layer": "same_step"}}, "timing.layer: stated same_step, measured next_step"),
-        ({"timing": {"input": "next_step"}}, "timing.input: stated next_step, measured same_step"),
-        ({"neuron": {"reset": "soft"}}, "neuron.reset: stated soft, measured hard"),
-        ({"timing": {"events_add": False}}, "timing.events_add: stated False, measured True"),
+        ({"timing": {"layer": "same_step"}}, ("timing.layer", "same_step", "next_step")),
+        ({"timing": {"input": "next_step"}}, ("timing.input", "next_step", "same_step")),
+        ({"neuron": {"reset": "soft"}}, ("neuron.reset", "soft", "hard")),
+        ({"timing": {"events_add": False}}, ("timing.events_add", False, True)),
     ],
 )
-def test_a_wrong_statement_is_named_and_not_believed(changes: Mapping[str, Any], said: str) -> None:
+def test_a_wrong_statement_is_named_and_not_believed(
+    changes: Mapping[str, Any], difference: tuple[str, Any, Any]
+) -> None:
     kind = type("Mistaken", (Restated,), {"changes": changes})
     device = kind({"reset": "hard", "kind": "spikes", "arrival": "next_step"})
     found = survey(device, (16, 12, 8))
-    assert found.differences == (said,)
+    assert found.differences == (Difference(*difference),)
     for number, layer in enumerate(found.neurons):
         assert layer is not None
         truth = device._thresholds[number] / device._gains[number]
@@ -136,8 +138,8 @@ def test_a_device_that_takes_one_event_in_a_step_is_measured_all_the_same() -> N
 def test_what_is_stated_stands_before_what_is_measured() -> None:
     stated = Timing(dt=1e-3, input="same_step", events_add=False)
     measured = Timing(dt=1e-3, input="next_step", layer="end_of_step", events_add=True)
-    assert completed(stated, measured) == replace(stated, layer="end_of_step")
-    assert MeasuredTiming(Timing(dt=1e-3)).over(Stranger().info).reset == "hard"
+    assert fill_timing(stated, measured) == replace(stated, layer="end_of_step")
+    assert MeasuredTiming(Timing(dt=1e-3)).fill_from(Stranger().info).reset == "hard"
 
 
 @given(
@@ -152,8 +154,7 @@ def test_a_neuron_keeps_what_it_gets(
     charge: list[float], decay: float, reset: Any, arrival: Arrival, clears: bool
 ) -> None:
     """The oracle is the balance of each step, in which nothing is lost but what may be."""
-    rule = FiringRule(decay, reset, arrival, clears)
-    done = fire(np.array(charge), rule)
+    done = simulate(NominalNeuron(decay, reset, arrival, clears), np.array(charge))
     came = {
         "same_step": charge,
         "next_step": [0.0, *charge[:-1]],

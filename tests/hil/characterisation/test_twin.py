@@ -13,7 +13,7 @@ import pytest
 
 from device_models import neurons
 from drivers import registry
-from hil.characterisation import characterise, table, twin
+from hil.characterisation import characterise, tabulate, twin
 from support.paths import ROOT
 
 LAYERS = (24, 20, 8)
@@ -58,7 +58,7 @@ def test_a_twin_of_a_strangers_device_beats_an_ideal_model_threefold(
     tried = record["model"]["errors"]
     assert len(tried) > 3
     assert [*tried.values()] == sorted(tried.values())
-    assert table.models(record)[0][0] == record["model"]["choice"]["neuron"]
+    assert tabulate(record)[1][1][0][0] == record["model"]["choice"]["neuron"]
     for layer in record["neurons"]:
         assert layer["threshold_over_gain"]["median"] == pytest.approx(1, abs=0.05)
 

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from hil.cli import commands
-from hil.cli.app import app, collected
+from hil.cli.app import app, build_app
 from hil.config import Config
 from hil.learning import rules
 from support.command_line import HIL, command, raw_on_a_terminal
-from support.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -59,7 +57,7 @@ def test_a_file_is_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "    print('hello', name)\n"
     )
     monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
-    app = collected()
+    app = build_app()
     found = CliRunner().invoke(app, ["say-hello", "you"])
     assert (found.exit_code, found.stdout) == (0, "hello you\n")
     found = CliRunner().invoke(app, ["say-hello", "nobody"])
@@ -72,7 +70,7 @@ def test_a_file_without_its_command_is_refused(
     (tmp_path / "nothing_here.py").write_text("")
     monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
     with pytest.raises(AttributeError, match="nothing_here"):
-        collected()
+        build_app()
 
 
 def test_the_help_names_what_there_is() -> None:
@@ -120,19 +118,3 @@ def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("NO_COLOR", "1")
     for command_line in (progress, [*HIL, "tasks"], [*HIL, "--help"], [*HIL, "train", "digitz"]):
         assert not coloured.search(raw_on_a_terminal(command_line))
-
-
-def test_the_readme_names_the_options_of_hil_itself() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for option in (o for p in get_command(collected()).params for o in p.opts if o[:2] == "--"):
-        assert f"`hil {option}`" in text or option == "--help", option
-
-
-def test_the_readme_has_a_row_for_each_command_with_all_of_its_options() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `hil ([a-z-]+)` \| (.*) \|$", text, flags=re.M))
-    assert list(rows) == NAMES
-    for name, made in get_command(collected()).commands.items():  # type: ignore[attr-defined]
-        parts = [made, *getattr(made, "commands", {}).values()]
-        options = {o for part in parts for p in part.params for o in p.opts if o[:2] == "--"}
-        assert set(re.findall(r"`(--[a-z]+)`", rows[name])) == options, name

@@ -12,6 +12,7 @@ from hil.learning.rate_estimator import LayerReading
 from hil.learning.rate_estimators import get
 
 STEPS, BATCH, SIZE = 60, 6, 40
+ARRIVAL: Any = {False: "same_step", True: "end_of_step"}
 
 
 def run(seed: int, reset: str, late: bool, mismatch: float) -> tuple[Any, LayerReading]:
@@ -30,7 +31,7 @@ def run(seed: int, reset: str, late: bool, mismatch: float) -> tuple[Any, LayerR
         spikes.append(s)
     samples = np.array(seen, np.float32)
     none = np.zeros((BATCH, SIZE), np.float32)
-    neuron = NominalNeuron(decay=decay, steps=STEPS, reset=reset, late=late)  # type: ignore[arg-type]
+    neuron = NominalNeuron(decay, reset, ARRIVAL[late], steps=STEPS)  # type: ignore[arg-type]
     return np.array(spikes, np.float32), LayerReading(
         neuron=neuron,
         sampled="before_reset",

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from hil.learning import LayerReading, rate_estimators
-from hil.learning.nominal_neuron import NominalNeuron, look_up, nearest, placed, table
+from hil.learning.nominal_neuron import NominalNeuron, locate, look_up, spread_rows, table
 from hil.learning.rate_estimators.fused import FLOOR, MISMATCH
 
 Matrix = NDArray[np.float32]
-NEURON = NominalNeuron(0.9, 20, "soft")
+NEURON = NominalNeuron(0.9, steps=20)
 DRIVES = np.linspace(0.1, 0.8, 8, dtype=np.float32)[np.newaxis]
 
 
@@ -34,7 +34,7 @@ def reading(mean: Matrix, doubt: float = 0.0) -> LayerReading:
 
 def at(quantity: str, drives: Matrix) -> Matrix:
     spread = np.full_like(drives, 0.1)
-    place = placed(NEURON, drives, nearest(NEURON, spread))
+    place = locate(NEURON, drives, spread_rows(NEURON, spread))
     return look_up(table(NEURON)[quantity], place)  # type: ignore[index]
 
 

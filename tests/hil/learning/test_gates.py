@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from hil.learning import gates
-from hil.learning.gates import fourier
+from hil.learning.gates.standard import draw_series
 from hil.learning.rule import Matrix
 from support.rule_inputs import SEEDS
 
@@ -28,7 +28,7 @@ FAMILIES = gates.names()
 def test_g_keeps_the_shape_and_is_finite(
     family: str, z: Matrix, gain: float, shift: float, seed: int
 ) -> None:
-    series = fourier.draw(np.random.default_rng(seed), 3)
+    series = draw_series(np.random.default_rng(seed), 3)
     kept = z.copy()
     with np.errstate(over="raise", divide="raise", invalid="raise"):
         found = gates.get(family).evaluate(z, gain, shift, series)
@@ -62,7 +62,7 @@ def test_g_is_centred_on_its_shift(family: str, away: Matrix, shift: float) -> N
 
 @given(seed=SEEDS, gain=st.floats(0.5, 8), z=st.floats(-2, 2))
 def test_fourier_repeats_after_its_period(seed: int, gain: float, z: float) -> None:
-    series = fourier.draw(np.random.default_rng(seed), 4)
+    series = draw_series(np.random.default_rng(seed), 4)
     points = np.array([z, z + 2 * math.pi / gain], np.float32)
     first, second = gates.get("fourier").evaluate(points, gain, 0.3, series)
     assert first == pytest.approx(second, abs=2e-3)
@@ -70,7 +70,7 @@ def test_fourier_repeats_after_its_period(seed: int, gain: float, z: float) -> N
 
 def test_fourier_coefficients_fall_with_their_harmonic() -> None:
     rng = np.random.default_rng(0)
-    drawn = np.stack([fourier.draw(rng, 4)["series"] for _ in range(4000)])
+    drawn = np.stack([draw_series(rng, 4)["series"] for _ in range(4000)])
     assert drawn.shape == (4000, 2, 4)
     np.testing.assert_allclose(drawn.std(axis=0), [[1, 1 / 2, 1 / 3, 1 / 4]] * 2, rtol=0.06)
     np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.08)

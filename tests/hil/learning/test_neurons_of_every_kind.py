@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hil.learning import LayerReading, rate_estimators
-from hil.learning.nominal_neuron import NominalNeuron, table
+from hil.learning.nominal_neuron import Arrival, NominalNeuron, table
 
 Matrix = NDArray[np.float32]
 RESETS: tuple[Literal["soft", "hard"], ...] = ("soft", "hard")
+ARRIVALS: tuple[Arrival, ...] = ("same_step", "end_of_step")
 STEPS = 20
 NEURONS = [
-    NominalNeuron(0.9, STEPS, reset, late, most=most, refractory=rest, spares_events=spares)
-    for reset, late, most, rest, spares in product(
-        RESETS, (False, True), (1, 4), (0, 3), (False, True)
+    NominalNeuron(0.9, reset, arrival, clears, most, rest, steps=STEPS)
+    for reset, arrival, clears, most, rest in product(
+        RESETS, ARRIVALS, (True, False), (1, 4), (0, 3)
     )
-    if not spares or (late and reset == "hard")
+    if clears or (arrival == "end_of_step" and reset == "hard")
 ]
 SPREAD = 0.15
 
@@ -38,7 +39,7 @@ def simulated(neuron: NominalNeuron, drive: Matrix) -> tuple[Matrix, Matrix, Mat
             rests = neuron.refractory if s else max(rests - 1, 0)
             v = u + x if neuron.late else u
             if s:
-                v = v - s if neuron.reset == "soft" else x * np.float32(neuron.spares_events)
+                v = v - s if neuron.reset == "soft" else x * np.float32(not neuron.clears_events)
             before[(t, *index)], after[(t, *index)], spikes[(t, *index)] = u, v, s
     return before, after, spikes
 

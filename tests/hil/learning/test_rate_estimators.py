@@ -9,18 +9,19 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from hil.extensions import Trust
-from hil.learning import Estimate, Estimator, LayerReading, rate_estimators
+from hil.learning import Estimator, LayerReading, RateEstimate, rate_estimators
 from hil.learning.nominal_neuron import (
     NominalNeuron,
     held_current,
+    locate,
     look_up,
-    nearest,
-    placed,
+    spread_rows,
     table,
 )
 
 Matrix = NDArray[np.float32]
 Reset = Literal["soft", "hard"]
+ARRIVAL: Any = {False: "same_step", True: "end_of_step"}
 
 SAMPLES = arrays(
     np.float32,
@@ -29,9 +30,9 @@ SAMPLES = arrays(
 )
 
 
-def as_it_is(reading: LayerReading) -> Estimate:
+def as_it_is(reading: LayerReading) -> RateEstimate:
     assert reading.mean is not None
-    return Estimate(reading.mean, reading.mean, reading.doubt)
+    return RateEstimate(reading.mean, reading.mean, reading.doubt)
 
 
 identity = Estimator("identity", "mean", as_it_is, target=0.2)
@@ -47,7 +48,7 @@ def reading_of(
     """All that could be known of a layer: its samples `(S, B, n)` and drive `(T, B, n)`."""
     nothing = np.zeros(samples.shape[1:], np.float32)
     return LayerReading(
-        neuron=neuron or NominalNeuron(0.9, len(samples), "soft"),
+        neuron=neuron or NominalNeuron(0.9, steps=len(samples)),
         sampled=sampled,
         every=1,
         mean=samples.mean(axis=0),
@@ -168,7 +169,7 @@ def test_charge_balances_but_for_the_last_membrane(
     level = rng.uniform(0, 0.8, (1, 2, 3))
     drive = (level + rng.normal(0, 0.1, (steps, 2, 3))).astype(np.float32)
     before, after, spikes = simulated(drive, decay, reset, late)
-    neuron = NominalNeuron(decay, steps, reset, late=late)
+    neuron = NominalNeuron(decay, reset, ARRIVAL[late], steps=steps)
     seen = before if sampled == "before_reset" else after
     found = rate_estimators.get("balance").estimate(reading_of(seen, drive, neuron, sampled))
     # Each spike takes one threshold, and of a hard reset all; what is left at the end is not known.
@@ -191,7 +192,7 @@ def test_spikes_are_told_from_samples_after_the_reset(
 ) -> None:
     drive = np.random.default_rng(seed).uniform(0, 0.9, (25, 2, 3)).astype(np.float32)
     _, after, spikes = simulated(drive, decay, reset)
-    neuron = NominalNeuron(decay, 25, reset)
+    neuron = NominalNeuron(decay, reset, steps=25)
     found = rate_estimators.get("reconstruction").estimate(
         reading_of(after, drive, neuron, "after_reset")
     )
@@ -220,7 +221,7 @@ def test_rates_of_mismatched_neurons_are_close(
     gain = (1 + 0.05 * rng.standard_normal(30)).astype(np.float32)
     before, after, spikes = simulated(drive * gain, 0.9, reset, late)
     seen = before if sampled == "before_reset" else after
-    neuron = NominalNeuron(0.9, 25, reset, late=late)
+    neuron = NominalNeuron(0.9, reset, ARRIVAL[late], steps=25)
     found = rate_estimators.get(name).estimate(reading_of(seen, drive, neuron, sampled)).rate
     rates = spikes.mean(axis=0)
     assert np.corrcoef(found.ravel(), rates.ravel())[0, 1] > 0.95
@@ -232,7 +233,7 @@ def test_a_membrane_that_a_hard_reset_leaves_at_rest_is_no_silence() -> None:
     drive = np.full((20, 1, 4), 2.0, np.float32)
     _, after, spikes = simulated(drive, 0.9, "hard")
     assert spikes.all() and not after.any()
-    neuron = NominalNeuron(0.9, 20, "hard")
+    neuron = NominalNeuron(0.9, "hard", steps=20)
     for name in ("balance", "fused", "reconstruction"):
         found = rate_estimators.get(name).estimate(reading_of(after, drive, neuron, "after_reset"))
         assert (found.rate > 0.9).all(), name
@@ -247,11 +248,11 @@ def test_a_membrane_that_a_hard_reset_leaves_at_rest_is_no_silence() -> None:
 )
 def test_the_nominal_neuron_is_a_neuron(decay: float, steps: int, reset: Reset, late: bool) -> None:
     drive = np.array([[0.0, 0.12, 0.5, 1.3]], np.float32)
-    neuron = NominalNeuron(decay, steps, reset, late=late)
+    neuron = NominalNeuron(decay, reset, ARRIVAL[late], steps=steps)
     values = table(neuron)
     constant = np.broadcast_to(drive, (steps, *drive.shape)).astype(np.float32)
     _, after, spikes = simulated(constant, decay, reset, late)
-    place = placed(neuron, drive, nearest(neuron, np.zeros_like(drive)))
+    place = locate(neuron, drive, spread_rows(neuron, np.zeros_like(drive)))
     near = {"rate": spikes.mean(axis=0), "mean_after": after.mean(axis=0)}
     # A drive on the grid is met to rounding; a spike may fall to either side of the last step.
     for name, expected in near.items():
@@ -270,10 +271,12 @@ def test_the_nominal_neuron_is_a_neuron(decay: float, steps: int, reset: Reset, 
         ({"samples", "mean", "last"}, "after_reset", 2, "fused"),
         ({"mean"}, "before_reset", 1, "fused"),
         ({"last"}, "after_reset", 1, "fused_last"),
+        ({"mean", "last"}, None, 1, "rectified"),
+        ({"nothing"}, "before_reset", 1, "drive"),
     ],
 )
 def test_the_first_choice(readings: set[Any], sampled: Any, every: int, first: str) -> None:
-    found = rate_estimators.applicable(frozenset(readings), sampled, every)
+    found = rate_estimators.choose(readings, sampled, every, "soft", traced=False)
     assert found[0].name == first
 
 

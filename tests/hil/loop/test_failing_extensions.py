@@ -14,7 +14,7 @@ HEAD = """
 import numpy as np
 from drivers import Stimulus
 from hil.encodings import Encoding
-from hil.learning import Estimate, Estimator, Gate, Rule, RuleFamily, gradients_from, stateless
+from hil.learning import RateEstimate, Estimator, Gate, Rule, RuleFamily, gradients_from, stateless
 from hil.tasks import Task
 def rule(update, init=stateless):
     return RuleFamily(lambda settings, optimiser: Rule("own", init=init, update=update))
@@ -104,13 +104,13 @@ CASES = {
     ),
     "estimator of another shape": (
         ESTIMATOR,
-        "estimator(lambda seen: Estimate(seen.mean[0], seen.mean, seen.mean))",
+        "estimator(lambda seen: RateEstimate(seen.mean[0], seen.mean, seen.mean))",
         r"estimator '.*own.py:X' gives a rate of shape \(8,\): give \(\d+, 8\)",
     ),
     "estimator of something else": (
         ESTIMATOR,
         "estimator(lambda seen: seen.mean)",
-        "estimator '.*own.py:X' gives a ndarray: give a hil.learning.Estimate",
+        "estimator '.*own.py:X' gives a ndarray: give a hil.learning.RateEstimate",
     ),
 }
 

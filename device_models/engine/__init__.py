@@ -1,0 +1,80 @@
+"""Engines that run a chip: the compiled one where it can, else Brian2's own code."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from device_models.engine.brian2_engine import Brian2Engine
+from device_models.engine.circuit import ChipRun, Circuit
+
+if TYPE_CHECKING:
+    from device_models.engine.compiled_engine import CompiledEngine
+
+# Prepared engines to keep: training, evaluation and their last, smaller batches.
+MAX_PREPARED = 4
+
+
+class Engines:
+    """The engines of a chip with a network. All give the same, to the bit.
+
+    Attributes:
+        steps: Steps since reset, at the end of the last run.
+    """
+
+    def __init__(self, chip: Circuit, compiled: bool | None, workers: int | None) -> None:
+        """Prepare nothing yet.
+
+        Args:
+            chip: The chip.
+            compiled: Whether to compile the model, where it can be; None where numba is installed.
+            workers: Threads of the compiled engine; None for as many as there are cores.
+        """
+        self._chip, self._workers, self.steps = chip, workers, 0
+        self._may_compile = find_spec("numba") is not None if compiled is None else compiled
+        self._compiled: CompiledEngine | None = None
+        self._prepared: OrderedDict[tuple[int, bool], Brian2Engine] = OrderedDict()
+        self._last: Brian2Engine | None = None
+
+    def run(self, run: ChipRun, carry: bool) -> None:
+        """Run copies from reset, or from where their last run ended.
+
+        Args:
+            run: The run.
+            carry: Whether to go on from the last run.
+        """
+        begun = self.steps if carry else 0
+        compiled = self._compiled_engine()
+        if compiled is not None:
+            compiled.run(run, carry, begun)
+        else:
+            after, self._last = self._last if carry else None, None
+            later = bool(after and after.has_currents_to_come)
+            engine = self._brian2_engine(run.batch, isinstance(run.drive, np.ndarray) or later)
+            engine.run(run, after, begun)
+            self._last = engine
+        self.steps = begun + run.steps
+
+    def _compiled_engine(self) -> CompiledEngine | None:
+        """The compiled engine, where there is one for this model."""
+        if self._may_compile and self._compiled is None:
+            from device_models.engine.compiled_engine import CompiledEngine
+            from device_models.engine.neuron_code import Untranslatable
+
+            try:
+                self._compiled = CompiledEngine(self._chip, self._workers)
+            except Untranslatable:
+                self._may_compile = False
+        return self._compiled
+
+    def _brian2_engine(self, batch: int, currents: bool) -> Brian2Engine:
+        key = (batch, currents)
+        if key not in self._prepared:
+            self._prepared[key] = Brian2Engine(self._chip, batch, currents)
+            if len(self._prepared) > MAX_PREPARED:
+                self._prepared.popitem(last=False)
+        self._prepared.move_to_end(key)
+        return self._prepared[key]

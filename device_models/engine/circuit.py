@@ -1,0 +1,256 @@
+"""A chip with a network mapped on it: its layers of neurons, and the synapses between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models.generators import Noise, sequence
+from device_models.mismatch import LayerMismatch
+from device_models.neuron_model import NeuronModel
+from device_models.nonidealities import Temporal
+from device_models.readout import Recorder
+from device_models.temporal_noise import add_crosstalk, step_noise_sd
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Synapses: TypeAlias = "NDArray[np.float32] | csr_matrix"
+"""Weights that synapses transmit, `(n_pre, n_post)`: all of a projection, or of one delay."""
+DelayedSynapses: TypeAlias = "Sequence[tuple[int, tuple[Synapses, ...]]]"
+"""One projection by delay in steps: what each receiving variable gets of an event."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChipRun:
+    """Run that copies of a chip are to do.
+
+    Attributes:
+        drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
+        steps: T.
+        batch: Number of copies B.
+        weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in swings.
+        recorders: What is to be observed, the output's spike counts among it.
+        trial: Seed and names of the random streams of this run.
+        supply: Factor of all input gains now.
+    """
+
+    drive: NDArray[np.float32] | csr_matrix
+    steps: int
+    batch: int
+    weights: Sequence[NDArray[np.float32]]
+    recorders: Sequence[Recorder]
+    trial: tuple[int, ...]
+    supply: float = 1.0
+
+    def noise(self, *names: str | int) -> Noise:
+        """The noise of a name path in this run."""
+        return Noise(sequence(*self.trial, *names))
+
+
+@dataclass(frozen=True, eq=False)
+class NominalProjection:
+    """Synapses from each neuron of one layer to each of another, or of the same.
+
+    Attributes:
+        source: Number of the layer that they come from; 0 is the input.
+        target: Number of the layer that they lead to, counted from 1.
+        delay: Steps by which an event acts later than without: one number, or one for each
+            synapse, `(n_pre, n_post)`.
+    """
+
+    source: int
+    target: int
+    delay: int | NDArray[np.int64] = 0
+
+
+def chain_layers(depth: int) -> list[NominalProjection]:
+    """Project each of `depth` layers to the next, without delay."""
+    return [NominalProjection(layer, layer + 1) for layer in range(depth)]
+
+
+@dataclass(frozen=True, eq=False)
+class DelayGroup:
+    """Synapses of a projection that have the same delay.
+
+    Attributes:
+        delay: Their delay, in steps.
+        synapses: Their flat positions in the weights, ascending; None for all of them.
+        columns: Where each of them leads to; empty for all of them.
+        bounds: Where those of each neuron begin, `(n_pre + 1,)`; empty for all of them.
+    """
+
+    delay: int
+    synapses: NDArray[np.int64] | None
+    columns: NDArray[np.int32]
+    bounds: NDArray[np.int32]
+
+    def select(self, weights: NDArray[np.float32]) -> Synapses:
+        """Select their weights `(n_pre, n_post)`, with zero for the synapses of other delays."""
+        if self.synapses is None:
+            return weights
+        from scipy.sparse import csr_matrix
+
+        own = weights.reshape(-1)[self.synapses]
+        return csr_matrix((own, self.columns, self.bounds), weights.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class MappedProjection:
+    """A projection on a chip.
+
+    Attributes:
+        source: Number of the layer that it comes from; 0 is the input.
+        target: Number of the layer that it leads to.
+        groups: Its synapses by delay, the shortest first.
+    """
+
+    source: int
+    target: int
+    groups: tuple[DelayGroup, ...]
+
+    @property
+    def longest_delay(self) -> int:
+        """Its longest delay, in steps."""
+        return self.groups[-1].delay
+
+
+def map_projection(
+    projection: NominalProjection,
+    shape: tuple[int, int],
+    late: NDArray[np.float32] | None,
+    dt: float,
+) -> MappedProjection:
+    """Lay out a projection with the delays that its synapses have on this chip.
+
+    Args:
+        projection: The projection.
+        shape: `(n_pre, n_post)`.
+        late: Seconds that each synapse adds to its delay, `(n_pre, n_post)`, where it has one.
+        dt: Step, in seconds.
+    """
+    nominal = np.asarray(projection.delay)
+    delays = nominal
+    if late is not None and nominal.any():
+        delays = np.where(nominal > 0, np.maximum(nominal + np.rint(late / dt), 0), 0).astype(int)
+    groups = tuple(_group_by_delay(delays, shape))
+    return MappedProjection(projection.source, projection.target, groups)
+
+
+def _group_by_delay(delays: NDArray[np.int64], shape: tuple[int, int]) -> list[DelayGroup]:
+    distinct, which = np.unique(delays, return_inverse=True)
+    none = np.empty(0, np.int32)
+    if distinct.size == 1:
+        return [DelayGroup(int(distinct[0]), None, none, none)]
+    which = which.reshape(-1)
+    ordered, ends = np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))
+    groups = []
+    for delay, own in zip(distinct, np.split(ordered, ends[:-1]), strict=True):
+        bounds = np.searchsorted(own, np.arange(shape[0] + 1) * shape[1])
+        columns = (own % shape[1]).astype(np.int32)
+        groups.append(DelayGroup(int(delay), own, columns, bounds.astype(np.int32)))
+    return groups
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """The electronics of a chip with a network mapped on it.
+
+    Attributes:
+        model: The neuron model.
+        reset: Which of its resets.
+        dt: Step, in seconds.
+        constants: Parameters that are the same for all neurons, by name.
+        layers: The layers of neurons.
+        projections: The projections.
+        temporal: Noise in time.
+    """
+
+    model: NeuronModel
+    reset: str
+    dt: float
+    constants: Mapping[str, float]
+    layers: tuple[LayerMismatch, ...]
+    projections: tuple[MappedProjection, ...]
+    temporal: Temporal
+
+    def values(self, name: str, layer: LayerMismatch) -> NDArray[np.float32]:
+        """A parameter of each neuron of a layer, `(n,)`."""
+        if name in layer.varied:
+            return layer.varied[name]
+        return np.full(layer.size, self.constants[name], np.float32)
+
+    def bias_slope(self, layer: LayerMismatch) -> NDArray[np.float32]:
+        """Slope that each neuron's bias current adds to its membrane, `(n,)` in unit/second."""
+        level = layer.bias * np.float32(self.model.swing)
+        return level / self.values(self.model.time_constant, layer)
+
+    def gains(self, supply: float) -> list[NDArray[Any]]:
+        """Input gain of each neuron of each layer, in the membrane's unit for a swing, `(n,)`.
+
+        Args:
+            supply: Factor of all of them now.
+        """
+        kind = np.float64 if self.model.precision == "double" else np.float32
+        return [layer.gain * kind(supply * self.model.swing) for layer in self.layers]
+
+    def noise_sd(self, layer: LayerMismatch) -> NDArray[np.float32]:
+        """Standard deviation of the noise that a step adds to each membrane, `(n,)`."""
+        tau = self.values(self.model.time_constant, layer)
+        noise = step_noise_sd(self.temporal.membrane_noise * self.model.swing, tau, self.dt)
+        return noise * (layer.gain > 0)
+
+    def shift_thresholds(self, run: ChipRun, thresholds: Sequence[NDArray[np.float32]]) -> None:
+        """Write the thresholds that neurons have in a trial.
+
+        Args:
+            run: The run.
+            thresholds: Of each layer, `(B, n)`, overwritten.
+        """
+        scale = np.float32(self.temporal.trial_threshold_sd * self.model.swing)
+        for n, (layer, own) in enumerate(zip(self.layers, thresholds, strict=True), start=1):
+            draw = run.noise("trial_threshold_sd", n).normals(0, *own.shape)
+            own[...] = self.values(self.model.silent, layer) + draw * scale
+
+    def is_refractory(self, layer: LayerMismatch) -> bool:
+        """Tell whether any neuron of a layer has a refractory time."""
+        name = self.model.refractory
+        return name is not None and bool(np.any(self.values(name, layer) > 0))
+
+    def input_targets(self) -> list[int]:
+        """Numbers of the layers that the input projects to, ascending."""
+        return sorted({p.target for p in self.projections if p.source == 0})
+
+    def weigh_synapses(self, weights: Sequence[NDArray[np.float32]]) -> list[DelayedSynapses]:
+        """Weigh what receiving neurons get of one event, in swings, of each projection by delay.
+
+        Args:
+            weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in swings.
+        """
+        return [
+            [(group.delay, self._split(group.select(own))) for group in projection.groups]
+            for projection, own in zip(self.projections, weights, strict=True)
+        ]
+
+    def _split(self, synapses: Synapses) -> tuple[Synapses, ...]:
+        """Split weights by the variable that receives them, crosstalk included."""
+        model = self.model
+        if self.temporal.crosstalk:
+            synapses = add_crosstalk(synapses, self.temporal.crosstalk)
+        values: NDArray[Any] = synapses if isinstance(synapses, np.ndarray) else synapses.data
+        if model.precision == "double":
+            values = values.astype(np.float64)
+        if model.update:  # digital synapses hold whole numbers
+            values = np.rint(values * model.swing) / model.swing
+        signed = len(model.receivers) == 2
+        parts = (np.maximum(values, 0), np.maximum(-values, 0)) if signed else (values,)
+        if isinstance(synapses, np.ndarray):
+            return parts
+        from scipy.sparse import csr_matrix
+
+        places, shape = (synapses.indices, synapses.indptr), synapses.shape
+        return tuple(csr_matrix((part, *places), shape) for part in parts)

@@ -1,0 +1,273 @@
+"""The compiled engine: the whole time loop of a run in one function of machine code.
+
+It does what `Brian2Engine` does, to the bit, for models whose steps are arithmetic, where numba is
+installed. Brian2 remains the source of the equations: the function is made from its code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
+from device_models.engine.in_flight import InFlight, current_slopes
+from device_models.engine.kernel import compile_kernel
+from device_models.engine.neuron_code import ModelCode
+from device_models.generators import quantiles
+from device_models.readout import MembraneRecorder, Raster, Recorder, SpikeCounts
+
+KINDS = ("membrane_noise", "spike_loss", "spurious_spikes")
+MAX_SLOPES = 1 << 21  # numbers of input current worked out at a time
+
+
+def count_threads() -> int:
+    """Count the threads that this process may use: cores, or what `OMP_NUM_THREADS` says."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, max(int(limit), 1)) if limit.isdigit() else cores
+
+
+class CompiledEngine:
+    """Any number of copies of a chip, ready to run."""
+
+    def __init__(self, chip: Circuit, workers: int | None) -> None:
+        """Prepare a chip.
+
+        Args:
+            chip: The chip.
+            workers: Threads that share a batch; None for as many as this process may use.
+
+        Raises:
+            Untranslatable: When the model has no translation that is equal bit by bit.
+        """
+        self._chip, self._workers = chip, workers or count_threads()
+        self._codes = {False: ModelCode(chip, False)}
+        self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
+        self._state: dict[str, NDArray[Any]] = {}
+
+    def run(self, run: ChipRun, carry: bool, begun: int) -> None:
+        """Run copies from reset, or from where their last run ended.
+
+        Args:
+            run: The run.
+            carry: Whether to go on from the last run.
+            begun: Steps since reset before this run.
+        """
+        chip, steps, batch = self._chip, run.steps, run.batch
+        currents = isinstance(run.drive, np.ndarray) or (
+            carry and self._in_flight.has_currents_to_come
+        )
+        if currents not in self._codes:
+            self._codes[currents] = ModelCode(chip, currents)
+        code = self._codes[currents]
+        if not carry:
+            self._begin(code, run)
+        # Without currents nothing flows but biases; with them their slopes are written anew.
+        self._state["i_in"][...] = code.initial["i_in"]
+        self._in_flight.begin_run(chip, run, begun)
+        weights, gain = chip.weigh_synapses(run.weights), chip.gains(run.supply)
+        values = {"begun": begun, **self._run_arguments(code, run, weights, gain)}
+        width = sum(chip.layers[n - 1].size for n in chip.input_targets()) if currents else 0
+        block = min(steps, max(1, MAX_SLOPES // (batch * width))) if width else steps
+        kernel, names = compile_kernel(code.spec)
+        for past in range(0, steps, block):
+            length = min(block, steps - past)
+            slopes = self._slope_arguments(
+                weights, gain, range(past, past + length), (batch, width)
+            )
+            now = {**values, **slopes, "past": past, "steps": length}
+            self._run_shared(batch, kernel, [now[name] for name in names[2:]])
+
+    def _run_arguments(
+        self,
+        code: ModelCode,
+        run: ChipRun,
+        weights: Sequence[DelayedSynapses],
+        gain: Sequence[NDArray[Any]],
+    ) -> dict[str, Any]:
+        """Arguments of the kernel that are the same all through a run."""
+        return {
+            "dt": self._chip.dt,
+            "sizes": self._sizes,
+            "kinds": code.kinds,
+            "q": code.scalars,
+            **self._noise_arguments(run),
+            **self._spike_arguments(),
+            **self._synapse_arguments(code, weights),
+            "gain": np.concatenate(gain),
+            "scaled": np.array([bool(np.any(g != 1)) for g in gain]),
+            **self._sent,
+            **_recorder_arguments(run.recorders, self._sizes),
+            **{f"X_{name}": self._state[name] for name in code.states},
+            **{f"c_{name}": constant for name, constant in code.constants.items()},
+        }
+
+    def _run_shared(self, batch: int, kernel: Callable[..., None], arguments: list[Any]) -> None:
+        """Let each thread compute some of the samples."""
+        shares = min(self._workers, batch)
+        edges = [batch * k // shares for k in range(shares + 1)]
+        if shares == 1:
+            kernel(0, batch, *arguments)
+            return
+        kernel(0, 0, *arguments)  # compiles, where that is to be done, once
+        with ThreadPoolExecutor(shares) as threads:
+            list(threads.map(lambda a, b: kernel(a, b, *arguments), edges, edges[1:]))
+
+    def _begin(self, code: ModelCode, run: ChipRun) -> None:
+        """Bring all state to where a run from reset begins."""
+        chip, batch = self._chip, run.batch
+        self._in_flight = InFlight(chip.projections)
+        self._state = {n: np.tile(v, (batch, 1)) for n, v in code.initial.items()}
+        if chip.temporal.trial_threshold_sd:
+            thresholds = self._state[chip.model.silent]
+            chip.shift_thresholds(run, np.split(thresholds, self._sizes[1:-1], axis=1))
+        sources = self._in_flight.sources
+        depth = 1 + max(p.longest_delay for p in chip.projections)
+        room = [run.drive.shape[-1] if s == 0 else chip.layers[s - 1].size for s in sources]
+        slots = np.full(len(chip.layers) + 1, -1)
+        slots[sources] = np.arange(len(sources))
+        self._sent = {
+            "sources": slots,
+            "places": np.cumsum([0, *room]),
+            "sent_number": np.zeros((batch, depth, len(sources)), np.int64),
+            "sent_where": np.empty((batch, depth, sum(room)), np.int32),
+            "sent_counts": np.empty((batch, depth, sum(room)), np.float32),
+        }
+
+    def _noise_arguments(self, run: ChipRun) -> dict[str, Any]:
+        chip = self._chip
+        chances = [getattr(chip.temporal, name) for name in KINDS]
+        keys = [
+            [
+                run.noise(name, n).key[0] if chance else np.uint64(0)
+                for name, chance in zip(KINDS, chances, strict=True)
+            ]
+            for n in range(len(chip.layers) + 1)
+        ]
+        return {
+            "table": quantiles(),
+            "chance": np.array(chances, float),
+            "keys": np.array(keys, np.uint64),
+            "spread": np.concatenate([chip.noise_sd(layer) for layer in chip.layers]),
+        }
+
+    def _spike_arguments(self) -> dict[str, Any]:
+        spikes, none = self._in_flight.spikes, np.zeros(0, np.int32)
+        bounds, channels, counts = (
+            (none, none, none) if spikes is None else (spikes.indptr, spikes.indices, spikes.data)
+        )
+        return {
+            "spikes_bounds": np.asarray(bounds, np.int32),
+            "spikes_channels": np.asarray(channels, np.int32),
+            "spikes_counts": np.asarray(counts, np.float32),
+        }
+
+    def _synapse_arguments(
+        self, code: ModelCode, weights: Sequence[DelayedSynapses]
+    ) -> dict[str, Any]:
+        """Lay out all synapses, in one array for each variable that receives."""
+        rows: list[list[int]] = []
+        columns: list[NDArray[np.int32]] = []
+        bounds: list[NDArray[np.int32]] = []
+        place = at = 0
+        values: list[list[NDArray[Any]]] = [[] for _ in code.spec.receivers]
+        for projection, groups in zip(self._chip.projections, weights, strict=True):
+            slot = self._sent["sources"][projection.source]
+            for delay, parts in groups:
+                dense = isinstance(parts[0], np.ndarray)
+                rows.append([slot, projection.target - 1, delay, dense, place, at])
+                for own, part in zip(values, parts, strict=True):
+                    own.append((part if isinstance(part, np.ndarray) else part.data).reshape(-1))
+                if not isinstance(parts[0], np.ndarray):
+                    bounds.append(parts[0].indptr)
+                    columns.append(np.zeros(place - sum(own.size for own in columns), np.int32))
+                    columns.append(parts[0].indices)
+                    at += bounds[-1].size
+                place += values[0][-1].size
+        none = np.zeros(0, np.int32)
+        return {
+            "paths": np.array(rows, np.int64),
+            "columns": np.concatenate([none, *columns]).astype(np.int32),
+            "bounds": np.concatenate([none, *bounds]).astype(np.int32),
+            **{
+                f"w_{name}": own[0] if len(own) == 1 else np.concatenate(own)
+                for name, own in zip(code.spec.receivers, values, strict=True)
+            },
+        }
+
+    def _slope_arguments(
+        self,
+        weights: Sequence[DelayedSynapses],
+        gain: Sequence[NDArray[Any]],
+        steps: range,
+        shape: tuple[int, int],
+    ) -> dict[str, Any]:
+        """Slopes of membranes by input currents in some steps, as long as they are new."""
+        flows = np.full(len(self._chip.layers), -1)
+        new: list[NDArray[Any]] = []
+        for step in steps if shape[1] else ():
+            if not self._in_flight.advance_current(step):
+                break
+            now, at = np.empty(shape, gain[0].dtype), 0
+            for number, slope in current_slopes(self._chip, self._in_flight, weights, gain):
+                size = self._chip.layers[number - 1].size
+                flows[number - 1] = at
+                now[:, at : at + size] = slope
+                at += size
+            new.append(now)
+        none = np.zeros((0, 1, 1), gain[0].dtype)
+        return {"flow": np.stack(new) if new else none, "flows": flows}
+
+
+def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64]) -> dict[str, Any]:
+    """Arrays that a kernel writes, of which the recorders then hold parts.
+
+    Args:
+        recorders: What is to be observed, the output's spike counts among it.
+        sizes: Where the neurons of each layer begin among all, and how many there are.
+    """
+    rasters = [each for each in recorders if isinstance(each, Raster)]
+    membranes = [each for each in recorders if isinstance(each, MembraneRecorder)]
+    (counts,) = (each.counts for each in recorders if isinstance(each, SpikeCounts))
+    raster_at = np.full(sizes.size - 1, -1)
+    raster, starts = _concatenate(rasters, np.uint8)
+    for each, start in zip(rasters, starts, strict=True):
+        raster_at[each.layer] = start
+    samples, starts = _concatenate(membranes, np.float32)
+    samples_at = [
+        [each.layer, each.every, each.after_reset, start, len(each.samples)]
+        for each, start in zip(membranes, starts, strict=True)
+    ]
+    channels, converter = np.zeros((2, sizes[-1]), np.float32), np.zeros(4, np.float32)
+    for recorder in membranes:
+        own = recorder.channels
+        place = slice(sizes[recorder.layer], sizes[recorder.layer + 1])
+        channels[:, place] = own.scale, own.shift
+        converter[:] = own.noise, own.codes, own.step, own.low
+    return {
+        "counts": counts,
+        "raster": raster,
+        "raster_at": raster_at,
+        "samples": samples,
+        "samples_at": np.array(samples_at, np.int64).reshape(-1, 5),
+        "channels": channels,
+        "converter": converter,
+        "channel_keys": np.array([each.noise.key[0] for each in membranes], np.uint64),
+    }
+
+
+def _concatenate(
+    recorders: Sequence[Raster | MembraneRecorder], dtype: Any
+) -> tuple[NDArray[Any], list[int]]:
+    """One array for the samples of all, and where those of each begin in it."""
+    ends = np.cumsum([0, *(each.samples.size for each in recorders)])
+    whole = np.zeros(ends[-1], dtype)
+    for each, start, end in zip(recorders, ends, ends[1:], strict=False):
+        each.samples = whole[start:end].reshape(each.samples.shape)
+    return whole, [int(start) for start in ends[:-1]]

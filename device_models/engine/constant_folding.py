@@ -1,0 +1,93 @@
+"""Code of a time step with all that is the same in every step worked out once."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Set
+from typing import Any
+
+# Functions of Brian2 that give the same for the same.
+PURE = {"abs", "ceil", "clip", "cos", "cosh", "exp", "expm1", "exprel", "floor", "int", "log"}
+PURE |= {"log10", "log1p", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "timestep"}
+
+
+class ConstantFolder(ast.NodeTransformer):
+    """Straight-line code of numpy, as Brian2 makes it, without what does not change.
+
+    An expression of nothing but constants, fixed arrays and pure functions becomes a name.
+
+    Attributes:
+        values: Those names, and what is behind them.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any], fixed: Set[str]) -> None:
+        """Prepare for one piece of code.
+
+        Args:
+            namespace: What its names stand for.
+            fixed: Those that no step changes.
+        """
+        self._namespace = namespace
+        self._constants = {name: namespace[name] for name in fixed if name in namespace}
+        self.values: dict[str, Any] = {}
+
+    def fold(self, code: str) -> ast.Module:
+        """Parse the code, less what does not change."""
+        tree = ast.parse(code)
+        assigned = {
+            node.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        for name, value in self._namespace.items():
+            if isinstance(value, int | float) and name not in assigned:
+                self._constants[name] = value
+        tree.body = [self._fold_statement(statement) for statement in tree.body]
+        return ast.fix_missing_locations(tree)
+
+    def _fold_statement(self, statement: ast.stmt) -> ast.stmt:
+        if not isinstance(statement, ast.Assign | ast.AugAssign):
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    self._constants.pop(node.id, None)
+            return statement
+        statement.value = self.visit(statement.value)
+        targets = [statement.target] if isinstance(statement, ast.AugAssign) else statement.targets
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        for target in targets:
+            if isinstance(target, ast.Name):
+                self._constants.pop(target.id, None)
+                if isinstance(value, ast.Name) and value.id in self._constants:
+                    self._constants[target.id] = self._constants[value.id]
+        return statement
+
+    def visit(self, node: ast.AST) -> Any:
+        """Replace what does not change by a name, and the same in the parts of what does."""
+        is_operation = isinstance(node, ast.BinOp | ast.UnaryOp | ast.Call | ast.Subscript)
+        if not (is_operation and self._is_constant(node)):
+            return self.generic_visit(node)
+        name = f"_folded_{len(self.values)}"
+        assert isinstance(node, ast.expr)
+        expression = ast.fix_missing_locations(ast.Expression(node))
+        value = eval(
+            compile(expression, "(folded)", "eval"), {**self._namespace, **self._constants}
+        )
+        self.values[name] = self._constants[name] = value
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
+
+    def _is_constant(self, node: ast.AST) -> bool:
+        """Tell whether it is the same in every step."""
+        if isinstance(node, ast.Name):
+            return node.id in self._constants
+        if isinstance(node, ast.Constant):
+            return True
+        if isinstance(node, ast.BinOp):
+            return self._is_constant(node.left) and self._is_constant(node.right)
+        if isinstance(node, ast.UnaryOp):
+            return self._is_constant(node.operand)
+        if isinstance(node, ast.Subscript):
+            return self._is_constant(node.value) and isinstance(node.slice, ast.Constant)
+        if isinstance(node, ast.Call):
+            pure = isinstance(node.func, ast.Name) and node.func.id in PURE
+            return pure and not node.keywords and all(map(self._is_constant, node.args))
+        return False

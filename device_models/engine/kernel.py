@@ -1,0 +1,204 @@
+"""Kernels: the whole time loop of a chip for one sample after another, compiled once on a machine.
+
+What differs between models is put into the source: the code for one neuron. What differs between
+networks comes as arrays, so that a kernel is compiled once for each model, and kept in the user's
+cache.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from textwrap import indent
+from types import ModuleType
+
+from device_models.engine.kernel_template import TEMPLATE
+
+
+@dataclass(frozen=True)
+class NeuronCode:
+    """Code for one neuron, number `p`, of a layer.
+
+    Attributes:
+        update: Statements of a step.
+        test: Statements before the threshold test, the last one assigning `fires`.
+        reset: Statements after a spike.
+    """
+
+    update: str
+    test: str
+    reset: str
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """Parts that decide the source of a kernel.
+
+    Attributes:
+        codes: The code of each kind of layer that there is.
+        states: Variables of neurons, `(B, n)`, sorted.
+        constants: Constants of neurons, `(n,)`, sorted.
+        membrane: The variable that is the membrane.
+        receivers: Those that events add to.
+        precision: That of synapses and events, `float32` or `float64`.
+        refractory: Whether a neuron is refractory after a spike.
+        clamped: Whether events do not reach a refractory neuron.
+        whole: Whether the state holds whole numbers.
+    """
+
+    codes: tuple[NeuronCode, ...]
+    states: tuple[str, ...]
+    constants: tuple[str, ...]
+    membrane: str
+    receivers: tuple[str, ...]
+    precision: str
+    refractory: bool
+    clamped: bool
+    whole: bool
+
+
+# Keeps the numbers of those that fire, without a branch that no processor could foresee.
+COMPACT = "who[number] = p\nnumber += fires"
+
+# Arguments beside the variables and constants of neurons and the weights of each receiver.
+ARGUMENTS = (
+    "first, last, steps, begun, past, dt, sizes, kinds, q, table, chance, keys, spread, "
+    "flow, flows, spikes_bounds, spikes_channels, spikes_counts, sources, paths, gain, scaled, "
+    "columns, bounds, sent_number, sent_where, sent_counts, places, counts, raster, raster_at, "
+    "samples, samples_at, converter, channels, channel_keys"
+)
+
+
+def kernel_arguments(spec: KernelSpec) -> tuple[str, ...]:
+    """Name the arguments of a kernel."""
+    own = [f"X_{n}" for n in spec.states] + [f"c_{n}" for n in spec.constants]
+    return (*ARGUMENTS.split(", "), *own, *(f"w_{n}" for n in spec.receivers))
+
+
+def write_kernel(spec: KernelSpec) -> str:
+    """Write the source of a module whose function `kernel` is the kernel, but for `<CACHE>`."""
+    views = "".join(f"x_{n} = X_{n}[b]\n" for n in spec.states)
+    start = "x_not_refractory[p] = False\nx_lastspike[p] = now" if spec.refractory else ""
+    text = TEMPLATE
+    for mark, value, depth in (
+        ("ARGUMENTS", ", ".join(kernel_arguments(spec)), 0),
+        ("VIEWS", views, 8),
+        ("UPDATES", _branch_by_kind([_loop_all(c.update) for c in spec.codes]), 16),
+        ("TESTS", _branch_by_kind([_loop_all(f"{c.test}\n{COMPACT}") for c in spec.codes]), 16),
+        ("FIRED", _loop_fired(start), 16),
+        ("RESETS", _branch_by_kind([_loop_fired(c.reset) for c in spec.codes]), 16),
+        ("RECEIVE", _write_reception(spec), 20),
+        ("DISTURB", _write_noise(spec), 20),
+        ("REAL", f"np.{spec.precision}", 0),
+        ("MEMBRANE", spec.membrane, 0),
+    ):
+        put = indent(value.rstrip("\n"), " " * depth).lstrip() if depth else value
+        text = text.replace(f"<{mark}>", put or "pass")
+    return text
+
+
+def _branch_by_kind(parts: list[str]) -> str:
+    """Write one branch for each kind of layer."""
+    lines = []
+    for kind, part in enumerate(parts):
+        lines.append(f"{'if' if kind == 0 else 'elif'} kind == {kind}:")
+        lines.append(indent(part or "pass", "    "))
+    return "\n".join(lines)
+
+
+def _loop_all(code: str) -> str:
+    """Write statements for every neuron of a layer."""
+    return _loop(code, "for p in range(end - o):")
+
+
+def _loop_fired(code: str) -> str:
+    """Write statements for the neurons of a layer that fired."""
+    return _loop(f"p = who[k]\n{code}", "for k in range(number):") if code else ""
+
+
+def _loop(code: str, loop: str) -> str:
+    """Write a loop over neurons of a layer.
+
+    The layer's own part of each array is counted from 0: an index that may be negative for all
+    that the compiler knows is looked at each time, and nothing is done for several neurons at once.
+    """
+    of_neurons = r"\b([xc]_\w+|spread|gain)\[p\]"
+    names = sorted(set(re.findall(of_neurons, code)))
+    parts = "".join(f"own_{name} = {name}[o:end]\n" for name in names)
+    body = re.sub(of_neurons, r"own_\1[p]", code)
+    return f"{parts}{loop}\n" + indent(body or "pass", "    ")
+
+
+def _write_noise(spec: KernelSpec) -> str:
+    """Write the noise of membranes: each four neurons share the bits of one word."""
+    free = " * np.float32(x_not_refractory[p])" if spec.refractory else ""
+
+    def one(neuron: str, word: str) -> str:
+        noise = f"(table[{word} & LOW] * spread[p]){free}"
+        added = f"np.rint({noise})" if spec.whole else noise
+        if spec.precision == "float64":
+            added = f"np.float64({added})"
+        return f"p = {neuron}\nx_{spec.membrane}[p] += {added}\n"
+
+    four = "".join(one(f"4 * k + {i}", f"(word >> np.uint64({16 * i}))") for i in range(4))
+    every = _loop(f"word = mixed(row, k)\n{four}", "for k in range((end - o) >> 2):")
+    rest = _loop(
+        one("r", "word") + "word = word >> np.uint64(16)", "for r in range(whole, end - o):"
+    )
+    return f"{every}whole = (end - o) & ~3\nword = mixed(row, whole >> 2)\n{rest}"
+
+
+def _write_reception(spec: KernelSpec) -> str:
+    """Write how arriving events add to the variables of their layer."""
+    free = f" * np.{spec.precision}(x_not_refractory[p])" if spec.clamped else ""
+    lines = []
+    for name in spec.receivers:
+        added = "np.rint(value)" if spec.whole else "value"
+        lines += [
+            f"gather(arriving, n, w_{name}, place, dense, at, columns, bounds, where, many)",
+            "if scaled[layer]:",
+            indent(_loop_all("arriving[p] = arriving[p] * gain[p]"), "    "),
+            _loop_all(f"value = arriving[p]{free}\nx_{name}[p] += {added}"),
+        ]
+    return "\n".join(lines)
+
+
+@cache
+def compile_kernel(spec: KernelSpec) -> tuple[Callable[..., None], tuple[str, ...]]:
+    """Compile the kernel of a model; returns it and the names of its arguments.
+
+    What is run is always the source that was made here; what was compiled of the very same source
+    before, on this machine, is loaded in its place where the cache can be read and written.
+    """
+    text = write_kernel(spec)
+    name = sha256(text.encode()).hexdigest()[:24]
+    path = _cache_source(text, f"kernel_{name}.py")
+    text = text.replace("<CACHE>", str(path is not None))
+    module = ModuleType(f"spikeloop_kernel_{name}")
+    sys.modules[module.__name__] = module  # where what was compiled before looks for its functions
+    exec(compile(text, str(path or f"<kernel {name}>"), "exec"), module.__dict__)
+    return module.kernel, kernel_arguments(spec)
+
+
+def _cache_source(text: str, name: str) -> Path | None:
+    """Write a file that stands for the source in the cache; None where it cannot be written."""
+    import pooch
+
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or pooch.os_cache("spikeloop") / "kernels")
+    path = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(path)
+        (folder / "__pycache__").mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return path if os.access(folder / "__pycache__", os.W_OK) else None

@@ -1,1 +1,0 @@
-"""Which model a twin is made of: fitted to the device, then held against plainer ones."""

@@ -1,0 +1,105 @@
+"""Commands that measure a device: against the contract, for a twin, for a calibration."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from hil.cli.options import (
+    DeviceArgument,
+    JsonOption,
+    LayersOption,
+    RecordOption,
+    option,
+    parse_layers,
+)
+
+
+def check(
+    device: DeviceArgument, record: RecordOption = None, json_output: JsonOption = False
+) -> None:
+    """Hold a device and its driver to the contract. Exit code 1 where they break it."""
+    import drivers
+    from drivers.conformance import CHECKS, Harness, Verdict, check_name, run_check
+    from hil.cli.output import print_table
+    from hil.progress import stages
+
+    # A recording ends where the device is opened anew: after a check that failed, or for the last.
+    records = iter((record,))
+    outcomes = []
+    with (
+        stages(len(CHECKS)) as watch,
+        Harness(lambda: drivers.open(device, record=next(records, None))) as harness,
+    ):
+        for each in CHECKS:
+            watch(check_name(each))
+            outcomes.append(run_check(each, harness))
+    counts = Counter(each.verdict for each in outcomes)
+    by_verdict = {verdict: counts[verdict] for verdict in get_args(Verdict)}
+    if json_output:
+        totals = {verdict.replace(" ", "_"): count for verdict, count in by_verdict.items()}
+        checks = [asdict(each) for each in outcomes]
+        typer.echo(json.dumps({"device": device, **totals, "checks": checks}))
+    else:
+        rows = [(each.check, each.verdict, each.detail or each.reason) for each in outcomes]
+        print_table(("check", "verdict", "what it asks, or what was found"), rows)
+        typer.echo(", ".join(f"{count} {verdict}" for verdict, count in by_verdict.items()))
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def characterise(
+    device: DeviceArgument,
+    out: Annotated[Path, option("Twin to write, a chip file.", "FILE", "--out", "-o")] = Path(
+        "twin.toml"
+    ),
+    layers: LayersOption = "64,200,10",
+    record: RecordOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Measure a device through its probes, and write its twin: an emulated chip like it."""
+    from hil import characterisation
+    from hil.characterisation.record import describe_verdict, tabulate
+    from hil.cli.output import print_table
+    from hil.progress import stages
+
+    sizes = parse_layers(layers)
+    with stages(characterisation.count_stages(sizes)) as watch:
+        measured = characterisation.characterise(device, sizes, out, watch, record)
+    if json_output:
+        typer.echo(json.dumps(measured))
+        return
+    for header, rows in tabulate(measured):
+        print_table(header, rows)
+    typer.echo(describe_verdict(measured))
+    typer.echo(out)
+
+
+def calibrate(
+    device: DeviceArgument,
+    out: Annotated[Path, option("Calibration to write.", "FILE", "--out", "-o")] = Path(
+        "calibration.toml"
+    ),
+    layers: LayersOption = "64,200,10",
+    record: RecordOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Bring a device's neurons to a common threshold and time constant by its settings."""
+    from hil.characterisation import calibration
+    from hil.cli.output import print_table
+    from hil.progress import stages
+
+    sizes = parse_layers(layers)
+    with stages(calibration.count_stages(sizes)) as watch:
+        made = calibration.calibrate(device, sizes, watch, record)
+    calibration.write(made, out)
+    if json_output:
+        typer.echo(json.dumps(calibration.to_record(made)))
+        return
+    print_table(calibration.HEADER, calibration.tabulate(made))
+    typer.echo(out)

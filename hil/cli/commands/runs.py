@@ -1,0 +1,175 @@
+"""Commands about runs: train, go on, test, write pages, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hil.cli.errors import check_complete
+from hil.cli.options import (
+    DataOption,
+    JsonOption,
+    RecordOption,
+    RunArgument,
+    TrustOption,
+    argument,
+    device_addresses,
+    list_modules,
+    option,
+    parse_sizes,
+    rule_names,
+    task_names,
+)
+from hil.cli.output import finish_run, print_choices, print_result, print_run
+
+_RULES = f"{list_modules('learning/rules')}. Or one of your own, FILE.py:NAME."
+_TASKS = "Task, FILE.py:NAME, or a file such as csv:FILE. See hil tasks."
+_START = "Run to start from, its weights and its settings; or a model, FILE.nir."
+_SET = "Any setting that config.toml of a run has; may be repeated."
+
+
+def train(
+    task: Annotated[str | None, argument(_TASKS, "[TASK]", task_names)] = None,
+    device: Annotated[
+        str | None, option("Device address. See hil devices.", "ADDRESS", names=device_addresses)
+    ] = None,
+    rule: Annotated[str | None, option(_RULES, "NAME", names=rule_names)] = None,
+    observe: Annotated[
+        str | None, option("What of the hidden layers is read: membrane or spikes.", "WHAT")
+    ] = None,
+    seed: Annotated[int | None, option("Seed of everything on the host.", "N")] = None,
+    epochs: Annotated[int | None, option("Passes over the training samples.", "N")] = None,
+    hidden: Annotated[
+        str | None, option("Neurons of the hidden layers, e.g. 800 or 500,500.", "SIZES")
+    ] = None,
+    config: Annotated[Path | None, option("TOML file with settings.", "FILE")] = None,
+    start: Annotated[Path | None, option(_START, "RUN", "--from")] = None,
+    assign: Annotated[list[str] | None, option(_SET, "SECTION.KEY=VALUE", "--set")] = None,
+    out: Annotated[Path | None, option("Run folder to make.", "FOLDER")] = None,
+    record: RecordOption = None,
+    trust: TrustOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Train a network on a device, test it, and write a report."""
+    from hil import api
+    from hil import config as configuration
+    from hil.cli import hints
+    from hil.extensions import Trust
+    from hil.loop.progress import displayed
+
+    hints.check_places(task, rule)
+    refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
+    asked = api.asked(
+        task=task,
+        device=device,
+        rule=rule,
+        observe=observe,
+        seed=seed,
+        training=None if epochs is None else {"epochs": epochs},
+        network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
+    )
+    settings = configuration.assignments(assign or [])
+    trusted = Trust.of(asked, settings, everything=trust)
+    with displayed() as watch, trusted.in_force():
+        file = configuration.read(config) if config else {}
+        run = api.prepare(file, asked, settings, start=start, out=out, record=record)
+        print_choices(run.environment()["chosen"])
+        result = finish_run(run, watch, record)
+    print_run(result, json_output)
+
+
+def resume(
+    run: RunArgument,
+    data: DataOption = None,
+    record: RecordOption = None,
+    trust: TrustOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Go on with a run that was stopped."""
+    from hil.extensions import Trust
+    from hil.loop.progress import displayed
+    from hil.runs.folder import Run
+
+    with displayed() as watch, Trust(everything=trust).in_force():
+        result = finish_run(Run.open(run), watch, record, data)
+    print_run(result, json_output)
+
+
+def evaluate(
+    run: Annotated[Path, argument("Run folder, or a model: FILE.nir.", "RUN")],
+    device: Annotated[
+        str | None,
+        option(
+            "Device to deploy on; the run's own when not given.", "ADDRESS", names=device_addresses
+        ),
+    ] = None,
+    on: Annotated[
+        str | None, option("Other labelled samples, such as csv:FILE.", "FORMAT:FILE")
+    ] = None,
+    task: Annotated[
+        str | None, option("What a model is tested with. See hil tasks.", "TASK")
+    ] = None,
+    data: DataOption = None,
+    record: RecordOption = None,
+    trust: TrustOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Deploy the weights of a run or a model on a device as they are, and test them."""
+    from hil.extensions import Trust
+    from hil.loop import evaluation
+    from hil.loop.progress import displayed
+
+    with displayed() as watch, Trust.of(task, everything=trust).in_force():
+        result = evaluation.evaluate(run, device, watch, record, data, on, task)
+    print_choices(result.get("chosen", ()))
+    print_result(result, json_output)
+
+
+def report(
+    runs: Annotated[list[Path], argument("Run folders.", "RUN...")],
+    out: Annotated[
+        Path | None, option("Page that compares several runs [comparison.html].", "FILE")
+    ] = None,
+    trust: TrustOption = False,
+) -> None:
+    """Write the page of a run, or one that compares several."""
+    from hil.extensions import Trust
+    from hil.reports.comparison import write_comparison
+    from hil.reports.rendering import Attempts
+    from hil.reports.run_page import write_report
+    from hil.runs.folder import Run
+
+    opened = [Run.open(path) for path in runs]
+    attempts = Attempts()
+    if len(opened) == 1 and out is None:
+        with Trust(everything=trust).in_force():
+            page = write_report(opened[0], attempts)
+    else:
+        page = write_comparison(opened, out or Path("comparison.html"), attempts)
+    typer.echo(page)
+    check_complete(page, attempts.failed, "hil report")
+
+
+def export(
+    run: RunArgument,
+    out: Annotated[Path, option("File of NIR to write.", "FILE", "--out", "-o")] = Path(
+        "model.nir"
+    ),
+    stored: Annotated[
+        bool, option("The weights that the device stored, not those asked for.", None, "--stored")
+    ] = False,
+    dt: Annotated[
+        float | None,
+        option("Length of a step; of the model that it began with, or the device.", "SECONDS"),
+    ] = None,
+    trust: TrustOption = False,
+) -> None:
+    """Write the network of a run as a model of NIR, with the chip's nominal neurons."""
+    from hil import api
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    typer.echo(api.export(run, out, stored=stored, dt=dt, say=say, trust=trust))

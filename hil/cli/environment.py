@@ -1,0 +1,57 @@
+"""Surroundings of the command: what of them must not decide how a command ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+class MessageStream:
+    """Standard error that drops what it cannot write: a full disk must not end a training."""
+
+    def __init__(self, stream: Any) -> None:
+        """Wrap a stream of text; all but writing is its own."""
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
+def prepare_process() -> None:
+    """Keep closed streams, filters of warnings, and settings of matplotlib from failing a command.
+
+    Its plots are drawn into pages, whatever the backend. A warning of a library is a message, also
+    where Python is asked to make errors of them; what workers inherit says so, too.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed; else the next file would take its number
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    sys.stderr = MessageStream(sys.stderr)
+    os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("matplotlib").addHandler(logging.NullHandler())
+    if any(action == "error" for action, *_ in warnings.filters):
+        sys.warnoptions.clear()
+        os.environ.pop("PYTHONWARNINGS", None)
+        warnings.simplefilter("default")
+
+
+def drop_output() -> None:
+    """Send what is left of standard output nowhere: Python would fail on it at its end."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,0 +1,85 @@
+"""Results of commands: tables in a terminal or a pipe, JSON, and the way to go on with a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from hil.cli.errors import check_complete, name_way_on
+
+if TYPE_CHECKING:
+    from hil.loop.progress import Watcher
+    from hil.result import Result
+    from hil.runs.folder import Run
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, where it has rows: drawn in a terminal, tab-separated when piped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    console = Console()
+    if not console.is_terminal:
+        for row in (header, *rows):
+            print("\t".join(row))
+        return
+    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def print_result(result: dict[str, Any], json_output: bool, page: Path | None = None) -> None:
+    """Print a result as a table and the name of its page, or as JSON."""
+    if json_output:
+        typer.echo(json.dumps(result))
+        return
+    from hil.reports.run_facts import summarise
+
+    print_table(("result", "value"), summarise(result))
+    if page is not None:
+        typer.echo(page)
+
+
+def print_choices(choices: Iterable[Mapping[str, Any]]) -> None:
+    """Say on standard error what was chosen by what the device states."""
+    for choice in choices:
+        typer.echo("hil: {setting} = {value}: {reason}".format(**choice), err=True)
+
+
+def finish_run(run: Run, watch: Watcher, record: Path | None, data: Path | None = None) -> Result:
+    """Train a run to its end and write its page; whatever stops that, say how to go on."""
+    from hil.api import finish
+    from hil.loop.epochs import Interrupted
+
+    with name_way_on(command_on("resume", run)):
+        try:
+            return finish(run, watch, record, data)
+        except Interrupted:
+            raise KeyboardInterrupt from None
+
+
+def print_run(result: Result, json_output: bool) -> None:
+    """Print a finished run; say so where its page lacks parts."""
+    places = {"run": str(result.path), "page": str(result.report)}
+    print_result({**places, **result.figures}, json_output, result.report)
+    if result.not_shown:
+        from hil.runs.folder import Run
+
+        again = command_on("report", Run.open(result.path))
+        check_complete(result.report, result.not_shown, again)
+
+
+def command_on(name: str, run: Run) -> str:
+    """Spell a command on a run, with `--trust` where its configuration names code."""
+    from hil.trust import code_of
+
+    return f"hil {name} {quote(str(run.path))}{' --trust' if code_of(run.config()) else ''}"
