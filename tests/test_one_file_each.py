@@ -165,7 +165,7 @@ NEW = {
     "hil/sections/tally.py": """
         '''How many trials there are.'''
 
-        from hil.sections import Section, SectionKind, SectionSettings
+        from hil.sections import PageSection, SectionKind, SectionSettings
 
 
         class Settings(SectionSettings):
@@ -176,7 +176,8 @@ NEW = {
 
         def build(settings, trials):
             '''One sentence.'''
-            return Section("A tally of mine", f"{len(trials.rows)} {settings.word} were counted")
+            counted = f"{len(trials.rows)} {settings.word} were counted"
+            return PageSection("A tally of mine", counted)
 
 
         SECTION = SectionKind(build, Settings)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from drivers.files.writing import write_text
 from hil.plain_text import one_line, visible
-from hil.sections import Plot, Section
+from hil.sections import PageSection, Plot
 
 T = TypeVar("T")
 LONGEST = 300  # characters of a reason
@@ -55,7 +55,9 @@ class Attempts:
         svg = self.make(f"plot {title!r}", draw)
         return svg or f'<p class="warning">{escape(visible(self.failed[-1]))}.</p>'
 
-    def make_section(self, title: str, build: Callable[[], Section | None]) -> Section | None:
+    def make_section(
+        self, title: str, build: Callable[[], PageSection | None]
+    ) -> PageSection | None:
         """Make a section, or one that says why there is none.
 
         Args:
@@ -64,9 +66,11 @@ class Attempts:
         """
         failed = len(self.failed)
         section = self.make(f"section {title!r}", build)
-        return section if len(self.failed) == failed else Section(title, failure=self.failed[-1])
+        return (
+            section if len(self.failed) == failed else PageSection(title, failure=self.failed[-1])
+        )
 
-    def draw_section(self, section: Section) -> tuple[Section, list[tuple[Plot, str]]]:
+    def draw_section(self, section: PageSection) -> tuple[PageSection, list[tuple[Plot, str]]]:
         """Draw the plots of a section."""
         return section, [(plot, self.draw(plot.title, plot.draw)) for plot in section.plots]
 

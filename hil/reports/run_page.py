@@ -24,7 +24,7 @@ from hil.reports.run_facts import (
 from hil.runs.data import preparation
 from hil.runs.folder import PREPARATION, REPORT, SAMPLES
 from hil.runs.snapshot import confusion
-from hil.sections import Section, SectionKind
+from hil.sections import PageSection, SectionKind
 from hil.sections.run import SECTIONS, RunRecord, build_learning
 from hil.tasks import own_file
 from hil.tasks.preparation import Preparation
@@ -95,7 +95,7 @@ def read_record(run: Run, prepared: Preparation | None = None) -> RunRecord:
     )
 
 
-def build_section(name: str, record: RunRecord) -> Section | None:
+def build_section(name: str, record: RunRecord) -> PageSection | None:
     """Build a section of the page of a run.
 
     Args:
@@ -109,7 +109,7 @@ def build_section(name: str, record: RunRecord) -> Section | None:
     if kind.page != "run":
         raise ValueError("it is a section of the page of a study: give one of a run")
     section = kind.build(kind.settings(), record)
-    if not isinstance(section, Section | None):
+    if not isinstance(section, PageSection | None):
         raise ValueError(f"it gives a {type(section).__name__}: give a Section")
     return section
 

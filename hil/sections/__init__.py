@@ -18,7 +18,7 @@ __all__ = [
     "CATALOGUE",
     "Conclusion",
     "Plot",
-    "Section",
+    "PageSection",
     "SectionKind",
     "SectionSettings",
     "Statement",
@@ -96,7 +96,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """The content of a section of a page.
 
     Attributes:
@@ -146,7 +146,7 @@ class SectionKind:
         page: Of which page it is a section.
     """
 
-    build: Callable[[Any, Any], Section | None]
+    build: Callable[[Any, Any], PageSection | None]
     settings: type[SectionSettings] = SectionSettings
     page: Literal["study", "run"] = "study"
 

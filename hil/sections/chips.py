@@ -10,7 +10,7 @@ from statistics import fmean, median
 import numpy as np
 
 from hil.figures import plots
-from hil.sections import Plot, Section, SectionKind, SectionSettings, Table, words
+from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Table, words
 from hil.sections.trials import (
     Row,
     Rows,
@@ -22,16 +22,8 @@ from hil.sections.trials import (
     estimate,
 )
 from hil.sections.words import CONFIDENCE, SIGNIFICANCE, Comparison
-from hil.statistics import FEWEST, Difference, Mean, Ratio, holm, ratio
+from hil.statistics import FEWEST, Mean, PairedDifference, Ratio, holm, ratio
 
-NOTE = (
-    "Lost: the usual severity deployed, less this one deployed. Recovered: the share of that which "
-    "each other mode regains on the same chip; above 100 % it is better than the network was "
-    f"without the severity. In brackets Fieller's {CONFIDENCE} interval over the repetitions; too "
-    "few to say: there is none, since the loss cannot be told from none. Claims are about the "
-    "middle severities: the interval ends, and p of the t-test of what is regained is below "
-    f"{SIGNIFICANCE:g}, adjusted by Holm for all of them."
-)
 LEAST = 0.01  # of an accuracy: less than this lost, there is nothing to recover
 LOW = 0.05  # share of chips that are worse than the bad end
 
@@ -85,7 +77,7 @@ class Recovery:
         return f"{self.name} {verb} {100 * value:.0f} % {lost} ({bounds})"
 
 
-def build_recovery(settings: RecoverySettings, trials: Trials) -> Section:
+def build_recovery(settings: RecoverySettings, trials: Trials) -> PageSection:
     """Make one row for each part, severity and mode."""
     measure, table, results, recoveries = settings.measure, [], [], list[Recovery]()
     for group in trials.group(["part", *settings.by]).values():
@@ -122,9 +114,9 @@ def build_recovery(settings: RecoverySettings, trials: Trials) -> Section:
     points = words.points(measure)
     modes = words.quantity(trials.rows, settings.factor)
     header = ("what", "severity", f"{points} lost", modes, f"recovered ({CONFIDENCE})", "units")
-    return Section(
-        settings.title or "What training on the chip recovers",
-        settings.note or NOTE,
+    return PageSection(
+        "What training on the chip recovers",
+        words.note("recovery"),
         claims=recoveries,
         answer=_recovery_answer(recoveries),
         tables=[Table("", header, table)],
@@ -209,7 +201,7 @@ def low_end(values: Sequence[float]) -> float:
     return float(np.quantile(values, LOW))
 
 
-def build_yield(settings: YieldSettings, trials: Trials) -> Section:
+def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
     """Make one row for each level: statistics over chips, and their spread over repetitions."""
     measure, factor = settings.measure, settings.factor
 
@@ -244,9 +236,9 @@ def build_yield(settings: YieldSettings, trials: Trials) -> Section:
     quantity = words.quantity(trials.rows, factor)
     header = ("median chip, %", "5th percentile, %", f"yield ({least}), %", "chips", "repetitions")
     draw = partial(plots.plot_intervals, intervals, "accuracy")
-    return Section(
-        settings.title or "On chips never seen",
-        settings.note or _yield_note(least),
+    return PageSection(
+        "On chips never seen",
+        words.note("chip_yield", least=least),
         claims=_yield_claims(settings, levels),
         answer=f"median accuracy of chips, and share of them at {least} or more: "
         + "; ".join(answers),
@@ -256,22 +248,12 @@ def build_yield(settings: YieldSettings, trials: Trials) -> Section:
     )
 
 
-def _yield_note(least: str) -> str:
-    return (
-        "Over the chips of each repetition, none of which its weights were trained on unless a "
-        "level says so: the median, the accuracy that 5 % of chips fall short of, and the share "
-        f"that reaches {least}, the yield. Shown is the mean over the repetitions with Student's "
-        f"{CONFIDENCE} interval: repetitions have other seeds and other chips, so they, and not "
-        f"chips, are what is sampled. {words.COVERS}"
-    )
-
-
 def _yield_claims(settings: YieldSettings, levels: dict[str, ChipYield]) -> list[Comparison]:
     """Compare median and bad end of each level with the reference, adjusted for all of them."""
     reference = levels.get(settings.reference)
     if reference is None:
         return []
-    compared: list[tuple[str, list[Row], Difference]] = []
+    compared: list[tuple[str, list[Row], PairedDifference]] = []
     for level, each in levels.items():
         for name, of in (("median", median), ("5th percentile", low_end)):
             change = compare_rows(each.rows, reference.rows, settings.measure, of)

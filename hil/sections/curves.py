@@ -8,7 +8,7 @@ from functools import partial
 from statistics import fmean
 
 from hil.figures import plots
-from hil.sections import Plot, Section, SectionKind, SectionSettings, words
+from hil.sections import PageSection, Plot, SectionKind, SectionSettings, words
 from hil.sections.trials import (
     Row,
     Trials,
@@ -22,19 +22,6 @@ from hil.sections.trials import (
 from hil.sections.words import CONFIDENCE
 from hil.statistics import FEWEST_PAIRS, Correlation, Mean, rank_correlation
 
-SEVERITY_NOTE = (
-    f"Mean over the repetitions, with Student's {CONFIDENCE} band. Axes do not start at 0."
-)
-EPOCHS_NOTE = (
-    "Mean validation accuracy over the repetitions after each epoch, with Student's "
-    f"{CONFIDENCE} band."
-)
-CORRELATION_NOTE = (
-    "Each point is one combination of levels, the mean over its repetitions. Spearman's rank "
-    f"correlation, with the {CONFIDENCE} interval of Bonett and Wright (2000). "
-    "Combinations that were not drawn at random are no sample: the interval says how well these "
-    "determine the order."
-)
 Points = list[tuple[float, Mean]]
 
 
@@ -51,7 +38,7 @@ class SeveritySettings(EpochsSettings):
     x: str
 
 
-def build_severity(settings: SeveritySettings, trials: Trials) -> Section:
+def build_severity(settings: SeveritySettings, trials: Trials) -> PageSection:
     """Make one figure of a measure over a factor for each combination of the levels of `by`."""
 
     def draw_group(group: list[Row]) -> Plot | None:
@@ -75,14 +62,14 @@ def build_severity(settings: SeveritySettings, trials: Trials) -> Section:
         x = ", ".join(filter(None, (words.quantity(rows, settings.x), unit)))
         return _plot(settings, trials, group, points_of, x, settings.measure, ticks)
 
-    return Section(
-        settings.title or f"Over {words.quantity(trials.rows, settings.x)}",
-        settings.note or SEVERITY_NOTE,
+    return PageSection(
+        f"Over {words.quantity(trials.rows, settings.x)}",
+        words.note("severity"),
         plots=list(filter(None, map(draw_group, trials.group(settings.by).values()))),
     )
 
 
-def build_epochs(settings: EpochsSettings, trials: Trials) -> Section:
+def build_epochs(settings: EpochsSettings, trials: Trials) -> PageSection:
     """Make one figure of learning curves for each combination of the levels of `by`."""
 
     def points_of(rows: list[Row]) -> Points:
@@ -95,8 +82,8 @@ def build_epochs(settings: EpochsSettings, trials: Trials) -> Section:
         _plot(settings, trials, group, points_of, "epoch", "validation_accuracy")
         for group in trials.group(settings.by).values()
     ]
-    title, note = settings.title or "Learning", settings.note or EPOCHS_NOTE
-    return Section(title, note, plots=list(filter(None, figures)))
+    title, note = "Learning", words.note("epochs")
+    return PageSection(title, note, plots=list(filter(None, figures)))
 
 
 def _plot(
@@ -178,7 +165,7 @@ class CommonOrder:
         return f"{self.other} {'rises' if rho > 0 else 'falls'} with {self.one}: {detail}"
 
 
-def build_correlation(settings: CorrelationSettings, trials: Trials) -> Section:
+def build_correlation(settings: CorrelationSettings, trials: Trials) -> PageSection:
     """Show all combinations, or those of some parts, coloured by the levels of `by`."""
     one, other = settings.against, settings.measure
     kinds: dict[str, list[tuple[float, float]]] = {}
@@ -198,9 +185,9 @@ def build_correlation(settings: CorrelationSettings, trials: Trials) -> Section:
     x, y, heading = words.axis(one), words.name(other), words.legend(trials.rows, settings.by)
     draw = partial(plots.plot_scatter, clouds, x, y, is_share(other), heading)
     names = f"{words.name(one)} and {words.name(other)}"
-    return Section(
-        settings.title or names.capitalize(),
-        settings.note or CORRELATION_NOTE,
+    return PageSection(
+        names.capitalize(),
+        words.note("correlation"),
         claims=[claim],
         answer=str(claim),
         plots=[Plot(names, draw)] if clouds else [],

@@ -7,23 +7,11 @@ from functools import partial
 import numpy as np
 
 from hil.figures import plots
-from hil.sections import Plot, Section, SectionKind, SectionSettings, Table, words
+from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Table, words
 from hil.sections.trials import TIMES, Trials, by_level, estimate, group_rows, is_share
 from hil.sections.words import CONFIDENCE
 
 LARGEST = 40  # rows that a figure has room for
-NOTE = (
-    f"Mean over the repetitions with Student's {CONFIDENCE} interval: where the mean of many more "
-    f"repetitions may lie. {words.COVERS} Trials that did not work are counted and left out."
-)
-MAP_NOTE = (
-    "Mean accuracy in percent. Each field is the mean of a few repetitions; the table gives the "
-    f"widest {CONFIDENCE} interval of each map, so that smaller differences are not read into it."
-)
-COSTS_NOTE = (
-    f"Means over the repetitions with Student's {CONFIDENCE} interval. Times are those of this "
-    "machine and of what else ran on it; time and bytes on the line are 0 for an emulated device."
-)
 COSTS = (
     *TIMES,
     "device_runs",
@@ -42,7 +30,7 @@ class MeansSettings(SectionSettings):
     by: tuple[str, ...]
 
 
-def build_means(settings: MeansSettings, trials: Trials) -> Section:
+def build_means(settings: MeansSettings, trials: Trials) -> PageSection:
     """Make one row for each combination of the levels of `by`."""
     measure, by, table = settings.measure, settings.by, []
     intervals, means = [], []
@@ -65,9 +53,9 @@ def build_means(settings: MeansSettings, trials: Trials) -> Section:
         figures.append(Plot(title, draw, wide=True))
     names = words.quantities(trials.rows, by)
     header = (*names, f"mean, {words.unit(measure)}", f"{CONFIDENCE} interval", "units", "failed")
-    return Section(
-        settings.title or words.name(measure).capitalize(),
-        settings.note or NOTE,
+    return PageSection(
+        words.name(measure).capitalize(),
+        words.note("means"),
         answer=words.find_extremes(trials, by, measure),
         tables=[Table("", header, table)],
         plots=figures,
@@ -83,7 +71,7 @@ class MapSettings(SectionSettings):
     by: tuple[str, ...] = ()
 
 
-def build_map(settings: MapSettings, trials: Trials) -> Section:
+def build_map(settings: MapSettings, trials: Trials) -> PageSection:
     """Make one map for each combination of the levels of `by` that has both factors."""
     figures, table, measure = [], [], settings.measure
     rows = [row for row in trials.rows if row.text(settings.x) and row.text(settings.y)]
@@ -106,16 +94,16 @@ def build_map(settings: MapSettings, trials: Trials) -> Section:
     header = ("map", f"widest interval, {words.points(measure)}")
     names = words.quantity(rows, settings.x), words.quantity(rows, settings.y)
     by = [*settings.by, settings.x, settings.y]
-    return Section(
-        settings.title or f"{names[1]} by {names[0]}",
-        settings.note or MAP_NOTE,
+    return PageSection(
+        f"{names[1]} by {names[0]}",
+        words.note("map"),
         answer=words.find_extremes(trials, by, measure, rows),
         tables=[Table("", header, table)],
         plots=figures,
     )
 
 
-def build_costs(settings: MeansSettings, trials: Trials) -> Section:
+def build_costs(settings: MeansSettings, trials: Trials) -> PageSection:
     """Make one row of times, runs, samples, bytes, spikes, events and writes for each group."""
     table = [
         [
@@ -128,8 +116,10 @@ def build_costs(settings: MeansSettings, trials: Trials) -> Section:
         *words.quantities(trials.rows, settings.by),
         *(f"{words.name(m)}, {words.unit(m)}" for m in COSTS),
     )
-    return Section(
-        settings.title or "Costs", settings.note or COSTS_NOTE, tables=[Table("", header, table)]
+    return PageSection(
+        "Costs",
+        words.note("costs"),
+        tables=[Table("", header, table)],
     )
 
 

@@ -9,7 +9,7 @@ from statistics import fmean
 from hil import statistics
 from hil.sections import (
     Conclusion,
-    Section,
+    PageSection,
     SectionKind,
     SectionSettings,
     Statement,
@@ -29,22 +29,7 @@ from hil.sections.trials import (
     group_rows,
 )
 from hil.sections.words import CONFIDENCE, SIGNIFICANCE, Comparison
-from hil.statistics import Difference, Mean
-
-NOTE = (
-    "Each level against the reference, repetition by repetition: the same seed, chip and all "
-    f"other levels. The interval is Student's, of {CONFIDENCE}, for the mean difference; p "
-    "is of the paired t-test, adjusted by Holm for all rows, and a difference is told where it is "
-    f"below {SIGNIFICANCE:g}. Beside it that of Wilcoxon's signed-rank test, which with "
-    "seven pairs or fewer cannot fall so low."
-)
-EFFECTS_NOTE = (
-    "Each level against the first one of its part, which is the usual setting, in pairs of equal "
-    "seed and chip. An interaction is the difference of that effect between a level of the line "
-    "factor and the first one. p-values are of paired t-tests, adjusted by Holm for the table. "
-    "Over all levels of all parts: the mean, the spread of the levels' means, and the worst of "
-    "them with its interval."
-)
+from hil.statistics import Mean, PairedDifference
 
 
 class PairsSettings(SectionSettings):
@@ -55,10 +40,10 @@ class PairsSettings(SectionSettings):
     by: tuple[str, ...] = ()
 
 
-def build_pairs(settings: PairsSettings, trials: Trials) -> Section:
+def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
     """Make one row for each other level and combination of the levels of `by`."""
     measure, factor, by = settings.measure, settings.factor, settings.by
-    pairs: list[tuple[list[Row], list[Row], Difference]] = []
+    pairs: list[tuple[list[Row], list[Row], PairedDifference]] = []
     for group in trials.group(by).values():
         levels = by_level(group, factor)
         reference = levels.pop(settings.reference, [])
@@ -97,9 +82,9 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> Section:
         "p, t-test",
         "p, Wilcoxon",
     )
-    return Section(
-        settings.title or f"Against {settings.reference}",
-        settings.note or NOTE,
+    return PageSection(
+        f"Against {settings.reference}",
+        words.note("pairs"),
         claims=claims,
         answer="; ".join(map(str, words.best_levels(trials, factor, by, measure))),
         tables=[Table("", header, table)],
@@ -132,7 +117,7 @@ class Effect:
     level: str
     trials: str
     usual: str
-    difference: Difference
+    difference: PairedDifference
     p: float | None = None
 
     def as_claim(self, measure: str, family: int) -> Comparison:
@@ -140,7 +125,7 @@ class Effect:
         return Comparison(self.trials, self.usual, self.difference, measure, self.p, family)
 
 
-def build_effects(settings: EffectsSettings, trials: Trials) -> Section:
+def build_effects(settings: EffectsSettings, trials: Trials) -> PageSection:
     """Make a table of main effects, one of their interactions with the lines, one of stability."""
     measure = settings.measure
     effects: list[Effect] = []
@@ -159,9 +144,9 @@ def build_effects(settings: EffectsSettings, trials: Trials) -> Section:
     ]
     remaining = len(effects) + len(interactions) - len(claims)
     claims.append(Statement(f"{remaining} further effects and interactions are not significant"))
-    return Section(
-        settings.title or "Main effects and interactions",
-        settings.note or EFFECTS_NOTE,
+    return PageSection(
+        "Main effects and interactions",
+        words.note("effects"),
         claims=claims,
         answer=_effects_answer(effects, settings, trials),
         tables=[

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hil.config import Config
 from hil.figures import plots
-from hil.sections import Plot, Section, SectionKind, SectionSettings, Statement, Table
+from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Statement, Table, words
 from hil.statistics import proportion
 
 # Things that a device pays, by their key in the costs of a result.
@@ -28,64 +28,6 @@ PAID = {
     "cell_writes_mean": "writes of a cell, mean",
     "cell_writes_max": "writes of a cell, most",
 }
-FINDINGS_NOTE = (
-    "Signs that something is amiss, from what the host reads of the device anyway. Each stands "
-    "once, with the last epoch that showed it, and what to do. What the last epochs no longer "
-    "show, training got over."
-)
-LEARNING_NOTE = (
-    "One point an epoch. Look for curves that level off. Still rising at the end: more epochs "
-    "would help. Training well above validation: the network learns its samples by heart. Jagged "
-    "from the start: the learning rate is too high or the device too noisy. Training accuracy is "
-    "taken while the weights change, so it lags behind in the first epochs."
-)
-ACTIVITY_NOTE = (
-    "Mean activity of a layer: 0 is silent, 1 fires at every step. Hidden layers that fall to 0 "
-    "have died and learn nothing; layers that climb towards 1 pass on little of their input. "
-    "Homeostasis (weight {}) should hold them in between."
-)
-ESTIMATED = (
-    " Hidden activity is the host's estimate from membranes, which is all it was allowed to read."
-)
-CONFUSION_NOTE = (
-    "A row is what a sample is, a column what the network said, over all {} test samples. Right "
-    "answers lie on the diagonal; a tinted cell beside it names two classes that are mixed up, a "
-    "tinted column a class that is said too often. Recall is the share of a class found, with its "
-    "95 % interval: few samples, wide interval."
-)
-SAMPLES_NOTE = (
-    "Shown to the trained device once more. Left the input; then each spike of each output neuron "
-    "in time; then their sums. The shaded row is the right class, the coloured bar the most "
-    "spikes. A sure network fires in one row only. Rows that tie or stay empty are decided by the "
-    "output membranes, where the device shows them{}."
-)
-MEMBRANES_NOTE = (
-    "A few neurons of each layer while the device sees sample 1, one row a neuron{}. 0 is rest, "
-    "the dashed line at 1 the nominal threshold; dots are samples at or above it; what falls "
-    f"below {plots.LOWEST} is cut off. A healthy layer has neurons of both kinds: some that cross "
-    "the line, some that stay below. Neurons that cross late or fire below the line show the "
-    "chip's mismatch. Traces that never move are dead neurons; traces that fall out of view have "
-    "weights that are too negative."
-)
-WEIGHTS_NOTE = (
-    "What the host asked for against what the device says it stored, in units of the threshold. "
-    "On the grey line they agree. Steps are the device's levels, a flat end is its largest "
-    "weight. On the right, how many cells sit at each level. If most sit on one or two levels, or "
-    "many on the last one, choose another network.full_scale."
-)
-TIME_NOTE = (
-    "Device: running samples and storing weights (for an emulated chip, computing its physics). "
-    "Transfer: on the line to it. Host: the learning rule and all the rest. The longest part is "
-    "the one worth making faster."
-)
-COSTS_NOTE = (
-    "An inference is one test sample of which the output alone is read; the training is all that "
-    "was run and written for it, validation included. Output spikes and events of the input are "
-    "counted; hidden spikes are as the host {} them. A synaptic event is an event at one cell: "
-    "spikes times fan-out; a current counts the events that would inject as much. A cell is "
-    "written when what it stores changes: hold the largest number against the endurance of your "
-    "cells. No bytes means that the device has no line."
-)
 Costs = Mapping[str, Mapping[str, float | None]]
 
 
@@ -114,15 +56,17 @@ class RunRecord:
     class_names: Sequence[str] = ()
 
 
-def build_findings(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_findings(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """List the signs that something is amiss."""
     if not run.findings:
         return None
     claims = [Statement(finding, is_supported=True) for finding in run.findings]
-    return Section("What the host noticed", FINDINGS_NOTE, claims, template="findings.html.j2")
+    return PageSection(
+        "What the host noticed", words.note("findings"), claims, template="findings.html.j2"
+    )
 
 
-def build_learning(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_learning(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Draw accuracy and loss over the epochs."""
     if not run.metrics:
         return None
@@ -134,9 +78,9 @@ def build_learning(settings: SectionSettings, run: RunRecord) -> Section | None:
         accuracy.append(_epoch_line(validation, "validation", 1))
         said += f", validation {100 * validation[-1]:.2f} %"
     loss = [_epoch_line([row["train_loss"] for row in run.metrics])]
-    return Section(
+    return PageSection(
         "Learning",
-        LEARNING_NOTE,
+        words.note("learning"),
         plots=[
             Plot(
                 "Accuracy",
@@ -152,7 +96,7 @@ def build_learning(settings: SectionSettings, run: RunRecord) -> Section | None:
     )
 
 
-def build_activity(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_activity(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Draw the activity of the layers over the epochs."""
     if not run.metrics:
         return None
@@ -171,9 +115,10 @@ def build_activity(settings: SectionSettings, run: RunRecord) -> Section | None:
     description = f"Output spikes per step over epochs, at the end {last:.4f}"
     draw = partial(plots.plot_lines, output, "epoch", "spikes / step")
     figures.append(Plot("Output rate", draw, description=description))
-    note = ACTIVITY_NOTE.format(run.config.homeostasis.weight)
-    note += ESTIMATED if run.config.observe == "membrane" else ""
-    return Section("Activity", note, plots=figures)
+    note = words.note("activity", weight=run.config.homeostasis.weight)
+    if run.config.observe == "membrane":
+        note += " " + words.note("estimated_activity")
+    return PageSection("Activity", note, plots=figures)
 
 
 def _epoch_line(values: Sequence[float], label: str | None = None, shade: int = 0) -> plots.Line:
@@ -203,20 +148,20 @@ class ClassRecall:
         return cls(counts.tolist(), right / total, proportion(right, total))
 
 
-def build_confusion(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_confusion(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Tabulate the answers to each class, with its recall."""
     if run.confusion is None:
         return None
     classes = [ClassRecall.of(row, label) for label, row in enumerate(run.confusion)]
-    return Section(
+    return PageSection(
         "What it confuses",
-        CONFUSION_NOTE.format(run.confusion.sum()),
+        words.note("confusion", samples=run.confusion.sum()),
         data={"classes": classes, "names": run.class_names},
         template="confusion.html.j2",
     )
 
 
-def build_samples(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_samples(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Draw a few test samples, and how each is answered."""
     if run.snapshot is None:
         return None
@@ -235,7 +180,7 @@ def build_samples(settings: SectionSettings, run: RunRecord) -> Section | None:
     source, where = run.config.readout.source, ""
     if source != "counts":
         where = f"; here membranes count for every sample (readout.source is {source})"
-    return Section("A few test samples", SAMPLES_NOTE.format(where), plots=figures)
+    return PageSection("A few test samples", words.note("samples", where=where), plots=figures)
 
 
 def _describe_answer(label: int, counts: NDArray[Any], names: Sequence[str]) -> str:
@@ -251,7 +196,7 @@ def _describe_answer(label: int, counts: NDArray[Any], names: Sequence[str]) -> 
     return f"Most spikes, {count}, from class {named}: not the right one."
 
 
-def build_membranes(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_membranes(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Draw the membranes of a few neurons of each layer."""
     depth, shown = len(run.config.network.hidden) + 1, run.snapshot or {}
     every, figures = int(shown["membrane_every"]) if "membrane_every" in shown else 1, []
@@ -266,8 +211,18 @@ def build_membranes(settings: SectionSettings, run: RunRecord) -> Section | None
         )
         draw = partial(plots.plot_membranes, traces[:, 0], every)
         figures.append(Plot(layer.capitalize(), draw, description=description))
+    if not figures:
+        return None
     sampled = f", sampled every {every} steps" if every > 1 else ""
-    return Section("Membranes", MEMBRANES_NOTE.format(sampled), plots=figures) if figures else None
+    return (
+        PageSection(
+            "Membranes",
+            words.note("membranes", sampled=sampled, lowest=plots.LOWEST),
+            plots=figures,
+        )
+        if figures
+        else None
+    )
 
 
 def name_layer(number: int, depth: int) -> str:
@@ -275,7 +230,7 @@ def name_layer(number: int, depth: int) -> str:
     return "output layer" if number == depth else f"hidden layer {number}"
 
 
-def build_weights(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_weights(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Draw the weights stored over those asked for, projection by projection."""
     if run.snapshot is None:
         return None
@@ -293,7 +248,7 @@ def build_weights(settings: SectionSettings, run: RunRecord) -> Section | None:
                 caption=_describe_storage(asked, stored),
             )
         )
-    return Section("Weights asked and stored", WEIGHTS_NOTE, plots=figures)
+    return PageSection("Weights asked and stored", words.note("weights"), plots=figures)
 
 
 def _describe_storage(asked: NDArray[np.float64], stored: NDArray[np.float64]) -> str:
@@ -310,13 +265,15 @@ def _describe_storage(asked: NDArray[np.float64], stored: NDArray[np.float64]) -
     )
 
 
-def build_time(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_time(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Show the shares of the time of the training."""
     if not run.metrics:
         return None
     speed = run.result and run.result["samples_per_second"]
     data = {"time": time_by_part(run.metrics), "samples_per_second": speed}
-    return Section("Where the time went", TIME_NOTE, data=data, template="time.html.j2")
+    return PageSection(
+        "Where the time went", words.note("time"), data=data, template="time.html.j2"
+    )
 
 
 def time_by_part(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -334,13 +291,13 @@ def time_by_part(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def build_paid(settings: SectionSettings, run: RunRecord) -> Section | None:
+def build_paid(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Tabulate what the device paid for an inference, and for the training."""
     if run.result is None:
         return None
-    note = COSTS_NOTE.format("estimates" if run.config.observe == "membrane" else "sees")
+    note = words.note("paid", verb="estimates" if run.config.observe == "membrane" else "sees")
     table = Table("", ("", "an inference", "the training"), paid_costs(run.result["costs"]))
-    return Section("What the device paid", note, tables=[table])
+    return PageSection("What the device paid", note, tables=[table])
 
 
 def paid_costs(costs: Costs) -> list[tuple[str, str, str]]:

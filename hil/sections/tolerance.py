@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
-from hil.sections import Section, SectionKind, SectionSettings, Table, words
+from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
 from hil.sections.trials import (
     Row,
     Trials,
@@ -21,14 +21,6 @@ from hil.sections.trials import (
 from hil.sections.words import CONFIDENCE, SIGNIFICANCE
 from hil.statistics import FEWEST, mean, near_best, not_rejected
 
-NOTE = (
-    "The severity at which the mean over the repetitions has first lost so many points of what the "
-    "reference reaches without any, on straight lines between the severities; 'none' where it has "
-    f"not up to the largest. In brackets its {CONFIDENCE} interval: from the first to the last "
-    "severity at which Student's interval of what is lost holds so many points. "
-    "Coarser weights lie further on the axis, whatever their number says. The ranking is that of "
-    "the means; p is of the paired t-test of each loss, adjusted by Holm for all rows."
-)
 LINES = 6  # lines that are answered for one by one
 
 
@@ -108,7 +100,7 @@ class ExtremeLoss:
         return text if loss.is_told else f"{text}, which chance may explain"
 
 
-def build_tolerance(settings: ToleranceSettings, trials: Trials) -> Section:
+def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
     """Make a table of severities for each part, and a ranking by the loss at its middle one."""
     table, losses, measure = [], list[Loss](), settings.measure
     for group in trials.group(["part"]).values():
@@ -139,9 +131,9 @@ def build_tolerance(settings: ToleranceSettings, trials: Trials) -> Section:
     header = [f"{words.value(loss, measure)} {points}" for loss in settings.losses]
     ranked = _rank(losses)
     ends = (("least", ranked[0]), ("most", ranked[-1])) if ranked else ()
-    return Section(
-        settings.title or "Tolerated severities",
-        settings.note or NOTE,
+    return PageSection(
+        "Tolerated severities",
+        words.note("tolerance"),
         claims=[ExtremeLoss(word, loss) for word, loss in ends],
         answer=_tolerance_answer(ranked),
         tables=[
@@ -334,7 +326,7 @@ class Width:
         )
 
 
-def build_width(settings: WidthSettings, trials: Trials) -> Section:
+def build_width(settings: WidthSettings, trials: Trials) -> PageSection:
     """Make one row for each part that has the factor, and each line."""
     widths = []
     for group in trials.group(["part"]).values():
@@ -369,12 +361,9 @@ def build_width(settings: WidthSettings, trials: Trials) -> Section:
         by_quantity.setdefault(width.quantity, []).append(told)
     margin = words.amount(settings.margin, settings.measure)
     table = [[w.quantity, w.trials, w.count, w.span, ", ".join(w.near) or "none"] for w in widths]
-    return Section(
-        settings.title or "Width of the range",
-        settings.note
-        or f"Levels at which the mean is within {margin} of the best that the same trials reach at "
-        "any of them. In the interval are, at least, those that paired tests tell to be as near, "
-        "and at most those that they do not tell to be further.",
+    return PageSection(
+        "Width of the range",
+        words.note("width", margin=margin),
         claims=widths,
         answer="; ".join(
             f"of the levels of {quantity}, within {margin} of the best are {', '.join(counts)}"

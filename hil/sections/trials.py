@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from hil import statistics
-from hil.statistics import Difference, Mean
+from hil.statistics import Mean, PairedDifference
 
 Outcome = dict[str, Any]
 Rows = Sequence["Row"]
@@ -201,11 +201,6 @@ def average_by_unit(rows: Iterable[Row], measure: str, of: Statistic = fmean) ->
 
 # -- estimates, within what a measure can be -----------------------------------------------------
 
-NOTE = (
-    "Intervals end where a value cannot be: those of an accuracy at 0 and 100 %, those of a "
-    "difference of two accuracies at 100 points either way, those of a count at 0."
-)
-
 
 def is_share(measure: str) -> bool:
     """Whether a measure is an accuracy, shown in percent."""
@@ -225,7 +220,7 @@ def estimate(rows: Iterable[Row], measure: str, of: Statistic = fmean) -> Mean |
 
 def compare_pairs(
     first: Sequence[float], second: Sequence[float], measure: str, most: float = 1.0
-) -> Difference:
+) -> PairedDifference:
     """Estimate the difference of two measurements of the same units.
 
     Args:
@@ -241,14 +236,14 @@ def compare_pairs(
 
 def compare_rows(
     first: Iterable[Row], second: Iterable[Row], measure: str, of: Statistic = fmean
-) -> Difference | None:
+) -> PairedDifference | None:
     """Compare two groups of trials over the units that both have; None for no unit."""
     a, b = (average_by_unit(rows, measure, of) for rows in (first, second))
     both = sorted(a.keys() & b.keys())
     return compare_pairs([a[u] for u in both], [b[u] for u in both], measure) if both else None
 
 
-def adjust_tests(differences: Sequence[Difference]) -> list[float | None]:
+def adjust_tests(differences: Sequence[PairedDifference]) -> list[float | None]:
     """Adjust the p-values of paired t-tests for their number; None where there is no spread."""
     tests = [d.t_test for d in differences if d.t_test is not None]
     adjusted = iter(statistics.holm(tests))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+from drivers.files.bounded import read_toml
 from hil.sections.trials import (
     MEASURES,
     TIMES,
@@ -19,15 +23,29 @@ from hil.sections.trials import (
     group_rows,
     is_share,
 )
-from hil.statistics import FEWEST, LEVEL, Difference, Mean
+from hil.statistics import FEWEST, LEVEL, Mean, PairedDifference
 
 SIGNIFICANCE = round(1 - LEVEL, 6)  # of a test, after the adjustment for the number of tests
 CONFIDENCE = f"{100 * LEVEL:g} %"
-COVERS = (
-    f"At {CONFIDENCE} it covers at least 93 % of data as skewed as an exponential distribution, "
-    "which 95 % does not at so few units."
-)
 PLACES = 4  # places that are answered for one by one
+
+
+@cache
+def _notes() -> dict[str, Any]:
+    return read_toml(Path(__file__).with_name("notes.toml"))
+
+
+def note(name: str, **values: object) -> str:
+    """How to read a section, as `notes.toml` has it.
+
+    Args:
+        name: Of the note.
+        values: What it names in braces, but for the confidence of intervals and tests.
+    """
+    covers = _notes()["covers"].format(confidence=CONFIDENCE)
+    usual = {"confidence": CONFIDENCE, "covers": covers, "significance": f"{SIGNIFICANCE:g}"}
+    return str(_notes()[name].format(**usual, **values))
+
 
 # -- measures ------------------------------------------------------------------------------------
 
@@ -207,7 +225,7 @@ class Comparison:
 
     first: str
     second: str
-    difference: Difference
+    difference: PairedDifference
     measure: str
     p: float | None
     family: int

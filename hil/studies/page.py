@@ -17,7 +17,7 @@ from hil import sections
 from hil.loop.health.diagnosis import subject
 from hil.reports import rendering
 from hil.runs.machine import environment
-from hil.sections import Section, SectionKind, SectionSettings, Table, trials, words
+from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
 from hil.sections.trials import MEASURES, Level, Row, Rows, Trials, by_level, estimate
 from hil.statistics import FEWEST
 from hil.studies.folder import (
@@ -40,9 +40,8 @@ from hil.validation import validated
 
 ANSWERS = 4  # sentences of the answer
 VALUES = 8  # values of a setting that are named
-NOT_TUNED = "The study gives one setting alone, so nothing was tuned: all trials have those below."
 NONE = "-"  # of a setting that the rule does not have
-Maker = tuple[str, Callable[[], Section | None]]
+Maker = tuple[str, Callable[[], PageSection | None]]
 """The name of a section, and what makes it."""
 Line = tuple[str, str]
 
@@ -127,7 +126,7 @@ def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str
         noticed=_count_findings(rows),
         settings=attempts.make("settings of the trials", lambda: settings_used(study, rows)),
         pretrain=flatten(study.pretrain) if _starts_from_networks(study, rows) else [],
-        bounds=trials.NOTE,
+        bounds=words.note("bounds"),
         factors=_factor_lines(study),
         smallest=_smallest_group(study, rows),
         fewest=FEWEST,
@@ -137,7 +136,7 @@ def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str
     return {**result, "not_shown": list(attempts.failed)}
 
 
-def _answer(study: Study, rows: Rows, content: Sequence[Section]) -> list[str]:
+def _answer(study: Study, rows: Rows, content: Sequence[PageSection]) -> list[str]:
     """Answer the question of a study, with a sentence for each section that answers it."""
     if not study.search and study.repeat.times < FEWEST:
         return [
@@ -150,7 +149,7 @@ def _answer(study: Study, rows: Rows, content: Sequence[Section]) -> list[str]:
     return [words.sentence(text) for text in texts[:ANSWERS] if text]
 
 
-def _data_by_title(content: Sequence[Section]) -> dict[str, Any]:
+def _data_by_title(content: Sequence[PageSection]) -> dict[str, Any]:
     """The numbers of each section; a title that is there already is numbered."""
     data: dict[str, Any] = {}
     for section in content:
@@ -230,11 +229,18 @@ def make_sections(study: Study, rows: Rows) -> list[Maker]:
     ]
 
 
-def _build(section: Mapping[str, Any], study: Study, rows: Rows) -> Section | None:
+def _build(section: Mapping[str, Any], study: Study, rows: Rows) -> PageSection | None:
     kind, settings = _read_settings(section, study)
     content = kind.build(_without_constant_factors(settings, rows), tabulate(study, rows))
-    asked = any(other.get("answer") for other in wanted_sections(study))
-    return replace(content, answer="") if content and asked and not settings.answer else content
+    if content is None:
+        return None
+    others_answer = any(other.get("answer") for other in wanted_sections(study))
+    return replace(
+        content,
+        title=settings.title or content.title,
+        note=settings.note or content.note,
+        answer="" if others_answer and not settings.answer else content.answer,
+    )
 
 
 def _without_constant_factors(settings: SectionSettings, rows: Rows) -> SectionSettings:
@@ -341,7 +347,7 @@ def _tuning_title(tuned: Mapping[tuple[str, ...], Tuned]) -> str:
     return "Tuned settings" if scored else "Given settings"
 
 
-def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Section:
+def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> PageSection:
     """Show budget, grid and choice of each combination."""
     title = _tuning_title(tuned)
     names = {
@@ -353,7 +359,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Sec
             levels |= result.best.levels
         given = [level.shown for level in levels.values()]
         table = Table("", [names[name] for name in levels], [given])
-        return Section(title, NOT_TUNED, tables=[table], data={"given": given})
+        return PageSection(title, words.note("not_tuned"), tables=[table], data={"given": given})
     header = [*tuning.by]
     for about in names.values():
         header += [about, "tried"]
@@ -374,24 +380,19 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Sec
         for kind, result in tuned.items()
         for option, score in zip(result.options, result.scores, strict=True)
     ]
-    return Section(
+    return PageSection(
         title,
-        _tuning_note(tuning, len(tried_settings)),
+        words.note(
+            "tuning",
+            settings=tuning.settings,
+            times=tuning.times,
+            lengths=f"{100 * tuning.epochs:.0f} % of its epochs"
+            if tuning.epochs < 1
+            else "its epochs",
+            trainings=len(tried_settings) * tuning.times,
+        ),
         tables=[Table("", [*header, "best, %", "worst, %", "settings"], rows)],
         data={"chosen": rows, "tried": tried_settings},
-    )
-
-
-def _tuning_note(tuning: Tune, tried: int) -> str:
-    """The budget, and how to read the choice."""
-    lengths = f"{100 * tuning.epochs:.0f} % of its epochs" if tuning.epochs < 1 else "its epochs"
-    return (
-        f"The settings with which the trials were made: of {tuning.settings} for each combination, "
-        f"those with the best mean validation accuracy of {tuning.times} repetitions on seeds and "
-        f"chips of their own, each trained for {lengths}: {tried * tuning.times} trainings. "
-        "The given levels were tried first, then what was nearest to the best so far, beyond "
-        "those levels too. Where it says edge, the best is the smallest or the largest of those "
-        "tried, so that a better one may lie further out."
     )
 
 

@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from hil.figures import plots
-from hil.sections import Conclusion, Plot, Section, Table, words
+from hil.sections import Conclusion, PageSection, Plot, Table, words
 from hil.sections.trials import (
     Row,
     adjust_tests,
@@ -34,7 +34,7 @@ MEASURE = "test_accuracy"
 
 def search_sections(
     study: Study, best: Path, result: SearchResult
-) -> list[tuple[str, Callable[[], Section]]]:
+) -> list[tuple[str, Callable[[], PageSection]]]:
     """Plan each section of a search, with its name.
 
     Args:
@@ -50,7 +50,7 @@ def search_sections(
     ]
 
 
-def build_best(file: Path, result: SearchResult) -> Section:
+def build_best(file: Path, result: SearchResult) -> PageSection:
     """Compare the best settings, trained anew on seeds that the search has not seen, by test."""
     groups = by_level(result.confirmed, "settings")
     usual = groups["usual"]
@@ -72,10 +72,9 @@ def build_best(file: Path, result: SearchResult) -> Section:
         table.append([name, *cells, ", ".join(texts) or "as it comes"])
     interval = f"{CONFIDENCE} interval"
     header = ("settings", "test accuracy, %", interval, "fresh seeds", "what they are")
-    return Section(
+    return PageSection(
         "The best settings",
-        "Chosen by the first objective on the seed of the search, then trained anew on fresh seeds "
-        f"and tested. The better of them is {file}, for hil train --config.",
+        words.note("best_settings", file=file),
         claims=claims,
         answer="; ".join(map(str, claims)),
         tables=[Table("", header, table)],
@@ -88,7 +87,7 @@ def _setting_text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def build_front(factors: Sequence[str], result: SearchResult) -> Section:
+def build_front(factors: Sequence[str], result: SearchResult) -> PageSection:
     """Show the trials that no other one dominates."""
     rows = result.searched
     front = find_front(result.search, rows)
@@ -118,10 +117,9 @@ def build_front(factors: Sequence[str], result: SearchResult) -> Section:
             for row in front
         )
     )
-    return Section(
+    return PageSection(
         "Pareto front",
-        "Settings that no other is at least as good as in every objective, of all searches. "
-        "Each was trained once, on one seed, so neighbours on the front may change places.",
+        words.note("front"),
         tables=[Table("", header, table)],
         plots=figures,
         data={"front": table},
@@ -159,7 +157,7 @@ class MedianGain:
         )
 
 
-def build_convergence(result: SearchResult) -> Section:
+def build_convergence(result: SearchResult) -> PageSection:
     """Draw the best so far of each sampler, and compare their ends."""
     first = result.measures[0]
     lines, ends = [], dict[str, list[float]]()
@@ -182,11 +180,9 @@ def build_convergence(result: SearchResult) -> Section:
     claims: list[Conclusion] = [better, MedianGain(gains, first)]
     title = f"best {words.name(first)} so far"
     draw = partial(plots.plot_lines, lines, "generation", title, is_share(first))
-    return Section(
+    return PageSection(
         "Against random search",
-        f"The best {words.name(first)} found so far, mean over the searches by each sampler with "
-        f"Student's {CONFIDENCE} band. Random search is given as many trials in each "
-        "generation, and both begin with the same draws.",
+        words.note("convergence", measure=words.name(first)),
         claims=claims,
         answer=str(better),
         plots=[Plot(f"B{title[1:]}", draw)],
@@ -204,7 +200,7 @@ def _best_so_far(arm: Arm, result: SearchResult) -> list[float]:
     return after_each
 
 
-def build_importances(result: SearchResult) -> Section:
+def build_importances(result: SearchResult) -> PageSection:
     """Estimate importances by fANOVA over each repetition (Hutter et al. 2014, ICML)."""
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
@@ -219,7 +215,7 @@ def build_importances(result: SearchResult) -> Section:
             shares.setdefault(name, []).append(share)
     ranked = sorted(shares.items(), key=lambda item: -fmean(item[1]))
     if not ranked:
-        return Section(title, "All trials came out alike: there is none.")
+        return PageSection(title, "All trials came out alike: there is none.")
     names = [words.quantity(result.arms[0].rows, name) for name, _ in ranked]
     means, spans = [fmean(s) for _, s in ranked], [(min(s), max(s)) for _, s in ranked]
     table = [
@@ -227,11 +223,9 @@ def build_importances(result: SearchResult) -> Section:
         for name, mean, (low, high), (_, single) in zip(names, means, spans, ranked, strict=True)
     ]
     header = ("setting", "importance", "smallest to largest", "searches")
-    return Section(
+    return PageSection(
         title,
-        "Share of the variance of the first objective that a setting explains (fANOVA) within the "
-        "ranges searched. The stroke spans the values of the single searches: where strokes "
-        "overlap, the order is not told.",
+        words.note("importances"),
         tables=[Table("", header, table)],
         plots=[Plot("Importance", partial(plots.plot_bars, names, means, spans))],
         data={"importances": table},

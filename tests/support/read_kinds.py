@@ -34,7 +34,7 @@ from hil.runs.folder import Run
 from hil.studies import loader
 from hil.studies.folder import StudyFolder
 from hil.studies.journal import Journal
-from hil.tasks import idx
+from hil.tasks import mnist
 from support import damage, nir_models, study_kit
 from support.damaged_archives import npz_damaged
 from support.damaged_tables import csv_damaged, parquet_damaged
@@ -248,7 +248,7 @@ KINDS: dict[str, Kind] = {
     "hdf5 of spikes": Kind("spikes.hdf5", own_data, damage.hdf5_damaged),
     "csv": Kind("own.csv", own_data, csv_damaged),
     "parquet": Kind("own.parquet", own_data, parquet_damaged),
-    "idx": Kind("images-idx3-ubyte", idx.read, damage.idx_damaged),
+    "idx": Kind("images-idx3-ubyte", mnist.read_idx, damage.idx_damaged),
     "session": Kind("a.session", replayed, damage.session_damaged, " "),
     "stimulus": Kind("stimulus.npz", drivers.load, npz_damaged),
     "readout": Kind("readout.npz", drivers.load, npz_damaged),

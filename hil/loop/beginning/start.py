@@ -13,7 +13,7 @@ from drivers.contract.arrays import select_prefix
 from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import tasks
-from hil.exchange import model, placement
+from hil.exchange import model
 from hil.exchange.nir_file import NirRefusal
 from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
@@ -25,7 +25,7 @@ from hil.trust import open_device
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.exchange.placement import PlacedModel
+    from hil.exchange.model import PlacedModel
     from hil.runs.folder import Arrays
     from hil.tasks import Data
 
@@ -62,8 +62,8 @@ def taken(
     if left_out:
         found = found.without_delays()
     try:
-        source = placement.NetworkInput(*mapping.shown(config, info, data.spec))
-        placed = placement.place_model(found, info, source, mapping.DECAY)
+        source = model.NetworkInput(*mapping.shown(config, info, data.spec))
+        placed = model.place_model(found, info, source, mapping.DECAY)
     except NirRefusal as error:
         raise FileFormatError(f"{found.path}: {error}") from None
     choices = [

@@ -163,9 +163,12 @@ def test_layers_that_lead_to_themselves_come_back_bit_for_bit(task: str, tmp_pat
     assert found["confusion"] == own["confusion"]
 
 
-def test_feedback_follows_the_weights_that_another_rule_has_learned(tmp_path: Path) -> None:
+def test_feedback_follows_the_weights_that_another_rule_has_learned(
+    task: str, tmp_path: Path
+) -> None:
     """Else they would be unlearned until they knew the feedback that is drawn."""
     learned = {
+        "task": task,
         "device": "emulator:ideal",
         "rule": {"name": "bp"},
         "network": {"hidden": [40, 30]},
@@ -173,7 +176,7 @@ def test_feedback_follows_the_weights_that_another_rule_has_learned(tmp_path: Pa
         "training": {"epochs": 6, "batch": 50},
     }
     file = hil.export(trained(tmp_path / "bp", learned), tmp_path / "model.nir")
-    tuned = {"device": "emulator:ideal", "training": {"epochs": 1, "batch": 50}, "task": "digits"}
+    tuned = {"device": "emulator:ideal", "training": {"epochs": 1, "batch": 50}, "task": task}
     run = api.prepare(tuned, start=file, out=tmp_path / "tuned")
     whole = {name: array for name, array in run.load_start().items() if name[0] != "_"}
     damaged = {**whole, "ways/feedback_1": np.full((10, 40), "1")}
@@ -189,7 +192,7 @@ def test_feedback_follows_the_weights_that_another_rule_has_learned(tmp_path: Pa
         feedback = ended[f"rule/feedback_{layer}"]
         assert np.sum(feedback * way) > 0.9999 * np.linalg.norm(feedback) * np.linalg.norm(way)
         assert abs(feedback.std() * np.sqrt(10) - 1) < 0.2  # as large as it is drawn
-    deployed = hil.evaluate(file, device="emulator:ideal", task="digits")["test_accuracy"]
+    deployed = hil.evaluate(file, device="emulator:ideal", task=task)["test_accuracy"]
     assert result["test_accuracy"] > deployed - 0.03
 
 

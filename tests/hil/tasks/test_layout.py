@@ -133,7 +133,7 @@ def test_colour_images_are_trained_on_kept_and_shown(tmp_path: Path) -> None:
         out=tmp_path / "run",
         network={"hidden": [20]},
         augmentation={"shift": 1.0},
-        training={"epochs": 20, "batch": 10},
+        training={"epochs": 12, "batch": 10},
     )
     assert run.test_accuracy > 0.8
     assert np.mean(run.predict(x) == y) > 0.8

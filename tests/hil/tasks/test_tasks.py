@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from hil import tasks
+from hil import discovery, tasks
 from hil.tasks.task import Data, stratified_split
 from support.data_sets import generator, one_line, rows
 
@@ -31,6 +31,7 @@ def test_a_new_file_is_a_new_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "TASK = Task('coin', 'heads or tails', lambda rng, fraction: None)\n"
     )
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
+    monkeypatch.setattr(discovery, "_defined_in", discovery._defined_in.__wrapped__)
     assert "coin" in tasks.names()
     assert tasks.get("coin").description == "heads or tails"
 

@@ -1,4 +1,4 @@
-"""What a graph of NIR becomes: layers of weights, biases and neurons."""
+"""Graphs of NIR as layers, what they do on a device, and files that other frameworks wrote."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from support.nir_models import (
     TAU,
     affine,
     chain,
+    cuba,
     lif,
     linear,
     recurrent,
@@ -133,3 +134,92 @@ def test_neurons_that_lead_to_themselves_are_a_recurrent_layer(tmp_path: Path) -
     assert found.is_recurrent and found.layers[0].name == "rlif.lif"
     assert np.array_equal(found.layers[0].recurrent.weights, own)
     assert np.array_equal(found.layers[0].synapses.bias, b)
+
+
+SIZES, STEPS, BATCH = (8, 16, 4), 50, 6
+
+
+def network(path: Path, rng: np.random.Generator, neurons: Any) -> tuple[Path, Any]:
+    matrices = [
+        (rng.normal(size=(a, b)) * scale / np.sqrt(a)).astype(np.float32)
+        for a, b, scale in zip(SIZES, SIZES[1:], (0.4, 1.2), strict=False)
+    ]
+    nodes = [node for w in matrices for node in (linear(w), neurons(w.shape[1]))]
+    chain(path, *nodes)
+    return path, nir.read(path)
+
+
+def alike(counts: list[Any], others: list[Any], lively: float = 5) -> None:
+    """Within one spike in every neuron, of a network that does fire."""
+    for ours, theirs in zip(counts, others, strict=True):
+        assert theirs.max() >= lively
+        assert np.abs(ours - theirs).max() <= 1.01
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("kind", ["current", "spikes"])
+def test_lif(tmp_path: Path, seed: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    path, graph = network(tmp_path / "m.nir", rng, lif)
+    if kind == "current":
+        shown = rng.random((BATCH, SIZES[0]))
+        stimulus = Stimulus.current(shown, steps=STEPS)
+    else:
+        shown = (rng.random((STEPS, BATCH, SIZES[0])) < 0.5).astype(float)
+        stimulus = Stimulus.spikes(shown.reshape(STEPS * BATCH, -1), steps=STEPS)
+    counts = spikes_on_device(path, "emulator:ideal", stimulus)
+    alike(counts, spikes_of_equations(graph, shown, STEPS))
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_lif_behind_synapses(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    path, graph = network(tmp_path / "m.nir", rng, cuba)
+    shown = (rng.random((STEPS, BATCH, SIZES[0])) < 0.6).astype(float)
+    stimulus = Stimulus.spikes(shown.reshape(STEPS * BATCH, -1), steps=STEPS)
+    counts = spikes_on_device(path, "emulator:ideal?neuron=lif-exp", stimulus)
+    alike(counts, spikes_of_equations(graph, shown, STEPS), lively=3)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_lif_that_lead_to_themselves(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b, own = (
+        rng.normal(size=shape) * scale / np.sqrt(shape[0])
+        for shape, scale in (((8, 16), 0.4), ((16, 4), 1.0), ((16, 16), 0.8))
+    )
+    cells = lif(16), lif(4)
+    path = recurrent(tmp_path / "m.nir", [(a, cells[0], [linear(own)]), (b, cells[1], [])])
+    graph = nir.read(chain(tmp_path / "chain.nir", linear(a), cells[0], linear(b), cells[1]))
+    shown = rng.random((BATCH, SIZES[0]))
+    counts = spikes_on_device(path, "emulator:ideal", Stimulus.current(shown, steps=STEPS))
+    wanted = spikes_of_equations(graph, shown, STEPS, back=own)
+    without = spikes_of_equations(graph, shown, STEPS)
+    for ours, theirs, other in zip(counts, wanted, without, strict=True):
+        # A spike that comes a step late comes back a step late, too.
+        assert np.abs(ours - theirs).max() <= 2.01 and np.abs(ours - theirs).mean() < 0.5
+        assert np.abs(theirs - other).max() >= 5
+
+
+FILES = Path(__file__).parent / "files"
+
+
+@pytest.mark.parametrize(
+    ("name", "dt", "device"),
+    [
+        ("snntorch_leaky", "1e-4", "emulator:ideal"),
+        ("snntorch_synaptic", "1e-4", "emulator:ideal?neuron=lif-exp"),
+        ("norse_lif_box", "1e-3", "emulator:ideal"),
+    ],
+)
+def test_within_one_spike_of_the_library(name: str, dt: str, device: str) -> None:
+    with np.load(FILES / f"{name}.npz") as kept:
+        shown, hidden, output = (kept[key] for key in ("shown", "hidden", "output"))
+    steps, batch, _ = shown.shape
+    on = np.concatenate([shown, np.ones((steps, batch, 1))], axis=2)  # for the biases
+    stimulus = Stimulus.spikes(on.reshape(steps * batch, -1), steps=steps)
+    found = spikes_on_device(f"{FILES / name}.nir?dt={dt}", device, stimulus, bias=1.0)
+    assert hidden.max() >= 7 and output.max() >= 3
+    assert np.abs(found[0][:, :-1] - hidden).max() <= 1.01  # the last one stands for the biases
+    assert np.abs(found[1] - output).max() <= 1
+    assert (found[0][:, -1] >= steps - 3).all()
