@@ -45,8 +45,7 @@ the device is:
 """
 
 from drivers.contract import sampling
-from drivers.contract.composite import Composite
-from drivers.contract.device import Device
+from drivers.contract.device import Composite, Device
 from drivers.contract.info import (
     CONTRACT,
     Abilities,
@@ -54,18 +53,21 @@ from drivers.contract.info import (
     Capacity,
     DeviceInfo,
     Identity,
+    Membrane,
+    Neuron,
     Offers,
     ProbeOffer,
     Quantity,
     Reduction,
+    Reset,
+    Role,
+    Setting,
     StimulusKind,
     Timing,
     WeightFormat,
 )
-from drivers.contract.message_files import load, save
-from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus, load, save
 from drivers.contract.network import Network, Population, Projection
-from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
 from drivers.contract.requests import check_limit
 from drivers.errors import (
     CapacityError,

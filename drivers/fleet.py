@@ -13,23 +13,23 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.address_list import parse
 from drivers.contract.arrays import select_prefix
-from drivers.contract.composite import Composite
-from drivers.contract.device import Device
+from drivers.contract.device import Composite, Device
 from drivers.contract.info import (
     Abilities,
     Capacity,
     DeviceInfo,
     Identity,
+    Neuron,
     Offers,
     ProbeOffer,
+    Setting,
     WeightFormat,
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.contract.neuron import Neuron, Setting
 from drivers.errors import DeviceError, DriverError, LinkError, ReadoutError, SettingError
+from drivers.registry import parse_members
 
 Answer = TypeVar("Answer")
 Stated = TypeVar("Stated")
@@ -75,7 +75,7 @@ class Fleet(Composite):
         from drivers.registry import open as opened
         from drivers.registry import schemes
 
-        members, devices = parse(target, schemes()), list[Device]()
+        members, devices = parse_members(target, schemes()), list[Device]()
         try:
             for each in members.addresses:
                 devices.append(opened(each))
@@ -93,7 +93,7 @@ class Fleet(Composite):
         """Files of Python that opening the members would run."""
         from drivers.registry import code_of, schemes
 
-        addresses = parse(target, schemes()).addresses
+        addresses = parse_members(target, schemes()).addresses
         return tuple(dict.fromkeys(code for each in addresses for code in code_of(each)))
 
     @classmethod

@@ -32,13 +32,13 @@ def format_refusal(message: str, given: Sequence[str] = ()) -> str:
     """
     line = _printable(message)
     for text in given:
-        line = _without(line, _printable(text))
-    line = _QUOTED.sub(lambda found: _short(found[0], found[0][0]), line)
+        line = _cut_given(line, _printable(text))
+    line = _QUOTED.sub(lambda found: _cut(found[0], found[0][0]), line)
     line = "".join(
-        _short(part, _CLOSING[part[0]]) if part[0] in _CLOSING else part
-        for part in _bracketed(line)
+        _cut(part, _CLOSING[part[0]]) if part[0] in _CLOSING else part
+        for part in _split_brackets(line)
     )
-    line = _UNBROKEN.sub(lambda found: _short(found[0], ""), line)
+    line = _UNBROKEN.sub(lambda found: _cut(found[0], ""), line)
     return line if len(line) <= LINE else f"{line[: GIVEN // 2]} ... {line[-GIVEN // 2 :]}"
 
 
@@ -60,10 +60,10 @@ def shorten(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(map(_escaped, " ".join(text.split())))
+    return "".join(map(_escape, " ".join(text.split())))
 
 
-def _without(line: str, text: str) -> str:
+def _cut_given(line: str, text: str) -> str:
     """The line with the first 200 characters of whatever it repeats of a longer text."""
     if len(text) <= GIVEN:
         return line
@@ -81,17 +81,17 @@ def _without(line: str, text: str) -> str:
     return kept
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     if character.isprintable():
         return character
     return character.encode("unicode_escape").decode("ascii")
 
 
-def _short(text: str, end: str) -> str:
+def _cut(text: str, end: str) -> str:
     return text if len(text) <= GIVEN else f"{text[: GIVEN - 4]}...{end}"
 
 
-def _bracketed(line: str) -> Iterator[str]:
+def _split_brackets(line: str) -> Iterator[str]:
     """The line in parts: what stands in brackets, with them, and what stands outside."""
     begin = depth = 0
     quoted = {at for text in _QUOTED.finditer(line) for at in range(*text.span())}

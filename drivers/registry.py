@@ -11,10 +11,11 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from drivers.address_list import LOST, parse
 from drivers.contract.answers import driver_call
 from drivers.contract.device import Device
 from drivers.contract.info import CONTRACT, MANUAL
@@ -36,21 +37,27 @@ BUILTIN = {
 }
 # Schemes whose targets are addresses of other devices, with options of their own.
 HOLDING = frozenset({"fleet"})
+MOST_MEMBERS = 1024
+# The option of a fleet's own, and how its addresses are written.
+LOST = "may_fail"
+OWN = re.compile(rf"{LOST}=([^,]*),")
+RANGE = re.compile(r"(?<![\d.])(\d+)\.\.(\d+)(?![\d.])")
+USAGE = "write fleet:ADDRESS,ADDRESS,..., a range of numbers as in chip=1..8"
 
 
 def schemes() -> dict[str, str]:
     """Every known scheme with the `module:class` that serves it, built-in ones first."""
-    return {**installed(ENTRY_POINTS), **BUILTIN}
+    return {**find_entry_points(ENTRY_POINTS), **BUILTIN}
 
 
-def installed(group: str) -> dict[str, str]:
-    """What installed packages bring by an entry point of a group: `module:NAME` by name."""
+def find_entry_points(group: str) -> dict[str, str]:
+    """Find what installed packages bring by an entry point of a group: `module:NAME` by name."""
     return dict(_entry_points(group, tuple(sys.path)))
 
 
 @cache
 def _entry_points(group: str, places: tuple[str, ...]) -> dict[str, str]:
-    """Those that are found below these places; to read them takes a while."""
+    """Read those that are found below these places, which takes a while."""
     return {point.name: point.value for point in entry_points(group=group)}
 
 
@@ -100,7 +107,7 @@ def addresses() -> list[str]:
     return found
 
 
-def meant(text: str) -> str | None:
+def suggest_address(text: str) -> str | None:
     """The address that was meant by what comes after its scheme, None where nothing is alike.
 
     Args:
@@ -129,7 +136,7 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     """
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
-        likely = meant(url)
+        likely = suggest_address(url)
         hint = "" if likely is None else f"did you mean {likely!r}? "
         raise DeviceNotFound(
             f"device {url!r} has no scheme: {hint}write scheme:target, e.g. emulator:mixed-signal; "
@@ -166,19 +173,19 @@ def driver_of(url: str) -> type[Device]:
 
 
 def independent(url: str) -> bool:
-    """Whether each opening of an address gives a device of its own; nothing is opened.
+    """Tell whether each opening of an address gives a device of its own; nothing is opened.
 
     Raises:
         DeviceNotFound: For an unknown scheme, or a driver that cannot be imported.
         SettingError: For an option without value, or named twice.
     """
-    return all(driver_of(each).independent for each in held(url))
+    return all(driver_of(each).independent for each in list_addresses(url))
 
 
-def held(url: str) -> tuple[str, ...]:
+def list_addresses(url: str) -> tuple[str, ...]:
     """The addresses that an address holds; one that holds no others is all there is."""
     scheme, target, _ = split(url)
-    return parse(target, schemes()).addresses if scheme in HOLDING else (url,)
+    return parse_members(target, schemes()).addresses if scheme in HOLDING else (url,)
 
 
 def with_options(url: str, options: Mapping[str, object]) -> str:
@@ -192,7 +199,7 @@ def with_options(url: str, options: Mapping[str, object]) -> str:
         return url
     scheme, _, target = url.partition(":")
     if scheme in HOLDING:
-        members = parse(target, schemes())
+        members = parse_members(target, schemes())
         own = [f"{LOST}={members.may_fail}"] if members.may_fail else []
         return f"{scheme}:" + ",".join(
             [*own, *(with_options(each, options) for each in members.addresses)]
@@ -237,7 +244,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
     """
     scheme, target, options = split(url)
     found = driver(scheme)
-    limit = _seconds(options.pop(CALL_LIMIT, None), found.call_limit)
+    limit = _parse_call_limit(options.pop(CALL_LIMIT, None), found.call_limit)
     if record is not None:
         from drivers.session.file import check_free
 
@@ -257,7 +264,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         raise
 
 
-def _seconds(text: str | None, default: float) -> float:
+def _parse_call_limit(text: str | None, default: float) -> float:
     if text is None:
         return default
     try:
@@ -267,3 +274,77 @@ def _seconds(text: str | None, default: float) -> float:
     if not 1 <= seconds <= 1e6:  # NaN is neither
         raise SettingError(f"{CALL_LIMIT}={text}: give seconds from 1 to 1000000")
     return seconds
+
+
+class Members(NamedTuple):
+    """The members of a fleet.
+
+    Attributes:
+        addresses: Of each.
+        may_fail: How many of them may fail without ending the work.
+    """
+
+    addresses: tuple[str, ...]
+    may_fail: int
+
+
+def parse_members(target: str, schemes: Iterable[str]) -> Members:
+    """Read `[may_fail=N,]ADDRESS[,ADDRESS...]`.
+
+    A comma ends an address where a known scheme follows. `A..B` stands for all whole numbers from A
+    to B, each of which gives an address of its own.
+
+    Args:
+        target: What follows `fleet:`.
+        schemes: All that are known.
+
+    Raises:
+        SettingError: When it is something else.
+    """
+    may_fail, rest = _parse_may_fail(target)
+    names = "|".join(re.escape(scheme) for scheme in schemes)
+    parts = re.split(rf",(?=(?:{names}):)", rest)
+    addresses = [address for part in parts for address in _expand_ranges(part)]
+    if not re.match(rf"(?:{names}):", rest):
+        raise SettingError(f"fleet {rest[:60]!r} names no device: {USAGE}")
+    if nested := [part for part in parts if part.startswith("fleet:")]:
+        raise SettingError(f"{nested[0][:60]!r} within a fleet: name its members themselves")
+    if len(addresses) > MOST_MEMBERS:
+        raise SettingError(f"a fleet of {len(addresses)} devices: give at most {MOST_MEMBERS}")
+    if may_fail >= len(addresses):
+        raise SettingError(f"{LOST}={may_fail} of {len(addresses)}: one has to remain")
+    return Members(tuple(addresses), may_fail)
+
+
+def _parse_may_fail(target: str) -> tuple[int, str]:
+    """The fleet's own option, and the addresses."""
+    found = OWN.match(target)
+    if not found:
+        return 0, target
+    number = found[1]
+    if not (number.isascii() and number.isdigit() and len(number) < 5):
+        raise SettingError(f"{LOST}={number[:20]}: give the number of members that may fail")
+    return int(number), target[found.end() :]
+
+
+def _expand_ranges(address: str) -> list[str]:
+    """Each address that one with ranges stands for."""
+    texts, numbers = RANGE.split(address)[::3], RANGE.findall(address)
+    ranges = [_range_of(first, last) for first, last in numbers]
+    if math.prod(map(len, ranges)) > MOST_MEMBERS:
+        raise SettingError(
+            f"ranges of {address[:60]!r} make more than {MOST_MEMBERS} devices: give fewer"
+        )
+    return [
+        texts[0] + "".join(f"{n}{text}" for n, text in zip(chosen, texts[1:], strict=True))
+        for chosen in product(*ranges)
+    ]
+
+
+def _range_of(first: str, last: str) -> range:
+    """Make the range of two numbers as texts."""
+    if max(len(first), len(last)) > 18 or int(last) < int(first):
+        raise SettingError(
+            f"range {first[:20]}..{last[:20]} in a fleet: give a number to a larger one"
+        )
+    return range(int(first), int(last) + 1)

@@ -52,7 +52,8 @@ class Catalogue(Generic[T]):
         of: Of which type each of them is.
         group: Entry points by which installed packages bring some.
         package: Dotted name of the package of the built-in ones; empty where there are none.
-        attribute: What a module of that package defines to be one.
+        attribute: What a module of that package defines to be one; with an `S` at its end, several
+            by name.
         others: Gives what else a user may name, for a refusal, e.g. `npz:FILE`.
     """
 
@@ -69,9 +70,9 @@ class Catalogue(Generic[T]):
 
     def installed(self) -> dict[str, str]:
         """Those that installed packages bring: `module:NAME` by name."""
-        from drivers.registry import installed
+        from drivers.registry import find_entry_points
 
-        return installed(self.group)
+        return find_entry_points(self.group)
 
     def get(self, name: str) -> T:
         """The one of that name.

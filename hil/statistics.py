@@ -84,7 +84,7 @@ def student_half_width(units: int, level: float = 0.95) -> float:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """A difference of two means over the same units.
 
     Attributes:
@@ -99,7 +99,7 @@ class Difference:
     wilcoxon: float | None
 
 
-def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
+def paired(first: Sequence[float], second: Sequence[float]) -> PairedDifference:
     """Difference of two measurements of the same units.
 
     Args:
@@ -109,11 +109,11 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     differences = [a - b for a, b in zip(first, second, strict=True)]
     average = mean(differences)
     if not average.deviation:  # one unit, or no spread
-        return Difference(average, t_test=None, wilcoxon=None)
+        return PairedDifference(average, t_test=None, wilcoxon=None)
     from scipy import stats
 
     signed_rank = float(stats.wilcoxon(differences).pvalue)
-    return Difference(average, t_test=t_test(average), wilcoxon=signed_rank)
+    return PairedDifference(average, t_test=t_test(average), wilcoxon=signed_rank)
 
 
 def t_test(found: Mean) -> float | None:

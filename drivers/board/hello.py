@@ -20,16 +20,20 @@ from drivers.contract.info import (
     DeviceInfo,
     Identity,
     Layers,
+    Membrane,
+    Neuron,
     Offers,
     ProbeOffer,
     Quantity,
     Reduction,
+    Reset,
+    Role,
     Sampled,
+    Setting,
     StimulusKind,
     Timing,
     WeightFormat,
 )
-from drivers.contract.neuron import Membrane, Neuron, Reset, Role, Setting
 from drivers.errors import ProtocolMismatch
 
 MAGIC = b"SPKL"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.contract.watchdog import Overdue, watched
+from drivers.contract.watchdog import Overdue, watch_call
 from drivers.errors import DeviceError, DeviceHung, DriverError, ReadoutError
 
 # Seconds that one call of a driver may last, unless the driver or its user says otherwise: the
@@ -29,7 +29,7 @@ UNSTATED_LEVELS = 0.05
 
 
 class Limited(Protocol):
-    """What has a limit to how long a call of it may last."""
+    """Something with a limit to how long a call of it may last."""
 
     call_limit: float
 
@@ -55,7 +55,7 @@ def driver_call(
     owner = driver if isinstance(driver, type) else type(driver)
     name = f"{owner.__name__}.{method}"
     try:
-        with watched(name, driver.call_limit if limit is None else limit):
+        with watch_call(name, driver.call_limit if limit is None else limit):
             yield name
     except Overdue as overdue:
         if not isinstance(driver, type):
@@ -64,14 +64,14 @@ def driver_call(
     except (DeviceError, MemoryError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # SystemExit as well: a driver does not end the training
-        told = _told(error)
+        told = _describe_raised(error)
         raise DriverError(
             f"{name} raised {type(error).__name__}{': ' if told else ''}{told}; a driver raises "
             "DeviceError alone, so mend it there"
         ) from error
 
 
-def _told(error: BaseException) -> str:
+def _describe_raised(error: BaseException) -> str:
     """The text of an exception in one line, if it has one that can be read."""
     try:
         told = " ".join(str(error).split())
@@ -98,8 +98,8 @@ def check_stored(
     Raises:
         ReadoutError: When it cannot be, which is a mistake of the driver.
     """
-    array = _array(method, "stored weights", stored, shape, np.float32)
-    low, high = _extremes(method, "stored weights", array)
+    array = _check_array(method, "stored weights", stored, shape, np.float32)
+    low, high = _find_extremes(method, "stored weights", array)
     limit = full_scale * (1 + (ROUNDING if levels else UNSTATED_LEVELS))
     if max(high, -low) > limit:
         raise ReadoutError(
@@ -140,9 +140,9 @@ def check_readout(
             f"{method} gave steps = {readout.steps}: give the {stimulus.steps} of the stimulus"
         )
     shape: tuple[int, ...] = (stimulus.batch, network.layers[-1])
-    counts = _array(method, "counts", readout.counts, shape, np.int32)
+    counts = _check_array(method, "counts", readout.counts, shape, np.int32)
     fastest = info.neuron.spikes_per_step
-    _within(method, "counts", counts, stimulus.steps * fastest, f"at most {fastest} a step")
+    _check_range(method, "counts", counts, stimulus.steps * fastest, f"at most {fastest} a step")
     if stimulus.lengths is not None and (counts.max(axis=1) > stimulus.lengths * fastest).any():
         raise ReadoutError(
             f"{method} gave more counts than a sample has steps: count within Stimulus.lengths"
@@ -157,11 +157,11 @@ def check_readout(
             shape = (stimulus.steps // probe.every, *shape)
         raster = probe.quantity == "spikes" and probe.reduce != "mean"
         kind = np.uint8 if raster else np.float32
-        array = _array(method, told, readout.samples[probe], shape, kind)
+        array = _check_array(method, told, readout.samples[probe], shape, kind)
         if probe.quantity == "spikes":
-            _within(method, told, array, info.neuron.spikes_per_step, "spikes per step")
+            _check_range(method, told, array, info.neuron.spikes_per_step, "spikes per step")
             continue
-        _extremes(method, told, array)
+        _find_extremes(method, told, array)
         offer = info.offer("membrane", probe.layer, network.depth)
         if offer is not None and readout.membrane_sampled != offer.sampled:
             raise ReadoutError(
@@ -171,7 +171,7 @@ def check_readout(
     return readout
 
 
-def _array(
+def _check_array(
     method: str, what: str, given: object, shape: tuple[int, ...], kind: type[np.generic]
 ) -> NDArray[np.generic]:
     name = np.dtype(kind).name
@@ -187,7 +187,7 @@ def _array(
     return given
 
 
-def _extremes(method: str, what: str, array: NDArray[np.generic]) -> tuple[float, float]:
+def _find_extremes(method: str, what: str, array: NDArray[np.generic]) -> tuple[float, float]:
     """The least and the greatest value, both finite."""
     low, high = float(array.min()), float(array.max())
     if not np.isfinite(low) or not np.isfinite(high):
@@ -195,10 +195,10 @@ def _extremes(method: str, what: str, array: NDArray[np.generic]) -> tuple[float
     return low, high
 
 
-def _within(
+def _check_range(
     method: str, what: str, array: NDArray[np.generic], most: float, explained: str
 ) -> None:
-    low, high = _extremes(method, what, array)
+    low, high = _find_extremes(method, what, array)
     if low < 0 or high > most * (1 + ROUNDING):
         raise ReadoutError(
             f"{method} gave {what} from {low:g} to {high:g}: give 0 to {most:g}, {explained}"

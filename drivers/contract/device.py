@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drivers.contract.answers import CALL_LIMIT, check_readout, check_stored, driver_call
+from drivers.contract.arrays import select_prefix
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.contract.networks import complete_network
 from drivers.contract.requests import (
     check_carry,
     check_run,
     check_stimulus,
-    checked_weights,
+    check_weights,
+    complete_network,
 )
 from drivers.errors import DeviceClosed, DeviceError, NotConfigured
 
@@ -68,7 +70,7 @@ class Device(ABC):
     @property
     @abstractmethod
     def info(self) -> DeviceInfo:
-        """What the device is and allows."""
+        """Statement of what the device is and allows."""
 
     @abstractmethod
     def _configure(self, network: Network) -> None:
@@ -132,7 +134,7 @@ class Device(ABC):
         return ()
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the device remembers as arrays by name, where `info.abilities.resumable`.
+        """Give all that the device remembers as arrays by name, where `info.abilities.resumable`.
 
         Raises:
             DeviceError: When the device is not resumable.
@@ -198,7 +200,7 @@ class Device(ABC):
         """
         self._check_open()
         network = self.network
-        matrix = checked_weights(projection, weights, network)
+        matrix = check_weights(projection, weights, network)
         with driver_call(self, "_write") as method:
             stored = self._write(projection, matrix)
         levels = self.info.weight_format(projection).levels
@@ -289,3 +291,67 @@ class Device(ABC):
     def _check_open(self) -> None:
         if self._closed:
             raise DeviceClosed("the device is closed: open it again with drivers.open(url)")
+
+
+class Composite(Device):
+    """A device that hands requests on to others, which it owns.
+
+    A subclass writes `from_url`, `_configure`, `_write` and `_run`. It asks its devices by their
+    public methods, so that each request is checked against what that device states. What it
+    states itself is what the first one states, unless it says otherwise. Where its addresses hold
+    others, its `code_of` tells the code of theirs.
+
+    Attributes:
+        devices: The devices, opened; closed with this one.
+    """
+
+    def __init__(self, *devices: Device) -> None:
+        """Take over devices that are open."""
+        self.devices = devices
+
+    @property
+    def info(self) -> DeviceInfo:
+        """Statement of what the device is and allows."""
+        return self.devices[0].info
+
+    @property
+    def transfer_seconds(self) -> float:
+        """Time spent on the lines to all devices, in seconds."""
+        return sum(device.transfer_seconds for device in self.devices)
+
+    @property
+    def transfer_bytes(self) -> int:
+        """Bytes on the lines to all devices, both ways."""
+        return sum(device.transfer_bytes for device in self.devices)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Parts that the devices do without, each with its reason."""
+        return tuple(told for device in self.devices for told in device.failed)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Give all that the devices remember, by `NUMBER/NAME` where there are several."""
+        if len(self.devices) == 1:
+            return self.devices[0].state()
+        return {
+            f"{number}/{name}": value
+            for number, device in enumerate(self.devices)
+            for name, value in device.state().items()
+        }
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Return the devices to what `state` gave."""
+        if len(self.devices) == 1:
+            self.devices[0].restore(state)
+            return
+        for number, device in enumerate(self.devices):
+            device.restore(select_prefix(state, f"{number}/"))
+
+    def _reset(self) -> None:
+        for device in self.devices:
+            device.reset()
+
+    def _close(self) -> None:
+        with ExitStack() as closing:  # each of them, though another one fails
+            for device in self.devices:
+                closing.callback(device.close)

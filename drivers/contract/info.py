@@ -8,8 +8,107 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.contract.neuron import Neuron
 from drivers.errors import ContractMismatch
+
+Reset = Literal["soft", "hard"]
+Role = Literal["", "threshold", "time_constant", "refractory", "synapse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A nominal setting that a network may choose.
+
+    Attributes:
+        name: Its name.
+        unit: Its physical unit, e.g. `s` or `V`; empty when dimensionless.
+        minimum: Least value allowed.
+        maximum: Greatest value allowed.
+        default: Value used when the network does not name it.
+        meaning: What it does, in one sentence.
+        per_neuron: Whether `Population.trims` may choose it for each neuron.
+        per_population: Whether populations may differ in it.
+        role: What the host may use it for, whatever its name: `threshold` in the unit of
+            `Membrane`, `time_constant` of the membrane in s, `refractory` time in s or in steps,
+            `synapse` the time constant in s of a synaptic current that decays exponentially and
+            brings what its weight says in total; empty for any other setting. A role is given once.
+    """
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+    default: float
+    meaning: str
+    per_neuron: bool = False
+    per_population: bool = False
+    role: Role = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Membrane:
+    """The nominal membrane scale, for reading samples in units of the threshold.
+
+    Attributes:
+        unit: Physical unit of the samples, e.g. `V` or `LSB`.
+        rest: Nominal resting value.
+        threshold: Nominal threshold at the default settings.
+    """
+
+    unit: str = "V"
+    rest: float = 0.0
+    threshold: float = 1.0
+
+    def in_thresholds(
+        self, samples: NDArray[np.float32], threshold: float | None = None
+    ) -> NDArray[np.float32]:
+        """Map samples in membrane units to 0 at rest and 1 at the nominal threshold.
+
+        Args:
+            samples: Any shape, in `unit`.
+            threshold: The threshold in use where a setting moved it, in `unit`.
+
+        Returns:
+            Same shape, dimensionless.
+        """
+        swing = (self.threshold if threshold is None else threshold) - self.rest
+        if self.rest == 0.0 and swing == 1.0:
+            return samples
+        return (samples - np.float32(self.rest)) / np.float32(swing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neuron:
+    """Neurons of a device, nominally.
+
+    Attributes:
+        reset: What a spike does to the membrane: `soft` subtracts the threshold, `hard` clears;
+            None when the maker does not say.
+        decay: Fraction of the membrane left after one step without input, at the default
+            settings: above 0, and 1 where nothing leaks; None when the maker does not say. Rate
+            estimators read it, and rules that claim knowledge of the neuron.
+        spikes_per_step: Most spikes that a neuron fires in one step, 1 to 255.
+        refractory: For how many steps after that of a spike a neuron ignores its input, at the
+            default settings; None when the maker does not say.
+        membrane: Scale of membrane samples.
+        settings: What a network may choose.
+    """
+
+    reset: Reset | None = None
+    decay: float | None = None
+    spikes_per_step: int = 1
+    refractory: int | None = None
+    membrane: Membrane = field(default_factory=Membrane)
+    settings: tuple[Setting, ...] = ()
+
+    @property
+    def assumed_reset(self) -> Reset:
+        """The reset, taken for soft where it is neither stated nor measured."""
+        return self.reset or "soft"
+
+    def setting(self, role: Role) -> Setting | None:
+        """The setting that has a role, or None."""
+        return next((setting for setting in self.settings if setting.role == role), None)
+
 
 CONTRACT = 3
 MANUAL = "docs/write_a_driver.md"
@@ -24,7 +123,7 @@ Arrival = Literal["same_step", "end_of_step", "next_step"]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which physical (or emulated) device this is.
+    """Name and origin of a physical or emulated device.
 
     Attributes:
         name: What kind of device, e.g. `emulator:mixed-signal`.
@@ -41,7 +140,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class WeightFormat:
-    """What one projection can store.
+    """Weights that one projection can store.
 
     Weights are in units of the nominal threshold: an event through a weight of 1 moves an ideal
     membrane from rest to threshold, and a constant current of 1 injects as much per time step.
@@ -107,7 +206,7 @@ class ProbeOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """How much the device has room for.
+    """Room that the device has.
 
     Attributes:
         inputs: Most input channels.
@@ -139,7 +238,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """When things happen, in the steps that samples and counts are told in.
+    """Times at which things happen, in the steps that samples and counts are told in.
 
     An event acts in the `same_step` when it is added before the threshold test of its step; at the
     `end_of_step` when it is added after that test and the reset, so that it leaks once before it
@@ -166,7 +265,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offers:
-    """What a run may be given, and what it may be asked to show.
+    """Stimuli that a run may be given, and probes that it may be asked for.
 
     Attributes:
         stimuli: Kinds of stimulus that the device takes.
@@ -179,7 +278,7 @@ class Offers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """What else the device can do.
+    """Further things that the device can do.
 
     Attributes:
         deterministic: Whether the same trial number gives the same run.
@@ -200,7 +299,7 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInfo:
-    """What a device is and what it allows, as its maker or its firmware states it.
+    """Statement of what a device is and allows, as its maker or its firmware states it.
 
     What a maker does not know is None, where that is allowed; the host then measures it.
 

@@ -21,10 +21,10 @@ def answer(
     Returns:
         `(T // every, B, k)`, or `(B, k)` where the probe reduces; float32 for a mean.
     """
-    return reduced(probe, trace[probe.every - 1 :: probe.every], lengths)
+    return reduce_samples(probe, trace[probe.every - 1 :: probe.every], lengths)
 
 
-def reduced(
+def reduce_samples(
     probe: Probe, samples: NDArray[np.generic], lengths: NDArray[np.int64] | None = None
 ) -> NDArray[np.generic]:
     """Answer a probe from samples that were taken at its interval: pick neurons, and reduce.

@@ -14,26 +14,29 @@ from drivers.contract.info import (
     Capacity,
     DeviceInfo,
     Layers,
+    Neuron,
     ProbeOffer,
     Quantity,
     Reduction,
+    Reset,
+    Role,
     Sampled,
+    Setting,
     StimulusKind,
     Timing,
     WeightFormat,
 )
-from drivers.contract.neuron import Neuron, Reset, Role, Setting
 from drivers.errors import ContractMismatch, ReadoutError
 
 MOST_SPIKES = 255  # a raster holds bytes
 
 
 class States(Limited, Protocol):
-    """What states something about itself: a `Device`."""
+    """Something that states what it is: a `Device`."""
 
     @property
     def info(self) -> DeviceInfo:
-        """What it states."""
+        """Statement of what it is."""
 
 
 def check_info(device: States) -> DeviceInfo:
@@ -67,7 +70,7 @@ def check_info(device: States) -> DeviceInfo:
 
 
 def contradictions(info: DeviceInfo) -> list[str]:
-    """What a device states that cannot be.
+    """List what a device states that cannot be.
 
     Args:
         info: What it states.
@@ -77,41 +80,45 @@ def contradictions(info: DeviceInfo) -> list[str]:
     """
     return [
         *([] if info.identity.name else ["identity.name empty: give it one"]),
-        *_capacity(info.capacity),
-        *_timing(info.timing),
-        *_neuron(info.neuron),
-        *_weights(info.weights),
-        *_words("offers.stimuli", info.offers.stimuli, StimulusKind),
-        *(wrong for offer in info.offers.probes for wrong in _probe(offer, info.capacity.steps)),
+        *_check_capacity(info.capacity),
+        *_check_timing(info.timing),
+        *_check_neuron(info.neuron),
+        *_check_weights(info.weights),
+        *_check_words("offers.stimuli", info.offers.stimuli, StimulusKind),
+        *(
+            wrong
+            for offer in info.offers.probes
+            for wrong in _check_probe(offer, info.capacity.steps)
+        ),
     ]
 
 
-def _capacity(capacity: Capacity) -> Iterator[str]:
+def _check_capacity(capacity: Capacity) -> Iterator[str]:
     for name in ("inputs", "neurons", "layers", "batch", "steps", "fan_in", "synapses"):
         value = getattr(capacity, name)
         if value is not None or name not in ("fan_in", "synapses"):
-            yield from _whole(f"capacity.{name}", value, 1)
-    yield from _whole("capacity.delay", capacity.delay, 0)
+            yield from _check_whole(f"capacity.{name}", value, 1)
+    yield from _check_whole("capacity.delay", capacity.delay, 0)
     if capacity.synapse_delays and not capacity.delay:
         yield "capacity.synapse_delays with capacity.delay 0: state the longest delay"
 
 
-def _timing(timing: Timing) -> Iterator[str]:
+def _check_timing(timing: Timing) -> Iterator[str]:
     if not (math.isfinite(timing.dt) and timing.dt > 0):
         yield f"timing.dt {timing.dt}: give seconds, above 0"
     for name in ("input", "layer"):
         if getattr(timing, name) is not None:
-            yield from _word(f"timing.{name}", getattr(timing, name), Arrival)
+            yield from _check_word(f"timing.{name}", getattr(timing, name), Arrival)
 
 
-def _neuron(neuron: Neuron) -> Iterator[str]:
+def _check_neuron(neuron: Neuron) -> Iterator[str]:
     if neuron.reset is not None:
-        yield from _word("neuron.reset", neuron.reset, Reset)
+        yield from _check_word("neuron.reset", neuron.reset, Reset)
     if neuron.decay is not None and not 0 < neuron.decay <= 1:
         yield f"neuron.decay {neuron.decay}: give above 0 and at most 1, or None"
-    yield from _whole("neuron.spikes_per_step", neuron.spikes_per_step, 1, MOST_SPIKES)
+    yield from _check_whole("neuron.spikes_per_step", neuron.spikes_per_step, 1, MOST_SPIKES)
     if neuron.refractory is not None:
-        yield from _whole("neuron.refractory", neuron.refractory, 0)
+        yield from _check_whole("neuron.refractory", neuron.refractory, 0)
     membrane = neuron.membrane
     scale = (membrane.rest, membrane.threshold)
     if not all(map(math.isfinite, scale)) or membrane.rest == membrane.threshold:
@@ -123,17 +130,17 @@ def _neuron(neuron: Neuron) -> Iterator[str]:
         for twice in sorted({value for value in given if value and given.count(value) > 1}):
             yield f"neuron.settings with two of the {what} {twice!r}: give one"
     for setting in neuron.settings:
-        yield from _setting(setting, neuron)
+        yield from _check_setting(setting, neuron)
 
 
-def _setting(setting: Setting, neuron: Neuron) -> Iterator[str]:
+def _check_setting(setting: Setting, neuron: Neuron) -> Iterator[str]:
     what = f"setting {setting.name!r}"
     if not setting.name:
         yield "a setting without a name: give it one"
     low, high = setting.minimum, setting.maximum
     if not low <= setting.default <= high:
         yield f"{what} of default {setting.default:g}: give one within {low:g} to {high:g}"
-    yield from _word(f"{what} of role", setting.role, Role)
+    yield from _check_word(f"{what} of role", setting.role, Role)
     if setting.role == "threshold" and setting.unit != neuron.membrane.unit:
         yield (
             f"{what} of role threshold in {setting.unit!r}: give it in the membrane's unit, "
@@ -145,7 +152,7 @@ def _setting(setting: Setting, neuron: Neuron) -> Iterator[str]:
         yield f"{what} of role refractory in {setting.unit!r}: give 's' or 'steps', from 0 on"
 
 
-def _weights(weights: tuple[WeightFormat, ...]) -> Iterator[str]:
+def _check_weights(weights: tuple[WeightFormat, ...]) -> Iterator[str]:
     if not weights:
         yield "weights empty: give a WeightFormat"
     for form in weights:
@@ -153,36 +160,38 @@ def _weights(weights: tuple[WeightFormat, ...]) -> Iterator[str]:
         if not 0 < low <= high < math.inf:
             yield f"weights with full scales from {low:g} to {high:g}: give some above 0"
         if form.levels is not None:
-            yield from _whole("weights.levels", form.levels, 2)
+            yield from _check_whole("weights.levels", form.levels, 2)
 
 
-def _probe(offer: ProbeOffer, steps: int) -> Iterator[str]:
+def _check_probe(offer: ProbeOffer, steps: int) -> Iterator[str]:
     what = f"probe of {offer.quantity}"
-    yield from _word("offers.probes of", offer.quantity, Quantity)
-    yield from _word(f"{what} of layers", offer.layers, Layers)
-    yield from _words(f"{what} of reductions", offer.reductions, Reduction)
-    yield from _word(f"{what} sampled", offer.sampled, Sampled)
-    yield from _whole(f"{what} every", offer.every, 1, 1 if offer.quantity == "spikes" else steps)
+    yield from _check_word("offers.probes of", offer.quantity, Quantity)
+    yield from _check_word(f"{what} of layers", offer.layers, Layers)
+    yield from _check_words(f"{what} of reductions", offer.reductions, Reduction)
+    yield from _check_word(f"{what} sampled", offer.sampled, Sampled)
+    yield from _check_whole(
+        f"{what} every", offer.every, 1, 1 if offer.quantity == "spikes" else steps
+    )
     if offer.neurons is not None:
-        yield from _whole(f"{what} of neurons", offer.neurons, 1)
+        yield from _check_whole(f"{what} of neurons", offer.neurons, 1)
 
 
-def _whole(what: str, value: object, least: int, most: float = math.inf) -> Iterator[str]:
+def _check_whole(what: str, value: object, least: int, most: float = math.inf) -> Iterator[str]:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not (whole and least <= value <= most):  # type: ignore[operator]
         allowed = f"{least} to {most}" if math.isfinite(most) else f"at least {least}"
         yield f"{what} {value!r}: give a whole number, {allowed}"
 
 
-def _word(what: str, value: object, known: object) -> Iterator[str]:
+def _check_word(what: str, value: object, known: object) -> Iterator[str]:
     words = get_args(known)
     if value not in words:
         yield f"{what} {value!r}: give {' or '.join(repr(word) for word in words)}"
 
 
-def _words(what: str, values: Iterable[object], known: object) -> Iterator[str]:
+def _check_words(what: str, values: Iterable[object], known: object) -> Iterator[str]:
     given = list(values)
     if not given:
         yield f"{what} empty: give some of {', '.join(repr(word) for word in get_args(known))}"
     for value in given:
-        yield from _word(what, value, known)
+        yield from _check_word(what, value, known)

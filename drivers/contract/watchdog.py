@@ -35,7 +35,7 @@ class Overdue(BaseException):
 
 
 class Call:
-    """What one thread has asked of a driver.
+    """Call of a driver by one thread.
 
     Attributes:
         method: The driver's method, the innermost one where drivers call each other.
@@ -69,7 +69,7 @@ class Call:
         self.over = self.signalled = self.raised = False
 
     def __str__(self) -> str:
-        """What is wrong with one that lasts too long, and what to do."""
+        """Say what is wrong with one that lasts too long, and what to do."""
         return (
             f"{self.method} did not return within {self.limit:g} s: look at what it waits for, "
             "or allow more with call_limit=SECONDS in the address"
@@ -148,7 +148,7 @@ class Watchdog:
 
 
 def _program() -> str:
-    """What the user started."""
+    """Name the program that the user started."""
     path = Path(sys.argv[0])
     return (path.parent if path.name == "__main__.py" else path).name or "python"
 
@@ -157,7 +157,7 @@ WATCHDOG = Watchdog()
 
 
 @contextmanager
-def watched(method: str, limit: float) -> Iterator[None]:
+def watch_call(method: str, limit: float) -> Iterator[None]:
     """Watch a call of a driver while in the context.
 
     A call within another one of the same thread is part of it, and lends it its name.
@@ -195,7 +195,7 @@ def watched(method: str, limit: float) -> Iterator[None]:
 
 
 @contextmanager
-def going_on(hint: str) -> Iterator[None]:
+def add_hint(hint: str) -> Iterator[None]:
     """Say, with the line with which a call that hangs ends the process, how to go on.
 
     Args:

@@ -134,7 +134,7 @@ def parse_toml(text: bytes, name: str) -> dict[str, Any]:
 
 
 def describe_error(error: Exception) -> str:
-    """What an error says, in one line that is not long."""
+    """Say what an error says, in one line that is not long."""
     if isinstance(error, RecursionError):
         return "it nests too deep"
     return shorten(str(error) or type(error).__name__)
@@ -168,7 +168,7 @@ def _check_values(value: Any, name: str) -> None:
     waiting: list[tuple[Any, str, int]] = [(value, "", 0)]
     while waiting:
         found, where, depth = waiting.pop()
-        wrong = _wrong(found, depth)
+        wrong = _find_fault(found, depth)
         if wrong:
             raise FileFormatError(f"{name}: {f'{shorten(where)}: ' if where else ''}{wrong}")
         items: Any = ()
@@ -182,7 +182,7 @@ def _check_values(value: Any, name: str) -> None:
         ]
 
 
-def _wrong(value: Any, depth: int) -> str:
+def _find_fault(value: Any, depth: int) -> str:
     if depth > DEPTH:
         return f"nests deeper than {DEPTH} levels"
     if isinstance(value, float) and not math.isfinite(value):

@@ -26,6 +26,7 @@ from drivers.refusals import shorten
 
 READS = 200_000  # times that something is read of a file, and once more for each KiB
 TEXT = 64 * 1024  # bytes of a text
+OBJECT_SIZE = 64  # bytes that a text takes at least, as an object of Python
 DEFLATE, SHUFFLE = 1, 2  # filters that are undone here
 NOWHERE = 2**64 - 1  # where values lie that there is no room for in a file
 ENTRY = struct.Struct("<IQI")  # an array of variable length: items, address and index in its heap
@@ -36,7 +37,7 @@ Array = NDArray[Any]
 
 
 class Hdf5Refusal(ValueError):
-    """What a file may not hold, with the place in it."""
+    """Refusal of something that a file may not hold, with the place in it."""
 
 
 class Hdf5:
@@ -75,12 +76,12 @@ class Hdf5:
         self._spend(math.prod(shape) * dataset.dtype.itemsize, shape)
         layout = dataset.id.layout_class
         if layout == 2:
-            return self._unpacked(dataset, shape, dataset.dtype)
+            return self._unpack(dataset, shape, dataset.dtype)
         if layout not in (0, 1) or (layout == 1 and dataset.id.data_offset == NOWHERE):
-            raise self._refused("its values are not in this file")
+            raise self._refusal("its values are not in this file")
         found = np.asarray(dataset[()])
         if found.shape != shape:
-            raise self._refused(f"is not of the shape {shape} that it states")
+            raise self._refusal(f"is not of the shape {shape} that it states")
         return found
 
     def texts(self, dataset: Any) -> Array:
@@ -90,11 +91,18 @@ class Hdf5:
             Hdf5Refusal: When it holds none.
         """
         if dataset.dtype.kind not in "OS" or dataset.dtype.itemsize > TEXT:
-            raise self._refused("is no text")
+            raise self._refusal("is no text")
+        shape = tuple(int(n) for n in dataset.shape)
+        self._spend(math.prod(shape) * OBJECT_SIZE, shape)
         if dataset.dtype.kind == "S":
             return self.array(dataset)
         if dataset.id.layout_class not in (0, 1):
-            raise self._refused("a text in chunks is not read")
+            raise self._refusal("a text in chunks is not read")
+        if math.prod(shape) > 1:
+            longest = len(self._content)
+            if dataset.id.layout_class == 1:
+                longest = max(length for length, _, _ in ENTRY.iter_unpack(self._entries(dataset)))
+            self._spend(4 * longest * math.prod(shape), shape)  # as an array of one length
         return np.asarray(dataset[()])
 
     def sequences(self, dataset: Any) -> tuple[Array, NDArray[np.int64]]:
@@ -105,19 +113,25 @@ class Hdf5:
         """
         item = (dataset.dtype.metadata or {}).get("vlen")
         if not isinstance(item, np.dtype) or item.kind not in "biuf" or len(dataset.shape) != 1:
-            raise self._refused("is no list of arrays of numbers")
-        shape, entry = (int(dataset.shape[0]),), np.dtype(("V", ENTRY.size))
-        self._spend(shape[0] * ENTRY.size, shape)
-        if dataset.id.layout_class == 2:
-            entries = self._unpacked(dataset, shape, entry).tobytes()
-        else:
-            start = int(dataset.id.data_offset)
-            entries = self._content[start : start + shape[0] * ENTRY.size]
-        if len(entries) != shape[0] * ENTRY.size:
-            raise self._refused("its values are not in this file")
-        parts = [self._sequence(n, at, index, item) for n, at, index in ENTRY.iter_unpack(entries)]
+            raise self._refusal("is no list of arrays of numbers")
+        entries = ENTRY.iter_unpack(self._entries(dataset))
+        parts = [self._sequence(n, at, index, item) for n, at, index in entries]
         lengths = np.array([len(part) for part in parts], np.int64)
         return np.concatenate(parts) if parts else np.empty(0, item), lengths
+
+    def _entries(self, dataset: Any) -> bytes:
+        """Read the entries of an array of things of variable length."""
+        shape = tuple(int(n) for n in dataset.shape)
+        size = math.prod(shape) * ENTRY.size
+        self._spend(size, shape)
+        if dataset.id.layout_class == 2:
+            entries = self._unpack(dataset, shape, np.dtype(("V", ENTRY.size))).tobytes()
+        else:
+            start = int(dataset.id.data_offset)
+            entries = self._content[start : start + size]
+        if len(entries) != size:
+            raise self._refusal("its values are not in this file")
+        return entries
 
     def _sequence(self, items: int, address: int, index: int, item: np.dtype[Any]) -> Array:
         if not items:
@@ -127,18 +141,18 @@ class Hdf5:
         values = self._heaps[address].get(index, b"")
         self._spend(len(values), (items,))
         if len(values) != items * item.itemsize:
-            raise self._refused("an array of it is not as long as the file says")
+            raise self._refusal("an array of it is not as long as the file says")
         return np.frombuffer(values, item)
 
     def _heap(self, address: int) -> dict[int, bytes]:
-        """What is in a heap, by its index there."""
+        """Read what is in a heap, by its index there."""
         content, found = self._content, {}
         if address > len(content) - HEAP.size:
-            raise self._refused("its values are not in this file")
+            raise self._refusal("its values are not in this file")
         signature, _, size = HEAP.unpack_from(content, address)
         end, at = min(address + size, len(content)), address + HEAP.size
         if signature != b"GCOL":
-            raise self._refused("its values are not in this file")
+            raise self._refusal("its values are not in this file")
         while at + OBJECT.size <= end:
             index, _, length = OBJECT.unpack_from(content, at)
             if index == 0 or at + OBJECT.size + length > end:  # what is left is free
@@ -147,36 +161,36 @@ class Hdf5:
             at += OBJECT.size + -(-length // 8) * 8
         return found
 
-    def _refused(self, reason: str) -> Hdf5Refusal:
+    def _refusal(self, reason: str) -> Hdf5Refusal:
         return Hdf5Refusal(f"{self.place}: {reason}")
 
     def _spend(self, size: int, shape: tuple[int, ...]) -> None:
         self._bytes -= size
         if self._bytes < 0 or len(shape) > 8:
-            raise self._refused(f"{shape} is more than is read of a file of this size")
+            raise self._refusal(f"{shape} is more than is read of a file of this size")
 
-    def _unpacked(self, dataset: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def _unpack(self, dataset: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array in chunks, each of them packed on its own."""
         stored = dataset.id
         filters = [entry["filter_id"] for entry in stored.filter_pipeline or ()]
         if filters not in ([], [DEFLATE], [SHUFFLE, DEFLATE]):
-            raise self._refused("is packed in a way that is not read: give gzip or none")
+            raise self._refusal("is packed in a way that is not read: give gzip or none")
         chunk = tuple(int(n) for n in dataset.chunks)
         size = math.prod(chunk) * dtype.itemsize
         # Chunks at the edge reach over it.
         held = math.prod(-(-n // max(c, 1)) for n, c in zip(shape, chunk, strict=True))
         self._bytes -= held * size
         if self._bytes < 0 or stored.get_num_chunks() != held:
-            raise self._refused(f"its chunks are not those of an array of shape {shape}")
+            raise self._refusal(f"its chunks are not those of an array of shape {shape}")
         found = np.zeros(shape, dtype)
         for number in range(held):
             info = stored.get_chunk_info(number)
             mask, raw = stored.read_direct_chunk(info.chunk_offset)
             if mask:
-                raise self._refused("its chunks are packed in several ways")
-            values = _inflated(raw, size) if DEFLATE in filters else raw
+                raise self._refusal("its chunks are packed in several ways")
+            values = _inflate(raw, size) if DEFLATE in filters else raw
             if len(values) != size:
-                raise self._refused("a chunk is not as long as the file says")
+                raise self._refusal("a chunk is not as long as the file says")
             flat = np.frombuffer(values, np.uint8)
             if SHUFFLE in filters:
                 flat = np.ascontiguousarray(flat.reshape(dtype.itemsize, -1).T).reshape(-1)
@@ -236,6 +250,6 @@ class _Bounded(io.BytesIO):
         return found
 
 
-def _inflated(raw: bytes, size: int) -> bytes:
-    """At most so many bytes and one more, by which what is too long is told."""
+def _inflate(raw: bytes, size: int) -> bytes:
+    """Unpack at most so many bytes and one more, by which what is too long is told."""
     return zlib.decompressobj().decompress(raw, size + 1)

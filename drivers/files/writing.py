@@ -31,7 +31,7 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
     """
     _check_place(path)
     _sweep_drafts_of(path)
-    number, hold, draft = _begun(path)
+    number, hold, draft = _create_draft(path)
     try:
         with os.fdopen(number, "wb") as handle:
             yield handle
@@ -82,13 +82,13 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def _begun(path: Path) -> tuple[int, int | None, Path]:
+def _create_draft(path: Path) -> tuple[int, int | None, Path]:
     """A new draft of a file: its descriptor, one that holds it where that can be, and its path."""
     new = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # and so through no link
     while True:
         draft = path.with_name(f".{path.name}.{uuid4().hex}{DRAFT}")
         number = os.open(draft, new | getattr(os, "O_BINARY", 0), 0o666)
-        hold = _held(number)
+        hold = _lock(number)
         if hold is None or os.fstat(number).st_nlink:
             return number, hold, draft
         os.close(hold)  # another process took it for a leftover
@@ -101,7 +101,7 @@ def _sweep_drafts_of(path: Path) -> None:
             number = os.open(draft, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except (OSError, AttributeError):  # gone, a link, or a system that knows no such flags
             continue
-        hold = _held(number) if stat.S_ISREG(os.fstat(number).st_mode) else None
+        hold = _lock(number) if stat.S_ISREG(os.fstat(number).st_mode) else None
         if hold is not None:
             with suppress(OSError):
                 draft.unlink()
@@ -109,7 +109,7 @@ def _sweep_drafts_of(path: Path) -> None:
         os.close(number)
 
 
-def _held(number: int) -> int | None:
+def _lock(number: int) -> int | None:
     """Hold an open file, until the result is closed; None where another does, or none can."""
     try:
         import fcntl

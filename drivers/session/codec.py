@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from drivers.contract.arrays import select_prefix
 from drivers.contract.info import DeviceInfo
-from drivers.contract.message_files import read_fields, stimulus_arrays
-from drivers.contract.messages import Probe, Stimulus
+from drivers.contract.messages import Probe, Stimulus, read_fields, stimulus_arrays
 from drivers.contract.network import Network
 from drivers.contract.statements import contradictions
 from drivers.session.file import Fields

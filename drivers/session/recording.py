@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import errors
-from drivers.contract.composite import Composite
-from drivers.contract.device import Device
+from drivers.contract.device import Composite, Device
 from drivers.contract.info import DeviceInfo
-from drivers.contract.message_files import readout_arrays, readout_from
-from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.contract.messages import Probe, Readout, Stimulus, build_readout, readout_arrays
 from drivers.contract.network import Network
 from drivers.errors import (
     DeviceError,
@@ -185,7 +183,7 @@ class Replay(Device):
     ) -> Readout:
         given = self._answer("run", run_fields(stimulus, probes, trial, carry))
         try:
-            return readout_from(given)
+            return build_readout(given)
         except KeyError as error:
             raise self._damage_error(f"given.{error.args[0]} is missing") from None
         except ValueError as error:

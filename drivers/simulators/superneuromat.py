@@ -20,14 +20,16 @@ from drivers.contract.info import (
     Capacity,
     DeviceInfo,
     Identity,
+    Membrane,
+    Neuron,
     Offers,
     ProbeOffer,
+    Setting,
     Timing,
     WeightFormat,
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.contract.neuron import Membrane, Neuron, Setting
 from drivers.contract.sampling import answer
 from drivers.errors import DeviceNotFound, SettingError, StimulusError
 

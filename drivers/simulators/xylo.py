@@ -21,15 +21,17 @@ from drivers.contract.info import (
     Capacity,
     DeviceInfo,
     Identity,
+    Membrane,
+    Neuron,
     Offers,
     ProbeOffer,
     Quantity,
+    Setting,
     Timing,
     WeightFormat,
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network, Projection
-from drivers.contract.neuron import Membrane, Neuron, Setting
 from drivers.contract.requests import check_limit
 from drivers.contract.sampling import answer
 from drivers.errors import CapacityError, DeviceNotFound, SettingError, StimulusError

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceInfo, Diverged, Network, Probe, Readout, Stimulus
-from drivers.contract.composite import Composite
+from drivers.contract.device import Composite
 from drivers.contract.info import Timing
 from drivers.errors import DeviceNotFound
 from hil.characterisation import timing

@@ -56,11 +56,11 @@ def name_way_on(command: str) -> Iterator[None]:
     Args:
         command: The command that goes on with it.
     """
-    from drivers.contract.watchdog import going_on
+    from drivers.contract.watchdog import add_hint
 
     again = f"go on with: {command}"
     try:
-        with going_on(f"; {again}"):
+        with add_hint(f"; {again}"):
             yield
     except BaseException as error:
         if _is_interrupted(error):

@@ -42,5 +42,5 @@ def _find_place(name: str) -> str | None:
         if name in names():
             return f"it is {place.format(name)}"
     scheme, colon, _ = name.partition(":")
-    address = name if colon and scheme in registry.schemes() else registry.meant(name)
+    address = name if colon and scheme in registry.schemes() else registry.suggest_address(name)
     return None if address is None else f"it is a device: --device {address}"

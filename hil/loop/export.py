@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from drivers.contract.arrays import select_prefix
-from hil.exchange import nir_writing
+from hil.exchange import model, nir_writing
 from hil.loop import mapping
 from hil.loop.training import opened
 from hil.runs import data as run_data
-from hil.runs import delays
+from hil.runs import delays, warm_start
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from hil.tasks.samples import SampleSpec
 
 
-def export(run: Run, out: Path, *, stored: bool = False) -> Path:
+def export(
+    run: Run,
+    out: Path,
+    *,
+    stored: bool = False,
+    dt: float | None = None,
+    say: Callable[[str], object] | None = None,
+) -> Path:
     """Write the network of a run to a file of NIR.
 
     The device is opened and given the network, since what is nominal of it follows from its own
@@ -31,6 +39,9 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         run: The run.
         out: The file, replaced when it exists.
         stored: Whether to write what the device said that it stores, in place of what was asked.
+        dt: Length of a step of the model, in seconds. None takes that of the model of NIR which the
+            run began with, or else that of the device.
+        say: Called with a line on what the step is for the library that reads the file.
 
     Returns:
         The path written.
@@ -41,6 +52,10 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         DeviceError: When its device cannot be opened.
         OSError: When the file cannot be written.
     """
+    if out.suffix != warm_start.MODEL:
+        raise ValueError(f"{out}: is written as a model of NIR: let its name end in .nir")
+    why = "as asked for" if dt is not None else "as in the model that it began with"
+    dt = run.source_step() if dt is None else model.check_step(dt, f"--dt {dt:g}")
     config, asked = run.config(), select_prefix(run.weights(), "weights/")
     prefix = "stored/" if stored else "weights/"
     checkpoint = run.load_checkpoint() or {}
@@ -53,26 +68,36 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         with run.taking_up():
             delays.check(checkpoint, config, device.network)
         late = [projection.delay for projection in device.network.projections]
-        nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
+        nominal = _nominal(config, device, layers, run_data.preparation(run).spec, dt)
+    if say is not None:
+        say(_describe_step(nominal.dt, "as on the device" if dt is None else why))
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     reset = device.info.neuron.assumed_reset
     return nir_writing.write_network(out, matrices, late, nominal, {**notes, "reset": reset})
 
 
 def _nominal(
-    config: Config, device: Device, layers: tuple[int, ...], spec: SampleSpec
+    config: Config, device: Device, layers: tuple[int, ...], spec: SampleSpec, dt: float | None
 ) -> nir_writing.ExportedNeurons:
-    """What the device is nominally, with the settings in use."""
+    """Describe the nominal neurons with the settings in use; a step of the device lasts `dt`."""
     info, threshold = device.info, mapping.nominal_threshold(device)
     membrane = info.neuron.membrane
     current, bias = mapping.shown(config, info, spec)
+    synapse = mapping.in_use(device, "synapse")
     later = info.timing.layer == "end_of_step"
     return nir_writing.ExportedNeurons(
-        dt=info.timing.dt,
+        dt=dt or info.timing.dt,
         decay=mapping.nominal_decay(device),
         threshold=float(membrane.in_thresholds(np.array(threshold, np.float64))),
-        synapse=mapping.in_use(device, "synapse"),
+        synapse=None if synapse is None else synapse * (dt or info.timing.dt) / info.timing.dt,
         leaks_first=[info.timing.input == "end_of_step", *[later] * (len(layers) - 2)],
         current=current,
         bias=bias,
+    )
+
+
+def _describe_step(dt: float, why: str) -> str:
+    return (
+        f"a step of this model is {dt:g} s, {why}: simulate it in such steps. Norse takes dt={dt:g}"
+        "; snnTorch takes 0.0001 s for every file: for it, export with --dt 0.0001"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from drivers.contract.message_files import read_npz, write_npz
+from drivers.contract.messages import read_npz, write_npz
 from drivers.errors import FileFormatError
 from hil import tasks
 from hil.runs.folder import PREPARATION, SAMPLES, VERSION

@@ -6,7 +6,6 @@ package, from a configuration to a dictionary of measures.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 
 import drivers
 from drivers import FileFormatError
-from hil import config as configuration
 from hil import streams, tasks
 from hil.characterisation import unstated
 from hil.config import Config
@@ -34,12 +32,12 @@ from hil.loop.health.class_balance import Score
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop, one_blas_thread
 from hil.runs import delays
+from hil.sections.trials import Outcome
 from hil.studies.plan import Job
 from hil.tasks.samples import Samples
 from hil.trust import open_device
 
 Weights = Mapping[str, NDArray[Any]]
-Outcome = dict[str, Any]
 
 
 class Unrecorded:
@@ -107,7 +105,7 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
         DeviceError: When the device fails for a reason that is not in the settings.
         FileFormatError: When a file that it reads is damaged, or the weights do not fit.
     """
-    config = configuration.build(json.loads(job.config))
+    config = job.configuration
     try:
         with one_blas_thread(), np.errstate(all="ignore"), open_device(config) as it:
             return _evaluated(job, config, it, weights)

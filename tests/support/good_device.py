@@ -122,7 +122,7 @@ class Good(Device):
         return (REST + (THRESHOLD - REST) * samples).astype(np.float32)
 
     def reduced(self, probe: Probe, samples: Any) -> Any:
-        return sampling.reduced(probe, samples, self._lengths)
+        return sampling.reduce_samples(probe, samples, self._lengths)
 
     def counts(self, raster: NDArray[np.bool_]) -> NDArray[np.int32]:
         """From the output's raster `(T, B, n)`."""

@@ -13,19 +13,19 @@ from drivers.contract.arrays import select_prefix
 from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import tasks
-from hil.exchange import model, placement
+from hil.exchange import model
 from hil.exchange.nir_file import NirRefusal
 from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import applied, left_open, settle
 from hil.runs import warm_start
 from hil.runs.choice import Choice
-from hil.runs.folder import Run
+from hil.runs.folder import SOURCE_STEP, Run
 from hil.trust import open_device
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.exchange.placement import PlacedModel
+    from hil.exchange.model import PlacedModel
     from hil.runs.folder import Arrays
     from hil.tasks import Data
 
@@ -62,8 +62,8 @@ def taken(
     if left_out:
         found = found.without_delays()
     try:
-        source = placement.NetworkInput(*mapping.shown(config, info, data.spec))
-        placed = placement.place_model(found, info, source, mapping.DECAY)
+        source = model.NetworkInput(*mapping.shown(config, info, data.spec))
+        placed = model.place_model(found, info, source, mapping.DECAY)
     except NirRefusal as error:
         raise FileFormatError(f"{found.path}: {error}") from None
     choices = [
@@ -84,6 +84,7 @@ def taken(
     hidden = len(config.network.hidden)
     found_ways = paths_to_output(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
     weights |= {f"ways/{name}": way for name, way in found_ways.items()}
+    weights[SOURCE_STEP] = np.array(found.dt)
     return applied(config, choices), weights, [*choices, *left_out, *notes]
 
 
@@ -93,7 +94,8 @@ def _of_run(run: Run) -> Arrays:
     if run.config().rule.get("feedback") == "learned":
         kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
-    return weights
+    step = run.source_step()
+    return weights if step is None else {**weights, SOURCE_STEP: np.array(step)}
 
 
 def laid(sections: Mapping[str, Any]) -> Config:

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 
 import drivers
 from drivers import Network, Probe, Readout, Stimulus
-from drivers.contract.message_files import write_npz
+from drivers.contract.messages import write_npz
 from drivers.files.writing import write_text
 
 ANYWHERE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)

@@ -20,7 +20,7 @@ from drivers import (
     Setting,
     SettingError,
 )
-from drivers.contract.networks import complete_network
+from drivers.contract.requests import complete_network
 from support.good_device import INFO
 from support.restated import restated
 

@@ -21,10 +21,9 @@ from drivers import (
     SettingError,
     Stimulus,
 )
-from drivers.address_list import parse
 from drivers.contract.info import Timing
 from drivers.fleet import Fleet, combine_infos
-from drivers.registry import BUILTIN
+from drivers.registry import BUILTIN, parse_members
 from support.fleet_members import Member
 from support.good_device import INFO
 from support.restated import restated
@@ -228,7 +227,7 @@ KNOWN = ("board", "emulator", "member", "fleet")
     ],
 )
 def test_an_address_of_many(target: str, addresses: list[str], may_fail: int) -> None:
-    assert parse(target, KNOWN) == (tuple(addresses), may_fail)
+    assert parse_members(target, KNOWN) == (tuple(addresses), may_fail)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +247,7 @@ def test_an_address_of_many(target: str, addresses: list[str], may_fail: int) ->
 )
 def test_what_is_no_fleet_is_refused_in_one_line(target: str) -> None:
     with pytest.raises(SettingError) as caught:
-        parse(target, KNOWN)
+        parse_members(target, KNOWN)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
 
 

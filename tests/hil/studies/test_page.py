@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from hil import config as configuration
+from hil import sections
+from hil.sections.trials import MEASURES
 from hil.studies import folder, loader, schema
-from hil.studies.report import sections
-from hil.studies.schema import MEASURES
 from hil.studies.validation import check
 from support.paths import ROOT
 from support.study_kit import GRID, SEARCH, Fake, carried_out, study
@@ -127,7 +127,7 @@ def test_the_text_names_everything(built: dict[str, Path]) -> None:
         return {row[0].strip("`") for row in table_of(first)}
 
     assert names("study") == set(loader.names())
-    assert names("section") == set(sections.names())
+    assert names("section") == set(sections.names("study"))
     assert names("key of a study") == set(schema.Study.model_fields)
     files = {p.name for place in built.values() for p in place.iterdir()}
     assert names("file of a study") == {

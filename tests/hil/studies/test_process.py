@@ -192,7 +192,7 @@ def test_workers_of_other_versions_are_refused(
     with cluster(1) as address:
         monkeypatch.setattr(pool, "versions", Imposter({**real, "numpy": "0.1"}))
         said = r"numpy .*here is 0\.1: install the same"
-        with pytest.raises(ValueError, match=said) as error, pool.pool(1, address):
+        with pytest.raises(ValueError, match=said) as error, pool.open_pool(1, address):
             pass
     assert "\n" not in str(error.value) and address in str(error.value)
 
@@ -219,6 +219,6 @@ def test_no_scheduler_and_one_without_workers(place: Path, monkeypatch: pytest.M
     with (
         cluster(0) as address,
         pytest.raises(ValueError, match="has no workers"),
-        pool.pool(1, address),
+        pool.open_pool(1, address),
     ):
         pass

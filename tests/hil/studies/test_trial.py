@@ -13,13 +13,17 @@ import pytest
 
 from hil.config import build
 from hil.studies import loader
-from hil.studies.plan import Job, cells, job, units
+from hil.studies.plan import Job, list_cells, list_units, make_jobs
 from hil.studies.trial import evaluate
 
 
 def jobs(place: Path) -> list[Any]:
     found = loader.build(loader.read(place / "study.toml"), budget="small")
-    return [step for cell in cells(found) for step in job(found, units(found)[0], cell.settings)]
+    return [
+        step
+        for cell in list_cells(found)
+        for step in make_jobs(found, list_units(found)[0], cell.settings)
+    ]
 
 
 def test_a_trial_is_the_run_of_the_same_configuration(place: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hil.studies import loader
-from hil.studies.folder import dumped
+from hil.studies.folder import dump_study
 from hil.studies.validation import check
 from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
 
@@ -134,7 +134,7 @@ def test_a_folder_in_use_is_refused(place: Path, tmp_path: Path) -> None:
 def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
     found = loader.build(loader.read(name), budget=budget)
     check(found)
-    assert loader.build(tomllib.loads(dumped(found))) == found
+    assert loader.build(tomllib.loads(dump_study(found))) == found
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_data_in_a_file_are_found_from_anywhere(
     complete = loader.build(loader.read(file))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    again = loader.build(tomllib.loads(dumped(complete)))
+    again = loader.build(tomllib.loads(dump_study(complete)))
     assert again == complete
     assert again.base["task"] == f"npz:{tmp_path}/here.npz"
     assert list(again.factors["task"].levels) == ["digits", f"npz:{tmp_path}/other.npz"]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from hil.sections import trials, words
 from hil.studies import loader
 from hil.studies.plan import Job
-from hil.studies.report import estimates, wording
 from support.html_page import Page
 from support.study_kit import GRID, Fake, carried_out, study
 
@@ -31,14 +31,14 @@ ACCURACY = "test_accuracy"
 @given(st.lists(shares, min_size=2, max_size=6), st.lists(shares, min_size=6, max_size=6))
 def test_no_interval_leaves_what_is_possible(some: list[float], others: list[float]) -> None:
     assume(max(some) - min(some) > 1e-9)
-    result = estimates.mean(some, ACCURACY)
+    result = trials.estimate_mean(some, ACCURACY)
     assert result.interval is not None
     low, high = result.interval
     assert 0 <= low <= result.value + 1e-12 and result.value - 1e-12 <= high <= 1
-    difference = estimates.paired(some, others[: len(some)], ACCURACY).mean
+    difference = trials.compare_pairs(some, others[: len(some)], ACCURACY).mean
     low, high = difference.interval or (difference.value, difference.value)
     assert -1 <= low <= difference.value + 1e-12 and difference.value - 1e-12 <= high <= 1
-    counts = estimates.mean([100 * value for value in some], "spikes")
+    counts = trials.estimate_mean([100 * value for value in some], "spikes")
     assert counts.interval is not None and counts.interval[0] >= 0
 
 
@@ -46,9 +46,9 @@ def test_no_interval_leaves_what_is_possible(some: list[float], others: list[flo
 def test_amount_and_interval_are_of_the_direction_that_is_named(
     pairs: list[tuple[float, float]], p: float
 ) -> None:
-    found = estimates.paired([a for a, _ in pairs], [b for _, b in pairs], ACCURACY)
+    found = trials.compare_pairs([a for a, _ in pairs], [b for _, b in pairs], ACCURACY)
     assume(found.t_test is not None)
-    text = wording.comparison("one", "two", found, ACCURACY, p, 1).text
+    text = str(words.Comparison("one", "two", found, ACCURACY, p, 1))
     numbers = re.search(r"(-?[\d.]+) points.*98.5 %: (-?[\d.]+) to (-?[\d.]+);", text)
     assert numbers is not None
     amount, low, high = map(float, numbers.groups())
@@ -56,7 +56,7 @@ def test_amount_and_interval_are_of_the_direction_that_is_named(
     sign = -1 if "below" in text else 1
     assert amount == pytest.approx(100 * sign * found.mean.value, abs=0.051)
     assert "-0.0" not in text
-    if p < wording.SIGNIFICANCE:
+    if p < words.SIGNIFICANCE:
         assert amount >= 0 and ("below" in text) == (found.mean.value < 0)
 
 
@@ -300,6 +300,6 @@ def test_one_candidate_is_not_tuned(tmp_path: Path) -> None:
 
 
 def test_numbers_that_nobody_asked_for() -> None:
-    assert wording.value(-0.0001, ACCURACY) == "0.0"
-    assert wording.value(-1e-9, "spikes") == "-1e-09"
-    assert wording.mirrored((-0.76, math.inf)) == (-math.inf, 0.76)
+    assert words.value(-0.0001, ACCURACY) == "0.0"
+    assert words.value(-1e-9, "spikes") == "-1e-09"
+    assert words.mirrored((-0.76, math.inf)) == (-math.inf, 0.76)
