@@ -50,7 +50,7 @@ OWN_ROLE: tuple[Role, str] = ("", "A setting of the board's own.")
 
 
 class CapacityRecord(NamedTuple):
-    """How much there is room for.
+    """Room that a board has.
 
     Attributes:
         inputs: Most inputs.
@@ -80,7 +80,7 @@ class CapacityRecord(NamedTuple):
     graph: int = 0
 
     def to_contract(self) -> contract.Capacity:
-        """Say it in the words of the contract."""
+        """Translate to the words of the contract."""
         return contract.Capacity(
             layers=self.layers,
             inputs=self.inputs,
@@ -97,7 +97,7 @@ class CapacityRecord(NamedTuple):
 
 
 class TimingRecord(NamedTuple):
-    """When things happen.
+    """Moments at which things happen.
 
     Attributes:
         step: Length of a step, in ns.
@@ -120,7 +120,7 @@ class TimingRecord(NamedTuple):
         return self.step / NANOS
 
     def to_contract(self) -> contract.Timing:
-        """Say it in the words of the contract."""
+        """Translate to the words of the contract."""
         return contract.Timing(
             dt=self.seconds,
             input=ARRIVALS.get(self.input),
@@ -131,7 +131,7 @@ class TimingRecord(NamedTuple):
 
 
 class NeuronRecord(NamedTuple):
-    """What its neurons are.
+    """Neurons of a board.
 
     Attributes:
         reset: 1 subtracts the threshold, 2 goes to rest.
@@ -164,7 +164,7 @@ class WeightsRecord(NamedTuple):
     greatest: int = 0
 
     def to_contract(self) -> contract.WeightFormat:
-        """Say it in the words of the contract."""
+        """Translate to the words of the contract."""
         return contract.WeightFormat(self.least / MILLION, self.greatest / MILLION, self.levels)
 
 
@@ -207,7 +207,7 @@ class SettingRecord(NamedTuple):
     name: str = ""
 
     def to_contract(self) -> Setting:
-        """Say it in the words of the contract."""
+        """Translate to the words of the contract."""
         role, meaning = ROLES.get(self.role, OWN_ROLE)
         return Setting(
             self.name,
@@ -223,7 +223,7 @@ class SettingRecord(NamedTuple):
 
 
 class ProbeRecord(NamedTuple):
-    """What a run shows.
+    """A quantity that a run can show.
 
     Attributes:
         quantity: 0 spikes, 1 membrane.
@@ -243,12 +243,12 @@ class ProbeRecord(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether this host has words for it."""
+        """Tell whether this host has words for it."""
         is_quantity = self.quantity < len(QUANTITIES)
         return is_quantity and self.places in PLACES and self.reductions & 7 > 0
 
     def to_contract(self) -> contract.ProbeOffer:
-        """Say it in the words of the contract."""
+        """Translate to the words of the contract."""
         return contract.ProbeOffer(
             QUANTITIES[self.quantity],
             layers=PLACES[self.places],
@@ -260,7 +260,7 @@ class ProbeRecord(NamedTuple):
 
 
 class AbilitiesRecord(NamedTuple):
-    """What else it can do.
+    """Further abilities.
 
     Attributes:
         flags: 1 the same run gives the same answer, 2 weights outlast a restart, 4 runs carry on, 8

@@ -225,13 +225,13 @@ def _encode_probe(
     samples = values[probe.every - 1 :: probe.every]
     if probe.quantity:
         samples = np.clip(samples >> 4, -32768, 32767)
-    times, taken = steps // probe.every, len(samples)
+    times, count = steps // probe.every, len(samples)
     shown = np.zeros((max(times, 1), *values.shape[1:]), values.dtype)
-    shown[:taken] = samples
+    shown[:count] = samples
     if probe.reduce == MEAN:  # as a sum
         shown = shown.sum(axis=0, keepdims=True)
     elif probe.reduce:
-        shown = shown[max(taken - 1, 0)][np.newaxis]
+        shown = shown[max(count - 1, 0)][np.newaxis]
     if probe.quantity == 0 and probe.reduce != MEAN:
         shown = np.packbits(shown, axis=2, bitorder="little")
     return order_by_sample(shown.astype(probe.dtype))
