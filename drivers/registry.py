@@ -61,6 +61,17 @@ def _entry_points(group: str, places: tuple[str, ...]) -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=group)}
 
 
+def _suggest_driver(scheme: str, known: Iterable[str]) -> str:
+    """Say how to get an unknown driver: as `hil new-driver` leaves it, it has to be installed."""
+    if re.fullmatch("[a-z][a-z0-9-]{0,100}", scheme):
+        for folder in (Path(scheme), Path()):
+            if folder.resolve().name == scheme and (folder / "pyproject.toml").is_file():
+                return (
+                    f"the package in {folder.resolve()} is not installed: pip install -e {folder}"
+                )
+    return nearest(scheme, known)
+
+
 def driver(scheme: str) -> type[Device]:
     """The driver class of a scheme.
 
@@ -69,7 +80,7 @@ def driver(scheme: str) -> type[Device]:
     """
     known = BUILTIN if scheme in BUILTIN else schemes()
     if scheme not in known:
-        raise DeviceNotFound(f"no driver for {scheme!r}: {nearest(scheme, known)}")
+        raise DeviceNotFound(f"no driver for {scheme!r}: {_suggest_driver(scheme, known)}")
     module, _, name = known[scheme].partition(":")
     try:
         found = getattr(import_module(module), name)

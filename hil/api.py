@@ -51,8 +51,9 @@ def train(
         validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
         class_names: What the page calls each class, in ascending order of the labels.
         feature_names: What it calls each feature; the columns of a DataFrame when None.
-        layout: What the axes of an image are, where their number and type leave it open: `HW`,
-            `HWC` or `CHW`.
+        layout: Axes of a sample, where their number and type leave it open: `HW`, `HWC` or `CHW`
+            of an image, `TC`, `CT` or `T` of a signal; or the columns of events in rows of plain
+            numbers, such as `txyp`.
         device: Address of the device; the task's default when None.
         rule: The learning rule, e.g. `hil.learning.adfa(g="tanh", gain=2)`, its name, or its
             section, e.g. `{"name": "adfa", "g": "tanh"}`; the task's default when None. In any

@@ -119,8 +119,9 @@ class Observation:
     @property
     def connections(self) -> tuple[Route, ...]:
         """Where each projection leads, in the order of the weights."""
-        chain = tuple(Route(layer, layer + 1) for layer in range(len(self.membrane)))
-        return self.routes or chain
+        if self.routes:
+            return self.routes
+        return tuple(Route(layer, layer + 1) for layer in range(len(self.membrane)))
 
     def require_model(self, rule: str) -> HostModel:
         """The nominal neuron, for a rule that cannot do without; refuse (`ValueError`) without."""
@@ -130,7 +131,8 @@ class Observation:
 
     def loop(self, layer: int) -> Route | None:
         """The projection of a layer to itself, if it has one."""
-        return next((r for r in self.routes if r.source == r.target == layer), None)
+        loops = [route for route in self.routes if route.source == route.target == layer]
+        return loops[0] if loops else None
 
 
 @dataclass(frozen=True)

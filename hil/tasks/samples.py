@@ -197,7 +197,7 @@ def infer_layout(x: NDArray[Any], asked: str | None, name: str) -> str:
         if asked not in LAYOUTS:
             raise ValueError(
                 f"layout {asked!r:.40}: give {', '.join(IMAGES)} for images, or "
-                f"{', '.join(SIGNALS)} for signals"
+                f"{', '.join(SIGNALS)} for signals; of events in rows, their columns, such as txyp"
             )
         if x.ndim != 1 + len(asked):
             raise ValueError(

@@ -36,11 +36,12 @@ def mapped(
     seed: int = 5,
     dt: float = 1e-3,
     parameters: dict[str, float] | None = None,
+    compiled: bool | None = None,
     **values: float,
 ) -> tuple[Chip, np.random.Generator]:
     """A chip with random weights on a grid of 1/64."""
     nonidealities = override(profiles.get("ideal").nonidealities, values)
-    chip = Chip(neurons.get(model), nonidealities, seed, reset, dt, parameters)
+    chip = Chip(neurons.get(model), nonidealities, seed, reset, dt, parameters, compiled=compiled)
     chip.configure(LAYERS, [4.0] * 3)
     rng = np.random.default_rng(seed)
     for p in range(3):
@@ -68,7 +69,8 @@ def test_spikes_equal_plain_brian2_with_mismatch(model: str, reset: str, spikes:
 @pytest.mark.parametrize("dt", [1e-4, 5e-4, 2e-3])
 @pytest.mark.parametrize("model", ["lif", "lif-exp", "lif-cond-exp", "adaptive-lif"])
 def test_any_step_and_a_refractory_time_equal_plain_brian2(model: str, dt: float) -> None:
-    chip, rng = mapped(model, dt=dt, parameters={"t_refractory": 3.1e-3}, **MISMATCH)
+    refractory = {"t_refractory": 3.1e-3}
+    chip, rng = mapped(model, dt=dt, parameters=refractory, compiled=False, **MISMATCH)
     compare(chip, rng, spikes=True)
 
 

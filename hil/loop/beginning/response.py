@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hil import streams
 from hil.loop.health import estimator_diagnosis
 from hil.loop.mapping import Batch
-from hil.loop.observation.estimation import Fit
+from hil.loop.observation.estimation import EstimatorFit
 from hil.runs.choice import Choice
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _held(controller: Controller, seen: DecodedReadout) -> Choice | None:
     """
     if not LOWEST <= float(seen.rate.mean()) <= HIGHEST:
         return None
-    fit, name = Fit(), controller.observer.estimator.name
+    fit, name = EstimatorFit(), controller.observer.estimator.name
     fit.add(seen.held, seen.rate)
     correlations = fit.correlations()
     other = estimator_diagnosis.better(name, correlations)
