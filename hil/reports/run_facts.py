@@ -82,7 +82,7 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _answers_by_class(
     classes: Sequence[str], confusion: Sequence[Sequence[int]]
 ) -> list[tuple[str, str]]:
-    """What the samples of each class were answered by, the most frequent answer first."""
+    """Count the answers to the samples of each class, the most frequent first."""
     rows = []
     for name, row in list(zip(classes, confusion, strict=True))[:FEATURES]:
         answers = sorted(zip(row, classes, strict=True), key=lambda pair: -pair[0])
@@ -123,7 +123,7 @@ def describe_inputs(preparation: Preparation) -> str:
 
 
 def _describe_binning(binning: Binning) -> str:
-    """How records of events became steps and channels, and what that lost."""
+    """Say how records of events became steps and channels, and what that lost."""
     start = "the first event of each" if binning.from_first_event else "0"
     return (
         f"records of events in {binning.channels} channels, in {binning.steps} bins of "
