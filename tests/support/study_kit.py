@@ -129,6 +129,26 @@ class Fake:
                 yield number, outcome(job), kept
 
 
+class Measured(Fake):
+    """A pool whose outcomes are changed by what the test says of a configuration."""
+
+    def __init__(self, change: Any) -> None:
+        super().__init__()
+        self._change = change
+
+    def __call__(self, requests: Any) -> Any:
+        jobs: dict[int, Job] = {}
+
+        def seen() -> Any:
+            for number, job, weights in requests:
+                jobs[number] = job
+                yield number, job, weights
+
+        for number, result, kept in super().__call__(seen()):
+            config = json.loads(jobs[number].config)
+            yield number, {**result, **self._change(config)}, kept
+
+
 def study(sections: dict[str, Any], **changes: Any) -> Study:
     """A study of these sections."""
     return build(sections, changes=changes)

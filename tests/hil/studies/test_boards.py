@@ -21,20 +21,20 @@ from support.dask_cluster import cluster
 from support.firmware_ports import need
 
 
-def study(*devices: str, **changes: Any) -> Study:
+def study(*devices: str, task: str = "digits") -> Study:
     sections = {
         "version": 1,
         "name": "boards",
         "base": {
-            "task": "digits",
+            "task": task,
             "device": devices[0],
-            "network": {"hidden": [20], "steps": 8},
-            "training": {"epochs": 1, "batch": 40},
+            "network": {"hidden": [12], "steps": 8},
+            "training": {"epochs": 1, "batch": 20},
         },
         "factors": {"rate": {"key": "optimiser.learning_rate", "levels": [0.01, 0.02]}},
         "repeat": {"times": 4, "devices": list(devices)},
     }
-    return build({**sections, **changes})
+    return build(sections)
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -58,10 +58,11 @@ def test_a_trial_takes_the_board_of_its_worker() -> None:
     assert pool.required_resources("emulator:mixed-signal?chip=3") is None
 
 
-def test_two_boards_with_a_worker_each_and_one_of_them_killed(tmp_path: Path) -> None:
+def test_two_boards_with_a_worker_each_and_one_of_them_killed(place: Path, tmp_path: Path) -> None:
     need("native")
     with firmware.start("native", 1) as one, firmware.start("native", 2) as two:
-        found = study(f"board:{one.url}", f"board:{two.url}")
+        task = f"npz:{place / 'images.npz'}"
+        found = study(f"board:{one.url}", f"board:{two.url}", task=task)
         studies.run(found, tmp_path / "alone")
         declared = [f"board:{board.url}=1" for board in (one, two)]
         with cluster(2, resources=declared) as address:

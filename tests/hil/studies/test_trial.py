@@ -42,8 +42,8 @@ def test_a_trial_is_the_run_of_the_same_configuration(place: Path, tmp_path: Pat
         np.testing.assert_array_equal(weights[name], kept)
     batches, validation = -(-60 // 20), -(-20 // 20)
     hidden = len(run.config().network.hidden)  # each is measured once before the first step
-    assert outcome["device_runs"] == hidden + 4 * (batches + validation)
-    assert outcome["samples"] == hidden * 20 + 4 * (60 + 20)
+    assert outcome["device_runs"] == hidden + 2 * (batches + validation)
+    assert outcome["samples"] == hidden * 20 + 2 * (60 + 20)
     paid = result["costs"]
     assert outcome["synaptic_events"] == paid["inference"]["synaptic_events"] > 0
     assert outcome["inference_bytes"] == paid["inference"]["line_bytes"] == 0
