@@ -63,8 +63,8 @@ def fitted(
     in_force().check(code_of(config))
     labels.class_weights(config.training.class_weight, data.preparation.labels, data.y_train)
     with open_device(config) as stated:
-        found = unstated.measured(stated)
-        device = unstated.completing(stated, found)
+        found = unstated.measure_unstated(stated)
+        device = unstated.complete_device(stated, found)
         config, choices = defaults.settle(config, opened, device.info, data)
         config, weights, more = start.taken(config, device.info, data)
         controller = Controller.open(config, device, data.spec, weights)
@@ -144,9 +144,9 @@ def in_memory(config: Config, opened: Collection[str], data: Data) -> tuple[Conf
         DeviceError: When the device fails.
     """
     config, choices, _ = fitted(config, opened, data)
-    found = unstated.kept({choice.setting: choice.value for choice in choices})
+    found = unstated.select_measured({choice.setting: choice.value for choice in choices})
     with one_blas_thread(), open_device(config) as stated:
-        device = unstated.completing(stated, found)
+        device = unstated.complete_device(stated, found)
         controller = Controller.open(config, device, data.spec)
         state, memory = TrainState.first(controller.layers), _Memory()
         controller.write()
@@ -190,12 +190,14 @@ def opened(run: Run, record: str | Path | None) -> Device:
     Raises:
         DeviceError: When it cannot be opened.
     """
-    found = unstated.kept({c["setting"]: c["value"] for c in run.environment()["chosen"]})
+    found = unstated.select_measured(
+        {c["setting"]: c["value"] for c in run.environment()["chosen"]}
+    )
     if not found:
         return open_device(run.config(), record=record)
     if record is not None:
         check_free(record)
-    device = unstated.completing(open_device(run.config()), found)
+    device = unstated.complete_device(open_device(run.config()), found)
     try:
         return device if record is None else Recorded(device, record)
     except BaseException:

@@ -121,7 +121,7 @@ def _evaluated(
     job: Job, config: Config, device: drivers.Device, weights: Weights | None
 ) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    device = unstated.completing(device, unstated.measured(device))
+    device = unstated.complete_device(device, unstated.measure_unstated(device))
     config, choices = settle(config, job.opened, device.info, data)
     if config.start:
         config, weights, _ = start.taken(config, device.info, data)
