@@ -27,13 +27,14 @@ def settings_as_text(config: Config) -> dict[tuple[str, str], str]:
     texts: dict[tuple[str, str], str] = {}
     for name, value in config.model_dump(mode="json").items():
         if isinstance(value, dict):
-            texts |= {(name, key): _text(item) for key, item in value.items()}
+            texts |= {(name, key): format_setting(item) for key, item in value.items()}
         else:
-            texts["run", name] = _text(value)
+            texts["run", name] = format_setting(value)
     return texts
 
 
-def _text(value: Any) -> str:
+def format_setting(value: Any) -> str:
+    """Write the value of a setting as text."""
     if isinstance(value, dict):
         return ", ".join(f"{key} = {item}" for key, item in value.items()) or "as it comes"
     if isinstance(value, list):

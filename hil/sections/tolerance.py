@@ -19,7 +19,7 @@ from hil.sections.trials import (
     group_rows,
 )
 from hil.sections.words import CONFIDENCE, SIGNIFICANCE
-from hil.statistics import FEWEST, count_near_best, find_zeros, mean
+from hil.statistics import FEWEST, PairedDifference, count_near_best, find_zeros, mean
 
 LINES = 6  # lines that are answered for one by one
 
@@ -57,6 +57,11 @@ class Loss:
     p: float | None = None
 
     @property
+    def change(self) -> PairedDifference:
+        """The mean loss against none."""
+        return compare_pairs(self.points, [0.0] * len(self.points), self.measure)
+
+    @property
     def is_told(self) -> bool:
         """Whether the loss, or the gain, can be told from none."""
         return len(self.points) >= FEWEST and self.p is not None and self.p < SIGNIFICANCE
@@ -68,7 +73,7 @@ class Loss:
 
     def format_amount(self, with_interval: bool) -> str:
         """Write how much is lost or gained, with the interval of that."""
-        change = compare_pairs(self.points, [0.0] * len(self.points), self.measure).mean
+        change = self.change.mean
         text = words.format_amount(abs(change.value), self.measure)
         if not with_interval:
             return text
@@ -153,8 +158,8 @@ def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
 
 def _rank(losses: list[Loss]) -> list[Loss]:
     """Least lost first, each with its adjusted p."""
-    tests = [compare_pairs(e.points, [0.0] * len(e.points), e.measure) for e in losses]
-    tested = [replace(e, p=p) for e, p in zip(losses, adjust_tests(tests), strict=True)]
+    tests = adjust_tests([loss.change for loss in losses])
+    tested = [replace(loss, p=p) for loss, p in zip(losses, tests, strict=True)]
     return sorted(tested, key=lambda loss: fmean(loss.points))
 
 
@@ -256,15 +261,14 @@ def _tolerance_answer(ranked: list[Loss]) -> str:
 
 
 def _ranking_table(ranked: list[Loss], measure: str) -> Table:
-    rows = []
-    for loss in ranked:
-        change = compare_pairs(loss.points, [0.0] * len(loss.points), measure).mean
-        value, bounds = (
-            words.format_value(change.value, measure),
-            words.format_interval(change.interval, measure),
-        )
-        cells = [loss.quantity, loss.line, loss.severity, value, bounds]
-        rows.append([*cells, words.format_probability(loss.p)])
+    rows = [
+        [
+            *(loss.quantity, loss.line, loss.severity),
+            *words.format_cells(loss.change.mean, measure)[:2],
+            words.format_probability(loss.p),
+        ]
+        for loss in ranked
+    ]
     points = words.name_points(measure)
     header = ("what", "trials", "middle severity", f"{points} lost", f"{CONFIDENCE} interval", "p")
     return Table(f"{points.capitalize()} lost at the middle severity, least first", header, rows)

@@ -16,6 +16,7 @@ from hil import config as configuration
 from hil import sections
 from hil.loop.health.diagnosis import subject
 from hil.reports import rendering
+from hil.reports.run_facts import format_setting
 from hil.runs.machine import environment
 from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
 from hil.sections.trials import MEASURES, Level, Row, Rows, Trials, by_level, estimate
@@ -319,14 +320,8 @@ def compare_settings(study: Study, rows: Rows) -> SettingsUsed:
 def _settings_of(row: Row) -> dict[str, str]:
     """The complete configuration of a trial, with what the device chose of it."""
     settings = flatten(json.loads(row.config or "{}"))
-    return {
-        key: (", ".join(map(str, value)) or "none")
-        if isinstance(value, list)
-        else "none"
-        if value is None
-        else str(value)
-        for key, value in (*settings, *row.outcome.get("chosen", {}).items())
-    }
+    lines = (*settings, *row.outcome.get("chosen", {}).items())
+    return {key: "none" if value is None else format_setting(value) for key, value in lines}
 
 
 def _named_settings(study: Study) -> set[str]:
