@@ -17,7 +17,7 @@ from statistics import median
 
 from hil.config import build
 from hil.studies.plan import Job
-from hil.studies.pool import Pool, Request, pool
+from hil.studies.pool import Pool, Request, open_pool
 
 TRIALS = 24
 
@@ -42,7 +42,7 @@ def main() -> None:
     """Print the rates of each round and their ratio."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     ratios = []
-    with pool(1) as one, pool(2) as two:
+    with open_pool(1) as one, open_pool(2) as two:
         for evaluated in (one, two):
             list(evaluated(requests(0, 4)))
         for number in range(rounds):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordingRequest:
-    """What to record of one layer of neurons (0 is the first) in a run.
+    """Request to record something of one layer of neurons (0 is the first) in a run.
 
     Attributes:
         layer: Which layer.
@@ -154,7 +154,7 @@ class Chip:
         layers = []
         for i, size in enumerate(sizes):
             values: dict[str, Value] = dict(nominal)
-            values |= {name: chosen[i] for name, chosen in trims.items()}
+            values |= {name: trimmed[i] for name, trimmed in trims.items()}
             last = i == len(sizes) - 1
             layers.append(self.pattern.layer(self.model, i, size, values, last))
         return Circuit(
@@ -261,7 +261,7 @@ class Chip:
             crossbar.advance(seconds)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the chip remembers, as named arrays."""
+        """Return what the chip remembers, as named arrays."""
         state: dict[str, NDArray[np.generic]] = {
             "unnumbered_trials": np.asarray(self.unnumbered_trials),
             "clock": np.asarray(self.clock),
@@ -278,7 +278,7 @@ class Chip:
 
     @property
     def ages(self) -> bool:
-        """Whether time alone changes what the chip does."""
+        """Tell whether time alone changes what the chip does."""
         stored, temporal = self.nonidealities.programming, self.nonidealities.temporal
         return bool(stored.drift or stored.retention or temporal.wander)
 

@@ -102,12 +102,12 @@ class Crossbar:
 
     @property
     def programmed(self) -> NDArray[np.float32]:
-        """What writes left in cells that are not frozen, as of the write, `(n_pre, n_post)`."""
+        """Weights that writes left in cells that are not frozen, undrifted, `(n_pre, n_post)`."""
         return self._cells[0] if len(self._cells) == 1 else self._cells[0] - self._cells[1]
 
     @property
     def effective(self) -> NDArray[np.float32]:
-        """What synapses transmit now, `(n_pre, n_post)` float32, in nominal thresholds.
+        """Weights that synapses transmit now, `(n_pre, n_post)` float32, in nominal thresholds.
 
         It is not to be changed, and to be asked for anew after a write or after time has passed.
         """
@@ -154,7 +154,7 @@ class Crossbar:
             self._effective = None
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that later writes and reads depend on besides the fixed pattern, as copies."""
+        """Return what later writes and reads depend on besides the fixed pattern, as copies."""
         state: dict[str, NDArray[np.generic]] = {
             "stored": self.stored.copy(),
             "writes": np.asarray(self.writes),

@@ -1,4 +1,4 @@
-"""All randomness of a chip, by seed and name: generators, and noise by address."""
+"""Randomness of a chip, by seed and name: generators, and noise by address."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def _names(node: ast.expr) -> set[str]:
 
 
 class Cost(NamedTuple):
-    """How much there is to compute.
+    """Amount that there is to compute.
 
     Attributes:
         size: Names, numbers and operators, with what stands for each subexpression.
@@ -396,7 +396,7 @@ def bound_costs(equations: list[Equation]) -> dict[str, Cost]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an expression of a neuron may name.
+    """Names that an expression of a neuron may use.
 
     Attributes:
         state: Variables that have a value of their own.
@@ -473,29 +473,29 @@ def rewrite_model(model: NeuronModel) -> NeuronModel:
             f"neuron.parameters: {len(model.parameters)} of them: at most {PARAMETERS}"
         )
     for name, parameter in model.parameters.items():
-        with _naming("parameters"):
+        with _name_key("parameters"):
             check_name(name)
-        with _naming(f"parameters.{name}.unit"):
+        with _name_key(f"parameters.{name}.unit"):
             rewrite_unit(parameter.unit, single=True)
-    with _naming("unit"):
+    with _name_key("unit"):
         rewrite_unit(model.unit, single=True)
     if model.method not in METHODS:
         raise ValueError(f"neuron.method = {quote(model.method)}: {suggest(model.method, METHODS)}")
-    with _naming("equations"):
+    with _name_key("equations"):
         equations = parse_equations(model.equations)
         scope = _scope(model, equations)
     _check_ports(model, equations)
-    with _naming("threshold"):
+    with _name_key("threshold"):
         threshold = scope.rewrite(model.threshold, "condition")
     resets, initial, update = {}, {}, model.update
     for kind, text in model.resets.items():
-        with _naming(f"resets.{kind[:40]}"):
+        with _name_key(f"resets.{kind[:40]}"):
             resets[kind] = scope.rewrite_statements(text)
     if update is not None:
-        with _naming("update"):
+        with _name_key("update"):
             update = scope.rewrite_statements(update)
     for name, text in model.initial.items():
-        with _naming(f"initial.{name[:40]}"):
+        with _name_key(f"initial.{name[:40]}"):
             initial[name] = scope.rewrite_initial(name, text)
     return replace(
         model,
@@ -532,7 +532,7 @@ def _check_ports(model: NeuronModel, equations: list[Equation]) -> None:
 
 
 @contextmanager
-def _naming(key: str) -> Iterator[None]:
+def _name_key(key: str) -> Iterator[None]:
     """Let a refusal name the key."""
     try:
         yield

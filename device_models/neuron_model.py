@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """How a non-ideality of the fixed pattern acts on a parameter.
+    """Effect of a non-ideality of the fixed pattern on a parameter.
 
     Attributes:
         nonideality: Name of the non-ideality in `FixedPattern`.

@@ -231,7 +231,7 @@ class FixedPattern:
 
 @dataclass(frozen=True)
 class Programming:
-    """How weights are stored. Every non-ideality is 0 on an ideal chip, but for conditions.
+    """Storage of weights. Every non-ideality is 0 on an ideal chip, but for conditions.
 
     Attributes:
         weight_grid: The storable values, in full scales, ascending within [-1, 1]; empty for an
@@ -328,7 +328,7 @@ class Temporal:
 
 @dataclass(frozen=True)
 class MembraneADC:
-    """How membranes are read. Bits, spreads and noise are 0 on an ideal chip."""
+    """Readout of membranes. Bits, spreads and noise are 0 on an ideal chip."""
 
     adc_bits: int = nonideality(
         0, "bit", 0, 16, "Resolution of a membrane sample; 0 is exact.", "bits"

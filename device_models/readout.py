@@ -1,4 +1,4 @@
-"""What is kept of a layer while the chip runs: recorders, and the converter of membranes."""
+"""Readout of a layer while the chip runs: recorders, and the converter of membranes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from device_models.nonidealities import MembraneADC
 
 
 class Recorder(Protocol):
-    """Something that watches one layer, 0 being the first layer of neurons."""
+    """Recorder that watches one layer, 0 being the first layer of neurons."""
 
     layer: int
     after_reset: bool

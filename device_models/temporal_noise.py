@@ -1,4 +1,4 @@
-"""What differs from one moment to the next, drawn at each step."""
+"""Noise in time: effects that differ from one step to the next."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def add_spurious_spikes(
     events: NDArray[np.int32], batch: int, size: int, chance: float, noise: Noise, step: int
 ) -> NDArray[np.int32]:
     """Add spurious events on silent lines to those of a layer of `batch` copies in a step."""
-    drawn = noise.uniforms(step, np.arange(batch)[:, np.newaxis], np.arange(size))
-    return np.union1d(events, np.flatnonzero(drawn < chance)).astype(np.int32)
+    uniforms = noise.uniforms(step, np.arange(batch)[:, np.newaxis], np.arange(size))
+    return np.union1d(events, np.flatnonzero(uniforms < chance)).astype(np.int32)
 
 
 def delay_events(

@@ -13,6 +13,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -335,9 +336,9 @@ def members(thing: type) -> Iterator[tuple[str, str]]:
     """Public methods and properties that a class defines itself, with their first sentence."""
     for name, member in vars(thing).items():
         plain = getattr(member, "__func__", member)
-        if name.startswith("_") or not (callable(plain) or isinstance(plain, property)):
+        if name.startswith("_"):
             continue
-        if isinstance(plain, property):
+        if isinstance(plain, property | cached_property):
             yield f"`{name}`", first_sentence(plain)
         elif inspect.isfunction(plain):
             parameters = [

@@ -108,7 +108,7 @@ class Fleet(Composite):
 
     @property
     def info(self) -> DeviceInfo:
-        """What holds for all members."""
+        """Statement that holds for all members."""
         return self._info
 
     @property
@@ -118,11 +118,11 @@ class Fleet(Composite):
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """What each member failed with that is done without."""
+        """Errors of the members that are done without."""
         return self._failed
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the members remember, by `NUMBER/NAME`."""
+        """Return all that the members remember, by `NUMBER/NAME`."""
         return {
             f"{number}/{name}": value
             for number in self._members

@@ -51,14 +51,25 @@ def schemes() -> dict[str, str]:
 
 
 def find_entry_points(group: str) -> dict[str, str]:
-    """What installed packages bring by an entry point of a group: `module:NAME` by name."""
+    """Find what installed packages bring by an entry point of a group: `module:NAME` by name."""
     return dict(_entry_points(group, tuple(sys.path)))
 
 
 @cache
 def _entry_points(group: str, places: tuple[str, ...]) -> dict[str, str]:
-    """Those that are found below these places; to read them takes a while."""
+    """Read those that are found below these places, which takes a while."""
     return {point.name: point.value for point in entry_points(group=group)}
+
+
+def _suggest_driver(scheme: str, known: Iterable[str]) -> str:
+    """Say how to get an unknown driver: as `hil new-driver` leaves it, it has to be installed."""
+    if re.fullmatch("[a-z][a-z0-9-]{0,100}", scheme):
+        for folder in (Path(scheme), Path()):
+            if folder.resolve().name == scheme and (folder / "pyproject.toml").is_file():
+                return (
+                    f"the package in {folder.resolve()} is not installed: pip install -e {folder}"
+                )
+    return nearest(scheme, known)
 
 
 def driver(scheme: str) -> type[Device]:
@@ -69,7 +80,7 @@ def driver(scheme: str) -> type[Device]:
     """
     known = BUILTIN if scheme in BUILTIN else schemes()
     if scheme not in known:
-        raise DeviceNotFound(f"no driver for {scheme!r}: {nearest(scheme, known)}")
+        raise DeviceNotFound(f"no driver for {scheme!r}: {_suggest_driver(scheme, known)}")
     module, _, name = known[scheme].partition(":")
     try:
         found = getattr(import_module(module), name)
@@ -162,7 +173,7 @@ def driver_of(url: str) -> type[Device]:
 
 
 def independent(url: str) -> bool:
-    """Whether each opening of an address gives a device of its own; nothing is opened.
+    """Tell whether each opening of an address gives a device of its own; nothing is opened.
 
     Raises:
         DeviceNotFound: For an unknown scheme, or a driver that cannot be imported.
@@ -331,7 +342,7 @@ def _expand_ranges(address: str) -> list[str]:
 
 
 def _range_of(first: str, last: str) -> range:
-    """All of a range."""
+    """Make the range of two numbers as texts."""
     if max(len(first), len(last)) > 18 or int(last) < int(first):
         raise SettingError(
             f"range {first[:20]}..{last[:20]} in a fleet: give a number to a larger one"

@@ -52,8 +52,9 @@ def train(
         validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
         class_names: What the page calls each class, in ascending order of the labels.
         feature_names: What it calls each feature; the columns of a DataFrame when None.
-        layout: What the axes of an image are, where their number and type leave it open: `HW`,
-            `HWC` or `CHW`.
+        layout: Axes of a sample, where their number and type leave it open: `HW`, `HWC` or `CHW`
+            of an image, `TC`, `CT` or `T` of a signal; or the columns of events in rows of plain
+            numbers, such as `txyp`.
         device: Address of the device; the task's default when None.
         rule: The learning rule, e.g. `hil.learning.adfa(g="tanh", gain=2)`, its name, or its
             section, e.g. `{"name": "adfa", "g": "tanh"}`; the task's default when None. In any
@@ -177,13 +178,24 @@ def evaluate(
         return deploy(path, device, record=record, moved=data, on=on, task=task)
 
 
-def export(path: str | Path, out: str | Path, *, stored: bool = False, trust: bool = False) -> Path:
+def export(
+    path: str | Path,
+    out: str | Path,
+    *,
+    stored: bool = False,
+    dt: float | None = None,
+    say: Callable[[str], object] | None = None,
+    trust: bool = False,
+) -> Path:
     """Write the network of a run to a file of NIR, with the nominal neurons of its device.
 
     Args:
         path: The run folder.
         out: The file, replaced when it exists.
         stored: Whether to write the weights that the device stored, in place of those asked for.
+        dt: Length of a step of the model, in seconds; that of the model which the run began with,
+            or else of the device, when None.
+        say: Called with a line on what the step is for the library that reads the file.
         trust: Whether Python code that the run names may run.
 
     Returns:
@@ -198,7 +210,7 @@ def export(path: str | Path, out: str | Path, *, stored: bool = False, trust: bo
     from hil.runs.folder import Run
 
     with Trust(everything=trust).in_force():
-        return exporting.export(Run.open(path), Path(out), stored=stored)
+        return exporting.export(Run.open(path), Path(out), stored=stored, dt=dt, say=say)
 
 
 def as_layer(**settings: object) -> dict[str, Any]:

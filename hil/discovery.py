@@ -52,7 +52,8 @@ class Catalogue(Generic[T]):
         of: Of which type each of them is.
         group: Entry points by which installed packages bring some.
         package: Dotted name of the package of the built-in ones; empty where there are none.
-        attribute: What a module of that package defines to be one.
+        attribute: What a module of that package defines to be one; with an `S` at its end, several
+            by name.
         others: Gives what else a user may name, for a refusal, e.g. `npz:FILE`.
     """
 

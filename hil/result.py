@@ -135,9 +135,9 @@ class Result:
 
     def __repr__(self) -> str:
         """A table, and the path of the page."""
-        from hil.reports.run_facts import summary
+        from hil.reports.run_facts import summarise
 
-        rows = summary(self.figures)
+        rows = summarise(self.figures)
         width = max(len(name) for name, _ in rows)
         return "\n".join([*(f"{name:{width}}  {value}" for name, value in rows), str(self.report)])
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import drivers
 from drivers.files.bounded import read_bytes
-from hil import encodings, extensions, tasks
+from hil import encodings, extensions, sections, tasks
 from hil.discovery import Catalogue
 from hil.extensions import in_force
 from hil.learning import gates, rate_estimators, rules
@@ -19,11 +18,6 @@ from hil.tasks import own_file
 if TYPE_CHECKING:
     from drivers import Device
     from hil.config import Config
-
-
-REPORT_SECTIONS: Catalogue[FunctionType] = Catalogue(
-    "report section", FunctionType, "hil.report_sections"
-)
 
 
 def code_of(config: Config) -> tuple[str, ...]:
@@ -105,4 +99,4 @@ def _parts(config: Config) -> Iterator[tuple[Catalogue[Any], str]]:
         yield from ((gates.CATALOGUE, text) for text in extensions.texts(config.rule_settings))
     yield encodings.CATALOGUE, config.encoding["name"]
     yield rate_estimators.CATALOGUE, config.activity.estimator
-    yield from ((REPORT_SECTIONS, name) for name in config.report.sections)
+    yield from ((sections.CATALOGUE, name) for name in config.report.sections)

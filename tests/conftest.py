@@ -34,5 +34,5 @@ def pictures() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         if not THOROUGH:
-            patch.setattr(Attempts, "drawn", lambda *_: "<svg></svg>")
+            patch.setattr(Attempts, "draw", lambda *_: "<svg></svg>")
         yield

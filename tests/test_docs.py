@@ -145,7 +145,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     tiny = dataclasses.replace(known_tasks.get("digits"), defaults=TINY)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("hil.tasks.digits.TASK", tiny)
+        patch.setitem(known_tasks.CATALOGUE._builtin(), "digits", tiny)
         yield folder
 
 

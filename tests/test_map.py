@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from hil import encodings, tasks
+from hil import encodings, sections, tasks
 from hil.learning import gates, rate_estimators, rules
-from hil.studies.report import sections
-from hil.trust import REPORT_SECTIONS
 from support.paths import ROOT
 
 CATALOGUES = (
     *(module.CATALOGUE for module in (encodings, gates, rate_estimators, rules, sections, tasks)),
-    REPORT_SECTIONS,
 )
 PACKAGES = ("hil", "drivers", "device_models")
 FOREIGN = "tests/hw/"  # of another repository, a source of a profile

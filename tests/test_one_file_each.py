@@ -162,10 +162,10 @@ NEW = {
 
         FORMAT = Format("a text", (".txt",), (), read)
     """,
-    "hil/studies/report/sections/tally.py": """
+    "hil/sections/tally.py": """
         '''How many trials there are.'''
 
-        from hil.studies.report.section import SectionContent, SectionKind, SectionSettings
+        from hil.sections import PageSection, SectionKind, SectionSettings
 
 
         class Settings(SectionSettings):
@@ -174,9 +174,10 @@ NEW = {
             word: str = "trials"
 
 
-        def build(settings, study, rows):
+        def build(settings, trials):
             '''One sentence.'''
-            return SectionContent("A tally of mine", f"{len(rows)} {settings.word} were counted")
+            counted = f"{len(trials.rows)} {settings.word} were counted"
+            return PageSection("A tally of mine", counted)
 
 
         SECTION = SectionKind(build, Settings)
@@ -223,7 +224,7 @@ from hil.cli.app import app
 from hil.reports.rendering import Attempts
 
 assert hil.__file__.startswith(FOLDER)
-Attempts.drawn = lambda *_: "<svg></svg>"  # which takes longer than all else
+Attempts.draw = lambda *_: "<svg></svg>"  # which takes longer than all else
 
 def spikes(address):
     with drivers.open(address) as device:

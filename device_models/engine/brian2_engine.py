@@ -96,7 +96,7 @@ class Brian2Engine:
         self._in_flight.begin_run(self._chip, run, begun)
         self._recorders = run.recorders
         self._inputs = run.drive.shape[-1]
-        self._weights = self._chip.delayed_synapses(run.weights)
+        self._weights = self._chip.weigh_synapses(run.weights)
         self._gain = self._chip.gains(run.supply)
         self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
         self._events: list[NDArray[np.int32]] = []
@@ -104,7 +104,7 @@ class Brian2Engine:
 
     @property
     def has_currents_to_come(self) -> bool:
-        """Whether an input current of the last run has yet to arrive."""
+        """Tell whether an input current of the last run has yet to arrive."""
         return self._in_flight.has_currents_to_come
 
     def _layer_noise(self, run: ChipRun, name: str) -> list[Noise]:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 Synapses: TypeAlias = "NDArray[np.float32] | csr_matrix"
 """Weights that synapses transmit, `(n_pre, n_post)`: all of a projection, or of one delay."""
 DelayedSynapses: TypeAlias = "Sequence[tuple[int, tuple[Synapses, ...]]]"
-"""Of one projection, by delay in steps, what each receiving variable gets of an event."""
+"""One projection by delay in steps: what each receiving variable gets of an event."""
 
 
 @dataclass(frozen=True, eq=False)
 class ChipRun:
-    """What copies of a chip are to do.
+    """Run that copies of a chip are to do.
 
     Attributes:
         drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
@@ -75,7 +75,7 @@ def chain_layers(depth: int) -> list[NominalProjection]:
 
 @dataclass(frozen=True, eq=False)
 class DelayGroup:
-    """Those synapses of a projection that have the same delay.
+    """Synapses of a projection that have the same delay.
 
     Attributes:
         delay: Their delay, in steps.
@@ -185,7 +185,7 @@ class Circuit:
         return np.full(layer.size, self.constants[name], np.float32)
 
     def bias_slope(self, layer: LayerMismatch) -> NDArray[np.float32]:
-        """What each neuron's bias current adds to its membrane's slope, `(n,)` in unit/second."""
+        """Slope that each neuron's bias current adds to its membrane, `(n,)` in unit/second."""
         level = layer.bias * np.float32(self.model.swing)
         return level / self.values(self.model.time_constant, layer)
 
@@ -217,7 +217,7 @@ class Circuit:
             own[...] = self.values(self.model.silent, layer) + draw * scale
 
     def is_refractory(self, layer: LayerMismatch) -> bool:
-        """Whether any neuron of a layer has a refractory time."""
+        """Tell whether any neuron of a layer has a refractory time."""
         name = self.model.refractory
         return name is not None and bool(np.any(self.values(name, layer) > 0))
 
@@ -225,8 +225,8 @@ class Circuit:
         """Numbers of the layers that the input projects to, ascending."""
         return sorted({p.target for p in self.projections if p.source == 0})
 
-    def delayed_synapses(self, weights: Sequence[NDArray[np.float32]]) -> list[DelayedSynapses]:
-        """What receiving neurons get of one event in swings, of each projection by delay.
+    def weigh_synapses(self, weights: Sequence[NDArray[np.float32]]) -> list[DelayedSynapses]:
+        """Weigh what receiving neurons get of one event, in swings, of each projection by delay.
 
         Args:
             weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in swings.

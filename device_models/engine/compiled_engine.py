@@ -26,11 +26,11 @@ MAX_SLOPES = 1 << 21  # numbers of input current worked out at a time
 
 
 def count_threads() -> int:
-    """How many threads this process may use: as many as cores, or as `OMP_NUM_THREADS` says."""
+    """Count the threads that this process may use: cores, or what `OMP_NUM_THREADS` says."""
     affinity = getattr(os, "sched_getaffinity", None)
-    there = len(affinity(0)) if affinity else os.cpu_count() or 1
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return min(there, max(int(said), 1)) if said.isdigit() else there
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, max(int(limit), 1)) if limit.isdigit() else cores
 
 
 class CompiledEngine:
@@ -71,18 +71,20 @@ class CompiledEngine:
         # Without currents nothing flows but biases; with them their slopes are written anew.
         self._state["i_in"][...] = code.initial["i_in"]
         self._in_flight.begin_run(chip, run, begun)
-        weights, gain = chip.delayed_synapses(run.weights), chip.gains(run.supply)
-        values = {"begun": begun, **self._values(code, run, weights, gain)}
+        weights, gain = chip.weigh_synapses(run.weights), chip.gains(run.supply)
+        values = {"begun": begun, **self._run_arguments(code, run, weights, gain)}
         width = sum(chip.layers[n - 1].size for n in chip.input_targets()) if currents else 0
         block = min(steps, max(1, MAX_SLOPES // (batch * width))) if width else steps
         kernel, names = compile_kernel(code.spec)
         for past in range(0, steps, block):
             length = min(block, steps - past)
-            slopes = self._slopes(weights, gain, range(past, past + length), (batch, width))
+            slopes = self._slope_arguments(
+                weights, gain, range(past, past + length), (batch, width)
+            )
             now = {**values, **slopes, "past": past, "steps": length}
-            self._share(batch, kernel, [now[name] for name in names[2:]])
+            self._run_shared(batch, kernel, [now[name] for name in names[2:]])
 
-    def _values(
+    def _run_arguments(
         self,
         code: ModelCode,
         run: ChipRun,
@@ -95,18 +97,18 @@ class CompiledEngine:
             "sizes": self._sizes,
             "kinds": code.kinds,
             "q": code.scalars,
-            **self._noise(run),
-            **self._spikes(),
-            **self._wiring(code, weights),
+            **self._noise_arguments(run),
+            **self._spike_arguments(),
+            **self._synapse_arguments(code, weights),
             "gain": np.concatenate(gain),
             "scaled": np.array([bool(np.any(g != 1)) for g in gain]),
             **self._sent,
-            **_recorder_arrays(run.recorders, self._sizes),
+            **_recorder_arguments(run.recorders, self._sizes),
             **{f"X_{name}": self._state[name] for name in code.states},
             **{f"c_{name}": constant for name, constant in code.constants.items()},
         }
 
-    def _share(self, batch: int, kernel: Callable[..., None], arguments: list[Any]) -> None:
+    def _run_shared(self, batch: int, kernel: Callable[..., None], arguments: list[Any]) -> None:
         """Let each thread compute some of the samples."""
         shares = min(self._workers, batch)
         edges = [batch * k // shares for k in range(shares + 1)]
@@ -138,7 +140,7 @@ class CompiledEngine:
             "sent_counts": np.empty((batch, depth, sum(room)), np.float32),
         }
 
-    def _noise(self, run: ChipRun) -> dict[str, Any]:
+    def _noise_arguments(self, run: ChipRun) -> dict[str, Any]:
         chip = self._chip
         chances = [getattr(chip.temporal, name) for name in KINDS]
         keys = [
@@ -155,20 +157,21 @@ class CompiledEngine:
             "spread": np.concatenate([chip.noise_sd(layer) for layer in chip.layers]),
         }
 
-    def _spikes(self) -> dict[str, Any]:
-        from scipy.sparse import csr_matrix
-
-        spikes = self._in_flight.spikes
-        if spikes is None:
-            spikes = csr_matrix((0, 1), dtype=np.float32)
+    def _spike_arguments(self) -> dict[str, Any]:
+        spikes, none = self._in_flight.spikes, np.zeros(0, np.int32)
+        bounds, channels, counts = (
+            (none, none, none) if spikes is None else (spikes.indptr, spikes.indices, spikes.data)
+        )
         return {
-            "spikes_bounds": spikes.indptr.astype(np.int32, copy=False),
-            "spikes_channels": spikes.indices.astype(np.int32, copy=False),
-            "spikes_counts": spikes.data.astype(np.float32, copy=False),
+            "spikes_bounds": np.asarray(bounds, np.int32),
+            "spikes_channels": np.asarray(channels, np.int32),
+            "spikes_counts": np.asarray(counts, np.float32),
         }
 
-    def _wiring(self, code: ModelCode, weights: Sequence[DelayedSynapses]) -> dict[str, Any]:
-        """All synapses in one array for each receiving variable, and where those of a delay are."""
+    def _synapse_arguments(
+        self, code: ModelCode, weights: Sequence[DelayedSynapses]
+    ) -> dict[str, Any]:
+        """Lay out all synapses, in one array for each variable that receives."""
         rows: list[list[int]] = []
         columns: list[NDArray[np.int32]] = []
         bounds: list[NDArray[np.int32]] = []
@@ -198,7 +201,7 @@ class CompiledEngine:
             },
         }
 
-    def _slopes(
+    def _slope_arguments(
         self,
         weights: Sequence[DelayedSynapses],
         gain: Sequence[NDArray[Any]],
@@ -222,7 +225,7 @@ class CompiledEngine:
         return {"flow": np.stack(new) if new else none, "flows": flows}
 
 
-def _recorder_arrays(recorders: Sequence[Recorder], sizes: NDArray[np.int64]) -> dict[str, Any]:
+def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64]) -> dict[str, Any]:
     """Arrays that a kernel writes, of which the recorders then hold parts.
 
     Args:
@@ -236,23 +239,23 @@ def _recorder_arrays(recorders: Sequence[Recorder], sizes: NDArray[np.int64]) ->
     raster, starts = _concatenate(rasters, np.uint8)
     for each, start in zip(rasters, starts, strict=True):
         raster_at[each.layer] = start
-    shown, starts = _concatenate(membranes, np.float32)
-    shown_at = [
+    samples, starts = _concatenate(membranes, np.float32)
+    samples_at = [
         [each.layer, each.every, each.after_reset, start, len(each.samples)]
         for each, start in zip(membranes, starts, strict=True)
     ]
     channels, converter = np.zeros((2, sizes[-1]), np.float32), np.zeros(4, np.float32)
-    for seen in membranes:
-        own = seen.channels
-        place = slice(sizes[seen.layer], sizes[seen.layer + 1])
+    for recorder in membranes:
+        own = recorder.channels
+        place = slice(sizes[recorder.layer], sizes[recorder.layer + 1])
         channels[:, place] = own.scale, own.shift
         converter[:] = own.noise, own.codes, own.step, own.low
     return {
         "counts": counts,
         "raster": raster,
         "raster_at": raster_at,
-        "shown": shown,
-        "shown_at": np.array(shown_at, np.int64).reshape(-1, 5),
+        "samples": samples,
+        "samples_at": np.array(samples_at, np.int64).reshape(-1, 5),
         "channels": channels,
         "converter": converter,
         "channel_keys": np.array([each.noise.key[0] for each in membranes], np.uint64),

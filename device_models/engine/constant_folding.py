@@ -76,7 +76,7 @@ class ConstantFolder(ast.NodeTransformer):
         return ast.copy_location(ast.Name(name, ast.Load()), node)
 
     def _is_constant(self, node: ast.AST) -> bool:
-        """Whether it is the same in every step."""
+        """Tell whether it is the same in every step."""
         if isinstance(node, ast.Name):
             return node.id in self._constants
         if isinstance(node, ast.Constant):

@@ -93,7 +93,7 @@ class InFlight:
 
     @property
     def has_currents_to_come(self) -> bool:
-        """Whether a current has yet to arrive."""
+        """Tell whether a current has yet to arrive."""
         return self._input_delay > 0 and any(now is not None for now in self._currents)
 
     def send(self, source: int, events: Events | None) -> None:
@@ -112,7 +112,7 @@ def current_slopes(
     weights: Sequence[DelayedSynapses],
     gains: Sequence[NDArray[Any]],
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """What input currents add to the slopes of membranes now.
+    """Slopes that input currents add to membranes now.
 
     Args:
         chip: The chip.

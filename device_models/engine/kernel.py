@@ -38,7 +38,7 @@ class NeuronCode:
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """All that decides the source of a kernel.
+    """Parts that decide the source of a kernel.
 
     Attributes:
         codes: The code of each kind of layer that there is.
@@ -71,7 +71,7 @@ ARGUMENTS = (
     "first, last, steps, begun, past, dt, sizes, kinds, q, table, chance, keys, spread, "
     "flow, flows, spikes_bounds, spikes_channels, spikes_counts, sources, paths, gain, scaled, "
     "columns, bounds, sent_number, sent_where, sent_counts, places, counts, raster, raster_at, "
-    "shown, shown_at, converter, channels, channel_keys"
+    "samples, samples_at, converter, channels, channel_keys"
 )
 
 

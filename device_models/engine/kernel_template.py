@@ -136,14 +136,15 @@ def read(membrane, table, step, b, o, n, out, converter, channels, key):
 
 
 @numba.njit(error_model="numpy", nogil=True)
-def sample(membrane, late, t, begun, b, sizes, table, shown, shown_at, converter, channels,
+def sample(membrane, late, t, begun, b, sizes, table, samples, samples_at, converter, channels,
            channel_keys, batch):
-    for r in range(shown_at.shape[0]):
-        layer, every, after, at = shown_at[r, 0], shown_at[r, 1], shown_at[r, 2], shown_at[r, 3]
-        if after == late and (t + 1) % every == 0 and (t + 1) // every <= shown_at[r, 4]:
+    for r in range(samples_at.shape[0]):
+        layer, every, after = samples_at[r, 0], samples_at[r, 1], samples_at[r, 2]
+        at = samples_at[r, 3]
+        if after == late and (t + 1) % every == 0 and (t + 1) // every <= samples_at[r, 4]:
             o, n = sizes[layer], sizes[layer + 1] - sizes[layer]
             i = at + (((t + 1) // every - 1) * batch + b) * n
-            read(membrane, table, begun + t, b, o, n, shown[i : i + n], converter, channels,
+            read(membrane, table, begun + t, b, o, n, samples[i : i + n], converter, channels,
                  channel_keys[r])
 
 
@@ -214,7 +215,7 @@ def kernel(<ARGUMENTS>):
                     i = raster_at[layer] + (t * batch + b) * (end - o)
                     for k in range(sent):
                         raster[i + goes[k]] = 1
-            sample(x_<MEMBRANE>, 0, t, begun, b, sizes, table, shown, shown_at, converter,
+            sample(x_<MEMBRANE>, 0, t, begun, b, sizes, table, samples, samples_at, converter,
                    channels, channel_keys, batch)
             s = sources[0]
             if s >= 0:
@@ -247,6 +248,6 @@ def kernel(<ARGUMENTS>):
                 o, end, kind = sizes[layer], sizes[layer + 1], kinds[layer]
                 who, number = fired[o:end], number_fired[layer]
                 <RESETS>
-            sample(x_<MEMBRANE>, 1, t, begun, b, sizes, table, shown, shown_at, converter,
+            sample(x_<MEMBRANE>, 1, t, begun, b, sizes, table, samples, samples_at, converter,
                    channels, channel_keys, batch)
 """

@@ -106,20 +106,21 @@ class ScalarTranslator:
         self.condition = ""
         self.sets_refractory = "_not_refractory[_events] = False" in code.code.run
         for statement in tree.body:
-            self._translate(statement)
+            self._translate_statement(statement)
             if self.condition:
                 break
         loads = [f"{own} = {code}" for own, code in sorted(self._loads.items())]
         self.lines = [*loads, *self._body, *sorted(self._stores)]
 
-    def _translate(self, statement: ast.stmt) -> None:
+    def _translate_statement(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             return
         if isinstance(statement, ast.AugAssign):
             assert isinstance(statement.target, ast.Name)
             name = statement.target.id
-            whole = ast.BinOp(ast.Name(name, ast.Load()), statement.op, statement.value)
-            before, after = self._value(ast.Name(name, ast.Load())), self._value(whole)
+            load = ast.Name(name, ast.Load())
+            before = self._evaluate(load)
+            after = self._evaluate(ast.BinOp(load, statement.op, statement.value))
             typed = isinstance(before.sample, np.ndarray)
             self._assign(name, after, before.sample.dtype if typed else None)
             return
@@ -127,15 +128,15 @@ class ScalarTranslator:
             raise Untranslatable(ast.unparse(statement))
         (target,), value = statement.targets, statement.value
         if isinstance(target, ast.Subscript):
-            self._store(target, value)
+            self._translate_store(target, value)
         elif not isinstance(target, ast.Name):
             raise Untranslatable(ast.unparse(statement))
         elif target.id in ("_vectorisation_idx", "_idx", "numpy_True", "numpy_False"):
             return
         elif target.id == "_cond":
-            self.condition = self._value(value).cast(np.dtype(bool))
+            self.condition = self._evaluate(value).cast(np.dtype(bool))
         else:
-            self._assign(target.id, self._value(value))
+            self._assign(target.id, self._evaluate(value))
 
     def _assign(self, name: str, value: TypedCode, dtype: np.dtype[Any] | None = None) -> None:
         weak = not isinstance(value.sample, np.ndarray | np.generic)
@@ -151,7 +152,7 @@ class ScalarTranslator:
             self._body.append(f"{own} = {value.cast(dtype)}")
         self._names[name] = TypedCode(own, value.sample.astype(dtype))
 
-    def _store(self, target: ast.Subscript, value: ast.expr) -> None:
+    def _translate_store(self, target: ast.Subscript, value: ast.expr) -> None:
         """`array[:] = value`, `array[_idx] = value`, or `name[mask] = value[mask]`."""
         assert isinstance(target.value, ast.Name)
         name = target.value.id
@@ -159,39 +160,43 @@ class ScalarTranslator:
             own = self._arrays[name]
             dtype = self._namespace[name].dtype
             self._references.states[own] = dtype
-            self._stores.append(f"x_{own}[p] = {self._value(value).cast(dtype)}")
+            self._stores.append(f"x_{own}[p] = {self._evaluate(value).cast(dtype)}")
             return
         if not isinstance(value, ast.Subscript) or name not in self._names:
             raise Untranslatable(ast.unparse(target))
         before = self._names[name]
-        new = self._value(value.value).cast(before.sample.dtype)
-        mask = self._value(target.slice).cast(np.dtype(bool))
+        new = self._evaluate(value.value).cast(before.sample.dtype)
+        mask = self._evaluate(target.slice).cast(np.dtype(bool))
         self._assign(name, TypedCode(f"({new} if {mask} else {before.code})", before.sample))
 
-    def _value(self, node: ast.expr) -> TypedCode:
+    def _evaluate(self, node: ast.expr) -> TypedCode:
         if isinstance(node, ast.Constant):
             return TypedCode(repr(node.value), node.value)
         if isinstance(node, ast.Name):
-            return self._name(node.id)
+            return self._look_up_name(node.id)
         if isinstance(node, ast.Subscript):  # array[_idx], or the time
-            return self._loaded(node)
+            return self._evaluate_load(node)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            operand = self._value(node.operand)
+            operand = self._evaluate(node.operand)
             sample = -operand.sample
             return TypedCode(f"(-{_cast(operand, sample)})", sample)
         if isinstance(node, ast.BinOp):
-            return self._operation(node.op, self._value(node.left), self._value(node.right))
+            return self._evaluate_operation(
+                node.op,
+                self._evaluate(node.left),
+                self._evaluate(node.right),
+            )
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            return self._comparison(node)
+            return self._evaluate_comparison(node)
         if isinstance(node, ast.Call):
-            return self._call(node)
+            return self._evaluate_call(node)
         raise Untranslatable(ast.unparse(node))
 
-    def _name(self, name: str) -> TypedCode:
+    def _look_up_name(self, name: str) -> TypedCode:
         if name in self._names:
             return self._names[name]
         if name in self._arrays:
-            return self._array(name)
+            return self._refer_to_array(name)
         if name not in self._namespace:
             raise Untranslatable(name)
         value = self._namespace[name]
@@ -205,7 +210,7 @@ class ScalarTranslator:
         self._names[name] = TypedCode(f"q[layer, {len(self._references.scalars) - 1}]", value)
         return self._names[name]
 
-    def _array(self, array: str) -> TypedCode:
+    def _refer_to_array(self, array: str) -> TypedCode:
         name, values = self._arrays[array], self._namespace[array]
         sample = np.ones(1, values.dtype)
         if name in self._fixed:
@@ -214,37 +219,42 @@ class ScalarTranslator:
         self._references.states[name] = values.dtype
         return TypedCode(f"x_{name}[p]", sample)
 
-    def _loaded(self, node: ast.Subscript) -> TypedCode:
+    def _evaluate_load(self, node: ast.Subscript) -> TypedCode:
         assert isinstance(node.value, ast.Name)
         if isinstance(node.slice, ast.Name) and node.slice.id == "_idx":
-            return self._array(node.value.id)
+            return self._refer_to_array(node.value.id)
         if self._arrays.get(node.value.id) == "t":
             return TypedCode("now", np.float64(1))
         raise Untranslatable(ast.unparse(node))
 
-    def _operation(self, operator: ast.operator, left: TypedCode, right: TypedCode) -> TypedCode:
+    def _evaluate_operation(
+        self, operator: ast.operator, left: TypedCode, right: TypedCode
+    ) -> TypedCode:
         if isinstance(operator, ast.Pow):
             if right.sample != 2 or not isinstance(left.sample, np.ndarray):
                 raise Untranslatable("a power")
-            return self._operation(ast.Mult(), left, left)
+            return self._evaluate_operation(ast.Mult(), left, left)
         if type(operator) not in OPERATORS:
             raise Untranslatable(type(operator).__name__)
         sign = OPERATORS[type(operator)]
         sample = eval(f"a {sign} b", {"a": left.sample, "b": right.sample})
         return TypedCode(f"({_cast(left, sample)} {sign} {_cast(right, sample)})", sample)
 
-    def _comparison(self, node: ast.Compare) -> TypedCode:
-        left, right = self._value(node.left), self._value(node.comparators[0])
+    def _evaluate_comparison(self, node: ast.Compare) -> TypedCode:
+        left, right = (
+            self._evaluate(node.left),
+            self._evaluate(node.comparators[0]),
+        )
         if type(node.ops[0]) not in OPERATORS:
             raise Untranslatable(ast.unparse(node))
         sign, common = OPERATORS[type(node.ops[0])], left.sample + right.sample
         return TypedCode(f"({_cast(left, common)} {sign} {_cast(right, common)})", np.ones(1, bool))
 
-    def _call(self, node: ast.Call) -> TypedCode:
-        called, values = ast.unparse(node.func), [self._value(a) for a in node.args]
+    def _evaluate_call(self, node: ast.Call) -> TypedCode:
+        called, values = ast.unparse(node.func), [self._evaluate(a) for a in node.args]
         copied = isinstance(node.func, ast.Attribute) and node.func.attr == "copy"
         if copied and isinstance(node.func, ast.Attribute):
-            return self._value(node.func.value)
+            return self._evaluate(node.func.value)
         samples: list[Any] = [v.sample for v in values]
         sample: Any
         if called == "_numpy.where":
@@ -325,7 +335,7 @@ class ModelCode:
         states.setdefault("i_in", groups[0].membrane.dtype)
         self.states = dict(sorted(states.items()))
         self.initial = {
-            name: np.concatenate([_initial(layer, name, dtype) for layer in groups])
+            name: np.concatenate([_find_initial(layer, name, dtype) for layer in groups])
             for name, dtype in self.states.items()
         }
         dtypes = {n: v.dtype for own in references for n, v in own.constants.items()}
@@ -354,8 +364,8 @@ class ModelCode:
         )
 
 
-def _initial(layer: LayerGroup, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Where a variable of a layer starts; 0 where the layer has none of that name."""
+def _find_initial(layer: LayerGroup, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Find where a variable of a layer starts; 0 where the layer has none of that name."""
     if name in layer.group.variables:
         initial: NDArray[Any] = layer.view(name)[0].astype(dtype)
         return initial

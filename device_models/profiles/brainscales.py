@@ -71,7 +71,7 @@ _HARDWARE_TESTS = "calix (github.com/electronicvisions/calix, tests/hw/py"
 
 
 def _cite_calibrated(nonideality: str, remaining: float) -> Cited:
-    """What is left of a spread where a calibration just passes the hardware test of calix."""
+    """Cite what is left of a spread where a calibration just passes the hardware test of calix."""
     return Cited(
         remaining * RAW.cited[nonideality].value,
         f"{remaining:g} of the spread of brainscales-2-raw, the most that is accepted after "

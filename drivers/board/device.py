@@ -74,7 +74,7 @@ class Board(Device):
 
     @classmethod
     def catalogue(cls) -> list[tuple[str, str]]:
-        """The kinds of address; `hil devices --scan` finds ports."""
+        """List the kinds of address; `hil devices --scan` finds ports."""
         return [
             ("board:PORT", "a board on a serial port, e.g. board:/dev/ttyACM0?baud=115200"),
             ("board:socket://HOST:PORT", "a board behind a network port"),
@@ -83,7 +83,7 @@ class Board(Device):
 
     @property
     def info(self) -> DeviceInfo:
-        """What the board says of itself."""
+        """Statement of the board about itself."""
         return self._info
 
     @property

@@ -12,34 +12,15 @@ import struct
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from drivers.contract.info import (
-    CONTRACT,
-    Abilities,
-    Arrival,
-    Capacity,
-    DeviceInfo,
-    Identity,
-    Layers,
-    Membrane,
-    Neuron,
-    Offers,
-    ProbeOffer,
-    Quantity,
-    Reduction,
-    Reset,
-    Role,
-    Sampled,
-    Setting,
-    StimulusKind,
-    Timing,
-    WeightFormat,
-)
+from drivers.contract import info as contract
+from drivers.contract.info import Membrane, Neuron, Reset, Role, Setting
 from drivers.errors import ProtocolMismatch
 
 MAGIC = b"SPKL"
 HEAD = "<4sBBHIII"
 HELLO_BYTES = 1024  # bytes of the answer that a host makes room for in its timeout
 MAX_BATCH = 1024  # a batch is split into as many requests as it needs
+MAX_CURRENT = 4095  # of our boards, in 2^-8 events per step
 MAX_LEVELS = 256  # of a weight: what one byte tells apart
 MILLION, NANOS, UNLEAKED = 1e6, 1e9, 1 << 31  # units of full scales and settings, steps, and decay
 CURRENT, TRACE, BITS, COUNTS = range(4)  # kinds of input
@@ -47,19 +28,19 @@ DETERMINISTIC, KEEPS_WEIGHTS, CARRIES_ON, HAS_LENGTHS = 1, 2, 4, 8  # flags of a
 RECURRENT, SKIPPING, SYNAPSE_DELAYS = 1, 2, 4  # flags of graphs
 SCALED, LEAK, STEPS = 1, 2, 3  # codings of settings
 # Words of the contract for numbers of the protocol; those that are missing are not known.
-ARRIVALS: dict[int, Arrival] = {1: "same_step", 2: "end_of_step", 3: "next_step"}
+ARRIVALS: dict[int, contract.Arrival] = {1: "same_step", 2: "end_of_step", 3: "next_step"}
 RESETS: dict[int, Reset] = {1: "soft", 2: "hard"}
-SAMPLED: dict[int, Sampled] = {1: "before_reset", 2: "after_reset"}
+SAMPLED: dict[int, contract.Sampled] = {1: "before_reset", 2: "after_reset"}
 ANSWERS = {1: False, 2: True}
-STIMULI: dict[int, StimulusKind] = {
+STIMULI: dict[int, contract.StimulusKind] = {
     CURRENT: "current",
     TRACE: "current_trace",
     BITS: "spikes",
     COUNTS: "spikes",
 }
-PLACES: dict[int, Layers] = {1: "hidden", 2: "output", 3: "any"}
-REDUCTIONS: tuple[Reduction, ...] = ("none", "mean", "last")
-QUANTITIES: tuple[Quantity, ...] = ("spikes", "membrane")
+PLACES: dict[int, contract.Layers] = {1: "hidden", 2: "output", 3: "any"}
+REDUCTIONS: tuple[contract.Reduction, ...] = ("none", "mean", "last")
+QUANTITIES: tuple[contract.Quantity, ...] = ("spikes", "membrane")
 ROLES: dict[int, tuple[Role, str]] = {
     1: ("threshold", "Firing threshold above rest."),
     2: ("time_constant", "Membrane time constant."),
@@ -69,7 +50,7 @@ OWN_ROLE: tuple[Role, str] = ("", "A setting of the board's own.")
 
 
 class CapacityRecord(NamedTuple):
-    """How much there is room for.
+    """Room that a board has.
 
     Attributes:
         inputs: Most inputs.
@@ -98,9 +79,9 @@ class CapacityRecord(NamedTuple):
     probes: int = 0
     graph: int = 0
 
-    def to_contract(self) -> Capacity:
-        """Say it in the words of the contract."""
-        return Capacity(
+    def to_contract(self) -> contract.Capacity:
+        """Translate to the words of the contract."""
+        return contract.Capacity(
             layers=self.layers,
             inputs=self.inputs,
             neurons=self.neurons,
@@ -116,7 +97,7 @@ class CapacityRecord(NamedTuple):
 
 
 class TimingRecord(NamedTuple):
-    """When things happen.
+    """Moments at which things happen.
 
     Attributes:
         step: Length of a step, in ns.
@@ -138,9 +119,9 @@ class TimingRecord(NamedTuple):
         """Length of a step, in s."""
         return self.step / NANOS
 
-    def to_contract(self) -> Timing:
-        """Say it in the words of the contract."""
-        return Timing(
+    def to_contract(self) -> contract.Timing:
+        """Translate to the words of the contract."""
+        return contract.Timing(
             dt=self.seconds,
             input=ARRIVALS.get(self.input),
             layer=ARRIVALS.get(self.layer),
@@ -150,7 +131,7 @@ class TimingRecord(NamedTuple):
 
 
 class NeuronRecord(NamedTuple):
-    """What its neurons are.
+    """Neurons of a board.
 
     Attributes:
         reset: 1 subtracts the threshold, 2 goes to rest.
@@ -182,9 +163,9 @@ class WeightsRecord(NamedTuple):
     least: int = 0
     greatest: int = 0
 
-    def to_contract(self) -> WeightFormat:
-        """Say it in the words of the contract."""
-        return WeightFormat(self.least / MILLION, self.greatest / MILLION, self.levels)
+    def to_contract(self) -> contract.WeightFormat:
+        """Translate to the words of the contract."""
+        return contract.WeightFormat(self.least / MILLION, self.greatest / MILLION, self.levels)
 
 
 class InputRecord(NamedTuple):
@@ -226,7 +207,7 @@ class SettingRecord(NamedTuple):
     name: str = ""
 
     def to_contract(self) -> Setting:
-        """Say it in the words of the contract."""
+        """Translate to the words of the contract."""
         role, meaning = ROLES.get(self.role, OWN_ROLE)
         return Setting(
             self.name,
@@ -242,7 +223,7 @@ class SettingRecord(NamedTuple):
 
 
 class ProbeRecord(NamedTuple):
-    """What a run shows.
+    """A quantity that a run can show.
 
     Attributes:
         quantity: 0 spikes, 1 membrane.
@@ -262,13 +243,13 @@ class ProbeRecord(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether this host has words for it."""
+        """Tell whether this host has words for it."""
         is_quantity = self.quantity < len(QUANTITIES)
         return is_quantity and self.places in PLACES and self.reductions & 7 > 0
 
-    def to_contract(self) -> ProbeOffer:
-        """Say it in the words of the contract."""
-        return ProbeOffer(
+    def to_contract(self) -> contract.ProbeOffer:
+        """Translate to the words of the contract."""
+        return contract.ProbeOffer(
             QUANTITIES[self.quantity],
             layers=PLACES[self.places],
             reductions=tuple(r for n, r in enumerate(REDUCTIONS) if self.reductions >> n & 1),
@@ -279,7 +260,7 @@ class ProbeRecord(NamedTuple):
 
 
 class AbilitiesRecord(NamedTuple):
-    """What else it can do.
+    """Further abilities.
 
     Attributes:
         flags: 1 the same run gives the same answer, 2 weights outlast a restart, 4 runs carry on, 8
@@ -383,7 +364,7 @@ class Hello:
                 records[attribute] = (*records[attribute], value) if repeated else value
         return cls(room, boot_id, chip, version, protocol, **records)
 
-    def to_contract(self) -> DeviceInfo:
+    def to_contract(self) -> contract.DeviceInfo:
         """Say what the board is in the words of the contract; nothing is known beforehand.
 
         Raises:
@@ -393,9 +374,9 @@ class Hello:
         self._check()
         flags = self.abilities.flags
         stimuli = dict.fromkeys(STIMULI[n.kind] for n in self.inputs if n.kind in STIMULI)
-        return DeviceInfo(
-            contract=CONTRACT,
-            identity=Identity(
+        return contract.DeviceInfo(
+            contract=contract.CONTRACT,
+            identity=contract.Identity(
                 f"board:{self.name}",
                 serial=f"chip-{self.chip}",
                 firmware=".".join(map(str, self.firmware)),
@@ -405,11 +386,11 @@ class Hello:
             timing=self.timing.to_contract(),
             neuron=self._convert_neuron(),
             weights=tuple(each.to_contract() for each in self.weights),
-            offers=Offers(
+            offers=contract.Offers(
                 stimuli=tuple(stimuli),
                 probes=tuple(each.to_contract() for each in self.probes if each.is_known),
             ),
-            abilities=Abilities(
+            abilities=contract.Abilities(
                 deterministic=bool(flags & DETERMINISTIC),
                 runs_on=bool(flags & CARRIES_ON) and self.capacity.kept > 0,
                 lengths=bool(flags & HAS_LENGTHS),
@@ -467,3 +448,55 @@ def _encode_record(kind: int, content: bytes) -> bytes:
 def _decode_text(padded: bytes) -> str:
     """Read characters up to the first zero."""
     return padded.partition(b"\0")[0].decode("ascii", "replace")
+
+
+_ROOM = CapacityRecord(
+    inputs=4096,  # so that sums fit 32 bits and products 64
+    neurons=1024,
+    synapses=1 << 20,
+    kept=1 << 16,
+    layers=8,
+    steps=1024,
+    delay=31,
+    probes=8,
+    graph=RECURRENT | SKIPPING | SYNAPSE_DELAYS,
+)
+
+
+def make_hello(name: str = "simulated", *, payload: int = 16384, **room: int) -> Hello:
+    """Make the HELLO of a board with the neurons of the page.
+
+    Args:
+        name: Of the port of the firmware, at most 16 characters of ASCII.
+        payload: Longest payload, in bytes.
+        room: Fields of its capacity that are others than those of the simulated board.
+    """
+    return Hello(
+        payload=payload,
+        boot_id=1,
+        chip=1,
+        firmware=(2, 1, 0),
+        protocol=2,
+        name=name,
+        capacity=_ROOM._replace(**room),
+        # A step stands for 1 ms. Events are added after the test and the reset of their step.
+        timing=TimingRecord(step=1_000_000, input=2, layer=2, add=2),
+        neuron=NeuronRecord(reset=1, spikes=1, refractory=1, unit=4096),
+        # Below, whole multiples of 2^-16 are too coarse a step.
+        weights=(WeightsRecord(levels=255, least=100_000, greatest=100_000_000),),
+        inputs=(
+            InputRecord(CURRENT, 256, MAX_CURRENT),
+            InputRecord(TRACE, 256, MAX_CURRENT),
+            InputRecord(BITS, 1, 1),
+            InputRecord(COUNTS, 1, 255),
+        ),
+        settings=(
+            SettingRecord(2, LEAK, 0, "s", 100, 1_000_000, 10_000, "tau_membrane"),
+            SettingRecord(1, SCALED, 0, "", 100_000, 10_000_000, 1_000_000, "threshold"),
+        ),
+        probes=(ProbeRecord(0, 3, 7, 0, 1), ProbeRecord(1, 3, 7, 1, 1)),
+        abilities=AbilitiesRecord(DETERMINISTIC | CARRIES_ON | HAS_LENGTHS),
+    )
+
+
+SIMULATED = make_hello()

@@ -44,10 +44,10 @@ def open_link(
     simulated = target == SIMULATED
     if not simulated:
         _check_port(target)
-    known = ["baud", "pace", "fault", "fault_seed", *(["seed"] if simulated else [])]
+    allowed = ["baud", "pace", "fault", "fault_seed", *(["seed"] if simulated else [])]
     for option in options:
-        if option not in known:
-            raise SettingError(f"board option {option!r} is unknown: {nearest(option, known)}")
+        if option not in allowed:
+            raise SettingError(f"board option {option!r} is unknown: {nearest(option, allowed)}")
     baud = _parse_whole(options, "baud", BAUD, BAUDS)
     pace = _parse_whole(options, "pace", 0, BAUDS)
     fault_seed = _parse_whole(options, "fault_seed", 0, SEEDS)

@@ -62,7 +62,7 @@ class ProbeRequest(NamedTuple):
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
-        """Of the values that it is answered with; bits come as bytes of eight."""
+        """Type of the values that it is answered with; bits come as bytes of eight."""
         if self.quantity:
             return np.dtype("<i4" if self.reduce == MEAN else "<i2")
         return np.dtype("<u2" if self.reduce == MEAN else "u1")
@@ -86,7 +86,7 @@ class ProbeRequest(NamedTuple):
 
 
 class EncodedInput(NamedTuple):
-    """What samples are shown, as a board takes it.
+    """Input of some samples, as a board takes it.
 
     Attributes:
         kind: Of input.

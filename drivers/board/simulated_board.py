@@ -25,32 +25,9 @@ from drivers.board.frames import (
     Status,
     max_line_bytes,
 )
-from drivers.board.hello import (
-    BITS,
-    CARRIES_ON,
-    COUNTS,
-    CURRENT,
-    DETERMINISTIC,
-    HAS_LENGTHS,
-    LEAK,
-    RECURRENT,
-    SCALED,
-    SKIPPING,
-    SYNAPSE_DELAYS,
-    TRACE,
-    AbilitiesRecord,
-    CapacityRecord,
-    Hello,
-    InputRecord,
-    NeuronRecord,
-    ProbeRecord,
-    SettingRecord,
-    TimingRecord,
-    WeightsRecord,
-)
+from drivers.board.hello import SIMULATED, Hello
 from drivers.board.simulated_network import BoardNetwork
 from drivers.board.simulated_requests import (
-    MAX_CURRENT,
     RequestRefused,
     Slots,
     read_network,
@@ -59,58 +36,8 @@ from drivers.board.simulated_requests import (
 )
 from drivers.errors import LinkError
 
-ROOM = CapacityRecord(
-    inputs=4096,  # so that sums fit 32 bits and products 64
-    neurons=1024,
-    synapses=1 << 20,
-    kept=1 << 16,
-    layers=8,
-    steps=1024,
-    delay=31,
-    probes=8,
-    graph=RECURRENT | SKIPPING | SYNAPSE_DELAYS,
-)
 WEIGHTS, DELAYS = 0, 1  # of a projection, to be read
 STATISTICS = ("whole", "damaged", "requests", "again", "runs", "samples")
-
-
-def make_hello(name: str = "simulated", *, payload: int = 16384, **room: int) -> Hello:
-    """Make the HELLO of a board with the neurons of the page.
-
-    Args:
-        name: Of the port of the firmware, at most 16 characters of ASCII.
-        payload: Longest payload, in bytes.
-        room: Fields of its capacity that are others than those of the simulated board.
-    """
-    return Hello(
-        payload=payload,
-        boot_id=1,
-        chip=1,
-        firmware=(2, 1, 0),
-        protocol=VERSION,
-        name=name,
-        capacity=ROOM._replace(**room),
-        # A step stands for 1 ms. Events are added after the test and the reset of their step.
-        timing=TimingRecord(step=1_000_000, input=2, layer=2, add=2),
-        neuron=NeuronRecord(reset=1, spikes=1, refractory=1, unit=4096),
-        # Below, whole multiples of 2^-16 are too coarse a step.
-        weights=(WeightsRecord(levels=255, least=100_000, greatest=100_000_000),),
-        inputs=(
-            InputRecord(CURRENT, 256, MAX_CURRENT),
-            InputRecord(TRACE, 256, MAX_CURRENT),
-            InputRecord(BITS, 1, 1),
-            InputRecord(COUNTS, 1, 255),
-        ),
-        settings=(
-            SettingRecord(2, LEAK, 0, "s", 100, 1_000_000, 10_000, "tau_membrane"),
-            SettingRecord(1, SCALED, 0, "", 100_000, 10_000_000, 1_000_000, "threshold"),
-        ),
-        probes=(ProbeRecord(0, 3, 7, 0, 1), ProbeRecord(1, 3, 7, 1, 1)),
-        abilities=AbilitiesRecord(DETERMINISTIC | CARRIES_ON | HAS_LENGTHS),
-    )
-
-
-SIMULATED = make_hello()
 
 
 class SimulatedBoard:
@@ -177,11 +104,12 @@ class SimulatedBoard:
                 raise RequestRefused(Status.VERSION)
             if request.type == RequestType.TRIM:
                 raise RequestRefused(Status.UNSUPPORTED)
-            if request.type not in HANDLERS:
+            handler = HANDLERS.get(request.type) or NETWORK_HANDLERS.get(request.type)
+            if handler is None:
                 raise RequestRefused(Status.UNKNOWN)
-            if request.type in NEED_NETWORK and self._network is None:
+            if request.type in NETWORK_HANDLERS and self._network is None:
                 raise RequestRefused(Status.NOT_CONFIGURED)
-            return replace(answer, payload=HANDLERS[request.type](self, request.payload))
+            return replace(answer, payload=handler(self, request.payload))
         except RequestRefused as refusal:
             return replace(answer, status=refusal.status)
 
@@ -250,24 +178,20 @@ class SimulatedBoard:
         return answer
 
 
-HANDLERS: dict[int, Callable[[SimulatedBoard, bytes], bytes]] = {
+Handler = Callable[[SimulatedBoard, bytes], bytes]
+HANDLERS: dict[int, Handler] = {
     RequestType.HELLO: SimulatedBoard._say_hello,
     RequestType.STATS: SimulatedBoard._count,
     RequestType.ECHO: SimulatedBoard._echo,
     RequestType.CONFIGURE: SimulatedBoard._configure,
+}
+NETWORK_HANDLERS: dict[int, Handler] = {
     RequestType.WRITE: SimulatedBoard._write_weights,
     RequestType.READ: SimulatedBoard._read,
     RequestType.CRC: SimulatedBoard._compute_crc,
     RequestType.RUN: SimulatedBoard._run,
     RequestType.DELAYS: SimulatedBoard._write_delays,
 }
-NEED_NETWORK = (
-    RequestType.WRITE,
-    RequestType.READ,
-    RequestType.CRC,
-    RequestType.RUN,
-    RequestType.DELAYS,
-)
 
 
 def _read_runs(

@@ -137,7 +137,7 @@ def draw_deviates(seed: int, population: int, neurons: int) -> Whole:
 
 @dataclass(slots=True)
 class BoardState:
-    """Where a batch stands.
+    """State of a batch between two steps.
 
     Attributes:
         potentials: Membranes of all populations, `(B, N)`.

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.board.frames import Status
-from drivers.board.hello import BITS, COUNTS, CURRENT, TRACE, Hello
+from drivers.board.hello import BITS, COUNTS, CURRENT, MAX_CURRENT, TRACE, Hello
 from drivers.board.run_codec import (
     HEADER,
     KEEP,
     LENGTHS,
+    MEAN,
     PROBE,
     RESUME,
     ProbeRequest,
@@ -37,7 +37,6 @@ LEAKS = range(1, 65535 + 1)
 THRESHOLDS = range(6554, 655360 + 1)
 MULTIPLIERS = range(1, (1 << 22) + 1)
 OWN_DELAYS = 1  # flag of a projection
-MAX_CURRENT = 4095  # in 2^-8 events per step
 ADDRESSES = 4  # a kind of input that it does not take
 Slots = dict[int, BoardState]  # where samples ended that were kept
 
@@ -149,7 +148,7 @@ def serve_run(
     require(is_events or max(np.abs(each).max() for each in inputs) <= MAX_CURRENT, Status.VALUE)
     # Samples of one length are run together; only where lengths differ, one by one.
     together = [range(batch)] if len(set(lengths)) == 1 else [range(b, b + 1) for b in range(batch)]
-    parts = []
+    parts, counts = [], ProbeRequest(len(sizes) - 1, 0, MEAN, 1, ())
     for part in together:
         rest = BoardState.at_rest(network)
         begin = [slots.get(first + b, rest) if flags & RESUME else rest for b in part]
@@ -157,7 +156,8 @@ def serve_run(
         given = np.stack([inputs[b] for b in part], axis=1)
         rows = [given[0]] * lengths[part[0]] if kind == CURRENT else list(given)
         ran = list(run_steps(network, rows, state, events=is_events))
-        parts.append(_encode_answers(ran, probes, steps))
+        shown = [_encode_probe(ran, probe, steps) for probe in (counts, *probes)]
+        parts.append(np.concatenate(shown, axis=1))
         if flags & KEEP:
             slots.update({first + b: state.sample(n) for n, b in enumerate(part)})
     return b"".join(part.tobytes() for part in parts), batch
@@ -210,42 +210,28 @@ def _read_inputs(data: bytes, kind: int, lengths: Sequence[int], n_in: int) -> I
         yield given[:, :n_in].astype(np.int64)
 
 
-def _encode_answers(
-    ran: Sequence[tuple[list[Fired], list[Whole]]], probes: Sequence[ProbeRequest], steps: int
+def _encode_probe(
+    ran: Sequence[tuple[list[Fired], list[Whole]]], probe: ProbeRequest, steps: int
 ) -> NDArray[np.uint8]:
-    """Encode what is answered to samples of one length, `(B, bytes)`."""
-    parts = [_encode_spikes(np.array([fired[-1] for fired, _ in ran]), 1, len(ran))]
-    for probe in probes:
-        n, neurons = probe.layer - 1, list(probe.neurons) or slice(None)
-        if probe.quantity:
-            samples = [each[n][:, neurons] for _, each in ran[probe.every - 1 :: probe.every]]
-            none = np.zeros((0, *ran[0][1][n][:, neurons].shape), np.int64)
-            read = np.array(samples) if samples else none
-            parts.append(_encode_membranes(read, probe.reduce, steps // probe.every))
-        else:
-            fired = np.array([each[n][:, neurons] for each, _ in ran])
-            parts.append(_encode_spikes(fired, probe.reduce, steps))
-    return np.concatenate(parts, axis=1)
+    """Encode what a probe shows of samples of one length, `(B, bytes)`.
 
-
-def _encode_spikes(fired: Fired, reduce: int, times: int) -> NDArray[np.uint8]:
-    """Encode spikes `(T, B, n)` as `(B, bytes)`; none in those of `times` steps not run."""
-    if reduce == 1:
-        return order_by_sample(fired.sum(axis=0, keepdims=True).astype("<u2"))
-    shown = fired[-1:] if reduce == 2 else _fill(fired, times)
-    return order_by_sample(np.packbits(shown, axis=2, bitorder="little"))
-
-
-def _encode_membranes(sampled: Whole, reduce: int, times: int) -> NDArray[np.uint8]:
-    """Encode samples `(K, B, n)` as `(B, bytes)`; zeros for those of `times` not taken."""
-    read = np.clip(sampled >> 4, -32768, 32767)
-    if reduce == 1:
-        return order_by_sample(read.sum(axis=0, keepdims=True).astype("<i4"))
-    shown = _fill(read, 1)[-1:] if reduce == 2 else _fill(read, times)
-    return order_by_sample(shown.astype("<i2"))
-
-
-def _fill(samples: NDArray[Any], times: int) -> NDArray[Any]:
-    """Add zeros so that there are at least `times` samples."""
-    missing = max(0, times - len(samples))
-    return np.concatenate([samples, np.zeros((missing, *samples.shape[1:]), samples.dtype)])
+    Args:
+        ran: Spikes and membranes of each step that was run.
+        probe: What is asked for.
+        steps: T, as many as or more than were run; zeros stand for what was not.
+    """
+    neurons = list(probe.neurons) or slice(None)
+    values = np.array([step[probe.quantity][probe.layer - 1][:, neurons] for step in ran])
+    samples = values[probe.every - 1 :: probe.every]
+    if probe.quantity:
+        samples = np.clip(samples >> 4, -32768, 32767)
+    times, count = steps // probe.every, len(samples)
+    shown = np.zeros((max(times, 1), *values.shape[1:]), values.dtype)
+    shown[:count] = samples
+    if probe.reduce == MEAN:  # as a sum
+        shown = shown.sum(axis=0, keepdims=True)
+    elif probe.reduce:
+        shown = shown[max(count - 1, 0)][np.newaxis]
+    if probe.quantity == 0 and probe.reduce != MEAN:
+        shown = np.packbits(shown, axis=2, bitorder="little")
+    return order_by_sample(shown.astype(probe.dtype))

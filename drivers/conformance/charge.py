@@ -55,14 +55,14 @@ def peak_membrane(info: DeviceInfo, decay: float) -> float:
 
 
 def _current_left(info: DeviceInfo) -> float:
-    """What a step leaves of a synaptic current."""
+    """Compute what a step leaves of a synaptic current."""
     setting = info.neuron.setting("synapse")
     return 0.0 if setting is None else math.exp(-info.timing.dt / setting.default)
 
 
 @dataclass(frozen=True)
 class FiringCharges:
-    """At which charge neurons fire.
+    """Charges at which neurons fire.
 
     Attributes:
         neurons: Of each neuron that fires at all, in thresholds.

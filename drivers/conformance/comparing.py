@@ -24,7 +24,7 @@ ROUNDING = 1e-3
 
 
 def is_noiseless(harness: Harness) -> bool:
-    """Whether the device says that it is deterministic, and trials do not differ."""
+    """Tell whether the device says that it is deterministic, and trials do not differ."""
     if not harness.info.abilities.deterministic:
         return False
     stimulus, probes = harness.work(), shown_probes(harness, 1, 1)
@@ -48,7 +48,7 @@ def probe_each_step(harness: Harness, layer: int) -> list[Probe]:
 
 
 def find_difference(one: Readout, two: Readout) -> str | None:
-    """Where two readouts are not the same, bit by bit, or None."""
+    """Find where two readouts are not the same, bit by bit, or None."""
     if not np.array_equal(one.counts, two.counts):
         place = tuple(int(i) for i in np.argwhere(one.counts != two.counts)[0])
         return f"counts{list(place)} are {one.counts[place]} and {two.counts[place]}"
@@ -133,7 +133,7 @@ def is_near(
     two: NDArray[np.generic],
     noise: float = 0.0,
 ) -> bool:
-    """Whether samples of a probe are the same but for rounding, and for so much noise."""
+    """Tell whether samples of a probe are the same but for rounding, and for so much noise."""
     swing = abs(harness.info.neuron.membrane.threshold - harness.info.neuron.membrane.rest)
     rounding = ROUNDING * (swing if probe.quantity == "membrane" else 1.0)
     return measure_spread(one, two) <= 2 * noise + rounding
@@ -146,7 +146,7 @@ def measure_spread(one: NDArray[np.generic], two: NDArray[np.generic]) -> float:
 
 
 def measure_noise(harness: Harness, probe: Probe) -> float:
-    """How much samples of the network at work differ from one trial to the next."""
+    """Measure how much samples of the network at work differ from one trial to the next."""
     stimulus = harness.work()
     one, two = (harness.run(stimulus, [probe], trial).samples[probe] for trial in (0, 1))
     return measure_spread(one, two)

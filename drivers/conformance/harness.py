@@ -232,7 +232,7 @@ class Harness:
         return self._opened().write_weights(projection, np.repeat(weights, rows, axis=0))
 
     def stores_zero(self, projection: int) -> bool:
-        """Whether a projection stores a weight of zero, or nearly so."""
+        """Tell whether a projection stores a weight of zero, or nearly so."""
         levels = self.info.weight_format(projection).levels
         return levels is None or levels % 2 == 1 or 1 / (levels - 1) <= ZERO
 
@@ -338,7 +338,7 @@ class Harness:
     def require_offer(
         self, quantity: Quantity, reduce: str = "", every: int | None = None
     ) -> ProbeOffer:
-        """What the device shows of a quantity in a network of one layer.
+        """Give what the device shows of a quantity in a network of one layer.
 
         Args:
             quantity: The quantity.
@@ -358,7 +358,7 @@ class Harness:
         return offer
 
     def reaches(self, depth: int) -> bool:
-        """Whether a strong drive moves every layer of a network of a depth, as far as is known."""
+        """Tell whether a strong drive moves every layer of a network, as far as is known."""
         strong = all(scale >= REACHES for scale in self.network(depth).full_scale[1:])
         return self.share is not None and (depth == 1 or (strong and self.steps >= SOME_STEPS))
 
@@ -393,7 +393,7 @@ Check = Callable[[Harness], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
         check: Name of the check.
@@ -414,7 +414,7 @@ def check_name(check: Check) -> str:
 
 
 def check_reason(check: Check) -> str:
-    """What a check holds the device to, in a line."""
+    """Say what a check holds the device to, in a line."""
     return (check.__doc__ or "").strip().splitlines()[0].removesuffix(".")
 
 

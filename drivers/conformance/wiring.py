@@ -109,7 +109,7 @@ def _describe_wires(wires: Sequence[OneToOne]) -> str:
 
 
 def driven_groups(harness: Harness) -> NDArray[np.int64]:
-    """Which group each sample drives: another one each, as far as the batch goes."""
+    """Group that each sample drives: another one each, as far as the batch goes."""
     return np.arange(min(harness.batch, harness.neurons))
 
 
@@ -122,13 +122,13 @@ def single_event(harness: Harness, steps: int) -> Stimulus:
 
 
 def no_event(harness: Harness, steps: int) -> Stimulus:
-    """As many samples, and no event."""
+    """Make a stimulus of as many samples, and no event."""
     active = np.zeros((steps, len(driven_groups(harness)), harness.neurons))
     return harness.stimulus(active, kind_of_events(harness))
 
 
 def read_fired(harness: Harness, counts: NDArray[np.int32], places: int = 0) -> NDArray[np.bool_]:
-    """Whether the output that is so many places further on than the driven group has fired.
+    """Tell whether the output that is so many places further on than the driven group has fired.
 
     Args:
         harness: The device.
@@ -143,7 +143,7 @@ def read_fired(harness: Harness, counts: NDArray[np.int32], places: int = 0) -> 
 
 
 def measure_delays(harness: Harness, most: int, places: int = 0) -> NDArray[np.int64]:
-    """How many steps after the event an output fires for the first time.
+    """Count the steps after the event until an output fires for the first time.
 
     Args:
         harness: The device, wired.
@@ -160,7 +160,7 @@ def measure_delays(harness: Harness, most: int, places: int = 0) -> NDArray[np.i
 
 
 def measure_usual_delay(harness: Harness, expected: int, places: int = 0) -> int | None:
-    """How late most outputs fire of those that do, found in two runs where it is as expected.
+    """Measure how late most outputs fire of those that do, in two runs where it is as expected.
 
     Args:
         harness: The device, wired.
@@ -179,7 +179,7 @@ def measure_usual_delay(harness: Harness, expected: int, places: int = 0) -> int
 
 
 def _read_fired_by(harness: Harness, steps: int, places: int) -> NDArray[np.bool_]:
-    """Which samples have fired so many steps after the event."""
+    """Tell which samples have fired so many steps after the event."""
     skip_if(FIRST + steps + 1 > harness.info.capacity.steps, "runs are too short")
     return read_fired(harness, harness.run(single_event(harness, FIRST + steps + 1)).counts, places)
 

@@ -29,7 +29,7 @@ UNSTATED_LEVELS = 0.05
 
 
 class Limited(Protocol):
-    """What has a limit to how long a call of it may last."""
+    """Something with a limit to how long a call of it may last."""
 
     call_limit: float
 

@@ -56,7 +56,7 @@ def first_mismatch(
 def is_csr(
     data: NDArray[Any], indices: NDArray[Any], ends: NDArray[Any], shape: tuple[int, ...]
 ) -> bool:
-    """Whether these are a sparse matrix; scipy looks at less, and then writes where it must not."""
+    """Tell whether these are a sparse matrix; scipy looks at less, and writes where it must not."""
     if {data.ndim, indices.ndim, ends.ndim} != {1} or len(shape) != 2 or max(shape) > WIDEST:
         return False
     if len(ends) != shape[0] + 1 or not len(data) == len(indices) == ends[-1] or ends[0]:

@@ -70,7 +70,7 @@ class Device(ABC):
     @property
     @abstractmethod
     def info(self) -> DeviceInfo:
-        """What the device is and allows."""
+        """Statement of what the device is and allows."""
 
     @abstractmethod
     def _configure(self, network: Network) -> None:
@@ -134,7 +134,7 @@ class Device(ABC):
         return ()
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the device remembers as arrays by name, where `info.abilities.resumable`.
+        """Give all that the device remembers as arrays by name, where `info.abilities.resumable`.
 
         Raises:
             DeviceError: When the device is not resumable.
@@ -311,7 +311,7 @@ class Composite(Device):
 
     @property
     def info(self) -> DeviceInfo:
-        """What the device is and allows."""
+        """Statement of what the device is and allows."""
         return self.devices[0].info
 
     @property
@@ -326,11 +326,11 @@ class Composite(Device):
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """What the devices do without, each with its reason."""
+        """Parts that the devices do without, each with its reason."""
         return tuple(told for device in self.devices for told in device.failed)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the devices remember, by `NUMBER/NAME` where there are several."""
+        """Give all that the devices remember, by `NUMBER/NAME` where there are several."""
         if len(self.devices) == 1:
             return self.devices[0].state()
         return {

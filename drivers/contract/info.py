@@ -78,7 +78,7 @@ class Membrane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neuron:
-    """What the neurons of a device are, nominally.
+    """Neurons of a device, nominally.
 
     Attributes:
         reset: What a spike does to the membrane: `soft` subtracts the threshold, `hard` clears;
@@ -123,7 +123,7 @@ Arrival = Literal["same_step", "end_of_step", "next_step"]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which physical (or emulated) device this is.
+    """Name and origin of a physical or emulated device.
 
     Attributes:
         name: What kind of device, e.g. `emulator:mixed-signal`.
@@ -140,7 +140,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class WeightFormat:
-    """What one projection can store.
+    """Weights that one projection can store.
 
     Weights are in units of the nominal threshold: an event through a weight of 1 moves an ideal
     membrane from rest to threshold, and a constant current of 1 injects as much per time step.
@@ -206,7 +206,7 @@ class ProbeOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """How much the device has room for.
+    """Room that the device has.
 
     Attributes:
         inputs: Most input channels.
@@ -238,7 +238,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """When things happen, in the steps that samples and counts are told in.
+    """Times at which things happen, in the steps that samples and counts are told in.
 
     An event acts in the `same_step` when it is added before the threshold test of its step; at the
     `end_of_step` when it is added after that test and the reset, so that it leaks once before it
@@ -265,7 +265,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offers:
-    """What a run may be given, and what it may be asked to show.
+    """Stimuli that a run may be given, and probes that it may be asked for.
 
     Attributes:
         stimuli: Kinds of stimulus that the device takes.
@@ -278,7 +278,7 @@ class Offers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """What else the device can do.
+    """Further things that the device can do.
 
     Attributes:
         deterministic: Whether the same trial number gives the same run.
@@ -299,7 +299,7 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInfo:
-    """What a device is and what it allows, as its maker or its firmware states it.
+    """Statement of what a device is and allows, as its maker or its firmware states it.
 
     What a maker does not know is None, where that is allowed; the host then measures it.
 

@@ -89,7 +89,7 @@ class Stimulus:
 
     @property
     def lasting(self) -> NDArray[np.bool_]:
-        """Which steps are those of each sample, `(T, B)`."""
+        """Steps that belong to each sample, `(T, B)`."""
         ends = np.full(self.batch, self.steps) if self.lengths is None else self.lengths
         found: NDArray[np.bool_] = np.arange(self.steps)[:, np.newaxis] < ends
         return found
@@ -225,7 +225,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Readout:
-    """What a run of B samples gave.
+    """Answer of a run of B samples.
 
     Attributes:
         counts: `(B, n_L)` int32, output spikes of each sample over the run.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -111,12 +112,12 @@ class Network:
         )
         return cls(sizes[0], populations, projections)
 
-    @property
+    @cached_property
     def layers(self) -> tuple[int, ...]:
         """Size of the input and of each population: `(n_0, n_1, ..., n_L)`."""
         return (self.inputs, *(population.size for population in self.populations))
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """Number of populations, which is that of projections where the network is a chain."""
         return len(self.populations)
@@ -126,7 +127,7 @@ class Network:
         """Shape of the weights of each projection, `(n_pre, n_post)`."""
         return [(self.layers[p.source], self.layers[p.target]) for p in self.projections]
 
-    @property
+    @cached_property
     def full_scale(self) -> tuple[float, ...]:
         """Full scale of each projection of a network that a device was given."""
         return tuple(p.full_scale for p in self.projections if p.full_scale is not None)
@@ -160,6 +161,6 @@ class Network:
 
     @property
     def is_chain(self) -> bool:
-        """Whether each population projects to the next and to nothing else, in order."""
+        """Tell whether each population projects to the next and to nothing else, in order."""
         ends = [(projection.source, projection.target) for projection in self.projections]
         return ends == list(pairwise(range(len(self.populations) + 1)))

@@ -32,11 +32,11 @@ MOST_SPIKES = 255  # a raster holds bytes
 
 
 class States(Limited, Protocol):
-    """What states something about itself: a `Device`."""
+    """Something that states what it is: a `Device`."""
 
     @property
     def info(self) -> DeviceInfo:
-        """What it states."""
+        """Statement of what it is."""
 
 
 def check_info(device: States) -> DeviceInfo:
@@ -70,7 +70,7 @@ def check_info(device: States) -> DeviceInfo:
 
 
 def contradictions(info: DeviceInfo) -> list[str]:
-    """What a device states that cannot be.
+    """List what a device states that cannot be.
 
     Args:
         info: What it states.

@@ -35,7 +35,7 @@ class Overdue(BaseException):
 
 
 class Call:
-    """What one thread has asked of a driver.
+    """Call of a driver by one thread.
 
     Attributes:
         method: The driver's method, the innermost one where drivers call each other.
@@ -69,7 +69,7 @@ class Call:
         self.over = self.signalled = self.raised = False
 
     def __str__(self) -> str:
-        """What is wrong with one that lasts too long, and what to do."""
+        """Say what is wrong with one that lasts too long, and what to do."""
         return (
             f"{self.method} did not return within {self.limit:g} s: look at what it waits for, "
             "or allow more with call_limit=SECONDS in the address"
@@ -148,7 +148,7 @@ class Watchdog:
 
 
 def _program() -> str:
-    """What the user started."""
+    """Name the program that the user started."""
     path = Path(sys.argv[0])
     return (path.parent if path.name == "__main__.py" else path).name or "python"
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from device_models import Chip
 from device_models.nonidealities import NonIdealities
-from drivers.emulator.datasheet import read
+from drivers.emulator.datasheet import read_profile
 from drivers.emulator.device import UNITS, Emulator
 
 Array = NDArray[np.float32]
+
+BIAS = "Where a bias current holds the membrane without input."
 
 
 class Law(NamedTuple):
@@ -72,13 +74,13 @@ class ChipInstance:
     ages: NDArray[np.float64]
 
 
-def ideal(name: str) -> Emulator:
+def make_ideal(name: str) -> Emulator:
     """The same neurons with the same nominal parameters on a chip without non-idealities.
 
     Raises:
         ValueError: As `drivers.emulator.datasheet.datasheet` does.
     """
-    profile = read(name)
+    profile = read_profile(name)
     parameters = {n: c.value for n, c in profile.parameters.items()}
     return Emulator(Chip(profile.model, NonIdealities(), parameters=parameters), f"ideal {name}")
 
@@ -100,7 +102,7 @@ def inspect(
         ValueError: As `drivers.emulator.datasheet.datasheet` does, or for another network than
             the one on which the chip was measured.
     """
-    profile = read(name)
+    profile = read_profile(name)
     chip = Chip(
         profile.model,
         profile.nonidealities,
@@ -132,13 +134,13 @@ def inspect(
 
 
 def _dead(chip: Chip) -> NDArray[np.bool_]:
-    """Which neurons of the first layer never fire."""
+    """Find the neurons of the first layer that never fire."""
     assert chip.circuit is not None
     return np.isinf(chip.circuit.layers[0].varied[chip.model.silent])
 
 
 def _neurons(chip: Chip) -> Iterator[ParameterSpread]:
-    """What may differ between the neurons of the first layer."""
+    """Give what may differ between the neurons of the first layer."""
     assert chip.circuit is not None
     layer, model, dead = chip.circuit.layers[0], chip.model, _dead(chip)
     pattern = chip.nonidealities.fixed_pattern
@@ -155,84 +157,34 @@ def _neurons(chip: Chip) -> Iterator[ParameterSpread]:
             # Of a level what varies is its distance from rest.
             base = model.rest if parameter.unit == model.unit else 0.0
             law = _log_normal(base, nominal - base, spread)
+        values, about = np.where(dead, np.nan, layer.varied[name]), parameter.meaning
         yield ParameterSpread(
-            name=name,
-            nonideality=mismatch.nonideality,
-            meaning=parameter.meaning,
-            part="neuron",
-            unit=unit,
-            nominal=nominal,
-            values=np.where(dead, np.nan, layer.varied[name]),
-            law=law.text,
-            density=law.density,
+            name, mismatch.nonideality, about, "neuron", unit, nominal, values, *law
         )
+    gain, bias = (np.where(dead, np.nan, values) for values in (layer.gain, layer.bias))
     law = _log_normal(0.0, 1.0, pattern.gain_cv)
-    yield ParameterSpread(
-        name="gain",
-        nonideality="gain_cv",
-        meaning="Input gain.",
-        part="neuron",
-        unit="",
-        nominal=1.0,
-        values=np.where(dead, np.nan, layer.gain),
-        law=law.text,
-        density=law.density,
-    )
-    law = _normal(0.0, pattern.bias_sd, "threshold")
-    yield ParameterSpread(
-        name="bias",
-        nonideality="bias_sd",
-        meaning="Where a bias current holds the membrane without input.",
-        part="neuron",
-        unit="threshold",
-        nominal=0.0,
-        values=np.where(dead, np.nan, layer.bias),
-        law=law.text,
-        density=law.density,
-    )
+    yield ParameterSpread("gain", "gain_cv", "Input gain.", "neuron", "", 1.0, gain, *law)
+    law, about = _normal(0.0, pattern.bias_sd, "threshold"), BIAS
+    yield ParameterSpread("bias", "bias_sd", about, "neuron", "threshold", 0.0, bias, *law)
 
 
 def _synapses_and_channels(chip: Chip, layers: Sequence[int]) -> Iterator[ParameterSpread]:
-    """What may differ between the synapses, and between the channels of the readout."""
+    """Give what may differ between the synapses, and between the channels of the readout."""
     pattern, adc = chip.nonidealities.fixed_pattern, chip.nonidealities.adc
     weight = chip.pattern.cells(0, (layers[0], layers[1]), (0, 1)).gain
     if weight is not None:
-        law = _log_normal(0.0, 1.0, pattern.weight_cv)
+        law, about, values = _log_normal(0.0, 1.0, pattern.weight_cv), "Gain of a synapse.", weight
         yield ParameterSpread(
-            name="weight",
-            nonideality="weight_cv",
-            meaning="Gain of a synapse.",
-            part="synapse",
-            unit="",
-            nominal=1.0,
-            values=weight.reshape(-1),
-            law=law.text,
-            density=law.density,
+            "weight", "weight_cv", about, "synapse", "", 1.0, values.reshape(-1), *law
         )
     gain, offset = chip.pattern.channels(0, layers[1])
     law = _log_normal(0.0, 1.0, adc.adc_gain_cv)
     yield ParameterSpread(
-        name="adc_gain",
-        nonideality="adc_gain_cv",
-        meaning="Readout gain.",
-        part="channel",
-        unit="",
-        nominal=1.0,
-        values=gain,
-        law=law.text,
-        density=law.density,
+        "adc_gain", "adc_gain_cv", "Readout gain.", "channel", "", 1.0, gain, *law
     )
-    law = _normal(0.0, adc.adc_offset_sd, "threshold")
+    law, about = _normal(0.0, adc.adc_offset_sd, "threshold"), "Readout offset."
     yield ParameterSpread(
-        name="adc_offset",
-        nonideality="adc_offset_sd",
-        meaning="Readout offset.",
-        part="channel",
-        unit="threshold",
-        nominal=0.0,
-        values=offset,
-        law=law.text,
-        density=law.density,
+        "adc_offset", "adc_offset_sd", about, "channel", "threshold", 0.0, offset, *law
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from device_models import chip_file, profiles
 from device_models.neurons import NeuronModel
 from device_models.nonidealities import by_name
-from device_models.profiles import Profile
+from device_models.profiles import Cited, Profile
 from drivers.emulator.device import UNITS
 
 TIERS = {
@@ -45,7 +45,7 @@ class DatasheetEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Neuron:
+class NeuronSheet:
     """The neuron model of a chip.
 
     Attributes:
@@ -79,7 +79,7 @@ class Datasheet:
 
     name: str
     description: str
-    neuron: Neuron
+    neuron: NeuronSheet
     nonidealities: tuple[DatasheetEntry, ...]
     weight_grid: tuple[float, ...]
     layers: tuple[int, ...]
@@ -90,7 +90,7 @@ def names() -> tuple[str, ...]:
     return profiles.names()
 
 
-def read(name: str) -> Profile:
+def read_profile(name: str) -> Profile:
     """The profile of that name, or of a chip file.
 
     Raises:
@@ -108,12 +108,12 @@ def datasheet(name: str) -> Datasheet:
     Raises:
         ValueError: For an unknown name (the nearest one is named) or a file that is no chip.
     """
-    profile = read(name)
+    profile = read_profile(name)
     model = profile.model
     return Datasheet(
         name=profile.name,
         description=profile.description,
-        neuron=Neuron(
+        neuron=NeuronSheet(
             name=model.name,
             description=model.description,
             source=model.source,
@@ -140,44 +140,39 @@ def _equations(model: NeuronModel) -> str:
 def _parameters(profile: Profile) -> tuple[DatasheetEntry, ...]:
     entries = []
     for name, p in profile.model.parameters.items():
-        cited = profile.parameters.get(name)
-        value = p.value if cited is None else cited.value
-        source = p.source or profile.model.source if cited is None else cited.source
+        cited = profile.parameters.get(name) or Cited(p.value, p.source or profile.model.source)
         unit = UNITS.get(p.unit, p.unit)
         entries.append(
             DatasheetEntry(
-                tier="neuron",
-                name=name,
-                value=value,
-                unit=unit,
-                minimum=p.minimum,
-                maximum=p.maximum,
-                meaning=p.meaning,
-                source=source,
+                "neuron", name, cited.value, unit, p.minimum, p.maximum, p.meaning, cited.source
             )
         )
     return tuple(entries)
 
 
 def _nonidealities(profile: Profile) -> tuple[DatasheetEntry, ...]:
-    """What is cited and in force: a grid replaces bits, a measured pattern the drawn spreads."""
+    """List what is cited and in force: a grid replaces bits, a measured pattern drawn spreads."""
     tiers, known = profile.nonidealities, by_name(profile.nonidealities)
     replaced = {"weight_bits"} if profile.weight_grid else set()
     if profile.pattern is not None:
         replaced |= {n for n in vars(tiers.fixed_pattern) if n != "trim_bits"}
         replaced |= {"adc_gain_cv", "adc_offset_sd"}
-    return tuple(
-        DatasheetEntry(
-            tier=title,
-            name=name,
-            value=known[name].value,
-            unit=known[name].unit,
-            minimum=known[name].minimum,
-            maximum=known[name].maximum,
-            meaning=known[name].meaning,
-            source=profile.cited[name].source,
-        )
+    stated = [
+        (title, name, known[name])
         for tier, title in TIERS.items()
         for name in vars(getattr(tiers, tier))
         if name in profile.cited and name not in replaced
+    ]
+    return tuple(
+        DatasheetEntry(
+            title,
+            name,
+            e.value,
+            e.unit,
+            e.minimum,
+            e.maximum,
+            e.meaning,
+            profile.cited[name].source,
+        )
+        for title, name, e in stated
     )

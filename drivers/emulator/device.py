@@ -89,7 +89,7 @@ class Emulator(Device):
 
     @property
     def info(self) -> DeviceInfo:
-        """What the chip is and allows."""
+        """Statement of what the chip is and allows."""
         return self._info
 
     def _configure(self, network: Network) -> None:
@@ -144,7 +144,7 @@ class Emulator(Device):
         return Readout(counts, stimulus.steps, samples, sampled)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """What is programmed in every cell, how often each projection was written, the time."""
+        """Give what is programmed in every cell, the writes of each projection, the time."""
         return self._chip.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -311,7 +311,7 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
 
 
 def _offers(adc: MembraneADC) -> Offers:
-    """What a run may be given, and what the converter of membranes can show."""
+    """State what a run may be given, and what the converter of membranes can show."""
     membranes = ProbeOffer(
         "membrane",
         reductions=("mean",) if adc.adc_mean else ("none", "mean", "last"),
@@ -325,7 +325,7 @@ def _offers(adc: MembraneADC) -> Offers:
 
 
 def _clears_events(chip: Chip) -> bool | None:
-    """Whether a reset clears events of its step: it does where they have just met the membrane."""
+    """Tell whether a reset clears events of its step, as where they have just met the membrane."""
     model = chip.model
     at_once = model.update is None and model.receives == model.membrane
     return True if chip.reset == "hard" and at_once else None
@@ -339,7 +339,7 @@ def _refractory(chip: Chip) -> int | None:
 
 
 def _roles(model: NeuronModel) -> dict[str, Role]:
-    """What the host may use a parameter for, by the parameter's name."""
+    """Name what the host may use a parameter for, by the parameter's name."""
     roles: dict[str, Role] = {
         n: "threshold"
         for n, p in model.parameters.items()

@@ -100,7 +100,7 @@ def _header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version not in readers:
         raise ValueError(f"an array of version {version}")
     shape, by_columns, dtype = readers[version](source)
-    if min(shape, default=0) < 0:
+    if any(type(side) is not int or side < 0 for side in shape):
         raise ValueError(f"an array of shape {shape}")
     return shape, by_columns, dtype
 
@@ -108,7 +108,7 @@ def _header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 def _members(
     archive: zipfile.ZipFile, only: Collection[str] | None, deflated: bool, size: int
 ) -> dict[str, zipfile.ZipInfo]:
-    """What is to be read, once nothing in the table of contents speaks against it."""
+    """Choose what is to be read, once nothing in the table of contents speaks against it."""
     found: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")

@@ -134,7 +134,7 @@ def parse_toml(text: bytes, name: str) -> dict[str, Any]:
 
 
 def describe_error(error: Exception) -> str:
-    """What an error says, in one line that is not long."""
+    """Say what an error says, in one line that is not long."""
     if isinstance(error, RecursionError):
         return "it nests too deep"
     return shorten(str(error) or type(error).__name__)

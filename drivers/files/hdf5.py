@@ -26,6 +26,7 @@ from drivers.refusals import shorten
 
 READS = 200_000  # times that something is read of a file, and once more for each KiB
 TEXT = 64 * 1024  # bytes of a text
+OBJECT_SIZE = 64  # bytes that a text takes at least, as an object of Python
 DEFLATE, SHUFFLE = 1, 2  # filters that are undone here
 NOWHERE = 2**64 - 1  # where values lie that there is no room for in a file
 ENTRY = struct.Struct("<IQI")  # an array of variable length: items, address and index in its heap
@@ -36,7 +37,7 @@ Array = NDArray[Any]
 
 
 class Hdf5Refusal(ValueError):
-    """What a file may not hold, with the place in it."""
+    """Refusal of something that a file may not hold, with the place in it."""
 
 
 class Hdf5:
@@ -91,10 +92,17 @@ class Hdf5:
         """
         if dataset.dtype.kind not in "OS" or dataset.dtype.itemsize > TEXT:
             raise self._refusal("is no text")
+        shape = tuple(int(n) for n in dataset.shape)
+        self._spend(math.prod(shape) * OBJECT_SIZE, shape)
         if dataset.dtype.kind == "S":
             return self.array(dataset)
         if dataset.id.layout_class not in (0, 1):
             raise self._refusal("a text in chunks is not read")
+        if math.prod(shape) > 1:
+            longest = len(self._content)
+            if dataset.id.layout_class == 1:
+                longest = max(length for length, _, _ in ENTRY.iter_unpack(self._entries(dataset)))
+            self._spend(4 * longest * math.prod(shape), shape)  # as an array of one length
         return np.asarray(dataset[()])
 
     def sequences(self, dataset: Any) -> tuple[Array, NDArray[np.int64]]:
@@ -106,18 +114,24 @@ class Hdf5:
         item = (dataset.dtype.metadata or {}).get("vlen")
         if not isinstance(item, np.dtype) or item.kind not in "biuf" or len(dataset.shape) != 1:
             raise self._refusal("is no list of arrays of numbers")
-        shape, entry = (int(dataset.shape[0]),), np.dtype(("V", ENTRY.size))
-        self._spend(shape[0] * ENTRY.size, shape)
-        if dataset.id.layout_class == 2:
-            entries = self._unpack(dataset, shape, entry).tobytes()
-        else:
-            start = int(dataset.id.data_offset)
-            entries = self._content[start : start + shape[0] * ENTRY.size]
-        if len(entries) != shape[0] * ENTRY.size:
-            raise self._refusal("its values are not in this file")
-        parts = [self._sequence(n, at, index, item) for n, at, index in ENTRY.iter_unpack(entries)]
+        entries = ENTRY.iter_unpack(self._entries(dataset))
+        parts = [self._sequence(n, at, index, item) for n, at, index in entries]
         lengths = np.array([len(part) for part in parts], np.int64)
         return np.concatenate(parts) if parts else np.empty(0, item), lengths
+
+    def _entries(self, dataset: Any) -> bytes:
+        """Read the entries of an array of things of variable length."""
+        shape = tuple(int(n) for n in dataset.shape)
+        size = math.prod(shape) * ENTRY.size
+        self._spend(size, shape)
+        if dataset.id.layout_class == 2:
+            entries = self._unpack(dataset, shape, np.dtype(("V", ENTRY.size))).tobytes()
+        else:
+            start = int(dataset.id.data_offset)
+            entries = self._content[start : start + size]
+        if len(entries) != size:
+            raise self._refusal("its values are not in this file")
+        return entries
 
     def _sequence(self, items: int, address: int, index: int, item: np.dtype[Any]) -> Array:
         if not items:
@@ -131,7 +145,7 @@ class Hdf5:
         return np.frombuffer(values, item)
 
     def _heap(self, address: int) -> dict[int, bytes]:
-        """What is in a heap, by its index there."""
+        """Read what is in a heap, by its index there."""
         content, found = self._content, {}
         if address > len(content) - HEAP.size:
             raise self._refusal("its values are not in this file")
@@ -237,5 +251,5 @@ class _Bounded(io.BytesIO):
 
 
 def _inflate(raw: bytes, size: int) -> bytes:
-    """At most so many bytes and one more, by which what is too long is told."""
+    """Unpack at most so many bytes and one more, by which what is too long is told."""
     return zlib.decompressobj().decompress(raw, size + 1)

@@ -69,10 +69,10 @@ class Running(ABC):
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = self._shell(BOARD, "sh", *command)
         self._watch = self._shell(WATCH)
-        for told, line in ((self._watch, self._process.pid), (self._process, "go")):
-            assert told.stdin is not None
-            told.stdin.write(f"{line}\n")
-            told.stdin.flush()
+        for process, line in ((self._watch, self._process.pid), (self._process, "go")):
+            assert process.stdin is not None
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
 
     @abstractmethod
     def reboot(self) -> None:
@@ -108,8 +108,8 @@ class Running(ABC):
             start_new_session=True,
         )
 
-    def _line(self) -> str:
-        """The next line that the process prints."""
+    def _read_line(self) -> str:
+        """Read the next line that the process prints."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -126,12 +126,12 @@ class Native(Running):
     def __init__(self, port: str, seed: int) -> None:
         """Start it."""
         super().__init__([str(build(port)), "--seed", str(seed)])
-        self.url = self._line()
+        self.url = self._read_line()
 
     def reboot(self) -> None:
-        """As `Running` says."""
+        """Reset the board, as `Running` says."""
         self._process.send_signal(signal.SIGUSR1)
-        self._line()  # it prints one at each boot
+        self._read_line()  # it prints one at each boot
 
 
 class Emulated(Running):
@@ -151,8 +151,8 @@ class Emulated(Running):
                 # Without nodelay an answer waits some 40 ms for more.
                 *("-chardev", "socket,id=line,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on"),
                 *("-serial", "chardev:line"),
-                *("-device", _word(ram_end - HANDOVER, handover, 8)),
-                *("-device", _word(ram_end - HANDOVER + 8, noise, 4)),
+                *("-device", _write_word(ram_end - HANDOVER, handover, 8)),
+                *("-device", _write_word(ram_end - HANDOVER + 8, noise, 4)),
             ]
         )
         self._resets = 0
@@ -166,15 +166,15 @@ class Emulated(Running):
             raise
 
     def reboot(self) -> None:
-        """As `Running` says."""
+        """Reset the board, as `Running` says."""
         before = self._resets
         self._ask("system_reset")
         while self._resets == before:
-            self._said()
+            self._read_message()
         self._await_boot()
 
     def _await_boot(self) -> None:
-        """What is sent before the board has turned its line on is lost, as on a real one."""
+        """Wait until the board has turned its line on: what is sent before is lost."""
         until = time.monotonic() + BOOT_SECONDS
         look = f"xp /1wx {self._control:#x}"
         while not int(self._ask("human-monitor-command", look), 16) & self._sends:
@@ -183,22 +183,22 @@ class Emulated(Running):
             time.sleep(0.001)
 
     def _ask(self, command: str, line: str = "") -> str:
-        """What a command returns; of a line to QEMU's monitor, the last word of its answer."""
+        """Give a command and return its answer; of a line to QEMU's monitor, the last word."""
         assert self._process.stdin is not None
         arguments = {"command-line": line} if line else {}
         self._process.stdin.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
         self._process.stdin.flush()
-        while (answer := self._said().get("return")) is None:
+        while (answer := self._read_message().get("return")) is None:
             pass
         return str(answer).split()[-1] if line else str(answer)
 
-    def _said(self) -> dict[str, object]:
-        """One answer, event or greeting."""
-        said: dict[str, object] = json.loads(self._line())
-        self._resets += said.get("event") == "RESET"
-        return said
+    def _read_message(self) -> dict[str, object]:
+        """Read one answer, event or greeting."""
+        message: dict[str, object] = json.loads(self._read_line())
+        self._resets += message.get("event") == "RESET"
+        return message
 
 
-def _word(address: int, value: int, size: int) -> str:
-    """A device of QEMU that writes a number to memory at each reset."""
+def _write_word(address: int, value: int, size: int) -> str:
+    """Describe a device of QEMU that writes a number to memory at each reset."""
     return f"loader,addr={address:#x},data={value:#x},data-len={size}"

@@ -22,7 +22,8 @@ from drivers.board.frames import (
     Status,
     unstuff,
 )
-from drivers.board.simulated_board import SimulatedBoard, make_hello
+from drivers.board.hello import make_hello
+from drivers.board.simulated_board import SimulatedBoard
 from drivers.files.bounded import read_json
 
 FILE = Path(__file__).with_name("vectors.json")

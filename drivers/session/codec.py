@@ -24,7 +24,7 @@ TIMES = ("at", "seconds", "transfer_seconds")
 
 @dataclass(frozen=True)
 class Exchange:
-    """What was asked of a device, and what it answered.
+    """One request to a device, and its answer.
 
     Attributes:
         kind: What was done. `open` comes first and `close` last.
@@ -159,5 +159,5 @@ def _shorten(value: Any) -> str:
 
 
 def _to_plain(value: Any) -> Any:
-    """As it comes back from JSON, so that both sides compare alike."""
+    """Return a value as it comes back from JSON, so that both sides compare alike."""
     return json.loads(json.dumps(value, default=lambda number: number.item()))

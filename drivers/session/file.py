@@ -86,7 +86,7 @@ class SessionWriter:
 
 
 class SessionReader:
-    """The whole records of a session file.
+    """Reader of the whole records of a session file.
 
     Attributes:
         path: The file.
@@ -113,7 +113,7 @@ class SessionReader:
         return len(self._places)
 
     def __getitem__(self, index: int) -> Fields:
-        """The fields of one record, by name.
+        """Read the fields of one record, by name.
 
         Raises:
             FileFormatError: When its body is not one of a session.

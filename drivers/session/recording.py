@@ -160,12 +160,12 @@ class Replay(Device):
 
     @classmethod
     def catalogue(cls) -> list[tuple[str, str]]:
-        """The one kind of address there is."""
+        """List the one kind of address there is."""
         return [("replay:FILE", "a recorded session, without its device")]
 
     @property
     def info(self) -> DeviceInfo:
-        """What the recorded device was and allowed."""
+        """Statement of the recorded device."""
         return self._info
 
     def _configure(self, network: Network) -> None:
@@ -200,7 +200,7 @@ class Replay(Device):
         self._file.close()
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """How far the replay got."""
+        """Return how far the replay got."""
         return {POSITION: np.asarray(self._next)}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -257,6 +257,7 @@ class Replay(Device):
 
 def _make_error(given: Fields) -> DeviceError:
     """Make the error that was answered; one of a driver's own comes back as a DeviceError."""
-    known = getattr(errors, str(given["error"]), None)
-    kind = known if isinstance(known, type) and issubclass(known, DeviceError) else DeviceError
+    kind = getattr(errors, str(given["error"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, DeviceError)):
+        kind = DeviceError
     return kind(str(given["message"]))

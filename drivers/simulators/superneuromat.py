@@ -60,12 +60,12 @@ class SuperNeuroMAT(Device):
 
     @classmethod
     def catalogue(cls) -> list[tuple[str, str]]:
-        """The one address."""
+        """List the one address."""
         return [("superneuromat:", "the simulator SuperNeuroMAT: linear leak, hard reset")]
 
     @property
     def info(self) -> DeviceInfo:
-        """What the simulator is; its limits are what it does in reasonable time."""
+        """Statement of the simulator; its limits are what it does in reasonable time."""
         return DeviceInfo(
             contract=3,
             identity=Identity("superneuromat"),
@@ -146,7 +146,7 @@ class SuperNeuroMAT(Device):
             membranes = np.empty((ticks, batch, len(self._matrix)), np.float32)
         for sample in range(batch):
             seen = None if membranes is None else membranes[:, sample]
-            fired[:, sample] = self._simulated(inputs[sample], ticks, seen)
+            fired[:, sample] = self._simulate(inputs[sample], ticks, seen)
         samples = {}
         for probe in probes:
             trace = fired if probe.quantity == "spikes" else membranes
@@ -156,10 +156,10 @@ class SuperNeuroMAT(Device):
         output = fired[depth:, :, self._layers[-1]].sum(axis=0, dtype=np.int32)
         return Readout(output, steps, samples, "after_reset")
 
-    def _simulated(
+    def _simulate(
         self, spikes: list[tuple[int, int]], ticks: int, seen: NDArray[np.float32] | None
     ) -> NDArray[np.bool_]:
-        """Spikes of every neuron in one sample, from reset; fills `seen` with membranes."""
+        """Simulate one sample from reset: spikes of every neuron; fills `seen` with membranes."""
         self._snn.reset()
         for tick, channel in spikes:
             self._snn.add_spike(tick, channel)

@@ -50,7 +50,7 @@ MOST_SPIKES = 31  # of a hidden neuron in a step; an output fires one
 
 @dataclass(frozen=True)
 class XyloChip:
-    """What one member of the family has room for.
+    """Room of one member of the family.
 
     Attributes:
         name: The maker's name.
@@ -117,7 +117,7 @@ class Xylo(Device):
 
     @property
     def info(self) -> DeviceInfo:
-        """What the chip is and allows; its membranes are told in thresholds."""
+        """Statement of the chip; its membranes are given in thresholds."""
         unit = LARGEST_CODE / LARGEST_THRESHOLD
         return DeviceInfo(
             contract=3,
@@ -167,7 +167,7 @@ class Xylo(Device):
         # Rows of inputs, of hidden neurons to hidden ones, and to outputs; each has a weight shift.
         sources = {"in": network.inputs, "inner": sum(hidden), "out": sum(hidden)}
         rows: dict[str, list[list[Any]]] = {k: [[] for _ in range(n)] for k, n in sources.items()}
-        kinds = [_kind(each, network.depth) for each in network.projections]
+        kinds = [_synapse_kind(each, network.depth) for each in network.projections]
         synapses: list[list[list[Any]]] = []  # of each projection, by source and target
         for kind, each, (pre, post) in zip(kinds, network.projections, network.shapes, strict=True):
             first = 0 if kind == "out" else starts[each.target - 1]
@@ -221,8 +221,10 @@ class Xylo(Device):
         for layer in range(1, len(hidden) + 1):
             reached = sum(post for source, _, post in inner if source == layer)
             check_limit("neurons after a hidden layer", reached, chip.fan_out)
-        joined = sum(pre * post for _, pre, post in inner)
-        check_limit("synapses between hidden neurons", joined, chip.neurons * chip.average_fan_out)
+        synapses = sum(pre * post for _, pre, post in inner)
+        check_limit(
+            "synapses between hidden neurons", synapses, chip.neurons * chip.average_fan_out
+        )
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         scale = self.network.full_scale[projection]
@@ -263,29 +265,29 @@ class Xylo(Device):
             self._layer.reset_all()
             self._layer.evolve(drive[:, sample].tolist())
             for (layer, quantity), trace in traces.items():
-                trace[:, sample] = self._recorded(layer, quantity)[layer - 1 :][:steps]
+                trace[:, sample] = self._read_trace(layer, quantity)[layer - 1 :][:steps]
         return Readout(
             traces[depth, "spikes"].sum(axis=0, dtype=np.int32),
             steps,
             {probe: answer(probe, traces[probe.layer, probe.quantity]) for probe in probes},
         )
 
-    def _recorded(self, layer: int, quantity: Quantity) -> NDArray[np.generic]:
-        """Spikes, or membranes in thresholds, of one layer in the last run, `(steps, n_l)`."""
+    def _read_trace(self, layer: int, quantity: Quantity) -> NDArray[np.generic]:
+        """Read spikes, or membranes in thresholds, of one layer in the last run, `(steps, n_l)`."""
         output = layer > len(self._spans)
         neurons = slice(None) if output else self._spans[layer - 1]
-        found = self._layer.rec_out_spikes if output else self._layer.rec_recurrent_spikes
-        spikes = np.array(found, np.uint8)[:, neurons]
+        spike_rows = self._layer.rec_out_spikes if output else self._layer.rec_recurrent_spikes
+        spikes = np.array(spike_rows, np.uint8)[:, neurons]
         if quantity == "spikes":
             return spikes
-        found = self._layer.rec_v_mem_out if output else self._layer.rec_v_mem
-        membrane = np.array(found, np.float32).T[:, neurons]
+        potentials = self._layer.rec_v_mem_out if output else self._layer.rec_v_mem
+        membrane = np.array(potentials, np.float32).T[:, neurons]
         # Recorded after its reset, which took one threshold for each spike.
         return membrane / np.float32(self._thresholds[layer - 1]) + spikes
 
 
-def _kind(each: Projection, depth: int) -> str:
-    """Which synapses of the chip a projection is made of, refused where they are none in time."""
+def _synapse_kind(each: Projection, depth: int) -> str:
+    """Choose the synapses of the chip for a projection; refuse one that has none in time."""
     if each.source == 0:
         return "in"
     if each.target == depth > each.source:
@@ -299,6 +301,6 @@ def _kind(each: Projection, depth: int) -> str:
 
 
 def _shift(full_scale: float) -> int:
-    """The largest shift of weights at which the threshold has the bits that it should."""
+    """Compute the largest shift of weights at which the threshold has the bits that it should."""
     fitting = math.floor(math.log2(LARGEST_THRESHOLD * full_scale / LARGEST_CODE) + 1e-6)
     return min(max(fitting, 0), LARGEST_SHIFT)

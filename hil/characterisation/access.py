@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import DeviceInfo, Stimulus
+from drivers import Device, DeviceInfo, Network, Stimulus
 from drivers.contract.info import StimulusKind
 
 CURRENTS: tuple[StimulusKind, ...] = ("current", "current_trace")
@@ -37,3 +38,13 @@ def nearest_full_scale(info: DeviceInfo, projection: int, largest: float) -> flo
     """Take the full scale nearest to the largest |weight| that a projection needs."""
     allowed = info.weight_format(projection)
     return float(np.clip(largest, allowed.minimum_full_scale, allowed.maximum_full_scale))
+
+
+def check_capacity(device: Device, layers: Sequence[int]) -> None:
+    """Map a network before anything is measured, so that one that is too large is refused at once.
+
+    Raises:
+        DeviceError: When the device cannot hold it.
+    """
+    scales = [nearest_full_scale(device.info, p, 1.0) for p in range(len(layers) - 1)]
+    device.configure(Network.feed_forward(tuple(layers), tuple(scales)))

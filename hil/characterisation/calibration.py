@@ -16,6 +16,7 @@ from drivers.files.bounded import check_schema, read_toml
 from drivers.files.writing import write_text
 from drivers.refusals import shorten
 from hil.characterisation import timing
+from hil.characterisation.access import check_capacity
 from hil.characterisation.survey import (
     DEVICE_STAGES,
     LAYER_STAGES,
@@ -248,6 +249,7 @@ def calibrate(
             raise ValueError(
                 f"{url} offers no setting of the role {' or '.join(MOVES)}: it cannot be calibrated"
             )
+        check_capacity(device, sizes)
         measure = _measurer(device, sizes, offered, watch)
         asked: ByLayer = {s.name: [np.full(n, s.default) for n in sizes[1:]] for s in offered}
         best = asked

@@ -59,11 +59,11 @@ def shrink_to_median(measured: MeasuredValue) -> Array:
     Bayes, Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311.
     """
     value = measured.value
-    known = value[np.isfinite(value)]
-    if not known.size:
+    finite = value[np.isfinite(value)]
+    if not finite.size:
         return value
     error = (np.nan_to_num(measured.half, nan=np.inf, posinf=np.inf) / 1.96) ** 2
-    usual, true = float(np.median(known)), max(float(known.var() - np.median(error)), 0.0)
+    usual, true = float(np.median(finite)), max(float(finite.var() - np.median(error)), 0.0)
     total = true + error
     share = np.divide(true, total, out=np.ones_like(total), where=total > 0)
     shrunk: Array = usual + (value - usual) * share

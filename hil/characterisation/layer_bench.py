@@ -130,14 +130,14 @@ class LayerBench:
         probe = self._probe("membrane")
         if probe is None or probe.every > steps:
             return None
-        taken = np.arange(probe.every - 1, steps, probe.every)
+        sampled = np.arange(probe.every - 1, steps, probe.every)
         if probe.reduce == "none":
-            whole: Array = np.eye(steps)[taken]
+            whole: Array = np.eye(steps)[sampled]
             return whole
         lengths = _run_lengths(probe, steps)
         rows = np.zeros((len(lengths), steps))
         for row, length in zip(rows, lengths, strict=True):
-            seen = taken[taken < length]
+            seen = sampled[sampled < length]
             if probe.reduce == "last":
                 row[seen[-1]] = 1.0
             else:

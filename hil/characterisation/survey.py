@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from drivers import Device, DeviceInfo
 from hil.characterisation import timing as timings
+from hil.characterisation.access import check_capacity
 from hil.characterisation.bench import Bench
 from hil.characterisation.estimators import Array, MeasuredValue
 from hil.characterisation.layer_bench import DrivableLayer, LayerBench
@@ -89,6 +90,7 @@ def survey(
         DeviceError: When the device cannot hold the network, or fails.
     """
     info = device.info
+    check_capacity(device, layers)
     watch("timing")
     timing = timing or timings.measure(device, trial)
     bench = Bench(device, tuple(layers), timing.fill_from(info), trims or {}, settings or {}, trial)

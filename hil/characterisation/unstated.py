@@ -24,7 +24,7 @@ MEASURED = {*(TIMING + name for name in TIMING_FIELDS), *(NEURON + name for name
 Value = str | float
 
 
-def measured(device: Device) -> dict[str, Value]:
+def measure_unstated(device: Device) -> dict[str, Value]:
     """Measure what training needs of a device and its maker does not state.
 
     Args:
@@ -37,7 +37,7 @@ def measured(device: Device) -> dict[str, Value]:
     by_spikes = "spikes" in info.offers.stimuli
     if (
         info.timing.layer is not None
-        and not _open(info)
+        and not _open_facts(info)
         and (info.timing.input is not None or not by_spikes)
     ):
         return {}
@@ -45,69 +45,71 @@ def measured(device: Device) -> dict[str, Value]:
         seen = timing.measure(device)
     except Diverged:  # a recording, which answers only what its device was asked
         seen = MeasuredTiming(Timing(dt=info.timing.dt))
-    found: dict[str, Value] = {}
+    measured: dict[str, Value] = {}
     for name in TIMING_FIELDS:
         value = getattr(seen.timing, name)
         if getattr(info.timing, name) is None and (value is not None or name == "layer"):
-            found[TIMING + name] = UNKNOWN if value is None else value
-    for name in _open(info):
+            measured[TIMING + name] = UNKNOWN if value is None else value
+    for name in _open_facts(info):
         value = getattr(seen, name)
-        found[NEURON + name] = UNKNOWN if value is None else value
-    return found
+        measured[NEURON + name] = UNKNOWN if value is None else value
+    return measured
 
 
-def _open(info: DeviceInfo) -> list[str]:
-    """What of its neurons a device neither states nor lets a network choose."""
+def _open_facts(info: DeviceInfo) -> list[str]:
+    """Facts of its neurons that a device neither states nor lets a network choose."""
     chosen = ("refractory",) if info.neuron.setting("refractory") else ()
     return [n for n in OF_NEURONS if getattr(info.neuron, n) is None and n not in chosen]
 
 
-def known(info: DeviceInfo, found: Mapping[str, Any]) -> DeviceInfo:
-    """What a device states, completed by what was measured of it.
+def complete_info(info: DeviceInfo, measured: Mapping[str, Any]) -> DeviceInfo:
+    """Complete what a device states by what was measured of it.
 
     Args:
         info: What it states.
-        found: As `measured` gives it.
+        measured: As `measure_unstated` gives it.
     """
-    told = {name: value for name, value in found.items() if value != UNKNOWN}
-    seen = {name: told[TIMING + name] for name in TIMING_FIELDS if TIMING + name in told}
+    facts = {name: value for name, value in measured.items() if value != UNKNOWN}
+    seen = {name: facts[TIMING + name] for name in TIMING_FIELDS if TIMING + name in facts}
     with_timing = fill_timing(info.timing, replace(info.timing, **seen))
-    of_neurons = {name: told[NEURON + name] for name in _open(info) if NEURON + name in told}
+    of_neurons = {
+        name: facts[NEURON + name] for name in _open_facts(info) if NEURON + name in facts
+    }
     return replace(info, timing=with_timing, neuron=replace(info.neuron, **of_neurons))
 
 
-def completing(device: Device, found: Mapping[str, Any]) -> Device:
+def complete_device(device: Device, measured: Mapping[str, Any]) -> Device:
     """A device that also states what was measured of it: itself, where that is nothing.
 
     Args:
         device: The open device.
-        found: As `measured` gives it.
+        measured: As `measure_unstated` gives it.
     """
-    return Completed(device, found) if found else device
+    return CompletedDevice(device, measured) if measured else device
 
 
-class Completed(Composite):
+class CompletedDevice(Composite):
     """A device that states what was measured of it beside what its maker does."""
 
-    def __init__(self, device: Device, found: Mapping[str, Any]) -> None:
+    def __init__(self, device: Device, measured: Mapping[str, Any]) -> None:
         """Take over an open device.
 
         Args:
             device: The device; closed with this one.
-            found: What was measured, as `measured` gives it.
+            measured: What was measured, as `measure_unstated` gives it.
         """
         super().__init__(device)
-        self._device, self._info = device, known(device.info, found)
+        self._device, self._info = device, complete_info(device.info, measured)
         self.call_limit = device.call_limit
 
     @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> Completed:
+    def from_url(cls, target: str, options: Mapping[str, str]) -> CompletedDevice:
         """Refuse: what was measured is in no address."""
         raise DeviceNotFound("a device that was measured has no address of its own")
 
     @property
     def info(self) -> DeviceInfo:
-        """What its maker states, completed."""
+        """Facts that its maker states, completed."""
         return self._info
 
     def _configure(self, network: Network) -> None:

@@ -43,9 +43,9 @@ def print_result(result: dict[str, Any], json_output: bool, page: Path | None = 
     if json_output:
         typer.echo(json.dumps(result))
         return
-    from hil.reports.run_facts import summary
+    from hil.reports.run_facts import summarise
 
-    print_table(("result", "value"), summary(result))
+    print_table(("result", "value"), summarise(result))
     if page is not None:
         typer.echo(page)
 

@@ -1,4 +1,4 @@
-"""The encodings by name: a module here that defines `ENCODING`, an `Encoding`, is one."""
+"""The encodings by name: a module here that defines `ENCODING`, an `Encoding`, or `ENCODINGS`."""
 
 from hil.discovery import Catalogue
 from hil.encodings.encoding import Encoding

@@ -1,10 +1,10 @@
-"""From a graph of NIR to layers in a chain: weights, biases and neurons of each."""
+"""From a graph of NIR to layers in a chain: synapses, biases and neurons of each."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,9 +12,205 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.exchange.nir_file import FIELDS, NirGraph, NirNode, NirRefusal
-from hil.exchange.synapses import ALIKE, Synapses, broadcast, move_bias, read_synapses
 
 Array = NDArray[Any]
+DIRECT = 4096  # channels that may lead to neurons without weights in between
+ALIKE = 1e-5  # what two numbers of float32 that mean the same differ by at most, as a share
+UNDELAYED = np.zeros(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Synapses from one population to another, or to itself: `x @ weights + bias`, delayed.
+
+    Attributes:
+        weights: `(n_pre, n_post)`, as the file has them where it has one matrix.
+        bias: Input that is always there, `(n_post,)`; None without.
+        delays: Of each synapse, in seconds, `(n_pre, n_post)`; `(1,)` without.
+        bias_delays: After how long the bias begins, in seconds, `(n_post,)`; `(1,)` without delays.
+        slowest: The longest delay of a node, in seconds, and its name; empty without delays.
+    """
+
+    weights: Array
+    bias: Array | None = None
+    delays: Array = field(default_factory=lambda: UNDELAYED)
+    bias_delays: Array = field(default_factory=lambda: UNDELAYED)
+    slowest: tuple[float, str] = (0.0, "")
+
+    @property
+    def longest(self) -> float:
+        """The longest delay, in seconds; 0 without any."""
+        return float(max(self.delays.max(), self.bias_delays.max()))
+
+    def without_delays(self) -> Synapses:
+        """Give the same without delays."""
+        return Synapses(self.weights, self.bias)
+
+
+def read_synapses(
+    source: str, size: int, ways: Sequence[Sequence[tuple[str, NirNode]]]
+) -> Synapses:
+    """Add up all the ways from one population to another.
+
+    Args:
+        source: Name of the population that they come from.
+        size: How many channels it has.
+        ways: Nodes that each of them leads through, by name, in order.
+
+    Raises:
+        NirRefusal: Naming the node that does not fit, or what no synapse can have.
+    """
+    total = _follow(source, size, ways[0])
+    for way in ways[1:]:
+        other, last = _follow(source, size, way), [source, *(name for name, _ in way)][-1]
+        if other.weights.shape != total.weights.shape:
+            raise NirRefusal(
+                f"{last}: leads {other.weights.shape[1]} channels where another way from {source} "
+                f"leads {total.weights.shape[1]}"
+            )
+        weights, delays = _add(last, total.weights, total.delays, other.weights, other.delays)
+        assert weights is not None
+        total = replace(_add_bias(last, total, other), weights=weights, delays=delays)
+    return total
+
+
+def move_bias(name: str, synapses: Synapses, other: Synapses) -> tuple[Synapses, Synapses]:
+    """Move the bias of others that lead to the same neurons, `name`, to the first ones.
+
+    Raises:
+        NirRefusal: Where a neuron would have two biases of different delays.
+    """
+    without = replace(other, bias=None, bias_delays=UNDELAYED)
+    return _add_bias(name, synapses, other), without
+
+
+def broadcast(place: str, value: Array, size: int) -> Array:
+    """Give a number for each neuron or channel, of as many numbers or of one for all."""
+    return np.broadcast_to(_to_numbers(place, value, size), (size,)).copy()
+
+
+def _to_numbers(place: str, value: Array, size: int) -> Array:
+    flat = value.reshape(-1).astype(np.float64)
+    if flat.size not in (1, size):
+        raise NirRefusal(
+            f"{place}: of shape {value.shape}: give one number, or one for each of {size}"
+        )
+    return flat
+
+
+def _follow(source: str, size: int, way: Sequence[tuple[str, NirNode]]) -> Synapses:
+    path = _Path(source, size)
+    for name, node in way:
+        path.add(name, node)
+    weights = path.weights()
+    if not path.slowest[0]:
+        return Synapses(weights, path.bias)
+    delays = np.broadcast_to(path.before[:, None] + path.after, weights.shape)
+    bias_delays = np.broadcast_to(path.bias_delay, weights.shape[1:])
+    return Synapses(weights, path.bias, delays, bias_delays, path.slowest)
+
+
+class _Path:
+    """Nodes in a row, added up so far.
+
+    A delay before the first matrix is one of a channel of the source, one after the last of a
+    neuron of the target.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        self._name, self._size = name, size
+        self._matrix: Array | None = None
+        self._is_mixed = False
+        self.bias: Array | None = None
+        self.before = self.after = self.bias_delay = UNDELAYED
+        self.slowest = (0.0, "")
+
+    def weights(self) -> Array:
+        if self._matrix is not None:
+            return self._matrix
+        if self._size > DIRECT:
+            raise NirRefusal(
+                f"{self._name}: {self._size} channels lead to neurons without weights in between: "
+                f"at most {DIRECT} may"
+            )
+        return np.eye(self._size, dtype=np.float32)
+
+    def add(self, name: str, node: NirNode) -> None:
+        self._name = name
+        if node.kind == "Scale":
+            scale = _to_numbers(f"{name}.scale", node.fields["scale"], self._size)
+            self._matrix = self.weights() * scale
+            self.bias = None if self.bias is None else self.bias * scale
+        elif node.kind == "Delay":
+            self._delay(name, node.fields["delay"])
+        elif node.kind != "Flatten":
+            self._mix(name, node)
+
+    def _delay(self, name: str, seconds: Array) -> None:
+        delay = _to_numbers(f"{name}.delay", seconds, self._size)
+        if delay.min() < 0:
+            raise NirRefusal(f"{name}.delay: {delay.min():g} s: a delay is 0 s or longer")
+        if self._is_mixed:
+            self.after = self.after + delay
+        else:
+            self.before = self.before + delay
+        if self.bias is not None:
+            self.bias_delay = self.bias_delay + delay
+        self.slowest = max(self.slowest, (float(delay.max()), name))
+
+    def _mix(self, name: str, node: NirNode) -> None:
+        weight = node.fields["weight"]
+        if weight.ndim != 2 or weight.shape[1] != self._size or not weight.size:
+            raise NirRefusal(
+                f"{name}.weight: of shape {weight.shape}: it gets {self._size} channels"
+            )
+        for delay in (self.after, self.bias_delay):
+            if not np.allclose(delay, delay[0], rtol=ALIKE, atol=0):
+                raise NirRefusal(
+                    f"{name} ({node.kind}): mixes channels that {self.slowest[1]} (Delay) delays "
+                    "differently: give delays before the first matrix or after the last"
+                )
+        weight = weight.T
+        mixed = None if self.bias is None else self.bias @ weight
+        self._matrix = weight if self._matrix is None else self._matrix.astype(float) @ weight
+        self.before, self.after = self.before + self.after[0], UNDELAYED
+        self._is_mixed, self._size = True, weight.shape[1]
+        own = node.fields.get("bias")
+        own = None if own is None else broadcast(f"{name}.bias", own, self._size)
+        self.bias, self.bias_delay = _add(name, mixed, self.bias_delay[:1], own, UNDELAYED)
+        if self.bias is None or not self.bias.any():
+            self.bias, self.bias_delay = None, UNDELAYED
+
+
+def _add_bias(name: str, one: Synapses, other: Synapses) -> Synapses:
+    """Give the first synapses with the bias of both."""
+    bias, delays = _add(name, one.bias, one.bias_delays, other.bias, other.bias_delays)
+    slowest = max(one.slowest, other.slowest)
+    return replace(one, bias=bias, bias_delays=delays, slowest=slowest)
+
+
+def _add(
+    name: str, one: Array | None, its_delay: Array, other: Array | None, other_delay: Array
+) -> tuple[Array | None, Array]:
+    """Add two arrays of weights, or None, and find the delays of the sum, which may be one.
+
+    Where both are zero, the delay is that of the first.
+    """
+    if other is None or not other.any():
+        return one, its_delay
+    if one is None or not one.any():
+        return other, other_delay
+    differs = ~np.isclose(its_delay, other_delay, rtol=ALIKE, atol=0)
+    if (differs & (one != 0) & (other != 0)).any():
+        raise NirRefusal(
+            f"{name}: leads to a neuron from where another way leads that is delayed differently: "
+            "a synapse has one delay"
+        )
+    if not differs.any():
+        return one + other, its_delay
+    return one + other, np.where((one == 0) & (other != 0), other_delay, its_delay)
+
+
 Ways = dict[tuple[str, str], list[list[str]]]
 NEURONS = ("LIF", "CubaLIF", "IF")
 POPULATIONS = ("Input", "Output", *NEURONS)

@@ -1,7 +1,14 @@
-"""A model of NIR as devices here are given it, and the address that names one."""
+"""A model of NIR, and what of it a device is given: weights in nominal thresholds, and settings.
+
+NIR's equations are in continuous time. A spike is an input of 1 that lasts one step of the model,
+as in the libraries that NIR comes from; a step of the model is a step of the device. An event of a
+device is a jump that leaks, or does not, before the next threshold test: weights are such that the
+membrane at that test is the one of the equations. Delays are rounded to whole steps.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers import Capacity, DeviceInfo, Role
 from drivers.errors import FileFormatError
 from drivers.files.bounded import parse_json
-from hil.exchange.graph import Layer, read_layers
+from hil.exchange.graph import Layer, Synapses, read_layers
 from hil.exchange.nir_file import NirRefusal, read_graph
-from hil.exchange.synapses import Synapses
+from hil.learning.nominal_neuron import NominalNeuron, held_current
 
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e3  # seconds
 MOST_STEPS = 10**9
@@ -38,16 +46,16 @@ class Model:
 
     @property
     def is_recurrent(self) -> bool:
-        """Whether any hidden layer leads to itself."""
+        """True where any hidden layer leads to itself."""
         return any(layer.recurrent is not None for layer in self.layers)
 
     @property
     def has_bias(self) -> bool:
-        """Whether any layer has a bias."""
+        """True where any layer has a bias."""
         return self.has_relay(-1)
 
     def has_relay(self, number: int) -> bool:
-        """Whether a layer, counted from 0, has one more neuron, for the biases of later ones."""
+        """Tell whether a layer, counted from 0, has one more neuron, for biases of later ones."""
         return any(layer.synapses.bias is not None for layer in self.layers[number + 1 :])
 
     @property
@@ -60,7 +68,7 @@ class Model:
 
     @property
     def projections(self) -> list[Synapses | None]:
-        """What leads from layer to layer; then, where any leads to itself, the same of each hidden
+        """Synapses from layer to layer; then, where any leads to itself, the same of each hidden
         layer, None where it does not."""
         own = [layer.recurrent for layer in self.layers[:-1]] if self.is_recurrent else []
         return [*(layer.synapses for layer in self.layers), *own]
@@ -168,3 +176,271 @@ def _read_notes(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if "encoding" in metadata:
         notes["encoding"] = parse_json(metadata["encoding"], "metadata.encoding")
     return notes
+
+
+Array = NDArray[Any]
+Matrix = NDArray[np.float32]
+DRIVE = 1.5  # thresholds in a step, by which a neuron that stands for a bias fires as it can
+APART = 1e-3  # share by which time constants of one network may differ
+GREATEST = 1e6  # thresholds, as a weight
+SILENT = 0.01  # difference between two decays that is not worth a word
+WHOLE = 1e-3  # of a step, by which a delay may be off a whole number of them without a word
+WITHOUT = "network.delays=0 leaves delays out"
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedModel:
+    """A model as a device is given it.
+
+    Attributes:
+        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then, where
+            any layer leads to itself, from each hidden layer to itself.
+        delays: Of each of them, in steps: one number, or one for each synapse.
+        settings: Settings of the device, by name.
+        reasons: Why each of them is so, by the same name.
+        notes: In what the device differs from the model, one sentence each.
+    """
+
+    weights: list[Matrix]
+    delays: list[int | NDArray[np.int64]]
+    settings: Mapping[str, float]
+    reasons: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """Input that a network is shown.
+
+    Attributes:
+        is_current: Whether a current, else spikes.
+        bias: What comes of the channel that is always on, in a step; 0 without such a channel.
+    """
+
+    is_current: bool
+    bias: float
+
+
+def place_model(
+    model: Model, info: DeviceInfo, source: NetworkInput, assumed: float
+) -> PlacedModel:
+    """Lay a model on a device.
+
+    Args:
+        model: The model.
+        info: What the device states.
+        source: What the network will be shown.
+        assumed: Decay to take for that of a device which does not tell its own.
+
+    Raises:
+        NirRefusal: Naming the layer that the device cannot have, or the bias without a source.
+    """
+    if model.has_bias and not source.bias:
+        raise NirRefusal(
+            "has biases, for which an input has to be always on: add --set encoding.bias=1"
+        )
+    settings, reasons, notes = _choose_settings(model, info, source, assumed)
+    decay = info.neuron.decay if info.neuron.decay is not None else assumed
+    constant = info.neuron.setting("time_constant")
+    if constant is not None and constant.name in settings:
+        decay = math.exp(-info.timing.dt / settings[constant.name])
+    weights, level = [], source.bias
+    for number, layer in enumerate(model.layers):
+        current = source.is_current and number == 0
+        arrival = info.timing.input if number == 0 else info.timing.layer
+        late = arrival == "end_of_step" and not current
+        full = layer.synapses.weights * _factor(layer, model.dt, current, late)
+        if level:
+            bias = layer.synapses.bias
+            bias = np.zeros(full.shape[1]) if bias is None else bias
+            row = bias * _factor(layer, model.dt, current, late) / level
+            full = np.vstack([full, row[None, :]])
+        if model.has_relay(number):
+            column = np.zeros((len(full), 1))
+            reach = held_current(decay) if current else decay if late else 1.0
+            column[-1] = DRIVE / (level * reach)
+            full = np.hstack([full, column])
+            level = _relay_rate(info, decay)
+        else:
+            level = 0.0
+        weights.append(_check_weights(layer, full))
+    if model.is_recurrent:
+        weights += _place_recurrent(model, info)
+    delays = place_delays(model, weights, info.capacity)
+    notes += _describe_rounding(model)
+    return PlacedModel(weights, delays, settings, reasons, tuple(notes))
+
+
+def place_delays(
+    model: Model, weights: Sequence[Matrix], capacity: Capacity
+) -> list[int | NDArray[np.int64]]:
+    """Round the delays of each projection to steps: one for all of it, or `(n_pre, n_post)`.
+
+    Args:
+        model: The model.
+        weights: Those of each projection as they are laid on the device, with what stands for
+            biases in the last row and column.
+        capacity: What the device has room for.
+
+    Raises:
+        NirRefusal: Naming a node whose delay the device cannot have.
+    """
+    return [
+        0 if synapses is None else _place_delay(model, synapses, matrix, capacity)
+        for synapses, matrix in zip(model.projections, weights, strict=True)
+    ]
+
+
+def _place_delay(
+    model: Model, synapses: Synapses, weights: Matrix, capacity: Capacity
+) -> int | NDArray[np.int64]:
+    if not synapses.longest:
+        return 0
+    before, after = synapses.weights.shape
+    steps = np.zeros(weights.shape, np.int64)
+    steps[:before, :after] = model.count_steps(synapses.delays)
+    steps[before:, :after] = model.count_steps(synapses.bias_delays)
+    distinct = np.unique(steps if capacity.synapse_delays else steps[weights != 0])
+    node = f"{synapses.slowest[1]} (Delay): {synapses.longest:g} s"
+    if len(distinct) and distinct[-1] > capacity.delay:
+        most = f"has delays of up to {capacity.delay}" if capacity.delay else "has none"
+        raise NirRefusal(
+            f"{node} are {distinct[-1]} steps of {model.dt:g} s, and this device {most}: {WITHOUT}"
+        )
+    if len(distinct) < 2:
+        return int(distinct.sum())
+    if not capacity.synapse_delays:
+        raise NirRefusal(
+            f"{node}, and shorter delays of other synapses: this device takes one for all of a "
+            f"projection: {WITHOUT}"
+        )
+    return steps
+
+
+def _describe_rounding(model: Model) -> list[str]:
+    """Say what is lost of delays that are no whole numbers of steps; nothing where none is."""
+    off, name = 0.0, ""
+    for synapses in model.projections:
+        for seconds in () if synapses is None else (synapses.delays, synapses.bias_delays):
+            most = float(abs(seconds / model.dt - model.count_steps(seconds)).max())
+            if synapses is not None and most > off:
+                off, name = most, synapses.slowest[1]
+    if off <= WHOLE:
+        return []
+    return [f"{name} (Delay): rounded to whole steps of {model.dt:g} s, by up to {off:.2g} of one"]
+
+
+def _place_recurrent(model: Model, info: DeviceInfo) -> list[Matrix]:
+    """Place what leads from each hidden layer to itself; zero where it does not lead there."""
+    first = next(layer for layer in model.layers if layer.recurrent is not None)
+    if not info.capacity.recurrence:
+        raise NirRefusal(f"{first.name}: leads to itself, and this device has no recurrence")
+    weights = []
+    for size, layer in zip(model.hidden, model.layers, strict=False):
+        full = np.zeros((size, size))
+        if layer.recurrent is not None:
+            own, late = layer.recurrent.weights, info.timing.layer == "end_of_step"
+            full[: len(own), : len(own)] = own * _factor(layer, model.dt, False, late)
+        weights.append(_check_weights(layer, full))
+    return weights
+
+
+def _check_weights(layer: Layer, full: Array) -> Matrix:
+    if not (abs(full) <= GREATEST).all():
+        raise NirRefusal(f"{layer.name}: weights beyond {GREATEST:g} thresholds lead to it")
+    return full.astype(np.float32)
+
+
+def _factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
+    """Find the factor from a weight of NIR to one in nominal thresholds, for each neuron."""
+    neurons = layer.neurons
+    charge = neurons.slope * dt
+    if current or neurons.tau_synapse is not None:
+        return charge
+    decay = np.exp(-dt / neurons.tau)
+    reach = np.array([held_current(d) for d in decay])
+    return np.asarray(charge * reach / (decay if late else 1.0))
+
+
+def _relay_rate(info: DeviceInfo, decay: float) -> float:
+    """Find how often a neuron that is driven by `DRIVE` fires in a step."""
+    neuron = NominalNeuron(
+        decay,
+        info.neuron.assumed_reset,
+        info.timing.layer or "same_step",
+        clears_events=info.timing.hard_reset_clears_events is not False,
+        most=info.neuron.spikes_per_step,
+        refractory=info.neuron.refractory or 0,
+    )
+    return min(DRIVE, neuron.highest_rate) if neuron.most > 1 else neuron.highest_rate
+
+
+def _choose_settings(
+    model: Model, info: DeviceInfo, source: NetworkInput, assumed: float
+) -> tuple[dict[str, float], dict[str, str], list[str]]:
+    """Choose time constants, as settings where the device has them."""
+    settings: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    notes: list[str] = []
+    tau = _find_common(model, "tau")
+    step = f"of steps of {model.dt:g} s"
+    wanted: list[tuple[Role, float]] = [("time_constant", tau)]
+    synapse = info.neuron.setting("synapse")
+    if model.layers[0].neurons.tau_synapse is not None:
+        first = model.layers[0].name
+        if synapse is None:
+            raise NirRefusal(
+                f"{first} (CubaLIF): its synaptic current decays over time, and this device has no "
+                "such synapses: give one that has (emulator:ideal?neuron=lif-exp), or train LIF"
+            )
+        wanted.append(("synapse", _find_common(model, "tau_synapse")))
+        if source.is_current:
+            notes.append("a current that is put in acts at once, without the synapses of CubaLIF")
+    elif synapse is not None:
+        notes.append(
+            f"an event acts over {synapse.default:g} s ({synapse.name}), where that of a LIF acts "
+            "at once"
+        )
+    for role, value in wanted:
+        setting = info.neuron.setting(role)
+        if setting is not None:
+            scaled = float(f"{info.timing.dt * value / model.dt:.12g}")
+            chosen = min(max(scaled, setting.minimum), setting.maximum)
+            settings[setting.name] = chosen
+            reasons[setting.name] = f"{value:g} s in a model {step}"
+            have = chosen * model.dt / info.timing.dt
+        else:
+            own = info.neuron.decay if info.neuron.decay is not None else assumed
+            have = math.inf if own == 1 else -model.dt / math.log(own)
+        here, there = math.exp(-model.dt / have), math.exp(-model.dt / value)
+        if abs(here - there) > SILENT:
+            what = "membrane" if role == "time_constant" else "synaptic current"
+            notes.append(
+                f"of a {what} {here:.3g} is left after a step here, {there:.3g} in the model"
+            )
+    return settings, reasons, notes
+
+
+def _find_common(model: Model, name: str) -> float:
+    """Find the one time constant of all neurons.
+
+    Raises:
+        NirRefusal: Naming two layers, or one, where they differ.
+    """
+    first = model.layers[0]
+    one = getattr(first.neurons, name)
+    for layer in model.layers:
+        values = getattr(layer.neurons, name)
+        if layer.neurons.kind != first.neurons.kind:
+            raise NirRefusal(
+                f"{layer.name} ({layer.neurons.kind}): {first.name} is {first.neurons.kind}: all "
+                "neurons of a network on a device are of one kind"
+            )
+        alike = np.isclose(values, one[0], rtol=APART, atol=0)
+        if not alike.all():
+            other = values[np.argmin(alike)]
+            raise NirRefusal(
+                f"{layer.name}: a time constant of {other:g} s, and one of {one[0]:g} s in "
+                f"{first.name}: all neurons of a network on a device have one"
+            )
+    return float(one[0])

@@ -185,7 +185,7 @@ def _build_neurons(nir: Any, neurons: ExportedNeurons, number: int, size: int) -
     if decay == 1:
         return "if", nir.IF(r=zero + 1 / dt, v_threshold=threshold, v_reset=zero)
     tau = -dt / math.log(decay)
-    # Such that an input of 1 adds what a weight of 1 does: see `placement`.
+    # Such that an input of 1 adds what a weight of 1 does: see `hil.exchange.model`.
     own = {"v_leak": zero, "v_threshold": threshold, "v_reset": zero}
     if neurons.synapse is not None:
         times = {"tau_mem": zero + tau, "tau_syn": zero + neurons.synapse}

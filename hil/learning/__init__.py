@@ -5,9 +5,9 @@ a `RuleFamily` makes it of its settings: `adfa(g="tanh", gain=2)`.
 """
 
 from hil.learning import gates, homeostasis, losses, optimisers, rate_estimators, rules, surrogates
+from hil.learning.eligibility import eligibility_gradients
 from hil.learning.feedback import draw_feedback, project_error
 from hil.learning.gate import Gate
-from hil.learning.in_time import gradients_in_time
 from hil.learning.rate_estimator import Estimator, LayerReading, RateEstimate
 from hil.learning.rule import (
     Gradients,
@@ -46,7 +46,7 @@ __all__ = [
     "draw_feedback",
     "gates",
     "gradients_from",
-    "gradients_in_time",
+    "eligibility_gradients",
     "homeostasis",
     "losses",
     "optimisers",

@@ -4,16 +4,16 @@
 
 with h the gate of the rule. On the clock `mean`, e is the error of a sample and z the time mean of
 a membrane. On the clock `trace` z is the membrane at each step, and the presynaptic activity a
-trace (`hil.learning.in_time`): e-prop with the neuron's own eligibility in place of the full one,
-and any h in place of its derivative (Bellec et al. 2020, Nat. Commun. 11, 3625; OTTT: Xiao et al.
-2022, NeurIPS, arXiv 2210.04195).
+trace (`hil.learning.eligibility`): e-prop with the neuron's own eligibility in place of the full
+one, and any h in place of its derivative (Bellec et al. 2020, Nat. Commun. 11, 3625; OTTT: Xiao et
+al. 2022, NeurIPS, arXiv 2210.04195).
 
 A learned B follows `dB_l = e^T a_l`, as if layer l were read out by it: that of Kolen and Pollack
 (1994, Proc. ICNN, 1375), as Akrout et al. 2019 (arXiv 1904.05391) take it up, straight from the
 output. The two ends of a synapse see the same product, and no weight is carried over.
 
 With `recurrent_feedback` a hidden layer that projects to itself has a matrix R for its error to
-come back by, from later steps to the neurons whose spikes had a part in them (`with_returned`), so
+come back by, from later steps to the neurons whose spikes had a part in them (`return_error`), so
 many times as R says. A learned R begins at 0 and sees what that projection sees; a fixed one is
 drawn from N(0, 1/n_l).
 """
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hil.learning import homeostasis
-from hil.learning.in_time import gradients_in_time, with_returned
+from hil.learning.eligibility import eligibility_gradients, return_error
 from hil.learning.optimisers import Optimiser
 from hil.learning.rule import (
     Gradients,
@@ -259,10 +259,10 @@ def feedback_alignment(
                 deltas.append(direct * slope)
             else:
                 back = np.float32(returned) * np.asarray(back, np.float32)
-                deltas.append(with_returned(direct, slope, back, route, decay))
+                deltas.append(return_error(direct, slope, back, route, decay))
         deltas.append(error)
         if in_time:
-            gradients = gradients_in_time(deltas, observation, decay)
+            gradients = eligibility_gradients(deltas, observation, decay)
         else:
             gradients = gradients_from(deltas, observation)
         if learned:

@@ -27,6 +27,7 @@ Float = NDArray[Any]
 Reset = Literal["soft", "hard"]
 Arrival = Literal["same_step", "next_step", "end_of_step"]
 Quantity = Literal["rate", "mean_before", "mean_after", "last_before", "last_after"]
+Table = dict[Quantity, Matrix]
 QUANTITIES: tuple[Quantity, ...] = (
     "rate",
     "mean_before",
@@ -172,7 +173,7 @@ def simulate(neuron: NominalNeuron, charge: Float) -> Firing:
 
 
 @lru_cache(maxsize=16)
-def table(neuron: NominalNeuron) -> dict[Quantity, Matrix]:
+def table(neuron: NominalNeuron) -> Table:
     """Simulate the neuron from rest under every drive of the grid.
 
     The noise is the same for every drive, so that the table is smooth.
@@ -197,9 +198,7 @@ def table(neuron: NominalNeuron) -> dict[Quantity, Matrix]:
         now = run.advance(nothing if step < idle else charge)
         for name, value in zip(QUANTITIES, (now.spikes, now.before, now.after), strict=False):
             totals[name] += value
-    means: dict[Quantity, Matrix] = {
-        name: (total / neuron.steps).mean(axis=-1) for name, total in totals.items()
-    }
+    means: Table = {name: (total / neuron.steps).mean(axis=-1) for name, total in totals.items()}
     last = {"last_before": now.before.mean(axis=-1), "last_after": now.after.mean(axis=-1)}
     return {**means, **last}  # type: ignore[dict-item]
 
@@ -217,15 +216,15 @@ class TablePosition:
     share: NDArray[np.float64]
 
 
-def spread_rows(neuron: NominalNeuron, spread: Matrix) -> NDArray[np.intp]:
+def spread_rows(values: Table, spread: Matrix) -> NDArray[np.intp]:
     """The beginnings of the rows of the nearest spreads in the flat tables, same shape."""
     rows = np.searchsorted((SPREADS[1:] + SPREADS[:-1]) / 2, spread)
-    return np.asarray(rows * table(neuron)["rate"].shape[1], np.intp)
+    return np.asarray(rows * values["rate"].shape[1], np.intp)
 
 
-def locate(neuron: NominalNeuron, drive: Matrix, rows: NDArray[np.intp]) -> TablePosition:
+def locate(values: Table, drive: Matrix, rows: NDArray[np.intp]) -> TablePosition:
     """Find mean drives, in thresholds per step, in the rows of their spreads; same shape."""
-    width = table(neuron)["rate"].shape[1]
+    width = values["rate"].shape[1]
     place = np.clip(drive, np.float32(LOWEST), np.float32(LOWEST + STEP * (width - 1)))
     place -= np.float32(LOWEST)
     place /= np.float32(STEP)

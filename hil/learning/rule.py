@@ -119,8 +119,9 @@ class Observation:
     @property
     def connections(self) -> tuple[Route, ...]:
         """Where each projection leads, in the order of the weights."""
-        chain = tuple(Route(layer, layer + 1) for layer in range(len(self.membrane)))
-        return self.routes or chain
+        if self.routes:
+            return self.routes
+        return tuple(Route(layer, layer + 1) for layer in range(len(self.membrane)))
 
     def require_model(self, rule: str) -> HostModel:
         """The nominal neuron, for a rule that cannot do without; refuse (`ValueError`) without."""
@@ -130,7 +131,8 @@ class Observation:
 
     def loop(self, layer: int) -> Route | None:
         """The projection of a layer to itself, if it has one."""
-        return next((r for r in self.routes if r.source == r.target == layer), None)
+        loops = [route for route in self.routes if route.source == route.target == layer]
+        return loops[0] if loops else None
 
 
 @dataclass(frozen=True)
@@ -177,10 +179,12 @@ class RuleFamily:
         build: Makes the rule of its settings and of the optimiser that descends the weights, for
             what it learns beside them.
         settings: A pydantic model of the settings, each with a default.
+        description: What the rule is, in a sentence, where its module has several.
     """
 
     build: Callable[[Any, Optimiser], Rule]
     settings: type[BaseModel] = NoSettings
+    description: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that are no model."""

@@ -17,7 +17,6 @@ from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.feedback import align_feedback
 from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
 from hil.loop import health, mapping
-from hil.loop.observation.observed import observed
 from hil.loop.observation.observer import Observer
 from hil.loop.supervised_device import SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
@@ -87,7 +86,7 @@ class Controller:
         kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
-        observer = Observer(config, device, rule.needs_traces)
+        observer = Observer(config, device, rule, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         weights = mapping.initial_weights(config, device.network)
         return cls(
@@ -145,15 +144,12 @@ class Controller:
         if self.config.homeostasis.weight:
             strengths = (self.config.homeostasis.weight * self.strengths).tolist()
             pulls = homeostasis.pulls(decoded.hidden, strengths, self.observer.target_rate)
-        observation = observed(
-            self.rule,
-            mapping.routes(self.device, stimulus.kind),
-            mapping.host_model(self.config, self.device, stimulus.kind),
+        observation = self.observer.observe(
             stimulus,
             decoded,
             error,
-            self._evaluate_perturbations(stimulus, judge, index),
             lambda rate, membrane: judge(rate, membrane)[1],
+            self._evaluate_perturbations(stimulus, judge, index),
             pulls,
             index / total,
         )

@@ -20,7 +20,7 @@ from hil import encodings, tasks
 from hil.config import Config
 from hil.encodings.encoding import Kind
 from hil.loop import mapping
-from hil.loop.observation.estimation import Nominal
+from hil.loop.observation.estimation import nominal_neuron
 from hil.tasks.samples import SampleSpec
 from hil.validation import validated
 
@@ -308,7 +308,7 @@ def _suited(
         reason = "suits a hard reset" + " of neurons that rest after a spike" * rests
         suited = {n: (v, reason) for n, v in (RESTING if rests else HARD).items()} | suited
     output, spikes = len(config.network.hidden) + 1, _kind(config, info, spec) == "spikes"
-    neuron = Nominal(info, mapping.DECAY).neuron(output, config.network.steps, spikes)
+    neuron = nominal_neuron(info, mapping.DECAY, output, config.network.steps, spikes)
     highest = neuron.highest_rate
     if highest < 1:  # the logit of an output that fires as often as it can is the usual one
         reason = f"no output fires in more than {highest:.3g} of the steps"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from drivers.contract.arrays import select_prefix
 from hil.characterisation import unstated
-from hil.exchange import nir_writing
-from hil.loop import mapping
+from hil.exchange import model, nir_writing
+from hil.loop import initialisation, mapping
 from hil.runs import data as run_data
 from hil.trust import open_device
 
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from hil.tasks.samples import SampleSpec
 
 
-def export(run: Run, out: Path, *, stored: bool = False) -> Path:
+def export(
+    run: Run,
+    out: Path,
+    *,
+    stored: bool = False,
+    dt: float | None = None,
+    say: Callable[[str], object] | None = None,
+) -> Path:
     """Write the network of a run to a file of NIR.
 
     The device is opened and given the network, since what is nominal of it follows from its own
@@ -31,6 +39,9 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         run: The run.
         out: The file, replaced when it exists.
         stored: Whether to write what the device said that it stores, in place of what was asked.
+        dt: Length of a step of the model, in seconds. None takes that of the model of NIR which the
+            run began with, or else that of the device.
+        say: Called with a line on what the step is for the library that reads the file.
 
     Returns:
         The path written.
@@ -41,36 +52,50 @@ def export(run: Run, out: Path, *, stored: bool = False) -> Path:
         DeviceError: When its device cannot be opened.
         OSError: When the file cannot be written.
     """
+    if out.suffix != initialisation.MODEL:
+        raise ValueError(f"{out}: is written as a model of NIR: let its name end in .nir")
+    why = "as asked for" if dt is not None else "as in the model that it began with"
+    dt = run.source_step() if dt is None else model.check_step(dt, f"--dt {dt:g}")
     config, checkpoint = run.config(), run.require_checkpoint()
     by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")
     matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
     chain = matrices[: len(config.network.hidden) + 1]
     layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))
-    with unstated.completing(open_device(config), run.environment()["measured"]) as device:
+    with unstated.complete_device(open_device(config), run.environment()["measured"]) as device:
         device.configure(mapping.network(config, device.info, layers, checkpoint))
         with run.taking_up():
             mapping.check_delays(checkpoint, config, device.network)
         late = [projection.delay for projection in device.network.projections]
-        nominal = _nominal(config, device, layers, run_data.preparation(run).spec)
+        nominal = _nominal(config, device, layers, run_data.preparation(run).spec, dt)
+    if say is not None:
+        say(_describe_step(nominal.dt, "as on the device" if dt is None else why))
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     reset = device.info.neuron.assumed_reset
     return nir_writing.write_network(out, matrices, late, nominal, {**notes, "reset": reset})
 
 
 def _nominal(
-    config: Config, device: Device, layers: tuple[int, ...], spec: SampleSpec
+    config: Config, device: Device, layers: tuple[int, ...], spec: SampleSpec, dt: float | None
 ) -> nir_writing.ExportedNeurons:
-    """What the device is nominally, with the settings in use."""
+    """Describe the nominal neurons with the settings in use; a step of the device lasts `dt`."""
     info, threshold = device.info, mapping.nominal_threshold(device)
     membrane = info.neuron.membrane
     current, bias = mapping.find_input(config, info, spec)
+    synapse = mapping.setting_in_use(device, "synapse")
     later = info.timing.layer == "end_of_step"
     return nir_writing.ExportedNeurons(
-        dt=info.timing.dt,
+        dt=dt or info.timing.dt,
         decay=mapping.nominal_decay(device),
         threshold=float(membrane.in_thresholds(np.array(threshold, np.float64))),
-        synapse=mapping.setting_in_use(device, "synapse"),
+        synapse=None if synapse is None else synapse * (dt or info.timing.dt) / info.timing.dt,
         leaks_first=[info.timing.input == "end_of_step", *[later] * (len(layers) - 2)],
         current=current,
         bias=bias,
+    )
+
+
+def _describe_step(dt: float, why: str) -> str:
+    return (
+        f"a step of this model is {dt:g} s, {why}: simulate it in such steps. Norse takes dt={dt:g}"
+        "; snnTorch takes 0.0001 s for every file: for it, export with --dt 0.0001"
     )

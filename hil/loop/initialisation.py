@@ -27,19 +27,19 @@ from drivers.errors import FileFormatError
 from hil import config as configuration
 from hil import streams, tasks
 from hil.config import Sections
-from hil.exchange import model, placement
+from hil.exchange import model
 from hil.exchange.nir_file import NirRefusal
 from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import Choice, apply_choices
 from hil.loop.health import find_better_estimator
 from hil.loop.mapping import Batch
-from hil.loop.observation.estimation import Fit
-from hil.runs.folder import Arrays, Run
+from hil.loop.observation.estimation import EstimatorFit
+from hil.runs.folder import SOURCE_STEP, Arrays, Run
 
 if TYPE_CHECKING:
     from hil.config import Config
-    from hil.exchange.placement import PlacedModel
+    from hil.exchange.model import PlacedModel
     from hil.loop.controller import Controller
     from hil.loop.observation.observer import DecodedReadout
     from hil.loop.train_state import TrainState
@@ -136,8 +136,8 @@ def load_initial_weights(
     if left_out:
         network = network.without_delays()
     try:
-        source = placement.NetworkInput(*mapping.find_input(config, info, data.spec))
-        placed = placement.place_model(network, info, source, mapping.DECAY)
+        source = model.NetworkInput(*mapping.find_input(config, info, data.spec))
+        placed = model.place_model(network, info, source, mapping.DECAY)
     except NirRefusal as error:
         raise FileFormatError(f"{network.path}: {error}") from None
     choices = [
@@ -159,6 +159,7 @@ def load_initial_weights(
     hidden = len(config.network.hidden)
     followed = paths_to_output(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
     weights |= {f"ways/{name}": way for name, way in followed.items()}
+    weights[SOURCE_STEP] = np.array(network.dt)
     return apply_choices(config, choices), weights, [*choices, *left_out]
 
 
@@ -168,7 +169,8 @@ def _weights_of_run(run: Run) -> Arrays:
     if run.config().rule.get("feedback") == "learned":
         kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
-    return weights
+    step = run.source_step()
+    return weights if step is None else {**weights, SOURCE_STEP: np.array(step)}
 
 
 def _note_missing_delays(config: Config, longest: int) -> list[Choice]:
@@ -274,7 +276,7 @@ def _choose_estimator(controller: Controller, seen: DecodedReadout) -> Choice | 
     """
     if not LOWEST <= float(seen.rate.mean()) <= HIGHEST:
         return None
-    fit, name = Fit(), controller.observer.estimator.name
+    fit, name = EstimatorFit(), controller.observer.estimator.name
     fit.add(seen.held, seen.rate)
     correlations = fit.correlations()
     other = find_better_estimator(name, correlations)

@@ -149,8 +149,8 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(one_blas_thread())
             device = stack.enter_context(open_device(config, device=address))
-            facts = unstated.measured(device) if facts is None else facts
-            device = unstated.completing(device, facts)
+            facts = unstated.measure_unstated(device) if facts is None else facts
+            device = unstated.complete_device(device, facts)
             if record is not None:
                 device = stack.enter_context(Recorded(device, record))
             try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drivers.contract.arrays import first_mismatch, select_prefix
 from hil.loop.health import Statistics
-from hil.loop.observation.estimation import Fit
+from hil.loop.observation.estimation import EstimatorFit
 from hil.runs import records
 
 Matrix = NDArray[np.float32]
@@ -47,7 +47,7 @@ class Tally:
     loss: float = 0.0
     output_rate: float = 0.0
     hidden_rates: list[float] = field(default_factory=list)
-    fit: Fit = field(default_factory=Fit)
+    fit: EstimatorFit = field(default_factory=EstimatorFit)
 
     def add(self, report: StepReport, samples: int) -> None:
         """Add one batch."""
@@ -131,7 +131,7 @@ class TrainState:
         fields = records.progress_of(
             str(state["train_state"]), batches, epochs, len(first.statistics.squares) - 1
         )
-        tally = {**fields["tally"], "fit": Fit(**fields["tally"]["fit"])}
+        tally = {**fields["tally"], "fit": EstimatorFit(**fields["tally"]["fit"])}
         statistics = Statistics.restored(sums)
         return cls(statistics, **{**fields, "tally": Tally(**tally)})
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.figures import chip_plots
+
 if TYPE_CHECKING:
     from drivers import Device
     from drivers.emulator.chip_instance import ChipInstance, ParameterSpread
@@ -29,14 +31,14 @@ YEAR = 3.156e7
 
 
 def datasheets() -> list[Datasheet]:
-    """Those of every chip that comes with the package."""
+    """List those of every chip that comes with the package."""
     from drivers.emulator import datasheet as emulated
 
     return [emulated.datasheet(name) for name in emulated.names()]
 
 
 def datasheet(name: str) -> Datasheet:
-    """What is true of a kind of chip.
+    """Look up what is true of a kind of chip.
 
     Args:
         name: A profile, or a file of a chip of one's own.
@@ -92,7 +94,7 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
     address = f"emulator:{name}?chip={seed}"
     # In order, cell after cell, so that the plots need not sort them.
     asked = np.linspace(-1, 1, layers[0] * layers[1], dtype=np.float32)
-    with drivers.open(address) as chip, chip_instance.ideal(name) as ideal:
+    with drivers.open(address) as chip, chip_instance.make_ideal(name) as ideal:
         # One ideal neuron stands for all.
         for device, sizes in ((chip, layers), (ideal, (1, 1))):
             device.configure(drivers.Network.feed_forward(sizes, (1.0,) * (len(sizes) - 1)))
@@ -149,12 +151,10 @@ def _onset(ideal: Device) -> float:
 
 
 def _transfer(chip: Device, ideal: Device, drives: Array) -> dict[str, Any]:
-    from hil.reports import chip_plots
-
     rates, nominal = _rates(chip, drives), _rates(ideal, drives)[:, 0]
     half = DRIVES // 2
     return {
-        "transfer": chip_plots.transfer(drives, rates[:, :SHOWN], nominal),
+        "transfer": chip_plots.plot_transfer(drives, rates[:, :SHOWN], nominal),
         "curves": min(SHOWN, rates.shape[1]),
         "half": {
             "drive": float(drives[half]),
@@ -166,8 +166,6 @@ def _transfer(chip: Device, ideal: Device, drives: Array) -> dict[str, Any]:
 
 
 def _membranes(chip: Device, ideal: Device, drives: Array) -> dict[str, Any]:
-    from hil.reports import chip_plots
-
     pulses = np.zeros((PULSE_STEPS, DRIVES), np.float32)
     pulses[PULSE[0] : PULSE[1]] = drives
     offer = chip.info.offer("membrane", 1, chip.network.depth)
@@ -184,7 +182,7 @@ def _membranes(chip: Device, ideal: Device, drives: Array) -> dict[str, Any]:
         "pulses": [
             (
                 4 * pulse / (DRIVES - 1),
-                chip_plots.membranes(times, traces[:, pulse], nominal[:, pulse, 0], PULSE),
+                chip_plots.plot_pulse(times, traces[:, pulse], nominal[:, pulse, 0], PULSE),
             )
             for pulse in PULSES
         ],
@@ -205,8 +203,6 @@ def _traces(device: Device, drives: Array, neurons: int, every: int) -> Array:
 
 
 def _spread(spread: ParameterSpread) -> dict[str, Any]:
-    from hil.reports import chip_plots
-
     alive = spread.values[np.isfinite(spread.values)].astype(np.float64)
     return {
         "name": spread.name,
@@ -214,9 +210,9 @@ def _spread(spread: ParameterSpread) -> dict[str, Any]:
         "meaning": spread.meaning,
         "law": spread.law,
         "parts": f"{alive.size} {spread.part}s",
-        "mean": chip_plots.reading(float(alive.mean()), spread.unit),
-        "sd": chip_plots.reading(float(alive.std()), spread.unit),
-        "svg": chip_plots.histogram(
+        "mean": chip_plots.format_quantity(float(alive.mean()), spread.unit),
+        "sd": chip_plots.format_quantity(float(alive.std()), spread.unit),
+        "svg": chip_plots.plot_histogram(
             alive,
             spread.nominal,
             spread.density,
@@ -229,23 +225,19 @@ def _spread(spread: ParameterSpread) -> dict[str, Any]:
 
 def _map(spreads: Sequence[ParameterSpread]) -> dict[str, Any]:
     """A layer of neurons by threshold, or by what else differs between them."""
-    from hil.reports import chip_plots
-
     neurons = [spread for spread in spreads if spread.part == "neuron"]
     if not neurons:
         return {"mapped": None}
     shown = next((s for s in neurons if s.nonideality == "threshold_cv"), neurons[0])
-    svg = chip_plots.neuron_map(shown.values, shown.nominal, shown.name, shown.unit)
+    svg = chip_plots.plot_neuron_map(shown.values, shown.nominal, shown.name, shown.unit)
     return {"mapped": {"name": shown.name, "meaning": shown.meaning, "svg": svg}}
 
 
 def _weights(asked: Array, inside: ChipInstance) -> dict[str, Any]:
-    from hil.reports import chip_plots
-
     stored, realised = inside.stored.reshape(-1), inside.realised[0].reshape(-1)
     levels = len(np.unique(stored))
     return {
-        "programmed": chip_plots.programmed(asked, stored, realised),
+        "programmed": chip_plots.plot_programmed_weights(asked, stored, realised),
         "levels": levels if levels < asked.size // 4 else None,
         "off": float(np.sqrt(np.mean((realised - stored) ** 2))),
     }
@@ -258,8 +250,6 @@ def _ages(sheet: Datasheet) -> NDArray[np.float64]:
 
 
 def _drift(asked: Array, inside: ChipInstance) -> dict[str, Any]:
-    from hil.reports import chip_plots
-
     if len(inside.ages) == 1:
         return {"drift": None}
     weights = inside.realised[1:].reshape(len(inside.ages) - 1, -1)
@@ -268,4 +258,4 @@ def _drift(asked: Array, inside: ChipInstance) -> dict[str, Any]:
         nearest = np.argsort(np.abs(asked - target))[: max(1, asked.size // 50)]
         edges = np.quantile(weights[:, nearest], (0.05, 0.5, 0.95), axis=1)
         bands.append(chip_plots.QuantileBand(f"written as {target:g}", *edges))
-    return {"drift": chip_plots.drift(inside.ages[1:], bands)}
+    return {"drift": chip_plots.plot_drift(inside.ages[1:], bands)}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.files.writing import write_text
-from hil.reports.plain_text import one_line, visible
+from hil.plain_text import one_line, visible
+from hil.sections import PageSection, Plot
 
 T = TypeVar("T")
 LONGEST = 300  # characters of a reason
@@ -25,8 +26,24 @@ class Attempts:
         """Begin with nothing that failed."""
         self.failed: list[str] = []
 
-    def drawn(self, title: str, draw: Callable[[], str]) -> str:
-        """A plot, or a note in its place.
+    def make(self, what: str, build: Callable[[], T]) -> T | None:
+        """Make a part of the page; None when it fails, which is noted.
+
+        Args:
+            what: Its name.
+            build: Gives it.
+        """
+        try:
+            return build()
+        except Exception as error:  # whatever a part does wrong, the others are shown
+            reason = one_line(str(error))[:LONGEST]
+            self.failed.append(
+                f"{one_line(what)} could not be made: {type(error).__name__} {reason}".rstrip()
+            )
+            return None
+
+    def draw(self, title: str, draw: Callable[[], str]) -> str:
+        """Draw a plot, or leave a note in its place.
 
         Args:
             title: What it shows.
@@ -35,35 +52,27 @@ class Attempts:
         Returns:
             An element of a page.
         """
-        return self.shown(f"plot {title!r}", draw)
+        svg = self.make(f"plot {title!r}", draw)
+        return svg or f'<p class="warning">{escape(visible(self.failed[-1]))}.</p>'
 
-    def shown(self, what: str, make: Callable[[], str]) -> str:
-        """An element of the page, or a note in its place.
-
-        Args:
-            what: Its name.
-            make: Gives it.
-        """
-        element = self.made(what, make)
-        if element is not None:
-            return element
-        return f'<p class="warning">{escape(visible(self.failed[-1]))}.</p>'
-
-    def made(self, what: str, make: Callable[[], T]) -> T | None:
-        """A part of the page, or None when it fails, which is noted.
+    def make_section(
+        self, title: str, build: Callable[[], PageSection | None]
+    ) -> PageSection | None:
+        """Make a section, or one that says why there is none.
 
         Args:
-            what: Its name.
-            make: Gives it.
+            title: Its name.
+            build: Gives it; None where there is nothing to show.
         """
-        try:
-            return make()
-        except Exception as error:  # whatever a part does wrong, the others are shown
-            reason = one_line(str(error))[:LONGEST]
-            self.failed.append(
-                f"{one_line(what)} could not be made: {type(error).__name__} {reason}".rstrip()
-            )
-            return None
+        failed = len(self.failed)
+        section = self.make(f"section {title!r}", build)
+        return (
+            section if len(self.failed) == failed else PageSection(title, failure=self.failed[-1])
+        )
+
+    def draw_section(self, section: PageSection) -> tuple[PageSection, list[tuple[Plot, str]]]:
+        """Draw the plots of a section."""
+        return section, [(plot, self.draw(plot.title, plot.draw)) for plot in section.plots]
 
 
 def write_page(path: Path, template: str, attempts: Attempts, /, **content: Any) -> Path:
@@ -81,7 +90,7 @@ def write_page(path: Path, template: str, attempts: Attempts, /, **content: Any)
     Raises:
         OSError: When it cannot be written.
     """
-    text = attempts.made(
+    text = attempts.make(
         f"page {path.name}", lambda: render(template, failed=attempts.failed, **content)
     )
     if text is None:
@@ -112,13 +121,17 @@ def render(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,  # of an included part
-        finalize=lambda v: visible(v) if isinstance(v, str) and not isinstance(v, Markup) else v,
+        # Conclusions become their sentence here, so that what is no text in it is replaced, too.
+        finalize=lambda v: v if isinstance(v, Markup | int | float) else visible(str(v)),
     )
-    environment.filters |= {"percent": lambda share: f"{100 * share:.2f}", "duration": _duration}
+    environment.filters |= {
+        "percent": lambda share: f"{100 * share:.2f}",
+        "duration": _format_duration,
+    }
     return environment.get_template(template).render(content)
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -33,6 +33,7 @@ VERSION = 1
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
 CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
+SOURCE_STEP = "source/dt"  # in `START`, of a model of NIR: its step in seconds
 SAMPLES, PREPARATION = "arrays.npz", "preparation.npz"
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -256,6 +257,22 @@ class Run:
             FileFormatError: When they are missing or damaged.
         """
         return read_npz(self.path / START, ("start",), VERSION)
+
+    def source_step(self) -> float | None:
+        """Give the length of a step, in seconds, of the model of NIR that all this began with.
+
+        Returns:
+            None where it began with no such model.
+
+        Raises:
+            FileFormatError: When what the run starts from is missing or damaged.
+        """
+        step = self.load_start().get(SOURCE_STEP) if self.config().start else None
+        if step is None:
+            return None
+        if step.shape != () or step.dtype != np.float64 or not 0 < float(step) < np.inf:
+            raise FileFormatError(f"{self.path / START}: {SOURCE_STEP}: is no length of a step")
+        return float(step)
 
     def save_snapshot(self, arrays: Mapping[str, object]) -> None:
         """Replace the snapshot for the report."""

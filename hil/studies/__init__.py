@@ -39,35 +39,38 @@ def run(
             is no such scheduler.
         DeviceError: When there is no such device, or it fails.
     """
-    from hil.studies import coordinator, grid, pool, search
-    from hil.studies.folder import Folder
-    from hil.studies.report import page
+    from hil.studies import page, pool, strategies
+    from hil.studies.coordinator import Coordinator
+    from hil.studies.folder import StudyFolder
 
     devices = study.repeat.devices
     if scheduler is not None and devices:  # which are where its workers are
-        study, left_out, sources = pool.beside(scheduler, devices[0], prepared, study)
+        study, left_out, sources = pool.run_beside(scheduler, devices[0], prepare, study)
     else:
-        study, left_out, sources = prepared(study)
-    folder = Folder(path, study, left_out, sources)
-    with folder.locked(), pool.pool(workers, scheduler, devices) as evaluated:
-        at_work = coordinator.Coordinator(folder, evaluated, watch)
+        study, left_out, sources = prepare(study)
+    folder = StudyFolder(path, study, left_out, sources)
+    with folder.lock(), pool.open_pool(workers, scheduler, devices) as evaluate:
+        coordinator = Coordinator(folder, evaluate, watch)
         if study.search is None:
-            result = page.write_grid(folder, grid.run(at_work))
+            result = page.write_grid(folder, strategies.run_grid(coordinator))
         else:
-            result = page.write_search(folder, search.run(at_work, study.search))
+            result = page.write_search(folder, strategies.run_search(coordinator, study.search))
     if result["failed"] == result["trials"]:
         raise ValueError(f"no trial worked, the page says why: {result['page']}")
     return result
 
 
-def prepared(study: Study) -> tuple[Study, dict[str, str], Sources]:
-    """What of a study its device has options for, why not the rest, and what it takes from outside.
+def prepare(study: Study) -> tuple[Study, dict[str, str], Sources]:
+    """Check a study, and leave out the parts that its device has no options for.
+
+    Returns:
+        What is left of the study, why not the rest, and what it takes from outside.
 
     Raises:
         ValueError: When its settings do not make trials.
         DeviceError: When there is no such device.
     """
-    from hil.studies.validation import check, fitting
+    from hil.studies.validation import check, leave_out_parts
 
-    study, left_out = fitting(study)
+    study, left_out = leave_out_parts(study)
     return study, left_out, check(study)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hil.studies.folder import JOURNAL, Folder
+from hil.sections.trials import Level, Outcome
+from hil.studies.folder import JOURNAL, StudyFolder
 from hil.studies.journal import Journal
-from hil.studies.plan import Choice, Job
+from hil.studies.plan import Job
 from hil.studies.pool import Pool
 from hil.studies.schema import label
-from hil.studies.trial import Outcome, Weights
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyProgress:
-    """How far a study is.
+    """Progress of a study.
 
     Attributes:
-        stage: What is under way.
+        stage: Name of the stage that it is in.
         done: Trials done, in this process or before.
-        total: Trials in all, as far as is known.
+        total: Trials in all, as far as can be told yet.
         evaluated: Trials done in this process.
         seconds: Since it began.
     """
@@ -44,16 +44,33 @@ class StudyProgress:
     seconds: float
 
 
-Watcher = Callable[[StudyProgress], None]
-
-
 @dataclass(frozen=True)
-class Trial:
-    """A job with what Optuna knows it by."""
+class PlannedTrial:
+    """A job with what Optuna knows it by.
+
+    Attributes:
+        job: The job.
+        params: Levels or values by factor.
+        distributions: What they were chosen from.
+    """
 
     job: Job
-    params: Mapping[str, Any]
-    distributions: Mapping[str, BaseDistribution]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, job: Job, levels: Mapping[str, Level], factors: Mapping[str, Factor]
+    ) -> PlannedTrial:
+        """Plan a job with levels of some factors."""
+        from optuna.distributions import CategoricalDistribution
+
+        own = {name: factor for name, factor in factors.items() if name in levels}
+        return cls(
+            job,
+            {name: levels[name].text for name in own},
+            {n: CategoricalDistribution([label(v) for v in f.levels]) for n, f in own.items()},
+        )
 
 
 class Coordinator:
@@ -62,14 +79,17 @@ class Coordinator:
     Attributes:
         study: The study.
         journal: Its finished trials.
+        expected: Trials in all, as far as can be told yet.
     """
 
-    def __init__(self, folder: Folder, pool: Pool, watch: Watcher) -> None:
+    def __init__(
+        self, folder: StudyFolder, pool: Pool, watch: Callable[[StudyProgress], None]
+    ) -> None:
         """Take up a study whose folder is locked.
 
         Args:
             folder: Its folder.
-            pool: Where trials are evaluated.
+            pool: Evaluates trials.
             watch: Called after each of them.
         """
         self.study, self._folder, self._pool, self._watch = folder.study, folder, pool, watch
@@ -79,9 +99,9 @@ class Coordinator:
         self.expected = 0
 
     def evaluate(
-        self, stage: str, trials: Sequence[Trial], measures: Sequence[str]
+        self, stage: str, trials: Sequence[PlannedTrial], measures: Sequence[str]
     ) -> list[Outcome]:
-        """Evaluate what is not known yet.
+        """Evaluate the trials that the journal does not have.
 
         Args:
             stage: Name of the stage, for the journal.
@@ -91,59 +111,38 @@ class Coordinator:
         Returns:
             The outcome of each, in the same order.
         """
-        known, places = self.journal.outcomes, dict[str, int]()
+        places = dict[str, int]()
         for number, trial in enumerate(trials):
-            if not self._done(trial.job):
+            if not self._is_done(trial.job):
                 places.setdefault(trial.job.key, number)
         self._seen |= {trial.job.key for trial in trials}
-        self._tell(stage)
+        self._report(stage)
         requests = (
-            (number, trials[number].job, self._weights(trials[number].job))
-            for number in places.values()
+            (n, trials[n].job, self._folder.load_weights(start) if start else None)
+            for n in places.values()
+            for start in [trials[n].job.start]
         )
         for number, outcome, weights in self._pool(requests):
             trial = trials[number]
             if weights:
                 self._folder.save_weights(trial.job.key, weights)
+            values = [outcome.get(measure) or 0.0 for measure in measures]
             self.journal.add(
-                stage,
-                trial.job.key,
-                number,
-                outcome,
-                [outcome.get(measure) or 0.0 for measure in measures],
-                trial.params,
-                trial.distributions,
+                stage, trial.job.key, number, outcome, values, trial.params, trial.distributions
             )
             self._evaluated += 1
-            self._tell(stage)
-        return [known[trial.job.key] for trial in trials]
+            self._report(stage)
+        return [self.journal.outcomes[trial.job.key] for trial in trials]
 
-    def _done(self, job: Job) -> bool:
+    def _is_done(self, job: Job) -> bool:
         """Whether a job is finished, and what others want of it is there."""
         outcome = self.journal.outcomes.get(job.key)
         if outcome is None:
             return False
         return not job.keep or "error" in outcome or self._folder.has_weights(job.key)
 
-    def _weights(self, job: Job) -> Weights | None:
-        return self._folder.load_weights(job.start) if job.start else None
-
-    def _tell(self, stage: str) -> None:
+    def _report(self, stage: str) -> None:
         done = len(self._seen & self.journal.outcomes.keys())
         total = max(self.expected, len(self._seen))
         seconds = time.perf_counter() - self._began
         self._watch(StudyProgress(stage, done, total, self._evaluated, seconds))
-
-
-def as_optuna(
-    factors: Mapping[str, Factor], choices: Mapping[str, Choice], prefix: str = ""
-) -> tuple[dict[str, str], dict[str, BaseDistribution]]:
-    """Chosen levels as parameters, with what they were chosen from."""
-    from optuna.distributions import CategoricalDistribution
-
-    params = {prefix + name: choices[name].text for name in factors}
-    distributions: dict[str, BaseDistribution] = {
-        prefix + name: CategoricalDistribution([label(level) for level in factor.levels])
-        for name, factor in factors.items()
-    }
-    return params, distributions

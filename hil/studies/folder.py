@@ -13,8 +13,11 @@ report.html       the page
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,21 +31,25 @@ from drivers.files.bounded import check_schema, parse_toml, read_bytes, read_jso
 from drivers.files.writing import remove_drafts, write_text
 from hil.runs.exclusive import LOCK, locked
 from hil.runs.records import StudyEnvironmentRecord, environment
-from hil.studies.plan import configuration_lines
+from hil.sections.trials import MEASURES, TIMES, Row, Rows
+from hil.studies.plan import flatten
 from hil.studies.schema import Study
 from hil.studies.trial import Weights
 from hil.trust import check_unchanged
 
 VERSION = 1
 STUDY, ENVIRONMENT, JOURNAL, WEIGHTS = "study.toml", "environment.json", "journal.log", "weights"
-TRIALS, TIMES, BEST = "trials.csv", "times.csv", "best.toml"
+TRIALS, TIMES_TABLE, BEST = "trials.csv", "times.csv", "best.toml"
 RESULT, REPORT = "result.json", "report.html"
 STUDIES = Path("studies")
+# What a spreadsheet takes for a formula, and what of it is a number.
+_FORMULA = re.compile(r"[=+\-@\t\n]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What a study takes from outside of its own file.
+    """Things that a study takes from outside of its own file.
 
     Attributes:
         code: SHA-256 of each file of code that it names, by name.
@@ -54,7 +61,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Folder:
+class StudyFolder:
     """The folder of one study.
 
     Attributes:
@@ -70,7 +77,7 @@ class Folder:
     sources: Sources = Sources()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Make the folder, or take up what is in it, and keep other processes out.
 
         Raises:
@@ -87,25 +94,25 @@ class Folder:
             yield
 
     def _take_up(self) -> None:
-        """Write down what is studied, or see that it is what the folder is about."""
+        """Write down the study, or check that it is the one that the folder is about."""
         weights = self.path / WEIGHTS
         if weights.is_symlink():
             raise ValueError(f"{weights} is a link: the folder of a study has none, remove it")
         remove_drafts(self.path)
-        given = dumped(self.study)
+        given = dump_study(self.study)
         try:
             there = read_bytes(self.path / STUDY)
         except FileFormatError:
             if (self.path / STUDY).is_symlink() or (self.path / STUDY).exists():
                 raise
             weights.mkdir(exist_ok=True)
-            made = {**environment(), **asdict(self.sources)}
-            write_text(self.path / ENVIRONMENT, json.dumps(made, indent=2) + "\n")
+            record = {**environment(), **asdict(self.sources)}
+            write_text(self.path / ENVIRONMENT, json.dumps(record, indent=2) + "\n")
             write_text(self.path / STUDY, given)
             return
         weights.mkdir(exist_ok=True)
         remove_drafts(weights)
-        difference = _difference(there, given)
+        difference = _first_difference(there, given)
         if difference is not None:
             raise ValueError(
                 f"{self.path} holds the results of another study ({difference}): "
@@ -126,41 +133,41 @@ class Folder:
                 )
 
     def environment(self) -> dict[str, Any]:
-        """What `environment.json` says.
+        """Read `environment.json`.
 
         Raises:
             FileFormatError: When it is missing or damaged.
         """
         path = self.path / ENVIRONMENT
-        said: dict[str, Any] = check_schema(StudyEnvironmentRecord, read_json(path), str(path))
-        return said
+        record: dict[str, Any] = check_schema(StudyEnvironmentRecord, read_json(path), str(path))
+        return record
 
     def save_weights(self, key: str, weights: Weights) -> None:
         """Keep the weights that a job ended with."""
         write_npz(self.path / WEIGHTS / f"{key}.npz", "weights", weights, VERSION)
 
     def load_weights(self, key: str) -> Weights:
-        """The weights that a job ended with.
+        """Load the weights that a job ended with.
 
         Raises:
             FileFormatError: When they are missing or damaged.
         """
         path = self.path / WEIGHTS / f"{key}.npz"
         stored = read_npz(path, ("weights",), VERSION)
-        found = {n: a for n, a in stored.items() if n.startswith(("weights/", "ways/"))}
-        for name, array in found.items():
+        weights = {n: a for n, a in stored.items() if n.startswith(("weights/", "ways/"))}
+        for name, array in weights.items():
             if array.dtype != np.float32 or not np.isfinite(array).all():
                 raise FileFormatError(f"{path}: {name[:60]} are no weights: delete it")
         delays = {n: a for n, a in stored.items() if n.startswith("delays/")}
-        return {name: array.astype(np.float32) for name, array in found.items()} | delays
+        return {name: array.astype(np.float32) for name, array in weights.items()} | delays
 
     def has_weights(self, key: str) -> bool:
         """Whether the weights of a job are there."""
         return (self.path / WEIGHTS / f"{key}.npz").exists()
 
 
-def dumped(study: Study) -> str:
-    """The complete study as TOML."""
+def dump_study(study: Study) -> str:
+    """Write the complete study as TOML."""
     import tomli_w
 
     return tomli_w.dumps(_without_none(study.model_dump(mode="json", exclude_defaults=True)))
@@ -172,13 +179,13 @@ def _without_none(value: Any) -> Any:
     return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 
-def _difference(there: bytes, given: str) -> str | None:
+def _first_difference(there: bytes, given: str) -> str | None:
     """The first key in which two studies differ, in words; None for the same study."""
     try:
-        old = dict(configuration_lines(parse_toml(there, STUDY)))
+        old = dict(flatten(parse_toml(there, STUDY)))
     except FileFormatError as error:
         return str(error)
-    new = dict(configuration_lines(parse_toml(given.encode(), STUDY)))
+    new = dict(flatten(parse_toml(given.encode(), STUDY)))
     for key in [*new, *old]:
         if old.get(key) != new.get(key):
             then, now = (_short(values.get(key)) for values in (old, new))
@@ -189,3 +196,63 @@ def _difference(there: bytes, given: str) -> str | None:
 def _short(value: Any) -> str:
     text = "not given" if value is None else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+# -- tables --------------------------------------------------------------------------------------
+
+
+def trials_csv(rows: Rows, factors: Sequence[str], parts: Sequence[str] | None = None) -> str:
+    """Tabulate everything but times: the same bytes however the study was run.
+
+    Args:
+        rows: The trials.
+        factors: Columns for their levels.
+        parts: What the part of each trial is called, row by row; that of its cell when None.
+
+    Returns:
+        The table, with a header.
+    """
+    header = ["trial", "part", *factors, "unit", "seed", "chip", *MEASURES, "error"]
+    parts = [row.cell.part for row in rows] if parts is None else parts
+    lines = [
+        [
+            row.number,
+            part,
+            *(row.text(factor) for factor in factors),
+            row.unit.number,
+            row.unit.seed,
+            row.unit.device or ("" if row.unit.chip is None else row.unit.chip),
+            *_numbers(row, MEASURES),
+            row.outcome.get("error", ""),
+        ]
+        for row, part in zip(rows, parts, strict=True)
+    ]
+    return _csv(header, lines)
+
+
+def times_csv(rows: Rows) -> str:
+    """Tabulate the seconds of each trial: in all, in the device, on the line to it."""
+    return _csv(
+        ["trial", *TIMES],
+        ([row.number, *_numbers(row, TIMES)] for row in rows),
+    )
+
+
+def _numbers(row: Row, names: Iterable[str]) -> list[str]:
+    measured = (row.measure(name) for name in names)
+    return ["" if value is None else f"{value:.10g}" for value in measured]
+
+
+def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([_harmless(cell) for cell in line] for line in (header, *lines))
+    return buffer.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula: a text that looks like one is quoted."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r\n", "\n").replace("\r", "\n")  # which alone would end the row
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text

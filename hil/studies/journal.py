@@ -18,27 +18,27 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from drivers.errors import FileFormatError
 from drivers.files.bounded import check_schema, describe_error, parse_json, read_bytes
+from hil.sections.trials import Outcome
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-Outcome = dict[str, Any]
 Number = Annotated[float, Field(ge=-1e18, le=1e18)]
 Text = Annotated[str, Field(max_length=10_000)]
-MOST = 1 << 27  # bytes of a journal, which is tens of thousands of trials
+LARGEST = 1 << 27  # bytes of a journal, which is tens of thousands of trials
 CHECK, DIGITS = ',"check":"', 16  # how a line ends: with its checksum, in hexadecimal digits
 
 
-class Record(BaseModel):
+class JournalRecord(BaseModel):
     """A part of a line; nothing is turned into something else."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class OutcomeRecord(Record):
-    """What came of a trial: its measures, or its error."""
+class OutcomeRecord(JournalRecord):
+    """The outcome of a trial: its measures, or its error."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Number | None] = Field(init=False)
@@ -49,15 +49,15 @@ class OutcomeRecord(Record):
     chosen: Annotated[dict[Text, Text | Number], Field(max_length=100)] = {}
 
 
-class TrialAttributes(Record):
-    """What we keep of a trial."""
+class TrialAttributes(JournalRecord):
+    """Our own attributes of a trial."""
 
     job: Text
     number: Annotated[int, Field(ge=0)]
     outcome: OutcomeRecord
 
 
-class StageLine(Record):
+class StageLine(JournalRecord):
     """The line that begins a stage."""
 
     op_code: Literal[0]
@@ -66,7 +66,7 @@ class StageLine(Record):
     directions: list[Literal[1, 2]]
 
 
-class TrialLine(Record):
+class TrialLine(JournalRecord):
     """The line of a trial."""
 
     op_code: Literal[4]
@@ -84,7 +84,7 @@ class TrialLine(Record):
     intermediate_values: dict[str, Any]
 
 
-class Lines:
+class JournalFile:
     """The file of a journal, line by line, as Optuna asks for it.
 
     Each line ends with a checksum of itself and of all lines before it. Optuna's own reader takes
@@ -103,16 +103,16 @@ class Lines:
         self._path, self._logs, self._check = path, list[dict[str, Any]](), ""
         if path.is_symlink():
             raise FileFormatError(f"{path} is a link: a journal is none, choose another --out")
-        content = read_bytes(path, MOST) if path.exists() else b""
+        content = read_bytes(path, LARGEST) if path.exists() else b""
         whole = content.rfind(b"\n") + 1
         for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
-            self._take(line, f"{path}: line {number}")
-        with self._opened() as handle:
+            self._read(line, f"{path}: line {number}")
+        with self._open() as handle:
             handle.truncate(whole)
             os.fsync(handle.fileno())
 
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
-        """What the lines say, from the one of that number on, the first being 0."""
+        """Read the lines from the one of that number on, the first being 0."""
         return self._logs[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -120,18 +120,18 @@ class Lines:
         for log in logs:
             body = json.dumps(log, separators=(",", ":"))
             check = self._checksum(body)
-            with self._opened() as handle:
+            with self._open() as handle:
                 handle.write(f'{body[:-1]}{CHECK}{check}"}}\n'.encode())
                 handle.flush()
                 os.fsync(handle.fileno())
             self._check = check
             self._logs.append(json.loads(body))
 
-    def _opened(self) -> IO[bytes]:
+    def _open(self) -> IO[bytes]:
         new = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         return os.fdopen(os.open(self._path, new, 0o666), "ab")
 
-    def _take(self, line: bytes, name: str) -> None:
+    def _read(self, line: bytes, name: str) -> None:
         """Take in a line of the file."""
         text = line.decode(errors="replace")
         body = text[: -len(CHECK) - DIGITS - 2] + "}"
@@ -175,7 +175,7 @@ class Journal:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            self._storage = JournalStorage(Lines(path))  # type: ignore[arg-type]
+            self._storage = JournalStorage(JournalFile(path))  # type: ignore[arg-type]
             self._stages: dict[str, Study] = {
                 stage: optuna.load_study(study_name=stage, storage=self._storage)
                 for stage in optuna.get_all_study_names(self._storage)
@@ -232,7 +232,7 @@ class Journal:
         self.outcomes[job] = outcome
 
     def trials(self, stage: str) -> list[FrozenTrial]:
-        """The finished trials of a stage, in the order of their numbers."""
+        """List the finished trials of a stage, in the order of their numbers."""
         if stage not in self._stages:
             return []
         finished = self._stages[stage].get_trials(deepcopy=False)

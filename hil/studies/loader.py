@@ -11,13 +11,13 @@ from drivers import FileFormatError, nearest
 from drivers.files.bounded import read_toml
 from drivers.refusals import shorten
 from hil.config import Sections, merged
-from hil.studies.schema import VERSION, Factor, Study, known
+from hil.studies.schema import VERSION, Factor, Study, check_factor_name
 from hil.validation import validated
 
 BUDGET = "default"
 # Of a network that trials start from.
 SHARED = ("hidden", "recurrent", "delays", "steps", "settings", "full_scale")
-MOST = 50_000  # trials of a study, which a journal holds
+MOST_TRIALS = 50_000  # trials of a study, which a journal holds
 WORDS = {"title", "question", "about", "phrase", "unit", "label"}  # keys of what people read
 BUILTIN = Path(__file__).parent / "builtin"
 
@@ -88,19 +88,20 @@ def build(
     for key, value in (("task", task), ("device", device)):
         if value is not None:
             result = merged(result, {"base": {key: value}})
-            for factor in _all(result):
+            for factor in _factors_in(result):
                 if factor.get("key") == key:
                     factor["levels"] = [value]
-    complete = validated(Study, _placed({**result, "budgets": {}}), what="study")
-    if (trials := _trials(complete)) > MOST:
+    complete = validated(Study, _with_absolute_paths({**result, "budgets": {}}), what="study")
+    if (trials := _count_trials(complete)) > MOST_TRIALS:
         raise ValueError(
-            f"study of {trials:.3g} trials: give fewer levels or repetitions, for {MOST} at most"
+            f"study of {trials:.3g} trials: give fewer levels or repetitions, for "
+            f"{MOST_TRIALS} at most"
         )
     return complete
 
 
-def starting(study: Study, start: str | Path) -> Study:
-    """A study whose trials start from a run or a model that is there, and train none for it.
+def start_from(study: Study, start: str | Path) -> Study:
+    """Let the trials of a study start from a run or a model, and train none for it.
 
     Its network, what that is shown, and the settings that a model chooses on the device of
     `pretrain` are those of every trial.
@@ -115,10 +116,10 @@ def starting(study: Study, start: str | Path) -> Study:
     """
     from hil.loop.initialisation import start_settings
     from hil.loop.session import resolve_config
-    from hil.studies.plan import cells, job, units
+    from hil.studies.plan import list_cells, list_units, make_jobs
 
-    first = units(study, 1)[0]
-    if not any(len(job(study, first, cell.settings)) > 1 for cell in cells(study)):
+    first = list_units(study, 1)[0]
+    if not any(len(make_jobs(study, first, cell.settings)) > 1 for cell in list_cells(study)):
         raise ValueError(
             f"--from {start}: no trial of the study {study.name} starts from another network: "
             "leave it out"
@@ -126,19 +127,19 @@ def starting(study: Study, start: str | Path) -> Study:
     file, mark, query = str(start).partition("?")
     start = f"{Path(file).absolute()}{mark}{query}"
     pretrain = {**study.pretrain, "start": start}
-    found = start_settings(start, study.base)
-    network = {key: found["network"][key] for key in SHARED if key in found["network"]}
-    own: Sections = {"network": network, "encoding": found["encoding"]}
-    if "task" in found:
-        own["task"] = found["task"]
+    given = start_settings(start, study.base)
+    network = {key: given["network"][key] for key in SHARED if key in given["network"]}
+    own: Sections = {"network": network, "encoding": given["encoding"]}
+    if "task" in given:
+        own["task"] = given["task"]
     config = resolve_config(merged(study.base, own, pretrain))
     network = {key: config.model_dump(mode="json")["network"][key] for key in SHARED}
     base = merged(study.base, own, {"encoding": config.encoding, "network": network})
     return study.model_copy(update={"base": base, "pretrain": pretrain})
 
 
-def _trials(study: Study) -> int:
-    """How many trials a study has at most."""
+def _count_trials(study: Study) -> int:
+    """Count the trials that a study has at most."""
     if (search := study.search) is not None:
         return 2 * search.population * search.generations * search.repeats + 3 * search.confirm
 
@@ -151,23 +152,23 @@ def _trials(study: Study) -> int:
     return cells * (2 * study.repeat.times + tuned)  # each may start from one of its own
 
 
-def _placed(value: Any, key: str = "") -> Any:
+def _with_absolute_paths(value: Any, key: str = "") -> Any:
     """With what lies in files by absolute paths, so that a study goes on from anywhere."""
     from hil import extensions, tasks
 
     if isinstance(value, Mapping):
-        own = {name: _placed(item, name) for name, item in value.items()}
+        own = {name: _with_absolute_paths(item, name) for name, item in value.items()}
         if own.get("key") == "task" and isinstance(own.get("levels"), Sequence):
-            own["levels"] = [_placed(level, "task") for level in own["levels"]]
+            own["levels"] = [_with_absolute_paths(level, "task") for level in own["levels"]]
         return own
     if isinstance(value, list | tuple):
-        return [_placed(item) for item in value]
+        return [_with_absolute_paths(item) for item in value]
     if not isinstance(value, str) or key in WORDS:
         return value
     return tasks.absolute_name(value) if key == "task" else extensions.placed(value)
 
 
-def _all(sections: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _factors_in(sections: Mapping[str, Any]) -> list[dict[str, Any]]:
     parts = [sections, *sections.get("parts", {}).values()]
     return [factor for part in parts for factor in part.get("factors", {}).values()]
 
@@ -177,15 +178,13 @@ def _by_owner(study: Study, changes: Mapping[str, Any]) -> Sections:
     own = {key: value for key, value in changes.items() if key in Study.model_fields}
     base = {key: value for key, value in changes.items() if key not in own}
     for where, factors in study.families():
-        given: Any = own
-        for step in where.split("."):
-            given = given.get(step, {}) if isinstance(given, Mapping) else {}
+        given = _look_up(own, where)
         for name in given if isinstance(given, Mapping) else ():
-            known(name, factors, where)
+            check_factor_name(name, factors, where)
         if where == "tune.factors":
             continue
         for name, factor in factors.items():
-            if factor.key and _has(base, factor.key.split(".")):
+            if factor.key and _look_up(base, factor.key) is not None:
                 raise ValueError(
                     f"--set {factor.key}: the study varies it: set {where}.{name}.levels=[...]"
                 )
@@ -195,9 +194,8 @@ def _by_owner(study: Study, changes: Mapping[str, Any]) -> Sections:
     return merged({"base": base}, own) if base else own
 
 
-def _has(sections: Any, path: Sequence[str]) -> bool:
-    for key in path:
-        if not isinstance(sections, Mapping) or key not in sections:
-            return False
-        sections = sections[key]
-    return True
+def _look_up(sections: Any, key: str) -> Any:
+    """Look up a setting by its dotted key; None where there is none."""
+    for name in key.split("."):
+        sections = sections.get(name) if isinstance(sections, Mapping) else None
+    return sections

@@ -1,10 +1,10 @@
-"""From a study to its trials: which settings each one has, and what it is called in the table."""
+"""From a study to its trials: the settings of each, and its name in the table."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import product
 from typing import Any, Literal
@@ -14,7 +14,8 @@ from drivers.registry import driver, driver_of, list_addresses, split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
 from hil.loop.defaults import find_open_settings
-from hil.studies.schema import Factor, Part, Study, label
+from hil.sections.trials import Cell, Level, PartSummary, Rows, Trials, Unit
+from hil.studies.schema import Factor, Part, Study, is_named, label
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
 Mode = Literal["scratch", "fine_tune", "deploy"]
@@ -41,87 +42,36 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Names the job by what it depends on."""
+        """Name of the job by what it depends on."""
         text = json.dumps([self.config, self.start, self.train, self.keep, self.opened])
         return sha256(text.encode()).hexdigest()[:24]
 
-
-@dataclass(frozen=True)
-class Choice:
-    """A level that was chosen.
-
-    Attributes:
-        text: What it is called in the table.
-        value: Its number, where it is one, in the unit in which it is shown.
-        settings: What it sets, by section.
-        shown: What it is called elsewhere, with its unit.
-        about: What the factor is.
-        unit: Unit of the factor.
-        phrase: The level in a sentence.
-    """
-
-    text: str
-    value: float | None
-    settings: Sections = field(hash=False)
-    shown: str = ""
-    about: str = ""
-    unit: str = ""
-    phrase: str = ""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A combination of levels.
-
-    Attributes:
-        part: The part of the study, empty where it has none.
-        choices: By factor.
-    """
-
-    part: str
-    choices: Mapping[str, Choice]
-
     @property
-    def settings(self) -> Sections:
-        """What all of its levels set."""
-        return merged(*(choice.settings for choice in self.choices.values()))
+    def configuration(self) -> Config:
+        """The configuration, validated."""
+        return configuration.build(json.loads(self.config))
 
 
-@dataclass(frozen=True)
-class Unit:
-    """One repetition.
-
-    Attributes:
-        number: From 0; trials of equal number in different cells are compared in pairs.
-        seed: Seed of the host.
-        chip: Which chip, or None where the device offers no choice.
-        device: Its device, where repetitions take devices in turn; empty elsewhere.
-    """
-
-    number: int
-    seed: int
-    chip: int | None
-    device: str = ""
+# -- factors and their levels --------------------------------------------------------------------
 
 
-def choice(name: str, factor: Factor, level: Any) -> Choice:
-    """What a level of a factor sets, and what it is called."""
-    compound = isinstance(level, Mapping) and "label" in level
-    settings = dict(level.get("set", {})) if compound else nested(factor.key, level)
+def read_level(name: str, factor: Factor, level: Any) -> Level:
+    """Read a level of a factor: what it sets, and its names."""
+    settings = dict(level.get("set", {})) if is_named(level) else nest(factor.key, level)
     number = float(level) if type(level) in (int, float) else None
     text = shown = label(level)
     if number is not None and factor.unit == "%":
         number *= 100
         shown = f"{number:g} %"
-    elif factor.unit and not compound:
+    elif factor.unit and not is_named(level):
         shown = f"{text} {factor.unit}"
     about = factor.about or name.replace("_", " ")
     phrase = (factor.phrase or f"with {about} {{}}").replace("{}", shown)
-    return Choice(text, number, settings, shown, about, factor.unit, phrase)
+    return Level(text, number, settings, shown, about, factor.unit, phrase)
 
 
-def nested(key: str, value: Any) -> Sections:
-    """`a.b = value` as sections."""
+def nest(key: str, value: Any) -> Sections:
+    """Write `a.b = value` as sections."""
     *path, last = key.split(".")
     sections: Sections = {last: value}
     for name in reversed(path):
@@ -129,20 +79,38 @@ def nested(key: str, value: Any) -> Sections:
     return sections
 
 
-def cells(study: Study) -> list[Cell]:
-    """Every combination of levels, part by part, in the order of the file."""
-    combined = []
-    for name, part in study.parts.items() if study.parts else [("", None)]:
-        own = _named(part) if part is not None else {}
-        below = part.set if part is not None else {}
-        for choices in combinations({**study.factors, **own}):
-            if below:
-                choices = {"": Choice("", None, below), **choices}
-            combined.append(Cell(name, choices))
-    return combined
+def flatten(sections: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """List every setting with its dotted key."""
+    lines: list[tuple[str, Any]] = []
+    for key, value in sections.items():
+        if isinstance(value, Mapping):
+            lines += flatten(value, f"{prefix}{key}.")
+        else:
+            lines.append((prefix + key, value))
+    return lines
 
 
-def _named(part: Part) -> dict[str, Factor]:
+def make_cell(levels: Mapping[str, Level], part: str = "", below: Sections | None = None) -> Cell:
+    """Combine levels.
+
+    Args:
+        levels: By factor.
+        part: The part of the study.
+        below: Settings of the part.
+    """
+    return Cell(part, levels, merged(below or {}, *(level.settings for level in levels.values())))
+
+
+def list_cells(study: Study) -> list[Cell]:
+    """List every combination of levels, part by part, in the order of the file."""
+    return [
+        make_cell(levels, name, part.set)
+        for name, part in (study.parts or {"": Part()}).items()
+        for levels in _combine({**study.factors, **_factors_of(part)})
+    ]
+
+
+def _factors_of(part: Part) -> dict[str, Factor]:
     """The factors of a part; an only one that does not say what it is is what the part is about."""
     if len(part.factors) != 1 or not part.about:
         return part.factors
@@ -150,49 +118,75 @@ def _named(part: Part) -> dict[str, Factor]:
     return {name: factor if factor.about else factor.model_copy(update={"about": part.about})}
 
 
-def combinations(factors: Mapping[str, Factor]) -> Iterator[dict[str, Choice]]:
+def _combine(factors: Mapping[str, Factor]) -> Iterator[dict[str, Level]]:
     """Every combination of levels, the last factor varying fastest."""
     options = [
-        [choice(name, factor, level) for level in factor.levels] for name, factor in factors.items()
+        [read_level(n, factor, level) for level in factor.levels] for n, factor in factors.items()
     ]
-    for chosen in product(*options):
-        yield dict(zip(factors, chosen, strict=True))
+    for levels in product(*options):
+        yield dict(zip(factors, levels, strict=True))
 
 
-def units(study: Study, times: int | None = None, first: int = 0) -> list[Unit]:
-    """The repetitions of each cell.
+def tabulate(study: Study, rows: Rows) -> Trials:
+    """Put finished trials in their table."""
+    parts = {n: PartSummary(part.about, tuple(part.factors)) for n, part in study.parts.items()}
+    return Trials(rows, tuple(study.factors), parts)
+
+
+# -- repetitions ---------------------------------------------------------------------------------
+
+
+def list_units(study: Study, times: int | None = None, first: int = 0) -> list[Unit]:
+    """List the repetitions of each cell.
 
     Args:
         study: The study.
         times: How many; those of the study when None.
         first: Number of the first one.
+
+    Raises:
+        ValueError: When repetitions are to have several chips that the device has not.
     """
     what, each, base = study.repeat.what, study.repeat.chips, configuration.build(study.base)
-    devices = study.repeat.devices
-    option = chip_option(study, base.device)
+    devices, option = study.repeat.devices, chip_option(study, base.device)
     one = None if option is None else _number(split(base.device_url)[2].get(option, "0"))
     if each > 1 and (one is None or devices):
         raise ValueError(f"repeat.chips = {each}: {base.device} has no option that chooses a chip")
-    repetitions = []
+    units = []
     for number in range(first, first + (times or study.repeat.times)):
+        if devices:
+            device = devices[number % len(devices)]
+            units.append(Unit(number, base.seed + number, None, device))
+            continue
         seed = base.seed + (number if what != "chip" or one is None else 0)
         start = 0 if what == "seed" and each == 1 else number * each
-        if devices:
-            repetitions.append(
-                Unit(number, base.seed + number, None, devices[number % len(devices)])
-            )
-            continue
         chips = [None] if one is None else range(one + start, one + start + each)
-        repetitions += [Unit(number, seed, chip) for chip in chips]
-    return repetitions
+        units += [Unit(number, seed, chip) for chip in chips]
+    return units
 
 
-def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]:
-    """The job of a unit, after the one that it starts from, where there is one.
+def chip_option(study: Study, device: str) -> str | None:
+    """Find the option of a device that chooses the chip, where it has one.
+
+    Raises:
+        DeviceNotFound: When no driver serves the address.
+    """
+    return driver_of(device).chip_option or study.repeat.option or None
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+# -- jobs ----------------------------------------------------------------------------------------
+
+
+def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]:
+    """Make the job of a unit, after the one that it starts from, where there is one.
 
     Args:
         study: The study.
-        unit: Which repetition.
+        unit: The repetition.
         layers: Settings on top of those of every trial.
 
     Raises:
@@ -205,28 +199,27 @@ def job(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job, ...]
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
         raise ValueError("start: trials start as their mode says, from a network of the study")
-    config = _config(study, sections, unit)
+    config = _configure(study, sections, unit)
     if mode == "scratch":
-        return (Job(config, opened=_opened(sections)),)
+        return (Job(config, opened=_left_open(sections)),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
         unit = replace(unit, chip=None, device="")
-        pretrain["device"] = nth_fleet(str(pretrain["device"]), unit.number)
+        pretrain["device"] = shift_fleet(str(pretrain["device"]), unit.number)
     first = merged(below, pretrain)
     given = "start" in first  # a network that is there already is only tested
-    source = Job(
-        _config(study, first, unit), train=not given, keep=True, opened=_opened(first, starts=given)
-    )
-    opened = _opened(sections, starts=True)
+    opened = _left_open(first, starts=given)
+    source = Job(_configure(study, first, unit), train=not given, keep=True, opened=opened)
+    opened = _left_open(sections, starts=True)
     return source, Job(config, source.key, train=mode == "fine_tune", opened=opened)
 
 
-def _opened(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:
+def _left_open(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:
     return tuple(sorted(find_open_settings(sections, starts=starts)))
 
 
-def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
+def _configure(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
     """A configuration as JSON, with the seed and chip of the unit."""
     layers = [sections, {"seed": unit.seed}]
     if unit.device:
@@ -235,14 +228,14 @@ def _config(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
     option = chip_option(study, device)
     if unit.chip is not None and option is not None:
         address, _, query = device.partition("?")
-        kept = urlencode([(k, v) for k, v in parse_qsl(query) if k != option])
-        plain = f"{address}?{kept}" if kept else address
+        others = urlencode([(k, v) for k, v in parse_qsl(query) if k != option])
+        plain = f"{address}?{others}" if others else address
         layers.append({"device": plain, "device_options": {option: unit.chip}})
     return json.dumps(configuration.build(*layers).model_dump(mode="json"), sort_keys=True)
 
 
-def nth_fleet(device: str, number: int) -> str:
-    """The fleet of a repetition: its chips follow on those of the repetition before.
+def shift_fleet(device: str, number: int) -> str:
+    """Find the fleet of a repetition: its chips follow on those of the repetition before.
 
     Args:
         device: The fleet of the first one; any other device is the same for all.
@@ -260,27 +253,3 @@ def nth_fleet(device: str, number: int) -> str:
             options = {**options, option: str(chip)}
         moved.append(f"{scheme}:{target}?{urlencode(options)}" if options else member)
     return f"fleet:{','.join(moved)}"
-
-
-def chip_option(study: Study, device: str) -> str | None:
-    """The option of a device by which the chip is chosen, where it has one.
-
-    Raises:
-        DeviceNotFound: When no driver serves the address.
-    """
-    return driver_of(device).chip_option or study.repeat.option or None
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
-
-
-def configuration_lines(sections: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Every setting with its dotted key."""
-    lines: list[tuple[str, Any]] = []
-    for key, value in sections.items():
-        if isinstance(value, Mapping):
-            lines += configuration_lines(value, f"{prefix}{key}.")
-        else:
-            lines.append((prefix + key, value))
-    return lines

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import drivers
 from hil.extensions import Trust, in_force
+from hil.sections.trials import Outcome
 from hil.studies.plan import Job
-from hil.studies.trial import Outcome, Weights, evaluate
+from hil.studies.trial import Weights, evaluate
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,13 +29,15 @@ PATIENCE = 10.0  # seconds to wait for a scheduler, and for its first worker
 PACKAGES = ("spikeloop", "numpy", "scipy", "brian2", "scikit-learn")
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def count_cores() -> int:
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
-def pool(workers: int, scheduler: str | None = None, devices: Sequence[str] = ()) -> Iterator[Pool]:
+def open_pool(
+    workers: int, scheduler: str | None = None, devices: Sequence[str] = ()
+) -> Iterator[Pool]:
     """Open a place to evaluate trials.
 
     Args:
@@ -50,66 +53,66 @@ def pool(workers: int, scheduler: str | None = None, devices: Sequence[str] = ()
             of them declares one of the devices.
     """
     if scheduler is None and workers == 1:
-        yield in_process
+        yield evaluate_here
         return
-    with _local(workers) if scheduler is None else _existing(scheduler) as client:
+    with _start_local(workers) if scheduler is None else _connect(scheduler) as client:
         if scheduler is not None:
             _check_declared(scheduler, client, devices)
-        yield lambda requests: on_cluster(client, requests)
+        yield lambda requests: evaluate_on_cluster(client, requests)
 
 
-def in_process(requests: Iterable[Request]) -> Iterator[Answer]:
+def evaluate_here(requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate in this process, one after another."""
     for number, job, weights in requests:
         yield number, *evaluate(job, weights)
 
 
-def on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
+def evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate on the workers of a cluster.
 
     A trial whose worker dies is given to another one, or waits for it where the worker declares the
-    device. Two trials for each thread are under way, so that none is idle.
+    device. Two trials for each thread are in flight, so that none is idle.
     """
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
     threads = sum(client.nthreads().values())
     waiting, numbers = iter(requests), dict[Any, int]()
-    under_way: Any = as_completed()
+    in_flight: Any = as_completed()
 
     def submit() -> None:
         for number, job, weights in waiting:
             # Pure would take two jobs of equal key for one; the coordinator sees to that itself.
-            needs = resources(json.loads(job.config)["device"])
+            needs = required_resources(json.loads(job.config)["device"])
             given = in_force(), evaluate, job, weights
-            future = client.submit(_trusting, *given, pure=False, resources=needs)
+            future = client.submit(_run_with_trust, *given, pure=False, resources=needs)
             numbers[future] = number
-            under_way.add(future)
+            in_flight.add(future)
             return
 
     for _ in range(2 * max(1, threads)):
         submit()
-    for future in under_way:
+    for future in in_flight:
         number = numbers.pop(future)
         try:
-            outcome, kept = future.result()
+            outcome, weights = future.result()
         except KilledWorker:
             raise ValueError(
                 f"trial {number} killed every worker that took it: it may need more memory than "
                 "there is, or its device hangs; ask for fewer --workers"
             ) from None
         submit()
-        yield number, outcome, kept
+        yield number, outcome, weights
 
 
-def _trusting(trust: Trust, act: Callable[..., Answered], *given: object) -> Answered:
+def _run_with_trust(trust: Trust, act: Callable[..., Answered], *given: object) -> Answered:
     """Do something in a process that does not know yet what may run."""
     with trust.in_force():
         return act(*given)
 
 
-def resources(device: str) -> dict[str, int] | None:
-    """What a trial on a device takes of its worker: the device, where it is there once.
+def required_resources(device: str) -> dict[str, int] | None:
+    """Name what a trial on a device takes of its worker: the device, where it is there once.
 
     Args:
         device: Its address; the resource has its name without options.
@@ -117,7 +120,9 @@ def resources(device: str) -> dict[str, int] | None:
     return None if drivers.independent(device) else {device.partition("?")[0]: 1}
 
 
-def beside(scheduler: str, device: str, act: Callable[..., Answered], *given: object) -> Answered:
+def run_beside(
+    scheduler: str, device: str, act: Callable[..., Answered], *given: object
+) -> Answered:
     """Do something on the worker of a cluster that declares a device.
 
     Args:
@@ -132,13 +137,18 @@ def beside(scheduler: str, device: str, act: Callable[..., Answered], *given: ob
     Raises:
         ValueError: As `pool`; and whatever it raises.
     """
-    with _existing(scheduler) as client:
+    with _connect(scheduler) as client:
         _check_declared(scheduler, client, [device])
         future = client.submit(
-            _trusting, in_force(), act, *given, pure=False, resources=resources(device)
+            _run_with_trust,
+            in_force(),
+            act,
+            *given,
+            pure=False,
+            resources=required_resources(device),
         )
-        found: Answered = future.result()
-        return found
+        answer: Answered = future.result()
+        return answer
 
 
 def _check_declared(scheduler: str, client: Client, devices: Sequence[str]) -> None:
@@ -146,17 +156,17 @@ def _check_declared(scheduler: str, client: Client, devices: Sequence[str]) -> N
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     declared = {name for worker in workers for name in worker["resources"]}
     for device in devices:
-        for name in resources(device) or ():
+        for name in required_resources(device) or ():
             if name not in declared:
-                told = ", ".join(sorted(declared)) or "none"
+                names = ", ".join(sorted(declared)) or "none"
                 raise ValueError(
-                    f"no worker of {scheduler} declares {name} (declared: {told}): start one where "
-                    f"it is: dask worker {scheduler} --nthreads 1 --resources '{name}=1'"
+                    f"no worker of {scheduler} declares {name} (declared: {names}): start one "
+                    f"where it is: dask worker {scheduler} --nthreads 1 --resources '{name}=1'"
                 )
 
 
 @contextmanager
-def _local(workers: int) -> Iterator[Client]:
+def _start_local(workers: int) -> Iterator[Client]:
     import logging
 
     import dask
@@ -199,7 +209,7 @@ def _ignoring_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def _existing(address: str) -> Iterator[Client]:
+def _connect(address: str) -> Iterator[Client]:
     from distributed import Client
 
     try:
@@ -216,11 +226,11 @@ def _existing(address: str) -> Iterator[Client]:
             raise ValueError(
                 f"--scheduler {address} has no workers: start one with dask worker {address}"
             ) from None
-        _same_versions(address, client)
+        _check_versions(address, client)
         yield client
 
 
-def _same_versions(address: str, client: Client) -> None:
+def _check_versions(address: str, client: Client) -> None:
     """Refuse workers whose results might not be those of this process."""
     own = versions()
     try:
@@ -244,10 +254,10 @@ def versions() -> dict[str, str]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    known = {"python": ".".join(platform.python_version_tuple()[:2])}
+    installed = {"python": ".".join(platform.python_version_tuple()[:2])}
     for name in PACKAGES:
         try:
-            known[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            known[name] = "not installed"
-    return known
+            installed[name] = "not installed"
+    return installed

@@ -1,4 +1,4 @@
-"""What a study is: a small file that says what varies, how often it is repeated, what is shown."""
+"""Studies as their files state them: what varies, how often it is repeated, what is shown."""
 
 from __future__ import annotations
 
@@ -12,34 +12,15 @@ from drivers import nearest
 from hil.config import Section, Sections
 from hil.extensions import shown
 from hil.learning import rules
+from hil.sections.trials import MEASURES
 from hil.validation import validated
 
 VERSION = 1
-# Measures of a trial, with their unit; accuracies are shares.
-MEASURES = {
-    "test_accuracy": "share",
-    "balanced_accuracy": "share",
-    "validation_accuracy": "share",
-    "train_accuracy": "share",
-    "device_runs": "batches",
-    "samples": "samples",
-    "transfer_bytes": "bytes",
-    "spikes": "spikes per sample",
-    "synaptic_events": "events per sample",
-    "inference_bytes": "bytes per sample",
-    "training_spikes": "spikes",
-    "training_events": "events",
-    "write_calls": "writes",
-    "cell_writes_mean": "writes per cell",
-    "cell_writes_max": "writes of a cell",
-    "weight_bits": "bits",
-    "overlap": "|cos|",
-}
 # Columns of the tables of a study, which no factor may be called by.
-TAKEN = {"trial", "part", "unit", "seed", "chip", "settings", *MEASURES, "error"}
+COLUMNS = {"trial", "part", "unit", "seed", "chip", "settings", *MEASURES, "error"}
 
 
-class Level(Section):
+class NamedLevel(Section):
     """One level of a factor that changes more than one setting."""
 
     label: str = Field(min_length=1)
@@ -47,7 +28,7 @@ class Level(Section):
 
 
 class Factor(Section):
-    """What varies: a setting by its key, or levels that bring their own settings."""
+    """A factor: a setting by its key, or levels that bring their own settings."""
 
     key: str = Field("", description="Setting, e.g. `rule.name`.")
     about: str = Field("", description="What it is, in words, e.g. `dead neurons`.")
@@ -71,7 +52,7 @@ class Part(Section):
 
 
 class Repeat(Section):
-    """How often each combination is repeated, and what is another one each time."""
+    """Repetitions of each combination, and what is another one each time."""
 
     what: Literal["seed", "chip", "both"] = Field(
         "seed", description="`both`: seed and chip of repetition n are the n-th ones."
@@ -149,7 +130,7 @@ class Study(Section):
         return self
 
     def families(self) -> list[tuple[str, Mapping[str, Factor]]]:
-        """All factors, by the place where they stand."""
+        """List the factors of the study, by the place where they stand."""
         return [
             ("factors", self.factors),
             *((f"parts.{name}.factors", part.factors) for name, part in self.parts.items()),
@@ -157,27 +138,26 @@ class Study(Section):
         ]
 
     def names(self) -> list[str]:
-        """Names of all factors of the trials, in order."""
+        """List the names of the factors of the trials, in order."""
         families = [self.factors, *(part.factors for part in self.parts.values())]
         return list(dict.fromkeys(name for factors in families for name in factors))
 
 
-def known(name: str, names: Iterable[str], where: str) -> str:
-    """The name of a factor, if it is one.
+def check_factor_name(name: str, names: Iterable[str], where: str) -> None:
+    """Refuse what is no name of a factor.
 
     Raises:
-        ValueError: When it is none; the nearest is named.
+        ValueError: Naming the nearest.
     """
     names = list(names)
     if name not in names:
         raise ValueError(f"{where}: no factor {name!r}: {nearest(name, names)}")
-    return name
 
 
 def _check_tune(tune: Tune, factors: Mapping[str, Factor]) -> None:
-    """What suits one rule or device need not suit another: each is tuned by itself."""
+    """Refuse tuning that is not fair: what suits one rule or device need not suit another."""
     for name in tune.by:
-        known(name, factors, "tune.by")
+        check_factor_name(name, factors, "tune.by")
     for name, factor in factors.items():
         if factor.key in ("rule.name", "device") and name not in tune.by:
             raise ValueError(f"tune.by leaves out {name!r}: tune for each {factor.key} by itself")
@@ -193,7 +173,7 @@ def _check_tune(tune: Tune, factors: Mapping[str, Factor]) -> None:
 
 
 def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None:
-    if name in TAKEN:
+    if name in COLUMNS:
         raise ValueError(f"{where}: this name is taken: choose another")
     if factor.phrase and factor.phrase.count("{}") != 1:
         raise ValueError(f"{where}.phrase: give a text with one {{}}, the place of the level")
@@ -206,25 +186,27 @@ def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None
             raise ValueError(f"{where}: a range needs a key, and no levels")
         if factor.log and factor.low <= 0:
             raise ValueError(f"{where}: log needs low above 0, not {factor.low:g}")
-        return
-    if not factor.levels:
+    elif not factor.levels:
         raise ValueError(f"{where} has no levels: give at least one, as levels = [...]")
-    for level in factor.levels:
-        compound = isinstance(level, Mapping) and "label" in level
-        if compound:
-            validated(Level, level, what="study", where=f"{where}.levels")
+    labels = [label(level) for level in factor.levels]
+    for level, text in zip(factor.levels, labels, strict=True):
+        if is_named(level):
+            validated(NamedLevel, level, what="study", where=f"{where}.levels")
         elif not factor.key:
             raise ValueError(f"{where}: give a key, or levels that are tables of label and set")
-    labels = [label(level) for level in factor.levels]
-    for text in labels:
         if labels.count(text) > 1:
             raise ValueError(f"{where}: level {text!r} is given twice: give each once")
 
 
+def is_named(level: Any) -> bool:
+    """Whether a level brings a label and settings of its own."""
+    return isinstance(level, Mapping) and "label" in level
+
+
 def label(level: Any) -> str:
-    """A level as text."""
+    """Write a level as text."""
     if isinstance(level, Mapping):
-        return str(level["label"]) if "label" in level else json.dumps(level)
+        return str(level["label"]) if is_named(level) else json.dumps(level)
     if isinstance(level, Sequence) and not isinstance(level, str):
         return ", ".join(map(label, level)) or "none"
     return f"{level:g}" if isinstance(level, float) else shown(str(level))

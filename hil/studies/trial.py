@@ -6,7 +6,6 @@ package, from a configuration to a dictionary of measures.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import FileFormatError
-from hil import config as configuration
 from hil import tasks
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
@@ -27,10 +25,10 @@ from hil.loop.controller import Controller
 from hil.loop.mapping import delays_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
+from hil.sections.trials import Outcome
 from hil.studies.plan import Job
 
 Weights = Mapping[str, NDArray[Any]]
-Outcome = dict[str, Any]
 
 
 class Unrecorded:
@@ -98,7 +96,7 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
         DeviceError: When the device fails for a reason that is not in the settings.
         FileFormatError: When a file that it reads is damaged, or the weights do not fit.
     """
-    config = configuration.build(json.loads(job.config))
+    config = job.configuration
     try:
         with np.errstate(all="ignore"):
             return _evaluate(job, config, weights)

@@ -17,15 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hil.studies.coordinator import Coordinator, Trial
-from hil.studies.plan import TUNING_SEEDS, Cell, Choice, Job, Unit, choice, job, units
-from hil.studies.schema import label
+from hil.sections.trials import Cell, Level, Unit
+from hil.studies.coordinator import Coordinator, PlannedTrial
+from hil.studies.plan import TUNING_SEEDS, Job, list_units, make_cell, make_jobs, read_level
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-
     from hil.studies.schema import Factor, Study, Tune
 
 Place = tuple[int, ...]  # of a setting in the grid: the place of its level, factor by factor
@@ -53,15 +51,15 @@ class Tuned:
 
 
 def tune(
-    coordinator: Coordinator, places: Sequence[Cell], tuning: Tune
+    coordinator: Coordinator, cells: Sequence[Cell], tuning: Tune
 ) -> dict[tuple[str, ...], Tuned]:
-    """The settings that did best on validation samples, for each combination of some factors.
+    """Find the settings that do best on validation samples, for each combination of some factors.
 
     They are tried on seeds of their own, so that what is compared later has not been chosen by.
 
     Args:
         coordinator: Of the study.
-        places: Its combinations of levels.
+        cells: Its combinations of levels.
         tuning: What is tuned.
 
     Returns:
@@ -69,19 +67,18 @@ def tune(
     """
     study = coordinator.study
     kinds: dict[tuple[str, ...], Cell] = {}
-    for cell in places:
-        kinds.setdefault(levels_of(cell, tuning), cell)
+    for cell in cells:
+        kinds.setdefault(tuned_levels(cell, tuning), cell)
     searches = {kind: CompassSearch(study, tuning, cell) for kind, cell in kinds.items()}
     if tuning.settings == 1:
         return {kind: Tuned(search.options, []) for kind, search in searches.items()}
     coordinator.expected = tuning.settings * tuning.times * len(kinds)
-    coordinator.expected += len(places) * study.repeat.times
-    repetitions = units(study, tuning.times, TUNING_SEEDS)
-    trials: list[Trial] = []
+    coordinator.expected += len(cells) * study.repeat.times
+    repetitions = list_units(study, tuning.times, TUNING_SEEDS)
+    trials: list[PlannedTrial] = []
     while asked := [(search, place) for search in searches.values() for place in search.next()]:
         for search, place in asked:
-            known_by = as_optuna(tuning, search.option(place))
-            trials += [Trial(search.job(unit, place), *known_by) for unit in repetitions]
+            trials += [search.plan(unit, place) for unit in repetitions]
         outcomes = coordinator.evaluate("tune", trials, ["validation_accuracy"])
         scores = [outcome.get("validation_accuracy") or 0.0 for outcome in outcomes]
         reached = iter(scores[-len(asked) * tuning.times :])
@@ -93,9 +90,9 @@ def tune(
     }
 
 
-def levels_of(cell: Cell, tuning: Tune) -> tuple[str, ...]:
-    """The levels of a cell by which it is tuned."""
-    return tuple(cell.choices[name].text for name in tuning.by)
+def tuned_levels(cell: Cell, tuning: Tune) -> tuple[str, ...]:
+    """Name the levels of a cell by which it is tuned."""
+    return tuple(cell.levels[name].text for name in tuning.by)
 
 
 @dataclass
@@ -124,7 +121,7 @@ class CompassSearch:
         """
         # What is to be pre-trained is tuned as it is trained.
         self._below = {**self.cell.settings, "mode": "scratch"}
-        (usual,) = job(self.study, units(self.study, 1)[0], self._below)
+        (usual,) = make_jobs(self.study, list_units(self.study, 1)[0], self._below)
         config = json.loads(usual.config)
         self.factors = {
             name: factor
@@ -141,7 +138,7 @@ class CompassSearch:
 
     @property
     def grid(self) -> list[Place]:
-        """All combinations of the given levels."""
+        """Combinations of the given levels."""
         return list(product(*(range(len(factor.levels)) for factor in self.factors.values())))
 
     @property
@@ -150,7 +147,7 @@ class CompassSearch:
         return [self.option(place) for place in self.tried or self.grid]
 
     def next(self) -> list[Place]:
-        """What to try next: the grid, then one by one the nearest to the best; none at the end."""
+        """Find what to try next: the grid, then one by one the nearest to the best."""
         if not self.tried:
             return self.grid
         if len(self.tried) == self.tuning.settings:
@@ -166,27 +163,43 @@ class CompassSearch:
 
     def option(self, place: Place) -> Cell:
         """The settings at a place that exists."""
-        chosen = {}
-        for (name, factor), at in zip(self.factors.items(), place, strict=True):
-            found = _level(name, factor, at)
-            assert found is not None
-            chosen[name] = found
-        return Cell("", chosen)
+        levels = self._levels(place)
+        assert levels is not None
+        return make_cell(levels)
 
-    def job(self, unit: Unit, place: Place) -> Job:
-        """One trial of the settings at a place."""
-        settings = self.option(place).settings
-        return job(self.study, unit, self._below, self._shorter, settings)[-1]
+    def plan(self, unit: Unit, place: Place) -> PlannedTrial:
+        """Plan one trial of the settings at a place."""
+        from optuna.distributions import FloatDistribution
+
+        option = self.option(place)
+        trial = PlannedTrial.of(self._job(unit, option), option.levels, self.factors)
+        numbers = [name for name, factor in self.factors.items() if is_numeric(factor)]
+        beyond = FloatDistribution(0.0, 10 * MARKS[-1])  # the grid goes on beyond its levels
+        return PlannedTrial(
+            trial.job,
+            {**trial.params, **{name: float(option.levels[name].text) for name in numbers}},
+            {**trial.distributions, **dict.fromkeys(numbers, beyond)},
+        )
+
+    def _job(self, unit: Unit, option: Cell) -> Job:
+        return make_jobs(self.study, unit, self._below, self._shorter, option.settings)[-1]
+
+    def _levels(self, place: Place) -> dict[str, Level] | None:
+        """The levels at a place; None where the grid has ended."""
+        levels = {
+            name: level
+            for (name, factor), at in zip(self.factors.items(), place, strict=True)
+            if (level := _level_at(name, factor, at)) is not None
+        }
+        return levels if len(levels) == len(place) else None
 
     def _exists(self, place: Place) -> bool:
         """Whether there are such settings: a grid ends where a configuration is refused."""
-        if any(
-            _level(name, factor, at) is None
-            for (name, factor), at in zip(self.factors.items(), place, strict=True)
-        ):
+        levels = self._levels(place)
+        if levels is None:
             return False
         try:
-            self.job(units(self.study, 1)[0], place)
+            self._job(list_units(self.study, 1)[0], make_cell(levels))
         except ValueError:
             return False
         return True
@@ -195,41 +208,24 @@ class CompassSearch:
 def _moves(axes: int, distance: int) -> Iterator[Place]:
     """Every move of so many steps in all, along the first factor before the next."""
     steps = range(-distance, distance + 1)
-    found = [move for move in product(steps, repeat=axes) if sum(map(abs, move)) == distance]
-    yield from sorted(found, key=lambda move: ([-abs(step) for step in move], move))
+    moves = [move for move in product(steps, repeat=axes) if sum(map(abs, move)) == distance]
+    yield from sorted(moves, key=lambda move: ([-abs(step) for step in move], move))
 
 
-def _level(name: str, factor: Factor, at: int) -> Choice | None:
+def _level_at(name: str, factor: Factor, at: int) -> Level | None:
     """The level of a factor at a place of the grid, those of numbers in their order."""
-    levels = sorted(factor.levels) if numeric(factor) else factor.levels
+    levels = sorted(factor.levels) if is_numeric(factor) else factor.levels
     if 0 <= at < len(levels):
-        return choice(name, factor, levels[at])
-    if not numeric(factor):
+        return read_level(name, factor, levels[at])
+    if not is_numeric(factor):
         return None
     if at < 0:
         mark = bisect_left(MARKS, levels[0]) + at
     else:
         mark = bisect_right(MARKS, levels[-1]) + at - len(levels)
-    return choice(name, factor, MARKS[mark]) if 0 <= mark < len(MARKS) else None
+    return read_level(name, factor, MARKS[mark]) if 0 <= mark < len(MARKS) else None
 
 
-def numeric(factor: Factor) -> bool:
+def is_numeric(factor: Factor) -> bool:
     """Whether the levels of a factor are numbers above 0, which go on beyond those given."""
     return all(type(level) in (int, float) and level > 0 for level in factor.levels)
-
-
-def as_optuna(tuning: Tune, option: Cell) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-    """Settings that are tried as parameters, with what they are chosen from."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
-
-    params: dict[str, Any] = {}
-    distributions: dict[str, BaseDistribution] = {}
-    for name, chosen in option.choices.items():
-        factor = tuning.factors[name]
-        if numeric(factor):
-            params[name] = float(chosen.text)
-            distributions[name] = FloatDistribution(0.0, 10 * MARKS[-1])
-        else:
-            params[name] = chosen.text
-            distributions[name] = CategoricalDistribution([label(v) for v in factor.levels])
-    return params, distributions

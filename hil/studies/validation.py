@@ -1,8 +1,7 @@
-"""What is wrong with a study is said before its first trial."""
+"""Checks of a study before its first trial."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -17,18 +16,19 @@ from hil.config import Config
 from hil.exchange import nir_file
 from hil.loop.initialisation import is_model
 from hil.loop.session import Session
-from hil.studies import search
+from hil.sections.trials import Cell
+from hil.studies import page
 from hil.studies.folder import Sources
-from hil.studies.plan import Cell, Job, cells, job, units
-from hil.studies.report import sections
+from hil.studies.plan import Job, list_cells, list_units, make_cell, make_jobs
 from hil.studies.schema import Study, label
+from hil.studies.strategies import check_objectives, sampled_levels
 from hil.studies.tuning import CompassSearch
 from hil.tasks import Data
 from hil.trust import code_of, fingerprints, open_device
 
 
-def fitting(study: Study) -> tuple[Study, dict[str, str]]:
-    """A study without the parts that its device has no options for.
+def leave_out_parts(study: Study) -> tuple[Study, dict[str, str]]:
+    """Leave out the parts of a study that its device has no options for.
 
     Parts are about non-idealities of chips, most of all. A device whose driver offers numbered
     chips (`chip_option`) emulates them and is asked for every part, so that a misspelt option is
@@ -46,9 +46,9 @@ def fitting(study: Study) -> tuple[Study, dict[str, str]]:
     if driver_of(configuration.build(study.base).device).chip_option:
         return study, {}
     refused: dict[str, DeviceError] = {}
-    first = units(study, 1)[0]
-    for cell in cells(study):
-        config = configuration.build(json.loads(job(study, first, cell.settings)[-1].config))
+    first = list_units(study, 1)[0]
+    for cell in list_cells(study):
+        config = make_jobs(study, first, cell.settings)[-1].configuration
         emulated = bool(driver_of(config.device).chip_option)
         if cell.part and cell.part not in refused and not emulated:
             try:
@@ -80,38 +80,38 @@ def check(study: Study) -> Sources:
         DeviceError: When there is no such device.
     """
     if study.search is not None:
-        search.check(study.search)
-    sections.check(study)
+        check_objectives(study.search)
+    page.check_sections(study)
     devices: dict[tuple[str, ...], dict[str, tuple[Config, Job]]] = {}
     starts: dict[str, str] = {}
     for steps in _jobs(study):
         for step in steps:
-            config = configuration.build(json.loads(step.config))
+            config = step.configuration
             on_one = devices.setdefault((config.device_url, *code_of(config)), {})
             on_one.setdefault(step.key, (config, step))
             starts |= {step.key: step.start} if step.start else {}
-    laid = _Laid()
+    layout = _Layout()
     for jobs in devices.values():
         config, _ = next(iter(jobs.values()))
         with open_device(config) as device:
             for config, step in jobs.values():
-                laid.lay(device, config, step)
-        laid.sources.code.update(fingerprints(config))
-        laid.sources.code.update(model_of(config))
-    if laid.unfit and not laid.layers:
-        raise laid.unfit[0]
+                layout.add(device, config, step)
+        layout.sources.code.update(fingerprints(config))
+        layout.sources.code.update(fingerprint_model(config))
+    if layout.unfit and not layout.layers:
+        raise layout.unfit[0]
     for key, start in starts.items():
-        if {key, start} <= laid.layers.keys() and laid.layers[key] != laid.layers[start]:
-            given, wanted = ("-".join(map(str, laid.layers[k])) for k in (start, key))
+        if {key, start} <= layout.layers.keys() and layout.layers[key] != layout.layers[start]:
+            given, wanted = ("-".join(map(str, layout.layers[k])) for k in (start, key))
             raise ValueError(
                 f"pretrain trains a {given} network, and {wanted} ones start from it: give both "
                 "the same task, encoding and network.hidden"
             )
-    return laid.sources
+    return layout.sources
 
 
-class _Laid:
-    """Trials as they were laid on their devices.
+class _Layout:
+    """Layouts of trials on their devices.
 
     Attributes:
         sources: What they take from outside.
@@ -125,7 +125,7 @@ class _Laid:
         self.unfit: list[ValueError] = []
         self._data: dict[tuple[str, int, float], Data] = {}
 
-    def lay(self, device: Device, config: Config, step: Job) -> None:
+    def add(self, device: Device, config: Config, step: Job) -> None:
         """Lay a trial on its device, as training it begins."""
         named = (config.task, config.seed, config.training.validation_fraction)
         if named not in self._data:
@@ -143,8 +143,8 @@ class _Laid:
             self.layers[step.key] = session.controller.layers
 
 
-def model_of(config: Config) -> dict[str, str]:
-    """SHA-256 of the model that a trial starts from, by its name; empty for any other trial."""
+def fingerprint_model(config: Config) -> dict[str, str]:
+    """Take the SHA-256 of the model that a trial starts from, by its name, where there is one."""
     file = Path(config.start.partition("?")[0])
     if not config.start or not is_model(config.start):
         return {}
@@ -153,16 +153,15 @@ def model_of(config: Config) -> dict[str, str]:
 
 def _jobs(study: Study) -> Iterator[tuple[Job, ...]]:
     """The jobs of every combination of settings, for the first repetition."""
-    first = units(study, 1)[0]
+    first = list_units(study, 1)[0]
     chosen = study.tune is not None and study.tune.settings > 1
-    for cell in cells(study) if study.search is None else _corners(study):
-        tuned = CompassSearch(study, study.tune, cell).options if study.tune else [Cell("", {})]
+    for cell in list_cells(study) if study.search is None else _corners(study):
+        tuned = CompassSearch(study, study.tune, cell).options if study.tune else [make_cell({})]
         for option in tuned:
-            steps = job(study, first, cell.settings, option.settings)
+            steps = make_jobs(study, first, cell.settings, option.settings)
             if study.search is not None and len(steps) > 1:
                 raise ValueError("mode: a search trains from scratch: leave mode out")
-            config = json.loads(steps[-1].config)
-            if chosen and not config["training"]["validation_fraction"]:
+            if chosen and not steps[-1].configuration.training.validation_fraction:
                 raise ValueError(
                     "training.validation_fraction = 0: tuning chooses by validation samples, "
                     "so give them a share"
@@ -174,10 +173,8 @@ def _corners(study: Study) -> list[Cell]:
     """Every level of a search on its own, and both ends of every range."""
     corners = []
     for name, factor in study.factors.items():
-        if factor.low is None or factor.high is None:
-            drawn: list[dict[str, Any]] = [{name: label(level)} for level in factor.levels]
-        else:
-            ends = (factor.low, factor.high)
-            drawn = [{name: int(end) if factor.whole else end} for end in ends]
-        corners += [Cell("", search.chosen(study, params)) for params in drawn]
+        values: list[Any] = [label(level) for level in factor.levels]
+        if factor.low is not None and factor.high is not None:
+            values = [int(v) if factor.whole else v for v in (factor.low, factor.high)]
+        corners += [make_cell(sampled_levels(study, {name: value})) for value in values]
     return corners

@@ -1,4 +1,4 @@
-"""The tasks by name: a module of this package that defines `TASK` is one.
+"""The tasks by name: a module here that defines `TASK` is one, one with `TASKS` several by name.
 
 data = hil.tasks.load("digits")
 data.x_train, data.y_train, data.x_validation, data.y_validation, data.x_test, data.y_test
@@ -151,5 +151,5 @@ def short_name(name: str) -> str:
 
 def _spell(name: str) -> str:
     """Spell the name of a built-in task as its module; leave any other as it is."""
-    joined = name.replace("-", "_")
-    return joined if joined in names() else name
+    module = name.replace("-", "_")
+    return module if module in names() else name

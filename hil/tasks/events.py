@@ -32,7 +32,7 @@ ADDRESSES = 1 << 20  # below which every address is
 
 
 def is_event_layout(layout: str | None) -> bool:
-    """Whether a layout names the columns of events: `t`, and some of `x`, `y` and `p`, once."""
+    """Tell whether a layout names columns of events: `t`, and some of `x`, `y` and `p`, once."""
     return layout is not None and "t" in layout and sorted({*layout} & {*FIELDS}) == sorted(layout)
 
 
@@ -91,7 +91,7 @@ def check_no_events(x: NDArray[Any], lengths: Lengths, name: str) -> None:
 
 @dataclass(frozen=True)
 class Binning:
-    """How events become steps and channels.
+    """Rule by which events become steps and channels.
 
     Attributes:
         steps: Bins of the longest record, T.

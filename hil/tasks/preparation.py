@@ -1,4 +1,4 @@
-"""What stands between what a user has and what a network takes: axes, lengths, and scaling.
+"""From what a user has to what a network takes: axes, lengths, scaling and labels.
 
 Samples come as an array, a sparse matrix, or a list of signals or of records of events. Signals of
 different lengths stand one after the other in one array, with their lengths, or each in a row that
@@ -459,7 +459,7 @@ class Preparation:
 
     @property
     def is_scaling(self) -> bool:
-        """Whether features are changed by more than the division of bytes by 255."""
+        """True where features are changed by more than the division of bytes by 255."""
         return bool(self.low.any()) or not ((self.high == 1).all() or (self.high == 255).all())
 
 

@@ -28,7 +28,7 @@ IMAGE_CHANNELS = (1, 3, 4)  # of images that say so by their shape: grey, RGB, R
 LARGEST = 8 << 30  # bytes of all signals, however large their file
 
 Kind = Literal["features", "signals", "events"]
-"""What samples are: features, signals in time, or events in time, 0 or 1."""
+"""Kind of samples: features, signals in time, or events in time, 0 or 1."""
 Features = NDArray[np.uint8] | NDArray[np.float32]
 """`(N, n_features)`: uint8 where 255 stands for 1, or float32 in [0, 1]."""
 Lengths = NDArray[np.int64]
@@ -120,7 +120,7 @@ class Signals:
 
     @property
     def steps(self) -> NDArray[Any]:
-        """All steps of all signals, one after the other, `(sum of lengths, n)`."""
+        """Steps of all signals, one after the other, `(sum of lengths, n)`."""
         steps: NDArray[Any] = self.values[self.mask]
         return steps
 
@@ -147,7 +147,7 @@ class SampleSpec:
 
     @property
     def kind(self) -> Kind:
-        """What an encoding has to take."""
+        """Kind that an encoding has to take."""
         if self.steps is None:
             return "features"
         return "events" if self.events else "signals"
@@ -197,7 +197,7 @@ def infer_layout(x: NDArray[Any], asked: str | None, name: str) -> str:
         if asked not in LAYOUTS:
             raise ValueError(
                 f"layout {asked!r:.40}: give {', '.join(IMAGES)} for images, or "
-                f"{', '.join(SIGNALS)} for signals"
+                f"{', '.join(SIGNALS)} for signals; of events in rows, their columns, such as txyp"
             )
         if x.ndim != 1 + len(asked):
             raise ValueError(

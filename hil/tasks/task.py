@@ -270,14 +270,14 @@ def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"validation fraction is {fraction}: give at least 0 and less than 1")
-    taken = round(fraction * len(y))
-    if taken == len(y) or (taken == 0 < fraction):
+    count = round(fraction * len(y))
+    if count == len(y) or (count == 0 < fraction):
         raise ValueError(
             f"validation fraction {fraction} of {len(y)} samples leaves one part empty: "
             "give more samples or another fraction"
         )
     order = np.lexsort((rng.random(len(y)), y))
-    positions = ((np.arange(taken) + 0.5) * (len(y) / max(taken, 1))).astype(np.int64)
+    positions = ((np.arange(count) + 0.5) * (len(y) / max(count, 1))).astype(np.int64)
     in_second = np.zeros(len(y), dtype=bool)
     in_second[order[positions]] = True
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest, lognorm
 
 from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.crossbar import Crossbar
 from device_models.generators import Noise, Normals, sequence, splitmix64
-from device_models.mismatch import draw_cells, draw_defects, draw_factors, draw_offsets
-from device_models.nonidealities import FixedPattern, Programming, by_name, override
+from device_models.mismatch import draw_defects, draw_factors, draw_offsets
+from device_models.nonidealities import by_name, override
 
-CELLS = draw_cells(1, 0, (1, 1), FixedPattern())
 IDEAL = profiles.get("ideal").nonidealities
 
 
@@ -121,35 +119,6 @@ def test_no_imperfection_is_exactly_the_ideal_chip() -> None:
     np.testing.assert_array_equal(runs[0][1][0], runs[1][1][0])
 
 
-def test_programming_noise_is_drawn_for_changed_cells_only() -> None:
-    bar = Crossbar((300, 300), 1.0, Programming(weight_bits=4, programming_noise=0.02), CELLS, 1, 0)
-    rng = np.random.default_rng(0)
-    weights = rng.normal(0, 0.4, (300, 300)).astype(np.float32)
-    stored = bar.write(weights)
-    first = bar.programmed.copy()
-    error = (first - stored)[stored != 0]
-    assert abs(error.std() / 0.02 - 1) < 0.02
-    assert kstest(error / 0.02, "norm").pvalue > 1e-3
-    assert np.all(first[stored == 0] == 0), "a cell that was never programmed holds nothing"
-    weights[:150] = rng.normal(0, 0.4, (150, 300))
-    again = bar.write(weights)
-    same = again == stored
-    np.testing.assert_array_equal(bar.programmed[same], first[same])
-    assert np.all(bar.programmed[~same] != first[~same])
-
-
-@settings(max_examples=30)
-@given(bits=st.integers(2, 8), scale=st.floats(0.01, 10))
-def test_stored_weights_are_the_nearest_of_a_symmetric_grid(bits: int, scale: float) -> None:
-    bar = Crossbar((20, 20), scale, Programming(weight_bits=bits), CELLS, 1, 0)
-    weights = np.random.default_rng(bits).normal(0, scale, (20, 20)).astype(np.float32)
-    stored = bar.write(weights)
-    grid = np.linspace(-scale, scale, 2**bits - 1)
-    nearest = np.abs(weights.clip(-scale, scale)[..., None] - grid).min(axis=-1)
-    error = np.abs(stored - weights.clip(-scale, scale))
-    np.testing.assert_allclose(error, nearest, atol=1e-5 * scale)
-
-
 def test_synapses_have_gains_of_their_own() -> None:
     found = chip(weight_cv=0.25)
     found.write(0, np.full((30, 2000), 0.5, np.float32))
@@ -227,17 +196,6 @@ def test_noise_of_a_sample_is_the_same_in_any_batch() -> None:
         np.testing.assert_array_equal(whole[:, :4], part)
 
 
-@pytest.mark.parametrize("name", profiles.names())
-def test_every_nonideality_of_a_profile_is_cited_and_in_range(name: str) -> None:
-    profile = profiles.get(name)
-    held = by_name(profile.nonidealities)
-    for nonideality, cited in profile.cited.items():
-        assert held[nonideality].value == cited.value
-        assert len(cited.source) > 10
-    untouched = {n: f.value for n, f in held.items() if n not in profile.cited}
-    assert untouched == {n: by_name(IDEAL)[n].value for n in untouched}
-
-
 @given(st.sampled_from(sorted(by_name(IDEAL))), st.floats(-1e6, 1e6))
 def test_nonidealities_are_held_to_their_range(name: str, value: float) -> None:
     spec = by_name(IDEAL)[name]
@@ -246,17 +204,6 @@ def test_nonidealities_are_held_to_their_range(name: str, value: float) -> None:
     else:
         with pytest.raises(ValueError, match=name):
             override(IDEAL, {name: value})
-
-
-def test_all_neuron_models_are_found_and_documented() -> None:
-    assert {"lif", "adaptive-lif"} <= set(neurons.names())
-    for name in neurons.names():
-        model = neurons.get(name)
-        assert model.name == name
-        assert model.source
-        for parameter in model.parameters.values():
-            assert parameter.minimum <= parameter.value <= parameter.maximum
-            assert parameter.meaning.endswith(".")
 
 
 @pytest.mark.parametrize("full_scale", [0.05, 0.7, 1.2, 2.5, 40.0])

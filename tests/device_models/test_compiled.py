@@ -17,6 +17,7 @@ from device_models.engine.circuit import Circuit
 from device_models.engine.compiled_engine import CompiledEngine
 from device_models.engine.neuron_code import Untranslatable
 from device_models.nonidealities import by_name, override
+from support.effort import tries
 
 pytest.importorskip("numba")
 IDEAL = profiles.get("ideal").nonidealities
@@ -112,7 +113,7 @@ def test_which_models_are_compiled() -> None:
 
 @pytest.mark.parametrize("model", COMPILED)
 @given(left_out=st.sets(st.sampled_from(sorted({*SOME} - WRITTEN))), chain=st.booleans())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=tries(3, 8), deadline=None)
 def test_compiled_equals_plain(model: str, left_out: set[str], chain: bool) -> None:
     kinds = ("current", "spikes") if chain else ("spikes", "trace")
     values = {name: value for name, value in SOME.items() if name not in left_out}

@@ -31,6 +31,7 @@ from device_models.neuron_language import (
     rewrite_unit,
 )
 from support import hostile_chips
+from support.effort import tries
 from support.paths import ROOT
 
 HARMLESS = (
@@ -67,7 +68,7 @@ def numbers() -> st.SearchStrategy[str]:
 
 
 @given(numbers(), numbers(), st.sampled_from(("<", ">=", "==")), st.sampled_from(("and", "or")))
-@settings(max_examples=500)
+@settings(max_examples=tries(150, 500))
 def test_what_is_written_anew_means_the_same(one: str, other: str, sign: str, word: str) -> None:
     for text, kind in (
         (one, "number"),
@@ -85,7 +86,7 @@ def test_what_is_written_anew_means_the_same(one: str, other: str, sign: str, wo
         max_size=24,
     )
 )
-@settings(max_examples=3000)
+@settings(max_examples=tries(1500, 3000))
 def test_whatever_passes_is_harmless(text: str) -> None:
     """An oracle of its own: Python's parser finds nothing but arithmetic in it."""
     try:
@@ -232,7 +233,7 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 @given(damaged())
-@settings(max_examples=1000)
+@settings(max_examples=tries(200, 1000))
 def test_a_damaged_chip_is_read_right_or_refused_in_one_line(text: str) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "damaged.toml"
@@ -246,12 +247,12 @@ def test_a_damaged_chip_is_read_right_or_refused_in_one_line(text: str) -> None:
             assert found.model == rewrite_model(found.model) or found.model.name in neurons.names()
 
 
-@pytest.mark.parametrize("where", ["brian_preferences", ".brian/user_preferences"])
-def test_preference_files_are_not_read(tmp_path: Path, where: str) -> None:
+def test_preference_files_are_not_read(tmp_path: Path) -> None:
     """Brian2 evaluates them; they would act wherever a command runs."""
-    path = tmp_path / where
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"codegen.target = {hostile_chips.ACT}\n")
+    for where in ("brian_preferences", ".brian/user_preferences"):
+        path = tmp_path / where
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"codegen.target = {hostile_chips.ACT}\n")
     (tmp_path / "matplotlibrc").write_text("nonsense\n")
     code = (
         "from device_models.engine.brian2_network import brian2; b2 = brian2(); "

@@ -13,7 +13,6 @@ from device_models import Chip, neurons, profiles
 from device_models.mismatch import LayerMismatch, SampledMismatch
 from device_models.nonidealities import NonIdealities, by_name
 from device_models.profiles import Profile
-from support.paths import ROOT
 
 NAMES = profiles.names()
 MANY = 20_000
@@ -122,6 +121,7 @@ def test_every_value_has_a_source(name: str) -> None:
     for nonideality, cited in [*profile.cited.items(), *profile.parameters.items()]:
         named = re.search(r"\b(19|20)\d\d\b|github\.com/", cited.source)
         assert named or "a choice" in cited.source, nonideality
+        assert len(cited.source) > 10
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -306,21 +306,3 @@ class TestLoihi:
         # Of 8 bits of magnitude the last is spent on the sign: even numbers from -254 to 254.
         levels = profiles.get("loihi").nonidealities.programming.levels
         assert levels == len(range(-254, 255, 2))
-
-
-@pytest.mark.parametrize("name", sorted(STATED))
-def test_the_page_states_each_value_and_its_unit(name: str) -> None:
-    page = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
-    section = page.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| ([^|]+) \| ([^|]+) \|$", section, flags=re.M)
-    profile = profiles.get(name)
-    units = {f: spec.unit for f, spec in by_name(profile.nonidealities).items()}
-    units |= {n: p.unit for n, p in profile.model.parameters.items()}
-    held = dict([*profile.cited.items(), *profile.parameters.items()])
-    assert {row[0] for row in rows} == set(held)
-    for nonideality, stated, unit, source in rows:
-        assert float(stated) == pytest.approx(held[nonideality].value, rel=0.005)
-        assert unit == (units[nonideality] or "-")
-        keys = re.findall(r"\[[A-Z]\]", source)
-        assert all(f"\n- {key}" in page for key in keys)
-        assert keys or "choice" in source or "raw chip" in source or "codes" in source

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +16,6 @@ import hil
 from drivers.contract.messages import read_npz
 from support.command_line import command, refusal
 from support.data_sets import one_line
-from support.paths import ROOT
 
 SMALL: dict[str, Any] = {
     "device": "emulator:ideal",
@@ -217,27 +213,3 @@ def test_new_samples_of_another_shape_are_refused(run: hil.Result) -> None:
         with pytest.raises(ValueError, match=r"x (has shape|holds NaN|is <U1)") as error:
             run.predict(x)
         one_line(error)
-
-
-# -- the page about it ------------------------------------------------------------------------
-
-
-def shown(heading: str) -> str:
-    """The code below a line of docs/library.md."""
-    page = (ROOT / "docs" / "library.md").read_text()
-    return re.findall(rf"^{heading}:\n\n```python\n(.*?)```", page, re.M | re.S)[0]
-
-
-def test_the_callback_for_tensorboard_in_the_docs_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[tuple[str, float, int]] = []
-    writer = SimpleNamespace(add_scalar=lambda *row: found.append(row))
-    for name in ("torch", "torch.utils", "torch.utils.tensorboard"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    sys.modules["torch.utils.tensorboard"].SummaryWriter = lambda: writer  # type: ignore[attr-defined]
-    x, y = samples()
-    small = partial(hil.train, x, y, out="run", **SMALL)
-    monkeypatch.setattr(hil, "train", lambda task, on_epoch: small(on_epoch=on_epoch))
-    exec(compile(shown("TensorBoard"), "library.md", "exec"), {})
-    rows = hil.resume("run").metrics
-    assert found == [("accuracy", row["validation_accuracy"], row["epoch"]) for row in rows]
-    assert len(found) == 6

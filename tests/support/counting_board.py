@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from drivers.board.device import Board
-from drivers.board.hello import Hello
+from drivers.board.hello import SIMULATED, Hello
 from drivers.board.link import Link
-from drivers.board.simulated_board import SIMULATED, SimulatedBoard, SimulatedPort
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 
 
 class Counting(SimulatedPort):

@@ -35,7 +35,7 @@ def four(place: str = "mine.py") -> list[str]:
 
 def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without plots, which take longer than a small training."""
-    monkeypatch.setattr("hil.reports.plots.export", lambda figure: "<svg></svg>")
+    monkeypatch.setattr("hil.figures.export_svg", lambda figure: "<svg></svg>")
 
 
 def python(program: str) -> subprocess.CompletedProcess[str]:

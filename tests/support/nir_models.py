@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import drivers
 from drivers import Network, Probe, Projection, Stimulus
-from hil.exchange import model, placement
+from hil.exchange import model
 
 Array = NDArray[Any]
 DT, TAU, TAU_SYNAPSE = 1e-3, 0.02, 0.005
@@ -154,9 +154,9 @@ def rasters_on_device(
 ) -> list[NDArray[np.float64]]:
     """The same step by step, `(T, B, n_l)`."""
     found = model.read_model(str(path))
-    source = placement.NetworkInput(stimulus.kind != "spikes", bias)
+    source = model.NetworkInput(stimulus.kind != "spikes", bias)
     with drivers.open(address) as device:
-        on = placement.place_model(found, device.info, source, assumed=0.9)
+        on = model.place_model(found, device.info, source, assumed=0.9)
         depth = len(found.layers)
         layers = (len(on.weights[0]), *(matrix.shape[1] for matrix in on.weights[:depth]))
         ways = list(pairwise(range(depth + 1)))

@@ -32,9 +32,9 @@ from hil.loop.train_state import TrainState
 from hil.runs import data as run_data
 from hil.runs.folder import Run
 from hil.studies import loader
-from hil.studies.folder import Folder
+from hil.studies.folder import StudyFolder
 from hil.studies.journal import Journal
-from hil.tasks import idx
+from hil.tasks import mnist
 from support import damage, nir_models, study_kit
 from support.damaged_archives import npz_damaged
 from support.damaged_tables import csv_damaged, parquet_damaged
@@ -196,12 +196,12 @@ def start(path: Path) -> None:
 
 
 def study_weights(path: Path) -> object:
-    folder = Folder(path.parents[1], study_kit.study(study_kit.GRID))
+    folder = StudyFolder(path.parents[1], study_kit.study(study_kit.GRID))
     return folder.load_weights(path.stem)
 
 
 def study_environment(path: Path) -> object:
-    return Folder(path.parent, study_kit.study(study_kit.GRID)).environment()
+    return StudyFolder(path.parent, study_kit.study(study_kit.GRID)).environment()
 
 
 def built_study(path: Path) -> object:
@@ -248,7 +248,7 @@ KINDS: dict[str, Kind] = {
     "hdf5 of spikes": Kind("spikes.hdf5", own_data, damage.hdf5_damaged),
     "csv": Kind("own.csv", own_data, csv_damaged),
     "parquet": Kind("own.parquet", own_data, parquet_damaged),
-    "idx": Kind("images-idx3-ubyte", idx.read, damage.idx_damaged),
+    "idx": Kind("images-idx3-ubyte", mnist.read_idx, damage.idx_damaged),
     "session": Kind("a.session", replayed, damage.session_damaged, " "),
     "stimulus": Kind("stimulus.npz", drivers.load, npz_damaged),
     "readout": Kind("readout.npz", drivers.load, npz_damaged),

@@ -88,30 +88,32 @@ def recovery_of_a_small_loss(draw: Draw, units: int, rng: np.random.Generator) -
 
 def tolerance(draw: Draw, units: int, rng: np.random.Generator) -> bool:
     """The severity at which 3 points are lost, by networks that lose more and less."""
-    from hil.studies.report.sections.tolerance import tolerated
+    from hil.sections.tolerance import tolerance_interval
 
     severity = np.arange(4.0)
     rate = (1 + 0.4 * draw(rng, units))[:, None]
     noise = np.stack([draw(rng, units) for _ in severity], axis=1) * 0.3
     accuracies = -2 * severity * rate + noise - noise[:, :1] * 0.5
-    return holds(tolerated(severity.tolist(), accuracies.tolist(), 3.0), 1.5)
+    return holds(tolerance_interval(severity.tolist(), accuracies.tolist(), 3.0), 1.5)
 
 
 def width(draw: Draw, units: int, rng: np.random.Generator) -> bool:
     """Three levels of six within 5 of the best, two of them at the edge."""
     means = np.array([0.0, -4.999, -4.999, -5.001, -6, -20])
     values = means + np.stack([draw(rng, units) for _ in means], axis=1)
-    return holds(statistics.near_best(values.tolist(), 5.0), 3)
+    return holds(statistics.count_near_best(values.tolist(), 5.0), 3)
 
 
 def nothing_recovered(draw: Draw, units: int, rng: np.random.Generator) -> bool:
     """Whether no recovery is claimed where fine-tuned networks are as those that were deployed."""
-    from hil.studies.report.sections.recovery import claimed
+    from hil.sections.chips import Recovery
 
     deployed, tuned = draw(rng, units), draw(rng, units)
     share = statistics.ratio((tuned - deployed).tolist(), (5 - deployed).tolist())
     recovers = share.value is not None and share.value > 0
-    return not (recovers and claimed(share, 1.0 if share.test is None else share.test))
+    return not (
+        recovers and Recovery("", "", share, 1.0 if share.test is None else share.test).is_supported
+    )
 
 
 KINDS: Mapping[str, Covers] = {

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.studies import coordinator, grid, search
-from hil.studies.folder import Folder
+from hil.studies import coordinator, page, strategies
+from hil.studies.folder import StudyFolder
 from hil.studies.loader import build
 from hil.studies.plan import Job
 from hil.studies.pool import Answer, Request
-from hil.studies.report import page
 from hil.studies.schema import Study
 
 GRID: dict[str, Any] = {
@@ -130,6 +129,26 @@ class Fake:
                 yield number, outcome(job), kept
 
 
+class Measured(Fake):
+    """A pool whose outcomes are changed by what the test says of a configuration."""
+
+    def __init__(self, change: Any) -> None:
+        super().__init__()
+        self._change = change
+
+    def __call__(self, requests: Any) -> Any:
+        jobs: dict[int, Job] = {}
+
+        def seen() -> Any:
+            for number, job, weights in requests:
+                jobs[number] = job
+                yield number, job, weights
+
+        for number, result, kept in super().__call__(seen()):
+            config = json.loads(jobs[number].config)
+            yield number, {**result, **self._change(config)}, kept
+
+
 def study(sections: dict[str, Any], **changes: Any) -> Study:
     """A study of these sections."""
     return build(sections, changes=changes)
@@ -146,16 +165,16 @@ def carried_out(made: Study, path: Path, pool: Fake) -> dict[str, Any]:
 
 
 def _through(made: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any]:
-    folder = Folder(path, made)
-    with folder.locked(), pytest.MonkeyPatch.context() as patch:
+    folder = StudyFolder(path, made)
+    with folder.lock(), pytest.MonkeyPatch.context() as patch:
         if not pages:
             patch.setattr(page.rendering, "render", lambda *a, **k: "")
-            patch.setattr(page.sections, "makers", lambda *a: [])
+            patch.setattr(page, "make_sections", lambda *a: [])
             patch.setattr(page, "search_sections", lambda *a: [])
         at_work = coordinator.Coordinator(folder, pool, lambda _: None)
         if made.search is None:
-            return page.write_grid(folder, grid.run(at_work))
-        return page.write_search(folder, search.run(at_work, made.search))
+            return page.write_grid(folder, strategies.run_grid(at_work))
+        return page.write_search(folder, strategies.run_search(at_work, made.search))
 
 
 def refusal(options: list[str], capsys: pytest.CaptureFixture[str]) -> str:

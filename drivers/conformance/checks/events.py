@@ -112,7 +112,7 @@ def _connect_chain(harness: Harness, depth: int, last: float = ONCE) -> None:
 
 
 def _measure_delay(harness: Harness, depth: int) -> int:
-    """How many steps after an input event the output of a network of a depth fires."""
+    """Count the steps after an input event until the output of a network of a depth fires."""
     kind = kind_of_events(harness)
     _connect_chain(harness, depth)
     for late in range(LATEST_STEP * depth):
@@ -132,7 +132,7 @@ def _possible_arrivals(late: int) -> tuple[Arrival, ...]:
 
 
 def _narrow_arrivals(harness: Harness, arrivals: tuple[Arrival, ...]) -> tuple[Arrival, ...]:
-    """Which of the statements goes with what membranes show at the end of the event's step."""
+    """Choose the statements that go with what membranes show at the end of the event's step."""
     offer = harness.info.offer("membrane", 1, 1)
     if len(arrivals) == 1 or offer is None or offer.every > 1 or offer.sampled == "before_reset":
         return arrivals
@@ -337,7 +337,7 @@ def _tried_depths(harness: Harness) -> Sequence[int]:
 
 
 def _measure_chain(harness: Harness, depth: int) -> int:
-    """How many steps after an event the output of a chain fires."""
+    """Count the steps after an event until the output of a chain fires."""
     skip_if(harness.neurons < 2, "a layer has room for one neuron only")
     map_wires(harness, depth, chain_wires(depth))
     found = measure_delays(harness, QUICK * depth + 1)
@@ -348,7 +348,7 @@ def _measure_chain(harness: Harness, depth: int) -> int:
 
 
 def _measure_onward(harness: Harness) -> int:
-    """How many steps after a spike the next layer fires; 0 where there is none."""
+    """Count the steps after a spike until the next layer fires; 0 where there is none."""
     return (
         _measure_chain(harness, 2) - _measure_chain(harness, 1)
         if harness.info.capacity.layers > 1

@@ -381,7 +381,7 @@ def trims_act_in_their_layer(harness: Harness) -> None:
 
 
 def _runs_differ(harness: Harness, depth: int, *ends: dict[str, object]) -> bool:
-    """Whether two networks that differ in what they ask for run differently."""
+    """Tell whether two networks that differ in what they ask for run differently."""
     found = []
     plain = harness.network(depth)
     probes = [

@@ -202,7 +202,7 @@ def _unit_of_whole_numbers(harness: Harness, shown: NDArray[np.float32]) -> floa
 
 
 def _keeps_the_rest(harness: Harness, share: float) -> bool:
-    """Whether mean intervals lie between whole steps, as they do where charge is kept.
+    """Tell whether mean intervals lie between whole steps, as they do where charge is kept.
 
     Those of neurons that rest after a spike are longer by as many steps.
     """
@@ -324,7 +324,7 @@ def refractory_steps_are_as_stated(harness: Harness) -> None:
 
 
 def _is_uniform(harness: Harness) -> bool:
-    """Whether all neurons take the same charge to fire, as those of a simulator do."""
+    """Tell whether all neurons take the same charge to fire, as those of a simulator do."""
     try:
         found = ChargeLadder().charges(harness)
     except NotApplicable:
@@ -391,7 +391,7 @@ def _choose_values(setting: Setting, zero: float = 0.0) -> tuple[float, float]:
 
 
 def _measure_leak(harness: Harness, stated: float, settings: dict[str, float]) -> float:
-    """What is left of a membrane after one step, from the charge that is needed a while later.
+    """Measure what a step leaves of a membrane, from the charge that is needed a while later.
 
     Args:
         harness: The device.

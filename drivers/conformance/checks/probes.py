@@ -226,7 +226,7 @@ def counts_agree_with_the_raster(harness: Harness) -> None:
 
 
 def _offers_of(harness: Harness, depth: int) -> Iterator[tuple[ProbeOffer, int]]:
-    """What is offered of each layer of a network."""
+    """Offers of each layer of a network."""
     quantities: tuple[Quantity, ...] = get_args(Quantity)
     for layer in range(1, depth + 1):
         for quantity in quantities:
@@ -238,7 +238,7 @@ def _offers_of(harness: Harness, depth: int) -> Iterator[tuple[ProbeOffer, int]]
 def _measure_movement(
     harness: Harness, probe: Probe, lit: Stimulus, depth: int = 1
 ) -> NDArray[np.float64]:
-    """How far a stimulus moves what a probe shows over time, `(B, k)`, at the drive that does most.
+    """Measure how far a stimulus moves what a probe shows, `(B, k)`, at the drive that does most.
 
     Neuron i of a layer drives neuron i + 1 of the next, so that no layer is as another.
     """
@@ -257,7 +257,7 @@ def _measure_movement(
 
 
 def _is_in_order(harness: Harness, probe: Probe, chosen: Sequence[int]) -> bool:
-    """Whether a drive of each chosen neuron in turn moves the one that is shown in its place."""
+    """Tell whether a drive of each chosen neuron moves the one that is shown in its place."""
     moved = []
     for neuron in chosen:
         lit = np.tile(np.eye(harness.neurons)[neuron], (harness.batch, 1))

@@ -136,7 +136,7 @@ def report(
 ) -> None:
     """Write the page of a run, or one that compares several."""
     from hil.extensions import Trust
-    from hil.reports.comparison_page import write_comparison
+    from hil.reports.comparison import write_comparison
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
     from hil.runs.folder import Run
@@ -160,9 +160,16 @@ def export(
     stored: Annotated[
         bool, option("The weights that the device stored, not those asked for.", None, "--stored")
     ] = False,
+    dt: Annotated[
+        float | None,
+        option("Length of a step; of the model that it began with, or the device.", "SECONDS"),
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Write the network of a run as a model of NIR, with the chip's nominal neurons."""
     from hil import api
 
-    typer.echo(api.export(run, out, stored=stored, trust=trust))
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    typer.echo(api.export(run, out, stored=stored, dt=dt, say=say, trust=trust))

@@ -57,7 +57,7 @@ def study(
     from hil import config as configuration
     from hil import studies, tasks
     from hil.extensions import Trust, named_by
-    from hil.reports.plain_text import one_line
+    from hil.plain_text import one_line
     from hil.runs.exclusive import stem
     from hil.studies import folder, loader
 
@@ -82,7 +82,7 @@ def study(
             loader.read(source), budget=size, task=task, device=device, changes=changes
         )
         if start is not None:
-            wanted = loader.starting(wanted, start)
+            wanted = loader.start_from(wanted, start)
         task_name = stem(tasks.short_name(str(wanted.base.get("task", "digits"))))
         path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
         processes = _count_workers(wanted, workers, scheduler)
@@ -106,7 +106,7 @@ def _count_workers(wanted: Study, asked: int | None, scheduler: str | None) -> i
     """Decide how many processes there are, as far as there are devices for them."""
     import drivers
     from hil.config import Config
-    from hil.studies.pool import cores
+    from hil.studies.pool import count_cores
 
     if asked is not None and not 1 <= asked <= _MOST_WORKERS:
         raise ValueError(f"--workers {asked}: give at least 1 and at most {_MOST_WORKERS}")
@@ -122,7 +122,7 @@ def _count_workers(wanted: Study, asked: int | None, scheduler: str | None) -> i
             f"{devices[0]} is one device: use --workers 1, without --scheduler; or name all that "
             "there are in repeat.devices, and give the --scheduler whose workers declare them"
         )
-    return asked or (cores() if independent else 1)
+    return asked or (count_cores() if independent else 1)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hil.learning.nominal_neuron import NominalNeuron, locate, look_up, spread_rows, table
+from hil.learning.nominal_neuron import locate, look_up, spread_rows, table
 from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate
 from hil.learning.rate_estimators.means import mean_before
 
@@ -28,28 +28,29 @@ FLOOR = 1e-4  # least variance of a drive
 def from_mean(reading: LayerReading) -> RateEstimate:
     """Rates from the mean membrane and the drive."""
     assert reading.mean is not None
-    key = "mean_before" if reading.sampled == "before_reset" else "mean_after"
-    rate, doubt = _fuse(reading, reading.mean, table(reading.neuron)[key], NOISE["mean"])  # type: ignore[index]
+    before = reading.sampled == "before_reset"
+    expected = table(reading.neuron)["mean_before" if before else "mean_after"]
+    rate, doubt = _fuse(reading, reading.mean, expected, NOISE["mean"])
     return RateEstimate(rate, mean_before(reading, rate), doubt)
 
 
 def from_last(reading: LayerReading) -> RateEstimate:
     """Rates from the last membrane and the drive."""
     assert reading.last is not None
-    key = "last_before" if reading.sampled == "before_reset" else "last_after"
-    neuron, values = reading.neuron, table(reading.neuron)
-    rate, doubt = _fuse(reading, reading.last, values[key], NOISE["last"])  # type: ignore[index]
-    at = locate(neuron, reading.drive, spread_rows(neuron, reading.spread))
+    before, values = reading.sampled == "before_reset", table(reading.neuron)
+    expected = values["last_before" if before else "last_after"]
+    rate, doubt = _fuse(reading, reading.last, expected, NOISE["last"])
+    at = locate(values, reading.drive, spread_rows(values, reading.spread))
     return RateEstimate(rate, look_up(values["mean_before"], at), doubt)
 
 
 def from_drive(reading: LayerReading) -> RateEstimate:
     """Rates from the drive alone."""
-    neuron, drive = reading.neuron, reading.drive
-    values, rows = table(neuron), spread_rows(neuron, reading.spread)
+    values, drive = table(reading.neuron), reading.drive
+    rows = spread_rows(values, reading.spread)
     deviation = np.sqrt(variance_of(drive, reading.doubt))
-    low, at, high = (locate(neuron, d, rows) for d in (drive - deviation, drive, drive + deviation))
-    rate = np.clip(look_up(values["rate"], at), 0, neuron.most)
+    low, at, high = (locate(values, d, rows) for d in (drive - deviation, drive, drive + deviation))
+    rate = np.clip(look_up(values["rate"], at), 0, reading.neuron.most)
     rise = look_up(values["rate"], high) - look_up(values["rate"], low)
     doubt = rise**2 / np.float32(4) + np.float32(2e-4)
     return RateEstimate(rate, look_up(values["mean_before"], at), doubt)
@@ -65,40 +66,31 @@ def _fuse(
 ) -> tuple[Matrix, Matrix]:
     """Rate and its variance, from a reading and what the nominal neuron reads at each drive."""
     samples = max(1, BLOCK // seen.shape[1])
-    given = (seen, reading.drive, reading.spread, reading.doubt)
     rate, doubt = np.empty_like(seen), np.empty_like(seen)
     for first in range(0, len(seen), samples):
         part = slice(first, first + samples)
-        rate[part], doubt[part] = _fuse_block(
-            reading.neuron, *[x[part] for x in given], expected=expected, noise=noise
-        )
+        rate[part], doubt[part] = _fuse_block(reading, part, seen[part], expected, noise)
     return rate, doubt
 
 
 def _fuse_block(
-    neuron: NominalNeuron,
-    seen: Matrix,
-    drive: Matrix,
-    spread: Matrix,
-    doubt: Matrix,
-    *,
-    expected: Matrix,
-    noise: float,
+    reading: LayerReading, part: slice, seen: Matrix, expected: Matrix, noise: float
 ) -> tuple[Matrix, Matrix]:
     """The same of some samples."""
-    rates, rows = table(neuron)["rate"], spread_rows(neuron, spread)
-    variance = variance_of(drive, doubt)
+    values, drive, spread = table(reading.neuron), reading.drive[part], reading.spread[part]
+    rates, rows = values["rate"], spread_rows(values, spread)
+    variance = variance_of(drive, reading.doubt[part])
     deviation = np.sqrt(variance)
-    low, high = (locate(neuron, d, rows) for d in (drive - deviation, drive + deviation))
+    low, high = locate(values, drive - deviation, rows), locate(values, drive + deviation, rows)
     slope = (look_up(expected, high) - look_up(expected, low)) / (2 * deviation)
     blur = np.float32(noise**2) + spread**2 / 2
     gain = variance * slope / (slope**2 * variance + blur)
-    surprise = seen - look_up(expected, locate(neuron, drive, rows))
+    surprise = seen - look_up(expected, locate(values, drive, rows))
     corrected = drive + np.clip(gain * surprise, -2 * deviation, 2 * deviation)
     steepness = (look_up(rates, high) - look_up(rates, low)) / (2 * deviation)
     left = steepness**2 * variance * (1 - gain * slope) + np.float32(2e-4)
-    rate = look_up(rates, locate(neuron, corrected, rows))
-    return np.clip(rate, 0, neuron.most), left
+    rate = look_up(rates, locate(values, corrected, rows))
+    return np.clip(rate, 0, reading.neuron.most), left
 
 
 ESTIMATORS = {

@@ -1,4 +1,4 @@
-"""The learning rules by name: a module here that defines `RULE`, a `RuleFamily`, is one."""
+"""The learning rules by name: a module here that defines `RULE`, a `RuleFamily`, or `RULES`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hil.learning import surrogates
-from hil.learning.in_time import delays, joined
+from hil.learning.eligibility import correlate, split_delays
 from hil.learning.nominal_neuron import held_current
 from hil.learning.optimisers import Optimiser
 from hil.learning.rule import (
@@ -99,7 +99,7 @@ def gradients(settings: Settings, observation: Observation, weights: Sequence[Ma
     for route in routes:
         layer, driven = route.target - 1, route.source == 0 and model.input_is_current
         after = by_u[layer] if driven else by_arrival[layer]
-        total = joined(before[route.source], after, route, 0)
+        total = correlate(before[route.source], after, route, 0)
         found.append(held_current(model.decay) * total if driven else total)
     return found
 
@@ -144,7 +144,7 @@ def _leaving(routes: Sequence[Route], weights: Sequence[Matrix]) -> Leaving:
     """Of each layer, where its spikes go: the layer, the delay, and `(n_post, n_pre)`."""
     found: Leaving = {}
     for route, matrix in zip(routes, weights, strict=True):
-        for delay, synapses in delays(route):
+        for delay, synapses in split_delays(route):
             held = matrix.T if synapses is None else (matrix * synapses).T
             found.setdefault(route.source, []).append((route.target - 1, delay, held))
     return found
@@ -163,7 +163,7 @@ def _by_spikes(
 
 def _arrive(total: Matrix, before: Matrix, route: Route, weights: Matrix) -> None:
     """Add what a projection brings to the end of each step, to `(T, B, n_post)`."""
-    for delay, synapses in delays(route):
+    for delay, synapses in split_delays(route):
         held = weights if synapses is None else weights * synapses
         late = min(delay, len(total))
         total[late:] += before[: len(total) - late] @ held

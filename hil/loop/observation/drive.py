@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import DeviceInfo, Stimulus
-from hil.learning.in_time import delays
+from hil.learning.eligibility import split_delays
 from hil.learning.nominal_neuron import held_current
 from hil.learning.rate_estimator import RateEstimate
 from hil.learning.rule import Route
@@ -26,7 +26,7 @@ FIRST = Route(0, 1)
 
 
 @dataclass
-class Drive:
+class LayerDrive:
     """What flows into a layer, as `LayerReading` has it."""
 
     mean: Matrix
@@ -34,21 +34,27 @@ class Drive:
     doubt: Matrix
     trace: Matrix | None = None
 
-    def after_a_step(self, decay: float) -> Drive:
+    def after_a_step(self, decay: float) -> LayerDrive:
         """What is left of it a step later, beside what arrives in that step itself."""
         kept, trace = np.float32(decay), self.trace
         if trace is not None:
-            trace = kept * _later(trace, 1)
-        return Drive(kept * self.mean, kept * self.spread, kept**2 * self.doubt, trace)
+            trace = kept * _delay(trace, 1)
+        return LayerDrive(kept * self.mean, kept * self.spread, kept**2 * self.doubt, trace)
 
 
-def of_stimulus(
-    stimulus: Stimulus, weights: Matrix, decay: float, traced: bool, route: Route = FIRST
-) -> Drive:
+def drive_of_stimulus(
+    stimulus: Stimulus,
+    inputs: Matrix,
+    weights: Matrix,
+    decay: float,
+    traced: bool,
+    route: Route = FIRST,
+) -> LayerDrive:
     """Charge that a stimulus brings to a layer.
 
     Args:
         stimulus: The stimulus.
+        inputs: Its mean by step, `(B, n_in)`.
         weights: Stored weights `(n_in, n)`.
         decay: A constant current of 1 counts (1 - d) / -ln d, since it leaks while it flows.
         traced: Whether to give the charge of each step.
@@ -58,20 +64,19 @@ def of_stimulus(
     certain = np.zeros((stimulus.batch, weights.shape[1]), np.float32)
     share = np.float32(held_current(decay))
     if stimulus.kind == "current":
-        return Drive(share * (data @ weights), certain, certain)
+        return LayerDrive(share * (data @ weights), certain, certain)
     if stimulus.kind == "current_trace" or traced:
         current = stimulus.kind == "current_trace"
         events = data.reshape(-1, data.shape[-1])
-        trace = _arriving(events, share * weights if current else weights, route, stimulus.steps)
-        return Drive(trace.mean(axis=0), trace.std(axis=0), certain, trace)
-    counts = mean_input(stimulus)
-    varied = np.maximum(counts * (1 - counts), 0) @ weights**2
-    return Drive(counts @ weights, np.sqrt(varied), certain)
+        trace = _arrivals(events, share * weights if current else weights, route, stimulus.steps)
+        return LayerDrive(trace.mean(axis=0), trace.std(axis=0), certain, trace)
+    varied = np.maximum(inputs * (1 - inputs), 0) @ weights**2
+    return LayerDrive(inputs @ weights, np.sqrt(varied), certain)
 
 
-def of_layer(
+def drive_of_layer(
     below: RateEstimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
-) -> Drive:
+) -> LayerDrive:
     """Charge that the estimated spikes of a layer bring to the next one, or to itself."""
     squares = weights**2
     arrived = 1.0 - 1.0 / steps if info.timing.layer == "next_step" else 1.0
@@ -81,23 +86,23 @@ def of_layer(
     trace = None
     if below.spikes is not None:
         events = below.spikes.reshape(-1, below.spikes.shape[-1])
-        trace = _arriving(events, weights, route, len(below.spikes))
+        trace = _arrivals(events, weights, route, len(below.spikes))
         if info.timing.layer == "next_step":
-            trace = _later(trace, 1)
+            trace = _delay(trace, 1)
     mean = np.float32(arrived) * (below.rate @ weights) if trace is None else trace.mean(axis=0)
-    return Drive(mean, spread, below.doubt @ squares, trace)
+    return LayerDrive(mean, spread, below.doubt @ squares, trace)
 
 
-def _arriving(events: Matrix | csr_matrix, weights: Matrix, route: Route, steps: int) -> Matrix:
+def _arrivals(events: Matrix | csr_matrix, weights: Matrix, route: Route, steps: int) -> Matrix:
     """Charge `(T, B, n)` of events or currents `(T * B, n_pre)` through a projection."""
     parts = []
-    for delay, held in delays(route):
-        arrived = np.asarray(events @ (weights if held is None else weights * held))
-        parts.append(_later(arrived.reshape(steps, -1, weights.shape[1]), delay))
+    for delay, synapses in split_delays(route):
+        arrived = np.asarray(events @ (weights if synapses is None else weights * synapses))
+        parts.append(_delay(arrived.reshape(steps, -1, weights.shape[1]), delay))
     return parts[0] if len(parts) == 1 else np.asarray(sum(parts))
 
 
-def _later(trace: Matrix, delay: int) -> Matrix:
+def _delay(trace: Matrix, delay: int) -> Matrix:
     """Values `(T, B, n)` some steps later."""
     if delay == 0:
         return trace
@@ -106,14 +111,14 @@ def _later(trace: Matrix, delay: int) -> Matrix:
     return late
 
 
-def together(drives: Sequence[Drive]) -> Drive:
-    """All that flows into a layer."""
+def add_drives(drives: Sequence[LayerDrive]) -> LayerDrive:
+    """Add all that flows into a layer."""
     first, *others = drives
     for other in others:
         trace = None
         if other.trace is not None:
             trace = other.trace + (first.mean if first.trace is None else first.trace)
-        first = Drive(
+        first = LayerDrive(
             first.mean + other.mean,
             np.hypot(first.spread, other.spread),
             first.doubt + other.doubt,

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import DeviceInfo, Projection, Stimulus
+from drivers import DeviceInfo, Network, Stimulus
 from hil.learning.nominal_neuron import NominalNeuron
 from hil.learning.rate_estimator import Estimator, LayerReading, RateEstimate, Sampled
 from hil.learning.rule import Route
-from hil.loop.observation.drive import Drive, of_layer, of_stimulus, together
+from hil.loop.observation.drive import LayerDrive, add_drives, drive_of_layer, drive_of_stimulus
 
 Matrix = NDArray[np.float32]
 SETTLING = 4  # rounds in which a layer's estimate and what it sends itself come to agree
+NOTHING = np.zeros(0, np.float32)
+UNKNOWN = LayerDrive(NOTHING, NOTHING, NOTHING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,126 +45,143 @@ class LayerSamples:
     last: Matrix | None = None
 
 
-@dataclass(frozen=True)
-class Nominal:
-    """What the host takes for nominal of a device, from its `info` and the settings in use.
-
-    Attributes:
-        info: The device's own statement.
-        decay: Fraction of the membrane left after a step without input.
-    """
-
-    info: DeviceInfo
-    decay: float
-
-    @property
-    def left_of_loop(self) -> float | None:
-        """What is left after a step of an event that comes back to its layer; None: drive tells.
-
-        It acts in the next step at the earliest: before its test, where others act in their own.
-        """
-        return {"end_of_step": self.decay, "same_step": 1.0}.get(self.info.timing.layer or "")
-
-    def neuron(self, layer: int, steps: int, spikes_in: bool) -> NominalNeuron:
-        """The neuron of a layer, 1 being the first.
-
-        Args:
-            layer: Which layer.
-            steps: Steps of a run.
-            spikes_in: Whether the input is spikes; a current acts in its own step.
-        """
-        first = self.info.timing.input if spikes_in else "same_step"
-        arrival = (first if layer == 1 else self.info.timing.layer) or "same_step"
-        waits = [first != "same_step" and first is not None]
-        waits += [self.info.timing.layer in ("end_of_step", "next_step")] * (layer - 1)
-        return NominalNeuron(
-            decay=self.decay,
-            reset=self.info.neuron.assumed_reset,
-            arrival=arrival,
-            clears_events=self.info.timing.hard_reset_clears_events is not False,
-            most=self.info.neuron.spikes_per_step,
-            refractory=self.info.neuron.refractory or 0,
-            steps=steps,
-            idle=sum(waits) - (arrival == "end_of_step"),
-        )
-
-
-def estimated(
-    nominal: Nominal,
-    stimulus: Stimulus,
-    projections: Sequence[Projection],
-    stored: Sequence[Matrix],
-    layers: Sequence[LayerSamples],
-    estimator: Estimator,
-    candidates: Sequence[Estimator],
-) -> tuple[list[RateEstimate], dict[str, Matrix]]:
-    """Estimates of all hidden layers, and by each candidate of the output.
+def nominal_neuron(
+    info: DeviceInfo, decay: float, layer: int, steps: int, spikes_in: bool
+) -> NominalNeuron:
+    """The neuron of a layer, as the device states it.
 
     Args:
-        nominal: What is taken for nominal.
-        stimulus: What was shown.
-        projections: Those of the network; into a layer come some of layers before it, and of
-            itself.
-        stored: Stored weights of each projection.
-        layers: What was read of each layer; the output's may be missing.
-        estimator: Estimates the hidden layers.
-        candidates: Estimators to hold against the output, where that was read.
-
-    Returns:
-        An estimate of each hidden layer, and rates of the output `(B, C)` by candidate.
+        info: The device's own statement.
+        decay: Fraction of the membrane left after a step without input, by the settings in use.
+        layer: Number of the layer, 1 being the first.
+        steps: Steps of a run.
+        spikes_in: Whether the input is spikes; a current acts in its own step.
     """
-    found: list[RateEstimate] = []
-    at_output: dict[str, Matrix] = {}
-    depth = max(projection.target for projection in projections)
-    for number, seen in enumerate(layers, start=1):
-        output = number == depth
-        users = [*candidates] if output else [estimator]
-        needed = any(user.needs_drive for user in users)
-        traced = any(user.needs_drive and user.reading == "samples" for user in users)
-        neuron = nominal.neuron(number, stimulus.steps, stimulus.kind == "spikes")
-        into = [*zip(projections, stored, strict=True)] if needed else []
-        into = [(p, matrix) for p, matrix in into if p.target == number]
-        drives = [
-            _drive(nominal, stimulus, p, matrix, found, traced)
-            for p, matrix in into
-            if p.source < number
+    first = info.timing.input if spikes_in else "same_step"
+    arrival = (first if layer == 1 else info.timing.layer) or "same_step"
+    waits = [first != "same_step" and first is not None]
+    waits += [info.timing.layer in ("end_of_step", "next_step")] * (layer - 1)
+    return NominalNeuron(
+        decay=decay,
+        reset=info.neuron.assumed_reset,
+        arrival=arrival,
+        clears_events=info.timing.hard_reset_clears_events is not False,
+        most=info.neuron.spikes_per_step,
+        refractory=info.neuron.refractory or 0,
+        steps=steps,
+        idle=sum(waits) - (arrival == "end_of_step"),
+    )
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer as the host takes it: its neuron, and the projections that lead into it."""
+
+    neuron: NominalNeuron
+    below: list[tuple[int, Route]]
+    loops: list[tuple[int, Route]]
+
+
+class RateEstimation:
+    """Estimates the rates of a network's layers, batch by batch."""
+
+    def __init__(
+        self, info: DeviceInfo, decay: float, network: Network, spikes_in: bool, steps: int
+    ):
+        """Take for nominal what a device states.
+
+        Args:
+            info: The device's own statement.
+            decay: Fraction of the membrane left after a step without input.
+            network: The network.
+            spikes_in: Whether the input is spikes.
+            steps: Steps of a run.
+        """
+        self._info, self._decay = info, decay
+        # What is left after a step of an event that comes back to its layer; None: drive tells. It
+        # acts in the next step at the earliest: before its test, where others act in their own.
+        kept = {"end_of_step": decay, "same_step": 1.0}
+        self._left = kept.get(info.timing.layer or "")
+        routes = [Route(p.source, p.target, delay=p.delay) for p in network.projections]
+        self._layers = [
+            _Layer(
+                nominal_neuron(info, decay, number, steps, spikes_in),
+                [(p, r) for p, r in enumerate(routes) if r.target == number and r.source < number],
+                [(p, r) for p, r in enumerate(routes) if r.target == r.source == number],
+            )
+            for number in range(1, network.depth + 1)
         ]
-        loops = [(p, matrix) for p, matrix in into if p.source == number]
-        reading = _reading(neuron, seen, together(drives) if drives else None)
-        if output:
-            at_output = {user.name: user.estimate(reading).rate for user in users}
-            continue
-        own = estimator.estimate(reading)
-        # What it sends itself follows from the estimate; spikes settle at once, since they are few.
-        for _ in range((1 if own.spikes is not None else SETTLING) if loops else 0):
-            sent = [
-                _drive(nominal, stimulus, p, matrix, [*found, own], traced) for p, matrix in loops
-            ]
-            if not neuron.late and (left := nominal.left_of_loop) is not None:
-                sent = [drive.after_a_step(left) for drive in sent]
-            own = estimator.estimate(_reading(neuron, seen, together([*drives, *sent])))
-        found.append(own)
-    return found, at_output
+
+    def estimate(
+        self,
+        stimulus: Stimulus,
+        inputs: Matrix,
+        stored: Sequence[Matrix],
+        seen: Sequence[LayerSamples],
+        estimator: Estimator,
+        candidates: Sequence[Estimator],
+    ) -> tuple[list[RateEstimate], dict[str, Matrix]]:
+        """Estimate all hidden layers, and the output by each candidate.
+
+        Args:
+            stimulus: What was shown.
+            inputs: Its mean by step, `(B, n_in)`.
+            stored: Stored weights of each projection.
+            seen: What was read of each layer; the output's may be missing.
+            estimator: Estimates the hidden layers.
+            candidates: Estimators to hold against the output, where that was read.
+
+        Returns:
+            An estimate of each hidden layer, and rates of the output `(B, C)` by candidate.
+        """
+        estimates: list[RateEstimate] = []
+        for samples, layer in zip(seen, self._layers, strict=False):
+            is_output = layer is self._layers[-1]
+            users = candidates if is_output else (estimator,)
+            drives: list[LayerDrive] = []
+            readings = {user.reading for user in users if user.needs_drive}
+            traced = "samples" in readings
+            if readings:
+                given = (stimulus, inputs, stored, estimates, traced)
+                drives = [self._drive(p, route, *given) for p, route in layer.below]
+            reading = _reading(layer.neuron, samples, add_drives(drives) if drives else UNKNOWN)
+            if is_output:
+                return estimates, {user.name: user.estimate(reading).rate for user in users}
+            own = estimator.estimate(reading)
+            rounds = 1 if own.spikes is not None else SETTLING
+            # What it sends itself follows from the estimate; spikes settle at once: they are few.
+            for _ in range(rounds if layer.loops and drives else 0):
+                before = [*estimates, own]
+                sent = [
+                    self._drive(p, route, stimulus, inputs, stored, before, traced)
+                    for p, route in layer.loops
+                ]
+                if not layer.neuron.late and self._left is not None:
+                    sent = [drive.after_a_step(self._left) for drive in sent]
+                drive = add_drives([*drives, *sent])
+                own = estimator.estimate(_reading(layer.neuron, samples, drive))
+            estimates.append(own)
+        return estimates, {}
+
+    def _drive(
+        self,
+        projection: int,
+        route: Route,
+        stimulus: Stimulus,
+        inputs: Matrix,
+        stored: Sequence[Matrix],
+        estimates: Sequence[RateEstimate],
+        traced: bool,
+    ) -> LayerDrive:
+        """What a projection brings to its target."""
+        weights = stored[projection]
+        if route.source == 0:
+            return drive_of_stimulus(stimulus, inputs, weights, self._decay, traced, route)
+        below = estimates[route.source - 1]
+        return drive_of_layer(below, weights, self._info, stimulus.steps, route)
 
 
-def _drive(
-    nominal: Nominal,
-    stimulus: Stimulus,
-    projection: Projection,
-    weights: Matrix,
-    found: Sequence[RateEstimate],
-    traced: bool,
-) -> Drive:
-    """What a projection brings to its target."""
-    route = Route(projection.source, projection.target, delay=projection.delay)
-    if projection.source == 0:
-        return of_stimulus(stimulus, weights, nominal.decay, traced, route)
-    return of_layer(found[projection.source - 1], weights, nominal.info, stimulus.steps, route)
-
-
-def _reading(neuron: NominalNeuron, seen: LayerSamples, drive: Drive | None) -> LayerReading:
-    none = np.zeros(0, np.float32)
-    drive = drive or Drive(none, none, none)
+def _reading(neuron: NominalNeuron, seen: LayerSamples, drive: LayerDrive) -> LayerReading:
     return LayerReading(
         neuron=neuron,
         sampled=seen.sampled,
@@ -178,7 +197,7 @@ def _reading(neuron: NominalNeuron, seen: LayerSamples, drive: Drive | None) -> 
 
 
 @dataclass
-class Fit:
+class EstimatorFit:
     """How estimates of output rates go with the measured ones: sums over neurons and samples.
 
     Attributes:
@@ -203,9 +222,9 @@ class Fit:
 
     def correlations(self) -> dict[str, float]:
         """Pearson's correlation by estimator, where both sides varied."""
-        found = {}
+        correlations = {}
         for name, (n, x, y, xx, yy, xy) in self.sums.items():
             spread = (xx - x * x / n) * (yy - y * y / n)
             if spread > 1e-12 * max(xx * yy, 1e-12):
-                found[name] = (xy - x * y / n) / math.sqrt(spread)
-        return found
+                correlations[name] = (xy - x * y / n) / math.sqrt(spread)
+        return correlations

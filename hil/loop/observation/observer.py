@@ -1,29 +1,28 @@
-"""What the controller looks at: decided once, from the configuration and what the device shows.
-
-With `observe = "membrane"` it reads the spikes of the output layer and membranes, and nothing else;
-hidden spikes are never asked for.
-"""
+"""The observer: it turns the answers of a device into what a rule is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Probe, ProbeOffer, Readout, Reduction, Stimulus, UnsupportedProbe
-from hil.learning.rate_estimator import Reading
-from hil.loop.mapping import nominal_decay, nominal_threshold
-from hil.loop.observation import choice
-from hil.loop.observation.choice import REDUCTIONS
-from hil.loop.observation.estimation import LayerSamples, Nominal, estimated
+from drivers import Device, Probe, Readout, Reduction, Stimulus
+from hil.learning.rule import Observation, PerturbedEvaluation, Rule
+from hil.loop.mapping import host_model, nominal_decay, nominal_threshold, routes
+from hil.loop.observation.drive import mean_input
+from hil.loop.observation.estimation import LayerSamples, RateEstimation
+from hil.loop.observation.probes import plan_probes
 
 if TYPE_CHECKING:
+    from drivers.contract.info import StimulusKind
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
+ErrorOf = Callable[[Matrix, Matrix], Matrix]
+"""The error `(B, C)` of output rates and mean membranes, `(B, C)` each."""
 UNSEEN = LayerSamples("before_reset", every=1, mean=None)
 
 
@@ -32,6 +31,7 @@ class DecodedReadout:
     """What the host made of the readout of one batch.
 
     Attributes:
+        inputs: Mean input of a step, `(B, n_in)`.
         hidden: Activity of each hidden layer, `(B, n_l)`, spikes per step.
         membranes: Time means of each layer before its reset, the output last, `(B, n_l)`, in
             thresholds.
@@ -42,6 +42,7 @@ class DecodedReadout:
         held: Output rates `(B, C)` by the estimators that are held against `rate`.
     """
 
+    inputs: Matrix
     hidden: tuple[Matrix, ...]
     membranes: tuple[Matrix, ...]
     traces: tuple[Matrix, ...]
@@ -55,234 +56,195 @@ class Observer:
     """Asks a device for what a rule reads, and turns the answers into units of the threshold.
 
     Attributes:
-        estimator: How hidden activity is found.
+        estimator: Estimator of hidden activity in use.
         held: Estimators that are held against the output's spikes, the most trusted first.
         probes: What a learning step asks for.
         output_probes: What a deployed network is read by: its output alone.
     """
 
-    def __init__(self, config: Config, device: Device, traced: bool) -> None:
+    def __init__(self, config: Config, device: Device, rule: Rule, kind: StimulusKind) -> None:
         """Choose the probes.
 
         Args:
             config: The configuration.
             device: The configured device.
-            traced: Whether the rule reads membranes step by step.
+            rule: Says what it reads.
+            kind: That of the stimulus.
 
         Raises:
             UnsupportedProbe: When the device does not show what is needed.
         """
-        self._config, self._info, self._traced = config, device.info, traced
-        self._depth = device.network.depth
-        self._projections = device.network.projections
+        info, network = device.info, device.network
+        self._rule, self._homeostasis = rule, config.homeostasis
+        self._traced, self._by_spikes = rule.needs_traces, config.observe == "spikes"
+        self._membrane, self._depth = info.neuron.membrane, network.depth
         self._threshold = nominal_threshold(device)
-        self._nominal = Nominal(device.info, nominal_decay(device))
-        self._by_spikes = config.observe == "spikes"
-        offers = self._hidden_offers()
-        every = self._every() if any(offers) else 1
-        self.held = choice.estimators(config, device.info, self._depth, every, traced)
+        self._routes, self._model = routes(device, kind), host_model(config, device, kind)
+        self._plan = plan_probes(config, info, network.depth, rule.needs_traces)
+        offers = (info.offer("membrane", n, network.depth) for n in range(1, network.depth + 1))
+        self._sampled = ["before_reset" if o is None else o.sampled for o in offers]
+        self._estimation = RateEstimation(
+            info, nominal_decay(device), network, kind == "spikes", config.network.steps
+        )
+        hidden = range(1, network.depth)
+        self.spikes_offered = all(info.offer("spikes", n, network.depth) for n in hidden)
+        self.held = self._plan.candidates
         self.estimator = self.held[0]
-        self._membranes = {layer: self._membrane(layer) for layer in range(1, self._depth + 1)}
-        self._spikes = self._spike_probes()
-        self._fitted = self._fit_probe()
-        if self._fitted is None and not self._unseen:
-            self.held = self.held[:1]
-        chosen = [*self._membranes.values(), *self._spikes.values(), self._fitted]
-        self.probes = list(dict.fromkeys(probe for probe in chosen if probe is not None))
-        output = self._offer(self._depth)
-        self._output = None if output is None else _probe(self._depth, output, output.every, "mean")
-        self.output_probes = [] if self._output is None else [self._output]
-
-    @property
-    def _unseen(self) -> bool:
-        """Whether rates are estimated without a look at any layer."""
-        return self.estimator.reading == "nothing"
+        self.probes = self._plan.learning
+        self.output_probes = [] if self._plan.output is None else [self._plan.output]
 
     @property
     def target_rate(self) -> float:
-        """What homeostasis aims at, on the scale of the estimate."""
-        target = self._config.homeostasis.target
+        """Rate that homeostasis aims at, on the scale of the estimate."""
+        target = self._homeostasis.target
         return self.estimator.target if target == "auto" else float(target)
 
     @property
     def hidden_membranes(self) -> Reduction | None:
         """What is asked for of hidden membranes; single samples, `none`, may tell spikes."""
-        asked = [self._membranes[layer] for layer in range(1, self._depth)]
-        return next((probe.reduce for probe in asked if probe is not None), None)
-
-    @property
-    def spikes_offered(self) -> bool:
-        """Whether the device shows the spikes of hidden layers."""
-        hidden = range(1, self._depth)
-        return all(self._info.offer("spikes", n, self._depth) is not None for n in hidden)
+        return next((p.reduce for p in self._plan.membranes[:-1] if p is not None), None)
 
     def use(self, name: str) -> None:
         """Estimate by another one of those that are held; refuse (`ValueError`) any other."""
-        known = {estimator.name: estimator for estimator in self.held}
-        if name not in known:
-            raise ValueError(f"estimator {name[:60]!r} is none of {', '.join(known)}")
-        self.estimator = known[name]
+        candidates = {estimator.name: estimator for estimator in self.held}
+        if name not in candidates:
+            raise ValueError(f"estimator {name[:60]!r} is none of {', '.join(candidates)}")
+        self.estimator = candidates[name]
 
     def decode(
         self, readout: Readout, stimulus: Stimulus, stored: Sequence[Matrix]
     ) -> DecodedReadout:
-        """What a learning step's readout tells.
+        """Make of a learning step's readout what it says of every layer.
 
         Args:
             readout: The answer to `probes`.
             stimulus: What was shown.
             stored: Weights that the device stores, of each projection.
         """
-        rate, output = self._output_of(readout, self._membranes[self._depth])
-        layers = [self._read(readout, self._membranes[n]) for n in range(1, self._depth)]
-        traces = []
+        plan = self._plan
+        layers = [self._read(readout, probe) for probe in plan.membranes]
+        rate, output = _output_rate(readout), _mean(layers[-1])
+        output = np.zeros_like(rate) if output is None else output
+        traces: tuple[Matrix, ...] = ()
+        rasters = {}
         if self._traced:
-            traces = [layer.samples for layer in layers if layer and layer.samples is not None]
-            last = self._read(readout, self._membranes[self._depth])
-            assert last is not None and last.samples is not None
-            traces.append(last.samples)
-        raster = None
-        if self._traced and self._depth in self._spikes:
-            raster = readout.samples[self._spikes[self._depth]].astype(np.float32)
+            traces = tuple(seen.samples for seen in layers if seen and seen.samples is not None)
+            rasters = {n: readout.samples[p].astype(np.float32) for n, p in plan.spikes.items()}
+        inputs = mean_input(stimulus)
+        held: Mapping[str, Matrix] = {}
         if self._by_spikes:
-            measured = [_mean(readout, self._spikes[n]) for n in range(1, self._depth)]
+            hidden = [_mean_spikes(readout, plan.spikes[n]) for n in range(1, self._depth)]
             membranes = [
-                known if layer is None or layer.mean is None else layer.mean
-                for layer, known in zip(layers, measured, strict=True)
+                measured if seen is None or seen.mean is None else seen.mean
+                for seen, measured in zip(layers[:-1], hidden, strict=True)
             ]
-            rasters = [readout.samples[p].astype(np.float32) for p in self._hidden_rasters()]
-            return DecodedReadout(
-                tuple(measured), (*membranes, output), tuple(traces), rate, raster, tuple(rasters)
+            spikes = [raster for n, raster in rasters.items() if n < self._depth]
+        else:
+            given = [seen or UNSEEN for seen in layers[:-1]]
+            if self.estimator.reading == "nothing" and given:
+                given.append(UNSEEN)
+            elif plan.fitted is not None:
+                fitted = self._read(readout, plan.fitted)
+                assert fitted is not None
+                given.append(fitted)
+            estimates, held = self._estimation.estimate(
+                stimulus, inputs, stored, given, self.estimator, self.held
             )
-        read = [UNSEEN if layer is None else layer for layer in layers]
-        checked = UNSEEN if self._unseen and read else self._read(readout, self._fitted)
-        estimates, held = estimated(
-            self._nominal,
-            stimulus,
-            self._projections,
-            stored,
-            [*read, *([] if checked is None else [checked])],
-            self.estimator,
-            self.held,
-        )
+            hidden = [estimate.rate for estimate in estimates]
+            membranes = [estimate.membrane for estimate in estimates]
+            spikes = [
+                (trace >= 1).astype(np.float32) if estimate.spikes is None else estimate.spikes
+                for estimate, trace in zip(estimates, traces, strict=False)
+            ]
         return DecodedReadout(
-            tuple(e.rate for e in estimates),
-            (*(e.membrane for e in estimates), output),
-            tuple(traces),
+            inputs,
+            tuple(hidden),
+            (*membranes, output),
+            traces,
             rate,
-            raster,
-            tuple(
-                (trace >= 1).astype(np.float32) if e.spikes is None else e.spikes
-                for e, trace in zip(estimates, traces, strict=False)
-            ),
+            rasters.get(self._depth),
+            tuple(spikes),
             held,
+        )
+
+    def observe(
+        self,
+        stimulus: Stimulus,
+        decoded: DecodedReadout,
+        error: Matrix,
+        error_of: ErrorOf,
+        perturbed: Sequence[PerturbedEvaluation],
+        pulls: tuple[Matrix, ...],
+        progress: float,
+    ) -> Observation:
+        """Put together what the rule is shown.
+
+        Args:
+            stimulus: What the device was shown.
+            decoded: What was made of its answer.
+            error: That of each sample, `(B, C)`.
+            error_of: Gives the error of any other readout.
+            perturbed: What came of the weights that the rule proposed.
+            pulls: Those of homeostasis.
+            progress: Share of the training that is done.
+        """
+        in_time = self._traced and stimulus.kind != "current"
+        return Observation(
+            inputs=decoded.inputs,
+            activity=decoded.hidden,
+            membrane=decoded.membranes,
+            rate=decoded.rate,
+            traces=decoded.traces,
+            input_trace=stimulus.dense() if in_time else None,
+            output_spikes=decoded.output_spikes,
+            error=error,
+            perturbed=tuple(perturbed),
+            routes=self._routes,
+            spikes=decoded.spikes,
+            running_error=_running(decoded, error_of) if self._rule.needs_running_error else None,
+            model=self._model,
+            pulls=pulls,
+            progress=progress,
         )
 
     def deployed(self, readout: Readout) -> tuple[Matrix, Matrix]:
         """Output rates and mean membranes of a run with `output_probes`, `(B, C)` each."""
-        return self._output_of(readout, self._output)
-
-    def _output_of(self, readout: Readout, probe: Probe | None) -> tuple[Matrix, Matrix]:
-        """Output rates and mean membranes, `(B, C)` each; the latter zero where not shown."""
-        rate = readout.counts.astype(np.float32) / np.float32(readout.steps)
-        read = self._read(readout, probe)
-        if read is None:
-            return rate, np.zeros_like(rate)
-        mean = read.mean if read.mean is not None else read.last
-        assert mean is not None
-        return rate, mean
+        rate, mean = _output_rate(readout), _mean(self._read(readout, self._plan.output))
+        return rate, np.zeros_like(rate) if mean is None else mean
 
     def _read(self, readout: Readout, probe: Probe | None) -> LayerSamples | None:
-        """What a probe gave, in thresholds."""
+        """Samples of a membrane probe, in thresholds."""
         if probe is None:
             return None
-        offer = self._offer(probe.layer)
-        assert offer is not None
+        sampled = self._sampled[probe.layer - 1]
         values = readout.samples[probe].astype(np.float32, copy=False)
-        values = self._info.neuron.membrane.in_thresholds(values, self._threshold)
+        values = self._membrane.in_thresholds(values, self._threshold)
         if probe.reduce == "none":
-            mean = values.mean(axis=0)
-            return LayerSamples(offer.sampled, probe.every, mean, values, values[-1])
+            return LayerSamples(sampled, probe.every, values.mean(axis=0), values, values[-1])
         if probe.reduce == "last":
-            return LayerSamples(offer.sampled, probe.every, mean=None, last=values)
-        return LayerSamples(offer.sampled, probe.every, mean=values)
-
-    # -- choosing -----------------------------------------------------------------------------
-
-    def _offer(self, layer: int) -> ProbeOffer | None:
-        return self._info.offer("membrane", layer, self._depth)
-
-    def _hidden_offers(self) -> list[ProbeOffer | None]:
-        return [self._offer(layer) for layer in range(1, self._depth)]
-
-    def _every(self) -> int:
-        """Steps between two membrane samples."""
-        shortest = [offer.every for offer in self._hidden_offers() if offer is not None]
-        every = max([self._config.activity.every, *shortest])
-        if every > self._config.network.steps:
-            raise UnsupportedProbe(
-                f"membranes are sampled every {every} steps of a run of "
-                f"{self._config.network.steps}: raise network.steps or lower activity.every"
-            )
-        return every
-
-    def _membrane(self, layer: int) -> Probe | None:
-        """The membrane probe of a layer; None where it is hidden and can be done without."""
-        offer, hidden = self._offer(layer), layer < self._depth
-        needed = self._traced or (
-            not (self._by_spikes or self._unseen)
-            if hidden
-            else self._config.readout.source != "counts"
-        )
-        if offer is None or (hidden and self._unseen and not self._traced):
-            if needed:
-                place = f"hidden layer {layer}" if hidden else "the output layer"
-                raise UnsupportedProbe(
-                    f"this device does not show the membranes of {place}: use observe=spikes, "
-                    "readout.source=counts and a rule that needs no traces"
-                )
-            return None
-        if self._traced:
-            return Probe(layer, every=1, reduce="none")
-        estimating = hidden and not self._by_spikes
-        every = self._every() if hidden else max(offer.every, 1)
-        return _probe(layer, offer, every, self.estimator.reading if estimating else "mean")
-
-    def _fit_probe(self) -> Probe | None:
-        """What of the output the estimators are held by; None where it is not to be had."""
-        offer, reading = self._offer(self._depth), self.estimator.reading
-        if self._by_spikes or self._unseen or offer is None or self._depth == 1:
-            return None
-        if not any(reduction in offer.reductions for reduction in REDUCTIONS[reading]):
-            return None
-        if self._traced:
-            return self._membranes[self._depth]
-        every = max(offer.every, self._every() if reading == "samples" else 1)
-        return _probe(self._depth, offer, every, reading)
-
-    def _hidden_rasters(self) -> list[Probe]:
-        return [self._spikes[n] for n in range(1, self._depth)] if self._traced else []
-
-    def _spike_probes(self) -> dict[int, Probe]:
-        """Spike probes: of hidden layers when they may be seen, of the output with traces."""
-        found = {}
-        layers = [*range(1, self._depth)] if self._by_spikes else []
-        if self._traced and self._info.offer("spikes", self._depth, self._depth) is not None:
-            layers.append(self._depth)
-        for layer in layers:
-            offer = self._info.offer("spikes", layer, self._depth)
-            raster = self._traced or (offer is not None and "mean" not in offer.reductions)
-            # Without an offer the device itself refuses, in its own words.
-            found[layer] = Probe(layer, "spikes", reduce="none" if raster else "mean")
-        return found
+            return LayerSamples(sampled, probe.every, mean=None, last=values)
+        return LayerSamples(sampled, probe.every, mean=values)
 
 
-def _probe(layer: int, offer: ProbeOffer, every: int, reading: Reading) -> Probe:
-    """A membrane probe for a reading, reduced by the device as far as it can."""
-    kinds = [kind for kind in REDUCTIONS[reading] if kind in offer.reductions]
-    return Probe(layer, every=every, reduce=kinds[0] if kinds else REDUCTIONS[reading][0])
+def _output_rate(readout: Readout) -> Matrix:
+    return readout.counts.astype(np.float32) / np.float32(readout.steps)
 
 
-def _mean(readout: Readout, probe: Probe) -> Matrix:
+def _mean(seen: LayerSamples | None) -> Matrix | None:
+    if seen is None:
+        return None
+    return seen.last if seen.mean is None else seen.mean
+
+
+def _mean_spikes(readout: Readout, probe: Probe) -> Matrix:
     samples = readout.samples[probe].astype(np.float32, copy=False)
     return samples.mean(axis=0) if probe.reduce == "none" else samples
+
+
+def _running(decoded: DecodedReadout, error_of: ErrorOf) -> Matrix:
+    """The error of what was read up to each step, `(T, B, C)`."""
+    membranes, raster = decoded.traces[-1], decoded.output_spikes
+    fired = (membranes >= 1).astype(np.float32) if raster is None else raster
+    passed = np.arange(1, len(membranes) + 1, dtype=np.float32)[:, np.newaxis, np.newaxis]
+    rates, means = np.cumsum(fired, axis=0) / passed, np.cumsum(membranes, axis=0) / passed
+    return np.stack([error_of(rate, mean) for rate, mean in zip(rates, means, strict=True)])

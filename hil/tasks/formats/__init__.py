@@ -16,7 +16,7 @@ __all__ = ["CATALOGUE", "Address", "Arrays", "Format", "get", "names", "quote_op
 
 @dataclass(frozen=True)
 class Address:
-    """Where samples are: `FORMAT:FILE?option=value&option=value`.
+    """Address of samples: `FORMAT:FILE?option=value&option=value`.
 
     Attributes:
         format: Name of the format.

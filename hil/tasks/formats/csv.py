@@ -22,7 +22,7 @@ import numpy as np
 from drivers.files.bounded import describe_error, open_file
 from drivers.refusals import shorten
 from hil.tasks.formats import Address, Arrays, Format
-from hil.tasks.formats.columns import MISSING, OPTIONS, Columns
+from hil.tasks.formats.roles import COLUMN_OPTIONS, MISSING, Columns
 
 SEPARATORS = ",;\t|"
 LARGEST = 4 * 2**30  # bytes
@@ -193,6 +193,6 @@ def _read_labels(texts: Sequence[str]) -> Sequence[Any]:
 FORMAT = Format(
     description="a table as text: a line of names, and a column of labels",
     endings=(".csv", ".tsv"),
-    options=OPTIONS,
+    options=COLUMN_OPTIONS,
     read=read,
 )

@@ -15,7 +15,7 @@ import numpy as np
 
 from drivers.files.bounded import RATIO, UNPACKED, describe_error, open_file
 from hil.tasks.formats import Address, Arrays, Format
-from hil.tasks.formats.columns import OPTIONS, Columns
+from hil.tasks.formats.roles import COLUMN_OPTIONS, Columns
 
 _INDEX = re.compile(r"__index_level_\d+__")
 
@@ -118,6 +118,6 @@ def _list_values(column: Any) -> list[Any]:
 FORMAT = Format(
     description="a table that pandas or a database wrote: columns with names, one of labels",
     endings=(".parquet", ".pq"),
-    options=OPTIONS,
+    options=COLUMN_OPTIONS,
     read=read,
 )

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,8 +25,9 @@ from drivers import (
     StimulusError,
     UnsupportedProbe,
 )
-from drivers.board.simulated_board import make_hello
+from drivers.board.hello import make_hello
 from support.counting_board import board
+from support.effort import tries
 
 SEED = st.integers(0, 2**32 - 1)
 
@@ -115,6 +116,7 @@ def test_neurons_are_those_of_the_settings(kind: str, tau: float, threshold: flo
     )
 
 
+@settings(max_examples=tries(35, 100))
 @given(
     seed=SEED,
     sizes=st.lists(st.integers(1, 17), min_size=2, max_size=4),

@@ -8,7 +8,7 @@ from struct import pack
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,13 +25,21 @@ from drivers import (
 )
 from drivers.board import run_codec
 from drivers.board.device import Board
-from drivers.board.hello import KEEPS_WEIGHTS, AbilitiesRecord, Hello, NeuronRecord
+from drivers.board.hello import (
+    KEEPS_WEIGHTS,
+    SIMULATED,
+    AbilitiesRecord,
+    Hello,
+    NeuronRecord,
+    make_hello,
+)
 from drivers.board.run_codec import ProbeRequest
-from drivers.board.simulated_board import SIMULATED, SimulatedBoard, make_hello
+from drivers.board.simulated_board import SimulatedBoard
 from drivers.conformance import Harness
 from drivers.conformance.checks import events
 from drivers.conformance.checks.runs import a_run_carries_on, samples_end_at_their_lengths
 from support.counting_board import board
+from support.effort import tries
 from support.firmware_ports import need, ports
 
 CHECKS = (
@@ -80,6 +88,7 @@ SMALL = st.sampled_from(
 )
 
 
+@settings(max_examples=tries(35, 100))
 @given(
     seed=st.integers(0, 999),
     kind=st.sampled_from(sorted(KINDS)),
@@ -110,6 +119,7 @@ def test_a_run_in_parts_is_the_run(
         np.testing.assert_array_equal(shown, whole.samples[probe])
 
 
+@settings(max_examples=tries(35, 100))
 @given(
     seed=st.integers(0, 999),
     kind=st.sampled_from(sorted(KINDS)),

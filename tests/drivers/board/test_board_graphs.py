@@ -14,7 +14,7 @@ import drivers
 from drivers import CapacityError, Network, Probe, Stimulus
 from drivers.board.device import Board
 from drivers.board.frames import RequestType, Status
-from drivers.board.simulated_board import make_hello
+from drivers.board.hello import make_hello
 from drivers.contract.network import Population, Projection
 from support.board_scripts import run_head, wired
 from support.counting_board import board

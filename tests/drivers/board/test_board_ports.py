@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 import drivers
 from drivers import DeviceNotFound, LinkError, Network, Probe, SettingError, Stimulus
+from drivers.board import link as link_module
 from drivers.board.faults import FAULTS
 from drivers.board.link import Link
 from drivers.board.ports import scan_ports
@@ -111,7 +112,8 @@ def test_a_terminal_is_for_one_and_is_released() -> None:
                 assert device.transfer_seconds > 0
 
 
-def test_a_port_is_released_when_nothing_good_answers() -> None:
+def test_a_port_is_released_when_nothing_good_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "PATIENCE", 0.05)
     ours, theirs = os.openpty()
     try:
         path = os.ttyname(theirs)
@@ -211,7 +213,8 @@ def test_a_serial_port_behind_a_network_port() -> None:
     np.testing.assert_array_equal(results[0].samples[Probe(1)], results[1].samples[Probe(1)])
 
 
-def test_a_bridge_of_rx_and_tx_is_told() -> None:
+def test_a_bridge_of_rx_and_tx_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "PATIENCE", 0.05)
     with pytest.raises(LinkError, match="echoes"):
         Link(SerialPort("loop://", 115200), "loop://", 115200, retries=0)
 
@@ -295,7 +298,7 @@ def test_the_page_names_every_option_and_fault() -> None:
 
     assert named("fault") == list(FAULTS)
     for option in named("option"):
-        value = "drop:0" if option == "fault" else "1000"
+        value = "drop:0" if option == "fault" else "100000"
         drivers.open(f"board:simulated://?{option}={value}").close()
     with pytest.raises(SettingError) as caught:
         drivers.open("board:simulated://?x=1")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers import LinkError, Network, Probe, Stimulus
 from drivers.board import network_codec
 from drivers.board.device import Board
 from drivers.board.frames import Frame, RequestType
+from drivers.board.hello import make_hello
 from drivers.board.link import Link
-from drivers.board.simulated_board import SimulatedBoard, SimulatedPort, make_hello
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from support.counting_board import board
+from support.effort import tries
 
 SEED = st.integers(0, 2**32 - 1)
 CELLS = st.lists(st.booleans(), min_size=1, max_size=40)
@@ -39,6 +41,7 @@ def test_two_cells_share_a_run_where_that_is_cheaper(between: int) -> None:
     assert sum(stop - first + 6 for first, stop in runs) == cheapest(changed)
 
 
+@settings(max_examples=tries(40, 100))
 @given(CELLS, st.integers(16, 60))
 def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> None:
     held = np.zeros(len(changed), np.int8)
@@ -58,6 +61,7 @@ def test_a_delta_is_right_and_the_cheapest(changed: list[bool], room: int) -> No
     np.testing.assert_array_equal(held, wanted)
 
 
+@settings(max_examples=tries(25, 100))
 @given(seed=SEED, share=st.floats(0, 1))
 def test_what_the_board_holds_is_what_was_written(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import drivers
@@ -140,6 +140,7 @@ def test_frames_are_counted_both_ways() -> None:
 # -- places -----------------------------------------------------------------------------------
 
 
+@settings(max_examples=20)
 @given(st.sampled_from(["drop", "duplicate"]), st.floats(0.02, 0.5), st.integers(0, 2**32 - 1))
 def test_a_rate_is_kept(fault: Fault, rate: float, seed: int) -> None:
     frames = [b"\1\0"] * 4000

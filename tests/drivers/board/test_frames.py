@@ -114,8 +114,8 @@ def damages(line: bytes, rng: np.random.Generator) -> bytes:
     return bytes(body)
 
 
-def fuzz(seed: int, count: int) -> int:
-    """Feed noise and damaged frames to a host's ears; how many strings it was.
+def fuzz(seed: int, count: int) -> None:
+    """Feed noise and damaged frames to a host's ears.
 
     Whatever it hears as a frame has to be the one that was sent.
     """
@@ -135,10 +135,9 @@ def fuzz(seed: int, count: int) -> int:
                 assert heard == frame
     greeting = Frame(1, 2, b"hello")
     assert [Frame.decode(p) for p in splitter.feed(greeting.encode()) if p] == [greeting]
-    return count
 
 
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_no_noise_is_heard_as_a_frame(seed: int) -> None:
-    assert fuzz(seed, 4000) == 4000
+    fuzz(seed, 2000)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -20,14 +20,15 @@ from drivers import Network, Probe, Stimulus
 from drivers.board import hello, network_codec, run_codec
 from drivers.board.device import Board
 from drivers.board.frames import RequestType
-from drivers.board.hello import Hello
+from drivers.board.hello import Hello, make_hello
 from drivers.board.link import Link
 from drivers.board.run_codec import ProbeRequest
-from drivers.board.simulated_board import SimulatedBoard, SimulatedPort, make_hello
+from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.contract.info import ProbeOffer, WeightFormat
 from drivers.contract.network import Population, Projection
 from drivers.errors import ProtocolMismatch, ReadoutError
 from hil.cli.app import app
+from support.effort import tries
 
 # What a firmware of version 1 answered to HELLO, and to anything else, when that was of another
 # version: bytes as its page had them.
@@ -130,6 +131,7 @@ def numbers(bits: int) -> st.SearchStrategy[int]:
     return st.integers(0, (1 << bits) - 1)
 
 
+@settings(max_examples=tries(30, 100))
 @given(
     st.builds(hello.CapacityRecord, *[numbers(32)] * 5, *[numbers(16)] * 6),
     st.builds(hello.TimingRecord, numbers(32), *[numbers(8)] * 4),

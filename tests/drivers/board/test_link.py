@@ -229,7 +229,7 @@ def test_what_is_no_board_is_told_in_one_line(clock: Clock, play: Played, words:
 def test_babble_without_end_ends(clock: Clock, noise: bytes) -> None:
     class Babbling(Fake):
         def read(self, timeout: float) -> bytes:
-            clock.now += 1e-3
+            clock.now += 1e-2
             return noise
 
     port = Babbling(lambda r: b"", clock)

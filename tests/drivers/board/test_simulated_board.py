@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from drivers.board import frames
 from drivers.board.frames import Frame, RequestType, Status
-from drivers.board.hello import Hello
-from drivers.board.simulated_board import SIMULATED, SimulatedBoard, make_hello
+from drivers.board.hello import SIMULATED, Hello, make_hello
+from drivers.board.simulated_board import SimulatedBoard
 from support import plain_board
 from support.board_scripts import (
     KEEP,
@@ -29,6 +29,7 @@ from support.board_scripts import (
     stimulus,
     wired,
 )
+from support.effort import tries
 
 SEEDS = st.integers(0, 2**32 - 1)
 SMALL = make_hello(
@@ -100,7 +101,7 @@ def cells_of(sizes: list[int]) -> list[int]:
     return [pre * post for pre, post in pairwise(sizes)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(30, 100), deadline=None)
 @given(
     seed=SEEDS,
     chip=st.sampled_from([0, 1, plain_board.CHIP_AT_ZERO]) | SEEDS,
@@ -139,7 +140,7 @@ def test_a_run_is_what_the_page_says(seed: int, chip: int, kind: int) -> None:
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(30, 100), deadline=None)
 @given(seed=SEEDS)
 def test_runs_of_any_length_carry_on_as_the_page_says(seed: int) -> None:
     """Slots are those of one board after another, each with neurons of its own, and events on
@@ -356,7 +357,7 @@ def test_the_largest_that_fits_fits() -> None:
     assert board.done(RequestType.ECHO, bytes(400)) == bytes(400)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 @given(seed=SEEDS, cuts=st.integers(1, 50))
 def test_it_does_not_matter_how_bytes_arrive(seed: int, cuts: int) -> None:
     rng = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from drivers.errors import FileFormatError, SettingError
 from drivers.refusals import ECHO, GIVEN, LINE, format_refusal, nearest, refuse_in_one_line, shorten
 from support.command_line import command, process, refusal
+from support.effort import tries
 
 GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
     lambda part: st.integers(1, 200).map(lambda n: part * n)
@@ -18,7 +19,7 @@ GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
 
 
 @given(st.text(max_size=300), st.integers(1, 40))
-@settings(max_examples=300)
+@settings(max_examples=tries(80, 300))
 def test_any_message_is_one_bounded_line_that_can_be_printed(text: str, times: int) -> None:
     line = format_refusal(text * times)
     assert line.isprintable()
@@ -26,7 +27,7 @@ def test_any_message_is_one_bounded_line_that_can_be_printed(text: str, times: i
 
 
 @given(GIVEN_TEXTS)
-@settings(max_examples=300)
+@settings(max_examples=tries(80, 300))
 def test_of_what_was_given_no_more_than_a_little_is_shown(text: str) -> None:
     """In quotes, in a list, or as one word."""
     for given_ in (repr(text), repr([text, text]), repr({text: text}), re.sub(r"\s", "_", text)):
@@ -36,7 +37,7 @@ def test_of_what_was_given_no_more_than_a_little_is_shown(text: str) -> None:
 
 
 @given(st.lists(st.text("ab c", min_size=1), min_size=1), st.integers(1, 60), st.text("ab c:"))
-@settings(max_examples=300)
+@settings(max_examples=tries(80, 300))
 def test_of_an_argument_no_more_than_a_little_is_shown(
     words: list[str], times: int, around: str
 ) -> None:
@@ -57,7 +58,7 @@ def test_an_argument_of_many_words_is_cut_as_a_user_meets_it() -> None:
 
 
 @given(st.text(max_size=300), st.integers(1, 40))
-@settings(max_examples=300)
+@settings(max_examples=tries(80, 300))
 def test_whatever_an_error_repeats_is_bounded_and_can_be_printed(text: str, times: int) -> None:
     """Of a device, of a file, and where names are offered: in Python as on the command line."""
     name = text * times

@@ -20,17 +20,26 @@ from support.hanging_device import WAYS, Hanging
 from support.paths import ROOT
 
 INTERRUPTED = ("sleep", "loop", "lock", "queue", "retry")
-LINE = "Hanging._run did not return within 1 s: look at what it waits for, or allow more with"
+LIMIT = 0.4  # seconds
+LINE = (
+    f"Hanging._run did not return within {LIMIT} s: look at what it waits for, or allow more with"
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watchdog looks more often than it needs to, so that tests last less."""
+    monkeypatch.setattr("drivers.contract.watchdog.TICK", 0.05)
 
 
 class Driver:
-    """What `asking` needs of a driver."""
+    """What `driver_call` needs of a driver."""
 
     def __init__(self, limit: float) -> None:
         self.call_limit = limit
 
 
-def hang(how: str, limit: float = 1.0) -> str:
+def hang(how: str, limit: float = LIMIT) -> str:
     with pytest.raises(drivers.DeviceHung) as caught, driver_call(Driver(limit), "_run"):
         WAYS[how]()
     return str(caught.value)
@@ -40,16 +49,18 @@ def hang(how: str, limit: float = 1.0) -> str:
 def test_whatever_waits_in_python_is_interrupted(how: str) -> None:
     handler, began = signal.getsignal(signal.SIGALRM), time.perf_counter()
     message = hang(how)
-    assert time.perf_counter() - began > 0.9  # and not for ever, as it would wait by itself
-    assert message.startswith("Driver._run did not return within 1 s: ") and "\n" not in message
+    assert time.perf_counter() - began > 0.9 * LIMIT  # and not for ever, as it would wait by itself
+    assert (
+        message.startswith(f"Driver._run did not return within {LIMIT} s: ") and "\n" not in message
+    )
     assert signal.getsignal(signal.SIGALRM) == handler and not WATCHDOG.calls
 
 
 def test_calls_within_their_limit_are_left_alone() -> None:
-    driver = Driver(1.0)
-    for _ in range(6):  # longer than the limit together
+    driver = Driver(0.8)
+    for _ in range(5):  # longer than the limit together
         with driver_call(driver, "_run"):
-            time.sleep(0.3)
+            time.sleep(0.2)
     assert not WATCHDOG.calls
 
 
@@ -57,26 +68,28 @@ def test_time_in_which_nothing_runs_does_not_count(monkeypatch: pytest.MonkeyPat
     clock, real = [0.0], time.monotonic
     monkeypatch.setattr("drivers.contract.watchdog.time.monotonic", lambda: real() + clock[0])
     with driver_call(Driver(3.0), "_run"):
-        time.sleep(0.5)
+        time.sleep(0.2)
         clock[0] = 3600.0  # as after a process was suspended for an hour
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
 def test_time_before_a_call_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     with driver_call(Driver(60.0), "_run"):  # the thread is there, and between two looks
-        time.sleep(0.3)
-    monkeypatch.setattr("drivers.contract.watchdog.TICK", 0.9)
-    time.sleep(1.0)  # most of the time between two looks is over when the call begins
+        time.sleep(0.1)
+    monkeypatch.setattr("drivers.contract.watchdog.TICK", 0.5)
+    time.sleep(0.45)  # most of the time between two looks is over when the call begins
     began = time.perf_counter()
-    hang("sleep", limit=1.2)
-    assert time.perf_counter() - began > 1.1
+    hang("sleep", limit=0.7)
+    assert time.perf_counter() - began > 0.6
 
 
 def test_a_call_within_another_one_names_it_and_has_its_time() -> None:
-    inner, outer = Driver(1.0), Driver(600.0)
+    inner, outer = Driver(LIMIT), Driver(600.0)
     with driver_call(outer, "_run"), driver_call(inner, "_write"):
-        time.sleep(1.6)
-    named = pytest.raises(drivers.DeviceHung, match=r"Driver\._write did not return within 1 s")
+        time.sleep(1.5 * LIMIT)
+    named = pytest.raises(
+        drivers.DeviceHung, match=rf"Driver\._write did not return within {LIMIT}"
+    )
     with named, driver_call(inner, "_run"), driver_call(outer, "_write"):
         time.sleep(100)
 
@@ -94,9 +107,9 @@ def test_an_alarm_of_others_goes_to_its_handler() -> None:
 
 
 def test_a_device_that_hung_is_closed_or_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.contract.answers.AFTER_HANGING", 0.5)
-    driver = Driver(1.0)
-    for limit in ("1", "0.5"):
+    monkeypatch.setattr("drivers.contract.answers.AFTER_HANGING", 0.2)
+    driver = Driver(LIMIT)
+    for limit in (LIMIT, 0.2):
         hung = pytest.raises(drivers.DeviceHung, match=f"did not return within {limit} s")
         with hung, driver_call(driver, "_close"):
             time.sleep(100)
@@ -107,10 +120,13 @@ import sys, threading
 sys.path.insert(0, {tests!r})
 from support.hanging_device import Hanging
 from drivers import Network, Stimulus
+from drivers.contract import watchdog
+
+watchdog.LEAST_GRACE = 0.4
 
 def go():
     device = Hanging({file!r}, how={how!r})
-    device.call_limit = 1.0
+    device.call_limit = {limit}
     device.configure(Network.feed_forward((2, 2)))
     device.run(Stimulus.current([[0.0, 0.0]], steps=2))
 
@@ -125,6 +141,7 @@ else:
 
 def ended(tmp_path: Path, how: str, thread: bool = False) -> subprocess.CompletedProcess[str]:
     values = {"tests": str(ROOT / "tests"), "file": str(tmp_path), "how": how, "thread": thread}
+    values["limit"] = LIMIT
     script = tmp_path / "hangs.py"
     script.write_text(SCRIPT.format(**values))
     return subprocess.run(

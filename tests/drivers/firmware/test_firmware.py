@@ -80,7 +80,7 @@ def test_every_port_answers_as_the_simulated_board_does(
     agree(host, simulated, script(np.random.default_rng(seed), limits, 24))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(8, 30), deadline=None)
 @given(chip=st.sampled_from([0, CHIP_AT_ZERO]) | SEEDS, seed=SEEDS)
 def test_every_chip_is_the_simulated_one_of_its_seed(chip: int, seed: int) -> None:
     with connected("native", chip) as pair:
@@ -245,7 +245,7 @@ def test_a_closed_board_is_gone() -> None:
 
 def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
     need("sanitized")
-    count = tries(30_000, 300_000)
+    count = tries(15_000, 300_000)
     command = ["make", "-C", str(SOURCES), f"BUILD={tmp_path}", "fuzz", f"COUNT={count}"]
     for seed in (1, 2):
         made = subprocess.run([*command, f"SEED={seed}"], capture_output=True, text=True)

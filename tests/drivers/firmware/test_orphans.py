@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from support.effort import tries
 from support.firmware_ports import need, ports
 from support.paths import ROOT
 
@@ -56,7 +57,7 @@ def test_a_starter_killed_at_any_moment_leaves_nothing() -> None:
 
     firmware.build("native")
     rng = np.random.default_rng(0)
-    for number in range(6):
+    for number in range(tries(3, 12)):
         mark = f"ORPHAN_TEST={os.getpid()}.{number}"
         starter = subprocess.Popen(
             [sys.executable, "-m", "hil", "board", "demo"],

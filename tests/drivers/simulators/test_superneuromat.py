@@ -181,7 +181,9 @@ def test_it_learns(tmp_path: Path) -> None:
     assert result["test_accuracy"] > 0.9
 
 
-def test_it_keeps_the_contract() -> None:
+def test_it_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The largest network takes seconds to make: each synapse is an object.
+    monkeypatch.setattr("drivers.simulators.superneuromat.MOST_SYNAPSES", 2**15)
     with Harness(lambda: drivers.open(URL)) as harness:
         found = [run_check(check, harness) for check in CHECKS]
     assert [each for each in found if each.verdict == "failed"] == []

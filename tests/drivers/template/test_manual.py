@@ -53,12 +53,12 @@ def test_drivers_of_the_template_and_the_manual_are_strictly_typed(tmp_path: Pat
         assert checked.returncode == 0, checked.stdout
     blocks = re.findall(r"^```python\n(.*?)^```", MANUAL, flags=re.M | re.S)
     assert any("class Counter(Device)" in block for block in blocks)
-    for number, block in enumerate(blocks):
-        path = tmp_path / f"manual_{number}.py"
+    paths = [tmp_path / f"manual_{number}.py" for number in range(len(blocks))]
+    for path, block in zip(paths, blocks, strict=True):
         path.write_text(block)
-        checked = strict(tmp_path, cache, path)
-        assert checked.returncode == 0, checked.stdout
         assert "type: ignore" not in block and "Any" not in block
+    checked = strict(tmp_path, cache, *paths)
+    assert checked.returncode == 0, checked.stdout
     wrong = tmp_path / "wrong.py"
     wrong.write_text(blocks[0].replace("stimulus.dense()", "stimulus.dense"))
     assert "error" in strict(tmp_path, cache, wrong).stdout

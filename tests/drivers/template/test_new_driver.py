@@ -88,13 +88,25 @@ def test_a_new_package_passes_its_own_tests_and_trains(
     (passed, skipped) = re.findall(r"(\d+) passed, (\d+) skipped", tests.stdout)[0]
     assert int(passed) + int(skipped) == len(CHECKS) + OWN_TESTS[takes]
     assert int(skipped) < 26  # a plain chip has neither recurrence nor delays
-    other = run(package, env, "pytest", "-p", "no:cacheprovider", "--device", "my-chip2:")
-    assert other.returncode == 1 and "write my-chip2:SERIAL" in other.stdout
+    other = run(package, env, "pytest", "-p", "no:cacheprovider", "--device", "my-chip2:?a=1")
+    assert other.returncode == 1 and "takes no options" in other.stdout
     (said,) = re.findall(r"^hil (train .*)$", (package / "README.md").read_text(), flags=re.M)
     trained = run(package, env, "hil", *said.split(), "--epochs", "2", "--out", "run")
     assert trained.returncode == 0, trained.stderr
     result = json.loads((package / "run" / "result.json").read_text())
     assert result["test_accuracy"] > 0.4
+
+
+def test_a_new_driver_is_checked_at_once_when_it_is_installed(package: Path) -> None:
+    """Until then the refusal says how, from the folder of the package as from the one around it."""
+    for folder, place in ((package.parent, "my-chip2"), (package, ".")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            refused = command("check", "my-chip2:")
+        assert refused.exit_code == 2 and refused.stderr.count("\n") == 1
+        assert refused.stderr.endswith(f"is not installed: pip install -e {place}\n")
+    checked = run(package, environment(package), "hil", "check", "my-chip2:")
+    assert checked.returncode == 0 and " 0 failed" in checked.stdout
 
 
 def test_the_line_of_a_new_device_is_its_own(package: Path) -> None:

@@ -17,7 +17,7 @@ from hil.characterisation import calibration
 from hil.characterisation.calibration import Calibration
 from hil.cli.app import app
 
-LAYERS = (16, 24, 6)
+LAYERS = (12, 16, 5)
 CHIP = "emulator:mixed-signal?chip=31&trim_bits=8&dead_fraction=0.05"
 
 
@@ -77,8 +77,8 @@ def test_a_file_holds_all_of_it(made: Calibration, file: Path) -> None:
         (("version = 1", "version = 2"), "is of version 2"),
         (("version = 1", "version ="), "no valid TOML"),
         (("[settings]", "[sittings]"), "settings: Field required"),
-        (("layers = [\n    16,", "layers = [\n    17,"), "layers (17, 24, 6)"),
-        (("24,", "25,"), "is not of layers"),
+        (("layers = [\n    12,", "layers = [\n    13,"), "layers (13, 16, 5)"),
+        (("16,", "17,"), "is not of layers"),
         (("chip-31", "chip-32"), "calibrate this device"),
     ],
 )
@@ -111,11 +111,11 @@ def test_a_device_without_such_settings_is_refused() -> None:
 def test_a_run_uses_it_on_its_device_and_on_no_other(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     url = "emulator:mixed-signal?chip=4&trim_bits=8"
-    result = command("calibrate", url, "-o", path, "--layers", "64,20,10", "--json")
+    result = command("calibrate", url, "-o", path, "--layers", "64,8,10", "--json")
     assert result.exit_code == 0, result.output
     record = json.loads(result.output)
     assert record["after"]["threshold"]["sd"] < record["before"]["threshold"]["sd"]
-    asked = ("train", "digits", "--hidden", "20", "--epochs", "1", "--set")
+    asked = ("train", "digits", "--hidden", "8", "--epochs", "1", "--set")
     train = (*asked, f"network.calibration={path}", "--out")
     assert command(*train, tmp_path / "run", "--device", url).exit_code == 0
     other = command(*train, tmp_path / "other", "--device", url.replace("chip=4", "chip=5"))

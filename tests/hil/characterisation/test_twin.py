@@ -14,9 +14,12 @@ import pytest
 from device_models import neurons
 from drivers import registry
 from hil.characterisation import characterise, tabulate, twin
+from support.effort import THOROUGH
 from support.paths import ROOT
 
 LAYERS = (24, 20, 8)
+# Models that are tried where there is not time for all of them.
+SOME = ("lif", "adaptive-lif", "lif-exp", "lif-alpha", "loihi")
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +31,13 @@ def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "counter", module)
     monkeypatch.setitem(registry.BUILTIN, "counter", "counter:Counter")
     monkeypatch.setitem(registry.BUILTIN, "integer", "support.integer_chip:IntegerChip")
+
+
+@pytest.fixture(autouse=True)
+def models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer models than there are, unless all are asked for."""
+    if not THOROUGH and request.node.name != "test_every_neuron_model_is_a_candidate":
+        monkeypatch.setattr(twin, "MODELS", {name: twin.MODELS[name] for name in SOME})
 
 
 def made(address: str, folder: Path) -> dict[str, Any]:

@@ -31,8 +31,8 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A few of the digits."""
     x, y = load_digits(return_X_y=True)
     path = tmp_path_factory.mktemp("task") / "few.npz"
-    parts = {"x_train": x[:200] / 16, "x_test": x[200:300] / 16}
-    np.savez(path, **parts, y_train=y[:200], y_test=y[200:300])
+    parts = {"x_train": x[:100] / 16, "x_test": x[200:300] / 16}
+    np.savez(path, **parts, y_train=y[:100], y_test=y[200:300])
     return f"npz:{path}"
 
 
@@ -90,9 +90,14 @@ def test_weights_delays_and_answers_come_back(
     assert again.config().network.delays == max(int(d.max()) for d in delays_of(run).values())
     own, there = hil.evaluate(run.path), hil.evaluate(file, task=task, **device)
     assert own["confusion"] == there["confusion"]
-    device["network"] = {"delays": 0}
-    for start in (file, run.path):
-        none = begun(tmp_path / f"none-of-{start.name}", start, task, **device)
+
+
+def test_delays_that_are_not_asked_for_are_left_out_with_a_word(
+    delayed: Path, task: str, tmp_path: Path
+) -> None:
+    run = trained(begun(tmp_path / "run", delayed, task))
+    for start in (delayed, run.path):
+        none = begun(tmp_path / f"none-of-{start.name}", start, task, network={"delays": 0})
         assert same(delays_of(trained(none)), {})
         told = [c["reason"] for c in none.environment()["chosen"] if c["setting"] == "start"]
         assert any("are left out: network.delays is 0" in reason for reason in told)

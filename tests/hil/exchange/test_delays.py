@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import drivers
 from drivers import FileFormatError, Stimulus
-from hil.exchange import model, nir_file, nir_writing, placement
+from hil.exchange import model, nir_file, nir_writing
 from support.nir_models import DT, affine, chain, lif, linear, rasters_on_device
 
 Array = NDArray[Any]
@@ -28,10 +28,10 @@ def late(steps: Any) -> Any:
     return nir.Delay(np.asarray(steps, float) * DT)
 
 
-def placed(path: Path, address: str = "emulator:ideal", bias: float = 0.0) -> placement.Placed:
+def placed(path: Path, address: str = "emulator:ideal", bias: float = 0.0) -> model.PlacedModel:
     with drivers.open(address) as device:
-        source = placement.NetworkInput(False, bias)
-        return placement.place_model(model.read_model(str(path)), device.info, source, assumed=0.9)
+        source = model.NetworkInput(False, bias)
+        return model.place_model(model.read_model(str(path)), device.info, source, assumed=0.9)
 
 
 def branches(path: Path, ways: Sequence[Sequence[Any]], loop: Sequence[Sequence[Any]] = ()) -> Path:
@@ -240,13 +240,13 @@ def test_where_a_device_takes_one_delay_all_synapses_with_weights_have_to_have_i
         room = replace(device.info.capacity, synapse_delays=False, delay=9)
     sparse = np.array([[0.5, 0.5], [0.0, 0.0]])
     found = model.read_model(str(chain(tmp_path / "m.nir", late([7, 20]), linear(sparse), lif(2))))
-    assert placement.place_delays(found, [sparse.astype(np.float32)], room) == [7]
+    assert model.place_delays(found, [sparse.astype(np.float32)], room) == [7]
     with pytest.raises(
         nir_file.NirRefusal, match=r"delay0 \(Delay\): 0.02 s, and shorter .* one for"
     ):
-        placement.place_delays(found, [np.ones((2, 2), np.float32)], replace(room, delay=20))
+        model.place_delays(found, [np.ones((2, 2), np.float32)], replace(room, delay=20))
     with pytest.raises(nir_file.NirRefusal, match=r"0.02 s are 20 steps of 0.001 s, .* has none"):
-        placement.place_delays(found, [np.ones((2, 2), np.float32)], replace(room, delay=0))
+        model.place_delays(found, [np.ones((2, 2), np.float32)], replace(room, delay=0))
 
 
 W = np.full((3, 2), 0.5)

@@ -59,9 +59,10 @@ def runs(task: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
     return made
 
 
-def trained(path: Path, sections: dict[str, Any]) -> Path:
+def trained(path: Path, sections: dict[str, Any], start: Path | None = None) -> Path:
     """A run to its end, without its page."""
-    run = api.prepare(SMALL, sections, out=path)
+    asked = {"training": SMALL["training"]} if start else SMALL
+    run = api.prepare(asked, sections, out=path, start=start)
     training.train(run)
     return run.path
 
@@ -162,9 +163,12 @@ def test_layers_that_lead_to_themselves_come_back_bit_for_bit(task: str, tmp_pat
     assert found["confusion"] == own["confusion"]
 
 
-def test_feedback_follows_the_weights_that_another_rule_has_learned(tmp_path: Path) -> None:
+def test_feedback_follows_the_weights_that_another_rule_has_learned(
+    task: str, tmp_path: Path
+) -> None:
     """Else they would be unlearned until they knew the feedback that is drawn."""
     learned = {
+        "task": task,
         "device": "emulator:ideal",
         "rule": {"name": "bp"},
         "network": {"hidden": [40, 30]},
@@ -172,7 +176,7 @@ def test_feedback_follows_the_weights_that_another_rule_has_learned(tmp_path: Pa
         "training": {"epochs": 6, "batch": 50},
     }
     file = hil.export(trained(tmp_path / "bp", learned), tmp_path / "model.nir")
-    tuned = {"device": "emulator:ideal", "training": {"epochs": 1, "batch": 50}, "task": "digits"}
+    tuned = {"device": "emulator:ideal", "training": {"epochs": 1, "batch": 50}, "task": task}
     run = api.prepare(tuned, start=file, out=tmp_path / "tuned")
     whole = {name: array for name, array in run.load_start().items() if name[0] != "_"}
     damaged = {**whole, "ways/feedback_1": np.full((10, 40), "1")}
@@ -188,5 +192,49 @@ def test_feedback_follows_the_weights_that_another_rule_has_learned(tmp_path: Pa
         feedback = ended[f"rule/feedback_{layer}"]
         assert np.sum(feedback * way) > 0.9999 * np.linalg.norm(feedback) * np.linalg.norm(way)
         assert abs(feedback.std() * np.sqrt(10) - 1) < 0.2  # as large as it is drawn
-    deployed = hil.evaluate(file, device="emulator:ideal", task="digits")["test_accuracy"]
+    deployed = hil.evaluate(file, device="emulator:ideal", task=task)["test_accuracy"]
     assert result["test_accuracy"] > deployed - 0.03
+
+
+def test_a_step_is_that_of_the_model_unless_another_is_asked_for(
+    task: str, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    theirs = hil.export(runs["synapses"], tmp_path / "theirs.nir", dt=1e-4)
+    own, scaled = (nir.read(f) for f in (hil.export(runs["synapses"], tmp_path / "o.nir"), theirs))
+    for key in ("tau_mem", "tau_syn"):  # as long in steps
+        one, other = (getattr(graph.nodes["cubalif_1"], key) for graph in (own, scaled))
+        np.testing.assert_allclose(other, one / 10, rtol=1e-9)
+    tuned = trained(tmp_path / "tuned", {"task": task, "device": DEVICES["synapses"]}, theirs)
+    again = trained(tmp_path / "again", {"task": task}, tuned)
+    for run in (tuned, again):
+        done = command("export", run, "-o", tmp_path / "back.nir")
+        assert nir.read(tmp_path / "back.nir").metadata["dt"] == 1e-4
+        assert done.stderr.count("\n") == 1
+        assert "0.0001 s, as in the model" in done.stderr
+    done = command("export", tuned, "-o", tmp_path / "back.nir", "--dt", "0.002")
+    assert nir.read(tmp_path / "back.nir").metadata["dt"] == 0.002
+    assert done.stdout.strip() == str(tmp_path / "back.nir")
+    assert hil.evaluate(tmp_path / "back.nir", device=DEVICES["synapses"], task=task)["confusion"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("-o", "model.onnx"), "let its name end in .nir"),
+        (("-o", "model"), "let its name end in .nir"),
+        (("--dt", "-1"), "--dt -1: give dt in seconds"),
+        (("--dt", "nan"), "--dt nan: give dt in seconds"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_and_nothing_is_written(
+    runs: dict[str, Path],
+    arguments: tuple[str, ...],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command("export", runs["ideal"], *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert complaint in done.stderr and done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ def reading(mean: Matrix, doubt: float = 0.0) -> LayerReading:
 
 def at(quantity: str, drives: Matrix) -> Matrix:
     spread = np.full_like(drives, 0.1)
-    place = locate(NEURON, drives, spread_rows(NEURON, spread))
+    place = locate(table(NEURON), drives, spread_rows(table(NEURON), spread))
     return look_up(table(NEURON)[quantity], place)  # type: ignore[index]
 
 

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from hil.learning import adfa, bptt, losses, optimisers
-from hil.learning.in_time import gradients_in_time, low_passed
+from hil.learning.eligibility import eligibility_gradients, low_pass
 from hil.learning.rule import HostModel, Observation, Route
 from support.differentiable import LOSSES, assert_close, spike
 from support.rule_inputs import build
@@ -184,7 +184,7 @@ MODEL = HostModel(DECAY, STEPS, "soft", True, 10.0, 2.0)
 
 @given(arrays(np.float64, (6, 2, 3), elements=st.floats(-2, 2)), st.floats(0, 0.95))
 def test_a_trace_is_a_geometric_mean_of_the_past(x: Float, decay: float) -> None:
-    found = low_passed(x, decay)
+    found = low_pass(x, decay)
     for t in range(6):
         expected = sum((1 - decay) * decay**k * x[t - k] for k in range(t + 1))
         np.testing.assert_allclose(found[t], expected, atol=1e-9)
@@ -208,7 +208,7 @@ def test_constant_activity_leaves_time_means(seed: int) -> None:
         traces=(zeros,) * 3,
         spikes=ones,
     )
-    found: Any = gradients_in_time(deltas, seen, 0.0)
+    found: Any = eligibility_gradients(deltas, seen, 0.0)
     np.testing.assert_allclose(found[0], inputs.T @ deltas[0].mean(axis=0) / BATCH)
     np.testing.assert_allclose(found[1], np.ones((8, 1)) * deltas[1].mean(axis=(0, 1)))
 

@@ -252,7 +252,7 @@ def test_the_nominal_neuron_is_a_neuron(decay: float, steps: int, reset: Reset, 
     values = table(neuron)
     constant = np.broadcast_to(drive, (steps, *drive.shape)).astype(np.float32)
     _, after, spikes = simulated(constant, decay, reset, late)
-    place = locate(neuron, drive, spread_rows(neuron, np.zeros_like(drive)))
+    place = locate(values, drive, spread_rows(values, np.zeros_like(drive)))
     near = {"rate": spikes.mean(axis=0), "mean_after": after.mean(axis=0)}
     # A drive on the grid is met to rounding; a spike may fall to either side of the last step.
     for name, expected in near.items():

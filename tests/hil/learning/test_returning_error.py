@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from autograd import grad
 
-from hil.learning import adfa, homeostasis, in_time, optimisers
+from hil.learning import adfa, eligibility, homeostasis, optimisers
 from hil.learning.feedback import align_feedback, paths_to_output
 from hil.learning.rule import Route, State
 from support.rule_inputs import build
@@ -28,7 +28,7 @@ def test_by_transposed_weights_it_is_the_gradient_through_the_loop(
     membrane's memory times 1 - d.
     """
     _, seen, weights, _ = case("current", "soft", True, most)
-    monkeypatch.setattr(in_time, "RETURN", 1e9)
+    monkeypatch.setattr(eligibility, "RETURN", 1e9)
     rule = build("adfa", **SETTINGS)
     state = rule.init(np.random.default_rng(2), LAYERS)
     loops = {1: weights[3], 2: weights[4]}
@@ -83,12 +83,12 @@ def test_what_returns_is_held_to_what_came_directly() -> None:
     direct = rng.standard_normal((1, 5, 4)).astype(np.float32)
     slope = np.ones((200, 5, 4), np.float32)
     way = 2 * np.linalg.qr(rng.standard_normal((4, 4)))[0].astype(np.float32)
-    found = in_time.with_returned(direct, slope, way, Route(1, 1, 1), 0.9)
+    found = eligibility.return_error(direct, slope, way, Route(1, 1, 1), 0.9)
     sizes = np.linalg.norm(found, axis=2) / np.linalg.norm(direct, axis=2)
-    assert np.isfinite(found).all() and sizes.max() <= 1 + in_time.RETURN + 1e-5
+    assert np.isfinite(found).all() and sizes.max() <= 1 + eligibility.RETURN + 1e-5
     np.testing.assert_array_equal(found[-1], direct[0])
     np.testing.assert_allclose(found[-2], direct[0] + direct[0] @ way, rtol=1e-5)
-    nothing = in_time.with_returned(0 * direct, slope, way, Route(1, 1, 1), 0.9)
+    nothing = eligibility.return_error(0 * direct, slope, way, Route(1, 1, 1), 0.9)
     assert not nothing.any()
 
 

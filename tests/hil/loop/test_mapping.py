@@ -19,7 +19,7 @@ from drivers.contract import requests
 from hil import config as configuration
 from hil.learning.rate_estimator import RateEstimate
 from hil.loop import mapping, training
-from hil.loop.observation.drive import of_layer
+from hil.loop.observation.drive import drive_of_layer
 from hil.runs.folder import Run
 from support.good_device import INFO
 from support.restated import restated
@@ -98,8 +98,8 @@ def test_rates_and_rasters_bring_the_same_charge_to_the_next_layer(arrival: str)
     weights = np.random.default_rng(0).standard_normal((3, 4), np.float32)
     rate = np.ones((2, 3), np.float32)
     raster = np.ones((steps, 2, 3), np.float32)
-    by_rate = of_layer(RateEstimate(rate, rate, 0 * rate), weights, info, steps)
-    by_raster = of_layer(RateEstimate(rate, rate, 0 * rate, raster), weights, info, steps)
+    by_rate = drive_of_layer(RateEstimate(rate, rate, 0 * rate), weights, info, steps)
+    by_raster = drive_of_layer(RateEstimate(rate, rate, 0 * rate, raster), weights, info, steps)
     arriving = steps - (arrival == "next_step")
     np.testing.assert_allclose(by_rate.mean, arriving / steps * (rate @ weights), rtol=1e-5)
     np.testing.assert_allclose(by_raster.mean, by_rate.mean, rtol=1e-5)

@@ -53,8 +53,8 @@ def mute() -> MatrixDevice:
 
 def test_what_is_open_is_measured_and_kept_as_stated_by_the_maker_himself() -> None:
     truth = MatrixDevice(CELL).info
-    found = unstated.measured(mute())
-    known = unstated.known(mute().info, found)
+    found = unstated.measure_unstated(mute())
+    known = unstated.complete_info(mute().info, found)
     assert (known.timing.input, known.timing.layer) == (truth.timing.input, truth.timing.layer)
     assert (known.neuron, known.offers) == (truth.neuron, truth.offers)
 
@@ -64,14 +64,14 @@ def test_what_is_stated_is_not_measured() -> None:
         def _configure(self, network: drivers.Network) -> None:
             raise AssertionError("configured")
 
-    assert unstated.measured(Untouched(CELL)) == {}
+    assert unstated.measure_unstated(Untouched(CELL)) == {}
 
 
 def test_what_cannot_be_told_stays_open() -> None:
     device = Untold(CELL)
-    found = unstated.measured(device)
+    found = unstated.measure_unstated(device)
     assert found == dict.fromkeys(OPEN, unstated.UNKNOWN)
-    assert unstated.known(device.info, found) == device.info
+    assert unstated.complete_info(device.info, found) == device.info
 
 
 def test_a_training_says_what_was_measured_and_learns_as_if_it_had_been_stated(
@@ -86,7 +86,7 @@ def test_a_training_says_what_was_measured_and_learns_as_if_it_had_been_stated(
     of_neurons = [values[f"neuron.{name}"] for name in ("reset", "decay", "refractory")]
     assert of_neurons == ["hard", 0.9, 0]
     assert found.test_accuracy == stated.test_accuracy
-    monkeypatch.setattr(unstated, "measured", lambda _: pytest.fail("measured again"))
+    monkeypatch.setattr(unstated, "measure_unstated", lambda _: pytest.fail("measured again"))
     (found.path / "result.json").unlink()
     assert hil.resume(found.path).test_accuracy == stated.test_accuracy
 
@@ -126,7 +126,7 @@ def test_a_recording_leaves_open_what_could_not_be_measured(tmp_path: Path) -> N
     with Recorded(Untold(CELL), tmp_path / "session") as device:
         device.configure(drivers.Network.feed_forward((3, 2)))
     with drivers.open(f"replay:{tmp_path / 'session'}") as replay:
-        assert unstated.measured(replay) == dict.fromkeys(OPEN, unstated.UNKNOWN)
+        assert unstated.measure_unstated(replay) == dict.fromkeys(OPEN, unstated.UNKNOWN)
         replay.configure(drivers.Network.feed_forward((3, 2)))  # it stands where it began
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 import drivers
 from device_models import profiles
-from drivers.emulator.chip_instance import ideal, inspect
+from drivers.emulator.chip_instance import inspect, make_ideal
 from drivers.emulator.datasheet import datasheet
 from hil.cli.app import app
 from hil.reports.chip_page import write_page
@@ -335,7 +335,7 @@ def test_the_ideal_chip_is_the_same_neuron_without_imperfections(name: str) -> N
     stimulus = drivers.Stimulus.current(np.full((1, 1), 0.3), steps=50)
     probe = drivers.Probe(1, "membrane")
     traces = []
-    for device in (ideal(name), drivers.open(f"emulator:{name}?severity=0&chip=8")):
+    for device in (make_ideal(name), drivers.open(f"emulator:{name}?severity=0&chip=8")):
         with device:
             device.configure(drivers.Network.feed_forward((1, 2)))
             device.write_weights(0, np.ones((1, 2)))

@@ -12,7 +12,7 @@ from scipy import stats
 
 from hil.config import build
 from hil.reports import comparison
-from hil.reports.comparison_page import write_comparison
+from hil.reports.comparison import write_comparison
 from hil.runs.folder import Run
 from hil.statistics import proportion
 from support.html_page import Page
@@ -36,7 +36,7 @@ def test_the_interval_of_a_group_is_that_of_scipy(
     folder = tmp_path_factory.mktemp("runs")
     shares = [count / 1000 for count in accuracies]
     runs = [reached(folder / str(n), share, seed=n) for n, share in enumerate(shares)]
-    (group,) = comparison.grouped(runs)
+    (group,) = comparison.group_runs(runs)
     oracle = stats.ttest_1samp(shares, 0).confidence_interval(0.985)
     assert group.interval == pytest.approx(possible(oracle))
     assert group.mean == pytest.approx(np.mean(shares))
@@ -69,7 +69,7 @@ def test_the_page_states_mean_interval_and_number_of_each_group(tmp_path: Path) 
 
 def test_runs_with_the_same_seed_are_not_independent(tmp_path: Path) -> None:
     runs = [reached(tmp_path / f"{n}", x, seed=n // 2) for n, x in enumerate((0.9, 0.8, 0.7, 0.6))]
-    (group,) = comparison.grouped(runs)
+    (group,) = comparison.group_runs(runs)
     oracle = stats.ttest_1samp([0.85, 0.65], 0).confidence_interval(0.985)
     assert group.interval == pytest.approx(possible(oracle))
     assert Page.read(write_comparison(runs, tmp_path / "page.html")).rows(0)[0][3:5] == [

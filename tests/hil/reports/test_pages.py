@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from hil.reports import plots
-from hil.reports.comparison_page import write_comparison
+from hil.figures import plots
+from hil.reports.comparison import write_comparison
 from hil.reports.run_page import write_report
 from hil.runs.folder import Run
 from support.html_page import Page
@@ -76,7 +76,8 @@ def test_every_figure_has_a_name(pages: list[Page]) -> None:
 
 
 def test_colours_are_defined_for_light_and_dark(pages: list[Page]) -> None:
-    many = plots.curves([plots.Curve([0.1, 0.2], None, n) for n in range(20)], "accuracy")
+    lines = [plots.Line([1, 2], [0.1, 0.2], None, number) for number in range(20)]
+    many = plots.plot_lines(lines, "epoch", "accuracy")
     for page in pages:
         light, dark = re.findall(r":root \{(.*?)\}", page.source, re.DOTALL)
         assert "prefers-color-scheme: dark" in page.source
@@ -101,7 +102,7 @@ def test_pages_do_not_depend_on_when_or_under_which_style_they_are_made(
 
 def test_importing_reports_imports_no_drawing() -> None:
     code = (
-        "import sys, hil.reports.run_page, hil.reports.comparison_page; "
+        "import sys, hil.reports.run_page, hil.reports.comparison; "
         "print({'matplotlib', 'jinja2', 'scipy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

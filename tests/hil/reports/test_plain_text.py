@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.reports import plots, run_page
-from hil.reports.plain_text import INSTEAD, ROOM, label, one_line, visible
+from hil.figures import plots
+from hil.plain_text import INSTEAD, ROOM, label, one_line, visible
 from hil.reports.rendering import Attempts, write_page
 from hil.reports.run_page import write_report
 from hil.runs.folder import Run
-from hil.studies.report.plots import Cloud, CurveWithInterval, bars, heat, line_plot, scatter
+from hil.sections import run as run_sections
 from support.command_line import command
 from support.effort import tries
 from support.html_page import Page
@@ -32,15 +32,14 @@ texts = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=60))
 
 def drawn(text: str) -> dict[str, str]:
     """Every plot that shows text of others, and the texts in it."""
-    curve = CurveWithInterval([0, 1], [0.1, 0.2], [None, None], text, 0)
-    point = np.array([[0.1, 0.2]])
+    point, cloud = np.array([[0.1, 0.2]]), plots.Cloud([0.1], [0.2], text, 0)
+    lines, ticks = [plots.Line([0, 1], [0.1, 0.2], text)], [text, "b"]
     return {
-        "line_plot": line_plot([curve], text, text, True, [text, "b"]),
-        "heat": heat(point, [text, "b"], [text], (text, text)),
-        "scatter": scatter([Cloud([0.1], [0.2], text, 0)], text, text, True),
-        "bars": bars([text], [0.5], [(0.1, 0.9)]),
-        "share_intervals": plots.share_intervals([plots.ShareInterval(text, 0.5, (0, 1))], text),
-        "curves": plots.curves([plots.Curve([0.1, 0.2], text)], text),
+        "lines": plots.plot_lines(lines, text, text, True, ticks, text),
+        "heat map": plots.plot_heat_map(point, ticks, [text], (text, text)),
+        "scatter": plots.plot_scatter([cloud], text, text, True),
+        "bars": plots.plot_bars([text], [0.5], [(0.1, 0.9)]),
+        "intervals": plots.plot_intervals([plots.ShareInterval(text, 0.5, (0, 1))], text),
     }
 
 
@@ -84,14 +83,14 @@ def test_a_plot_that_fails_leaves_a_note_and_the_rest(
 ) -> None:
     whole = Page.read(write_report(run))
     with monkeypatch.context() as broken:
-        broken.setattr(plots, "membranes", failing)
+        broken.setattr(plots, "plot_membranes", failing)
         told = command("report", run.path)
     page = Page.read(run.path / "report.html")
     assert told.exit_code == 2 and told.stdout.strip() == str(run.path / "report.html")
     assert re.fullmatch(r"hil: [^\n]*report\.html lacks parts[^\n]*\n", told.stderr)
     assert "RuntimeError no <b>ink</b>" in told.stderr and "\x1b" not in told.stderr
     assert "Not all of this page could be made." in page.text
-    note = "plot 'Membranes of the output layer' could not be made: RuntimeError no <b>ink</b>"
+    note = "plot 'Output layer' could not be made: RuntimeError no <b>ink</b>"
     assert note in page.text and "<b>ink" not in page.source
     assert page.all("h2") == whole.all("h2")
     assert len(page.all("svg")) == len(whole.all("svg")) - 2
@@ -100,10 +99,10 @@ def test_a_plot_that_fails_leaves_a_note_and_the_rest(
 
 def test_a_part_that_fails_leaves_the_others(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     attempts = Attempts()
-    monkeypatch.setattr(run_page, "_projection", failing)
+    monkeypatch.setattr(run_sections, "_describe_storage", failing)
     page = Page.read(write_report(run, attempts))
     (failed,) = attempts.failed
-    assert failed.startswith("what the trained network shows could not be made")
+    assert failed.startswith("section 'weights' could not be made")
     assert failed in page.text
     assert {"Learning", "How it was made"} <= set(page.all("h2"))
 

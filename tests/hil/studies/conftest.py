@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small task and a study of it: 14 trials and 2 networks to start from."""
+    """A folder with a small task and a study of it: 8 trials and 4 networks to start from."""
     folder = tmp_path_factory.mktemp("place")
     rng = np.random.default_rng(0)
     y = np.arange(100) % 3
@@ -27,7 +27,7 @@ device = "emulator:mixed-signal?membrane_noise=0.1"
 [base.network]
 hidden = [12]
 [base.training]
-epochs = 4
+epochs = 2
 batch = 20
 validation_fraction = 0.25
 [pretrain]
@@ -37,10 +37,10 @@ key = "mode"
 levels = ["deploy", "fine_tune"]
 [factors.rule]
 key = "rule.name"
-levels = ["adfa", "spsa", "bptt"]
+levels = ["adfa", "spsa"]
 [repeat]
 what = "both"
-times = 3
+times = 2
 [budgets.small.repeat]
 times = 1
 """,

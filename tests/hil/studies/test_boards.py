@@ -15,26 +15,26 @@ from drivers import firmware
 from hil import studies
 from hil.studies import pool
 from hil.studies.loader import build
-from hil.studies.plan import job, units
+from hil.studies.plan import list_units, make_jobs
 from hil.studies.schema import Study
 from support.dask_cluster import cluster
 from support.firmware_ports import need
 
 
-def study(*devices: str, **changes: Any) -> Study:
+def study(*devices: str, task: str = "digits") -> Study:
     sections = {
         "version": 1,
         "name": "boards",
         "base": {
-            "task": "digits",
+            "task": task,
             "device": devices[0],
-            "network": {"hidden": [20], "steps": 8},
-            "training": {"epochs": 1, "batch": 40},
+            "network": {"hidden": [12], "steps": 8},
+            "training": {"epochs": 1, "batch": 20},
         },
         "factors": {"rate": {"key": "optimiser.learning_rate", "levels": [0.01, 0.02]}},
         "repeat": {"times": 4, "devices": list(devices)},
     }
-    return build({**sections, **changes})
+    return build(sections)
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -46,22 +46,23 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 def test_repetitions_take_devices_in_turn() -> None:
     found = study("board:a?baud=9600", "board:b")
-    repetitions = units(found)
+    repetitions = list_units(found)
     assert [unit.device for unit in repetitions] == ["board:a?baud=9600", "board:b"] * 2
     assert [unit.seed for unit in repetitions] == [0, 1, 2, 3]
-    configs = [job(found, unit)[-1].config for unit in repetitions]
+    configs = [make_jobs(found, unit)[-1].config for unit in repetitions]
     assert '"device": "board:b"' in configs[1] and '"device": "board:a?baud=9600"' in configs[2]
 
 
 def test_a_trial_takes_the_board_of_its_worker() -> None:
-    assert pool.resources("board:/dev/ttyACM0?baud=9600") == {"board:/dev/ttyACM0": 1}
-    assert pool.resources("emulator:mixed-signal?chip=3") is None
+    assert pool.required_resources("board:/dev/ttyACM0?baud=9600") == {"board:/dev/ttyACM0": 1}
+    assert pool.required_resources("emulator:mixed-signal?chip=3") is None
 
 
-def test_two_boards_with_a_worker_each_and_one_of_them_killed(tmp_path: Path) -> None:
+def test_two_boards_with_a_worker_each_and_one_of_them_killed(place: Path, tmp_path: Path) -> None:
     need("native")
     with firmware.start("native", 1) as one, firmware.start("native", 2) as two:
-        found = study(f"board:{one.url}", f"board:{two.url}")
+        task = f"npz:{place / 'images.npz'}"
+        found = study(f"board:{one.url}", f"board:{two.url}", task=task)
         studies.run(found, tmp_path / "alone")
         declared = [f"board:{board.url}=1" for board in (one, two)]
         with cluster(2, resources=declared) as address:

@@ -14,10 +14,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hil.studies import search
+from hil.sections.trials import Cell, Row, Unit
 from hil.studies.journal import Journal
-from hil.studies.plan import Cell, Unit
-from hil.studies.table import Row
+from hil.studies.strategies import find_front
 from support.effort import tries
 from support.study_kit import GRID, SEARCH, Cut, Fake, carried_out, evaluated, study
 
@@ -290,7 +289,7 @@ def test_the_front_is_what_nothing_dominates(points: list[tuple[float, float]]) 
         Row(n, cell, unit, {"validation_accuracy": a, "spikes": b})
         for n, (a, b) in enumerate(points)
     ]
-    front = {row.number for row in search.front(found, rows)}
+    front = {row.number for row in find_front(found, rows)}
     for n, (a, b) in enumerate(points):
         dominated = any(x >= a and y <= b and (x, y) != (a, b) for x, y in points)
         assert (n in front) != dominated

@@ -38,7 +38,6 @@ times = 1
 @pytest.fixture(autouse=True)
 def _with_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hil.studies.report.plots.export", lambda figure: "<svg></svg>")
     without_plots(monkeypatch)
     written(tmp_path)
     Path("own.toml").write_text(STUDY)

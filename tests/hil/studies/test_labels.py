@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.studies.plan import Cell, Choice, Unit
-from hil.studies.report.sections import severity
+from hil import sections
+from hil.figures import plots
+from hil.sections.trials import Cell, Level, Row, Unit
+from hil.studies.folder import trials_csv
 from hil.studies.schema import label
-from hil.studies.table import Row, trials_csv
 from support.html_page import Page
 from support.study_kit import Fake, carried_out, refusal, study
 
@@ -73,7 +74,7 @@ def test_labels_are_text(tmp_path: Path) -> None:
     "text", ["=1+1", "+cmd|'/C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "+-1", "-1e"]
 )
 def test_a_text_in_a_table_is_no_formula(text: str) -> None:
-    cell = Cell(text, {text: Choice(text, None, {})})
+    cell = Cell(text, {text: Level(text)})
     row = Row(0, cell, Unit(0, 1, None), {"error": text})
     header, line = csv.reader(io.StringIO(trials_csv([row], [text]), newline=""))
     assert [header[2], line[1], line[2], line[-1]] == ["'" + text.replace("\r", "\n")] * 4
@@ -83,7 +84,7 @@ def test_a_text_in_a_table_is_no_formula(text: str) -> None:
 def test_a_number_in_a_table_stays_as_it_is(level: float, whole: int) -> None:
     for text in (label(level), label(whole), str(level), f"+{whole}", f"{level:e}"):
         if not text.startswith("+-"):
-            row = Row(0, Cell("", {"x": Choice(text, None, {})}), Unit(0, 1, None), {})
+            row = Row(0, Cell("", {"x": Level(text)}), Unit(0, 1, None), {})
             _, line = csv.reader(io.StringIO(trials_csv([row], ["x"]), newline=""))
             assert line[2] == text
 
@@ -103,26 +104,35 @@ def test_a_plot_that_fails_costs_no_more_than_itself(
     page, trials = tmp_path / "study" / "report.html", tmp_path / "study" / "trials.csv"
     first, table = page.read_bytes(), trials.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(severity, "line_plot", broken)
+        patch.setattr(plots, "plot_lines", broken)
         result = carried_out(study(STRANGE), tmp_path / "study", Fake())
-    assert len(result["not_shown"]) == 2
+    assert len(result["not_shown"]) == 3
     assert result["not_shown"][0].endswith("could not be made: ZeroDivisionError no <b>room</b>")
     assert {k: v for k, v in result.items() if k != "not_shown"} == {
         k: v for k, v in whole.items() if k != "not_shown"
     }
     shown = Page.read(page)
-    assert shown.text.count("ZeroDivisionError no <b>room</b>") == 4  # on top, and in each place
+    assert shown.text.count("ZeroDivisionError no <b>room</b>") == 6  # on top, and in each place
     assert shown.all("h2") == Page(first.decode()).all("h2")
     pool = Fake()
     assert carried_out(study(STRANGE), tmp_path / "study", pool)["not_shown"] == []
     assert pool.done == [] and page.read_bytes() == first and trials.read_bytes() == table
 
 
+def break_section(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sections.get
+
+    def get(asked: str) -> sections.SectionKind:
+        kind = whole(asked)
+        return replace(kind, build=lambda *given: 1 / 0) if asked == name else kind
+
+    monkeypatch.setattr(sections, "get", get)
+
+
 def test_a_section_that_fails_is_named_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = replace(severity.SECTION, build=lambda *given: 1 / 0)
-    monkeypatch.setattr(severity, "SECTION", broken)
+    break_section("severity", monkeypatch)
     result = carried_out(study(STRANGE), tmp_path / "study", Fake())
     title = "section '$t_$ <s>' could not be made: ZeroDivisionError division by zero"
     assert result["not_shown"][0] == title
@@ -136,12 +146,11 @@ def test_the_command_ends_with_a_line(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from hil.cli.app import app
-    from hil.studies.report.sections import means
 
     monkeypatch.chdir(place)
     given = ["study.toml", "--budget", "small", "--workers", "1", "--out", "it is broken"]
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr(means, "SECTION", replace(means.SECTION, build=lambda *given: 1 / 0))
+        break_section("means", patch)
         app(["study", *given])
     out, error = capsys.readouterr()
     assert end.value.code == 2 and out.endswith("it is broken/report.html\n")

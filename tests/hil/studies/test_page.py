@@ -5,41 +5,21 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hil import config as configuration
+from hil import sections
+from hil.sections.trials import MEASURES
 from hil.studies import folder, loader, schema
-from hil.studies.report import sections
-from hil.studies.schema import MEASURES
 from hil.studies.validation import check
+from support.html_page import Page
 from support.paths import ROOT
-from support.study_kit import GRID, SEARCH, Fake, carried_out, study
+from support.study_kit import GRID, SEARCH, Fake, Measured, carried_out, study
 
 # -- pages ------------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """What a browser would fetch, and tags that are not closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href")]
-        if tag not in ("meta", "br", "img", "link", "use", "path", "rect"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,8 +44,9 @@ def test_a_page_needs_no_network_and_holds_its_conclusions(
 ) -> None:
     text = (built[name] / "report.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert all(link.startswith(("#", "data:")) for link in page.links)
-    assert page.open == [] and "script" not in page.tags
+    links = page.values("src", "href", "xlink:href")
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert "script" not in page.tags
     assert {"table", "svg", "section"} <= set(page.tags)
     result = json.loads(
         (built[name] / "result.json").read_text(encoding="utf-8"),
@@ -84,14 +65,6 @@ def test_every_claim_of_a_study_has_its_interval(name: str, built: dict[str, Pat
         assert re.search(r"-?[\d.]+ to (-?[\d.]+|…)", claim), claim
 
 
-@pytest.mark.parametrize("name", [n for n in loader.names() if n != "search"])
-def test_a_study_of_one_unit_claims_nothing_and_says_so(name: str, tmp_path: Path) -> None:
-    made = loader.build(loader.read(name), budget="small", changes={"repeat": {"times": 1}})
-    result = carried_out(made, tmp_path / "study", Fake())
-    assert result["claims"] == []
-    assert "Too small for a claim" in (tmp_path / "study" / "report.html").read_text()
-
-
 def test_the_best_of_a_search_is_a_configuration_to_run(built: dict[str, Path]) -> None:
     ready = configuration.read(built["search"] / "best.toml")
     assert configuration.build(ready).model_dump(mode="json") == {
@@ -104,6 +77,41 @@ def test_a_study_without_sections_shows_means(tmp_path: Path) -> None:
     result = carried_out(study(GRID), tmp_path / "study", Fake())
     means, _ = result["sections"].values()  # and what was tuned
     assert len(means["means"]) == 2 * 3 * 5
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_every_study_answers_its_question(name: str, built: dict[str, Path]) -> None:
+    result = json.loads((built[name] / "result.json").read_text(encoding="utf-8"))
+    assert 1 <= len(result["answer"]) <= 4 and result["not_shown"] == []
+    page = Page.read(built[name] / "report.html")
+    assert page.all("h2")[0] == "The answer"
+    for line in result["answer"]:
+        assert " ".join(line.split()) in page.text and line[0].isupper() and line.endswith(".")
+        assert "severity" not in line or name == "robustness"
+        assert re.search(r"\d", line)
+
+
+def losing(config: dict[str, Any]) -> dict[str, Any]:
+    """Dead neurons cost accuracy, the more the higher the seed; nothing else does."""
+    options = config["device_options"]
+    lost = (0.6 + 0.01 * config["seed"]) * options.get("dead_fraction", 0.0)
+    return {"test_accuracy": 0.9 + 0.01 * config["seed"] - lost}
+
+
+def test_conclusions_name_what_was_varied_with_its_unit(tmp_path: Path) -> None:
+    made = loader.build(loader.read("robustness"), budget="small", changes={"repeat": {"times": 4}})
+    result = carried_out(made, tmp_path / "study", Measured(losing))
+    (most,) = [claim for claim in result["claims"] if claim.startswith("in the mean most is lost")]
+    assert "at 20 % of dead neurons: 12.3 points (98.5 %: 11.6 to 13.0" in most
+    assert any(
+        re.search("(?i)mode deploy loses most at 20 % of dead neurons", line)
+        for line in result["answer"]
+    )
+    page = Page.read(tmp_path / "study" / "report.html")
+    assert {"dead neurons, %", "threshold mismatch, CV", "mode"} <= set(page.all("text"))
+    assert "20 %" in page.all("td")
+    table = (tmp_path / "study" / "trials.csv").read_text(encoding="utf-8")
+    assert ",0.2," in table and "20 %" not in table  # as the file gives them
 
 
 # -- texts ------------------------------------------------------------------------------------
@@ -127,7 +135,7 @@ def test_the_text_names_everything(built: dict[str, Path]) -> None:
         return {row[0].strip("`") for row in table_of(first)}
 
     assert names("study") == set(loader.names())
-    assert names("section") == set(sections.names())
+    assert names("section") == set(sections.names("study"))
     assert names("key of a study") == set(schema.Study.model_fields)
     files = {p.name for place in built.values() for p in place.iterdir()}
     assert names("file of a study") == {

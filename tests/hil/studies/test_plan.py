@@ -9,8 +9,8 @@ import pytest
 
 import drivers
 from hil.studies import loader
-from hil.studies.plan import job, units
-from hil.studies.validation import check, fitting
+from hil.studies.plan import list_units, make_jobs
+from hil.studies.validation import check, leave_out_parts
 from support.study_kit import GRID
 
 
@@ -18,7 +18,7 @@ def devices(address: str, **repeat: Any) -> list[str]:
     """Address, options and seed of each unit's trial."""
     sections = {**GRID, "parts": {}, "repeat": {"what": "both", "times": 2, **repeat}}
     found = loader.build(sections, device=address)
-    configs = [json.loads(job(found, unit)[0].config) for unit in units(found)]
+    configs = [json.loads(make_jobs(found, unit)[0].config) for unit in list_units(found)]
     return [f"{c['device']} {c['device_options']} {c['seed']}" for c in configs]
 
 
@@ -43,21 +43,21 @@ def test_a_driver_says_which_option_chooses_the_chip(monkeypatch: pytest.MonkeyP
 
 def test_each_repetition_has_chips_of_its_own() -> None:
     sections = {**GRID, "parts": {}, "repeat": {"what": "both", "times": 3, "chips": 4}}
-    found = units(loader.build(sections, device="emulator:ideal?chip=10"))
+    found = list_units(loader.build(sections, device="emulator:ideal?chip=10"))
     assert [unit.number for unit in found] == [0] * 4 + [1] * 4 + [2] * 4
     assert [unit.seed for unit in found] == [unit.number for unit in found]
     assert [unit.chip for unit in found] == list(range(10, 22))
     with pytest.raises(ValueError, match=r"repeat\.chips = 4: board:socket"):
-        units(loader.build(sections, device="board:socket://127.0.0.1:9"))
+        list_units(loader.build(sections, device="board:socket://127.0.0.1:9"))
 
 
 def test_each_repetition_starts_from_a_fleet_of_its_own() -> None:
     found = loader.build(loader.read("fleet"), budget="small")
-    repetitions = units(found)
+    repetitions = list_units(found)
     levels = {level["label"]: level["set"] for level in found.factors["weights"].levels}
 
     def trained_on(label: str, unit: int) -> tuple[str, str]:
-        first, last = job(found, repetitions[unit * found.repeat.chips], levels[label])
+        first, last = make_jobs(found, repetitions[unit * found.repeat.chips], levels[label])
         return tuple(json.loads(each.config)["device"] for each in (first, last))  # type: ignore[return-value]
 
     assert trained_on("the ideal chip", 2)[0] == "emulator:ideal"
@@ -71,16 +71,16 @@ def test_each_repetition_starts_from_a_fleet_of_its_own() -> None:
 
 def test_parts_that_a_board_has_no_options_for_are_left_out() -> None:
     robust = loader.build(loader.read("robustness"), device="board:simulated://?seed=1")
-    left, reasons = fitting(robust)
+    left, reasons = leave_out_parts(robust)
     assert list(left.parts) == ["sampling"]
     assert "threshold_cv" in reasons["threshold"] and len(reasons) == len(robust.parts) - 1
     check(left)
     emulated = loader.build(loader.read("robustness"))
-    assert fitting(emulated) == (emulated, {})
+    assert leave_out_parts(emulated) == (emulated, {})
 
 
 def test_a_study_of_which_nothing_is_left_is_refused() -> None:
     only = {"parts": {"bits": GRID["parts"]["bits"]}}
     found = loader.build({**GRID, **only}, device="board:simulated://")
     with pytest.raises(ValueError, match="'weight_bits' is unknown"):
-        fitting(found)
+        leave_out_parts(found)

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hil import statistics
-from hil.studies import schema
-from hil.studies.plan import Cell, Choice, Unit
-from hil.studies.report import sections, wording
-from hil.studies.table import Row, by_unit, grouped
+from hil.sections import words
+from hil.sections.trials import Cell, Level, Row, Unit, average_by_unit, group_rows
+from hil.studies import page, schema
 from support.study_kit import GRID, study
 
 # -- claims -----------------------------------------------------------------------------------
@@ -26,18 +25,18 @@ from support.study_kit import GRID, study
 def test_no_claim_without_an_interval_or_from_too_few(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 6))
     shares = st.lists(st.floats(0, 1), min_size=size, max_size=size)
-    found = statistics.paired(data.draw(shares), data.draw(shares))
+    found = statistics.paired_difference(data.draw(shares), data.draw(shares))
     p = None if found.t_test is None else min(1.0, 3 * found.t_test)
-    claim = wording.comparison("one", "two", found, "test_accuracy", p, 3)
-    if claim.supported:
+    claim = words.Comparison("one", "two", found, "test_accuracy", p, 3)
+    if claim.is_supported:
         assert size >= statistics.FEWEST and p is not None and p < 0.05
-        assert re.search(r"95 %: -?[\d.]+ to -?[\d.]+; \d pairs, p = ", claim.text)
-        above = "above" in claim.text
-        assert above == (found.mean.value > 0) and above != ("below" in claim.text)
+        assert re.search(r"95 %: -?[\d.]+ to -?[\d.]+; \d pairs, p = ", str(claim))
+        above = "above" in str(claim)
+        assert above == (found.mean.value > 0) and above != ("below" in str(claim))
     elif size < statistics.FEWEST:
-        assert "too few for a claim" in claim.text
+        assert "too few for a claim" in str(claim)
     else:
-        assert "cannot be told apart" in claim.text or "no spread" in claim.text
+        assert "cannot be told apart" in str(claim) or "no spread" in str(claim)
 
 
 # -- sections ---------------------------------------------------------------------------------
@@ -45,7 +44,7 @@ def test_no_claim_without_an_interval_or_from_too_few(data: st.DataObject) -> No
 
 def row(number: int, part: str, unit: int, accuracy: float | None, **levels: Any) -> Row:
     choices = {
-        name: Choice(schema.label(level), level if isinstance(level, float) else None, {})
+        name: Level(schema.label(level), level if isinstance(level, float) else None)
         for name, level in levels.items()
     }
     outcome = {"error": "no"} if accuracy is None else {"test_accuracy": accuracy}
@@ -54,7 +53,7 @@ def row(number: int, part: str, unit: int, accuracy: float | None, **levels: Any
 
 def shown(rows: list[Row], **section: Any) -> Any:
     sections_ = {**GRID, "sections": [section]}
-    ((_, make),) = sections.makers(study(sections_), rows)
+    ((_, make),) = page.make_sections(study(sections_), rows)
     return make()
 
 
@@ -122,14 +121,14 @@ def test_pairs_are_of_equal_unit_and_failures_take_no_part() -> None:
     found = shown(rows, kind="pairs", factor="rule", reference="adfa")
     (line,) = found.tables[0].rows
     assert line[line.index("bp") + 1] == "2.2" and "3" in line
-    assert [claim.supported for claim in found.claims] == [True]
+    assert [claim.is_supported for claim in found.claims] == [True]
 
 
 def test_units_count_once_whatever_is_averaged_over() -> None:
     rows = [
         row(n, "noise", n % 3, 0.5 + 0.1 * (n % 3), rule="adfa", severity=n / 10) for n in range(12)
     ]
-    assert by_unit(rows, "test_accuracy") == pytest.approx({0: 0.5, 1: 0.6, 2: 0.7})
+    assert average_by_unit(rows, "test_accuracy") == pytest.approx({0: 0.5, 1: 0.6, 2: 0.7})
     found = shown(rows, kind="means", by=["rule"])
     assert found.tables[0].rows[0][3] == "3"
 
@@ -140,7 +139,7 @@ def test_groups_come_in_the_order_of_their_levels() -> None:
         row(1, "noise", 0, 0.5, rule="adfa", severity=0.1),
         row(2, "noise", 0, 0.5, rule="bp", severity=0.0),
     ]
-    assert list(grouped(rows, ["severity", "rule"])) == [
+    assert list(group_rows(rows, ["severity", "rule"])) == [
         ("0.1", "bp"),
         ("0.1", "adfa"),
         ("0", "bp"),
@@ -165,7 +164,7 @@ def test_the_yield_is_over_chips_and_its_interval_over_repetitions(data: st.Data
     made = {k: v for k, v in GRID.items() if k != "tune"}
     made = {**made, "factors": {"weights": {"key": "rule.name", "levels": ["one", "many"]}}}
     section = {"kind": "chip_yield", "factor": "weights", "reference": "one", "least": 0.6}
-    ((_, make),) = sections.makers(study({**made, "parts": {}, "sections": [section]}), rows)
+    ((_, make),) = page.make_sections(study({**made, "parts": {}, "sections": [section]}), rows)
     found = make().data["levels"]
     for level, values in drawn.items():
         shares = [np.mean(each >= 0.6) for each in values]

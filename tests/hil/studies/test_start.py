@@ -17,8 +17,8 @@ from hil import api
 from hil.cli.app import app
 from hil.loop import training
 from hil.studies import loader
-from hil.studies.folder import Folder
-from hil.studies.plan import cells, job, units
+from hil.studies.folder import StudyFolder
+from hil.studies.plan import list_cells, list_units, make_jobs
 from hil.studies.schema import Study
 from hil.studies.trial import evaluate
 from hil.studies.validation import check
@@ -60,12 +60,12 @@ def noise(task: str) -> Study:
 
 
 def jobs(study: Study) -> Jobs:
-    first = units(study, 1)[0]
-    return [job(study, first, cell.settings) for cell in cells(study)]
+    first = list_units(study, 1)[0]
+    return [make_jobs(study, first, cell.settings) for cell in list_cells(study)]
 
 
 def test_trials_start_from_the_model_as_it_is(task: str, model: Path) -> None:
-    study = loader.starting(noise(task), model)
+    study = loader.start_from(noise(task), model)
     source, deploy = next(steps for steps in jobs(study) if len(steps) == 2)
     assert source.keep and not source.train and not deploy.train and deploy.start == source.key
     for step in (source, deploy):
@@ -87,7 +87,7 @@ def test_trials_start_from_the_model_as_it_is(task: str, model: Path) -> None:
 
 def test_so_do_those_of_the_study_of_robustness(task: str, model: Path) -> None:
     built = loader.build(loader.read("robustness"), task=task)
-    study = loader.starting(built, model)
+    study = loader.start_from(built, model)
     for steps in jobs(study):
         config = json.loads(steps[-1].config)
         assert config["network"]["hidden"] == [5] and config["start"] == ""
@@ -99,7 +99,7 @@ def test_a_run_may_be_it_too(task: str, tmp_path: Path) -> None:
     sections = {"task": task, "device": "emulator:ideal", "network": {"hidden": [6]}}
     run = api.prepare(sections, {"training": {"epochs": 1}}, out=tmp_path / "run")
     training.train(run)
-    study = loader.starting(noise(task), run.path)
+    study = loader.start_from(noise(task), run.path)
     source = next(steps for steps in jobs(study) if len(steps) == 2)[0]
     _, weights = evaluate(source)
     for name, kept in run.weights().items():
@@ -117,11 +117,11 @@ def test_its_delays_and_what_recurs_come_along(task: str, tmp_path: Path) -> Non
     edges += [("n2", "back"), ("back", "n2")]
     metadata = {"dt": DT, "steps": 30}
     nir.write(tmp_path / "m.nir", nir.NIRGraph(nodes, edges, metadata=metadata))
-    found = jobs(loader.starting(noise(task), tmp_path / "m.nir"))
+    found = jobs(loader.start_from(noise(task), tmp_path / "m.nir"))
     source, deploy = next(steps for steps in found if len(steps) == 2)
     _, weights = evaluate(source)
     assert np.array_equal(weights["delays/0"], np.array([[0, 3, 1, 2]] * 5).T)
-    folder = Folder(tmp_path / "study", noise(task))
+    folder = StudyFolder(tmp_path / "study", noise(task))
     (folder.path / "weights").mkdir(parents=True)
     folder.save_weights("key", weights)
     again = folder.load_weights("key")

@@ -13,13 +13,17 @@ import pytest
 
 from hil.config import build
 from hil.studies import loader
-from hil.studies.plan import Job, cells, job, units
+from hil.studies.plan import Job, list_cells, list_units, make_jobs
 from hil.studies.trial import evaluate
 
 
 def jobs(place: Path) -> list[Any]:
     found = loader.build(loader.read(place / "study.toml"), budget="small")
-    return [step for cell in cells(found) for step in job(found, units(found)[0], cell.settings)]
+    return [
+        step
+        for cell in list_cells(found)
+        for step in make_jobs(found, list_units(found)[0], cell.settings)
+    ]
 
 
 def test_a_trial_is_the_run_of_the_same_configuration(place: Path, tmp_path: Path) -> None:
@@ -38,8 +42,8 @@ def test_a_trial_is_the_run_of_the_same_configuration(place: Path, tmp_path: Pat
         np.testing.assert_array_equal(weights[name], kept)
     batches, validation = -(-60 // 20), -(-20 // 20)
     hidden = len(run.config().network.hidden)  # each is measured once before the first step
-    assert outcome["device_runs"] == hidden + 4 * (batches + validation)
-    assert outcome["samples"] == hidden * 20 + 4 * (60 + 20)
+    assert outcome["device_runs"] == hidden + 2 * (batches + validation)
+    assert outcome["samples"] == hidden * 20 + 2 * (60 + 20)
     paid = result["costs"]
     assert outcome["synaptic_events"] == paid["inference"]["synaptic_events"] > 0
     assert outcome["inference_bytes"] == paid["inference"]["line_bytes"] == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hil.studies import loader
-from hil.studies.folder import dumped
+from hil.studies.folder import dump_study
 from hil.studies.validation import check
 from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
 
@@ -28,8 +28,8 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
         (('["deploy", "fine_tune"]', '["deploi"]'), ["study.toml"], "mode = 'deploi': give one of"),
         (("[factors.rule]", "[factor.rule]"), ["study.toml"], "key 'factor' is unknown"),
         (('key = "rule.name"', 'key = "rul.name"'), ["study.toml"], "'rul' is unknown"),
-        (("times = 3", "times = 0"), ["study.toml"], "repeat.times = 0"),
-        (("times = 3", "times = x"), ["study.toml"], "is no valid TOML"),
+        (("times = 2", "times = 0"), ["study.toml"], "repeat.times = 0"),
+        (("times = 2", "times = x"), ["study.toml"], "is no valid TOML"),
         (None, ["study.toml", "--set", "factors.ruel.levels=['bp']"], "did you mean 'rule'?"),
         (None, ["study.toml", "--set", "rule.name=bp"], "--set rule.name: the study varies it"),
         (None, ["study.toml", "--set", "traning.epochs=1"], "'traning' is unknown"),
@@ -56,7 +56,7 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
                 ("activity.estimator=crossing", "did you mean 'crossings'?"),
                 ("activity.estimator=a:b:c", "'a:b:c' cannot be loaded"),
                 ("activity.every=99", "membranes are sampled every 99 steps of a run of 20"),
-                ("repeat.times=10000000000", "study of 1.2e+11 trials: give fewer"),
+                ("repeat.times=10000000000", "study of 8e+10 trials: give fewer"),
                 (f"repeat.times=1{'0' * 400}", "repeat.times = '1000"),
                 ("homeostasis.target=3", "homeostasis.target = 3 spikes per step"),
                 ("homeostasis.target=-0.1", "homeostasis.target = -0.1: should be"),
@@ -71,7 +71,7 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
         ),
         (("[12]", "[70000]"), ["study.toml"], "network.hidden = [70000]"),
         (
-            ('"spsa", "bptt"]', ']\n[factors.t]\nkey = "network.steps"\nlevels = [9, 999999]'),
+            ('"spsa"]', ']\n[factors.t]\nkey = "network.steps"\nlevels = [9, 999999]'),
             ["study.toml"],
             "network.steps = 999999",
         ),
@@ -134,7 +134,7 @@ def test_a_folder_in_use_is_refused(place: Path, tmp_path: Path) -> None:
 def test_every_built_in_study_makes_sense(name: str, budget: str) -> None:
     found = loader.build(loader.read(name), budget=budget)
     check(found)
-    assert loader.build(tomllib.loads(dumped(found))) == found
+    assert loader.build(tomllib.loads(dump_study(found))) == found
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_data_in_a_file_are_found_from_anywhere(
     complete = loader.build(loader.read(file))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    again = loader.build(tomllib.loads(dumped(complete)))
+    again = loader.build(tomllib.loads(dump_study(complete)))
     assert again == complete
     assert again.base["task"] == f"npz:{tmp_path}/here.npz"
     assert list(again.factors["task"].levels) == ["digits", f"npz:{tmp_path}/other.npz"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from pathlib import Path
@@ -12,17 +11,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from hil.sections import trials, words
 from hil.studies import loader
-from hil.studies.plan import Job
-from hil.studies.report import estimates, wording
 from support.html_page import Page
-from support.study_kit import GRID, Fake, carried_out, study
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pictures() -> None:
-    """Drawn: what these tests look for."""
-
+from support.study_kit import GRID, Fake, Measured, carried_out, study
 
 shares = st.integers(0, 100).map(lambda n: n / 100)
 ACCURACY = "test_accuracy"
@@ -31,14 +23,14 @@ ACCURACY = "test_accuracy"
 @given(st.lists(shares, min_size=2, max_size=6), st.lists(shares, min_size=6, max_size=6))
 def test_no_interval_leaves_what_is_possible(some: list[float], others: list[float]) -> None:
     assume(max(some) - min(some) > 1e-9)
-    result = estimates.mean(some, ACCURACY)
+    result = trials.estimate_mean(some, ACCURACY)
     assert result.interval is not None
     low, high = result.interval
     assert 0 <= low <= result.value + 1e-12 and result.value - 1e-12 <= high <= 1
-    difference = estimates.paired(some, others[: len(some)], ACCURACY).mean
+    difference = trials.compare_pairs(some, others[: len(some)], ACCURACY).mean
     low, high = difference.interval or (difference.value, difference.value)
     assert -1 <= low <= difference.value + 1e-12 and difference.value - 1e-12 <= high <= 1
-    counts = estimates.mean([100 * value for value in some], "spikes")
+    counts = trials.estimate_mean([100 * value for value in some], "spikes")
     assert counts.interval is not None and counts.interval[0] >= 0
 
 
@@ -46,9 +38,9 @@ def test_no_interval_leaves_what_is_possible(some: list[float], others: list[flo
 def test_amount_and_interval_are_of_the_direction_that_is_named(
     pairs: list[tuple[float, float]], p: float
 ) -> None:
-    found = estimates.paired([a for a, _ in pairs], [b for _, b in pairs], ACCURACY)
+    found = trials.compare_pairs([a for a, _ in pairs], [b for _, b in pairs], ACCURACY)
     assume(found.t_test is not None)
-    text = wording.comparison("one", "two", found, ACCURACY, p, 1).text
+    text = str(words.Comparison("one", "two", found, ACCURACY, p, 1))
     numbers = re.search(r"(-?[\d.]+) points.*98.5 %: (-?[\d.]+) to (-?[\d.]+);", text)
     assert numbers is not None
     amount, low, high = map(float, numbers.groups())
@@ -56,51 +48,8 @@ def test_amount_and_interval_are_of_the_direction_that_is_named(
     sign = -1 if "below" in text else 1
     assert amount == pytest.approx(100 * sign * found.mean.value, abs=0.051)
     assert "-0.0" not in text
-    if p < wording.SIGNIFICANCE:
+    if p < words.SIGNIFICANCE:
         assert amount >= 0 and ("below" in text) == (found.mean.value < 0)
-
-
-class Measured(Fake):
-    """A pool whose outcomes are changed by what the test says of a configuration."""
-
-    def __init__(self, change: Any) -> None:
-        super().__init__()
-        self._change = change
-
-    def __call__(self, requests: Any) -> Any:
-        jobs: dict[int, Job] = {}
-
-        def seen() -> Any:
-            for number, job, weights in requests:
-                jobs[number] = job
-                yield number, job, weights
-
-        for number, result, kept in super().__call__(seen()):
-            config = json.loads(jobs[number].config)
-            yield number, {**result, **self._change(config)}, kept
-
-
-def losing(config: dict[str, Any]) -> dict[str, Any]:
-    """Dead neurons cost accuracy, the more the higher the seed; nothing else does."""
-    options = config["device_options"]
-    lost = (0.6 + 0.01 * config["seed"]) * options.get("dead_fraction", 0.0)
-    return {ACCURACY: 0.9 + 0.01 * config["seed"] - lost}
-
-
-def test_conclusions_name_what_was_varied_with_its_unit(tmp_path: Path) -> None:
-    made = loader.build(loader.read("robustness"), budget="small", changes={"repeat": {"times": 4}})
-    result = carried_out(made, tmp_path / "study", Measured(losing))
-    (most,) = [claim for claim in result["claims"] if claim.startswith("in the mean most is lost")]
-    assert "at 20 % of dead neurons: 12.3 points (98.5 %: 11.6 to 13.0" in most
-    assert any(
-        re.search("(?i)mode deploy loses most at 20 % of dead neurons", line)
-        for line in result["answer"]
-    )
-    page = Page.read(tmp_path / "study" / "report.html")
-    assert {"dead neurons, %", "threshold mismatch, CV", "mode"} <= set(page.all("text"))
-    assert "20 %" in page.all("td")
-    table = (tmp_path / "study" / "trials.csv").read_text(encoding="utf-8")
-    assert ",0.2," in table and "20 %" not in table  # as the file gives them
 
 
 NAMED: dict[str, Any] = {
@@ -137,19 +86,6 @@ def test_a_comparison_says_of_what_and_where(tmp_path: Path) -> None:
     assert answer.startswith("With membrane noise 0 thresholds rule adfa has the highest test")
     assert "told from the other beyond chance" in answer
     assert "100.0)" in answer and not re.search(r"10[0-9]\.[1-9]", answer)
-
-
-@pytest.mark.parametrize("name", loader.names())
-def test_every_study_answers_its_question(name: str, tmp_path: Path) -> None:
-    made = loader.build(loader.read(name), budget="small")
-    result = carried_out(made, tmp_path / "study", Fake())
-    assert 1 <= len(result["answer"]) <= 4 and result["not_shown"] == []
-    page = Page.read(tmp_path / "study" / "report.html")
-    assert page.all("h2")[0] == "The answer"
-    for line in result["answer"]:
-        assert " ".join(line.split()) in page.text and line[0].isupper() and line.endswith(".")
-        assert "severity" not in line or name == "robustness"
-        assert re.search(r"\d", line)
 
 
 def test_a_strangers_study_is_answered_by_its_sections(tmp_path: Path) -> None:
@@ -300,6 +236,14 @@ def test_one_candidate_is_not_tuned(tmp_path: Path) -> None:
 
 
 def test_numbers_that_nobody_asked_for() -> None:
-    assert wording.value(-0.0001, ACCURACY) == "0.0"
-    assert wording.value(-1e-9, "spikes") == "-1e-09"
-    assert wording.mirrored((-0.76, math.inf)) == (-math.inf, 0.76)
+    assert words.format_value(-0.0001, ACCURACY) == "0.0"
+    assert words.format_value(-1e-9, "spikes") == "-1e-09"
+    assert words.mirror((-0.76, math.inf)) == (-math.inf, 0.76)
+
+
+@pytest.mark.parametrize("name", [n for n in loader.names() if n != "search"])
+def test_a_study_of_one_unit_claims_nothing_and_says_so(name: str, tmp_path: Path) -> None:
+    made = loader.build(loader.read(name), budget="small", changes={"repeat": {"times": 1}})
+    result = carried_out(made, tmp_path / "study", Fake())
+    assert result["claims"] == []
+    assert "Too small for a claim" in (tmp_path / "study" / "report.html").read_text()

@@ -162,3 +162,45 @@ def test_bins_that_are_none_are_refused(tmp_path: Path, bins: str) -> None:
     with pytest.raises(ValueError, match=r"bins is .*: give a whole number, 1 to 100000") as error:
         tasks.get(f"npz:{tmp_path / 'own.npz'}?bins={bins}").load(generator(), 0.0)
     one_line(error)
+
+
+# -- rows of plain numbers ----------------------------------------------------------------------
+
+
+def plain(record: Any, columns: str) -> Any:
+    return np.stack([record[key].astype(float) for key in columns], axis=1)
+
+
+@pytest.mark.parametrize("columns", ["txyp", "xytp", "tx"])
+def test_rows_of_plain_numbers_are_events_where_it_is_said(tmp_path: Path, columns: str) -> None:
+    x, y = records(), np.arange(20) % 2
+    expected = loaded([record[[*columns]] for record in x])
+    rows = [plain(record, columns) for record in x]
+    given = arrays.collect_arrays(rows, y, test=(rows, y), layout=columns)
+    found = arrays.build_data(given, generator(), 0.0)
+    assert found.sha256 == expected.sha256
+    kept = Preparation.from_arrays(found.preparation.arrays(), "kept")
+    np.testing.assert_array_equal(kept.apply(rows[:3]).values, found.x_train.values[:3])
+    own = {"x": np.concatenate(rows), "lengths": [len(record) for record in x], "y": y}
+    np.savez(tmp_path / "own.npz", **own)  # type: ignore[arg-type]
+    task = tasks.get(f"npz:{tmp_path / 'own.npz'}?layout={columns}")
+    assert task.defaults["encoding"] == {"name": "events"}
+    assert task.load(generator(), 0.0).spec.kind == "events"
+    with pytest.raises(ValueError, match=f"events of layout {columns} are rows of") as error:
+        kept.apply([row[:, :1] for row in rows])
+    one_line(error)
+
+
+@pytest.mark.parametrize(("columns", "guess"), [("txyp", "txyp"), ("xytp", "xytp"), ("tx", "tx")])
+def test_rows_that_look_like_events_are_no_signals_without_a_word(
+    tmp_path: Path, columns: str, guess: str
+) -> None:
+    rows, y = [plain(record, columns) for record in records()], np.arange(20) % 2
+    with pytest.raises(ValueError, match=rf'events, .* or signals, TC.*layout="{guess}"') as error:
+        arrays.collect_arrays(rows, y)
+    one_line(error)
+    assert arrays.collect_arrays(rows, y, layout="TC")["x_train"].shape[1] == len(columns)
+    own = {"events": np.concatenate(rows), "lengths": [len(row) for row in rows], "y": y}
+    np.savez(tmp_path / "own.npz", **own)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=rf"own.npz\?layout={guess}"):
+        tasks.load(f"npz:{tmp_path / 'own.npz'}", 0, 0.0)

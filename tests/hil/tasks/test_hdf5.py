@@ -114,3 +114,31 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ValueError, match=r'pip install "spikeloop\[hdf5\]"') as error:
         tasks.get(address).load(generator(), 0.1)
     one_line(error)
+
+
+@pytest.mark.parametrize("packing", [{}, {"chunks": (40_000_000,), "compression": "gzip"}])
+@pytest.mark.parametrize("kind", ["S1", h5py.string_dtype()])
+def test_more_texts_than_a_file_can_hold_are_refused(
+    tmp_path: Path, kind: Any, packing: dict[str, Any]
+) -> None:
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file["x"] = np.zeros((30, 4))
+        file.create_dataset("y", (40_000_000,), kind, **packing)
+    with pytest.raises(ValueError, match=r"own.h5: y: .* more than is read") as error:
+        tasks.load(f"hdf5:{tmp_path / 'own.h5'}", 0, 0.0)
+    one_line(error)
+
+
+def test_one_long_text_for_many_samples_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file["x"] = np.zeros((90_000, 1), np.uint8)
+        texts = file.create_dataset("y", (90_000,), h5py.string_dtype())
+        texts[0] = "a" * 50_000
+    content = (tmp_path / "own.h5").read_bytes()
+    entry = (50_000).to_bytes(4, "little")
+    start = content.index(entry)
+    whole = content[:start] + content[start : start + 16] * 90_000 + content[start + 1_440_000 :]
+    (tmp_path / "own.h5").write_bytes(whole)
+    with pytest.raises(ValueError, match=r"own.h5: y: .* more than is read") as error:
+        tasks.load(f"hdf5:{tmp_path / 'own.h5'}", 0, 0.0)
+    one_line(error)

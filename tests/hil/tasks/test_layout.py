@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,9 @@ SIDES = st.integers(5, 9)
 
 
 def loaded(x: Any, layout: str | None = None) -> Any:
-    given = arrays.collect_arrays(x, np.arange(len(x)) % 2, layout=layout)
+    given = arrays.collect_arrays(
+        x, np.arange(x.shape[0] if hasattr(x, "shape") else len(x)) % 2, layout=layout
+    )
     return arrays.build_data(given, generator(), 0.0)
 
 
@@ -130,7 +133,7 @@ def test_colour_images_are_trained_on_kept_and_shown(tmp_path: Path) -> None:
         out=tmp_path / "run",
         network={"hidden": [20]},
         augmentation={"shift": 1.0},
-        training={"epochs": 20, "batch": 10},
+        training={"epochs": 12, "batch": 10},
     )
     assert run.test_accuracy > 0.8
     assert np.mean(run.predict(x) == y) > 0.8
@@ -152,3 +155,18 @@ def test_images_of_another_scale_than_the_first_are_refused(scale: str) -> None:
     prepared.apply((images * 0).astype(other.dtype))  # black whatever the scale
     helped = (255 * other).astype("uint8") if scale == "bytes" else other / 255
     assert prepared.apply(helped).shape == (20, 90)
+
+
+@pytest.mark.parametrize("kind", ["csr_matrix", "csr_array", "coo_matrix"])
+def test_a_sparse_matrix_is_an_array(kind: str) -> None:
+    x = generator().integers(0, 3, (20, 5)) * 0.7
+    sparse = getattr(scipy.sparse, kind)(x)
+    found, expected = loaded(sparse), loaded(x)
+    assert found.sha256 == expected.sha256
+    np.testing.assert_array_equal(found.preparation.apply(sparse), expected.preparation.apply(x))
+
+
+def test_a_sparse_matrix_that_is_too_large_as_an_array_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"sparse matrix of shape .* takes 7629 MiB") as error:
+        loaded(scipy.sparse.eye(1000, 10**6).tocsr())
+    one_line(error)

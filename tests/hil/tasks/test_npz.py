@@ -1,5 +1,6 @@
 """The user's own archive: what is kept, what is scaled, what is refused."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +247,16 @@ def test_a_test_part_and_a_share_for_it_are_refused(tmp_path: Path) -> None:
     load_npz(tmp_path / "own.npz", table())
     with pytest.raises(ValueError, match="has a test part of its own: leave test= out"):
         tasks.get(f"npz:{tmp_path / 'own.npz'}?test=0.5").load(generator(), 0.0)
+
+
+@pytest.mark.parametrize("shape", ["(True, 6)", "(6, True)", "(-1, 6)", "(6.0, 6)"])
+def test_a_header_with_what_is_no_shape_is_refused(tmp_path: Path, shape: str) -> None:
+    path = tmp_path / "own.npz"
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    start = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little")
+    np.savez(path, y=np.arange(6) % 2)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x.npy", start + text.encode() + bytes(48))
+    with pytest.raises(ValueError, match=r"own.npz: cannot be read") as error:
+        tasks.get(f"npz:{path}").load(generator(), 0.0)
+    one_line(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +236,20 @@ def test_the_name_of_a_file_alone_is_answered_with_its_address() -> None:
     for name in ("iris.csv", "some/iris.parquet", "iris.npz"):
         with pytest.raises(ValueError, match=rf"did you mean '[a-z]+:{name}'"):
             tasks.get(name)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_of_many_columns_takes_time_by_their_number(kind: str) -> None:
+    """Ten times the columns may take twenty times as long, and not a hundred."""
+
+    def seconds(columns: int) -> float:
+        x = np.tile(np.arange(4.0), (columns, 1))
+        frame = pd.DataFrame(dict(zip(map(str, range(columns)), x, strict=True)))
+        frame = frame.rename(columns=lambda name: f"c{name}").assign(label=[0, 1, 0, 1])
+        getattr(frame, f"to_{kind}")(f"wide.{kind}", index=False)
+        start = time.process_time()
+        assert read(f"{kind}:wide.{kind}")["x_train"].shape == (4, columns)
+        return time.process_time() - start
+
+    seconds(10)
+    assert seconds(6000) < 20 * seconds(600) + 0.3

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from hil import tasks
+from hil import discovery, tasks
 from hil.tasks.task import Data, stratified_split
 from support.data_sets import generator, one_line, rows
 
@@ -31,6 +31,7 @@ def test_a_new_file_is_a_new_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "TASK = Task('coin', 'heads or tails', lambda rng, fraction: None)\n"
     )
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
+    monkeypatch.setattr(discovery, "_defined_in", discovery._defined_in.__wrapped__)
     assert "coin" in tasks.names()
     assert tasks.get("coin").description == "heads or tails"
 
@@ -166,6 +167,18 @@ def test_digits_are_the_same_samples_whatever_the_seed() -> None:
     assert abs(len(one.x_test) / 1797 - 0.2) < 0.001
     share = np.bincount(one.y_test) / np.bincount(load_digits().target)
     np.testing.assert_allclose(share, 0.2, atol=0.01)
+
+
+def test_the_parts_of_a_task_are_given_to_programs_and_written_to_files(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    data = tasks.load("digits")
+    rest, test = stratified_split(load_digits().target, 0.2, np.random.default_rng(1797))
+    np.testing.assert_array_equal(data.x_test, (load_digits().data[test] / 16).astype(np.float32))
+    assert len(data.x_train) + len(data.x_validation) == len(rest)
+    for name in ("digits", "digits-rows", "yinyang"):
+        path = tasks.save(name, tmp_path / f"{name}.npz", seed=3)
+        assert tasks.load(f"npz:{path}").sha256 == tasks.load(name, 3).sha256
 
 
 # -- Yin-Yang ---------------------------------------------------------------------------------

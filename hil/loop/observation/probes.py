@@ -1,0 +1,188 @@
+"""Choice of what is read: decided once, from the configuration and what the device offers.
+
+With `observe = "membrane"` that is the spikes of the output layer and membranes, and nothing else;
+hidden spikes are never asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drivers import DeviceInfo, Probe, ProbeOffer, Reduction, UnsupportedProbe
+from hil.learning import rate_estimators
+from hil.learning.rate_estimator import Estimator, Reading
+
+if TYPE_CHECKING:
+    from hil.config import Config
+
+# What a probe may give of each kind of reading, the cheapest first.
+REDUCTIONS: Mapping[Reading, tuple[Reduction, ...]] = {
+    "samples": ("none",),
+    "mean": ("mean", "none", "last"),
+    "last": ("last", "none"),
+    "nothing": (),
+}
+
+
+@dataclass(frozen=True)
+class ProbePlan:
+    """Everything that is read of a network, and the estimators that it serves.
+
+    Attributes:
+        candidates: Estimators that the probes serve, the most trusted first.
+        membranes: Membrane of each layer, 1 to L; None where it can be done without.
+        spikes: Spikes of each layer that shows them, and where they may be read.
+        fitted: Membrane of the output that estimators are held against its spikes by, where it is
+            to be had.
+        output: Membrane that a deployed network is read by; None where there is none.
+    """
+
+    candidates: tuple[Estimator, ...]
+    membranes: tuple[Probe | None, ...]
+    spikes: Mapping[int, Probe]
+    fitted: Probe | None
+    output: Probe | None
+
+    @property
+    def learning(self) -> list[Probe]:
+        """Probes of a learning step, each once."""
+        chosen = [*self.membranes, *self.spikes.values(), self.fitted]
+        return list(dict.fromkeys(probe for probe in chosen if probe is not None))
+
+
+def plan_probes(config: Config, info: DeviceInfo, depth: int, traced: bool) -> ProbePlan:
+    """Choose estimators and probes.
+
+    Args:
+        config: The configuration.
+        info: What the device shows, and its neurons.
+        depth: Layers of neurons.
+        traced: Whether the rule reads membranes step by step.
+
+    Raises:
+        UnsupportedProbe: When the device does not show what is needed.
+        ValueError: When spikes are asked for that may not be read.
+    """
+    offers = [info.offer("membrane", layer, depth) for layer in range(1, depth + 1)]
+    hidden, output = offers[:-1], offers[-1]
+    every = _interval(config, hidden)
+    candidates = _choose_estimators(config, info, hidden, every, traced)
+    reading, by_spikes = candidates[0].reading, config.observe == "spikes"
+    membranes = [
+        _hidden_probe(layer, offer, every, reading, by_spikes, traced)
+        for layer, offer in enumerate(hidden, start=1)
+    ]
+    whole = Probe(depth, every=1, reduce="none")
+    deployed = None if output is None else _probe(depth, output, output.every, "mean")
+    last = whole if output and traced else deployed
+    if output is None and (traced or config.readout.source != "counts"):
+        raise _not_shown("the output layer")
+    fitted = None
+    shows = output and any(kind in output.reductions for kind in REDUCTIONS[reading])
+    if hidden and output and shows and not by_spikes and reading != "nothing":
+        spaced = max(output.every, every if reading == "samples" else 1)
+        fitted = whole if traced else _probe(depth, output, spaced, reading)
+    if fitted is None and reading != "nothing":
+        candidates = candidates[:1]
+    return ProbePlan(
+        candidates=tuple(candidates),
+        membranes=(*membranes, last),
+        spikes=_spike_probes(info, depth, by_spikes, traced),
+        fitted=fitted,
+        output=deployed,
+    )
+
+
+def _interval(config: Config, offers: Sequence[ProbeOffer | None]) -> int:
+    """Steps between two samples of a hidden membrane."""
+    shortest = [offer.every for offer in offers if offer is not None]
+    every = max([config.activity.every, *shortest]) if shortest else 1
+    if every > config.network.steps:
+        raise UnsupportedProbe(
+            f"membranes are sampled every {every} steps of a run of {config.network.steps}: raise "
+            "network.steps or lower activity.every"
+        )
+    return every
+
+
+def _choose_estimators(
+    config: Config,
+    info: DeviceInfo,
+    offers: Sequence[ProbeOffer | None],
+    every: int,
+    traced: bool,
+) -> list[Estimator]:
+    """The estimator to begin with, and those that the same probes serve."""
+    asked = "spikes" if config.observe == "spikes" else config.activity.estimator
+    if asked == "spikes" and config.observe != "spikes":
+        raise ValueError("activity.estimator = 'spikes' needs observe=spikes")
+    if asked != "auto":
+        return [rate_estimators.get(asked)]
+    seen = [offer for offer in offers if offer is not None]
+    readings = _readings(seen, traced)
+    if len(seen) < len(offers):
+        readings = ["nothing"]
+    sampled = {offer.sampled for offer in seen} or {"before_reset"}
+    one = sampled.pop() if len(sampled) == 1 or "nothing" in readings else None
+    return rate_estimators.choose(readings, one, every, info.neuron.assumed_reset, traced)
+
+
+def _readings(offers: Sequence[ProbeOffer], traced: bool) -> list[Reading]:
+    """What all layers show; single samples may tell spikes, so a mean is taken where there is one.
+
+    Of its last sample alone no layer's mean is made.
+    """
+    if offers and not traced and all("mean" in offer.reductions for offer in offers):
+        return ["mean"]
+    return [
+        reading
+        for reading, kinds in REDUCTIONS.items()
+        if kinds and all(set(kinds[:2]) & set(offer.reductions) for offer in offers)
+    ]
+
+
+def _hidden_probe(
+    layer: int,
+    offer: ProbeOffer | None,
+    every: int,
+    reading: Reading,
+    by_spikes: bool,
+    traced: bool,
+) -> Probe | None:
+    unseen = reading == "nothing" and not traced
+    if offer is None and (traced or not (by_spikes or unseen)):
+        raise _not_shown(f"hidden layer {layer}")
+    if offer is None or unseen:
+        return None
+    if traced:
+        return Probe(layer, every=1, reduce="none")
+    return _probe(layer, offer, every, "mean" if by_spikes else reading)
+
+
+def _not_shown(place: str) -> UnsupportedProbe:
+    return UnsupportedProbe(
+        f"this device does not show the membranes of {place}: use observe=spikes, "
+        "readout.source=counts and a rule that needs no traces"
+    )
+
+
+def _probe(layer: int, offer: ProbeOffer, every: int, reading: Reading) -> Probe:
+    """A membrane probe for a reading, reduced by the device as far as it can."""
+    kinds = [kind for kind in REDUCTIONS[reading] if kind in offer.reductions]
+    return Probe(layer, every=every, reduce=kinds[0] if kinds else REDUCTIONS[reading][0])
+
+
+def _spike_probes(info: DeviceInfo, depth: int, by_spikes: bool, traced: bool) -> dict[int, Probe]:
+    """Spikes of hidden layers when they may be seen, of the output with traces."""
+    probes = {}
+    layers = [*range(1, depth)] if by_spikes else []
+    if traced and info.offer("spikes", depth, depth) is not None:
+        layers.append(depth)
+    for layer in layers:
+        offer = info.offer("spikes", layer, depth)
+        raster = traced or (offer is not None and "mean" not in offer.reductions)
+        # Without an offer the device itself refuses, in its own words.
+        probes[layer] = Probe(layer, "spikes", reduce="none" if raster else "mean")
+    return probes

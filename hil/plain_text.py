@@ -1,0 +1,48 @@
+"""Text of others on a page, in a plot and in a terminal: it is shown, and never does anything.
+
+Labels, names and paths come from files and command lines. HTML is escaped by the templates and
+no plot reads TeX (`hil.figures.Drawing`); what is left is dealt with here: characters that are no
+text, and labels that are longer than a plot has room for.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+ROOM = 40  # characters of a label in a plot
+INSTEAD = "\N{REPLACEMENT CHARACTER}"
+_NO_TEXT = {"Cc", "Cs"}  # categories of control characters and of halves of surrogate pairs
+_TURNING = frozenset(
+    map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+)
+
+
+def visible(text: str) -> str:
+    """Replace the characters of a text that are none: each becomes one that shows so.
+
+    Those are control characters but for the line feed and the tab, halves of surrogate pairs,
+    and characters that turn the direction of what follows.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(INSTEAD if _acts(character) else character for character in text)
+
+
+def _acts(character: str) -> bool:
+    if character in "\n\t":
+        return False
+    return character in _TURNING or unicodedata.category(character) in _NO_TEXT
+
+
+def one_line(text: str) -> str:
+    """Make one line of a text, for a terminal: `visible`, with white space folded."""
+    return visible(" ".join(text.split()))
+
+
+def label(text: str) -> str:
+    """Make a label of a plot of a text: one line, whose middle is left out where it is long."""
+    line = one_line(text)
+    if len(line) > ROOM:
+        line = f"{line[: ROOM - 13]}\N{HORIZONTAL ELLIPSIS}{line[-12:]}"
+    # matplotlib leaves out of its legends what begins so; a word joiner has no width.
+    return f"\N{WORD JOINER}{line}" if line.startswith("_") else line

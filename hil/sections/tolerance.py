@@ -1,0 +1,389 @@
+"""How much is tolerated: severities at which points are lost, and levels near the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import fmean
+
+from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
+from hil.sections.trials import (
+    Row,
+    Trials,
+    adjust_tests,
+    average_by_unit,
+    by_level,
+    compare_pairs,
+    group_rows,
+)
+from hil.sections.words import CONFIDENCE, SIGNIFICANCE
+from hil.statistics import FEWEST, PairedDifference, count_near_best, find_zeros, mean
+
+LINES = 6  # lines that are answered for one by one
+
+
+class ToleranceSettings(SectionSettings):
+    """The factor of severities, those of the lines, and how many points are lost."""
+
+    severity: str
+    lines: tuple[str, ...]
+    losses: tuple[float, ...] = (0.01, 0.02, 0.05)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss at the middle severity of one quantity, on one line.
+
+    Attributes:
+        quantity: The quantity.
+        trials: The trials, as the subject of a sentence.
+        line: The same as an entry of a table.
+        severity: The severity.
+        where: The same in a sentence.
+        points: Loss of each repetition.
+        measure: What was measured.
+        p: p of the paired t-test of that, adjusted for all that are ranked; None without spread.
+    """
+
+    quantity: str
+    trials: str
+    line: str
+    severity: str
+    where: str
+    points: list[float]
+    measure: str
+    p: float | None = None
+
+    @property
+    def change(self) -> PairedDifference:
+        """The mean loss against none."""
+        return compare_pairs(self.points, [0.0] * len(self.points), self.measure)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the loss, or the gain, can be told from none."""
+        return len(self.points) >= FEWEST and self.p is not None and self.p < SIGNIFICANCE
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether it is a gain in fact."""
+        return fmean(self.points) < 0
+
+    def format_amount(self, with_interval: bool) -> str:
+        """Write how much is lost or gained, with the interval of that."""
+        change = self.change.mean
+        text = words.format_amount(abs(change.value), self.measure)
+        if not with_interval:
+            return text
+        bounds = words.mirror(change.interval) if self.is_gain else change.interval
+        bracket = (
+            f"{CONFIDENCE}: {words.format_interval(bounds, self.measure)}, {change.units} units"
+        )
+        return f"{text} ({bracket})"
+
+
+@dataclass(frozen=True)
+class ExtremeLoss:
+    """The least or the most that is lost at a middle severity, in the mean."""
+
+    word: str
+    loss: Loss
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether it can be told from none."""
+        return self.loss.is_told
+
+    def __str__(self) -> str:
+        """The sentence; a gain is said to be one."""
+        loss, amount = self.loss, self.loss.format_amount(with_interval=self.loss.is_told)
+        text = f"in the mean {self.word} is lost by {loss.trials} {loss.where}: {amount}"
+        if loss.is_gain:
+            text = f"in the mean nothing is lost by {loss.trials} {loss.where}: it gains {amount}"
+        if len(loss.points) < FEWEST:
+            return f"{text} ({len(loss.points)} units, too few for a claim)"
+        return text if loss.is_told else f"{text}, which chance may explain"
+
+
+def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
+    """Make a table of severities for each part, and a ranking by the loss at its middle one."""
+    table, losses, measure = [], list[Loss](), settings.measure
+    for group in trials.group(["part"]).values():
+        severities = by_level(group, settings.severity)
+        names = [words.name_level(at, settings.severity) for at in severities.values()]
+        quantity = words.name_quantity(group, settings.severity)
+        for rows in group_rows(group, settings.lines).values():
+            numbers, units = _read_curves(rows, settings, list(severities))
+            if len(numbers) < 2 or not units:
+                continue
+            unit = rows[0].level(settings.severity).unit
+            cells = [_tolerance_cell(units, numbers, loss, names, unit) for loss in settings.losses]
+            line, middle = words.name_series(rows, settings.lines), len(numbers) // 2
+            table.append([quantity, line, *cells, str(len(units))])
+            at = [r for r in rows if r.text(settings.severity) == list(severities)[middle]]
+            losses.append(
+                Loss(
+                    quantity,
+                    trials=words.name_subject(rows, settings.lines),
+                    line=line,
+                    severity=names[middle],
+                    where=words.phrase_place(trials, at, [settings.severity]),
+                    points=[values[0] - values[middle] for values in units],
+                    measure=measure,
+                )
+            )
+    points = words.name_points(measure)
+    header = [f"{words.format_value(loss, measure)} {points}" for loss in settings.losses]
+    ranked = _rank(losses)
+    ends = (("least", ranked[0]), ("most", ranked[-1])) if ranked else ()
+    return PageSection(
+        "Tolerated severities",
+        words.read_note("tolerance"),
+        claims=[ExtremeLoss(word, loss) for word, loss in ends],
+        answer=_tolerance_answer(ranked),
+        tables=[
+            Table("Severity at which is lost", ("what", "trials", *header, "units"), table),
+            _ranking_table(ranked, measure),
+        ],
+        data={
+            "tolerated": table,
+            "losses at the middle severity": [
+                [loss.quantity, loss.line, loss.severity, fmean(loss.points)] for loss in ranked
+            ],
+        },
+    )
+
+
+def _rank(losses: list[Loss]) -> list[Loss]:
+    """Least lost first, each with its adjusted p."""
+    tests = adjust_tests([loss.change for loss in losses])
+    tested = [replace(loss, p=p) for loss, p in zip(losses, tests, strict=True)]
+    return sorted(tested, key=lambda loss: fmean(loss.points))
+
+
+def _read_curves(
+    rows: list[Row], settings: ToleranceSettings, severities: list[str]
+) -> tuple[list[float], list[list[float]]]:
+    """Places of the severities, and for each complete unit the measure at each of them."""
+    at = by_level(rows, settings.severity)
+    present = [severity for severity in severities if severity in at]
+    values = [average_by_unit(at[severity], settings.measure) for severity in present]
+    units = set.intersection(*map(set, values)) if values else set()
+    numbers = [at[severity][0].level(settings.severity).value for severity in present]
+    ascending = [n for n in numbers if n is not None]
+    if len(ascending) < len(numbers) or ascending != sorted(ascending):
+        ascending = [float(place) for place in range(len(present))]
+    return ascending, [[by_number[unit] for by_number in values] for unit in sorted(units)]
+
+
+def _find_crossing(
+    numbers: Sequence[float], units: Sequence[Sequence[float]], loss: float
+) -> float:
+    """Find where the mean curve has first lost so much; infinite where it never has."""
+    means: list[float] = [sum(values) / len(values) for values in zip(*units, strict=True)]
+    lost = [means[0] - value for value in means]
+    for place in range(1, len(lost)):
+        if lost[place] >= loss:
+            before = lost[place - 1]
+            share = (loss - before) / (lost[place] - before)
+            return numbers[place - 1] + share * (numbers[place] - numbers[place - 1])
+    return math.inf
+
+
+def tolerance_interval(
+    numbers: Sequence[float], units: Sequence[Sequence[float]], loss: float
+) -> tuple[float, float] | None:
+    """Find the interval of the severity at which the mean has first lost so much.
+
+    The severities are kept at which the mean loss is not told from this one, as Fieller's interval
+    keeps ratios: the true one is among them as often as Student's interval covers.
+
+    Args:
+        numbers: The severities, ascending.
+        units: For each unit the measure at each of them.
+        loss: How much is lost.
+
+    Returns:
+        Lower and upper bound, infinite where it may be beyond the largest; None for too few units,
+        or losses without any spread.
+    """
+    if len(units) < FEWEST:
+        return None
+    losses = [[values[0] - value for value in values] for values in units]
+    over = [[value - loss for value in at] for at in zip(*losses, strict=True)]
+    kept: list[float] = []
+    for place, (start, end) in enumerate(pairwise(over)):
+        for share in find_zeros(start, end) or ():
+            kept.append(numbers[place] + share * (numbers[place + 1] - numbers[place]))
+    last = mean(over[-1])
+    low, _ = last.interval or (last.value, last.value)
+    if low <= 0:
+        kept.append(math.inf)
+    bounds = min(kept, default=math.inf), max(kept, default=math.inf)
+    spread = bounds[1] - bounds[0] > 1e-9 * bounds[1] or math.isinf(bounds[0])
+    return bounds if spread else None
+
+
+def _tolerance_cell(
+    units: list[list[float]], numbers: list[float], loss: float, names: list[str], unit: str
+) -> str:
+    text = _severity_text(_find_crossing(numbers, units, loss), numbers, names, unit)
+    bounds = tolerance_interval(numbers, units, loss)
+    if bounds is None:
+        return f"{text} (too few to say)"
+    low, high = (_severity_text(bound, numbers, names, unit) for bound in bounds)
+    return text if text == low == high else f"{text} ({low} to {high})"
+
+
+def _severity_text(place: float, numbers: list[float], names: list[str], unit: str) -> str:
+    """A place on the axis of severities as text; between two named ones both are given."""
+    if math.isinf(place):
+        return "none"
+    if [f"{n:g} {unit}".rstrip() for n in numbers] == names:
+        return f"{place:.3g} {unit}".rstrip()
+    low = min(int(place), len(names) - 1)
+    return names[low] if place == low else f"{names[low]}…{names[low + 1]}"
+
+
+def _tolerance_answer(ranked: list[Loss]) -> str:
+    """For each line, where it loses most at a middle severity."""
+    sentences = []
+    for loss in list({loss.trials: loss for loss in ranked}.values())[:LINES]:
+        amount = loss.format_amount(with_interval=len(loss.points) >= FEWEST)
+        loses = "loses most"
+        if loss.is_gain:
+            loses = "loses nothing at any middle severity and gains least"
+        chance = "" if loss.is_told else ", which chance may explain"
+        sentences.append(f"{loss.trials} {loses} {loss.where}: {amount}{chance}")
+    return "; ".join(sentences)
+
+
+def _ranking_table(ranked: list[Loss], measure: str) -> Table:
+    rows = [
+        [
+            *(loss.quantity, loss.line, loss.severity),
+            *words.format_cells(loss.change.mean, measure)[:2],
+            words.format_probability(loss.p),
+        ]
+        for loss in ranked
+    ]
+    points = words.name_points(measure)
+    header = ("what", "trials", "middle severity", f"{points} lost", f"{CONFIDENCE} interval", "p")
+    return Table(f"{points.capitalize()} lost at the middle severity, least first", header, rows)
+
+
+# -- levels near the best ------------------------------------------------------------------------
+
+
+class WidthSettings(SectionSettings):
+    """The factor that is ranged over, those of the lines, and how near is near."""
+
+    x: str
+    lines: tuple[str, ...]
+    margin: float = 0.05
+
+
+@dataclass(frozen=True)
+class Width:
+    """Number of levels of a setting that some trials work with.
+
+    Attributes:
+        quantity: The setting.
+        trials: The trials, as the subject of a sentence.
+        near: Levels whose mean is near the best.
+        levels: Number of all levels.
+        bounds: Interval of the number of those that are near; None where too few units say.
+        units: Number of units.
+    """
+
+    quantity: str
+    trials: str
+    near: list[str]
+    levels: int
+    bounds: tuple[int, int] | None
+    units: int
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether the interval leaves anything out."""
+        return self.bounds is not None and self.bounds != (1, self.levels)
+
+    @property
+    def count(self) -> str:
+        """The number of near levels."""
+        return f"{len(self.near)} of {self.levels}"
+
+    @property
+    def span(self) -> str:
+        """The interval in words."""
+        if self.bounds is None or not self.is_supported:
+            return "too few to say"
+        return f"{self.bounds[0]} to {self.bounds[1]}"
+
+    def __str__(self) -> str:
+        """The sentence."""
+        if self.is_supported:
+            detail = f"{CONFIDENCE}: {self.span}; {self.units} units"
+            return (
+                f"{self.trials} gets along with {self.count} levels of {self.quantity} ({detail})"
+            )
+        return (
+            f"{self.span} how many levels of {self.quantity} {self.trials} gets along with, in the "
+            f"mean {self.count} ({self.units} units)"
+        )
+
+
+def build_width(settings: WidthSettings, trials: Trials) -> PageSection:
+    """Make one row for each part that has the factor, and each line."""
+    widths = []
+    for group in trials.group(["part"]).values():
+        own = [row for row in group if row.text(settings.x)]
+        for rows in group_rows(own, settings.lines).values():
+            levels = by_level(rows, settings.x)
+            values = {text: average_by_unit(at, settings.measure) for text, at in levels.items()}
+            values = {text: by_number for text, by_number in values.items() if by_number}
+            if len(values) < 2:
+                continue
+            common = sorted(set.intersection(*map(set, values.values())))
+            units = [[by_number[unit] for by_number in values.values()] for unit in common]
+            means = [fmean(at) for at in zip(*units, strict=True)]
+            near = [
+                words.name_level(levels[text], settings.x)
+                for text, value in zip(values, means, strict=False)
+                if value >= max(means) - settings.margin
+            ]
+            widths.append(
+                Width(
+                    words.name_quantity(rows, settings.x),
+                    words.name_subject(rows, settings.lines),
+                    near,
+                    len(values),
+                    count_near_best(units, settings.margin),
+                    len(units),
+                )
+            )
+    by_quantity: dict[str, list[str]] = {}
+    for width in widths:
+        count = f"{width.count} for {width.trials} ({CONFIDENCE}: {width.span})"
+        by_quantity.setdefault(width.quantity, []).append(count)
+    margin = words.format_amount(settings.margin, settings.measure)
+    table = [[w.quantity, w.trials, w.count, w.span, ", ".join(w.near) or "none"] for w in widths]
+    return PageSection(
+        "Width of the range",
+        words.read_note("width", margin=margin),
+        claims=widths,
+        answer="; ".join(
+            f"of the levels of {quantity}, within {margin} of the best are {', '.join(counts)}"
+            for quantity, counts in by_quantity.items()
+        ),
+        tables=[Table("", ("what", "trials", "levels", CONFIDENCE, "which"), table)],
+        data={"widths": table},
+    )
+
+
+SECTIONS = {
+    "tolerance": SectionKind(build_tolerance, ToleranceSettings),
+    "width": SectionKind(build_width, WidthSettings),
+}

@@ -1,0 +1,225 @@
+"""Graphs of NIR as layers, what they do on a device, and files that other frameworks wrote."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+
+from drivers import Stimulus
+from hil.exchange import model
+from support.nir_models import (
+    DT,
+    TAU,
+    affine,
+    chain,
+    cuba,
+    lif,
+    linear,
+    recurrent,
+    spikes_of_equations,
+    spikes_on_device,
+)
+
+RNG = np.random.default_rng(5)
+A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
+
+
+def test_what_is_linear_in_a_row_is_one_matrix(tmp_path: Path) -> None:
+    scale, b, c = RNG.random(4), RNG.normal(size=4), RNG.normal(size=2)
+    nodes = affine(A, b), nir.Scale(scale), affine(B, c), lif(2)
+    (layer,) = model.read_model(str(chain(tmp_path / "m.nir", *nodes))).layers
+    x = RNG.random((10, 3))
+    assert layer.synapses.bias is not None
+    wanted = ((x @ A + b) * scale) @ B + c
+    np.testing.assert_allclose(x @ layer.synapses.weights + layer.synapses.bias, wanted, rtol=1e-9)
+
+
+def test_images_are_read_row_by_row(tmp_path: Path) -> None:
+    flat = nir.Flatten(np.array([2, 3, 4]), start_dim=0)
+    found = model.read_model(
+        str(chain(tmp_path / "m.nir", flat, linear(RNG.random((24, 2))), lif(2)))
+    )
+    assert found.layers[0].synapses.weights.shape == (24, 2)
+
+
+def test_neurons_without_weights_before_them_are_fed_one_by_one(tmp_path: Path) -> None:
+    found = model.read_model(str(chain(tmp_path / "m.nir", lif(3), linear(A), lif(4), lif(4))))
+    assert [layer.synapses.weights.shape for layer in found.layers] == [(3, 3), (3, 4), (4, 4)]
+    assert np.array_equal(found.layers[0].synapses.weights, np.eye(3))
+
+
+def test_a_graph_in_a_graph_is_laid_out_flat(tmp_path: Path) -> None:
+    inner = nir.NIRGraph.from_list(linear(A), lif(4))
+    plain = chain(tmp_path / "plain.nir", linear(A), lif(4), linear(B), lif(2))
+    nodes = {
+        "input": nir.Input({"input": np.array([3])}),
+        "block": inner,
+        "fc": linear(B),
+        "out": lif(2),
+        "output": nir.Output({"output": np.array([2])}),
+    }
+    edges = [("input", "block"), ("block", "fc"), ("fc", "out"), ("out", "output")]
+    path = tmp_path / "nested.nir"
+    nir.write(path, nir.NIRGraph(nodes, edges, metadata={"dt": DT}, type_check=False))
+    found, wanted = model.read_model(str(path)), model.read_model(str(plain))
+    assert [layer.name for layer in found.layers] == ["block.lif", "out"]
+    for one, other in zip(found.layers, wanted.layers, strict=True):
+        assert np.array_equal(one.synapses.weights, other.synapses.weights)
+        assert np.array_equal(one.neurons.slope, other.neurons.slope)
+
+
+def integrators(n: int) -> Any:
+    return nir.IF(r=np.linspace(0.5, 1.5, n) / DT, v_threshold=np.linspace(0.5, 1.5, n))
+
+
+def shifted(n: int) -> Any:
+    """Thresholds, resistances and resting potentials that differ from neuron to neuron."""
+    at = np.linspace(0.5, 1.5, n)
+    leak = np.linspace(-0.3, 0.2, n)
+    return nir.LIF(TAU * np.ones(n), np.linspace(0.7, 1.3, n) * TAU / DT, leak, at + leak, leak)
+
+
+@pytest.mark.parametrize("neurons", [integrators, shifted])
+def test_neurons_of_every_scale_fire_as_the_equations_say(tmp_path: Path, neurons: Any) -> None:
+    steps, weights = 40, [np.abs(A) * 0.1, np.abs(B) * 0.15]
+    bias = 0.05 * RNG.random(2)
+    nodes = linear(weights[0]), neurons(4), affine(weights[1], bias), neurons(2)
+    path = chain(tmp_path / "m.nir", *nodes)
+    x = RNG.random((5, 3))
+    on = np.hstack([x, np.ones((5, 1))])
+    found = spikes_on_device(path, "emulator:ideal", Stimulus.current(on, steps=steps), bias=1.0)
+    found[0] = found[0][:, :-1]
+    for ours, theirs in zip(found, spikes_of_equations(nir.read(path), x, steps), strict=True):
+        assert theirs.max() >= 3 and np.abs(ours - theirs).max() <= 1.01
+
+
+def test_neurons_that_lead_to_themselves_are_a_recurrent_layer(tmp_path: Path) -> None:
+    own, scale, more = RNG.normal(size=(4, 4)), RNG.random(4), RNG.normal(size=4)
+    b = RNG.normal(size=4)
+    loop = affine(own, more), nir.Scale(scale)
+    path = recurrent(tmp_path / "m.nir", [(A, lif(4), loop), (B, lif(2), [])])
+    hidden, out = model.read_model(str(path)).layers
+    assert np.array_equal(hidden.synapses.weights, A)
+    assert out.recurrent is None and out.synapses.bias is None
+    assert hidden.recurrent is not None and hidden.synapses.bias is not None
+    np.testing.assert_allclose(hidden.recurrent.weights, own * scale, rtol=1e-12)
+    np.testing.assert_allclose(hidden.synapses.bias, more * scale, rtol=1e-12)
+    # As others write it: a graph of neurons and what leads from them to themselves.
+    inner = nir.NIRGraph(
+        {
+            "in": nir.Input({"input": np.array([4])}),
+            "lif": lif(4),
+            "w_rec": linear(own),
+            "out": nir.Output({"output": np.array([4])}),
+        },
+        [("in", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "out")],
+    )
+    nodes = {
+        "input": nir.Input({"input": np.array([3])}),
+        "fc": affine(A, b),
+        "rlif": inner,
+        "fc2": linear(B),
+        "lif2": lif(2),
+        "output": nir.Output({"output": np.array([2])}),
+    }
+    nested = tmp_path / "nested.nir"
+    edges = list(pairwise(nodes))
+    nir.write(nested, nir.NIRGraph(nodes, edges, metadata={"dt": DT}, type_check=False))
+    found = model.read_model(str(nested))
+    assert found.is_recurrent and found.layers[0].name == "rlif.lif"
+    assert np.array_equal(found.layers[0].recurrent.weights, own)
+    assert np.array_equal(found.layers[0].synapses.bias, b)
+
+
+SIZES, STEPS, BATCH = (8, 16, 4), 50, 6
+
+
+def network(path: Path, rng: np.random.Generator, neurons: Any) -> tuple[Path, Any]:
+    matrices = [
+        (rng.normal(size=(a, b)) * scale / np.sqrt(a)).astype(np.float32)
+        for a, b, scale in zip(SIZES, SIZES[1:], (0.4, 1.2), strict=False)
+    ]
+    nodes = [node for w in matrices for node in (linear(w), neurons(w.shape[1]))]
+    chain(path, *nodes)
+    return path, nir.read(path)
+
+
+def alike(counts: list[Any], others: list[Any], lively: float = 5) -> None:
+    """Within one spike in every neuron, of a network that does fire."""
+    for ours, theirs in zip(counts, others, strict=True):
+        assert theirs.max() >= lively
+        assert np.abs(ours - theirs).max() <= 1.01
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("kind", ["current", "spikes"])
+def test_lif(tmp_path: Path, seed: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    path, graph = network(tmp_path / "m.nir", rng, lif)
+    if kind == "current":
+        shown = rng.random((BATCH, SIZES[0]))
+        stimulus = Stimulus.current(shown, steps=STEPS)
+    else:
+        shown = (rng.random((STEPS, BATCH, SIZES[0])) < 0.5).astype(float)
+        stimulus = Stimulus.spikes(shown.reshape(STEPS * BATCH, -1), steps=STEPS)
+    counts = spikes_on_device(path, "emulator:ideal", stimulus)
+    alike(counts, spikes_of_equations(graph, shown, STEPS))
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_lif_behind_synapses(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    path, graph = network(tmp_path / "m.nir", rng, cuba)
+    shown = (rng.random((STEPS, BATCH, SIZES[0])) < 0.6).astype(float)
+    stimulus = Stimulus.spikes(shown.reshape(STEPS * BATCH, -1), steps=STEPS)
+    counts = spikes_on_device(path, "emulator:ideal?neuron=lif-exp", stimulus)
+    alike(counts, spikes_of_equations(graph, shown, STEPS), lively=3)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_lif_that_lead_to_themselves(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b, own = (
+        rng.normal(size=shape) * scale / np.sqrt(shape[0])
+        for shape, scale in (((8, 16), 0.4), ((16, 4), 1.0), ((16, 16), 0.8))
+    )
+    cells = lif(16), lif(4)
+    path = recurrent(tmp_path / "m.nir", [(a, cells[0], [linear(own)]), (b, cells[1], [])])
+    graph = nir.read(chain(tmp_path / "chain.nir", linear(a), cells[0], linear(b), cells[1]))
+    shown = rng.random((BATCH, SIZES[0]))
+    counts = spikes_on_device(path, "emulator:ideal", Stimulus.current(shown, steps=STEPS))
+    wanted = spikes_of_equations(graph, shown, STEPS, back=own)
+    without = spikes_of_equations(graph, shown, STEPS)
+    for ours, theirs, other in zip(counts, wanted, without, strict=True):
+        # A spike that comes a step late comes back a step late, too.
+        assert np.abs(ours - theirs).max() <= 2.01 and np.abs(ours - theirs).mean() < 0.5
+        assert np.abs(theirs - other).max() >= 5
+
+
+FILES = Path(__file__).parent / "files"
+
+
+@pytest.mark.parametrize(
+    ("name", "dt", "device"),
+    [
+        ("snntorch_leaky", "1e-4", "emulator:ideal"),
+        ("snntorch_synaptic", "1e-4", "emulator:ideal?neuron=lif-exp"),
+        ("norse_lif_box", "1e-3", "emulator:ideal"),
+    ],
+)
+def test_within_one_spike_of_the_library(name: str, dt: str, device: str) -> None:
+    with np.load(FILES / f"{name}.npz") as kept:
+        shown, hidden, output = (kept[key] for key in ("shown", "hidden", "output"))
+    steps, batch, _ = shown.shape
+    on = np.concatenate([shown, np.ones((steps, batch, 1))], axis=2)  # for the biases
+    stimulus = Stimulus.spikes(on.reshape(steps * batch, -1), steps=steps)
+    found = spikes_on_device(f"{FILES / name}.nir?dt={dt}", device, stimulus, bias=1.0)
+    assert hidden.max() >= 7 and output.max() >= 3
+    assert np.abs(found[0][:, :-1] - hidden).max() <= 1.01  # the last one stands for the biases
+    assert np.abs(found[1] - output).max() <= 1
+    assert (found[0][:, -1] >= steps - 3).all()
