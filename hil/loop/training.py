@@ -19,7 +19,7 @@ from hil.runs.folder import CHECKPOINT, START, Arrays, Run
 from hil.trust import check_unchanged, code_of, fingerprints
 
 if TYPE_CHECKING:
-    from hil.tasks import Data
+    pass
 
 
 def train(
@@ -58,8 +58,7 @@ def train(
             return done
         checkpoint = run.load_checkpoint()
         if session is None:
-            data = run_data.load(run, moved)
-            session = stack.enter_context(_resume(run, data, checkpoint, record))
+            session = stack.enter_context(_resume(run, checkpoint, record, moved))
         run_data.keep(run, session.samples, moved)
         state = _take_up(run, session, checkpoint, watch)
         with stoppable() as stop:
@@ -69,11 +68,17 @@ def train(
             return _finish(run, session, state, watch, stop)
 
 
-def _resume(run: Run, data: Data, checkpoint: Arrays | None, record: str | Path | None) -> Session:
+def _resume(
+    run: Run,
+    checkpoint: Arrays | None,
+    record: str | Path | None,
+    moved: str | Path | None,
+) -> Session:
     """Open a session with the device for a run as it stands."""
     config, environment = run.config(), run.environment()
-    in_force().check(code_of(config))
+    in_force().check(code_of(config))  # before anything of it runs, the task's code included
     check_unchanged(environment["code"], fingerprints(config))
+    data = run_data.load(run, moved)
     initial, file = checkpoint, CHECKPOINT
     if checkpoint is None and config.start:
         initial, file = run.load_start(), START
