@@ -99,7 +99,7 @@ class PairedDifference:
     wilcoxon: float | None
 
 
-def paired(first: Sequence[float], second: Sequence[float]) -> PairedDifference:
+def paired_difference(first: Sequence[float], second: Sequence[float]) -> PairedDifference:
     """Difference of two measurements of the same units.
 
     Args:
@@ -174,8 +174,8 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
     return Ratio(value, _roots(numerators, denominators) if spread else None, test, units)
 
 
-def not_rejected(start: Sequence[float], end: Sequence[float]) -> tuple[float, float] | None:
-    """Where on a straight line, from 0 to 1, the mean of some units may be 0.
+def find_zeros(start: Sequence[float], end: Sequence[float]) -> tuple[float, float] | None:
+    """Find where on a straight line, from 0 to 1, the mean of some units may be 0.
 
     Args:
         start: One value for each unit at 0, of at least two.
@@ -203,7 +203,7 @@ def _quadratic(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, fl
 
 
 def _roots(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None:
-    """Where that inequality begins or ends to hold, in ascending order."""
+    """Solve that inequality: where it begins or ends to hold, in ascending order."""
     p, q, r = _quadratic(a, b)
     inside = q * q - p * r
     if p == 0 or inside < -1e-12 * q * q:
@@ -213,8 +213,8 @@ def _roots(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None
     return low, high
 
 
-def near_best(units: Sequence[Sequence[float]], margin: float) -> tuple[int, int] | None:
-    """How many of several levels are near the one with the highest mean, at least and at most.
+def count_near_best(units: Sequence[Sequence[float]], margin: float) -> tuple[int, int] | None:
+    """Count the levels near the one with the highest mean, at least and at most.
 
     A level is counted where its mean is told to be within the margin of every other (an
     intersection-union test, Berger 1982, Technometrics 24, 295), and left out where it is told to
@@ -236,8 +236,8 @@ def near_best(units: Sequence[Sequence[float]], margin: float) -> tuple[int, int
     size, levels = values.shape
     gaps = values[:, :, None] - values[:, None, :] + margin  # (unit, level, other)
     error = gaps.std(axis=0, ddof=1) / math.sqrt(size)
-    told = error > 1e-12
-    t = np.where(told, gaps.mean(axis=0) / np.where(told, error, 1.0), 0.0)
+    spread = error > 1e-12
+    t = np.where(spread, gaps.mean(axis=0) / np.where(spread, error, 1.0), 0.0)
     other = ~np.eye(levels, dtype=bool)
     share = (1 - LEVEL) / levels
     near = ((stdtr(size - 1, -t) < share) | ~other).all(axis=1)

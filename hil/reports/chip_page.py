@@ -31,14 +31,14 @@ YEAR = 3.156e7
 
 
 def datasheets() -> list[Datasheet]:
-    """Those of every chip that comes with the package."""
+    """List those of every chip that comes with the package."""
     from drivers.emulator import datasheet as emulated
 
     return [emulated.datasheet(name) for name in emulated.names()]
 
 
 def datasheet(name: str) -> Datasheet:
-    """What is true of a kind of chip.
+    """Look up what is true of a kind of chip.
 
     Args:
         name: A profile, or a file of a chip of one's own.

@@ -13,7 +13,7 @@ from hil.figures import plots
 from hil.reports import rendering
 from hil.reports.run_facts import settings_as_text
 from hil.sections.run import PAID, paid_costs, time_by_part
-from hil.statistics import mean
+from hil.sections.trials import estimate_mean
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
@@ -80,13 +80,8 @@ class RunGroup:
 
         None for one seed, or seeds without any spread.
         """
-        if not self.accuracies:
-            return None
-        over_seeds = mean(list(self.accuracies.values()))
-        if over_seeds.interval is None:
-            return None
-        low, high = over_seeds.interval
-        return max(0.0, low), min(1.0, high)
+        accuracies = list(self.accuracies.values())
+        return estimate_mean(accuracies, "test_accuracy").interval if accuracies else None
 
 
 def group_runs(runs: Sequence[Run]) -> list[RunGroup]:

@@ -27,13 +27,14 @@ def settings_as_text(config: Config) -> dict[tuple[str, str], str]:
     texts: dict[tuple[str, str], str] = {}
     for name, value in config.model_dump(mode="json").items():
         if isinstance(value, dict):
-            texts |= {(name, key): _text(item) for key, item in value.items()}
+            texts |= {(name, key): format_setting(item) for key, item in value.items()}
         else:
-            texts["run", name] = _text(value)
+            texts["run", name] = format_setting(value)
     return texts
 
 
-def _text(value: Any) -> str:
+def format_setting(value: Any) -> str:
+    """Write the value of a setting as text."""
     if isinstance(value, dict):
         return ", ".join(f"{key} = {item}" for key, item in value.items()) or "as it comes"
     if isinstance(value, list):
@@ -82,7 +83,7 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _answers_by_class(
     classes: Sequence[str], confusion: Sequence[Sequence[int]]
 ) -> list[tuple[str, str]]:
-    """What the samples of each class were answered by, the most frequent answer first."""
+    """Count the answers to the samples of each class, the most frequent first."""
     rows = []
     for name, row in list(zip(classes, confusion, strict=True))[:FEATURES]:
         answers = sorted(zip(row, classes, strict=True), key=lambda pair: -pair[0])
@@ -123,7 +124,7 @@ def describe_inputs(preparation: Preparation) -> str:
 
 
 def _describe_binning(binning: Binning) -> str:
-    """How records of events became steps and channels, and what that lost."""
+    """Say how records of events became steps and channels, and what that lost."""
     start = "the first event of each" if binning.from_first_event else "0"
     return (
         f"records of events in {binning.channels} channels, in {binning.steps} bins of "

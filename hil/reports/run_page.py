@@ -115,20 +115,20 @@ def build_section(name: str, record: RunRecord) -> PageSection | None:
 
 
 def _usual_config(run: Run, task: str) -> Config:
-    """What nobody has to ask for; a task of the user's own is not run to tell its defaults."""
-    known = (*tasks.names(), tasks.ARRAYS)
-    asked = {"task": task} if task in known or own_file.parse_address(task) else {}
+    """Build what nobody has to ask for; no task of the user's own is run for its defaults."""
+    names = (*tasks.names(), tasks.ARRAYS)
+    given = {"task": task} if task in names or own_file.parse_address(task) else {}
     suited: Mapping[str, Any] = {}
     if (run.path / SAMPLES).exists():
         suited = tasks.get(f"npz:{run.path / SAMPLES}").defaults
-    return build(suited, asked)
+    return build(suited, given)
 
 
 def _repeating_command(run: Run, task: str) -> str:
     """The command that repeats a run; samples that are kept with it are named by their file."""
     own = quote(f"npz:{run.path / SAMPLES}") + " " if task == tasks.ARRAYS else ""
-    made = f"--config {quote(f'{run.path}/config.toml')} --out {quote(f'{run.path}-again')}"
-    return f"hil train {own}{made}"
+    options = f"--config {quote(f'{run.path}/config.toml')} --out {quote(f'{run.path}-again')}"
+    return f"hil train {own}{options}"
 
 
 def summary_html(run: Run, result: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Conclusion(Protocol):
-    """What the figures say: its facts are fields, and the sentence is made of them by `str`."""
+    """A conclusion from figures: its facts are fields, and `str` makes the sentence of them."""
 
     @property
     def is_supported(self) -> bool:

@@ -66,7 +66,7 @@ class Recovery:
     def __str__(self) -> str:
         """The sentence."""
         share, lost = self.share, f"of what deployment loses {self.place}"
-        detail = f"{share.units} units, p = {self.p:.2g}{words.tests_of(self.family)}"
+        detail = f"{share.units} units, p = {self.p:.2g}{words.describe_tests(self.family)}"
         if not self.is_supported or share.value is None or share.interval is None:
             text = f"too few to say what {self.name} recovers {lost}"
             return f"{text}: {_share_text(share)}, {detail}"
@@ -85,11 +85,11 @@ def build_recovery(settings: RecoverySettings, trials: Trials) -> PageSection:
         if len(severities) < 2:
             continue
         start = _measured_in(severities[0], settings, settings.reference)
-        quantity = words.quantity(group, settings.severity)
-        what = " · ".join(filter(None, [quantity, *words.levels(group, settings.by)]))
+        quantity = words.name_quantity(group, settings.severity)
+        what = " · ".join(filter(None, [quantity, *words.name_levels(group, settings.by)]))
         for number, rows in enumerate(severities[1:], start=1):
             deployed = _measured_in(rows, settings, settings.reference)
-            severity = words.level(rows, settings.severity)
+            severity = words.name_level(rows, settings.severity)
             for mode, own in by_level(rows, settings.factor).items():
                 if mode == settings.reference:
                     continue
@@ -101,22 +101,28 @@ def build_recovery(settings: RecoverySettings, trials: Trials) -> PageSection:
                     share = ratio([other[u] - deployed[u] for u in common], losses)
                 bounds = None if share is None else share.interval
                 results.append([quantity, severity, mode, lost, share and share.value, bounds])
-                cells = [what, severity, words.value(lost, measure), mode, _share_text(share)]
+                cells = [
+                    what,
+                    severity,
+                    words.format_value(lost, measure),
+                    mode,
+                    _share_text(share),
+                ]
                 table.append([*cells, str(len(common))])
                 if number == len(severities) // 2 and share is not None:
-                    name = words.subject(own, [settings.factor])
-                    place = words.place(trials, own, [settings.severity, *settings.by])
+                    name = words.name_subject(own, [settings.factor])
+                    place = words.phrase_place(trials, own, [settings.severity, *settings.by])
                     recoveries.append(Recovery(name, place, share))
     tests = holm([1.0 if each.share.test is None else each.share.test for each in recoveries])
     recoveries = [
         replace(each, p=p, family=len(tests)) for each, p in zip(recoveries, tests, strict=True)
     ]
-    points = words.points(measure)
-    modes = words.quantity(trials.rows, settings.factor)
+    points = words.name_points(measure)
+    modes = words.name_quantity(trials.rows, settings.factor)
     header = ("what", "severity", f"{points} lost", modes, f"recovered ({CONFIDENCE})", "units")
     return PageSection(
         "What training on the chip recovers",
-        words.note("recovery"),
+        words.read_note("recovery"),
         claims=recoveries,
         answer=_recovery_answer(recoveries),
         tables=[Table("", header, table)],
@@ -219,26 +225,27 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
     for level, each in levels.items():
         figures = {"median": each.median, "5th percentile": each.low, "yield": each.good}
         cells = [
-            f"{words.value(m.value, measure)} ({words.interval(m.interval, measure)})"
+            f"{words.format_value(m.value, measure)} ({words.format_interval(m.interval, measure)})"
             for m in figures.values()
         ]
-        name = words.level(each.rows, factor)
+        name = words.name_level(each.rows, factor)
         table.append([name, *cells, str(each.chips), str(each.units)])
         data[level] = {key: [m.value, m.interval] for key, m in figures.items()}
         bounds = each.median.interval or (each.median.value, each.median.value)
         intervals.append(plots.ShareInterval(name, each.median.value, bounds, 0, summary=True))
-    least = f"{words.value(settings.least, measure)} %"
+    least = f"{words.format_value(settings.least, measure)} %"
     answers = [
-        f"{words.phrase(each.rows[0], factor)} {words.value(each.median.value, measure)} %, "
-        f"yield {words.value(each.good.value, measure)} %"
+        f"{words.phrase_level(each.rows[0], factor)} "
+        f"{words.format_value(each.median.value, measure)} %, "
+        f"yield {words.format_value(each.good.value, measure)} %"
         for each in levels.values()
     ]
-    quantity = words.quantity(trials.rows, factor)
+    quantity = words.name_quantity(trials.rows, factor)
     header = ("median chip, %", "5th percentile, %", f"yield ({least}), %", "chips", "repetitions")
     draw = partial(plots.plot_intervals, intervals, "accuracy")
     return PageSection(
         "On chips never seen",
-        words.note("chip_yield", least=least),
+        words.read_note("chip_yield", least=least),
         claims=_yield_claims(settings, levels),
         answer=f"median accuracy of chips, and share of them at {least} or more: "
         + "; ".join(answers),
@@ -260,10 +267,10 @@ def _yield_claims(settings: YieldSettings, levels: dict[str, ChipYield]) -> list
             if level != settings.reference and change is not None:
                 compared.append((name, each.rows, change))
     adjusted = adjust_tests([change for _, _, change in compared])
-    against = f"that {words.phrase(reference.rows[0], settings.factor)}"
+    against = f"that {words.phrase_level(reference.rows[0], settings.factor)}"
     return [
         Comparison(
-            f"the {name} of chips {words.phrase(rows[0], settings.factor)}",
+            f"the {name} of chips {words.phrase_level(rows[0], settings.factor)}",
             against,
             change,
             settings.measure,

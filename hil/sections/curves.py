@@ -46,7 +46,7 @@ def build_severity(settings: SeveritySettings, trials: Trials) -> PageSection:
         values = [rows[0].level(settings.x).value for rows in levels.values()]
         ticks = None
         if None in values:
-            ticks = [words.level(rows, settings.x) for rows in levels.values()]
+            ticks = [words.name_level(rows, settings.x) for rows in levels.values()]
         places = [float(n) if ticks or v is None else v for n, v in enumerate(values)]
 
         def points_of(rows: list[Row]) -> Points:
@@ -59,12 +59,12 @@ def build_severity(settings: SeveritySettings, trials: Trials) -> PageSection:
 
         rows = [row for row in group if row.text(settings.x)]
         unit = "" if ticks or not rows else rows[0].level(settings.x).unit
-        x = ", ".join(filter(None, (words.quantity(rows, settings.x), unit)))
+        x = ", ".join(filter(None, (words.name_quantity(rows, settings.x), unit)))
         return _plot(settings, trials, group, points_of, x, settings.measure, ticks)
 
     return PageSection(
-        f"Over {words.quantity(trials.rows, settings.x)}",
-        words.note("severity"),
+        f"Over {words.name_quantity(trials.rows, settings.x)}",
+        words.read_note("severity"),
         plots=list(filter(None, map(draw_group, trials.group(settings.by).values()))),
     )
 
@@ -82,7 +82,7 @@ def build_epochs(settings: EpochsSettings, trials: Trials) -> PageSection:
         _plot(settings, trials, group, points_of, "epoch", "validation_accuracy")
         for group in trials.group(settings.by).values()
     ]
-    title, note = "Learning", words.note("epochs")
+    title, note = "Learning", words.read_note("epochs")
     return PageSection(title, note, plots=list(filter(None, figures)))
 
 
@@ -101,7 +101,7 @@ def _plot(
         plots.Line(
             x=[place for place, _ in points],
             y=[mean.value for _, mean in points],
-            label=words.series(rows, settings.lines),
+            label=words.name_series(rows, settings.lines),
             shade=order.index(key),
             intervals=[mean.interval for _, mean in points],
         )
@@ -110,9 +110,9 @@ def _plot(
     ]
     if not lines:
         return None
-    heading, y = words.legend(trials.rows, settings.lines), words.name(measure)
+    heading, y = words.name_legend(trials.rows, settings.lines), words.name_measure(measure)
     draw = partial(plots.plot_lines, lines, x, y, is_share(measure), ticks, heading)
-    return Plot(words.series(group, settings.by) or "All trials", draw)
+    return Plot(words.name_series(group, settings.by) or "All trials", draw)
 
 
 class CorrelationSettings(SectionSettings):
@@ -173,21 +173,25 @@ def build_correlation(settings: CorrelationSettings, trials: Trials) -> PageSect
     for group in group_rows(rows, ["part", *trials.names]).values():
         a, b = (list(average_by_unit(group, measure).values()) for measure in (one, other))
         if a and b:
-            kind = words.series(group, settings.by)
+            kind = words.name_series(group, settings.by)
             kinds.setdefault(kind, []).append((fmean(a), fmean(b)))
     points = sorted({point for own in kinds.values() for point in own})
     result = rank_correlation([a for a, _ in points], [b for _, b in points])
-    claim = CommonOrder(words.name(one), words.name(other), result)
+    claim = CommonOrder(words.name_measure(one), words.name_measure(other), result)
     clouds = [
         plots.Cloud([a for a, _ in own], [b for _, b in own], kind or "all", number)
         for number, (kind, own) in enumerate(kinds.items())
     ]
-    x, y, heading = words.axis(one), words.name(other), words.legend(trials.rows, settings.by)
+    x, y, heading = (
+        words.name_axis(one),
+        words.name_measure(other),
+        words.name_legend(trials.rows, settings.by),
+    )
     draw = partial(plots.plot_scatter, clouds, x, y, is_share(other), heading)
-    names = f"{words.name(one)} and {words.name(other)}"
+    names = f"{words.name_measure(one)} and {words.name_measure(other)}"
     return PageSection(
         names.capitalize(),
-        words.note("correlation"),
+        words.read_note("correlation"),
         claims=[claim],
         answer=str(claim),
         plots=[Plot(names, draw)] if clouds else [],

@@ -38,24 +38,30 @@ def build_means(settings: MeansSettings, trials: Trials) -> PageSection:
     shades = list(dict.fromkeys(levels[0] for levels in groups))
     for levels, group in groups.items():
         failed, result = sum("error" in row.outcome for row in group), estimate(group, measure)
-        cells = words.mean_cells(result, measure)
-        table.append([*words.levels(group, by), *cells, str(failed)])
+        cells = words.format_cells(result, measure)
+        table.append([*words.name_levels(group, by), *cells, str(failed)])
         if result is None:
             continue
         means.append({"levels": levels, "mean": result.value, "interval": result.interval})
         ends = result.interval or (result.value, result.value)
-        label, shade = words.series(group, by), shades.index(levels[0])
+        label, shade = words.name_series(group, by), shades.index(levels[0])
         intervals.append(plots.ShareInterval(label, result.value, ends, shade, summary=True))
     figures = []
     if is_share(measure) and 0 < len(intervals) <= LARGEST:
-        title = f"Mean {words.name(measure)} by {words.legend(trials.rows, by)}"
-        draw = partial(plots.plot_intervals, intervals, words.name(measure))
+        title = f"Mean {words.name_measure(measure)} by {words.name_legend(trials.rows, by)}"
+        draw = partial(plots.plot_intervals, intervals, words.name_measure(measure))
         figures.append(Plot(title, draw, wide=True))
-    names = words.quantities(trials.rows, by)
-    header = (*names, f"mean, {words.unit(measure)}", f"{CONFIDENCE} interval", "units", "failed")
+    names = words.name_quantities(trials.rows, by)
+    header = (
+        *names,
+        f"mean, {words.name_unit(measure)}",
+        f"{CONFIDENCE} interval",
+        "units",
+        "failed",
+    )
     return PageSection(
-        words.name(measure).capitalize(),
-        words.note("means"),
+        words.name_measure(measure).capitalize(),
+        words.read_note("means"),
         answer=words.find_extremes(trials, by, measure),
         tables=[Table("", header, table)],
         plots=figures,
@@ -84,19 +90,19 @@ def build_map(settings: MapSettings, trials: Trials) -> PageSection:
                 values[y.index(line), x.index(column)] = result.value
                 if result.interval is not None:
                     widths.append(result.interval[1] - result.interval[0])
-        title = words.series(group, settings.by) or "All trials"
-        axes = words.quantity(group, settings.x), words.quantity(group, settings.y)
-        ticks = [words.level(each, settings.x) for each in columns.values()]
-        labels = [words.level(each, settings.y) for each in lines.values()]
+        title = words.name_series(group, settings.by) or "All trials"
+        axes = words.name_quantity(group, settings.x), words.name_quantity(group, settings.y)
+        ticks = [words.name_level(each, settings.x) for each in columns.values()]
+        labels = [words.name_level(each, settings.y) for each in lines.values()]
         figures.append(Plot(title, partial(plots.plot_heat_map, values, ticks, labels, axes)))
-        widest = words.value(max(widths), measure) if widths else "none: one repetition"
+        widest = words.format_value(max(widths), measure) if widths else "none: one repetition"
         table.append([title, widest])
-    header = ("map", f"widest interval, {words.points(measure)}")
-    names = words.quantity(rows, settings.x), words.quantity(rows, settings.y)
+    header = ("map", f"widest interval, {words.name_points(measure)}")
+    names = words.name_quantity(rows, settings.x), words.name_quantity(rows, settings.y)
     by = [*settings.by, settings.x, settings.y]
     return PageSection(
         f"{names[1]} by {names[0]}",
-        words.note("map"),
+        words.read_note("map"),
         answer=words.find_extremes(trials, by, measure, rows),
         tables=[Table("", header, table)],
         plots=figures,
@@ -107,18 +113,18 @@ def build_costs(settings: MeansSettings, trials: Trials) -> PageSection:
     """Make one row of times, runs, samples, bytes, spikes, events and writes for each group."""
     table = [
         [
-            *words.levels(group, settings.by),
-            *(words.brief_mean(estimate(group, measure), measure) for measure in COSTS),
+            *words.name_levels(group, settings.by),
+            *(words.format_brief_mean(estimate(group, measure), measure) for measure in COSTS),
         ]
         for group in trials.group(settings.by).values()
     ]
     header = (
-        *words.quantities(trials.rows, settings.by),
-        *(f"{words.name(m)}, {words.unit(m)}" for m in COSTS),
+        *words.name_quantities(trials.rows, settings.by),
+        *(f"{words.name_measure(m)}, {words.name_unit(m)}" for m in COSTS),
     )
     return PageSection(
         "Costs",
-        words.note("costs"),
+        words.read_note("costs"),
         tables=[Table("", header, table)],
     )
 

@@ -54,8 +54,8 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
     adjusted = adjust_tests([change for _, _, change in pairs])
     claims, results, table = [], [], []
     for (rows, reference, change), p in zip(pairs, adjusted, strict=True):
-        first, second = (words.subject(side, [factor]) for side in (rows, reference))
-        where = words.place(trials, rows, by)
+        first, second = (words.name_subject(side, [factor]) for side in (rows, reference))
+        where = words.phrase_place(trials, rows, by)
         claims.append(Comparison(first, second, change, measure, p, len(pairs), where))
         results.append(
             {
@@ -68,15 +68,15 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
         )
         table.append(
             [
-                *words.levels(rows, [*by, factor]),
-                *words.mean_cells(change.mean, measure),
-                words.probability(p),
-                words.probability(change.wilcoxon),
+                *words.name_levels(rows, [*by, factor]),
+                *words.format_cells(change.mean, measure),
+                words.format_probability(p),
+                words.format_probability(change.wilcoxon),
             ]
         )
     header = (
-        *words.quantities(trials.rows, [*by, factor]),
-        f"difference, {words.points(measure)}",
+        *words.name_quantities(trials.rows, [*by, factor]),
+        f"difference, {words.name_points(measure)}",
         f"{CONFIDENCE} interval",
         "pairs",
         "p, t-test",
@@ -84,7 +84,7 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
     )
     return PageSection(
         f"Against {settings.reference}",
-        words.note("pairs"),
+        words.read_note("pairs"),
         claims=claims,
         answer="; ".join(map(str, words.best_levels(trials, factor, by, measure))),
         tables=[Table("", header, table)],
@@ -135,18 +135,18 @@ def build_effects(settings: EffectsSettings, trials: Trials) -> PageSection:
             on_lines = _effects_on_lines(factor, rows, usual, settings)
             effects += [effect for effect, _ in on_lines.values()]
             interactions += _interactions(on_lines, trials, settings)
-    effects, interactions = _adjusted(effects), _adjusted(interactions)
-    told = [_significant(family) for family in (effects, interactions)]
+    effects, interactions = _with_adjusted_tests(effects), _with_adjusted_tests(interactions)
+    significant = [_significant(family) for family in (effects, interactions)]
     claims: list[Conclusion] = [
         effect.as_claim(measure, len(family))
-        for family, some in zip((effects, interactions), told, strict=True)
+        for family, some in zip((effects, interactions), significant, strict=True)
         for effect in some
     ]
     remaining = len(effects) + len(interactions) - len(claims)
     claims.append(Statement(f"{remaining} further effects and interactions are not significant"))
     return PageSection(
         "Main effects and interactions",
-        words.note("effects"),
+        words.read_note("effects"),
         claims=claims,
         answer=_effects_answer(effects, settings, trials),
         tables=[
@@ -192,11 +192,11 @@ def _effects_on_lines(factor: str, rows: Rows, usual: Rows, settings: EffectsSet
         if change is None:
             continue
         effect = Effect(
-            line=words.series(group, lines),
-            factor=words.quantity(group, factor),
-            level=words.level(group, factor),
-            trials=f"{words.subject(group, lines)} {words.phrase(group[0], factor)}",
-            usual=f"the usual {words.level(usual, factor)}",
+            line=words.name_series(group, lines),
+            factor=words.name_quantity(group, factor),
+            level=words.name_level(group, factor),
+            trials=f"{words.name_subject(group, lines)} {words.phrase_level(group[0], factor)}",
+            usual=f"the usual {words.name_level(usual, factor)}",
             difference=change,
         )
         a, b = average_by_unit(group, measure), average_by_unit(below[line], measure)
@@ -205,7 +205,7 @@ def _effects_on_lines(factor: str, rows: Rows, usual: Rows, settings: EffectsSet
 
 
 def _interactions(on_lines: OnLines, trials: Trials, settings: EffectsSettings) -> list[Effect]:
-    """How much more a level changes on each line than on the first one."""
+    """Find how much more a level changes on each line than on the first one."""
     first_line, first_rows = next(iter(trials.group(settings.lines).items()))
     _, base = on_lines.get(first_line, (None, {}))
     interactions = []
@@ -218,14 +218,14 @@ def _interactions(on_lines: OnLines, trials: Trials, settings: EffectsSettings) 
             replace(
                 effect,
                 trials=f"the effect of {effect.factor} {effect.level} on {effect.line}",
-                usual=f"that on {words.subject(first_rows, settings.lines)}",
+                usual=f"that on {words.name_subject(first_rows, settings.lines)}",
                 difference=compare_pairs(a, b, settings.measure, most=2.0),
             )
         )
     return interactions
 
 
-def _adjusted(effects: list[Effect]) -> list[Effect]:
+def _with_adjusted_tests(effects: list[Effect]) -> list[Effect]:
     tests = adjust_tests([effect.difference for effect in effects])
     return [replace(effect, p=p) for effect, p in zip(effects, tests, strict=True)]
 
@@ -236,13 +236,13 @@ def _significant(effects: Sequence[Effect]) -> list[Effect]:
 
 def _effects_answer(effects: list[Effect], settings: EffectsSettings, trials: Trials) -> str:
     """The largest of the effects that are told from chance, and the most stable line."""
-    measure, told = settings.measure, _significant(effects)
-    count = f"of {len(effects)} effects, {len(told) or 'none'} can be told from chance"
-    if told:
-        largest = max(told, key=lambda effect: abs(effect.difference.mean.value))
+    measure, significant = settings.measure, _significant(effects)
+    count = f"of {len(effects)} effects, {len(significant) or 'none'} can be told from chance"
+    if significant:
+        largest = max(significant, key=lambda effect: abs(effect.difference.mean.value))
         count += f", the largest: {largest.as_claim(measure, len(effects))}"
     spreads = {
-        words.subject(group, settings.lines): spread
+        words.name_subject(group, settings.lines): spread
         for group in trials.group(settings.lines).values()
         if (spread := _spread(group, measure)) is not None
     }
@@ -251,8 +251,8 @@ def _effects_answer(effects: list[Effect], settings: EffectsSettings, trials: Tr
     most, least = (f(spreads, key=spreads.__getitem__) for f in (min, max))
     return (
         f"{count}; over all levels {most} varies least (standard deviation "
-        f"{words.amount(spreads[most], measure)}) and {least} most "
-        f"({words.value(spreads[least], measure)})"
+        f"{words.format_amount(spreads[most], measure)}) and {least} most "
+        f"({words.format_value(spreads[least], measure)})"
     )
 
 
@@ -260,7 +260,7 @@ def _means_of_combinations(rows: Rows, measure: str) -> list[tuple[str, Mean]]:
     """The mean at every combination of levels that has one, with its name."""
     factors = ["part", *dict.fromkeys(f for row in rows for f in row.cell.levels)]
     return [
-        (words.series(group, factors), result)
+        (words.name_series(group, factors), result)
         for group in group_rows(rows, factors).values()
         if (result := estimate(group, measure)) is not None
     ]
@@ -273,14 +273,14 @@ def _spread(rows: Rows, measure: str) -> float | None:
 
 
 def _effects_table(caption: str, effects: Sequence[Effect], measure: str) -> Table:
-    effect_name, interval_name = f"effect, {words.points(measure)}", f"{CONFIDENCE} interval"
+    effect_name, interval_name = f"effect, {words.name_points(measure)}", f"{CONFIDENCE} interval"
     rows = [
         [
             effect.line,
             effect.factor,
             effect.level,
-            *words.mean_cells(effect.difference.mean, measure),
-            words.probability(effect.p),
+            *words.format_cells(effect.difference.mean, measure),
+            words.format_probability(effect.p),
         ]
         for effect in effects
     ]
@@ -298,14 +298,20 @@ def _stability_table(settings: EffectsSettings, trials: Trials) -> Table:
         spread = _spread(group, measure)
         table.append(
             [
-                words.series(group, settings.lines),
-                words.value(fmean(result.value for _, result in means), measure),
-                "none" if spread is None else words.value(spread, measure),
+                words.name_series(group, settings.lines),
+                words.format_value(fmean(result.value for _, result in means), measure),
+                "none" if spread is None else words.format_value(spread, measure),
                 where,
-                words.mean(worst, measure),
+                words.format_mean(worst, measure),
             ]
         )
-    header = ("trials", f"mean, {words.unit(measure)}", "standard deviation", "worst at", "there")
+    header = (
+        "trials",
+        f"mean, {words.name_unit(measure)}",
+        "standard deviation",
+        "worst at",
+        "there",
+    )
     return Table("Stability", header, table)
 
 

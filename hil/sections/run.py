@@ -62,7 +62,7 @@ def build_findings(settings: SectionSettings, run: RunRecord) -> PageSection | N
         return None
     claims = [Statement(finding, is_supported=True) for finding in run.findings]
     return PageSection(
-        "What the host noticed", words.note("findings"), claims, template="findings.html.j2"
+        "What the host noticed", words.read_note("findings"), claims, template="findings.html.j2"
     )
 
 
@@ -80,7 +80,7 @@ def build_learning(settings: SectionSettings, run: RunRecord) -> PageSection | N
     loss = [_epoch_line([row["train_loss"] for row in run.metrics])]
     return PageSection(
         "Learning",
-        words.note("learning"),
+        words.read_note("learning"),
         plots=[
             Plot(
                 "Accuracy",
@@ -115,9 +115,9 @@ def build_activity(settings: SectionSettings, run: RunRecord) -> PageSection | N
     description = f"Output spikes per step over epochs, at the end {last:.4f}"
     draw = partial(plots.plot_lines, output, "epoch", "spikes / step")
     figures.append(Plot("Output rate", draw, description=description))
-    note = words.note("activity", weight=run.config.homeostasis.weight)
+    note = words.read_note("activity", weight=run.config.homeostasis.weight)
     if run.config.observe == "membrane":
-        note += " " + words.note("estimated_activity")
+        note += " " + words.read_note("estimated_activity")
     return PageSection("Activity", note, plots=figures)
 
 
@@ -127,7 +127,7 @@ def _epoch_line(values: Sequence[float], label: str | None = None, shade: int = 
 
 @dataclass(frozen=True)
 class ClassRecall:
-    """How one class of the test set was answered.
+    """Answers to one class of the test set.
 
     Attributes:
         counts: Its samples by answer.
@@ -155,7 +155,7 @@ def build_confusion(settings: SectionSettings, run: RunRecord) -> PageSection | 
     classes = [ClassRecall.of(row, label) for label, row in enumerate(run.confusion)]
     return PageSection(
         "What it confuses",
-        words.note("confusion", samples=run.confusion.sum()),
+        words.read_note("confusion", samples=run.confusion.sum()),
         data={"classes": classes, "names": run.class_names},
         template="confusion.html.j2",
     )
@@ -180,7 +180,7 @@ def build_samples(settings: SectionSettings, run: RunRecord) -> PageSection | No
     source, where = run.config.readout.source, ""
     if source != "counts":
         where = f"; here membranes count for every sample (readout.source is {source})"
-    return PageSection("A few test samples", words.note("samples", where=where), plots=figures)
+    return PageSection("A few test samples", words.read_note("samples", where=where), plots=figures)
 
 
 def _describe_answer(label: int, counts: NDArray[Any], names: Sequence[str]) -> str:
@@ -198,10 +198,10 @@ def _describe_answer(label: int, counts: NDArray[Any], names: Sequence[str]) -> 
 
 def build_membranes(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Draw the membranes of a few neurons of each layer."""
-    depth, shown = len(run.config.network.hidden) + 1, run.snapshot or {}
-    every, figures = int(shown["membrane_every"]) if "membrane_every" in shown else 1, []
+    depth, snapshot = len(run.config.network.hidden) + 1, run.snapshot or {}
+    every, figures = int(snapshot["membrane_every"]) if "membrane_every" in snapshot else 1, []
     for number in range(1, depth + 1):
-        traces = shown.get(f"membrane_{number}")
+        traces = snapshot.get(f"membrane_{number}")
         if traces is None:
             continue
         layer = name_layer(number, depth)
@@ -217,7 +217,7 @@ def build_membranes(settings: SectionSettings, run: RunRecord) -> PageSection | 
     return (
         PageSection(
             "Membranes",
-            words.note("membranes", sampled=sampled, lowest=plots.LOWEST),
+            words.read_note("membranes", sampled=sampled, lowest=plots.LOWEST),
             plots=figures,
         )
         if figures
@@ -248,7 +248,7 @@ def build_weights(settings: SectionSettings, run: RunRecord) -> PageSection | No
                 caption=_describe_storage(asked, stored),
             )
         )
-    return PageSection("Weights asked and stored", words.note("weights"), plots=figures)
+    return PageSection("Weights asked and stored", words.read_note("weights"), plots=figures)
 
 
 def _describe_storage(asked: NDArray[np.float64], stored: NDArray[np.float64]) -> str:
@@ -272,7 +272,7 @@ def build_time(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     speed = run.result and run.result["samples_per_second"]
     data = {"time": time_by_part(run.metrics), "samples_per_second": speed}
     return PageSection(
-        "Where the time went", words.note("time"), data=data, template="time.html.j2"
+        "Where the time went", words.read_note("time"), data=data, template="time.html.j2"
     )
 
 
@@ -295,7 +295,7 @@ def build_paid(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Tabulate what the device paid for an inference, and for the training."""
     if run.result is None:
         return None
-    note = words.note("paid", verb="estimates" if run.config.observe == "membrane" else "sees")
+    note = words.read_note("paid", verb="estimates" if run.config.observe == "membrane" else "sees")
     table = Table("", ("", "an inference", "the training"), paid_costs(run.result["costs"]))
     return PageSection("What the device paid", note, tables=[table])
 

@@ -19,7 +19,7 @@ from hil.sections.trials import (
     group_rows,
 )
 from hil.sections.words import CONFIDENCE, SIGNIFICANCE
-from hil.statistics import FEWEST, mean, near_best, not_rejected
+from hil.statistics import FEWEST, PairedDifference, count_near_best, find_zeros, mean
 
 LINES = 6  # lines that are answered for one by one
 
@@ -57,6 +57,11 @@ class Loss:
     p: float | None = None
 
     @property
+    def change(self) -> PairedDifference:
+        """The mean loss against none."""
+        return compare_pairs(self.points, [0.0] * len(self.points), self.measure)
+
+    @property
     def is_told(self) -> bool:
         """Whether the loss, or the gain, can be told from none."""
         return len(self.points) >= FEWEST and self.p is not None and self.p < SIGNIFICANCE
@@ -66,14 +71,16 @@ class Loss:
         """Whether it is a gain in fact."""
         return fmean(self.points) < 0
 
-    def amount(self, with_interval: bool) -> str:
-        """How much is lost or gained, with the interval of that."""
-        change = compare_pairs(self.points, [0.0] * len(self.points), self.measure).mean
-        text = words.amount(abs(change.value), self.measure)
+    def format_amount(self, with_interval: bool) -> str:
+        """Write how much is lost or gained, with the interval of that."""
+        change = self.change.mean
+        text = words.format_amount(abs(change.value), self.measure)
         if not with_interval:
             return text
-        bounds = words.mirrored(change.interval) if self.is_gain else change.interval
-        bracket = f"{CONFIDENCE}: {words.interval(bounds, self.measure)}, {change.units} units"
+        bounds = words.mirror(change.interval) if self.is_gain else change.interval
+        bracket = (
+            f"{CONFIDENCE}: {words.format_interval(bounds, self.measure)}, {change.units} units"
+        )
         return f"{text} ({bracket})"
 
 
@@ -91,7 +98,7 @@ class ExtremeLoss:
 
     def __str__(self) -> str:
         """The sentence; a gain is said to be one."""
-        loss, amount = self.loss, self.loss.amount(with_interval=self.loss.is_told)
+        loss, amount = self.loss, self.loss.format_amount(with_interval=self.loss.is_told)
         text = f"in the mean {self.word} is lost by {loss.trials} {loss.where}: {amount}"
         if loss.is_gain:
             text = f"in the mean nothing is lost by {loss.trials} {loss.where}: it gains {amount}"
@@ -105,35 +112,35 @@ def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
     table, losses, measure = [], list[Loss](), settings.measure
     for group in trials.group(["part"]).values():
         severities = by_level(group, settings.severity)
-        names = [words.level(at, settings.severity) for at in severities.values()]
-        quantity = words.quantity(group, settings.severity)
+        names = [words.name_level(at, settings.severity) for at in severities.values()]
+        quantity = words.name_quantity(group, settings.severity)
         for rows in group_rows(group, settings.lines).values():
             numbers, units = _read_curves(rows, settings, list(severities))
             if len(numbers) < 2 or not units:
                 continue
             unit = rows[0].level(settings.severity).unit
             cells = [_tolerance_cell(units, numbers, loss, names, unit) for loss in settings.losses]
-            line, middle = words.series(rows, settings.lines), len(numbers) // 2
+            line, middle = words.name_series(rows, settings.lines), len(numbers) // 2
             table.append([quantity, line, *cells, str(len(units))])
             at = [r for r in rows if r.text(settings.severity) == list(severities)[middle]]
             losses.append(
                 Loss(
                     quantity,
-                    trials=words.subject(rows, settings.lines),
+                    trials=words.name_subject(rows, settings.lines),
                     line=line,
                     severity=names[middle],
-                    where=words.place(trials, at, [settings.severity]),
+                    where=words.phrase_place(trials, at, [settings.severity]),
                     points=[values[0] - values[middle] for values in units],
                     measure=measure,
                 )
             )
-    points = words.points(measure)
-    header = [f"{words.value(loss, measure)} {points}" for loss in settings.losses]
+    points = words.name_points(measure)
+    header = [f"{words.format_value(loss, measure)} {points}" for loss in settings.losses]
     ranked = _rank(losses)
     ends = (("least", ranked[0]), ("most", ranked[-1])) if ranked else ()
     return PageSection(
         "Tolerated severities",
-        words.note("tolerance"),
+        words.read_note("tolerance"),
         claims=[ExtremeLoss(word, loss) for word, loss in ends],
         answer=_tolerance_answer(ranked),
         tables=[
@@ -151,8 +158,8 @@ def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
 
 def _rank(losses: list[Loss]) -> list[Loss]:
     """Least lost first, each with its adjusted p."""
-    tests = [compare_pairs(e.points, [0.0] * len(e.points), e.measure) for e in losses]
-    tested = [replace(e, p=p) for e, p in zip(losses, adjust_tests(tests), strict=True)]
+    tests = adjust_tests([loss.change for loss in losses])
+    tested = [replace(loss, p=p) for loss, p in zip(losses, tests, strict=True)]
     return sorted(tested, key=lambda loss: fmean(loss.points))
 
 
@@ -208,7 +215,7 @@ def tolerance_interval(
     over = [[value - loss for value in at] for at in zip(*losses, strict=True)]
     kept: list[float] = []
     for place, (start, end) in enumerate(pairwise(over)):
-        for share in not_rejected(start, end) or ():
+        for share in find_zeros(start, end) or ():
             kept.append(numbers[place] + share * (numbers[place + 1] - numbers[place]))
     last = mean(over[-1])
     low, _ = last.interval or (last.value, last.value)
@@ -244,7 +251,7 @@ def _tolerance_answer(ranked: list[Loss]) -> str:
     """For each line, where it loses most at a middle severity."""
     sentences = []
     for loss in list({loss.trials: loss for loss in ranked}.values())[:LINES]:
-        amount = loss.amount(with_interval=len(loss.points) >= FEWEST)
+        amount = loss.format_amount(with_interval=len(loss.points) >= FEWEST)
         loses = "loses most"
         if loss.is_gain:
             loses = "loses nothing at any middle severity and gains least"
@@ -254,13 +261,15 @@ def _tolerance_answer(ranked: list[Loss]) -> str:
 
 
 def _ranking_table(ranked: list[Loss], measure: str) -> Table:
-    rows = []
-    for loss in ranked:
-        change = compare_pairs(loss.points, [0.0] * len(loss.points), measure).mean
-        value, bounds = words.value(change.value, measure), words.interval(change.interval, measure)
-        cells = [loss.quantity, loss.line, loss.severity, value, bounds]
-        rows.append([*cells, words.probability(loss.p)])
-    points = words.points(measure)
+    rows = [
+        [
+            *(loss.quantity, loss.line, loss.severity),
+            *words.format_cells(loss.change.mean, measure)[:2],
+            words.format_probability(loss.p),
+        ]
+        for loss in ranked
+    ]
+    points = words.name_points(measure)
     header = ("what", "trials", "middle severity", f"{points} lost", f"{CONFIDENCE} interval", "p")
     return Table(f"{points.capitalize()} lost at the middle severity, least first", header, rows)
 
@@ -278,7 +287,7 @@ class WidthSettings(SectionSettings):
 
 @dataclass(frozen=True)
 class Width:
-    """How many levels of a setting some trials work with.
+    """Number of levels of a setting that some trials work with.
 
     Attributes:
         quantity: The setting.
@@ -341,29 +350,29 @@ def build_width(settings: WidthSettings, trials: Trials) -> PageSection:
             units = [[by_number[unit] for by_number in values.values()] for unit in common]
             means = [fmean(at) for at in zip(*units, strict=True)]
             near = [
-                words.level(levels[text], settings.x)
+                words.name_level(levels[text], settings.x)
                 for text, value in zip(values, means, strict=False)
                 if value >= max(means) - settings.margin
             ]
             widths.append(
                 Width(
-                    words.quantity(rows, settings.x),
-                    words.subject(rows, settings.lines),
+                    words.name_quantity(rows, settings.x),
+                    words.name_subject(rows, settings.lines),
                     near,
                     len(values),
-                    near_best(units, settings.margin),
+                    count_near_best(units, settings.margin),
                     len(units),
                 )
             )
     by_quantity: dict[str, list[str]] = {}
     for width in widths:
-        told = f"{width.count} for {width.trials} ({CONFIDENCE}: {width.span})"
-        by_quantity.setdefault(width.quantity, []).append(told)
-    margin = words.amount(settings.margin, settings.measure)
+        count = f"{width.count} for {width.trials} ({CONFIDENCE}: {width.span})"
+        by_quantity.setdefault(width.quantity, []).append(count)
+    margin = words.format_amount(settings.margin, settings.measure)
     table = [[w.quantity, w.trials, w.count, w.span, ", ".join(w.near) or "none"] for w in widths]
     return PageSection(
         "Width of the range",
-        words.note("width", margin=margin),
+        words.read_note("width", margin=margin),
         claims=widths,
         answer="; ".join(
             f"of the levels of {quantity}, within {margin} of the best are {', '.join(counts)}"

@@ -144,7 +144,7 @@ class PartSummary:
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """All trials of a study.
+    """Trials of a study.
 
     Attributes:
         rows: The table.
@@ -229,7 +229,7 @@ def compare_pairs(
         measure: The measure.
         most: Largest difference that there can be of two shares; 2 of two differences of them.
     """
-    result = statistics.paired(first, second)
+    result = statistics.paired_difference(first, second)
     bound = most if is_share(measure) else math.inf
     return replace(result, mean=_cut(result.mean, -bound, bound))
 

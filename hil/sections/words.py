@@ -35,8 +35,8 @@ def _notes() -> dict[str, Any]:
     return read_toml(Path(__file__).with_name("notes.toml"))
 
 
-def note(name: str, **values: object) -> str:
-    """How to read a section, as `notes.toml` has it.
+def read_note(name: str, **values: object) -> str:
+    """Fill in the note on how to read a section, as `notes.toml` has it.
 
     Args:
         name: Of the note.
@@ -50,8 +50,8 @@ def note(name: str, **values: object) -> str:
 # -- measures ------------------------------------------------------------------------------------
 
 
-def value(number: float | None, measure: str) -> str:
-    """A measure: a share in percent, anything else with four digits."""
+def format_value(number: float | None, measure: str) -> str:
+    """Write a value: a share in percent, anything else with four digits."""
     if number is None:
         return ""
     if math.isinf(number):
@@ -60,83 +60,87 @@ def value(number: float | None, measure: str) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def unit(measure: str) -> str:
-    """The unit of what `value` shows."""
+def name_unit(measure: str) -> str:
+    """Name the unit of what `format_value` shows."""
     if is_share(measure):
         return "%"
     return "s" if measure in TIMES else MEASURES[measure]
 
 
-def points(measure: str) -> str:
-    """The unit of a difference of what `value` shows."""
-    return "points" if is_share(measure) else unit(measure)
+def name_points(measure: str) -> str:
+    """Name the unit of a difference of what `format_value` shows."""
+    return "points" if is_share(measure) else name_unit(measure)
 
 
-def amount(number: float, measure: str) -> str:
-    """A difference with its unit."""
-    return f"{value(number, measure)} {points(measure)}"
+def format_amount(number: float, measure: str) -> str:
+    """Write a difference with its unit."""
+    return f"{format_value(number, measure)} {name_points(measure)}"
 
 
-def name(measure: str) -> str:
-    """A measure as words."""
+def name_measure(measure: str) -> str:
+    """Name a measure in words."""
     return measure.replace("_", " ")
 
 
-def axis(measure: str) -> str:
-    """A measure with its unit, where it is no share: those are shown in percent."""
-    return name(measure) if is_share(measure) else f"{name(measure)}, {unit(measure)}"
+def name_axis(measure: str) -> str:
+    """Name a measure with its unit, where it is no share: those are shown in percent."""
+    return (
+        name_measure(measure)
+        if is_share(measure)
+        else f"{name_measure(measure)}, {name_unit(measure)}"
+    )
 
 
-def interval(bounds: tuple[float, float] | None, measure: str) -> str:
-    """An interval, or that there is none."""
+def format_interval(bounds: tuple[float, float] | None, measure: str) -> str:
+    """Write an interval, or that there is none."""
     if bounds is None:
         return "none"
-    return f"{value(bounds[0], measure)} to {value(bounds[1], measure)}"
+    return f"{format_value(bounds[0], measure)} to {format_value(bounds[1], measure)}"
 
 
-def mean(result: Mean, measure: str) -> str:
-    """A mean with its interval."""
-    text = f"{value(result.value, measure)} {unit(measure)}"
+def format_mean(result: Mean, measure: str) -> str:
+    """Write a mean with its interval."""
+    text = f"{format_value(result.value, measure)} {name_unit(measure)}"
     if result.deviation == 0:
         return f"{text} (the same in all {result.units} repetitions)"
     if result.interval is None:
         return f"{text} (no interval: one repetition)"
-    return f"{text} ({CONFIDENCE}: {interval(result.interval, measure)})"
+    return f"{text} ({CONFIDENCE}: {format_interval(result.interval, measure)})"
 
 
-def brief_mean(result: Mean | None, measure: str) -> str:
-    """A mean with its interval, as a cell of a table."""
+def format_brief_mean(result: Mean | None, measure: str) -> str:
+    """Write a mean with its interval, as a cell of a table."""
     if result is None:
         return ""
-    bounds = "" if result.interval is None else f" ({interval(result.interval, measure)})"
-    return f"{value(result.value, measure)}{bounds}"
+    bounds = "" if result.interval is None else f" ({format_interval(result.interval, measure)})"
+    return f"{format_value(result.value, measure)}{bounds}"
 
 
-def mean_cells(result: Mean | None, measure: str) -> list[str]:
-    """A mean, its interval and the number of its units, as cells of a table."""
+def format_cells(result: Mean | None, measure: str) -> list[str]:
+    """Write a mean, its interval and the number of its units, as cells of a table."""
     if result is None:
         return ["", "none", "0"]
-    bounds = interval(result.interval, measure)
-    return [value(result.value, measure), bounds, str(result.units)]
+    bounds = format_interval(result.interval, measure)
+    return [format_value(result.value, measure), bounds, str(result.units)]
 
 
-def probability(p: float | None) -> str:
-    """A p-value, as a cell of a table."""
+def format_probability(p: float | None) -> str:
+    """Write a p-value, as a cell of a table."""
     return "" if p is None else f"{p:.2g}"
 
 
-def mirrored(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-    """The interval of a difference taken the other way round."""
+def mirror(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Turn the interval of a difference the other way round."""
     return None if bounds is None else (-bounds[1], -bounds[0])
 
 
-def sentence(text: str) -> str:
-    """A statement as a sentence."""
+def make_sentence(text: str) -> str:
+    """Make a sentence of a statement."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as a list in a sentence."""
+def join_names(names: Sequence[str]) -> str:
+    """Join names as a list in a sentence."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 
@@ -144,60 +148,62 @@ def listed(names: Sequence[str]) -> str:
 # -- factors and levels --------------------------------------------------------------------------
 
 
-def level(rows: Rows, factor: str) -> str:
-    """The level of a factor that trials share, with its unit; bare where their units differ."""
-    shown = {each.shown or each.text for each in (row.level(factor) for row in rows)}
-    return shown.pop() if len(shown) == 1 else rows[0].text(factor)
+def name_level(rows: Rows, factor: str) -> str:
+    """Name the level of a factor that trials share, with its unit, unless units differ."""
+    names = {each.shown or each.text for each in (row.level(factor) for row in rows)}
+    return names.pop() if len(names) == 1 else rows[0].text(factor)
 
 
-def levels(rows: Rows, factors: Sequence[str]) -> list[str]:
-    """The levels of several factors that trials share."""
-    return [level(rows, factor) for factor in factors]
+def name_levels(rows: Rows, factors: Sequence[str]) -> list[str]:
+    """Name the levels of several factors that trials share."""
+    return [name_level(rows, factor) for factor in factors]
 
 
-def series(rows: Rows, factors: Sequence[str]) -> str:
-    """The same as one entry of a legend."""
-    return " · ".join(filter(None, levels(rows, factors)))
+def name_series(rows: Rows, factors: Sequence[str]) -> str:
+    """Name them as one entry of a legend."""
+    return " · ".join(filter(None, name_levels(rows, factors)))
 
 
-def quantity(rows: Rows, factor: str) -> str:
-    """A factor in words; its name where it is another thing in each part."""
+def name_quantity(rows: Rows, factor: str) -> str:
+    """Name a factor in words; by its key where it is another thing in each part."""
     about = {row.level(factor).about or factor for row in rows if row.text(factor)} or {factor}
     return about.pop() if len(about) == 1 else factor.replace("_", " ")
 
 
-def quantities(rows: Rows, factors: Sequence[str]) -> list[str]:
-    """Several factors in words."""
-    return [quantity(rows, factor) for factor in factors]
+def name_quantities(rows: Rows, factors: Sequence[str]) -> list[str]:
+    """Name several factors in words."""
+    return [name_quantity(rows, factor) for factor in factors]
 
 
-def legend(rows: Rows, factors: Sequence[str]) -> str:
-    """The heading of a legend whose entries are `series`."""
-    return " · ".join(quantities(rows, factors))
+def name_legend(rows: Rows, factors: Sequence[str]) -> str:
+    """Name the heading of a legend whose entries are `name_series`."""
+    return " · ".join(name_quantities(rows, factors))
 
 
-def subject(rows: Rows, factors: Sequence[str]) -> str:
-    """Trials as the subject of a sentence, e.g. `rule adfa`."""
-    parts = [f"{quantity(rows, f)} {level(rows, f)}" for f in factors if level(rows, f)]
+def name_subject(rows: Rows, factors: Sequence[str]) -> str:
+    """Name trials as the subject of a sentence, e.g. `rule adfa`."""
+    parts = [
+        f"{name_quantity(rows, f)} {name_level(rows, f)}" for f in factors if name_level(rows, f)
+    ]
     return ", ".join(parts) or "all trials"
 
 
-def phrase(row: Row, factor: str) -> str:
-    """The level of a factor in a sentence, e.g. `at 30 % of dead neurons`."""
+def phrase_level(row: Row, factor: str) -> str:
+    """Phrase the level of a factor for a sentence, e.g. `at 30 % of dead neurons`."""
     if factor not in row.cell.levels:
         return ""
     return row.level(factor).phrase or f"with {factor} {row.text(factor)}"
 
 
-def place(trials: Trials, rows: Rows, factors: Sequence[str]) -> str:
-    """Where in the study trials are, e.g. `on emulator:ideal at 30 % of dead neurons`."""
+def phrase_place(trials: Trials, rows: Rows, factors: Sequence[str]) -> str:
+    """Phrase where in the study trials are, e.g. `on emulator:ideal at 30 % of dead neurons`."""
     phrases = []
     for factor in factors:
         text = rows[0].text(factor)
         if not text:
             continue
         if factor != "part":
-            phrases.append(phrase(rows[0], factor))
+            phrases.append(phrase_level(rows[0], factor))
         elif not any(own in factors for own in trials.parts[text].factors):
             phrases.append(f"in {trials.parts[text].about or text}")
     return " ".join(dict.fromkeys(phrases))
@@ -240,7 +246,10 @@ class Comparison:
     def __str__(self) -> str:
         """The sentence."""
         change, units = self.difference.mean, self.difference.mean.units
-        signed, where = amount(change.value, self.measure), f" {self.where}" if self.where else ""
+        signed, where = (
+            format_amount(change.value, self.measure),
+            f" {self.where}" if self.where else "",
+        )
         against = f"{self.first} less {self.second}{where}: {signed}"
         if units < FEWEST:
             return (
@@ -249,26 +258,26 @@ class Comparison:
             )
         if self.p is None:
             return f"{against} in each of {units} pairs: no spread, so no interval"
-        detail = f"{units} pairs, p = {self.p:.2g}{tests_of(self.family)}"
+        detail = f"{units} pairs, p = {self.p:.2g}{describe_tests(self.family)}"
         if self.is_supported:
             below = change.value < 0
-            bounds = mirrored(change.interval) if below else change.interval
+            bounds = mirror(change.interval) if below else change.interval
             return (
-                f"{self.first} is {amount(abs(change.value), self.measure)} "
+                f"{self.first} is {format_amount(abs(change.value), self.measure)} "
                 f"{'below' if below else 'above'} {self.second}{where} "
-                f"({CONFIDENCE}: {interval(bounds, self.measure)}; {detail})"
+                f"({CONFIDENCE}: {format_interval(bounds, self.measure)}; {detail})"
             )
         low, high = change.interval or (0.0, 0.0)
         limits = "" if low <= 0 <= high else f" among {self.family} tests"
         return (
             f"{self.first} and {self.second}{where} cannot be told apart{limits} (the first less "
-            f"the second: {signed}, {CONFIDENCE}: {interval(change.interval, self.measure)}; "
-            f"{detail})"
+            f"the second: {signed}, {CONFIDENCE}: "
+            f"{format_interval(change.interval, self.measure)}; {detail})"
         )
 
 
-def tests_of(family: int) -> str:
-    """That a p-value is adjusted, where there are several tests."""
+def describe_tests(family: int) -> str:
+    """Say that a p-value is adjusted, where there are several tests."""
     return f" adjusted for {family} tests" if family > 1 else ""
 
 
@@ -293,7 +302,7 @@ class BestLevel:
 
     def __str__(self) -> str:
         """The sentence, without a capital at its beginning."""
-        reached = f"{name(self.measure)}, {mean(self.mean, self.measure)}"
+        reached = f"{name_measure(self.measure)}, {format_mean(self.mean, self.measure)}"
         best = f"{self.where} {self.name} has the highest {reached}".strip()
         if self.mean.units < FEWEST:
             return f"{best}: {self.mean.units} repetitions are too few to tell it from others"
@@ -303,7 +312,7 @@ class BestLevel:
             return f"{best}, told from {others} beyond chance"
         rest = len(self.rivals) - len(alike)
         more = f", told from the other{'s' if rest > 1 else ''} beyond chance" if rest else ""
-        return f"{best}, not to be told from {listed(alike)}{more}"
+        return f"{best}, not to be told from {join_names(alike)}{more}"
 
 
 def best_levels(
@@ -319,7 +328,7 @@ def best_levels(
     """
     groups = [g for g in trials.group(by).values() if len(_levels_with(g, factor, measure)) > 1]
     if len(groups) <= PLACES:
-        return [_best_level(g, factor, measure, place(trials, g, by)) for g in groups]
+        return [_best_level(g, factor, measure, phrase_place(trials, g, by)) for g in groups]
     together = [row for group in groups for row in group]
     where = f"on average over {len(groups)} combinations"
     return [_best_level(together, factor, measure, where)]
@@ -339,18 +348,18 @@ def _best_level(rows: Rows, factor: str, measure: str, where: str) -> BestLevel:
     first = max(groups, key=lambda text: groups[text][1].value)
     best, reached = groups.pop(first)
     compared = {
-        level(group, factor): change
+        name_level(group, factor): change
         for group, _ in groups.values()
         if (change := compare_rows(best, group, measure)) is not None
     }
     adjusted = adjust_tests(list(compared.values()))
     rivals = dict(zip(compared, adjusted, strict=True))
-    return BestLevel(where, subject(best, [factor]), reached, measure, rivals)
+    return BestLevel(where, name_subject(best, [factor]), reached, measure, rivals)
 
 
 @dataclass(frozen=True)
 class Extremes:
-    """Where a measure is highest and where it is lowest.
+    """Places where a measure is highest and lowest.
 
     Attributes:
         measure: What was measured.
@@ -368,11 +377,11 @@ class Extremes:
 
     def __str__(self) -> str:
         """The sentence."""
-        high, low = (mean(each, self.measure) for each in (self.high, self.low))
+        high, low = (format_mean(each, self.measure) for each in (self.high, self.low))
         if self.low.value == self.high.value:
-            return f"{name(self.measure)}: {high} everywhere"
+            return f"{name_measure(self.measure)}: {high} everywhere"
         return (
-            f"{name(self.measure)}: highest {' and '.join(self.here)}, {high}, and lowest "
+            f"{name_measure(self.measure)}: highest {' and '.join(self.here)}, {high}, and lowest "
             f"{' and '.join(self.there)}, {low}"
         )
 
@@ -390,7 +399,7 @@ def find_extremes(trials: Trials, by: Sequence[str], measure: str, rows: Rows | 
         The sentence; empty where there are no two combinations.
     """
     means = [
-        (result, place(trials, group, by))
+        (result, phrase_place(trials, group, by))
         for group in group_rows(trials.rows if rows is None else rows, by).values()
         if (result := estimate(group, measure)) is not None
     ]

@@ -45,11 +45,11 @@ def run(
 
     devices = study.repeat.devices
     if scheduler is not None and devices:  # which are where its workers are
-        study, left_out, sources = pool.act_beside(scheduler, devices[0], prepare, study)
+        study, left_out, sources = pool.run_beside(scheduler, devices[0], prepare, study)
     else:
         study, left_out, sources = prepare(study)
     folder = StudyFolder(path, study, left_out, sources)
-    with folder.locked(), pool.open_pool(workers, scheduler, devices) as evaluate:
+    with folder.lock(), pool.open_pool(workers, scheduler, devices) as evaluate:
         coordinator = Coordinator(folder, evaluate, watch)
         if study.search is None:
             result = page.write_grid(folder, strategies.run_grid(coordinator))

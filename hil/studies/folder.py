@@ -50,7 +50,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Sources:
-    """What a study takes from outside of its own file.
+    """Things that a study takes from outside of its own file.
 
     Attributes:
         code: SHA-256 of each file of code that it names, by name.
@@ -78,7 +78,7 @@ class StudyFolder:
     sources: Sources = Sources()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Make the folder, or take up what is in it, and keep other processes out.
 
         Raises:

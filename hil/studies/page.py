@@ -16,6 +16,7 @@ from hil import config as configuration
 from hil import sections
 from hil.loop.health.diagnosis import subject
 from hil.reports import rendering
+from hil.reports.run_facts import format_setting
 from hil.runs.machine import environment
 from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
 from hil.sections.trials import MEASURES, Level, Row, Rows, Trials, by_level, estimate
@@ -93,8 +94,8 @@ def _write_tables(folder: StudyFolder, rows: Rows, parts: Sequence[str] | None =
 def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any]:
     """Write result and page; a part of the page that fails is noted in its place."""
     study, attempts = folder.study, rendering.Attempts()
-    made = [attempts.make_section(*maker) for maker in makers]
-    content = [attempts.draw_section(section) for section in made if section is not None]
+    all_sections = [attempts.make_section(*maker) for maker in makers]
+    content = [attempts.draw_section(section) for section in all_sections if section is not None]
     claims = [claim for section, _ in content for claim in section.claims]
     parts = [section for section, _ in content]
     answer = attempts.make("answer", lambda: _answer(study, rows, parts)) or []
@@ -124,9 +125,9 @@ def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str
         claims=claims,
         errors=Counter(row.outcome["error"] for row in rows if "error" in row.outcome),
         noticed=_count_findings(rows),
-        settings=attempts.make("settings of the trials", lambda: settings_used(study, rows)),
+        settings=attempts.make("settings of the trials", lambda: compare_settings(study, rows)),
         pretrain=flatten(study.pretrain) if _starts_from_networks(study, rows) else [],
-        bounds=words.note("bounds"),
+        bounds=words.read_note("bounds"),
         factors=_factor_lines(study),
         smallest=_smallest_group(study, rows),
         fewest=FEWEST,
@@ -146,7 +147,7 @@ def _answer(study: Study, rows: Rows, content: Sequence[PageSection]) -> list[st
     texts = [section.answer for section in content if section.answer]
     if not texts and not study.search:
         texts = [words.find_extremes(tabulate(study, rows), _all_factors(study), "test_accuracy")]
-    return [words.sentence(text) for text in texts[:ANSWERS] if text]
+    return [words.make_sentence(text) for text in texts[:ANSWERS] if text]
 
 
 def _data_by_title(content: Sequence[PageSection]) -> dict[str, Any]:
@@ -296,7 +297,7 @@ class SettingsUsed:
     others: list[Line]
 
 
-def settings_used(study: Study, rows: Rows) -> SettingsUsed:
+def compare_settings(study: Study, rows: Rows) -> SettingsUsed:
     """Compare the complete configurations of the trials."""
     configurations = [_settings_of(row) for row in rows]
     values: dict[str, dict[str, None]] = {}
@@ -319,14 +320,8 @@ def settings_used(study: Study, rows: Rows) -> SettingsUsed:
 def _settings_of(row: Row) -> dict[str, str]:
     """The complete configuration of a trial, with what the device chose of it."""
     settings = flatten(json.loads(row.config or "{}"))
-    return {
-        key: (", ".join(map(str, value)) or "none")
-        if isinstance(value, list)
-        else "none"
-        if value is None
-        else str(value)
-        for key, value in (*settings, *row.outcome.get("chosen", {}).items())
-    }
+    lines = (*settings, *row.outcome.get("chosen", {}).items())
+    return {key: "none" if value is None else format_setting(value) for key, value in lines}
 
 
 def _named_settings(study: Study) -> set[str]:
@@ -359,7 +354,9 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
             levels |= result.best.levels
         given = [level.shown for level in levels.values()]
         table = Table("", [names[name] for name in levels], [given])
-        return PageSection(title, words.note("not_tuned"), tables=[table], data={"given": given})
+        return PageSection(
+            title, words.read_note("not_tuned"), tables=[table], data={"given": given}
+        )
     header = [*tuning.by]
     for about in names.values():
         header += [about, "tried"]
@@ -367,7 +364,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
     for kind, result in tuned.items():
         row = [*kind]
         for name in names:
-            tried, best = _levels_tried(result, name), result.best.levels.get(name)
+            tried, best = _list_tried(result, name), result.best.levels.get(name)
             edge = best in tried[:1] + tried[-1:] and is_numeric(tuning.factors[name])
             row += [
                 NONE if best is None else f"{best.shown} (edge)" if edge else best.shown,
@@ -382,7 +379,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
     ]
     return PageSection(
         title,
-        words.note(
+        words.read_note(
             "tuning",
             settings=tuning.settings,
             times=tuning.times,
@@ -396,7 +393,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
     )
 
 
-def _levels_tried(result: Tuned, name: str) -> list[Level]:
+def _list_tried(result: Tuned, name: str) -> list[Level]:
     """The levels of a factor that were tried, those of numbers in their order."""
     tried = [option.levels[name] for option in result.options if name in option.levels]
     return sorted(dict.fromkeys(tried), key=lambda level: level.value or 0.0)

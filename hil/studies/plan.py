@@ -228,8 +228,8 @@ def _configure(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:
     option = chip_option(study, device)
     if unit.chip is not None and option is not None:
         address, _, query = device.partition("?")
-        kept = urlencode([(k, v) for k, v in parse_qsl(query) if k != option])
-        plain = f"{address}?{kept}" if kept else address
+        others = urlencode([(k, v) for k, v in parse_qsl(query) if k != option])
+        plain = f"{address}?{others}" if others else address
         layers.append({"device": plain, "device_options": {option: unit.chip}})
     return json.dumps(configuration.build(*layers).model_dump(mode="json"), sort_keys=True)
 

@@ -85,7 +85,7 @@ def evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterator
             # Pure would take two jobs of equal key for one; the coordinator sees to that itself.
             needs = required_resources(json.loads(job.config)["device"])
             given = in_force(), evaluate, job, weights
-            future = client.submit(_act_trusting, *given, pure=False, resources=needs)
+            future = client.submit(_run_with_trust, *given, pure=False, resources=needs)
             numbers[future] = number
             in_flight.add(future)
             return
@@ -95,24 +95,24 @@ def evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterator
     for future in in_flight:
         number = numbers.pop(future)
         try:
-            outcome, kept = future.result()
+            outcome, weights = future.result()
         except KilledWorker:
             raise ValueError(
                 f"trial {number} killed every worker that took it: it may need more memory than "
                 "there is, or its device hangs; ask for fewer --workers"
             ) from None
         submit()
-        yield number, outcome, kept
+        yield number, outcome, weights
 
 
-def _act_trusting(trust: Trust, act: Callable[..., Answered], *given: object) -> Answered:
+def _run_with_trust(trust: Trust, act: Callable[..., Answered], *given: object) -> Answered:
     """Do something in a process that does not know yet what may run."""
     with trust.in_force():
         return act(*given)
 
 
 def required_resources(device: str) -> dict[str, int] | None:
-    """What a trial on a device takes of its worker: the device, where it is there once.
+    """Name what a trial on a device takes of its worker: the device, where it is there once.
 
     Args:
         device: Its address; the resource has its name without options.
@@ -120,7 +120,7 @@ def required_resources(device: str) -> dict[str, int] | None:
     return None if drivers.independent(device) else {device.partition("?")[0]: 1}
 
 
-def act_beside(
+def run_beside(
     scheduler: str, device: str, act: Callable[..., Answered], *given: object
 ) -> Answered:
     """Do something on the worker of a cluster that declares a device.
@@ -140,10 +140,15 @@ def act_beside(
     with _connect(scheduler) as client:
         _check_declared(scheduler, client, [device])
         future = client.submit(
-            _act_trusting, in_force(), act, *given, pure=False, resources=required_resources(device)
+            _run_with_trust,
+            in_force(),
+            act,
+            *given,
+            pure=False,
+            resources=required_resources(device),
         )
-        found: Answered = future.result()
-        return found
+        answer: Answered = future.result()
+        return answer
 
 
 def _check_declared(scheduler: str, client: Client, devices: Sequence[str]) -> None:
@@ -153,10 +158,10 @@ def _check_declared(scheduler: str, client: Client, devices: Sequence[str]) -> N
     for device in devices:
         for name in required_resources(device) or ():
             if name not in declared:
-                told = ", ".join(sorted(declared)) or "none"
+                names = ", ".join(sorted(declared)) or "none"
                 raise ValueError(
-                    f"no worker of {scheduler} declares {name} (declared: {told}): start one where "
-                    f"it is: dask worker {scheduler} --nthreads 1 --resources '{name}=1'"
+                    f"no worker of {scheduler} declares {name} (declared: {names}): start one "
+                    f"where it is: dask worker {scheduler} --nthreads 1 --resources '{name}=1'"
                 )
 
 
@@ -249,10 +254,10 @@ def versions() -> dict[str, str]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    known = {"python": ".".join(platform.python_version_tuple()[:2])}
+    installed = {"python": ".".join(platform.python_version_tuple()[:2])}
     for name in PACKAGES:
         try:
-            known[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            known[name] = "not installed"
-    return known
+            installed[name] = "not installed"
+    return installed

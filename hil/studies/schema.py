@@ -52,7 +52,7 @@ class Part(Section):
 
 
 class Repeat(Section):
-    """How often each combination is repeated, and what is another one each time."""
+    """Repetitions of each combination, and what is another one each time."""
 
     what: Literal["seed", "chip", "both"] = Field(
         "seed", description="`both`: seed and chip of repetition n are the n-th ones."
@@ -130,7 +130,7 @@ class Study(Section):
         return self
 
     def families(self) -> list[tuple[str, Mapping[str, Factor]]]:
-        """All factors, by the place where they stand."""
+        """List the factors of the study, by the place where they stand."""
         return [
             ("factors", self.factors),
             *((f"parts.{name}.factors", part.factors) for name, part in self.parts.items()),
@@ -138,7 +138,7 @@ class Study(Section):
         ]
 
     def names(self) -> list[str]:
-        """Names of all factors of the trials, in order."""
+        """List the names of the factors of the trials, in order."""
         families = [self.factors, *(part.factors for part in self.parts.values())]
         return list(dict.fromkeys(name for factors in families for name in factors))
 

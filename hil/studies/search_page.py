@@ -68,13 +68,13 @@ def build_best(file: Path, result: SearchResult) -> PageSection:
     for name, rows in groups.items():
         settings = flatten(result.best[name].cell.settings) if name in result.best else []
         texts = [f"{key} = {_setting_text(value)}" for key, value in settings]
-        cells = words.mean_cells(estimate(rows, MEASURE), MEASURE)
+        cells = words.format_cells(estimate(rows, MEASURE), MEASURE)
         table.append([name, *cells, ", ".join(texts) or "as it comes"])
     interval = f"{CONFIDENCE} interval"
     header = ("settings", "test accuracy, %", interval, "fresh seeds", "what they are")
     return PageSection(
         "The best settings",
-        words.note("best_settings", file=file),
+        words.read_note("best_settings", file=file),
         claims=claims,
         answer="; ".join(map(str, claims)),
         tables=[Table("", header, table)],
@@ -101,17 +101,17 @@ def build_front(factors: Sequence[str], result: SearchResult) -> PageSection:
             clouds.append(plots.Cloud(*_points(own, other, first), sampler, number))
         ordered = _points(sorted(front, key=lambda row: row.measure(other) or 0), other, first)
         clouds.append(plots.Cloud(*ordered, "front", len(SAMPLERS), has_line=len(others) == 1))
-        axes = words.axis(other), words.name(first)
+        axes = words.name_axis(other), words.name_measure(first)
         draw = partial(plots.plot_scatter, clouds, *axes, is_share(first))
-        figures.append(Plot(f"{words.name(first)} over {words.name(other)}", draw))
+        figures.append(Plot(f"{words.name_measure(first)} over {words.name_measure(other)}", draw))
     header = (
-        *(f"{words.name(m)}, {words.unit(m)}" for m in result.measures),
-        *words.quantities(rows, factors),
+        *(f"{words.name_measure(m)}, {words.name_unit(m)}" for m in result.measures),
+        *words.name_quantities(rows, factors),
     )
     table = list(
         dict.fromkeys(
             (
-                *(words.value(row.measure(m), m) for m in result.measures),
+                *(words.format_value(row.measure(m), m) for m in result.measures),
                 *(row.level(f).shown or row.text(f) for f in factors),
             )
             for row in front
@@ -119,7 +119,7 @@ def build_front(factors: Sequence[str], result: SearchResult) -> PageSection:
     )
     return PageSection(
         "Pareto front",
-        words.note("front"),
+        words.read_note("front"),
         tables=[Table("", header, table)],
         plots=figures,
         data={"front": table},
@@ -134,7 +134,7 @@ def _points(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[floa
 
 @dataclass(frozen=True)
 class MedianGain:
-    """How much better a search was than random search, in the median of its repetitions.
+    """Gain of a search over random search, in the median of its repetitions.
 
     Attributes:
         gains: Best of the search less best of random search, by repetition.
@@ -149,11 +149,11 @@ class MedianGain:
         """The sentence; the numbers are of the direction that it names."""
         gain = median(self.gains)
         gains = [-each for each in self.gains] if gain < 0 else self.gains
-        low, high = (words.value(bound, self.measure) for bound in (min(gains), max(gains)))
+        low, high = (words.format_value(bound, self.measure) for bound in (min(gains), max(gains)))
         relation = "better than" if gain > 0 else "as good as" if gain == 0 else "worse than"
         return (
             f"in the median of {len(gains)} searches nsga2 was {relation} random search: "
-            f"{words.amount(abs(gain), self.measure)} on validation (from {low} to {high})"
+            f"{words.format_amount(abs(gain), self.measure)} on validation (from {low} to {high})"
         )
 
 
@@ -178,11 +178,11 @@ def build_convergence(result: SearchResult) -> PageSection:
     )
     gains = [a - b for a, b in zip(ends["nsga2"], ends["random"], strict=True)]
     claims: list[Conclusion] = [better, MedianGain(gains, first)]
-    title = f"best {words.name(first)} so far"
+    title = f"best {words.name_measure(first)} so far"
     draw = partial(plots.plot_lines, lines, "generation", title, is_share(first))
     return PageSection(
         "Against random search",
-        words.note("convergence", measure=words.name(first)),
+        words.read_note("convergence", measure=words.name_measure(first)),
         claims=claims,
         answer=str(better),
         plots=[Plot(f"B{title[1:]}", draw)],
@@ -216,7 +216,7 @@ def build_importances(result: SearchResult) -> PageSection:
     ranked = sorted(shares.items(), key=lambda item: -fmean(item[1]))
     if not ranked:
         return PageSection(title, "All trials came out alike: there is none.")
-    names = [words.quantity(result.arms[0].rows, name) for name, _ in ranked]
+    names = [words.name_quantity(result.arms[0].rows, name) for name, _ in ranked]
     means, spans = [fmean(s) for _, s in ranked], [(min(s), max(s)) for _, s in ranked]
     table = [
         [name, f"{mean:.2f}", f"{low:.2f} to {high:.2f}", str(len(single))]
@@ -225,7 +225,7 @@ def build_importances(result: SearchResult) -> PageSection:
     header = ("setting", "importance", "smallest to largest", "searches")
     return PageSection(
         title,
-        words.note("importances"),
+        words.read_note("importances"),
         tables=[Table("", header, table)],
         plots=[Plot("Importance", partial(plots.plot_bars, names, means, spans))],
         data={"importances": table},

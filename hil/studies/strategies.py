@@ -200,12 +200,14 @@ def _run_arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int
     sampling: BaseSampler = RandomSampler(seed=seed)
     if sampler == "nsga2":
         sampling = NSGAIISampler(population_size=search.population, seed=seed)
-    asked = optuna.create_study(sampler=sampling, directions=["maximize"] * len(search.objectives))
+    optimiser = optuna.create_study(
+        sampler=sampling, directions=["maximize"] * len(search.objectives)
+    )
     distributions = {name: distribution(factor) for name, factor in study.factors.items()}
     measures = [objective.removeprefix("-") for objective in search.objectives]
     rows: list[Row] = []
     for _ in range(search.generations):
-        generation = [asked.ask(distributions) for _ in range(search.population)]
+        generation = [optimiser.ask(distributions) for _ in range(search.population)]
         cells = [make_cell(sampled_levels(study, trial.params)) for trial in generation]
         trials = [
             PlannedTrial(make_jobs(study, unit, cell.settings)[-1], trial.params, distributions)
@@ -214,9 +216,9 @@ def _run_arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int
         outcomes = coordinator.evaluate(f"{sampler}-{repeat}", trials, measures)
         new = _rows(((cell, unit) for cell in cells), trials, outcomes, len(rows))
         for trial, row in zip(generation, new, strict=True):
-            asked.tell(trial, objectives(search, row))
+            optimiser.tell(trial, objectives(search, row))
         rows += new
-    return Arm(sampler, repeat, rows, asked)
+    return Arm(sampler, repeat, rows, optimiser)
 
 
 def _rows(

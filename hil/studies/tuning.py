@@ -138,7 +138,7 @@ class CompassSearch:
 
     @property
     def grid(self) -> list[Place]:
-        """All combinations of the given levels."""
+        """Combinations of the given levels."""
         return list(product(*(range(len(factor.levels)) for factor in self.factors.values())))
 
     @property

@@ -31,8 +31,8 @@ def test_a_mean_has_students_interval(values: list[float]) -> None:
 
 def test_one_unit_has_no_interval() -> None:
     assert statistics.mean([0.5]) == statistics.Mean(0.5, None, None, 1)
-    assert statistics.paired([0.5], [0.4]).t_test is None
-    equal = statistics.paired([0.3, 0.9], [0.2, 0.8])  # but for the last bit
+    assert statistics.paired_difference([0.5], [0.4]).t_test is None
+    equal = statistics.paired_difference([0.3, 0.9], [0.2, 0.8])  # but for the last bit
     assert equal.mean.deviation == 0 and equal.t_test is None and equal.wilcoxon is None
     assert equal.mean.interval is None  # of how far others lie apart, nothing is known
 
@@ -42,9 +42,9 @@ def test_one_unit_has_no_interval() -> None:
 def test_a_paired_difference_is_scipys(pairs: list[tuple[float, float]]) -> None:
     a, b = np.array(pairs).T
     assume(np.std(a - b, ddof=1) > 1e-6)
-    found = statistics.paired(a.tolist(), b.tolist())
+    found = statistics.paired_difference(a.tolist(), b.tolist())
     assert found.t_test == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-6, abs=1e-12)
-    other = statistics.paired(b.tolist(), a.tolist())
+    other = statistics.paired_difference(b.tolist(), a.tolist())
     assert other.mean.value == -found.mean.value and other.t_test == found.t_test
     low, high = found.mean.interval or (0, 0)
     assert (found.t_test < 0.015) == (not low <= 0 <= high) or abs(found.t_test - 0.015) < 1e-9
@@ -130,7 +130,7 @@ def test_a_line_may_be_at_0_where_tests_do_not_reject(
     places = np.linspace(0, 1, 1001)
     lines = start[:, None] + (end - start)[:, None] * places
     held = places[stats.ttest_1samp(lines, 0).pvalue >= 0.015]
-    found = statistics.not_rejected(start.tolist(), end.tolist())
+    found = statistics.find_zeros(start.tolist(), end.tolist())
     if held.size:
         assert found == pytest.approx((held[0], held[-1]), abs=0.0011)
     else:
@@ -140,13 +140,16 @@ def test_a_line_may_be_at_0_where_tests_do_not_reject(
 def test_how_many_are_near_the_best() -> None:
     rng = np.random.default_rng(3)
     values = np.array([0.9, 0.89, 0.86, 0.8, 0.3]) + 0.004 * rng.standard_normal((6, 5))
-    assert statistics.near_best(values.tolist(), 0.05) == (3, 3)
-    assert statistics.near_best(values.tolist(), 0.09) == (3, 4)  # 0.8 may be within 0.09 or not
+    assert statistics.count_near_best(values.tolist(), 0.05) == (3, 3)
+    assert statistics.count_near_best(values.tolist(), 0.09) == (
+        3,
+        4,
+    )  # 0.8 may be within 0.09 or not
     noisy = values + rng.standard_normal((6, 5))
-    assert statistics.near_best(noisy.tolist(), 0.05) == (1, 5)
-    assert statistics.near_best(values[:2].tolist(), 0.05) is None
+    assert statistics.count_near_best(noisy.tolist(), 0.05) == (1, 5)
+    assert statistics.count_near_best(values[:2].tolist(), 0.05) is None
     alike = np.tile([0.9, 0.5], (4, 1)).tolist()  # without spread nothing is told
-    assert statistics.near_best(alike, 0.05) == (1, 2)
+    assert statistics.count_near_best(alike, 0.05) == (1, 2)
 
 
 @settings(max_examples=20)
@@ -168,5 +171,5 @@ def test_what_is_near_the_best_is_told_by_t_tests_of_all_pairs(
         below = [stats.ttest_1samp(gap, 0, alternative="less").pvalue for gap in gaps]
         near += max(above) < 0.015 / levels
         far += min(below) < 0.015 / (levels * (levels - 1))
-    found = statistics.near_best(values.tolist(), margin)
+    found = statistics.count_near_best(values.tolist(), margin)
     assert found == (max(1, near), levels - far)

@@ -101,7 +101,7 @@ def width(draw: Draw, units: int, rng: np.random.Generator) -> bool:
     """Three levels of six within 5 of the best, two of them at the edge."""
     means = np.array([0.0, -4.999, -4.999, -5.001, -6, -20])
     values = means + np.stack([draw(rng, units) for _ in means], axis=1)
-    return holds(statistics.near_best(values.tolist(), 5.0), 3)
+    return holds(statistics.count_near_best(values.tolist(), 5.0), 3)
 
 
 def nothing_recovered(draw: Draw, units: int, rng: np.random.Generator) -> bool:

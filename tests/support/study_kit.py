@@ -166,7 +166,7 @@ def carried_out(made: Study, path: Path, pool: Fake) -> dict[str, Any]:
 
 def _through(made: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any]:
     folder = StudyFolder(path, made)
-    with folder.locked(), pytest.MonkeyPatch.context() as patch:
+    with folder.lock(), pytest.MonkeyPatch.context() as patch:
         if not pages:
             patch.setattr(page.rendering, "render", lambda *a, **k: "")
             patch.setattr(page, "make_sections", lambda *a: [])

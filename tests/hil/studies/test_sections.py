@@ -25,7 +25,7 @@ from support.study_kit import GRID, study
 def test_no_claim_without_an_interval_or_from_too_few(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 6))
     shares = st.lists(st.floats(0, 1), min_size=size, max_size=size)
-    found = statistics.paired(data.draw(shares), data.draw(shares))
+    found = statistics.paired_difference(data.draw(shares), data.draw(shares))
     p = None if found.t_test is None else min(1.0, 3 * found.t_test)
     claim = words.Comparison("one", "two", found, "test_accuracy", p, 3)
     if claim.is_supported:

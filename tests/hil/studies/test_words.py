@@ -236,9 +236,9 @@ def test_one_candidate_is_not_tuned(tmp_path: Path) -> None:
 
 
 def test_numbers_that_nobody_asked_for() -> None:
-    assert words.value(-0.0001, ACCURACY) == "0.0"
-    assert words.value(-1e-9, "spikes") == "-1e-09"
-    assert words.mirrored((-0.76, math.inf)) == (-math.inf, 0.76)
+    assert words.format_value(-0.0001, ACCURACY) == "0.0"
+    assert words.format_value(-1e-9, "spikes") == "-1e-09"
+    assert words.mirror((-0.76, math.inf)) == (-math.inf, 0.76)
 
 
 @pytest.mark.parametrize("name", [n for n in loader.names() if n != "search"])
