@@ -68,7 +68,7 @@ def test_the_lists_name_what_can_be_asked_for() -> None:
 def test_a_terminal_shows_progress_and_then_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     code, drawn = on_a_terminal(
-        "train", "digits", "--hidden", "30", "--epochs", "9", "--out", "run"
+        "train", "digits", "--hidden", "30", "--epochs", "4", "--out", "run"
     )
     assert code == 0
     first = drawn.index("preparing")
