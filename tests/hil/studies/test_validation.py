@@ -157,7 +157,7 @@ def test_a_search_that_cannot_be_is_refused(change: dict[str, Any], said: str) -
         check(study(SEARCH, **change))
 
 
-def _failing(*_: object) -> None:
+def _failing(*_: object, **__: object) -> None:
     raise ValueError("it does not fit")
 
 
