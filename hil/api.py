@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hil.extensions import Objects
     from hil.learning import Rule, RuleFamily
     from hil.loop.progress import Watcher
+    from hil.loop.session import Session
     from hil.runs.folder import Run
     from hil.tasks import Arrays, Task
 
@@ -76,16 +77,20 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
+    from hil.loop.progress import also_call, displayed
+
     names = {"class_names": class_names, "feature_names": feature_names, "layout": layout}
-    name, samples = _asked_for(task, y, test=test, validation=validation, **names)
+    name, samples = _task_and_samples(task, y, test=test, validation=validation, **names)
     objects: dict[str, object] = {}
-    given = named(asked(task=name, device=device, rule=rule, seed=seed, **sections), objects)
-    with Trust.of(given, everything=trust, objects=objects).in_force():
-        run = prepare(given, start=start, out=out, record=record, samples=samples)
-        return _finished(run.path, record, None, on_epoch)
+    settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
+    layer = named(settings, objects)
+    with Trust.of(layer, everything=trust, objects=objects).in_force():
+        run, session = prepare(layer, start=start, out=out, record=record, samples=samples)
+        with displayed() as watch:
+            return finish(run, also_call(watch, on_epoch), session=session)
 
 
-def _asked_for(
+def _task_and_samples(
     task: str | Task | ArrayLike | None, y: ArrayLike | None, **parts: Any
 ) -> tuple[str | Task | None, Arrays | None]:
     """The task, and the samples where they were given in its place."""
@@ -126,22 +131,13 @@ def resume(
         ValueError: When it is no run folder, or a damaged one, or in use, or its data are others.
         DeviceError: When the device fails.
     """
-    with Trust(everything=trust, given=extensions or {}).in_force():
-        return _finished(path, record, data, on_epoch)
-
-
-def _finished(
-    path: str | Path,
-    record: str | Path | None,
-    data: str | Path | None,
-    on_epoch: OnEpoch | None,
-) -> Result:
-    from hil.loop.progress import displayed, telling
+    from hil.loop.progress import also_call, displayed
     from hil.runs.folder import Run
 
-    run = Run.open(path)
-    with displayed() as watch:
-        return finish(run, telling(watch, on_epoch), record, data)
+    with Trust(everything=trust, given=extensions or {}).in_force():
+        run = Run.open(path)
+        with displayed() as watch:
+            return finish(run, also_call(watch, on_epoch), record, data)
 
 
 def evaluate(
@@ -217,19 +213,19 @@ def export(
         return exporting.export(Run.open(path), Path(out), stored=stored, dt=dt, say=say)
 
 
-def asked(**settings: object) -> dict[str, Any]:
-    """The settings that were asked for, as a layer of a configuration: all that is not None.
+def as_layer(**settings: object) -> dict[str, Any]:
+    """Settings as a layer of a configuration: all that are not None.
 
     Args:
         settings: Settings and sections by name; a rule or an encoding may stand for its section.
     """
     from hil.learning import Rule, RuleFamily, rules
 
-    found = {key: value for key, value in settings.items() if value is not None}
-    if isinstance(rule := found.get("rule"), Rule | RuleFamily):
-        found["rule"] = rules.section(rule)
-    plain = [k for k in ("rule", "encoding") if not isinstance(found.get(k, {}), Mapping)]
-    return {**found, **{key: {"name": found[key]} for key in plain}}
+    layer = {key: value for key, value in settings.items() if value is not None}
+    if isinstance(rule := layer.get("rule"), Rule | RuleFamily):
+        layer["rule"] = rules.section(rule)
+    plain = [k for k in ("rule", "encoding") if not isinstance(layer.get(k, {}), Mapping)]
+    return {**layer, **{key: {"name": layer[key]} for key in plain}}
 
 
 def prepare(
@@ -238,7 +234,7 @@ def prepare(
     out: str | Path | None = None,
     record: str | Path | None = None,
     samples: Arrays | None = None,
-) -> Run:
+) -> tuple[Run, Session]:
     """Make the run folder of what was asked for, once all of it is known to fit.
 
     What nobody asked for and the device decides is chosen here (`hil.loop.defaults`).
@@ -252,7 +248,7 @@ def prepare(
             takes those of the run to start from.
 
     Returns:
-        The run, not yet trained.
+        The run, not yet trained, and the open session with its device, for `finish`.
 
     Raises:
         ValueError: When something asked for does not exist or does not fit.
@@ -260,26 +256,37 @@ def prepare(
     """
     from hil import tasks
     from hil.config import build
-    from hil.loop.defaults import left_open
-    from hil.loop.training import fitted
+    from hil.loop.defaults import find_open_settings
+    from hil.loop.initialisation import start_settings
+    from hil.loop.session import Session
     from hil.runs import data as run_data
-    from hil.runs import warm_start
     from hil.runs.folder import Run
     from hil.tasks.arrays import measure_arrays
+    from hil.tasks.labels import class_weights
     from hil.tasks.task import suggest_settings
-    from hil.trust import fingerprints
+    from hil.trust import code_of, fingerprints
 
-    base = {} if start is None else warm_start.base(start, *layers)
+    base = {} if start is None else start_settings(start, *layers)
     fitting = {} if samples is None else suggest_settings(measure_arrays(samples))
-    opened = left_open(*layers, starts=start is not None)
     config = build(fitting, base, *layers)
     if config.start and samples is None and config.task == tasks.ARRAYS:
         samples = run_data.samples(Run.open(config.start))
     data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
-    config, choices, weights = fitted(config, opened, data, record)
-    chosen = [choice.as_json() for choice in choices]
-    place = None if out is None else Path(out)
-    return Run.create(place, config, chosen, fingerprints(config), samples, weights)
+    in_force().check(code_of(config))
+    class_weights(config.training.class_weight, data.preparation.labels, data.y_train)
+    open_settings = find_open_settings(*layers, starts=start is not None)
+    session = Session.open(config, data, open_settings, record=record)
+    with session.closed_on_error(unrecorded=True):
+        run = Run.create(
+            None if out is None else Path(out),
+            session.config,
+            [choice.as_json() for choice in session.choices],
+            fingerprints(session.config),
+            samples,
+            session.initial,
+            session.facts,
+        )
+    return run, session
 
 
 def finish(
@@ -287,6 +294,7 @@ def finish(
     watch: Watcher,
     record: str | Path | None = None,
     data: str | Path | None = None,
+    session: Session | None = None,
 ) -> Result:
     """Train a run from wherever it stands to its end, and write its page.
 
@@ -295,6 +303,7 @@ def finish(
         watch: Called after every batch.
         record: File to record the session with the device to.
         data: File of the run's data, where they no longer lie where they did.
+        session: That in which the run was prepared, which is closed; None opens one.
 
     Returns:
         The finished run.
@@ -306,7 +315,7 @@ def finish(
     """
     from hil.loop import training
 
-    figures = training.train(run, watch, record, data)
+    figures = training.train(run, watch, record, data, session)
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 

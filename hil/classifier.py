@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from hil import streams
-from hil.api import asked
+from hil.api import as_layer
 from hil.extensions import Trust, named
 
 # What `sklearn.utils.estimator_checks.check_estimator` asks for and cannot be held: by what learns
@@ -99,8 +99,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             DeviceError: When the device fails.
         """
         from hil import config as configuration
-        from hil.loop.defaults import left_open
-        from hil.loop.training import in_memory
+        from hil.loop.defaults import find_open_settings
+        from hil.loop.session import MemorySink, Session
         from hil.tasks import arrays
         from hil.tasks.task import suggest_settings
 
@@ -118,15 +118,19 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"y holds 1 class alone, {self.classes_[0]!r}: give at least 2 classes"
             )
-        own, trust = self._asked(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
         given = {"x_train": x, "y_train": numbers}
         given |= {} if self.layout is None else {"layout": np.asarray(self.layout)}
         data = arrays.build_data(given, streams.generator(own["seed"], "split"), 0.0)
         data = replace(data, weights_train=weights)
+        sink = MemorySink()
         with trust.in_force():
             config = configuration.build(suggest_settings(arrays.measure_arrays(given)), own)
-            config, self.checkpoint_ = in_memory(config, left_open(own), data)
-        self.config_ = config.model_dump(mode="json")
+            with Session.open(config, data, find_open_settings(own)) as session:
+                state, _ = session.begin()
+                session.start_training(state, sink).run()
+        self.checkpoint_ = sink.checkpoint
+        self.config_ = session.config.model_dump(mode="json")
         self.preparation_ = data.preparation.arrays()
         return self
 
@@ -158,21 +162,21 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
-    def _asked(self, seed: int = 0) -> tuple[dict[str, Any], Trust]:
-        """What the parameters ask for, by section; a program named it, so its code runs."""
+    def _settings(self, seed: int = 0) -> tuple[dict[str, Any], Trust]:
+        """The parameters by section; a program named them, so their code runs."""
         from hil.config import merged
         from hil.tasks import ARRAYS
 
-        own = asked(
+        own = as_layer(
             task=ARRAYS,
             device=self.device,
             rule=self.rule,
             seed=seed,
             network=None if self.hidden is None else {"hidden": list(self.hidden)},
-            training=asked(epochs=self.epochs, class_weight=self._weights()) or None,
+            training=as_layer(epochs=self.epochs, class_weight=self._weights()) or None,
         )
         objects: dict[str, object] = {}
-        sections = named(merged(asked(**self.settings or {}), own), objects)
+        sections = named(merged(as_layer(**self.settings or {}), own), objects)
         return sections, Trust(everything=True, given=objects)
 
     def _weights(self) -> str | dict[str, float] | None:
@@ -189,14 +193,15 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
         from hil.config import recorded
-        from hil.loop import evaluation
+        from hil.loop.evaluation import score_samples
+        from hil.loop.session import open_deployed
         from hil.tasks.preparation import Preparation
 
         check_is_fitted(self)
         nd = self.layout is not None
         x = validate_data(self, X, dtype=np.float64, allow_nd=nd, reset=False)
         prepared = Preparation.from_arrays(self.preparation_, "preparation_")
-        _, trust = self._asked()
-        deployed = evaluation.deployed(recorded(self.config_), self.checkpoint_, prepared)
-        with trust.in_force(), deployed as controller:
-            return evaluation.scores(controller, prepared, x)
+        _, trust = self._settings()
+        config = recorded(self.config_)
+        with trust.in_force(), open_deployed(config, self.checkpoint_, prepared) as session:
+            return score_samples(session.controller, prepared, x)

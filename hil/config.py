@@ -7,23 +7,26 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 from drivers.errors import FileFormatError
 from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
-from hil.discovery import placed
+from hil.discovery import Catalogue, placed
+from hil.encodings import Encoding
 from hil.learning import rules
-from hil.named_sections import RECORDED, WHAT, named
-from hil.validation import validated
+from hil.learning.rule import RuleFamily
+from hil.validation import forbidding, validated
 
 Sections = dict[str, Any]
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-Placed = Annotated[str, AfterValidator(placed)]
+PlacedModel = Annotated[str, AfterValidator(placed)]
 Whole = Annotated[int, Field(gt=0, le=10**9)]
+# Context of the validation of a configuration that is complete, and whose code may be elsewhere.
+RECORDED = {"recorded": True}
 # What a section means that sets something without naming its rule, encoding or optimiser.
 NAMES: Mapping[str, Any] = {
     "encoding": {"name": "current"},
@@ -50,6 +53,37 @@ def places(key: str) -> list[str]:
         if any(key in fields for fields in settings):
             found.append(f"{section}.{key}")
     return sorted(found)
+
+
+def completed_by(
+    section: str, catalogue: Catalogue[RuleFamily] | Catalogue[Encoding]
+) -> AfterValidator:
+    """Complete `{name = ..., key = ...}` with the settings of what has that name.
+
+    Args:
+        section: The section.
+        catalogue: What may be named there.
+    """
+
+    def validate(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        settings = dict(value)
+        name = settings.pop("name", None)
+        if not isinstance(name, str):
+            raise ValueError(f"configuration {section}.name = {name!r}: give the name of one")
+        if info.context and name not in catalogue.names():
+            return value
+        name = placed(name)
+        complete = validated(
+            forbidding(catalogue.get(name).settings),
+            settings,
+            where=section,
+            others=("name",),
+            places=places,
+            context=info.context,
+        )
+        return {"name": name, **complete.model_dump(mode="json", exclude_none=True)}
+
+    return AfterValidator(validate)
 
 
 class NetworkSection(Section):
@@ -102,7 +136,7 @@ class ReadoutSection(Section):
 class ActivitySection(Section):
     """How hidden activity is estimated from membranes (with `observe = "membrane"`)."""
 
-    estimator: Placed = Field("auto", description="`auto`, or the name of an estimator.")
+    estimator: PlacedModel = Field("auto", description="`auto`, or the name of an estimator.")
     every: Whole = Field(1, description="Steps between two membrane samples.")
 
 
@@ -172,7 +206,7 @@ class TrainingSection(Section):
 class ReportSection(Section):
     """What the page of the run shows besides what every page does."""
 
-    sections: tuple[Placed, ...] = Field((), description="Sections of a user's own, by name.")
+    sections: tuple[PlacedModel, ...] = Field((), description="Sections of a user's own, by name.")
 
 
 class Config(Section):
@@ -193,11 +227,11 @@ class Config(Section):
     )
     start: str = Field("", description="Run whose weights are the initial ones; empty draws them.")
     network: NetworkSection = NetworkSection()
-    encoding: Annotated[dict[str, Any], named("encoding", encodings.CATALOGUE, places)] = dict(
+    encoding: Annotated[dict[str, Any], completed_by("encoding", encodings.CATALOGUE)] = dict(
         NAMES["encoding"]
     )
     readout: ReadoutSection = ReadoutSection()
-    rule: Annotated[dict[str, Any], named("rule", rules.CATALOGUE, places)] = dict(NAMES["rule"])
+    rule: Annotated[dict[str, Any], completed_by("rule", rules.CATALOGUE)] = dict(NAMES["rule"])
     activity: ActivitySection = ActivitySection()
     homeostasis: HomeostasisSection = HomeostasisSection()
     repair: RepairSection = RepairSection()
@@ -263,9 +297,7 @@ def build(*layers: Mapping[str, Any]) -> Config:
     task, rule = tasks.get(name), asked["rule"]
     where = {"task": tasks.absolute_name(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
-    return validated(
-        Config, merged(NAMES, task.defaults, tuned, *layers, where), what=WHAT, places=places
-    )
+    return validated(Config, merged(NAMES, task.defaults, tuned, *layers, where), places=places)
 
 
 def recorded(sections: Mapping[str, Any]) -> Config:
@@ -273,7 +305,7 @@ def recorded(sections: Mapping[str, Any]) -> Config:
 
     What is set of a rule or an encoding of a user's own is left as it is.
     """
-    return validated(Config, merged(NAMES, sections), what=WHAT, context=RECORDED)
+    return validated(Config, merged(NAMES, sections), context=RECORDED)
 
 
 def read(path: str | Path) -> Sections:

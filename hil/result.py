@@ -99,16 +99,17 @@ class Result:
             ValueError: When these are no such samples.
             DeviceError: When the device fails.
         """
-        from hil.loop import evaluation
+        from hil.loop.evaluation import score_samples
+        from hil.loop.session import open_deployed
 
-        run, preparation = self._run, self._preparation
+        run, prepared = self._run, self._preparation
         with (
             self.trust.in_force(),
-            evaluation.deployed(
-                run.config(), self._checkpoint, preparation, device, taking_up=run.taking_up()
-            ) as controller,
+            open_deployed(
+                run.config(), self._checkpoint, prepared, device, blame=run.taking_up
+            ) as session,
         ):
-            return evaluation.scores(controller, preparation, x)
+            return score_samples(session.controller, prepared, x)
 
     @property
     def weights(self) -> list[NDArray[np.float32]]:

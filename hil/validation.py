@@ -20,7 +20,7 @@ def validated(
     model: type[Model],
     values: Mapping[str, Any],
     *,
-    what: str,
+    what: str = "configuration",
     where: str = "",
     others: Sequence[str] = (),
     places: Callable[[str], Sequence[str]] = lambda _: (),

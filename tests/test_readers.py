@@ -20,8 +20,7 @@ PLACES = {
     "drivers/files/writing.py": "what is written",
     "drivers/firmware/building.py": "our own sources",
     "drivers/session/file.py": "what is recorded",
-    "hil/runs/draft.py": "a folder, to be held",
-    "hil/runs/lock.py": "the lock",
+    "hil/runs/exclusive.py": "a folder and its lock, to be held",
     "hil/studies/journal.py": "the journal, to be written",
 }
 

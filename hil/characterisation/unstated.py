@@ -62,11 +62,6 @@ def _open_facts(info: DeviceInfo) -> list[str]:
     return [n for n in OF_NEURONS if getattr(info.neuron, n) is None and n not in chosen]
 
 
-def select_measured(chosen: Mapping[str, Any]) -> dict[str, Value]:
-    """Select such measurements from all that was chosen for a run."""
-    return {n: v for n, v in chosen.items() if n in MEASURED}
-
-
 def complete_info(info: DeviceInfo, measured: Mapping[str, Any]) -> DeviceInfo:
     """Complete what a device states by what was measured of it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from hil.cli.errors import check_complete, name_way_on
 
 if TYPE_CHECKING:
     from hil.loop.progress import Watcher
+    from hil.loop.session import Session
     from hil.result import Result
     from hil.runs.folder import Run
 
@@ -49,20 +50,32 @@ def print_result(result: dict[str, Any], json_output: bool, page: Path | None = 
         typer.echo(page)
 
 
-def print_choices(choices: Iterable[Mapping[str, Any]]) -> None:
-    """Say on standard error what was chosen by what the device states."""
-    for choice in choices:
+def print_choices(resolved: Mapping[str, Any]) -> None:
+    """Say on standard error what was measured of a device, and chosen by what it states.
+
+    Args:
+        resolved: Has them as `measured` and `chosen`, as the record of a run does.
+    """
+    for name, value in resolved.get("measured", {}).items():
+        typer.echo(f"hil: {name} = {value}: measured, since the device does not state it", err=True)
+    for choice in resolved.get("chosen", ()):
         typer.echo("hil: {setting} = {value}: {reason}".format(**choice), err=True)
 
 
-def finish_run(run: Run, watch: Watcher, record: Path | None, data: Path | None = None) -> Result:
+def finish_run(
+    run: Run,
+    watch: Watcher,
+    record: Path | None = None,
+    data: Path | None = None,
+    session: Session | None = None,
+) -> Result:
     """Train a run to its end and write its page; whatever stops that, say how to go on."""
     from hil.api import finish
     from hil.loop.epochs import Interrupted
 
     with name_way_on(command_on("resume", run)):
         try:
-            return finish(run, watch, record, data)
+            return finish(run, watch, record, data, session)
         except Interrupted:
             raise KeyboardInterrupt from None
 

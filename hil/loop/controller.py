@@ -16,13 +16,12 @@ from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.feedback import align_feedback
 from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
-from hil.loop import mapping
-from hil.loop.device_session import DeviceSession
-from hil.loop.health import diagnosis, repair
+from hil.loop import health, mapping
 from hil.loop.observation.observer import Observer
+from hil.loop.supervised_device import SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
-from hil.runs import delays
-from hil.tasks.samples import SampleSpec
+from hil.tasks import Data
+from hil.tasks.samples import Samples, SampleSpec
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -40,7 +39,7 @@ class Controller:
         device: The device, with the network on it.
         layers: Size of each layer, the input first.
         encode: Makes a stimulus of samples.
-        session: What is asked of the device, and what it stores.
+        supervised: The device under supervision, and what it stores.
         observer: What is read of it.
         rule: The learning rule.
         optimiser: How a gradient becomes a change of the weights.
@@ -54,7 +53,7 @@ class Controller:
     device: Device
     layers: tuple[int, ...]
     encode: mapping.Encoder
-    session: DeviceSession
+    supervised: SupervisedDevice
     observer: Observer
     rule: Rule
     optimiser: optimisers.Optimiser
@@ -65,7 +64,7 @@ class Controller:
 
     @classmethod
     def open(
-        cls, config: Config, device: Device, spec: SampleSpec, begun: delays.Begun = None
+        cls, config: Config, device: Device, spec: SampleSpec, initial: mapping.Initial = None
     ) -> Controller:
         """Map the network on a device, decide what to observe, draw weights and feedback.
 
@@ -75,27 +74,27 @@ class Controller:
             config: The configuration.
             device: The open device.
             spec: What samples are.
-            begun: What `load_weights` or `restore` will be given, if anything: it has the delays.
+            initial: What `load_weights` or `restore` will be given, if anything: it has the delays.
 
         Raises:
             ValueError: When the configuration does not fit the device.
             DeviceError: When the device has no room for the network, or fails.
         """
         layers = mapping.layers(config, spec)
-        session = DeviceSession(device, mapping.network(config, device.info, layers, begun))
+        supervised = SupervisedDevice(device, mapping.network(config, device.info, layers, initial))
         encode = mapping.encoder(config, device.info)
         kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
         observer = Observer(config, device, rule, kind)
-        session.check_run(kind, config.training.batch, config.network.steps, observer.probes)
+        supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         weights = mapping.initial_weights(config, device.network)
         return cls(
             config=config,
             device=device,
             layers=layers,
             encode=encode,
-            session=session,
+            supervised=supervised,
             observer=observer,
             rule=rule,
             optimiser=optimiser,
@@ -136,8 +135,8 @@ class Controller:
         """
         stimulus = self.stimulus(x, "encode", index)
         trial = streams.trial(self.config.seed, "trial", index)
-        readout = self.session.run(stimulus, self.observer.probes, trial)
-        decoded = self.observer.decode(readout, stimulus, self.session.stored)
+        readout = self.supervised.run(stimulus, self.observer.probes, trial)
+        decoded = self.observer.decode(readout, stimulus, self.supervised.stored)
         logits = self._logits(decoded.rate, decoded.membranes[-1])
         judge = partial(self._judged, y, weights)
         loss, error = judge(decoded.rate, decoded.membranes[-1])
@@ -150,7 +149,7 @@ class Controller:
             decoded,
             error,
             lambda rate, membrane: judge(rate, membrane)[1],
-            self._tried(stimulus, judge, index),
+            self._evaluate_perturbations(stimulus, judge, index),
             pulls,
             index / total,
         )
@@ -180,27 +179,31 @@ class Controller:
         logits = self._logits(rate, membrane)
         return losses.evaluate(logits, y, self.config.readout.loss, factors)
 
-    def _tried(self, stimulus: Stimulus, judge: Judge, index: int) -> list[PerturbedEvaluation]:
+    def _evaluate_perturbations(
+        self, stimulus: Stimulus, judge: Judge, index: int
+    ) -> list[PerturbedEvaluation]:
         """Run a batch with each set of weights that the rule proposes; the last one stays."""
         seed, probes, found = self.config.seed, self.observer.output_probes, []
         draw, propose = streams.generator(seed, "perturb", index), self.rule.propose
         for n, proposed in enumerate(propose(draw, self.weights) if propose else ()):
             trial = streams.trial(seed, "perturb", index, n)
-            seen = self.session.run_with(proposed, stimulus, probes, trial)
+            for projection, matrix in enumerate(proposed):
+                self.supervised.write(projection, matrix)
+            seen = self.supervised.run(stimulus, probes, trial)
             found.append(PerturbedEvaluation(proposed, judge(*self.observer.deployed(seen))[0]))
         return found
 
-    def repair(self, layers: Sequence[diagnosis.State]) -> None:
+    def repair(self, layers: Sequence[health.State]) -> None:
         """Do what the configuration asks for about hidden layers that are silent or saturated.
 
         Args:
             layers: What each hidden layer was like over an epoch.
         """
-        treated = repair.treated(layers)
+        treatable = health.find_treatable(layers)
         if self.config.repair.homeostasis == "adaptive":
-            self.strengths = repair.strengths(self.strengths, treated)
+            self.strengths = health.adapt_homeostasis(self.strengths, treatable)
         if self.config.repair.rescale:
-            for projection, gain in enumerate(repair.gains(treated)):
+            for projection, gain in enumerate(health.rescaling_gains(treatable)):
                 if gain != 1:
                     self.weights[projection] = self.weights[projection] * np.float32(gain)
                     self._clip(projection)
@@ -221,10 +224,38 @@ class Controller:
         """
         stimulus = self.stimulus(x, stream, *index)
         trial = streams.trial(self.config.seed, stream, *index)
-        readout = self.session.run(stimulus, self.observer.output_probes, trial)
+        readout = self.supervised.run(stimulus, self.observer.output_probes, trial)
         rate, membrane = self.observer.deployed(readout)
         logits = self._logits(rate, membrane)
         return losses.predict(logits, membrane), logits
+
+    def classify(
+        self,
+        x: Samples,
+        stream: streams.Stream,
+        index: int,
+        watch: Callable[[int, int], None] | None = None,
+    ) -> tuple[NDArray[np.int64], Matrix]:
+        """Classify many samples, batch by batch, with the weights that the device holds.
+
+        Args:
+            x: The samples, prepared.
+            stream: Stream of this evaluation's randomness.
+            index: Its index.
+            watch: Called with batches done and batches in all, after every batch.
+
+        Returns:
+            `(N,)` predicted classes, and their logits `(N, C)`.
+        """
+        size = self.config.training.batch
+        starts, answers = range(0, len(x), size), []
+        for number, start in enumerate(starts):
+            rows = Data.batch(x[start : start + size])
+            answers.append(self.predict(rows, stream, index, number))
+            if watch is not None:
+                watch(number + 1, len(starts))
+        classes, logits = zip(*answers, strict=True)
+        return np.concatenate(classes), np.concatenate(logits)
 
     def stimulus(self, x: mapping.Batch, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples with the randomness of a stream."""
@@ -239,7 +270,7 @@ class Controller:
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
         found["homeostasis/strengths"] = self.strengths
-        return found | self.session.state()
+        return found | self.supervised.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return to what `state` gave; a device that cannot is given all weights anew.
@@ -259,7 +290,7 @@ class Controller:
             for prefix in ("rule/", "optimiser/")
         )
         self.strengths = state["homeostasis/strengths"].astype(np.float64)
-        if not self.session.restore(state):
+        if not self.supervised.restore(state):
             self.write()
 
     def load_weights(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -269,7 +300,7 @@ class Controller:
             ValueError: When they are of another network.
         """
         self.weights = weights_in(state, self.weights)
-        delays.check(state, self.config, self.device.network)
+        mapping.check_delays(state, self.config, self.device.network)
         self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------
@@ -280,7 +311,7 @@ class Controller:
         np.clip(self.weights[projection], -limit, limit, out=self.weights[projection])
 
     def _write(self, projection: int) -> None:
-        self.session.write(projection, self.weights[projection])
+        self.supervised.write(projection, self.weights[projection])
 
     def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
         read = self.config.readout

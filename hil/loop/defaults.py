@@ -7,8 +7,8 @@ was asked for is never changed: where it does not fit the device it is refused, 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +17,14 @@ from drivers import CapacityError, DeviceInfo, SettingError, StimulusError
 from drivers.contract.info import StimulusKind
 from hil import config as configuration
 from hil import encodings, tasks
+from hil.config import Config
 from hil.encodings.encoding import Kind
 from hil.loop import mapping
 from hil.loop.observation.estimation import nominal_neuron
-from hil.named_sections import WHAT
-from hil.runs.choice import Choice
 from hil.tasks.samples import SampleSpec
 from hil.validation import validated
 
 if TYPE_CHECKING:
-    from hil.config import Config, Sections
     from hil.tasks import Data
     from hil.tasks.preparation import Preparation
 
@@ -52,7 +50,30 @@ RESTING: Mapping[str, float] = {LEARNING_RATE: 5e-3}
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
 
 
-def left_open(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str]:
+@dataclass(frozen=True)
+class Choice:
+    """A setting that was left open, and what the device made of it.
+
+    Attributes:
+        setting: Its name, `section.key`.
+        value: What was chosen.
+        reason: What of the device it follows from.
+    """
+
+    setting: str
+    value: str | int | float | list[int]
+    reason: str
+
+    def __str__(self) -> str:
+        """One line, e.g. `network.steps = 32: this device takes 32 steps in a run`."""
+        return f"{self.setting} = {self.value}: {self.reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As the record of a run keeps it."""
+        return asdict(self)
+
+
+def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str]:
     """The settings that a device may choose: those that nobody asked for.
 
     Args:
@@ -63,20 +84,20 @@ def left_open(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str
     Returns:
         Their names, `section.key`.
     """
-    asked = set(_names(configuration.merged(*layers)))
-    if any(name.startswith("encoding.") for name in asked):
-        asked.add(ENCODING)
-    return (FORCED if starts else FORCED | {HIDDEN, KAPPA, *HARD, *SPIKES}) - asked
+    given = set(_names(configuration.merged(*layers)))
+    if any(name.startswith("encoding.") for name in given):
+        given.add(ENCODING)
+    return (FORCED if starts else FORCED | {HIDDEN, KAPPA, *HARD, *SPIKES}) - given
 
 
-def settle(
-    config: Config, opened: Collection[str], info: DeviceInfo, data: Data | Preparation
+def resolve_defaults(
+    config: Config, open_settings: Collection[str], info: DeviceInfo, data: Data | Preparation
 ) -> tuple[Config, tuple[Choice, ...]]:
     """Choose what was left open by what a device states about itself.
 
     Args:
         config: A complete configuration.
-        opened: What of it was left open, as `left_open` gives it.
+        open_settings: What of it was left open, as `find_open_settings` gives it.
         info: What the device states.
         data: The samples, or how they are prepared.
 
@@ -96,33 +117,50 @@ def settle(
             f"most {most}: give 0 to {most}, or auto"
         )
     spec = data.spec
-    forced = [*_encoding(config, opened, info, spec)]
-    forced += _steps(applied(config, forced), opened, info, spec)
-    forced += [
-        *_observe(config, opened, info),
-        *_in_time(config, opened, info),
-        *_time_constant(applied(config, forced), opened, info, spec),
-    ]
-    forced += _room(applied(config, forced), opened, info, spec)
-    served = applied(config, forced)
-    suited = [*_suited(served, opened, info, spec)]
-    return applied(served, suited), (*forced, *suited)
+    choices: list[Choice] = []
+    for choose in CHOOSERS:  # each sees what was chosen before
+        choices += [*choose(_draft(config, choices), open_settings, info, spec)]
+    return apply_choices(config, choices), tuple(choices)
 
 
-def applied(config: Config, choices: Sequence[Choice]) -> Config:
-    """A configuration with what was chosen; bias and hold outlast their encoding."""
-    sections: Sections = config.model_dump(mode="json")
+def apply_choices(config: Config, choices: Sequence[Choice]) -> Config:
+    """A configuration with what was chosen; bias and hold outlast their encoding.
+
+    Raises:
+        ValueError: When the result is none.
+    """
+    if not choices:
+        return config
+    return validated(configuration.Config, _draft(config, choices).model_dump(mode="json"))
+
+
+def _draft(config: Config, choices: Sequence[Choice]) -> Config:
+    """The same, not yet validated, for those who choose on top of it."""
     for choice in choices:
-        sections = configuration.merged(sections, _nested(choice.setting, choice.value))
+        section, _, key = choice.setting.partition(".")
+        value: Any = tuple(choice.value) if isinstance(choice.value, list) else choice.value
         if choice.setting == ENCODING:
-            kept = {"bias": 0.0, "hold": 1} | config.encoding
-            fields = encodings.get(str(choice.value)).settings.model_fields
-            sections["encoding"] |= {key: kept[key] for key in ("bias", "hold") if key in fields}
-    return validated(configuration.Config, sections, what=WHAT)
+            settings = encodings.get(str(value)).settings
+            outlasting = {"bias": 0.0, "hold": 1} | config.encoding
+            kept = {k: outlasting[k] for k in ("bias", "hold") if k in settings.model_fields}
+            value = {"name": value, **settings(**kept).model_dump(mode="json", exclude_none=True)}
+        elif key:
+            value = _nested(getattr(config, section), key, value)
+        config = config.model_copy(update={section: value})
+    return config
+
+
+def _nested(section: Any, key: str, value: object) -> Any:
+    """A section, or a table in one, with another value of a key `key` or `table.key`."""
+    key, _, rest = key.partition(".")
+    if isinstance(section, Mapping):
+        return {**section, key: _nested(section[key], rest, value) if rest else value}
+    value = _nested(getattr(section, key), rest, value) if rest else value
+    return section.model_copy(update={key: value})
 
 
 def _room(
-    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> list[Choice]:
     """As many hidden neurons as the device has room for, where that is left open."""
     inputs, *hidden, classes = mapping.layers(config, spec)
@@ -142,15 +180,15 @@ def _room(
     largest = int(min(room.neurons, reaching))
     has = f"{room.layers} neuron layers, the output included, of {largest} neurons at most"
     fitting = [min(size, largest) for size in hidden[: max(room.layers - 1, 0)]]
-    recurrent = config.network.recurrent and (RECURRENT not in opened or room.recurrence)
-    fewer = mapping.within_synapses([inputs, *fitting, classes], room, recurrent)
+    recurrent = config.network.recurrent and (RECURRENT not in open_settings or room.recurrence)
+    fewer = mapping.shrink_to_synapses([inputs, *fitting, classes], room, recurrent)
     if fewer != fitting:
         counted = (f"{room.synapses} synapses in all", f"{room.fan_in} that reach a neuron")
         has = "room for " + counted[room.synapses is None]
         fitting = fewer
     if fitting == hidden:
         return []
-    if HIDDEN in opened:
+    if HIDDEN in open_settings:
         return [Choice(HIDDEN, fitting, f"this device has {has}")]
     remedy = f"--set network.hidden=[{','.join(map(str, fitting))}]"
     raise CapacityError(f"network.hidden = {hidden}: this device has {has}: use {remedy}")
@@ -160,7 +198,7 @@ def _room(
 
 
 def _encoding(
-    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """An encoding that takes the samples and makes a kind of stimulus that the device takes."""
     name, reason = config.encoding["name"], f"this device takes {', '.join(info.offers.stimuli)}"
@@ -174,7 +212,7 @@ def _encoding(
     fitting = next((known[kind] for kind in known if kind in info.offers.stimuli), None)
     if fitting is None:
         raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*known]}")
-    if ENCODING not in opened:
+    if ENCODING not in open_settings:
         raise StimulusError(
             f"encoding {name}: {reason}: use --set encoding.name={fitting}, or leave encoding out"
         )
@@ -189,67 +227,77 @@ def _kind(config: Config, info: DeviceInfo, spec: SampleSpec) -> StimulusKind:
 
 
 def _steps(
-    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """Steps of a run: those of the longest signal, each held, or as many as the device takes."""
-    steps, most, needed = config.network.steps, info.capacity.steps, mapping.steps(config, spec)
+    steps, most, needed = (
+        config.network.steps,
+        info.capacity.steps,
+        mapping.signal_steps(config, spec),
+    )
     if needed is None:
         has = f"this device takes {most} steps in a run"
-        if steps > most and STEPS not in opened:
+        if steps > most and STEPS not in open_settings:
             raise CapacityError(
                 f"{STEPS} = {steps}: {has}: use --set {STEPS}={most}, or leave it out"
             )
         if steps > most:
             yield Choice(STEPS, most, has)
         return
-    lasts = f"signals of {spec.steps} steps, each held for {mapping.hold(config)}, last {needed}"
+    lasts = (
+        f"signals of {spec.steps} steps, each held for {mapping.hold_steps(config)}, last {needed}"
+    )
     if needed > most:
         raise CapacityError(f"{lasts}: this device takes {most}: lower encoding.hold or cut them")
-    if steps != needed and STEPS not in opened:
+    if steps != needed and STEPS not in open_settings:
         raise ValueError(f"network.steps = {steps}: {lasts}: leave it out, or set encoding.hold")
     if steps != needed:
         yield Choice(STEPS, needed, lasts)
 
 
-def _observe(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
+def _observe(
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
     """Spikes, where hidden membranes are not shown and hidden spikes are."""
-    if not config.network.hidden or OBSERVE not in opened or config.observe == "spikes":
+    if not config.network.hidden or OBSERVE not in open_settings or config.observe == "spikes":
         return
     if info.offer("membrane", 1, 2) is None and info.offer("spikes", 1, 2) is not None:
         yield Choice(OBSERVE, "spikes", "this device shows no hidden membranes")
 
 
-def _in_time(config: Config, opened: Collection[str], info: DeviceInfo) -> Iterator[Choice]:
+def _in_time(
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
     """Time means without membranes step by step; a chain where nothing recurs."""
-    if config.network.recurrent and RECURRENT in opened and not info.capacity.recurrence:
+    if config.network.recurrent and RECURRENT in open_settings and not info.capacity.recurrence:
         yield Choice(RECURRENT, False, "this device has no recurrence")
     layers = len(config.network.hidden) + 1
     offers = [info.offer("membrane", layer + 1, layers) for layer in range(layers)]
     shown = all(offer and offer.every == 1 and "none" in offer.reductions for offer in offers)
-    if config.rule.get("clock") == "trace" and CLOCK in opened and not shown:
+    if config.rule.get("clock") == "trace" and CLOCK in open_settings and not shown:
         yield Choice(CLOCK, "mean", "this device does not show membranes step by step")
 
 
 def _time_constant(
-    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """Membranes that remember as long as signals ask for, where the device lets choose."""
     network, setting = config.network, info.neuron.setting("time_constant")
-    asked = network.time_constant
-    if asked == "device" or (asked == "auto" and spec.steps is None):
+    wanted = network.time_constant
+    if wanted == "device" or (wanted == "auto" and spec.steps is None):
         return
     if setting is None:
-        if TIME_CONSTANT not in opened:
-            raise SettingError(f"{TIME_CONSTANT} = {asked}: this device sets none: leave it out")
+        if TIME_CONSTANT not in open_settings:
+            raise SettingError(f"{TIME_CONSTANT} = {wanted}: this device sets none: leave it out")
         yield Choice(TIME_CONSTANT, "device", "this device sets none")
-    elif asked == "auto" and (network.calibration or setting.name in network.settings):
+    elif wanted == "auto" and (network.calibration or setting.name in network.settings):
         yield Choice(TIME_CONSTANT, "device", f"{setting.name} is chosen already")
-    elif asked == "auto":
+    elif wanted == "auto":
         yield Choice(TIME_CONSTANT, network.steps / 2, f"half of the {network.steps} steps")
 
 
 def _suited(
-    config: Config, opened: Collection[str], info: DeviceInfo, spec: SampleSpec
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """What suits the kind of neuron, where the task has nothing better for the rule."""
     suited: dict[str, tuple[float, str]] = {}
@@ -268,7 +316,7 @@ def _suited(
     tuned = set(_names(tasks.get(config.task).by_rule.get(str(config.rule["name"]), {})))
     for name, (value, reason) in suited.items():
         weaker = name != GAIN or config.encoding.get("gain", value) < value
-        if name in opened and name not in tuned and weaker:
+        if name in open_settings and name not in tuned and weaker:
             yield Choice(name, value, reason)
 
 
@@ -288,6 +336,13 @@ def _names(sections: Mapping[str, Any]) -> Iterator[str]:
             yield key
 
 
-def _nested(name: str, value: object) -> Sections:
-    section, _, key = name.partition(".")
-    return {section: _nested(key, value)} if key else {section: value}
+Chooser = Callable[[Config, Collection[str], DeviceInfo, SampleSpec], Iterable[Choice]]
+CHOOSERS: Sequence[Chooser] = (
+    _encoding,
+    _steps,
+    _observe,
+    _in_time,
+    _time_constant,
+    _room,
+    _suited,
+)

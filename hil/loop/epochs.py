@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hil import streams
 from hil.learning import rate_estimators
-from hil.loop.classification import classify
+from hil.loop import findings
 from hil.loop.controller import Controller
-from hil.loop.health import diagnosis, estimator_diagnosis, link_diagnosis
+from hil.loop.health import classify_layers, find_better_estimator, share_at_full_scale
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop
@@ -32,7 +32,7 @@ class Interrupted(Exception):
     """The user stopped the run; its checkpoint is written."""
 
 
-class Keeper(Protocol):
+class CheckpointSink(Protocol):
     """Where a training leaves what it needs to go on: a run folder, or nowhere."""
 
     def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
@@ -47,28 +47,25 @@ class Training:
 
     def __init__(
         self,
-        run: Keeper,
+        sink: CheckpointSink,
         controller: Controller,
         data: Data,
         state: TrainState,
         watch: Watcher,
         stop: Stop,
-        after_step: Callable[[StepReport], None] = lambda _: None,
     ) -> None:
         """Take up a run where it stands.
 
         Args:
-            run: Where it leaves what it needs to go on.
+            sink: Where it leaves what it needs to go on.
             controller: The device, the network and the rule.
             data: The samples.
             state: Where it stands.
             watch: Called after every batch.
             stop: Whether it is to stop.
-            after_step: Called with what each step of learning gave.
         """
-        self._run, self._controller, self._data = run, controller, data
+        self._sink, self._controller, self._data = sink, controller, data
         self._state, self._watch, self._stop = state, watch, stop
-        self._after_step = after_step
         for name in state.tally.fit.sums:
             controller.observer.use(name)
         controller.observer.use(state.estimator or controller.observer.held[0].name)
@@ -82,11 +79,15 @@ class Training:
         self._since = time.perf_counter()
         self._saved = self._since
         # The first write of all weights is no part of the training.
-        self._clock = replace(controller.session.clock)
+        self._clock = replace(controller.supervised.clock)
         self._restarts = 0
 
-    def go(self) -> None:
-        """Train to the last step."""
+    def run(self, after_step: Callable[[StepReport], None] | None = None) -> None:
+        """Train to the last step.
+
+        Args:
+            after_step: Called with what each step of learning gave.
+        """
         order, order_epoch = np.empty(0, np.int64), -1
         while True:
             epoch, batch = divmod(self._state.step, self._batches)
@@ -98,7 +99,9 @@ class Training:
                 shuffle = streams.generator(self._config.seed, "order", epoch)
                 order, order_epoch = shuffle.permutation(len(self._data.y_train)), epoch
             size = self._config.training.batch
-            self._step(order[batch * size : (batch + 1) * size])
+            report = self._step(order[batch * size : (batch + 1) * size])
+            if after_step is not None:
+                after_step(report)
             self._stop.deferrable = True
             self._watch(TrainingProgress("train", self._state.step, self._total, epoch + 1))
             self._heed_stop()
@@ -110,7 +113,7 @@ class Training:
             self._save(state)
             raise Interrupted
 
-    def _step(self, rows: NDArray[np.int64]) -> None:
+    def _step(self, rows: NDArray[np.int64]) -> StepReport:
         x = self._data.batch(self._data.x_train[rows])
         settings = self._config.augmentation.model_dump()
         step = self._state.step
@@ -121,10 +124,10 @@ class Training:
         y = self._data.y_train[rows]
         weights = None if self._weights is None else self._weights[rows]
         report = self._controller.step(x, y, step, self._total, weights)
-        self._after_step(report)
         self._state.tally.add(report, len(rows))
         self._state.statistics.add(y, report.activity, report.membrane)
         self._state.step += 1
+        return report
 
     def _end_epoch(self, epoch: int) -> None:
         """Validate and take down the epoch; when stopped halfway, it is done again."""
@@ -139,14 +142,13 @@ class Training:
         accuracy = None
         if len(self._data.y_validation):
             x = self._data.x_validation
-            predicted, _ = classify(self._controller, x, "validate", epoch, watch)
+            predicted, _ = self._controller.classify(x, "validate", epoch, watch)
             accuracy = float(np.mean(predicted == self._data.y_validation))
         self._count_time()
-        done = sum(row["seconds"] for row in state.metrics)
-        on_device = sum(row["device_seconds"] for row in state.metrics)
-        on_line = sum(row["transfer_seconds"] for row in state.metrics)
-        seconds = state.seconds - done
-        device, transfer = state.device_seconds - on_device, state.transfer_seconds - on_line
+        seconds, device, transfer = (
+            getattr(state, name) - sum(row[name] for row in state.metrics)
+            for name in ("seconds", "device_seconds", "transfer_seconds")
+        )
         row = {
             "epoch": epoch,
             "step": state.step,
@@ -173,52 +175,44 @@ class Training:
         rates = [*row["hidden_rates"], row["output_rate"]]
         hidden = [controller.observer.estimator.target] * len(row["hidden_rates"])
         targets = [*hidden, rate_estimators.get("spikes").target]
-        layers = diagnosis.states(rates, state.statistics.largest.tolist(), targets)
-        past = [*state.metrics, row]
+        layers = classify_layers(rates, state.statistics.largest.tolist(), targets)
         validated = row["validation_accuracy"] is not None
         part = "validation" if validated else "training"
         samples = len(self._data.y_validation if validated else self._data.y_train)
-        accuracies = [r["validation_accuracy" if validated else "train_accuracy"] for r in past]
-        shares = diagnosis.clipped(controller.weights, controller.device.network.full_scale)
-        found = [
-            *diagnosis.activity_findings(layers, rates, self._config.readout.source),
-            *diagnosis.neuron_findings(state.statistics, layers),
-            *diagnosis.drift_finding(part, accuracies, samples),
-            *diagnosis.weight_findings(shares, controller.depth),
-            *self._hold_estimator(row),
-            *link_diagnosis.findings(
-                row["device_seconds"],
-                row["transfer_seconds"],
-                row["host_seconds"],
-                controller.observer.probes,
-                controller.session.clock.restarts - self._restarts,
-                controller.device.failed,
+        key = "validation_accuracy" if validated else "train_accuracy"
+        accuracies = [each[key] for each in [*state.metrics, row]]
+        shares = share_at_full_scale(controller.weights, controller.device.network.full_scale)
+        restarts = controller.supervised.clock.restarts
+        observer, correlations = controller.observer, row["estimator_fit"]
+        amiss = [
+            *findings.of_activity(layers, rates, self._config.readout.source),
+            *findings.of_neurons(state.statistics, layers),
+            *findings.of_drift(part, accuracies, samples),
+            *findings.of_weights(shares, controller.depth),
+            *findings.of_estimator(row["estimator"], correlations, observer.spikes_offered),
+            *findings.of_link(
+                row, observer.probes, restarts - self._restarts, controller.device.failed
             ),
         ]
-        self._restarts = controller.session.clock.restarts
-        row["findings"] = [f"[epoch {row['epoch']}] {finding}" for finding in found]
+        self._restarts = restarts
+        row["findings"] = findings.after_epoch(amiss, row["epoch"])
+        better = find_better_estimator(observer.estimator.name, correlations)
+        if better is not None:
+            state.estimator = better
+            observer.use(better)
         if state.step < self._total:  # what was validated last is what is tested
             controller.repair(layers[:-1])
-
-    def _hold_estimator(self, row: dict[str, Any]) -> list[str]:
-        """Say how well hidden rates are estimated, and go on with the estimator that fits best."""
-        observer, correlations = self._controller.observer, row["estimator_fit"]
-        other = estimator_diagnosis.better(observer.estimator.name, correlations)
-        if other is not None:
-            self._state.estimator = other
-            observer.use(other)
-        return estimator_diagnosis.findings(row["estimator"], correlations, observer.spikes_offered)
 
     def _save(self, state: Arrays | None = None) -> None:
         """Write a checkpoint, with the controller's state now or as it was."""
         self._count_time()
         arrays = self._controller.state() if state is None else state
-        self._run.save_checkpoint({**arrays, **self._state.state()})
-        self._run.save_metrics(self._state.metrics)
+        self._sink.save_checkpoint({**arrays, **self._state.state()})
+        self._sink.save_metrics(self._state.metrics)
         self._saved = time.perf_counter()
 
     def _count_time(self) -> None:
-        now, clock = time.perf_counter(), self._controller.session.clock
+        now, clock = time.perf_counter(), self._controller.supervised.clock
         spent = clock - self._clock
         self._state.seconds += now - self._since
         self._state.device_seconds += spent.device

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from drivers.contract.arrays import select_prefix
+from hil.characterisation import unstated
 from hil.exchange import model, nir_writing
-from hil.loop import mapping
-from hil.loop.training import opened
+from hil.loop import initialisation, mapping
 from hil.runs import data as run_data
-from hil.runs import delays, warm_start
+from hil.trust import open_device
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -52,21 +52,19 @@ def export(
         DeviceError: When its device cannot be opened.
         OSError: When the file cannot be written.
     """
-    if out.suffix != warm_start.MODEL:
+    if out.suffix != initialisation.MODEL:
         raise ValueError(f"{out}: is written as a model of NIR: let its name end in .nir")
     why = "as asked for" if dt is not None else "as in the model that it began with"
     dt = run.source_step() if dt is None else model.check_step(dt, f"--dt {dt:g}")
-    config, asked = run.config(), select_prefix(run.weights(), "weights/")
-    prefix = "stored/" if stored else "weights/"
-    checkpoint = run.load_checkpoint() or {}
-    found = select_prefix(checkpoint, prefix)
-    matrices = [found[str(number)].astype(np.float32) for number in range(len(asked))]
+    config, checkpoint = run.config(), run.require_checkpoint()
+    by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")
+    matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
     chain = matrices[: len(config.network.hidden) + 1]
     layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))
-    with opened(run, None) as device:
+    with unstated.complete_device(open_device(config), run.environment()["measured"]) as device:
         device.configure(mapping.network(config, device.info, layers, checkpoint))
         with run.taking_up():
-            delays.check(checkpoint, config, device.network)
+            mapping.check_delays(checkpoint, config, device.network)
         late = [projection.delay for projection in device.network.projections]
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec, dt)
     if say is not None:
@@ -82,8 +80,8 @@ def _nominal(
     """Describe the nominal neurons with the settings in use; a step of the device lasts `dt`."""
     info, threshold = device.info, mapping.nominal_threshold(device)
     membrane = info.neuron.membrane
-    current, bias = mapping.shown(config, info, spec)
-    synapse = mapping.in_use(device, "synapse")
+    current, bias = mapping.find_input(config, info, spec)
+    synapse = mapping.setting_in_use(device, "synapse")
     later = info.timing.layer == "end_of_step"
     return nir_writing.ExportedNeurons(
         dt=dt or info.timing.dt,

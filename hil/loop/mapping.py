@@ -1,22 +1,22 @@
-"""How a network of a configuration is laid on a device, and what the host takes for nominal."""
+"""Mapping of a network of a configuration to a device, and what the host takes for nominal."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from drivers import Capacity, Device, DeviceInfo, Network, Projection, Role, Stimulus
+from drivers.contract.arrays import select_prefix
 from drivers.contract.info import StimulusKind, WeightFormat
 from hil import encodings, streams
 from hil.characterisation import calibration
 from hil.learning.rule import HostModel, Route
-from hil.runs import delays
 from hil.tasks.samples import SampleSpec, Signals
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float32]
 Batch = Matrix | Signals
 Encoder = Callable[[Batch, Generator], Stimulus]
+Delay = int | NDArray[np.int64]
+Initial = Mapping[str, NDArray[Any]] | None  # arrays of a start or a checkpoint
 # Full scale, and step between levels, that `auto` aims at; both times the root of the fan-in.
 FULL_SCALE, STEP = 20.0, 2 / 3
 # Decay to assume where the maker of a device states none.
@@ -43,7 +45,7 @@ SYNAPSES = 1 << 27  # half a gigabyte for each array of weights, of which a trai
 
 
 def network(
-    config: Config, info: DeviceInfo, layers: tuple[int, ...], begun: delays.Begun = None
+    config: Config, info: DeviceInfo, layers: tuple[int, ...], initial: Initial = None
 ) -> Network:
     """The network with what a calibration found, under what the configuration asks for.
 
@@ -51,7 +53,7 @@ def network(
         config: The configuration.
         info: What the device states.
         layers: Sizes of the network, the input first.
-        begun: Arrays of a start or a checkpoint, whose delays it has then.
+        initial: Arrays of a start or a checkpoint, whose delays it has then.
 
     Raises:
         ValueError: When the calibration is of another device or network, or cannot be read, or
@@ -65,18 +67,18 @@ def network(
         )
     settings, trims = time_constant(config, info) | config.network.settings, {}
     if config.network.calibration:
-        found = calibration.read_for(config.network.calibration, info.identity, layers)
-        settings, trims = {**found.settings, **settings}, dict(found.trims)
-    late = delays.of_network(config, layers, begun)
+        measured = calibration.read_for(config.network.calibration, info.identity, layers)
+        settings, trims = {**measured.settings, **settings}, dict(measured.trims)
+    delays = find_delays(config, layers, initial)
     projections = []
     for p, (source, target) in enumerate(config.network.connections):
         scale = full_scale(config, info.weight_format(p), layers[source])
-        projections.append(Projection(source, target, scale, late[p]))
+        projections.append(Projection(source, target, scale, delays[p]))
     chain = Network.feed_forward(layers, (), settings, trims)
     return replace(chain, projections=tuple(projections))
 
 
-def within_synapses(layers: Sequence[int], room: Capacity, recurrent: bool) -> list[int]:
+def shrink_to_synapses(layers: Sequence[int], room: Capacity, recurrent: bool) -> list[int]:
     """Sizes of hidden layers, made smaller by one factor where a device has too few synapses.
 
     Args:
@@ -108,10 +110,10 @@ def time_constant(config: Config, info: DeviceInfo) -> dict[str, float]:
     Returns:
         Name and value; empty where the device has none, or keeps its own.
     """
-    asked, setting = config.network.time_constant, info.neuron.setting("time_constant")
-    if isinstance(asked, str) or setting is None:
+    wanted, setting = config.network.time_constant, info.neuron.setting("time_constant")
+    if isinstance(wanted, str) or setting is None:
         return {}
-    return {setting.name: min(max(asked * info.timing.dt, setting.minimum), setting.maximum)}
+    return {setting.name: min(max(wanted * info.timing.dt, setting.minimum), setting.maximum)}
 
 
 def full_scale(config: Config, form: WeightFormat, fan_in: int) -> float:
@@ -125,7 +127,7 @@ def full_scale(config: Config, form: WeightFormat, fan_in: int) -> float:
 
 
 def routes(device: Device, kind: StimulusKind) -> tuple[Route, ...]:
-    """Where each projection of a configured device leads, and how late it shows.
+    """Route of each projection of a configured device: where it leads, and how late it shows.
 
     What comes back to its own layer acts in the next step at the earliest.
 
@@ -147,7 +149,7 @@ def routes(device: Device, kind: StimulusKind) -> tuple[Route, ...]:
     )
 
 
-def in_use(device: Device, role: Role) -> float | None:
+def setting_in_use(device: Device, role: Role) -> float | None:
     """The value that a configured device has for the setting of a role; None without one."""
     setting = device.info.neuron.setting(role)
     return None if setting is None else device.network.settings[setting.name]
@@ -155,7 +157,7 @@ def in_use(device: Device, role: Role) -> float | None:
 
 def nominal_threshold(device: Device) -> float:
     """Membrane at which a neuron fires, in the membrane's unit, by the settings in use."""
-    chosen = in_use(device, "threshold")
+    chosen = setting_in_use(device, "threshold")
     return device.info.neuron.membrane.threshold if chosen is None else chosen
 
 
@@ -165,7 +167,7 @@ def nominal_decay(device: Device) -> float:
     Args:
         device: The configured device.
     """
-    tau, decay = in_use(device, "time_constant"), device.info.neuron.decay
+    tau, decay = setting_in_use(device, "time_constant"), device.info.neuron.decay
     if decay is None:
         return DECAY
     return decay if tau is None else math.exp(-device.info.timing.dt / tau)
@@ -194,8 +196,8 @@ def initial_weights(config: Config, network: Network) -> list[Matrix]:
     ]
 
 
-def shown(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool, float]:
-    """What a network is shown, by what the encoding makes of a dark sample.
+def find_input(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool, float]:
+    """Find what a network is shown, by what the encoding makes of a dark sample.
 
     Args:
         config: The configuration.
@@ -216,7 +218,7 @@ def shown(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool, flo
 
 
 def encoder(config: Config, info: DeviceInfo) -> Encoder:
-    """What makes a stimulus of samples, as `Data.batch` gives them, and a generator.
+    """Make the encoder of samples, as `Data.batch` gives them, with the randomness of a generator.
 
     A constant current is given step by step to a device that takes currents only so. Signals that
     end early are followed by nothing, and where the device takes lengths, it is told them.
@@ -232,7 +234,7 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
         wanted = (len(x), steps, encoding.width(x.shape[-1], settings))
         _check_stimulus(stimulus, wanted, f"encoding {name!r}")
         if isinstance(x, Signals):
-            return _ended(stimulus, x.lengths * hold(config))
+            return _end_signals(stimulus, x.lengths * hold_steps(config))
         if as_trace and stimulus.kind == "current":
             return Stimulus.current_trace(
                 np.broadcast_to(stimulus.data, (steps, *stimulus.data.shape))
@@ -242,28 +244,28 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
     return encode
 
 
-def hold(config: Config) -> int:
+def hold_steps(config: Config) -> int:
     """Steps of the device for each step of a signal."""
     return int(config.encoding.get("hold", 1))
 
 
-def steps(config: Config, spec: SampleSpec) -> int | None:
+def signal_steps(config: Config, spec: SampleSpec) -> int | None:
     """Steps that the longest signal lasts on the device; None where samples are features.
 
     Raises:
         ValueError: When features are to be held.
     """
     if spec.steps is not None:
-        return spec.steps * hold(config)
-    if hold(config) != 1:
+        return spec.steps * hold_steps(config)
+    if (hold := hold_steps(config)) != 1:
         raise ValueError(
-            f"encoding.hold = {hold(config)}: task {config.task} has features, no signals: leave "
-            "it out, and set network.steps"
+            f"encoding.hold = {hold}: task {config.task} has features, no signals: leave it out, "
+            "and set network.steps"
         )
     return None
 
 
-def _ended(stimulus: Stimulus, lengths: NDArray[np.int64]) -> Stimulus:
+def _end_signals(stimulus: Stimulus, lengths: NDArray[np.int64]) -> Stimulus:
     """The stimulus with nothing after the end of each sample, and its lengths where told."""
     steps = stimulus.steps
     if (lengths == steps).all():
@@ -280,7 +282,75 @@ def _check_stimulus(stimulus: object, wanted: tuple[int, int, int], what: str) -
     """Refuse what an encoding gives in place of samples, steps and channels of a stimulus."""
     if not isinstance(stimulus, Stimulus):
         raise ValueError(f"{what} gives a {type(stimulus).__name__}: give a drivers.Stimulus")
-    found = (stimulus.batch, stimulus.steps, stimulus.channels)
-    if found != wanted:
-        told = ("{} samples of {} steps in {} channels".format(*sizes) for sizes in (found, wanted))
-        raise ValueError("{} gives {}: give {}, as asked for".format(what, *told))
+    given = (stimulus.batch, stimulus.steps, stimulus.channels)
+    if given != wanted:
+        texts = ("{} samples of {} steps in {} channels".format(*size) for size in (given, wanted))
+        raise ValueError("{} gives {}: give {}, as asked for".format(what, *texts))
+
+
+def find_delays(config: Config, layers: tuple[int, ...], initial: Initial) -> list[Delay]:
+    """Delay of each projection: those of what the network begins with, or drawn.
+
+    Args:
+        config: The configuration.
+        layers: Sizes of the network, the input first.
+        initial: Arrays of a start or a checkpoint, if any. Delays `delays/N` that do not fit count
+            as none until `check_delays` refuses them.
+    """
+    connections = config.network.connections
+    if not config.network.delays:
+        return [0] * len(connections)
+    given, draw = select_prefix(initial or {}, "delays/"), streams.generator(config.seed, "delays")
+    delays: list[Delay] = []
+    for p, (source, target) in enumerate(connections):
+        shape = layers[source], layers[target]
+        if given:
+            delays.append(_delay_of(given.get(str(p)), shape, config.network.delays))
+        elif target < len(layers) - 1:
+            delays.append(draw.integers(0, config.network.delays + 1, shape))
+        else:
+            delays.append(0)
+    return delays
+
+
+def _delay_of(array: NDArray[Any] | None, shape: tuple[int, int], longest: int) -> Delay:
+    if array is None or not _are_delays(array, shape) or array.max() > longest:
+        return 0
+    return array.astype(np.int64) if array.ndim else int(array)
+
+
+def delays_of(network: Network) -> dict[str, NDArray[np.uint16]]:
+    """The delays of a network, `delays/N`, of those projections that have any."""
+    delays = {f"delays/{p}": np.asarray(each.delay) for p, each in enumerate(network.projections)}
+    return {name: each.astype(np.uint16) for name, each in delays.items() if each.any()}
+
+
+def check_delays(initial: Mapping[str, NDArray[Any]], config: Config, network: Network) -> None:
+    """Refuse delays that `find_delays` did not take.
+
+    Args:
+        initial: Arrays of a start or a checkpoint.
+        config: The configuration.
+        network: The network.
+
+    Raises:
+        ValueError: Naming the first that does not fit.
+    """
+    shapes = {str(p): shape for p, shape in enumerate(network.shapes)}
+    longest = config.network.delays
+    for name, each in select_prefix(initial, "delays/").items() if longest else ():
+        if name not in shapes:
+            raise ValueError(f"delays/{name[:60]} is not known here")
+        if not _are_delays(each, shapes[name]):
+            raise ValueError(
+                f"delays/{name} is {each.dtype} {each.shape}, uint16 () or {shapes[name]} is meant"
+            )
+        if each.max() > longest:
+            raise ValueError(
+                f"delays/{name} are of up to {each.max()} steps, and network.delays is {longest}: "
+                "give as many, or 0 for no delays"
+            )
+
+
+def _are_delays(array: NDArray[Any], shape: tuple[int, int]) -> bool:
+    return array.dtype == np.uint16 and array.shape in ((), shape)

@@ -1,20 +1,19 @@
-"""How far a training is: what it tells its watcher, and how that is displayed."""
+"""Progress of a training: what its watcher is given, and a watcher that displays it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hil.loop.health.diagnosis import subject
 from hil.progress import Stage, display
 
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a training is.
+    """Position of a training.
 
     Attributes:
         phase: `train`, `validate` or `test`.
@@ -23,7 +22,7 @@ class TrainingProgress:
         epoch: Epoch under way, from 1.
         metrics: Metrics of the epoch that just ended, else None.
         note: What was just chosen, else None.
-        findings: What the test showed to be amiss, once it is done.
+        findings: What the test showed to be amiss, once it is done, as a result keeps it.
     """
 
     phase: str
@@ -32,10 +31,14 @@ class TrainingProgress:
     epoch: int
     metrics: dict[str, Any] | None = None
     note: str | None = None
-    findings: Sequence[str] = ()
+    findings: Sequence[Mapping[str, Any]] = ()
 
 
 Watcher = Callable[[TrainingProgress], None]
+
+
+def no_watcher(now: TrainingProgress) -> None:
+    """Watch nothing."""
 
 
 @contextmanager
@@ -48,54 +51,52 @@ def displayed() -> Iterator[Watcher]:
     Yields:
         A watcher for `hil.loop.training` and `hil.loop.evaluation`.
     """
-    findings: dict[str, str] = {}  # by what they are about
+    last: dict[tuple[str, str], Mapping[str, Any]] = {}  # findings by what is amiss with what
     with display() as shown:
 
         def watch(now: TrainingProgress) -> None:
+            nonlocal last
             if now.note is not None:
                 shown.write(f"hil: {now.note}")
             name = f"epoch {now.epoch}" if now.phase == "train" else now.phase
             shown.show(Stage(name, now.done, now.total, "batches", row=now.phase))
+            findings = now.findings if now.metrics is None else now.metrics["findings"]
+            by_subject = {(finding["kind"], finding["where"]): finding for finding in findings}
             if shown.on_terminal:
-                for line in now.findings:
-                    shown.write(line, "yellow")
+                if now.metrics is not None:
+                    shown.write(_epoch(now.metrics))
+                for subject, finding in by_subject.items():
+                    if subject not in last:
+                        shown.write(finding["text"], "yellow")
+                last |= by_subject
+            elif now.metrics is not None:
+                last = by_subject  # what was mended since is in the report
             else:
-                findings.update({subject(line): line for line in now.findings})
-            if now.metrics is None:
-                return
-            latest = {subject(line): line for line in now.metrics["findings"]}
-            if shown.on_terminal:
-                shown.write(_epoch(now.metrics))
-                for line in [latest[about] for about in latest if about not in findings]:
-                    shown.write(line, "yellow")
-            else:
-                findings.clear()  # what was mended since is in the report
-            findings.update(latest)
+                last |= by_subject
 
         yield watch
-        if findings and not shown.on_terminal:
-            print(f"hil: {'; '.join(findings)}: see the report", file=sys.stderr)
+        if last and not shown.on_terminal:
+            headlines = "; ".join(finding["headline"] for finding in last.values())
+            print(f"hil: {headlines}: see the report", file=sys.stderr)
 
 
-def telling(watch: Watcher, on_epoch: Callable[[dict[str, Any]], object] | None) -> Watcher:
-    """A watcher that also tells a program the metrics of each epoch, once all of it is saved.
+def also_call(watch: Watcher, on_epoch: Callable[[dict[str, Any]], object] | None) -> Watcher:
+    """A watcher that also gives a program the metrics of each epoch, once all of it is saved.
 
     Args:
         watch: A watcher.
-        on_epoch: Called with a copy of the metrics of each epoch that ends; None tells nobody.
+        on_epoch: Called with a copy of the metrics of each epoch that ends, if there is one.
     """
-    if on_epoch is None:
-        return watch
 
     def both(now: TrainingProgress) -> None:
         watch(now)
-        if now.metrics is not None:
+        if now.metrics is not None and on_epoch is not None:
             on_epoch(dict(now.metrics))
 
     return both
 
 
-def _epoch(metrics: dict[str, Any]) -> str:
+def _epoch(metrics: Mapping[str, Any]) -> str:
     text = f"epoch {metrics['epoch']}: training {100 * metrics['train_accuracy']:.2f} %"
     if metrics["validation_accuracy"] is not None:
         text += f", validation {100 * metrics['validation_accuracy']:.2f} %"

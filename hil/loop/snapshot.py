@@ -1,4 +1,4 @@
-"""What a report shows of a trained network: gathered once, at the end of a run."""
+"""Snapshot of a trained network for its report, gathered once, at the end of a run."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def gather(
     rng = streams.generator(config.seed, "show")
     rows = np.sort(rng.choice(len(data.y_test), min(SAMPLES, len(data.y_test)), replace=False))
     x = data.batch(data.x_test[rows])
-    found: dict[str, NDArray[np.generic]] = {
+    arrays: dict[str, NDArray[np.generic]] = {
         "test_labels": data.y_test,
         "test_predictions": predictions,
-        **_shown(x, data.image_shape),
+        **_samples_shown(x, data.image_shape),
         "sample_labels": data.y_test[rows],
     }
     probes: dict[str, Probe] = {}
@@ -54,7 +54,7 @@ def gather(
         probes["output_raster"] = Probe(depth, "spikes")
     offers = {n: device.info.offer("membrane", n, depth) for n in range(1, depth + 1)}
     every = max((offer.every for offer in offers.values() if offer is not None), default=1)
-    found["membrane_every"] = np.asarray(every)
+    arrays["membrane_every"] = np.asarray(every)
     for layer, offer in offers.items():
         if offer is not None and "none" in offer.reductions:
             shown = min(TRACES, controller.layers[layer], offer.neurons or TRACES)
@@ -62,7 +62,7 @@ def gather(
             probes[f"membrane_{layer}"] = Probe(
                 layer, "membrane", tuple(int(n) for n in neurons), every=every
             )
-    readout = controller.session.run(
+    readout = controller.supervised.run(
         controller.stimulus(x, "show"),
         list(probes.values()),
         trial=streams.trial(config.seed, "show"),
@@ -72,20 +72,20 @@ def gather(
         values = readout.samples[probe]
         if probe.quantity == "membrane":
             values = device.info.neuron.membrane.in_thresholds(values.astype(np.float32), scale)
-        found[name] = values
-    found["counts"] = readout.counts
+        arrays[name] = values
+    arrays["counts"] = readout.counts
     for p, (asked, stored) in enumerate(
-        zip(controller.weights, controller.session.stored, strict=True)
+        zip(controller.weights, controller.supervised.stored, strict=True)
     ):
         cells = rng.choice(asked.size, min(CELLS, asked.size), replace=False)
-        found[f"asked_{p}"] = asked.reshape(-1)[cells]
-        found[f"stored_{p}"] = stored.reshape(-1)[cells]
-    return found
+        arrays[f"asked_{p}"] = asked.reshape(-1)[cells]
+        arrays[f"stored_{p}"] = stored.reshape(-1)[cells]
+    return arrays
 
 
-def _shown(x: Batch, image_shape: tuple[int, ...] | None) -> dict[str, NDArray[np.generic]]:
+def _samples_shown(x: Batch, image_shape: tuple[int, ...] | None) -> dict[str, NDArray[np.generic]]:
     """The samples, and what it takes to draw them."""
-    found = {"image_shape": np.asarray(image_shape or ())}
+    shape = {"image_shape": np.asarray(image_shape or ())}
     if isinstance(x, Signals):
-        return found | {"samples": x.values, "sample_lengths": x.lengths}
-    return found | {"samples": x}
+        return shape | {"samples": x.values, "sample_lengths": x.lengths}
+    return shape | {"samples": x}

@@ -1,4 +1,4 @@
-"""How far a run has come, and how its epoch under way has gone so far."""
+"""State of a training between two steps, and what a step reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import first_mismatch, select_prefix
-from hil.loop.health.diagnosis import Statistics
+from hil.loop.health import Statistics
 from hil.loop.observation.estimation import EstimatorFit
 from hil.runs import records
 
@@ -122,8 +122,8 @@ class TrainState:
         Raises:
             ValueError: When they are none of such a training.
         """
-        found = select_prefix(state, "statistics/")
-        wrong = first_mismatch(found, first.statistics.state())
+        sums = select_prefix(state, "statistics/")
+        wrong = first_mismatch(sums, first.statistics.state())
         if wrong:
             raise ValueError(f"statistics/{wrong}")
         if "train_state" not in state:
@@ -132,7 +132,7 @@ class TrainState:
             str(state["train_state"]), batches, epochs, len(first.statistics.squares) - 1
         )
         tally = {**fields["tally"], "fit": EstimatorFit(**fields["tally"]["fit"])}
-        statistics = Statistics.restored(found)
+        statistics = Statistics.restored(sums)
         return cls(statistics, **{**fields, "tally": Tally(**tally)})
 
 
@@ -146,24 +146,24 @@ def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix])
     Raises:
         ValueError: When they are of another network.
     """
-    found = select_prefix(state, "weights/")
-    many = len(found)
-    if set(found) != {str(p) for p in range(many)} or any(w.ndim != 2 for w in found.values()):
+    matrices = select_prefix(state, "weights/")
+    many = len(matrices)
+    if set(matrices) != set(map(str, range(many))) or any(w.ndim != 2 for w in matrices.values()):
         raise ValueError("weights are not those of a network, one matrix for each projection")
-    shapes = [found[str(p)].shape for p in range(many)]
+    shapes = [matrices[str(p)].shape for p in range(many)]
     if shapes != [w.shape for w in like]:
-        given, wanted = _told(shapes), _told([w.shape for w in like])
+        given, wanted = _describe(shapes), _describe([w.shape for w in like])
         raise ValueError(
             f"weights of a {given} network do not fit a {wanted} network: give the same task, "
             "encoding, network.hidden and network.recurrent"
         )
-    wrong = first_mismatch(found, {str(p): w for p, w in enumerate(like)})
+    wrong = first_mismatch(matrices, {str(p): w for p, w in enumerate(like)})
     if wrong:
         raise ValueError(f"weights/{wrong}")
-    return [found[str(p)].astype(np.float32) for p in range(many)]
+    return [matrices[str(p)].astype(np.float32) for p in range(many)]
 
 
-def _told(shapes: Sequence[tuple[int, ...]]) -> str:
+def _describe(shapes: Sequence[tuple[int, ...]]) -> str:
     """Sizes of the layers, and whether some recur, by the shapes of the projections."""
     chain = [shapes[0]]
     for shape in shapes[1:]:

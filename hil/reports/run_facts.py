@@ -67,7 +67,7 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         shown.append(("as trained", trained))
     if "train_seconds" not in result:
         shown.append(("an inference", inference_costs(result["costs"])))
-        shown += [("noticed", finding) for finding in result["findings"]]
+        shown += [("noticed", finding["text"]) for finding in result["findings"]]
     if "train_seconds" in result:
         shown += [
             (

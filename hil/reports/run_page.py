@@ -12,7 +12,7 @@ import numpy as np
 
 from hil import sections, tasks
 from hil.config import Config, build
-from hil.loop.health import diagnosis
+from hil.loop.findings import latest
 from hil.reports.rendering import Attempts, render, write_page
 from hil.reports.run_facts import (
     class_names,
@@ -87,7 +87,7 @@ def read_record(run: Run, prepared: Preparation | None = None) -> RunRecord:
         run.path,
         run.config(),
         metrics,
-        (result or {}).get("findings", diagnosis.latest(metrics)),
+        [finding["text"] for finding in (result or {}).get("findings", latest(metrics))],
         result,
         snapshot,
         None if snapshot is None else confusion(snapshot),

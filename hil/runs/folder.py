@@ -20,10 +20,10 @@ from drivers.contract.messages import read_npz, write_npz
 from drivers.errors import FileFormatError
 from drivers.files.bounded import read_bytes, read_toml
 from drivers.files.writing import remove_drafts, write_text
+from hil import tasks
 from hil.runs import records
-from hil.runs.draft import RUNS, draft_in, moved
-from hil.runs.lock import locked
-from hil.runs.machine import environment, packages
+from hil.runs.exclusive import RUNS, draft_in, locked, move_draft, stem
+from hil.runs.records import environment, packages
 from hil.runs.snapshot import check as check_snapshot
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Run:
         code: Mapping[str, str] | None = None,
         samples: Mapping[str, object] | None = None,
         start: Mapping[str, object] | None = None,
+        measured: Mapping[str, Any] | None = None,
     ) -> Run:
         """Make a new run folder; it appears with its configuration or not at all.
 
@@ -72,6 +73,7 @@ class Run:
             samples: Those of the task `arrays`, kept with the run.
             start: Weights `weights/N` to start from, and delays `delays/N`, where it does not draw
                 its own.
+            measured: What was measured of the device, by the names of `DeviceInfo`.
 
         Raises:
             ValueError: When the folder exists, or cannot be made.
@@ -88,14 +90,21 @@ class Run:
             parent.mkdir(parents=True, exist_ok=True)
             with draft_in(parent, ".draft.") as draft:
                 (draft / CONFIG).write_text(dump(config), encoding="utf-8")
-                made = {"version": VERSION, **environment(), "chosen": list(chosen), "data": None}
-                machine = json.dumps({**made, "code": code or {}}, indent=2) + "\n"
-                (draft / ENVIRONMENT).write_text(machine, encoding="utf-8")
+                facts = {
+                    "version": VERSION,
+                    **environment(),
+                    "measured": dict(measured or {}),
+                    "chosen": list(chosen),
+                    "data": None,
+                    "code": code or {},
+                }
+                text = json.dumps(facts, indent=2) + "\n"
+                (draft / ENVIRONMENT).write_text(text, encoding="utf-8")
                 if start is not None:
                     write_npz(draft / START, "start", start, VERSION)
                 if samples is not None:
                     write_npz(draft / SAMPLES, "arrays", samples, VERSION)
-                return cls(moved(draft, path, config))
+                return cls(move_draft(draft, path, _name_of(config)))
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             said = f"{error.strerror}{where}"
@@ -126,6 +135,8 @@ class Run:
 
     def add_chosen(self, chosen: Sequence[Mapping[str, Any]]) -> None:
         """Keep what else was chosen; a choice of the same setting is replaced."""
+        if not chosen:
+            return
         made, new = self.environment(), {choice["setting"] for choice in chosen}
         kept = [choice for choice in made["chosen"] if choice["setting"] not in new]
         self._save_environment({**made, "chosen": [*kept, *chosen]})
@@ -178,6 +189,20 @@ class Run:
         config = np.asarray(read_bytes(self.path / CONFIG).decode())
         write_npz(self.path / CHECKPOINT, "checkpoint", {**arrays, "config": config}, VERSION)
 
+    def require_checkpoint(self) -> Arrays:
+        """The last checkpoint.
+
+        Raises:
+            ValueError: When there is none yet, or it is damaged.
+        """
+        checkpoint = self.load_checkpoint()
+        if checkpoint is None:
+            raise ValueError(
+                f"{self.path} has no checkpoint yet: train it first: "
+                f"hil resume {quote(str(self.path))}"
+            )
+        return checkpoint
+
     def load_checkpoint(self) -> Arrays | None:
         """The last checkpoint, or None before the first.
 
@@ -222,12 +247,7 @@ class Run:
         Raises:
             ValueError: When there is no checkpoint yet, or it is damaged.
         """
-        checkpoint = self.load_checkpoint()
-        if checkpoint is None:
-            raise ValueError(
-                f"{self.path} has no checkpoint yet: train it first: "
-                f"hil resume {quote(str(self.path))}"
-            )
+        checkpoint = self.require_checkpoint()
         return {n: w for n, w in checkpoint.items() if n.startswith(("weights/", "delays/"))}
 
     def load_start(self) -> Arrays:
@@ -315,3 +335,8 @@ class Run:
     def _rewritten(self) -> str:
         again = f"hil resume {quote(str(self.path))}"
         return f"delete {METRICS} and {RESULT}, then {again} writes them anew"
+
+
+def _name_of(config: Config) -> str:
+    """Name of the folder of a run where none is given."""
+    return f"{stem(tasks.short_name(config.task))}-{stem(config.rule['name'])}-seed{config.seed}"

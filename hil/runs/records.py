@@ -1,8 +1,11 @@
-"""What the text files of a run hold, field by field; anything else is refused."""
+"""Records of a run: what its text files hold, field by field; anything else is refused."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +15,7 @@ from drivers import Reduction
 from drivers.errors import FileFormatError
 from drivers.files.bounded import check_schema, parse_json, read_bytes, read_json
 
-MOST = 16 << 20  # bytes of a file of metrics
+LARGEST_METRICS = 16 << 20  # bytes of a file of metrics
 
 # Nothing that is counted or timed comes near.
 Amount = Annotated[float, Field(ge=0, le=1e18)]
@@ -59,6 +62,7 @@ class EnvironmentRecord(MachineRecord):
     """`environment.json` of a run."""
 
     version: int
+    measured: dict[Text, Text | bool | float]
     chosen: list[ChosenSetting]
     data: DataRecord | None
     code: dict[str, Digest]
@@ -69,6 +73,18 @@ class StudyEnvironmentRecord(MachineRecord):
 
     code: dict[str, Digest]
     data: dict[str, Digest]
+
+
+class FindingRecord(Record):
+    """Something amiss, in data and in words."""
+
+    kind: Text
+    where: Text
+    figures: dict[Text, Any]
+    remedy: Text
+    epoch: Count | None
+    headline: Text
+    text: Text
 
 
 class EpochRecord(Record):
@@ -87,7 +103,7 @@ class EpochRecord(Record):
     device_seconds: Amount
     transfer_seconds: Amount
     host_seconds: float
-    findings: list[Text]
+    findings: list[FindingRecord]
 
 
 class InferenceCosts(Record):
@@ -140,7 +156,7 @@ class ResultRecord(Record):
     transfer_seconds: Amount
     host_seconds: float
     costs: CostsRecord
-    findings: list[Text]
+    findings: list[FindingRecord]
     samples_per_second: Amount
     peak_rss_mb: Amount
 
@@ -260,7 +276,7 @@ def metrics_in(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_symlink() and not path.exists():
         return []
-    lines = read_bytes(path, MOST).splitlines()
+    lines = read_bytes(path, LARGEST_METRICS).splitlines()
     rows = [parse_json(line, f"{path}: line {n}") for n, line in enumerate(lines, start=1)]
     return epochs_of(rows, str(path))
 
@@ -292,3 +308,41 @@ def result_in(path: Path) -> dict[str, Any]:
     """
     found: dict[str, Any] = check_schema(ResultRecord, read_json(path), str(path))
     return found
+
+
+def environment() -> dict[str, Any]:
+    """Machine, and the versions of all libraries that this process has loaded so far."""
+    import platform
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "packages": packages(),
+        "blas_threads": 1,
+    }
+
+
+def packages() -> dict[str, str]:
+    """The version of each library that this process has loaded so far, by its name."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    providers = _providers()
+    loaded = {name.partition(".")[0] for name in list(sys.modules)}
+    names = {"spikeloop", *(library for name in loaded for library in providers.get(name, ()))}
+    versions = {}
+    for name in sorted(names, key=str.lower):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+@cache
+def _providers() -> dict[str, list[str]]:
+    """Which libraries bring a module, by the module's name."""
+    from importlib.metadata import packages_distributions
+
+    return {name: list(libraries) for name, libraries in packages_distributions().items()}

@@ -29,9 +29,8 @@ from drivers.contract.messages import read_npz, write_npz
 from drivers.errors import FileFormatError
 from drivers.files.bounded import check_schema, parse_toml, read_bytes, read_json
 from drivers.files.writing import remove_drafts, write_text
-from hil.runs.lock import LOCK, locked
-from hil.runs.machine import environment
-from hil.runs.records import StudyEnvironmentRecord
+from hil.runs.exclusive import LOCK, locked
+from hil.runs.records import StudyEnvironmentRecord, environment
 from hil.sections.trials import MEASURES, TIMES, Row, Rows
 from hil.studies.plan import flatten
 from hil.studies.schema import Study

@@ -114,8 +114,8 @@ def start_from(study: Study, start: str | Path) -> Study:
         ValueError: When no trial starts from another network, or it does not fit.
         DeviceError: When there is no such device.
     """
-    from hil.loop.beginning.start import laid
-    from hil.runs import warm_start
+    from hil.loop.initialisation import start_settings
+    from hil.loop.session import resolve_config
     from hil.studies.plan import list_cells, list_units, make_jobs
 
     first = list_units(study, 1)[0]
@@ -127,12 +127,12 @@ def start_from(study: Study, start: str | Path) -> Study:
     file, mark, query = str(start).partition("?")
     start = f"{Path(file).absolute()}{mark}{query}"
     pretrain = {**study.pretrain, "start": start}
-    given = warm_start.base(start, study.base)
+    given = start_settings(start, study.base)
     network = {key: given["network"][key] for key in SHARED if key in given["network"]}
     own: Sections = {"network": network, "encoding": given["encoding"]}
     if "task" in given:
         own["task"] = given["task"]
-    config = laid(merged(study.base, own, pretrain))
+    config = resolve_config(merged(study.base, own, pretrain))
     network = {key: config.model_dump(mode="json")["network"][key] for key in SHARED}
     base = merged(study.base, own, {"encoding": config.encoding, "network": network})
     return study.model_copy(update={"base": base, "pretrain": pretrain})

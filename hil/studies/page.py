@@ -14,10 +14,9 @@ from drivers import nearest
 from drivers.files.writing import write_text
 from hil import config as configuration
 from hil import sections
-from hil.loop.health.diagnosis import subject
 from hil.reports import rendering
 from hil.reports.run_facts import format_setting
-from hil.runs.machine import environment
+from hil.runs.records import environment
 from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
 from hil.sections.trials import MEASURES, Level, Row, Rows, Trials, by_level, estimate
 from hil.statistics import FEWEST
@@ -162,7 +161,7 @@ def _data_by_title(content: Sequence[PageSection]) -> dict[str, Any]:
 
 def _count_findings(rows: Rows) -> dict[str, int]:
     """Count the trials in which the host noticed something, by what it is about."""
-    about = [{subject(finding) for finding in row.outcome.get("findings", ())} for row in rows]
+    about = [set(row.outcome.get("findings", ())) for row in rows]
     return dict(Counter(sorted(name for names in about for name in names)).most_common())
 
 

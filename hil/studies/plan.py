@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from drivers.registry import driver, driver_of, list_addresses, split
 from hil import config as configuration
 from hil.config import Config, Sections, merged
-from hil.loop.defaults import left_open
+from hil.loop.defaults import find_open_settings
 from hil.sections.trials import Cell, Level, PartSummary, Rows, Trials, Unit
 from hil.studies.schema import Factor, Part, Study, is_named, label
 
@@ -216,7 +216,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
 
 
 def _left_open(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:
-    return tuple(sorted(left_open(sections, starts=starts)))
+    return tuple(sorted(find_open_settings(sections, starts=starts)))
 
 
 def _configure(study: Study, sections: Mapping[str, Any], unit: Unit) -> str:

@@ -7,35 +7,26 @@ package, from a configuration to a dictionary of measures.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import drivers
 from drivers import FileFormatError
-from hil import streams, tasks
-from hil.characterisation import unstated
+from hil import tasks
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
-from hil.loop import costs
-from hil.loop.beginning import response, start
-from hil.loop.classification import classify
+from hil.loop import costs, findings
 from hil.loop.controller import Controller
-from hil.loop.defaults import settle
-from hil.loop.epochs import Training
-from hil.loop.health import diagnosis
-from hil.loop.health.class_balance import Score
+from hil.loop.mapping import delays_of
+from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
-from hil.process import Stop, one_blas_thread
-from hil.runs import delays
 from hil.sections.trials import Outcome
 from hil.studies.plan import Job
-from hil.tasks.samples import Samples
-from hil.trust import open_device
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -107,8 +98,8 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
     """
     config = job.configuration
     try:
-        with one_blas_thread(), np.errstate(all="ignore"), open_device(config) as it:
-            return _evaluated(job, config, it, weights)
+        with np.errstate(all="ignore"):
+            return _evaluate(job, config, weights)
     except FileFormatError:
         raise
     except MemoryError:
@@ -117,38 +108,49 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
         return {"error": " ".join(str(error).split())}, {}
 
 
-def _evaluated(
-    job: Job, config: Config, device: drivers.Device, weights: Weights | None
-) -> tuple[Outcome, Weights]:
+def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    device = unstated.complete_device(device, unstated.measure_unstated(device))
-    config, choices = settle(config, job.opened, device.info, data)
-    if config.start:
-        config, weights, _ = start.taken(config, device.info, data)
-    controller = Controller.open(config, device, data.spec, weights)
-    meter = OverlapMeter(controller)
-    if weights is not None:
-        _load(controller, weights, job)
-    controller.write()
-    state = TrainState.first(controller.layers)
-    if job.train:
-        response.begin(controller, data, state, drawn=weights is None)
-        Training(
-            Unrecorded(), controller, data, state, lambda _: None, Stop(), after_step=meter
-        ).go()
-    counted, steps = controller.session.costs, config.network.steps
-    network = controller.device.network
-    training = costs.of_training(counted, network, steps, state.metrics)
-    line_bytes = device.transfer_bytes
-    last = state.metrics[-1] if state.metrics else {}
+    initial = None if config.start else weights
+    with Session.open(
+        config, data, job.opened, initial=initial, blame=partial(_blame, job)
+    ) as session:
+        return _measure(job, session)
 
-    before = replace(counted.usage)
-    tested = _score(controller, data.x_test, data.y_test, "test")
-    inference = costs.of_inference(counted.usage - before, network, steps, state.metrics)
+
+@contextmanager
+def _blame(job: Job) -> Iterator[None]:
+    """Say which weights are at fault: its settings fit, so what does not is the file."""
+    try:
+        yield
+    except ValueError as error:
+        raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
+
+
+def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
+    controller, data = session.controller, session.samples
+    meter = OverlapMeter(controller)
+    if job.train:
+        state, _ = session.begin()
+        session.start_training(state, Unrecorded()).run(meter)
+    else:
+        state = TrainState.first(controller.layers)
+        controller.write()
+    training = costs.of_training(
+        controller.supervised.costs,
+        session.device.network,
+        session.config.network.steps,
+        state.metrics,
+    )
+    line_bytes = session.device.transfer_bytes
+    last = state.metrics[-1] if state.metrics else {}
+    test = session.test(data.x_test, data.y_test, metrics=state.metrics)
+    tested, inference = test.score, test.costs
     validated = last.get("validation_accuracy")
     if not job.train and len(data.y_validation):
-        on_validation = _score(controller, data.x_validation, data.y_validation, "validate")
-        validated = on_validation.accuracy
+        validation = session.test(data.x_validation, data.y_validation, None, [], "validate")
+        validated = validation.score.accuracy
+    amiss = {finding["headline"] for finding in findings.latest(state.metrics)}
+    amiss |= {finding.headline for finding in findings.of_test(tested)}
     outcome: Outcome = {
         "test_accuracy": tested.accuracy,
         "balanced_accuracy": tested.balanced_accuracy,
@@ -169,13 +171,13 @@ def _evaluated(
         "cell_writes_max": training["cell_writes_max"],
         "weight_bits": _weight_bits(controller),
         "overlap": meter.mean,
-        "chosen": {choice.setting: choice.value for choice in choices},
-        "findings": [*diagnosis.latest(state.metrics), *tested.findings()],
+        "chosen": {choice.setting: choice.value for choice in session.choices},
+        "findings": sorted(amiss),
         "seconds": state.seconds,
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
     }
-    return outcome, _kept(controller, weights) if job.keep else {}
+    return outcome, _kept(controller, session.initial) if job.keep else {}
 
 
 def _kept(controller: Controller, began: Weights | None) -> Weights:
@@ -185,24 +187,7 @@ def _kept(controller: Controller, began: Weights | None) -> Weights:
         learned = feedback_matrices(controller.rule_state)
         ways |= {f"ways/{name}": way for name, way in learned.items()}
     weights = {f"weights/{p}": w for p, w in enumerate(controller.weights)}
-    return ways | weights | delays.kept(controller.device.network)
-
-
-def _load(controller: Controller, weights: Weights, job: Job) -> None:
-    """Take the weights that another job left; its settings fit, so what does not is the file."""
-    try:
-        controller.load_weights(weights)
-    except ValueError as error:
-        if not job.start:
-            raise ValueError(f"start = {controller.config.start}: {error}") from None
-        raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
-
-
-def _score(
-    controller: Controller, x: Samples, y: NDArray[np.int64], stream: streams.Stream
-) -> Score:
-    """How some samples are answered by what the device holds."""
-    return Score.of(classify(controller, x, stream, 0, lambda done, total: None)[0], y)
+    return ways | weights | delays_of(controller.device.network)
 
 
 def _spikes(last: Mapping[str, Any], controller: Controller) -> float:

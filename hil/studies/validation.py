@@ -14,9 +14,8 @@ from hil import config as configuration
 from hil import tasks
 from hil.config import Config
 from hil.exchange import nir_file
-from hil.loop.controller import Controller
-from hil.loop.defaults import settle
-from hil.runs import warm_start
+from hil.loop.initialisation import is_model
+from hil.loop.session import Session
 from hil.sections.trials import Cell
 from hil.studies import page
 from hil.studies.folder import Sources
@@ -134,21 +133,20 @@ class _Layout:
         data = self._data[named]
         self.sources.data.setdefault(config.task, data.sha256)
         try:
-            settled, _ = settle(config, step.opened, device.info, data)
-            opened = Controller.open(settled, device, data.spec)
+            session = Session.on_device(device, config, data, step.opened)
         except ValueError as error:
             said = ValueError(f"{shorten(config.device_url)}: {error}")
             if not isinstance(error, StimulusError | UnsupportedProbe):
                 raise said from None
             self.unfit.append(said)
         else:
-            self.layers[step.key] = opened.layers
+            self.layers[step.key] = session.controller.layers
 
 
 def fingerprint_model(config: Config) -> dict[str, str]:
     """Take the SHA-256 of the model that a trial starts from, by its name, where there is one."""
     file = Path(config.start.partition("?")[0])
-    if not config.start or not warm_start.is_model(config.start):
+    if not config.start or not is_model(config.start):
         return {}
     return {str(file): sha256(read_bytes(file, nir_file.LARGEST)).hexdigest()}
 

@@ -59,6 +59,7 @@ def check_single(y: NDArray[Any], samples: int, name: str) -> NDArray[Any]:
     Raises:
         ValueError: When it is none of these, or says something else than classes.
     """
+    y = read_labels(y, name)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape[:1] != (samples,) or y.ndim not in (1, 2):

@@ -96,8 +96,8 @@ def test_a_board_unplugged_in_the_middle(
             return
         result = training.train(run, unplug)
         assert result["test_accuracy"] > 0.5
-        (found,) = [f for f in result["findings"] if "a part of the device failed" in f]
-        assert f"board:{boards[1].url}: " in found
+        (found,) = [f for f in result["findings"] if f["kind"] == "part_failed"]
+        assert f"board:{boards[1].url}: " in found["where"]
     finally:
         for board in boards:
             board.close()

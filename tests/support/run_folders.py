@@ -1,6 +1,6 @@
 """Run folders as training leaves them, made without any training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil import api
 from hil.config import Config, build, merged
 from hil.runs.folder import Run
 from hil.statistics import proportion
@@ -145,4 +146,11 @@ def finished(
 def reached(path: Path, accuracy: float, **sections: Any) -> Run:
     run = started(path, 2, **sections)
     run.save_result(result(run, accuracy, 1000, (64, 100, 10)))
+    return run
+
+
+def prepare_run(*layers: Mapping[str, Any], **options: Any) -> Run:
+    """Make the folder of a run, as `hil.api.prepare` does, and close its session."""
+    run, session = api.prepare(*layers, **options)
+    session.close()
     return run

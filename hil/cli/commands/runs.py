@@ -61,7 +61,7 @@ def train(
 
     hints.check_places(task, rule)
     refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
-    asked = api.asked(
+    layer = api.as_layer(
         task=task,
         device=device,
         rule=rule,
@@ -71,12 +71,12 @@ def train(
         network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
     )
     settings = configuration.assignments(assign or [])
-    trusted = Trust.of(asked, settings, everything=trust)
+    trusted = Trust.of(layer, settings, everything=trust)
     with displayed() as watch, trusted.in_force():
         file = configuration.read(config) if config else {}
-        run = api.prepare(file, asked, settings, start=start, out=out, record=record)
-        print_choices(run.environment()["chosen"])
-        result = finish_run(run, watch, record)
+        run, session = api.prepare(file, layer, settings, start=start, out=out, record=record)
+        print_choices(run.environment())
+        result = finish_run(run, watch, session=session)
     print_run(result, json_output)
 
 
@@ -123,7 +123,7 @@ def evaluate(
 
     with displayed() as watch, Trust.of(task, everything=trust).in_force():
         result = evaluation.evaluate(run, device, watch, record, data, on, task)
-    print_choices(result.get("chosen", ()))
+    print_choices(result)
     print_result(result, json_output)
 
 

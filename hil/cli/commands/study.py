@@ -58,7 +58,7 @@ def study(
     from hil import studies, tasks
     from hil.extensions import Trust, named_by
     from hil.plain_text import one_line
-    from hil.runs.draft import stem
+    from hil.runs.exclusive import stem
     from hil.studies import folder, loader
 
     if name is None:

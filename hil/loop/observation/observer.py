@@ -217,7 +217,8 @@ class Observer:
         if probe is None:
             return None
         sampled = self._sampled[probe.layer - 1]
-        values = readout.samples[probe].astype(np.float32, copy=False)
+        # Sums depend on the layout: a device may answer in any.
+        values = np.ascontiguousarray(readout.samples[probe], np.float32)
         values = self._membrane.in_thresholds(values, self._threshold)
         if probe.reduce == "none":
             return LayerSamples(sampled, probe.every, values.mean(axis=0), values, values[-1])

@@ -29,10 +29,9 @@ from drivers.board.transport import Transport
 from drivers.emulator.device import Emulator
 from hil.cli.app import app
 from hil.config import Config, build
-from hil.loop import training
-from hil.loop.device_session import RESTARTS
-from hil.loop.health import link_diagnosis
+from hil.loop import findings, training
 from hil.loop.progress import TrainingProgress
+from hil.loop.supervised_device import RESTARTS
 from hil.runs.folder import Run
 from support.effort import tries
 from support.firmware_ports import need, ports
@@ -339,9 +338,13 @@ def test_a_slow_line_is_told_with_what_to_change(tmp_path: Path) -> None:
 )
 def test_advice_is_what_still_helps(probe: Probe, words: tuple[str, ...]) -> None:
     asked = [probe, Probe(2, reduce="mean")]
-    [finding] = link_diagnosis.findings(1.0, 7.0, 2.0, asked, 0)
-    assert "70 %" in finding and "baud" in finding
+    [finding] = findings.of_link(seconds(1.0, 7.0, 2.0), asked, 0)
+    assert "70 %" in str(finding) and "baud" in finding.remedy
     everything = ("activity.every=4", "activity.estimator=fused", "training.batch")
-    assert [w for w in everything if w in finding] == list(words)
-    assert link_diagnosis.findings(5.0, 4.0, 1.0, asked, 0) == []
-    assert link_diagnosis.findings(0.01, 0.07, 0.02, asked, 0) == []  # nobody waits for that
+    assert [w for w in everything if w in finding.remedy] == list(words)
+    assert findings.of_link(seconds(5.0, 4.0, 1.0), asked, 0) == []
+    assert findings.of_link(seconds(0.01, 0.07, 0.02), asked, 0) == []  # nobody waits for that
+
+
+def seconds(device: float, transfer: float, host: float) -> dict[str, float]:
+    return {"device_seconds": device, "transfer_seconds": transfer, "host_seconds": host}

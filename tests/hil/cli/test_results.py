@@ -68,7 +68,7 @@ def test_the_lists_name_what_can_be_asked_for() -> None:
 def test_a_terminal_shows_progress_and_then_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     code, drawn = on_a_terminal(
-        "train", "digits", "--hidden", "30", "--epochs", "9", "--out", "run"
+        "train", "digits", "--hidden", "30", "--epochs", "4", "--out", "run"
     )
     assert code == 0
     first = drawn.index("preparing")
@@ -88,8 +88,8 @@ def test_findings_are_told_once_and_in_one_line_when_piped() -> None:
     line = r"hil: hidden layer 1 has dead neurons(; class \d is never answered)?: see the report\n"
     assert re.fullmatch(line, piped.stderr)
     said = json.loads((Path("run") / RESULT).read_text())["findings"]
-    assert [line[:40] for line in said if "dead" in line] == [
-        "[epoch 2] hidden layer 1 has dead neuron"
+    assert [(f["epoch"], f["where"]) for f in said if f["kind"] == "dead"] == [
+        (2, "hidden layer 1")
     ]
     code, drawn = on_a_terminal("train", "digits", *options, "--out", "drawn")
     assert code == 0

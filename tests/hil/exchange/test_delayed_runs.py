@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 import hil
 from drivers import FileFormatError
 from drivers.contract.messages import write_npz
-from hil import api
 from hil.cli.app import app
 from hil.exchange import nir_writing
 from hil.loop import training
 from hil.runs.folder import VERSION, Run
 from support.nir_models import DT, chain, lif, linear
+from support.run_folders import prepare_run
 
 IDEAL = "emulator:ideal"
 BRIEF = {"training": {"epochs": 1, "batch": 50}, "device": IDEAL}
@@ -48,7 +48,7 @@ def delayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def begun(path: Path, start: Path, task: str, **sections: Any) -> Run:
-    return api.prepare({**BRIEF, "task": task, **sections}, start=start, out=path)
+    return prepare_run({**BRIEF, "task": task, **sections}, start=start, out=path)
 
 
 def trained(run: Run) -> Run:
@@ -77,7 +77,7 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def test_weights_delays_and_answers_come_back(
     task: str, tmp_path: Path, sections: dict[str, Any]
 ) -> None:
-    run = trained(api.prepare({**BRIEF, "task": task, **sections}, out=tmp_path / "run"))
+    run = trained(prepare_run({**BRIEF, "task": task, **sections}, out=tmp_path / "run"))
     file = hil.export(run.path, tmp_path / "model.nir")
     nir.read(file)  # checks that each node fits the next
     device: dict[str, Any] = {"device": sections.get("device", IDEAL)}

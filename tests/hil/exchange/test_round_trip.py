@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 
 import hil
 from drivers.contract.messages import write_npz
-from hil import api
 from hil.cli.app import app
 from hil.loop import training
 from hil.runs.folder import VERSION, Run
+from support.run_folders import prepare_run
 
 SMALL: dict[str, Any] = {
     "network": {"hidden": [12], "steps": 20},
@@ -62,7 +62,7 @@ def runs(task: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
 def trained(path: Path, sections: dict[str, Any], start: Path | None = None) -> Path:
     """A run to its end, without its page."""
     asked = {"training": SMALL["training"]} if start else SMALL
-    run = api.prepare(asked, sections, out=path, start=start)
+    run = prepare_run(asked, sections, out=path, start=start)
     training.train(run)
     return run.path
 
@@ -75,7 +75,7 @@ def test_weights_come_back_bit_for_bit(
     assert wanted is not None
     for stored, prefix in ((False, "weights"), (True, "stored")):
         file = hil.export(runs[name], tmp_path / f"{prefix}.nir", stored=stored)
-        again = api.prepare(
+        again = prepare_run(
             {"task": task, "device": DEVICES[name]}, start=file, out=tmp_path / prefix
         )
         began = again.load_start()
@@ -137,7 +137,7 @@ def test_a_step_of_the_model_is_a_step_of_the_chip(task: str, tmp_path: Path) ->
         },
     )
     file = hil.export(slow, tmp_path / "slow.nir")
-    again = api.prepare(
+    again = prepare_run(
         {"task": task, "device": "emulator:ideal?dt=0.0005"}, start=file, out=tmp_path / "again"
     )
     assert again.config().network.settings == {"tau_membrane": pytest.approx(0.015, rel=1e-9)}
@@ -153,7 +153,7 @@ def test_layers_that_lead_to_themselves_come_back_bit_for_bit(task: str, tmp_pat
     file = hil.export(run, tmp_path / "model.nir")
     graph = nir.read(file, type_check=False)
     assert {("lif_1", "linear_recurrent_1"), ("linear_recurrent_2", "lif_2")} <= set(graph.edges)
-    again = api.prepare({"task": task, "device": "emulator:ideal"}, start=file, out=tmp_path / "a")
+    again = prepare_run({"task": task, "device": "emulator:ideal"}, start=file, out=tmp_path / "a")
     assert again.config().network.recurrent
     wanted, began = Run.open(run).weights(), again.load_start()
     assert len(wanted) == 5
@@ -177,13 +177,13 @@ def test_feedback_follows_the_weights_that_another_rule_has_learned(
     }
     file = hil.export(trained(tmp_path / "bp", learned), tmp_path / "model.nir")
     tuned = {"device": "emulator:ideal", "training": {"epochs": 1, "batch": 50}, "task": task}
-    run = api.prepare(tuned, start=file, out=tmp_path / "tuned")
+    run = prepare_run(tuned, start=file, out=tmp_path / "tuned")
     whole = {name: array for name, array in run.load_start().items() if name[0] != "_"}
     damaged = {**whole, "ways/feedback_1": np.full((10, 40), "1")}
     write_npz(run.path / "start.npz", "start", damaged, VERSION)
     with pytest.raises(ValueError, match=r"start\.npz.*ways/feedback_1: not float32"):
         training.train(run)
-    run = api.prepare(tuned, start=file, out=tmp_path / "again")
+    run = prepare_run(tuned, start=file, out=tmp_path / "again")
     result = training.train(run)
     began, ended = run.weights() | run.load_start(), run.load_checkpoint()
     assert ended is not None

@@ -158,8 +158,8 @@ def test_a_step_costs_its_runs_and_leaves_the_updated_weights(
         controller.write()
         for index in range(2):
             controller.step(rng.random((5, 4), dtype=np.float32), rng.integers(3, size=5), index, 2)
-    assert spy.runs == controller.session.costs.usage.runs == 2 * (1 + 2 * pairs)
-    assert controller.session.costs.usage.samples == 5 * spy.runs
+    assert spy.runs == controller.supervised.costs.usage.runs == 2 * (1 + 2 * pairs)
+    assert controller.supervised.costs.usage.samples == 5 * spy.runs
     for held, shadow in zip(spy.held, controller.weights, strict=True):
         np.testing.assert_array_equal(held, shadow)
 
@@ -169,7 +169,7 @@ def test_other_rules_try_nothing() -> None:
         controller = Controller.open(build({"network": {"hidden": [6]}}), device, SampleSpec(4, 3))
         controller.write()
         controller.step(np.ones((5, 4), np.float32), np.zeros(5, np.int64), 0, 1)
-    assert controller.session.costs.usage.runs == 1
+    assert controller.supervised.costs.usage.runs == 1
 
 
 def small(**sections: Any) -> Any:

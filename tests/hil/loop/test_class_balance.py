@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.loop.health.class_balance import Score
+from hil.loop import findings
+from hil.loop.health import Score
 from hil.reports.run_page import write_report
 from hil.runs.folder import Run
 from support.command_line import command, refusal
@@ -38,9 +39,10 @@ def test_balanced_accuracy_is_the_mean_recall(both: tuple[np.ndarray, np.ndarray
     assert score.accuracy == pytest.approx(np.mean(predicted == labels))
     assert score.majority_share == max(np.mean(labels == c) for c in labels)
     assert set(score.never) == set(labels.tolist()) - set(predicted.tolist())
-    assert bool(score.never) == any("never answered" in line for line in score.findings())
+    kinds = [finding.kind for finding in findings.of_test(score)]
+    assert bool(score.never) == ("never_answered" in kinds)
     if score.accuracy <= score.majority_share:
-        assert any("not above the majority's share" in line for line in score.findings())
+        assert "not_above_majority" in kinds
 
 
 @given(st.lists(classes, min_size=60, max_size=90))
@@ -48,7 +50,7 @@ def test_a_network_that_is_right_is_let_alone(labels: list[int]) -> None:
     score = Score.of(np.array(labels), np.array(labels))
     assert score.balanced_accuracy == score.accuracy == 1
     if score.majority_share < 0.9:
-        assert score.findings() == []
+        assert findings.of_test(score) == []
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_a_class_that_is_never_answered_is_told_everywhere(
     assert re.search(r"majority's share +95\.00 %", told.stdout.replace("\t", " "))
     result = json.loads(Path("run/result.json").read_text())
     assert (result["balanced_accuracy"], result["majority_share"]) == (0.5, 0.95)
-    assert sum("[test]" in finding for finding in result["findings"]) == 2
+    assert [f["text"].startswith("[test] ") for f in result["findings"]] == [True, True]
     page = Page.read(write_report(Run.open("run")))
     assert "class 1 is never answered" in page.text
     assert "mean recall of the classes, is 50.00 %: go by this one" in page.text

@@ -12,7 +12,7 @@ import drivers
 from drivers import Device, DeviceRestarted, Network, Readout, Stimulus
 from hil.config import build
 from hil.loop import costs, evaluation, training
-from hil.loop.device_session import DeviceSession
+from hil.loop.supervised_device import SupervisedDevice
 from hil.runs.folder import Run
 
 LAYERS = (9, 7, 5, 3)
@@ -145,7 +145,7 @@ def test_bytes_are_those_of_a_board(images: Path, tmp_path: Path) -> None:
 
 def test_a_device_that_is_brought_back_pays_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with drivers.open("emulator:ideal") as device:
-        session = DeviceSession(device, Network.feed_forward((3, 2)))
+        session = SupervisedDevice(device, Network.feed_forward((3, 2)))
         weights = np.array([[0.5, 0.0], [0.0, 0.25], [1.0, 0.0]], np.float32)
         session.write(0, weights)
         session.write(0, weights)

@@ -24,8 +24,7 @@ from drivers import (
 from drivers.registry import BUILTIN
 from hil import api, config, tasks
 from hil.loop import mapping
-from hil.loop.defaults import left_open, settle
-from hil.runs.choice import Choice
+from hil.loop.defaults import Choice, find_open_settings, resolve_defaults
 from hil.runs.folder import Run
 from hil.studies.plan import Job
 from hil.studies.trial import evaluate
@@ -49,7 +48,9 @@ def stranger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 def settled(
     info: DeviceInfo, *layers: Mapping[str, Any], starts: bool = False
 ) -> tuple[config.Config, tuple[Choice, ...]]:
-    return settle(config.build(*layers), left_open(*layers, starts=starts), info, DATA)
+    return resolve_defaults(
+        config.build(*layers), find_open_settings(*layers, starts=starts), info, DATA
+    )
 
 
 def chosen(info: DeviceInfo, *layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def test_each_fact_asks_for_its_own_settings(
         kept = sections[section][key] if key else sections[section]
         assert (list(kept) if isinstance(kept, tuple) else kept) == value
     assert all(re.fullmatch(r"\S+ = \S+: [^\n]+", str(choice)) for choice in choices)
-    assert settle(found, (), info, DATA) == (found, ())  # a repeated run chooses nothing
+    assert resolve_defaults(found, (), info, DATA) == (found, ())  # a repeated run chooses nothing
 
 
 @pytest.mark.parametrize(
@@ -241,12 +242,14 @@ def test_a_strangers_device_trains_without_an_option() -> None:
     said = re.findall(r"^hil: (\S+) = (\S+): .+$", done.stderr, re.MULTILINE)
     assert ("encoding.name", "regular") in said
     run = Run.open(Path("runs/digits-adfa-seed0"))
-    kept = json.loads((run.path / "environment.json").read_text())["chosen"]
-    assert [(c["setting"], str(c["value"])) for c in kept] == said
+    kept = json.loads((run.path / "environment.json").read_text())
+    resolved = [*kept["measured"].items(), *((c["setting"], c["value"]) for c in kept["chosen"])]
+    assert [(name, str(value)) for name, value in resolved] == said
     assert run.config().training.batch == 50
     assert run.config().encoding["name"] == "regular"
     page = (run.path / "report.html").read_text()
-    assert all(f"{c['setting']} = {c['value']}: {c['reason']}" in page for c in kept)
+    assert all(f"{c['setting']} = {c['value']}: {c['reason']}" in page for c in kept["chosen"])
+    assert all(f"{name} = {value}" in page for name, value in kept["measured"].items())
 
 
 def test_a_strangers_device_learns_when_its_spikes_are_seen() -> None:
@@ -257,7 +260,7 @@ def test_a_strangers_device_learns_when_its_spikes_are_seen() -> None:
 def test_a_trial_makes_the_choices_of_a_run(tmp_path: Path) -> None:
     asked = {"device": "integer:", "training": {"epochs": 1}, "observe": "spikes"}
     text = json.dumps(config.build(asked).model_dump(mode="json"))
-    outcome, _ = evaluate(Job(text, opened=tuple(left_open(asked))))
+    outcome, _ = evaluate(Job(text, opened=tuple(find_open_settings(asked))))
     result = api.train(out=tmp_path / "run", **asked)
     assert outcome["test_accuracy"] == result.test_accuracy
     assert "error" in evaluate(Job(text))[0]  # where all of it counts as asked for

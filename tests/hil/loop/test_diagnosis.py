@@ -17,9 +17,9 @@ from scipy import stats
 import drivers
 from drivers import Network, Stimulus
 from hil.config import build
-from hil.loop import epochs, training
-from hil.loop.health import diagnosis, repair
-from hil.loop.health.diagnosis import Statistics
+from hil.loop import epochs, findings, health, training
+from hil.loop.findings import Finding
+from hil.loop.health import Statistics
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
 
@@ -43,6 +43,14 @@ def summed(
 def trained(path: Path, **sections: Any) -> tuple[Run, dict[str, Any]]:
     run = Run.create(path, build({"task": "digits"}, sections))
     return run, training.train(run)
+
+
+def kinds(row: dict[str, Any]) -> list[str]:
+    return [finding["kind"] for finding in row["findings"]]
+
+
+def subjects(result: dict[str, Any]) -> list[tuple[int, str, str]]:
+    return [(f["epoch"], f["kind"], f["where"]) for f in result["findings"]]
 
 
 # -- sums -------------------------------------------------------------------------------------
@@ -92,7 +100,7 @@ def test_neurons_that_show_noise_alone_are_dead(noise: float) -> None:
     named, missed = 0, 0
     for seed in range(5):
         membrane, labels = layer(noise, seed)
-        dead, stuck = diagnosis.still(summed(membrane, labels, 10), 0)
+        dead, stuck = health.find_still_neurons(summed(membrane, labels, 10), 0)
         assert (dead >= 300).all() and not stuck.size
         named, missed = named + len(dead), missed + 100 - len(dead)
     # Chance makes one of a thousand tell the classes apart.
@@ -109,14 +117,14 @@ def test_which_neurons_tell_the_classes_apart_agrees_with_the_usual_test() -> No
     groups = [membrane[labels == c].astype(float) for c in range(4)]
     unrelated = stats.f_oneway(*groups).pvalue > 0.001
     assert 10 < unrelated.sum() < 90
-    dead, _ = diagnosis.still(summed(membrane, labels, 4), 0)
+    dead, _ = health.find_still_neurons(summed(membrane, labels, 4), 0)
     np.testing.assert_array_equal(dead, np.flatnonzero(unrelated))
 
 
 def test_still_neurons_far_from_rest_are_stuck() -> None:
     membrane, labels = layer(0.01, 0)
     membrane[:, 310], membrane[:, 320] = 2.0, -2.0
-    dead, stuck = diagnosis.still(summed(membrane, labels, 10), 0)
+    dead, stuck = health.find_still_neurons(summed(membrane, labels, 10), 0)
     assert stuck.tolist() == [310, 320]
     assert not {310, 320} & set(dead.tolist())
 
@@ -127,7 +135,7 @@ def test_no_neuron_is_named_where_that_would_be_a_guess() -> None:
     one_class = summed(membrane, np.zeros_like(labels), 10)
     mostly_still = summed(membrane[:, 250:], labels, 10)
     for found in (few, one_class, mostly_still):
-        assert [neurons.size for neurons in diagnosis.still(found, 0)] == [0, 0]
+        assert [neurons.size for neurons in health.find_still_neurons(found, 0)] == [0, 0]
 
 
 def never_firing(url: str, hidden: int) -> list[int]:
@@ -146,12 +154,14 @@ def test_the_dead_neurons_of_a_chip_are_found(tmp_path: Path) -> None:
     run, result = trained(
         tmp_path / "run", device=url, network={"hidden": [150]}, training={"epochs": 2}
     )
-    found = [f for f in result["findings"] if "has dead neurons" in f]
+    (found,) = [f for f in result["findings"] if f["kind"] == "dead"]
     assert len(truth) > 2
-    assert [f.split("(")[1].split(")")[0] for f in found] == [", ".join(map(str, truth))]
-    assert found[0].startswith(f"[epoch 2] hidden layer 1 has dead neurons: {len(truth)} of 150 (")
+    assert (found["epoch"], found["where"]) == (2, "hidden layer 1")
+    named = ", ".join(map(str, truth))
+    assert found["figures"] == {"count": len(truth), "size": 150, "neurons": named}
+    assert found["text"].startswith("[epoch 2] hidden layer 1 has dead neurons: ")
     # The same is in the metrics of each epoch.
-    assert [any("dead neurons" in f for f in row["findings"]) for row in run.metrics()] == [1, 1]
+    assert [kinds(row).count("dead") for row in run.metrics()] == [1, 1]
 
 
 # -- layers, accuracy, weights ----------------------------------------------------------------
@@ -159,82 +169,81 @@ def test_the_dead_neurons_of_a_chip_are_found(tmp_path: Path) -> None:
 
 def test_silent_and_saturated_layers() -> None:
     rates, peaks = [0.0, 0.004, 0.1, 0.79, 0.81, 0.15], [0.0, 0.5, 0.5, 1.0, 1.0, 0.17]
-    assert diagnosis.states(rates, peaks, [0.1] * 6) == [
+    assert health.classify_layers(rates, peaks, [0.1] * 6) == [
         "silent", "silent", "lively", "lively", "saturated", "saturated",
     ]  # fmt: skip
-    found = diagnosis.activity_findings(["silent", "silent", "saturated"], [0.0, 0.0, 0.9])
-    assert [f.partition(":")[0] for f in found] == [
+    found = findings.of_activity(["silent", "silent", "saturated"], [0.0, 0.0, 0.9])
+    assert [f.headline for f in found] == [
         "hidden layer 1 is silent", "hidden layer 2 is silent", "output layer is saturated",
     ]  # fmt: skip
-    assert "raise network.initial_scale" in found[0]
-    assert "mend that first" in found[1]
+    assert "raise network.initial_scale" in found[0].remedy
+    assert "hidden layer 1, so mend that first" in found[1].remedy
     # An output that is read by its membranes may be silent.
-    assert diagnosis.activity_findings(["lively", "silent"], [0.1, 0.0], "membrane") == []
-    assert len(diagnosis.activity_findings(["lively", "silent"], [0.1, 0.0], "counts")) == 1
+    assert findings.of_activity(["lively", "silent"], [0.1, 0.0], "membrane") == []
+    assert len(findings.of_activity(["lively", "silent"], [0.1, 0.0], "counts")) == 1
 
 
 def test_chance_is_not_taken_for_a_fall_of_accuracy() -> None:
     rng = np.random.default_rng(0)
     flat = rng.binomial(144, 0.9, (2000, 30)) / 144
-    alarms = [any(diagnosis.drift(row[:n], 144) is not None for n in range(1, 31)) for row in flat]
+    alarms = [
+        any(health.find_drift(row[:n], 144) is not None for n in range(1, 31)) for row in flat
+    ]
     assert np.mean(alarms) < 0.005
 
 
 def test_a_fall_of_accuracy_is_noticed_when_it_lasts() -> None:
     high, low = [0.5, 0.9, 0.95, 0.94], [0.7, 0.72, 0.69]
-    assert diagnosis.drift([*high, *low], 144) == 2
+    assert health.find_drift([*high, *low], 144) == 2
     for n in range(1, 7):
-        assert diagnosis.drift([*high, *low][:n], 144) is None
-    assert diagnosis.drift([*high, *low[:2], 0.93], 144) is None
-    assert diagnosis.drift([*high, *low], 10) is None  # too few samples to tell
-    (finding,) = diagnosis.drift_finding("validation", [*high, *low], 144)
-    assert "69.00 % against 95.00 % after epoch 3" in finding
+        assert health.find_drift([*high, *low][:n], 144) is None
+    assert health.find_drift([*high, *low[:2], 0.93], 144) is None
+    assert health.find_drift([*high, *low], 10) is None  # too few samples to tell
+    (finding,) = findings.of_drift("validation", [*high, *low], 144)
+    assert "69.00 % against 95.00 % after epoch 3" in str(finding)
 
 
 def test_weights_at_the_full_scale_are_counted() -> None:
     weights = [np.array([[1.0, -1.0], [0.5, 0.999]], np.float32), np.zeros((2, 3), np.float32)]
-    assert diagnosis.clipped(weights, [1.0, 0.0]) == [0.5, 1.0]
-    assert diagnosis.clipped(weights, [2.0, 1.0]) == [0.0, 0.0]
-    (finding,) = diagnosis.weight_findings([0.082, 0.0001], 2)
-    assert finding.startswith("weights into hidden layer 1 stand at the full scale: 8.2 %")
-    found = diagnosis.weight_findings([0.5, 0.0, 0.5, 0.0, 0.5], 3)
+    assert health.share_at_full_scale(weights, [1.0, 0.0]) == [0.5, 1.0]
+    assert health.share_at_full_scale(weights, [2.0, 1.0]) == [0.0, 0.0]
+    (finding,) = findings.of_weights([0.082, 0.0001], 2)
+    assert (finding.where, finding.figures) == ("hidden layer 1", {"percent": 100 * 0.082})
+    found = findings.of_weights([0.5, 0.0, 0.5, 0.0, 0.5], 3)
     places = ("hidden layer 1", "output layer", "hidden layer 2 from itself")
-    for finding, place in zip(found, places, strict=True):
-        assert finding.startswith(f"weights into {place} stand at the full scale: 50.0 %")
+    assert tuple(finding.where for finding in found) == places
 
 
 def test_a_run_keeps_each_finding_once_as_it_was_last() -> None:
-    rows = [
-        {"findings": ["[epoch 1] a is silent: 0.01; do", "[epoch 1] b has dead neurons: 3; wait"]},
-        {"findings": ["[epoch 2] a is silent: 0.02; do"]},
-        {},
-    ]
-    assert diagnosis.latest(rows) == [
-        "[epoch 2] a is silent: 0.02; do",
-        "[epoch 1] b has dead neurons: 3; wait",
-    ]
+    silent = [Finding("silent", "a", {"rate": rate}) for rate in (0.01, 0.02)]
+    dead = Finding("dead", "b", {"count": 1, "size": 9, "neurons": "3"})
+    rows = [[silent[0], dead], [silent[1]], []]
+    metrics = [{"findings": findings.after_epoch(row, n)} for n, row in enumerate(rows, start=1)]
+    assert [(f["epoch"], f["headline"]) for f in findings.latest(metrics)] == [
+        (2, "a is silent"), (1, "b has dead neurons"),
+    ]  # fmt: skip
 
 
 # -- repair -----------------------------------------------------------------------------------
 
 
 @given(st.lists(st.lists(LAYER, min_size=3, max_size=3), max_size=12))
-def test_repair_is_bounded_and_goes_back(history: list[list[diagnosis.State]]) -> None:
+def test_repair_is_bounded_and_goes_back(history: list[list[health.State]]) -> None:
     strengths = np.ones(3)
     for layers in history:
-        after = repair.strengths(strengths, layers)
+        after = health.adapt_homeostasis(strengths, layers)
         assert ((after >= 1) & (after <= 256)).all()
         for state, before, now in zip(layers, strengths, after, strict=True):
             assert now <= before if state == "lively" else now >= before
-        assert all(0.5 <= gain <= 2 for gain in repair.gains(layers))
+        assert all(0.5 <= gain <= 2 for gain in health.rescaling_gains(layers))
         strengths = after
     for _ in range(4):
-        strengths = repair.strengths(strengths, ["lively"] * 3)
+        strengths = health.adapt_homeostasis(strengths, ["lively"] * 3)
     assert strengths.tolist() == [1.0] * 3
 
 
 def test_a_layer_behind_a_silent_one_is_left_alone() -> None:
-    assert repair.treated(["silent", "silent", "saturated", "silent"]) == [
+    assert health.find_treatable(["silent", "silent", "saturated", "silent"]) == [
         "silent", "lively", "lively", "silent",
     ]  # fmt: skip
 
@@ -255,10 +264,10 @@ def test_a_silent_network_recovers_by_rescaling_and_not_without(tmp_path: Path) 
     }
     run, result = trained(tmp_path / "left", **silent)
     assert run.metrics()[-1]["hidden_rates"][0] < 0.005
-    assert any(f.startswith("[epoch 5] hidden layer 1 is silent") for f in result["findings"])
+    assert (5, "silent", "hidden layer 1") in subjects(result)
     healed, better = trained(tmp_path / "rescaled", repair={"rescale": True}, **silent)
     assert healed.metrics()[-1]["hidden_rates"][0] > 0.01
-    assert not any(f.startswith("[epoch 5] hidden layer 1 is sil") for f in better["findings"])
+    assert (5, "silent", "hidden layer 1") not in subjects(better)
     assert better["test_accuracy"] > result["test_accuracy"] + 0.08
 
 
@@ -279,7 +288,7 @@ def test_a_silent_network_recovers_by_adaptive_homeostasis_and_not_without(tmp_p
     assert run.metrics()[-1]["hidden_rates"][0] < 0.005
     healed, result = trained(tmp_path / "adaptive", repair={"homeostasis": "adaptive"}, **silent)
     assert healed.metrics()[-1]["hidden_rates"][0] > 0.05
-    assert not any(f.startswith("[epoch 6] hidden layer 1 is sil") for f in result["findings"])
+    assert (6, "silent", "hidden layer 1") not in subjects(result)
 
 
 def test_a_lively_network_is_not_touched_by_repair(tmp_path: Path) -> None:
@@ -316,7 +325,7 @@ def test_a_run_under_repair_that_is_stopped_ends_the_same(tmp_path: Path) -> Non
     assert [row["findings"] for row in run.metrics()] == [
         row["findings"] for row in straight.metrics()
     ]
-    assert "hidden layer 1 is silent" in run.metrics()[0]["findings"][0]
+    assert run.metrics()[0]["findings"][0]["headline"] == "hidden layer 1 is silent"
     found, expected = run.load_checkpoint() or {}, straight.load_checkpoint() or {}
     for name, array in expected.items():
         if name != "train_state":

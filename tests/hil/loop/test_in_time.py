@@ -12,7 +12,7 @@ import hil
 from hil import config as configuration
 from hil import tasks
 from hil.loop.controller import Controller
-from hil.loop.defaults import settle
+from hil.loop.defaults import resolve_defaults
 from hil.runs.folder import Run
 from hil.trust import open_device
 
@@ -83,7 +83,7 @@ def test_feedback_that_is_learned_turns_towards_the_readout() -> None:
     )
     data = tasks.load("digits_rows", 0, 0.1)
     with open_device(config) as device:
-        config, _ = settle(config, {"network.steps"}, device.info, data)
+        config, _ = resolve_defaults(config, {"network.steps"}, device.info, data)
         controller = Controller.open(config, device, data.spec)
         controller.write()
 

@@ -57,7 +57,7 @@ def test_layers_are_made_smaller_until_their_synapses_fit(
             return str(error)
         return None
 
-    found = mapping.within_synapses([30, *hidden, 10], room.capacity, recurrent)
+    found = mapping.shrink_to_synapses([30, *hidden, 10], room.capacity, recurrent)
     assert (found == hidden) == (refused(hidden) is None) or max(hidden) == 1
     if found != [1] * len(hidden):
         assert refused(found) is None

@@ -15,7 +15,7 @@ from drivers import Network, Probe, Stimulus, UnsupportedProbe
 from drivers.registry import BUILTIN
 from hil.config import build
 from hil.loop import training
-from hil.loop.device_session import DeviceSession
+from hil.loop.supervised_device import SupervisedDevice
 from hil.runs.folder import Run
 from support.good_device import INFO, Good
 from support.restated import restated
@@ -53,9 +53,9 @@ class Few(Good):
         return super()._run(*arguments)
 
 
-def session(at_once: int | None, batch: int = 20) -> DeviceSession:
+def session(at_once: int | None, batch: int = 20) -> SupervisedDevice:
     made = type("Limited", (Few,), {"at_once": at_once, "batch": batch})
-    found = DeviceSession(made(), NETWORK)
+    found = SupervisedDevice(made(), NETWORK)
     rng = np.random.default_rng(0)
     for projection, shape in enumerate(NETWORK.shapes):
         found.write(projection, rng.normal(0.3, 1, shape).astype(np.float32))

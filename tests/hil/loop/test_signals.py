@@ -13,7 +13,7 @@ import hil
 from drivers import CapacityError, ProbeOffer, Setting, SettingError, StimulusError
 from hil import config
 from hil.loop import mapping
-from hil.loop.defaults import left_open, settle
+from hil.loop.defaults import find_open_settings, resolve_defaults
 from hil.tasks.samples import Signals
 from hil.tasks.task import Data
 from support.good_device import INFO
@@ -32,7 +32,7 @@ def data(channels: int = 2) -> Data:
 
 
 def settled(info: Any, *asked: dict[str, Any]) -> Any:
-    return settle(config.build(*asked), left_open(*asked), info, data())
+    return resolve_defaults(config.build(*asked), find_open_settings(*asked), info, data())
 
 
 def test_a_run_lasts_as_long_as_the_longest_signal_is_held() -> None:
@@ -69,7 +69,7 @@ def test_what_does_not_fit_signals_is_refused(
 def test_a_device_of_spikes_is_shown_spikes_and_the_hold_is_kept() -> None:
     info = restated(ANY, stimuli=("spikes",))
     asked = {"task": "digits_rows"}  # held for 4 steps by its defaults
-    found, choices = settle(config.build(asked), left_open(asked), info, data())
+    found, choices = resolve_defaults(config.build(asked), find_open_settings(asked), info, data())
     assert (found.encoding["name"], found.encoding["hold"]) == ("regular", 4)
     assert found.network.steps == 24
     assert {"encoding.name", "network.steps"} <= {choice.setting for choice in choices}
@@ -89,9 +89,9 @@ def test_the_clock_follows_from_what_a_device_shows_unless_it_was_asked_for(
 ) -> None:
     info = restated(ANY, probes=offers)
     suited = {"rule": {"name": "adfa", "clock": "trace"}}
-    found, _ = settle(config.build(suited), left_open(), info, data())
+    found, _ = resolve_defaults(config.build(suited), find_open_settings(), info, data())
     assert found.rule["clock"] == clock
-    found, _ = settle(config.build(suited), left_open(suited), info, data())
+    found, _ = resolve_defaults(config.build(suited), find_open_settings(suited), info, data())
     assert found.rule["clock"] == "trace"
 
 
@@ -111,9 +111,13 @@ def test_membranes_remember_half_of_the_longest_signal_where_a_device_lets_choos
         assert found.network.time_constant == value
         laid = mapping.network(found, info, (2, 100, 2)).settings
         assert laid.get("leak") == (None if leak is None else pytest.approx(leak)), asked
-        again, _ = settle(found, left_open({}, starts=True), restated(info, settings=()), data())
+        again, _ = resolve_defaults(
+            found, find_open_settings({}, starts=True), restated(info, settings=()), data()
+        )
         assert again.network.time_constant == "device"
-        assert settle(found, left_open({}, starts=True), info, data())[0] == found
+        assert (
+            resolve_defaults(found, find_open_settings({}, starts=True), info, data())[0] == found
+        )
     with pytest.raises(SettingError, match=r"time_constant = 4\.0: this device sets none"):
         settled(restated(info, settings=(other,)), {"network": {"time_constant": 4.0}})
 
@@ -124,10 +128,10 @@ def test_the_best_encoding_is_chosen_whatever_the_order_in_which_a_device_states
         events = replace(data().x_train, values=np.rint(data().x_train.values), events=True)
         shown = replace(data(), x_train=events, x_validation=events[:0], x_test=events)
         asked = {"encoding": {"name": "receptive_fields"}}
-        found, _ = settle(config.build(asked), left_open(), info, shown)
+        found, _ = resolve_defaults(config.build(asked), find_open_settings(), info, shown)
         assert found.encoding["name"] == "events"
-        found, _ = settle(
-            config.build({"encoding": {"name": "latency"}}), left_open(), info, data()
+        found, _ = resolve_defaults(
+            config.build({"encoding": {"name": "latency"}}), find_open_settings(), info, data()
         )
         assert found.encoding["name"] == "current"
 
@@ -137,7 +141,9 @@ def test_features_are_not_held() -> None:
 
     asked = {"encoding": {"hold": 2}}
     with pytest.raises(ValueError, match=r"encoding.hold = 2: task digits has features"):
-        settle(config.build(asked), left_open(asked), ANY, tasks.load("digits", 0, 0.1))
+        resolve_defaults(
+            config.build(asked), find_open_settings(asked), ANY, tasks.load("digits", 0, 0.1)
+        )
 
 
 @pytest.mark.parametrize("told", [False, True])

@@ -17,8 +17,8 @@ from drivers.session import Recorded
 from hil import tasks
 from hil.characterisation import unstated
 from hil.config import build
-from hil.loop.defaults import left_open
-from hil.loop.training import fitted
+from hil.loop.defaults import find_open_settings
+from hil.loop.session import Session
 from hil.runs.folder import Run
 from support.matrix_device import MatrixDevice
 
@@ -54,7 +54,6 @@ def mute() -> MatrixDevice:
 def test_what_is_open_is_measured_and_kept_as_stated_by_the_maker_himself() -> None:
     truth = MatrixDevice(CELL).info
     found = unstated.measure_unstated(mute())
-    assert unstated.select_measured({**found, "training.batch": 3}) == found
     known = unstated.complete_info(mute().info, found)
     assert (known.timing.input, known.timing.layer) == (truth.timing.input, truth.timing.layer)
     assert (known.neuron, known.offers) == (truth.neuron, truth.offers)
@@ -82,12 +81,10 @@ def test_a_training_says_what_was_measured_and_learns_as_if_it_had_been_stated(
     stated = hil.train("digits", device=_address("mute"), out=tmp_path / "stated", **TINY)
     monkeypatch.setitem(registry.BUILTIN, "mute", f"{__name__}:Mute")
     found = hil.train("digits", device=_address("mute"), out=tmp_path / "mute", **TINY)
-    chosen = {c["setting"]: c for c in Run.open(found.path).environment()["chosen"]}
-    values = {name: choice["value"] for name, choice in chosen.items()}
+    values = Run.open(found.path).environment()["measured"]
     assert (values["timing.input"], values["timing.layer"]) == ("same_step", "next_step")
     of_neurons = [values[f"neuron.{name}"] for name in ("reset", "decay", "refractory")]
     assert of_neurons == ["hard", 0.9, 0]
-    assert chosen["timing.layer"]["reason"].startswith("measured")
     assert found.test_accuracy == stated.test_accuracy
     monkeypatch.setattr(unstated, "measure_unstated", lambda _: pytest.fail("measured again"))
     (found.path / "result.json").unlink()
@@ -103,7 +100,8 @@ def test_what_is_chosen_by_the_timing_is_chosen_by_the_measured_one(
     data = tasks.load("digits", 0, 0.1)
     for driver in ("support.matrix_device:MatrixDevice", f"{__name__}:Mute"):
         monkeypatch.setitem(registry.BUILTIN, "mute", driver)
-        kappas.append(fitted(config, left_open(asked), data)[0].readout.kappa)
+        with Session.open(config, data, find_open_settings(asked)) as session:
+            kappas.append(session.config.readout.kappa)
     assert kappas == [2 * config.readout.kappa] * 2
 
 

@@ -4,12 +4,14 @@ import json
 import re
 import shlex
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hil.config import build
+from hil.loop.findings import Finding
 from hil.reports.run_page import write_report
 from hil.runs.folder import Run
 from hil.statistics import proportion
@@ -76,19 +78,15 @@ def test_what_the_device_paid(tmp_path: Path) -> None:
 def test_findings_stand_once_with_the_last_epoch_that_showed_them(tmp_path: Path) -> None:
     run = started(tmp_path / "run")
     rows = epochs(3)
-    dead = "hidden layer 1 has dead neurons: 2 of 9 (1, 7) stay at rest; wait"
-    rows[0]["findings"] = [
-        "[epoch 1] output layer is silent: 0.0 < 1; raise it",
-        f"[epoch 1] {dead}",
-    ]
-    rows[1]["findings"], rows[2]["findings"] = [f"[epoch 2] {dead}"], []
+    silent = Finding("silent", "output layer", {"rate": 0.0}, "raise it", 1)
+    dead = Finding("dead", "hidden layer 1", {"count": 2, "size": 9, "neurons": "1, 7"}, "", 1)
+    rows[0]["findings"] = [silent.as_json(), dead.as_json()]
+    again = replace(dead, epoch=2)
+    rows[1]["findings"], rows[2]["findings"] = [again.as_json()], []
     run.save_metrics(rows)
     page = Page.read(write_report(run))
     assert page.all("h2")[0] == "What the host noticed"
-    assert page.all("li") == [
-        "[epoch 1] output layer is silent: 0.0 < 1; raise it.",
-        f"[epoch 2] {dead}.",
-    ]
+    assert page.all("li") == [f"{silent}.", f"{again}."]
 
 
 def test_confusion_and_recall_count_every_test_sample(run: Run, page: Page) -> None:

@@ -12,9 +12,8 @@ import pytest
 
 import hil
 from drivers.files.writing import DRAFT, replace_file, write_text
-from hil.runs.draft import draft_in
+from hil.runs.exclusive import draft_in, locked
 from hil.runs.folder import ENVIRONMENT, Run
-from hil.runs.lock import locked
 from support.command_line import command, refusal
 
 SMALL = {
@@ -147,7 +146,7 @@ def test_a_page_half_written_goes_when_its_run_is_resumed(copy: Path) -> None:
 
 def test_a_draft_of_a_killed_process_goes_when_the_next_run_is_made(tmp_path: Path) -> None:
     work = (
-        "from hil.runs.draft import draft_in\n"
+        "from hil.runs.exclusive import draft_in\n"
         f"with draft_in(Path({str(tmp_path)!r}), '.draft.') as draft:\n"
         "    (draft / 'config.toml').write_text('')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -13,13 +13,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import hil
-from hil import api
 from hil.cli.app import app
 from hil.config import build
-from hil.loop import epochs, training
+from hil.loop import epochs, initialisation, training
 from hil.loop.progress import TrainingProgress
-from hil.runs import warm_start
 from hil.runs.folder import Run
+from support.run_folders import prepare_run
 
 CHIP = "emulator:mixed-signal?chip=9"
 
@@ -59,7 +58,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tuned(first: Path, path: Path, **changes: Any) -> Run:
     """A run that fine-tunes the first one on another chip for one epoch."""
     asked = {"device": CHIP, "training": {"epochs": 1}, **changes}
-    config = build(warm_start.base(first, asked), asked)
+    config = build(initialisation.start_settings(first, asked), asked)
     return Run.create(path, config, start=Run.open(first).weights())
 
 
@@ -81,7 +80,7 @@ def test_it_starts_with_the_weights_of_the_other_run_on_the_device(
         assert int(now["optimiser/step"]) == 0 and self._state.step == 0
         raise Began
 
-    monkeypatch.setattr(epochs.Training, "go", look)
+    monkeypatch.setattr(epochs.Training, "run", look)
     with pytest.raises(Began):
         training.train(run)
 
@@ -95,7 +94,7 @@ def test_the_settings_of_the_other_run_lie_below_what_is_asked(first: Path, tmp_
     assert (config.training.epochs, config.device_url) == (1, CHIP)
     assert config.start == str(first)
     asked = {"rule": {"name": "dfa"}, "seed": 6}
-    config = build(warm_start.base(first, asked), asked)
+    config = build(initialisation.start_settings(first, asked), asked)
     assert (config.seed, config.rule["name"], config.device_options) == (6, "dfa", {"chip": 3})
 
 
@@ -143,7 +142,7 @@ def test_feedback_that_was_learned_comes_with_its_weights(learns: bool, tmp_path
     asked: dict[str, Any] = {"seed": 6, "optimiser": {"learning_rate": 1e-9}}
     if not learns:
         asked["rule"] = {**learned, "feedback": "fixed"}
-    run = api.prepare(asked, start=source.path, out=tmp_path / "run")
+    run = prepare_run(asked, start=source.path, out=tmp_path / "run")
     training.train(run)
     mine = checkpoint(run.path)["rule/feedback_1"]
     size = 1.0 if learns else np.linalg.norm(mine) / np.linalg.norm(theirs)

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 import hil
-from hil import api
 from hil.cli.app import app
 from hil.loop import training
 from hil.studies import loader
@@ -23,6 +22,7 @@ from hil.studies.schema import Study
 from hil.studies.trial import evaluate
 from hil.studies.validation import check
 from support.nir_models import DT, chain, lif, linear
+from support.run_folders import prepare_run
 
 Jobs = list[tuple[Any, ...]]
 NOISE: dict[str, Any] = {
@@ -97,7 +97,7 @@ def test_so_do_those_of_the_study_of_robustness(task: str, model: Path) -> None:
 
 def test_a_run_may_be_it_too(task: str, tmp_path: Path) -> None:
     sections = {"task": task, "device": "emulator:ideal", "network": {"hidden": [6]}}
-    run = api.prepare(sections, {"training": {"epochs": 1}}, out=tmp_path / "run")
+    run = prepare_run(sections, {"training": {"epochs": 1}}, out=tmp_path / "run")
     training.train(run)
     study = loader.start_from(noise(task), run.path)
     source = next(steps for steps in jobs(study) if len(steps) == 2)[0]

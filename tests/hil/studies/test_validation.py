@@ -157,7 +157,7 @@ def test_a_search_that_cannot_be_is_refused(change: dict[str, Any], said: str) -
         check(study(SEARCH, **change))
 
 
-def _failing(*_: object) -> None:
+def _failing(*_: object, **__: object) -> None:
     raise ValueError("it does not fit")
 
 
@@ -165,7 +165,7 @@ def test_a_study_whose_every_trial_fails_says_so_and_still_has_a_page(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(elsewhere)
-    monkeypatch.setattr("hil.studies.trial.settle", _failing)
+    monkeypatch.setattr("hil.loop.session.Session.open", _failing)
     options = ["study.toml", "--workers", "1", "--out", "none"]
     assert "no trial worked, the page says why: none/report.html" in refusal(options, capsys)
     text = (elsewhere / "none" / "report.html").read_text(encoding="utf-8")

@@ -1,15 +1,19 @@
-"""What ails a network, told from what the controller reads of it anyway."""
+"""Health of a network on a device: what its neurons show, what a test is worth, what repair does.
+
+A network that answers one class alone is as often right as that class is frequent. Balanced
+accuracy, the mean recall of the classes, shows it (K. H. Brodersen et al. 2010, ICPR, 3121).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.learning.losses import Source
+from hil.statistics import proportion
 
 Matrix = NDArray[np.float32]
 State = Literal["silent", "saturated", "lively"]
@@ -19,13 +23,15 @@ SILENT = 0.05  # mean activity, in targets of homeostasis, below which a layer i
 SATURATED = 0.8  # mean activity, in shares of the largest seen, from which a layer is saturated
 STILL = 1 / 3  # spread of a neuron, in those of the lively ones of its layer, below which it rests
 REST = 0.5  # mean membrane, in thresholds, within which a still neuron is at rest
-MOST = 0.5  # share of a layer that has to be lively for its dead neurons to be named
+LIVELY_SHARE = 0.5  # of a layer that has to be lively for its dead neurons to be named
 CONFIDENCE = 0.999  # of the test whether a neuron tells the classes apart
 FEWEST = 100  # samples that this test needs
-CLIPPED = 0.01  # share of a projection's weights at the full scale
 DEVIATIONS = 3.5  # standard deviations by which an accuracy must be below its best
 PATIENCE = 3  # epochs in a row
-NAMED = 20  # neurons that are named one by one
+UNEVEN = 1.25  # the majority's share, in those of equal classes, from which they are out of balance
+BETTER = 0.03  # by which another estimator has to correlate better to be taken instead
+RAISE, STRONGEST = 4.0, 256.0  # homeostasis in an epoch of repair, and altogether
+RESCALE = 2.0  # weights in an epoch of repair
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +101,10 @@ class Statistics:
         )
 
 
-def still(statistics: Statistics, layer: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Neurons of a layer that do not depend on the sample.
+def find_still_neurons(
+    statistics: Statistics, layer: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find neurons of a layer that do not depend on the sample.
 
     A noisy membrane is never quite still, so what a neuron shows is compared between the classes
     by a one-way analysis of variance (Fisher 1925, Statistical Methods for Research Workers).
@@ -112,9 +120,9 @@ def still(statistics: Statistics, layer: int) -> tuple[NDArray[np.int64], NDArra
         Indices, ascending, of dead neurons, which stay at rest, and of stuck ones, which stay
         above threshold or far below rest; none from fewer than 100 samples, too few to tell.
     """
-    nobody = np.empty(0, np.int64)
     from scipy.special import fdtri
 
+    nobody = np.empty(0, np.int64)
     present = statistics.samples > 0
     counts = statistics.samples[present].astype(np.float64)
     total, classes = counts.sum(), len(counts)
@@ -130,17 +138,17 @@ def still(statistics: Statistics, layer: int) -> tuple[NDArray[np.int64], NDArra
     unexplained = np.maximum(within, noise) / (total - classes)
     bound = float(fdtri(classes - 1, total - classes, CONFIDENCE))
     telling = (explained > bound * unexplained) & (overall > noise)
-    if telling.mean() < MOST:
+    if telling.mean() < LIVELY_SHARE:
         return nobody, nobody
     resting = ~telling & (overall < STILL**2 * np.median(overall[telling]))
     near = np.abs(mean) < REST
     return np.flatnonzero(resting & near), np.flatnonzero(resting & ~near)
 
 
-def states(
+def classify_layers(
     rates: Sequence[float], largest: Sequence[float], targets: Sequence[float]
 ) -> list[State]:
-    """Which layers are silent or saturated.
+    """Tell silent and saturated layers.
 
     The largest possible rate depends on reset and refractory time, which the host does not know;
     a layer is near it when its mean is near the largest activity that any of its neurons showed.
@@ -160,8 +168,8 @@ def states(
     ]
 
 
-def drift(accuracies: Sequence[float], samples: int) -> int | None:
-    """Whether an accuracy has been falling beyond chance.
+def find_drift(accuracies: Sequence[float], samples: int) -> int | None:
+    """Find whether an accuracy has been falling beyond chance.
 
     Args:
         accuracies: After each epoch.
@@ -180,7 +188,7 @@ def drift(accuracies: Sequence[float], samples: int) -> int | None:
     return best if falling[-PATIENCE:].all() else None
 
 
-def clipped(weights: Sequence[Matrix], limits: Sequence[float]) -> list[float]:
+def share_at_full_scale(weights: Sequence[Matrix], limits: Sequence[float]) -> list[float]:
     """Share of the weights of each projection that stand at its full scale or beyond."""
     return [
         float(np.mean(np.abs(w) >= np.float32(limit)))
@@ -188,110 +196,106 @@ def clipped(weights: Sequence[Matrix], limits: Sequence[float]) -> list[float]:
     ]
 
 
-def layer_name(layer: int, depth: int) -> str:
-    """What layer `layer` (from 0, the first hidden one) of `depth` is called."""
-    return "output layer" if layer == depth - 1 else f"hidden layer {layer + 1}"
+@dataclass(frozen=True)
+class Score:
+    """How the test samples were answered.
+
+    Attributes:
+        right: How many were answered right.
+        samples: How many there are.
+        balanced_accuracy: Mean recall of the classes that have samples.
+        majority: The class with most samples, the first of equals.
+        majority_share: Its share of the samples: what answering it alone would reach.
+        classes: Classes that have samples.
+        never: Of these, the ones that no sample was answered by.
+    """
+
+    right: int
+    samples: int
+    balanced_accuracy: float
+    majority: int
+    majority_share: float
+    classes: int
+    never: tuple[int, ...]
+
+    @classmethod
+    def of(cls, predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> Score:
+        """Hold answers against labels.
+
+        Args:
+            predicted: Class that each sample was answered by, `(N,)`.
+            labels: Its class, `(N,)`, N at least 1.
+        """
+        counts = np.bincount(labels)
+        present = np.flatnonzero(counts)
+        hits = np.bincount(labels[predicted == labels], minlength=len(counts))
+        return cls(
+            right=int(hits.sum()),
+            samples=len(labels),
+            balanced_accuracy=float(np.mean(hits[present] / counts[present])),
+            majority=int(counts.argmax()),
+            majority_share=float(counts.max() / len(labels)),
+            classes=len(present),
+            never=tuple(int(c) for c in np.setdiff1d(present, predicted)),
+        )
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the samples answered right."""
+        return self.right / self.samples
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval."""
+        return proportion(self.right, self.samples)
+
+    def final(self) -> dict[str, Any]:
+        """As it stands in `result.json`."""
+        return {
+            "test_accuracy": self.accuracy,
+            "test_accuracy_ci95": list(self.interval),
+            "balanced_accuracy": self.balanced_accuracy,
+            "majority_share": self.majority_share,
+            "classes_out_of_balance": self.majority_share * self.classes > UNEVEN,
+        }
 
 
-def activity_findings(
-    layers: Sequence[State], rates: Sequence[float], readout: Source = "counts"
-) -> list[str]:
-    """One sentence for each silent or saturated layer.
+def find_better_estimator(name: str, correlations: Mapping[str, float]) -> str | None:
+    """The estimator to use from now on in place of the one in use; None to keep it.
 
     Args:
-        layers: What each layer is like, the output last.
-        rates: Mean activity of each.
-        readout: What the output is read by; it may be silent where membranes are.
+        name: The one in use.
+        correlations: With the measured rates of the output, over an epoch, by estimator.
     """
-    found, depth = [], len(layers)
-    for layer, (state, rate) in enumerate(zip(layers, rates, strict=True)):
-        name = layer_name(layer, depth)
-        last = layer == depth - 1
-        if state == "silent" and not (last and readout == "membrane"):
-            advice = "raise network.initial_scale or encoding.gain, or set repair.rescale=true"
-            if layer and layers[layer - 1] == "silent":
-                advice = f"it gets nothing from {layer_name(layer - 1, depth)}, so mend that first"
-            elif last:
-                advice = "raise network.initial_scale, or read membranes: readout.source=both"
-            found.append(f"{name} is silent: mean activity {rate:.4f} spikes per step; {advice}")
-        elif state == "saturated":
-            found.append(
-                f"{name} is saturated: mean activity {rate:.3f} spikes per step, near the most "
-                "that any of its neurons shows; lower network.initial_scale or encoding.gain, or "
-                "set repair.rescale=true"
-            )
-    return found
+    if name not in correlations:
+        return None
+    best = max(correlations, key=lambda each: correlations[each])
+    return best if correlations[best] > correlations[name] + BETTER else None
 
 
-def neuron_findings(statistics: Statistics, layers: Sequence[State]) -> list[str]:
-    """One sentence for the dead neurons of each layer, and one for the stuck ones.
-
-    Args:
-        statistics: The sums of an epoch.
-        layers: What each layer is like; of a silent one no neuron is named.
-    """
-    found, depth = [], len(statistics.sums)
-    for layer, sums in enumerate(statistics.sums):
-        if layers[layer] == "silent":
-            continue
-        dead, stuck = still(statistics, layer)
-        for what, neurons, fate in (
-            (
-                "dead",
-                dead,
-                "stay at rest whatever the sample; the others learn around them, more of them in "
-                "a wider layer",
-            ),
-            (
-                "stuck",
-                stuck,
-                "stay far from rest whatever the sample; if they are many, lower "
-                "network.initial_scale or encoding.gain",
-            ),
-        ):
-            if neurons.size:
-                named = ", ".join(map(str, neurons[:NAMED])) + ", ..." * (len(neurons) > NAMED)
-                found.append(
-                    f"{layer_name(layer, depth)} has {what} neurons: {len(neurons)} of "
-                    f"{sums.shape[1]} ({named}) {fate}"
-                )
-    return found
-
-
-def drift_finding(name: str, accuracies: Sequence[float], samples: int) -> list[str]:
-    """A sentence when an accuracy, such as `validation`, has been falling beyond chance."""
-    best = drift(accuracies, samples)
-    if best is None:
-        return []
+def find_treatable(layers: Sequence[State]) -> list[State]:
+    """The layers to do something about: behind a silent one, a layer may be so only for that."""
     return [
-        f"{name} accuracy is falling: {100 * accuracies[-1]:.2f} % against "
-        f"{100 * accuracies[best]:.2f} % after epoch {best + 1}, beyond chance for {PATIENCE} "
-        "epochs; lower optimiser.learning_rate, or check the device for drift"
+        "lively" if layer and layers[layer - 1] == "silent" else state
+        for layer, state in enumerate(layers)
     ]
 
 
-def weight_findings(shares: Sequence[float], depth: int) -> list[str]:
-    """One sentence for each projection with many weights at the full scale; what recurs is last."""
-    into = [layer_name(layer, depth) for layer in range(depth)]
-    into += [f"{name} from itself" for name in into[:-1]]
-    return [
-        f"weights into {name} stand at the full scale: {100 * share:.1f} % of them; raise "
-        "network.full_scale or lower optimiser.learning_rate"
-        for name, share in zip(into, shares, strict=False)
-        if share > CLIPPED
-    ]
+def adapt_homeostasis(before: NDArray[np.float64], layers: Sequence[State]) -> NDArray[np.float64]:
+    """Factors of the strength of homeostasis for the next epoch.
+
+    A silent or saturated layer gets four times as much as before, up to 256 times; a lively one a
+    quarter, down to the strength that was set.
+
+    Args:
+        before: Factor of each hidden layer, `(L - 1,)`.
+        layers: What each of them is like.
+    """
+    up = np.array([state != "lively" for state in layers], bool)
+    return np.clip(np.where(up, before * RAISE, before / RAISE), 1.0, STRONGEST)
 
 
-def subject(finding: str) -> str:
-    """What a finding is about, without its epoch and its figures."""
-    return finding.partition("] ")[2].partition(": ")[0]
-
-
-def latest(metrics: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Each finding of a run once, as the last epoch that showed it puts it."""
-    found: dict[str, str] = {}
-    for row in metrics:
-        # Metrics that an earlier version wrote have no findings.
-        for finding in row.get("findings", ()):
-            found[subject(finding)] = finding
-    return list(found.values())
+def rescaling_gains(layers: Sequence[State]) -> list[float]:
+    """Factors of the weights into each hidden layer: 2 where silent, 1/2 where saturated, or 1."""
+    factor: dict[State, float] = {"silent": RESCALE, "saturated": 1 / RESCALE, "lively": 1.0}
+    return [factor[state] for state in layers]

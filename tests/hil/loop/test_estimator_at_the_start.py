@@ -12,8 +12,8 @@ import drivers
 from drivers import Readout, registry
 from hil import config, tasks
 from hil.loop import epochs, training
-from hil.loop.beginning.response import begin
 from hil.loop.controller import Controller
+from hil.loop.initialisation import adjust_initial_response
 from hil.loop.progress import TrainingProgress
 from hil.loop.train_state import TrainState
 from hil.runs.folder import Run
@@ -50,7 +50,7 @@ def chosen(device: drivers.Device, drawn: bool = True, **sections: Any) -> tuple
         assert controller.observer.estimator.name == "reconstruction"
         controller.write()
         state = TrainState.first(controller.layers)
-        choices = begin(controller, DATA, state, drawn=drawn)
+        choices = adjust_initial_response(controller, DATA, state, drawn=drawn)
         assert len({choice.setting for choice in choices}) == len(choices)
     return [str(choice) for choice in choices], state.estimator
 

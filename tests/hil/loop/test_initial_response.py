@@ -12,11 +12,10 @@ import pytest
 import drivers
 from drivers.registry import BUILTIN
 from hil import config, tasks
-from hil.loop import training
-from hil.loop.beginning import response
+from hil.loop import initialisation, training
 from hil.loop.controller import Controller
+from hil.loop.defaults import Choice
 from hil.loop.train_state import TrainState
-from hil.runs.choice import Choice
 from hil.runs.folder import Run
 
 DATA = tasks.load("digits", 0, 0.1)
@@ -43,7 +42,7 @@ def made(scale: float, **sections: Any) -> config.Config:
 
 def begun(controller: Controller, data: tasks.Data) -> list[Choice]:
     state = TrainState.first(controller.layers)
-    return response.begin(controller, data, state, drawn=True)
+    return initialisation.adjust_initial_response(controller, data, state, drawn=True)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
@@ -58,8 +57,8 @@ def test_each_layer_ends_in_its_working_range(scale: float) -> None:
         x = DATA.batch(DATA.x_train[:32])
         choices = begun(controller, DATA)
         for layer in (1, 2):
-            rate = response.look(controller, x, layer, 99).hidden[layer - 1].mean()
-            assert 0.5 * response.LOWEST < rate < 1.2 * response.HIGHEST
+            rate = initialisation.observe_batch(controller, x, layer, 99).hidden[layer - 1].mean()
+            assert 0.5 * initialisation.LOWEST < rate < 1.2 * initialisation.HIGHEST
         named = {int(choice.setting[-1]) for choice in choices}
         assert named == {1, 2} if scale != 1.0 else True
         for projection, (was, now) in enumerate(zip(drawn, controller.weights, strict=True)):

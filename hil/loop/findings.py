@@ -1,0 +1,285 @@
+"""What is found amiss with a network, its training or the way to its device: data, then words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from drivers import Probe
+from hil.learning import rate_estimators
+from hil.learning.losses import Source
+from hil.loop.health import PATIENCE, Score, State, Statistics, find_drift, find_still_neurons
+
+Kind = Literal[
+    "silent",
+    "saturated",
+    "dead",
+    "stuck",
+    "falling",
+    "at_full_scale",
+    "poor_estimate",
+    "slow_line",
+    "restarted",
+    "part_failed",
+    "never_answered",
+    "not_above_majority",
+]
+
+# Choices, for want of published figures.
+CLIPPED = 0.01  # share of a projection's weights at the full scale
+FAITHFUL = 0.9  # correlation with measured output rates below which an estimate is not trusted
+LINE_SHARE, LINE_SECONDS = 0.5, 1.0  # of an epoch, from which the line is what it waits for
+LISTED = 20  # neurons or classes that are listed one by one
+
+# Of each kind the headline, which says what is amiss without numbers, and the numbers.
+WORDS: Mapping[Kind, tuple[str, str]] = {
+    "silent": ("{where} is silent", "mean activity {rate:.4f} spikes per step"),
+    "saturated": (
+        "{where} is saturated",
+        "mean activity {rate:.3f} spikes per step, near the most that any of its neurons shows",
+    ),
+    "dead": (
+        "{where} has dead neurons",
+        "{count} of {size} ({neurons}) stay at rest whatever the sample",
+    ),
+    "stuck": (
+        "{where} has stuck neurons",
+        "{count} of {size} ({neurons}) stay far from rest whatever the sample",
+    ),
+    "falling": (
+        "{where} accuracy is falling",
+        "{last:.2f} % against {best:.2f} % after epoch {best_epoch}, beyond chance for "
+        f"{PATIENCE} epochs",
+    ),
+    "at_full_scale": ("weights into {where} stand at the full scale", "{percent:.1f} % of them"),
+    "poor_estimate": (
+        "hidden rates are estimated poorly",
+        "at the output, where spikes are visible, {estimator!r} correlates {correlation:.2f} "
+        "with them",
+    ),
+    "slow_line": (
+        "the line takes most of the time",
+        "{percent:.0f} % of an epoch ({transfer:.1f} s, device {device:.1f} s, host {host:.1f} s)",
+    ),
+    "restarted": (
+        "the device restarted",
+        "{times} in an epoch, and got its network and weights back",
+    ),
+    "part_failed": ("a part of the device failed, and the rest goes on", "{where}"),
+    "never_answered": ("{where} {verb} never answered", "balanced accuracy is {balanced:.2f} %"),
+    "not_above_majority": (
+        "test accuracy is not above the majority's share",
+        "{accuracy:.2f} % (95 %: {low:.2f} to {high:.2f}), where answering class {majority} alone "
+        "gives {share:.2f} %",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is amiss.
+
+    Attributes:
+        kind: What is.
+        where: With what, e.g. `hidden layer 1`; empty for the training as a whole.
+        figures: What tells it, by the names in `WORDS`.
+        remedy: What can be done about it; empty for nothing.
+        epoch: The epoch that showed it, from 1; None for the test.
+    """
+
+    kind: Kind
+    where: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    remedy: str = ""
+    epoch: int | None = None
+
+    @property
+    def headline(self) -> str:
+        """What is amiss with what, without numbers."""
+        return WORDS[self.kind][0].format(where=self.where, **self.figures)
+
+    def __str__(self) -> str:
+        """One line: when it was found, what, its figures and a remedy."""
+        stage = "test" if self.epoch is None else f"epoch {self.epoch}"
+        figures = WORDS[self.kind][1].format(where=self.where, **self.figures)
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"[{stage}] {self.headline}: {figures}{remedy}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As the files of a run keep it."""
+        return {**vars(self), "headline": self.headline, "text": str(self)}
+
+
+def after_epoch(findings: Iterable[Finding], epoch: int) -> list[dict[str, Any]]:
+    """Findings of an epoch, as its metrics keep them."""
+    return [replace(finding, epoch=epoch).as_json() for finding in findings]
+
+
+def latest(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each finding of a run once, as the last epoch that showed it has it.
+
+    Args:
+        metrics: Those of its epochs.
+    """
+    by_subject = {(f["kind"], f["where"]): f for row in metrics for f in row["findings"]}
+    return list(by_subject.values())
+
+
+def layer_name(layer: int, depth: int) -> str:
+    """The name of layer `layer` (from 0, the first hidden one) of `depth`."""
+    return "output layer" if layer == depth - 1 else f"hidden layer {layer + 1}"
+
+
+def of_activity(
+    layers: Sequence[State], rates: Sequence[float], readout: Source = "counts"
+) -> list[Finding]:
+    """Silent and saturated layers.
+
+    Args:
+        layers: What each layer is like, the output last.
+        rates: Mean activity of each.
+        readout: What the output is read by; it may be silent where membranes are.
+    """
+    findings, depth = [], len(layers)
+    for layer, (state, rate) in enumerate(zip(layers, rates, strict=True)):
+        last = layer == depth - 1
+        if state == "lively" or (state == "silent" and last and readout == "membrane"):
+            continue
+        change = "raise" if state == "silent" else "lower"
+        remedy = f"{change} network.initial_scale or encoding.gain, or set repair.rescale=true"
+        if state == "silent" and layer and layers[layer - 1] == "silent":
+            remedy = f"it gets nothing from {layer_name(layer - 1, depth)}, so mend that first"
+        elif state == "silent" and last:
+            remedy = "raise network.initial_scale, or read membranes: readout.source=both"
+        findings.append(Finding(state, layer_name(layer, depth), {"rate": rate}, remedy))
+    return findings
+
+
+def of_neurons(statistics: Statistics, layers: Sequence[State]) -> list[Finding]:
+    """Dead and stuck neurons of each layer.
+
+    Args:
+        statistics: The sums of an epoch.
+        layers: What each layer is like; of a silent one no neuron is named.
+    """
+    remedies: tuple[tuple[Kind, str], ...] = (
+        ("dead", "the others learn around them, more of them in a wider layer"),
+        ("stuck", "if they are many, lower network.initial_scale or encoding.gain"),
+    )
+    return [
+        Finding(
+            kind,
+            layer_name(layer, len(layers)),
+            {"count": len(neurons), "size": sums.shape[1], "neurons": _list(neurons.tolist())},
+            remedy,
+        )
+        for layer, (state, sums) in enumerate(zip(layers, statistics.sums, strict=True))
+        if state != "silent"
+        for (kind, remedy), neurons in zip(
+            remedies, find_still_neurons(statistics, layer), strict=True
+        )
+        if neurons.size
+    ]
+
+
+def of_drift(name: str, accuracies: Sequence[float], samples: int) -> list[Finding]:
+    """An accuracy, such as `validation`, that has been falling beyond chance."""
+    best = find_drift(accuracies, samples)
+    if best is None:
+        return []
+    figures = {"last": 100 * accuracies[-1], "best": 100 * accuracies[best], "best_epoch": best + 1}
+    remedy = "lower optimiser.learning_rate, or check the device for drift"
+    return [Finding("falling", name, figures, remedy)]
+
+
+def of_weights(shares: Sequence[float], depth: int) -> list[Finding]:
+    """Projections with many weights at the full scale; those that recur come last."""
+    places = [layer_name(layer, depth) for layer in range(depth)]
+    places += [f"{name} from itself" for name in places[:-1]]
+    remedy = "raise network.full_scale or lower optimiser.learning_rate"
+    return [
+        Finding("at_full_scale", place, {"percent": 100 * share}, remedy)
+        for place, share in zip(places, shares, strict=False)
+        if share > CLIPPED
+    ]
+
+
+def of_estimator(
+    name: str, correlations: Mapping[str, float], spikes_offered: bool
+) -> list[Finding]:
+    """Rates of hidden layers that no estimator tells well, as the output shows.
+
+    Args:
+        name: The estimator in use.
+        correlations: With the measured rates of the output, over an epoch, by estimator.
+        spikes_offered: Whether the device shows hidden spikes.
+    """
+    if name not in correlations or max(correlations.values()) >= FAITHFUL:
+        return []
+    remedy = "check what the driver states of reset, decay, events and where membranes are sampled"
+    remedy = "read measured spikes: observe=spikes" if spikes_offered else f"{remedy}: hil check"
+    figures = {"estimator": name, "correlation": correlations[name]}
+    return [Finding("poor_estimate", "", figures, remedy)]
+
+
+def of_link(
+    row: Mapping[str, Any], probes: Sequence[Probe], restarts: int, failed: Sequence[str] = ()
+) -> list[Finding]:
+    """A slow line, a device that restarted, and parts of it that failed.
+
+    Args:
+        row: Metrics of the epoch: its seconds in the device, on the line and on the host.
+        probes: What a learning step asks for.
+        restarts: How often the device was brought back.
+        failed: Parts of the device that are done without, each with its reason.
+    """
+    findings = []
+    seconds = {name: row[f"{name}_seconds"] for name in ("device", "transfer", "host")}
+    total, transfer = sum(seconds.values()), seconds["transfer"]
+    if transfer > max(LINE_SHARE * total, LINE_SECONDS):
+        figures = {**seconds, "percent": 100 * transfer / total}
+        findings.append(Finding("slow_line", "", figures, _how_to_send_less(probes)))
+    if restarts:
+        figures = {"times": "once" if restarts == 1 else f"{restarts} times"}
+        remedy = "check its power and its watchdog"
+        findings.append(Finding("restarted", "", figures, remedy))
+    return [*findings, *(Finding("part_failed", part) for part in failed)]
+
+
+def _how_to_send_less(probes: Sequence[Probe]) -> str:
+    membranes = [probe for probe in probes if probe.quantity == "membrane"]
+    every = [probe.every for probe in membranes if probe.reduce == "none"]
+    sparsest = rate_estimators.get("crossings").closest or 1
+    advice = ["use a faster line (a higher baud rate)"]
+    if every and min(every) < sparsest:
+        advice.append(f"sample membranes less often (activity.every={sparsest})")
+    if every:
+        advice.append("take only their means (activity.estimator=fused)")
+    else:
+        advice.append("write less often (a larger training.batch)")
+    return ", or ".join((", ".join(advice[:-1]), advice[-1]))
+
+
+def of_test(score: Score) -> list[Finding]:
+    """Classes that are never answered, and an accuracy that is worth nothing."""
+    findings = []
+    if score.never:
+        noun, verb = ("class", "is") if len(score.never) == 1 else ("classes", "are")
+        where = f"{noun} {_list(score.never)}"
+        figures: dict[str, Any] = {"verb": verb, "balanced": 100 * score.balanced_accuracy}
+        remedy = "weigh the classes (training.class_weight=balanced), or train longer"
+        findings.append(Finding("never_answered", where, figures, remedy))
+    low, high = score.interval
+    if low <= score.majority_share:
+        shares = {"accuracy": score.accuracy, "low": low, "high": high}
+        shares["share"] = score.majority_share
+        figures = {name: 100 * share for name, share in shares.items()}
+        figures["majority"] = score.majority
+        findings.append(Finding("not_above_majority", "", figures))
+    return findings
+
+
+def _list(numbers: Sequence[int]) -> str:
+    """Numbers in a sentence, the first of many."""
+    return ", ".join(map(str, numbers[:LISTED])) + ", ..." * (len(numbers) > LISTED)

@@ -1,1 +1,0 @@
-"""What is wrong with a network on a device, or with the link to it, and what is done about it."""
