@@ -45,7 +45,7 @@ def check_settings(model: object) -> None:
 
 @dataclass(frozen=True)
 class Catalogue(Generic[T]):
-    """All things of one kind, by name.
+    """Things of one kind, by name.
 
     Attributes:
         kind: What each of them is, for a refusal, e.g. `rule`.
@@ -69,7 +69,7 @@ class Catalogue(Generic[T]):
         return sorted(self._builtin())
 
     def installed(self) -> dict[str, str]:
-        """Those that installed packages bring: `module:NAME` by name."""
+        """Give those that installed packages bring: `module:NAME` by name."""
         from drivers.registry import find_entry_points
 
         return find_entry_points(self.group)
@@ -84,32 +84,32 @@ class Catalogue(Generic[T]):
         builtin = self._builtin()
         if name in builtin:
             return builtin[name]
-        installed, what = self.installed(), f"{self.kind} {self._told(name)}"
+        installed, what = self.installed(), f"{self.kind} {self._quote(name)}"
         if not extensions.is_code(name) and name not in installed:
-            known = [*builtin, *installed, *self.others(), "FILE.py:NAME", "module:NAME"]
-            raise ValueError(f"no {what}: {nearest(name, known)}")
+            names = [*builtin, *installed, *self.others(), "FILE.py:NAME", "module:NAME"]
+            raise ValueError(f"no {what}: {nearest(name, names)}")
         try:
             place = installed.get(name)
-            found = extensions.imported(place) if place else extensions.load(name)
+            thing = extensions.imported(place) if place else extensions.load(name)
         except extensions.UntrustedCode:
             raise
         except ValueError as error:
             raise ValueError(f"{what} cannot be loaded: {error}") from error
-        if not isinstance(found, self.of):
-            given = type(found).__name__
+        if not isinstance(thing, self.of):
+            given = type(thing).__name__
             raise ValueError(f"{what} is no {self.of.__name__} but of type {given}")
-        return extensions.blaming(found, what)
+        return extensions.blaming(thing, what)
 
     def name_of(self, value: T) -> str | None:
         """The name of one of the built-in ones; None for any other."""
-        return next((name for name, known in self._builtin().items() if known == value), None)
+        return next((name for name, thing in self._builtin().items() if thing == value), None)
 
     @staticmethod
-    def _told(name: str) -> str:
+    def _quote(name: str) -> str:
         return repr(name if len(name) <= LONG or ":" in name else f"{name[:LONG]}...")
 
     def _builtin(self) -> dict[str, T]:
-        """All of the package by name."""
+        """Give those of the package by name."""
         return _defined_in(self.package, self.attribute) if self.package else {}
 
 

@@ -16,7 +16,7 @@ from hil.discovery import NoSettings, check_settings
 
 Float = TypeVar("Float", np.float32, np.float64)
 Kind = Literal["features", "signals", "events"]
-"""What samples are: features, signals in time, or events in time, 0 or 1."""
+"""Kind of samples: features, signals in time, or events in time, 0 or 1."""
 
 
 def each(n_features: int, settings: Any) -> int:

@@ -1,4 +1,4 @@
-"""How weights are learned: rules, gates, estimators, losses, optimisers. Pure functions.
+"""Learning of weights: rules, gates, estimators, losses, optimisers. Pure functions.
 
 A rule is a pair of functions with state over what the host saw of a batch (`Rule`, `Observation`);
 a `RuleFamily` makes it of its settings: `adfa(g="tanh", gain=2)`.

@@ -46,7 +46,7 @@ RECURRENT, MOMENTS = "recurrent_feedback_", "optimiser/"  # what names in a stat
 
 
 class FeedbackSettings(BaseModel):
-    """What rules of this kind share."""
+    """Settings that rules of this kind share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,14 +78,14 @@ def draw_feedback(
 ) -> dict[str, NDArray[np.generic]]:
     """Draw matrices `feedback_l`, `(C, n_l)` for each hidden layer l, from N(0, 1/C)."""
     classes = layers[-1]
-    found: dict[str, NDArray[np.generic]] = {}
+    matrices: dict[str, NDArray[np.generic]] = {}
     for layer, size in enumerate(layers[1:-1], start=1):
         matrix = rng.standard_normal((classes, size), dtype=np.float32)
         matrix *= np.float32(scale / np.sqrt(classes))
         if sparsity:
             matrix[rng.random(matrix.shape) < sparsity] = 0
-        found[f"feedback_{layer}"] = matrix
-    return found
+        matrices[f"feedback_{layer}"] = matrix
+    return matrices
 
 
 def draw_recurrent_feedback(rng: Generator | None, layers: Sequence[int]) -> dict[str, Matrix]:
@@ -178,7 +178,7 @@ def kolen_pollack_gradients(
         gradients: Those of the weights, without homeostasis.
     """
     error: Matrix = observation.error / np.float32(len(observation.error))
-    found = {
+    changes = {
         f"feedback_{layer}": error.T @ activity
         for layer, activity in enumerate(observation.activity, start=1)
     }
@@ -186,8 +186,8 @@ def kolen_pollack_gradients(
         name = f"{RECURRENT}{route.target}"
         if route.source == route.target and name in state and gradient is not None:
             pull = homeostasis.gradient(observation, route)
-            found[name] = (gradient if pull is None else gradient + pull).T
-    return found
+            changes[name] = (gradient if pull is None else gradient + pull).T
+    return changes
 
 
 def learn_feedback(

@@ -1,4 +1,4 @@
-"""What a gate is: a function g that aDFA puts in place of the neuron's derivative.
+"""A gate: a function g that aDFA puts in place of the neuron's derivative.
 
 It does not have to be the derivative of anything; see arXiv 2409.07776.
 """
@@ -47,8 +47,8 @@ class Gate:
         return np.asarray(self.function(x, drawn), dtype=np.float32)
 
 
-def checked(gate: Gate, what: str) -> Gate:
-    """The same gate, refused at its first value that is of another shape than asked, or none.
+def with_checks(gate: Gate, what: str) -> Gate:
+    """Wrap a gate, to be refused at its first value that is of another shape than asked, or none.
 
     Args:
         gate: The gate.
@@ -56,11 +56,11 @@ def checked(gate: Gate, what: str) -> Gate:
     """
 
     def function(x: Matrix, drawn: Drawn) -> Matrix:
-        found = np.asarray(gate.function(x, drawn), dtype=np.float32)
-        if found.shape != x.shape:
-            raise ValueError(f"{what} gives shape {found.shape} for {x.shape}: give the same")
-        if not np.isfinite(found).all():
+        values = np.asarray(gate.function(x, drawn), dtype=np.float32)
+        if values.shape != x.shape:
+            raise ValueError(f"{what} gives shape {values.shape} for {x.shape}: give the same")
+        if not np.isfinite(values).all():
             raise ValueError(f"{what} gives values that are not finite")
-        return found
+        return values
 
     return replace(gate, function=function)

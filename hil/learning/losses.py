@@ -72,5 +72,5 @@ def predict(logit: Matrix, membrane: Matrix) -> NDArray[np.int64]:
         `(B,)`.
     """
     tied = logit == logit.max(axis=1, keepdims=True)
-    found: NDArray[np.int64] = np.where(tied, membrane, -np.inf).argmax(axis=1)
-    return found
+    classes: NDArray[np.int64] = np.where(tied, membrane, -np.inf).argmax(axis=1)
+    return classes

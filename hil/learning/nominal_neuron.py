@@ -69,7 +69,7 @@ class NominalNeuron:
 
     @property
     def late(self) -> bool:
-        """Whether events act at the end of their step, after its threshold test and reset."""
+        """Tell whether events act at the end of their step, after its threshold test and reset."""
         return self.arrival == "end_of_step"
 
     @property

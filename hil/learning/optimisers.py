@@ -19,7 +19,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True)
 class Optimiser:
-    """How gradients change weights.
+    """Change of weights by gradients.
 
     Attributes:
         init: The state for weights of given shapes.
@@ -35,7 +35,7 @@ class Optimiser:
 
 
 def factor(schedule: Schedule, progress: float, warmup: float = 0.0) -> float:
-    """What the learning rate is multiplied with.
+    """Give what the learning rate is multiplied with.
 
     Args:
         schedule: `constant`; `cosine`, from 1 to 0 (Loshchilov & Hutter 2017, arXiv 1608.03983);

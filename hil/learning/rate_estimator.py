@@ -18,7 +18,7 @@ Sampled = Literal["before_reset", "after_reset"]
 
 @dataclass(frozen=True, eq=False)
 class LayerReading:
-    """What the host knows of one layer of n neurons in a batch of B samples, without its spikes.
+    """Knowledge of one layer of n neurons in a batch of B samples, but for its spikes.
 
     Membranes and charges are in nominal thresholds, membranes above rest. What was not read, or is
     not known, is None.
@@ -51,7 +51,7 @@ class LayerReading:
 
 @dataclass(frozen=True, eq=False)
 class RateEstimate:
-    """What an estimator makes of a reading.
+    """Result of an estimator.
 
     Attributes:
         rate: Spikes per step `(B, n)`, from 0 to the most that the neuron can fire.
@@ -97,7 +97,7 @@ class Estimator:
     description: str = ""
 
     def serves(self, sampled: Sampled, every: int, reset: Reset) -> bool:
-        """Whether it is for samples and neurons of that kind."""
+        """Tell whether it is for samples and neurons of that kind."""
         return (
             self.sampled in (None, sampled)
             and (self.closest is None or every <= self.closest)
@@ -110,8 +110,8 @@ def certain(rate: Matrix) -> Matrix:
     return np.full_like(rate, 2e-4)
 
 
-def checked(estimator: Estimator, what: str) -> Estimator:
-    """The same estimator, refused where what it gives is no estimate of the layer.
+def with_checks(estimator: Estimator, what: str) -> Estimator:
+    """Wrap an estimator, to be refused where what it gives is no estimate of the layer.
 
     Args:
         estimator: The estimator.

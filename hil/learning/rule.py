@@ -73,7 +73,7 @@ class HostModel:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What the host saw of one batch of B samples over T steps.
+    """One batch of B samples over T steps, as the host saw it.
 
     Layer l of n_l neurons: 0 is the input, 1 to L-1 are hidden, L is the output of C classes.
     Membranes are in units where rest is 0 and the nominal threshold 1.
@@ -118,7 +118,7 @@ class Observation:
 
     @property
     def connections(self) -> tuple[Route, ...]:
-        """Where each projection leads, in the order of the weights."""
+        """Route of each projection, in the order of the weights."""
         if self.routes:
             return self.routes
         return tuple(Route(layer, layer + 1) for layer in range(len(self.membrane)))
@@ -171,7 +171,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class RuleFamily:
-    """What the name of a rule stands for: a rule for each choice of its settings.
+    """Family of rules that a name stands for: one for each choice of its settings.
 
     Called with settings it gives a rule, e.g. `adfa(g="tanh", gain=2)`.
 

@@ -1,7 +1,7 @@
 """The gates by name: a module here that defines `GATE`, a `Gate`, is one; `GATES`, several."""
 
 from hil.discovery import Catalogue
-from hil.learning.gate import Gate, checked
+from hil.learning.gate import Gate, with_checks
 
 __all__ = ["CATALOGUE", "get", "names"]
 
@@ -16,4 +16,4 @@ def get(name: str) -> Gate:
         ValueError: When there is none, or it is something else.
     """
     gate = CATALOGUE.get(name)
-    return gate if name in names() else checked(gate, f"gate {name!r}")
+    return gate if name in names() else with_checks(gate, f"gate {name!r}")

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from hil.discovery import Catalogue
 from hil.learning.nominal_neuron import Reset
-from hil.learning.rate_estimator import Estimator, Reading, Sampled, checked
+from hil.learning.rate_estimator import Estimator, Reading, Sampled, with_checks
 
 __all__ = ["CATALOGUE", "choose", "get", "names"]
 
@@ -26,7 +26,7 @@ def get(name: str) -> Estimator:
         ValueError: When there is none, or it is something else.
     """
     estimator = CATALOGUE.get(name)
-    return estimator if name in names() else checked(estimator, f"estimator {name!r}")
+    return estimator if name in names() else with_checks(estimator, f"estimator {name!r}")
 
 
 def choose(
@@ -44,8 +44,8 @@ def choose(
     Returns:
         The estimator to begin with, and those that the same readings serve.
     """
-    known = [(e.rank, e.name, e) for e in map(get, names()) if e.rank is not None]
-    ranked = [estimator for _, _, estimator in sorted(known, key=lambda entry: entry[:2])]
+    trusted = [(e.rank, e.name, e) for e in map(get, names()) if e.rank is not None]
+    ranked = [estimator for _, _, estimator in sorted(trusted, key=lambda entry: entry[:2])]
     fitting = [
         e for e in ranked if e.reading in readings and sampled and e.serves(sampled, every, reset)
     ]

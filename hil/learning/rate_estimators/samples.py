@@ -47,14 +47,14 @@ def detect_falls(reading: LayerReading) -> RateEstimate:
     before, neuron = reading.samples, reading.neuron
     assert before is not None and reading.mean is not None
     trace, now, kept = _drive_trace(reading, before), before[:-1], np.float32(neuron.decay)
-    taken = kept * now
-    taken += kept * trace[:-1] if neuron.late else trace[1:]
-    taken -= before[1:]
-    taken /= max(kept, np.float32(0.1))
+    drop = kept * now
+    drop += kept * trace[:-1] if neuron.late else trace[1:]
+    drop -= before[1:]
+    drop /= max(kept, np.float32(0.1))
     if neuron.reset == "hard":
-        taken /= np.maximum(now, 1)
-    taken += now
-    fallen = (taken > np.float32(1.5)).astype(np.float32)
+        drop /= np.maximum(now, 1)
+    drop += now
+    fallen = (drop > np.float32(1.5)).astype(np.float32)
     if neuron.most > 1:
         fallen *= np.clip(np.rint(now - np.float32(0.5)), np.float32(1), np.float32(neuron.most))
     spikes = count_spikes(before, neuron.most)

@@ -19,14 +19,14 @@ from hil.learning.optimisers import Optimiser
 from hil.learning.rule import Matrix, Rule, RuleFamily, State
 
 
-def _known(name: str, info: ValidationInfo) -> str:
+def _check_gate(name: str, info: ValidationInfo) -> str:
     if not info.context:  # that of a recorded run may be elsewhere
         gates.get(name)
     return placed(name)
 
 
 GateName = Annotated[
-    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": gates.names()})
+    str, AfterValidator(_check_gate), WithJsonSchema({"type": "string", "enum": gates.names()})
 ]
 """The name of a gate, as a setting of a rule; `gates.get` finds the gate."""
 

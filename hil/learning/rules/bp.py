@@ -26,7 +26,7 @@ from hil.learning.rule import (
 
 
 class Settings(BaseModel):
-    """What the rule believes of the neuron's transfer function."""
+    """Assumptions about the neuron's transfer function."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,8 +36,8 @@ class Settings(BaseModel):
 
     def slope(self, z: Matrix) -> Matrix:
         """f'(z) at membranes of any shape, in thresholds; same shape and type."""
-        found: Matrix = surrogates.derivative(self.surrogate, z - self.shift, self.steepness)
-        return found
+        slope: Matrix = surrogates.derivative(self.surrogate, z - self.shift, self.steepness)
+        return slope
 
 
 def build(settings: Settings, optimiser: Optimiser) -> Rule:

@@ -37,7 +37,7 @@ from hil.learning.rule import (
 
 
 class Settings(BaseModel):
-    """What the rule believes of the spike."""
+    """Assumptions about the spike."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -93,15 +93,15 @@ def gradients(settings: Settings, observation: Observation, weights: Sequence[Ma
         arriving = [u.copy() for u in observation.traces]
         for route, matrix in zip(routes, weights, strict=True):
             if not (route.source == 0 and model.input_is_current):
-                _arrive(arriving[route.target - 1], before[route.source], route, matrix)
+                _add_arrivals(arriving[route.target - 1], before[route.source], route, matrix)
     by_u, by_arrival = _backward(settings, model, observation, spikes, weights, arriving)
-    found: Gradients = []
+    by_weights: Gradients = []
     for route in routes:
         layer, driven = route.target - 1, route.source == 0 and model.input_is_current
         after = by_u[layer] if driven else by_arrival[layer]
         total = correlate(before[route.source], after, route, 0)
-        found.append(held_current(model.decay) * total if driven else total)
-    return found
+        by_weights.append(held_current(model.decay) * total if driven else total)
+    return by_weights
 
 
 def _backward(
@@ -118,7 +118,7 @@ def _backward(
     by_u, by_arrival = [np.empty_like(u) for u in traces], [np.empty_like(u) for u in traces]
     by_v = [np.zeros_like(u[0]) for u in traces]
     at_output = observation.error / (traces[0].shape[0] * traces[0].shape[1])
-    leaving = _leaving(observation.connections, weights)
+    leaving = _outgoing(observation.connections, weights)
     for t in range(len(traces[0]) - 1, -1, -1):
         for layer, derivative in enumerate(by_v):
             soft = model.reset == "soft"
@@ -140,14 +140,14 @@ def _backward(
 Leaving = dict[int, list[tuple[int, int, Matrix]]]
 
 
-def _leaving(routes: Sequence[Route], weights: Sequence[Matrix]) -> Leaving:
+def _outgoing(routes: Sequence[Route], weights: Sequence[Matrix]) -> Leaving:
     """Of each layer, where its spikes go: the layer, the delay, and `(n_post, n_pre)`."""
-    found: Leaving = {}
+    leaving: Leaving = {}
     for route, matrix in zip(routes, weights, strict=True):
         for delay, synapses in split_delays(route):
-            held = matrix.T if synapses is None else (matrix * synapses).T
-            found.setdefault(route.source, []).append((route.target - 1, delay, held))
-    return found
+            transposed = matrix.T if synapses is None else (matrix * synapses).T
+            leaving.setdefault(route.source, []).append((route.target - 1, delay, transposed))
+    return leaving
 
 
 def _by_spikes(
@@ -161,9 +161,9 @@ def _by_spikes(
     return total
 
 
-def _arrive(total: Matrix, before: Matrix, route: Route, weights: Matrix) -> None:
+def _add_arrivals(total: Matrix, before: Matrix, route: Route, weights: Matrix) -> None:
     """Add what a projection brings to the end of each step, to `(T, B, n_post)`."""
     for delay, synapses in split_delays(route):
-        held = weights if synapses is None else weights * synapses
+        through = weights if synapses is None else weights * synapses
         late = min(delay, len(total))
-        total[late:] += before[: len(total) - late] @ held
+        total[late:] += before[: len(total) - late] @ through

@@ -13,7 +13,7 @@ from hil.learning.rules import bp
 
 
 class Settings(FeedbackSettings, bp.Settings):
-    """What the rule believes of the neuron's transfer function, and how it learns."""
+    """Assumptions about the neuron's transfer function, and the way of learning."""
 
 
 def build(settings: Settings, optimiser: Optimiser) -> Rule:

@@ -43,16 +43,16 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
 
     def propose(rng: Generator, weights: Sequence[Matrix]) -> list[list[Matrix]]:
-        found: list[list[Matrix]] = []
+        proposals: list[list[Matrix]] = []
         for _ in range(settings.pairs):
             moves = [
                 np.float32(settings.perturbation / np.sqrt(len(w)))
                 * (2 * rng.integers(0, 2, w.shape, np.int8) - 1).astype(np.float32)
                 for w in weights
             ]
-            found.append([w + move for w, move in zip(weights, moves, strict=True)])
-            found.append([w - move for w, move in zip(weights, moves, strict=True)])
-        return found
+            proposals.append([w + move for w, move in zip(weights, moves, strict=True)])
+            proposals.append([w - move for w, move in zip(weights, moves, strict=True)])
+        return proposals
 
     def update(
         state: State, observation: Observation, weights: Sequence[Matrix]

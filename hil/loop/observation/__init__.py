@@ -1,1 +1,1 @@
-"""What is read of a device, and what rates of hidden layers are made of it."""
+"""Observation of a device: what is read, and the rates of hidden layers that are made of it."""

@@ -27,7 +27,7 @@ FIRST = Route(0, 1)
 
 @dataclass
 class LayerDrive:
-    """What flows into a layer, as `LayerReading` has it."""
+    """Charge that flows into a layer, as `LayerReading` has it."""
 
     mean: Matrix
     spread: Matrix
@@ -35,7 +35,7 @@ class LayerDrive:
     trace: Matrix | None = None
 
     def after_a_step(self, decay: float) -> LayerDrive:
-        """What is left of it a step later, beside what arrives in that step itself."""
+        """Give what is left of it a step later, beside what arrives in that step itself."""
         kept, trace = np.float32(decay), self.trace
         if trace is not None:
             trace = kept * _delay(trace, 1)

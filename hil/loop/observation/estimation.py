@@ -28,7 +28,7 @@ UNKNOWN = LayerDrive(NOTHING, NOTHING, NOTHING)
 
 @dataclass(frozen=True, eq=False)
 class LayerSamples:
-    """What a probe gave of one layer, in thresholds; None where it was not asked for.
+    """Samples of one layer by a probe, in thresholds; None where it was not asked for.
 
     Attributes:
         sampled: Whether before or after the reset of their step.
@@ -173,7 +173,7 @@ class RateEstimation:
         estimates: Sequence[RateEstimate],
         traced: bool,
     ) -> LayerDrive:
-        """What a projection brings to its target."""
+        """Give what a projection brings to its target."""
         weights = stored[projection]
         if route.source == 0:
             return drive_of_stimulus(stimulus, inputs, weights, self._decay, traced, route)
@@ -198,7 +198,7 @@ def _reading(neuron: NominalNeuron, seen: LayerSamples, drive: LayerDrive) -> La
 
 @dataclass
 class EstimatorFit:
-    """How estimates of output rates go with the measured ones: sums over neurons and samples.
+    """Fit of estimated output rates to measured ones: sums over neurons and samples.
 
     Attributes:
         sums: By estimator: number, sum of x, of y, of x^2, of y^2, of x y; y the measured rate.

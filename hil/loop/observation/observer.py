@@ -28,7 +28,7 @@ UNSEEN = LayerSamples("before_reset", every=1, mean=None)
 
 @dataclass(frozen=True, eq=False)
 class DecodedReadout:
-    """What the host made of the readout of one batch.
+    """Readout of one batch, as the host understands it.
 
     Attributes:
         inputs: Mean input of a step, `(B, n_in)`.
@@ -101,7 +101,7 @@ class Observer:
 
     @property
     def hidden_membranes(self) -> Reduction | None:
-        """What is asked for of hidden membranes; single samples, `none`, may tell spikes."""
+        """Reduction of hidden membranes; single samples, `none`, may tell spikes."""
         return next((p.reduce for p in self._plan.membranes[:-1] if p is not None), None)
 
     def use(self, name: str) -> None:

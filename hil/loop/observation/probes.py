@@ -115,11 +115,11 @@ def _choose_estimators(
     traced: bool,
 ) -> list[Estimator]:
     """The estimator to begin with, and those that the same probes serve."""
-    asked = "spikes" if config.observe == "spikes" else config.activity.estimator
-    if asked == "spikes" and config.observe != "spikes":
+    chosen = "spikes" if config.observe == "spikes" else config.activity.estimator
+    if chosen == "spikes" and config.observe != "spikes":
         raise ValueError("activity.estimator = 'spikes' needs observe=spikes")
-    if asked != "auto":
-        return [rate_estimators.get(asked)]
+    if chosen != "auto":
+        return [rate_estimators.get(chosen)]
     seen = [offer for offer in offers if offer is not None]
     readings = _readings(seen, traced)
     if len(seen) < len(offers):
@@ -130,7 +130,7 @@ def _choose_estimators(
 
 
 def _readings(offers: Sequence[ProbeOffer], traced: bool) -> list[Reading]:
-    """What all layers show; single samples may tell spikes, so a mean is taken where there is one.
+    """List what all layers show; a mean where there is one, since single samples may tell spikes.
 
     Of its last sample alone no layer's mean is made.
     """

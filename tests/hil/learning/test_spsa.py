@@ -181,7 +181,8 @@ def test_it_learns_without_a_model(tmp_path: Path) -> None:
     config = small(
         rule={"perturbation": 1.0, "pairs": 8},
         optimiser={"learning_rate": 0.03, "weight_decay": 0.0},
-        training={"epochs": 10},
+        network={"steps": 10},
+        training={"epochs": 5},
     )
     result = train(Run.create(tmp_path / "run", config))
     assert result["test_accuracy"] > 0.3  # 0.1 is chance
