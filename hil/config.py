@@ -120,7 +120,7 @@ class NetworkSection(Section):
 
 
 class ReadoutSection(Section):
-    """How the output layer is read and judged."""
+    """Readout of the output layer, and the loss."""
 
     source: Literal["counts", "membrane", "both"] = Field(
         "counts", description="Logits from output spikes, output membranes, or both."
@@ -134,7 +134,7 @@ class ReadoutSection(Section):
 
 
 class ActivitySection(Section):
-    """How hidden activity is estimated from membranes (with `observe = "membrane"`)."""
+    """Estimation of hidden activity from membranes (with `observe = "membrane"`)."""
 
     estimator: PlacedModel = Field("auto", description="`auto`, or the name of an estimator.")
     every: Whole = Field(1, description="Steps between two membrane samples.")
@@ -150,7 +150,7 @@ class HomeostasisSection(Section):
 
 
 class RepairSection(Section):
-    """What is done about a hidden layer that is silent or saturated after an epoch."""
+    """Repair of a hidden layer that is silent or saturated after an epoch."""
 
     homeostasis: Literal["steady", "adaptive"] = Field(
         "steady", description="`adaptive` raises its homeostasis fourfold an epoch."
@@ -159,7 +159,7 @@ class RepairSection(Section):
 
 
 class OptimiserSection(Section):
-    """How a gradient becomes a change of the weights."""
+    """From a gradient to a change of the weights."""
 
     name: Literal["adamw", "sgd"] = Field(
         "adamw", description="AdamW, or gradient descent with momentum."
@@ -189,7 +189,7 @@ class AugmentationSection(Section):
 
 
 class TrainingSection(Section):
-    """How long, and in what portions."""
+    """Length of the training, and its batches."""
 
     epochs: Whole = Field(20, description="Passes over the training samples.")
     batch: Whole = Field(100, description="Samples of a step.")
@@ -204,7 +204,7 @@ class TrainingSection(Section):
 
 
 class ReportSection(Section):
-    """What the page of the run shows besides what every page does."""
+    """Further content of the page of the run."""
 
     sections: tuple[PlacedModel, ...] = Field((), description="Sections of a user's own, by name.")
 

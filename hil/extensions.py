@@ -35,7 +35,7 @@ Objects = Mapping[str, object]
 
 
 def is_code(name: str) -> bool:
-    """Whether a name is that of something in a file or a module."""
+    """Tell if a name is that of something in a file or a module."""
     return _CODE.fullmatch(name) is not None
 
 
@@ -161,7 +161,7 @@ class Trust:
         return cls(frozenset(texts(given)) | named_by(given), everything, objects or {})
 
     def runs(self, code: str) -> bool:
-        """Whether code may run."""
+        """Tell if code may run."""
         return self.everything or code in self.named or code in self.given
 
     def check(self, codes: Sequence[str]) -> None:

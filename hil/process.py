@@ -19,7 +19,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class Stop:
-    """Whether Ctrl-C or SIGTERM asked to stop.
+    """Request to stop, by Ctrl-C or SIGTERM.
 
     While nothing is there to be saved, the first signal interrupts at once; afterwards the first
     one is a request, and the second one interrupts.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """What is under way, and how far it is.
+    """Work in progress, and how far it is.
 
     Attributes:
         name: As it is shown, e.g. `epoch 3`.
@@ -38,11 +38,11 @@ class Stage:
 
 
 class Display(Protocol):
-    """What shows stages, and lines above them."""
+    """Display of stages, and of lines above them."""
 
     @property
     def on_terminal(self) -> bool:
-        """Whether a person looks on."""
+        """Tell if a person looks on."""
 
     def show(self, stage: Stage) -> None:
         """Show how far a stage is."""
@@ -238,7 +238,7 @@ def stages(total: int) -> Iterator[Callable[[str], None]]:
 
 
 def pace(done: int, total: int, unit: str, rate: float | None) -> str:
-    """How much is done, how fast it goes, and how long the rest takes at that rate.
+    """Format how much is done, the rate, and the time that the rest takes at that rate.
 
     Args:
         done: How much is done.

@@ -22,7 +22,7 @@ class Metrics(list[dict[str, Any]]):
     """The metrics of each epoch, a dictionary for each: docs/run_folder.md says what they mean."""
 
     def to_frame(self) -> DataFrame:
-        """As a DataFrame, a row for each epoch, named by its number.
+        """Make a DataFrame, a row for each epoch, named by its number.
 
         Raises:
             ImportError: When pandas is not installed.

@@ -108,7 +108,7 @@ def _path(loc: Sequence[int | str], values: Any) -> list[str]:
 
 
 def _wanted(errors: Sequence[ErrorDetails]) -> str:
-    """What is allowed instead, in the words of pydantic."""
+    """Say what is allowed instead, in the words of pydantic."""
     start = "Input should be "
     messages = [error["msg"] for error in errors if error["msg"].startswith(start)]
     if not messages:

@@ -56,7 +56,7 @@ class Bench:
 
     @property
     def has_currents(self) -> bool:
-        """Whether inputs are currents; else they are spikes."""
+        """True where inputs are currents, False where they are spikes."""
         return not {*CURRENTS}.isdisjoint(self.device.info.offers.stimuli)
 
     @property
@@ -89,7 +89,7 @@ class Bench:
 
     @property
     def is_event_cleared(self) -> bool:
-        """Whether a hard reset also clears what arrives at the end of its step."""
+        """True where a hard reset also clears what arrives at the end of its step."""
         return self.measured.timing.hard_reset_clears_events is not False
 
     def arrival(self, layer: int) -> Arrival:

@@ -106,12 +106,12 @@ class LayerBench:
 
     @property
     def is_sampled_every_step(self) -> bool:
-        """Whether the device gives a membrane sample of every step."""
+        """True where the device gives a membrane sample of every step."""
         return self.reduction == "none" and self.offer is not None and self.offer.every == 1
 
     @property
     def is_sampled_after_reset(self) -> bool:
-        """Whether samples are taken after the reset of their step."""
+        """True where samples are taken after the reset of their step."""
         place = "output" if self.number == self.bench.depth else "hidden"
         return self.bench.measured.sampled.get(place) == "after_reset"
 

@@ -182,7 +182,7 @@ def _add_array(
 
 
 def _is_nominal(finite: NDArray[np.float64], nominal: float) -> bool:
-    """Whether what was measured cannot be told from the nominal value of all neurons."""
+    """Tell if the measured values cannot be told from the nominal value of all neurons."""
     unit = abs(nominal) or ZERO
     return (
         float(finite.std()) <= EVEN * unit

@@ -264,7 +264,7 @@ class Controller:
     # -- checkpoints --------------------------------------------------------------------------
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """All that the controller and the device remember, as named arrays."""
+        """Collect the state of the controller and the device as named arrays."""
         found: dict[str, NDArray[np.generic]] = {}
         found |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}

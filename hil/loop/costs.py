@@ -19,7 +19,7 @@ Matrix = NDArray[np.float32]
 
 @dataclass
 class Usage:
-    """What was asked of a device.
+    """Counts of the work that a device was asked for.
 
     Attributes:
         runs: Batches that it ran.
@@ -39,7 +39,7 @@ class Usage:
     write_calls: int = 0
 
     def __sub__(self, other: Usage) -> Usage:
-        """What was asked since."""
+        """Subtract the counts of an earlier time."""
         return Usage(**{key: value - vars(other)[key] for key, value in vars(self).items()})
 
 
@@ -76,7 +76,7 @@ class Costs:
         usage.input_events += events * (stimulus.steps if stimulus.kind == "current" else 1)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """As named arrays; `usage` is JSON."""
+        """Give the counts as named arrays; `usage` is JSON."""
         arrays: dict[str, NDArray[np.generic]] = {
             f"programmed_{p}": counts.copy() for p, counts in enumerate(self.programmed)
         }
@@ -102,7 +102,7 @@ class Costs:
 def of_training(
     costs: Costs, network: Network, steps: int, metrics: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
-    """What a device paid for a training, validation included.
+    """Sum up the costs of a training to the device, validation included.
 
     Args:
         costs: As counted at its end.
@@ -127,7 +127,7 @@ def of_training(
 def of_inference(
     usage: Usage, network: Network, steps: int, metrics: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
-    """What a device pays for one sample of which the output alone is read.
+    """Average the costs of one sample of which the output alone is read.
 
     Args:
         usage: What the test of the trained network asked of it.

@@ -162,7 +162,7 @@ def _nested(section: Any, key: str, value: object) -> Any:
 def _room(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> list[Choice]:
-    """As many hidden neurons as the device has room for, where that is left open."""
+    """Choose as many hidden neurons as the device has room for, where that is left open."""
     inputs, *hidden, classes = mapping.layers(config, spec)
     task, room = f"task {config.task}", info.capacity
     reaching = math.inf if room.fan_in is None else room.fan_in
@@ -299,7 +299,7 @@ def _time_constant(
 def _suited(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
-    """What suits the kind of neuron, where the task has nothing better for the rule."""
+    """Choose for the kind of neuron, where the task has nothing better for the rule."""
     suited: dict[str, tuple[float, str]] = {}
     if "current" not in info.offers.stimuli and "current_trace" not in info.offers.stimuli:
         suited |= {name: (value, "suits input by spikes") for name, value in SPIKES.items()}
@@ -321,7 +321,7 @@ def _suited(
 
 
 def _rests(info: DeviceInfo) -> bool:
-    """Whether neurons rest for more than the step of a spike, as stated or by a setting."""
+    """Tell if neurons rest for more than the step of a spike, as stated or by a setting."""
     if info.neuron.refractory is not None:
         return info.neuron.refractory > 0
     time = info.neuron.setting("refractory")

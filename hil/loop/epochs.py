@@ -33,7 +33,7 @@ class Interrupted(Exception):
 
 
 class CheckpointSink(Protocol):
-    """Where a training leaves what it needs to go on: a run folder, or nowhere."""
+    """Receiver of checkpoints of a training: a run folder, or none."""
 
     def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
         """Replace the checkpoint."""

@@ -122,7 +122,7 @@ def _evaluate_model(
 def _samples(
     run: Run, moved: str | Path | None, on: str | None
 ) -> tuple[Preparation, Samples, Labels]:
-    """What is classified, and how it is prepared: the run's test part, or other samples."""
+    """Load the samples to classify and their preparation: the run's test part, or others."""
     if on is None:
         data = run_data.load(run, moved)
         return data.preparation, data.x_test, data.y_test

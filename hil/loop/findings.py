@@ -96,7 +96,7 @@ class Finding:
 
     @property
     def headline(self) -> str:
-        """What is amiss with what, without numbers."""
+        """Short text of the finding, without numbers."""
         return WORDS[self.kind][0].format(where=self.where, **self.figures)
 
     def __str__(self) -> str:

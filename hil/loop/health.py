@@ -198,7 +198,7 @@ def share_at_full_scale(weights: Sequence[Matrix], limits: Sequence[float]) -> l
 
 @dataclass(frozen=True)
 class Score:
-    """How the test samples were answered.
+    """Figures of how the test samples were answered.
 
     Attributes:
         right: How many were answered right.

@@ -56,7 +56,7 @@ MODEL = ".nir"  # ending of a model
 
 
 def is_model(start: str | Path) -> bool:
-    """Whether a run would start from a file of NIR, and not from the folder of a run."""
+    """Tell if a run would start from a file of NIR, and not from the folder of a run."""
     file = Path(str(start).partition("?")[0])
     return file.is_file() or (file.suffix == MODEL and not file.is_dir())
 

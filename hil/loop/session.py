@@ -68,7 +68,7 @@ class MemorySink:
 
 @dataclass(frozen=True)
 class TestOutcome:
-    """What a network on a device answered to labelled samples.
+    """Answers of a network on a device to labelled samples.
 
     Attributes:
         predicted: Class that each sample was answered by, `(N,)`.

@@ -26,7 +26,7 @@ RESTARTS = 10  # in a row, without a single request done, from which a device is
 
 @dataclass
 class Clock:
-    """Where the time went, in seconds.
+    """Times spent, in seconds.
 
     Attributes:
         device: In the device: running and storing weights.

@@ -20,7 +20,7 @@ Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step of learning gave.
+    """Figures of one step of learning.
 
     Attributes:
         loss: Mean loss of the batch.
@@ -63,7 +63,7 @@ class Tally:
 
 @dataclass
 class TrainState:
-    """How far a run has come: all of a checkpoint that the controller does not remember.
+    """Progress of a run: all of a checkpoint that the controller does not remember.
 
     Attributes:
         statistics: What the epoch under way has shown of each neuron.
@@ -87,7 +87,7 @@ class TrainState:
 
     @classmethod
     def first(cls, layers: Sequence[int]) -> TrainState:
-        """That of a new run of a network of these layers, the input first."""
+        """Begin a new run of a network of these layers, the input first."""
         return cls(Statistics.empty(layers[1:]))
 
     def end_epoch(self, row: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def samples(run: Run) -> Arrays:
 
 
 def preparation(run: Run) -> Preparation:
-    """How new samples are prepared for the network of a run.
+    """Load the preparation of new samples for the network of a run.
 
     Raises:
         FileFormatError: When that is missing, since training has not begun, or damaged.

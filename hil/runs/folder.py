@@ -251,7 +251,7 @@ class Run:
         return {n: w for n, w in checkpoint.items() if n.startswith(("weights/", "delays/"))}
 
     def load_start(self) -> Arrays:
-        """What a run starts from that does not draw its own: `weights/N`, and `delays/N` if any.
+        """Load the weights that a run starts from: `weights/N`, and `delays/N` if any.
 
         Raises:
             FileFormatError: When they are missing or damaged.

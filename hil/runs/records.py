@@ -107,7 +107,7 @@ class EpochRecord(Record):
 
 
 class InferenceCosts(Record):
-    """What the device pays for one sample."""
+    """Costs of one sample to the device."""
 
     runs: Amount
     input_events: Amount
@@ -117,7 +117,7 @@ class InferenceCosts(Record):
 
 
 class TrainingCosts(InferenceCosts):
-    """What the device paid for the training."""
+    """Costs of the training to the device."""
 
     samples: Amount
     write_calls: Count

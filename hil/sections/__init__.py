@@ -33,7 +33,7 @@ class Conclusion(Protocol):
 
     @property
     def is_supported(self) -> bool:
-        """Whether the figures bear it; else it says what they leave open."""
+        """True where the figures bear it; else it says what they leave open."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Recovery:
 
     @property
     def is_supported(self) -> bool:
-        """Whether the results say that something is recovered, or lost on top."""
+        """True where the results say that something is recovered, or lost on top."""
         if self.share.interval is None or self.share.units < FEWEST:
             return False
         low, high = self.share.interval

@@ -125,7 +125,7 @@ class CorrelationSettings(SectionSettings):
 
 @dataclass(frozen=True)
 class CommonOrder:
-    """Whether one measure goes with another.
+    """Rank correlation of one measure with another.
 
     Attributes:
         one: The one on the horizontal axis, in words.
@@ -139,7 +139,7 @@ class CommonOrder:
 
     @property
     def is_supported(self) -> bool:
-        """Whether the correlation can be told from none."""
+        """True where the correlation can be told from none."""
         interval = self.correlation.interval
         return interval is not None and not interval[0] <= 0 <= interval[1]
 

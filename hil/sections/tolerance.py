@@ -63,12 +63,12 @@ class Loss:
 
     @property
     def is_told(self) -> bool:
-        """Whether the loss, or the gain, can be told from none."""
+        """True where the loss, or the gain, can be told from none."""
         return len(self.points) >= FEWEST and self.p is not None and self.p < SIGNIFICANCE
 
     @property
     def is_gain(self) -> bool:
-        """Whether it is a gain in fact."""
+        """True where it is a gain in fact."""
         return fmean(self.points) < 0
 
     def format_amount(self, with_interval: bool) -> str:
@@ -93,7 +93,7 @@ class ExtremeLoss:
 
     @property
     def is_supported(self) -> bool:
-        """Whether it can be told from none."""
+        """True where it can be told from none."""
         return self.loss.is_told
 
     def __str__(self) -> str:
@@ -307,7 +307,7 @@ class Width:
 
     @property
     def is_supported(self) -> bool:
-        """Whether the interval leaves anything out."""
+        """True where the interval leaves anything out."""
         return self.bounds is not None and self.bounds != (1, self.levels)
 
     @property

@@ -203,7 +203,7 @@ def average_by_unit(rows: Iterable[Row], measure: str, of: Statistic = fmean) ->
 
 
 def is_share(measure: str) -> bool:
-    """Whether a measure is an accuracy, shown in percent."""
+    """Tell if a measure is an accuracy, shown in percent."""
     return measure.endswith("accuracy")
 
 

@@ -239,7 +239,7 @@ class Comparison:
 
     @property
     def is_supported(self) -> bool:
-        """Whether the difference can be told from none."""
+        """True where the difference can be told from none."""
         enough = self.difference.mean.units >= FEWEST
         return enough and self.p is not None and self.p < SIGNIFICANCE
 

@@ -135,7 +135,7 @@ class Coordinator:
         return [self.journal.outcomes[trial.job.key] for trial in trials]
 
     def _is_done(self, job: Job) -> bool:
-        """Whether a job is finished, and what others want of it is there."""
+        """Tell if a job is finished, and the weights that others want of it are there."""
         outcome = self.journal.outcomes.get(job.key)
         if outcome is None:
             return False

@@ -162,7 +162,7 @@ class StudyFolder:
         return {name: array.astype(np.float32) for name, array in weights.items()} | delays
 
     def has_weights(self, key: str) -> bool:
-        """Whether the weights of a job are there."""
+        """Tell if the weights of a job are there."""
         return (self.path / WEIGHTS / f"{key}.npz").exists()
 
 

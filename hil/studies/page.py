@@ -181,7 +181,7 @@ def _factor_lines(study: Study) -> list[tuple[str, str, str, str]]:
 
 
 def _starts_from_networks(study: Study, rows: Rows) -> bool:
-    """Whether there are trials that start from a network of the study."""
+    """Tell if there are trials that start from a network of the study."""
     usual = study.base.get("mode", "scratch")
     return any(row.cell.settings.get("mode", usual) != "scratch" for row in rows)
 

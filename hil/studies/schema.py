@@ -199,7 +199,7 @@ def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None
 
 
 def is_named(level: Any) -> bool:
-    """Whether a level brings a label and settings of its own."""
+    """True where a level brings a label and settings of its own."""
     return isinstance(level, Mapping) and "label" in level
 
 

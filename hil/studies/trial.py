@@ -181,7 +181,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
 
 
 def _kept(controller: Controller, began: Weights | None) -> Weights:
-    """What other trials start from: weights, delays, and the ways that feedback is to follow."""
+    """Collect what other trials start from: weights, delays, and directions of the feedback."""
     ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
     if controller.rule.learns_feedback:
         learned = feedback_matrices(controller.rule_state)

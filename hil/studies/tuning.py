@@ -194,7 +194,7 @@ class CompassSearch:
         return levels if len(levels) == len(place) else None
 
     def _exists(self, place: Place) -> bool:
-        """Whether there are such settings: a grid ends where a configuration is refused."""
+        """Tell if there are such settings: a grid ends where a configuration is refused."""
         levels = self._levels(place)
         if levels is None:
             return False
@@ -227,5 +227,5 @@ def _level_at(name: str, factor: Factor, at: int) -> Level | None:
 
 
 def is_numeric(factor: Factor) -> bool:
-    """Whether the levels of a factor are numbers above 0, which go on beyond those given."""
+    """Tell if the levels of a factor are numbers above 0, which go on beyond those given."""
     return all(type(level) in (int, float) and level > 0 for level in factor.levels)
