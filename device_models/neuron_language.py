@@ -159,11 +159,6 @@ def parse_expression(text: str, kind: Kind = "number") -> ast.expr:
     return root
 
 
-def rewrite_expression(text: str, kind: Kind = "number") -> str:
-    """Write an expression anew from its parsed form."""
-    return ast.unparse(parse_expression(text, kind))
-
-
 def _operands(node: ast.expr) -> list[ast.expr]:
     match node:
         case ast.BinOp():
