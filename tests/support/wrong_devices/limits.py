@@ -13,7 +13,7 @@ from support.good_device import INFO, Good
 
 
 class StatesANeuronTooMany(Good):
-    caught_by = "largest-network-is-taken"
+    caught_by = "stated-limits-are-taken"
 
     def _configure(self, network):
         if max(network.layers[1:]) >= INFO.capacity.neurons:
@@ -22,14 +22,14 @@ class StatesANeuronTooMany(Good):
 
 
 class StatesAnInputTooMany(Good):
-    caught_by = "largest-network-is-taken"
+    caught_by = "stated-limits-are-taken"
 
     def _write(self, projection, weights):
         return super()._write(projection, weights[: INFO.capacity.inputs - 1])
 
 
 class TakesALayerMore(Good):
-    caught_by = "larger-network-is-refused"
+    caught_by = "what-is-not-stated-is-refused"
 
     def configure(self, network):
         self.facts = {"layers": INFO.capacity.layers + 1}
@@ -38,7 +38,7 @@ class TakesALayerMore(Good):
 
 
 class StatesASynapseTooManyOfANeuron(Good):
-    caught_by = "largest-network-is-taken"
+    caught_by = "stated-limits-are-taken"
     facts: ClassVar = {"fan_in": 40}
 
     def _configure(self, network):
@@ -48,7 +48,7 @@ class StatesASynapseTooManyOfANeuron(Good):
 
 
 class TakesASynapseMoreOfANeuron(Good):
-    caught_by = "larger-network-is-refused"
+    caught_by = "what-is-not-stated-is-refused"
     facts: ClassVar = {"fan_in": 40}
 
     def configure(self, network):
@@ -58,7 +58,7 @@ class TakesASynapseMoreOfANeuron(Good):
 
 
 class StatesTooManySynapses(Good):
-    caught_by = "largest-network-is-taken"
+    caught_by = "stated-limits-are-taken"
     facts: ClassVar = {"synapses": 960}
 
     def _configure(self, network):
@@ -68,7 +68,7 @@ class StatesTooManySynapses(Good):
 
 
 class TakesALayerOfSynapsesMore(Good):
-    caught_by = "larger-network-is-refused"
+    caught_by = "what-is-not-stated-is-refused"
     facts: ClassVar = {"synapses": 960}
 
     def configure(self, network):
@@ -78,7 +78,7 @@ class TakesALayerOfSynapsesMore(Good):
 
 
 class StatesAStepTooMany(Good):
-    caught_by = "largest-batch-and-longest-run-are-taken"
+    caught_by = "the-longest-run-is-counted"
 
     def _run(self, stimulus, probes, trial, carry):
         if stimulus.steps >= INFO.capacity.steps:
@@ -87,14 +87,14 @@ class StatesAStepTooMany(Good):
 
 
 class TakesASampleMore(Good):
-    caught_by = "larger-batch-and-longer-run-are-refused"
+    caught_by = "what-is-not-stated-is-refused"
 
     def check_run(self, kind, batch, steps, probes=()):
         super().check_run(kind, min(batch, INFO.capacity.batch), steps, probes)
 
 
 class RefusesItsLargestFullScale(Good):
-    caught_by = "full-scales-are-as-stated"
+    caught_by = "stated-limits-are-taken"
 
     def _configure(self, network):
         if max(network.full_scale) >= 4.0:
@@ -103,7 +103,7 @@ class RefusesItsLargestFullScale(Good):
 
 
 class RefusesItsLeastThreshold(Good):
-    caught_by = "settings-are-as-stated"
+    caught_by = "stated-limits-are-taken"
 
     def _configure(self, network):
         if network.settings["threshold"] <= -60:
@@ -112,7 +112,7 @@ class RefusesItsLeastThreshold(Good):
 
 
 class TakesNoTrims(Good):
-    caught_by = "trims-are-as-stated"
+    caught_by = "stated-limits-are-taken"
 
     def _configure(self, network):
         if network.trims:

@@ -32,7 +32,7 @@ class GoesOnWhereItStopped(Good):
 
 
 class LeaksFromSampleToSample(Good):
-    caught_by = "batch-equals-single-runs"
+    caught_by = "a-batch-equals-its-parts"
 
     def drive(self, stimulus):
         found = super().drive(stimulus).copy()
@@ -41,7 +41,7 @@ class LeaksFromSampleToSample(Good):
 
 
 class NormalisesOverTheBatch(Good):
-    caught_by = "smaller-batch-is-part-of-the-larger"
+    caught_by = "a-batch-equals-its-parts"
 
     def drive(self, stimulus):
         found = super().drive(stimulus)
@@ -60,7 +60,7 @@ class GivesItsOwnBuffer(Good):
 
 
 class CountsInFloats(Good):
-    caught_by = "counts-are-whole-and-not-below-zero"
+    caught_by = "zero-weights-are-silent"
 
     def counts(self, raster):
         return super().counts(raster).astype(np.float32)

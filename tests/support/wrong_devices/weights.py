@@ -40,7 +40,7 @@ class SaysStoredWhatWasAsked(Good):
 
 
 class SaysStoredBeyondItsRange(Good):
-    caught_by = "stored-is-within-full-scale"
+    caught_by = "larger-weights-are-not-stored-smaller"
     facts: ClassVar = {"weights": (replace(INFO.weights[0], levels=None),)}
 
     def _write(self, projection, weights):
@@ -87,7 +87,7 @@ class WrapsAround(Good):
 
 
 class OverflowsWithinItsRange(Good):
-    caught_by = "doubling-a-weight-never-lowers-the-drive"
+    caught_by = "a-larger-weight-never-lowers-the-drive"
 
     def weights(self):
         return [
@@ -143,7 +143,7 @@ class WritesOnlyWhatGrew(Good):
 
 
 class KeepsWeightsThroughConfigure(Good):
-    caught_by = "configure-clears-weights"
+    caught_by = "zero-weights-are-silent"
 
     def _configure(self, network):
         old = self._cells
