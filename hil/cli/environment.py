@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -38,10 +37,10 @@ class MessageStream:
 
 
 def prepare_process() -> None:
-    """Keep closed streams, filters of warnings, and settings of matplotlib from failing a command.
+    """Keep closed streams and filters of warnings from failing a command.
 
-    Its plots are drawn into pages, whatever the backend. A warning of a library is a message, also
-    where Python is asked to make errors of them; what workers inherit says so, too.
+    A warning of a library is a message, also where Python is asked to make errors of them; what
+    workers inherit says so, too.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed; else the next file would take its number
@@ -51,8 +50,6 @@ def prepare_process() -> None:
         f"thread {failed.thread.name if failed.thread else ''} raised", failed.exc_value
     )
     sys.unraisablehook = lambda failed: _report("ignored", failed.exc_value)
-    os.environ["MPLBACKEND"] = "agg"
-    logging.getLogger("matplotlib").addHandler(logging.NullHandler())
     if any(action == "error" for action, *_ in warnings.filters):
         sys.warnoptions.clear()
         os.environ.pop("PYTHONWARNINGS", None)
