@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 5.0  # seconds that what goes on in threads is waited for
+PATIENCE = 1.0  # seconds that what goes on in threads is waited for
 
 
 class MessageStream:
