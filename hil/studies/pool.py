@@ -192,7 +192,9 @@ def _open_processes(workers: int) -> Iterator[Pool]:
     os.environ.update(THREADS)  # they inherit it
     with ThreadPoolExecutor(workers) as threads:
         try:
-            yield partial(_evaluate_through, partial(threads.submit, evaluate_in_one), workers)
+            yield lambda requests: _evaluate_through(
+                lambda *request: threads.submit(evaluate_in_one, *request), workers, requests
+            )
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             for worker in team:
