@@ -23,7 +23,7 @@ from hil.loop import mapping
 from hil.loop.observation.estimation import nominal_neuron
 from hil.reasons import Reason, because
 from hil.tasks.samples import SampleSpec
-from hil.validation import validated
+from hil.validation import validate_values
 
 if TYPE_CHECKING:
     from hil.tasks import Data
@@ -86,7 +86,7 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
     Returns:
         Their names, `section.key`.
     """
-    given = set(_names(configuration.merged(*layers)))
+    given = set(_names(configuration.merge_layers(*layers)))
     if any(name.startswith("encoding.") for name in given):
         given.add(ENCODING)
     return (FORCED if starts else FORCED | {HIDDEN, KAPPA, *HARD, *SPIKES}) - given
@@ -133,7 +133,7 @@ def apply_choices(config: Config, choices: Sequence[Choice]) -> Config:
     """
     if not choices:
         return config
-    return validated(configuration.Config, _draft(config, choices).model_dump(mode="json"))
+    return validate_values(configuration.Config, _draft(config, choices).model_dump(mode="json"))
 
 
 def _draft(config: Config, choices: Sequence[Choice]) -> Config:

@@ -78,7 +78,7 @@ def start_settings(start: str | Path, *layers: Mapping[str, Any]) -> Sections:
         ValueError: When it is no run folder and no model, or nobody says which task.
     """
     if is_model(start):
-        return _model_settings(str(start), configuration.merged(*layers))
+        return _model_settings(str(start), configuration.merge_layers(*layers))
     sections = Run.open(start).config().model_dump(mode="json")
     if any("device" in layer for layer in layers):
         del sections["device_options"], sections["network"]["calibration"]
