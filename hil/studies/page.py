@@ -18,6 +18,7 @@ from hil.reports import rendering
 from hil.reports.run_facts import format_setting
 from hil.runs.records import environment
 from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
+from hil.sections.comparisons import find_extremes
 from hil.sections.trials import MEASURES, Level, Row, Rows, Trials, by_level, estimate
 from hil.statistics import FEWEST
 from hil.studies.folder import (
@@ -145,7 +146,7 @@ def _answer(study: Study, rows: Rows, content: Sequence[PageSection]) -> list[st
         ]
     texts = [section.answer for section in content if section.answer]
     if not texts and not study.search:
-        texts = [words.find_extremes(tabulate(study, rows), _all_factors(study), "test_accuracy")]
+        texts = [find_extremes(tabulate(study, rows), _all_factors(study), "test_accuracy")]
     return [words.make_sentence(text) for text in texts[:ANSWERS] if text]
 
 
