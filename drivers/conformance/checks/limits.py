@@ -18,7 +18,6 @@ from drivers.conformance.harness import Harness, NotApplicable, skip_if
 from drivers.contract.info import ProbeOffer, Quantity, Reduction, Setting, StimulusKind
 from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network, Population, Projection
-from drivers.contract.statements import contradictions
 from drivers.errors import (
     CapacityError,
     DeviceError,
@@ -35,24 +34,6 @@ LONG, GROWTH = 64, 2.2
 CELLS = 1 << 22
 # By what share of its range, or of itself, a value is beyond a limit.
 BEYOND = 0.01
-
-
-@check()
-def facts_are_possible(harness: Harness) -> None:
-    """What info states could be true."""
-    wrong = contradictions(harness.info)
-    if wrong:
-        raise Failed("; ".join(wrong))
-
-
-@check()
-def facts_stay(harness: Harness) -> None:
-    """Using the device does not change what info states."""
-    harness.clear()
-    harness.write(1.0)
-    harness.run(harness.everything())
-    if harness.mapped.info != harness.info:
-        raise Failed("info is not what it was when the device was opened")
 
 
 @check()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -203,44 +201,6 @@ def a_batch_equals_its_parts(harness: Harness) -> None:
                 [harness.run(each, trial=trial).counts for each in parts]  # noqa: B023
             ),
             exact,
-        )
-
-
-@check()
-def readouts_stay_as_they_are(harness: Harness) -> None:
-    """What a run gave is not changed by the next one."""
-    stimulus, probes = harness.work(), shown_probes(harness)
-    readout = harness.run(stimulus, probes, trial=0)
-    kept = replace(
-        readout,
-        counts=readout.counts.copy(),
-        samples={probe: samples.copy() for probe, samples in readout.samples.items()},
-    )
-    harness.run(harness.everything(), probes, trial=1)
-    if find_difference(kept, readout):
-        raise Failed("the arrays of a readout changed when the device ran again")
-
-
-@check()
-def arguments_are_left_alone(harness: Harness) -> None:
-    """Weights and stimuli that are handed over are neither changed nor kept."""
-    network = harness.configure()
-    device, stimulus = harness.device, harness.everything()
-    weights = np.repeat(np.eye(harness.neurons, dtype=np.float32), harness.group, axis=0)
-    weights *= np.float32(0.5 * harness.full_scale)
-    given = weights.copy()
-    stored = device.write_weights(0, weights)
-    data = stimulus.dense().copy()
-    before = harness.run(stimulus).counts
-    if not (np.array_equal(weights, given) and np.array_equal(stimulus.dense(), data)):
-        raise Failed("the driver changed an array that it was given")
-    for array in (weights, stored):
-        array[...] = 0
-    after = harness.run(stimulus).counts
-    if int(after.sum()) < before.sum() / 2:
-        raise Failed(
-            "the weights on the device changed with an array of "
-            f"{network.layers[0]} x {network.layers[1]} that was handed over"
         )
 
 

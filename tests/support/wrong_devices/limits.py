@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -28,15 +27,6 @@ class StatesAnInputTooMany(Good):
         return super()._write(projection, weights[: INFO.capacity.inputs - 1])
 
 
-class TakesALayerMore(Good):
-    caught_by = "what-is-not-stated-is-refused"
-
-    def configure(self, network):
-        self.facts = {"layers": INFO.capacity.layers + 1}
-        super().configure(network)
-        self.facts = {}
-
-
 class StatesASynapseTooManyOfANeuron(Good):
     caught_by = "stated-limits-are-taken"
     facts: ClassVar = {"fan_in": 40}
@@ -47,16 +37,6 @@ class StatesASynapseTooManyOfANeuron(Good):
         super()._configure(network)
 
 
-class TakesASynapseMoreOfANeuron(Good):
-    caught_by = "what-is-not-stated-is-refused"
-    facts: ClassVar = {"fan_in": 40}
-
-    def configure(self, network):
-        self.facts = {"fan_in": 41}
-        super().configure(network)
-        self.facts = {"fan_in": 40}
-
-
 class StatesTooManySynapses(Good):
     caught_by = "stated-limits-are-taken"
     facts: ClassVar = {"synapses": 960}
@@ -65,16 +45,6 @@ class StatesTooManySynapses(Good):
         if sum(a * b for a, b in pairwise(network.layers)) >= 960:
             raise CapacityError("room for 959 synapses")
         super()._configure(network)
-
-
-class TakesALayerOfSynapsesMore(Good):
-    caught_by = "what-is-not-stated-is-refused"
-    facts: ClassVar = {"synapses": 960}
-
-    def configure(self, network):
-        self.facts = {"synapses": 1200}
-        super().configure(network)
-        self.facts = {"synapses": 960}
 
 
 class StatesAStepTooMany(Good):
@@ -118,19 +88,6 @@ class TakesNoTrims(Good):
         if network.trims:
             raise DeviceError("no trims")
         super()._configure(network)
-
-
-class StatesADefaultOutOfRange(Good):
-    caught_by = "facts-are-possible"
-    facts: ClassVar = {"settings": (replace(INFO.neuron.settings[0], default=0.0),)}
-
-
-class ChangesItsFacts(Good):
-    caught_by = "facts-stay"
-
-    def _run(self, stimulus, probes, trial, carry):
-        self.facts = {"batch": 10}
-        return super()._run(stimulus, probes, trial, carry)
 
 
 class ToldTimeOfTheLastCall(Good):

@@ -62,9 +62,12 @@ class ForgetsAProjection(Good):
 class CannotBeClosedTwice(Good):
     caught_by = "closing-twice-is-fine"
 
+    open = True
+
     def close(self):
-        if self._closed:
+        if not self.open:
             raise DeviceError("not open")
+        self.open = False
         super().close()
 
 

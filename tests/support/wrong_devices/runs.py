@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from support.good_device import INFO, Good
+from support.good_device import Good
 
 
 class IgnoresTheTrial(Good):
@@ -46,17 +46,6 @@ class NormalisesOverTheBatch(Good):
     def drive(self, stimulus):
         found = super().drive(stimulus)
         return found * (1 + stimulus.batch / 20)
-
-
-class GivesItsOwnBuffer(Good):
-    caught_by = "readouts-stay-as-they-are"
-    buffer = np.zeros((INFO.capacity.batch, INFO.capacity.neurons), np.int32)
-
-    def counts(self, raster):
-        found = super().counts(raster)
-        view = self.buffer[: found.shape[0], : found.shape[1]]
-        view[...] = found
-        return view
 
 
 class CountsInFloats(Good):

@@ -150,13 +150,3 @@ class KeepsWeightsThroughConfigure(Good):
         super()._configure(network)
         if [c.shape for c in old] == [c.shape for c in self._cells]:
             self._cells = old
-
-
-class KeepsTheArrayItWasGiven(Good):
-    caught_by = "arguments-are-left-alone"
-    facts: ClassVar = {"weights": (replace(INFO.weights[0], levels=None),)}
-
-    def _write(self, projection, weights):
-        scale = np.float32(self._full_scale[projection])
-        self._cells[projection] = np.clip(weights, -scale, scale, out=weights)
-        return self._cells[projection]
