@@ -72,9 +72,9 @@ def load_rows(rng: Generator, validation_fraction: float) -> Data:
 def _read_table() -> NDArray[np.float64]:
     """Read the file of scikit-learn, `(1797, 65)`: its import would take a second."""
     spec = find_spec("sklearn")
-    assert spec is not None
-    (folder,) = spec.submodule_search_locations or ()
-    return np.loadtxt(Path(folder, "datasets", "data", "digits.csv.gz"), delimiter=",")
+    assert spec is not None and spec.origin is not None
+    file = Path(spec.origin).with_name("datasets") / "data" / "digits.csv.gz"
+    return np.loadtxt(file, delimiter=",")
 
 
 def _to_rows(x: Samples) -> Signals:
