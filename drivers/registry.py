@@ -20,7 +20,7 @@ from drivers.contract.answers import driver_call
 from drivers.contract.device import Device
 from drivers.contract.info import CONTRACT, MANUAL
 from drivers.contract.statements import check_info
-from drivers.errors import ContractMismatch, DeviceNotFound, SettingError
+from drivers.errors import ContractMismatch, DeviceNotFound, DriverError, SettingError
 from drivers.refusals import nearest
 
 ENTRY_POINTS = "hil.drivers"
@@ -218,7 +218,9 @@ def code_of(url: str) -> tuple[str, ...]:
         SettingError: For an option without value, or named twice.
     """
     scheme, target, options = split(url)
-    return driver(scheme).code_of(target, options)
+    found = driver(scheme)
+    with driver_call(found, "code_of"):
+        return tuple(str(file) for file in found.code_of(target, options))
 
 
 def open(url: str, *, record: str | Path | None = None) -> Device:
@@ -251,9 +253,14 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         check_free(record)  # before a device is touched
     with driver_call(found, "from_url", limit):
         device = found.from_url(target, options)
+    if not isinstance(device, Device):
+        raise DriverError(
+            f"{found.__name__}.from_url gave {type(device).__name__}: give the device, opened"
+        )
     try:
         device.call_limit = limit
-        check_info(device)
+        with driver_call(device, "info") as method:
+            check_info(method, device.info)
         if record is None:
             return device
         from drivers.session.recording import Recorded

@@ -101,7 +101,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from hil import config as configuration
         from hil.loop.defaults import find_open_settings
         from hil.loop.session import MemorySink, Session
-        from hil.tasks import arrays
+        from hil.tasks import SampleSet
         from hil.tasks.task import suggest_settings
 
         x, labels = validate_data(self, X, y, dtype=np.float64, allow_nd=self.layout is not None)
@@ -121,17 +121,18 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
         given = {"x_train": x, "y_train": numbers}
         given |= {} if self.layout is None else {"layout": np.asarray(self.layout)}
-        data = arrays.build_data(given, streams.generator(own["seed"], "split"), 0.0)
+        samples = SampleSet.read(given)
+        data = samples.build(streams.generator(own["seed"], "split"), 0.0)
         data = replace(data, weights_train=weights)
         sink = MemorySink()
         with trust.in_force():
-            config = configuration.build(suggest_settings(arrays.measure_arrays(given)), own)
+            config = configuration.build(suggest_settings(samples.size), own)
             with Session.open(config, data, find_open_settings(own)) as session:
                 state, _ = session.begin()
                 session.start_training(state, sink).run()
         self.checkpoint_ = sink.checkpoint
         self.config_ = session.config.model_dump(mode="json")
-        self.preparation_ = data.preparation.arrays()
+        self.preparation_ = data.preparation.as_json()
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -200,7 +201,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         nd = self.layout is not None
         x = validate_data(self, X, dtype=np.float64, allow_nd=nd, reset=False)
-        prepared = Preparation.from_arrays(self.preparation_, "preparation_")
+        prepared = Preparation.from_json(self.preparation_, "preparation_")
         _, trust = self._settings()
         config = recorded(self.config_)
         with trust.in_force(), open_deployed(config, self.checkpoint_, prepared) as session:

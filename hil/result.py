@@ -22,17 +22,9 @@ class Metrics(list[dict[str, Any]]):
     """The metrics of each epoch, a dictionary for each: docs/run_folder.md says what they mean."""
 
     def to_frame(self) -> DataFrame:
-        """Make a DataFrame, a row for each epoch, named by its number.
+        """Make a DataFrame, a row for each epoch, named by its number."""
+        from pandas import DataFrame
 
-        Raises:
-            ImportError: When pandas is not installed.
-        """
-        try:
-            from pandas import DataFrame
-        except ImportError:
-            raise ImportError(
-                'pandas is not installed: pip install "spikeloop[pandas]", or use the list as it is'
-            ) from None
         return DataFrame(self).set_index("epoch")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Value = TypeVar("Value")
+Kind = TypeVar("Kind", bound=np.generic)
 WIDEST = 1 << 24  # rows and columns of events
 
 
@@ -27,6 +28,13 @@ def select_prefix(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
         for name, value in values.items()
         if name.startswith(prefix)
     }
+
+
+def read_only(array: NDArray[Kind]) -> NDArray[Kind]:
+    """Give a view of an array that cannot be written to; the array itself can, as before."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def first_mismatch(

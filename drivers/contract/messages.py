@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.arrays import is_csr
+from drivers.contract.arrays import is_csr, read_only
 from drivers.contract.info import Quantity, Reduction, StimulusKind
 from drivers.errors import DeviceError, FileFormatError, StimulusError, UnsupportedProbe
 from drivers.files.archives import read_arrays
@@ -86,6 +87,20 @@ class Stimulus:
         else:
             data = self.data[(np.arange(self.steps)[:, np.newaxis] * self.batch + rows).ravel()]
         return Stimulus(self.kind, data, self.steps, len(rows), lengths)
+
+    def read_only(self) -> Stimulus:
+        """The same stimulus, of views that cannot be written to."""
+        data = self.data
+        if isinstance(data, np.ndarray):
+            data = read_only(data)
+        else:
+            data = copy.copy(data)
+            data.data, data.indices, data.indptr = map(
+                read_only, (data.data, data.indices, data.indptr)
+            )
+        return replace(
+            self, data=data, lengths=None if self.lengths is None else read_only(self.lengths)
+        )
 
     @property
     def lasting(self) -> NDArray[np.bool_]:

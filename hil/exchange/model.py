@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from drivers import Capacity, DeviceInfo, Role
 from drivers.errors import FileFormatError
 from drivers.files.bounded import parse_json
-from hil.exchange.graph import Layer, Synapses, read_layers
+from hil.exchange.graph import Layer, read_layers
 from hil.exchange.nir_file import NirRefusal, read_graph
+from hil.exchange.node_kinds import KINDS
+from hil.exchange.synapses import Synapses
 from hil.learning.nominal_neuron import NominalNeuron, held_current
 
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e3  # seconds
@@ -96,7 +98,7 @@ def read_model(address: str) -> Model:
         ValueError: When the length of a step is not known.
     """
     path, _, query = address.partition("?")
-    graph = read_graph(path)
+    graph = read_graph(path, {name: kind.fields for name, kind in KINDS.items()})
     try:
         notes = _read_notes(graph.notes)
         if query:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
-from drivers.contract.answers import driver_call
 from drivers.contract.arrays import first_mismatch, select_prefix
 from drivers.contract.info import StimulusKind
 from hil import streams
@@ -108,8 +107,7 @@ class SupervisedDevice:
         arrays |= delays_of(self._network)
         arrays |= {f"costs/{name}": value for name, value in self.costs.state().items()}
         if self._device.info.abilities.resumable:
-            with driver_call(self._device, "state"):
-                state = self._device.state()
+            state = self._device.state()
             arrays |= {f"device/{name}": value for name, value in state.items()}
         return arrays
 
@@ -124,8 +122,7 @@ class SupervisedDevice:
         self.costs.restore(costs)
         if not (device and self._device.info.abilities.resumable):
             return False
-        with driver_call(self._device, "restore"):
-            self._device.restore({name: array.copy() for name, array in device.items()})
+        self._device.restore({name: array.copy() for name, array in device.items()})
         self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(len(self.stored))]
         return True
 

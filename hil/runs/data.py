@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from drivers.contract.messages import read_npz, write_npz
+from drivers.contract.messages import read_npz
 from drivers.errors import FileFormatError
+from drivers.files.bounded import MIB, read_json
+from drivers.files.writing import write_text
 from hil import tasks
 from hil.runs.folder import PREPARATION, SAMPLES, VERSION
 from hil.runs.snapshot import HEADER
 from hil.tasks import own_file
 from hil.tasks.preparation import Preparation
+from hil.tasks.sample_set import SampleSet
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
-    from hil.tasks import Arrays, Data
+    from hil.tasks import Data
+
+
+LARGEST = 64 * MIB  # bytes of a preparation
 
 
 def load(run: Run, moved: str | Path | None = None) -> Data:
@@ -60,14 +67,17 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
     return data
 
 
-def samples(run: Run) -> Arrays:
+def samples(run: Run) -> SampleSet:
     """The samples that a program gave, as they are kept with the run.
 
     Raises:
         FileFormatError: When they are missing or damaged.
     """
     found = read_npz(run.path / SAMPLES, ("arrays",), VERSION, records=True)
-    return {key: array for key, array in found.items() if key not in HEADER}
+    try:
+        return SampleSet.read({key: array for key, array in found.items() if key not in HEADER})
+    except ValueError as error:
+        raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
 
 
 def preparation(run: Run) -> Preparation:
@@ -77,7 +87,7 @@ def preparation(run: Run) -> Preparation:
         FileFormatError: When that is missing, since training has not begun, or damaged.
     """
     path = run.path / PREPARATION
-    return Preparation.from_arrays(read_npz(path, ("preparation",), VERSION), str(path))
+    return Preparation.from_json(read_json(path, LARGEST), str(path))
 
 
 def keep(run: Run, data: Data, moved: str | Path | None = None) -> None:
@@ -90,7 +100,7 @@ def keep(run: Run, data: Data, moved: str | Path | None = None) -> None:
     """
     known = run.environment()["data"]
     if not (run.path / PREPARATION).exists():
-        write_npz(run.path / PREPARATION, "preparation", data.preparation.arrays(), VERSION)
+        write_text(run.path / PREPARATION, json.dumps(data.preparation.as_json()))
     files = tasks.files(run.config().task)
     files = files if moved is None else [Path(moved), *files[1:]]
     if known is None or moved is not None:

@@ -34,7 +34,7 @@ CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl
 CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
 SOURCE_STEP = "source/dt"  # in `START`, of a model of NIR: its step in seconds
-SAMPLES, PREPARATION = "arrays.npz", "preparation.npz"
+SAMPLES, PREPARATION = "arrays.npz", "preparation.json"
 
 Arrays = dict[str, NDArray[np.generic]]
 

@@ -95,7 +95,7 @@ class EpochRecord(Record):
     train_loss: Annotated[float, Field(ge=-1e30, le=1e30)]
     train_accuracy: Share
     validation_accuracy: Share | None
-    hidden_rates: list[Annotated[float, Field(ge=-1e9, le=1e9)]]
+    hidden_rates: list[Annotated[float, Field(ge=-1e12, le=1e12)]]
     output_rate: Amount
     estimator: Text
     estimator_fit: dict[str, Correlation]

@@ -21,7 +21,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from hil.tasks.samples import Samples, Signals
-from hil.tasks.task import IN_TIME, IN_TIME_BY_RULE, PARTS, Data, Task, stratified_split
+from hil.tasks.task import IN_TIME, IN_TIME_BY_RULE, PARTS, Data, Task, split_off, stratified_split
 
 _TEST_FRACTION = 0.2
 _TEST_SEED = 1797
@@ -41,12 +41,8 @@ def load(rng: Generator, validation_fraction: float) -> Data:
     x = (table[:, :-1] / 16).astype(np.float32)  # pixels are counts of 0 to 16
     y = table[:, -1].astype(np.int64)
     known, test = stratified_split(y, _TEST_FRACTION, np.random.default_rng(_TEST_SEED))
-    rest, validation = stratified_split(y[known], validation_fraction, rng)
     return Data(
-        x_train=x[known][rest],
-        y_train=y[known][rest],
-        x_validation=x[known][validation],
-        y_validation=y[known][validation],
+        **split_off(x[known], y[known], validation_fraction, rng),
         x_test=x[test],
         y_test=y[test],
         classes=10,

@@ -283,6 +283,26 @@ def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)
 
 
+def split_off(x: Samples, y: Labels, fraction: float, rng: Generator) -> dict[str, Any]:
+    """Split off a validation part, with the same mix of classes.
+
+    Args:
+        x: Samples to train and validate with.
+        y: Their labels.
+        fraction: Share of the validation part, 0 to below 1.
+        rng: Draws it.
+
+    Returns:
+        The two parts, as `Data` takes them.
+
+    Raises:
+        ValueError: As `stratified_split`.
+    """
+    rest, chosen = stratified_split(y, fraction, rng)
+    training = {"x_train": x[rest], "y_train": y[rest]}
+    return {**training, "x_validation": x[chosen], "y_validation": y[chosen]}
+
+
 def _check_part(part: str, x: Samples, y: Labels, classes: int) -> None:
     in_time = isinstance(x, Signals)
     values: NDArray[Any] = x.values if isinstance(x, Signals) else x

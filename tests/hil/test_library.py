@@ -61,7 +61,7 @@ def test_new_samples_are_scaled_as_the_first_and_answered_in_the_labels_given(
 
 def test_the_scaling_is_that_of_the_training_part(run: hil.Result) -> None:
     kept = read_npz(run.path / "arrays.npz", ("arrays",), 1)
-    fitted = read_npz(run.path / "preparation.npz", ("preparation",), 1)
+    fitted = json.loads((run.path / "preparation.json").read_text())
     np.testing.assert_array_equal(fitted["low"], kept["x_train"].min(axis=0))
     np.testing.assert_array_equal(fitted["high"], kept["x_train"].max(axis=0))
     page = run.report.read_text()

@@ -234,7 +234,7 @@ KINDS: dict[str, Kind] = {
     "snapshot": Kind(f"{RUN}/snapshot.npz", lambda p: Run(p.parent).load_snapshot(), npz_damaged),
     "checkpoint": Kind(f"{RUN}/checkpoint.npz", checkpoint, npz_damaged, RUN),
     "samples": Kind("given/arrays.npz", given_samples, npz_damaged, "given"),
-    "preparation": Kind("given/preparation.npz", preparation, npz_damaged),
+    "preparation": Kind("given/preparation.json", preparation, damage.json_damaged),
     "start": Kind("further/start.npz", start, npz_damaged),
     "journal": Kind(f"{STUDY}/journal.log", Journal, damage.journal_damaged),
     "study weights": Kind(f"{STUDY}/weights/*.npz", study_weights, npz_damaged),

@@ -263,7 +263,7 @@ W = np.full((3, 2), 0.5)
         ([late(np.ones((0,))), linear(W)], "delay0.delay: of shape (0,): give one number"),
         (
             [linear(W), late([1, 2]), linear(np.eye(2))],
-            "linear2 (Linear): mixes channels that delay1 (Delay) delays differently: give delays",
+            "linear2: mixes channels that delay1 (Delay) delays differently: give delays",
         ),
         ([linear(W), late([1, 2]), lif(2), late([1, 1])], "delay3 (Delay): leads to the output"),
     ],
