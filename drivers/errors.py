@@ -80,3 +80,11 @@ class FileFormatError(DeviceError, ValueError):
 
 class Diverged(DeviceError):
     """A replay was asked for something else than what was recorded."""
+
+
+def make_error(kind: str, message: str) -> DeviceError:
+    """Make an error that was told by name; one of a driver's own comes back as a DeviceError."""
+    found = globals().get(kind)
+    if not (isinstance(found, type) and issubclass(found, DeviceError)):
+        found = DeviceError
+    return found(message)

@@ -24,8 +24,8 @@ from drivers.errors import ContractMismatch, DeviceNotFound, DriverError, Settin
 from drivers.refusals import nearest
 
 ENTRY_POINTS = "hil.drivers"
-# The option that every address has; all others are the driver's own.
-CALL_LIMIT = "call_limit"
+# The options that every address has; all others are the driver's own.
+CALL_LIMIT, ISOLATED = "call_limit", "isolated"
 # scheme -> module and class, imported when first asked for
 BUILTIN = {
     "board": "drivers.board.device:Board",
@@ -227,9 +227,9 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
     """Open the device at an address.
 
     Args:
-        url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves. The option
-            `call_limit`, which every address may have, is how long a call of the driver may last,
-            in seconds, before it counts as hung.
+        url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves. Every address
+            may have the options `call_limit`, how long a call of the driver may last, in seconds,
+            before it counts as hung, and `isolated=1`, which runs it in a process of its own.
         record: File to record the whole session to, for `replay:FILE`; it must not exist.
 
     Returns:
@@ -251,14 +251,23 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         from drivers.session.file import check_free
 
         check_free(record)  # before a device is touched
-    with driver_call(found, "from_url", limit):
-        device = found.from_url(target, options)
-    if not isinstance(device, Device):
-        raise DriverError(
-            f"{found.__name__}.from_url gave {type(device).__name__}: give the device, opened"
-        )
-    try:
+    isolated = options.pop(ISOLATED, "0")
+    if isolated not in ("0", "1"):
+        raise SettingError(f"{ISOLATED}={isolated}: give 1, or 0")
+    device: Device
+    if isolated == "1":
+        from drivers.isolation import Isolated
+
+        device = Isolated(with_options(f"{scheme}:{target}", options), BUILTIN, limit)
+    else:
+        with driver_call(found, "from_url", limit):
+            device = found.from_url(target, options)
+        if not isinstance(device, Device):
+            raise DriverError(
+                f"{found.__name__}.from_url gave {type(device).__name__}: give the device, opened"
+            )
         device.call_limit = limit
+    try:
         with driver_call(device, "info") as method:
             check_info(method, device.info)
         if record is None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hil.plain_text import label as shorten_label
+from hil.plain_text import make_label as shorten_label
 
 Array = NDArray[np.float64]
 Place = Callable[[ArrayLike, ArrayLike], tuple[Array, Array]]

@@ -13,7 +13,7 @@ from hil.loop.epochs import Interrupted
 from hil.loop.progress import TrainingProgress, Watcher, no_watcher
 from hil.loop.session import Session
 from hil.loop.train_state import TrainState
-from hil.process import Stop, peak_rss_mb, stoppable
+from hil.process import Stop, catch_stops, peak_rss_mb
 from hil.runs import data as run_data
 from hil.runs.folder import CHECKPOINT, START, Arrays, Run
 from hil.trust import check_unchanged, code_of, fingerprints
@@ -61,7 +61,7 @@ def train(
             session = stack.enter_context(_resume(run, checkpoint, record, moved))
         run_data.keep(run, session.samples, moved)
         state = _take_up(run, session, checkpoint, watch)
-        with stoppable() as stop:
+        with catch_stops() as stop:
             with run.taking_up():
                 training = session.start_training(state, run, watch, stop)
             training.run()

@@ -22,7 +22,7 @@ from drivers.files.bounded import read_bytes, read_toml
 from drivers.files.writing import remove_drafts, write_text
 from hil import tasks
 from hil.runs import records
-from hil.runs.exclusive import RUNS, draft_in, locked, move_draft, stem
+from hil.runs.exclusive import RUNS, draft_in, lock, move_draft, stem
 from hil.runs.records import environment, packages
 from hil.runs.snapshot import check as check_snapshot
 
@@ -159,11 +159,11 @@ class Run:
         Raises:
             FileFormatError: When the file is missing or damaged.
         """
-        from hil.config import recorded
+        from hil.config import parse_record
 
         path = self.path / CONFIG
         try:
-            return recorded(read_toml(path))
+            return parse_record(read_toml(path))
         except FileFormatError:
             raise
         except ValueError as error:
@@ -178,7 +178,7 @@ class Run:
         Raises:
             ValueError: When another process holds it.
         """
-        with locked(self.path):
+        with lock(self.path):
             remove_drafts(self.path)
             yield
 

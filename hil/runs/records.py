@@ -38,6 +38,8 @@ class ChosenSetting(Record):
     setting: Text
     value: Any
     reason: Text
+    kind: Text
+    figures: dict[Text, Any]
 
 
 class DataRecord(Record):

@@ -65,10 +65,10 @@ def confusion(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     """
     labels, predicted = arrays["test_labels"], arrays["test_predictions"]
     classes = arrays["counts"].shape[1]
-    return confused(labels.astype(np.int64), predicted.astype(np.int64), classes)
+    return count_confusion(labels.astype(np.int64), predicted.astype(np.int64), classes)
 
 
-def confused(
+def count_confusion(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
     """Samples by class `(C, C)`: a row is what they are, a column what was answered.

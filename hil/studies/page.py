@@ -36,7 +36,7 @@ from hil.studies.schema import Study, Tune, check_factor_name, is_named
 from hil.studies.search_page import search_sections
 from hil.studies.strategies import Grid, SearchResult
 from hil.studies.tuning import Tuned, is_numeric
-from hil.validation import validated
+from hil.validation import validate_values
 
 ANSWERS = 4  # sentences of the answer
 VALUES = 8  # values of a setting that are named
@@ -261,7 +261,7 @@ def _read_settings(section: Mapping[str, Any], study: Study) -> tuple[SectionKin
     kind, where = sections.get(name), f"sections ({name})"
     if kind.page != "study":
         raise ValueError(f"{where}: is a section of the page of a run: give one of a study")
-    settings = validated(kind.settings, given, what="study", where=where, others=("kind",))
+    settings = validate_values(kind.settings, given, what="study", where=where, others=("kind",))
     factors = ["part", *study.names()]
     for key, value in settings:
         if key in ("factor", "severity", "x", "y", "by", "lines"):
