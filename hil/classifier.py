@@ -142,8 +142,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X: Features, `(N, n)`.
         """
         scores = self._scores(X)
-        found: NDArray[Any] = self.classes_[scores.argmax(axis=1)]
-        return found
+        labels: NDArray[Any] = self.classes_[scores.argmax(axis=1)]
+        return labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """The softmax of the scores, `(N, C)`, which is what cross-entropy trained.
@@ -151,8 +151,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             X: Features, `(N, n)`.
         """
-        found: NDArray[np.float64] = softmax(self._scores(X).astype(np.float64), axis=1)
-        return found
+        shares: NDArray[np.float64] = softmax(self._scores(X).astype(np.float64), axis=1)
+        return shares
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
         """The scores: logits `(N, C)`, and of two classes their difference `(N,)`.

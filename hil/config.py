@@ -44,15 +44,15 @@ class Section(BaseModel):
 def find_settings(key: str) -> list[str]:
     """Every setting of that key, in any section and of any rule and encoding, by its whole name."""
     sections = {name: field.default for name, field in Config.model_fields.items()}
-    found = [name for name in sections if name == key]
+    names = [name for name in sections if name == key]
     for name, default in sections.items():
         if isinstance(default, BaseModel) and key in type(default).model_fields:
-            found.append(f"{name}.{key}")
+            names.append(f"{name}.{key}")
     for section, package in (("encoding", encodings), ("rule", rules)):
         settings = [package.get(name).settings.model_fields for name in package.names()]
         if any(key in fields for fields in settings):
-            found.append(f"{section}.{key}")
-    return sorted(found)
+            names.append(f"{section}.{key}")
+    return sorted(names)
 
 
 def complete_by(

@@ -68,7 +68,7 @@ class Catalogue(Generic[T]):
         """Names of the built-in ones, sorted."""
         return sorted(self._builtin())
 
-    def installed(self) -> dict[str, str]:
+    def list_installed(self) -> dict[str, str]:
         """Give those that installed packages bring: `module:NAME` by name."""
         from drivers.registry import find_entry_points
 
@@ -84,7 +84,7 @@ class Catalogue(Generic[T]):
         builtin = self._builtin()
         if name in builtin:
             return builtin[name]
-        installed, what = self.installed(), f"{self.kind} {self._quote(name)}"
+        installed, what = self.list_installed(), f"{self.kind} {self._quote(name)}"
         if not extensions.is_code(name) and name not in installed:
             names = [*builtin, *installed, *self.others(), "FILE.py:NAME", "module:NAME"]
             raise ValueError(f"no {what}: {nearest(name, names)}")

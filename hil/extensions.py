@@ -40,19 +40,19 @@ def is_code(name: str) -> bool:
 
 
 def absolute_name(name: str) -> str:
-    """The name that means the same wherever it is used: that of a file is absolute."""
+    """Give the name that means the same wherever it is used: that of a file is absolute."""
     place, _, attribute = name.rpartition(":")
     return f"{Path(place).absolute()}:{attribute}" if place.endswith(".py") else name
 
 
 def short_name(name: str) -> str:
-    """A name without the folders of its file."""
+    """Give a name without the folders of its file."""
     place, _, attribute = name.rpartition(":")
     return f"{Path(place).name}:{attribute}" if place.endswith(".py") else name
 
 
 def name_objects(value: Any, objects: dict[str, object]) -> Any:
-    """Sections with names in place of objects.
+    """Put names in place of objects in sections.
 
     Args:
         value: Sections, lists and texts of a program, with rules, gates and others in them.
@@ -73,7 +73,7 @@ def name_objects(value: Any, objects: dict[str, object]) -> Any:
 
 
 def _find_name(value: Any) -> str:
-    """The name by which other processes find an object, or what Python calls a function of it."""
+    """Find the name of an object for other processes, or what Python calls a function of it."""
     inside = (
         [value, *(getattr(value, f.name) for f in fields(value))] if _is_data(value) else [value]
     )
@@ -95,7 +95,7 @@ def _is_data(value: Any) -> bool:
 
 
 def _find_place(module: ModuleType | None) -> str:
-    """Where a module is found from other processes: a script by its file."""
+    """Find where other processes import a module from: a script from its file."""
     if module is None:
         return "program"
     if module.__name__ == "__main__":
@@ -107,16 +107,16 @@ def _find_place(module: ModuleType | None) -> str:
 
 
 def find_code(given: Any) -> frozenset[str]:
-    """The files of code that are named, wherever that stands in sections and lists."""
+    """Find the files of code that sections and lists name."""
     import drivers
 
-    found: set[str] = set()
+    files: set[str] = set()
     for text in texts(given):
         if text.rpartition(":")[0].endswith(".py"):
-            found.add(absolute_name(text))
+            files.add(absolute_name(text))
         with suppress(drivers.DeviceError):
-            found.update(drivers.code_of(text))
-    return frozenset(found)
+            files.update(drivers.code_of(text))
+    return frozenset(files)
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -140,7 +140,7 @@ class UntrustedCode(ValueError):
 
 @dataclass(frozen=True)
 class Trust:
-    """What may run. It is in force for as long as what was asked for is done.
+    """Code that may run. It is in force for as long as what was asked for is done.
 
     Attributes:
         named: What the user named.
@@ -200,7 +200,7 @@ in_force = _IN_FORCE.get
 
 
 def load_object(name: str) -> object:
-    """What a name `FILE.py:NAME` or `module:NAME` stands for, once it may run.
+    """Load the object that `FILE.py:NAME` or `module:NAME` names, once it may run.
 
     Raises:
         UntrustedCode: When nobody named it who may; nothing has run then.
@@ -214,7 +214,7 @@ def load_object(name: str) -> object:
 
 
 def import_object(name: str) -> object:
-    """What `FILE.py:NAME` or `module:NAME` stands for.
+    """Import the object that `FILE.py:NAME` or `module:NAME` names.
 
     Raises:
         ValueError: When it cannot be found, or fails.
@@ -229,18 +229,18 @@ def import_object(name: str) -> object:
     except (Exception, SystemExit) as error:  # code of others: it may fail in any way
         raise ValueError(f"{describe_failure(error, place)}") from error
     try:
-        found: object = attrgetter(attribute)(module)
+        named_object: object = attrgetter(attribute)(module)
     except AttributeError:
         if "<" in attribute or place in ("__main__", "program"):
             raise ValueError(
                 f"a program made it: give it again, extensions={{{name!r}: ...}} in Python"
             ) from None
         raise ValueError(f"{place} has no {attribute}") from None
-    return found
+    return named_object
 
 
 def _run(path: Path) -> ModuleType:
-    """The module that a file makes; as long as the file stays the same it is run once."""
+    """Run a file as a module, once as long as the file stays the same."""
     from drivers.files.bounded import read_bytes
 
     code = read_bytes(path, MOST)
@@ -262,7 +262,7 @@ def _run(path: Path) -> ModuleType:
 
 
 def file_of(name: str) -> Path | None:
-    """The file in which something of a name lies, if there is one.
+    """Find the file in which something of a name lies, if there is one.
 
     To find that of a module, Python runs the packages that it lies in.
     """
@@ -281,7 +281,7 @@ def file_of(name: str) -> Path | None:
 
 
 def blame_errors(value: T, what: str) -> T:
-    """The same object, whose functions say what they are of when they fail.
+    """Give the same object, whose functions say what they are of when they fail.
 
     Args:
         value: A dataclass with functions in it, or a function.
@@ -301,19 +301,19 @@ def _blame_errors_of(function: Callable[..., Any], what: str) -> Callable[..., A
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         try:
-            found = function(*args, **kwargs)
+            result = function(*args, **kwargs)
         except MemoryError:
             raise
         except Exception as error:
             place = getattr(getattr(function, "__code__", None), "co_filename", "")
             raise ValueError(f"{what} failed: {describe_failure(error, place)}") from error
-        return blame_errors(found, what) if is_dataclass(found) else found
+        return blame_errors(result, what) if is_dataclass(result) else result
 
     return called
 
 
 def describe_failure(error: BaseException, file: str) -> str:
-    """What an error says, with its type, and the line of a file in which it came up."""
+    """Describe an error: its type, what it says, and the line of a file in which it came up."""
     lines = [n for frame, n in walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
     line = f"line {lines[-1]}: " if lines else ""
     return f"{line}{type(error).__name__}: {error}".rstrip(": ")

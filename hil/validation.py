@@ -86,7 +86,7 @@ def forbid_other_keys(model: type[BaseModel]) -> type[BaseModel]:
         return model
 
     class Forbidding(model, extra="forbid"):  # type: ignore[valid-type, misc, call-arg]
-        """What a user has written, and no key besides."""
+        """Model of a user that takes no further keys."""
 
     return Forbidding
 

@@ -93,7 +93,7 @@ def test_a_tie_of_spikes_goes_where_the_test_counted_it(tmp_path: Path) -> None:
 
 def test_weights_and_metrics_are_those_of_the_run(run: hil.Result) -> None:
     assert [w.shape for w in run.weights] == [(5, 20), (20, 2)]
-    for asked, stored in zip(run.weights, run.stored, strict=True):
+    for asked, stored in zip(run.weights, run.stored_weights, strict=True):
         np.testing.assert_array_equal(asked, stored)  # an ideal chip stores what is asked
     frame = run.metrics.to_frame()
     assert frame.index.tolist() == [1, 2, 3, 4, 5, 6]
