@@ -98,7 +98,7 @@ class Result:
         with (
             self.trust.in_force(),
             open_deployed(
-                run.config(), self._checkpoint, prepared, device, blame=run.taking_up
+                run.config(), self._checkpoint, prepared, device, blame=run.blame_file
             ) as session,
         ):
             return score_samples(session.controller, prepared, x)

@@ -80,7 +80,7 @@ def _evaluate_run(
 ) -> dict[str, Any]:
     checkpoint, config, own = run.require_checkpoint(), run.config(), run.result()
     prepared, x, y = _samples(run, moved, on)
-    with open_deployed(config, checkpoint, prepared, device, record, run.taking_up) as session:
+    with open_deployed(config, checkpoint, prepared, device, record, run.blame_file) as session:
         metrics = None if device else run.metrics()
         return {
             "run": str(run.path),

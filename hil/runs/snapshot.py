@@ -19,7 +19,7 @@ LONGEST = {"s": SHOWN, "c": 1024, "n": SHOWN, "w": 1_000_000}
 
 
 def confusion(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-    """Test samples by class, as `confused` counts them.
+    """Test samples by class, as `count_answers` counts them.
 
     Args:
         arrays: Those of a snapshot.

@@ -69,7 +69,7 @@ def name_measure(measure: str) -> str:
 
 
 def name_axis(measure: str) -> str:
-    """Name a measure with its unit, where it is no share: those are shown in percent."""
+    """Name a measure with its unit, where it is no share: those are display in percent."""
     return (
         name_measure(measure)
         if is_share(measure)
@@ -141,7 +141,7 @@ def join_names(names: Sequence[str]) -> str:
 
 def name_level(rows: Rows, factor: str) -> str:
     """Name the level of a factor that trials share, with its unit, unless units differ."""
-    names = {each.shown or each.text for each in (row.level(factor) for row in rows)}
+    names = {each.display or each.text for each in (row.level(factor) for row in rows)}
     return names.pop() if len(names) == 1 else rows[0].text(factor)
 
 

@@ -172,7 +172,7 @@ def _factor_lines(study: Study) -> list[tuple[str, str, str, str]]:
     for where, factors in study.families():
         for name, factor in factors.items():
             if factor.low is None or factor.high is None:
-                text = "; ".join(read_level(name, factor, v).shown for v in factor.levels)
+                text = "; ".join(read_level(name, factor, v).display for v in factor.levels)
             else:
                 scale = " (logarithmic)" if factor.log else ""
                 text = f"{factor.low:g} to {factor.high:g} {factor.unit}".rstrip() + scale
@@ -352,7 +352,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
         levels: dict[str, Level] = {}
         for result in tuned.values():
             levels |= result.best.levels
-        given = [level.shown for level in levels.values()]
+        given = [level.display for level in levels.values()]
         table = Table("", [names[name] for name in levels], [given])
         return PageSection(
             title, words.read_note("not_tuned"), tables=[table], data={"given": given}
@@ -367,7 +367,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
             tried, best = _list_tried(result, name), result.best.levels.get(name)
             edge = best in tried[:1] + tried[-1:] and is_numeric(tuning.factors[name])
             row += [
-                NONE if best is None else f"{best.shown} (edge)" if edge else best.shown,
+                NONE if best is None else f"{best.display} (edge)" if edge else best.display,
                 ", ".join(level.text for level in tried) or NONE,
             ]
         row += [f"{100 * score:.1f}" for score in (max(result.scores), min(result.scores))]

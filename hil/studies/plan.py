@@ -59,15 +59,15 @@ def read_level(name: str, factor: Factor, level: Any) -> Level:
     """Read a level of a factor: what it sets, and its names."""
     settings = dict(level.get("set", {})) if is_named(level) else nest(factor.key, level)
     number = float(level) if type(level) in (int, float) else None
-    text = shown = label(level)
+    text = display = label(level)
     if number is not None and factor.unit == "%":
         number *= 100
-        shown = f"{number:g} %"
+        display = f"{number:g} %"
     elif factor.unit and not is_named(level):
-        shown = f"{text} {factor.unit}"
+        display = f"{text} {factor.unit}"
     about = factor.about or name.replace("_", " ")
-    phrase = (factor.phrase or f"with {about} {{}}").replace("{}", shown)
-    return Level(text, number, settings, shown, about, factor.unit, phrase)
+    phrase = (factor.phrase or f"with {about} {{}}").replace("{}", display)
+    return Level(text, number, settings, display, about, factor.unit, phrase)
 
 
 def nest(key: str, value: Any) -> Sections:

@@ -109,7 +109,7 @@ def build_front(factors: Sequence[str], result: SearchResult) -> PageSection:
         dict.fromkeys(
             (
                 *(words.format_value(row.measure(m), m) for m in result.measures),
-                *(row.level(f).shown or row.text(f) for f in factors),
+                *(row.level(f).display or row.text(f) for f in factors),
             )
             for row in front
         )
