@@ -84,7 +84,7 @@ class Diverged(DeviceError):
 
 def make_error(kind: str, message: str) -> DeviceError:
     """Make an error that was told by name; one of a driver's own comes back as a DeviceError."""
-    found = globals().get(kind)
-    if not (isinstance(found, type) and issubclass(found, DeviceError)):
-        found = DeviceError
-    return found(message)
+    error_type = globals().get(kind)
+    if not (isinstance(error_type, type) and issubclass(error_type, DeviceError)):
+        error_type = DeviceError
+    return error_type(message)

@@ -94,7 +94,7 @@ class Isolated(Device):
         return self._before[1] + self._line[1]
 
     @property
-    def failed(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """Parts of the device that are done without."""
         return self._line[2]
 
@@ -262,7 +262,7 @@ def _answer(
     device = find()
     line: Line = (0.0, 0, ())
     if device is not None:
-        line = (device.transfer_seconds, device.transfer_bytes, device.failed)
+        line = (device.transfer_seconds, device.transfer_bytes, device.failures)
     connection.send((answer, kind, line))
 
 

@@ -74,8 +74,8 @@ class Result:
             ValueError: When these are no such samples.
             DeviceError: When the device fails.
         """
-        found: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
-        return found
+        labels: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
+        return labels
 
     def scores(self, x: ArrayLike, device: str | None = None) -> NDArray[np.float32]:
         """The logit of each class for new samples; `predict` gives the largest.
@@ -95,7 +95,7 @@ class Result:
         from hil.loop.session import open_deployed
 
         run, prepared = self._run, self._preparation
-        took = {"blame": run.taking_up, "began_on": run.environment()["device"]}
+        took = {"blame": run.blame_file, "began_on": run.environment()["device"]}
         with (
             self.trust.in_force(),
             open_deployed(run.config(), self._checkpoint, prepared, device, **took) as session,
@@ -108,8 +108,8 @@ class Result:
         return self._matrices("weights")
 
     @property
-    def stored(self) -> list[NDArray[np.float32]]:
-        """What the device says that it stored of them, in the same units."""
+    def stored_weights(self) -> list[NDArray[np.float32]]:
+        """Weights that the device says that it stored, in the same units."""
         return self._matrices("stored")
 
     @property
@@ -156,5 +156,5 @@ class Result:
     def _matrices(self, kind: str) -> list[NDArray[np.float32]]:
         from drivers.contract.arrays import select_prefix
 
-        found = select_prefix(self._checkpoint, f"{kind}/")
-        return [found[str(p)].astype("float32") for p in range(len(found))]
+        matrices = select_prefix(self._checkpoint, f"{kind}/")
+        return [matrices[str(p)].astype("float32") for p in range(len(matrices))]

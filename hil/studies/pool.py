@@ -14,7 +14,6 @@ from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import drivers
@@ -176,25 +175,22 @@ def _serve(pipe: Connection, trust: Trust) -> None:
 
 @contextmanager
 def _open_processes(workers: int) -> Iterator[Pool]:
-    team = [_Worker(in_force()) for _ in range(workers)]
-    idle = SimpleQueue[_Worker]()
-    for worker in team:
-        idle.put(worker)
+    """Give each of some threads a worker, which it waits for."""
+    own, trust = threading.local(), in_force()
+    team = [_Worker(trust) for _ in range(workers)]
+    idle = iter(team)
 
-    def evaluate_in_one(job: Job, weights: Weights | None) -> tuple[Outcome, Weights]:
-        worker = idle.get()
-        try:
-            return worker.evaluate(job, weights)
-        finally:
-            idle.put(worker)
+    def hire() -> None:
+        own.worker = next(idle)
+
+    def submit(*request: Any) -> Future[tuple[Outcome, Weights]]:
+        return threads.submit(lambda: own.worker.evaluate(*request))
 
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(THREADS)  # they inherit it
-    with ThreadPoolExecutor(workers) as threads:
+    with ThreadPoolExecutor(workers, initializer=hire) as threads:
         try:
-            yield lambda requests: _evaluate_through(
-                lambda *request: threads.submit(evaluate_in_one, *request), workers, requests
-            )
+            yield partial(_evaluate_through, submit, workers)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             for worker in team:
@@ -214,16 +210,12 @@ def _evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterato
     """
     from distributed.scheduler import KilledWorker
 
-    executor: Any = client.get_executor()
+    executor: Any = client.get_executor(pure=False)  # the coordinator sees to equal jobs itself
 
     def submit(job: Job, weights: Weights | None) -> Future[tuple[Outcome, Weights]]:
-        # Pure would take two jobs of equal key for one; the coordinator sees to that itself.
         needs = required_resources(json.loads(job.config)["device"])
         given = in_force(), evaluate, job, weights
-        future: Future[tuple[Outcome, Weights]] = executor.submit(
-            _run_with_trust, *given, pure=False, resources=needs
-        )
-        return future
+        return executor.submit(_run_with_trust, *given, resources=needs)  # type: ignore[no-any-return]
 
     try:
         yield from _evaluate_through(submit, max(1, sum(client.nthreads().values())), requests)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from drivers import nearest
-from hil.config import Sections, merged
+from hil.config import Sections, merge_layers
 from hil.sections.trials import MEASURES, Cell, Level, Row, Rows, Unit
 from hil.studies.coordinator import Coordinator
 from hil.studies.plan import list_cells, list_units, make_cell, make_jobs, nest, read_level
@@ -123,7 +123,7 @@ class SearchResult:
     def best_settings(self, study: Study) -> Sections:
         """The best settings of all, as a run's configuration."""
         row = max(self.best.values(), key=lambda row: objectives(self.search, row)[0])
-        return merged(study.base, row.cell.settings)
+        return merge_layers(study.base, row.cell.settings)
 
 
 def objectives(search: Search, row: Row) -> list[float]:
