@@ -91,9 +91,9 @@ def resample(
     np.clip(column, 0, width + 1, out=column)
 
     found = np.empty_like(images, np.float32)
-    first = np.arange(batch)[:, None, None] * padded[0].size
+    first = np.arange(batch)[:, None, None] * ((height + 3) * (width + 3))
     arrays = (padded, np.broadcast_to(first, row.shape), row, column, found)
-    interpolate(*(array.reshape(-1) for array in arrays), width + 3)
+    interpolate(*[array.reshape(-1) for array in arrays], width + 3)
     return found
 
 

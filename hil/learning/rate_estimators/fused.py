@@ -28,7 +28,7 @@ FLOOR = 1e-4  # least variance of a drive
 CERTAIN = np.float32(2e-4)  # variance of a rate whose drive is known
 SHARE, LEAST = np.float32(MISMATCH**2), np.float32(FLOOR)
 ONE, TWO = np.float32(1), np.float32(2)
-BOUNDS: Matrix = (SPREADS[1:] + SPREADS[:-1]) / 2  # halfway between the spreads of a table
+BOUNDS: Matrix = (SPREADS[1:] + SPREADS[:-1]) / TWO  # halfway between the spreads of a table
 
 Axis = tuple[np.float32, np.float32, np.float32, int]
 """Drives of a table: the lowest, the step between two, the highest, and how many there are."""
@@ -119,11 +119,11 @@ def _fuse(
     values, found = table(reading.neuron), (np.empty_like(seen), np.empty_like(seen))
     given = (seen, reading.drive, reading.spread, reading.doubt, expected, values["rate"], BOUNDS)
     fuse(
-        *(array.ravel() for array in given),
+        *[array.ravel() for array in given],
         axis_of(values),
         np.float32(noise**2),
         np.float32(reading.neuron.most),
-        *(array.reshape(-1) for array in found),
+        *[array.reshape(-1) for array in found],
     )
     return found
 
