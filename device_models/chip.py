@@ -215,7 +215,7 @@ class Chip:
             self.unnumbered_trials += 1
         else:
             names = (self.seed, 1, trial)
-        (circuit, engines), temporal = self._running, self.nonidealities.temporal
+        (circuit, engines), temporal = self._active, self.nonidealities.temporal
         counts = SpikeCounts(len(circuit.layers) - 1, batch, circuit.layers[-1].size)
         begun = engines.steps if carry else 0
         recorders = {r: self._make_recorder(r, steps, batch, names, begun) for r in requests}
@@ -241,7 +241,7 @@ class Chip:
         begun: int,
     ) -> Raster | MembraneRecorder:
         if request.quantity == "spikes":
-            size = self._running[0].layers[request.layer].size
+            size = self._active[0].layers[request.layer].size
             return Raster(request.layer, steps, batch, size)
         return MembraneRecorder(
             layer=request.layer,
@@ -283,7 +283,7 @@ class Chip:
         return bool(stored.drift or stored.retention or temporal.wander)
 
     @property
-    def _running(self) -> tuple[Circuit, Engines]:
+    def _active(self) -> tuple[Circuit, Engines]:
         if self.circuit is None or self._engines is None:
             raise ValueError("the chip has no network yet: call configure first")
         return self.circuit, self._engines

@@ -101,7 +101,7 @@ class Crossbar:
         self._effective: NDArray[np.float32] | None = None
 
     @property
-    def programmed(self) -> NDArray[np.float32]:
+    def programmed_weights(self) -> NDArray[np.float32]:
         """Weights that writes left in cells that are not frozen, undrifted, `(n_pre, n_post)`."""
         return self._cells[0] if len(self._cells) == 1 else self._cells[0] - self._cells[1]
 
@@ -218,7 +218,9 @@ class Crossbar:
         return moved.clip(-self._full_scale, self._full_scale)
 
     def _read_transmitted(self) -> NDArray[np.float32]:
-        weights = self.programmed if self._written is None else self._age_cells(self._written)
+        weights = (
+            self.programmed_weights if self._written is None else self._age_cells(self._written)
+        )
         if self._buffer is None:
             return weights
         np.multiply(weights, 1 if self._gain is None else self._gain, out=self._buffer)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.extensions import Trust, in_force, named
+from hil.extensions import Trust, in_force, name_objects
 from hil.result import Result
 
 if TYPE_CHECKING:
@@ -77,16 +77,16 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
-    from hil.loop.progress import also_call, displayed
+    from hil.loop.progress import also_call, display_progress
 
     names = {"class_names": class_names, "feature_names": feature_names, "layout": layout}
     name, samples = _task_and_samples(task, y, test=test, validation=validation, **names)
     objects: dict[str, object] = {}
     settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
-    layer = named(settings, objects)
+    layer = name_objects(settings, objects)
     with Trust.of(layer, everything=trust, objects=objects).in_force():
         run, session = prepare(layer, start=start, out=out, record=record, samples=samples)
-        with displayed() as watch:
+        with display_progress() as watch:
             return finish(run, also_call(watch, on_epoch), session=session)
 
 
@@ -131,12 +131,12 @@ def resume(
         ValueError: When it is no run folder, or a damaged one, or in use, or its data are others.
         DeviceError: When the device fails.
     """
-    from hil.loop.progress import also_call, displayed
+    from hil.loop.progress import also_call, display_progress
     from hil.runs.folder import Run
 
     with Trust(everything=trust, given=extensions or {}).in_force():
         run = Run.open(path)
-        with displayed() as watch:
+        with display_progress() as watch:
             return finish(run, also_call(watch, on_epoch), record, data)
 
 

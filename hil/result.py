@@ -74,8 +74,8 @@ class Result:
             ValueError: When these are no such samples.
             DeviceError: When the device fails.
         """
-        found: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
-        return found
+        labels: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
+        return labels
 
     def scores(self, x: ArrayLike, device: str | None = None) -> NDArray[np.float32]:
         """The logit of each class for new samples; `predict` gives the largest.
@@ -98,7 +98,7 @@ class Result:
         with (
             self.trust.in_force(),
             open_deployed(
-                run.config(), self._checkpoint, prepared, device, blame=run.taking_up
+                run.config(), self._checkpoint, prepared, device, blame=run.blame_file
             ) as session,
         ):
             return score_samples(session.controller, prepared, x)
@@ -109,8 +109,8 @@ class Result:
         return self._matrices("weights")
 
     @property
-    def stored(self) -> list[NDArray[np.float32]]:
-        """What the device says that it stored of them, in the same units."""
+    def stored_weights(self) -> list[NDArray[np.float32]]:
+        """Weights that the device says that it stored, in the same units."""
         return self._matrices("stored")
 
     @property
@@ -157,5 +157,5 @@ class Result:
     def _matrices(self, kind: str) -> list[NDArray[np.float32]]:
         from drivers.contract.arrays import select_prefix
 
-        found = select_prefix(self._checkpoint, f"{kind}/")
-        return [found[str(p)].astype("float32") for p in range(len(found))]
+        matrices = select_prefix(self._checkpoint, f"{kind}/")
+        return [matrices[str(p)].astype("float32") for p in range(len(matrices))]

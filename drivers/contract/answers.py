@@ -219,7 +219,7 @@ def _check_amount(method: str, unit: str, given: object, kinds: Any) -> Any:
     return given
 
 
-def check_failed(method: str, given: object) -> tuple[str, ...]:
+def check_failures(method: str, given: object) -> tuple[str, ...]:
     """Take the parts of a device that have failed, each in one line of some length.
 
     Args:

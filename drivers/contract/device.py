@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from drivers.contract.answers import (
     CALL_LIMIT,
     check_bytes,
-    check_failed,
+    check_failures,
     check_readout,
     check_seconds,
     check_state,
@@ -42,7 +42,7 @@ STATED: Mapping[str, Check] = {
     "info": check_info,
     "transfer_seconds": check_seconds,
     "transfer_bytes": check_bytes,
-    "failed": check_failed,
+    "failures": check_failures,
 }
 GIVEN: Mapping[str, Check] = {"state": check_state, "restore": lambda _, nothing: nothing}
 
@@ -161,7 +161,7 @@ class Device(ABC):
         return 0
 
     @property
-    def failed(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """Parts of the device that have failed and are done without, each with its reason."""
         return ()
 
@@ -335,10 +335,10 @@ def _guard_statement(name: str, stated: Any) -> property:
         if read in kept:
             return kept[read]
         with driver_call(self, name) as method:
-            found = STATED[name](method, read(self))
+            value = STATED[name](method, read(self))
         if name == "info":
-            kept[read] = found
-        return found
+            kept[read] = value
+        return value
 
     return property(guarded)
 
@@ -384,9 +384,9 @@ class Composite(Device):
         return sum(device.transfer_bytes for device in self.devices)
 
     @property
-    def failed(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """Parts that the devices do without, each with its reason."""
-        return tuple(told for device in self.devices for told in device.failed)
+        return tuple(told for device in self.devices for told in device.failures)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Give all that the devices remember, by `NUMBER/NAME` where there are several."""

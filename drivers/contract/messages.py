@@ -67,7 +67,7 @@ class Stimulus:
         if isinstance(self.data, np.ndarray):
             array = np.broadcast_to(self.data, shape)
             if self.lengths is not None:
-                array = array * self.lasting[..., np.newaxis]
+                array = array * self.mask[..., np.newaxis]
         else:
             array = np.asarray(self.data.toarray(), np.float32).reshape(shape)
         array.flags.writeable = False
@@ -103,11 +103,11 @@ class Stimulus:
         )
 
     @property
-    def lasting(self) -> NDArray[np.bool_]:
+    def mask(self) -> NDArray[np.bool_]:
         """Steps that belong to each sample, `(T, B)`."""
         ends = np.full(self.batch, self.steps) if self.lengths is None else self.lengths
-        found: NDArray[np.bool_] = np.arange(self.steps)[:, np.newaxis] < ends
-        return found
+        mask: NDArray[np.bool_] = np.arange(self.steps)[:, np.newaxis] < ends
+        return mask
 
     @classmethod
     def current(cls, data: ArrayLike, *, steps: int, lengths: ArrayLike | None = None) -> Stimulus:
@@ -171,11 +171,11 @@ class Stimulus:
             raise StimulusError("spike stimulus must hold whole counts of at least 0")
         batch = matrix.shape[0] // steps
         ends = _within(lengths, batch, steps)
-        found = cls("spikes", matrix, steps, batch, ends)
+        stimulus = cls("spikes", matrix, steps, batch, ends)
         if ends is not None:
-            kept = matrix.multiply(found.lasting.reshape(-1, 1))
-            found = cls("spikes", csr_matrix(kept, dtype=np.float32), steps, batch, ends)
-        return found
+            kept = matrix.multiply(stimulus.mask.reshape(-1, 1))
+            stimulus = cls("spikes", csr_matrix(kept, dtype=np.float32), steps, batch, ends)
+        return stimulus
 
 
 def _positive_steps(steps: int) -> int:
@@ -298,7 +298,7 @@ def read_npz(
     """
     arrays = read_arrays(path, records=records)
     try:
-        kind, found = _text(arrays, "__kind__"), _whole(arrays, "__version__")
+        kind, stated = _text(arrays, "__kind__"), _whole(arrays, "__version__")
         names = arrays.pop("__names__")
     except (KeyError, ValueError):
         raise FileFormatError(f"{path}: not a file of spikeloop, or a damaged one") from None
@@ -309,9 +309,9 @@ def read_npz(
         raise FileFormatError(
             f"{path}: holds {shorten(' '.join(kind.split()))}, expected {' or '.join(kinds)}"
         )
-    if found > version:
+    if stated > version:
         raise FileFormatError(
-            f"{path}: {kind} of version {found}, this spikeloop reads up to {version}: upgrade it"
+            f"{path}: {kind} of version {stated}, this spikeloop reads up to {version}: upgrade it"
         )
     return arrays
 
@@ -458,23 +458,23 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def _numbers(arrays: Mapping[str, Any], name: str, kinds: str = "biuf") -> NDArray[Any]:
     """An array of numbers."""
-    found = arrays[name]
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in kinds:
+    array = arrays[name]
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
         raise ValueError(f"{name} is no array of numbers of its kind")
-    return found
+    return array
 
 
 def _text(arrays: Mapping[str, Any], name: str) -> str:
     """A text."""
-    found = np.asarray(arrays[name])
-    if found.ndim or found.dtype.kind != "U":
+    array = np.asarray(arrays[name])
+    if array.ndim or array.dtype.kind != "U":
         raise ValueError(f"{name} is no text")
-    return str(found)
+    return str(array)
 
 
 def _whole(arrays: Mapping[str, Any], name: str) -> int:
     """A whole number."""
-    found = np.asarray(arrays[name])
-    if found.ndim or found.dtype.kind not in "iu":
+    array = np.asarray(arrays[name])
+    if array.ndim or array.dtype.kind not in "iu":
         raise ValueError(f"{name} is no whole number")
-    return int(found)
+    return int(array)

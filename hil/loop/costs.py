@@ -106,7 +106,7 @@ class Costs:
             np.array(state[f"programmed_{p}"], np.int32, order="C")
             for p in range(len(self.programmed))
         ]
-        self.usage = Usage(**records.usage_of(str(state["usage"])))
+        self.usage = Usage(**records.read_usage(str(state["usage"])))
 
 
 def of_training(

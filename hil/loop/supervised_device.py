@@ -58,9 +58,9 @@ class SupervisedDevice:
             network: As `Device.configure` takes it.
         """
         self._device, self._network, self.clock = device, network, Clock()
-        device.configure(network)
+        self.costs, self.stored = Costs.none(network.shapes), list[Matrix]()
+        self._perform(device.configure, network)
         self.stored = [np.zeros(shape, np.float32) for shape in network.shapes]
-        self.costs = Costs.none(network.shapes)
         self._largest_batch = device.info.capacity.batch
         self._rounds: dict[tuple[Probe, ...], list[Group]] = {}
 
@@ -149,7 +149,7 @@ class SupervisedDevice:
                     if restarts == RESTARTS:
                         raise DeviceRestarted(
                             f"{error}; it restarted {restarts} times without getting anything "
-                            "done, so check its power"
+                            "done, so look at its power, or its driver"
                         ) from None
         finally:
             transfer = device.transfer_seconds - line

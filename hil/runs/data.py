@@ -1,4 +1,4 @@
-"""The data of a run: known by their SHA-256, read from where they lie."""
+"""The data of a run: identified by their SHA-256, read from where they lie."""
 
 from __future__ import annotations
 
@@ -36,33 +36,33 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
     Raises:
         ValueError: When they are not there, or others than those that it began with.
     """
-    config, known = run.config(), run.environment()["data"]
-    own, kept = own_file.parse_address(config.task), config.task == tasks.ARRAYS
-    if moved is not None and kept:
+    config, record = run.config(), run.environment()["data"]
+    own, is_kept = own_file.parse_address(config.task), config.task == tasks.ARRAYS
+    if moved is not None and is_kept:
         raise ValueError(f"--data {moved}: the samples of this run lie in its folder: leave it out")
     if moved is not None and own is None:
         raise ValueError(
             f"--data {moved}: task {config.task} has no file of its own: set HIL_DATA_DIR where "
             "its files have moved"
         )
-    if own is not None and (moved is not None or (known and known["files"])):
-        own = own.at(Path(moved).absolute() if moved is not None else known["files"][0])
+    if own is not None and (moved is not None or (record and record["files"])):
+        own = own.at(Path(moved).absolute() if moved is not None else record["files"][0])
     task = config.task if own is None else str(own)
-    given = samples(run) if kept else None
+    given = samples(run) if is_kept else None
     try:
         data = tasks.load(task, config.seed, config.training.validation_fraction, given)
     except ValueError as error:
-        if kept:
+        if is_kept:
             raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
         if own is not None and not own.path.exists():
             how = "give where the file is now: --data FILE"
             raise ValueError(f"{error}: {how}") from None
         raise
-    if known and known["sha256"] != data.sha256:
+    if record and record["sha256"] != data.sha256:
         how = "give the file that it began with: --data FILE" if own else "bring those back"
         raise ValueError(
             f"{quote(str(run.path))} began with other data than {task} holds now (SHA-256 "
-            f"{known['sha256'][:12]}, now {data.sha256[:12]}): {how}"
+            f"{record['sha256'][:12]}, now {data.sha256[:12]}): {how}"
         )
     return data
 
@@ -73,9 +73,9 @@ def samples(run: Run) -> SampleSet:
     Raises:
         FileFormatError: When they are missing or damaged.
     """
-    found = read_npz(run.path / SAMPLES, ("arrays",), VERSION, records=True)
+    arrays = read_npz(run.path / SAMPLES, ("arrays",), VERSION, records=True)
     try:
-        return SampleSet.read({key: array for key, array in found.items() if key not in HEADER})
+        return SampleSet.read({key: array for key, array in arrays.items() if key not in HEADER})
     except ValueError as error:
         raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
 
@@ -98,11 +98,11 @@ def keep(run: Run, data: Data, moved: str | Path | None = None) -> None:
         data: Its data, as `load` gave them.
         moved: File of its data, where it is another one by now.
     """
-    known = run.environment()["data"]
+    record = run.environment()["data"]
     if not (run.path / PREPARATION).exists():
         write_text(run.path / PREPARATION, json.dumps(data.preparation.as_json()))
     files = tasks.files(run.config().task)
     files = files if moved is None else [Path(moved), *files[1:]]
-    if known is None or moved is not None:
+    if record is None or moved is not None:
         places = [str(Path(file).absolute()) for file in files]
         run.add_data({"sha256": data.sha256, "files": places})

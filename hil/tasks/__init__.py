@@ -142,7 +142,7 @@ def absolute_name(name: str) -> str:
     """
     address = own_file.parse_address(name)
     if address is None:
-        return extensions.placed(_spell(name))
+        return extensions.absolute_name(_spell(name))
     return str(own_file.make_absolute(address))
 
 

@@ -192,6 +192,7 @@ class Task:
         defaults: Settings that suit the task, by section of the run's configuration.
         by_rule: Settings in which a rule differs from them, by its name.
         files: Gives the files that the samples come from, where there are any.
+        parts: One line: which samples are the test part, where nobody else draws them so.
     """
 
     name: str
@@ -200,6 +201,7 @@ class Task:
     defaults: Sections = field(default_factory=dict)
     by_rule: Mapping[str, Sections] = field(default_factory=dict)
     files: Callable[[], Sequence[Path]] = tuple
+    parts: str = ""
 
 
 @dataclass(frozen=True)

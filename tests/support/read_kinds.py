@@ -182,7 +182,7 @@ def checkpoint(path: Path) -> None:
     opened, batches = _CONTROLLERS[run.path]
     found = run.load_checkpoint()
     assert found is not None
-    with run.taking_up():
+    with run.blame_file():
         first, epochs = TrainState.first(opened.layers), opened.config.training.epochs
         TrainState.restored(found, first, batches, epochs)
         opened.restore(found)
@@ -191,7 +191,7 @@ def checkpoint(path: Path) -> None:
 def start(path: Path) -> None:
     run = Run(path.parent)
     checkpoint(run.path / "checkpoint.npz")
-    with run.taking_up(path.name):
+    with run.blame_file(path.name):
         _CONTROLLERS[run.path][0].load_weights(run.load_start())
 
 
