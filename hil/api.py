@@ -111,6 +111,7 @@ def resume(
     data: str | Path | None = None,
     *,
     trust: bool = False,
+    other_device: bool = False,
     extensions: Objects | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Result:
@@ -121,6 +122,7 @@ def resume(
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
         trust: Whether Python code that the run names may run, such as a chip or a rule.
+        other_device: Whether it may go on with another device than it began on.
         extensions: Rules, gates and others that the run names and no name finds, by that name.
         on_epoch: Called after each epoch with its metrics.
 
@@ -137,7 +139,7 @@ def resume(
     with Trust(everything=trust, given=extensions or {}).in_force():
         run = Run.open(path)
         with display_progress() as watch:
-            return finish(run, also_call(watch, on_epoch), record, data)
+            return finish(run, also_call(watch, on_epoch), record, data, other_device=other_device)
 
 
 def evaluate(
@@ -294,6 +296,7 @@ def finish(
     record: str | Path | None = None,
     data: str | Path | None = None,
     session: Session | None = None,
+    other_device: bool = False,
 ) -> Result:
     """Train a run from wherever it stands to its end, and write its page.
 
@@ -303,6 +306,7 @@ def finish(
         record: File to record the session with the device to.
         data: File of the run's data, where they no longer lie where they did.
         session: That in which the run was prepared, which is closed; None opens one.
+        other_device: Whether it may go on with another device than it began on.
 
     Returns:
         The finished run.
@@ -314,7 +318,7 @@ def finish(
     """
     from hil.loop import training
 
-    figures = training.train(run, watch, record, data, session)
+    figures = training.train(run, watch, record, data, session, other_device)
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 

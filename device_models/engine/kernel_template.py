@@ -152,7 +152,7 @@ def sample(membrane, late, t, begun, b, sizes, table, samples, samples_at, conve
                  channel_keys[r])
 
 
-@numba.njit(**options, cache=<CACHE>)
+@numba.njit(**options)
 def kernel(<ARGUMENTS>):
     layers, depth = sizes.size - 1, sent_number.shape[1]
     batch = sent_number.shape[0]

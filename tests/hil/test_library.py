@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +99,6 @@ def test_weights_and_metrics_are_those_of_the_run(run: hil.Result) -> None:
     assert frame["train_loss"].tolist() == [row["train_loss"] for row in run.metrics]
     assert run.confusion.sum() == 24  # a fifth of the samples
     assert np.trace(run.confusion) / 24 == run.test_accuracy
-
-
-def test_without_pandas_a_line_says_so(run: hil.Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"pip install \"spikeloop\[pandas\]\"") as error:
-        run.metrics.to_frame()
-    assert "\n" not in str(error.value)
 
 
 def test_a_result_is_shown_as_a_table(run: hil.Result) -> None:
