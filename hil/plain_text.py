@@ -1,7 +1,7 @@
 """Text of others on a page, in a plot and in a terminal: it is shown, and never does anything.
 
 Labels, names and paths come from files and command lines. HTML is escaped by the templates and
-no plot reads TeX (`hil.figures.Drawing`); what is left is dealt with here: characters that are no
+a plot shows it as text; what is left is dealt with here: characters that are no
 text, and labels that are longer than a plot has room for.
 """
 
@@ -44,5 +44,4 @@ def label(text: str) -> str:
     line = one_line(text)
     if len(line) > ROOM:
         line = f"{line[: ROOM - 13]}\N{HORIZONTAL ELLIPSIS}{line[-12:]}"
-    # matplotlib leaves out of its legends what begins so; a word joiner has no width.
-    return f"\N{WORD JOINER}{line}" if line.startswith("_") else line
+    return line

@@ -112,12 +112,28 @@ class CompiledEngine:
         """Let each thread compute some of the samples."""
         shares = min(self._workers, batch)
         edges = [batch * k // shares for k in range(shares + 1)]
+
+        def compute(first: int, last: int) -> None:
+            kernel(first, last, *arguments, *self._make_room())
+
         if shares == 1:
-            kernel(0, batch, *arguments)
+            compute(0, batch)
             return
-        kernel(0, 0, *arguments)  # compiles, where that is to be done, once
+        compute(0, 0)  # compiles, where that is to be done, once
         with ThreadPoolExecutor(shares) as threads:
-            list(threads.map(lambda a, b: kernel(a, b, *arguments), edges, edges[1:]))
+            list(threads.map(compute, edges, edges[1:]))
+
+    def _make_room(self) -> tuple[NDArray[Any], ...]:
+        """Make room for the kernel to work in: see `kernel.ROOM`."""
+        sizes = [layer.size for layer in self._chip.layers]
+        real = np.float64 if self._chip.model.precision == "double" else np.float32
+        return (
+            np.empty(max(sizes), real),
+            np.empty(sum(sizes), np.int32),
+            np.empty(max(sizes), np.int32),
+            np.empty(max(sizes), np.int32),
+            np.empty(len(sizes), np.int64),
+        )
 
     def _begin(self, code: ModelCode, run: ChipRun) -> None:
         """Bring all state to where a run from reset begins."""

@@ -73,10 +73,12 @@ ARGUMENTS = (
     "columns, bounds, sent_number, sent_where, sent_counts, places, counts, raster, raster_at, "
     "samples, samples_at, converter, channels, channel_keys"
 )
+# And room to work in, which each thread brings.
+ROOM = ("arriving", "fired", "kept", "passed", "number_fired")
 
 
 def kernel_arguments(spec: KernelSpec) -> tuple[str, ...]:
-    """Name the arguments of a kernel."""
+    """Name the arguments of a kernel but for the room to work in, which comes last."""
     own = [f"X_{n}" for n in spec.states] + [f"c_{n}" for n in spec.constants]
     return (*ARGUMENTS.split(", "), *own, *(f"w_{n}" for n in spec.receivers))
 
@@ -87,7 +89,7 @@ def write_kernel(spec: KernelSpec) -> str:
     start = "x_not_refractory[p] = False\nx_lastspike[p] = now" if spec.refractory else ""
     text = TEMPLATE
     for mark, value, depth in (
-        ("ARGUMENTS", ", ".join(kernel_arguments(spec)), 0),
+        ("ARGUMENTS", ", ".join((*kernel_arguments(spec), *ROOM)), 0),
         ("VIEWS", views, 8),
         ("UPDATES", _branch_by_kind([_loop_all(c.update) for c in spec.codes]), 16),
         ("TESTS", _branch_by_kind([_loop_all(f"{c.test}\n{COMPACT}") for c in spec.codes]), 16),

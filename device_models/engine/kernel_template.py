@@ -8,8 +8,12 @@ WEYL = np.uint64(0x9E3779B97F4A7C15)
 ONE, LOW = np.uint64(1), np.uint64(65535)
 UNIT = 2.0**-53
 
+# Nothing is allocated, so that no references to arrays are counted; wrappers are for Python alone.
+options = {"error_model": "numpy", "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+part = numba.njit(**options, no_cpython_wrapper=True)
 
-@numba.njit(error_model="numpy", nogil=True)
+
+@part
 def mixed(seed, number):
     x = (np.uint64(number) + ONE) * WEYL + seed
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -17,23 +21,23 @@ def mixed(seed, number):
     return x ^ (x >> np.uint64(31))
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part
 def uniform(word):
     return np.float64(np.int64(word >> np.uint64(11))) * UNIT
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part
 def timestep(t, dt):
     return np.int64((t + 1e-3 * dt) / dt)
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part
 def clip(x, low, high):
     x = low if x < low else x
     return high if x > high else x
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part
 def gather(arriving, n, weights, place, dense, at, columns, bounds, where, counts):
     for j in range(n):
         arriving[j] = 0
@@ -49,7 +53,7 @@ def gather(arriving, n, weights, place, dense, at, columns, bounds, where, count
         narrow(arriving, n, weights, place, where, counts)
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part
 def broad(arriving, n, weights, place, where, counts):
     e, number = 0, where.size
     while e + 4 <= number:
@@ -82,7 +86,7 @@ def broad(arriving, n, weights, place, where, counts):
 
 
 # Rows of few synapses: eight sums at a time stay in the processor while all events pass.
-@numba.njit(error_model="numpy", nogil=True)
+@part
 def narrow(arriving, n, weights, place, where, counts):
     j = 0
     while j + 8 <= n:
@@ -109,7 +113,7 @@ def narrow(arriving, n, weights, place, where, counts):
         j += 1
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part
 def read(membrane, table, step, b, o, n, out, converter, channels, key):
     own, scale, shift = membrane[o : o + n], channels[0, o : o + n], channels[1, o : o + n]
     noise, codes, unit, low = converter[0], converter[1], converter[2], converter[3]
@@ -135,7 +139,7 @@ def read(membrane, table, step, b, o, n, out, converter, channels, key):
             out[j] = out[j] * unit + low
 
 
-@numba.njit(error_model="numpy", nogil=True)
+@part
 def sample(membrane, late, t, begun, b, sizes, table, samples, samples_at, converter, channels,
            channel_keys, batch):
     for r in range(samples_at.shape[0]):
@@ -148,17 +152,10 @@ def sample(membrane, late, t, begun, b, sizes, table, samples, samples_at, conve
                  channel_keys[r])
 
 
-@numba.njit(error_model="numpy", nogil=True, cache=<CACHE>)
+@numba.njit(**options, cache=<CACHE>)
 def kernel(<ARGUMENTS>):
     layers, depth = sizes.size - 1, sent_number.shape[1]
     batch = sent_number.shape[0]
-    widest = 0
-    for layer in range(layers):
-        widest = max(widest, sizes[layer + 1] - sizes[layer])
-    arriving = np.empty(widest, <REAL>)
-    fired = np.empty(sizes[layers], np.int32)
-    kept, passed = np.empty(widest, np.int32), np.empty(widest, np.int32)
-    number_fired = np.empty(layers, np.int64)
     noisy, lossy, spurious = chance[0] != 0, chance[1] != 0, chance[2] != 0
     for b in range(first, last):
         <VIEWS>

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
@@ -34,17 +33,15 @@ class MessageStream:
 
 
 def prepare_process() -> None:
-    """Keep closed streams, filters of warnings, and settings of matplotlib from failing a command.
+    """Keep closed streams and filters of warnings from failing a command.
 
-    Its plots are drawn into pages, whatever the backend. A warning of a library is a message, also
-    where Python is asked to make errors of them; what workers inherit says so, too.
+    A warning of a library is a message, also where Python is asked to make errors of them; what
+    workers inherit says so, too.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed; else the next file would take its number
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     sys.stderr = MessageStream(sys.stderr)
-    os.environ["MPLBACKEND"] = "agg"
-    logging.getLogger("matplotlib").addHandler(logging.NullHandler())
     if any(action == "error" for action, *_ in warnings.filters):
         sys.warnoptions.clear()
         os.environ.pop("PYTHONWARNINGS", None)

@@ -18,7 +18,7 @@ from hil import config as configuration
 from hil.extensions import UntrustedCode
 from hil.runs.folder import Run
 from support.command_line import command, process, refusal, weights
-from support.extension_file import SMALL, four, python, without_plots, written
+from support.extension_file import SMALL, four, python, written
 from support.paths import ROOT
 
 DEVICE = ("--device", "emulator:ideal")
@@ -27,7 +27,6 @@ DEVICE = ("--device", "emulator:ideal")
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    without_plots(monkeypatch)
     written(tmp_path)
 
 

@@ -1,7 +1,5 @@
 """The figures of the page of a run."""
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +7,7 @@ from hil.figures import plots
 
 
 def strokes(svg: str) -> int:
-    return len(re.findall(r"\bM ", svg))
+    return svg.count("M")
 
 
 def test_a_raster_has_a_stroke_for_each_spike() -> None:
@@ -25,7 +23,7 @@ def test_membranes_mark_every_sample_at_threshold_or_above() -> None:
     traces = np.random.default_rng(0).choice([0.0, 0.5, 1.0, 1.5], (12, 3))
 
     def marks(values: NDArray[np.float64]) -> int:
-        return plots.plot_membranes(values, 1).count("<use")
+        return plots.plot_membranes(values, 1).count("h0")
 
     assert marks(traces) - marks(np.minimum(traces, 0.99)) == np.count_nonzero(traces >= 1)
 

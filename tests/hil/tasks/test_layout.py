@@ -117,11 +117,6 @@ def test_all_channels_of_an_image_move_together(channels: int, seed: int) -> Non
         np.testing.assert_array_equal(found[..., channel], moved)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pictures() -> None:
-    """Drawn: what these tests look for."""
-
-
 def test_colour_images_are_trained_on_kept_and_shown(tmp_path: Path) -> None:
     x = generator().integers(0, 256, (60, 3, 6, 5), np.uint8)
     y = np.arange(60) % 2
