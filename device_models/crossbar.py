@@ -252,7 +252,7 @@ class Crossbar:
         return moved.clip(-self._full_scale, self._full_scale)
 
     def _transmit(self, changed: NDArray[np.int64] | slice) -> None:
-        """Bring what synapses transmit up to date where cells changed; everywhere where they age."""
+        """Bring what synapses transmit up to date where cells changed, or age."""
         self._aged = False
         if self._cells[0] is self._transmitted:
             return
