@@ -146,12 +146,13 @@ class Crossbar:
             places = self._find_distant(asked, stored)
             aim = self._quantise(asked[places])
             differs = aim != stored[places]
-            changed, aim = places[differs], aim[differs]
+            moved, aim = places[differs], aim[differs]
             if not self._exact:
-                self._program(changed, aim)
+                self._program(moved, aim)
             if self._written is not None:
-                self._written.reshape(-1)[changed] = self._seconds
-            stored[changed] = aim
+                self._written.reshape(-1)[moved] = self._seconds
+            stored[moved] = aim
+            changed = moved
         self.writes += 1
         self._aged = self._written is not None
         if not self._aged:
