@@ -225,7 +225,7 @@ class Chip:
             self.unnumbered_trials += 1
         else:
             names = (self.seed, 1, trial)
-        (circuit, engines), temporal = self._running, self.nonidealities.temporal
+        (circuit, engines), temporal = self._active, self.nonidealities.temporal
         counted = RecordingRequest(len(circuit.layers) - 1, "spikes", reduce="mean")
         begun = engines.steps if carry else 0
         recorders = {
@@ -258,7 +258,7 @@ class Chip:
         begun: int,
     ) -> Recorder:
         if request.quantity == "spikes":
-            size = self._running[0].layers[request.layer].size
+            size = self._active[0].layers[request.layer].size
             if request.reduce == "mean":
                 return SpikeCounts(request.layer, batch, size)
             return Raster(request.layer, steps, batch, size)
@@ -303,7 +303,7 @@ class Chip:
         return bool(stored.drift or stored.retention or temporal.wander)
 
     @property
-    def _running(self) -> tuple[Circuit, Engines]:
+    def _active(self) -> tuple[Circuit, Engines]:
         if self.circuit is None or self._engines is None:
             raise ValueError("the chip has no network yet: call configure first")
         return self.circuit, self._engines

@@ -115,7 +115,7 @@ class Crossbar:
         self._transmit(slice(None))
 
     @property
-    def programmed(self) -> NDArray[np.float32]:
+    def programmed_weights(self) -> NDArray[np.float32]:
         """Weights that writes left in cells that are not frozen, undrifted, `(n_pre, n_post)`."""
         return self._cells[0] if len(self._cells) == 1 else self._cells[0] - self._cells[1]
 

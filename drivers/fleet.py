@@ -117,7 +117,7 @@ class Fleet(Composite):
         return max(device.transfer_seconds for device in self.devices)
 
     @property
-    def failed(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """Errors of the members that are done without."""
         return self._failed
 
@@ -162,7 +162,7 @@ class Fleet(Composite):
             done += [(shares[member], readout) for member, readout in answers.items()]
             left = np.setdiff1d(left, np.concatenate([rows for rows, _ in done]))
             if carry and len(left):
-                raise LinkError(f"{self.failed[-1]}: its samples cannot run on elsewhere")
+                raise LinkError(f"{self.failures[-1]}: its samples cannot run on elsewhere")
             self._last = shares if len(answers) == len(shares) and not len(left) else {}
         return join_readouts(done)
 
@@ -208,7 +208,7 @@ class Fleet(Composite):
             if not isinstance(error, DeviceError):
                 raise error
             message = f"{self._addresses[number]}: {error}"
-            if not isinstance(error, FAILURES) or len(self.failed) == self._spare:
+            if not isinstance(error, FAILURES) or len(self.failures) == self._spare:
                 raise type(error)(message) from error
             self._members.remove(number)
             self._failed = (*self._failed, message)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.extensions import Trust, in_force, named
+from hil.extensions import Trust, in_force, name_objects
 from hil.result import Result
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hil.loop.progress import Watcher
     from hil.loop.session import Session
     from hil.runs.folder import Run
-    from hil.tasks import Arrays, Task
+    from hil.tasks import SampleSet, Task
 
 OnEpoch = Callable[[dict[str, Any]], object]
 
@@ -77,29 +77,29 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
-    from hil.loop.progress import also_call, displayed
+    from hil.loop.progress import also_call, display_progress
 
     names = {"class_names": class_names, "feature_names": feature_names, "layout": layout}
     name, samples = _task_and_samples(task, y, test=test, validation=validation, **names)
     objects: dict[str, object] = {}
     settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
-    layer = named(settings, objects)
+    layer = name_objects(settings, objects)
     with Trust.of(layer, everything=trust, objects=objects).in_force():
         run, session = prepare(layer, start=start, out=out, record=record, samples=samples)
-        with displayed() as watch:
+        with display_progress() as watch:
             return finish(run, also_call(watch, on_epoch), session=session)
 
 
 def _task_and_samples(
     task: str | Task | ArrayLike | None, y: ArrayLike | None, **parts: Any
-) -> tuple[str | Task | None, Arrays | None]:
+) -> tuple[str | Task | None, SampleSet | None]:
     """The task, and the samples where they were given in its place."""
     if task is not None and not isinstance(task, str):
-        from hil.tasks import Task, arrays
+        from hil.tasks import ARRAYS, SampleSet, Task
 
         if isinstance(task, Task):
             return task, None
-        return arrays.NAME, arrays.collect_arrays(task, y, **parts)
+        return ARRAYS, SampleSet.of_program(task, y, **parts)
     if y is not None:
         raise ValueError(f"y without samples: give them in place of the task {task or 'digits'!r}")
     return task, None
@@ -131,12 +131,12 @@ def resume(
         ValueError: When it is no run folder, or a damaged one, or in use, or its data are others.
         DeviceError: When the device fails.
     """
-    from hil.loop.progress import also_call, displayed
+    from hil.loop.progress import also_call, display_progress
     from hil.runs.folder import Run
 
     with Trust(everything=trust, given=extensions or {}).in_force():
         run = Run.open(path)
-        with displayed() as watch:
+        with display_progress() as watch:
             return finish(run, also_call(watch, on_epoch), record, data)
 
 
@@ -233,7 +233,7 @@ def prepare(
     start: str | Path | None = None,
     out: str | Path | None = None,
     record: str | Path | None = None,
-    samples: Arrays | None = None,
+    samples: SampleSet | None = None,
 ) -> tuple[Run, Session]:
     """Make the run folder of what was asked for, once all of it is known to fit.
 
@@ -244,7 +244,7 @@ def prepare(
         start: Run folder or model to start from, or None.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File that the session with the device is to be recorded to.
-        samples: Those of the task `arrays`, as `hil.tasks.arrays.collect_arrays` gives them; None
+        samples: Those of the task `arrays`, as a program gave them; None
             takes those of the run to start from.
 
     Returns:
@@ -261,13 +261,12 @@ def prepare(
     from hil.loop.session import Session
     from hil.runs import data as run_data
     from hil.runs.folder import Run
-    from hil.tasks.arrays import measure_arrays
     from hil.tasks.labels import class_weights
     from hil.tasks.task import suggest_settings
     from hil.trust import code_of, fingerprints
 
     base = {} if start is None else start_settings(start, *layers)
-    fitting = {} if samples is None else suggest_settings(measure_arrays(samples))
+    fitting = {} if samples is None else suggest_settings(samples.size)
     config = build(fitting, base, *layers)
     if config.start and samples is None and config.task == tasks.ARRAYS:
         samples = run_data.samples(Run.open(config.start))
@@ -282,7 +281,7 @@ def prepare(
             session.config,
             [choice.as_json() for choice in session.choices],
             fingerprints(session.config),
-            samples,
+            None if samples is None else samples.arrays(),
             session.initial,
             session.facts,
         )

@@ -17,7 +17,7 @@ _TURNING = frozenset(
 )
 
 
-def visible(text: str) -> str:
+def make_visible(text: str) -> str:
     """Replace the characters of a text that are none: each becomes one that shows so.
 
     Those are control characters but for the line feed and the tab, halves of surrogate pairs,
@@ -36,10 +36,10 @@ def _acts(character: str) -> bool:
 
 def one_line(text: str) -> str:
     """Make one line of a text, for a terminal: `visible`, with white space folded."""
-    return visible(" ".join(text.split()))
+    return make_visible(" ".join(text.split()))
 
 
-def label(text: str) -> str:
+def make_label(text: str) -> str:
     """Make a label of a plot of a text: one line, whose middle is left out where it is long."""
     line = one_line(text)
     if len(line) > ROOM:

@@ -110,8 +110,8 @@ class Pacer:
         self._every, self._last, self._clock = every, last, clock
         self._begun: dict[str, tuple[float, int]] = {}  # when each row began, and from where
 
-    def told(self, stage: Stage) -> str | None:
-        """What is to be told of a stage now; None where the last time is too recent."""
+    def describe_stage(self, stage: Stage) -> str | None:
+        """Describe a stage; None where the last time is too recent."""
         now = self._clock()
         since, first = self._begun.setdefault(stage.row, (now, stage.done))
         if now - self._last < self._every:
@@ -140,7 +140,7 @@ class PipedLines:
 
     def show(self, stage: Stage) -> None:
         """Say how far a stage is, once a minute."""
-        line = self._pacer.told(stage)
+        line = self._pacer.describe_stage(stage)
         if line is not None:
             self.write(f"hil: {line}")
 
@@ -167,7 +167,7 @@ class NotebookLine:
 
     def show(self, stage: Stage) -> None:
         """Show how far a stage is, where the last change is not too recent."""
-        line = self._pacer.told(stage)
+        line = self._pacer.describe_stage(stage)
         if line is not None:
             self._over(line)
 

@@ -111,7 +111,7 @@ def test_commands_shown_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyP
             found = {key: asked[key] for key in ("task", "device", "observe") if asked[key]}
             found |= {"rule": {"name": asked["rule"]}} if asked["rule"] else {}
             with Trust(everything=True).in_force():
-                configuration.build(found, configuration.assignments(asked["assign"] or []))
+                configuration.build(found, configuration.parse_assignments(asked["assign"] or []))
 
 
 def test_options_named_exist_and_every_one_is_named() -> None:

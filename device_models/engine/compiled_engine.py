@@ -7,7 +7,7 @@ installed. Brian2 remains the source of the equations: the function is made from
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
-from device_models.engine.kernel import compile_kernel
-from device_models.engine.neuron_code import ModelCode
+from device_models.engine.kernel import kernel_arguments
+from device_models.engine.kernel_library import Kernel, KernelLibrary
+from device_models.engine.model_code import ModelCode
 from device_models.readout import (
     REDUCTIONS,
     MembraneRecorder,
@@ -47,22 +48,27 @@ class CompiledEngine:
         Args:
             chip: The chip.
             workers: Threads that share a batch; None for as many as this process may use.
-
-        Raises:
-            Untranslatable: When the model has no translation that is equal bit by bit.
         """
         self._chip, self._workers = chip, workers or count_threads()
-        self._codes = {False: ModelCode(chip, False)}
+        self._codes: dict[bool, ModelCode] = {}
+        self._library = KernelLibrary()
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
         self._state: dict[str, NDArray[Any]] = {}
 
-    def run(self, run: ChipRun, carry: bool, begun: int) -> None:
+    def run(self, run: ChipRun, carry: bool, begun: int, wait: bool) -> bool:
         """Run copies from reset, or from where their last run ended.
 
         Args:
             run: The run.
             carry: Whether to go on from the last run.
             begun: Steps since reset before this run.
+            wait: Whether to wait where the model is yet to be compiled.
+
+        Returns:
+            Whether it was done; not while the model is being compiled, or where it cannot be.
+
+        Raises:
+            Untranslatable: When the model has no translation that is equal bit by bit.
         """
         chip, steps, batch = self._chip, run.steps, run.batch
         currents = isinstance(run.drive, np.ndarray) or (
@@ -80,14 +86,20 @@ class CompiledEngine:
         values = {"begun": begun, **self._run_arguments(code, run, weights, gain)}
         width = sum(chip.layers[n - 1].size for n in chip.input_targets()) if currents else 0
         block = min(steps, max(1, MAX_SLOPES // (batch * width))) if width else steps
-        kernel, names = compile_kernel(code.spec)
+        names = kernel_arguments(code.spec)
         for past in range(0, steps, block):
             length = min(block, steps - past)
             slopes = self._slope_arguments(
                 weights, gain, range(past, past + length), (batch, width)
             )
             now = {**values, **slopes, "past": past, "steps": length}
-            self._run_shared(batch, kernel, [now[name] for name in names[2:]])
+            arguments = [now[name] for name in names[2:]]
+            example = [0, 0, *arguments, *self._make_room()]
+            kernel = self._library.find(code.spec, example, wait or carry)
+            if kernel is None:
+                return False
+            self._run_shared(batch, kernel, arguments)
+        return True
 
     def _run_arguments(
         self,
@@ -113,7 +125,7 @@ class CompiledEngine:
             **{f"c_{name}": constant for name, constant in code.constants.items()},
         }
 
-    def _run_shared(self, batch: int, kernel: Callable[..., None], arguments: list[Any]) -> None:
+    def _run_shared(self, batch: int, kernel: Kernel, arguments: list[Any]) -> None:
         """Let each thread compute some of the samples."""
         shares = min(self._workers, batch)
         edges = [batch * k // shares for k in range(shares + 1)]
@@ -124,7 +136,6 @@ class CompiledEngine:
         if shares == 1:
             compute(0, batch)
             return
-        compute(0, 0)  # compiles, where that is to be done, once
         with ThreadPoolExecutor(shares) as threads:
             list(threads.map(compute, edges, edges[1:]))
 

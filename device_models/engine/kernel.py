@@ -1,22 +1,15 @@
-"""Kernels: the whole time loop of a chip for one sample after another, compiled once on a machine.
+"""Source of kernels: the whole time loop of a chip for one sample after another.
 
 What differs between models is put into the source: the code for one neuron. What differs between
-networks comes as arrays, so that a kernel is compiled once for each model, and kept in the user's
-cache.
+networks comes as arrays, so that a kernel is compiled once for each model.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
-from pathlib import Path
 from textwrap import indent
-from types import ModuleType
 from zlib import crc32
 
 from device_models.engine.kernel_template import TEMPLATE
@@ -85,8 +78,9 @@ def kernel_arguments(spec: KernelSpec) -> tuple[str, ...]:
     return (*ARGUMENTS.split(", "), *own, *(f"w_{n}" for n in spec.receivers))
 
 
+@cache
 def write_kernel(spec: KernelSpec) -> str:
-    """Write the source of a module whose function `kernel` is the kernel, but for `<CACHE>`."""
+    """Write the source of a module whose function `kernel` is the kernel."""
     views = "".join(f"x_{n} = X_{n}[b]\n" for n in spec.states)
     start = "x_not_refractory[p] = False\nx_lastspike[p] = now" if spec.refractory else ""
     text = TEMPLATE
@@ -168,38 +162,3 @@ def _write_reception(spec: KernelSpec) -> str:
             _loop_all(f"value = arriving[p]{free}\nx_{name}[p] += {added}"),
         ]
     return "\n".join(lines)
-
-
-@cache
-def compile_kernel(spec: KernelSpec) -> tuple[Callable[..., None], tuple[str, ...]]:
-    """Compile the kernel of a model; returns it and the names of its arguments.
-
-    What is run is always the source that was made here; what was compiled of the very same source
-    before, on this machine, is loaded in its place where the cache can be read and written.
-    """
-    text = write_kernel(spec)
-    name = sha256(text.encode()).hexdigest()[:24]
-    path = _cache_source(text, f"kernel_{name}.py")
-    text = text.replace("<CACHE>", str(path is not None))
-    module = ModuleType(f"spikeloop_kernel_{name}")
-    sys.modules[module.__name__] = module  # where what was compiled before looks for its functions
-    exec(compile(text, str(path or f"<kernel {name}>"), "exec"), module.__dict__)
-    return module.kernel, kernel_arguments(spec)
-
-
-def _cache_source(text: str, name: str) -> Path | None:
-    """Write a file that stands for the source in the cache; None where it cannot be written."""
-    import pooch
-
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or pooch.os_cache("spikeloop") / "kernels")
-    path = folder / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
-        (folder / "__pycache__").mkdir(exist_ok=True)
-    except OSError:
-        return None
-    return path if os.access(folder / "__pycache__", os.W_OK) else None

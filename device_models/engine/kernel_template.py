@@ -145,7 +145,7 @@ def sample(membrane, late, t, step, b, batch, sizes, samples, samples_at, conver
                         kept[j] /= np.float32(number)
 
 
-@numba.njit(**options, cache=<CACHE>)
+@numba.njit(**options)
 def kernel(<ARGUMENTS>):
     layers, depth = sizes.size - 1, sent_number.shape[1]
     batch = sent_number.shape[0]

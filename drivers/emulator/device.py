@@ -74,7 +74,7 @@ class Emulator(Device):
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
         """Take the chip that a profile or a file, a seed and overridden non-idealities name."""
-        return cls(_refused(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
+        return cls(_make_setting(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
 
     @classmethod
     def code_of(cls, target: str, options: Mapping[str, str]) -> tuple[str, ...]:
@@ -100,14 +100,16 @@ class Emulator(Device):
             nominal[name] = network.settings[parameter.setting]
             if parameter.setting in network.trims:
                 chosen = network.trims[parameter.setting]
-                trims[name] = [self._trimmed(parameter, values) for values in chosen]
+                trims[name] = [self._round_trims(parameter, values) for values in chosen]
         projections = [NominalProjection(p.source, p.target, p.delay) for p in network.projections]
         try:
             self._chip.configure(network.layers, network.full_scale, nominal, trims, projections)
         except ValueError as error:
             raise CapacityError(str(error)) from None
 
-    def _trimmed(self, parameter: Parameter, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _round_trims(
+        self, parameter: Parameter, values: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Values as a converter of `trim_bits` gives them, spread evenly in their logarithm."""
         low, high = math.log(parameter.minimum), math.log(parameter.maximum)
         codes = 2**self._chip.nonidealities.fixed_pattern.trim_bits - 1
@@ -216,8 +218,8 @@ def _refuse_unknown(options: Mapping[str, str], known: Sequence[str]) -> None:
             raise ValueError(f"emulator option {option!r} is unknown: {nearest(option, known)}")
 
 
-def _refused(make: Callable[[], Value]) -> Value:
-    """What `make` gives; a ValueError of the physics becomes a SettingError of the contract."""
+def _make_setting(make: Callable[[], Value]) -> Value:
+    """Call `make`; a ValueError of the physics becomes a SettingError of the contract."""
     try:
         return make()
     except ValueError as error:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hil.plain_text import label as shorten_label
+from hil.plain_text import make_label as shorten_label
 
 Array = NDArray[np.float64]
 Place = Callable[[ArrayLike, ArrayLike], tuple[Array, Array]]
@@ -173,6 +173,23 @@ class Panel:
         if label is not None:
             self._legend.append((label, f'h16" {style}'))
 
+    def fill(self, x: ArrayLike, y: ArrayLike, colour: str, opacity: float = 1.0) -> None:
+        """Fill a polygon."""
+        style = f'fill="{colour}" fill-opacity="{opacity:.3g}"'
+        self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}Z" {style}/>')
+
+    def _draw_each(self, shape: str, style: str, *corners: tuple[ArrayLike, ArrayLike]) -> None:
+        """Draw a shape for each of its corners, as one path; infinite ones are at the edge."""
+        flat = [np.atleast_1d(np.asarray(side, float)) for corner in corners for side in corner]
+        sides = np.broadcast_arrays(*flat)
+
+        def mark(to: Place) -> str:
+            places = [to(x, y) for x, y in zip(sides[::2], sides[1::2], strict=True)]
+            numbers = zip(*(side for corner in places for side in corner), strict=True)
+            return f'<path d="{"".join(shape.format(*each) for each in numbers)}" {style}/>'
+
+        self.add(sides[::2], sides[1::2], mark)
+
     def draw_segments(
         self,
         x: tuple[ArrayLike, ArrayLike],
@@ -182,17 +199,21 @@ class Panel:
         width: float = 1.0,
         dash: str = "",
     ) -> None:
-        """Draw strokes between points, as one path; infinite ends are at the panel's edge."""
-        corners = np.broadcast_arrays(*(np.atleast_1d(np.asarray(e, float)) for e in (*x, *y)))
-        a, b, c, d = corners
+        """Draw strokes between points."""
+        shape = "M{:.1f} {:.1f}L{:.1f} {:.1f}"
+        self._draw_each(shape, _stroke(colour, width, dash), *zip(x, y, strict=True))
 
-        def mark(to: Place) -> str:
-            (x0, y0), (x1, y1) = to(a, c), to(b, d)
-            strokes = zip(x0, y0, x1, y1, strict=True)
-            path = "".join(f"M{p:.1f} {q:.1f}L{r:.1f} {s:.1f}" for p, q, r, s in strokes)
-            return f'<path d="{path}" {_stroke(colour, width, dash)}/>'
-
-        self.add([a, b], [c, d], mark)
+    def fill_boxes(
+        self,
+        x: tuple[ArrayLike, ArrayLike],
+        y: tuple[ArrayLike, ArrayLike],
+        colour: str,
+        opacity: float = 1.0,
+    ) -> None:
+        """Fill boxes."""
+        shape = "M{0:.1f} {1:.1f}H{2:.1f}V{3:.1f}H{0:.1f}Z"
+        style = f'fill="{colour}" fill-opacity="{opacity:.3g}"'
+        self._draw_each(shape, style, *zip(x, y, strict=True))
 
     def draw_points(
         self,
@@ -205,42 +226,14 @@ class Panel:
         opacity: float = 1.0,
         label: str | None = None,
     ) -> None:
-        """Draw points, as one path."""
-        width = {"dot": size, "cross": 1.2, "diamond": 0.0}[shape]
-        style = _stroke(colour, width, opacity=opacity)
-        style = f'fill="{colour}"' if shape == "diamond" else f'{style} stroke-linecap="round"'
-
-        def mark(to: Place) -> str:
-            places = zip(*(np.atleast_1d(each) for each in to(x, y)), strict=True)
-            path = "".join(f"M{a:.1f} {b:.1f}{SHAPES[shape]}" for a, b in places)
-            return f'<path d="{path}" {style}/>'
-
-        self.add(x, y, mark)
+        """Draw points."""
+        style = f'{_stroke(colour, size, opacity=opacity)} stroke-linecap="round"'
+        if shape != "dot":
+            is_filled = shape == "diamond"
+            style = f'fill="{colour}"' if is_filled else _stroke(colour, 1.2, opacity=opacity)
+        self._draw_each(f"M{{:.1f}} {{:.1f}}{SHAPES[shape]}", style, (x, y))
         if label is not None:
             self._legend.append((label, f'm8 0{SHAPES[shape]}" {style}'))
-
-    def fill(self, x: ArrayLike, y: ArrayLike, colour: str, opacity: float = 1.0) -> None:
-        """Fill a polygon."""
-        style = f'fill="{colour}" fill-opacity="{opacity:.3g}"'
-        self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}Z" {style}/>')
-
-    def fill_boxes(
-        self,
-        x: tuple[ArrayLike, ArrayLike],
-        y: tuple[ArrayLike, ArrayLike],
-        colour: str,
-        opacity: float = 1.0,
-    ) -> None:
-        """Fill boxes, as one path; infinite edges are those of the panel."""
-        a, b, c, d = np.broadcast_arrays(*(np.atleast_1d(np.asarray(e, float)) for e in (*x, *y)))
-
-        def mark(to: Place) -> str:
-            (x0, y0), (x1, y1) = to(a, c), to(b, d)
-            edges = zip(x0, y0, x1, y1, strict=True)
-            path = "".join(f"M{p:.1f} {q:.1f}H{r:.1f}V{s:.1f}H{p:.1f}Z" for p, q, r, s in edges)
-            return f'<path d="{path}" fill="{colour}" fill-opacity="{opacity:.3g}"/>'
-
-        self.add([a, b], [c, d], mark)
 
     def draw_image(
         self,

@@ -145,6 +145,7 @@ class Rule:
             sizes `(n_0, ..., n_L)`.
         update: Gradients and the next state, from the state, what was seen, and the shadow weights.
             Arrays of the state keep their names, shapes and types; none is changed in place.
+            Gradients are given away: what pulls at the weights is added to them in place.
         propose: Further weights to run each batch with before the update, drawn by a generator
             around the shadow weights; each costs one more run of the device. None for none.
         gate: What the error of a hidden neuron is multiplied by, from the state and membranes
@@ -264,7 +265,7 @@ def _check_gradients(gradients: object, weights: Sequence[Matrix], what: str) ->
         )
     checked: Gradients = []
     for projection, (given, matrix) in enumerate(zip(gradients, weights, strict=True)):
-        gradient = None if given is None else np.asarray(given, np.float32)
+        gradient = None if given is None else np.require(given, np.float32, ("C", "W"))
         if gradient is not None:
             its = f"{what} gives a gradient of projection {projection}"
             if gradient.shape != matrix.shape:

@@ -157,12 +157,16 @@ class Controller:
         what = f"rule {self.config.rule['name']!r}"
         gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
         homeostasis.add(gradients, observation)
+        # Weights that leave the full scale would be long in returning.
         self.weights, self.optimiser_state = self.optimiser.update(
-            gradients, self.optimiser_state, self.weights, observation.progress
+            gradients,
+            self.optimiser_state,
+            self.weights,
+            observation.progress,
+            self.device.network.full_scale,
         )
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
-                self._clip(projection)
                 self._write(projection)
         return StepReport(
             loss,
@@ -205,8 +209,9 @@ class Controller:
         if self.config.repair.rescale:
             for projection, gain in enumerate(health.rescaling_gains(treatable)):
                 if gain != 1:
-                    self.weights[projection] = self.weights[projection] * np.float32(gain)
-                    self._clip(projection)
+                    limit = np.float32(self.device.network.full_scale[projection])
+                    scaled = self.weights[projection] * np.float32(gain)
+                    self.weights[projection] = np.clip(scaled, -limit, limit)
                     self._write(projection)
 
     def predict(
@@ -304,11 +309,6 @@ class Controller:
         self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------
-
-    def _clip(self, projection: int) -> None:
-        """Keep weights in the full scale: those that leave it would be long in returning."""
-        limit = np.float32(self.device.network.full_scale[projection])
-        np.clip(self.weights[projection], -limit, limit, out=self.weights[projection])
 
     def _write(self, projection: int) -> None:
         self.supervised.write(projection, self.weights[projection])

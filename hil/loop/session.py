@@ -30,7 +30,7 @@ from hil.loop.health import Score
 from hil.loop.initialisation import adjust_initial_response, load_initial_weights, observe_batch
 from hil.loop.progress import Watcher, no_watcher
 from hil.loop.train_state import TrainState
-from hil.process import Stop, one_blas_thread
+from hil.process import Stop, limit_blas_threads
 from hil.tasks import Data
 from hil.trust import open_device
 
@@ -147,7 +147,7 @@ class Session:
         if record is not None:
             check_free(record)
         with ExitStack() as stack:
-            stack.enter_context(one_blas_thread())
+            stack.enter_context(limit_blas_threads())
             device = stack.enter_context(open_device(config, device=address))
             facts = unstated.measure_unstated(device) if facts is None else facts
             device = unstated.complete_device(device, facts)

@@ -13,7 +13,7 @@ from hil.loop.epochs import Interrupted
 from hil.loop.progress import TrainingProgress, Watcher, no_watcher
 from hil.loop.session import Session
 from hil.loop.train_state import TrainState
-from hil.process import Stop, peak_rss_mb, stoppable
+from hil.process import Stop, catch_stops, peak_rss_mb
 from hil.runs import data as run_data
 from hil.runs.folder import CHECKPOINT, START, Arrays, Run
 from hil.trust import check_unchanged, code_of, fingerprints
@@ -52,7 +52,7 @@ def train(
     with ExitStack() as stack:
         if session is not None:
             stack.enter_context(session)
-        stack.enter_context(run.locked())
+        stack.enter_context(run.hold())
         done = run.result()
         if done is not None:
             return done
@@ -61,8 +61,8 @@ def train(
             session = stack.enter_context(_resume(run, checkpoint, record, moved))
         run_data.keep(run, session.samples, moved)
         state = _take_up(run, session, checkpoint, watch)
-        with stoppable() as stop:
-            with run.taking_up():
+        with catch_stops() as stop:
+            with run.blame_file():
                 training = session.start_training(state, run, watch, stop)
             training.run()
             return _finish(run, session, state, watch, stop)
@@ -82,7 +82,7 @@ def _resume(
     initial, file = checkpoint, CHECKPOINT
     if checkpoint is None and config.start:
         initial, file = run.load_start(), START
-    facts, blame = environment["measured"], partial(run.taking_up, file)
+    facts, blame = environment["measured"], partial(run.blame_file, file)
     return Session.open(config, data, record=record, facts=facts, initial=initial, blame=blame)
 
 
@@ -95,7 +95,7 @@ def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watch
             watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
         run.add_chosen([choice.as_json() for choice in choices])
         return state
-    with run.taking_up():
+    with run.blame_file():
         batches = -(-len(session.samples.y_train) // config.training.batch)
         first = TrainState.first(controller.layers)
         state = TrainState.restored(checkpoint, first, batches, config.training.epochs)

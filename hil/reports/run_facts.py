@@ -147,4 +147,4 @@ def input_ranges(preparation: Preparation) -> list[tuple[str, str]]:
     ]
     rows = list(zip(names[: len(texts)], texts, strict=True))
     left = preparation.features - len(rows)
-    return rows + ([(f"{left} more", "in preparation.npz")] if left else [])
+    return rows + ([(f"{left} more", "in preparation.json")] if left else [])

@@ -18,6 +18,7 @@ from hil.reports import rendering
 from hil.reports.run_facts import format_setting
 from hil.runs.records import environment
 from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
+from hil.sections.comparisons import find_extremes
 from hil.sections.trials import MEASURES, Level, Row, Rows, Trials, by_level, estimate
 from hil.statistics import FEWEST
 from hil.studies.folder import (
@@ -36,7 +37,7 @@ from hil.studies.schema import Study, Tune, check_factor_name, is_named
 from hil.studies.search_page import search_sections
 from hil.studies.strategies import Grid, SearchResult
 from hil.studies.tuning import Tuned, is_numeric
-from hil.validation import validated
+from hil.validation import validate_values
 
 ANSWERS = 4  # sentences of the answer
 VALUES = 8  # values of a setting that are named
@@ -145,7 +146,7 @@ def _answer(study: Study, rows: Rows, content: Sequence[PageSection]) -> list[st
         ]
     texts = [section.answer for section in content if section.answer]
     if not texts and not study.search:
-        texts = [words.find_extremes(tabulate(study, rows), _all_factors(study), "test_accuracy")]
+        texts = [find_extremes(tabulate(study, rows), _all_factors(study), "test_accuracy")]
     return [words.make_sentence(text) for text in texts[:ANSWERS] if text]
 
 
@@ -171,7 +172,7 @@ def _factor_lines(study: Study) -> list[tuple[str, str, str, str]]:
     for where, factors in study.families():
         for name, factor in factors.items():
             if factor.low is None or factor.high is None:
-                text = "; ".join(read_level(name, factor, v).shown for v in factor.levels)
+                text = "; ".join(read_level(name, factor, v).display for v in factor.levels)
             else:
                 scale = " (logarithmic)" if factor.log else ""
                 text = f"{factor.low:g} to {factor.high:g} {factor.unit}".rstrip() + scale
@@ -261,7 +262,7 @@ def _read_settings(section: Mapping[str, Any], study: Study) -> tuple[SectionKin
     kind, where = sections.get(name), f"sections ({name})"
     if kind.page != "study":
         raise ValueError(f"{where}: is a section of the page of a run: give one of a study")
-    settings = validated(kind.settings, given, what="study", where=where, others=("kind",))
+    settings = validate_values(kind.settings, given, what="study", where=where, others=("kind",))
     factors = ["part", *study.names()]
     for key, value in settings:
         if key in ("factor", "severity", "x", "y", "by", "lines"):
@@ -351,7 +352,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
         levels: dict[str, Level] = {}
         for result in tuned.values():
             levels |= result.best.levels
-        given = [level.shown for level in levels.values()]
+        given = [level.display for level in levels.values()]
         table = Table("", [names[name] for name in levels], [given])
         return PageSection(
             title, words.read_note("not_tuned"), tables=[table], data={"given": given}
@@ -366,7 +367,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
             tried, best = _list_tried(result, name), result.best.levels.get(name)
             edge = best in tried[:1] + tried[-1:] and is_numeric(tuning.factors[name])
             row += [
-                NONE if best is None else f"{best.shown} (edge)" if edge else best.shown,
+                NONE if best is None else f"{best.display} (edge)" if edge else best.display,
                 ", ".join(level.text for level in tried) or NONE,
             ]
         row += [f"{100 * score:.1f}" for score in (max(result.scores), min(result.scores))]

@@ -20,7 +20,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hil.sections.trials import Cell, Level, Unit
-from hil.studies.coordinator import Coordinator, PlannedTrial
+from hil.studies.coordinator import Coordinator
 from hil.studies.plan import TUNING_SEEDS, Job, list_units, make_cell, make_jobs, read_level
 
 if TYPE_CHECKING:
@@ -75,15 +75,12 @@ def tune(
     coordinator.expected = tuning.settings * tuning.times * len(kinds)
     coordinator.expected += len(cells) * study.repeat.times
     repetitions = list_units(study, tuning.times, TUNING_SEEDS)
-    trials: list[PlannedTrial] = []
-    while asked := [(search, place) for search in searches.values() for place in search.next()]:
-        for search, place in asked:
-            trials += [search.plan(unit, place) for unit in repetitions]
-        outcomes = coordinator.evaluate("tune", trials, ["validation_accuracy"])
-        scores = [outcome.get("validation_accuracy") or 0.0 for outcome in outcomes]
-        reached = iter(scores[-len(asked) * tuning.times :])
-        for search, place in asked:
-            search.tried[place] = fmean(next(reached) for _ in repetitions)
+    while new := [(search, place) for search in searches.values() for place in search.next()]:
+        jobs = [s.make_job(unit, s.option(place)) for s, place in new for unit in repetitions]
+        outcomes = coordinator.evaluate("tune", jobs)
+        scores = iter(outcome.get("validation_accuracy") or 0.0 for outcome in outcomes)
+        for search, place in new:
+            search.tried[place] = fmean(next(scores) for _ in repetitions)
     return {
         kind: Tuned(search.options, list(search.tried.values()))
         for kind, search in searches.items()
@@ -167,21 +164,8 @@ class CompassSearch:
         assert levels is not None
         return make_cell(levels)
 
-    def plan(self, unit: Unit, place: Place) -> PlannedTrial:
-        """Plan one trial of the settings at a place."""
-        from optuna.distributions import FloatDistribution
-
-        option = self.option(place)
-        trial = PlannedTrial.of(self._job(unit, option), option.levels, self.factors)
-        numbers = [name for name, factor in self.factors.items() if is_numeric(factor)]
-        beyond = FloatDistribution(0.0, 10 * MARKS[-1])  # the grid goes on beyond its levels
-        return PlannedTrial(
-            trial.job,
-            {**trial.params, **{name: float(option.levels[name].text) for name in numbers}},
-            {**trial.distributions, **dict.fromkeys(numbers, beyond)},
-        )
-
-    def _job(self, unit: Unit, option: Cell) -> Job:
+    def make_job(self, unit: Unit, option: Cell) -> Job:
+        """Make one trial of some settings."""
         return make_jobs(self.study, unit, self._below, self._shorter, option.settings)[-1]
 
     def _levels(self, place: Place) -> dict[str, Level] | None:
@@ -199,7 +183,7 @@ class CompassSearch:
         if levels is None:
             return False
         try:
-            self._job(list_units(self.study, 1)[0], make_cell(levels))
+            self.make_job(list_units(self.study, 1)[0], make_cell(levels))
         except ValueError:
             return False
         return True

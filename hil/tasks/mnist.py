@@ -27,7 +27,7 @@ from drivers.errors import FileFormatError
 from drivers.files.bounded import RATIO, UNPACKED, open_file
 from drivers.refusals import shorten
 from hil.tasks.labels import Labels
-from hil.tasks.task import Data, Task, stratified_split
+from hil.tasks.task import Data, Task, split_off
 
 _CLASSES = 10
 NAMES = (
@@ -78,13 +78,8 @@ class IdxFiles:
                 f"{paths[2]}: images of {x_test.shape[1:]} pixels, but {x.shape[1:]} in {paths[0]}"
             )
         features = prod(x.shape[1:])
-        rest, validation = stratified_split(y, validation_fraction, rng)
-        x = x.reshape(-1, features)
         return Data(
-            x_train=x[rest],
-            y_train=y[rest],
-            x_validation=x[validation],
-            y_validation=y[validation],
+            **split_off(x.reshape(-1, features), y, validation_fraction, rng),
             x_test=x_test.reshape(-1, features),
             y_test=y_test,
             classes=_CLASSES,

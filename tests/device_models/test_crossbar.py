@@ -22,10 +22,10 @@ def test_an_ideal_crossbar_transmits_what_it_stores_and_keeps_no_more() -> None:
     assert not bar.effective.any()
     stored = bar.write(weights())
     np.testing.assert_array_equal(stored, weights().clip(-FULL_SCALE, FULL_SCALE))
-    assert bar.effective is bar.programmed
+    assert bar.effective is bar.programmed_weights
     np.testing.assert_array_equal(bar.effective, stored)
     bar.advance(1e6)
-    assert bar.effective is bar.programmed
+    assert bar.effective is bar.programmed_weights
     assert set(bar.state()) == {"stored", "writes"}
 
 

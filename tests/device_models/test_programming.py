@@ -118,7 +118,7 @@ def test_noise_is_the_stream_of_chip_projection_and_write() -> None:
         target = bar.write(weights(write) * np.float32(0.1))
         noise = Normals(sequence(5, "write", 1, write)).draw(target.size)
         expected = target + (noise * (np.float32(0.02) * np.float32(FULL_SCALE))).reshape(SHAPE)
-        np.testing.assert_array_equal(bar.programmed, expected)
+        np.testing.assert_array_equal(bar.programmed_weights, expected)
         np.testing.assert_array_equal(bar.effective, expected * gain)
 
 

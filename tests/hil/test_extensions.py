@@ -144,8 +144,8 @@ def test_code_that_a_file_names_does_not_run(
     assert "evil" in said and "--trust" in said
     small = {"network": {"hidden": [5]}, "training": {"epochs": 1}}
     usual = configuration.build({"device": "emulator:ideal"}, small).model_dump(mode="json")
-    sections = configuration.merged(usual, tomllib.loads(NAMED[case]))
-    Run.create(Path("run"), configuration.recorded(sections))
+    sections = configuration.merge_layers(usual, tomllib.loads(NAMED[case]))
+    Run.create(Path("run"), configuration.parse_record(sections))
     for asked in (("resume", "run"), ("train", "--from", "run", "--out", "next")):
         assert "evil" in refusal(*asked)
     command("report", "run")

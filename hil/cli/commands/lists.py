@@ -20,7 +20,7 @@ def tasks() -> None:
     from hil.cli.output import print_table
     from hil.tasks import formats
 
-    names = [*catalogue.names(), *sorted(catalogue.CATALOGUE.installed())]
+    names = [*catalogue.names(), *sorted(catalogue.CATALOGUE.list_installed())]
     rows = [(name, catalogue.get(name).description) for name in names]
     rows.append(("FILE.py:NAME", "a task of your own, in Python"))
     for name in formats.names():

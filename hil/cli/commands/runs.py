@@ -57,7 +57,7 @@ def train(
     from hil import config as configuration
     from hil.cli import hints
     from hil.extensions import Trust
-    from hil.loop.progress import displayed
+    from hil.loop.progress import display_progress
 
     hints.check_places(task, rule)
     refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
@@ -70,9 +70,9 @@ def train(
         training=None if epochs is None else {"epochs": epochs},
         network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
     )
-    settings = configuration.assignments(assign or [])
+    settings = configuration.parse_assignments(assign or [])
     trusted = Trust.of(layer, settings, everything=trust)
-    with displayed() as watch, trusted.in_force():
+    with display_progress() as watch, trusted.in_force():
         file = configuration.read(config) if config else {}
         run, session = api.prepare(file, layer, settings, start=start, out=out, record=record)
         print_choices(run.environment())
@@ -89,10 +89,10 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped."""
     from hil.extensions import Trust
-    from hil.loop.progress import displayed
+    from hil.loop.progress import display_progress
     from hil.runs.folder import Run
 
-    with displayed() as watch, Trust(everything=trust).in_force():
+    with display_progress() as watch, Trust(everything=trust).in_force():
         result = finish_run(Run.open(run), watch, record, data)
     print_run(result, json_output)
 
@@ -119,9 +119,9 @@ def evaluate(
     """Deploy the weights of a run or a model on a device as they are, and test them."""
     from hil.extensions import Trust
     from hil.loop import evaluation
-    from hil.loop.progress import displayed
+    from hil.loop.progress import display_progress
 
-    with displayed() as watch, Trust.of(task, everything=trust).in_force():
+    with display_progress() as watch, Trust.of(task, everything=trust).in_force():
         result = evaluation.evaluate(run, device, watch, record, data, on, task)
     print_choices(result)
     print_result(result, json_output)

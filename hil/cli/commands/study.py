@@ -56,7 +56,7 @@ def study(
     """Run a study of many trainings, or list those that there are; goes on where it was stopped."""
     from hil import config as configuration
     from hil import studies, tasks
-    from hil.extensions import Trust, named_by
+    from hil.extensions import Trust, find_code
     from hil.plain_text import one_line
     from hil.runs.exclusive import stem
     from hil.studies import folder, loader
@@ -76,7 +76,7 @@ def study(
             )
         source, out = Path(name) / folder.STUDY, Path(name)
     size = budget or loader.BUDGET
-    changes = configuration.assignments(assign or [])
+    changes = configuration.parse_assignments(assign or [])
     with Trust.of([task, device], changes, everything=trust).in_force():
         wanted = loader.build(
             loader.read(source), budget=size, task=task, device=device, changes=changes
@@ -86,7 +86,7 @@ def study(
         task_name = stem(tasks.short_name(str(wanted.base.get("task", "digits"))))
         path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
         processes = _count_workers(wanted, workers, scheduler)
-        trusting = " --trust" if trust or named_by(wanted.model_dump()) else ""
+        trusting = " --trust" if trust or find_code(wanted.model_dump()) else ""
         again = f"hil study {quote(str(path))}{trusting}"
         with _display_progress() as watch, name_way_on(again):
             result = studies.run(wanted, path, workers=processes, scheduler=scheduler, watch=watch)

@@ -51,7 +51,7 @@ class Address:
         return cls(scheme, file, options)
 
     def __str__(self) -> str:
-        """As it is written."""
+        """Write it as it stands in a name of a task."""
         options = "&".join(f"{key}={value}" for key, value in self.options.items())
         return f"{self.format}:{self.file}{'?' if options else ''}{options}"
 

@@ -43,7 +43,7 @@ def _open(given: Address) -> Iterator[hdf5.Hdf5]:
         with hdf5.open_hdf5(given.path, LARGEST, "file of HDF5") as file:
             yield file
     except ImportError:
-        raise ValueError(f"{given.file}: {MISSING}") from None
+        raise ValueError(MISSING) from None
 
 
 def _is_array(member: Any) -> bool:

@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_refused_with_a_remedy_that_works(
     assert remedy in message
     assert "\n" not in message
     if "=" in remedy:
-        settled(info, asked, config.assignments([remedy]))
+        settled(info, asked, config.parse_assignments([remedy]))
 
 
 @pytest.mark.parametrize(

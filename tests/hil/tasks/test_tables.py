@@ -133,7 +133,7 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
     "nothing but labels": ("a,label\n1,x\n", "?drop=a", "no column besides 'label'"),
     "texts": (
         "a,b,c,label\n1,red,x,0\n2,blue,y,1\n", "",
-        "columns 'b' .'red' in line 2., 'c' .'x' in line 2. hold no numbers: leave them out: "
+        "no numbers in 'b' .'red' in line 2., 'c' .'x' in line 2.: leave such columns out: "
         "'csv:own.csv.drop=b,c'"),
     "a text that has a comma in its name": (
         '"a,b",c,label\nx,1,0\n', "", "'csv:own.csv.drop=a%2Cb'"),
@@ -143,10 +143,10 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
     "a gap by another word": (GOOD.replace("0.2,", "NA,"), "", "line 4: no value in column 'a'"),
     "infinity": (GOOD.replace("0.2,", "inf,"), "", "line 4: no value in column 'a'"),
     "no label": (GOOD.replace("0.2,4,no", "0.2,4,"), "", "line 4: no label in column 'label'"),
-    "a row that is too long": (GOOD.replace("4,no", "4,no,"), "", "line 4: has 4 cells for 3"),
+    "a row that is too long": (GOOD.replace("4,no", "4,no,"), "", "3 fields in line 4, saw 4"),
     "a comma and a point": (
         "a;b;label\n1,5;2;x\n1;2.5;y\n", "",
-        "decimal comma in line 2 and a decimal point in line 3"),
+        "decimal comma, '1,5' in line 2, and a decimal point, '2.5' in line 3"),
     "measurements": (GOOD, "?label=a&drop=label", "holds 0.1, which is a measurement"),
     "long texts": (f"a,label\n1,{'x' * 300}\n", "", "texts of 300 characters"),
     "another encoding": ("a,label\n1,größe\n".encode("cp1252"), "", "iconv -f WINDOWS-1252"),
@@ -218,7 +218,7 @@ def test_without_pyarrow_a_line_says_what_to_install(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("column", "complaint"),
     [
-        ({"a": ["x", "y"]}, r"'a' \(of type .*string\) holds no numbers.*drop=a"),
+        ({"a": ["x", "y"]}, r"no numbers in 'a' \(of type .*string\).*drop=a"),
         ({"a": [[1], [2]]}, r"'a' \(of type list"),
         ({"a": [1.0, None]}, "row 2: no value in column 'a'"),
         ({"label": ["x", None]}, "row 2: no label in column 'label'"),

@@ -31,7 +31,7 @@ def test_a_new_file_is_a_new_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "TASK = Task('coin', 'heads or tails', lambda rng, fraction: None)\n"
     )
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
-    monkeypatch.setattr(discovery, "_defined_in", discovery._defined_in.__wrapped__)
+    monkeypatch.setattr(discovery, "_find_defined", discovery._find_defined.__wrapped__)
     assert "coin" in tasks.names()
     assert tasks.get("coin").description == "heads or tails"
 
