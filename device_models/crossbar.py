@@ -136,7 +136,7 @@ class Crossbar:
             weights: `(n_pre, n_post)`, in nominal thresholds.
 
         Returns:
-            The stored values after clipping and rounding, a fresh array of the same shape.
+            `stored`: the values after clipping and rounding, which later writes change.
         """
         asked, stored = weights.reshape(-1), self.stored.reshape(-1)
         changed: NDArray[np.int64] | slice = slice(None)
@@ -157,7 +157,7 @@ class Crossbar:
         self._aged = self._written is not None
         if not self._aged:
             self._transmit(changed)
-        return self.stored.copy()
+        return self.stored
 
     def advance(self, seconds: float) -> None:
         """Let time pass, in which cells drift and decay.
