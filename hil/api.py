@@ -26,7 +26,7 @@ def train(
     task: str | Task | ArrayLike | None = None,
     y: ArrayLike | None = None,
     *,
-    test: tuple[ArrayLike, ArrayLike] | float = 0.2,
+    test: tuple[ArrayLike, ArrayLike] | float | None = None,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
@@ -48,7 +48,8 @@ def train(
             Or the samples themselves, real numbers of any range: `(N, n)` features, or images
             `(N, height, width)` or `(N, height, width, channels)`.
         y: Labels of the samples: `(N,)` whole numbers or texts, or one-hot `(N, C)`.
-        test: `(x, y)` to test with, or the share of the samples that is set aside for it.
+        test: `(x, y)` to test with, or the share of the samples that is set aside for it; a fifth
+            when None. This and the next four are about samples given here.
         validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
         class_names: What the page calls each class, in ascending order of the labels.
         feature_names: What it calls each feature; the columns of a DataFrame when None.
@@ -94,14 +95,18 @@ def _task_and_samples(
     task: str | Task | ArrayLike | None, y: ArrayLike | None, **parts: Any
 ) -> tuple[str | Task | None, SampleSet | None]:
     """The task, and the samples where they were given in its place."""
-    if task is not None and not isinstance(task, str):
-        from hil.tasks import ARRAYS, SampleSet, Task
+    from hil.tasks import ARRAYS, SampleSet, Task
 
-        if isinstance(task, Task):
-            return task, None
-        return ARRAYS, SampleSet.of_program(task, y, **parts)
-    if y is not None:
-        raise ValueError(f"y without samples: give them in place of the task {task or 'digits'!r}")
+    given = {name: part for name, part in parts.items() if part is not None}
+    if not (task is None or isinstance(task, str | Task)):
+        return ARRAYS, SampleSet.of_program(task, y, **given)
+    about = [*(["y"] if y is not None else []), *given]
+    if about:
+        name = task if isinstance(task, str) else "digits" if task is None else task.name
+        raise ValueError(
+            f"{', '.join(about)} without samples: give them in place of the task {name!r}, which "
+            "has its own"
+        )
     return task, None
 
 
@@ -111,6 +116,7 @@ def resume(
     data: str | Path | None = None,
     *,
     trust: bool = False,
+    other_device: bool = False,
     extensions: Objects | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Result:
@@ -121,6 +127,7 @@ def resume(
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
         trust: Whether Python code that the run names may run, such as a chip or a rule.
+        other_device: Whether it may go on with another device than it began on.
         extensions: Rules, gates and others that the run names and no name finds, by that name.
         on_epoch: Called after each epoch with its metrics.
 
@@ -137,7 +144,7 @@ def resume(
     with Trust(everything=trust, given=extensions or {}).in_force():
         run = Run.open(path)
         with display_progress() as watch:
-            return finish(run, also_call(watch, on_epoch), record, data)
+            return finish(run, also_call(watch, on_epoch), record, data, other_device=other_device)
 
 
 def evaluate(
@@ -294,6 +301,7 @@ def finish(
     record: str | Path | None = None,
     data: str | Path | None = None,
     session: Session | None = None,
+    other_device: bool = False,
 ) -> Result:
     """Train a run from wherever it stands to its end, and write its page.
 
@@ -303,6 +311,7 @@ def finish(
         record: File to record the session with the device to.
         data: File of the run's data, where they no longer lie where they did.
         session: That in which the run was prepared, which is closed; None opens one.
+        other_device: Whether it may go on with another device than it began on.
 
     Returns:
         The finished run.
@@ -314,7 +323,7 @@ def finish(
     """
     from hil.loop import training
 
-    figures = training.train(run, watch, record, data, session)
+    figures = training.train(run, watch, record, data, session, other_device)
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 

@@ -8,19 +8,25 @@ in it is a scalar of numpy: to the compiler, a plain number is of double precisi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
-from typing import Any, ParamSpec
+from functools import cache, wraps
+from typing import Any
 
-P = ParamSpec("P")
-BLOCK = 1 << 13  # numbers of a slice
-
-
-def parts(size: int) -> Iterable[Any]:
-    """Cover a flat array of some size by indices: slices, or each number where it is compiled."""
-    return [slice(first, first + BLOCK) for first in range(0, size, BLOCK)]
+Loop = Callable[..., None]
+BLOCK = 1 << 14  # numbers of a slice
 
 
-def one_pass(loop: Callable[P, None], *uses: Callable[..., Any]) -> Callable[P, None]:
+def parts(size: int, width: int = 1) -> Iterable[Any]:
+    """Cover an axis by indices: slices, or each number where it is compiled.
+
+    Args:
+        size: Length of the axis.
+        width: Numbers that each index of it stands for.
+    """
+    many = max(1, BLOCK // width)
+    return [slice(first, first + many) for first in range(0, size, many)]
+
+
+def one_pass(loop: Loop, *uses: Callable[..., Any]) -> Loop:
     """Have a loop compiled when it is first called, where it can be.
 
     Args:
@@ -28,17 +34,18 @@ def one_pass(loop: Callable[P, None], *uses: Callable[..., Any]) -> Callable[P, 
             number in them is nan.
         uses: Functions of numbers, or of slices of arrays, that it calls.
     """
-    compiled: list[Callable[P, None]] = []
+    compiled: list[Loop] = []
 
-    def run(*arguments: P.args, **named: P.kwargs) -> None:
+    @wraps(loop)
+    def run(*arguments: Any) -> None:
         if not compiled:
             compiled.append(_compile(loop, uses))
-        compiled[0](*arguments, **named)
+        compiled[0](*arguments)
 
     return run
 
 
-def _compile(loop: Callable[P, None], uses: Iterable[Callable[..., Any]]) -> Callable[P, None]:
+def _compile(loop: Loop, uses: Iterable[Callable[..., Any]]) -> Loop:
     """Compile a loop, and keep it for later processes where that can be; as it is without numba."""
     try:
         import numba
@@ -60,4 +67,4 @@ def _compile(loop: Callable[P, None], uses: Iterable[Callable[..., Any]]) -> Cal
 def _make_parts_numbers() -> None:
     from numba.extending import overload
 
-    overload(parts, inline="always")(lambda size: lambda size: range(size))
+    overload(parts, inline="always")(lambda size, width=1: lambda size, width=1: range(size))

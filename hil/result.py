@@ -95,11 +95,10 @@ class Result:
         from hil.loop.session import open_deployed
 
         run, prepared = self._run, self._preparation
+        took = {"blame": run.blame_file, "began_on": run.environment()["device"]}
         with (
             self.trust.in_force(),
-            open_deployed(
-                run.config(), self._checkpoint, prepared, device, blame=run.blame_file
-            ) as session,
+            open_deployed(run.config(), self._checkpoint, prepared, device, **took) as session,
         ):
             return score_samples(session.controller, prepared, x)
 

@@ -7,7 +7,7 @@ installed. Brian2 remains the source of the equations: the function is made from
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 
 from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
-from device_models.engine.kernel import compile_kernel
-from device_models.engine.neuron_code import ModelCode
-from device_models.generators import quantiles
-from device_models.readout import MembraneRecorder, Raster, Recorder, SpikeCounts
+from device_models.engine.kernel import kernel_arguments
+from device_models.engine.kernel_library import Kernel, KernelLibrary
+from device_models.engine.model_code import ModelCode
+from device_models.readout import (
+    REDUCTIONS,
+    MembraneRecorder,
+    Raster,
+    Recorder,
+    SpikeCounts,
+)
 
 KINDS = ("membrane_noise", "spike_loss", "spurious_spikes")
 MAX_SLOPES = 1 << 21  # numbers of input current worked out at a time
@@ -42,22 +48,27 @@ class CompiledEngine:
         Args:
             chip: The chip.
             workers: Threads that share a batch; None for as many as this process may use.
-
-        Raises:
-            Untranslatable: When the model has no translation that is equal bit by bit.
         """
         self._chip, self._workers = chip, workers or count_threads()
-        self._codes = {False: ModelCode(chip, False)}
+        self._codes: dict[bool, ModelCode] = {}
+        self._library = KernelLibrary()
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
         self._state: dict[str, NDArray[Any]] = {}
 
-    def run(self, run: ChipRun, carry: bool, begun: int) -> None:
+    def run(self, run: ChipRun, carry: bool, begun: int, wait: bool) -> bool:
         """Run copies from reset, or from where their last run ended.
 
         Args:
             run: The run.
             carry: Whether to go on from the last run.
             begun: Steps since reset before this run.
+            wait: Whether to wait where the model is yet to be compiled.
+
+        Returns:
+            Whether it was done; not while the model is being compiled, or where it cannot be.
+
+        Raises:
+            Untranslatable: When the model has no translation that is equal bit by bit.
         """
         chip, steps, batch = self._chip, run.steps, run.batch
         currents = isinstance(run.drive, np.ndarray) or (
@@ -75,14 +86,20 @@ class CompiledEngine:
         values = {"begun": begun, **self._run_arguments(code, run, weights, gain)}
         width = sum(chip.layers[n - 1].size for n in chip.input_targets()) if currents else 0
         block = min(steps, max(1, MAX_SLOPES // (batch * width))) if width else steps
-        kernel, names = compile_kernel(code.spec)
+        names = kernel_arguments(code.spec)
         for past in range(0, steps, block):
             length = min(block, steps - past)
             slopes = self._slope_arguments(
                 weights, gain, range(past, past + length), (batch, width)
             )
             now = {**values, **slopes, "past": past, "steps": length}
-            self._run_shared(batch, kernel, [now[name] for name in names[2:]])
+            arguments = [now[name] for name in names[2:]]
+            example = [0, 0, *arguments, *self._make_room()]
+            kernel = self._library.find(code.spec, example, wait or carry)
+            if kernel is None:
+                return False
+            self._run_shared(batch, kernel, arguments)
+        return True
 
     def _run_arguments(
         self,
@@ -108,7 +125,7 @@ class CompiledEngine:
             **{f"c_{name}": constant for name, constant in code.constants.items()},
         }
 
-    def _run_shared(self, batch: int, kernel: Callable[..., None], arguments: list[Any]) -> None:
+    def _run_shared(self, batch: int, kernel: Kernel, arguments: list[Any]) -> None:
         """Let each thread compute some of the samples."""
         shares = min(self._workers, batch)
         edges = [batch * k // shares for k in range(shares + 1)]
@@ -119,20 +136,29 @@ class CompiledEngine:
         if shares == 1:
             compute(0, batch)
             return
-        compute(0, 0)  # compiles, where that is to be done, once
         with ThreadPoolExecutor(shares) as threads:
             list(threads.map(compute, edges, edges[1:]))
 
     def _make_room(self) -> tuple[NDArray[Any], ...]:
         """Make room for the kernel to work in: see `kernel.ROOM`."""
         sizes = [layer.size for layer in self._chip.layers]
+        widest = max(sizes)
+        eights, words = (
+            np.empty((widest + 7) // 8, np.uint64),
+            np.empty((widest + 3) // 4, np.uint64),
+        )
         real = np.float64 if self._chip.model.precision == "double" else np.float32
         return (
-            np.empty(max(sizes), real),
-            np.empty(sum(sizes), np.int32),
-            np.empty(max(sizes), np.int32),
-            np.empty(max(sizes), np.int32),
+            np.empty(widest + 16, real),
+            np.empty(sum(sizes) + 8, np.int32),
+            np.empty(widest + 8, np.int32),
+            np.empty(widest + 8, np.int32),
             np.empty(len(sizes), np.int64),
+            eights.view(np.uint8),
+            eights,
+            words,
+            words.view(np.uint16),
+            np.empty(widest, np.float32),
         )
 
     def _begin(self, code: ModelCode, run: ChipRun) -> None:
@@ -167,7 +193,6 @@ class CompiledEngine:
             for n in range(len(chip.layers) + 1)
         ]
         return {
-            "table": quantiles(),
             "chance": np.array(chances, float),
             "keys": np.array(keys, np.uint64),
             "spread": np.concatenate([chip.noise_sd(layer) for layer in chip.layers]),
@@ -212,7 +237,7 @@ class CompiledEngine:
             "columns": np.concatenate([none, *columns]).astype(np.int32),
             "bounds": np.concatenate([none, *bounds]).astype(np.int32),
             **{
-                f"w_{name}": own[0] if len(own) == 1 else np.concatenate(own)
+                f"w_{name}": np.concatenate([*own, np.zeros(16, own[0].dtype)])
                 for name, own in zip(code.spec.receivers, values, strict=True)
             },
         }
@@ -250,15 +275,16 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
     """
     rasters = [each for each in recorders if isinstance(each, Raster)]
     membranes = [each for each in recorders if isinstance(each, MembraneRecorder)]
-    (counts,) = (each.counts for each in recorders if isinstance(each, SpikeCounts))
-    raster_at = np.full(sizes.size - 1, -1)
-    raster, starts = _concatenate(rasters, np.uint8)
-    for each, start in zip(rasters, starts, strict=True):
-        raster_at[each.layer] = start
+    counters = [each for each in recorders if isinstance(each, SpikeCounts)]
+    places = {}
+    for name, each, dtype in (("counts", counters, np.int32), ("raster", rasters, np.uint8)):
+        places[name], starts = _concatenate(each, dtype)
+        at = places[f"{name}_at"] = np.full(sizes.size - 1, -1)
+        at[[recorder.layer for recorder in each]] = starts
     samples, starts = _concatenate(membranes, np.float32)
     samples_at = [
-        [each.layer, each.every, each.after_reset, start, len(each.samples)]
-        for each, start in zip(membranes, starts, strict=True)
+        (each.layer, each.every, each.after_reset, at, each.number, REDUCTIONS.index(each.reduce))
+        for each, at in zip(membranes, starts, strict=True)
     ]
     channels, converter = np.zeros((2, sizes[-1]), np.float32), np.zeros(4, np.float32)
     for recorder in membranes:
@@ -267,11 +293,9 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
         channels[:, place] = own.scale, own.shift
         converter[:] = own.noise, own.codes, own.step, own.low
     return {
-        "counts": counts,
-        "raster": raster,
-        "raster_at": raster_at,
+        **places,
         "samples": samples,
-        "samples_at": np.array(samples_at, np.int64).reshape(-1, 5),
+        "samples_at": np.array(samples_at, np.int64).reshape(-1, 6),
         "channels": channels,
         "converter": converter,
         "channel_keys": np.array([each.noise.key[0] for each in membranes], np.uint64),
@@ -279,7 +303,7 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
 
 
 def _concatenate(
-    recorders: Sequence[Raster | MembraneRecorder], dtype: Any
+    recorders: Sequence[Raster | MembraneRecorder | SpikeCounts], dtype: Any
 ) -> tuple[NDArray[Any], list[int]]:
     """One array for the samples of all, and where those of each begin in it."""
     ends = np.cumsum([0, *(each.samples.size for each in recorders)])

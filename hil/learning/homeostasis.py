@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil.learning.rule import Gradients, Matrix, Observation, Route
+from hil.one_pass import one_pass, parts
 
 
 def pulls(
@@ -29,9 +30,6 @@ def pulls(
     )
 
 
-ROWS = 32  # of a gradient at a time, which the processor's cache holds
-
-
 def add_pull(gradient: Matrix, observation: Observation, route: Route) -> None:
     """Add the part that a pull makes of a projection's gradient, `(n_pre, n_post)`, in place.
 
@@ -40,9 +38,17 @@ def add_pull(gradient: Matrix, observation: Observation, route: Route) -> None:
     if route.target > len(observation.pulls):
         return
     before = observation.activity[route.source - 1] if route.source else observation.inputs
-    mean, pull = before.mean(axis=0)[:, np.newaxis], observation.pulls[route.target - 1]
-    for first in range(0, len(gradient), ROWS):
-        gradient[first : first + ROWS] += mean[first : first + ROWS] * pull
+    add_product(gradient, before.mean(axis=0)[:, np.newaxis], observation.pulls[route.target - 1])
+
+
+def _add_product(total: Matrix, column: Matrix, row: Matrix) -> None:
+    for i in parts(len(total), row.size):
+        for first in parts(1):
+            for j in parts(row.size):
+                total[i, j] += column[i, first] * row[j]
+
+
+add_product = one_pass(_add_product)
 
 
 def add(gradients: Gradients, observation: Observation) -> None:

@@ -171,10 +171,9 @@ def _descend(
     for p, gradient in enumerate(gradients):
         if gradient is not None:
             names = [f"{name}_{p}" for name in kept]
-            before = [gradient, *(state[name] for name in names), weights[p]]
+            before = [gradient, *map(state.__getitem__, names), weights[p]]
             arrays = [np.ascontiguousarray(array) for array in before]
-            flat = (array.reshape(-1) for array in arrays)
-            loop(*flat, np.float32(limits[p]), *scalars)
+            loop(*[array.reshape(-1) for array in arrays], np.float32(limits[p]), *scalars)
             state |= zip(names, arrays[1:-1], strict=True)
             changed[p] = arrays[-1]
     return changed, state

@@ -270,7 +270,8 @@ def _check_gradients(gradients: object, weights: Sequence[Matrix], what: str) ->
             its = f"{what} gives a gradient of projection {projection}"
             if gradient.shape != matrix.shape:
                 raise ValueError(f"{its} of shape {gradient.shape}: give {matrix.shape}")
-            if not np.isfinite(gradient).all():
+            # A finite square says in one pass that all is finite; one that overflows says nothing.
+            if not np.isfinite(np.vdot(gradient, gradient)) and not np.isfinite(gradient).all():
                 raise ValueError(f"{its} that is not finite")
         checked.append(gradient)
     return checked
@@ -291,4 +292,6 @@ def gradients_from(deltas: Sequence[Matrix], observation: Observation) -> Gradie
     batch = np.float32(len(observation.inputs))
     activity = (observation.inputs, *observation.activity)
     scaled = [delta / batch for delta in deltas]
-    return [activity[r.source].T @ scaled[r.target - 1] for r in observation.connections]
+    # Of one sample, an outer product, which products of matrices are not made for.
+    multiply = np.multiply if batch == 1 else np.matmul
+    return [multiply(activity[r.source].T, scaled[r.target - 1]) for r in observation.connections]

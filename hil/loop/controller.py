@@ -187,9 +187,11 @@ class Controller:
         self, stimulus: Stimulus, judge: Judge, index: int
     ) -> list[PerturbedEvaluation]:
         """Run a batch with each set of weights that the rule proposes; the last one stays."""
+        if self.rule.propose is None:
+            return []
         seed, probes, found = self.config.seed, self.observer.output_probes, []
-        draw, propose = streams.generator(seed, "perturb", index), self.rule.propose
-        for n, proposed in enumerate(propose(draw, self.weights) if propose else ()):
+        draw = streams.generator(seed, "perturb", index)
+        for n, proposed in enumerate(self.rule.propose(draw, self.weights)):
             trial = streams.trial(seed, "perturb", index, n)
             for projection, matrix in enumerate(proposed):
                 self.supervised.write(projection, matrix)

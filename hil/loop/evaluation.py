@@ -80,7 +80,10 @@ def _evaluate_run(
 ) -> dict[str, Any]:
     checkpoint, config, own = run.require_checkpoint(), run.config(), run.result()
     prepared, x, y = _samples(run, moved, on)
-    with open_deployed(config, checkpoint, prepared, device, record, run.blame_file) as session:
+    began_on = run.environment()["device"]
+    with open_deployed(
+        config, checkpoint, prepared, device, record, run.blame_file, began_on
+    ) as session:
         metrics = None if device else run.metrics()
         return {
             "run": str(run.path),

@@ -28,6 +28,7 @@ def train(
     record: str | Path | None = None,
     moved: str | Path | None = None,
     session: Session | None = None,
+    other_device: bool = False,
 ) -> dict[str, Any]:
     """Train a run to its end and write its result.
 
@@ -40,6 +41,7 @@ def train(
         record: File to record the session with the device to.
         moved: File of the run's data, where it is another one by now.
         session: That in which the run was prepared, which is closed at the end; None opens one.
+        other_device: Whether it may go on with another device than it began on.
 
     Returns:
         The result, as in `result.json`.
@@ -58,7 +60,8 @@ def train(
             return done
         checkpoint = run.load_checkpoint()
         if session is None:
-            session = stack.enter_context(_resume(run, checkpoint, record, moved))
+            session = stack.enter_context(_resume(run, checkpoint, record, moved, other_device))
+        run.add_device(session.device.info.identity)
         run_data.keep(run, session.samples, moved)
         state = _take_up(run, session, checkpoint, watch)
         with catch_stops() as stop:
@@ -73,6 +76,7 @@ def _resume(
     checkpoint: Arrays | None,
     record: str | Path | None,
     moved: str | Path | None,
+    other_device: bool,
 ) -> Session:
     """Open a session with the device for a run as it stands."""
     config, environment = run.config(), run.environment()
@@ -83,7 +87,15 @@ def _resume(
     if checkpoint is None and config.start:
         initial, file = run.load_start(), START
     facts, blame = environment["measured"], partial(run.blame_file, file)
-    return Session.open(config, data, record=record, facts=facts, initial=initial, blame=blame)
+    return Session.open(
+        config,
+        data,
+        record=record,
+        facts=facts,
+        initial=initial,
+        blame=blame,
+        began_on=None if other_device else environment["device"],
+    )
 
 
 def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watcher) -> TrainState:

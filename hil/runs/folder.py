@@ -27,6 +27,7 @@ from hil.runs.records import environment, packages
 from hil.runs.snapshot import check as check_snapshot
 
 if TYPE_CHECKING:
+    from drivers.contract.info import Identity
     from hil.config import Config
 
 VERSION = 1
@@ -93,6 +94,7 @@ class Run:
                 facts = {
                     "version": VERSION,
                     **environment(),
+                    "device": None,
                     "measured": dict(measured or {}),
                     "chosen": list(chosen),
                     "data": None,
@@ -145,6 +147,13 @@ class Run:
         """Keep the versions of the libraries that have been loaded meanwhile."""
         record = self.environment()
         self._save_environment({**record, "packages": {**record["packages"], **packages()}})
+
+    def add_device(self, identity: Identity) -> None:
+        """Keep which device the run is trained on."""
+        device = {"name": identity.name, "serial": identity.serial}
+        made = self.environment()
+        if made["device"] != device:
+            self._save_environment({**made, "device": device})
 
     def add_data(self, data: Mapping[str, Any]) -> None:
         """Keep where the data lie now."""

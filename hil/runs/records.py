@@ -60,10 +60,18 @@ class MachineRecord(Record):
     blas_threads: Count
 
 
+class DeviceRecord(Record):
+    """The device that a run is trained on, as `Identity` has it."""
+
+    name: Text
+    serial: Text
+
+
 class EnvironmentRecord(MachineRecord):
-    """`environment.json` of a run."""
+    """`environment.json` of a run; what is None is not known before training begins."""
 
     version: int
+    device: DeviceRecord | None
     measured: dict[Text, Text | bool | float]
     chosen: list[ChosenSetting]
     data: DataRecord | None

@@ -279,7 +279,7 @@ def _connect(address: str, devices: Sequence[str]) -> Iterator[Client]:
         raise ValueError(MISSING) from None
     try:
         client = Client(address, timeout=PATIENCE)
-    except (OSError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError, TypeError, TimeoutError) as error:  # TypeError: no certificate
         reason = str(error).split("\n")[0]
         raise ValueError(
             f"--scheduler {address}: no scheduler there ({reason}): start one with dask scheduler"

@@ -12,10 +12,13 @@ E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI (1998)
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from hil.tasks.samples import Samples, Signals
 from hil.tasks.task import IN_TIME, IN_TIME_BY_RULE, PARTS, Data, Task, split_off, stratified_split
@@ -38,11 +41,9 @@ def load(rng: Generator, validation_fraction: float) -> Data:
     Returns:
         1438 samples to train and validate with and 359 to test, float32.
     """
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    x = (bunch.data / 16).astype(np.float32)  # pixels are counts of 0 to 16
-    y = bunch.target.astype(np.int64)
+    table = _read_table()
+    x = (table[:, :-1] / 16).astype(np.float32)  # pixels are counts of 0 to 16
+    y = table[:, -1].astype(np.int64)
     known, test = stratified_split(y, _TEST_FRACTION, np.random.default_rng(_TEST_SEED))
     return Data(
         **split_off(x[known], y[known], validation_fraction, rng),
@@ -66,6 +67,14 @@ def load_rows(rng: Generator, validation_fraction: float) -> Data:
     data = load(rng, validation_fraction)
     x: dict[str, Any] = {f"x_{part}": _to_rows(getattr(data, f"x_{part}")) for part in PARTS}
     return replace(data, image_shape=None, **x)
+
+
+def _read_table() -> NDArray[np.float64]:
+    """Read the file of scikit-learn, `(1797, 65)`: its import would take a second."""
+    spec = find_spec("sklearn")
+    assert spec is not None and spec.origin is not None
+    file = Path(spec.origin).with_name("datasets") / "data" / "digits.csv.gz"
+    return np.loadtxt(file, delimiter=",")
 
 
 def _to_rows(x: Samples) -> Signals:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +99,6 @@ def test_weights_and_metrics_are_those_of_the_run(run: hil.Result) -> None:
     assert frame["train_loss"].tolist() == [row["train_loss"] for row in run.metrics]
     assert run.confusion.sum() == 24  # a fifth of the samples
     assert np.trace(run.confusion) / 24 == run.test_accuracy
-
-
-def test_without_pandas_a_line_says_so(run: hil.Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"pip install \"spikeloop\[pandas\]\"") as error:
-        run.metrics.to_frame()
-    assert "\n" not in str(error.value)
 
 
 def test_a_result_is_shown_as_a_table(run: hil.Result) -> None:
@@ -213,3 +205,22 @@ def test_new_samples_of_another_shape_are_refused(run: hil.Result) -> None:
         with pytest.raises(ValueError, match=r"x (has shape|holds NaN|is <U1)") as error:
             run.predict(x)
         one_line(error)
+
+
+@pytest.mark.parametrize(
+    "parts", [{"test": 0.3}, {"validation": ([[1.0]], [0])}, {"layout": "HW"}, {"y": [1]}]
+)
+@pytest.mark.parametrize("task", ["digits", None])
+def test_what_is_about_samples_is_refused_without_them(
+    parts: dict[str, Any], task: str | None
+) -> None:
+    (name,) = parts
+    with pytest.raises(ValueError, match=rf"^{name} without samples: .*'digits', which has its"):
+        hil.train(task, **parts)
+
+
+@pytest.mark.parametrize("trust", ["no", "yes", 1, 0, None])
+def test_trust_is_true_or_false(trust: Any) -> None:
+    for act in (hil.train, hil.resume, hil.evaluate):
+        with pytest.raises(ValueError, match=r"^trust = .*: give True or False$"):
+            act("digits", trust=trust)

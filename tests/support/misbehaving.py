@@ -160,13 +160,13 @@ class ForgetsTheProperty(Behaving):
 class FailsAtLength(Behaving):
     """passes"""
 
-    failed = property(lambda self: ("x\n" * 250_000, *["part"] * 5000))
+    failures = property(lambda self: ("x\n" * 250_000, *["part"] * 5000))
 
 
 class FailsInNumbers(Behaving):
-    """failed gave int: give a tuple of texts"""
+    """failures gave int: give a tuple of texts"""
 
-    failed = property(lambda self: 3)
+    failures = property(lambda self: 3)
 
 
 class Raises(Behaving):

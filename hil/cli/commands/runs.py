@@ -84,6 +84,9 @@ def resume(
     run: RunArgument,
     data: DataOption = None,
     record: RecordOption = None,
+    other_device: Annotated[
+        bool, option("Go on with another device than it began on.", None, "--other-device")
+    ] = False,
     trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -93,7 +96,7 @@ def resume(
     from hil.runs.folder import Run
 
     with display_progress() as watch, Trust(everything=trust).in_force():
-        result = finish_run(Run.open(run), watch, record, data)
+        result = finish_run(Run.open(run), watch, record, data, other_device=other_device)
     print_run(result, json_output)
 
 

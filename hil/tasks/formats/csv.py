@@ -10,6 +10,7 @@ import csv
 import io
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
@@ -128,26 +129,28 @@ def _read_rows(
     import pandas
 
     handle.seek(0)
+    wrong = pandas.errors.ParserError, pandas.errors.ParserWarning
     try:
-        table = pandas.read_csv(
-            handle,
-            sep=separator,
-            decimal=decimal,
-            skiprows=lines,
-            header=None,
-            names=names,
-            converters={columns.label: str.strip},  # whose texts mean nothing else
-            na_values=[*tables.MISSING, *map(str.upper, tables.MISSING), "NaN", "None"],
-            keep_default_na=False,
-            skipinitialspace=True,
-            skip_blank_lines=False,
-            float_precision="round_trip",
-            low_memory=False,
-        )
-    except pandas.errors.ParserError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", wrong[1])  # of rows with a cell too many, all of them
+            table = pandas.read_csv(
+                handle,
+                sep=separator,
+                decimal=decimal,
+                skiprows=lines,
+                header=None,
+                names=names,
+                index_col=False,
+                converters={columns.label: str.strip},  # whose texts mean nothing else
+                na_values=[*tables.MISSING, *map(str.upper, tables.MISSING), "NaN", "None"],
+                keep_default_na=False,
+                skipinitialspace=True,
+                skip_blank_lines=False,
+                float_precision="round_trip",
+                low_memory=False,
+            )
+    except wrong as error:
         raise ValueError(f"is no table as text: {describe_error(error)}") from None
-    if not isinstance(table.index, pandas.RangeIndex):
-        raise ValueError(f"a row has more cells than the first line names columns, {len(names)}")
     labels = table[columns.label]
     labels = labels.mask(labels.str.lower().isin(["", "nan"]))
     with suppress(ValueError):  # texts
@@ -163,11 +166,16 @@ def _find_texts(table: pandas.DataFrame, columns: Columns, decimal: str) -> dict
 
     texts = {}
     for name, kind in table[columns.features].dtypes.items():
-        if kind.kind not in "biuf":
-            cells = table[name].dropna().astype(str)
-            points = cells.str.translate(str.maketrans(f"{decimal}.", f".{decimal}"))
-            row = pandas.to_numeric(points, errors="coerce").isna().idxmax()
+        if kind.kind in "biuf":
+            continue
+        cells = table[name].dropna().astype(str)
+        points = cells.str.translate(str.maketrans(f"{decimal}.", f".{decimal}"))
+        numbers = pandas.to_numeric(points, errors="coerce").astype(float)
+        if numbers.isna().any():
+            row = numbers.isna().idxmax()
             texts[str(name)] = f"{shorten(cells[row])!r} in line {row}"
+        else:  # larger than any of 64 bits
+            table[name] = numbers
     return texts
 
 

@@ -1,4 +1,3 @@
-import inspect
 import io
 import math
 from collections.abc import Callable
@@ -165,18 +164,6 @@ def test_update_does_not_change_gradients_nor_mind_the_layout_of_arrays(name: Na
     found, _ = OPTIMISERS[name].update(gradients, OPTIMISERS[name].init(turned), turned, 0.0, OPEN)
     for passed, fresh in zip([*gradients, *found], [*draw(1), *expected], strict=True):
         np.testing.assert_array_equal(passed, fresh)
-
-
-def test_a_loop_that_is_not_compiled_gives_the_same_bits() -> None:
-    gradient, mean, weights = np.random.default_rng(0).normal(0, 1, (3, 100_000)).astype("f4")
-    arrays = [gradient, mean, mean**2, weights]
-    numbers = [np.float32(number) for number in (3, 0.01, 1.3, 0.999)]
-    loops = (optimisers.descend_by_moments, inspect.unwrap(optimisers.descend_by_moments))
-    outcomes = [[array.copy() for array in arrays] for _ in loops]
-    for loop, outcome in zip(loops, outcomes, strict=True):
-        loop(*outcome, *numbers)
-    for one, other in zip(*outcomes, strict=True):
-        np.testing.assert_array_equal(one.view(np.uint32), other.view(np.uint32))
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
