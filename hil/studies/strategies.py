@@ -171,6 +171,7 @@ def _run_arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int
     import optuna
     from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = coordinator.study
     (unit,) = list_units(study, 1)
     seed = unit.seed + repeat
