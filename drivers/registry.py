@@ -84,7 +84,7 @@ def driver(scheme: str) -> type[Device]:
     module, _, name = known[scheme].partition(":")
     try:
         kind = getattr(import_module(module), name)
-    except Exception as error:  # code of others: it may fail in any way
+    except (Exception, SystemExit) as error:  # code of others: it may fail in any way
         if isinstance(error, ImportError) and error.name == "drivers":
             raise ContractMismatch(
                 f"driver of {scheme!r} is not written for contract {CONTRACT}, which this "

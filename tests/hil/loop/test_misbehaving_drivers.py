@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import drivers.registry
+from hil.runs.folder import Run
 from support import xor
 from support.command_line import command, weights
 from support.misbehaving import KINDS, Misbehaving
@@ -65,6 +66,7 @@ def test_a_driver_ends_in_one_line_or_changes_nothing(
         again = command("resume", "run")
         assert again.exit_code == 0, again.output
     assert weights(Path("run")) == behaving
+    assert Run.open("run").result() is not None  # what was written can be read
 
 
 def test_what_a_driver_writes_is_marked(task: str) -> None:
