@@ -129,8 +129,8 @@ class SampleSet:
         layout = asked
         for part in PARTS:
             if part == "train" or {f"x_{part}", f"y_{part}"} & {*arrays}:
-                x[part], y[part], told = _read_part(arrays, part, layout)
-                layout = layout or told or None
+                x[part], y[part], inferred = _read_part(arrays, part, layout)
+                layout = layout or inferred or None
                 _check_part(x[part], x["train"], f"x_{part}")
         names = {name: arrays[name] for name in NAMES if name in arrays}
         if is_event_layout(asked):
@@ -243,8 +243,8 @@ def _read_part(arrays: Arrays, part: str, layout: str | None) -> tuple[Raw, NDAr
         raise ValueError(
             f"{key} is {x.dtype} and x_train {train.dtype}: give uint8 in all parts or in none"
         )
-    raw, told = read_samples(x, lengths, layout, key)
-    return raw, y, told
+    raw, inferred = read_samples(x, lengths, layout, key)
+    return raw, y, inferred
 
 
 def _check_part(raw: Raw, train: Raw, key: str) -> None:
