@@ -30,7 +30,7 @@ def parts(size: int, width: int = 1) -> Iterable[Any]:
 
 
 def one_pass(loop: Loop, *uses: Callable[..., Any]) -> Loop:
-    """Have a loop compiled when it is first called, where it can be.
+    """Have a loop compiled when it is first called, once there is numba.
 
     Args:
         loop: Takes flat arrays, contiguous, and scalars of numpy or tuples of them, and changes
@@ -41,10 +41,9 @@ def one_pass(loop: Loop, *uses: Callable[..., Any]) -> Loop:
 
     @wraps(loop)
     def run(*arguments: Any) -> None:
-        if not compiled:
-            numba = sys.modules.get("numba")
-            compiled.append(loop if numba is None else _compile(numba, loop, uses))
-        compiled[0](*arguments)
+        if not compiled and (numba := sys.modules.get("numba")):
+            compiled.append(_compile(numba, loop, uses))
+        (compiled[0] if compiled else loop)(*arguments)
 
     return run
 
