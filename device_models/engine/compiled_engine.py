@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 
 from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
-from device_models.engine.kernel import kernel_arguments
-from device_models.engine.kernel_library import Kernel, KernelLibrary
+from device_models.engine.kernel import KernelSpec, kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
 from device_models.generators import quantiles
 from device_models.readout import MembraneRecorder, Raster, Recorder, SpikeCounts
+from machine_code import CompiledFunction, Function
 
 KINDS = ("membrane_noise", "spike_loss", "spurious_spikes")
 MAX_SLOPES = 1 << 21  # numbers of input current worked out at a time
@@ -46,7 +47,7 @@ class CompiledEngine:
         """
         self._chip, self._workers = chip, workers or count_threads()
         self._codes: dict[bool, ModelCode] = {}
-        self._library = KernelLibrary()
+        self._kernels: dict[KernelSpec, CompiledFunction] = {}
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
         self._state: dict[str, NDArray[Any]] = {}
 
@@ -90,11 +91,16 @@ class CompiledEngine:
             now = {**values, **slopes, "past": past, "steps": length}
             arguments = [now[name] for name in names[2:]]
             example = [0, 0, *arguments, *self._make_room()]
-            kernel = self._library.find(code.spec, example, wait or carry)
+            kernel = self._find_kernel(code.spec).find(example, wait or carry)
             if kernel is None:
                 return False
             self._run_shared(batch, kernel, arguments)
         return True
+
+    def _find_kernel(self, spec: KernelSpec) -> CompiledFunction:
+        if spec not in self._kernels:
+            self._kernels[spec] = CompiledFunction(partial(write_kernel, spec))
+        return self._kernels[spec]
 
     def _run_arguments(
         self,
@@ -120,7 +126,7 @@ class CompiledEngine:
             **{f"c_{name}": constant for name, constant in code.constants.items()},
         }
 
-    def _run_shared(self, batch: int, kernel: Kernel, arguments: list[Any]) -> None:
+    def _run_shared(self, batch: int, kernel: Function, arguments: list[Any]) -> None:
         """Let each thread compute some of the samples."""
         shares = min(self._workers, batch)
         edges = [batch * k // shares for k in range(shares + 1)]
