@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,7 +25,14 @@ from device_models.mismatch import Pattern, SampledMismatch, Value
 from device_models.naming import select_prefixed
 from device_models.neuron_model import NeuronModel
 from device_models.nonidealities import NonIdealities
-from device_models.readout import ADCChannels, MembraneRecorder, Raster, SpikeCounts
+from device_models.readout import (
+    ADCChannels,
+    MembraneRecorder,
+    Raster,
+    Recorder,
+    Reduction,
+    SpikeCounts,
+)
 from device_models.temporal_noise import supply_factor
 
 if TYPE_CHECKING:
@@ -40,11 +47,13 @@ class RecordingRequest:
         layer: Which layer.
         quantity: `spikes` (a raster) or `membrane`.
         every: Interval between membrane samples, in steps.
+        reduce: Whether all samples are wanted, their mean, or the last one.
     """
 
     layer: int
     quantity: Literal["spikes", "membrane"]
     every: int = 1
+    reduce: Reduction = "none"
 
 
 class Chip:
@@ -205,7 +214,8 @@ class Chip:
 
         Returns:
             Output spike counts `(B, n_out)`, and for each request a raster `(T, B, n)` uint8 or
-            membrane samples `(T // every, B, n)` float32 in the model's unit.
+            membrane samples `(T // every, B, n)` float32 in the model's unit; reduced, `(B, n)`,
+            the mean being float32.
 
         Raises:
             ValueError: Before `configure`.
@@ -216,21 +226,28 @@ class Chip:
         else:
             names = (self.seed, 1, trial)
         (circuit, engines), temporal = self._active, self.nonidealities.temporal
-        counts = SpikeCounts(len(circuit.layers) - 1, batch, circuit.layers[-1].size)
+        counted = RecordingRequest(len(circuit.layers) - 1, "spikes", reduce="mean")
         begun = engines.steps if carry else 0
-        recorders = {r: self._make_recorder(r, steps, batch, names, begun) for r in requests}
+        recorders = {
+            kept: self._make_recorder(kept, steps, batch, names, begun)
+            for kept in dict.fromkeys([counted, *map(_keep_raster, requests)])
+        }
         run = ChipRun(
             drive=drive,
             steps=steps,
             batch=batch,
             weights=[crossbar.effective for crossbar in self.crossbars],
-            recorders=[counts, *recorders.values()],
+            recorders=list(recorders.values()),
             trial=names,
             supply=supply_factor(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
         engines.run(run, carry)
         self.wait(self.nonidealities.programming.run_seconds)
-        return counts.counts, [recorders[request].samples for request in requests]
+        answers = [
+            _reduce_spikes(request, recorders[_keep_raster(request)].samples, steps)
+            for request in requests
+        ]
+        return recorders[counted].samples, answers
 
     def _make_recorder(
         self,
@@ -239,19 +256,22 @@ class Chip:
         batch: int,
         trial: tuple[int, ...],
         begun: int,
-    ) -> Raster | MembraneRecorder:
+    ) -> Recorder:
         if request.quantity == "spikes":
             size = self._active[0].layers[request.layer].size
+            if request.reduce == "mean":
+                return SpikeCounts(request.layer, batch, size)
             return Raster(request.layer, steps, batch, size)
         return MembraneRecorder(
             layer=request.layer,
-            samples=steps // request.every,
+            number=steps // request.every,
             batch=batch,
             every=request.every,
             channels=self._channels[request.layer],
             noise=Noise(sequence(*trial, "adc_noise", request.layer)),
             after_reset=bool(self.nonidealities.adc.adc_after_reset),
             begun=begun,
+            reduce=request.reduce,
         )
 
     def wait(self, seconds: float) -> None:
@@ -287,3 +307,18 @@ class Chip:
         if self.circuit is None or self._engines is None:
             raise ValueError("the chip has no network yet: call configure first")
         return self.circuit, self._engines
+
+
+def _keep_raster(request: RecordingRequest) -> RecordingRequest:
+    """What has to be recorded for a request: of the last spikes, all."""
+    last = request.quantity == "spikes" and request.reduce == "last"
+    return replace(request, reduce="none") if last else request
+
+
+def _reduce_spikes(
+    request: RecordingRequest, samples: NDArray[np.generic], steps: int
+) -> NDArray[np.generic]:
+    """Answer a request from what was recorded for it."""
+    if request.quantity == "membrane" or request.reduce == "none":
+        return samples
+    return samples[-1] if request.reduce == "last" else samples.astype(np.float32) / steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from statistics import NormalDist
 from zlib import crc32
 
 import numpy as np
@@ -31,9 +32,8 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 @lru_cache(maxsize=1)
 def quantiles() -> NDArray[np.float32]:
     """The midpoint quantiles of the normal distribution, `(65 536,)`."""
-    from scipy.special import ndtri
-
-    table: NDArray[np.float32] = ndtri((np.arange(LEVELS) + 0.5) / LEVELS).astype(np.float32)
+    quantile = NormalDist().inv_cdf
+    table = np.array([quantile((level + 0.5) / LEVELS) for level in range(LEVELS)], np.float32)
     table.flags.writeable = False
     return table
 

@@ -19,8 +19,13 @@ from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
 from device_models.engine.kernel import KernelSpec, kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
-from device_models.generators import quantiles
-from device_models.readout import MembraneRecorder, Raster, Recorder, SpikeCounts
+from device_models.readout import (
+    REDUCTIONS,
+    MembraneRecorder,
+    Raster,
+    Recorder,
+    SpikeCounts,
+)
 from machine_code import CompiledFunction, Function
 
 KINDS = ("membrane_noise", "spike_loss", "spurious_spikes")
@@ -143,13 +148,23 @@ class CompiledEngine:
     def _make_room(self) -> tuple[NDArray[Any], ...]:
         """Make room for the kernel to work in: see `kernel.ROOM`."""
         sizes = [layer.size for layer in self._chip.layers]
+        widest = max(sizes)
+        eights, words = (
+            np.empty((widest + 7) // 8, np.uint64),
+            np.empty((widest + 3) // 4, np.uint64),
+        )
         real = np.float64 if self._chip.model.precision == "double" else np.float32
         return (
-            np.empty(max(sizes), real),
-            np.empty(sum(sizes), np.int32),
-            np.empty(max(sizes), np.int32),
-            np.empty(max(sizes), np.int32),
+            np.empty(widest + 16, real),
+            np.empty(sum(sizes) + 8, np.int32),
+            np.empty(widest + 8, np.int32),
+            np.empty(widest + 8, np.int32),
             np.empty(len(sizes), np.int64),
+            eights.view(np.uint8),
+            eights,
+            words,
+            words.view(np.uint16),
+            np.empty(widest, np.float32),
         )
 
     def _begin(self, code: ModelCode, run: ChipRun) -> None:
@@ -184,7 +199,6 @@ class CompiledEngine:
             for n in range(len(chip.layers) + 1)
         ]
         return {
-            "table": quantiles(),
             "chance": np.array(chances, float),
             "keys": np.array(keys, np.uint64),
             "spread": np.concatenate([chip.noise_sd(layer) for layer in chip.layers]),
@@ -229,7 +243,7 @@ class CompiledEngine:
             "columns": np.concatenate([none, *columns]).astype(np.int32),
             "bounds": np.concatenate([none, *bounds]).astype(np.int32),
             **{
-                f"w_{name}": own[0] if len(own) == 1 else np.concatenate(own)
+                f"w_{name}": np.concatenate([*own, np.zeros(16, own[0].dtype)])
                 for name, own in zip(code.spec.receivers, values, strict=True)
             },
         }
@@ -267,15 +281,16 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
     """
     rasters = [each for each in recorders if isinstance(each, Raster)]
     membranes = [each for each in recorders if isinstance(each, MembraneRecorder)]
-    (counts,) = (each.counts for each in recorders if isinstance(each, SpikeCounts))
-    raster_at = np.full(sizes.size - 1, -1)
-    raster, starts = _concatenate(rasters, np.uint8)
-    for each, start in zip(rasters, starts, strict=True):
-        raster_at[each.layer] = start
+    counters = [each for each in recorders if isinstance(each, SpikeCounts)]
+    places = {}
+    for name, each, dtype in (("counts", counters, np.int32), ("raster", rasters, np.uint8)):
+        places[name], starts = _concatenate(each, dtype)
+        at = places[f"{name}_at"] = np.full(sizes.size - 1, -1)
+        at[[recorder.layer for recorder in each]] = starts
     samples, starts = _concatenate(membranes, np.float32)
     samples_at = [
-        [each.layer, each.every, each.after_reset, start, len(each.samples)]
-        for each, start in zip(membranes, starts, strict=True)
+        (each.layer, each.every, each.after_reset, at, each.number, REDUCTIONS.index(each.reduce))
+        for each, at in zip(membranes, starts, strict=True)
     ]
     channels, converter = np.zeros((2, sizes[-1]), np.float32), np.zeros(4, np.float32)
     for recorder in membranes:
@@ -284,11 +299,9 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
         channels[:, place] = own.scale, own.shift
         converter[:] = own.noise, own.codes, own.step, own.low
     return {
-        "counts": counts,
-        "raster": raster,
-        "raster_at": raster_at,
+        **places,
         "samples": samples,
-        "samples_at": np.array(samples_at, np.int64).reshape(-1, 5),
+        "samples_at": np.array(samples_at, np.int64).reshape(-1, 6),
         "channels": channels,
         "converter": converter,
         "channel_keys": np.array([each.noise.key[0] for each in membranes], np.uint64),
@@ -296,7 +309,7 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
 
 
 def _concatenate(
-    recorders: Sequence[Raster | MembraneRecorder], dtype: Any
+    recorders: Sequence[Raster | MembraneRecorder | SpikeCounts], dtype: Any
 ) -> tuple[NDArray[Any], list[int]]:
     """One array for the samples of all, and where those of each begin in it."""
     ends = np.cumsum([0, *(each.samples.size for each in recorders)])

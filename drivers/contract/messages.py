@@ -88,6 +88,19 @@ class Stimulus:
             data = self.data[(np.arange(self.steps)[:, np.newaxis] * self.batch + rows).ravel()]
         return Stimulus(self.kind, data, self.steps, len(rows), lengths)
 
+    def between(self, first: int, last: int) -> Stimulus:
+        """The stimulus of some of its steps, of samples that all last as long.
+
+        Args:
+            first: Number of the first, 0 to T - 1.
+            last: Number of the one after the last.
+        """
+        data = self.data
+        if self.kind != "current":
+            rows = 1 if self.kind == "current_trace" else self.batch
+            data = data[first * rows : last * rows]
+        return Stimulus(self.kind, data, last - first, self.batch)
+
     def read_only(self) -> Stimulus:
         """The same stimulus, of views that cannot be written to."""
         data = self.data
@@ -108,6 +121,28 @@ class Stimulus:
         ends = np.full(self.batch, self.steps) if self.lengths is None else self.lengths
         mask: NDArray[np.bool_] = np.arange(self.steps)[:, np.newaxis] < ends
         return mask
+
+    @classmethod
+    def of(
+        cls, kind: StimulusKind, values: ArrayLike, *, lengths: ArrayLike | None = None
+    ) -> Stimulus:
+        """A stimulus of any kind, from the input of every step.
+
+        Args:
+            kind: Which kind.
+            values: `(T, B, n_in)`, currents in events per step, or spike counts; of a constant
+                current all steps are the same.
+            lengths: As in `current`.
+
+        Raises:
+            StimulusError: As those of the kind do.
+        """
+        dense = np.asarray(values, np.float32)
+        if kind == "current":
+            return cls.current(dense[0], steps=len(dense), lengths=lengths)
+        if kind == "current_trace":
+            return cls.current_trace(dense, lengths=lengths)
+        return cls.spikes(dense.reshape(-1, dense.shape[-1]), steps=len(dense), lengths=lengths)
 
     @classmethod
     def current(cls, data: ArrayLike, *, steps: int, lengths: ArrayLike | None = None) -> Stimulus:

@@ -42,7 +42,6 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.contract.sampling import reduce_samples
 from drivers.errors import CapacityError, SettingError, WeightError
 from drivers.refusals import nearest
 
@@ -125,10 +124,10 @@ class Emulator(Device):
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
         wanted = {
-            probe: RecordingRequest(probe.layer - 1, probe.quantity, probe.every)
+            probe: RecordingRequest(probe.layer - 1, probe.quantity, probe.every, probe.reduce)
             for probe in probes
         }
-        # Probes that differ only in reduction or neurons share one recording.
+        # Probes that differ only in neurons share one recording.
         distinct = list(dict.fromkeys(wanted.values()))
         counts, recorded = self._chip.run(
             drive=stimulus.data,
@@ -140,7 +139,10 @@ class Emulator(Device):
         )
         recordings = dict(zip(distinct, recorded, strict=True))
         samples = {
-            probe: reduce_samples(probe, recordings[asked]) for probe, asked in wanted.items()
+            probe: recordings[asked]
+            if probe.neurons is None
+            else recordings[asked][..., list(probe.neurons)]
+            for probe, asked in wanted.items()
         }
         (sampled,) = {o.sampled for o in self._info.offers.probes if o.quantity == "membrane"}
         return Readout(counts, stimulus.steps, samples, sampled)

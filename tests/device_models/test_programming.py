@@ -98,7 +98,7 @@ def test_both_noises_add_their_variances() -> None:
 
 def test_only_cells_whose_stored_value_changes_are_programmed() -> None:
     bar = crossbar(Programming(weight_bits=4, programming_noise=0.02))
-    stored = bar.write(weights())
+    stored = bar.write(weights()).copy()
     first = bar.effective.copy()
     assert np.all(first[stored == 0] == 0), "a cell that was never programmed holds nothing"
     asked = weights()

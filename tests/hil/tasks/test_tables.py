@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -207,14 +206,6 @@ def test_a_share_is_set_aside_for_the_test_and_a_file_may_be_given() -> None:
     frame[30:].drop(columns="b").to_csv("second.csv", index=False)
     with pytest.raises(ValueError, match=r"second.csv: lacks b"):
         tasks.load("csv:first.csv?test=second.csv", 0, 0.0)
-
-
-def test_without_pyarrow_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    pd.DataFrame({"a": [1, 2], "label": [0, 1]}).to_parquet("own.parquet")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ValueError, match=r'pip install "spikeloop\[parquet\]"') as error:
-        tasks.load("parquet:own.parquet", 0, 0.0)
-    one_line(error)
 
 
 @pytest.mark.parametrize(
