@@ -3,6 +3,6 @@
 Until there is any, and where there can be none, whoever asks goes on without.
 """
 
-from machine_code.library import CompiledFunction, Function
+from machine_code.library import CompiledFunction, Function, wait_for_code
 
-__all__ = ["CompiledFunction", "Function"]
+__all__ = ["CompiledFunction", "Function", "wait_for_code"]

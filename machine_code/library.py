@@ -219,3 +219,9 @@ class Compiler:
 def _find_compiler() -> Compiler:
     """The compiler of this process."""
     return Compiler()
+
+
+def wait_for_code() -> None:
+    """Wait until all that was to be compiled is, for those who measure what it gives."""
+    for answer in list(_find_compiler()._answers.values()):
+        answer.result()

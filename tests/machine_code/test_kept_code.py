@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device_models import Chip, neurons, profiles
+from device_models import Chip, RecordingRequest, neurons, profiles
 from machine_code import library, user_cache
 
 pytest.importorskip("numba")
@@ -32,8 +32,11 @@ def make_chip(compiled: bool | None) -> Chip:
 
 
 def run_trial(chip: Chip, trial: int) -> np.ndarray:
+    """Counts, and means and samples of membranes, flat."""
     drive = np.random.default_rng(2).random((BATCH, LAYERS[0])).astype(np.float32)
-    return chip.run(drive, STEPS, BATCH, [], trial)[0]
+    seen = [RecordingRequest(0, "membrane", 2), RecordingRequest(1, "membrane", 1, "mean")]
+    counts, samples = chip.run(drive, STEPS, BATCH, seen, trial)
+    return np.concatenate([each.ravel() for each in (counts, *samples)])
 
 
 def is_compiled(chip: Chip) -> bool:
@@ -95,7 +98,7 @@ def test_what_was_compiled_is_loaded(engine: Path, capsys: pytest.CaptureFixture
 
 def test_a_second_process_needs_no_brian2(engine: Path) -> None:
     code = (
-        "import sys; sys.path.insert(0, 'tests/device_models'); import test_kept_code as t; "
+        "import sys; sys.path.insert(0, 'tests/machine_code'); import test_kept_code as t; "
         "chip = t.make_chip(True); t.run_trial(chip, 1); "
         "print('brian2' in sys.modules, t.is_compiled(chip))"
     )
