@@ -50,7 +50,7 @@ class CompiledFunction:
         """Find the code for such arguments; it is compiled where it is not kept.
 
         Args:
-            arguments: Numbers, arrays, and tuples of numbers.
+            arguments: Numbers, arrays, and tuples of numbers, always of the same types.
             wait: Whether to wait until it is compiled.
 
         Returns:
@@ -83,11 +83,6 @@ class CompiledFunction:
         reason = reason or "numba cannot load what it compiled"
         say_once(f"it computes without compiled code, which is slower: {reason}")
         return None
-
-
-def kind_of(value: Any) -> object:
-    """Tell what decides the code for a number, or a tuple of them."""
-    return (*map(type, value),) if isinstance(value, tuple) else type(value)
 
 
 def describe_type(value: Any) -> Any:

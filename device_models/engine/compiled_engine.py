@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
-from device_models.engine.kernel import KernelSpec, kernel_arguments, write_kernel
+from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
 from device_models.readout import (
     REDUCTIONS,
@@ -52,7 +52,7 @@ class CompiledEngine:
         """
         self._chip, self._workers = chip, workers or count_threads()
         self._codes: dict[bool, ModelCode] = {}
-        self._kernels: dict[KernelSpec, CompiledFunction] = {}
+        self._kernels: dict[bool, CompiledFunction] = {}
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
         self._state: dict[str, NDArray[Any]] = {}
 
@@ -77,6 +77,8 @@ class CompiledEngine:
         )
         if currents not in self._codes:
             self._codes[currents] = ModelCode(chip, currents)
+            write = partial(write_kernel, self._codes[currents].spec)
+            self._kernels[currents] = CompiledFunction(write)
         code = self._codes[currents]
         if not carry:
             self._begin(code, run)
@@ -96,16 +98,11 @@ class CompiledEngine:
             now = {**values, **slopes, "past": past, "steps": length}
             arguments = [now[name] for name in names[2:]]
             example = [0, 0, *arguments, *self._make_room()]
-            kernel = self._find_kernel(code.spec).find(example, wait or carry)
+            kernel = self._kernels[currents].find(example, wait or carry)
             if kernel is None:
                 return False
             self._run_shared(batch, kernel, arguments)
         return True
-
-    def _find_kernel(self, spec: KernelSpec) -> CompiledFunction:
-        if spec not in self._kernels:
-            self._kernels[spec] = CompiledFunction(partial(write_kernel, spec))
-        return self._kernels[spec]
 
     def _run_arguments(
         self,

@@ -50,6 +50,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
+        begin_anew()
         chip, plain, trial = make_chip(None), make_chip(False), 0
         assert run_trial(plain, 0).any()
         while not is_compiled(chip):
@@ -82,6 +83,7 @@ def begin_anew() -> None:
     user_cache.say_once.cache_clear()
     user_cache._make_folder.cache_clear()
     library.load_function.cache_clear()
+    library._find_compiler.cache_clear()
 
 
 def find_kernel(folder: Path) -> Path:
