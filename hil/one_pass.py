@@ -7,6 +7,7 @@ in it is a scalar of numpy: to the compiler, a plain number is of double precisi
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha256
@@ -43,8 +44,9 @@ class OnePass:
         """Compile nothing yet.
 
         Args:
-            loop: Function of a module; takes flat arrays, contiguous, and scalars of numpy, and
-                changes arrays in place. No number in them is nan.
+            loop: Function of a module; takes flat arrays, contiguous, and scalars of numpy or tuples
+                of them, and changes arrays in place. No array overlaps another one, and no number
+                in them is nan.
             uses: Functions of modules, of numbers or of slices of arrays, that it calls.
         """
         self.loop = loop
@@ -61,9 +63,9 @@ def _write(loop: Loop, uses: Sequence[Callable[..., Any]]) -> str:
     for number, each in enumerate((loop, *uses)):
         lines.append(f"from {each.__module__} import {each.__name__} as f{number}")
     for each in (loop, *uses, make_numba_function):
-        code, known = each.__code__, each.__globals__
-        named = {n: known[n] for n in code.co_names if isinstance(known.get(n), np.generic)}
-        about.append((code.co_code, code.co_consts, code.co_names, repr(named)))
+        known = [(n, each.__globals__.get(n)) for n in each.__code__.co_names]
+        named = [(n, value) for n, value in known if isinstance(value, np.generic)]
+        about.append((inspect.getsource(each), repr(named)))
     names = ", ".join(f"f{number}" for number in range(1 + len(uses)))
     lines.append(f"function = make_numba_function({names})")
     return "\n".join([*lines, f"# {sha256(repr(about).encode()).hexdigest()}"])
@@ -72,11 +74,18 @@ def _write(loop: Loop, uses: Sequence[Callable[..., Any]]) -> str:
 def make_numba_function(loop: Loop, *uses: Callable[..., Any]) -> Any:
     """Make a function of numba, not compiled yet, of a loop and what it calls."""
     import numba
+    from numba.core.compiler import CompilerBase, DefaultPassBuilder
     from numba.extending import overload, register_jitable
+
+    class Pipeline(CompilerBase):  # type: ignore[misc]
+        def define_pipelines(self) -> list[Any]:
+            self.state.flags.noalias = True
+            return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
     overload(parts, inline="always")(lambda size, width=1: lambda size, width=1: range(size))
     for function in uses:
         register_jitable(function)
-    # Without nan, the lesser of two numbers is one instruction.
-    options = {"error_model": "numpy", "nogil": True, "fastmath": {"nnan"}}
-    return numba.njit(loop, _nrt=False, **options)  # nothing is allocated
+    # Nothing is allocated. Without nan the lesser of two numbers is one instruction, and without
+    # overlaps many are computed at once.
+    options = {"error_model": "numpy", "nogil": True, "fastmath": {"nnan"}, "_nrt": False}
+    return numba.njit(loop, pipeline_class=Pipeline, **options)

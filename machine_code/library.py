@@ -44,6 +44,7 @@ class CompiledFunction:
         """
         self._write = write
         self._found: dict[tuple[object, ...], Function] = {}
+        self._asked: dict[tuple[object, ...], tuple[str, Future[str]]] = {}
         self._can_be = True
 
     def find(self, arguments: Sequence[Any], wait: bool = False) -> Function | None:
@@ -59,28 +60,32 @@ class CompiledFunction:
         kinds = tuple([look_at(v) if isinstance(v, np.ndarray) else v.__class__ for v in arguments])
         function = self._found.get(kinds)
         if function is None and self._can_be:
-            function = self._look_up(tuple(map(describe_type, arguments)), wait)
+            function = self._look_up(kinds, arguments, wait)
             if function is not None:
                 self._found[kinds] = function
         return function
 
-    def _look_up(self, types: tuple[Any, ...], wait: bool) -> Function | None:
-        if find_spec("numba") is None:
-            self._can_be = False
-            return None
-        text = self._write()
-        about = (text, types, sys.version, _describe_numba())
-        name = f"function_{sha256(repr(about).encode()).hexdigest()[:32]}"
-        with suppress(LookupError):
-            return load_function(name)
-        answer = _find_compiler().ask({"name": name, "text": text, "types": types})
+    def _look_up(
+        self, kinds: tuple[object, ...], arguments: Sequence[Any], wait: bool
+    ) -> Function | None:
+        if kinds not in self._asked:
+            self._can_be = find_spec("numba") is not None
+            if not self._can_be:
+                return None
+            text, types = self._write(), tuple(map(describe_type, arguments))
+            about = (text, types, sys.version, _describe_numba())
+            name = f"function_{sha256(repr(about).encode()).hexdigest()[:32]}"
+            with suppress(LookupError):
+                return load_function(name)
+            answer = _find_compiler().ask({"name": name, "text": text, "types": types})
+            self._asked[kinds] = name, answer
+        name, answer = self._asked[kinds]
         if not (wait or answer.done()):
             return None
-        reason = answer.result()
+        reason = answer.result() or "numba cannot load what it compiled"
         with suppress(LookupError):
             return load_function(name)
         self._can_be = False
-        reason = reason or "numba cannot load what it compiled"
         say_once(f"it computes without compiled code, which is slower: {reason}")
         return None
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from drivers import Device, DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
+from drivers import DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
 from drivers.files.bounded import read_bytes
 from drivers.refusals import shorten
 from hil import config as configuration
@@ -23,7 +24,6 @@ from hil.studies.plan import Job, list_cells, list_units, make_cell, make_jobs
 from hil.studies.schema import Study, label
 from hil.studies.strategies import check_objectives, sampled_levels
 from hil.studies.tuning import CompassSearch
-from hil.tasks import Data
 from hil.trust import code_of, fingerprints, open_device
 
 
@@ -82,65 +82,43 @@ def check(study: Study) -> Sources:
     if study.search is not None:
         check_objectives(study.search)
     page.check_sections(study)
-    devices: dict[tuple[str, ...], dict[str, tuple[Config, Job]]] = {}
-    starts: dict[str, str] = {}
-    for steps in _jobs(study):
-        for step in steps:
-            config = step.configuration
-            on_one = devices.setdefault((config.device_url, *code_of(config)), {})
-            on_one.setdefault(step.key, (config, step))
-            starts |= {step.key: step.start} if step.start else {}
-    layout = _Layout()
+    steps = {step.key: step for steps in _jobs(study) for step in steps}
+    devices: dict[tuple[str, ...], list[Job]] = {}
+    for step in steps.values():
+        config = step.configuration
+        devices.setdefault((config.device_url, *code_of(config)), []).append(step)
+    sources, load = Sources(), cache(tasks.load)
+    layers: dict[str, tuple[int, ...]] = {}
+    unfit: list[ValueError] = []
     for jobs in devices.values():
-        config, _ = next(iter(jobs.values()))
-        with open_device(config) as device:
-            for config, step in jobs.values():
-                layout.add(device, config, step)
-        layout.sources.code.update(fingerprints(config))
-        layout.sources.code.update(fingerprint_model(config))
-    if layout.unfit and not layout.layers:
-        raise layout.unfit[0]
-    for key, start in starts.items():
-        if {key, start} <= layout.layers.keys() and layout.layers[key] != layout.layers[start]:
-            given, wanted = ("-".join(map(str, layout.layers[k])) for k in (start, key))
-            raise ValueError(
-                f"pretrain trains a {given} network, and {wanted} ones start from it: give both "
-                "the same task, encoding and network.hidden"
-            )
-    return layout.sources
+        with open_device(jobs[0].configuration) as device:
+            for step in jobs:
+                config = step.configuration
+                data = load(config.task, config.seed, config.training.validation_fraction)
+                sources.data.setdefault(config.task, data.sha256)
+                try:
+                    session = Session.on_device(device, config, data, step.opened)
+                    layers[step.key] = session.controller.layers
+                except ValueError as error:
+                    unfit.append(ValueError(f"{shorten(config.device_url)}: {error}"))
+                    if not isinstance(error, StimulusError | UnsupportedProbe):
+                        raise unfit[-1] from None
+        sources.code.update(fingerprints(config) | fingerprint_model(config))
+    if unfit and not layers:
+        raise unfit[0]
+    for key, step in steps.items():
+        _check_start(layers.get(step.start), layers.get(key))
+    return sources
 
 
-class _Layout:
-    """Layouts of trials on their devices.
-
-    Attributes:
-        sources: What they take from outside.
-        layers: Sizes of the network of each, by its key.
-        unfit: Why others do not work on their device.
-    """
-
-    def __init__(self) -> None:
-        self.sources = Sources()
-        self.layers: dict[str, tuple[int, ...]] = {}
-        self.unfit: list[ValueError] = []
-        self._data: dict[tuple[str, int, float], Data] = {}
-
-    def add(self, device: Device, config: Config, step: Job) -> None:
-        """Lay a trial on its device, as training it begins."""
-        named = (config.task, config.seed, config.training.validation_fraction)
-        if named not in self._data:
-            self._data[named] = tasks.load(*named)
-        data = self._data[named]
-        self.sources.data.setdefault(config.task, data.sha256)
-        try:
-            session = Session.on_device(device, config, data, step.opened)
-        except ValueError as error:
-            said = ValueError(f"{shorten(config.device_url)}: {error}")
-            if not isinstance(error, StimulusError | UnsupportedProbe):
-                raise said from None
-            self.unfit.append(said)
-        else:
-            self.layers[step.key] = session.controller.layers
+def _check_start(given: Sequence[int] | None, wanted: Sequence[int] | None) -> None:
+    """Refuse a network that trials of other sizes start from."""
+    if given and wanted and given != wanted:
+        sizes = ["-".join(map(str, layers)) for layers in (given, wanted)]
+        raise ValueError(
+            f"pretrain trains a {sizes[0]} network, and {sizes[1]} ones start from it: give both "
+            "the same task, encoding and network.hidden"
+        )
 
 
 def fingerprint_model(config: Config) -> dict[str, str]:

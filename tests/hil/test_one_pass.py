@@ -61,6 +61,7 @@ LOOPS: dict[str, tuple[OnePass, Sequence[Any]]] = {
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_gives_the_same_bits_compiled_and_in_slices(name: str) -> None:
+    pytest.importorskip("numba")
     loop, given = LOOPS[name]
     outcomes: list[list[Any]] = []
     for way in (None, loop.compiled.find(given, wait=True), loop.loop):

@@ -13,13 +13,13 @@ import typer
 
 from hil.cli.errors import check_complete, name_way_on
 from hil.cli.options import (
+    DEVICES,
+    STUDIES,
+    TASKS,
     JsonOption,
     TrustOption,
     argument,
-    device_addresses,
     option,
-    study_names,
-    task_names,
 )
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ _SET = "A setting of every trial, or of the study such as repeat.times."
 
 
 def study(
-    name: Annotated[str | None, argument(_NAME, "[NAME]", study_names)] = None,
+    name: Annotated[str | None, argument(_NAME, "[NAME]", STUDIES)] = None,
     task: Annotated[
-        str | None, option("Task of every trial. See hil tasks.", "NAME", names=task_names)
+        str | None, option("Task of every trial. See hil tasks.", "NAME", catalogue=TASKS)
     ] = None,
     device: Annotated[
         str | None,
-        option("Device of every trial. See hil devices.", "ADDRESS", names=device_addresses),
+        option("Device of every trial. See hil devices.", "ADDRESS", catalogue=DEVICES),
     ] = None,
     budget: Annotated[str | None, option(_BUDGET, "SIZE")] = None,
     workers: Annotated[int | None, option(_WORKERS, "N")] = None,
