@@ -44,9 +44,9 @@ class OnePass:
         """Compile nothing yet.
 
         Args:
-            loop: Function of a module; takes flat arrays, contiguous, and scalars of numpy or tuples
-                of them, and changes arrays in place. No array overlaps another one, and no number
-                in them is nan.
+            loop: Function of a module; takes flat arrays, contiguous, and scalars of numpy or
+                tuples of them, and changes arrays in place. No array overlaps another one, and no
+                number in them is nan.
             uses: Functions of modules, of numbers or of slices of arrays, that it calls.
         """
         self.loop = loop
