@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -90,7 +91,7 @@ main()
 def test_threads_of_a_driver_fail_in_a_line_and_do_not_outlast_the_command(
     task: str, behaving: list[bytes]
 ) -> None:
-    words = ["train", task, "--device", "misbehaving:LeavesThreads", *SETTINGS]
+    words = ["train", task, "--device", "misbehaving:LeavesThreads", *SETTINGS, "--json"]
     program = [sys.executable, "-c", IN_A_PROCESS, *words]
     done = subprocess.run(program, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
@@ -99,4 +100,5 @@ def test_threads_of_a_driver_fail_in_a_line_and_do_not_outlast_the_command(
         "hil: thread fails raised ZeroDivisionError: division by zero",
         "hil: thread waits does not end: left behind",
     ]
-    assert done.stdout.endswith("run/report.html\n") and weights(Path("run")) == behaving
+    assert json.loads(done.stdout)["page"] == "run/report.html"
+    assert "past Python\n" in done.stderr and weights(Path("run")) == behaving
