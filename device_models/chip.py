@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from device_models.crossbar import Crossbar, storable_full_scale
 from device_models.engine import Engines
 from device_models.engine.circuit import (
+    BEYOND,
     ChipRun,
     Circuit,
     MappedProjection,
@@ -122,25 +123,29 @@ class Chip:
         Raises:
             ValueError: When the chip's pattern was measured on a network of another shape.
         """
-        sizes, mapped, programming = layers[1:], [], self.nonidealities.programming
-        self._full_scale, self.crossbars = tuple(full_scale), []
+        sizes, mapped, cells = layers[1:], [], []
         for p, projection in enumerate(projections or chain_layers(len(sizes))):
             ends = projection.source, projection.target
             shape = layers[ends[0]], layers[ends[1]]
-            cells = self.pattern.cells(p, shape, ends)
-            mapped.append(map_projection(projection, shape, cells.late, self.dt))
-            self.crossbars.append(
-                Crossbar(
-                    shape=shape,
-                    full_scale=storable_full_scale(full_scale[p], self.model, programming),
-                    programming=programming,
-                    cells=cells,
-                    chip=self.seed,
-                    projection=p,
-                )
-            )
+            cells.append(self.pattern.cells(p, shape, ends))
+            mapped.append(map_projection(projection, shape, cells[p].late, self.dt))
         nominal = self.parameters | dict(nominal or {})
         self.circuit = self._make_circuit(sizes, mapped, nominal, trims or {})
+        programming, self._full_scale = self.nonidealities.programming, tuple(full_scale)
+        synapses = sum(projection.shape[0] * projection.shape[1] for projection in mapped)
+        self._weights = np.zeros(synapses + BEYOND, np.float32)
+        self.crossbars = [
+            Crossbar(
+                shape=transmitted.shape,
+                full_scale=storable_full_scale(full_scale[p], self.model, programming),
+                programming=programming,
+                cells=cells[p],
+                chip=self.seed,
+                projection=p,
+                transmitted=transmitted,
+            )
+            for p, transmitted in enumerate(self.circuit.split_weights(self._weights))
+        ]
         self._channels = [
             ADCChannels(
                 self.nonidealities.adc,
@@ -232,11 +237,13 @@ class Chip:
             kept: self._make_recorder(kept, steps, batch, names, begun)
             for kept in dict.fromkeys([counted, *map(_keep_raster, requests)])
         }
+        for crossbar in self.crossbars:
+            crossbar.age_transmitted()
         run = ChipRun(
             drive=drive,
             steps=steps,
             batch=batch,
-            weights=[crossbar.effective for crossbar in self.crossbars],
+            weights=self._weights,
             recorders=list(recorders.values()),
             trial=names,
             supply=supply_factor(self.seed, temporal.wander, temporal.wander_seconds, self.clock),

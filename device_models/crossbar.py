@@ -125,8 +125,7 @@ class Crossbar:
 
         It is not to be changed, and to be asked for anew after a write or after time has passed.
         """
-        if self._aged:
-            self._transmit(slice(None))
+        self.age_transmitted()
         return self._transmitted
 
     def write(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -188,6 +187,11 @@ class Crossbar:
             state["written"] = self._written.copy()
             state["seconds"] = np.asarray(self._seconds)
         return state
+
+    def age_transmitted(self) -> None:
+        """Bring what synapses transmit to what is left of it now."""
+        if self._aged:
+            self._transmit(slice(None))
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return to a state of this crossbar, or of one made with the same arguments."""

@@ -158,7 +158,8 @@ class ADCChannels:
             out += draw
         if self.bits:
             np.rint(out, out=out)
-            np.clip(out, np.float32(0), self.codes, out=out)
+            np.maximum(out, np.float32(0), out=out)
+            np.minimum(out, self.codes, out=out)
         if self.step != 1:
             out *= self.step
         if self.low != 0:

@@ -160,7 +160,8 @@ def check_readout(
         raise ReadoutError(
             f"{method} gave more counts than a sample has steps: count within Stimulus.lengths"
         )
-    samples, membrane = dict[Probe, NDArray[np.generic]](), info.neuron.membrane
+    samples: dict[Probe, NDArray[np.generic]] = {}
+    membrane = info.neuron.membrane
     for probe in probes:
         told = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
         if probe not in readout.samples:
@@ -272,15 +273,15 @@ def _take_array(
     method: str, what: str, given: object, shape: tuple[int, ...], kind: type[Kind]
 ) -> NDArray[Kind]:
     """A copy of an array that a driver gave; a subclass may hide values, or compute others."""
-    name = np.dtype(kind).name
     if type(given) is not np.ndarray:
         raise ReadoutError(
-            f"{method} gave {what} as {type(given).__name__}: give a {name} array of shape {shape}"
+            f"{method} gave {what} as {type(given).__name__}: give a {kind.__name__} array of "
+            f"shape {shape}"
         )
     if given.shape != shape or given.dtype != kind:
         raise ReadoutError(
-            f"{method} gave {what} as {given.dtype} of shape {given.shape}: give {name} of shape "
-            f"{shape}"
+            f"{method} gave {what} as {given.dtype} of shape {given.shape}: give {kind.__name__} "
+            f"of shape {shape}"
         )
     copied: NDArray[Kind] = given.copy()
     return copied

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +13,9 @@ from pydantic import BaseModel
 
 from hil.discovery import NoSettings, check_settings
 from hil.learning.optimisers import Optimiser, adamw
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Matrix = NDArray[np.float32]
 State = Mapping[str, NDArray[np.generic]]
@@ -87,6 +90,7 @@ class Observation:
         traces: Membrane of each layer 1 to L at each step, before its reset, `(T, B, n_l)`; empty
             unless the rule asks for traces.
         input_trace: Input of each step, `(T, B, n_0)`; None when it is constant (or no traces).
+        input_events: The same where it is spikes, `(T * B, n_0)` counts in CSR, step by step.
         output_spikes: Output raster `(T, B, C)` where the device shows it, with traces.
         perturbed: What came of the weights that the rule proposed, in its order.
         routes: Where each projection leads, in the order of the weights: those from layer to layer
@@ -107,6 +111,7 @@ class Observation:
     error: Matrix
     traces: tuple[Matrix, ...] = ()
     input_trace: Matrix | None = None
+    input_events: csr_matrix | None = None
     output_spikes: Matrix | None = None
     perturbed: tuple[PerturbedEvaluation, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ DEATHS = 10  # processes that a trial may end, one after another
 PACKAGES = ("spikeloop", "numpy", "scipy", "brian2", "scikit-learn")
 MISSING = '--scheduler needs Dask: pip install "spikeloop[dask]"'
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+# Python would look for modules in the working folder first, which may be someone else's.
+INHERITED = {**THREADS, "PYTHONSAFEPATH": "1"}
 
 
 def count_cores() -> int:
@@ -188,8 +191,8 @@ def _open_processes(workers: int) -> Iterator[Pool]:
     def submit(*request: Any) -> Future[tuple[Outcome, Weights]]:
         return threads.submit(lambda: own.worker.evaluate(*request))
 
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(THREADS)  # they inherit it
+    before = {name: os.environ.get(name) for name in INHERITED}
+    os.environ.update(INHERITED)
     with ThreadPoolExecutor(workers, initializer=hire) as threads:
         try:
             yield partial(_evaluate_through, submit, workers)
@@ -310,14 +313,19 @@ def _check_versions(address: str, client: Client) -> None:
 
 
 def _check_declared(address: str, client: Client, devices: Sequence[str]) -> None:
-    """Refuse devices that no worker declares: their trials would wait for ever."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    declared = {name for worker in workers for name in worker["resources"]}
-    for device in devices:
-        for name in required_resources(device) or ():
-            if name not in declared:
-                names = ", ".join(sorted(declared)) or "none"
-                raise ValueError(
-                    f"no worker of {address} declares {name} (declared: {names}): start one "
-                    f"where it is: dask worker {address} --nthreads 1 --resources '{name}=1'"
-                )
+    """Refuse devices that no worker declares in time: their trials would wait for ever."""
+    required = [name for device in devices for name in required_resources(device) or ()]
+    limit = time.monotonic() + PATIENCE
+    while True:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        declared = {name for worker in workers for name in worker["resources"]}
+        missing = [name for name in required if name not in declared]
+        if not missing:
+            return
+        if time.monotonic() > limit:
+            names = ", ".join(sorted(declared)) or "none"
+            raise ValueError(
+                f"no worker of {address} declares {missing[0]} (declared: {names}): start one "
+                f"where it is: dask worker {address} --nthreads 1 --resources '{missing[0]}=1'"
+            )
+        time.sleep(PATIENCE / 100)
