@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,7 @@ from numpy.typing import NDArray
 
 from device_models.engine.circuit import BEYOND, ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
-from device_models.engine.kernel import kernel_arguments
-from device_models.engine.kernel_library import Kernel, KernelLibrary
+from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
 from device_models.readout import (
     REDUCTIONS,
@@ -26,6 +26,7 @@ from device_models.readout import (
     Recorder,
     SpikeCounts,
 )
+from machine_code import CompiledFunction, Function
 
 # Updates of neurons from which on it is worth it that threads share them, of themselves.
 WORTH_SHARING = 1 << 20
@@ -53,7 +54,7 @@ class CompiledEngine:
         """
         self._chip, self._workers = chip, workers
         self._codes: dict[bool, tuple[ModelCode, tuple[str, ...], dict[str, Any]]] = {}
-        self._library = KernelLibrary()
+        self._kernels: dict[bool, CompiledFunction] = {}
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
         self._width = sum(chip.layers[n - 1].size for n in chip.input_targets())
         self._state: dict[str, NDArray[Any]] = {}
@@ -87,6 +88,7 @@ class CompiledEngine:
             code = ModelCode(chip, currents)
             names = kernel_arguments(code.spec)[2:]
             self._codes[currents] = code, names, self._fixed_arguments(code)
+            self._kernels[currents] = CompiledFunction(partial(write_kernel, code.spec))
         code, names, fixed = self._codes[currents]
         if not carry:
             self._begin(code, run, currents)
@@ -119,7 +121,7 @@ class CompiledEngine:
             now = {**values, **slopes, "past": past, "steps": length}
             arguments = [now[name] for name in names]
             example = [0, 0, *arguments, *self._find_room(0)]
-            kernel = self._library.find(code.spec, example, wait or carry)
+            kernel = self._kernels[currents].find(example, wait or carry)
             if kernel is None:
                 return False
             self._run_shared(batch, length, kernel, arguments)
@@ -138,7 +140,7 @@ class CompiledEngine:
             **{f"c_{name}": constant for name, constant in code.constants.items()},
         }
 
-    def _run_shared(self, batch: int, steps: int, kernel: Kernel, arguments: list[Any]) -> None:
+    def _run_shared(self, batch: int, steps: int, kernel: Function, arguments: list[Any]) -> None:
         """Let each thread compute some of the samples: of itself, only where that is worth it."""
         shares = self._workers or 1
         if self._workers is None and batch * steps * self._sizes[-1] >= WORTH_SHARING:

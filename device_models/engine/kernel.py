@@ -80,7 +80,7 @@ def kernel_arguments(spec: KernelSpec) -> tuple[str, ...]:
 
 @cache
 def write_kernel(spec: KernelSpec) -> str:
-    """Write the source of a module whose function `kernel` is the kernel."""
+    """Write the source of a module whose `function` is the kernel."""
     views = "".join(f"x_{n} = X_{n}[b]\n" for n in spec.states)
     start = "x_not_refractory[p] = False\nx_lastspike[p] = now" if spec.refractory else ""
     text = TEMPLATE

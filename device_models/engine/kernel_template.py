@@ -146,7 +146,7 @@ def sample(membrane, late, t, step, b, batch, sizes, samples, samples_at, conver
 
 
 @numba.njit(**options)
-def kernel(<ARGUMENTS>):
+def function(<ARGUMENTS>):
     layers, depth = sizes.size - 1, sent_number.shape[1]
     batch = sent_number.shape[0]
     noisy, lossy, spurious = chance[0] != 0, chance[1] != 0, chance[2] != 0

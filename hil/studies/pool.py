@@ -37,6 +37,8 @@ DEATHS = 10  # processes that a trial may end, one after another
 PACKAGES = ("spikeloop", "numpy", "scipy", "brian2", "scikit-learn")
 MISSING = '--scheduler needs Dask: pip install "spikeloop[dask]"'
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+# Python would look for modules in the working folder first, which may be someone else's.
+INHERITED = {**THREADS, "PYTHONSAFEPATH": "1"}
 
 
 def count_cores() -> int:
@@ -189,8 +191,8 @@ def _open_processes(workers: int) -> Iterator[Pool]:
     def submit(*request: Any) -> Future[tuple[Outcome, Weights]]:
         return threads.submit(lambda: own.worker.evaluate(*request))
 
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(THREADS)  # they inherit it
+    before = {name: os.environ.get(name) for name in INHERITED}
+    os.environ.update(INHERITED)
     with ThreadPoolExecutor(workers, initializer=hire) as threads:
         try:
             yield partial(_evaluate_through, submit, workers)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.one_pass import one_pass, parts
+from hil.one_pass import OnePass, parts
 
 
 def affine(
@@ -115,4 +115,4 @@ def _interpolate_parts(
         found[i] = upper + down * (lower - upper)
 
 
-interpolate = one_pass(_interpolate_parts)
+interpolate = OnePass(_interpolate_parts)

@@ -20,7 +20,7 @@ import numpy as np
 from hil.learning.nominal_neuron import LOWEST, SPREADS, STEP, Table, table
 from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate
 from hil.learning.rate_estimators.means import mean_before
-from hil.one_pass import one_pass, parts
+from hil.one_pass import OnePass, parts
 
 MISMATCH = 0.05  # coefficient of variation of a neuron's gain and threshold that is reckoned with
 NOISE = {"mean": 0.05, "last": 0.25}  # of a reading, in thresholds, beside that of the drive
@@ -161,7 +161,7 @@ def _fuse_parts(
         rate[i] = np.minimum(np.maximum(found, np.float32(0)), most)
 
 
-fuse = one_pass(_fuse_parts, find_row, locate, look_up, variance_of)
+fuse = OnePass(_fuse_parts, find_row, locate, look_up, variance_of)
 
 
 ESTIMATORS = {
