@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.figures import chip_plots
+from hil.figures.plots import Line
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -253,9 +254,10 @@ def _drift(asked: Array, inside: ChipInstance) -> dict[str, Any]:
     if len(inside.ages) == 1:
         return {"drift": None}
     weights = inside.realised[1:].reshape(len(inside.ages) - 1, -1)
-    bands = []
-    for target in TARGETS:
+    lines, ages = [], inside.ages[1:].tolist()
+    for shade, target in enumerate(TARGETS):
         nearest = np.argsort(np.abs(asked - target))[: max(1, asked.size // 50)]
-        edges = np.quantile(weights[:, nearest], (0.05, 0.5, 0.95), axis=1)
-        bands.append(chip_plots.QuantileBand(f"written as {target:g}", *edges))
-    return {"drift": chip_plots.plot_drift(inside.ages[1:], bands)}
+        low, middle, high = np.quantile(weights[:, nearest], (0.05, 0.5, 0.95), axis=1)
+        intervals = list(zip(low, high, strict=True))
+        lines.append(Line(ages, middle, f"written as {target:g}", shade, intervals))
+    return {"drift": chip_plots.plot_drift(lines)}

@@ -76,9 +76,9 @@ def write_search(folder: StudyFolder, result: SearchResult) -> dict[str, Any]:
     Returns:
         The result, as in `result.json`.
     """
-    rows = [*result.searched, *result.confirmed]
+    rows = [*result.search_rows, *result.confirmation]
     stages = [f"{arm.sampler}-{arm.repeat}" for arm in result.arms for _ in arm.rows]
-    _write_tables(folder, rows, [*stages, *("confirm" for _ in result.confirmed)])
+    _write_tables(folder, rows, [*stages, *("confirm" for _ in result.confirmation)])
     best = configuration.build(result.best_settings(folder.study))
     write_text(folder.path / BEST, configuration.dump(best))
     return _write(folder, rows, search_sections(folder.study, folder.path / BEST, result))
@@ -287,13 +287,13 @@ class SettingsUsed:
     """Settings of all trials, as they were run, as text by their dotted keys.
 
     Attributes:
-        given: Those that the study names and that are the same in every trial.
-        varied: Those that are not the same in every trial, with their values.
+        of_study: Those that the study names and that are the same in every trial.
+        varying: Those that are not the same in every trial, with their values.
         others: All others, the same in every trial.
     """
 
-    given: list[Line]
-    varied: list[Line]
+    of_study: list[Line]
+    varying: list[Line]
     others: list[Line]
 
 
@@ -311,9 +311,9 @@ def compare_settings(study: Study, rows: Rows) -> SettingsUsed:
         if others or partial_key:
             more = f"; … ({len(texts)} in all)" if len(texts) > VALUES else ""
             rest = " (of trials that have it)" if partial_key else ""
-            used.varied.append((key, f"{'; '.join([*texts][:VALUES])}{more}{rest}"))
+            used.varying.append((key, f"{'; '.join([*texts][:VALUES])}{more}{rest}"))
         else:
-            (used.given if key in named else used.others).append((key, first))
+            (used.of_study if key in named else used.others).append((key, first))
     return used
 
 

@@ -52,7 +52,7 @@ def search_sections(
 
 def build_best(file: Path, result: SearchResult) -> PageSection:
     """Compare the best settings, trained anew on seeds that the search has not seen, by test."""
-    groups = by_level(result.confirmed, "settings")
+    groups = by_level(result.confirmation, "settings")
     usual = groups["usual"]
     claims = adjust(
         [
@@ -86,7 +86,7 @@ def _setting_text(value: object) -> str:
 
 def build_front(factors: Sequence[str], result: SearchResult) -> PageSection:
     """Show the trials that no other one dominates."""
-    rows = result.searched
+    rows = result.search_rows
     front = find_front(result.search, rows)
     front.sort(key=lambda row: objectives(result.search, row))
     first, *others = result.measures

@@ -93,16 +93,16 @@ class SearchResult:
         search: What was searched for.
         arms: The searches.
         best: Trial of the highest first objective of each sampler, over its searches.
-        confirmed: Trials of `usual` and of the best of each sampler on fresh seeds.
+        confirmation: Trials of `usual` and of the best of each sampler on fresh seeds.
     """
 
     search: Search
     arms: list[Arm]
     best: dict[str, Row]
-    confirmed: list[Row]
+    confirmation: list[Row]
 
     @property
-    def searched(self) -> list[Row]:
+    def search_rows(self) -> list[Row]:
         """The trials of the searches themselves."""
         return [row for arm in self.arms for row in arm.rows]
 

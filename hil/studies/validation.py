@@ -45,20 +45,20 @@ def leave_out_parts(study: Study) -> tuple[Study, dict[str, str]]:
     """
     if driver_of(configuration.build(study.base).device).chip_option:
         return study, {}
-    refused: dict[str, DeviceError] = {}
+    refusals: dict[str, DeviceError] = {}
     first = list_units(study, 1)[0]
     for cell in list_cells(study):
         config = make_jobs(study, first, cell.settings)[-1].configuration
         emulated = bool(driver_of(config.device).chip_option)
-        if cell.part and cell.part not in refused and not emulated:
+        if cell.part and cell.part not in refusals and not emulated:
             try:
                 open_device(config).close()
             except SettingError as error:
-                refused[cell.part] = error
-    left = {name: part for name, part in study.parts.items() if name not in refused}
-    if refused and not left:
-        raise next(iter(refused.values()))
-    reasons = {name: str(error) for name, error in refused.items()}
+                refusals[cell.part] = error
+    left = {name: part for name, part in study.parts.items() if name not in refusals}
+    if refusals and not left:
+        raise next(iter(refusals.values()))
+    reasons = {name: str(error) for name, error in refusals.items()}
     return study.model_copy(update={"parts": left}), reasons
 
 
@@ -97,7 +97,7 @@ def check(study: Study) -> Sources:
                 data = load(config.task, config.seed, config.training.validation_fraction)
                 sources.data.setdefault(config.task, data.sha256)
                 try:
-                    session = Session.on_device(device, config, data, step.opened)
+                    session = Session.on_device(device, config, data, step.open_settings)
                     layers[step.key] = session.controller.layers
                 except ValueError as error:
                     unfit.append(ValueError(f"{shorten(config.device_url)}: {error}"))
@@ -132,14 +132,14 @@ def fingerprint_model(config: Config) -> dict[str, str]:
 def _jobs(study: Study) -> Iterator[tuple[Job, ...]]:
     """The jobs of every combination of settings, for the first repetition."""
     first = list_units(study, 1)[0]
-    chosen = study.tune is not None and study.tune.settings > 1
+    is_tuned = study.tune is not None and study.tune.settings > 1
     for cell in list_cells(study) if study.search is None else _corners(study):
-        tuned = CompassSearch(study, study.tune, cell).options if study.tune else [make_cell({})]
-        for option in tuned:
+        options = CompassSearch(study, study.tune, cell).options if study.tune else [make_cell({})]
+        for option in options:
             steps = make_jobs(study, first, cell.settings, option.settings)
             if study.search is not None and len(steps) > 1:
                 raise ValueError("mode: a search trains from scratch: leave mode out")
-            if chosen and not steps[-1].configuration.training.validation_fraction:
+            if is_tuned and not steps[-1].configuration.training.validation_fraction:
                 raise ValueError(
                     "training.validation_fraction = 0: tuning chooses by validation samples, "
                     "so give them a share"
