@@ -23,7 +23,7 @@ Sections = dict[str, Any]
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-PlacedModel = Annotated[str, AfterValidator(absolute_name)]
+AbsoluteName = Annotated[str, AfterValidator(absolute_name)]
 Whole = Annotated[int, Field(gt=0, le=10**9)]
 # Context of the validation of a configuration that is complete, and whose code may be elsewhere.
 RECORDED = {"recorded": True}
@@ -136,7 +136,7 @@ class ReadoutSection(Section):
 class ActivitySection(Section):
     """Estimation of hidden activity from membranes (with `observe = "membrane"`)."""
 
-    estimator: PlacedModel = Field("auto", description="`auto`, or the name of an estimator.")
+    estimator: AbsoluteName = Field("auto", description="`auto`, or the name of an estimator.")
     every: Whole = Field(1, description="Steps between two membrane samples.")
 
 
@@ -206,7 +206,7 @@ class TrainingSection(Section):
 class ReportSection(Section):
     """Further content of the page of the run."""
 
-    sections: tuple[PlacedModel, ...] = Field((), description="Sections of a user's own, by name.")
+    sections: tuple[AbsoluteName, ...] = Field((), description="Sections of a user's own, by name.")
 
 
 class Config(Section):

@@ -142,7 +142,8 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
     "a gap by another word": (GOOD.replace("0.2,", "NA,"), "", "line 4: no value in column 'a'"),
     "infinity": (GOOD.replace("0.2,", "inf,"), "", "line 4: no value in column 'a'"),
     "no label": (GOOD.replace("0.2,4,no", "0.2,4,"), "", "line 4: no label in column 'label'"),
-    "a cell too many in every row": ("a,b,label\n1,2,3,x\n4,5,6,y\n", "", "no table as text"),
+    "a cell too many in every row": (
+        "a,b,label\n1,2,3,x\n4,5,6,y\n", "", "line 2: has more cells"),
     "a row that is too short": (GOOD.replace("0.2,4,no", "0.2,4"), "", "line 4: no label"),
     "a row that is too long": (GOOD.replace("4,no", "4,no,"), "", "3 fields in line 4, saw 4"),
     "a comma and a point": (
