@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-@dataclass(frozen=True)
-class RecordingRequest:
+class RecordingRequest(NamedTuple):
     """Request to record something of one layer of neurons (0 is the first) in a run.
 
     Attributes:
@@ -317,9 +315,9 @@ class Chip:
 
 
 def _keep_raster(request: RecordingRequest) -> RecordingRequest:
-    """What has to be recorded for a request: of the last spikes, all."""
+    """Choose what to record for a request: of the last spikes, all."""
     last = request.quantity == "spikes" and request.reduce == "last"
-    return replace(request, reduce="none") if last else request
+    return request._replace(reduce="none") if last else request
 
 
 def _reduce_spikes(

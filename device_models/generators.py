@@ -21,7 +21,9 @@ MIX = (
 
 def sequence(seed: int, *names: str | int) -> np.random.SeedSequence:
     """Make the seed sequence of a name path below one seed, independent of all other paths."""
-    keys = [crc32(name.encode()) if isinstance(name, str) else name for name in names]
+    keys = []
+    for name in names:  # in every run, many times: a loop calls nothing
+        keys.append(crc32(name.encode()) if isinstance(name, str) else name)
     return np.random.SeedSequence(entropy=seed, spawn_key=keys)
 
 

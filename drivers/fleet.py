@@ -139,8 +139,17 @@ class Fleet(Composite):
         self._ask_all(lambda device: device.configure(network))
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        stored = self._ask_all(lambda device: device.write_weights(projection, weights))
-        if all(np.array_equal(each, stored[0]) for each in stored[1:]):
+        first: list[NDArray[np.float32]] = []
+
+        def write(device: Device) -> NDArray[np.float32]:
+            """Write to a member; what it stores is kept once where it is what the first does."""
+            stored = device.write_weights(projection, weights)
+            if not first:
+                first.append(stored)
+            return first[0] if np.array_equal(stored, first[0]) else stored
+
+        stored = self._ask_all(write)
+        if all(each is stored[0] for each in stored):
             return stored[0]
         mean = np.asarray(np.mean(stored, axis=0, dtype=np.float64), np.float32)
         scale = self.network.full_scale[projection]

@@ -53,7 +53,7 @@ class CompiledEngine:
             workers: Threads that share a batch; None for as many as this process may use.
         """
         self._chip, self._workers = chip, workers
-        self._codes: dict[bool, tuple[ModelCode, dict[str, Any]]] = {}
+        self._codes: dict[bool, tuple[ModelCode, tuple[str, ...], dict[str, Any]]] = {}
         self._kernels: dict[bool, CompiledFunction] = {}
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
         self._width = sum(chip.layers[n - 1].size for n in chip.input_targets())
@@ -86,9 +86,10 @@ class CompiledEngine:
         )
         if currents not in self._codes:
             code = ModelCode(chip, currents)
-            self._codes[currents] = code, self._fixed_arguments(code)
+            names = kernel_arguments(code.spec)[2:]
+            self._codes[currents] = code, names, self._fixed_arguments(code)
             self._kernels[currents] = CompiledFunction(partial(write_kernel, code.spec))
-        code, fixed = self._codes[currents]
+        code, names, fixed = self._codes[currents]
         if not carry:
             self._begin(code, run, currents)
         # Without currents nothing flows but biases; with them their slopes are written anew.
@@ -112,14 +113,13 @@ class CompiledEngine:
         }
         width = self._width if currents else 0
         block = min(steps, max(1, MAX_SLOPES // (batch * width))) if width else steps
-        names = kernel_arguments(code.spec)
         for past in range(0, steps, block):
             length = min(block, steps - past)
             slopes = self._slope_arguments(
                 weights, gain, range(past, past + length), (batch, width)
             )
             now = {**values, **slopes, "past": past, "steps": length}
-            arguments = [now[name] for name in names[2:]]
+            arguments = [now[name] for name in names]
             example = [0, 0, *arguments, *self._find_room(0)]
             kernel = self._kernels[currents].find(example, wait or carry)
             if kernel is None:
@@ -146,14 +146,16 @@ class CompiledEngine:
         if self._workers is None and batch * steps * self._sizes[-1] >= WORTH_SHARING:
             shares = count_threads()
         shares = min(shares, batch)
+        if shares == 1:
+            kernel(0, batch, *arguments, *self._find_room(0))
+            return
         edges = [batch * k // shares for k in range(shares + 1)]
         rooms = [self._find_room(k) for k in range(shares)]
-        if shares > 1 and self._threads is None:
-            self._threads = ThreadPoolExecutor(shares - 1)
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._workers or count_threads())
         others = [
             self._threads.submit(kernel, edges[k], edges[k + 1], *arguments, *rooms[k])
             for k in range(1, shares)
-            if self._threads
         ]
         kernel(0, edges[1], *arguments, *rooms[0])
         for other in others:
@@ -307,14 +309,16 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
         recorders: What is to be observed, the output's spike counts among it.
         sizes: Where the neurons of each layer begin among all, and how many there are.
     """
-    rasters = [each for each in recorders if isinstance(each, Raster)]
-    membranes = [each for each in recorders if isinstance(each, MembraneRecorder)]
-    counters = [each for each in recorders if isinstance(each, SpikeCounts)]
+    kinds: dict[type, list[Any]] = {SpikeCounts: [], Raster: [], MembraneRecorder: []}
+    for recorder in recorders:
+        kinds[type(recorder)].append(recorder)
+    counters, rasters, membranes = kinds.values()
     places = {}
-    for name, each, dtype in (("counts", counters, np.int32), ("raster", rasters, np.uint8)):
-        places[name], starts = _concatenate(each, dtype)
+    for name, own, dtype in (("counts", counters, np.int32), ("raster", rasters, np.uint8)):
+        places[name], starts = _concatenate(own, dtype)
         at = places[f"{name}_at"] = np.full(sizes.size - 1, -1)
-        at[[recorder.layer for recorder in each]] = starts
+        for recorder, start in zip(own, starts, strict=True):
+            at[recorder.layer] = start
     samples, starts = _concatenate(membranes, np.float32)
     samples_at = [
         (each.layer, each.every, each.after_reset, at, each.number, REDUCTIONS.index(each.reduce))
@@ -340,8 +344,12 @@ def _concatenate(
     recorders: Sequence[Raster | MembraneRecorder | SpikeCounts], dtype: Any
 ) -> tuple[NDArray[Any], list[int]]:
     """One array for the samples of all, and where those of each begin in it."""
-    ends = np.cumsum([0, *(each.samples.size for each in recorders)])
-    whole = np.zeros(ends[-1], dtype)
-    for each, start, end in zip(recorders, ends, ends[1:], strict=False):
-        each.samples = whole[start:end].reshape(each.samples.shape)
-    return whole, [int(start) for start in ends[:-1]]
+    starts, end = list[int](), 0
+    for each in recorders:
+        starts.append(end)
+        end += each.samples.size
+    whole = np.zeros(end, dtype)
+    for each, start in zip(recorders, starts, strict=True):
+        shape, size = each.samples.shape, each.samples.size
+        each.samples = whole[start : start + size].reshape(shape)
+    return whole, starts
