@@ -15,6 +15,7 @@ from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
 from drivers.contract.watchdog import Overdue, watch_call
 from drivers.errors import DeviceError, DeviceHung, DriverError, ReadoutError
+from drivers.files.archives import PLAIN, check_text
 
 # Seconds that one call of a driver may last, unless the driver or its user says otherwise: the
 # weights of MNIST's 784-800-10, 16 bits each, take two minutes over a line of 115200 baud.
@@ -26,8 +27,6 @@ TOLD = 500
 LISTED = 100  # parts that failed
 # Nothing that is measured comes near: seconds or bytes, and thresholds of a membrane from rest.
 MOST, UNBELIEVABLE = 1e18, 1e9
-# Kinds of arrays that a state is made of: numbers, truth values and text, as files hold them.
-PLAIN = "biufcUS"
 # By how much of itself a value may be beyond its limit: what float32 rounds up.
 ROUNDING = 1e-5
 # The same for stored weights where no levels are stated: a chip's own may round the limit up.
@@ -261,6 +260,7 @@ def check_state(method: str, given: object) -> dict[str, NDArray[np.generic]]:
                 f"{method} gave {name} as {told}: give a plain array of numbers, truth values or "
                 "text"
             )
+        check_text(array)
     return {name: np.array(array) for name, array in given.items()}
 
 
