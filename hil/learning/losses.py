@@ -47,7 +47,7 @@ def evaluate(
         The mean loss, and the error `(B, C)`: `softmax - y`, or `logits - y`, times the weight.
     """
     rows = np.arange(len(labels))
-    factors = np.ones((1, 1), np.float32) if weights is None else weights[:, None]
+    factors = np.float32(1) if weights is None else weights[:, np.newaxis]
     if loss == "mse":
         error = logit.copy()
         error[rows, labels] -= 1
@@ -55,10 +55,10 @@ def evaluate(
     shifted = logit - logit.max(axis=1, keepdims=True)
     error = np.exp(shifted)
     total = error.sum(axis=1, keepdims=True)
-    value = float(np.mean(factors[:, 0] * (np.log(total[:, 0]) - shifted[rows, labels])))
+    surprise = np.log(total) - shifted[rows, labels][:, np.newaxis]
     error /= total
     error[rows, labels] -= 1
-    return value, factors * error
+    return float((factors * surprise).mean()), factors * error
 
 
 def predict(logit: Matrix, membrane: Matrix) -> NDArray[np.int64]:

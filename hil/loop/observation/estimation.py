@@ -214,9 +214,10 @@ class EstimatorFit:
             measured: Measured rates `(B, C)`.
         """
         y = measured.astype(np.float64).ravel()
+        total, squares = y.sum(), y @ y
         for name, rates in estimates.items():
             x = rates.astype(np.float64).ravel()
-            terms = (x.size, x.sum(), y.sum(), x @ x, y @ y, x @ y)
+            terms = (x.size, x.sum(), total, x @ x, squares, x @ y)
             before = self.sums.get(name, [0.0] * len(terms))
             self.sums[name] = [float(a + b) for a, b in zip(before, terms, strict=True)]
 

@@ -144,7 +144,8 @@ class Observer:
             if self.estimator.reading == "nothing" and given:
                 given.append(UNSEEN)
             elif plan.fitted is not None:
-                fitted = self._read(readout, plan.fitted)
+                same = plan.fitted == plan.membranes[-1]
+                fitted = layers[-1] if same else self._read(readout, plan.fitted)
                 assert fitted is not None
                 given.append(fitted)
             estimates, held = self._estimation.estimate(
