@@ -203,8 +203,8 @@ class Device(ABC):
         matrix = check_weights(projection, weights, network)
         with driver_call(self, "_write") as method:
             stored = self._write(projection, matrix)
-        levels = self.info.weight_format(projection).levels
-        return check_stored(method, stored, matrix.shape, network.full_scale[projection], levels)
+        form = self.info.weight_format(projection)
+        return check_stored(method, stored, matrix.shape, network.full_scale[projection], form)
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
-Source = Literal["counts", "membrane", "both"]
+Source = Literal["counts", "times", "membrane", "both"]
 Loss = Literal["cross_entropy", "mse"]
 Weights = NDArray[np.float32] | None
 """`(B,)` factor of each sample's loss; None is 1."""
@@ -24,7 +24,7 @@ def logits(rate: Matrix, membrane: Matrix, *, source: Source, kappa: float, beta
         kappa: Logit of an output that fires at every step.
         beta: Logit of a mean membrane at threshold.
     """
-    if source == "counts":
+    if source in ("counts", "times"):
         return np.float32(kappa) * rate
     if source == "membrane":
         return np.float32(beta) * membrane
