@@ -145,6 +145,8 @@ class Controller:
         logits = self._logits(decoded.rate, decoded.membranes[-1])
         judge = partial(self._judged, y, weights)
         loss, error = judge(decoded.rate, decoded.membranes[-1])
+        if self._forms[-1].signs == "positive":
+            error = losses.spare_saturated(error, decoded.rate, self.observer.highest_rate)
         pulls: tuple[Matrix, ...] = ()
         if self.config.homeostasis.weight:
             strengths = (self.config.homeostasis.weight * self.strengths).tolist()

@@ -14,7 +14,7 @@ from hil.learning.nominal_neuron import activity_of
 from hil.learning.rule import Observation, PerturbedEvaluation, Rule
 from hil.loop.mapping import host_model, nominal_decay, nominal_threshold, routes
 from hil.loop.observation.drive import mean_input
-from hil.loop.observation.estimation import LayerSamples, RateEstimation
+from hil.loop.observation.estimation import LayerSamples, RateEstimation, nominal_neuron
 from hil.loop.observation.probes import plan_probes
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Observer:
         held: Estimators that are held against the output's spikes, the most trusted first.
         probes: What a learning step asks for.
         output_probes: What a deployed network is read by: its output alone.
+        highest_rate: Activity of an output that is driven without end.
     """
 
     def __init__(self, config: Config, device: Device, rule: Rule, kind: StimulusKind) -> None:
@@ -76,6 +77,7 @@ class Observer:
             UnsupportedProbe: When the device does not show what is needed.
         """
         info, network = device.info, device.network
+        self._timed = config.readout.source == "times"
         self._rule, self._homeostasis = rule, config.homeostasis
         self._traced, self._by_spikes = rule.needs_traces, config.observe == "spikes"
         self._membrane, self._depth = info.neuron.membrane, network.depth
@@ -84,9 +86,11 @@ class Observer:
         self._plan = plan_probes(config, info, network.depth, rule.needs_traces)
         offers = (info.offer("membrane", n, network.depth) for n in range(1, network.depth + 1))
         self._sampled = ["before_reset" if o is None else o.sampled for o in offers]
-        self._estimation = RateEstimation(
-            info, nominal_decay(device), network, kind == "spikes", config.network.steps
-        )
+        steps, spikes_in = config.network.steps, kind == "spikes"
+        decay = nominal_decay(device)
+        self._estimation = RateEstimation(info, decay, network, spikes_in, steps)
+        output = nominal_neuron(info, decay, network.depth, steps, spikes_in)
+        self.highest_rate = 1.0 if self._timed else output.highest_rate
         hidden = range(1, network.depth)
         self.spikes_offered = all(info.offer("spikes", n, network.depth) for n in hidden)
         self.held = self._plan.candidates
@@ -94,7 +98,6 @@ class Observer:
         self.probes = self._plan.learning
         self.output_probes = [*self._plan.output]
         self._most_in_run = info.neuron.spikes_per_run
-        self._timed = config.readout.source == "times"
 
     @property
     def target_rate(self) -> float:
