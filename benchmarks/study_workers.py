@@ -28,7 +28,7 @@ def requests(first: int, count: int) -> Iterator[Request]:
         config = build(
             {"seed": seed, "training": {"epochs": 8}, "network": {"hidden": [60]}},
         )
-        yield seed, Job(json.dumps(config.model_dump(mode="json"))), None
+        yield Job(json.dumps(config.model_dump(mode="json"))), None
 
 
 def rate(evaluated: Pool, first: int) -> float:

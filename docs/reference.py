@@ -367,7 +367,7 @@ def checks_page() -> Iterator[str]:
     yield from ("# Conformance checks", "", "In the order in which `hil check` makes them:", "")
     yield from table(
         ("check", "what it holds the device to"),
-        ((f"`{c.__name__.replace('_', '-')}`", first_sentence(c)) for c in CHECKS),
+        ((f"`{check.name}`", f"{check.reason}.") for check in CHECKS),
     )
 
 

@@ -80,3 +80,11 @@ class FileFormatError(DeviceError, ValueError):
 
 class Diverged(DeviceError):
     """A replay was asked for something else than what was recorded."""
+
+
+def make_error(kind: str, message: str) -> DeviceError:
+    """Make an error that was told by name; one of a driver's own comes back as a DeviceError."""
+    error_type = globals().get(kind)
+    if not (isinstance(error_type, type) and issubclass(error_type, DeviceError)):
+        error_type = DeviceError
+    return error_type(message)

@@ -117,7 +117,7 @@ class Fleet(Composite):
         return max(device.transfer_seconds for device in self.devices)
 
     @property
-    def failed(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """Errors of the members that are done without."""
         return self._failed
 
@@ -139,8 +139,17 @@ class Fleet(Composite):
         self._ask_all(lambda device: device.configure(network))
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        stored = self._ask_all(lambda device: device.write_weights(projection, weights))
-        if all(np.array_equal(each, stored[0]) for each in stored[1:]):
+        first: list[NDArray[np.float32]] = []
+
+        def write(device: Device) -> NDArray[np.float32]:
+            """Write to a member; what it stores is kept once where it is what the first does."""
+            stored = device.write_weights(projection, weights)
+            if not first:
+                first.append(stored)
+            return first[0] if np.array_equal(stored, first[0]) else stored
+
+        stored = self._ask_all(write)
+        if all(each is stored[0] for each in stored):
             return stored[0]
         mean = np.asarray(np.mean(stored, axis=0, dtype=np.float64), np.float32)
         scale = self.network.full_scale[projection]
@@ -162,7 +171,7 @@ class Fleet(Composite):
             done += [(shares[member], readout) for member, readout in answers.items()]
             left = np.setdiff1d(left, np.concatenate([rows for rows, _ in done]))
             if carry and len(left):
-                raise LinkError(f"{self.failed[-1]}: its samples cannot run on elsewhere")
+                raise LinkError(f"{self.failures[-1]}: its samples cannot run on elsewhere")
             self._last = shares if len(answers) == len(shares) and not len(left) else {}
         return join_readouts(done)
 
@@ -208,7 +217,7 @@ class Fleet(Composite):
             if not isinstance(error, DeviceError):
                 raise error
             message = f"{self._addresses[number]}: {error}"
-            if not isinstance(error, FAILURES) or len(self.failed) == self._spare:
+            if not isinstance(error, FAILURES) or len(self.failures) == self._spare:
                 raise type(error)(message) from error
             self._members.remove(number)
             self._failed = (*self._failed, message)

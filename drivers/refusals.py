@@ -33,12 +33,12 @@ def format_refusal(message: str, given: Sequence[str] = ()) -> str:
     line = _printable(message)
     for text in given:
         line = _cut_given(line, _printable(text))
-    line = _QUOTED.sub(lambda found: _cut(found[0], found[0][0]), line)
+    line = _QUOTED.sub(lambda match: _cut(match[0], match[0][0]), line)
     line = "".join(
         _cut(part, _CLOSING[part[0]]) if part[0] in _CLOSING else part
         for part in _split_brackets(line)
     )
-    line = _UNBROKEN.sub(lambda found: _cut(found[0], ""), line)
+    line = _UNBROKEN.sub(lambda match: _cut(match[0], ""), line)
     return line if len(line) <= LINE else f"{line[: GIVEN // 2]} ... {line[-GIVEN // 2 :]}"
 
 

@@ -20,12 +20,13 @@ from drivers.contract.answers import driver_call
 from drivers.contract.device import Device
 from drivers.contract.info import CONTRACT, MANUAL
 from drivers.contract.statements import check_info
-from drivers.errors import ContractMismatch, DeviceNotFound, SettingError
+from drivers.contract.watchdog import Overdue, watch_call
+from drivers.errors import ContractMismatch, DeviceNotFound, DriverError, SettingError
 from drivers.refusals import nearest
 
 ENTRY_POINTS = "hil.drivers"
-# The option that every address has; all others are the driver's own.
-CALL_LIMIT = "call_limit"
+# The options that every address has; all others are the driver's own.
+CALL_LIMIT, ISOLATED = "call_limit", "isolated"
 # scheme -> module and class, imported when first asked for
 BUILTIN = {
     "board": "drivers.board.device:Board",
@@ -83,28 +84,29 @@ def driver(scheme: str) -> type[Device]:
         raise DeviceNotFound(f"no driver for {scheme!r}: {_suggest_driver(scheme, known)}")
     module, _, name = known[scheme].partition(":")
     try:
-        found = getattr(import_module(module), name)
-    except Exception as error:  # code of others: it may fail in any way
+        with watch_call(module, Device.call_limit):
+            kind = getattr(import_module(module), name)
+    except (Exception, SystemExit, Overdue) as error:  # code of others: it may fail in any way
         if isinstance(error, ImportError) and error.name == "drivers":
             raise ContractMismatch(
                 f"driver of {scheme!r} is not written for contract {CONTRACT}, which this "
                 f"spikeloop speaks: {error}; see {MANUAL}"
             ) from error
         raise DeviceNotFound(f"driver of {scheme!r} cannot be loaded: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Device)):
+    if not (isinstance(kind, type) and issubclass(kind, Device)):
         raise DeviceNotFound(f"driver of {scheme!r} is {known[scheme]}, which is no Device class")
-    return found
+    return kind
 
 
 def addresses() -> list[str]:
     """Addresses that drivers offer; of one that offers none, or cannot be asked, its scheme."""
-    found: list[str] = []
+    offers: list[str] = []
     for scheme in schemes():
         offered: list[str] = []
         with suppress(Exception):  # code of others: it may fail in any way
             offered = [address for address, _ in driver(scheme).catalogue()]
-        found += offered or [f"{scheme}:"]
-    return found
+        offers += offered or [f"{scheme}:"]
+    return offers
 
 
 def suggest_address(text: str) -> str | None:
@@ -218,16 +220,18 @@ def code_of(url: str) -> tuple[str, ...]:
         SettingError: For an option without value, or named twice.
     """
     scheme, target, options = split(url)
-    return driver(scheme).code_of(target, options)
+    kind = driver(scheme)
+    with driver_call(kind, "code_of"):
+        return tuple(str(file) for file in kind.code_of(target, options))
 
 
 def open(url: str, *, record: str | Path | None = None) -> Device:
     """Open the device at an address.
 
     Args:
-        url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves. The option
-            `call_limit`, which every address may have, is how long a call of the driver may last,
-            in seconds, before it counts as hung.
+        url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves. Every address
+            may have the options `call_limit`, how long a call of the driver may last, in seconds,
+            before it counts as hung, and `isolated=1`, which runs it in a process of its own.
         record: File to record the whole session to, for `replay:FILE`; it must not exist.
 
     Returns:
@@ -243,17 +247,31 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         OSError: When it cannot be written.
     """
     scheme, target, options = split(url)
-    found = driver(scheme)
-    limit = _parse_call_limit(options.pop(CALL_LIMIT, None), found.call_limit)
+    kind = driver(scheme)
+    limit = _parse_call_limit(options.pop(CALL_LIMIT, None), kind.call_limit)
     if record is not None:
         from drivers.session.file import check_free
 
         check_free(record)  # before a device is touched
-    with driver_call(found, "from_url", limit):
-        device = found.from_url(target, options)
-    try:
+    isolated = options.pop(ISOLATED, "0")
+    if isolated not in ("0", "1"):
+        raise SettingError(f"{ISOLATED}={isolated}: give 1, or 0")
+    device: Device
+    if isolated == "1":
+        from drivers.isolation import Isolated
+
+        device = Isolated(with_options(f"{scheme}:{target}", options), BUILTIN, limit)
+    else:
+        with driver_call(kind, "from_url", limit):
+            device = kind.from_url(target, options)
+        if not isinstance(device, Device):
+            raise DriverError(
+                f"{kind.__name__}.from_url gave {type(device).__name__}: give the device, opened"
+            )
         device.call_limit = limit
-        check_info(device)
+    try:
+        with driver_call(device, "info") as method:
+            check_info(method, device.info)
         if record is None:
             return device
         from drivers.session.recording import Recorded
@@ -318,13 +336,13 @@ def parse_members(target: str, schemes: Iterable[str]) -> Members:
 
 def _parse_may_fail(target: str) -> tuple[int, str]:
     """The fleet's own option, and the addresses."""
-    found = OWN.match(target)
-    if not found:
+    match = OWN.match(target)
+    if not match:
         return 0, target
-    number = found[1]
+    number = match[1]
     if not (number.isascii() and number.isdigit() and len(number) < 5):
         raise SettingError(f"{LOST}={number[:20]}: give the number of members that may fail")
-    return int(number), target[found.end() :]
+    return int(number), target[match.end() :]
 
 
 def _expand_ranges(address: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.extensions import Trust, in_force, named
+from hil.extensions import Trust, in_force, name_objects
 from hil.result import Result
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hil.loop.progress import Watcher
     from hil.loop.session import Session
     from hil.runs.folder import Run
-    from hil.tasks import Arrays, Task
+    from hil.tasks import SampleSet, Task
 
 OnEpoch = Callable[[dict[str, Any]], object]
 
@@ -26,7 +26,7 @@ def train(
     task: str | Task | ArrayLike | None = None,
     y: ArrayLike | None = None,
     *,
-    test: tuple[ArrayLike, ArrayLike] | float = 0.2,
+    test: tuple[ArrayLike, ArrayLike] | float | None = None,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
@@ -48,7 +48,8 @@ def train(
             Or the samples themselves, real numbers of any range: `(N, n)` features, or images
             `(N, height, width)` or `(N, height, width, channels)`.
         y: Labels of the samples: `(N,)` whole numbers or texts, or one-hot `(N, C)`.
-        test: `(x, y)` to test with, or the share of the samples that is set aside for it.
+        test: `(x, y)` to test with, or the share of the samples that is set aside for it; a fifth
+            when None. This and the next four are about samples given here.
         validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
         class_names: What the page calls each class, in ascending order of the labels.
         feature_names: What it calls each feature; the columns of a DataFrame when None.
@@ -77,31 +78,35 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
-    from hil.loop.progress import also_call, displayed
+    from hil.loop.progress import also_call, display_progress
 
     names = {"class_names": class_names, "feature_names": feature_names, "layout": layout}
     name, samples = _task_and_samples(task, y, test=test, validation=validation, **names)
     objects: dict[str, object] = {}
     settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
-    layer = named(settings, objects)
+    layer = name_objects(settings, objects)
     with Trust.of(layer, everything=trust, objects=objects).in_force():
         run, session = prepare(layer, start=start, out=out, record=record, samples=samples)
-        with displayed() as watch:
+        with display_progress() as watch:
             return finish(run, also_call(watch, on_epoch), session=session)
 
 
 def _task_and_samples(
     task: str | Task | ArrayLike | None, y: ArrayLike | None, **parts: Any
-) -> tuple[str | Task | None, Arrays | None]:
+) -> tuple[str | Task | None, SampleSet | None]:
     """The task, and the samples where they were given in its place."""
-    if task is not None and not isinstance(task, str):
-        from hil.tasks import Task, arrays
+    from hil.tasks import ARRAYS, SampleSet, Task
 
-        if isinstance(task, Task):
-            return task, None
-        return arrays.NAME, arrays.collect_arrays(task, y, **parts)
-    if y is not None:
-        raise ValueError(f"y without samples: give them in place of the task {task or 'digits'!r}")
+    given = {name: part for name, part in parts.items() if part is not None}
+    if not (task is None or isinstance(task, str | Task)):
+        return ARRAYS, SampleSet.of_program(task, y, **given)
+    about = [*(["y"] if y is not None else []), *given]
+    if about:
+        name = task if isinstance(task, str) else "digits" if task is None else task.name
+        raise ValueError(
+            f"{', '.join(about)} without samples: give them in place of the task {name!r}, which "
+            "has its own"
+        )
     return task, None
 
 
@@ -111,6 +116,7 @@ def resume(
     data: str | Path | None = None,
     *,
     trust: bool = False,
+    other_device: bool = False,
     extensions: Objects | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Result:
@@ -121,6 +127,7 @@ def resume(
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
         trust: Whether Python code that the run names may run, such as a chip or a rule.
+        other_device: Whether it may go on with another device than it began on.
         extensions: Rules, gates and others that the run names and no name finds, by that name.
         on_epoch: Called after each epoch with its metrics.
 
@@ -131,13 +138,13 @@ def resume(
         ValueError: When it is no run folder, or a damaged one, or in use, or its data are others.
         DeviceError: When the device fails.
     """
-    from hil.loop.progress import also_call, displayed
+    from hil.loop.progress import also_call, display_progress
     from hil.runs.folder import Run
 
     with Trust(everything=trust, given=extensions or {}).in_force():
         run = Run.open(path)
-        with displayed() as watch:
-            return finish(run, also_call(watch, on_epoch), record, data)
+        with display_progress() as watch:
+            return finish(run, also_call(watch, on_epoch), record, data, other_device=other_device)
 
 
 def evaluate(
@@ -233,7 +240,7 @@ def prepare(
     start: str | Path | None = None,
     out: str | Path | None = None,
     record: str | Path | None = None,
-    samples: Arrays | None = None,
+    samples: SampleSet | None = None,
 ) -> tuple[Run, Session]:
     """Make the run folder of what was asked for, once all of it is known to fit.
 
@@ -244,7 +251,7 @@ def prepare(
         start: Run folder or model to start from, or None.
         out: Run folder to make; None picks a free name below `runs/`.
         record: File that the session with the device is to be recorded to.
-        samples: Those of the task `arrays`, as `hil.tasks.arrays.collect_arrays` gives them; None
+        samples: Those of the task `arrays`, as a program gave them; None
             takes those of the run to start from.
 
     Returns:
@@ -261,13 +268,12 @@ def prepare(
     from hil.loop.session import Session
     from hil.runs import data as run_data
     from hil.runs.folder import Run
-    from hil.tasks.arrays import measure_arrays
     from hil.tasks.labels import class_weights
     from hil.tasks.task import suggest_settings
     from hil.trust import code_of, fingerprints
 
     base = {} if start is None else start_settings(start, *layers)
-    fitting = {} if samples is None else suggest_settings(measure_arrays(samples))
+    fitting = {} if samples is None else suggest_settings(samples.size)
     config = build(fitting, base, *layers)
     if config.start and samples is None and config.task == tasks.ARRAYS:
         samples = run_data.samples(Run.open(config.start))
@@ -282,7 +288,7 @@ def prepare(
             session.config,
             [choice.as_json() for choice in session.choices],
             fingerprints(session.config),
-            samples,
+            None if samples is None else samples.arrays(),
             session.initial,
             session.facts,
         )
@@ -295,6 +301,7 @@ def finish(
     record: str | Path | None = None,
     data: str | Path | None = None,
     session: Session | None = None,
+    other_device: bool = False,
 ) -> Result:
     """Train a run from wherever it stands to its end, and write its page.
 
@@ -304,6 +311,7 @@ def finish(
         record: File to record the session with the device to.
         data: File of the run's data, where they no longer lie where they did.
         session: That in which the run was prepared, which is closed; None opens one.
+        other_device: Whether it may go on with another device than it began on.
 
     Returns:
         The finished run.
@@ -315,7 +323,7 @@ def finish(
     """
     from hil.loop import training
 
-    figures = training.train(run, watch, record, data, session)
+    figures = training.train(run, watch, record, data, session, other_device)
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from hil import streams
 from hil.api import as_layer
-from hil.extensions import Trust, named
+from hil.extensions import Trust, name_objects
 
 # What `sklearn.utils.estimator_checks.check_estimator` asks for and cannot be held: by what learns
 # in batches, and by a noisy chip.
@@ -101,7 +101,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from hil import config as configuration
         from hil.loop.defaults import find_open_settings
         from hil.loop.session import MemorySink, Session
-        from hil.tasks import arrays
+        from hil.tasks import SampleSet
         from hil.tasks.task import suggest_settings
 
         x, labels = validate_data(self, X, y, dtype=np.float64, allow_nd=self.layout is not None)
@@ -121,17 +121,18 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
         given = {"x_train": x, "y_train": numbers}
         given |= {} if self.layout is None else {"layout": np.asarray(self.layout)}
-        data = arrays.build_data(given, streams.generator(own["seed"], "split"), 0.0)
+        samples = SampleSet.read(given)
+        data = samples.build(streams.generator(own["seed"], "split"), 0.0)
         data = replace(data, weights_train=weights)
         sink = MemorySink()
         with trust.in_force():
-            config = configuration.build(suggest_settings(arrays.measure_arrays(given)), own)
+            config = configuration.build(suggest_settings(samples.size), own)
             with Session.open(config, data, find_open_settings(own)) as session:
                 state, _ = session.begin()
                 session.start_training(state, sink).run()
         self.checkpoint_ = sink.checkpoint
         self.config_ = session.config.model_dump(mode="json")
-        self.preparation_ = data.preparation.arrays()
+        self.preparation_ = data.preparation.as_json()
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -141,8 +142,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X: Features, `(N, n)`.
         """
         scores = self._scores(X)
-        found: NDArray[Any] = self.classes_[scores.argmax(axis=1)]
-        return found
+        labels: NDArray[Any] = self.classes_[scores.argmax(axis=1)]
+        return labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """The softmax of the scores, `(N, C)`, which is what cross-entropy trained.
@@ -150,8 +151,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             X: Features, `(N, n)`.
         """
-        found: NDArray[np.float64] = softmax(self._scores(X).astype(np.float64), axis=1)
-        return found
+        shares: NDArray[np.float64] = softmax(self._scores(X).astype(np.float64), axis=1)
+        return shares
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
         """The scores: logits `(N, C)`, and of two classes their difference `(N,)`.
@@ -164,7 +165,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _settings(self, seed: int = 0) -> tuple[dict[str, Any], Trust]:
         """The parameters by section; a program named them, so their code runs."""
-        from hil.config import merged
+        from hil.config import merge_layers
         from hil.tasks import ARRAYS
 
         own = as_layer(
@@ -176,7 +177,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             training=as_layer(epochs=self.epochs, class_weight=self._weights()) or None,
         )
         objects: dict[str, object] = {}
-        sections = named(merged(as_layer(**self.settings or {}), own), objects)
+        sections = name_objects(merge_layers(as_layer(**self.settings or {}), own), objects)
         return sections, Trust(everything=True, given=objects)
 
     def _weights(self) -> str | dict[str, float] | None:
@@ -192,7 +193,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return {numbers[label]: float(each) for label, each in self.class_weight.items()}
 
     def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
-        from hil.config import recorded
+        from hil.config import parse_record
         from hil.loop.evaluation import score_samples
         from hil.loop.session import open_deployed
         from hil.tasks.preparation import Preparation
@@ -200,8 +201,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         nd = self.layout is not None
         x = validate_data(self, X, dtype=np.float64, allow_nd=nd, reset=False)
-        prepared = Preparation.from_arrays(self.preparation_, "preparation_")
+        prepared = Preparation.from_json(self.preparation_, "preparation_")
         _, trust = self._settings()
-        config = recorded(self.config_)
+        config = parse_record(self.config_)
         with trust.in_force(), open_deployed(config, self.checkpoint_, prepared) as session:
             return score_samples(session.controller, prepared, x)

@@ -13,17 +13,17 @@ from drivers.errors import FileFormatError
 from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
-from hil.discovery import Catalogue, placed
+from hil.discovery import Catalogue, absolute_name
 from hil.encodings import Encoding
 from hil.learning import losses, rules
 from hil.learning.rule import RuleFamily
-from hil.validation import forbidding, validated
+from hil.validation import forbid_other_keys, validate_values
 
 Sections = dict[str, Any]
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-PlacedModel = Annotated[str, AfterValidator(placed)]
+AbsoluteName = Annotated[str, AfterValidator(absolute_name)]
 Whole = Annotated[int, Field(gt=0, le=10**9)]
 # Context of the validation of a configuration that is complete, and whose code may be elsewhere.
 RECORDED = {"recorded": True}
@@ -41,21 +41,21 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def places(key: str) -> list[str]:
+def find_settings(key: str) -> list[str]:
     """Every setting of that key, in any section and of any rule and encoding, by its whole name."""
     sections = {name: field.default for name, field in Config.model_fields.items()}
-    found = [name for name in sections if name == key]
+    names = [name for name in sections if name == key]
     for name, default in sections.items():
         if isinstance(default, BaseModel) and key in type(default).model_fields:
-            found.append(f"{name}.{key}")
+            names.append(f"{name}.{key}")
     for section, package in (("encoding", encodings), ("rule", rules)):
         settings = [package.get(name).settings.model_fields for name in package.names()]
         if any(key in fields for fields in settings):
-            found.append(f"{section}.{key}")
-    return sorted(found)
+            names.append(f"{section}.{key}")
+    return sorted(names)
 
 
-def completed_by(
+def complete_by(
     section: str, catalogue: Catalogue[RuleFamily] | Catalogue[Encoding]
 ) -> AfterValidator:
     """Complete `{name = ..., key = ...}` with the settings of what has that name.
@@ -72,13 +72,13 @@ def completed_by(
             raise ValueError(f"configuration {section}.name = {name!r}: give the name of one")
         if info.context and name not in catalogue.names():
             return value
-        name = placed(name)
-        complete = validated(
-            forbidding(catalogue.get(name).settings),
+        name = absolute_name(name)
+        complete = validate_values(
+            forbid_other_keys(catalogue.get(name).settings),
             settings,
             where=section,
             others=("name",),
-            places=places,
+            places=find_settings,
             context=info.context,
         )
         return {"name": name, **complete.model_dump(mode="json", exclude_none=True)}
@@ -138,7 +138,7 @@ class ReadoutSection(Section):
 class ActivitySection(Section):
     """Estimation of hidden activity from membranes (with `observe = "membrane"`)."""
 
-    estimator: PlacedModel = Field("auto", description="`auto`, or the name of an estimator.")
+    estimator: AbsoluteName = Field("auto", description="`auto`, or the name of an estimator.")
     every: Whole = Field(1, description="Steps between two membrane samples.")
 
 
@@ -208,7 +208,7 @@ class TrainingSection(Section):
 class ReportSection(Section):
     """Further content of the page of the run."""
 
-    sections: tuple[PlacedModel, ...] = Field((), description="Sections of a user's own, by name.")
+    sections: tuple[AbsoluteName, ...] = Field((), description="Sections of a user's own, by name.")
 
 
 class Config(Section):
@@ -229,11 +229,11 @@ class Config(Section):
     )
     start: str = Field("", description="Run whose weights are the initial ones; empty draws them.")
     network: NetworkSection = NetworkSection()
-    encoding: Annotated[dict[str, Any], completed_by("encoding", encodings.CATALOGUE)] = dict(
+    encoding: Annotated[dict[str, Any], complete_by("encoding", encodings.CATALOGUE)] = dict(
         NAMES["encoding"]
     )
     readout: ReadoutSection = ReadoutSection()
-    rule: Annotated[dict[str, Any], completed_by("rule", rules.CATALOGUE)] = dict(NAMES["rule"])
+    rule: Annotated[dict[str, Any], complete_by("rule", rules.CATALOGUE)] = dict(NAMES["rule"])
     activity: ActivitySection = ActivitySection()
     homeostasis: HomeostasisSection = HomeostasisSection()
     repair: RepairSection = RepairSection()
@@ -260,7 +260,7 @@ class Config(Section):
         return {key: value for key, value in self.encoding.items() if key != "name"}
 
 
-def merged(*layers: Mapping[str, Any]) -> Sections:
+def merge_layers(*layers: Mapping[str, Any]) -> Sections:
     """Lay configurations over each other, the last one on top.
 
     A section that names another rule, encoding or optimiser replaces the one below whole, since
@@ -272,7 +272,7 @@ def merged(*layers: Mapping[str, Any]) -> Sections:
             if isinstance(value, Mapping):
                 below = result[key] if isinstance(result.get(key), dict) else {}
                 renamed = "name" in value and value["name"] != below.get("name")
-                result[key] = merged({} if renamed else below, value)
+                result[key] = merge_layers({} if renamed else below, value)
             else:
                 result[key] = value
     return result
@@ -292,22 +292,23 @@ def build(*layers: Mapping[str, Any]) -> Config:
     """
     from hil import tasks
 
-    asked = merged(NAMES, *layers)
+    asked = merge_layers(NAMES, *layers)
     name = asked.get("task", Config.model_fields["task"].default)
     if not isinstance(name, str):
         raise ValueError(f"configuration task = {name!r}: give the name of a task")
     task, rule = tasks.get(name), asked["rule"]
     where = {"task": tasks.absolute_name(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
-    return validated(Config, merged(NAMES, task.defaults, tuned, *layers, where), places=places)
+    values = merge_layers(NAMES, task.defaults, tuned, *layers, where)
+    return validate_values(Config, values, places=find_settings)
 
 
-def recorded(sections: Mapping[str, Any]) -> Config:
+def parse_record(sections: Mapping[str, Any]) -> Config:
     """The configuration of a run as its folder keeps it, complete; no code runs for it.
 
     What is set of a rule or an encoding of a user's own is left as it is.
     """
-    return validated(Config, merged(NAMES, sections), context=RECORDED)
+    return validate_values(Config, merge_layers(NAMES, sections), context=RECORDED)
 
 
 def read(path: str | Path) -> Sections:
@@ -329,7 +330,7 @@ def dump(config: Config) -> str:
     return tomli_w.dumps(config.model_dump(mode="json"))
 
 
-def assignments(items: Sequence[str]) -> Sections:
+def parse_assignments(items: Sequence[str]) -> Sections:
     """Turn `section.key=value` into sections; a value is TOML, or else plain text.
 
     Raises:

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict
 
 from drivers.refusals import nearest
 from hil import extensions
-from hil.extensions import placed
+from hil.extensions import absolute_name
 
-__all__ = ["Catalogue", "NoSettings", "check_settings", "nearest", "placed"]
+__all__ = ["Catalogue", "NoSettings", "check_settings", "nearest", "absolute_name"]
 
 LONG = 60  # characters of a name that a refusal repeats
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Catalogue(Generic[T]):
         """Names of the built-in ones, sorted."""
         return sorted(self._builtin())
 
-    def installed(self) -> dict[str, str]:
+    def list_installed(self) -> dict[str, str]:
         """Give those that installed packages bring: `module:NAME` by name."""
         from drivers.registry import find_entry_points
 
@@ -84,13 +84,13 @@ class Catalogue(Generic[T]):
         builtin = self._builtin()
         if name in builtin:
             return builtin[name]
-        installed, what = self.installed(), f"{self.kind} {self._quote(name)}"
+        installed, what = self.list_installed(), f"{self.kind} {self._quote(name)}"
         if not extensions.is_code(name) and name not in installed:
             names = [*builtin, *installed, *self.others(), "FILE.py:NAME", "module:NAME"]
             raise ValueError(f"no {what}: {nearest(name, names)}")
         try:
             place = installed.get(name)
-            thing = extensions.imported(place) if place else extensions.load(name)
+            thing = extensions.import_object(place) if place else extensions.load_object(name)
         except extensions.UntrustedCode:
             raise
         except ValueError as error:
@@ -98,7 +98,7 @@ class Catalogue(Generic[T]):
         if not isinstance(thing, self.of):
             given = type(thing).__name__
             raise ValueError(f"{what} is no {self.of.__name__} but of type {given}")
-        return extensions.blaming(thing, what)
+        return extensions.blame_errors(thing, what)
 
     def name_of(self, value: T) -> str | None:
         """The name of one of the built-in ones; None for any other."""
@@ -110,11 +110,11 @@ class Catalogue(Generic[T]):
 
     def _builtin(self) -> dict[str, T]:
         """Give those of the package by name."""
-        return _defined_in(self.package, self.attribute) if self.package else {}
+        return _find_defined(self.package, self.attribute) if self.package else {}
 
 
 @cache
-def _defined_in(package: str, attribute: str) -> dict[str, Any]:
+def _find_defined(package: str, attribute: str) -> dict[str, Any]:
     """Find what the modules of a package define: `NAME` one each, or `NAMES` several by name."""
     defined: dict[str, Any] = {}
     for place in iter_modules(import_module(package).__path__):

@@ -39,32 +39,32 @@ def is_code(name: str) -> bool:
     return _CODE.fullmatch(name) is not None
 
 
-def placed(name: str) -> str:
-    """The name that means the same wherever it is used: that of a file is absolute."""
+def absolute_name(name: str) -> str:
+    """Give the name that means the same wherever it is used: that of a file is absolute."""
     place, _, attribute = name.rpartition(":")
     return f"{Path(place).absolute()}:{attribute}" if place.endswith(".py") else name
 
 
-def shown(name: str) -> str:
-    """A name without the folders of its file."""
+def short_name(name: str) -> str:
+    """Give a name without the folders of its file."""
     place, _, attribute = name.rpartition(":")
     return f"{Path(place).name}:{attribute}" if place.endswith(".py") else name
 
 
-def named(value: Any, objects: dict[str, object]) -> Any:
-    """Sections with names in place of objects.
+def name_objects(value: Any, objects: dict[str, object]) -> Any:
+    """Put names in place of objects in sections.
 
     Args:
         value: Sections, lists and texts of a program, with rules, gates and others in them.
         objects: Takes these by the names that they are given.
     """
     if isinstance(value, Mapping):
-        return {key: named(item, objects) for key, item in value.items()}
+        return {key: name_objects(item, objects) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [named(item, objects) for item in value]
+        return [name_objects(item, objects) for item in value]
     if isinstance(value, type) or not (callable(value) or is_dataclass(value)):
         return value
-    name = first = _name(value)
+    name = first = _find_name(value)
     number = 1
     while objects.setdefault(name, value) is not value:  # two of one line
         number += 1
@@ -72,26 +72,30 @@ def named(value: Any, objects: dict[str, object]) -> Any:
     return name
 
 
-def _name(value: Any) -> str:
-    """The name by which other processes find an object, or what Python calls a function of it."""
-    inside = [value, *(getattr(value, f.name) for f in fields(value))] if _made(value) else [value]
+def _find_name(value: Any) -> str:
+    """Find the name of an object for other processes, or what Python calls a function of it."""
+    inside = (
+        [value, *(getattr(value, f.name) for f in fields(value))] if _is_data(value) else [value]
+    )
     function = next((one for one in inside if hasattr(one, "__qualname__")), type(value))
     home = sys.modules.get(str(function.__module__))
     # An object is made in one module, which is loaded last, and may be imported into others.
     others = [module for module in reversed(list(sys.modules.values())) if module is not home]
     for module in [home, *others]:
         for name, other in list(getattr(module, "__dict__", {}).items()):
-            if type(other) is type(value) and (other is value or (_made(value) and other == value)):
-                return f"{_place(module)}:{name}"
-    return f"{_place(home)}:{function.__qualname__}"
+            if type(other) is type(value) and (
+                other is value or (_is_data(value) and other == value)
+            ):
+                return f"{_find_place(module)}:{name}"
+    return f"{_find_place(home)}:{function.__qualname__}"
 
 
-def _made(value: Any) -> bool:
+def _is_data(value: Any) -> bool:
     return is_dataclass(value) and not isinstance(value, type)
 
 
-def _place(module: ModuleType | None) -> str:
-    """Where a module is found from other processes: a script by its file."""
+def _find_place(module: ModuleType | None) -> str:
+    """Find where other processes import a module from: a script from its file."""
     if module is None:
         return "program"
     if module.__name__ == "__main__":
@@ -102,17 +106,17 @@ def _place(module: ModuleType | None) -> str:
     return module.__name__
 
 
-def named_by(given: Any) -> frozenset[str]:
-    """The files of code that are named, wherever that stands in sections and lists."""
+def find_code(given: Any) -> frozenset[str]:
+    """Find the files of code that sections and lists name."""
     import drivers
 
-    found: set[str] = set()
+    files: set[str] = set()
     for text in texts(given):
         if text.rpartition(":")[0].endswith(".py"):
-            found.add(placed(text))
+            files.add(absolute_name(text))
         with suppress(drivers.DeviceError):
-            found.update(drivers.code_of(text))
-    return frozenset(found)
+            files.update(drivers.code_of(text))
+    return frozenset(files)
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -136,7 +140,7 @@ class UntrustedCode(ValueError):
 
 @dataclass(frozen=True)
 class Trust:
-    """What may run. It is in force for as long as what was asked for is done.
+    """Code that may run. It is in force for as long as what was asked for is done.
 
     Attributes:
         named: What the user named.
@@ -148,6 +152,11 @@ class Trust:
     everything: bool = False
     given: Objects = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what Python would take for true, such as "no"."""
+        if not isinstance(self.everything, bool):
+            raise ValueError(f"trust = {self.everything!r}: give True or False")
+
     @classmethod
     def of(cls, *given: Any, everything: bool = False, objects: Objects | None = None) -> Trust:
         """Trust in what the user gave.
@@ -158,7 +167,7 @@ class Trust:
             everything: Whether the user trusts whatever files name.
             objects: Those that a program gave, by name.
         """
-        return cls(frozenset(texts(given)) | named_by(given), everything, objects or {})
+        return cls(frozenset(texts(given)) | find_code(given), everything, objects or {})
 
     def runs(self, code: str) -> bool:
         """Tell if code may run."""
@@ -195,8 +204,8 @@ in_force = _IN_FORCE.get
 # -- loading ---------------------------------------------------------------------------------------
 
 
-def load(name: str) -> object:
-    """What a name `FILE.py:NAME` or `module:NAME` stands for, once it may run.
+def load_object(name: str) -> object:
+    """Load the object that `FILE.py:NAME` or `module:NAME` names, once it may run.
 
     Raises:
         UntrustedCode: When nobody named it who may; nothing has run then.
@@ -206,11 +215,11 @@ def load(name: str) -> object:
     if name in trust.given:
         return trust.given[name]
     trust.check([name])
-    return imported(name)
+    return import_object(name)
 
 
-def imported(name: str) -> object:
-    """What `FILE.py:NAME` or `module:NAME` stands for.
+def import_object(name: str) -> object:
+    """Import the object that `FILE.py:NAME` or `module:NAME` names.
 
     Raises:
         ValueError: When it cannot be found, or fails.
@@ -223,20 +232,20 @@ def imported(name: str) -> object:
     except FileFormatError:
         raise
     except (Exception, SystemExit) as error:  # code of others: it may fail in any way
-        raise ValueError(f"{said(error, place)}") from error
+        raise ValueError(f"{describe_failure(error, place)}") from error
     try:
-        found: object = attrgetter(attribute)(module)
+        named_object: object = attrgetter(attribute)(module)
     except AttributeError:
         if "<" in attribute or place in ("__main__", "program"):
             raise ValueError(
                 f"a program made it: give it again, extensions={{{name!r}: ...}} in Python"
             ) from None
         raise ValueError(f"{place} has no {attribute}") from None
-    return found
+    return named_object
 
 
 def _run(path: Path) -> ModuleType:
-    """The module that a file makes; as long as the file stays the same it is run once."""
+    """Run a file as a module, once as long as the file stays the same."""
     from drivers.files.bounded import read_bytes
 
     code = read_bytes(path, MOST)
@@ -258,7 +267,7 @@ def _run(path: Path) -> ModuleType:
 
 
 def file_of(name: str) -> Path | None:
-    """The file in which something of a name lies, if there is one.
+    """Find the file in which something of a name lies, if there is one.
 
     To find that of a module, Python runs the packages that it lies in.
     """
@@ -276,40 +285,40 @@ def file_of(name: str) -> Path | None:
 # -- failing ---------------------------------------------------------------------------------------
 
 
-def blaming(value: T, what: str) -> T:
-    """The same object, whose functions say what they are of when they fail.
+def blame_errors(value: T, what: str) -> T:
+    """Give the same object, whose functions say what they are of when they fail.
 
     Args:
         value: A dataclass with functions in it, or a function.
         what: What it is, e.g. `rule '/home/me/mine.py:SIGNED'`.
     """
     if not is_dataclass(value):
-        return cast(T, _blamed(value, what)) if callable(value) else value
+        return cast(T, _blame_errors_of(value, what)) if callable(value) else value
     functions = {
-        f.name: _blamed(held, what)
+        f.name: _blame_errors_of(held, what)
         for f in fields(value)
         if callable(held := getattr(value, f.name)) and not isinstance(held, type)
     }
     return cast(T, replace(cast(Any, value), **functions)) if functions else value
 
 
-def _blamed(function: Callable[..., Any], what: str) -> Callable[..., Any]:
+def _blame_errors_of(function: Callable[..., Any], what: str) -> Callable[..., Any]:
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         try:
-            found = function(*args, **kwargs)
+            result = function(*args, **kwargs)
         except MemoryError:
             raise
         except Exception as error:
             place = getattr(getattr(function, "__code__", None), "co_filename", "")
-            raise ValueError(f"{what} failed: {said(error, place)}") from error
-        return blaming(found, what) if is_dataclass(found) else found
+            raise ValueError(f"{what} failed: {describe_failure(error, place)}") from error
+        return blame_errors(result, what) if is_dataclass(result) else result
 
     return called
 
 
-def said(error: BaseException, file: str) -> str:
-    """What an error says, with its type, and the line of a file in which it came up."""
+def describe_failure(error: BaseException, file: str) -> str:
+    """Describe an error: its type, what it says, and the line of a file in which it came up."""
     lines = [n for frame, n in walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
     line = f"line {lines[-1]}: " if lines else ""
     return f"{line}{type(error).__name__}: {error}".rstrip(": ")

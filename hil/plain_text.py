@@ -1,7 +1,7 @@
 """Text of others on a page, in a plot and in a terminal: it is shown, and never does anything.
 
 Labels, names and paths come from files and command lines. HTML is escaped by the templates and
-no plot reads TeX (`hil.figures.Drawing`); what is left is dealt with here: characters that are no
+a plot shows it as text; what is left is dealt with here: characters that are no
 text, and labels that are longer than a plot has room for.
 """
 
@@ -17,7 +17,7 @@ _TURNING = frozenset(
 )
 
 
-def visible(text: str) -> str:
+def make_visible(text: str) -> str:
     """Replace the characters of a text that are none: each becomes one that shows so.
 
     Those are control characters but for the line feed and the tab, halves of surrogate pairs,
@@ -36,13 +36,12 @@ def _acts(character: str) -> bool:
 
 def one_line(text: str) -> str:
     """Make one line of a text, for a terminal: `visible`, with white space folded."""
-    return visible(" ".join(text.split()))
+    return make_visible(" ".join(text.split()))
 
 
-def label(text: str) -> str:
+def make_label(text: str) -> str:
     """Make a label of a plot of a text: one line, whose middle is left out where it is long."""
     line = one_line(text)
     if len(line) > ROOM:
         line = f"{line[: ROOM - 13]}\N{HORIZONTAL ELLIPSIS}{line[-12:]}"
-    # matplotlib leaves out of its legends what begins so; a word joiner has no width.
-    return f"\N{WORD JOINER}{line}" if line.startswith("_") else line
+    return line

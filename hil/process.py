@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
+def limit_blas_threads() -> Iterator[None]:
     """Pin BLAS to one thread, so that sums are taken in one order on every machine."""
     from threadpoolctl import threadpool_limits
 
@@ -44,7 +44,7 @@ class Stop:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
+def catch_stops() -> Iterator[Stop]:
     """Take Ctrl-C and SIGTERM as requests to stop while in the context.
 
     Only the main thread of a process can handle signals; in another one they are left alone.

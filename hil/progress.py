@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
+SELDOM, OFTEN = 60.0, 0.2  # seconds between two lines: in a log, and in a notebook
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -96,95 +98,55 @@ class Bars:
         self._bars.console.print(Text(line, style))
 
 
-class Pacer:
-    """Tells how far a stage is, at its rate since its row began, where the last time is past."""
+class LineDisplay:
+    """A line at a time: one now and then for a log, or one that is written over in a notebook.
 
-    def __init__(self, every: float, last: float, clock: Callable[[], float]) -> None:
-        """Begin with no row.
+    Attributes:
+        on_terminal: Whether a person looks on, in a notebook.
+    """
 
-        Args:
-            every: Seconds between two times that something is told.
-            last: The last time that something was told, by the clock.
-            clock: Seconds from some moment on.
-        """
-        self._every, self._last, self._clock = every, last, clock
-        self._begun: dict[str, tuple[float, int]] = {}  # when each row began, and from where
-
-    def told(self, stage: Stage) -> str | None:
-        """What is to be told of a stage now; None where the last time is too recent."""
-        now = self._clock()
-        since, first = self._begun.setdefault(stage.row, (now, stage.done))
-        if now - self._last < self._every:
-            return None
-        self._last = now
-        rate = stage.rate
-        if rate is None and now > since:
-            rate = (stage.done - first) / (now - since)
-        return f"{stage.name}: {pace(stage.done, stage.total, stage.unit, rate)}"
-
-
-class PipedLines:
-    """A line now and then, for the log of a batch system."""
-
-    on_terminal = False
-    EVERY = 60.0  # seconds between two lines
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO, *, notebook: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Begin with nothing said.
 
         Args:
             stream: Standard error.
+            notebook: Whether it is that of a notebook, where no line has to be drawn.
             clock: Seconds from some moment on.
         """
-        self._stream, self._pacer = stream, Pacer(self.EVERY, clock(), clock)
+        self.on_terminal = notebook
+        self._stream, self._clock, self._width = stream, clock, 0
+        self._every, self._last = (OFTEN, -math.inf) if notebook else (SELDOM, clock())
+        self._begun: dict[str, tuple[float, int]] = {}  # when each row began, and from where
 
     def show(self, stage: Stage) -> None:
-        """Say how far a stage is, once a minute."""
-        line = self._pacer.told(stage)
-        if line is not None:
+        """Say how far a stage is, at its rate since its row began, where the last time is past."""
+        now = self._clock()
+        since, first = self._begun.setdefault(stage.row, (now, stage.done))
+        if now - self._last < self._every:
+            return
+        self._last, rate = now, stage.rate
+        if rate is None and now > since:
+            rate = (stage.done - first) / (now - since)
+        line = f"{stage.name}: {pace(stage.done, stage.total, stage.unit, rate)}"
+        if self.on_terminal:
+            self._write_over(line)
+        else:
             self.write(f"hil: {line}")
 
     def write(self, line: str, style: str = "") -> None:
-        """Write a line."""
-        print(line, file=self._stream, flush=True)
-
-
-class NotebookLine:
-    """One line that is written over, which every notebook shows alike and none has to draw."""
-
-    on_terminal = True
-    OFTEN = 0.2  # seconds between two changes
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing shown.
-
-        Args:
-            stream: Standard error of the notebook.
-            clock: Seconds from some moment on.
-        """
-        self._stream, self._width = stream, 0
-        self._pacer = Pacer(self.OFTEN, -math.inf, clock)
-
-    def show(self, stage: Stage) -> None:
-        """Show how far a stage is, where the last change is not too recent."""
-        line = self._pacer.told(stage)
-        if line is not None:
-            self._over(line)
-
-    def write(self, line: str, style: str = "") -> None:
         """Write a line that stays."""
-        self._over(line)
-        self._stream.write("\n")
+        self._write_over(line, end="\n")
         self._width = 0
 
     def clear(self) -> None:
         """Show no stage any more."""
-        self._over("")
-        self._stream.write("\r")
-        self._stream.flush()
+        self._write_over("", end="\r")
 
-    def _over(self, text: str) -> None:
-        self._stream.write(f"\r{text:{self._width}}")
+    def _write_over(self, text: str, end: str = "") -> None:
+        start = f"\r{text:{self._width}}" if self.on_terminal else text
+        self._stream.write(f"{start}{end}")
         self._stream.flush()
         self._width = len(text)
 
@@ -193,7 +155,7 @@ class NotebookLine:
 def display() -> Iterator[Display]:
     """A display that is there while in the context."""
     if type(sys.stderr).__module__.partition(".")[0] == "ipykernel":
-        line = NotebookLine(sys.stderr)
+        line = LineDisplay(sys.stderr, notebook=True)
         try:
             yield line
         finally:
@@ -204,7 +166,7 @@ def display() -> Iterator[Display]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield PipedLines(sys.stderr)
+        yield LineDisplay(sys.stderr)
         return
     with Progress(
         TextColumn("{task.description}", markup=False),

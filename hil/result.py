@@ -22,17 +22,9 @@ class Metrics(list[dict[str, Any]]):
     """The metrics of each epoch, a dictionary for each: docs/run_folder.md says what they mean."""
 
     def to_frame(self) -> DataFrame:
-        """Make a DataFrame, a row for each epoch, named by its number.
+        """Make a DataFrame, a row for each epoch, named by its number."""
+        from pandas import DataFrame
 
-        Raises:
-            ImportError: When pandas is not installed.
-        """
-        try:
-            from pandas import DataFrame
-        except ImportError:
-            raise ImportError(
-                'pandas is not installed: pip install "spikeloop[pandas]", or use the list as it is'
-            ) from None
         return DataFrame(self).set_index("epoch")
 
 
@@ -82,8 +74,8 @@ class Result:
             ValueError: When these are no such samples.
             DeviceError: When the device fails.
         """
-        found: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
-        return found
+        labels: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
+        return labels
 
     def scores(self, x: ArrayLike, device: str | None = None) -> NDArray[np.float32]:
         """The logit of each class for new samples; `predict` gives the largest.
@@ -103,11 +95,10 @@ class Result:
         from hil.loop.session import open_deployed
 
         run, prepared = self._run, self._preparation
+        took = {"blame": run.blame_file, "began_on": run.environment()["device"]}
         with (
             self.trust.in_force(),
-            open_deployed(
-                run.config(), self._checkpoint, prepared, device, blame=run.taking_up
-            ) as session,
+            open_deployed(run.config(), self._checkpoint, prepared, device, **took) as session,
         ):
             return score_samples(session.controller, prepared, x)
 
@@ -117,8 +108,8 @@ class Result:
         return self._matrices("weights")
 
     @property
-    def stored(self) -> list[NDArray[np.float32]]:
-        """What the device says that it stored of them, in the same units."""
+    def stored_weights(self) -> list[NDArray[np.float32]]:
+        """Weights that the device says that it stored, in the same units."""
         return self._matrices("stored")
 
     @property
@@ -165,5 +156,5 @@ class Result:
     def _matrices(self, kind: str) -> list[NDArray[np.float32]]:
         from drivers.contract.arrays import select_prefix
 
-        found = select_prefix(self._checkpoint, f"{kind}/")
-        return [found[str(p)].astype("float32") for p in range(len(found))]
+        matrices = select_prefix(self._checkpoint, f"{kind}/")
+        return [matrices[str(p)].astype("float32") for p in range(len(matrices))]

@@ -116,14 +116,14 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Paired
     return PairedDifference(average, t_test=t_test(average), wilcoxon=signed_rank)
 
 
-def t_test(found: Mean) -> float | None:
+def t_test(sample: Mean) -> float | None:
     """p of Student's two-sided test of a mean against 0; None for one unit, or no spread."""
-    if not found.deviation:
+    if not sample.deviation:
         return None
     from scipy.special import stdtr
 
-    t = found.value / (found.deviation / math.sqrt(found.units))
-    return float(2 * stdtr(found.units - 1, -abs(t)))
+    t = sample.value / (sample.deviation / math.sqrt(sample.units))
+    return float(2 * stdtr(sample.units - 1, -abs(t)))
 
 
 def holm(p: Sequence[float]) -> list[float]:

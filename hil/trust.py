@@ -62,7 +62,7 @@ def fingerprints(config: Config) -> dict[str, str]:
             files[name] = place
     inner = [(gates.CATALOGUE, text) for text in extensions.texts(config.rule_settings)]
     for catalogue, name in (*_parts(config), *inner):
-        brought = None if name in catalogue.names() else catalogue.installed().get(name)
+        brought = None if name in catalogue.names() else catalogue.list_installed().get(name)
         if brought is not None and (place := extensions.file_of(brought)):
             files[f"{catalogue.group}:{name}"] = place
     return {
@@ -91,7 +91,7 @@ def check_unchanged(began: Mapping[str, str], now: Mapping[str, str]) -> None:
 
 
 def _parts(config: Config) -> Iterator[tuple[Catalogue[Any], str]]:
-    """What a configuration names, with the kind of it."""
+    """List the names in a configuration, each with its catalogue."""
     if own_file.parse_address(config.task) is None:
         yield tasks.CATALOGUE, config.task
     yield rules.CATALOGUE, config.rule["name"]

@@ -16,7 +16,7 @@ from drivers.refusals import format_refusal, shorten
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validated(
+def validate_values(
     model: type[Model],
     values: Mapping[str, Any],
     *,
@@ -48,28 +48,28 @@ def validated(
     except ValidationError as error:
         first, *rest = error.errors()
     if first["type"] == "value_error":  # raised by our own validators, which say it all
-        raise _refused(str(first["ctx"]["error"]))
+        raise _make_refusal(str(first["ctx"]["error"]))
     if first["type"] in ("extra_forbidden", "missing"):
         *section, key = first["loc"]
         name = ".".join(filter(None, (where, *_path(section, values), shorten(str(key)))))
         if first["type"] == "missing":
-            raise _refused(f"{what} key {name!r} is missing: give it")
+            raise _make_refusal(f"{what} key {name!r} is missing: give it")
         known = [*_owner(model, section).model_fields, *others]
         elsewhere = [place for place in places(str(key)) if place != name]
         told = nearest(str(key), known)
         if elsewhere and len(elsewhere) == len(places(str(key))):  # else it is of another rule
             told = f"did you mean {' or '.join(map(repr, elsewhere))}? {told.rpartition('? ')[2]}"
-        raise _refused(f"{what} key {name!r} is unknown: {told}")
+        raise _make_refusal(f"{what} key {name!r} is unknown: {told}")
     path = _path(first["loc"], values)
     name = ".".join(filter(None, (where, *path)))
     given = f"{what} {name} = {shorten(repr(first['input']))}"
     if first["type"] in ("model_type", "dict_type"):
-        raise _refused(f"{given}: is a section, write {name}.key=value")
+        raise _make_refusal(f"{given}: is a section, write {name}.key=value")
     alternatives = [first, *(each for each in rest if _path(each["loc"], values) == path)]
-    raise _refused(f"{given}: {_wanted(alternatives)}")
+    raise _make_refusal(f"{given}: {_describe_allowed(alternatives)}")
 
 
-def _refused(message: str) -> ValueError:
+def _make_refusal(message: str) -> ValueError:
     return ValueError(format_refusal(message))
 
 
@@ -80,13 +80,13 @@ def _with_texts_as_keys(value: Any) -> Any:
     return {str(key): _with_texts_as_keys(item) for key, item in value.items()}
 
 
-def forbidding(model: type[BaseModel]) -> type[BaseModel]:
+def forbid_other_keys(model: type[BaseModel]) -> type[BaseModel]:
     """The same model, which refuses keys that it does not have unless it says otherwise."""
     if model.model_config.get("extra") is not None:
         return model
 
     class Forbidding(model, extra="forbid"):  # type: ignore[valid-type, misc, call-arg]
-        """What a user has written, and no key besides."""
+        """Model of a user that takes no further keys."""
 
     return Forbidding
 
@@ -107,7 +107,7 @@ def _path(loc: Sequence[int | str], values: Any) -> list[str]:
     return path
 
 
-def _wanted(errors: Sequence[ErrorDetails]) -> str:
+def _describe_allowed(errors: Sequence[ErrorDetails]) -> str:
     """Say what is allowed instead, in the words of pydantic."""
     start = "Input should be "
     messages = [error["msg"] for error in errors if error["msg"].startswith(start)]

@@ -1,13 +1,11 @@
 """Settings of all tests."""
 
 import sys
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
 from device_models.engine.brian2_network import DefaultPreferences
-from hil.reports.rendering import Attempts
 from support.effort import THOROUGH
 
 # The same examples on every machine, and no verdict by the clock.
@@ -24,15 +22,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pictures() -> Iterator[None]:
-    """Pages go without plots, which take longer than a short training.
-
-    Tests of pages have a fixture of this name that does nothing.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if not THOROUGH:
-            patch.setattr(Attempts, "draw", lambda *_: "<svg></svg>")
-        yield

@@ -111,7 +111,7 @@ def test_commands_shown_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyP
             found = {key: asked[key] for key in ("task", "device", "observe") if asked[key]}
             found |= {"rule": {"name": asked["rule"]}} if asked["rule"] else {}
             with Trust(everything=True).in_force():
-                configuration.build(found, configuration.assignments(asked["assign"] or []))
+                configuration.build(found, configuration.parse_assignments(asked["assign"] or []))
 
 
 def test_options_named_exist_and_every_one_is_named() -> None:
@@ -119,7 +119,7 @@ def test_options_named_exist_and_every_one_is_named() -> None:
     named: set[str] = set()
     for path in TEXTS:
         content = path.read_text(encoding="utf-8")
-        named |= set(re.findall(r"`(--[a-z]+)", content))
+        named |= set(re.findall(r"`(--[a-z][a-z-]*)", content))
         assert set(re.findall(r"`hil ([a-z][a-z-]*)", content)) <= set(COMMANDS), path
     assert named - {"--help"} == known
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from device_models.engine.brian2_engine import Brian2Engine
 from device_models.engine.circuit import ChipRun, Circuit
-
-if TYPE_CHECKING:
-    from device_models.engine.compiled_engine import CompiledEngine
+from device_models.engine.compiled_engine import CompiledEngine
+from device_models.engine.layer_code import Untranslatable
 
 # Prepared engines to keep: training, evaluation and their last, smaller batches.
 MAX_PREPARED = 4
@@ -30,12 +28,14 @@ class Engines:
 
         Args:
             chip: The chip.
-            compiled: Whether to compile the model, where it can be; None where numba is installed.
+            compiled: Whether to compile the model, where it can be; None where numba is installed,
+                and then Brian2's code runs until it is compiled.
             workers: Threads of the compiled engine; None for as many as there are cores.
         """
-        self._chip, self._workers, self.steps = chip, workers, 0
+        self._chip, self.steps = chip, 0
         self._may_compile = find_spec("numba") is not None if compiled is None else compiled
-        self._compiled: CompiledEngine | None = None
+        self._waits = compiled is True
+        self._compiled = CompiledEngine(chip, workers)
         self._prepared: OrderedDict[tuple[int, bool], Brian2Engine] = OrderedDict()
         self._last: Brian2Engine | None = None
 
@@ -44,31 +44,29 @@ class Engines:
 
         Args:
             run: The run.
-            carry: Whether to go on from the last run.
+            carry: Whether to go on from the last run, in the engine that it was in.
+
+        Raises:
+            RuntimeError: When that engine cannot run it.
         """
         begun = self.steps if carry else 0
-        compiled = self._compiled_engine()
-        if compiled is not None:
-            compiled.run(run, carry, begun)
-        else:
-            after, self._last = self._last if carry else None, None
+        after, self._last = self._last if carry else None, None
+        if after is not None or not self._run_compiled(run, carry, begun):
+            if after is None and begun:
+                raise RuntimeError("a run cannot go on: its kind of input is not compiled")
             later = bool(after and after.has_currents_to_come)
             engine = self._brian2_engine(run.batch, isinstance(run.drive, np.ndarray) or later)
             engine.run(run, after, begun)
             self._last = engine
         self.steps = begun + run.steps
 
-    def _compiled_engine(self) -> CompiledEngine | None:
-        """The compiled engine, where there is one for this model."""
-        if self._may_compile and self._compiled is None:
-            from device_models.engine.compiled_engine import CompiledEngine
-            from device_models.engine.neuron_code import Untranslatable
-
-            try:
-                self._compiled = CompiledEngine(self._chip, self._workers)
-            except Untranslatable:
-                self._may_compile = False
-        return self._compiled
+    def _run_compiled(self, run: ChipRun, carry: bool, begun: int) -> bool:
+        """Run in compiled code; tells whether there is any."""
+        try:
+            return self._may_compile and self._compiled.run(run, carry, begun, self._waits)
+        except Untranslatable:
+            self._may_compile = False
+            return False
 
     def _brian2_engine(self, batch: int, currents: bool) -> Brian2Engine:
         key = (batch, currents)

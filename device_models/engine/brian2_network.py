@@ -170,7 +170,8 @@ def array_names(code: Any) -> dict[str, tuple[str, bool]]:
 
 def _fold_constants(code: Any, changing: Sequence[str]) -> None:
     """Let the code of a Brian2 object compute nothing anew that does not change."""
-    fixed = {a for a, (n, constant) in array_names(code).items() if constant and n not in changing}
+    names = array_names(code)
+    fixed = {a: n for a, (n, constant) in names.items() if constant and n not in changing}
     folder = ConstantFolder(code.namespace, fixed)
     tree = folder.fold(code.code.run)
     code.namespace.update(folder.values)

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
+
+import numpy as np
 
 # Functions of Brian2 that give the same for the same.
 PURE = {"abs", "ceil", "clip", "cos", "cosh", "exp", "expm1", "exprel", "floor", "int", "log"}
 PURE |= {"log10", "log1p", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "timestep"}
+
+
+class NameReplacer(ast.NodeTransformer):
+    """Puts other code in the place of names, and of what is taken from arrays."""
+
+    def __init__(self, write: Callable[[Any], str]) -> None:
+        """Take what writes that code."""
+        self._write = write
+
+    def visit_Name(self, node: ast.AST) -> ast.Name:
+        """Put a name there that reads as that code."""
+        return ast.Name(self._write(node), ast.Load())
+
+    visit_Subscript = visit_Name
 
 
 class ConstantFolder(ast.NodeTransformer):
@@ -18,18 +35,21 @@ class ConstantFolder(ast.NodeTransformer):
 
     Attributes:
         values: Those names, and what is behind them.
+        expressions: The same as code of numpy, of numbers and of variables alone.
     """
 
-    def __init__(self, namespace: Mapping[str, Any], fixed: Set[str]) -> None:
+    def __init__(self, namespace: Mapping[str, Any], fixed: Mapping[str, str]) -> None:
         """Prepare for one piece of code.
 
         Args:
             namespace: What its names stand for.
-            fixed: Those that no step changes.
+            fixed: Those that no step changes, and the variables that they hold.
         """
         self._namespace = namespace
         self._constants = {name: namespace[name] for name in fixed if name in namespace}
+        self._codes = {id(self._constants[name]): fixed[name] for name in self._constants}
         self.values: dict[str, Any] = {}
+        self.expressions: dict[str, str] = {}
 
     def fold(self, code: str) -> ast.Module:
         """Parse the code, less what does not change."""
@@ -67,13 +87,25 @@ class ConstantFolder(ast.NodeTransformer):
         if not (is_operation and self._is_constant(node)):
             return self.generic_visit(node)
         name = f"_folded_{len(self.values)}"
+        value = self._evaluate(node)
+        written = ast.unparse(NameReplacer(self._write).visit(deepcopy(node)))
+        self.values[name] = self._constants[name] = value
+        self.expressions[name] = self._codes[id(value)] = f"({written})"
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
+
+    def _evaluate(self, node: ast.AST) -> Any:
         assert isinstance(node, ast.expr)
         expression = ast.fix_missing_locations(ast.Expression(node))
-        value = eval(
-            compile(expression, "(folded)", "eval"), {**self._namespace, **self._constants}
-        )
-        self.values[name] = self._constants[name] = value
-        return ast.copy_location(ast.Name(name, ast.Load()), node)
+        return eval(compile(expression, "(folded)", "eval"), {**self._namespace, **self._constants})
+
+    def _write(self, node: ast.Name | ast.Subscript) -> str:
+        """Write what a name stands for: a number, a variable, an expression or a function."""
+        value = self._evaluate(node)
+        if callable(value):
+            return ast.unparse(node)
+        if isinstance(value, np.ndarray) and value.ndim:
+            return self._codes.get(id(value), ast.unparse(node))
+        return f"{value.dtype.name}({value.item()!r})" if hasattr(value, "dtype") else repr(value)
 
     def _is_constant(self, node: ast.AST) -> bool:
         """Tell whether it is the same in every step."""

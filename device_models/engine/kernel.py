@@ -1,24 +1,19 @@
-"""Kernels: the whole time loop of a chip for one sample after another, compiled once on a machine.
+"""Source of kernels: the whole time loop of a chip for one sample after another.
 
 What differs between models is put into the source: the code for one neuron. What differs between
-networks comes as arrays, so that a kernel is compiled once for each model, and kept in the user's
-cache.
+networks comes as arrays, so that a kernel is compiled once for each model.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
-from pathlib import Path
 from textwrap import indent
-from types import ModuleType
+from zlib import crc32
 
 from device_models.engine.kernel_template import TEMPLATE
+from device_models.generators import quantiles
 
 
 @dataclass(frozen=True)
@@ -63,39 +58,47 @@ class KernelSpec:
     whole: bool
 
 
-# Keeps the numbers of those that fire, without a branch that no processor could foresee.
-COMPACT = "who[number] = p\nnumber += fires"
-
 # Arguments beside the variables and constants of neurons and the weights of each receiver.
 ARGUMENTS = (
-    "first, last, steps, begun, past, dt, sizes, kinds, q, table, chance, keys, spread, "
+    "first, last, steps, begun, past, dt, sizes, kinds, q, chance, keys, spread, "
     "flow, flows, spikes_bounds, spikes_channels, spikes_counts, sources, paths, gain, scaled, "
-    "columns, bounds, sent_number, sent_where, sent_counts, places, counts, raster, raster_at, "
-    "samples, samples_at, converter, channels, channel_keys"
+    "columns, bounds, sent_number, sent_where, sent_counts, places, counts, counts_at, raster, "
+    "raster_at, samples, samples_at, converter, channels, channel_keys"
+)
+# And room to work in, which each thread brings.
+ROOM = (
+    *("arriving", "fired", "kept", "passed", "number_fired"),
+    *("marks", "eights", "words", "draws", "out"),
 )
 
 
 def kernel_arguments(spec: KernelSpec) -> tuple[str, ...]:
-    """Name the arguments of a kernel."""
+    """Name the arguments of a kernel but for the room to work in, which comes last."""
     own = [f"X_{n}" for n in spec.states] + [f"c_{n}" for n in spec.constants]
     return (*ARGUMENTS.split(", "), *own, *(f"w_{n}" for n in spec.receivers))
 
 
+@cache
 def write_kernel(spec: KernelSpec) -> str:
-    """Write the source of a module whose function `kernel` is the kernel, but for `<CACHE>`."""
+    """Write the source of a module whose `function` is the kernel."""
     views = "".join(f"x_{n} = X_{n}[b]\n" for n in spec.states)
     start = "x_not_refractory[p] = False\nx_lastspike[p] = now" if spec.refractory else ""
     text = TEMPLATE
     for mark, value, depth in (
-        ("ARGUMENTS", ", ".join(kernel_arguments(spec)), 0),
+        ("ARGUMENTS", ", ".join((*kernel_arguments(spec), *ROOM)), 0),
         ("VIEWS", views, 8),
         ("UPDATES", _branch_by_kind([_loop_all(c.update) for c in spec.codes]), 16),
-        ("TESTS", _branch_by_kind([_loop_all(f"{c.test}\n{COMPACT}") for c in spec.codes]), 16),
+        (
+            "TESTS",
+            _branch_by_kind([_loop_all(f"{c.test}\nmarks[p] = fires") for c in spec.codes]),
+            16,
+        ),
         ("FIRED", _loop_fired(start), 16),
         ("RESETS", _branch_by_kind([_loop_fired(c.reset) for c in spec.codes]), 16),
         ("RECEIVE", _write_reception(spec), 20),
         ("DISTURB", _write_noise(spec), 20),
         ("REAL", f"np.{spec.precision}", 0),
+        ("TABLE", f"{crc32(quantiles().tobytes()):x}", 0),
         ("MEMBRANE", spec.membrane, 0),
     ):
         put = indent(value.rstrip("\n"), " " * depth).lstrip() if depth else value
@@ -138,20 +141,12 @@ def _loop(code: str, loop: str) -> str:
 def _write_noise(spec: KernelSpec) -> str:
     """Write the noise of membranes: each four neurons share the bits of one word."""
     free = " * np.float32(x_not_refractory[p])" if spec.refractory else ""
-
-    def one(neuron: str, word: str) -> str:
-        noise = f"(table[{word} & LOW] * spread[p]){free}"
-        added = f"np.rint({noise})" if spec.whole else noise
-        if spec.precision == "float64":
-            added = f"np.float64({added})"
-        return f"p = {neuron}\nx_{spec.membrane}[p] += {added}\n"
-
-    four = "".join(one(f"4 * k + {i}", f"(word >> np.uint64({16 * i}))") for i in range(4))
-    every = _loop(f"word = mixed(row, k)\n{four}", "for k in range((end - o) >> 2):")
-    rest = _loop(
-        one("r", "word") + "word = word >> np.uint64(16)", "for r in range(whole, end - o):"
-    )
-    return f"{every}whole = (end - o) & ~3\nword = mixed(row, whole >> 2)\n{rest}"
+    noise = f"(TABLE[draws[p]] * spread[p]){free}"
+    added = f"np.rint({noise})" if spec.whole else noise
+    if spec.precision == "float64":
+        added = f"np.float64({added})"
+    each = _loop_all(f"x_{spec.membrane}[p] += {added}")
+    return f"for k in range((end - o + 3) >> 2):\n    words[k] = mixed(row, k)\n{each}"
 
 
 def _write_reception(spec: KernelSpec) -> str:
@@ -167,38 +162,3 @@ def _write_reception(spec: KernelSpec) -> str:
             _loop_all(f"value = arriving[p]{free}\nx_{name}[p] += {added}"),
         ]
     return "\n".join(lines)
-
-
-@cache
-def compile_kernel(spec: KernelSpec) -> tuple[Callable[..., None], tuple[str, ...]]:
-    """Compile the kernel of a model; returns it and the names of its arguments.
-
-    What is run is always the source that was made here; what was compiled of the very same source
-    before, on this machine, is loaded in its place where the cache can be read and written.
-    """
-    text = write_kernel(spec)
-    name = sha256(text.encode()).hexdigest()[:24]
-    path = _cache_source(text, f"kernel_{name}.py")
-    text = text.replace("<CACHE>", str(path is not None))
-    module = ModuleType(f"spikeloop_kernel_{name}")
-    sys.modules[module.__name__] = module  # where what was compiled before looks for its functions
-    exec(compile(text, str(path or f"<kernel {name}>"), "exec"), module.__dict__)
-    return module.kernel, kernel_arguments(spec)
-
-
-def _cache_source(text: str, name: str) -> Path | None:
-    """Write a file that stands for the source in the cache; None where it cannot be written."""
-    import pooch
-
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or pooch.os_cache("spikeloop") / "kernels")
-    path = folder / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
-        (folder / "__pycache__").mkdir(exist_ok=True)
-    except OSError:
-        return None
-    return path if os.access(folder / "__pycache__", os.W_OK) else None

@@ -8,7 +8,7 @@ unless they are the same in every step, and whatever is no arithmetic.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from device_models.engine.brian2_network import LayerGroup, Stepper, array_names, brian2
 from device_models.engine.circuit import Circuit
-from device_models.engine.constant_folding import ConstantFolder
-from device_models.engine.kernel import KernelSpec, NeuronCode
+from device_models.engine.constant_folding import ConstantFolder, NameReplacer
+from device_models.engine.kernel import NeuronCode
+from device_models.engine.layer_code import WORDS, LayerCode, Untranslatable
+from device_models.mismatch import LayerMismatch
 
 OPERATORS = {
     ast.Add: "+",
@@ -35,10 +37,6 @@ OPERATORS = {
 }
 # Functions that are exact, and how they are called in the code for one neuron.
 EXACT = {"floor": "np.floor", "ceil": "np.ceil", "abs": "abs", "sign": "np.sign", "int": ""}
-
-
-class Untranslatable(Exception):
-    """Code that cannot be made into code for one neuron."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,13 @@ class References:
 
     Attributes:
         states: Precision of what changes, by name: `x_NAME[p]` in the code.
-        constants: What each neuron has, `(n,)`, by name: `c_NAME[p]` in the code.
+        constants: What each neuron has, as an expression and `(n,)`, by name: `c_NAME[p]` in the
+            code.
         scalars: Numbers, in order: `q[layer, k]` in the code.
     """
 
     states: dict[str, np.dtype[Any]] = field(default_factory=dict)
-    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    constants: dict[str, tuple[str, NDArray[Any]]] = field(default_factory=dict)
     scalars: list[float] = field(default_factory=list)
 
 
@@ -94,10 +93,11 @@ class ScalarTranslator:
         arrays = array_names(code)
         self._arrays = {array: name for array, (name, _) in arrays.items()}
         self._fixed = {n for n, constant in arrays.values() if constant and n != changing}
-        folder = ConstantFolder(code.namespace, {a for a in arrays if arrays[a][0] in self._fixed})
+        fixed = {array: name for array, name in self._arrays.items() if name in self._fixed}
+        folder = ConstantFolder(code.namespace, fixed)
         tree = folder.fold(code.code.run)
         self._namespace = {**code.namespace, **folder.values}
-        self._folded, self._tag, self._references = folder.values, tag, references
+        self._expressions, self._tag, self._references = folder.expressions, tag, references
         self._names: dict[str, TypedCode] = {}
         # Brian2 loads first and stores last, in an order that differs from process to process.
         self._loads: dict[str, str] = {}
@@ -200,9 +200,9 @@ class ScalarTranslator:
         if name not in self._namespace:
             raise Untranslatable(name)
         value = self._namespace[name]
-        if isinstance(value, np.ndarray) and value.ndim == 1 and name in self._folded:
+        if isinstance(value, np.ndarray) and value.ndim == 1 and name in self._expressions:
             own = f"{self._tag}{name}_{value.dtype.name}"
-            self._references.constants[own] = value
+            self._references.constants[own] = self._expressions[name], value
             return TypedCode(f"c_{own}[p]", np.ones(1, value.dtype))
         if not isinstance(value, int | float | np.number):
             raise Untranslatable(name)
@@ -214,7 +214,7 @@ class ScalarTranslator:
         name, values = self._arrays[array], self._namespace[array]
         sample = np.ones(1, values.dtype)
         if name in self._fixed:
-            self._references.constants[name] = values.copy()
+            self._references.constants[name] = name, values
             return TypedCode(f"c_{name}[p]", sample)
         self._references.states[name] = values.dtype
         return TypedCode(f"x_{name}[p]", sample)
@@ -282,109 +282,25 @@ def _cast(value: TypedCode, sample: Any) -> str:
     return value.code if weak else value.cast(sample.dtype)
 
 
-class ModelCode:
-    """The code of all layers of a chip, for one neuron at a time, made of what Brian2 makes of it.
-
-    Attributes:
-        spec: What decides the source of the kernel.
-        kinds: Which code each layer has.
-        states: Precision of the variables of neurons, by name, sorted.
-        initial: Where they start, over all neurons.
-        constants: Constants over all neurons; zeros in layers whose code has none of that name.
-        scalars: Numbers of each layer, a row each.
-    """
-
-    def __init__(self, chip: Circuit, currents: bool) -> None:
-        """Translate what Brian2 makes of the model.
-
-        Args:
-            chip: The chip.
-            currents: Whether input currents flow.
-
-        Raises:
-            Untranslatable: When there is no translation that is equal bit by bit.
-        """
-        b2, model = brian2(), chip.model
-        clock = b2.Clock(dt=chip.dt * b2.second, name="spikeloop_clock*")
-        driven = chip.input_targets() if currents else []
-        groups = [
-            LayerGroup(chip, layer, 1, number in driven, clock)
-            for number, layer in enumerate(chip.layers, start=1)
-        ]
-        stepper = Stepper(b2.Network([layer.group for layer in groups]), clock)
-        changing = model.silent if chip.temporal.trial_threshold_sd else ""
-        references = [References() for _ in groups]
-        codes, refractory = [], set()
-        for layer, own in zip(groups, references, strict=True):
-            # Objects know their group by a proxy.
-            objects = [
-                o for o in stepper.objects if getattr(o, "group", o).name == layer.group.name
-            ]
-            code, sets_refractory = _translate_layer(objects, changing, own)
-            codes.append(code)
-            refractory |= sets_refractory
-        if len(refractory) != 1:
-            raise Untranslatable("some layers are refractory and some are not")
-        (is_refractory,) = refractory
-        distinct = sorted(set(codes), key=repr)
-        self.kinds = np.array([distinct.index(code) for code in codes])
-        states = {n: d for own in references for n, d in own.states.items()}
-        states |= dict.fromkeys((model.membrane, *model.receivers), groups[0].membrane.dtype)
-        if is_refractory:
-            states |= {"not_refractory": np.dtype(bool), "lastspike": np.dtype(float)}
-        states.setdefault("i_in", groups[0].membrane.dtype)
-        self.states = dict(sorted(states.items()))
-        self.initial = {
-            name: np.concatenate([_find_initial(layer, name, dtype) for layer in groups])
-            for name, dtype in self.states.items()
-        }
-        dtypes = {n: v.dtype for own in references for n, v in own.constants.items()}
-        self.constants = {
-            name: np.concatenate(
-                [
-                    own.constants.get(name, np.zeros(layer.size, dtype)).astype(dtype)
-                    for own, layer in zip(references, chip.layers, strict=True)
-                ]
-            )
-            for name, dtype in sorted(dtypes.items())
-        }
-        self.scalars = np.zeros((len(groups), max(1, *(len(own.scalars) for own in references))))
-        for row, own in zip(self.scalars, references, strict=True):
-            row[: len(own.scalars)] = own.scalars
-        self.spec = KernelSpec(
-            codes=tuple(distinct),
-            states=tuple(self.states),
-            constants=tuple(self.constants),
-            membrane=model.membrane,
-            receivers=model.receivers,
-            precision="float32" if model.precision == "single" else "float64",
-            refractory=is_refractory,
-            clamped=is_refractory and model.receives == model.membrane,
-            whole=model.update is not None,
-        )
-
-
-def _find_initial(layer: LayerGroup, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Find where a variable of a layer starts; 0 where the layer has none of that name."""
-    if name in layer.group.variables:
-        initial: NDArray[Any] = layer.view(name)[0].astype(dtype)
-        return initial
-    return np.zeros(layer.membrane.shape[1], dtype)
-
-
-def _translate_layer(
-    objects: Sequence[Any], changing: str, references: References
-) -> tuple[NeuronCode, set[bool]]:
-    """Translate the code of a layer; tells also whether a spike makes its neurons refractory.
+def translate_layer(chip: Circuit, layer: LayerMismatch, driven: bool) -> LayerCode:
+    """Translate what Brian2 makes of the model in a layer.
 
     Args:
-        objects: Objects of Brian2 that act on the layer, in order.
-        changing: The constant of neurons that a trial may shift; empty for none.
-        references: What the code refers to.
+        chip: The chip.
+        layer: The layer.
+        driven: Whether input currents flow into it.
+
+    Raises:
+        Untranslatable: When there is no translation that is equal bit by bit.
     """
+    b2, model = brian2(), chip.model
+    clock = b2.Clock(dt=chip.dt * b2.second, name="spikeloop_clock*")
+    group = LayerGroup(chip, layer, 1, driven, clock)
+    stepper = Stepper(b2.Network([group.group]), clock)
+    changing = model.silent if chip.temporal.trial_threshold_sd else ""
     parts: dict[str, list[str]] = {"update": [], "test": [], "reset": []}
-    refractory = set()
-    for k, item in enumerate(objects):
+    references, refractory = References(), set()
+    for k, item in enumerate(stepper.objects):
         for code in getattr(item, "_code_objects", ()):
             own = ScalarTranslator(code, changing, references, f"l{k}")
             lines = own.lines
@@ -392,4 +308,59 @@ def _translate_layer(
                 refractory.add(own.sets_refractory)
                 lines = [*lines, f"fires = {own.condition}"]
             parts[{"thresholds": "test", "resets": "reset"}.get(item.when, "update")] += lines
-    return NeuronCode(*("\n".join(lines) for lines in parts.values())), refractory
+    states = {name: dtype.name for name, dtype in references.states.items()}
+    states |= dict.fromkeys((model.membrane, *model.receivers), group.membrane.dtype.name)
+    (is_refractory,) = refractory
+    if is_refractory:
+        states |= {"not_refractory": "bool", "lastspike": "float64"}
+    states.setdefault("i_in", group.membrane.dtype.name)
+    made = LayerCode(
+        code=NeuronCode(*("\n".join(lines) for lines in parts.values())),
+        refractory=is_refractory,
+        states=states,
+        scalars=references.scalars,
+        constants={name: code for name, (code, _) in references.constants.items()},
+        initial={name: _write_initial(chip, layer, group, name) for name in states},
+    )
+    known = {name: values for name, (_, values) in references.constants.items()}
+    known |= {n: group.view(n)[0].astype(states[n]) for n in states if n in group.group.variables}
+    _check(made, chip, layer, known)
+    return made
+
+
+def _write_initial(chip: Circuit, layer: LayerMismatch, group: LayerGroup, name: str) -> str:
+    """Write where a variable of a layer starts; 0 where the layer has none of that name."""
+    if name not in group.group.variables:
+        return "0"
+    if name == "i_in":
+        return "_bias"
+    if name in layer.varied:
+        return name
+    tree = ast.parse(chip.model.initial.get(name, ""))
+    if not layer.varied.keys() & {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}:
+        return repr(group.view(name)[0, 0].item())
+    units = vars(brian2())
+
+    def write(node: ast.Name) -> str:
+        word = node.id in layer.varied or node.id in WORDS
+        return node.id if word else repr(float(chip.constants.get(node.id, units.get(node.id, 0))))
+
+    return ast.unparse(NameReplacer(write).visit(tree))
+
+
+def _check(
+    made: LayerCode, chip: Circuit, layer: LayerMismatch, known: Mapping[str, NDArray[Any]]
+) -> None:
+    """Check that expressions give what Brian2 has.
+
+    Raises:
+        Untranslatable: When one does not.
+    """
+    try:
+        constants, initial = made.evaluate(chip, layer)
+    except Exception as error:
+        raise Untranslatable(f"an expression of parameters: {error}") from None
+    for name, values in known.items():
+        own = {**initial, **constants}[name]
+        if own.dtype != values.dtype or not np.array_equal(own, values, equal_nan=True):
+            raise Untranslatable(f"the expression of {name}")

@@ -47,6 +47,7 @@ class Status(IntEnum):
     NOT_CONFIGURED = 0x24
     VERSION = 0x25
     UNSUPPORTED = 0x26
+    OWNED = 0x27
 
 
 class FrameDamaged(Exception):
@@ -66,7 +67,7 @@ class Frame:
         type: What is asked for; bit 7 is set in an answer.
         sequence: Number of the exchange, 0 to 255.
         payload: By type.
-        status: How it went; 0 in a request.
+        status: How it went; in a request, the lease that it is made under, 0 for none.
         version: Of the protocol.
     """
 

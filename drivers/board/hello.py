@@ -17,6 +17,9 @@ from drivers.contract.info import Membrane, Neuron, Reset, Role, Setting
 from drivers.errors import ProtocolMismatch
 
 MAGIC = b"SPKL"
+# What a HELLO asks for a lease with, before a name: token, number of the lease that is replaced,
+# flags, zero, frames received under the replaced one.
+ASKED, NAME_BYTES, GIVE_BACK = struct.Struct("<IBBHI"), 32, 1
 HEAD = "<4sBBHIII"
 HELLO_BYTES = 1024  # bytes of the answer that a host makes room for in its timeout
 MAX_BATCH = 1024  # a batch is split into as many requests as it needs
@@ -270,6 +273,22 @@ class AbilitiesRecord(NamedTuple):
     flags: int = 0
 
 
+class LeaseRecord(NamedTuple):
+    """Whose a board is that gives itself to one host at a time.
+
+    Attributes:
+        number: Of the lease; 0 where it is nobody's.
+        token: Number of its owner.
+        used: Frames that were received under it.
+        name: Of its owner.
+    """
+
+    number: int = 0
+    token: int = 0
+    used: int = 0
+    name: str = ""
+
+
 NAME = 1
 # By kind: which attribute of `Hello` it is, its fields, and what holds them.
 RECORDS: dict[int, tuple[str, str, Any]] = {
@@ -281,6 +300,7 @@ RECORDS: dict[int, tuple[str, str, Any]] = {
     7: ("settings", "<3Bx4s3I16s", SettingRecord),
     8: ("probes", "<4B2H", ProbeRecord),
     9: ("abilities", "<I", AbilitiesRecord),
+    10: ("lease", "<B3xII32s", LeaseRecord),
 }
 REPEATED = ("weights", "inputs", "settings", "probes")
 
@@ -304,6 +324,7 @@ class Hello:
         inputs: Kinds of input.
         settings: In the order in which CONFIGURE gives them.
         probes: What a run shows.
+        lease: Whose it is; None where it gives no leases.
     """
 
     payload: int
@@ -320,6 +341,7 @@ class Hello:
     inputs: tuple[InputRecord, ...] = ()
     settings: tuple[SettingRecord, ...] = ()
     probes: tuple[ProbeRecord, ...] = ()
+    lease: LeaseRecord | None = None
 
     def encode(self) -> bytes:
         """Write the payload of an answer to HELLO."""
@@ -329,8 +351,8 @@ class Hello:
         parts = [struct.pack(HEAD, *head), _encode_record(NAME, self.name.encode("ascii"))]
         for kind, (attribute, form, _) in RECORDS.items():
             value = getattr(self, attribute)
-            for each in value if attribute in REPEATED else [value]:
-                fields = (f.encode("ascii") if isinstance(f, str) else f for f in each)
+            for each in value if attribute in REPEATED else [value] if value is not None else []:
+                fields = (f.encode("latin-1") if isinstance(f, str) else f for f in each)
                 parts.append(_encode_record(kind, struct.pack(form, *fields)))
         return b"".join(parts)
 
@@ -475,7 +497,7 @@ def make_hello(name: str = "simulated", *, payload: int = 16384, **room: int) ->
         payload=payload,
         boot_id=1,
         chip=1,
-        firmware=(2, 1, 0),
+        firmware=(2, 2, 0),
         protocol=2,
         name=name,
         capacity=_ROOM._replace(**room),
@@ -496,6 +518,7 @@ def make_hello(name: str = "simulated", *, payload: int = 16384, **room: int) ->
         ),
         probes=(ProbeRecord(0, 3, 7, 0, 1), ProbeRecord(1, 3, 7, 1, 1)),
         abilities=AbilitiesRecord(DETERMINISTIC | CARRIES_ON | HAS_LENGTHS),
+        lease=LeaseRecord(),
     )
 
 

@@ -8,8 +8,13 @@ time as a share of the time that the line and the board are said to need.
 
 from __future__ import annotations
 
+import getpass
+import os
+import platform
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from drivers.board.frames import (
     ANSWER,
@@ -21,9 +26,22 @@ from drivers.board.frames import (
     Status,
     max_line_bytes,
 )
-from drivers.board.hello import HELLO_BYTES, Hello
+from drivers.board.hello import (
+    ASKED,
+    GIVE_BACK,
+    HELLO_BYTES,
+    NAME_BYTES,
+    Hello,
+    LeaseRecord,
+)
 from drivers.board.transport import BITS, Transport
-from drivers.errors import CapacityError, DeviceRestarted, LinkError, ProtocolMismatch
+from drivers.errors import (
+    CapacityError,
+    DeviceNotFound,
+    DeviceRestarted,
+    LinkError,
+    ProtocolMismatch,
+)
 
 RETRIES = 5
 PATIENCE = 1.0  # seconds beyond what line and board need that one try waits at most
@@ -35,6 +53,9 @@ LINK_STATUSES = (Status.CRC, Status.COBS, Status.LENGTH)
 ALPHA, BETA, K = 1 / 8, 1 / 4, 4.0  # of RFC 6298, section 2
 FLOOR = 0.005  # seconds: what an operating system may let a process wait
 FIRST = 0.1  # seconds beyond what the line needs, before anything was measured
+# Seconds without a frame of its owner after which another host takes a board over, and between two
+# looks at it.
+SILENCE, LOOK = 6.0, 0.5
 LATENCY = 0.002  # seconds of every exchange, however short: of a USB adapter, for instance
 
 
@@ -158,6 +179,7 @@ class Link:
         self._round_trips = {kind: RoundTrip() for kind in RequestType}
         self.line_seconds = self.board_seconds = 0.0
         self.line_bytes = 0
+        self._token, self._lease = 0, 0  # 0: it only looks
         try:
             self.board = self.ask_hello()
         except BaseException:
@@ -165,26 +187,86 @@ class Link:
             raise
 
     def close(self) -> None:
-        """Release the port."""
+        """Give the board back, and release the port."""
+        if self._lease:
+            asked = ASKED.pack(self._token, 0, GIVE_BACK, 0, 0)
+            with suppress(LinkError):  # it is given back by silence then
+                self._transport.write(self._encode(RequestType.HELLO, asked))
         self._transport.close()
 
+    def take_lease(self) -> None:
+        """Become the one host that a board serves, where it gives leases.
+
+        The board is taken from an owner from whom nothing came for a while.
+
+        Raises:
+            DeviceNotFound: When another host has it.
+        """
+        if self.board.lease is None:
+            return
+        self._token = int.from_bytes(os.urandom(4), "little") or 1
+        seen, began = self._ask_lease().lease, time.monotonic()
+        while not self._lease:
+            silent = time.monotonic() - began
+            time.sleep(LOOK)
+            now = self._ask_lease(seen if silent >= SILENCE else None).lease
+            if not self._lease and (now != seen or silent >= SILENCE):
+                raise DeviceNotFound(
+                    f"{self._name} is in use by {_name_of(now)}: wait until it is done, or stop it"
+                )
+
     def ask_hello(self) -> Hello:
-        """Ask the board what it is."""
-        answer = self.exchange(RequestType.HELLO, answer=HELLO_BYTES)
-        try:
-            return Hello.decode(answer)
-        except ValueError as error:
-            raise ProtocolMismatch(f"{self._name}: {error}") from None
+        """Ask the board what it is, as its owner where it is to be that.
+
+        Raises:
+            LinkError: When another host has it by now.
+        """
+        hello = self._ask_lease()
+        if self._token and not self._owns(hello.lease):
+            raise LinkError(
+                f"{self._name} was taken over by {_name_of(hello.lease)}, since nothing had come "
+                f"from here for {SILENCE:g} s: wait until it is done"
+            )
+        return hello
 
     def check_boot(self) -> None:
-        """Ask the board whether it has restarted since its last HELLO.
+        """Ask the board whether it has restarted, or was another's, since its last HELLO.
 
         Raises:
             DeviceRestarted: When it has.
         """
-        now = self.ask_hello()
-        if now.boot_id != self.board.boot_id:
+        before, now = self._lease, self.ask_hello()
+        if now.boot_id != self.board.boot_id or self._lease != before:
             raise self._restart_error(now)
+
+    def _ask_lease(self, replaced: LeaseRecord | None = None) -> Hello:
+        """Say HELLO, and ask for the lease where one is wanted.
+
+        Args:
+            replaced: That of a silent owner, which this one is to replace.
+        """
+        asked = b""
+        if self._token:
+            number, used = (replaced.number, replaced.used) if replaced else (0, 0)
+            name = f"{getpass.getuser()}@{platform.node()}, process {os.getpid()}"
+            asked = ASKED.pack(self._token, number, 0, 0, used)
+            asked += name.encode("ascii", "replace")[:NAME_BYTES]
+        answer = self.exchange(RequestType.HELLO, asked, answer=HELLO_BYTES)
+        try:
+            hello = Hello.decode(answer)
+        except ValueError as error:
+            raise ProtocolMismatch(f"{self._name}: {error}") from None
+        if self._owns(hello.lease):
+            self._lease = hello.lease.number
+        # Else it keeps the number of what it had, under which nothing is served any more.
+        return hello
+
+    def _owns(self, held: LeaseRecord | None) -> TypeGuard[LeaseRecord]:
+        return held is not None and self._token != 0 and held.token == self._token
+
+    def _encode(self, kind: RequestType, payload: bytes) -> bytes:
+        # The zero byte ends what noise, or a host that stopped halfway, began.
+        return b"\0" + Frame(kind, self._sequence, payload, self._lease).encode()
 
     def exchange(
         self, kind: RequestType, payload: bytes = b"", *, answer: int = 0, work: float = 0.0
@@ -206,8 +288,7 @@ class Link:
             CapacityError: When it has no room for what was asked.
             ProtocolMismatch: When it speaks another version, or refuses the request otherwise.
         """
-        # The zero byte ends what noise, or a host that stopped halfway, began.
-        request = b"\0" + Frame(kind, self._sequence, payload).encode()
+        request = self._encode(kind, payload)
         line = (len(request) + max_line_bytes(answer)) * self._byte_seconds
         longest = line + work + PATIENCE
         patience = longest + self._retries * PATIENCE  # enough for a board that starts anew
@@ -285,7 +366,7 @@ class Link:
         if answer.status == Status.OK:
             return answer.payload
         if kind != RequestType.HELLO:
-            if answer.status == Status.NOT_CONFIGURED:
+            if answer.status in (Status.NOT_CONFIGURED, Status.OWNED):
                 raise self._restart_error(self.ask_hello())
             if answer.status == Status.ROOM:
                 raise CapacityError(f"{self._name} has no room for this: ask for a smaller network")
@@ -302,10 +383,14 @@ class Link:
     def _restart_error(self, now: Hello) -> DeviceRestarted:
         """Make the error of a board that says HELLO anew, which is what it is from now on."""
         before, self.board = self.board, now
-        return DeviceRestarted(
-            f"{self._name} has restarted (boot {before.boot_id:#x}, now {now.boot_id:#x}): "
-            "configure it and write its weights again"
-        )
+        what = f"has restarted (boot {before.boot_id:#x}, now {now.boot_id:#x})"
+        if before.boot_id == now.boot_id:
+            what = "was in use by another host meanwhile"
+        return DeviceRestarted(f"{self._name} {what}: configure it and write its weights again")
+
+
+def _name_of(held: LeaseRecord | None) -> str:
+    return held.name if held and held.name else "another host"
 
 
 def _decode_or_none(piece: bytes | None) -> Frame | None:

@@ -63,7 +63,9 @@ def open_link(
         line: Transport = PacedLine(port, pace) if pace else port
         if "fault" in options:
             line = FaultyLine(line, plan, reboot)
-        return Link(line, f"board:{target}", min(baud, pace or baud))
+        link = Link(line, f"board:{target}", min(baud, pace or baud))
+        link.take_lease()
+        return link
     except BaseException:
         port.close()
         raise
@@ -142,4 +144,6 @@ def _scan_port(
     link.close()
     version = ".".join(map(str, board.firmware))
     answer = f"{board.name} board, firmware {version}, chip {board.chip}"
+    if board.lease and board.lease.number:
+        answer += f", in use by {board.lease.name}"
     return ScannedPort(address, description, answer, True)

@@ -25,7 +25,7 @@ from drivers.board.frames import (
     Status,
     max_line_bytes,
 )
-from drivers.board.hello import SIMULATED, Hello
+from drivers.board.hello import ASKED, GIVE_BACK, NAME_BYTES, SIMULATED, Hello, LeaseRecord
 from drivers.board.simulated_network import BoardNetwork
 from drivers.board.simulated_requests import (
     RequestRefused,
@@ -74,6 +74,7 @@ class SimulatedBoard:
         self._counts: Counter[str] = Counter()
         self._last: tuple[int, int] | None = None  # sequence and crc
         self._answer = b""
+        self._lease, self._last_lease = LeaseRecord(), self._hello.boot_id % 256
 
     def _answer_piece(self, stuffed: bytes | None) -> bytes:
         try:
@@ -88,6 +89,8 @@ class SimulatedBoard:
         self._counts["whole"] += 1
         if request.type & ANSWER:
             return b""
+        if request.status and request.status == self._lease.number:
+            self._lease = self._lease._replace(used=(self._lease.used + 1) % (1 << 32))
         this = request.sequence, request.checksum()
         if this == self._last:
             self._counts["again"] += 1
@@ -102,6 +105,8 @@ class SimulatedBoard:
         try:
             if request.version != VERSION and request.type != RequestType.HELLO:
                 raise RequestRefused(Status.VERSION)
+            if request.type != RequestType.HELLO:
+                require(request.status == self._lease.number, Status.OWNED)
             if request.type == RequestType.TRIM:
                 raise RequestRefused(Status.UNSUPPORTED)
             handler = HANDLERS.get(request.type) or NETWORK_HANDLERS.get(request.type)
@@ -114,8 +119,24 @@ class SimulatedBoard:
             return replace(answer, status=refusal.status)
 
     def _say_hello(self, payload: bytes) -> bytes:
-        require(not payload, Status.SIZE)
-        return self._hello.encode()
+        if payload:
+            self._ask_lease(payload)
+        return replace(self._hello, lease=self._lease).encode()
+
+    def _ask_lease(self, payload: bytes) -> None:
+        """Give the lease to who asks for it, or take it back."""
+        require(ASKED.size <= len(payload) <= ASKED.size + NAME_BYTES, Status.SIZE)
+        token, replaced, flags, zero, used = ASKED.unpack_from(payload)
+        require(token != 0 and flags <= GIVE_BACK and zero == 0, Status.VALUE)
+        held = self._lease
+        if flags == GIVE_BACK:
+            self._lease = LeaseRecord() if token == held.token else held
+        elif token != held.token and (
+            held.number == 0 or (replaced, used) == (held.number, held.used)
+        ):
+            self._last_lease = self._last_lease % 255 + 1
+            name = payload[ASKED.size :].partition(b"\0")[0].decode("latin-1")
+            self._lease = LeaseRecord(self._last_lease, token, 0, name)
 
     def _count(self, payload: bytes) -> bytes:
         require(not payload, Status.SIZE)

@@ -87,7 +87,7 @@ class BoardNetwork:
         return [len(each.gain) for each in self.populations]
 
     @property
-    def kept(self) -> int:
+    def slot_size(self) -> int:
         """Numbers that a slot holds."""
         return sum(self.sizes) * (2 if self.past else 1) + self.inputs * self.input_past
 

@@ -141,7 +141,7 @@ def serve_run(
     probes, start = _read_probes(payload, count, steps, sizes)
     require(batch * answer_size(probes, sizes, steps) <= board.payload, Status.SIZE)
     slots_used = first + batch if flags & (RESUME | KEEP) else 0
-    require(slots_used <= room.kept // network.kept, Status.ROOM)
+    require(slots_used <= room.kept // network.slot_size, Status.ROOM)
     lengths, start = _read_lengths(payload, start, flags, steps, batch)
     inputs = list(_read_inputs(payload[start:], kind, lengths, network.inputs))
     is_events = kind in (BITS, COUNTS)

@@ -6,24 +6,8 @@ with Harness(lambda: drivers.open("counter:A7")) as harness:
     outcomes = [run_check(check, harness) for check in CHECKS]
 """
 
+from drivers.conformance.checking import Check, Outcome, Verdict, run_check
 from drivers.conformance.checks import CHECKS
-from drivers.conformance.harness import (
-    Check,
-    Harness,
-    Outcome,
-    Verdict,
-    check_name,
-    check_reason,
-    run_check,
-)
+from drivers.conformance.harness import Harness
 
-__all__ = [
-    "CHECKS",
-    "Harness",
-    "Check",
-    "Outcome",
-    "Verdict",
-    "check_name",
-    "check_reason",
-    "run_check",
-]
+__all__ = ["CHECKS", "Harness", "Check", "Outcome", "Verdict", "run_check"]

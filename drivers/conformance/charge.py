@@ -66,13 +66,11 @@ class FiringCharges:
 
     Attributes:
         neurons: Of each neuron that fires at all, in thresholds.
-        asked: How many neurons there are.
         part: How finely that is known, in thresholds.
         kind: Kind of stimulus that was used.
     """
 
     neurons: NDArray[np.float64]
-    asked: int
     part: float
     kind: StimulusKind
 
@@ -114,13 +112,10 @@ class ChargeLadder:
             wait: How many steps before.
 
         Raises:
-            NotApplicable: When the device cannot be asked.
+            NotApplicable: When the device, which takes more than constant currents, cannot be
+                asked.
         """
-        info = harness.info
-        kinds = ("spikes", "current_trace")
-        kind = next((k for k in kinds if k in info.offers.stimuli), None)
-        if kind is None:
-            raise NotApplicable("the device takes constant currents only")
+        info, kind = harness.info, harness.event_kind
         steps = self.layer - 1 + wait + REST + self.layer * steps_of_inflow(info)
         skip_if(steps > info.capacity.steps, "runs are too short")
         if self._part is None:
@@ -135,11 +130,7 @@ class ChargeLadder:
             active = np.zeros((steps, len(rungs), sources), np.float32)
             active[0, :, :first] = 1
             active[wait] = np.arange(sources) < rungs[:, None]
-            if kind == "spikes":
-                stimulus = Stimulus.spikes(active.reshape(-1, sources), steps=steps)
-            else:
-                stimulus = Stimulus.current_trace(active)
-            counts.append(harness.run(stimulus).counts)
+            counts.append(harness.run(Stimulus.of(kind, active)).counts)
         silent = (np.concatenate(counts) == 0).sum(axis=0)
         fires = silent < sources
         if fires.mean() < 0.5:
@@ -147,8 +138,7 @@ class ChargeLadder:
                 f"{sources * part:.2g} thresholds in one step make {fires.mean():.0%} of the "
                 f"neurons of layer {self.layer} fire"
             )
-        found = (silent[fires] + 0.5) * part
-        return FiringCharges(found, len(fires), part, kind)
+        return FiringCharges((silent[fires] + 0.5) * part, part, kind)
 
     def _sources(self, harness: Harness) -> int:
         neurons = RUNGS if self.layer == 1 else harness.info.capacity.neurons

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.harness import Failed, Harness
-from drivers.contract.info import ProbeOffer, Quantity
-from drivers.contract.messages import Probe, Readout, Stimulus
+from drivers.conformance.checking import Failed
+from drivers.conformance.harness import Harness
+from drivers.contract.info import Quantity
+from drivers.contract.messages import Probe, Readout
 
 # Trials that must agree before a device passes for one without noise, and runs in a comparison.
 TRIALS, REPEATS = 4, 6
@@ -23,28 +25,41 @@ IDLE = 0.1
 ROUNDING = 1e-3
 
 
-def is_noiseless(harness: Harness) -> bool:
-    """Tell whether the device says that it is deterministic, and trials do not differ."""
+def is_noiseless(harness: Harness, depth: int = 1) -> bool:
+    """Tell whether the device says that it is deterministic, and trials do not differ.
+
+    Args:
+        harness: The device.
+        depth: Layers of the network that is run.
+    """
     if not harness.info.abilities.deterministic:
         return False
-    stimulus, probes = harness.work(), shown_probes(harness, 1, 1)
+    stimulus, probes = harness.work(depth), shown_probes(harness) if depth == 1 else []
     first, *others = (harness.run(stimulus, probes, trial) for trial in range(TRIALS))
     return all(find_difference(first, other) is None for other in others)
 
 
-def shown_probes(harness: Harness, layer: int, depth: int) -> list[Probe]:
-    """One probe of each quantity that the device shows of a layer."""
-    quantities: tuple[Quantity, ...] = ("spikes", "membrane")
-    offers = [harness.info.offer(quantity, layer, depth) for quantity in quantities]
-    return [harness.probe(o, layer, o.reductions[0]) for o in offers if o is not None]
+def shown_probes(harness: Harness) -> list[Probe]:
+    """One probe of each quantity that the device shows of the output of one layer."""
+    offers = [harness.info.offer(quantity, 1, 1) for quantity in get_args(Quantity)]
+    return [harness.probe(o, o.reductions[0]) for o in offers if o is not None]
 
 
 def probe_each_step(harness: Harness, layer: int) -> list[Probe]:
-    """A probe of the membranes of a layer in each step, where there is one."""
+    """A probe of the membranes of an output layer in each step, where there is one."""
     offer = harness.info.offer("membrane", layer, layer)
     if offer is None or offer.every != 1 or "none" not in offer.reductions:
         return []
-    return [harness.probe(offer, layer, "none")]
+    return [harness.probe(offer, "none", layer)]
+
+
+def describe_probe(probe: Probe) -> str:
+    """Say what a probe asks for."""
+    neurons = "" if probe.neurons is None else f" of neurons {', '.join(map(str, probe.neurons))}"
+    return (
+        f"{probe.quantity} of layer {probe.layer}{neurons}, every {probe.every}, "
+        f"reduced by {probe.reduce}"
+    )
 
 
 def find_difference(one: Readout, two: Readout) -> str | None:
@@ -59,25 +74,30 @@ def find_difference(one: Readout, two: Readout) -> str | None:
 
 
 def check_unchanged(
-    harness: Harness, stimulus: Stimulus, what: str, after: Callable[[int], NDArray[np.int32]]
+    harness: Harness, what: str, act: Callable[[int], object], depth: int = 1
 ) -> None:
-    """Hold a run against the same after something that may not matter.
+    """Hold the network at work to running as before after something that may not matter.
 
     Args:
         harness: The device.
-        stimulus: Of the run.
-        what: What came before, for the message.
-        after: From a trial to counts `(B, n)`: does that first, then runs the stimulus.
+        what: What that is, for the message.
+        act: Does it, in a trial of that number.
+        depth: Layers of the network.
 
     Raises:
-        Failed: When the counts differ, as in `alike`.
+        Failed: When the counts differ, as in `check_alike`.
     """
-    check_alike(
-        f"a run, and the same after {what}",
-        lambda trial: harness.run(stimulus, trial=trial).counts,
-        after,
-        harness.info.abilities.deterministic,
-    )
+    stimulus = harness.work(depth)
+
+    def run(trial: int) -> NDArray[np.int32]:
+        return harness.run(stimulus, trial=trial).counts
+
+    def run_after(trial: int) -> NDArray[np.int32]:
+        act(trial)
+        return run(trial)
+
+    exact = harness.info.abilities.deterministic
+    check_alike(f"a run, and the same after {what}", run, run_after, exact)
 
 
 def check_alike(
@@ -145,28 +165,8 @@ def measure_spread(one: NDArray[np.generic], two: NDArray[np.generic]) -> float:
     return float(np.sqrt(np.mean(apart**2)))
 
 
-def measure_noise(harness: Harness, probe: Probe) -> float:
-    """Measure how much samples of the network at work differ from one trial to the next."""
-    stimulus = harness.work()
+def measure_noise(harness: Harness, probe: Probe, depth: int) -> float:
+    """Measure how much samples of a network at work differ from one trial to the next."""
+    stimulus = harness.work(depth)
     one, two = (harness.run(stimulus, [probe], trial).samples[probe] for trial in (0, 1))
     return measure_spread(one, two)
-
-
-def run_first_steps(
-    harness: Harness, offer: ProbeOffer, stimulus: Stimulus, steps: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Counts, and the last or mean membranes in thresholds, of the first steps of a stimulus."""
-    reduce = next(r for r in ("last", "none", "mean") if r in offer.reductions)
-    probe = harness.probe(offer, 1, reduce)
-    found = harness.run(harness.begin(stimulus, steps), [probe])
-    samples = found.samples[probe][-1] if reduce == "none" else found.samples[probe]
-    return found.counts, harness.info.neuron.membrane.in_thresholds(samples.astype(np.float32))
-
-
-def last_membranes(harness: Harness, offer: ProbeOffer, stimulus: Stimulus) -> NDArray[np.float32]:
-    """Membranes of the last step, in thresholds."""
-    _, shown = run_first_steps(harness, offer, stimulus, stimulus.steps)
-    if "none" in offer.reductions or "last" in offer.reductions:
-        return shown
-    shorter = run_first_steps(harness, offer, stimulus, stimulus.steps - 1)[1]
-    return shown * stimulus.steps - shorter * (stimulus.steps - 1)

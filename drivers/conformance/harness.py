@@ -1,4 +1,4 @@
-"""A device under test, with a small network on it that every check understands, and a check made.
+"""A device under test, with a small network on it that every check understands.
 
 Inputs come in groups, one for each neuron of the first layer, each large enough to make its neuron
 fire at full scale. What goes where is said in groups and neurons; a share of 1 is the full scale.
@@ -10,26 +10,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from drivers.contract.device import Device
-from drivers.contract.info import DeviceInfo, ProbeOffer, Quantity, StimulusKind
+from drivers.contract.info import DeviceInfo, ProbeOffer, Quantity, Reduction, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.errors import (
-    DeviceError,
-    DeviceHung,
-    Diverged,
-    DriverError,
-    ReadoutError,
-)
-
-
-class Failed(Exception):
-    """The device breaks the contract; says how."""
 
 
 class NotApplicable(Exception):
@@ -46,23 +35,6 @@ def skip_if(condition: object, why: str) -> None:
         raise NotApplicable(why)
 
 
-def check_refusal(what: str, expected: type[DeviceError], ask: Callable[[], object]) -> None:
-    """Hold a device to the error with which it has to refuse something.
-
-    Raises:
-        Failed: When it raises another one, or none.
-    """
-    try:
-        ask()
-    except expected:
-        return
-    except Diverged:
-        raise
-    except Exception as error:
-        raise Failed(f"{what}: raised {type(error).__name__}, not {expected.__name__}") from None
-    raise Failed(f"{what}: not refused")
-
-
 # What a group brings at full scale, in thresholds a step: more than a leaky neuron loses.
 DRIVE = 2.0
 NEURONS, BATCH, STEPS = 8, 8, 40
@@ -75,6 +47,19 @@ REACHES, SOME_STEPS = 1.2, 20
 ZERO = 0.002
 # A rate beyond these is no firing now and then.
 RARELY, OFTEN = 0.02, 0.4
+
+
+@dataclass(frozen=True)
+class View:
+    """What a device shows of the first layer of a network.
+
+    Attributes:
+        offer: The offer.
+        depth: Layers of the network: two where hidden layers alone are shown.
+    """
+
+    offer: ProbeOffer
+    depth: int
 
 
 class Harness:
@@ -246,29 +231,23 @@ class Harness:
             kind: Kind of stimulus; the first that the device states when None.
             steps: Number of steps T; the harness's own when None.
         """
-        return self.drive(np.repeat(active, self.group, axis=-1), kind, steps)
-
-    def drive(
-        self, active: ArrayLike, kind: StimulusKind | None = None, steps: int | None = None
-    ) -> Stimulus:
-        """A stimulus as `stimulus` makes it, said in inputs: `(B, n_in)` or `(T, B, n_in)`."""
-        kind = self.info.offers.stimuli[0] if kind is None else kind
-        data = np.asarray(active, np.float32) * self.amplitude
-        if kind == "current":
-            return Stimulus.current(data, steps=steps or self.steps)
+        data = np.repeat(np.asarray(active, np.float32), self.group, axis=-1) * self.amplitude
         if data.ndim == 2:
             data = np.broadcast_to(data, (steps or self.steps, *data.shape))
-        if kind == "current_trace":
-            return Stimulus.current_trace(data)
-        return Stimulus.spikes(data.reshape(-1, data.shape[-1]), steps=data.shape[0])
+        return Stimulus.of(kind or self.info.offers.stimuli[0], data)
 
-    def begin(self, stimulus: Stimulus, steps: int) -> Stimulus:
-        """The first steps of a stimulus."""
-        if stimulus.kind == "current":
-            return Stimulus.current(stimulus.data, steps=steps)
-        if stimulus.kind == "current_trace":
-            return Stimulus.current_trace(stimulus.data[:steps])
-        return Stimulus.spikes(stimulus.data[: steps * stimulus.batch], steps=steps)
+    def pulse(
+        self, steps: int, driven: int | slice | None, kind: StimulusKind | None = None
+    ) -> Stimulus:
+        """A run of some steps in which every group is driven in those named, or in none."""
+        active = np.zeros((steps, self.batch, self.neurons))
+        if driven is not None:
+            active[driven] = 1
+        return self.stimulus(active, kind or self.event_kind)
+
+    def everything(self, kind: StimulusKind | None = None, steps: int | None = None) -> Stimulus:
+        """A stimulus that drives every group in every step."""
+        return self.stimulus(np.ones((self.batch, self.neurons)), kind, steps)
 
     def run(
         self, stimulus: Stimulus, probes: Sequence[Probe] = (), trial: int | None = 0
@@ -284,18 +263,47 @@ class Harness:
         """Share of samples and neurons that fire when everything is driven."""
         return float((self.run(self.everything()).counts > 0).mean())
 
-    def pulse(
-        self, steps: int, driven: int | slice | None, kind: StimulusKind | None = None
-    ) -> Stimulus:
-        """A run of some steps in which every group is driven in those named, or in none."""
-        active = np.zeros((steps, self.batch, self.neurons))
-        if driven is not None:
-            active[driven] = 1
-        return self.stimulus(active, kind)
+    # -- what it takes and shows ----------------------------------------------------------------
 
-    def everything(self, kind: StimulusKind | None = None) -> Stimulus:
-        """A stimulus that drives every group in every step."""
-        return self.stimulus(np.ones((self.batch, self.neurons)), kind)
+    @property
+    def timed_kinds(self) -> list[StimulusKind]:
+        """Kinds of stimulus that drive some steps only."""
+        return [kind for kind in self.info.offers.stimuli if kind != "current"]
+
+    @property
+    def event_kind(self) -> StimulusKind:
+        """The kind of stimulus that is most like events; a constant current where all are."""
+        return max(self.info.offers.stimuli, key=("current", "current_trace", "spikes").index)
+
+    def view(self, quantity: Quantity) -> View | None:
+        """What the device shows of a quantity of the first layer; None where nothing."""
+        for depth in range(1, min(2, self.info.capacity.layers) + 1):
+            offer = self.info.offer(quantity, 1, depth)
+            if offer is not None:
+                return View(offer, depth)
+        return None
+
+    def require_view(self, quantity: Quantity, reduce: Reduction | None = None) -> View:
+        """Give what the device shows of a quantity.
+
+        Args:
+            quantity: The quantity.
+            reduce: A reduction that has to be among those offered.
+
+        Raises:
+            NotApplicable: When it does not show that.
+        """
+        view = self.view(quantity)
+        if view is None or (reduce and reduce not in view.offer.reductions):
+            raise NotApplicable(f"the device shows no {reduce or ''} {quantity}".replace("  ", " "))
+        return view
+
+    def probe(self, offer: ProbeOffer, reduce: Reduction, layer: int = 1, every: int = 1) -> Probe:
+        """A probe of as many neurons as an offer shows, at a multiple of its interval."""
+        shown = offer.neurons is not None and offer.neurons < self.neurons
+        neurons = tuple(range(offer.neurons or 0)) if shown else None
+        interval = 1 if offer.quantity == "spikes" else offer.every * every
+        return Probe(layer, offer.quantity, neurons, interval, reduce)
 
     # -- a network at work ----------------------------------------------------------------------
 
@@ -314,48 +322,12 @@ class Harness:
 
     @property
     def working_share(self) -> float:
-        """The `share`, of a check that needs one.
+        """The `share` of a device that has one."""
+        return self.share or 1.0
 
-        Raises:
-            NotApplicable: When there is none.
-        """
-        if self.share is None:
-            raise NotApplicable("no weight was found at which neurons fire now and then")
-        return self.share
-
-    @property
-    def timed_kinds(self) -> list[StimulusKind]:
-        """Kinds of stimulus that drive some steps only.
-
-        Raises:
-            NotApplicable: When the device takes none.
-        """
-        stimuli = self.info.offers.stimuli
-        kinds: list[StimulusKind] = [kind for kind in stimuli if kind != "current"]
-        skip_if(not kinds, "the device takes constant currents only")
-        return kinds
-
-    def require_offer(
-        self, quantity: Quantity, reduce: str = "", every: int | None = None
-    ) -> ProbeOffer:
-        """Give what the device shows of a quantity in a network of one layer.
-
-        Args:
-            quantity: The quantity.
-            reduce: A reduction that has to be among those offered.
-            every: Longest interval between samples, in steps.
-
-        Raises:
-            NotApplicable: When it does not show that.
-        """
-        offer = self.info.offer(quantity, 1, 1)
-        if offer is None or (every and offer.every > every):
-            shown = "membranes" if quantity == "membrane" else "spikes"
-            raise NotApplicable(
-                f"the device does not show {shown}{' of every step' * (every == 1)}"
-            )
-        skip_if(reduce and reduce not in offer.reductions, f"{quantity} is not shown as {reduce!r}")
-        return offer
+    def share_of(self, charge: float) -> float:
+        """Share of the full scale at which a group brings a charge, in thresholds; at most 1."""
+        return min(1.0, charge / (self.group * self.full_scale * self.amplitude))
 
     def reaches(self, depth: int) -> bool:
         """Tell whether a strong drive moves every layer of a network, as far as is known."""
@@ -368,82 +340,12 @@ class Harness:
         Returns:
             A stimulus for it, in which every sample differs.
         """
-        share = self.share or 1.0
+        paces = np.minimum(1.0, self.working_share * np.linspace(0.8, 1.4, self.neurons))
         if self._mapped != (depth, True):
             self.clear(depth)
-            paces = np.minimum(1.0, share * np.linspace(0.8, 1.4, self.neurons))
             self.write(np.diag(paces))
             for projection in range(1, depth):
                 self.write(np.roll(np.eye(self.neurons), 1, axis=1), projection)
             self._mapped = depth, True
         samples, groups = np.indices((self.batch, self.neurons))
         return self.stimulus((samples + groups) % 3 > 0)
-
-    def probe(self, offer: ProbeOffer, layer: int, reduce: str, every: int = 1) -> Probe:
-        """A probe of as many neurons as an offer shows, at a multiple of its interval."""
-        shown = offer.neurons is not None and offer.neurons < self.neurons
-        neurons = tuple(range(offer.neurons or 0)) if shown else None
-        interval = 1 if offer.quantity == "spikes" else offer.every * every
-        return Probe(layer, offer.quantity, neurons, interval, reduce)  # type: ignore[arg-type]
-
-
-Verdict = Literal["passed", "failed", "not applicable"]
-Check = Callable[[Harness], None]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Result of a check.
-
-    Attributes:
-        check: Name of the check.
-        reason: What it holds the device to.
-        verdict: How it ended.
-        detail: What is wrong, or why it was not applicable; empty when passed.
-    """
-
-    check: str
-    reason: str
-    verdict: Verdict
-    detail: str = ""
-
-
-def check_name(check: Check) -> str:
-    """The name of a check."""
-    return check.__name__.replace("_", "-")
-
-
-def check_reason(check: Check) -> str:
-    """Say what a check holds the device to, in a line."""
-    return (check.__doc__ or "").strip().splitlines()[0].removesuffix(".")
-
-
-def run_check(check: Check, harness: Harness) -> Outcome:
-    """Make one check; any exception of the driver that the check does not expect is a failure."""
-
-    def found(verdict: Verdict, detail: object) -> Outcome:
-        return Outcome(
-            check_name(check), check_reason(check), verdict, " ".join(str(detail).split())
-        )
-
-    if harness.hung:
-        return found("not applicable", "the driver hung in a check before")
-    try:
-        check(harness)
-    except NotApplicable as why:
-        return found("not applicable", why)
-    except Diverged as why:  # a recording is no device that could be asked anything else
-        return found("not applicable", why)
-    except Failed as why:
-        harness.discard()
-        return found("failed", why)
-    except Exception as error:
-        harness.discard()
-        harness.hung = isinstance(error, DeviceHung)
-        if isinstance(
-            error, DeviceHung | DriverError | ReadoutError
-        ):  # these name the driver's method
-            return found("failed", error)
-        kind = "refused" if isinstance(error, DeviceError) else "the driver raised"
-        return found("failed", f"{kind}: {type(error).__name__}: {error}")
-    return found("passed", "")

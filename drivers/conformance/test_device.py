@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 import drivers
-from drivers.conformance import CHECKS, Check, Harness, check_name, run_check
+from drivers.conformance import CHECKS, Check, Harness, run_check
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each check."""
-    metafunc.parametrize("check", CHECKS, ids=check_name)
+    metafunc.parametrize("check", CHECKS, ids=lambda check: check.name)
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 
 def test_conformance(check: Check, harness: Harness) -> None:
     """The device keeps this part of the contract."""
-    found = run_check(check, harness)
-    if found.verdict == "not applicable":
-        pytest.skip(found.detail)
-    if found.verdict == "failed":
-        pytest.fail(f"{found.reason}: {found.detail}", pytrace=False)
+    outcome = run_check(check, harness)
+    if outcome.verdict == "not applicable":
+        pytest.skip(outcome.detail)
+    if outcome.verdict == "failed":
+        pytest.fail(f"{outcome.reason}: {outcome.detail}", pytrace=False)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.conformance.harness import REACHES, Failed, Harness, NotApplicable, skip_if
-from drivers.contract.info import StimulusKind
+from drivers.conformance.checking import Failed
+from drivers.conformance.harness import REACHES, Harness, NotApplicable, skip_if
 from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network, Population, Projection
 from drivers.contract.requests import complete_network
@@ -23,6 +23,13 @@ ONCE = 1.5
 SURE = 2.0
 # Share of the samples that speaks for all, and how much later than expected is looked for.
 HALF, LATER = 0.5, 4
+# How many steps later than an event a layer may fire at most.
+LATEST_STEP = 2
+# An event that takes longer from layer to layer is that of a slow synapse.
+QUICK = 1
+# Share of the neurons that have to fire on one event, each at its time, so that most still do when
+# one makes another fire.
+MOST_NEURONS = 0.85
 
 
 class ProjectionRefused(Failed):
@@ -53,13 +60,16 @@ def chain_wires(depth: int) -> list[OneToOne]:
     return [OneToOne(n, n + 1) for n in range(depth)]
 
 
-def map_wires(harness: Harness, depth: int, wires: Sequence[OneToOne]) -> None:
+def map_wires(
+    harness: Harness, depth: int, wires: Sequence[OneToOne], charge: float = SURE
+) -> None:
     """Map a network and write its weights, so that one spike makes a neuron fire.
 
     Args:
         harness: The device.
         depth: Number of layers.
         wires: Its projections.
+        charge: Charge that an event brings, in thresholds, as far as weights go.
 
     Raises:
         NotApplicable: When the device has no room, or its weights cannot do that.
@@ -70,12 +80,18 @@ def map_wires(harness: Harness, depth: int, wires: Sequence[OneToOne]) -> None:
     skip_if(weak or not harness.reaches(depth), "one event makes no neuron fire")
     if not all(harness.stores_zero(p) for p in range(len(wires))):
         raise NotApplicable("none of the levels is zero, or near it")
+    rows = [harness.group if w.source == 0 else 1 for w in wires]
     network = Network(
         harness.group * harness.neurons,
         (Population(harness.neurons),) * depth,
         tuple(
-            Projection(w.source, w.target, scale, _delays_of_inputs(harness, w))
-            for w, scale in zip(wires, scales, strict=True)
+            Projection(
+                w.source,
+                w.target,
+                scale,
+                w.delay if isinstance(w.delay, int) else np.repeat(w.delay, own, axis=0),
+            )
+            for w, scale, own in zip(wires, scales, rows, strict=True)
         ),
     )
     try:
@@ -85,46 +101,28 @@ def map_wires(harness: Harness, depth: int, wires: Sequence[OneToOne]) -> None:
     try:
         harness.device.configure(network)
     except CapacityError as error:
-        raise ProjectionRefused(
-            f"a network with {_describe_wires(wires)}: stated as possible, but {error}"
-        ) from None
-    for p, (each, scale) in enumerate(zip(wires, scales, strict=True)):
-        if not each.weight:
-            continue
-        rows = harness.group if each.source == 0 else 1
-        unit = scale * (rows * harness.amplitude if each.source == 0 else 1)
-        shares = np.roll(np.eye(harness.neurons), each.places, axis=1)
-        weights = shares * min(1.0, SURE / unit) * scale
-        harness.mapped.write_weights(p, np.repeat(weights, rows, axis=0))
+        ways = ", ".join(f"a projection from {w.source} to {w.target}" for w in wires)
+        raise ProjectionRefused(f"a network with {ways}: stated as possible, but {error}") from None
+    for p, (wire, scale) in enumerate(zip(wires, scales, strict=True)):
+        if wire.weight:
+            unit = scale * (rows[p] * harness.amplitude if wire.source == 0 else 1)
+            shares = np.roll(np.eye(harness.neurons), wire.places, axis=1) * min(1, charge / unit)
+            harness.mapped.write_weights(p, np.repeat(shares * scale, rows[p], axis=0))
 
 
-def _delays_of_inputs(harness: Harness, each: OneToOne) -> int | NDArray[np.int64]:
-    if isinstance(each.delay, int):
-        return each.delay
-    return np.repeat(each.delay, harness.group if each.source == 0 else 1, axis=0)
+def single_event(harness: Harness, steps: int, charge: int = 1) -> Stimulus:
+    """One event in step `FIRST` of a run, for another group of inputs in each sample.
 
-
-def _describe_wires(wires: Sequence[OneToOne]) -> str:
-    return ", ".join(f"a projection from {w.source} to {w.target}" for w in wires)
-
-
-def driven_groups(harness: Harness) -> NDArray[np.int64]:
-    """Group that each sample drives: another one each, as far as the batch goes."""
-    return np.arange(min(harness.batch, harness.neurons))
-
-
-def single_event(harness: Harness, steps: int) -> Stimulus:
-    """One event in step `FIRST` of a run, for a group of inputs in each sample."""
-    driven = driven_groups(harness)
+    Args:
+        harness: The device.
+        steps: Steps of the run.
+        charge: 0 for no event at all.
+    """
+    driven = np.arange(min(harness.batch, harness.neurons))
     active = np.zeros((steps, len(driven), harness.neurons))
-    active[FIRST, driven, driven] = 1
-    return harness.stimulus(active, kind_of_events(harness))
-
-
-def no_event(harness: Harness, steps: int) -> Stimulus:
-    """Make a stimulus of as many samples, and no event."""
-    active = np.zeros((steps, len(driven_groups(harness)), harness.neurons))
-    return harness.stimulus(active, kind_of_events(harness))
+    if charge:
+        active[FIRST, driven, driven] = charge
+    return harness.stimulus(active, harness.event_kind)
 
 
 def read_fired(harness: Harness, counts: NDArray[np.int32], places: int = 0) -> NDArray[np.bool_]:
@@ -132,13 +130,13 @@ def read_fired(harness: Harness, counts: NDArray[np.int32], places: int = 0) -> 
 
     Args:
         harness: The device.
-        counts: Of a run of `event`.
+        counts: Of a run of `single_event`.
         places: How many.
 
     Returns:
         One value for each sample.
     """
-    driven = driven_groups(harness)
+    driven = np.arange(len(counts))
     return np.asarray(counts[driven, (driven + places) % harness.neurons] > 0)
 
 
@@ -153,7 +151,7 @@ def measure_delays(harness: Harness, most: int, places: int = 0) -> NDArray[np.i
     Returns:
         One number for each sample; beyond `most` where it does not fire.
     """
-    found = np.full(len(driven_groups(harness)), most + 1)
+    found = np.full(min(harness.batch, harness.neurons), most + 1)
     for steps in range(most, -1, -1):
         found[_read_fired_by(harness, steps, places)] = steps
     return found
@@ -165,7 +163,7 @@ def measure_usual_delay(harness: Harness, expected: int, places: int = 0) -> int
     Args:
         harness: The device, wired.
         expected: How late they should.
-        places: As in `late`.
+        places: As in `measure_delays`.
 
     Returns:
         Steps after the event; None where fewer than half fire within a few steps more.
@@ -184,15 +182,38 @@ def _read_fired_by(harness: Harness, steps: int, places: int) -> NDArray[np.bool
     return read_fired(harness, harness.run(single_event(harness, FIRST + steps + 1)).counts, places)
 
 
-def kind_of_events(harness: Harness) -> StimulusKind:
-    """A kind of stimulus that can drive a network in a single step.
+def measure_chain(harness: Harness, depth: int) -> int:
+    """Count the steps after an event until the output of a chain fires, where nearly all do.
 
     Raises:
-        NotApplicable: When the device takes none.
+        NotApplicable: When an event takes more than a step from layer to layer, or makes too few
+            neurons fire.
     """
-    stimuli = harness.info.offers.stimuli
-    kinds: tuple[StimulusKind, ...] = ("spikes", "current_trace")
-    kind = next((k for k in kinds if k in stimuli), None)
-    if kind is None:
-        raise NotApplicable("the device takes constant currents only")
-    return kind
+    map_wires(harness, depth, chain_wires(depth))
+    found = measure_delays(harness, QUICK * depth + 1)
+    usual = int(np.median(found))
+    skip_if(usual > QUICK * depth, "an event makes neurons fire some steps after its own: too slow")
+    skip_if((found == usual).mean() < MOST_NEURONS, "one event makes too few neurons fire")
+    return usual
+
+
+def measure_onward(harness: Harness) -> int:
+    """Count the steps after a spike until the next layer fires; 0 where there is none."""
+    if harness.info.capacity.layers < 2:
+        return 0
+    return measure_chain(harness, 2) - measure_chain(harness, 1)
+
+
+def measure_common_delay(harness: Harness, depth: int) -> int:
+    """Count the steps until most outputs of a chain fire, when all groups get an event at once.
+
+    Raises:
+        NotApplicable: When one event makes no neuron fire within a few steps.
+    """
+    map_wires(harness, depth, chain_wires(depth), ONCE)
+    for late in range(LATEST_STEP * depth):
+        if FIRST + late + 1 > harness.info.capacity.steps:
+            break
+        if (harness.run(harness.pulse(FIRST + late + 1, FIRST)).counts > 0).mean() >= HALF:
+            return late
+    raise NotApplicable("one event makes no neuron fire within a few steps")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.arrays import Kind
 from drivers.contract.info import DeviceInfo, WeightFormat
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
@@ -20,8 +21,13 @@ from drivers.errors import DeviceError, DeviceHung, DriverError, ReadoutError
 CALL_LIMIT = 600.0
 # The same for a device that hung once, which is to be closed.
 AFTER_HANGING = 10.0
-# Of the text of what a driver raised, as many characters are shown.
+# Of what a driver raised, or says of a part that failed, as many characters are shown.
 TOLD = 500
+LISTED = 100  # parts that failed
+# Nothing that is measured comes near: seconds or bytes, and thresholds of a membrane from rest.
+MOST, UNBELIEVABLE = 1e18, 1e9
+# Kinds of arrays that a state is made of: numbers, truth values and text, as files hold them.
+PLAIN = "biufcUS"
 # By how much of itself a value may be beyond its limit: what float32 rounds up.
 ROUNDING = 1e-5
 # The same for stored weights where no levels are stated: a chip's own may round the limit up.
@@ -55,13 +61,14 @@ def driver_call(
     owner = driver if isinstance(driver, type) else type(driver)
     name = f"{owner.__name__}.{method}"
     try:
-        with watch_call(name, driver.call_limit if limit is None else limit):
+        # How numpy treats overflows is the caller's to choose.
+        with np.errstate(), watch_call(name, driver.call_limit if limit is None else limit):
             yield name
     except Overdue as overdue:
         if not isinstance(driver, type):
             driver.call_limit = min(driver.call_limit, AFTER_HANGING)
         raise DeviceHung(str(overdue)) from None
-    except (DeviceError, MemoryError, KeyboardInterrupt, GeneratorExit):
+    except (DeviceError, MemoryError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit as well: a driver does not end the training
         told = _describe_raised(error)
@@ -74,10 +81,14 @@ def driver_call(
 def _describe_raised(error: BaseException) -> str:
     """The text of an exception in one line, if it has one that can be read."""
     try:
-        told = " ".join(str(error).split())
+        return _shorten(str(error))
     except Exception:
         return ""
-    return told if len(told) <= TOLD else f"{told[:TOLD]} ..."
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TOLD else f"{line[:TOLD]} ..."
 
 
 def check_stored(
@@ -93,12 +104,12 @@ def check_stored(
         form: What the device states of stored weights.
 
     Returns:
-        The same.
+        A copy, whatever the driver goes on to do with its own.
 
     Raises:
         ReadoutError: When it cannot be, which is a mistake of the driver.
     """
-    array = _check_array(method, "stored weights", stored, shape, np.float32)
+    array = _take_array(method, "stored weights", stored, shape, np.float32)
     low, high = _find_extremes(method, "stored weights", array)
     least, slack = form.least(full_scale), ROUNDING if form.levels else UNSTATED_LEVELS
     if high > full_scale * (1 + slack) or low < least * (1 + slack):
@@ -106,7 +117,7 @@ def check_stored(
             f"{method} gave stored weights from {low:g} to {high:g}: give what was stored, within "
             f"{least:g} to {full_scale:g}"
         )
-    return array  # type: ignore[return-value]
+    return array
 
 
 def check_readout(
@@ -128,19 +139,21 @@ def check_readout(
         info: What the device states.
 
     Returns:
-        The same.
+        A copy of what was asked for, whatever the driver goes on to do with its own.
 
     Raises:
         ReadoutError: When it is not, or cannot be, which is a mistake of the driver.
     """
     if not isinstance(readout, Readout):
         raise ReadoutError(f"{method} gave {type(readout).__name__}: give a Readout")
+    if not isinstance(readout.samples, Mapping):
+        raise ReadoutError(f"{method} gave samples that are no Mapping: give an array by probe")
     if readout.steps != stimulus.steps:
         raise ReadoutError(
             f"{method} gave steps = {readout.steps}: give the {stimulus.steps} of the stimulus"
         )
     shape: tuple[int, ...] = (stimulus.batch, network.layers[-1])
-    counts = _check_array(method, "counts", readout.counts, shape, np.int32)
+    counts = _take_array(method, "counts", readout.counts, shape, np.int32)
     fastest, most = info.neuron.spikes_per_step, info.neuron.spikes_per_run
     _check_range(method, "counts", counts, stimulus.steps * fastest, f"at most {fastest} a step")
     if most is not None:
@@ -149,6 +162,8 @@ def check_readout(
         raise ReadoutError(
             f"{method} gave more counts than a sample has steps: count within Stimulus.lengths"
         )
+    samples: dict[Probe, NDArray[np.generic]] = {}
+    membrane = info.neuron.membrane
     for probe in probes:
         told = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
         if probe not in readout.samples:
@@ -158,35 +173,120 @@ def check_readout(
         if probe.reduce == "none":
             shape = (stimulus.steps // probe.every, *shape)
         raster = probe.quantity == "spikes" and probe.reduce != "mean"
-        kind = np.uint8 if raster else np.float32
-        array = _check_array(method, told, readout.samples[probe], shape, kind)
+        kind: type[np.generic] = np.uint8 if raster else np.float32
+        array = _take_array(method, told, readout.samples[probe], shape, kind)
+        samples[probe] = array
         if probe.quantity == "spikes":
             _check_range(method, told, array, info.neuron.spikes_per_step, "spikes per step")
             continue
-        _find_extremes(method, told, array)
+        furthest = max(abs(each - membrane.rest) for each in _find_extremes(method, told, array))
+        if furthest > UNBELIEVABLE * abs(membrane.threshold - membrane.rest):
+            raise ReadoutError(
+                f"{method} gave {told} as far as {furthest:g} from rest: give less than "
+                f"{UNBELIEVABLE:g} thresholds, in the unit of info.neuron.membrane"
+            )
         offer = info.offer("membrane", probe.layer, network.depth)
         if offer is not None and readout.membrane_sampled != offer.sampled:
             raise ReadoutError(
                 f"{method} gave membrane_sampled = {readout.membrane_sampled!r}: the ProbeOffer "
                 f"of info states {offer.sampled!r}, give the same in both"
             )
-    return readout
+    return Readout(counts, stimulus.steps, samples, readout.membrane_sampled)
 
 
-def _check_array(
-    method: str, what: str, given: object, shape: tuple[int, ...], kind: type[np.generic]
-) -> NDArray[np.generic]:
-    name = np.dtype(kind).name
-    if not isinstance(given, np.ndarray):
+def check_seconds(method: str, given: object) -> float:
+    """Refuse what is no time spent so far, in seconds.
+
+    Args:
+        method: Name of the driver's method, for messages.
+        given: What it gave.
+
+    Returns:
+        The same.
+
+    Raises:
+        ReadoutError: When it is none, which is a mistake of the driver.
+    """
+    return float(_check_amount(method, "seconds", given, int | float | np.integer | np.floating))
+
+
+def check_bytes(method: str, given: object) -> int:
+    """Refuse what is no number of bytes; arguments and errors as `check_seconds`."""
+    return int(_check_amount(method, "bytes, a whole number,", given, int | np.integer))
+
+
+def _check_amount(method: str, unit: str, given: object, kinds: Any) -> Any:
+    # Written so that NaN fails.
+    if isinstance(given, bool) or not isinstance(given, kinds) or not 0 <= given < MOST:
+        raise ReadoutError(f"{method} gave {_describe(given)}: give {unit} since it was opened")
+    return given
+
+
+def check_failures(method: str, given: object) -> tuple[str, ...]:
+    """Take the parts of a device that have failed, each in one line of some length.
+
+    Args:
+        method: Name of the driver's property, for messages.
+        given: What it gave.
+
+    Raises:
+        ReadoutError: When it is no tuple of texts, which is a mistake of the driver.
+    """
+    if not isinstance(given, tuple | list) or not all(type(part) is str for part in given):
+        raise ReadoutError(f"{method} gave {type(given).__name__}: give a tuple of texts")
+    shown = [_shorten(part) for part in given[:LISTED]]
+    more = len(given) - LISTED
+    return (*shown, *([f"and {more} more"] if more > 0 else []))
+
+
+def check_state(method: str, given: object) -> dict[str, NDArray[np.generic]]:
+    """Refuse a state that cannot be kept in a file.
+
+    Args:
+        method: Name of the driver's method, for messages.
+        given: What it gave.
+
+    Returns:
+        A copy, whatever the driver goes on to do with its own.
+
+    Raises:
+        ReadoutError: When it cannot, which is a mistake of the driver.
+    """
+    if not isinstance(given, Mapping):
+        raise ReadoutError(f"{method} gave {type(given).__name__}: give arrays by name")
+    for name, array in given.items():
+        if type(name) is not str or not name.isprintable() or len(name) > TOLD:
+            raise ReadoutError(f"{method} gave the name {_describe(name)}: give a short text")
+        if type(array) is not np.ndarray or array.dtype.kind not in PLAIN:
+            told = getattr(array, "dtype", type(array).__name__)
+            raise ReadoutError(
+                f"{method} gave {name} as {told}: give a plain array of numbers, truth values or "
+                "text"
+            )
+    return {name: np.array(array) for name, array in given.items()}
+
+
+def _describe(given: object) -> str:
+    number = isinstance(given, int | float | np.number) and not isinstance(given, bool)
+    return f"{given:g}" if number else type(given).__name__
+
+
+def _take_array(
+    method: str, what: str, given: object, shape: tuple[int, ...], kind: type[Kind]
+) -> NDArray[Kind]:
+    """A copy of an array that a driver gave; a subclass may hide values, or compute others."""
+    if type(given) is not np.ndarray:
         raise ReadoutError(
-            f"{method} gave {what} as {type(given).__name__}: give a {name} array of shape {shape}"
+            f"{method} gave {what} as {type(given).__name__}: give a {kind.__name__} array of "
+            f"shape {shape}"
         )
     if given.shape != shape or given.dtype != kind:
         raise ReadoutError(
-            f"{method} gave {what} as {given.dtype} of shape {given.shape}: give {name} of shape "
-            f"{shape}"
+            f"{method} gave {what} as {given.dtype} of shape {given.shape}: give {kind.__name__} "
+            f"of shape {shape}"
         )
-    return given
+    copied: NDArray[Kind] = given.copy()
+    return copied
 
 
 def _find_extremes(method: str, what: str, array: NDArray[np.generic]) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Value = TypeVar("Value")
+Kind = TypeVar("Kind", bound=np.generic)
 WIDEST = 1 << 24  # rows and columns of events
 
 
@@ -29,23 +30,30 @@ def select_prefix(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     }
 
 
+def read_only(array: NDArray[Kind]) -> NDArray[Kind]:
+    """Give a view of an array that cannot be written to; the array itself can, as before."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def first_mismatch(
-    found: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]
 ) -> str | None:
     """Name what keeps arrays from taking the place of others.
 
     Args:
-        found: Arrays by name, e.g. of a file.
+        arrays: Arrays by name, e.g. of a file.
         own: Those whose place they are to take.
 
     Returns:
         The first that is missing, not known, of another shape or kind, or not finite where the
         other one is; None where they fit.
     """
-    for name in [*own, *(name for name in found if name not in own)]:
-        if name not in found or name not in own:
+    for name in [*own, *(name for name in arrays if name not in own)]:
+        if name not in arrays or name not in own:
             return f"{name[:60]} is {'missing' if name in own else 'not known here'}"
-        one, other = found[name], own[name]
+        one, other = arrays[name], own[name]
         if one.shape != other.shape or one.dtype != other.dtype:
             return f"{name} is {one.dtype} {one.shape}, {other.dtype} {other.shape} is meant"
         if one.dtype.kind == "f" and np.isfinite(other).all() and not np.isfinite(one).all():

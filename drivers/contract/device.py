@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import ClassVar, Self
+from copy import deepcopy
+from functools import wraps
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.answers import CALL_LIMIT, check_readout, check_stored, driver_call
-from drivers.contract.arrays import select_prefix
+from drivers.contract.answers import (
+    CALL_LIMIT,
+    check_bytes,
+    check_failures,
+    check_readout,
+    check_seconds,
+    check_state,
+    check_stored,
+    driver_call,
+)
+from drivers.contract.arrays import read_only, select_prefix
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
@@ -22,7 +33,18 @@ from drivers.contract.requests import (
     check_weights,
     complete_network,
 )
+from drivers.contract.statements import check_info
 from drivers.errors import DeviceClosed, DeviceError, NotConfigured
+
+Check = Callable[[str, object], Any]
+# What a driver states, and what it gives, besides answers, each with its check.
+STATED: Mapping[str, Check] = {
+    "info": check_info,
+    "transfer_seconds": check_seconds,
+    "transfer_bytes": check_bytes,
+    "failures": check_failures,
+}
+GIVEN: Mapping[str, Check] = {"state": check_state, "restore": lambda _, nothing: nothing}
 
 
 class Device(ABC):
@@ -42,9 +64,19 @@ class Device(ABC):
     independent: ClassVar[bool] = False
     chip_option: ClassVar[str] = ""
     call_limit: float = CALL_LIMIT
-    _network: Network | None = None
-    _carried: int | None = None  # samples of the last run, until the network changes
-    _closed: bool = False
+    # Names of their own, which no driver's attributes take.
+    __network: Network | None = None
+    __carried: int | None = None  # samples of the last run, until the network changes
+    __closed: bool = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Put what a driver states and gives behind the door, whoever reads it."""
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        for name in STATED.keys() & own:
+            setattr(cls, name, _guard_statement(name, own[name]))
+        for name in GIVEN.keys() & own:
+            setattr(cls, name, _guard_method(name, own[name]))
 
     # -- what a driver implements -------------------------------------------------------------
 
@@ -129,7 +161,7 @@ class Device(ABC):
         return 0
 
     @property
-    def failed(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """Parts of the device that have failed and are done without, each with its reason."""
         return ()
 
@@ -163,9 +195,9 @@ class Device(ABC):
         Raises:
             NotConfigured: Before `configure`.
         """
-        if self._network is None:
+        if self.__network is None:
             raise NotConfigured("the device has no network yet: call configure(network) first")
-        return self._network
+        return self.__network
 
     def configure(self, network: Network) -> None:
         """Map a network on the device; every weight is zero afterwards.
@@ -179,10 +211,10 @@ class Device(ABC):
             SettingError: For an unknown setting or one out of range.
         """
         self._check_open()
-        complete, self._carried = complete_network(network, self.info), None
+        complete, self.__carried = complete_network(network, self.info), None
         with driver_call(self, "_configure"):
-            self._configure(complete)
-        self._network = complete
+            self._configure(deepcopy(complete))
+        self.__network = complete
 
     def write_weights(self, projection: int, weights: ArrayLike) -> NDArray[np.float32]:
         """Write one projection.
@@ -201,10 +233,10 @@ class Device(ABC):
         self._check_open()
         network = self.network
         matrix = check_weights(projection, weights, network)
+        form, scale = self.info.weight_format(projection), network.full_scale[projection]
         with driver_call(self, "_write") as method:
-            stored = self._write(projection, matrix)
-        form = self.info.weight_format(projection)
-        return check_stored(method, stored, matrix.shape, network.full_scale[projection], form)
+            stored = self._write(projection, read_only(matrix))
+            return check_stored(method, stored, matrix.shape, scale, form)
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()
@@ -257,26 +289,26 @@ class Device(ABC):
         network, info = self.network, self.info
         check_stimulus(stimulus, probes, network, info)
         if carry:
-            check_carry(stimulus.batch, self._carried, info)
-        self._carried = None  # unless this run ends well
+            check_carry(stimulus.batch, self.__carried, info)
+        self.__carried = None  # unless this run ends well
         with driver_call(self, "_run") as method:
-            readout = self._run(stimulus, probes, trial, carry)
-        checked = check_readout(method, readout, stimulus, probes, network, info)
-        self._carried = stimulus.batch
+            readout = self._run(stimulus.read_only(), tuple(probes), trial, carry)
+            checked = check_readout(method, readout, stimulus, probes, network, info)
+        self.__carried = stimulus.batch
         return checked
 
     def reset(self) -> None:
         """Forget the network and the weights; `configure` must follow before the next run."""
         self._check_open()
-        if self._network is not None:
+        if self.__network is not None:
             with driver_call(self, "_reset"):
                 self._reset()
-            self._network = self._carried = None
+            self.__network = self.__carried = None
 
     def close(self) -> None:
         """Release the device. Closing twice is fine."""
-        if not self._closed:
-            self._closed = True
+        if not self.__closed:
+            self.__closed = True
             with driver_call(self, "_close"):
                 self._close()
 
@@ -289,8 +321,35 @@ class Device(ABC):
         self.close()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self.__closed:
             raise DeviceClosed("the device is closed: open it again with drivers.open(url)")
+
+
+def _guard_statement(name: str, stated: Any) -> property:
+    """A property that reads what a driver states, checks it, and takes `info` for unchanging."""
+    read = getattr(stated, "fget", None) or getattr(stated, "func", None) or (lambda _: stated)
+
+    @wraps(read)
+    def guarded(self: Device) -> Any:
+        kept = vars(self).setdefault("_info_as_stated", {})
+        if read in kept:
+            return kept[read]
+        with driver_call(self, name) as method:
+            value = STATED[name](method, read(self))
+        if name == "info":
+            kept[read] = value
+        return value
+
+    return property(guarded)
+
+
+def _guard_method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def guarded(self: Device, *given: Any) -> Any:
+        with driver_call(self, name) as method:
+            return GIVEN[name](method, function(self, *given))
+
+    return guarded
 
 
 class Composite(Device):
@@ -325,9 +384,9 @@ class Composite(Device):
         return sum(device.transfer_bytes for device in self.devices)
 
     @property
-    def failed(self) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """Parts that the devices do without, each with its reason."""
-        return tuple(told for device in self.devices for told in device.failed)
+        return tuple(told for device in self.devices for told in device.failures)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Give all that the devices remember, by `NUMBER/NAME` where there are several."""

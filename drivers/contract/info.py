@@ -173,8 +173,10 @@ class WeightFormat:
 
     def step(self, full_scale: float) -> float:
         """The step between levels at a full scale; 0 where stored weights are continuous."""
-        return 0.0 if self.levels is None else (
-            (full_scale - self.least(full_scale)) / (self.levels - 1)
+        return (
+            0.0
+            if self.levels is None
+            else ((full_scale - self.least(full_scale)) / (self.levels - 1))
         )
 
     def quantise(self, weights: NDArray[np.float32], full_scale: float) -> NDArray[np.float32]:

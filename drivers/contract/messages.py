@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drivers.contract.arrays import is_csr
+from drivers.contract.arrays import is_csr, read_only
 from drivers.contract.info import Quantity, Reduction, StimulusKind
 from drivers.errors import DeviceError, FileFormatError, StimulusError, UnsupportedProbe
 from drivers.files.archives import read_arrays
@@ -66,7 +67,7 @@ class Stimulus:
         if isinstance(self.data, np.ndarray):
             array = np.broadcast_to(self.data, shape)
             if self.lengths is not None:
-                array = array * self.lasting[..., np.newaxis]
+                array = array * self.mask[..., np.newaxis]
         else:
             array = np.asarray(self.data.toarray(), np.float32).reshape(shape)
         array.flags.writeable = False
@@ -87,12 +88,61 @@ class Stimulus:
             data = self.data[(np.arange(self.steps)[:, np.newaxis] * self.batch + rows).ravel()]
         return Stimulus(self.kind, data, self.steps, len(rows), lengths)
 
+    def between(self, first: int, last: int) -> Stimulus:
+        """The stimulus of some of its steps, of samples that all last as long.
+
+        Args:
+            first: Number of the first, 0 to T - 1.
+            last: Number of the one after the last.
+        """
+        data = self.data
+        if self.kind != "current":
+            rows = 1 if self.kind == "current_trace" else self.batch
+            data = data[first * rows : last * rows]
+        return Stimulus(self.kind, data, last - first, self.batch)
+
+    def read_only(self) -> Stimulus:
+        """The same stimulus, of views that cannot be written to."""
+        data = self.data
+        if isinstance(data, np.ndarray):
+            data = read_only(data)
+        else:
+            data = copy.copy(data)
+            data.data, data.indices, data.indptr = map(
+                read_only, (data.data, data.indices, data.indptr)
+            )
+        return replace(
+            self, data=data, lengths=None if self.lengths is None else read_only(self.lengths)
+        )
+
     @property
-    def lasting(self) -> NDArray[np.bool_]:
+    def mask(self) -> NDArray[np.bool_]:
         """Steps that belong to each sample, `(T, B)`."""
         ends = np.full(self.batch, self.steps) if self.lengths is None else self.lengths
-        found: NDArray[np.bool_] = np.arange(self.steps)[:, np.newaxis] < ends
-        return found
+        mask: NDArray[np.bool_] = np.arange(self.steps)[:, np.newaxis] < ends
+        return mask
+
+    @classmethod
+    def of(
+        cls, kind: StimulusKind, values: ArrayLike, *, lengths: ArrayLike | None = None
+    ) -> Stimulus:
+        """A stimulus of any kind, from the input of every step.
+
+        Args:
+            kind: Which kind.
+            values: `(T, B, n_in)`, currents in events per step, or spike counts; of a constant
+                current all steps are the same.
+            lengths: As in `current`.
+
+        Raises:
+            StimulusError: As those of the kind do.
+        """
+        dense = np.asarray(values, np.float32)
+        if kind == "current":
+            return cls.current(dense[0], steps=len(dense), lengths=lengths)
+        if kind == "current_trace":
+            return cls.current_trace(dense, lengths=lengths)
+        return cls.spikes(dense.reshape(-1, dense.shape[-1]), steps=len(dense), lengths=lengths)
 
     @classmethod
     def current(cls, data: ArrayLike, *, steps: int, lengths: ArrayLike | None = None) -> Stimulus:
@@ -156,11 +206,11 @@ class Stimulus:
             raise StimulusError("spike stimulus must hold whole counts of at least 0")
         batch = matrix.shape[0] // steps
         ends = _within(lengths, batch, steps)
-        found = cls("spikes", matrix, steps, batch, ends)
+        stimulus = cls("spikes", matrix, steps, batch, ends)
         if ends is not None:
-            kept = matrix.multiply(found.lasting.reshape(-1, 1))
-            found = cls("spikes", csr_matrix(kept, dtype=np.float32), steps, batch, ends)
-        return found
+            kept = matrix.multiply(stimulus.mask.reshape(-1, 1))
+            stimulus = cls("spikes", csr_matrix(kept, dtype=np.float32), steps, batch, ends)
+        return stimulus
 
 
 def _positive_steps(steps: int) -> int:
@@ -283,7 +333,7 @@ def read_npz(
     """
     arrays = read_arrays(path, records=records)
     try:
-        kind, found = _text(arrays, "__kind__"), _whole(arrays, "__version__")
+        kind, stated = _text(arrays, "__kind__"), _whole(arrays, "__version__")
         names = arrays.pop("__names__")
     except (KeyError, ValueError):
         raise FileFormatError(f"{path}: not a file of spikeloop, or a damaged one") from None
@@ -294,9 +344,9 @@ def read_npz(
         raise FileFormatError(
             f"{path}: holds {shorten(' '.join(kind.split()))}, expected {' or '.join(kinds)}"
         )
-    if found > version:
+    if stated > version:
         raise FileFormatError(
-            f"{path}: {kind} of version {found}, this spikeloop reads up to {version}: upgrade it"
+            f"{path}: {kind} of version {stated}, this spikeloop reads up to {version}: upgrade it"
         )
     return arrays
 
@@ -443,23 +493,23 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def _numbers(arrays: Mapping[str, Any], name: str, kinds: str = "biuf") -> NDArray[Any]:
     """An array of numbers."""
-    found = arrays[name]
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in kinds:
+    array = arrays[name]
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
         raise ValueError(f"{name} is no array of numbers of its kind")
-    return found
+    return array
 
 
 def _text(arrays: Mapping[str, Any], name: str) -> str:
     """A text."""
-    found = np.asarray(arrays[name])
-    if found.ndim or found.dtype.kind != "U":
+    array = np.asarray(arrays[name])
+    if array.ndim or array.dtype.kind != "U":
         raise ValueError(f"{name} is no text")
-    return str(found)
+    return str(array)
 
 
 def _whole(arrays: Mapping[str, Any], name: str) -> int:
     """A whole number."""
-    found = np.asarray(arrays[name])
-    if found.ndim or found.dtype.kind not in "iu":
+    array = np.asarray(arrays[name])
+    if array.ndim or array.dtype.kind not in "iu":
         raise ValueError(f"{name} is no whole number")
-    return int(found)
+    return int(array)

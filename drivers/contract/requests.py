@@ -192,7 +192,8 @@ def check_weights(projection: int, weights: ArrayLike, network: Network) -> NDAr
         raise WeightError(
             f"weights of projection {projection} have shape {matrix.shape}: give {shape}"
         )
-    if not np.isfinite(matrix).all():
+    # One pass over them, unless the sum of their squares is beyond what float32 holds.
+    if not (math.isfinite(np.vdot(matrix, matrix)) or np.isfinite(matrix).all()):
         raise WeightError(
             f"weights of projection {projection} are not all finite: lower the learning rate "
             "or check the data"

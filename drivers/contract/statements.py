@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Protocol, get_args
+from typing import get_args
 
-from drivers.contract.answers import Limited, driver_call
 from drivers.contract.info import (
     CONTRACT,
     MANUAL,
@@ -32,30 +31,20 @@ from drivers.errors import ContractMismatch, ReadoutError
 MOST_SPIKES = 255  # a raster holds bytes
 
 
-class States(Limited, Protocol):
-    """Something that states what it is: a `Device`."""
-
-    @property
-    def info(self) -> DeviceInfo:
-        """Statement of what it is."""
-
-
-def check_info(device: States) -> DeviceInfo:
+def check_info(method: str, info: object) -> DeviceInfo:
     """Refuse a driver of another contract, and one whose `info` contradicts itself.
 
     Args:
-        device: The device, just opened.
+        method: Name of the driver's property, for messages.
+        info: What it gave.
 
     Returns:
-        What it states.
+        The same.
 
     Raises:
         ContractMismatch: When the driver is written for another version of the contract.
         ReadoutError: When what it states cannot be.
-        DriverError: When `info` fails in another way.
     """
-    with driver_call(device, "info") as method:
-        info: object = device.info
     if not isinstance(info, DeviceInfo):
         raise ReadoutError(f"{method} gave {type(info).__name__}: give a DeviceInfo, see {MANUAL}")
     if info.contract != CONTRACT:
@@ -63,8 +52,7 @@ def check_info(device: States) -> DeviceInfo:
             f"{method} states contract={info.contract!r}: this spikeloop speaks contract "
             f"{CONTRACT}, see {MANUAL}"
         )
-    with driver_call(device, "info"):
-        wrong = contradictions(info)
+    wrong = contradictions(info)
     if wrong:
         raise ReadoutError(f"{method} states {'; '.join(wrong)}; see {MANUAL}")
     return info

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from drivers.contract.surroundings import Surroundings
+
 # Seconds between two looks at the calls under way.
 TICK = 0.25
 # A look that comes this much later, in seconds, counts as no later: the process was suspended.
@@ -102,13 +104,20 @@ class Watchdog:
         self.hint = ""
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._surroundings = Surroundings(self.name_method)
+
+    def name_method(self) -> str | None:
+        """Name the method of a driver that this thread is in, if it is in one."""
+        call = self.calls.get(threading.get_ident())
+        return None if call is None else call.method
 
     def begin(self, call: Call) -> None:
         """Watch a call."""
         if self._thread is None or not self._thread.is_alive():  # none yet, or in a forked process
-            self._lock = threading.Lock()
+            self._lock, self._surroundings = threading.Lock(), Surroundings(self.name_method)
             self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
             self._thread.start()
+        self._surroundings.enter()
         self.calls[call.thread] = call
 
     def end(self, call: Call) -> None:
@@ -116,6 +125,7 @@ class Watchdog:
         with self._lock:
             call.over = True
         del self.calls[call.thread]
+        self._surroundings.leave()
         for _ in range(100):
             if call.raised or not call.signalled:
                 return

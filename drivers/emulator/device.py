@@ -42,7 +42,6 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.contract.sampling import reduce_samples
 from drivers.errors import CapacityError, SettingError, WeightError
 from drivers.refusals import nearest
 
@@ -75,7 +74,7 @@ class Emulator(Device):
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
         """Take the chip that a profile or a file, a seed and overridden non-idealities name."""
-        return cls(_refused(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
+        return cls(_make_setting(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
 
     @classmethod
     def code_of(cls, target: str, options: Mapping[str, str]) -> tuple[str, ...]:
@@ -101,14 +100,16 @@ class Emulator(Device):
             nominal[name] = network.settings[parameter.setting]
             if parameter.setting in network.trims:
                 chosen = network.trims[parameter.setting]
-                trims[name] = [self._trimmed(parameter, values) for values in chosen]
+                trims[name] = [self._round_trims(parameter, values) for values in chosen]
         projections = [NominalProjection(p.source, p.target, p.delay) for p in network.projections]
         try:
             self._chip.configure(network.layers, network.full_scale, nominal, trims, projections)
         except ValueError as error:
             raise CapacityError(str(error)) from None
 
-    def _trimmed(self, parameter: Parameter, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _round_trims(
+        self, parameter: Parameter, values: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Values as a converter of `trim_bits` gives them, spread evenly in their logarithm."""
         low, high = math.log(parameter.minimum), math.log(parameter.maximum)
         codes = 2**self._chip.nonidealities.fixed_pattern.trim_bits - 1
@@ -122,23 +123,20 @@ class Emulator(Device):
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
-        wanted = {
-            probe: RecordingRequest(probe.layer - 1, probe.quantity, probe.every)
-            for probe in probes
-        }
-        # Probes that differ only in reduction or neurons share one recording.
-        distinct = list(dict.fromkeys(wanted.values()))
         counts, recorded = self._chip.run(
             drive=stimulus.data,
             steps=stimulus.steps,
             batch=stimulus.batch,
-            requests=distinct,
+            requests=[
+                RecordingRequest(probe.layer - 1, probe.quantity, probe.every, probe.reduce)
+                for probe in probes
+            ],
             trial=trial,
             carry=carry,
         )
-        recordings = dict(zip(distinct, recorded, strict=True))
         samples = {
-            probe: reduce_samples(probe, recordings[asked]) for probe, asked in wanted.items()
+            probe: found if probe.neurons is None else found[..., list(probe.neurons)]
+            for probe, found in zip(probes, recorded, strict=True)
         }
         (sampled,) = {o.sampled for o in self._info.offers.probes if o.quantity == "membrane"}
         return Readout(counts, stimulus.steps, samples, sampled)
@@ -214,8 +212,8 @@ def _refuse_unknown(options: Mapping[str, str], known: Sequence[str]) -> None:
             raise ValueError(f"emulator option {option!r} is unknown: {nearest(option, known)}")
 
 
-def _refused(make: Callable[[], Value]) -> Value:
-    """What `make` gives; a ValueError of the physics becomes a SettingError of the contract."""
+def _make_setting(make: Callable[[], Value]) -> Value:
+    """Call `make`; a ValueError of the physics becomes a SettingError of the contract."""
     try:
         return make()
     except ValueError as error:

@@ -109,25 +109,25 @@ def _members(
     archive: zipfile.ZipFile, only: Collection[str] | None, deflated: bool, size: int
 ) -> dict[str, zipfile.ZipInfo]:
     """Choose what is to be read, once nothing in the table of contents speaks against it."""
-    found: dict[str, zipfile.ZipInfo] = {}
+    chosen: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         if only is not None and name not in only:
             continue
         told_name = shorten(repr(member.filename))
-        if name == member.filename or name in found:
+        if name == member.filename or name in chosen:
             raise ValueError(f"member {told_name} is no array, or there twice")
         if member.flag_bits & 1:
             raise ValueError(f"member {told_name} is encrypted")
         allowed = (zipfile.ZIP_STORED, *([zipfile.ZIP_DEFLATED] if deflated else []))
         if member.compress_type not in allowed:
             raise ValueError(f"member {told_name} is compressed in a way that is not read")
-        found[name] = member
-    if len(found) > MEMBERS:
-        raise ValueError(f"{len(found)} arrays")
-    if sum(member.file_size for member in found.values()) > max(UNPACKED, RATIO * size):
+        chosen[name] = member
+    if len(chosen) > MEMBERS:
+        raise ValueError(f"{len(chosen)} arrays")
+    if sum(member.file_size for member in chosen.values()) > max(UNPACKED, RATIO * size):
         raise ValueError(f"it unpacks to more than {RATIO} times its size: write it uncompressed")
-    return found
+    return chosen
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, records: bool) -> NDArray[np.generic]:

@@ -88,17 +88,17 @@ def parse_json(text: bytes | str, name: str) -> Any:
         FileFormatError: When it is no JSON, or beyond the bounds.
     """
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+    def read_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) < len(pairs):
             raise ValueError("a key is given twice")
-        return found
+        return table
 
-    def refused(constant: str) -> NoReturn:
+    def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is no number")
 
     try:
-        value = json.loads(text, object_pairs_hook=once, parse_constant=refused)
+        value = json.loads(text, object_pairs_hook=read_once, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{name}: is no valid JSON: {describe_error(error)}") from None
     _check_values(value, name)
@@ -167,16 +167,16 @@ def _check_values(value: Any, name: str) -> None:
     """Refuse what no file of ours holds, wherever it stands."""
     waiting: list[tuple[Any, str, int]] = [(value, "", 0)]
     while waiting:
-        found, where, depth = waiting.pop()
-        wrong = _find_fault(found, depth)
+        each, where, depth = waiting.pop()
+        wrong = _find_fault(each, depth)
         if wrong:
             raise FileFormatError(f"{name}: {f'{shorten(where)}: ' if where else ''}{wrong}")
         items: Any = ()
-        if isinstance(found, Mapping):
-            items = found.items()
-            waiting += [(key, where, depth) for key in found]
-        elif isinstance(found, list):
-            items = enumerate(found)
+        if isinstance(each, Mapping):
+            items = each.items()
+            waiting += [(key, where, depth) for key in each]
+        elif isinstance(each, list):
+            items = enumerate(each)
         waiting += [
             (item, f"{where}.{key}" if where else str(key), depth + 1) for key, item in items
         ]

@@ -79,10 +79,10 @@ class Hdf5:
             return self._unpack(dataset, shape, dataset.dtype)
         if layout not in (0, 1) or (layout == 1 and dataset.id.data_offset == NOWHERE):
             raise self._refusal("its values are not in this file")
-        found = np.asarray(dataset[()])
-        if found.shape != shape:
+        values = np.asarray(dataset[()])
+        if values.shape != shape:
             raise self._refusal(f"is not of the shape {shape} that it states")
-        return found
+        return values
 
     def texts(self, dataset: Any) -> Array:
         """Texts as bytes, of any length each (kind O) or of one length (kind S).
@@ -146,7 +146,7 @@ class Hdf5:
 
     def _heap(self, address: int) -> dict[int, bytes]:
         """Read what is in a heap, by its index there."""
-        content, found = self._content, {}
+        content, objects = self._content, {}
         if address > len(content) - HEAP.size:
             raise self._refusal("its values are not in this file")
         signature, _, size = HEAP.unpack_from(content, address)
@@ -157,9 +157,9 @@ class Hdf5:
             index, _, length = OBJECT.unpack_from(content, at)
             if index == 0 or at + OBJECT.size + length > end:  # what is left is free
                 break
-            found[index] = content[at + OBJECT.size : at + OBJECT.size + length]
+            objects[index] = content[at + OBJECT.size : at + OBJECT.size + length]
             at += OBJECT.size + -(-length // 8) * 8
-        return found
+        return objects
 
     def _refusal(self, reason: str) -> Hdf5Refusal:
         return Hdf5Refusal(f"{self.place}: {reason}")
@@ -182,7 +182,7 @@ class Hdf5:
         self._bytes -= held * size
         if self._bytes < 0 or stored.get_num_chunks() != held:
             raise self._refusal(f"its chunks are not those of an array of shape {shape}")
-        found = np.zeros(shape, dtype)
+        unpacked = np.zeros(shape, dtype)
         for number in range(held):
             info = stored.get_chunk_info(number)
             mask, raw = stored.read_direct_chunk(info.chunk_offset)
@@ -199,8 +199,8 @@ class Hdf5:
                 for o, c, n in zip(info.chunk_offset, chunk, shape, strict=True)
             )
             part = flat.view(dtype).reshape(chunk)
-            found[place] = part[tuple(slice(0, s.stop - s.start) for s in place)]
-        return found
+            unpacked[place] = part[tuple(slice(0, s.stop - s.start) for s in place)]
+        return unpacked
 
 
 @contextmanager
@@ -243,11 +243,11 @@ class _Bounded(io.BytesIO):
         self._reads, self._bytes = READS + len(content) // 1024, 4 * len(content) + MIB
 
     def read(self, size: int | None = -1, /) -> bytes:
-        found = super().read(size)
-        self._reads, self._bytes = self._reads - 1, self._bytes - len(found)
+        content = super().read(size)
+        self._reads, self._bytes = self._reads - 1, self._bytes - len(content)
         if min(self._reads, self._bytes) < 0:
             raise ValueError("it refers to the same place again and again")
-        return found
+        return content
 
 
 def _inflate(raw: bytes, size: int) -> bytes:

@@ -38,8 +38,10 @@ def replace_file(path: Path) -> Iterator[BinaryIO]:
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(draft, path)  # of a link, the link
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk does not say which file it has no room for
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
     finally:
         if hold is not None:

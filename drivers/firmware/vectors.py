@@ -48,10 +48,13 @@ def answer_vectors(vectors: dict[str, Any]) -> dict[str, Any]:
     """
     exchanges = vectors["exchanges"]
     hello = make_hello("vectors")
-    board = SimulatedBoard(exchanges["chip"], exchanges["boot_id"], hello)
+    board, other = (
+        SimulatedBoard(exchanges["chip"], exchanges["boot_id"], hello) for _ in range(2)
+    )
     return {
         "protocol": VERSION,
         "exchanges": exchanges | {"in_order": [_answer(board, e) for e in exchanges["in_order"]]},
+        "leases": [_answer(other, exchange) for exchange in vectors["leases"]],
         "runs": [run | {"answer": _answer_run(run)} for run in vectors["runs"]],
     }
 
@@ -59,9 +62,9 @@ def answer_vectors(vectors: dict[str, Any]) -> dict[str, Any]:
 def _answer(board: SimulatedBoard, exchange: dict[str, Any]) -> dict[str, Any]:
     request, parts = bytes.fromhex(exchange["request"]), exchange["request_parts"]
     if parts:
-        kind, sequence = int(parts[2][1], 16), int(parts[1][1], 16)
+        sequence, kind, lease = (int(part, 16) for _, part in parts[1:HEADER])
         payload = bytes.fromhex("".join(part for _, part in parts[HEADER:-1]))
-        request = Frame(kind, sequence, payload).encode()
+        request = Frame(kind, sequence, payload, lease).encode()
     answer = board.feed(request)
     return {
         "title": exchange["title"],
@@ -79,12 +82,12 @@ def _cut(line: bytes, parts: Parts) -> Parts:
     except FrameDamaged:
         return []
     kind = frame.type if frame.type == RequestType.LINKERR else frame.type & ~ANSWER
-    answered = "" if frame.type == kind else ", answered"
+    answered = frame.type & ANSWER
     sizes = [
         ("version", 1),
         ("sequence", 1),
-        (f"type {RequestType(kind).name}{answered}", 1),
-        (f"status {Status(frame.status).name}", 1),
+        (f"type {RequestType(kind).name}{', answered' if kind != frame.type else ''}", 1),
+        (f"status {Status(frame.status).name}" if answered else f"lease {frame.status}", 1),
         *((meaning, len(part) // 2) for meaning, part in parts[HEADER:-1]),
         ("crc", CRC),
     ]

@@ -11,7 +11,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import errors
 from drivers.contract.device import Composite, Device
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus, build_readout, readout_arrays
@@ -22,6 +21,7 @@ from drivers.errors import (
     Diverged,
     FileFormatError,
     SettingError,
+    make_error,
 )
 from drivers.session.codec import (
     Exchange,
@@ -231,7 +231,7 @@ class Replay(Device):
             raise Diverged(f"{path}: exchange {number}, {kind}: {where}")
         self._next += 1
         if "error" in recorded.given:
-            raise _make_error(recorded.given)
+            raise make_error(str(recorded.given["error"]), str(recorded.given["message"]))
         return recorded.given
 
     def _read_exchange(self, number: int) -> Exchange:
@@ -253,11 +253,3 @@ class Replay(Device):
                 f"{self._file.path}: does not begin with what the device was: given.info: {error}"
             ) from None
         return replace(info, abilities=replace(info.abilities, resumable=True))
-
-
-def _make_error(given: Fields) -> DeviceError:
-    """Make the error that was answered; one of a driver's own comes back as a DeviceError."""
-    kind = getattr(errors, str(given["error"]), None)
-    if not (isinstance(kind, type) and issubclass(kind, DeviceError)):
-        kind = DeviceError
-    return kind(str(given["message"]))

@@ -7,7 +7,9 @@ set to 0. An input channel is a neuron that fires when it is told to.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -50,7 +52,7 @@ class SuperNeuroMAT(Device):
                 f"{', '.join([target, *options]).strip(', ')}"
             )
         try:
-            import superneuromat  # noqa: F401
+            _import_simulator()
         except ImportError as error:
             raise DeviceNotFound(
                 f"superneuromat: needs the simulator ({error}): "
@@ -102,9 +104,7 @@ class SuperNeuroMAT(Device):
         )
 
     def _configure(self, network: Network) -> None:
-        from superneuromat import SNN
-
-        self._snn: Any = SNN()
+        self._snn: Any = _import_simulator().SNN()
         self._snn.backend, self._snn.stdp = "cpu", False
         ends = np.cumsum([0, *network.layers]).tolist()
         self._layers = [slice(first, end) for first, end in pairwise(ends)]
@@ -174,3 +174,15 @@ class SuperNeuroMAT(Device):
             seen[-1] = self._snn.neuron_states
         raster: NDArray[np.bool_] = self._snn.ispikes
         return raster
+
+
+def _import_simulator() -> Any:
+    """Import it without numba, which it can do without and which the working folder configures."""
+    absent = "numba" not in sys.modules
+    if absent:
+        sys.modules["numba"] = None  # type: ignore[assignment]
+    try:
+        return import_module("superneuromat")
+    finally:
+        if absent:
+            del sys.modules["numba"]

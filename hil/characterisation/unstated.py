@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, DeviceInfo, Diverged, Network, Probe, Readout, Stimulus
+from drivers import (
+    Device,
+    DeviceInfo,
+    DeviceRestarted,
+    Diverged,
+    Network,
+    Probe,
+    Readout,
+    Stimulus,
+)
 from drivers.contract.device import Composite
 from drivers.contract.info import Timing
 from drivers.errors import DeviceNotFound
@@ -42,7 +51,7 @@ def measure_unstated(device: Device) -> dict[str, Value]:
     ):
         return {}
     try:
-        seen = timing.measure(device)
+        seen = _measure(device)
     except Diverged:  # a recording, which answers only what its device was asked
         seen = MeasuredTiming(Timing(dt=info.timing.dt))
     measured: dict[str, Value] = {}
@@ -54,6 +63,15 @@ def measure_unstated(device: Device) -> dict[str, Value]:
         value = getattr(seen, name)
         measured[NEURON + name] = UNKNOWN if value is None else value
     return measured
+
+
+def _measure(device: Device, tries: int = 3) -> MeasuredTiming:
+    try:
+        return timing.measure(device)
+    except DeviceRestarted:  # it is configured anew for each run
+        if tries == 1:
+            raise
+        return _measure(device, tries - 1)
 
 
 def _open_facts(info: DeviceInfo) -> list[str]:

@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from hil.cli import commands
-from hil.cli.environment import drop_output, prepare_process
+from hil.cli.environment import drop_output, end_process, prepare_process
 from hil.cli.errors import explain, one_line_errors, print_message
 
 FIRST = ("train", "resume", "evaluate", "report", "study")
@@ -127,4 +127,4 @@ def main() -> None:
             line, code = explain(error)
             if line is not None:
                 print_message(line)
-    sys.exit(code)
+    end_process(code)

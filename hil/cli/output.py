@@ -68,6 +68,7 @@ def finish_run(
     record: Path | None = None,
     data: Path | None = None,
     session: Session | None = None,
+    other_device: bool = False,
 ) -> Result:
     """Train a run to its end and write its page; whatever stops that, say how to go on."""
     from hil.api import finish
@@ -75,7 +76,7 @@ def finish_run(
 
     with name_way_on(command_on("resume", run)):
         try:
-            return finish(run, watch, record, data, session)
+            return finish(run, watch, record, data, session, other_device)
         except Interrupted:
             raise KeyboardInterrupt from None
 

@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 from drivers import Capacity, DeviceInfo, Role
 from drivers.errors import FileFormatError
 from drivers.files.bounded import parse_json
-from hil.exchange.graph import Layer, Synapses, read_layers
+from hil.exchange.graph import Layer, read_layers
 from hil.exchange.nir_file import NirRefusal, read_graph
+from hil.exchange.node_kinds import KINDS
+from hil.exchange.synapses import Synapses
 from hil.learning.nominal_neuron import NominalNeuron, held_current
+from hil.reasons import Reason, because
 
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e3  # seconds
 MOST_STEPS = 10**9
@@ -96,7 +99,7 @@ def read_model(address: str) -> Model:
         ValueError: When the length of a step is not known.
     """
     path, _, query = address.partition("?")
-    graph = read_graph(path)
+    graph = read_graph(path, {name: kind.fields for name, kind in KINDS.items()})
     try:
         notes = _read_notes(graph.notes)
         if query:
@@ -198,14 +201,14 @@ class PlacedModel:
         delays: Of each of them, in steps: one number, or one for each synapse.
         settings: Settings of the device, by name.
         reasons: Why each of them is so, by the same name.
-        notes: In what the device differs from the model, one sentence each.
+        notes: In what the device differs from the model.
     """
 
     weights: list[Matrix]
     delays: list[int | NDArray[np.int64]]
     settings: Mapping[str, float]
-    reasons: Mapping[str, str]
-    notes: tuple[str, ...]
+    reasons: Mapping[str, Reason]
+    notes: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
@@ -317,7 +320,7 @@ def _place_delay(
     return steps
 
 
-def _describe_rounding(model: Model) -> list[str]:
+def _describe_rounding(model: Model) -> list[Reason]:
     """Say what is lost of delays that are no whole numbers of steps; nothing where none is."""
     off, name = 0.0, ""
     for synapses in model.projections:
@@ -327,7 +330,7 @@ def _describe_rounding(model: Model) -> list[str]:
                 off, name = most, synapses.slowest[1]
     if off <= WHOLE:
         return []
-    return [f"{name} (Delay): rounded to whole steps of {model.dt:g} s, by up to {off:.2g} of one"]
+    return [because("rounded", delay=name, dt=model.dt, most=off)]
 
 
 def _place_recurrent(model: Model, info: DeviceInfo) -> list[Matrix]:
@@ -377,13 +380,12 @@ def _relay_rate(info: DeviceInfo, decay: float) -> float:
 
 def _choose_settings(
     model: Model, info: DeviceInfo, source: NetworkInput, assumed: float
-) -> tuple[dict[str, float], dict[str, str], list[str]]:
+) -> tuple[dict[str, float], dict[str, Reason], list[Reason]]:
     """Choose time constants, as settings where the device has them."""
     settings: dict[str, float] = {}
-    reasons: dict[str, str] = {}
-    notes: list[str] = []
+    reasons: dict[str, Reason] = {}
+    notes: list[Reason] = []
     tau = _find_common(model, "tau")
-    step = f"of steps of {model.dt:g} s"
     wanted: list[tuple[Role, float]] = [("time_constant", tau)]
     synapse = info.neuron.setting("synapse")
     if model.layers[0].neurons.tau_synapse is not None:
@@ -395,19 +397,16 @@ def _choose_settings(
             )
         wanted.append(("synapse", _find_common(model, "tau_synapse")))
         if source.is_current:
-            notes.append("a current that is put in acts at once, without the synapses of CubaLIF")
+            notes.append(because("current"))
     elif synapse is not None:
-        notes.append(
-            f"an event acts over {synapse.default:g} s ({synapse.name}), where that of a LIF acts "
-            "at once"
-        )
+        notes.append(because("synapse", seconds=synapse.default, setting=synapse.name))
     for role, value in wanted:
         setting = info.neuron.setting(role)
         if setting is not None:
             scaled = float(f"{info.timing.dt * value / model.dt:.12g}")
             chosen = min(max(scaled, setting.minimum), setting.maximum)
             settings[setting.name] = chosen
-            reasons[setting.name] = f"{value:g} s in a model {step}"
+            reasons[setting.name] = because("model_time", seconds=value, dt=model.dt)
             have = chosen * model.dt / info.timing.dt
         else:
             own = info.neuron.decay if info.neuron.decay is not None else assumed
@@ -415,9 +414,7 @@ def _choose_settings(
         here, there = math.exp(-model.dt / have), math.exp(-model.dt / value)
         if abs(here - there) > SILENT:
             what = "membrane" if role == "time_constant" else "synaptic current"
-            notes.append(
-                f"of a {what} {here:.3g} is left after a step here, {there:.3g} in the model"
-            )
+            notes.append(because("decay", what=what, here=here, there=there))
     return settings, reasons, notes
 
 

@@ -27,20 +27,6 @@ MISSING = "reading and writing models of NIR needs two more packages: pip instal
 GREATEST = 1e30  # of all numbers
 
 Array = NDArray[Any]
-# What each kind of node consists of; what stands after `+` may be missing.
-FIELDS: Mapping[str, str] = {
-    "Input": "shape",
-    "Output": "shape",
-    "Affine": "weight bias",
-    "Linear": "weight",
-    "Scale": "scale",
-    "Delay": "delay",
-    "Flatten": "start_dim end_dim + input_type",
-    "LIF": "tau r v_leak v_threshold + v_reset",
-    "CubaLIF": "tau_mem tau_syn r v_leak v_threshold + v_reset w_in",
-    "IF": "r v_threshold + v_reset",
-    "NIRGraph": "",
-}
 
 
 @dataclass(frozen=True)
@@ -76,11 +62,13 @@ class NirGraph:
 NOTES = ("dt", "steps", "encoding", "task")
 
 
-def read_graph(path: str | Path) -> NirGraph:
+def read_graph(path: str | Path, fields: Mapping[str, str]) -> NirGraph:
     """Read the graph in a file.
 
     Args:
         path: The file.
+        fields: What each kind of node consists of; what stands after `+` may be missing. Of other
+            kinds, nothing more is read.
 
     Raises:
         FileFormatError: When it is missing, damaged, beyond the bounds, or no graph of NIR.
@@ -88,7 +76,7 @@ def read_graph(path: str | Path) -> NirGraph:
     """
     try:
         with hdf5.open_hdf5(path, LARGEST, "file of NIR") as file:
-            return _GraphReader(file).graph(file.root["node"], "", 0)
+            return _GraphReader(file, fields).graph(file.root["node"], "", 0)
     except ImportError:
         raise ValueError(MISSING) from None
 
@@ -100,8 +88,8 @@ class NirRefusal(hdf5.Hdf5Refusal):
 class _GraphReader:
     """Reader of one file, which counts its nodes."""
 
-    def __init__(self, file: hdf5.Hdf5) -> None:
-        self._file, self._nodes = file, NODES
+    def __init__(self, file: hdf5.Hdf5, fields: Mapping[str, str]) -> None:
+        self._file, self._nodes, self._fields = file, NODES, fields
 
     @property
     def place(self) -> str:
@@ -139,9 +127,9 @@ class _GraphReader:
         kind = self._text(group["type"])
         if kind == "NIRGraph":
             return NirNode(kind, graph=self.graph(group, name, depth + 1))
-        if kind not in FIELDS:
+        if kind not in self._fields:
             return NirNode(kind)
-        needed, _, optional = FIELDS[kind].partition("+")
+        needed, _, optional = self._fields[kind].partition("+")
         keys = set(group) - {"type", "metadata"}
         for missing in sorted(set(needed.split()) - keys):
             raise NirRefusal(f"{name}.{missing}: is missing of a node of type {kind}")

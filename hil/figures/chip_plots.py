@@ -1,23 +1,29 @@
-"""Plots of a chip, each a function from arrays to an `<svg>` element."""
+"""Plots of a chip."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.figures import INK, LINE, MUTED, PIXELS, SHADES, Drawing
-from hil.plain_text import label
+from hil.figures.plots import Line, draw_cloud, draw_lines
+from hil.figures.svg import (
+    BLUE,
+    INK,
+    LINE,
+    MUTED,
+    ORANGE,
+    SHADES,
+    Axis,
+    Panel,
+    draw_figure,
+    format_si,
+    shade_pixels,
+)
 
-if TYPE_CHECKING:
-    from matplotlib.axis import Axis
-
-# The other end of a scale that goes both ways; reads on light and dark, as `PIXELS` does.
-ABOVE = "#d97b29"
-POINTS = 4000
+CORNERS = 4000  # of a staircase, at most
 PREFIXED = ("s", "V", "A", "Hz")
 MOMENTS = {
     "1 ms": 1e-3,
@@ -28,23 +34,6 @@ MOMENTS = {
     "1 month": 2.63e6,
     "1 year": 3.156e7,
 }
-
-
-@dataclass(frozen=True)
-class QuantileBand:
-    """Quantiles of a group of weights over time.
-
-    Attributes:
-        label: Its name in the legend.
-        low: `(k,)`, the lower quantile.
-        middle: `(k,)`, median.
-        high: `(k,)`, the upper quantile.
-    """
-
-    label: str
-    low: NDArray[Any]
-    middle: NDArray[Any]
-    high: NDArray[Any]
 
 
 def plot_histogram(
@@ -65,17 +54,14 @@ def plot_histogram(
         unit: Its unit.
         parts: What it was drawn for, in the plural.
     """
-    with Drawing(height=200) as drawing:
-        axes = drawing.axes
-        counts, edges = np.histogram(drawn, 24 if drawn.size < 2000 else 48)
-        axes.stairs(counts, edges, fill=True, color=SHADES[0], alpha=0.45)
-        if density is not None:
-            expected = density[1] * drawn.size * (edges[1] - edges[0])
-            axes.plot(density[0], expected, color=SHADES[1], linewidth=1.6)
-        axes.axvline(nominal, color=INK, linewidth=1, linestyle=(0, (4, 2)))
-        axes.set(ylim=(0, None), ylabel=parts)
-        _name_axis(axes.xaxis, quantity, unit)
-    return drawing.svg
+    panel = Panel(_name_axis(quantity, unit), Axis(parts, low=0))
+    counts, edges = np.histogram(drawn, 24 if drawn.size < 2000 else 48)
+    panel.fill_boxes((edges[:-1], edges[1:]), (0, counts), SHADES[0], 0.45)
+    if density is not None:
+        expected = density[1] * drawn.size * (edges[1] - edges[0])
+        panel.draw_line(density[0], expected, SHADES[1], width=1.6)
+    panel.draw_segments((nominal, nominal), (-np.inf, np.inf), INK, dash="4 2")
+    return draw_figure(panel, height=200)
 
 
 def plot_neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: str) -> str:
@@ -87,38 +73,32 @@ def plot_neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: s
         quantity: What it is.
         unit: Its unit.
     """
-    from matplotlib.colors import CenteredNorm, LinearSegmentedColormap, to_rgba
-    from matplotlib.ticker import MaxNLocator
+    columns = int(np.ceil(np.sqrt(values.size)))
+    rows = int(np.ceil(values.size / columns))
+    grid = np.full(rows * columns, np.nan)
+    grid[: values.size] = values
+    panel = Panel(
+        Axis(f"neuron, {columns} to a row", -0.5, columns - 0.5, most=5, is_whole=True),
+        Axis("row", rows - 0.5, -0.5, most=5, is_whole=True),
+    )
+    panel.x.has_grid = panel.y.has_grid = False
+    furthest = float(np.nanmax(np.abs(values - nominal), initial=0)) or 1.0
+    shares = (grid.reshape(rows, columns) - nominal) / furthest
+    panel.draw_image(_shade_both_ways(shares), (-0.5, columns - 0.5), (-0.5, rows - 0.5))
+    row, column = np.divmod(np.flatnonzero(np.isnan(values)), columns)
+    panel.draw_points(column, row, INK, shape="cross")
+    ends = nominal - furthest, nominal + furthest
+    scale = Panel(Axis(ticks={}), _name_axis(quantity, unit, *ends))
+    scale.y.has_grid = scale.x.has_line = False
+    tones = _shade_both_ways(np.linspace(1, -1, 101)[:, None])
+    scale.draw_image(tones, (0, 1), ends[::-1])
+    return draw_figure(panel, scale, widths=[6, 1], height=320)
 
-    with Drawing(height=320) as drawing:
-        figure = drawing.figure
-        axes, scale = figure.subplots(1, 2, width_ratios=[25, 1])
-        columns = int(np.ceil(np.sqrt(values.size)))
-        grid = np.full(columns * int(np.ceil(values.size / columns)), np.nan)
-        grid[: values.size] = values
-        both = [to_rgba(PIXELS), to_rgba(PIXELS, 0), to_rgba(ABOVE, 0), to_rgba(ABOVE)]
-        colours = LinearSegmentedColormap.from_list(
-            "both", list(zip((0.0, 0.5, 0.5, 1.0), both, strict=True))
-        )
-        image = axes.imshow(
-            grid.reshape(-1, columns),
-            cmap=colours,
-            norm=CenteredNorm(nominal),
-            aspect="auto",
-            interpolation="none",
-        )
-        row, column = np.divmod(np.flatnonzero(np.isnan(values)), columns)
-        axes.plot(column, row, "x", color=INK, markersize=4, markeredgewidth=1)
-        axes.grid(False)
-        axes.set(xlabel=f"neuron, {columns} to a row", ylabel="row")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-        for spine in axes.spines.values():
-            spine.set(visible=True, color=LINE)
-        bar = figure.colorbar(image, cax=scale)
-        bar.outline.set_visible(False)
-        _name_axis(bar.ax.yaxis, quantity, unit)
-    return drawing.svg
+
+def _shade_both_ways(shares: NDArray[Any]) -> NDArray[np.uint8]:
+    """Make pixels of shares from -1, blue, by 0, clear, to 1, orange."""
+    above = shade_pixels(shares, ORANGE)
+    return np.where((shares > 0)[..., None], above, shade_pixels(-shares, BLUE)).astype(np.uint8)
 
 
 def plot_transfer(drives: NDArray[Any], rates: NDArray[Any], ideal: NDArray[Any]) -> str:
@@ -129,19 +109,13 @@ def plot_transfer(drives: NDArray[Any], rates: NDArray[Any], ideal: NDArray[Any]
         rates: `(k, n)`, in spikes per step.
         ideal: `(k,)`, likewise.
     """
-    with Drawing(height=270) as drawing:
-        axes = drawing.axes
-        lines = axes.plot(drives, rates, color=SHADES[0], linewidth=0.9, alpha=0.6)
-        lines[0].set_label("each neuron")
-        axes.plot(drives, ideal, color=INK, linewidth=2.2, label="the ideal neuron")
-        axes.set(
-            xlabel="input, thresholds / step",
-            ylabel="rate, spikes / step",
-            xlim=(0, drives[-1]),
-            ylim=(0, None),
-        )
-        axes.legend(loc="upper left")
-    return drawing.svg
+    limits = 0.0, float(drives[-1])
+    panel = Panel(Axis("input, thresholds / step", *limits), Axis("rate, spikes / step", low=0))
+    for neuron, curve in enumerate(rates.T):
+        name = None if neuron else "each neuron"
+        panel.draw_line(drives, curve, SHADES[0], width=0.9, opacity=0.6, label=name)
+    panel.draw_line(drives, ideal, INK, width=2.2, label="the ideal neuron")
+    return draw_figure(panel, height=270)
 
 
 def plot_pulse(
@@ -155,16 +129,13 @@ def plot_pulse(
         ideal: `(T,)`, likewise, at each step from 1.
         pulse: First and last step of the current.
     """
-    with Drawing() as drawing:
-        axes = drawing.axes
-        axes.axvspan(*pulse, color=LINE, alpha=0.5, linewidth=0)
-        axes.axhline(1, color=MUTED, linewidth=1, linestyle=(0, (4, 2)))
-        for number, trace in enumerate(traces.T):
-            axes.plot(times, trace, color=SHADES[number % len(SHADES)], linewidth=1.1)
-        steps = np.arange(1, len(ideal) + 1)
-        axes.plot(steps, ideal, color=INK, linewidth=1.8, linestyle=(0, (3, 1.5)))
-        axes.set(xlabel="step", ylabel="membrane / threshold", xlim=(0, len(ideal)))
-    return drawing.svg
+    panel = Panel(Axis("step", 0, len(ideal)), Axis("membrane / threshold"))
+    panel.fill_boxes(pulse, (-np.inf, np.inf), LINE, 0.5)
+    panel.draw_segments((-np.inf, np.inf), (1, 1), MUTED, dash="4 2")
+    for number, trace in enumerate(traces.T):
+        panel.draw_line(times, trace, SHADES[number % len(SHADES)], width=1.1)
+    panel.draw_line(np.arange(1, len(ideal) + 1), ideal, INK, dash="5 2.5")
+    return draw_figure(panel)
 
 
 def plot_programmed_weights(
@@ -177,69 +148,42 @@ def plot_programmed_weights(
         stored: `(n,)`, the same cells.
         realised: `(n,)`, likewise.
     """
-    with Drawing(height=290) as drawing:
-        axes = drawing.axes
-        some = slice(None, None, max(1, asked.size // POINTS))
-        axes.plot(
-            asked[some],
-            realised[some],
-            "o",
-            color=PIXELS,
-            alpha=0.4,
-            markersize=2,
-            markeredgewidth=0,
-            rasterized=True,
-        )
-        # A staircase needs its corners alone.
-        corners = np.flatnonzero(np.diff(stored))
-        kept = np.unique([0, *corners, *(corners + 1), asked.size - 1])
-        if kept.size > POINTS:
-            kept = np.array([0, asked.size - 1])
-        axes.plot(asked[kept], stored[kept], color=SHADES[1], linewidth=1.2)
-        axes.set(xlabel="weight asked / full scale", ylabel="weight / full scale")
-    return drawing.svg
+    panel = Panel(Axis("weight asked / full scale"), Axis("weight / full scale"))
+    draw_cloud(panel, asked, realised)
+    # A staircase needs its corners alone.
+    before = np.flatnonzero(np.diff(stored))
+    corners = np.unique([0, *before, *(before + 1), asked.size - 1])
+    if corners.size > CORNERS:
+        corners = np.array([0, asked.size - 1])
+    panel.draw_line(asked[corners], stored[corners], SHADES[1], width=1.2)
+    return draw_figure(panel, height=290)
 
 
-def plot_drift(ages: NDArray[Any], bands: Sequence[QuantileBand]) -> str:
+def plot_drift(lines: Sequence[Line]) -> str:
     """Draw weights over the time since they were written, on a logarithmic axis.
 
     Args:
-        ages: `(k,)`, in seconds, above 0.
-        bands: Weights by what was written.
+        lines: Medians with quantiles, by what was written; all over the same times in seconds,
+            above 0.
     """
-    from matplotlib.ticker import NullLocator
-
-    with Drawing(height=270) as drawing:
-        axes = drawing.axes
-        for number, band in enumerate(bands):
-            colour = SHADES[number % len(SHADES)]
-            axes.fill_between(ages, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
-            axes.plot(ages, band.middle, color=colour, label=band.label)
-        axes.set(xscale="log", xlim=(ages[0], ages[-1]), ylabel="weight / full scale")
-        shown = {n: t for n, t in MOMENTS.items() if 0.99 * ages[0] <= t <= 1.01 * ages[-1]}
-        axes.set_xticks(list(shown.values()), list(shown))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("time since the write")
-        axes.legend(ncols=len(bands), loc="lower left", bbox_to_anchor=(0, 1))
-    return drawing.svg
+    first, last = lines[0].x[0], lines[0].x[-1]
+    moments = {t: text for text, t in MOMENTS.items() if 0.99 * first <= t <= 1.01 * last}
+    axis = Axis("time since the write", first, last, moments, is_log=True)
+    panel = Panel(axis, Axis("weight / full scale"))
+    draw_lines(panel, lines)
+    return draw_figure(panel, height=270)
 
 
 def format_quantity(value: float, unit: str) -> str:
     """Write a value with its unit to three digits, as the axes do."""
-    from matplotlib.ticker import EngFormatter
-
     rounded = float(f"{value:.3g}")
+    return format_si(rounded, unit) if unit in PREFIXED else f"{rounded:g} {unit}".strip()
+
+
+def _name_axis(
+    quantity: str, unit: str, low: float | None = None, high: float | None = None
+) -> Axis:
+    """An axis with what it shows, and its unit: at the ticks where it has a prefix."""
     if unit in PREFIXED:
-        return str(EngFormatter(unit)(rounded))
-    return f"{rounded:g} {unit}".strip()
-
-
-def _name_axis(axis: Axis, quantity: str, unit: str) -> None:
-    """Name what an axis shows, with its unit, prefixed where that reads better."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(nbins=5))
-    if unit in PREFIXED:
-        axis.set_major_formatter(EngFormatter(unit))
-        unit = ""
-    axis.set_label_text(label(f"{quantity}, {unit}" if unit else quantity))
+        return Axis(quantity, low, high, most=5, unit=unit)
+    return Axis(f"{quantity}, {unit}" if unit else quantity, low, high, most=5)

@@ -1,24 +1,33 @@
-"""Plots of runs and studies, each a function from numbers to an `<svg>` element."""
+"""Plots of runs and studies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.figures import BAND, INK, LINE, MUTED, PIXELS, SHADES, WIDTH, Drawing, look_of
-from hil.plain_text import label
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
+from hil.figures.svg import (
+    BAND,
+    INK,
+    LINE,
+    MUTED,
+    SHADES,
+    WIDTH,
+    Axis,
+    Panel,
+    draw_figure,
+    look_of,
+    shade_pixels,
+)
 
 LOWEST = -1.5  # membrane shown, in thresholds; what lies lower would flatten all the rest
 CURVES = 8  # channels of a signal that are drawn as curves; of more, a map
-MARKED = 40  # points of a line up to which each has a mark
+MARKED = 40  # points of a line below which each has a mark
+FIELDS = 90  # of a cloud of points along each axis, as an image
+STROKE = 0.38  # half the length of the stroke of a spike, in rows
 
 
 @dataclass(frozen=True)
@@ -96,38 +105,29 @@ def plot_lines(
         ticks: Names of the places 0, 1, ... where these are no numbers.
         heading: What the legend tells apart.
     """
-    from matplotlib.ticker import MaxNLocator
+    is_whole = all(float(place).is_integer() for line in lines for place in line.x)
+    across = Axis(x, is_whole=is_whole, ticks=None if ticks is None else _number_names(ticks))
+    panel = Panel(across, Axis(y, unit="%" if percent else ""), heading)
+    draw_lines(panel, lines)
+    if percent:  # the margin may reach beyond what a share can be
+        low, high = panel.y.limits()
+        panel.y.low, panel.y.high = max(low, -0.02), min(high, 1.02)
+    return draw_figure(panel)
 
-    with Drawing() as drawing:
-        axes = drawing.axes
-        for line in lines:
-            look, bands = look_of(line.shade), zip(line.x, line.intervals, strict=False)
-            banded = [(place, bounds) for place, bounds in bands if bounds]
-            if len(banded) > 1:
-                low, high = np.array([bounds for _, bounds in banded]).T
-                places = [place for place, _ in banded]
-                axes.fill_between(places, low, high, color=look["color"], alpha=0.15, linewidth=0)
-            axes.plot(
-                line.x,
-                line.y,
-                marker="o" if len(line.x) <= MARKED else None,
-                markersize=3,
-                label=None if line.label is None else label(line.label),
-                **look,
-            )
-        axes.set(xlabel=label(x), ylabel=label(y))
-        if ticks is not None:
-            axes.set_xticks(range(len(ticks)), list(map(label, ticks)))
-        else:
-            whole = all(float(place).is_integer() for line in lines for place in line.x)
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole, min_n_ticks=1))
-        if percent:
-            _show_percent(axes.yaxis)
-            low, high = axes.get_ylim()  # the margin may reach beyond what a share can be
-            axes.set_ylim(max(low, -0.02), min(high, 1.02))
-        if any(line.label is not None for line in lines):
-            axes.legend(ncols=2, title=label(heading), title_fontsize=10)
-    return drawing.svg
+
+def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
+    """Draw curves with shaded bands for their intervals."""
+    for line in lines:
+        colour, dash = look_of(line.shade)
+        bands = zip(line.x, line.intervals, strict=False)
+        bounded = [(place, *bounds) for place, bounds in bands if bounds]
+        if len(bounded) > 1:
+            places, low, high = np.array(bounded).T
+            outline = np.concatenate([low, high[::-1]])
+            panel.fill(np.concatenate([places, places[::-1]]), outline, colour, 0.15)
+        panel.draw_line(line.x, line.y, colour, dash=dash, label=line.label)
+        if len(line.x) < MARKED:
+            panel.draw_points(line.x, line.y, colour)
 
 
 def plot_intervals(rows: Sequence[ShareInterval], quantity: str = "test accuracy") -> str:
@@ -137,17 +137,15 @@ def plot_intervals(rows: Sequence[ShareInterval], quantity: str = "test accuracy
         rows: The shares.
         quantity: What they are shares of.
     """
-    with Drawing(1.5 * WIDTH, 50 + 21 * len(rows)) as drawing:
-        axes = drawing.axes
-        for place, row in enumerate(rows):
-            colour = look_of(row.shade)["color"]
-            axes.hlines(place, *row.interval, color=colour, linewidth=3 if row.summary else 1.2)
-            marker, size = ("D", 7) if row.summary else ("o", 4.5)
-            axes.plot(row.value, place, marker, color=colour, markersize=size)
-        axes.set(xlabel=label(quantity))
-        _name_rows(axes, [row.label for row in rows])
-        _show_percent(axes.xaxis)
-    return drawing.svg
+    panel = Panel(Axis(quantity, unit="%"), _name_rows([row.label for row in rows]))
+    for place, row in enumerate(rows):
+        colour = look_of(row.shade)[0]
+        width = 3.0 if row.summary else 1.2
+        panel.draw_segments(row.interval, (place, place), colour, width=width)
+        panel.draw_points(
+            row.value, place, colour, shape="diamond" if row.summary else "dot", size=4.5
+        )
+    return draw_figure(panel, width=1.5 * WIDTH, height=50 + 21 * len(rows))
 
 
 def plot_heat_map(
@@ -161,32 +159,21 @@ def plot_heat_map(
         y: Levels from top to bottom.
         names: Of the two factors, x first.
     """
-    from matplotlib.patches import Rectangle
-
-    with Drawing(max(WIDTH, 90 + 52 * len(x)), 70 + 34 * len(y)) as drawing:
-        axes = drawing.axes
-        finite = values[np.isfinite(values)]
-        low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-        for row, column in np.ndindex(values.shape):
-            value, text = values[row, column], "none"
-            if np.isfinite(value):
-                strength = float((value - low) / (high - low)) if high > low else 1.0
-                corner, tone = (column - 0.5, row - 0.5), 0.8 * strength
-                axes.add_patch(Rectangle(corner, 1, 1, color=PIXELS, alpha=tone, linewidth=0))
-                text = f"{100 * value:.0f}"
-            axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=10)
-        axes.set(
-            xlim=(-0.5, len(x) - 0.5),
-            ylim=(len(y) - 0.5, -0.5),
-            xlabel=label(names[0]),
-            ylabel=label(names[1]),
-        )
-        axes.set_xticks(range(len(x)), list(map(label, x)))
-        axes.set_yticks(range(len(y)), list(map(label, y)))
-        axes.grid(False)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-    return drawing.svg
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    rows = _name_rows(y, names[1])
+    rows.has_line = False
+    columns = Axis(names[0], -0.5, len(x) - 0.5, _number_names(x), has_grid=False, has_line=False)
+    panel = Panel(columns, rows)
+    for row, column in np.ndindex(values.shape):
+        value, text = values[row, column], "none"
+        if np.isfinite(value):
+            strength = float((value - low) / (high - low)) if high > low else 1.0
+            edges = (column - 0.5, column + 0.5), (row - 0.5, row + 0.5)
+            panel.fill_boxes(*edges, SHADES[0], 0.7 * strength)
+            text = f"{100 * value:.0f}"
+        panel.write(column, row, text)
+    return draw_figure(panel, width=max(WIDTH, 90 + 52 * len(x)), height=70 + 34 * len(y))
 
 
 def plot_scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool, heading: str = "") -> str:
@@ -199,20 +186,17 @@ def plot_scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool, heading
         percent: Whether that is a share, to be shown in percent.
         heading: What the legend tells apart.
     """
-    with Drawing(height=270) as drawing:
-        axes = drawing.axes
-        for cloud in clouds:
-            colour = look_of(cloud.shade)["color"]
-            if cloud.has_line:
-                axes.plot(cloud.x, cloud.y, color=colour, linewidth=1.2)
-            marker, size, alpha = ("o", 5, 1.0) if cloud.has_line else ("x", 4, 0.6)
-            look = {"color": colour, "markersize": size, "alpha": alpha}
-            axes.plot(cloud.x, cloud.y, marker, label=label(cloud.label), **look)
-        axes.set(xlabel=label(x), ylabel=label(y))
-        if percent:
-            _show_percent(axes.yaxis)
-        axes.legend(title=label(heading), title_fontsize=10)
-    return drawing.svg
+    panel = Panel(Axis(x), Axis(y, unit="%" if percent else ""), heading)
+    for cloud in clouds:
+        colour, _ = look_of(cloud.shade)
+        if cloud.has_line:
+            panel.draw_line(cloud.x, cloud.y, colour, width=1.2)
+            panel.draw_points(cloud.x, cloud.y, colour, size=5, label=cloud.label)
+        else:
+            panel.draw_points(
+                cloud.x, cloud.y, colour, shape="cross", opacity=0.7, label=cloud.label
+            )
+    return draw_figure(panel, height=270)
 
 
 def plot_bars(
@@ -225,14 +209,12 @@ def plot_bars(
         values: Mean shares.
         spans: Smallest and largest share.
     """
-    with Drawing(height=60 + 24 * len(labels)) as drawing:
-        axes = drawing.axes
-        axes.barh(np.arange(len(labels)), values, 0.6, color=SHADES[0], alpha=0.6)
-        for place, span in enumerate(spans):
-            axes.plot(span, [place, place], color=MUTED, linewidth=2)
-        axes.set(xlabel="share of the variance explained")
-        _name_rows(axes, labels)
-    return drawing.svg
+    panel = Panel(Axis("share of the variance explained", low=0.0), _name_rows(labels))
+    places = np.arange(len(labels))
+    panel.fill_boxes((0.0, values), (places - 0.3, places + 0.3), SHADES[0], 0.6)
+    low, high = np.array(spans).T
+    panel.draw_segments((low, high), (places, places), MUTED, width=2)
+    return draw_figure(panel, height=60 + 24 * len(labels))
 
 
 def plot_sample(
@@ -252,30 +234,30 @@ def plot_sample(
         counts: `(C,)` output spikes.
         raster: `(T, C)` output spikes in time, where the device shows them.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    with Drawing(height=190) as drawing:
-        widths = [1.0, 1.5, 0.8] if raster is not None else [1.0, 2.3]
-        sample, *answers = drawing.figure.subplots(1, len(widths), width_ratios=widths)
-        _plot_input(sample, features, image_shape)
-        for axes in answers:
-            axes.axhspan(label - 0.5, label + 0.5, color=BAND, linewidth=0)
-            axes.set_ylim(len(counts) - 0.5, -0.5)
-            axes.grid(False)
-            axes.spines["left"].set_visible(False)
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
-        answers[0].set_ylabel("class")
-        if raster is not None:
-            time, neuron = np.nonzero(raster)
-            _plot_strokes(answers[0], time + 1, neuron)
-            answers[0].set(xlabel="step", xlim=(0.5, len(raster) + 0.5))
-            answers[1].set_yticklabels([])
-        first = SHADES[0] if counts.any() else MUTED
-        colours = np.where(counts == counts.max(), first, MUTED).tolist()
-        answers[-1].barh(np.arange(len(counts)), counts, 0.7, color=colours)
-        answers[-1].set(xlabel="spikes", xlim=(0, max(1, counts.max())))
-        answers[-1].xaxis.set_major_locator(MaxNLocator(nbins=2, integer=True))
-    return drawing.svg
+    answers = []
+    classes, neurons = len(counts), np.arange(len(counts))
+    if raster is not None:
+        answers.append(Panel(Axis("step", 0.5, len(raster) + 0.5, most=4, is_whole=True)))
+    spikes = Axis("spikes", 0, max(1, counts.max()), most=2, is_whole=True)
+    answers.append(Panel(spikes))
+    for panel in answers:
+        panel.x.has_grid = False
+        panel.y = Axis("", classes - 0.5, -0.5, most=10, is_whole=True)
+        panel.y.has_grid = panel.y.has_line = False
+        panel.fill_boxes((-np.inf, np.inf), (label - 0.5, label + 0.5), BAND)
+    answers[0].y.label = "class"
+    if raster is not None:
+        answers[-1].y.ticks = {}
+        time, neuron = np.nonzero(raster)
+        ends = neuron - STROKE, neuron + STROKE
+        answers[0].draw_segments((time + 1, time + 1), ends, INK, width=1.2)
+    is_most = counts == (counts.max() or -1)
+    for some, colour in ((is_most, SHADES[0]), (~is_most, MUTED)):
+        rows = neurons[some]
+        answers[-1].fill_boxes((0, counts[some]), (rows - 0.35, rows + 0.35), colour)
+    widths = (1.0, 1.5, 0.8) if raster is not None else (1.0, 2.3)
+    sample = _plot_input(features, image_shape)
+    return draw_figure(sample, *answers, widths=widths, height=190)
 
 
 def plot_membranes(traces: NDArray[Any], every: int) -> str:
@@ -285,27 +267,36 @@ def plot_membranes(traces: NDArray[Any], every: int) -> str:
         traces: `(T', k)` in thresholds.
         every: Steps between two samples.
     """
-    from matplotlib.ticker import MaxNLocator
-
     neurons = traces.shape[1]
-    with Drawing(height=50 + 54 * neurons) as drawing:
-        figure = drawing.figure
-        rows = figure.subplots(neurons, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-        time = every * np.arange(1, len(traces) + 1)
-        for axes, trace in zip(rows, traces.T, strict=True):
-            axes.axhline(1, color=SHADES[1], linewidth=1, linestyle=(0, (4, 2)))
-            axes.plot(time, trace, color=SHADES[0], linewidth=1.4)
-            above = trace >= 1
-            axes.plot(time[above], trace[above], "o", color=SHADES[1], markersize=3)
-            axes.grid(False)
-            axes.spines["bottom"].set_color(LINE)
-            axes.tick_params(bottom=False)
-            axes.set_yticks([0, 1])
-        rows[0].set_ylim(max(LOWEST, min(0, traces.min())) - 0.1, max(1, traces.max()) + 0.2)
-        rows[-1].set_xlabel("step")
-        rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.supylabel("membrane / threshold", fontsize=11, color=MUTED)
-    return drawing.svg
+    low, high = max(LOWEST, min(0, traces.min())) - 0.1, max(1, traces.max()) + 0.2
+    # Each neuron has a row of one axis, with some space above it.
+    row = 1.1 * (high - low)
+    bases = row * np.arange(neurons)[::-1] - low
+    ticks = {float(base + level): str(level) for base in bases for level in (0, 1)}
+    rows = Axis("membrane / threshold", 0, neurons * row, ticks, has_grid=False)
+    panel = Panel(Axis("step", is_whole=True, has_grid=False), rows)
+    time = every * np.arange(1, len(traces) + 1)
+    for base, trace in zip(bases, traces.T, strict=True):
+        ends = (-np.inf, np.inf)
+        panel.draw_segments(ends, (base + low, base + low), LINE)
+        panel.draw_segments(ends, (base + 1, base + 1), SHADES[1], dash="4 2")
+        x, y = cut_below(time, trace, low)
+        panel.draw_line(x, base + y, SHADES[0], width=1.4)
+        above = trace >= 1
+        panel.draw_points(time[above], base + trace[above], SHADES[1], size=3.5)
+    return draw_figure(panel, height=50 + 54 * neurons)
+
+
+def cut_below(
+    x: NDArray[Any], y: NDArray[Any], low: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cut off what lies below a value of a curve; it goes as far as there, and is nan below."""
+    x, y = x.astype(float), y.astype(float)
+    before = np.flatnonzero(np.diff(y < low))
+    share = (low - y[before]) / (y[before + 1] - y[before])
+    x = np.insert(x, before + 1, x[before] + share * (x[before + 1] - x[before]))
+    y = np.insert(y, before + 1, low)
+    return x, np.where(y < low, np.nan, y)
 
 
 def plot_weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
@@ -315,78 +306,73 @@ def plot_weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
         asked: `(n,)`.
         stored: `(n,)`, the same cells.
     """
-    with Drawing(height=260) as drawing:
-        cloud, spread = drawing.figure.subplots(1, 2, width_ratios=[3, 1], sharey=True)
-        ends = [min(asked.min(), stored.min()), max(asked.max(), stored.max())]
-        cloud.plot(ends, ends, color=MUTED, linewidth=1)
-        cloud.plot(
-            asked, stored, "o", color=PIXELS, alpha=0.35, markersize=2, mew=0, rasterized=True
-        )
-        cloud.set(xlabel="asked", ylabel="stored")
-        levels, cells = np.unique(stored, return_counts=True)
-        if len(levels) > 256:
-            cells, edges = np.histogram(stored, 80)
-            levels = (edges[1:] + edges[:-1]) / 2
-        spread.hlines(levels, 0, 100 * cells / stored.size, color=SHADES[0], linewidth=1)
-        spread.set(xlabel="% of cells", xlim=(0, None))
-        spread.grid(False)
-    return drawing.svg
+    low, high = min(asked.min(), stored.min()), max(asked.max(), stored.max())
+    cloud = Panel(Axis("asked"), Axis("stored"))
+    cloud.draw_line([low, high], [low, high], MUTED, width=1)
+    draw_cloud(cloud, asked, stored)
+    levels, cells = np.unique(stored, return_counts=True)
+    if len(levels) > 256:
+        cells, edges = np.histogram(stored, 80)
+        levels = (edges[1:] + edges[:-1]) / 2
+    spread = Panel(Axis("% of cells", low=0, most=3, has_grid=False))
+    spread.y = Axis("", *cloud.y.limits(), ticks={})
+    spread.draw_segments((0, 100 * cells / stored.size), (levels, levels), SHADES[0])
+    return draw_figure(cloud, spread, widths=(3, 1), height=260)
 
 
-def _show_percent(axis: Axis) -> None:
-    from matplotlib.ticker import PercentFormatter
+def draw_cloud(panel: Panel, x: NDArray[Any], y: NDArray[Any]) -> None:
+    """Draw many points as an image: the more of them lie in a field, the less it lets through."""
+    ends = [(float(side.min()), float(side.max())) for side in (x, y)]
+    # Half a field further, so that each is drawn about its points; never of no width.
+    halves = [(high - low) / FIELDS / 2 or 1e-6 for low, high in ends]
+    (left, right), (low, high) = (
+        (low - half, high + half) for (low, high), half in zip(ends, halves, strict=True)
+    )
+    fields, _, _ = np.histogram2d(y, x, FIELDS, ((low, high), (left, right)))
+    panel.draw_image(shade_pixels(1 - 0.6**fields)[::-1], (left, right), (high, low))
 
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+
+def _name_rows(names: Sequence[str], label: str = "") -> Axis:
+    """An axis of rows with names, from the top."""
+    return Axis(label, len(names) - 0.5, -0.5, _number_names(names), has_grid=False)
 
 
-def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Give each row of a figure its name, from the top."""
-    axes.set_yticks(range(len(names)), list(map(label, names)), color=INK)
-    axes.set(ylim=(len(names) - 0.5, -0.5))
-    axes.grid(False, axis="y")
+def _number_names(names: Sequence[str]) -> dict[float, str]:
+    """Names as ticks at 0, 1, ..."""
+    return {float(number): name for number, name in enumerate(names)}
 
 
-def _plot_input(axes: Axes, features: NDArray[Any], image_shape: tuple[int, ...] | None) -> None:
-    """Draw a sample: an image, the curves of a signal or, of many channels, its map, or bars."""
-    from matplotlib.colors import LinearSegmentedColormap, to_rgba
-    from matplotlib.ticker import MaxNLocator
-
-    ink = LinearSegmentedColormap.from_list("ink", [to_rgba(PIXELS, 0), to_rgba(PIXELS)])
-    axes.grid(False)
+def _plot_input(features: NDArray[Any], image_shape: tuple[int, ...] | None) -> Panel:
+    """Plot a sample: an image, the curves of a signal or, of many channels, its map, or bars."""
+    panel = Panel(Axis(most=4, is_whole=True, has_grid=False), Axis(has_grid=False))
     if image_shape is not None:
         image = features.reshape(image_shape)
-        if image.ndim == 3:  # red, green and blue where it has them, else the mean channel
-            image = image[..., :3] if image.shape[2] in (3, 4) else image.mean(axis=2)
-        axes.imshow(image, cmap=ink, vmin=0, vmax=1, interpolation="none")
-        axes.set(xticks=[], yticks=[])
-        for spine in axes.spines.values():
-            spine.set(visible=True, color=LINE)
-        return
-    if features.ndim == 1:
-        axes.bar(np.arange(len(features)), features, color=SHADES[0])
-        axes.set(xlabel="feature", ylim=(0, 1))
+        height, width = image.shape[:2]
+        panel.aspect = height / width
+        for axis in (panel.x, panel.y):
+            axis.low, axis.high, axis.ticks, axis.has_line = 0, 1, {}, False
+        if image.ndim == 3 and image.shape[2] in (3, 4):  # red, green and blue where it has them
+            opaque = np.ones((height, width, 1))
+            pixels = (255 * np.concatenate([image[..., :3], opaque], axis=2)).astype(np.uint8)
+        else:  # else the mean channel
+            pixels = shade_pixels(image if image.ndim == 2 else image.mean(axis=2))
+        panel.draw_image(pixels, (0, 1), (1, 0))
+        panel.draw_line([0, 1, 1, 0, 0], [0, 0, 1, 1, 0], LINE, width=1)
+    elif features.ndim == 1:
+        places = np.arange(len(features))
+        panel.x.label, panel.y.low, panel.y.high = "feature", 0, 1
+        panel.fill_boxes((places - 0.4, places + 0.4), (0, features), SHADES[0])
     elif features.shape[1] <= CURVES:
+        panel.x.label, panel.y.low, panel.y.high = "step of the signal", 0, max(1, features.max())
+        steps = np.arange(1, len(features) + 1)
         for channel, curve in enumerate(features.T):
-            axes.plot(np.arange(1, len(curve) + 1), curve, linewidth=1.2, **look_of(channel))
-        axes.set(xlabel="step of the signal", ylim=(0, max(1, features.max())))
+            colour, dash = look_of(channel)
+            panel.draw_line(steps, curve, colour, dash=dash, width=1.2)
     else:
         steps, channels = features.shape
-        extent = (0.5, steps + 0.5, channels - 0.5, -0.5)
-        axes.imshow(
-            features.T, cmap=ink, vmin=0, aspect="auto", interpolation="none", extent=extent
-        )
-        axes.set(xlabel="step of the signal", ylabel="channel")
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
-
-
-def _plot_strokes(axes: Axes, x: NDArray[Any], rows: NDArray[Any]) -> None:
-    """Draw short upright strokes, as one path: thousands of spikes stay small."""
-    gap = np.full(len(x), np.nan)
-    axes.plot(
-        np.stack([x, x, gap], axis=1).ravel(),
-        np.stack([rows - 0.38, rows + 0.38, gap], axis=1).ravel(),
-        color=INK,
-        linewidth=1.2,
-        solid_capstyle="butt",
-    )
+        panel.x = Axis("step of the signal", 0.5, steps + 0.5, most=4, is_whole=True)
+        panel.y = Axis("channel", channels - 0.5, -0.5, most=5, is_whole=True)
+        panel.x.has_grid = panel.y.has_grid = False
+        opacity = features.T / (features.max() or 1)
+        panel.draw_image(shade_pixels(opacity), (0.5, steps + 0.5), (-0.5, channels - 0.5))
+    return panel

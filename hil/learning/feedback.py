@@ -185,8 +185,9 @@ def kolen_pollack_gradients(
     for route, gradient in zip(observation.connections, gradients, strict=True):
         name = f"{RECURRENT}{route.target}"
         if route.source == route.target and name in state and gradient is not None:
-            pull = homeostasis.gradient(observation, route)
-            changes[name] = (gradient if pull is None else gradient + pull).T
+            whole = gradient.copy()
+            homeostasis.add_pull(whole, observation, route)
+            changes[name] = whole.T
     return changes
 
 
@@ -211,8 +212,9 @@ def learn_feedback(
     changed, moments = optimiser.update(
         [by_name.get(name) for name in matrices],
         moments,
-        list(matrices.values()),
+        [np.array(matrix) for matrix in matrices.values()],
         observation.progress,
+        [np.inf] * len(matrices),
     )
     after = {f"{MOMENTS}{name}": array for name, array in moments.items()}
     return {**state, **dict(zip(matrices, changed, strict=True)), **after}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil.learning.rule import Gradients, Matrix, Observation, Route
+from hil.one_pass import OnePass, parts
 
 
 def pulls(
@@ -29,27 +30,34 @@ def pulls(
     )
 
 
-def gradient(observation: Observation, route: Route) -> Matrix | None:
-    """The part of a projection's gradient that the pulls make, `(n_pre, n_post)`; None for none.
+def add_pull(gradient: Matrix, observation: Observation, route: Route) -> None:
+    """Add the part that a pull makes of a projection's gradient, `(n_pre, n_post)`, in place.
 
     The mean is over the batch, so it is one outer product.
     """
     if route.target > len(observation.pulls):
-        return None
+        return
     before = observation.activity[route.source - 1] if route.source else observation.inputs
-    return np.outer(before.mean(axis=0), observation.pulls[route.target - 1])
+    add_product(gradient, before.mean(axis=0)[:, np.newaxis], observation.pulls[route.target - 1])
+
+
+def _add_product(total: Matrix, column: Matrix, row: Matrix) -> None:
+    for i in parts(len(total), row.size):
+        for first in parts(1):
+            for j in parts(row.size):
+                total[i, j] += column[i, first] * row[j]
+
+
+add_product = OnePass(_add_product)
 
 
 def add(gradients: Gradients, observation: Observation) -> None:
-    """Add the pulls of an observation to gradients; frozen projections stay frozen.
+    """Add the pulls of an observation to gradients, in place; frozen projections stay frozen.
 
     Args:
-        gradients: One for each projection; replaced in the list where there is something to add.
+        gradients: One for each projection.
         observation: Has the pulls, and the activity of each layer.
     """
-    for projection, route in enumerate(observation.connections):
-        own = gradients[projection]
-        pull = None if own is None else gradient(observation, route)
-        if own is not None and pull is not None:
-            pull += own
-            gradients[projection] = pull
+    for own, route in zip(gradients, observation.connections, strict=True):
+        if own is not None:
+            add_pull(own, observation, route)

@@ -162,13 +162,12 @@ class _Run:
         self._membrane = after
         return Firing(spikes, before, after)
 
-
     def activity(self, spikes: Float) -> Float:
         """Activity of the step that it just ran: spikes, or whether it has fired."""
         return spikes if self._neuron.most_in_run is None else np.minimum(self._fired, 1)
 
 
-def activity_of(spikes: Matrix, most_in_run: int | None) -> Matrix:
+def activity_of(spikes: NDArray[np.generic], most_in_run: int | None) -> Matrix:
     """Activity of neurons of which every spike is known.
 
     Args:
@@ -180,8 +179,8 @@ def activity_of(spikes: Matrix, most_in_run: int | None) -> Matrix:
         with the first spike, which tells when that was.
     """
     if most_in_run is not None:
-        spikes = np.maximum.accumulate(spikes > 0, axis=0).astype(np.float32)
-    return spikes.mean(axis=0)
+        spikes = np.maximum.accumulate(np.greater(spikes, 0), axis=0)
+    return np.asarray(spikes.mean(axis=0, dtype=np.float32))
 
 
 def simulate(neuron: NominalNeuron, charge: Float) -> Firing:
@@ -232,49 +231,3 @@ def table(neuron: NominalNeuron) -> Table:
     means: Table = {name: (total / neuron.steps).mean(axis=-1) for name, total in totals.items()}
     last = {"last_before": now.before.mean(axis=-1), "last_after": now.after.mean(axis=-1)}
     return {**means, **last}  # type: ignore[dict-item]
-
-
-@dataclass(frozen=True)
-class TablePosition:
-    """Drives in the tables of a neuron: between two entries.
-
-    Attributes:
-        left: Number of the entry below, in the flat table, any shape.
-        share: How far it is from there to the next, 0 to 1, same shape.
-    """
-
-    left: NDArray[np.intp]
-    share: NDArray[np.float64]
-
-
-def spread_rows(values: Table, spread: Matrix) -> NDArray[np.intp]:
-    """The beginnings of the rows of the nearest spreads in the flat tables, same shape."""
-    rows = np.searchsorted((SPREADS[1:] + SPREADS[:-1]) / 2, spread)
-    return np.asarray(rows * values["rate"].shape[1], np.intp)
-
-
-def locate(values: Table, drive: Matrix, rows: NDArray[np.intp]) -> TablePosition:
-    """Find mean drives, in thresholds per step, in the rows of their spreads; same shape."""
-    width = values["rate"].shape[1]
-    place = np.clip(drive, np.float32(LOWEST), np.float32(LOWEST + STEP * (width - 1)))
-    place -= np.float32(LOWEST)
-    place /= np.float32(STEP)
-    left = np.minimum(place.astype(np.intp), width - 2)
-    share = place - left
-    left += rows
-    return TablePosition(left, share)
-
-
-def look_up(values: Matrix, at: TablePosition) -> Matrix:
-    """Read a quantity of the table: linear between drives, of the nearest spread.
-
-    Args:
-        values: One entry of `table`.
-        at: The drives.
-
-    Returns:
-        The shape of the drives, float32.
-    """
-    flat = values.reshape(-1)
-    below = flat.take(at.left)
-    return np.asarray(below + at.share * (flat[1:].take(at.left) - below), np.float32)

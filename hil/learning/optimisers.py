@@ -10,11 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.one_pass import OnePass, parts
+
 Matrix = NDArray[np.float32]
 State = dict[str, NDArray[Any]]
 Schedule = Literal["constant", "cosine", "step"]
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+BETA1, BETA2, EPSILON = 0.9, 0.999, np.float32(1e-8)
+KEPT1, NEW1 = np.float32(BETA1), np.float32(1 - BETA1)
+KEPT2, NEW2 = np.float32(BETA2), np.float32(1 - BETA2)
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,15 @@ class Optimiser:
     Attributes:
         init: The state for weights of given shapes.
         update: New weights and state from gradients (None: leave frozen), state, weights, and the
-            progress through training, 0 to 1. The state's buffers are reused: the state passed in
-            is spent; the weights passed in are not changed.
+            progress through training, 0 to 1; and the largest |weight| of each projection, which
+            the new ones are clipped to. Arrays are changed in place: the weights and the state
+            passed in are spent.
     """
 
     init: Callable[[Sequence[Matrix]], State]
     update: Callable[
-        [Sequence[Matrix | None], State, Sequence[Matrix], float], tuple[list[Matrix], State]
+        [Sequence[Matrix | None], State, Sequence[Matrix], float, Sequence[float]],
+        tuple[list[Matrix], State],
     ]
 
 
@@ -53,6 +59,44 @@ def factor(schedule: Schedule, progress: float, warmup: float = 0.0) -> float:
     return 1.0
 
 
+def _descend_by_moments(
+    gradient: Matrix,
+    mean: Matrix,
+    square: Matrix,
+    weights: Matrix,
+    limit: np.float32,
+    size: np.float32,
+    correction: np.float32,
+    kept: np.float32,
+) -> None:
+    for i in parts(weights.size):
+        slope = gradient[i]
+        mean[i] = mean[i] * KEPT1 + slope * NEW1
+        square[i] = square[i] * KEPT2 + slope * slope * NEW2
+        move = mean[i] / (np.sqrt(square[i]) * correction + EPSILON)
+        changed = move * -size + weights[i] * kept
+        weights[i] = np.minimum(np.maximum(changed, -limit), limit)
+
+
+def _descend_with_momentum(
+    gradient: Matrix,
+    velocity: Matrix,
+    weights: Matrix,
+    limit: np.float32,
+    momentum: np.float32,
+    rate: np.float32,
+    kept: np.float32,
+) -> None:
+    for i in parts(weights.size):
+        velocity[i] = velocity[i] * momentum + gradient[i]
+        changed = weights[i] * kept - velocity[i] * rate
+        weights[i] = np.minimum(np.maximum(changed, -limit), limit)
+
+
+descend_by_moments = OnePass(_descend_by_moments)
+descend_with_momentum = OnePass(_descend_with_momentum)
+
+
 def adamw(
     learning_rate: float = 3e-3,
     weight_decay: float = 0.1,
@@ -72,32 +116,15 @@ def adamw(
         state: State,
         weights: Sequence[Matrix],
         progress: float,
+        limits: Sequence[float],
     ) -> tuple[list[Matrix], State]:
         step = int(state["step"]) + 1
         rate = learning_rate * factor(schedule, progress, warmup)
-        size = np.float32(rate / (1 - BETA1**step))
-        correction = np.float32(1 / math.sqrt(1 - BETA2**step))
-        changed = []
-        for p, (gradient, w) in enumerate(zip(gradients, weights, strict=True)):
-            if gradient is None:
-                changed.append(w)
-                continue
-            mean, square = state[f"mean_{p}"], state[f"square_{p}"]
-            work = gradient * np.float32(1 - BETA1)
-            mean *= np.float32(BETA1)
-            mean += work
-            np.multiply(gradient, gradient, out=work)
-            work *= np.float32(1 - BETA2)
-            square *= np.float32(BETA2)
-            square += work
-            np.sqrt(square, out=work)
-            work *= correction
-            work += np.float32(EPSILON)
-            np.divide(mean, work, out=work)
-            work *= -size
-            work += w * np.float32(1 - rate * weight_decay)
-            changed.append(work)
-        return changed, {**state, "step": np.asarray(step)}
+        size, correction = rate / (1 - BETA1**step), 1 / math.sqrt(1 - BETA2**step)
+        numbers = (size, correction, 1 - rate * weight_decay)
+        state = {**state, "step": np.asarray(step)}
+        kept, loop = ("mean", "square"), descend_by_moments
+        return _descend(loop, numbers, gradients, kept, state, weights, limits)
 
     return Optimiser(init, update)
 
@@ -119,20 +146,37 @@ def sgd(
         state: State,
         weights: Sequence[Matrix],
         progress: float,
+        limits: Sequence[float],
     ) -> tuple[list[Matrix], State]:
         rate = learning_rate * factor(schedule, progress, warmup)
-        changed = []
-        for p, (gradient, w) in enumerate(zip(gradients, weights, strict=True)):
-            if gradient is None:
-                changed.append(w)
-                continue
-            velocity: Matrix = state[f"velocity_{p}"]
-            velocity *= np.float32(momentum)
-            velocity += gradient
-            changed.append(w * np.float32(1 - rate * weight_decay) - np.float32(rate) * velocity)
-        return changed, state
+        numbers = (momentum, rate, 1 - rate * weight_decay)
+        kept, loop = ("velocity",), descend_with_momentum
+        return _descend(loop, numbers, gradients, kept, state, weights, limits)
 
     return Optimiser(init, update)
+
+
+def _descend(
+    loop: Callable[..., None],
+    numbers: Sequence[float],
+    gradients: Sequence[Matrix | None],
+    kept: Sequence[str],
+    state: State,
+    weights: Sequence[Matrix],
+    limits: Sequence[float],
+) -> tuple[list[Matrix], State]:
+    """Let a loop change each projection's weights, and the arrays of those names that are kept."""
+    state, changed = {**state}, [*weights]
+    scalars = [np.float32(number) for number in numbers]
+    for p, gradient in enumerate(gradients):
+        if gradient is not None:
+            names = [f"{name}_{p}" for name in kept]
+            before = [gradient, *map(state.__getitem__, names), weights[p]]
+            arrays = [np.ascontiguousarray(array) for array in before]
+            loop(*[array.reshape(-1) for array in arrays], np.float32(limits[p]), *scalars)
+            state |= zip(names, arrays[1:-1], strict=True)
+            changed[p] = arrays[-1]
+    return changed, state
 
 
 def build(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +13,9 @@ from pydantic import BaseModel
 
 from hil.discovery import NoSettings, check_settings
 from hil.learning.optimisers import Optimiser, adamw
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Matrix = NDArray[np.float32]
 State = Mapping[str, NDArray[np.generic]]
@@ -91,6 +94,7 @@ class Observation:
         traces: Membrane of each layer 1 to L at each step, before its reset, `(T, B, n_l)`; empty
             unless the rule asks for traces.
         input_trace: Input of each step, `(T, B, n_0)`; None when it is constant (or no traces).
+        input_events: The same where it is spikes, `(T * B, n_0)` counts in CSR, step by step.
         output_spikes: Output raster `(T, B, C)` where the device shows it, with traces.
         perturbed: What came of the weights that the rule proposed, in its order.
         routes: Where each projection leads, in the order of the weights: those from layer to layer
@@ -111,6 +115,7 @@ class Observation:
     error: Matrix
     traces: tuple[Matrix, ...] = ()
     input_trace: Matrix | None = None
+    input_events: csr_matrix | None = None
     output_spikes: Matrix | None = None
     perturbed: tuple[PerturbedEvaluation, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -149,6 +154,7 @@ class Rule:
             sizes `(n_0, ..., n_L)`.
         update: Gradients and the next state, from the state, what was seen, and the shadow weights.
             Arrays of the state keep their names, shapes and types; none is changed in place.
+            Gradients are given away: what pulls at the weights is added to them in place.
         propose: Further weights to run each batch with before the update, drawn by a generator
             around the shadow weights; each costs one more run of the device. None for none.
         gate: What the error of a hidden neuron is multiplied by, from the state and membranes
@@ -268,12 +274,13 @@ def _check_gradients(gradients: object, weights: Sequence[Matrix], what: str) ->
         )
     checked: Gradients = []
     for projection, (given, matrix) in enumerate(zip(gradients, weights, strict=True)):
-        gradient = None if given is None else np.asarray(given, np.float32)
+        gradient = None if given is None else np.require(given, np.float32, ("C", "W"))
         if gradient is not None:
             its = f"{what} gives a gradient of projection {projection}"
             if gradient.shape != matrix.shape:
                 raise ValueError(f"{its} of shape {gradient.shape}: give {matrix.shape}")
-            if not np.isfinite(gradient).all():
+            # A finite square says in one pass that all is finite; one that overflows says nothing.
+            if not np.isfinite(np.vdot(gradient, gradient)) and not np.isfinite(gradient).all():
                 raise ValueError(f"{its} that is not finite")
         checked.append(gradient)
     return checked
@@ -294,4 +301,6 @@ def gradients_from(deltas: Sequence[Matrix], observation: Observation) -> Gradie
     batch = np.float32(len(observation.inputs))
     activity = (observation.inputs, *observation.activity)
     scaled = [delta / batch for delta in deltas]
-    return [activity[r.source].T @ scaled[r.target - 1] for r in observation.connections]
+    # Of one sample, an outer product, which products of matrices are not made for.
+    multiply = np.multiply if batch == 1 else np.matmul
+    return [multiply(activity[r.source].T, scaled[r.target - 1]) for r in observation.connections]

@@ -164,12 +164,18 @@ class Controller:
         what = f"rule {self.config.rule['name']!r}"
         gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
         homeostasis.add(gradients, observation)
+        # Weights that leave the full scale would be long in returning.
         self.weights, self.optimiser_state = self.optimiser.update(
-            gradients, self.optimiser_state, self.weights, observation.progress
+            gradients,
+            self.optimiser_state,
+            self.weights,
+            observation.progress,
+            self.device.network.full_scale,
         )
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
-                self.clip(projection)
+                if self._forms[projection].signs == "positive":
+                    self.clip(projection)
                 self._write(projection)
         return StepReport(
             loss,
@@ -190,9 +196,11 @@ class Controller:
         self, stimulus: Stimulus, judge: Judge, index: int
     ) -> list[PerturbedEvaluation]:
         """Run a batch with each set of weights that the rule proposes; the last one stays."""
+        if self.rule.propose is None:
+            return []
         seed, probes, found = self.config.seed, self.observer.output_probes, []
-        draw, propose = streams.generator(seed, "perturb", index), self.rule.propose
-        for n, proposed in enumerate(propose(draw, self.weights) if propose else ()):
+        draw = streams.generator(seed, "perturb", index)
+        for n, proposed in enumerate(self.rule.propose(draw, self.weights)):
             trial = streams.trial(seed, "perturb", index, n)
             for projection, matrix in enumerate(proposed):
                 self.supervised.write(projection, matrix)
@@ -313,7 +321,7 @@ class Controller:
     # -- the device, timed --------------------------------------------------------------------
 
     def clip(self, projection: int) -> None:
-        """Keep weights within what is stored: those that leave it would be long in returning."""
+        """Keep weights within what is stored."""
         full, form = self.device.network.full_scale[projection], self._forms[projection]
         low, high = np.float32(form.least(full)), np.float32(full)
         np.clip(self.weights[projection], low, high, out=self.weights[projection])

@@ -12,9 +12,18 @@ from numpy.typing import NDArray
 
 from drivers import Network, Readout, Stimulus
 from drivers.contract.arrays import first_mismatch
+from hil.one_pass import OnePass, parts
 from hil.runs import records
 
 Matrix = NDArray[np.float32]
+
+
+def _count_changes(counts: NDArray[np.int32], before: Matrix, after: Matrix) -> None:
+    for i in parts(counts.size):
+        counts[i] += before[i] != after[i]
+
+
+count_changes = OnePass(_count_changes)
 
 
 @dataclass
@@ -64,7 +73,7 @@ class Costs:
     def count_write(self, projection: int, before: Matrix, after: Matrix) -> None:
         """Count one write of a projection, from what it stored to what it stores."""
         self.usage.write_calls += 1
-        self.programmed[projection] += before != after
+        count_changes(self.programmed[projection].reshape(-1), before.ravel(), after.ravel())
 
     def count_run(self, stimulus: Stimulus, readout: Readout) -> None:
         """Count one batch."""
@@ -94,9 +103,10 @@ class Costs:
         if wrong or "usage" not in state:
             raise ValueError(f"costs/{wrong or 'usage is missing'}")
         self.programmed = [
-            state[f"programmed_{p}"].astype(np.int32) for p in range(len(self.programmed))
+            np.array(state[f"programmed_{p}"], np.int32, order="C")
+            for p in range(len(self.programmed))
         ]
-        self.usage = Usage(**records.usage_of(str(state["usage"])))
+        self.usage = Usage(**records.read_usage(str(state["usage"])))
 
 
 def of_training(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +21,9 @@ from hil.config import Config
 from hil.encodings.encoding import Kind
 from hil.loop import mapping
 from hil.loop.observation.estimation import nominal_neuron
+from hil.reasons import Reason, because
 from hil.tasks.samples import SampleSpec
-from hil.validation import validated
+from hil.validation import validate_values
 
 if TYPE_CHECKING:
     from hil.tasks import Data
@@ -48,6 +49,8 @@ HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, GAIN: 2.0}
 RESTING: Mapping[str, float] = {LEARNING_RATE: 5e-3}
 # A time tells more where a neuron fires early.
 FEW_SPIKES: Mapping[str, float] = {GAIN: 2.0}
+# Outputs that all weights excite differ less: times the logit of one that fires as it can.
+POSITIVE = 2
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
 
@@ -64,7 +67,7 @@ class Choice:
 
     setting: str
     value: str | int | float | list[int]
-    reason: str
+    reason: Reason
 
     def __str__(self) -> str:
         """One line, e.g. `network.steps = 32: this device takes 32 steps in a run`."""
@@ -72,7 +75,8 @@ class Choice:
 
     def as_json(self) -> dict[str, Any]:
         """As the record of a run keeps it."""
-        return asdict(self)
+        words = {"setting": self.setting, "value": self.value, "reason": str(self.reason)}
+        return {**words, "kind": self.reason.kind, "figures": dict(self.reason.figures)}
 
 
 def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> frozenset[str]:
@@ -86,7 +90,7 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
     Returns:
         Their names, `section.key`.
     """
-    given = set(_names(configuration.merged(*layers)))
+    given = set(_names(configuration.merge_layers(*layers)))
     if any(name.startswith("encoding.") for name in given):
         given.add(ENCODING)
     return (FORCED if starts else FORCED | {HIDDEN, SOURCE, KAPPA, *HARD, *SPIKES}) - given
@@ -133,7 +137,7 @@ def apply_choices(config: Config, choices: Sequence[Choice]) -> Config:
     """
     if not choices:
         return config
-    return validated(configuration.Config, _draft(config, choices).model_dump(mode="json"))
+    return validate_values(configuration.Config, _draft(config, choices).model_dump(mode="json"))
 
 
 def _draft(config: Config, choices: Sequence[Choice]) -> Config:
@@ -168,12 +172,12 @@ def _readout(
     most, layers = info.neuron.spikes_per_run, len(config.network.hidden) + 1
     if most is None or SOURCE not in open_settings:
         return
-    reason = f"a neuron of this device fires {most} in a run at most"
+    reason = because("spikes_per_run", most=most)
     offer = info.offer("spikes", layers, layers)
     if offer is not None and "none" in offer.reductions:
         yield Choice(SOURCE, "times", reason)
     elif info.offer("membrane", layers, layers) is not None:
-        yield Choice(SOURCE, "membrane", f"{reason}, and it shows no output spikes step by step")
+        yield Choice(SOURCE, "membrane", reason)
 
 
 def _room(
@@ -195,20 +199,20 @@ def _room(
             "layer, so use a larger device or a task of fewer classes"
         )
     largest = int(min(room.neurons, reaching))
-    has = f"{room.layers} neuron layers, the output included, of {largest} neurons at most"
+    reason = because("layers", layers=room.layers, neurons=largest)
     fitting = [min(size, largest) for size in hidden[: max(room.layers - 1, 0)]]
     recurrent = config.network.recurrent and (RECURRENT not in open_settings or room.recurrence)
     fewer = mapping.shrink_to_synapses([inputs, *fitting, classes], room, recurrent)
     if fewer != fitting:
-        counted = (f"{room.synapses} synapses in all", f"{room.fan_in} that reach a neuron")
-        has = "room for " + counted[room.synapses is None]
-        fitting = fewer
+        reason, fitting = because("synapses", synapses=room.synapses), fewer
+        if room.synapses is None:
+            reason = because("fan_in", fan_in=room.fan_in)
     if fitting == hidden:
         return []
     if HIDDEN in open_settings:
-        return [Choice(HIDDEN, fitting, f"this device has {has}")]
+        return [Choice(HIDDEN, fitting, reason)]
     remedy = f"--set network.hidden=[{','.join(map(str, fitting))}]"
-    raise CapacityError(f"network.hidden = {hidden}: this device has {has}: use {remedy}")
+    raise CapacityError(f"network.hidden = {hidden}: {reason}: use {remedy}")
 
 
 # -- one choice after the other -------------------------------------------------------------------
@@ -218,9 +222,10 @@ def _encoding(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """An encoding that takes the samples and makes a kind of stimulus that the device takes."""
-    name, reason = config.encoding["name"], f"this device takes {', '.join(info.offers.stimuli)}"
+    name = config.encoding["name"]
+    reason = because("stimuli", stimuli=", ".join(info.offers.stimuli))
     if spec.kind not in encodings.get(name).takes:
-        reason = f"{name} does not take {spec.kind}"
+        reason = because("encoding", encoding=name, samples=spec.kind)
     elif (kind := _kind(config, info, spec)) in info.offers.stimuli:
         return
     else:
@@ -253,7 +258,7 @@ def _steps(
         mapping.signal_steps(config, spec),
     )
     if needed is None:
-        has = f"this device takes {most} steps in a run"
+        has = because("steps", steps=most)
         if steps > most and STEPS not in open_settings:
             raise CapacityError(
                 f"{STEPS} = {steps}: {has}: use --set {STEPS}={most}, or leave it out"
@@ -261,9 +266,7 @@ def _steps(
         if steps > most:
             yield Choice(STEPS, most, has)
         return
-    lasts = (
-        f"signals of {spec.steps} steps, each held for {mapping.hold_steps(config)}, last {needed}"
-    )
+    lasts = because("signal", steps=spec.steps, hold=mapping.hold_steps(config), needed=needed)
     if needed > most:
         raise CapacityError(f"{lasts}: this device takes {most}: lower encoding.hold or cut them")
     if steps != needed and STEPS not in open_settings:
@@ -279,7 +282,7 @@ def _observe(
     if not config.network.hidden or OBSERVE not in open_settings or config.observe == "spikes":
         return
     if info.offer("membrane", 1, 2) is None and info.offer("spikes", 1, 2) is not None:
-        yield Choice(OBSERVE, "spikes", "this device shows no hidden membranes")
+        yield Choice(OBSERVE, "spikes", because("no_hidden_membranes"))
 
 
 def _in_time(
@@ -287,12 +290,12 @@ def _in_time(
 ) -> Iterator[Choice]:
     """Time means without membranes step by step; a chain where nothing recurs."""
     if config.network.recurrent and RECURRENT in open_settings and not info.capacity.recurrence:
-        yield Choice(RECURRENT, False, "this device has no recurrence")
+        yield Choice(RECURRENT, False, because("no_recurrence"))
     layers = len(config.network.hidden) + 1
     offers = [info.offer("membrane", layer + 1, layers) for layer in range(layers)]
     shown = all(offer and offer.every == 1 and "none" in offer.reductions for offer in offers)
     if config.rule.get("clock") == "trace" and CLOCK in open_settings and not shown:
-        yield Choice(CLOCK, "mean", "this device does not show membranes step by step")
+        yield Choice(CLOCK, "mean", because("no_membrane_steps"))
 
 
 def _time_constant(
@@ -306,33 +309,40 @@ def _time_constant(
     if setting is None:
         if TIME_CONSTANT not in open_settings:
             raise SettingError(f"{TIME_CONSTANT} = {wanted}: this device sets none: leave it out")
-        yield Choice(TIME_CONSTANT, "device", "this device sets none")
+        yield Choice(TIME_CONSTANT, "device", because("no_time_constant"))
     elif wanted == "auto" and (network.calibration or setting.name in network.settings):
-        yield Choice(TIME_CONSTANT, "device", f"{setting.name} is chosen already")
+        yield Choice(TIME_CONSTANT, "device", because("given", setting=setting.name))
     elif wanted == "auto":
-        yield Choice(TIME_CONSTANT, network.steps / 2, f"half of the {network.steps} steps")
+        yield Choice(
+            TIME_CONSTANT, network.steps / 2, because("half_of_steps", steps=network.steps)
+        )
 
 
 def _suited(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """Choose for the kind of neuron, where the task has nothing better for the rule."""
-    suited: dict[str, tuple[float, str]] = {}
+    suited: dict[str, tuple[float, Reason]] = {}
     if "current" not in info.offers.stimuli and "current_trace" not in info.offers.stimuli:
-        suited |= {name: (value, "suits input by spikes") for name, value in SPIKES.items()}
+        suited |= {name: (value, because("input_spikes")) for name, value in SPIKES.items()}
     if info.neuron.reset == "hard":
         rests = _rests(info)
-        reason = "suits a hard reset" + " of neurons that rest after a spike" * rests
+        reason = because("resting" if rests else "hard_reset")
         suited = {n: (v, reason) for n, v in (RESTING if rests else HARD).items()} | suited
     if info.neuron.spikes_per_run is not None:
-        reason = "suits neurons that fire few times in a run"
+        reason = because("few_spikes")
         suited = {n: pair for n, pair in suited.items() if n != LEARNING_RATE}
         suited |= {n: (v, reason) for n, v in FEW_SPIKES.items()}
     output, spikes = len(config.network.hidden) + 1, _kind(config, info, spec) == "spikes"
     neuron = nominal_neuron(info, mapping.DECAY, output, config.network.steps, spikes)
     highest = neuron.highest_rate
-    if highest < 1:  # the logit of an output that fires as often as it can is the usual one
-        reason = f"no output fires in more than {highest:.3g} of the steps"
+    if info.weight_format(len(config.network.hidden)).signs == "positive":
+        suited[KAPPA] = (
+            round(POSITIVE * config.readout.kappa / highest, 6),
+            because("positive_weights"),
+        )
+    elif highest < 1:  # the logit of an output that fires as often as it can is the usual one
+        reason = because("highest_rate", rate=highest)
         suited[KAPPA] = (round(config.readout.kappa / highest, 6), reason)
     tuned = set(_names(tasks.get(config.task).by_rule.get(str(config.rule["name"]), {})))
     for name, (value, reason) in suited.items():

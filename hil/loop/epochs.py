@@ -191,7 +191,7 @@ class Training:
             *findings.of_weights(shares, controller.depth),
             *findings.of_estimator(row["estimator"], correlations, observer.spikes_offered),
             *findings.of_link(
-                row, observer.probes, restarts - self._restarts, controller.device.failed
+                row, observer.probes, restarts - self._restarts, controller.device.failures
             ),
         ]
         self._restarts = restarts

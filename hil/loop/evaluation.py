@@ -18,7 +18,7 @@ from hil.loop.progress import TrainingProgress, Watcher, no_watcher
 from hil.loop.session import Session, open_deployed
 from hil.runs import data as run_data
 from hil.runs.folder import Run
-from hil.runs.snapshot import confused
+from hil.runs.snapshot import count_confusion
 from hil.tasks import own_file
 from hil.trust import code_of
 
@@ -80,7 +80,10 @@ def _evaluate_run(
 ) -> dict[str, Any]:
     checkpoint, config, own = run.require_checkpoint(), run.config(), run.result()
     prepared, x, y = _samples(run, moved, on)
-    with open_deployed(config, checkpoint, prepared, device, record, run.taking_up) as session:
+    began_on = run.environment()["device"]
+    with open_deployed(
+        config, checkpoint, prepared, device, record, run.blame_file, began_on
+    ) as session:
         metrics = None if device else run.metrics()
         return {
             "run": str(run.path),
@@ -178,7 +181,7 @@ def _test(
     return {
         **tested.score.final(),
         "classes": [str(name) for name in prepared.class_names],
-        "confusion": confused(y, tested.predicted, prepared.classes).tolist(),
+        "confusion": count_confusion(y, tested.predicted, prepared.classes).tolist(),
         "findings": [finding.as_json() for finding in findings.of_test(tested.score)],
         "costs": {"inference": tested.costs},
     }

@@ -63,7 +63,7 @@ def export(
     layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))
     with unstated.complete_device(open_device(config), run.environment()["measured"]) as device:
         device.configure(mapping.network(config, device.info, layers, checkpoint))
-        with run.taking_up():
+        with run.blame_file():
             mapping.check_delays(checkpoint, config, device.network)
         late = [projection.delay for projection in device.network.projections]
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec, dt)

@@ -35,6 +35,7 @@ from hil.loop.defaults import Choice, apply_choices
 from hil.loop.health import find_better_estimator
 from hil.loop.mapping import Batch
 from hil.loop.observation.estimation import EstimatorFit
+from hil.reasons import Reason, because
 from hil.runs.folder import SOURCE_STEP, Arrays, Run
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def start_settings(start: str | Path, *layers: Mapping[str, Any]) -> Sections:
         ValueError: When it is no run folder and no model, or nobody says which task.
     """
     if is_model(start):
-        return _model_settings(str(start), configuration.merged(*layers))
+        return _model_settings(str(start), configuration.merge_layers(*layers))
     sections = Run.open(start).config().model_dump(mode="json")
     if any("device" in layer for layer in layers):
         del sections["device_options"], sections["network"]["calibration"]
@@ -147,7 +148,7 @@ def load_initial_weights(
     ]
     choices += _raise_full_scale(config, info, placed)
     if network.delay and not any(map(np.any, placed.delays)):
-        choices.append(Choice("network.delays", 0, "what the model delays has no weights"))
+        choices.append(Choice("network.delays", 0, because("no_delayed_weights")))
     notes = [*placed.notes, *_note_cut_weights(info, placed)]
     left_out += [Choice("start", config.start, note) for note in notes]
     weights = {f"weights/{number}": matrix for number, matrix in enumerate(placed.weights)}
@@ -177,8 +178,7 @@ def _note_missing_delays(config: Config, longest: int) -> list[Choice]:
     """A word on delays that are there and not asked for."""
     if config.network.delays or not longest:
         return []
-    reason = f"its delays, of up to {longest} steps, are left out: network.delays is 0"
-    return [Choice("start", config.start, reason)]
+    return [Choice("start", config.start, because("missing_delays", steps=longest))]
 
 
 def _raise_full_scale(config: Config, info: DeviceInfo, placed: PlacedModel) -> list[Choice]:
@@ -191,19 +191,17 @@ def _raise_full_scale(config: Config, info: DeviceInfo, placed: PlacedModel) -> 
     )
     if fits or config.network.full_scale != "auto":
         return []
-    return [Choice("network.full_scale", needed, "the largest weight of the model asks for it")]
+    return [Choice("network.full_scale", needed, because("largest_weight"))]
 
 
-def _note_cut_weights(info: DeviceInfo, placed: PlacedModel) -> list[str]:
+def _note_cut_weights(info: DeviceInfo, placed: PlacedModel) -> list[Reason]:
     """Projections with weights that no full scale of the device holds."""
     notes = []
     for number, matrix in enumerate(placed.weights):
         most = info.weight_format(number).maximum_full_scale
         if count := int((abs(matrix) > most).sum()):
-            notes.append(
-                f"{count} of {matrix.size} weights of projection {number} are cut to {most:g} "
-                "thresholds, the most that the device stores"
-            )
+            figures = {"count": count, "size": matrix.size, "projection": number, "most": most}
+            notes.append(because("cut_weights", **figures))
     return notes
 
 
@@ -264,7 +262,7 @@ def _scale_layer(
     if not LOWEST <= rate <= HIGHEST:
         _replace_weights(controller, projection, drawn)
         return None, seen
-    reason = f"they gave {first:.3f} spikes a step, and now give {rate:.3f}"
+    reason = because("response", before=first, after=rate)
     name = f"initial weights into hidden layer {layer}"
     return Choice(name, f"times {factor:g}", reason), seen
 
@@ -282,12 +280,13 @@ def _choose_estimator(controller: Controller, seen: DecodedReadout) -> Choice | 
     other = find_better_estimator(name, correlations)
     if other is None:
         return None
-    return Choice(
-        "estimator of hidden rates",
-        other,
-        f"at the output, where spikes are visible, it correlates {correlations[other]:.2f} with "
-        f"them, {name!r} {correlations[name]:.2f}",
+    reason = because(
+        "fit",
+        correlation=correlations[other],
+        other=name,
+        other_correlation=correlations[name],
     )
+    return Choice("estimator of hidden rates", other, reason)
 
 
 def _replace_weights(controller: Controller, projection: int, weights: NDArray[np.float32]) -> None:

@@ -42,7 +42,7 @@ def no_watcher(now: TrainingProgress) -> None:
 
 
 @contextmanager
-def displayed() -> Iterator[Watcher]:
+def display_progress() -> Iterator[Watcher]:
     """Display a training on standard error: batches, and what each epoch gave and showed.
 
     Each finding is shown once, when it is first made. When piped there is no progress, and one

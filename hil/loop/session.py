@@ -30,7 +30,7 @@ from hil.loop.health import Score
 from hil.loop.initialisation import adjust_initial_response, load_initial_weights, observe_batch
 from hil.loop.progress import Watcher, no_watcher
 from hil.loop.train_state import TrainState
-from hil.process import Stop, one_blas_thread
+from hil.process import Stop, limit_blas_threads
 from hil.tasks import Data
 from hil.trust import open_device
 
@@ -123,6 +123,7 @@ class Session:
         facts: Mapping[str, Any] | None = None,
         initial: Mapping[str, NDArray[Any]] | None = None,
         blame: Blame | None = None,
+        began_on: Mapping[str, str] | None = None,
     ) -> Session:
         """Open a device and put a network on it; no weight is written yet.
 
@@ -138,6 +139,7 @@ class Session:
             initial: Arrays that the network begins with; None takes those that `config.start`
                 names, or draws them.
             blame: Says what is at fault where given arrays do not fit.
+            began_on: The device that it has to be, `name` and `serial`; any when None.
 
         Raises:
             UntrustedCode: When the device takes code that nobody trusts.
@@ -147,8 +149,9 @@ class Session:
         if record is not None:
             check_free(record)
         with ExitStack() as stack:
-            stack.enter_context(one_blas_thread())
+            stack.enter_context(limit_blas_threads())
             device = stack.enter_context(open_device(config, device=address))
+            _check_identity(device, began_on)
             facts = unstated.measure_unstated(device) if facts is None else facts
             device = unstated.complete_device(device, facts)
             if record is not None:
@@ -277,6 +280,21 @@ class Session:
         return TestOutcome(predicted, Score.of(predicted, y), paid)
 
 
+def _check_identity(device: Device, began_on: Mapping[str, str] | None) -> None:
+    """Refuse another device than a training began on, as far as both say which they are."""
+    now = device.info.identity
+    if began_on is None:
+        return
+    named = bool(now.serial and began_on["serial"])
+    if now.name == began_on["name"] and (now.serial == began_on["serial"] or not named):
+        return
+    raise ValueError(
+        f"this began on {began_on['name']} {began_on['serial']}, and at its address is "
+        f"{now.name} {now.serial} now: connect that one, or go on here with hil resume "
+        "--other-device, or test here with hil evaluate --device"
+    )
+
+
 def _resolve(
     config: Config,
     open_settings: Collection[str],
@@ -324,6 +342,7 @@ def open_deployed(
     address: str | None = None,
     record: str | Path | None = None,
     blame: Blame | None = None,
+    began_on: Mapping[str, str] | None = None,
 ) -> Session:
     """Open a device with a trained network on it.
 
@@ -334,6 +353,7 @@ def open_deployed(
         address: Address of the device; None takes that of the training, exactly as it was left.
         record: File to record the session with the device to.
         blame: Says what is at fault where the checkpoint does not fit.
+        began_on: That of the training, `name` and `serial`, where it is known.
 
     Raises:
         ValueError: When the checkpoint does not fit.
@@ -350,6 +370,7 @@ def open_deployed(
         facts={},
         initial=checkpoint,
         blame=blame,
+        began_on=None if address else began_on,
     )
     controller = session.controller
     with session.closed_on_error(), blame() if blame else nullcontext():

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, DeviceRestarted, Network, Probe, Readout, Stimulus
-from drivers.contract.answers import driver_call
 from drivers.contract.arrays import first_mismatch, select_prefix
 from drivers.contract.info import StimulusKind
 from hil import streams
@@ -59,9 +58,9 @@ class SupervisedDevice:
             network: As `Device.configure` takes it.
         """
         self._device, self._network, self.clock = device, network, Clock()
-        device.configure(network)
+        self.costs, self.stored = Costs.none(network.shapes), list[Matrix]()
+        self._perform(device.configure, network)
         self.stored = [np.zeros(shape, np.float32) for shape in network.shapes]
-        self.costs = Costs.none(network.shapes)
         self._largest_batch = device.info.capacity.batch
         self._rounds: dict[tuple[Probe, ...], list[Group]] = {}
 
@@ -108,8 +107,7 @@ class SupervisedDevice:
         arrays |= delays_of(self._network)
         arrays |= {f"costs/{name}": value for name, value in self.costs.state().items()}
         if self._device.info.abilities.resumable:
-            with driver_call(self._device, "state"):
-                state = self._device.state()
+            state = self._device.state()
             arrays |= {f"device/{name}": value for name, value in state.items()}
         return arrays
 
@@ -124,8 +122,7 @@ class SupervisedDevice:
         self.costs.restore(costs)
         if not (device and self._device.info.abilities.resumable):
             return False
-        with driver_call(self._device, "restore"):
-            self._device.restore({name: array.copy() for name, array in device.items()})
+        self._device.restore({name: array.copy() for name, array in device.items()})
         self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(len(self.stored))]
         return True
 
@@ -152,7 +149,7 @@ class SupervisedDevice:
                     if restarts == RESTARTS:
                         raise DeviceRestarted(
                             f"{error}; it restarted {restarts} times without getting anything "
-                            "done, so check its power"
+                            "done, so look at its power, or its driver"
                         ) from None
         finally:
             transfer = device.transfer_seconds - line

@@ -128,7 +128,7 @@ class TrainState:
             raise ValueError(f"statistics/{wrong}")
         if "train_state" not in state:
             raise ValueError("train_state is missing")
-        fields = records.progress_of(
+        fields = records.read_progress(
             str(state["train_state"]), batches, epochs, len(first.statistics.squares) - 1
         )
         tally = {**fields["tally"], "fit": EstimatorFit(**fields["tally"]["fit"])}

@@ -13,7 +13,7 @@ from hil.loop.epochs import Interrupted
 from hil.loop.progress import TrainingProgress, Watcher, no_watcher
 from hil.loop.session import Session
 from hil.loop.train_state import TrainState
-from hil.process import Stop, peak_rss_mb, stoppable
+from hil.process import Stop, catch_stops, peak_rss_mb
 from hil.runs import data as run_data
 from hil.runs.folder import CHECKPOINT, START, Arrays, Run
 from hil.trust import check_unchanged, code_of, fingerprints
@@ -28,6 +28,7 @@ def train(
     record: str | Path | None = None,
     moved: str | Path | None = None,
     session: Session | None = None,
+    other_device: bool = False,
 ) -> dict[str, Any]:
     """Train a run to its end and write its result.
 
@@ -40,6 +41,7 @@ def train(
         record: File to record the session with the device to.
         moved: File of the run's data, where it is another one by now.
         session: That in which the run was prepared, which is closed at the end; None opens one.
+        other_device: Whether it may go on with another device than it began on.
 
     Returns:
         The result, as in `result.json`.
@@ -52,17 +54,18 @@ def train(
     with ExitStack() as stack:
         if session is not None:
             stack.enter_context(session)
-        stack.enter_context(run.locked())
+        stack.enter_context(run.hold())
         done = run.result()
         if done is not None:
             return done
         checkpoint = run.load_checkpoint()
         if session is None:
-            session = stack.enter_context(_resume(run, checkpoint, record, moved))
+            session = stack.enter_context(_resume(run, checkpoint, record, moved, other_device))
+        run.add_device(session.device.info.identity)
         run_data.keep(run, session.samples, moved)
         state = _take_up(run, session, checkpoint, watch)
-        with stoppable() as stop:
-            with run.taking_up():
+        with catch_stops() as stop:
+            with run.blame_file():
                 training = session.start_training(state, run, watch, stop)
             training.run()
             return _finish(run, session, state, watch, stop)
@@ -73,6 +76,7 @@ def _resume(
     checkpoint: Arrays | None,
     record: str | Path | None,
     moved: str | Path | None,
+    other_device: bool,
 ) -> Session:
     """Open a session with the device for a run as it stands."""
     config, environment = run.config(), run.environment()
@@ -82,8 +86,16 @@ def _resume(
     initial, file = checkpoint, CHECKPOINT
     if checkpoint is None and config.start:
         initial, file = run.load_start(), START
-    facts, blame = environment["measured"], partial(run.taking_up, file)
-    return Session.open(config, data, record=record, facts=facts, initial=initial, blame=blame)
+    facts, blame = environment["measured"], partial(run.blame_file, file)
+    return Session.open(
+        config,
+        data,
+        record=record,
+        facts=facts,
+        initial=initial,
+        blame=blame,
+        began_on=None if other_device else environment["device"],
+    )
 
 
 def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watcher) -> TrainState:
@@ -95,7 +107,7 @@ def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watch
             watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
         run.add_chosen([choice.as_json() for choice in choices])
         return state
-    with run.taking_up():
+    with run.blame_file():
         batches = -(-len(session.samples.y_train) // config.training.batch)
         first = TrainState.first(controller.layers)
         state = TrainState.restored(checkpoint, first, batches, config.training.epochs)

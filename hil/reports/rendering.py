@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.files.writing import write_text
-from hil.plain_text import one_line, visible
+from hil.plain_text import make_visible, one_line
 from hil.sections import PageSection, Plot
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Attempts:
             An element of a page.
         """
         svg = self.make(f"plot {title!r}", draw)
-        return svg or f'<p class="warning">{escape(visible(self.failed[-1]))}.</p>'
+        return svg or f'<p class="warning">{escape(make_visible(self.failed[-1]))}.</p>'
 
     def make_section(
         self, title: str, build: Callable[[], PageSection | None]
@@ -96,7 +96,7 @@ def write_page(path: Path, template: str, attempts: Attempts, /, **content: Any)
     if text is None:
         text = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>No page</title></head><body>
-<p>{escape(visible(attempts.failed[-1]))}. All else in its folder is whole.</p></body></html>
+<p>{escape(make_visible(attempts.failed[-1]))}. All else in its folder is whole.</p></body></html>
 """
     return write_text(path, text)
 
@@ -122,7 +122,7 @@ def render(template: str, **content: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,  # of an included part
         # Conclusions become their sentence here, so that what is no text in it is replaced, too.
-        finalize=lambda v: v if isinstance(v, Markup | int | float) else visible(str(v)),
+        finalize=lambda v: v if isinstance(v, Markup | int | float) else make_visible(str(v)),
     )
     environment.filters |= {
         "percent": lambda share: f"{100 * share:.2f}",

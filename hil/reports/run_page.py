@@ -65,6 +65,7 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
         content=content,
         inputs=describe_inputs(prepared) if prepared else None,
         ranges=input_ranges(prepared) if prepared else [],
+        test_part=tasks.get(config.task).parts if config.task in tasks.names() else "",
         tested=None if labels is None else len(labels),
         most_frequent=None if labels is None else float(np.bincount(labels).max() / len(labels)),
         settings=settings_as_text(config),

@@ -18,7 +18,7 @@ RUNS = Path("runs")
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock(folder: Path) -> Iterator[None]:
     """Keep other processes from a folder; the lock goes with the process.
 
     The file of the lock follows no link, and keeps what is in it.

@@ -22,11 +22,12 @@ from drivers.files.bounded import read_bytes, read_toml
 from drivers.files.writing import remove_drafts, write_text
 from hil import tasks
 from hil.runs import records
-from hil.runs.exclusive import RUNS, draft_in, locked, move_draft, stem
+from hil.runs.exclusive import RUNS, draft_in, lock, move_draft, stem
 from hil.runs.records import environment, packages
 from hil.runs.snapshot import check as check_snapshot
 
 if TYPE_CHECKING:
+    from drivers.contract.info import Identity
     from hil.config import Config
 
 VERSION = 1
@@ -34,7 +35,7 @@ CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl
 CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
 SOURCE_STEP = "source/dt"  # in `START`, of a model of NIR: its step in seconds
-SAMPLES, PREPARATION = "arrays.npz", "preparation.npz"
+SAMPLES, PREPARATION = "arrays.npz", "preparation.json"
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -93,6 +94,7 @@ class Run:
                 facts = {
                     "version": VERSION,
                     **environment(),
+                    "device": None,
                     "measured": dict(measured or {}),
                     "chosen": list(chosen),
                     "data": None,
@@ -107,8 +109,8 @@ class Run:
                 return cls(move_draft(draft, path, _name_of(config)))
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
-            said = f"{error.strerror}{where}"
-            raise ValueError(f"run folder {path or parent} cannot be made: {said}") from None
+            reason = f"{error.strerror}{where}"
+            raise ValueError(f"run folder {path or parent} cannot be made: {reason}") from None
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -131,27 +133,34 @@ class Run:
         Raises:
             FileFormatError: When the file is damaged.
         """
-        return records.environment_in(self.path / ENVIRONMENT, VERSION)
+        return records.read_environment(self.path / ENVIRONMENT, VERSION)
 
     def add_chosen(self, chosen: Sequence[Mapping[str, Any]]) -> None:
         """Keep what else was chosen; a choice of the same setting is replaced."""
         if not chosen:
             return
-        made, new = self.environment(), {choice["setting"] for choice in chosen}
-        kept = [choice for choice in made["chosen"] if choice["setting"] not in new]
-        self._save_environment({**made, "chosen": [*kept, *chosen]})
+        record, new = self.environment(), {choice["setting"] for choice in chosen}
+        others = [choice for choice in record["chosen"] if choice["setting"] not in new]
+        self._save_environment({**record, "chosen": [*others, *chosen]})
 
     def add_packages(self) -> None:
         """Keep the versions of the libraries that have been loaded meanwhile."""
+        record = self.environment()
+        self._save_environment({**record, "packages": {**record["packages"], **packages()}})
+
+    def add_device(self, identity: Identity) -> None:
+        """Keep which device the run is trained on."""
+        device = {"name": identity.name, "serial": identity.serial}
         made = self.environment()
-        self._save_environment({**made, "packages": {**made["packages"], **packages()}})
+        if made["device"] != device:
+            self._save_environment({**made, "device": device})
 
     def add_data(self, data: Mapping[str, Any]) -> None:
         """Keep where the data lie now."""
         self._save_environment({**self.environment(), "data": dict(data)})
 
-    def _save_environment(self, made: Mapping[str, Any]) -> None:
-        write_text(self.path / ENVIRONMENT, json.dumps(made, indent=2) + "\n")
+    def _save_environment(self, record: Mapping[str, Any]) -> None:
+        write_text(self.path / ENVIRONMENT, json.dumps(record, indent=2) + "\n")
 
     def config(self) -> Config:
         """The configuration of the run.
@@ -159,18 +168,18 @@ class Run:
         Raises:
             FileFormatError: When the file is missing or damaged.
         """
-        from hil.config import recorded
+        from hil.config import parse_record
 
         path = self.path / CONFIG
         try:
-            return recorded(read_toml(path))
+            return parse_record(read_toml(path))
         except FileFormatError:
             raise
         except ValueError as error:
             raise FileFormatError(f"{path}: {error}") from None
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Keep other processes from writing to the run; the lock goes with the process.
 
         What a killed process left half-written is removed.
@@ -178,7 +187,7 @@ class Run:
         Raises:
             ValueError: When another process holds it.
         """
-        with locked(self.path):
+        with lock(self.path):
             remove_drafts(self.path)
             yield
 
@@ -215,19 +224,19 @@ class Run:
         try:
             arrays = read_npz(path, ("checkpoint",), VERSION)
         except FileFormatError as error:
-            raise ValueError(f"{error}; {self._anew}") from None
+            raise ValueError(f"{error}; {self._way_to_start}") from None
         if str(arrays.pop("config", "")).encode() != read_bytes(config):
             raise ValueError(
-                f"{config} was changed after the run began: put it back, or {self._anew}"
+                f"{config} was changed after the run began: put it back, or {self._way_to_start}"
             )
         return arrays
 
     @property
-    def _anew(self) -> str:
+    def _way_to_start(self) -> str:
         return f"start anew with: hil train --config {quote(str(self.path / CONFIG))} --out NEW"
 
     @contextmanager
-    def taking_up(self, file: str = CHECKPOINT) -> Iterator[None]:
+    def blame_file(self, file: str = CHECKPOINT) -> Iterator[None]:
         """Say that a file is at fault where what is taken from it is refused.
 
         Args:
@@ -239,7 +248,7 @@ class Run:
         try:
             yield
         except ValueError as error:
-            raise FileFormatError(f"{self.path / file}: {error}; {self._anew}") from None
+            raise FileFormatError(f"{self.path / file}: {error}; {self._way_to_start}") from None
 
     def weights(self) -> Arrays:
         """Shadow weights `weights/N` and delays `delays/N` of the last checkpoint.
@@ -303,14 +312,14 @@ class Run:
             ValueError: When the file is damaged.
         """
         try:
-            rows = records.metrics_in(self.path / METRICS)
+            rows = records.read_metrics(self.path / METRICS)
             hidden = len(self.config().network.hidden)
             if rows and len(rows[0]["hidden_rates"]) != hidden:
                 raise FileFormatError(
                     f"{self.path / METRICS}: hidden_rates: not of {hidden} layers"
                 )
         except FileFormatError as error:
-            raise ValueError(f"{error}; {self._rewritten}") from None
+            raise ValueError(f"{error}; {self._way_to_rewrite}") from None
         return rows
 
     def save_result(self, result: Mapping[str, Any]) -> None:
@@ -327,12 +336,12 @@ class Run:
         if not path.exists() and not path.is_symlink():
             return None
         try:
-            return records.result_in(path)
+            return records.read_result(path)
         except FileFormatError as error:
-            raise ValueError(f"{error}; {self._rewritten}") from None
+            raise ValueError(f"{error}; {self._way_to_rewrite}") from None
 
     @property
-    def _rewritten(self) -> str:
+    def _way_to_rewrite(self) -> str:
         again = f"hil resume {quote(str(self.path))}"
         return f"delete {METRICS} and {RESULT}, then {again} writes them anew"
 

@@ -38,6 +38,8 @@ class ChosenSetting(Record):
     setting: Text
     value: Any
     reason: Text
+    kind: Text
+    figures: dict[Text, Any]
 
 
 class DataRecord(Record):
@@ -58,10 +60,18 @@ class MachineRecord(Record):
     blas_threads: Count
 
 
+class DeviceRecord(Record):
+    """The device that a run is trained on, as `Identity` has it."""
+
+    name: Text
+    serial: Text
+
+
 class EnvironmentRecord(MachineRecord):
-    """`environment.json` of a run."""
+    """`environment.json` of a run; what is None is not known before training begins."""
 
     version: int
+    device: DeviceRecord | None
     measured: dict[Text, Text | bool | float]
     chosen: list[ChosenSetting]
     data: DataRecord | None
@@ -95,7 +105,7 @@ class EpochRecord(Record):
     train_loss: Annotated[float, Field(ge=-1e30, le=1e30)]
     train_accuracy: Share
     validation_accuracy: Share | None
-    hidden_rates: list[Annotated[float, Field(ge=-1e9, le=1e9)]]
+    hidden_rates: list[Annotated[float, Field(ge=-1e12, le=1e12)]]
     output_rate: Amount
     estimator: Text
     estimator_fit: dict[str, Correlation]
@@ -203,7 +213,7 @@ class UsageRecord(Record):
     write_calls: Count
 
 
-def progress_of(text: str, batches: int, epochs: int, hidden: int) -> dict[str, Any]:
+def read_progress(text: str, batches: int, epochs: int, hidden: int) -> dict[str, Any]:
     """How far a training has come, as its checkpoint tells.
 
     Args:
@@ -216,8 +226,8 @@ def progress_of(text: str, batches: int, epochs: int, hidden: int) -> dict[str, 
         FileFormatError: When it is not told, or that of another training.
     """
     name = "train_state"
-    found: dict[str, Any] = check_schema(ProgressRecord, parse_json(text, name), name)
-    step, tally, metrics = found["step"], found["tally"], epochs_of(found["metrics"], name)
+    record: dict[str, Any] = check_schema(ProgressRecord, parse_json(text, name), name)
+    step, tally, metrics = record["step"], record["tally"], check_epochs(record["metrics"], name)
     if step > batches * epochs:
         raise FileFormatError(f"{name}: step: {step} of {batches * epochs} is none")
     full, under_way = divmod(step, batches)
@@ -233,21 +243,21 @@ def progress_of(text: str, batches: int, epochs: int, hidden: int) -> dict[str, 
     for sums in tally["fit"]["sums"].values():
         if sums[0] < 1:
             raise FileFormatError(f"{name}: tally.fit: of no samples")
-    return found
+    return record
 
 
-def usage_of(text: str) -> dict[str, Any]:
+def read_usage(text: str) -> dict[str, Any]:
     """What was asked of a device, as a checkpoint tells.
 
     Raises:
         FileFormatError: When it is not told.
     """
     name = "costs/usage"
-    found: dict[str, Any] = check_schema(UsageRecord, parse_json(text, name), name)
-    return found
+    record: dict[str, Any] = check_schema(UsageRecord, parse_json(text, name), name)
+    return record
 
 
-def environment_in(path: Path, newest: int) -> dict[str, Any]:
+def read_environment(path: Path, newest: int) -> dict[str, Any]:
     """What an `environment.json` says.
 
     Args:
@@ -257,18 +267,18 @@ def environment_in(path: Path, newest: int) -> dict[str, Any]:
     Raises:
         FileFormatError: When it is missing, damaged or of a newer version.
     """
-    found = read_json(path)
-    version = found.get("version") if isinstance(found, dict) else None
+    content = read_json(path)
+    version = content.get("version") if isinstance(content, dict) else None
     if type(version) is int and version > newest:
         raise FileFormatError(
             f"{path.parent} is a run folder of version {version}, this spikeloop reads up to "
             f"{newest}: upgrade it"
         )
-    said: dict[str, Any] = check_schema(EnvironmentRecord, found, str(path))
-    return said
+    record: dict[str, Any] = check_schema(EnvironmentRecord, content, str(path))
+    return record
 
 
-def metrics_in(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The epochs in a `metrics.jsonl`, none when it is missing.
 
     Raises:
@@ -278,10 +288,10 @@ def metrics_in(path: Path) -> list[dict[str, Any]]:
         return []
     lines = read_bytes(path, LARGEST_METRICS).splitlines()
     rows = [parse_json(line, f"{path}: line {n}") for n, line in enumerate(lines, start=1)]
-    return epochs_of(rows, str(path))
+    return check_epochs(rows, str(path))
 
 
-def epochs_of(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
+def check_epochs(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
     """Rows of metrics, when they are those of the epochs of one training.
 
     Args:
@@ -300,14 +310,14 @@ def epochs_of(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def result_in(path: Path) -> dict[str, Any]:
+def read_result(path: Path) -> dict[str, Any]:
     """What a `result.json` says.
 
     Raises:
         FileFormatError: When it is missing or damaged.
     """
-    found: dict[str, Any] = check_schema(ResultRecord, read_json(path), str(path))
-    return found
+    record: dict[str, Any] = check_schema(ResultRecord, read_json(path), str(path))
+    return record
 
 
 def environment() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,64 +11,25 @@ from numpy.typing import NDArray
 from drivers.errors import FileFormatError
 
 SHOWN = 64  # samples shown, and neurons of a layer, at most
-CLASSES = 1024
-CELLS = 1_000_000
-LARGEST = 1e9  # of membranes and weights, in nominal thresholds
+LARGEST = 1e9  # of anything; of membranes and weights in nominal thresholds
 HEADER = ("__kind__", "__version__")
-
-
-class _Arrays:
-    """The arrays of a snapshot, each of which is asked for once."""
-
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:
-        self._left = {key: a for key, a in arrays.items() if key not in HEADER}
-        self._name = name
-
-    def refuse(self, key: str, why: str) -> FileFormatError:
-        return FileFormatError(f"{self._name}: {key}: {why}")
-
-    def has(self, key: str) -> bool:
-        return key in self._left
-
-    def take(
-        self,
-        key: str,
-        kinds: str,
-        shape: tuple[int | None, ...],
-        least: float = -LARGEST,
-        most: float = LARGEST,
-    ) -> NDArray[Any]:
-        """An array of such kinds and such a shape (None: any), all of it within limits."""
-        if key not in self._left:
-            raise self.refuse(key, "is missing")
-        found = self._left.pop(key)
-        fits = found.ndim == len(shape) and all(
-            size is None or n == size for n, size in zip(found.shape, shape, strict=True)
-        )
-        if found.dtype.kind not in kinds or not fits:
-            told = ", ".join("any" if size is None else str(size) for size in shape)
-            raise self.refuse(key, f"is {found.dtype} of shape {found.shape}, ({told}) is meant")
-        if found.size and not (found.min() >= least and found.max() <= most):
-            raise self.refuse(key, f"is not within {least:g} and {most:g}")
-        return found
-
-    def end(self) -> None:
-        for key in self._left:
-            raise self.refuse(key[:60], "is no array of a snapshot")
+# Axes of arrays by their first letter, and how long they are at most: samples shown, classes,
+# neurons of a layer, cells of a projection. Axes of one name are equally long.
+LONGEST = {"s": SHOWN, "c": 1024, "n": SHOWN, "w": 1_000_000}
 
 
 def confusion(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
-    """Test samples by class, as `confused` counts them.
+    """Test samples by class, as `count_answers` counts them.
 
     Args:
         arrays: Those of a snapshot.
     """
     labels, predicted = arrays["test_labels"], arrays["test_predictions"]
     classes = arrays["counts"].shape[1]
-    return confused(labels.astype(np.int64), predicted.astype(np.int64), classes)
+    return count_confusion(labels.astype(np.int64), predicted.astype(np.int64), classes)
 
 
-def confused(
+def count_confusion(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
     """Samples by class `(C, C)`: a row is what they are, a column what was answered.
@@ -83,17 +44,6 @@ def confused(
     return counts
 
 
-def _samples(held: _Arrays, shown: int) -> NDArray[Any]:
-    """Features `(S, n)`, or signals `(S, T, n)` with their lengths."""
-    if not held.has("sample_lengths"):
-        return held.take("samples", "f", (shown, None), 0, 1)
-    found = held.take("samples", "f", (shown, None, None), 0)
-    if 0 in found.shape:
-        raise held.refuse("samples", f"has shape {found.shape}")
-    held.take("sample_lengths", "iu", (shown,), 1, found.shape[1])
-    return found
-
-
 def check(arrays: Mapping[str, NDArray[Any]], depth: int, projections: int, name: str) -> None:
     """Refuse arrays that are no snapshot of a network of so many layers and projections.
 
@@ -106,34 +56,51 @@ def check(arrays: Mapping[str, NDArray[Any]], depth: int, projections: int, name
     Raises:
         FileFormatError: One line that names the file and the first array that is wrong.
     """
-    held = _Arrays(arrays, name)
-    counts = held.take("counts", "iu", (None, None), 0)
-    shown, classes = counts.shape
-    if not 1 <= shown <= SHOWN or not 1 <= classes <= CLASSES:
-        raise held.refuse("counts", f"has shape {counts.shape}: up to {(SHOWN, CLASSES)} is meant")
-    labels = held.take("test_labels", "iu", (None,), 0, classes - 1)
-    if not labels.size:
-        raise held.refuse("test_labels", "is empty")
-    held.take("test_predictions", "iu", (len(labels),), 0, classes - 1)
-    samples = _samples(held, shown)
-    held.take("sample_labels", "iu", (shown,), 0, classes - 1)
-    image = held.take("image_shape", "iuf", (None,), 1)
-    if image.size and (
-        image.size not in (2, 3) or np.prod(image.astype(float)) != samples.shape[1]
-    ):
-        raise held.refuse("image_shape", f"does not hold {samples.shape[1]} features")
-    if held.has("output_raster"):
-        held.take("output_raster", "bu", (None, shown, classes))
-    held.take("membrane_every", "iu", (), 1)
+    left = {key: array for key, array in arrays.items() if key not in HEADER}
+    sizes: dict[str, int] = {}
+
+    def refuse(key: str, why: str) -> NoReturn:
+        raise FileFormatError(f"{name}: {key}: {why}")
+
+    def take(key: str, kinds: str, axes: str, least: float = 0, most: float = LARGEST) -> None:
+        """Take out an array of such kinds of numbers, along such axes, all of it within limits."""
+        if key not in left:
+            refuse(key, "is missing")
+        array = left.pop(key)
+        names = axes.split()
+        if array.dtype.kind not in kinds or array.ndim != len(names):
+            refuse(key, f"is {array.dtype} of shape {array.shape}, which it never is")
+        for axis, size in zip(names, array.shape, strict=True):
+            if size != sizes.setdefault(axis, size) or not 1 <= size <= LONGEST.get(axis[0], size):
+                refuse(key, f"has shape {array.shape}, which does not go with the others")
+        if array.size and not least <= float(array.min()) <= float(array.max()) <= most:
+            refuse(key, f"is not within {least:g} and {most:g}")
+
+    take("counts", "iu", "s c")
+    last = sizes["c"] - 1
+    take("test_labels", "iu", "test", most=last)
+    take("test_predictions", "iu", "test", most=last)
+    take("sample_labels", "iu", "s", most=last)
+    if "sample_lengths" in left:
+        take("samples", "f", "s time features")
+        take("sample_lengths", "iu", "s", 1, sizes["time"])
+    else:
+        take("samples", "f", "s features", most=1)
+    sides = left.get("image_shape")
+    if sides is not None and sides.shape == (0,):
+        del left["image_shape"]
+    else:
+        take("image_shape", "iuf", "image", 1)
+        if sides is None or sides.size > 3 or np.prod(sides.astype(float)) != sizes["features"]:
+            refuse("image_shape", f"does not hold {sizes['features']} features")
+    if "output_raster" in left:
+        take("output_raster", "bu", "raster s c")
+    take("membrane_every", "iu", "", 1)
     for layer in range(1, depth + 1):
-        key = f"membrane_{layer}"
-        if held.has(key):
-            traces = held.take(key, "f", (None, shown, None))
-            if not 1 <= traces.shape[2] <= SHOWN or not len(traces):
-                raise held.refuse(key, f"has shape {traces.shape}")
+        if f"membrane_{layer}" in left:
+            take(f"membrane_{layer}", "f", f"t{layer} s n{layer}", -LARGEST)
     for projection in range(projections):
-        asked = held.take(f"asked_{projection}", "f", (None,))
-        held.take(f"stored_{projection}", "f", asked.shape)
-        if not 1 <= asked.size <= CELLS:
-            raise held.refuse(f"asked_{projection}", f"has {asked.size} cells")
-    held.end()
+        for key in ("asked", "stored"):
+            take(f"{key}_{projection}", "f", f"w{projection}", -LARGEST)
+    for key in left:
+        refuse(key[:60], "is no array of a snapshot")

@@ -11,18 +11,18 @@ import numpy as np
 
 from hil.figures import plots
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Table, words
+from hil.sections.comparisons import Comparison, adjust
 from hil.sections.trials import (
     Row,
     Rows,
     Trials,
-    adjust_tests,
     average_by_unit,
     by_level,
     compare_rows,
     estimate,
 )
-from hil.sections.words import CONFIDENCE, SIGNIFICANCE, Comparison
-from hil.statistics import FEWEST, Mean, PairedDifference, Ratio, holm, ratio
+from hil.sections.words import CONFIDENCE, SIGNIFICANCE
+from hil.statistics import FEWEST, Mean, Ratio, holm, ratio
 
 LEAST = 0.01  # of an accuracy: less than this lost, there is nothing to recover
 LOW = 0.05  # share of chips that are worse than the bad end
@@ -260,25 +260,16 @@ def _yield_claims(settings: YieldSettings, levels: dict[str, ChipYield]) -> list
     reference = levels.get(settings.reference)
     if reference is None:
         return []
-    compared: list[tuple[str, list[Row], PairedDifference]] = []
+    against = f"that {words.phrase_level(reference.rows[0], settings.factor)}"
+    comparisons = []
     for level, each in levels.items():
+        chips = f"chips {words.phrase_level(each.rows[0], settings.factor)}"
         for name, of in (("median", median), ("5th percentile", low_end)):
             change = compare_rows(each.rows, reference.rows, settings.measure, of)
             if level != settings.reference and change is not None:
-                compared.append((name, each.rows, change))
-    adjusted = adjust_tests([change for _, _, change in compared])
-    against = f"that {words.phrase_level(reference.rows[0], settings.factor)}"
-    return [
-        Comparison(
-            f"the {name} of chips {words.phrase_level(rows[0], settings.factor)}",
-            against,
-            change,
-            settings.measure,
-            p=p,
-            family=len(compared),
-        )
-        for (name, rows, change), p in zip(compared, adjusted, strict=True)
-    ]
+                first = f"the {name} of {chips}"
+                comparisons.append(Comparison(first, against, change, settings.measure))
+    return adjust(comparisons)
 
 
 SECTIONS = {

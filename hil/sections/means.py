@@ -8,6 +8,7 @@ import numpy as np
 
 from hil.figures import plots
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Table, words
+from hil.sections.comparisons import find_extremes
 from hil.sections.trials import TIMES, Trials, by_level, estimate, group_rows, is_share
 from hil.sections.words import CONFIDENCE
 
@@ -62,7 +63,7 @@ def build_means(settings: MeansSettings, trials: Trials) -> PageSection:
     return PageSection(
         words.name_measure(measure).capitalize(),
         words.read_note("means"),
-        answer=words.find_extremes(trials, by, measure),
+        answer=find_extremes(trials, by, measure),
         tables=[Table("", header, table)],
         plots=figures,
         data={"measure": measure, "means": means},
@@ -103,7 +104,7 @@ def build_map(settings: MapSettings, trials: Trials) -> PageSection:
     return PageSection(
         f"{names[1]} by {names[0]}",
         words.read_note("map"),
-        answer=words.find_extremes(trials, by, measure, rows),
+        answer=find_extremes(trials, by, measure, rows),
         tables=[Table("", header, table)],
         plots=figures,
     )

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
 from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
+from hil.sections.comparisons import Comparison, adjust, tabulate
 from hil.sections.trials import (
     Row,
     Trials,
-    adjust_tests,
     average_by_unit,
     by_level,
     compare_pairs,
     group_rows,
 )
-from hil.sections.words import CONFIDENCE, SIGNIFICANCE
-from hil.statistics import FEWEST, PairedDifference, count_near_best, find_zeros, mean
+from hil.sections.words import CONFIDENCE
+from hil.statistics import FEWEST, count_near_best, find_zeros, mean
 
 LINES = 6  # lines that are answered for one by one
 
@@ -33,83 +33,48 @@ class ToleranceSettings(SectionSettings):
 
 
 @dataclass(frozen=True)
-class Loss:
-    """The loss at the middle severity of one quantity, on one line.
+class ExtremeLoss:
+    """The least or the most that is lost at a middle severity, in the mean.
 
     Attributes:
-        quantity: The quantity.
-        trials: The trials, as the subject of a sentence.
-        line: The same as an entry of a table.
-        severity: The severity.
-        where: The same in a sentence.
-        points: Loss of each repetition.
-        measure: What was measured.
-        p: p of the paired t-test of that, adjusted for all that are ranked; None without spread.
+        word: Which of the two.
+        loss: The loss against none.
     """
 
-    quantity: str
-    trials: str
-    line: str
-    severity: str
-    where: str
-    points: list[float]
-    measure: str
-    p: float | None = None
-
-    @property
-    def change(self) -> PairedDifference:
-        """The mean loss against none."""
-        return compare_pairs(self.points, [0.0] * len(self.points), self.measure)
-
-    @property
-    def is_told(self) -> bool:
-        """True where the loss, or the gain, can be told from none."""
-        return len(self.points) >= FEWEST and self.p is not None and self.p < SIGNIFICANCE
-
-    @property
-    def is_gain(self) -> bool:
-        """True where it is a gain in fact."""
-        return fmean(self.points) < 0
-
-    def format_amount(self, with_interval: bool) -> str:
-        """Write how much is lost or gained, with the interval of that."""
-        change = self.change.mean
-        text = words.format_amount(abs(change.value), self.measure)
-        if not with_interval:
-            return text
-        bounds = words.mirror(change.interval) if self.is_gain else change.interval
-        bracket = (
-            f"{CONFIDENCE}: {words.format_interval(bounds, self.measure)}, {change.units} units"
-        )
-        return f"{text} ({bracket})"
-
-
-@dataclass(frozen=True)
-class ExtremeLoss:
-    """The least or the most that is lost at a middle severity, in the mean."""
-
     word: str
-    loss: Loss
+    loss: Comparison
 
     @property
     def is_supported(self) -> bool:
         """True where it can be told from none."""
-        return self.loss.is_told
+        return self.loss.is_supported
 
     def __str__(self) -> str:
         """The sentence; a gain is said to be one."""
-        loss, amount = self.loss, self.loss.format_amount(with_interval=self.loss.is_told)
-        text = f"in the mean {self.word} is lost by {loss.trials} {loss.where}: {amount}"
-        if loss.is_gain:
-            text = f"in the mean nothing is lost by {loss.trials} {loss.where}: it gains {amount}"
-        if len(loss.points) < FEWEST:
-            return f"{text} ({len(loss.points)} units, too few for a claim)"
-        return text if loss.is_told else f"{text}, which chance may explain"
+        loss, units = self.loss, self.loss.difference.mean.units
+        amount = _format_amount(loss, with_interval=loss.is_supported)
+        text = f"in the mean {self.word} is lost by {loss.first} {loss.where}: {amount}"
+        if loss.difference.mean.value < 0:
+            text = f"in the mean nothing is lost by {loss.first} {loss.where}: it gains {amount}"
+        if units < FEWEST:
+            return f"{text} ({units} units, too few for a claim)"
+        return text if loss.is_supported else f"{text}, which chance may explain"
+
+
+def _format_amount(loss: Comparison, with_interval: bool) -> str:
+    """Write how much is lost or gained, with the interval of that."""
+    change = loss.difference.mean
+    text = words.format_amount(abs(change.value), loss.measure)
+    if not with_interval:
+        return text
+    bounds = words.mirror(change.interval) if change.value < 0 else change.interval
+    interval = words.format_interval(bounds, loss.measure)
+    return f"{text} ({CONFIDENCE}: {interval}, {change.units} units)"
 
 
 def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
     """Make a table of severities for each part, and a ranking by the loss at its middle one."""
-    table, losses, measure = [], list[Loss](), settings.measure
+    table, losses, measure = [], list[Comparison](), settings.measure
     for group in trials.group(["part"]).values():
         severities = by_level(group, settings.severity)
         names = [words.name_level(at, settings.severity) for at in severities.values()]
@@ -123,20 +88,20 @@ def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
             line, middle = words.name_series(rows, settings.lines), len(numbers) // 2
             table.append([quantity, line, *cells, str(len(units))])
             at = [r for r in rows if r.text(settings.severity) == list(severities)[middle]]
+            lost = [values[0] - values[middle] for values in units]
             losses.append(
-                Loss(
-                    quantity,
-                    trials=words.name_subject(rows, settings.lines),
-                    line=line,
-                    severity=names[middle],
+                Comparison(
+                    words.name_subject(rows, settings.lines),
+                    "none",
+                    compare_pairs(lost, [0.0] * len(lost), measure),
+                    measure,
                     where=words.phrase_place(trials, at, [settings.severity]),
-                    points=[values[0] - values[middle] for values in units],
-                    measure=measure,
+                    levels=(quantity, line, names[middle]),
                 )
             )
     points = words.name_points(measure)
     header = [f"{words.format_value(loss, measure)} {points}" for loss in settings.losses]
-    ranked = _rank(losses)
+    ranked = sorted(adjust(losses), key=lambda loss: loss.difference.mean.value)
     ends = (("least", ranked[0]), ("most", ranked[-1])) if ranked else ()
     return PageSection(
         "Tolerated severities",
@@ -145,22 +110,18 @@ def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
         answer=_tolerance_answer(ranked),
         tables=[
             Table("Severity at which is lost", ("what", "trials", *header, "units"), table),
-            _ranking_table(ranked, measure),
+            tabulate(
+                f"{points.capitalize()} lost at the middle severity, least first",
+                ("what", "trials", "middle severity"),
+                measure,
+                ranked,
+            ),
         ],
         data={
             "tolerated": table,
-            "losses at the middle severity": [
-                [loss.quantity, loss.line, loss.severity, fmean(loss.points)] for loss in ranked
-            ],
+            "losses at the middle severity": [loss.as_data() for loss in ranked],
         },
     )
-
-
-def _rank(losses: list[Loss]) -> list[Loss]:
-    """Least lost first, each with its adjusted p."""
-    tests = adjust_tests([loss.change for loss in losses])
-    tested = [replace(loss, p=p) for loss, p in zip(losses, tests, strict=True)]
-    return sorted(tested, key=lambda loss: fmean(loss.points))
 
 
 def _read_curves(
@@ -247,31 +208,18 @@ def _severity_text(place: float, numbers: list[float], names: list[str], unit: s
     return names[low] if place == low else f"{names[low]}…{names[low + 1]}"
 
 
-def _tolerance_answer(ranked: list[Loss]) -> str:
+def _tolerance_answer(ranked: list[Comparison]) -> str:
     """For each line, where it loses most at a middle severity."""
     sentences = []
-    for loss in list({loss.trials: loss for loss in ranked}.values())[:LINES]:
-        amount = loss.format_amount(with_interval=len(loss.points) >= FEWEST)
+    for loss in list({loss.first: loss for loss in ranked}.values())[:LINES]:
+        change = loss.difference.mean
+        amount = _format_amount(loss, with_interval=change.units >= FEWEST)
         loses = "loses most"
-        if loss.is_gain:
+        if change.value < 0:
             loses = "loses nothing at any middle severity and gains least"
-        chance = "" if loss.is_told else ", which chance may explain"
-        sentences.append(f"{loss.trials} {loses} {loss.where}: {amount}{chance}")
+        chance = "" if loss.is_supported else ", which chance may explain"
+        sentences.append(f"{loss.first} {loses} {loss.where}: {amount}{chance}")
     return "; ".join(sentences)
-
-
-def _ranking_table(ranked: list[Loss], measure: str) -> Table:
-    rows = [
-        [
-            *(loss.quantity, loss.line, loss.severity),
-            *words.format_cells(loss.change.mean, measure)[:2],
-            words.format_probability(loss.p),
-        ]
-        for loss in ranked
-    ]
-    points = words.name_points(measure)
-    header = ("what", "trials", "middle severity", f"{points} lost", f"{CONFIDENCE} interval", "p")
-    return Table(f"{points.capitalize()} lost at the middle severity, least first", header, rows)
 
 
 # -- levels near the best ------------------------------------------------------------------------

@@ -47,9 +47,9 @@ class Level:
 
     Attributes:
         text: The level as it stands in the table of trials.
-        value: Its number, where it is one, in the unit in which it is shown.
+        value: Its number, where it is one, in the unit in which it is display.
         settings: The settings that it brings, by section.
-        shown: The level as pages show it, with its unit.
+        display: The level as pages show it, with its unit.
         about: The factor in words.
         unit: Unit of the factor.
         phrase: The level in a sentence.
@@ -58,7 +58,7 @@ class Level:
     text: str
     value: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    shown: str = ""
+    display: str = ""
     about: str = ""
     unit: str = ""
     phrase: str = ""
@@ -203,7 +203,7 @@ def average_by_unit(rows: Iterable[Row], measure: str, of: Statistic = fmean) ->
 
 
 def is_share(measure: str) -> bool:
-    """Tell if a measure is an accuracy, shown in percent."""
+    """Tell if a measure is an accuracy, display in percent."""
     return measure.endswith("accuracy")
 
 

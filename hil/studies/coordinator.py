@@ -8,21 +8,14 @@ the same table. What is evaluated next depends on finished trials alone, never o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from hil.sections.trials import Level, Outcome
+from hil.sections.trials import Outcome
 from hil.studies.folder import JOURNAL, StudyFolder
 from hil.studies.journal import Journal
 from hil.studies.plan import Job
 from hil.studies.pool import Pool
-from hil.studies.schema import label
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-
-    from hil.studies.schema import Factor
 
 
 @dataclass(frozen=True)
@@ -42,35 +35,6 @@ class StudyProgress:
     total: int
     evaluated: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class PlannedTrial:
-    """A job with what Optuna knows it by.
-
-    Attributes:
-        job: The job.
-        params: Levels or values by factor.
-        distributions: What they were chosen from.
-    """
-
-    job: Job
-    params: Mapping[str, Any] = field(default_factory=dict)
-    distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls, job: Job, levels: Mapping[str, Level], factors: Mapping[str, Factor]
-    ) -> PlannedTrial:
-        """Plan a job with levels of some factors."""
-        from optuna.distributions import CategoricalDistribution
-
-        own = {name: factor for name, factor in factors.items() if name in levels}
-        return cls(
-            job,
-            {name: levels[name].text for name in own},
-            {n: CategoricalDistribution([label(v) for v in f.levels]) for n, f in own.items()},
-        )
 
 
 class Coordinator:
@@ -98,41 +62,31 @@ class Coordinator:
         self._seen: set[str] = set()
         self.expected = 0
 
-    def evaluate(
-        self, stage: str, trials: Sequence[PlannedTrial], measures: Sequence[str]
-    ) -> list[Outcome]:
-        """Evaluate the trials that the journal does not have.
+    def evaluate(self, stage: str, jobs: Sequence[Job]) -> list[Outcome]:
+        """Evaluate the jobs that the journal does not have.
 
         Args:
             stage: Name of the stage, for the journal.
-            trials: The trials.
-            measures: What Optuna knows them by.
+            jobs: The jobs.
 
         Returns:
             The outcome of each, in the same order.
         """
-        places = dict[str, int]()
-        for number, trial in enumerate(trials):
-            if not self._is_done(trial.job):
-                places.setdefault(trial.job.key, number)
-        self._seen |= {trial.job.key for trial in trials}
+        keys = [job.key for job in jobs]
+        waiting = {key: job for key, job in zip(keys, jobs, strict=True) if not self._is_done(job)}
+        self._seen |= set(keys)
         self._report(stage)
         requests = (
-            (n, trials[n].job, self._folder.load_weights(start) if start else None)
-            for n in places.values()
-            for start in [trials[n].job.start]
+            (job, self._folder.load_weights(job.start) if job.start else None)
+            for job in waiting.values()
         )
-        for number, outcome, weights in self._pool(requests):
-            trial = trials[number]
+        for job, outcome, weights in self._pool(requests):
             if weights:
-                self._folder.save_weights(trial.job.key, weights)
-            values = [outcome.get(measure) or 0.0 for measure in measures]
-            self.journal.add(
-                stage, trial.job.key, number, outcome, values, trial.params, trial.distributions
-            )
+                self._folder.save_weights(job.key, weights)
+            self.journal.add(stage, job.key, outcome)
             self._evaluated += 1
             self._report(stage)
-        return [self.journal.outcomes[trial.job.key] for trial in trials]
+        return [self.journal.outcomes[key] for key in keys]
 
     def _is_done(self, job: Job) -> bool:
         """Tell if a job is finished, and the weights that others want of it are there."""

@@ -29,7 +29,7 @@ from drivers.contract.messages import read_npz, write_npz
 from drivers.errors import FileFormatError
 from drivers.files.bounded import check_schema, parse_toml, read_bytes, read_json
 from drivers.files.writing import remove_drafts, write_text
-from hil.runs.exclusive import LOCK, locked
+from hil.runs.exclusive import LOCK, lock
 from hil.runs.records import StudyEnvironmentRecord, environment
 from hil.sections.trials import MEASURES, TIMES, Row, Rows
 from hil.studies.plan import flatten
@@ -89,7 +89,7 @@ class StudyFolder:
         if self.path.exists() and any(self.path.iterdir()) and not ours:
             raise ValueError(f"{self.path} holds something else than a study: choose another --out")
         self.path.mkdir(parents=True, exist_ok=True)
-        with locked(self.path):
+        with lock(self.path):
             self._take_up()
             yield
 

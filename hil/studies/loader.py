@@ -10,9 +10,9 @@ from typing import Any
 from drivers import FileFormatError, nearest
 from drivers.files.bounded import read_toml
 from drivers.refusals import shorten
-from hil.config import Sections, merged
+from hil.config import Sections, merge_layers
 from hil.studies.schema import VERSION, Factor, Study, check_factor_name
-from hil.validation import validated
+from hil.validation import validate_values
 
 BUDGET = "default"
 # Of a network that trials start from.
@@ -83,15 +83,15 @@ def build(
     if budget not in {BUDGET, *budgets}:
         raise ValueError(f"budget {budget!r}: {nearest(budget, {BUDGET, *budgets})}")
     # The file by itself first, so that what is wrong with it is not put down to a change.
-    plain = validated(Study, sections, what="study")
-    result = merged(sections, budgets.get(budget, {}), _by_owner(plain, changes or {}))
+    plain = validate_values(Study, sections, what="study")
+    result = merge_layers(sections, budgets.get(budget, {}), _by_owner(plain, changes or {}))
     for key, value in (("task", task), ("device", device)):
         if value is not None:
-            result = merged(result, {"base": {key: value}})
+            result = merge_layers(result, {"base": {key: value}})
             for factor in _factors_in(result):
                 if factor.get("key") == key:
                     factor["levels"] = [value]
-    complete = validated(Study, _with_absolute_paths({**result, "budgets": {}}), what="study")
+    complete = validate_values(Study, _with_absolute_paths({**result, "budgets": {}}), what="study")
     if (trials := _count_trials(complete)) > MOST_TRIALS:
         raise ValueError(
             f"study of {trials:.3g} trials: give fewer levels or repetitions, for "
@@ -132,9 +132,9 @@ def start_from(study: Study, start: str | Path) -> Study:
     own: Sections = {"network": network, "encoding": given["encoding"]}
     if "task" in given:
         own["task"] = given["task"]
-    config = resolve_config(merged(study.base, own, pretrain))
+    config = resolve_config(merge_layers(study.base, own, pretrain))
     network = {key: config.model_dump(mode="json")["network"][key] for key in SHARED}
-    base = merged(study.base, own, {"encoding": config.encoding, "network": network})
+    base = merge_layers(study.base, own, {"encoding": config.encoding, "network": network})
     return study.model_copy(update={"base": base, "pretrain": pretrain})
 
 
@@ -165,7 +165,7 @@ def _with_absolute_paths(value: Any, key: str = "") -> Any:
         return [_with_absolute_paths(item) for item in value]
     if not isinstance(value, str) or key in WORDS:
         return value
-    return tasks.absolute_name(value) if key == "task" else extensions.placed(value)
+    return tasks.absolute_name(value) if key == "task" else extensions.absolute_name(value)
 
 
 def _factors_in(sections: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -191,7 +191,7 @@ def _by_owner(study: Study, changes: Mapping[str, Any]) -> Sections:
     for name in own.get("parts", {}) if isinstance(own.get("parts"), Mapping) else ():
         if name not in study.parts:
             raise ValueError(f"parts: no part {name!r}: {nearest(name, study.parts)}")
-    return merged({"base": base}, own) if base else own
+    return merge_layers({"base": base}, own) if base else own
 
 
 def _look_up(sections: Any, key: str) -> Any:

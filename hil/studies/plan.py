@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from drivers.registry import driver, driver_of, list_addresses, split
 from hil import config as configuration
-from hil.config import Config, Sections, merged
+from hil.config import Config, Sections, merge_layers
 from hil.loop.defaults import find_open_settings
 from hil.sections.trials import Cell, Level, PartSummary, Rows, Trials, Unit
 from hil.studies.schema import Factor, Part, Study, is_named, label
@@ -31,19 +31,19 @@ class Job:
         start: Key of the job whose weights it starts from; empty for fresh ones.
         train: Whether it trains, else it only tests the weights that it starts from.
         keep: Whether its weights are wanted by others.
-        opened: Settings that the study left open, for the device to choose.
+        open_settings: Settings that the study left open, for the device to choose.
     """
 
     config: str
     start: str = ""
     train: bool = True
     keep: bool = False
-    opened: tuple[str, ...] = ()
+    open_settings: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Name of the job by what it depends on."""
-        text = json.dumps([self.config, self.start, self.train, self.keep, self.opened])
+        text = json.dumps([self.config, self.start, self.train, self.keep, self.open_settings])
         return sha256(text.encode()).hexdigest()[:24]
 
     @property
@@ -59,15 +59,15 @@ def read_level(name: str, factor: Factor, level: Any) -> Level:
     """Read a level of a factor: what it sets, and its names."""
     settings = dict(level.get("set", {})) if is_named(level) else nest(factor.key, level)
     number = float(level) if type(level) in (int, float) else None
-    text = shown = label(level)
+    text = display = label(level)
     if number is not None and factor.unit == "%":
         number *= 100
-        shown = f"{number:g} %"
+        display = f"{number:g} %"
     elif factor.unit and not is_named(level):
-        shown = f"{text} {factor.unit}"
+        display = f"{text} {factor.unit}"
     about = factor.about or name.replace("_", " ")
-    phrase = (factor.phrase or f"with {about} {{}}").replace("{}", shown)
-    return Level(text, number, settings, shown, about, factor.unit, phrase)
+    phrase = (factor.phrase or f"with {about} {{}}").replace("{}", display)
+    return Level(text, number, settings, display, about, factor.unit, phrase)
 
 
 def nest(key: str, value: Any) -> Sections:
@@ -98,7 +98,9 @@ def make_cell(levels: Mapping[str, Level], part: str = "", below: Sections | Non
         part: The part of the study.
         below: Settings of the part.
     """
-    return Cell(part, levels, merged(below or {}, *(level.settings for level in levels.values())))
+    return Cell(
+        part, levels, merge_layers(below or {}, *(level.settings for level in levels.values()))
+    )
 
 
 def list_cells(study: Study) -> list[Cell]:
@@ -192,27 +194,29 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     Raises:
         ValueError: When the settings do not make a configuration.
     """
-    sections = merged(study.base, *layers)
+    sections = merge_layers(study.base, *layers)
     mode, pretrain = sections.pop("mode", "scratch"), sections.pop("pretrain", {})
-    pretrain = merged(study.pretrain, pretrain)
+    pretrain = merge_layers(study.pretrain, pretrain)
     if mode not in MODES:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
         raise ValueError("start: trials start as their mode says, from a network of the study")
     config = _configure(study, sections, unit)
     if mode == "scratch":
-        return (Job(config, opened=_left_open(sections)),)
+        return (Job(config, open_settings=_left_open(sections)),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
         unit = replace(unit, chip=None, device="")
         pretrain["device"] = shift_fleet(str(pretrain["device"]), unit.number)
-    first = merged(below, pretrain)
+    first = merge_layers(below, pretrain)
     given = "start" in first  # a network that is there already is only tested
-    opened = _left_open(first, starts=given)
-    source = Job(_configure(study, first, unit), train=not given, keep=True, opened=opened)
-    opened = _left_open(sections, starts=True)
-    return source, Job(config, source.key, train=mode == "fine_tune", opened=opened)
+    open_settings = _left_open(first, starts=given)
+    source = Job(
+        _configure(study, first, unit), train=not given, keep=True, open_settings=open_settings
+    )
+    open_settings = _left_open(sections, starts=True)
+    return source, Job(config, source.key, train=mode == "fine_tune", open_settings=open_settings)
 
 
 def _left_open(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:

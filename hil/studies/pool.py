@@ -1,4 +1,4 @@
-"""Where trials are evaluated: in this process, or in those of a Dask cluster."""
+"""Where trials are evaluated: in this process, in several of this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import drivers
@@ -20,13 +27,18 @@ if TYPE_CHECKING:
     from distributed import Client
 
 Answered = TypeVar("Answered")
-Request = tuple[int, Job, Weights | None]
-Answer = tuple[int, Outcome, Weights]
+Request = tuple[Job, Weights | None]
+Answer = tuple[Job, Outcome, Weights]
 Pool = Callable[[Iterable[Request]], Iterator[Answer]]
-"""Evaluates numbered jobs, and gives their results as they come."""
+"""Evaluates jobs, and gives their results as they come."""
 
 PATIENCE = 10.0  # seconds to wait for a scheduler, and for its first worker
+DEATHS = 10  # processes that a trial may end, one after another
 PACKAGES = ("spikeloop", "numpy", "scipy", "brian2", "scikit-learn")
+MISSING = '--scheduler needs Dask: pip install "spikeloop[dask]"'
+THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+# Python would look for modules in the working folder first, which may be someone else's.
+INHERITED = {**THREADS, "PYTHONSAFEPATH": "1"}
 
 
 def count_cores() -> int:
@@ -52,57 +64,173 @@ def open_pool(
         ValueError: When there is no such scheduler, its workers differ from this process, or none
             of them declares one of the devices.
     """
-    if scheduler is None and workers == 1:
+    if scheduler is not None:
+        with _connect(scheduler, devices) as client:
+            yield partial(_evaluate_on_cluster, client)
+    elif workers > 1:
+        with _open_processes(workers) as pool:
+            yield pool
+    else:
         yield evaluate_here
-        return
-    with _start_local(workers) if scheduler is None else _connect(scheduler) as client:
-        if scheduler is not None:
-            _check_declared(scheduler, client, devices)
-        yield lambda requests: evaluate_on_cluster(client, requests)
 
 
 def evaluate_here(requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate in this process, one after another."""
-    for number, job, weights in requests:
-        yield number, *evaluate(job, weights)
+    for job, weights in requests:
+        yield job, *evaluate(job, weights)
 
 
-def evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
+def _evaluate_through(
+    submit: Callable[..., Future[tuple[Outcome, Weights]]],
+    workers: int,
+    requests: Iterable[Request],
+) -> Iterator[Answer]:
+    """Submit jobs, two for each worker, so that none is idle, and give results as they come."""
+    waiting, in_flight = iter(requests), dict[Future[tuple[Outcome, Weights]], Job]()
+    while True:
+        for job, weights in islice(waiting, 2 * workers - len(in_flight)):
+            in_flight[submit(job, weights)] = job
+        if not in_flight:
+            return
+        for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+            yield in_flight.pop(future), *future.result()
+
+
+# -- processes of this machine -------------------------------------------------------------------
+
+
+class _Worker:
+    """A process that evaluates one job at a time, begun with the first one, and anew if killed.
+
+    What it says comes through a pipe that nobody else can open.
+    """
+
+    def __init__(self, trust: Trust) -> None:
+        self._trust, self._lock, self._is_closed = trust, threading.Lock(), False
+        self._pipe: Connection | None = None
+        self._process: BaseProcess | None = None
+
+    def evaluate(self, job: Job, weights: Weights | None) -> tuple[Outcome, Weights]:
+        """Evaluate a job there.
+
+        Raises:
+            ValueError: When no process survives it.
+        """
+        for _ in range(DEATHS):
+            try:
+                pipe = self._pipe or self._start()
+                pipe.send((job, weights))
+                answer, error = pipe.recv()
+            except (EOFError, OSError):
+                self._pipe = None
+                continue
+            if error is not None:
+                raise error
+            return answer  # type: ignore[no-any-return]
+        raise ValueError(
+            "a trial killed every worker that took it: it may need more memory than there is, or "
+            "its device hangs; ask for fewer --workers"
+        )
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        with self._lock:
+            self._is_closed = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _start(self) -> Connection:
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        # A Ctrl-C in the terminal is for the coordinator, which ends its workers. Python starts its
+        # tracker with the first of them, which would let the signal through again.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            with self._lock:
+                if self._is_closed:
+                    raise EOFError
+                self._process = context.Process(target=_serve, args=(theirs, self._trust))
+                self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()
+        self._pipe = ours
+        return ours
+
+
+def _serve(pipe: Connection, trust: Trust) -> None:
+    """Evaluate jobs that come through a pipe, until the process at its other end is gone."""
+    coordinator = parent_process()
+    assert coordinator is not None
+
+    def follow() -> None:
+        coordinator.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+    with trust.in_force():
+        while True:
+            job, weights = pipe.recv()
+            try:
+                pipe.send((evaluate(job, weights), None))
+            except Exception as error:
+                pipe.send((None, error))
+
+
+@contextmanager
+def _open_processes(workers: int) -> Iterator[Pool]:
+    """Give each of some threads a worker, which it waits for."""
+    own, trust = threading.local(), in_force()
+    team = [_Worker(trust) for _ in range(workers)]
+    idle = iter(team)
+
+    def hire() -> None:
+        own.worker = next(idle)
+
+    def submit(*request: Any) -> Future[tuple[Outcome, Weights]]:
+        return threads.submit(lambda: own.worker.evaluate(*request))
+
+    before = {name: os.environ.get(name) for name in INHERITED}
+    os.environ.update(INHERITED)
+    with ThreadPoolExecutor(workers, initializer=hire) as threads:
+        try:
+            yield partial(_evaluate_through, submit, workers)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for worker in team:
+                worker.close()
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+# -- a cluster -----------------------------------------------------------------------------------
+
+
+def _evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterator[Answer]:
     """Evaluate on the workers of a cluster.
 
     A trial whose worker dies is given to another one, or waits for it where the worker declares the
-    device. Two trials for each thread are in flight, so that none is idle.
+    device.
     """
-    from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
-    threads = sum(client.nthreads().values())
-    waiting, numbers = iter(requests), dict[Any, int]()
-    in_flight: Any = as_completed()
+    executor: Any = client.get_executor(pure=False)  # the coordinator sees to equal jobs itself
 
-    def submit() -> None:
-        for number, job, weights in waiting:
-            # Pure would take two jobs of equal key for one; the coordinator sees to that itself.
-            needs = required_resources(json.loads(job.config)["device"])
-            given = in_force(), evaluate, job, weights
-            future = client.submit(_run_with_trust, *given, pure=False, resources=needs)
-            numbers[future] = number
-            in_flight.add(future)
-            return
+    def submit(job: Job, weights: Weights | None) -> Future[tuple[Outcome, Weights]]:
+        needs = required_resources(json.loads(job.config)["device"])
+        given = in_force(), evaluate, job, weights
+        return executor.submit(_run_with_trust, *given, resources=needs)  # type: ignore[no-any-return]
 
-    for _ in range(2 * max(1, threads)):
-        submit()
-    for future in in_flight:
-        number = numbers.pop(future)
-        try:
-            outcome, weights = future.result()
-        except KilledWorker:
-            raise ValueError(
-                f"trial {number} killed every worker that took it: it may need more memory than "
-                "there is, or its device hangs; ask for fewer --workers"
-            ) from None
-        submit()
-        yield number, outcome, weights
+    try:
+        yield from _evaluate_through(submit, max(1, sum(client.nthreads().values())), requests)
+    except KilledWorker:
+        raise ValueError(
+            "a trial killed every worker that took it: it may need more memory than there is, or "
+            "its device hangs"
+        ) from None
+    finally:
+        executor.shutdown(wait=False)
 
 
 def _run_with_trust(trust: Trust, act: Callable[..., Answered], *given: object) -> Answered:
@@ -135,86 +263,26 @@ def run_beside(
         What it gives.
 
     Raises:
-        ValueError: As `pool`; and whatever it raises.
+        ValueError: As `open_pool`; and whatever it raises.
     """
-    with _connect(scheduler) as client:
-        _check_declared(scheduler, client, [device])
+    with _connect(scheduler, [device]) as client:
+        needs = required_resources(device)
         future = client.submit(
-            _run_with_trust,
-            in_force(),
-            act,
-            *given,
-            pure=False,
-            resources=required_resources(device),
+            _run_with_trust, in_force(), act, *given, pure=False, resources=needs
         )
         answer: Answered = future.result()
         return answer
 
 
-def _check_declared(scheduler: str, client: Client, devices: Sequence[str]) -> None:
-    """Refuse devices that no worker declares: their trials would wait for ever."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    declared = {name for worker in workers for name in worker["resources"]}
-    for device in devices:
-        for name in required_resources(device) or ():
-            if name not in declared:
-                names = ", ".join(sorted(declared)) or "none"
-                raise ValueError(
-                    f"no worker of {scheduler} declares {name} (declared: {names}): start one "
-                    f"where it is: dask worker {scheduler} --nthreads 1 --resources '{name}=1'"
-                )
-
-
 @contextmanager
-def _start_local(workers: int) -> Iterator[Client]:
-    import logging
-
-    import dask
-    from distributed import Client, LocalCluster
-
-    # Dask's own settings return memory to the system all the time, and profile every 10 ms.
-    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    settings = {
-        "logging.distributed": "error",
-        "distributed.scheduler.allowed-failures": 10,
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(threads, 1),
-        "distributed.worker.profile.enabled": False,
-    }
-    with dask.config.set(settings):
-        with _ignoring_interrupt():
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-            )
-        with cluster, Client(cluster) as client:
-            yield client
-
-
-@contextmanager
-def _ignoring_interrupt() -> Iterator[None]:
-    """Start processes that ignore a Ctrl-C in the terminal: the coordinator ends them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _connect(address: str, devices: Sequence[str]) -> Iterator[Client]:
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-@contextmanager
-def _connect(address: str) -> Iterator[Client]:
-    from distributed import Client
-
+        from distributed import Client
+    except ImportError:
+        raise ValueError(MISSING) from None
     try:
         client = Client(address, timeout=PATIENCE)
-    except (OSError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError, TypeError, TimeoutError) as error:  # TypeError: no certificate
         reason = str(error).split("\n")[0]
         raise ValueError(
             f"--scheduler {address}: no scheduler there ({reason}): start one with dask scheduler"
@@ -227,37 +295,37 @@ def _connect(address: str) -> Iterator[Client]:
                 f"--scheduler {address} has no workers: start one with dask worker {address}"
             ) from None
         _check_versions(address, client)
+        _check_declared(address, client, devices)
         yield client
 
 
 def _check_versions(address: str, client: Client) -> None:
     """Refuse workers whose results might not be those of this process."""
-    own = versions()
-    try:
-        by_worker = client.run(versions)
-    except Exception as error:
-        raise ValueError(
-            f"--scheduler {address}: its workers cannot run spikeloop ({error}): install the same "
-            "version there"
-        ) from None
-    for worker, theirs in by_worker.items():
-        for name, version in own.items():
-            if theirs.get(name) != version:
+    versions: Any = client.get_versions(packages=PACKAGES)
+    own = versions["client"]["packages"]
+    for worker, theirs in versions["workers"].items():
+        for name in ("python", *PACKAGES):
+            if (other := theirs["packages"].get(name)) != own[name]:
                 raise ValueError(
-                    f"--scheduler {address}: worker {worker} has {name} "
-                    f"{theirs.get(name)}, here is {version}: install the same version there"
+                    f"--scheduler {address}: worker {worker} has {name} {other}, here is "
+                    f"{own[name]}: install the same version there"
                 )
 
 
-def versions() -> dict[str, str]:
-    """Versions that results depend on."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    installed = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for name in PACKAGES:
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            installed[name] = "not installed"
-    return installed
+def _check_declared(address: str, client: Client, devices: Sequence[str]) -> None:
+    """Refuse devices that no worker declares in time: their trials would wait for ever."""
+    required = [name for device in devices for name in required_resources(device) or ()]
+    limit = time.monotonic() + PATIENCE
+    while True:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        declared = {name for worker in workers for name in worker["resources"]}
+        missing = [name for name in required if name not in declared]
+        if not missing:
+            return
+        if time.monotonic() > limit:
+            names = ", ".join(sorted(declared)) or "none"
+            raise ValueError(
+                f"no worker of {address} declares {missing[0]} (declared: {names}): start one "
+                f"where it is: dask worker {address} --nthreads 1 --resources '{missing[0]}=1'"
+            )
+        time.sleep(PATIENCE / 100)

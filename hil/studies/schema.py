@@ -10,10 +10,10 @@ from pydantic import Field, PositiveInt, model_validator
 
 from drivers import nearest
 from hil.config import Section, Sections
-from hil.extensions import shown
+from hil.extensions import short_name
 from hil.learning import rules
 from hil.sections.trials import MEASURES
-from hil.validation import validated
+from hil.validation import validate_values
 
 VERSION = 1
 # Columns of the tables of a study, which no factor may be called by.
@@ -191,7 +191,7 @@ def _check_factor(where: str, name: str, factor: Factor, searched: bool) -> None
     labels = [label(level) for level in factor.levels]
     for level, text in zip(factor.levels, labels, strict=True):
         if is_named(level):
-            validated(NamedLevel, level, what="study", where=f"{where}.levels")
+            validate_values(NamedLevel, level, what="study", where=f"{where}.levels")
         elif not factor.key:
             raise ValueError(f"{where}: give a key, or levels that are tables of label and set")
         if labels.count(text) > 1:
@@ -209,4 +209,4 @@ def label(level: Any) -> str:
         return str(level["label"]) if is_named(level) else json.dumps(level)
     if isinstance(level, Sequence) and not isinstance(level, str):
         return ", ".join(map(label, level)) or "none"
-    return f"{level:g}" if isinstance(level, float) else shown(str(level))
+    return f"{level:g}" if isinstance(level, float) else short_name(str(level))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from hil.figures import plots
 from hil.sections import Conclusion, PageSection, Plot, Table, words
+from hil.sections.comparisons import Comparison, adjust
 from hil.sections.trials import (
     Row,
-    adjust_tests,
     by_level,
     compare_pairs,
     compare_rows,
@@ -21,7 +21,7 @@ from hil.sections.trials import (
     estimate_mean,
     is_share,
 )
-from hil.sections.words import CONFIDENCE, Comparison
+from hil.sections.words import CONFIDENCE
 from hil.studies.plan import flatten
 from hil.studies.schema import Study
 from hil.studies.strategies import SAMPLERS, WORST, Arm, SearchResult, find_front, objectives
@@ -52,18 +52,15 @@ def search_sections(
 
 def build_best(file: Path, result: SearchResult) -> PageSection:
     """Compare the best settings, trained anew on seeds that the search has not seen, by test."""
-    groups = by_level(result.confirmed, "settings")
+    groups = by_level(result.confirmation, "settings")
     usual = groups["usual"]
-    compared = {
-        name: change
-        for name, rows in groups.items()
-        if name != "usual" and (change := compare_rows(rows, usual, MEASURE)) is not None
-    }
-    adjusted, family = adjust_tests(list(compared.values())), len(compared)
-    claims = [
-        Comparison(f"the best of {name}", "the usual settings", change, MEASURE, p, family)
-        for (name, change), p in zip(compared.items(), adjusted, strict=True)
-    ]
+    claims = adjust(
+        [
+            Comparison(f"the best of {name}", "the usual settings", change, MEASURE)
+            for name, rows in groups.items()
+            if name != "usual" and (change := compare_rows(rows, usual, MEASURE)) is not None
+        ]
+    )
     table = []
     for name, rows in groups.items():
         settings = flatten(result.best[name].cell.settings) if name in result.best else []
@@ -89,7 +86,7 @@ def _setting_text(value: object) -> str:
 
 def build_front(factors: Sequence[str], result: SearchResult) -> PageSection:
     """Show the trials that no other one dominates."""
-    rows = result.searched
+    rows = result.search_rows
     front = find_front(result.search, rows)
     front.sort(key=lambda row: objectives(result.search, row))
     first, *others = result.measures
@@ -112,7 +109,7 @@ def build_front(factors: Sequence[str], result: SearchResult) -> PageSection:
         dict.fromkeys(
             (
                 *(words.format_value(row.measure(m), m) for m in result.measures),
-                *(row.level(f).shown or row.text(f) for f in factors),
+                *(row.level(f).display or row.text(f) for f in factors),
             )
             for row in front
         )
@@ -168,14 +165,8 @@ def build_convergence(result: SearchResult) -> PageSection:
         places, intervals = range(1, len(means) + 1), [m.interval for m in means]
         lines.append(plots.Line(places, [m.value for m in means], sampler, number, intervals))
     gain = compare_pairs(ends["nsga2"], ends["random"], first)
-    better = Comparison(
-        "the best of nsga2 on validation",
-        "that of random search on the same budget",
-        gain,
-        first,
-        p=gain.t_test,
-        family=1,
-    )
+    best = "the best of nsga2 on validation", "that of random search on the same budget"
+    (better,) = adjust([Comparison(*best, gain, first)])
     gains = [a - b for a, b in zip(ends["nsga2"], ends["random"], strict=True)]
     claims: list[Conclusion] = [better, MedianGain(gains, first)]
     title = f"best {words.name_measure(first)} so far"

@@ -7,17 +7,17 @@ told in order, so that what is sampled depends on finished generations alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from drivers import nearest
-from hil.config import Sections, merged
-from hil.sections.trials import MEASURES, Cell, Level, Outcome, Row, Rows, Unit
-from hil.studies.coordinator import Coordinator, PlannedTrial
+from hil.config import Sections, merge_layers
+from hil.sections.trials import MEASURES, Cell, Level, Row, Rows, Unit
+from hil.studies.coordinator import Coordinator
 from hil.studies.plan import list_cells, list_units, make_cell, make_jobs, nest, read_level
 from hil.studies.schema import Factor, Search, Study, label
-from hil.studies.tuning import Tuned, tune, tuned_levels
+from hil.studies.tuning import CompassSearch, tune, tuned_levels
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
@@ -28,20 +28,11 @@ FRESH_SEEDS = 2000  # from the seeds of the search to those on which its best is
 WORST = -1e30  # of an objective, for settings that do not work
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The result of all combinations.
-
-    Attributes:
-        rows: The table.
-        tuned: The settings that were chosen, by the levels of the factors they were tuned for.
-    """
-
-    rows: Rows
-    tuned: Mapping[tuple[str, ...], Tuned]
+Tuned = Mapping[tuple[str, ...], CompassSearch]
+"""By the levels of the factors that settings were tuned for, how they were found."""
 
 
-def run_grid(coordinator: Coordinator) -> Grid:
+def run_grid(coordinator: Coordinator) -> tuple[Rows, Tuned]:
     """Evaluate every combination of levels, tuned and pre-trained where the study says so.
 
     Args:
@@ -58,34 +49,20 @@ def run_grid(coordinator: Coordinator) -> Grid:
         best = tuned[tuned_levels(cell, study.tune)].best.settings if study.tune else {}
         steps += [(cell, unit, make_jobs(study, unit, cell.settings, best)) for unit in units]
     sources = {jobs[0].key: jobs[0] for _, _, jobs in steps if len(jobs) > 1}
-    coordinator.expected = (
-        len(sources)
-        + len({jobs[-1].key for _, _, jobs in steps})
-        + len(coordinator.journal.trials("tune"))
-    )
+    trials = {jobs[-1].key for _, _, jobs in steps}
+    coordinator.expected = len(sources) + len(trials) + coordinator.journal.stages["tune"]
     # A network that cannot be trained cannot be started from either.
-    pretrained = coordinator.evaluate(
-        "pretrain", [PlannedTrial(source) for source in sources.values()], ["test_accuracy"]
-    )
+    pretrained = coordinator.evaluate("pretrain", list(sources.values()))
     broken = {
         key: outcome for key, outcome in zip(sources, pretrained, strict=True) if "error" in outcome
     }
-    able = [step for step in steps if step[2][0].key not in broken]
-    planned = [PlannedTrial.of(jobs[-1], *_with_part_names(study, cell)) for cell, _, jobs in able]
-    outcomes = iter(coordinator.evaluate("trials", planned, ["test_accuracy"]))
+    able = [jobs[-1] for _, _, jobs in steps if jobs[0].key not in broken]
+    outcomes = iter(coordinator.evaluate("trials", able))
     rows = [
         Row(number, cell, unit, broken.get(jobs[0].key) or next(outcomes), jobs[-1].config)
         for number, (cell, unit, jobs) in enumerate(steps)
     ]
-    return Grid(rows, tuned)
-
-
-def _with_part_names(study: Study, cell: Cell) -> tuple[dict[str, Level], dict[str, Factor]]:
-    """Levels and factors of a cell; a factor of a part bears the name of the part."""
-    own = study.parts[cell.part].factors if cell.part else {}
-    levels = {f"{cell.part}/{name}": cell.levels[name] for name in own}
-    factors = {f"{cell.part}/{name}": factor for name, factor in own.items()}
-    return {**cell.levels, **levels}, {**study.factors, **factors}
+    return rows, tuned
 
 
 # -- searches ------------------------------------------------------------------------------------
@@ -116,16 +93,16 @@ class SearchResult:
         search: What was searched for.
         arms: The searches.
         best: Trial of the highest first objective of each sampler, over its searches.
-        confirmed: Trials of `usual` and of the best of each sampler on fresh seeds.
+        confirmation: Trials of `usual` and of the best of each sampler on fresh seeds.
     """
 
     search: Search
     arms: list[Arm]
     best: dict[str, Row]
-    confirmed: list[Row]
+    confirmation: list[Row]
 
     @property
-    def searched(self) -> list[Row]:
+    def search_rows(self) -> list[Row]:
         """The trials of the searches themselves."""
         return [row for arm in self.arms for row in arm.rows]
 
@@ -137,7 +114,7 @@ class SearchResult:
     def best_settings(self, study: Study) -> Sections:
         """The best settings of all, as a run's configuration."""
         row = max(self.best.values(), key=lambda row: objectives(self.search, row)[0])
-        return merged(study.base, row.cell.settings)
+        return merge_layers(study.base, row.cell.settings)
 
 
 def objectives(search: Search, row: Row) -> list[float]:
@@ -194,6 +171,7 @@ def _run_arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int
     import optuna
     from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = coordinator.study
     (unit,) = list_units(study, 1)
     seed = unit.seed + repeat
@@ -204,33 +182,27 @@ def _run_arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int
         sampler=sampling, directions=["maximize"] * len(search.objectives)
     )
     distributions = {name: distribution(factor) for name, factor in study.factors.items()}
-    measures = [objective.removeprefix("-") for objective in search.objectives]
     rows: list[Row] = []
     for _ in range(search.generations):
         generation = [optimiser.ask(distributions) for _ in range(search.population)]
-        cells = [make_cell(sampled_levels(study, trial.params)) for trial in generation]
-        trials = [
-            PlannedTrial(make_jobs(study, unit, cell.settings)[-1], trial.params, distributions)
-            for cell, trial in zip(cells, generation, strict=True)
-        ]
-        outcomes = coordinator.evaluate(f"{sampler}-{repeat}", trials, measures)
-        new = _rows(((cell, unit) for cell in cells), trials, outcomes, len(rows))
+        steps = [(make_cell(sampled_levels(study, t.params)), unit) for t in generation]
+        new = _evaluate(coordinator, f"{sampler}-{repeat}", steps, len(rows))
         for trial, row in zip(generation, new, strict=True):
             optimiser.tell(trial, objectives(search, row))
         rows += new
     return Arm(sampler, repeat, rows, optimiser)
 
 
-def _rows(
-    steps: Iterable[tuple[Cell, Unit]],
-    trials: Sequence[PlannedTrial],
-    outcomes: Sequence[Outcome],
-    first: int = 0,
+def _evaluate(
+    coordinator: Coordinator, stage: str, steps: Sequence[tuple[Cell, Unit]], first: int = 0
 ) -> list[Row]:
+    """Evaluate combinations, numbered from the first on."""
+    jobs = [make_jobs(coordinator.study, unit, cell.settings)[-1] for cell, unit in steps]
+    outcomes = coordinator.evaluate(stage, jobs)
     return [
-        Row(number, cell, unit, outcome, trial.job.config)
-        for number, ((cell, unit), trial, outcome) in enumerate(
-            zip(steps, trials, outcomes, strict=True), start=first
+        Row(number, cell, unit, outcome, job.config)
+        for number, ((cell, unit), job, outcome) in enumerate(
+            zip(steps, jobs, outcomes, strict=True), start=first
         )
     ]
 
@@ -243,9 +215,7 @@ def _confirm(coordinator: Coordinator, search: Search, best: Mapping[str, Row]) 
         for name, settings in kinds.items()
         for unit in list_units(study, search.confirm, FRESH_SEEDS)
     ]
-    trials = [PlannedTrial(make_jobs(study, unit, cell.settings)[-1]) for cell, unit in steps]
-    outcomes = coordinator.evaluate("confirm", trials, ["test_accuracy"])
-    return _rows(steps, trials, outcomes)
+    return _evaluate(coordinator, "confirm", steps)
 
 
 def distribution(factor: Factor) -> BaseDistribution:

@@ -112,7 +112,7 @@ def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcom
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     initial = None if config.start else weights
     with Session.open(
-        config, data, job.opened, initial=initial, blame=partial(_blame, job)
+        config, data, job.open_settings, initial=initial, blame=partial(_blame, job)
     ) as session:
         return _measure(job, session)
 
@@ -177,10 +177,10 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
     }
-    return outcome, _kept(controller, session.initial) if job.keep else {}
+    return outcome, _collect_weights(controller, session.initial) if job.keep else {}
 
 
-def _kept(controller: Controller, began: Weights | None) -> Weights:
+def _collect_weights(controller: Controller, began: Weights | None) -> Weights:
     """Collect what other trials start from: weights, delays, and directions of the feedback."""
     ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
     if controller.rule.learns_feedback:

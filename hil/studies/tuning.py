@@ -20,7 +20,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hil.sections.trials import Cell, Level, Unit
-from hil.studies.coordinator import Coordinator, PlannedTrial
+from hil.studies.coordinator import Coordinator
 from hil.studies.plan import TUNING_SEEDS, Job, list_units, make_cell, make_jobs, read_level
 
 if TYPE_CHECKING:
@@ -30,29 +30,9 @@ Place = tuple[int, ...]  # of a setting in the grid: the place of its level, fac
 MARKS = [float(f"{digit}e{power}") for power in range(-12, 13) for digit in (1, 3)]
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """The settings that were tried for one combination of levels, with their scores.
-
-    Attributes:
-        options: The settings that were tried, in order.
-        scores: Their mean validation accuracy; none where there is one option, which is not tried.
-    """
-
-    options: Sequence[Cell]
-    scores: Sequence[float]
-
-    @property
-    def best(self) -> Cell:
-        """The settings that did best, the first of equals."""
-        if not self.scores:
-            return self.options[0]
-        return self.options[max(range(len(self.scores)), key=self.scores.__getitem__)]
-
-
 def tune(
     coordinator: Coordinator, cells: Sequence[Cell], tuning: Tune
-) -> dict[tuple[str, ...], Tuned]:
+) -> dict[tuple[str, ...], CompassSearch]:
     """Find the settings that do best on validation samples, for each combination of some factors.
 
     They are tried on seeds of their own, so that what is compared later has not been chosen by.
@@ -63,7 +43,7 @@ def tune(
         tuning: What is tuned.
 
     Returns:
-        The settings tried and their scores, by the levels of the factors.
+        A search for each combination of the levels of those factors, at its end.
     """
     study = coordinator.study
     kinds: dict[tuple[str, ...], Cell] = {}
@@ -71,23 +51,17 @@ def tune(
         kinds.setdefault(tuned_levels(cell, tuning), cell)
     searches = {kind: CompassSearch(study, tuning, cell) for kind, cell in kinds.items()}
     if tuning.settings == 1:
-        return {kind: Tuned(search.options, []) for kind, search in searches.items()}
+        return searches
     coordinator.expected = tuning.settings * tuning.times * len(kinds)
     coordinator.expected += len(cells) * study.repeat.times
     repetitions = list_units(study, tuning.times, TUNING_SEEDS)
-    trials: list[PlannedTrial] = []
-    while asked := [(search, place) for search in searches.values() for place in search.next()]:
-        for search, place in asked:
-            trials += [search.plan(unit, place) for unit in repetitions]
-        outcomes = coordinator.evaluate("tune", trials, ["validation_accuracy"])
-        scores = [outcome.get("validation_accuracy") or 0.0 for outcome in outcomes]
-        reached = iter(scores[-len(asked) * tuning.times :])
-        for search, place in asked:
-            search.tried[place] = fmean(next(reached) for _ in repetitions)
-    return {
-        kind: Tuned(search.options, list(search.tried.values()))
-        for kind, search in searches.items()
-    }
+    while new := [(search, place) for search in searches.values() for place in search.next()]:
+        jobs = [s.make_job(unit, s.option(place)) for s, place in new for unit in repetitions]
+        outcomes = coordinator.evaluate("tune", jobs)
+        scores = iter(outcome.get("validation_accuracy") or 0.0 for outcome in outcomes)
+        for search, place in new:
+            search.tried[place] = fmean(next(scores) for _ in repetitions)
+    return searches
 
 
 def tuned_levels(cell: Cell, tuning: Tune) -> tuple[str, ...]:
@@ -146,6 +120,12 @@ class CompassSearch:
         """The settings that were tried, in order; those that the levels give before any was."""
         return [self.option(place) for place in self.tried or self.grid]
 
+    @property
+    def best(self) -> Cell:
+        """The settings that did best, the first of equals; the given ones where none was tried."""
+        places = self.tried or dict.fromkeys(self.grid, 0.0)
+        return self.option(max(places, key=places.__getitem__))
+
     def next(self) -> list[Place]:
         """Find what to try next: the grid, then one by one the nearest to the best."""
         if not self.tried:
@@ -167,21 +147,8 @@ class CompassSearch:
         assert levels is not None
         return make_cell(levels)
 
-    def plan(self, unit: Unit, place: Place) -> PlannedTrial:
-        """Plan one trial of the settings at a place."""
-        from optuna.distributions import FloatDistribution
-
-        option = self.option(place)
-        trial = PlannedTrial.of(self._job(unit, option), option.levels, self.factors)
-        numbers = [name for name, factor in self.factors.items() if is_numeric(factor)]
-        beyond = FloatDistribution(0.0, 10 * MARKS[-1])  # the grid goes on beyond its levels
-        return PlannedTrial(
-            trial.job,
-            {**trial.params, **{name: float(option.levels[name].text) for name in numbers}},
-            {**trial.distributions, **dict.fromkeys(numbers, beyond)},
-        )
-
-    def _job(self, unit: Unit, option: Cell) -> Job:
+    def make_job(self, unit: Unit, option: Cell) -> Job:
+        """Make one trial of some settings."""
         return make_jobs(self.study, unit, self._below, self._shorter, option.settings)[-1]
 
     def _levels(self, place: Place) -> dict[str, Level] | None:
@@ -199,7 +166,7 @@ class CompassSearch:
         if levels is None:
             return False
         try:
-            self._job(list_units(self.study, 1)[0], make_cell(levels))
+            self.make_job(list_units(self.study, 1)[0], make_cell(levels))
         except ValueError:
             return False
         return True

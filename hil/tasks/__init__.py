@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 
 from drivers.files.writing import replace_file
 from hil import extensions, streams
 from hil.discovery import Catalogue
-from hil.tasks import arrays, formats, own_file
+from hil.tasks import formats, own_file
+from hil.tasks.sample_set import SampleSet
 from hil.tasks.samples import Signals
 from hil.tasks.task import Arrays, Data, Task
 
@@ -21,6 +23,7 @@ __all__ = [
     "CATALOGUE",
     "Arrays",
     "Data",
+    "SampleSet",
     "Signals",
     "Task",
     "absolute_name",
@@ -32,7 +35,7 @@ __all__ = [
     "short_name",
 ]
 
-ARRAYS = arrays.NAME
+ARRAYS = "arrays"  # the task whose samples a program gave
 
 CATALOGUE: Catalogue[Task] = Catalogue(
     "task",
@@ -60,7 +63,7 @@ def get(name: str) -> Task:
         ValueError: When there is no task of that name.
     """
     if name == ARRAYS:
-        return arrays.TASK_OF_ARRAYS
+        return Task(ARRAYS, "samples that a program gave", _refuse_to_load)
     address = own_file.parse_address(name)
     if address is not None:
         return own_file.make_task(address)
@@ -71,7 +74,7 @@ def get(name: str) -> Task:
 
 
 def load(
-    name: str, seed: int = 0, validation_fraction: float = 0.1, given: Arrays | None = None
+    name: str, seed: int = 0, validation_fraction: float = 0.1, given: SampleSet | None = None
 ) -> Data:
     """Load the samples of a task, split as a run of this seed splits them.
 
@@ -90,7 +93,7 @@ def load(
     """
     rng = streams.generator(seed, "split")
     if given is not None:
-        data = arrays.build_data(given, rng, validation_fraction)
+        data = given.build(rng, validation_fraction)
     else:
         data = get(name).load(rng, validation_fraction)
     if not isinstance(data, Data):
@@ -139,7 +142,7 @@ def absolute_name(name: str) -> str:
     """
     address = own_file.parse_address(name)
     if address is None:
-        return extensions.placed(_spell(name))
+        return extensions.absolute_name(_spell(name))
     return str(own_file.make_absolute(address))
 
 
@@ -147,6 +150,13 @@ def short_name(name: str) -> str:
     """Name a task as it stands in names of folders: that of a file without its place."""
     address = own_file.parse_address(name)
     return name if address is None else address.path.name
+
+
+def _refuse_to_load(_: Generator, __: float) -> Data:
+    raise ValueError(
+        "task arrays: its samples lie in the folder of its run: start from that run "
+        "(hil train --from RUN) or name them (hil train npz:RUN/arrays.npz)"
+    )
 
 
 def _spell(name: str) -> str:

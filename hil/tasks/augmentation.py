@@ -8,6 +8,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from hil.one_pass import OnePass, parts
+
 
 def affine(
     x: NDArray[np.float32],
@@ -88,30 +90,29 @@ def resample(
     np.clip(row, 0, height + 1, out=row)
     np.clip(column, 0, width + 1, out=column)
 
-    top, left = row.astype(np.intp), column.astype(np.intp)
-    row -= top
-    column -= left
-    index = top
-    index *= width + 3
-    index += left
-    index += np.arange(batch)[:, None, None] * ((height + 3) * (width + 3))
-    flat = padded.ravel()
-    upper = _between(flat, index, column)
-    index += width + 3
-    lower = _between(flat, index, column)
-    lower -= upper
-    lower *= row
-    upper += lower
-    return upper
+    found = np.empty_like(images, np.float32)
+    first = np.arange(batch)[:, None, None] * ((height + 3) * (width + 3))
+    arrays = (padded, np.broadcast_to(first, row.shape), row, column, found)
+    interpolate(*[array.reshape(-1) for array in arrays], width + 3)
+    return found
 
 
-def _between(
-    flat: NDArray[np.float32], index: NDArray[np.intp], fraction: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Interpolate between `flat[index]` and `flat[index + 1]`."""
-    first = flat.take(index, mode="clip")
-    second = flat[1:].take(index, mode="clip")
-    second -= first
-    second *= fraction
-    first += second
-    return first
+def _interpolate_parts(
+    padded: NDArray[np.float32],
+    first: NDArray[np.int64],
+    row: NDArray[np.float32],
+    column: NDArray[np.float32],
+    found: NDArray[np.float32],
+    width: int,
+) -> None:
+    for i in parts(found.size):
+        top, left = np.int64(row[i]), np.int64(column[i])
+        down, right = np.float32(row[i] - top), np.float32(column[i] - left)
+        at = first[i] + top * width + left
+        upper = padded[at] + right * (padded[at + 1] - padded[at])
+        at = at + width
+        lower = padded[at] + right * (padded[at + 1] - padded[at])
+        found[i] = upper + down * (lower - upper)
+
+
+interpolate = OnePass(_interpolate_parts)

@@ -10,13 +10,14 @@ one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Annotated, Any, TypeGuard
 
 import numpy as np
 from numpy.lib.recfunctions import unstructured_to_structured
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from drivers.files.bounded import RATIO, UNPACKED
 from hil.tasks.samples import LARGEST, STEPS, AmbiguousLayout, Lengths, Signals
@@ -31,7 +32,7 @@ FIELDS = {
 ADDRESSES = 1 << 20  # below which every address is
 
 
-def is_event_layout(layout: str | None) -> bool:
+def is_event_layout(layout: str | None) -> TypeGuard[str]:
     """Tell whether a layout names columns of events: `t`, and some of `x`, `y` and `p`, once."""
     return layout is not None and "t" in layout and sorted({*layout} & {*FIELDS}) == sorted(layout)
 
@@ -89,8 +90,38 @@ def check_no_events(x: NDArray[Any], lengths: Lengths, name: str) -> None:
             )
 
 
-@dataclass(frozen=True)
-class Binning:
+@dataclass(frozen=True, eq=False)
+class Records:
+    """N records of events.
+
+    Attributes:
+        events: One record after the other, with named fields.
+        lengths: `(N,)` number of events of each.
+    """
+
+    events: NDArray[Any]
+    lengths: Lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Records:
+        """Some of the records, by number, ascending."""
+        wanted = np.isin(np.arange(len(self)), rows)
+        return Records(self.events[np.repeat(wanted, self.lengths)], self.lengths[wanted])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an event."""
+        return self.events.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(N,)`."""
+        return (len(self),)
+
+
+class Binning(BaseModel):
     """Rule by which events become steps and channels.
 
     Attributes:
@@ -102,22 +133,23 @@ class Binning:
             and are lost.
     """
 
-    steps: int
-    width: float
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: PositiveInt
+    width: PositiveFloat
     from_first_event: bool
-    sides: tuple[int, int, int]
-    merged: float = 0.0
+    sides: tuple[PositiveInt, PositiveInt, PositiveInt]
+    merged: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @classmethod
-    def fit(cls, records: Mapping[str, tuple[NDArray[Any], Lengths]], bins: int) -> Binning:
+    def fit(cls, parts: Mapping[str, Records], bins: int) -> Binning:
         """Fit the binning of records, each as long as needed.
 
         Time counts from 0, unless that would leave all of them empty for longer than the longest
         lasts.
 
         Args:
-            records: Events of each part by what a refusal calls it, the training part first: one
-                record after the other, and the number of events of each.
+            parts: Records by what a refusal calls them, the training part first.
             bins: T.
 
         Raises:
@@ -126,9 +158,9 @@ class Binning:
         sides = [1, 1, 1]
         longest = latest = 0.0
         earliest = np.inf
-        for name, (events, lengths) in records.items():
-            columns = _read_columns(events, name)
-            first, last = _find_ends(columns["t"], lengths)
+        for name, records in parts.items():
+            columns = _read_columns(records.events, name)
+            first, last = _find_ends(columns["t"], records.lengths)
             longest, latest = max(longest, (last - first).max()), max(latest, last.max())
             earliest = min(earliest, first.min())
             sides = [
@@ -137,50 +169,27 @@ class Binning:
             ]
         late = bool(earliest < 0 or earliest > longest)
         width = (longest if late else latest) / bins or 1.0
-        binning = cls(bins, float(width), late, (sides[0], sides[1], sides[2]))
-        (name, (events, lengths)), *_ = records.items()
-        kept = np.count_nonzero(binning.apply(events, lengths, name).values)
-        return replace(binning, merged=float(1 - kept / len(events)))
-
-    @classmethod
-    def from_numbers(cls, numbers: NDArray[Any]) -> Binning:
-        """Make one of what `numbers` gave.
-
-        Raises:
-            ValueError: When they are none of a binning.
-        """
-        if numbers.shape != (7,) or not np.isfinite(numbers).all():
-            raise ValueError("is not of 7 finite numbers")
-        steps, width, late, *sides, merged = numbers.tolist()
-        whole = [steps, late, *sides]
-        if any(n != int(n) or not 0 <= n < 1 << 31 for n in whole) or min(steps, *sides) < 1:
-            raise ValueError("has counts that are none")
-        if not (width > 0 and 0 <= merged <= 1):
-            raise ValueError("has no width, or a share out of 0 to 1")
-        each = (int(sides[0]), int(sides[1]), int(sides[2]))
-        return cls(int(steps), width, bool(late), each, merged)
-
-    @property
-    def numbers(self) -> list[float]:
-        """As numbers, which `from_numbers` takes."""
-        return [self.steps, self.width, self.from_first_event, *self.sides, self.merged]
+        (name, train), *_ = parts.items()
+        binning = cls(steps=bins, width=float(width), from_first_event=late, sides=tuple(sides))
+        kept = np.count_nonzero(binning.apply(train, name).values)
+        return binning.model_copy(update={"merged": float(1 - kept / len(train.events))})
 
     @property
     def channels(self) -> int:
         """Number of addresses, n."""
         return prod(self.sides)
 
-    def apply(self, events: NDArray[Any], lengths: Lengths, name: str) -> Signals:
+    def apply(self, records: Records, name: str) -> Signals:
         """Count records into signals of zeros and ones.
 
         Args:
-            events: One record after the other.
-            lengths: `(N,)` number of events of each.
+            records: The records.
             name: What a refusal calls them.
 
         Raises:
             ValueError: When they are no such events.
         """
+        events, lengths = records.events, records.lengths
         size = len(lengths) * self.steps * self.channels
         if size > min(LARGEST, max(UNPACKED, RATIO * events.nbytes)):
             raise ValueError(

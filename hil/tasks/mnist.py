@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from gzip import GzipFile
 from math import prod
@@ -27,7 +26,7 @@ from drivers.errors import FileFormatError
 from drivers.files.bounded import RATIO, UNPACKED, open_file
 from drivers.refusals import shorten
 from hil.tasks.labels import Labels
-from hil.tasks.task import Data, Task, stratified_split
+from hil.tasks.task import Data, Task, split_off
 
 _CLASSES = 10
 NAMES = (
@@ -45,12 +44,12 @@ class IdxFiles:
     Attributes:
         task: Name of the task, and of its folder.
         base_url: Where the gzipped files are, ending in `/`.
-        sha256: Checksum of each gzipped file, by name without `.gz`.
+        sha256: Checksum of each gzipped file, in the order of `NAMES`.
     """
 
     task: str
     base_url: str
-    sha256: Mapping[str, str]
+    sha256: tuple[str, ...]
 
     def load(self, rng: Generator, validation_fraction: float) -> Data:
         """Read the task's files.
@@ -78,13 +77,8 @@ class IdxFiles:
                 f"{paths[2]}: images of {x_test.shape[1:]} pixels, but {x.shape[1:]} in {paths[0]}"
             )
         features = prod(x.shape[1:])
-        rest, validation = stratified_split(y, validation_fraction, rng)
-        x = x.reshape(-1, features)
         return Data(
-            x_train=x[rest],
-            y_train=y[rest],
-            x_validation=x[validation],
-            y_validation=y[validation],
+            **split_off(x.reshape(-1, features), y, validation_fraction, rng),
             x_test=x_test.reshape(-1, features),
             y_test=y_test,
             classes=_CLASSES,
@@ -97,15 +91,17 @@ class IdxFiles:
         Raises:
             ValueError: When they are nowhere.
         """
-        return _find_own_files(self.task) or [self._fetch(name) for name in NAMES]
+        return _find_own_files(self.task) or [
+            self._fetch(name, checksum) for name, checksum in zip(NAMES, self.sha256, strict=True)
+        ]
 
-    def _fetch(self, name: str) -> Path:
+    def _fetch(self, name: str, checksum: str) -> Path:
         import pooch
 
         url = f"{self.base_url}{name}.gz"
         folder = Path(pooch.os_cache("spikeloop")) / self.task
         try:
-            return Path(pooch.retrieve(url, f"sha256:{self.sha256[name]}", f"{name}.gz", folder))
+            return Path(pooch.retrieve(url, f"sha256:{checksum}", f"{name}.gz", folder))
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"{name} is neither in $HIL_DATA_DIR/{self.task} nor in {folder}, and {url} gave "
@@ -207,20 +203,12 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8],
 DIGITS_FILES = IdxFiles(
     task="mnist",
     base_url="https://ossci-datasets.s3.amazonaws.com/mnist/",
-    sha256={
-        "train-images-idx3-ubyte": (
-            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
-        ),
-        "train-labels-idx1-ubyte": (
-            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
-        ),
-        "t10k-images-idx3-ubyte": (
-            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
-        ),
-        "t10k-labels-idx1-ubyte": (
-            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
-        ),
-    },
+    sha256=(
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
 )
 
 DIGITS = Task(
@@ -241,20 +229,12 @@ DIGITS = Task(
 CLOTHES_FILES = IdxFiles(
     task="fashion_mnist",
     base_url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    sha256={
-        "train-images-idx3-ubyte": (
-            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
-        ),
-        "train-labels-idx1-ubyte": (
-            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
-        ),
-        "t10k-images-idx3-ubyte": (
-            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
-        ),
-        "t10k-labels-idx1-ubyte": (
-            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
-        ),
-    },
+    sha256=(
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    ),
 )
 
 CLOTHES = Task(

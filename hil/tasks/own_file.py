@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from drivers.errors import FileFormatError
 from drivers.refusals import nearest, refuse_in_one_line
-from hil.tasks import arrays as own_arrays
 from hil.tasks import formats, labels
-from hil.tasks.formats import Address
+from hil.tasks.formats import Address, Arrays
 from hil.tasks.labels import Labels
-from hil.tasks.preparation import check_lengths
+from hil.tasks.reading import check_lengths
+from hil.tasks.sample_set import TEST_SHARE, SampleSet
 from hil.tasks.samples import AmbiguousLayout
-from hil.tasks.task import IN_TIME_BY_RULE, Arrays, Data, Sections, Size, Task, suggest_settings
+from hil.tasks.task import IN_TIME_BY_RULE, Data, Sections, Size, Task, suggest_settings
 
 if TYPE_CHECKING:
     from hil.tasks.preparation import Preparation
     from hil.tasks.samples import Samples
 
 TEST = "test"  # the option that every format has: a file, or a share
-Key = tuple[str, int, int]
+State = tuple[str, *tuple[int, ...]]
 
-_sizes: dict[Key, Size] = {}
-_measured: dict[Key, Arrays] = {}  # of the file measured last, until it is loaded
+_sizes: dict[State, Size] = {}
+_latest: dict[State, SampleSet] = {}  # the file whose size was asked for last, until it is loaded
 
 
 @refuse_in_one_line()
@@ -67,7 +66,7 @@ def make_task(address: Address) -> Task:
         partial(load, address),
         suited,
         IN_TIME_BY_RULE if "rule" in suited else {},
-        files=lambda: _list_files(address),
+        files=partial(_list_files, address),
     )
 
 
@@ -77,44 +76,6 @@ def make_absolute(address: Address) -> Address:
     if isinstance(test, Address):
         return absolute.with_options(test=str(test.path.absolute()))
     return absolute
-
-
-def _suggest_settings(address: Address) -> Sections:
-    """Suggest settings that suit the samples in a file; none where it cannot be read."""
-    try:
-        key = _key(address)
-        if key not in _sizes:
-            arrays = _read(address)
-            _measured.clear()
-            _measured[key] = arrays
-        return suggest_settings(_sizes[key])
-    except (OSError, KeyError, ValueError):
-        return {}
-
-
-def _key(address: Address) -> Key:
-    about = address.path.stat()
-    return str(address.at(address.path.absolute())), about.st_mtime_ns, about.st_size
-
-
-def _read(address: Address) -> Arrays:
-    """Read a file, unless it was read to be measured just now, and keep how much is in it."""
-    key = _key(address) if address.path.is_file() else None
-    arrays = _measured.pop(key, None) if key else None
-    if arrays is None:
-        arrays = formats.get(address.format).read(address)
-        if key:
-            with suppress(ValueError):
-                _sizes[key] = _measure(address, arrays)
-    return arrays
-
-
-def _measure(address: Address, arrays: Arrays) -> Size:
-    """Find how many samples there are to learn from, and of what size and kind."""
-    test, size = _parse_test(address), own_arrays.measure_arrays(arrays)
-    if "x_test" in arrays or not isinstance(test, float):
-        return size
-    return replace(size, samples=size.samples - round(test * size.samples))
 
 
 @refuse_in_one_line()
@@ -132,22 +93,9 @@ def load(address: Address, rng: Generator, validation_fraction: float) -> Data:
     Raises:
         ValueError: When the file is no such file or its samples cannot be used.
     """
-    arrays, test = _read(address), _parse_test(address)
-    try:
-        if "x_test" in arrays:
-            if TEST in address.options:
-                raise ValueError(f"it has a test part of its own: leave {TEST}= out")
-        elif isinstance(test, float):
-            arrays = own_arrays.set_aside(arrays, test)
-        else:
-            part = _read_part(test, arrays.get("feature_names"))
-            arrays = arrays | {f"{key}_test": array for key, array in part.items()}
-        return own_arrays.build_data(arrays, rng, validation_fraction)
-    except AmbiguousLayout as error:
-        way = address.suggest(layout=error.layout)
-        raise ValueError(f"{address.file}: {error.reason}: {way}") from error
-    except ValueError as error:
-        raise ValueError(f"{address.file}: {error}") from error
+    samples = _latest.pop(_find_state(address), None) or _read_samples(address)
+    with _name_file(address):
+        return samples.build(rng, validation_fraction)
 
 
 @refuse_in_one_line()
@@ -174,8 +122,8 @@ def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple
         allowed = formats.get(address.format).options
         inherited = {key: text for key, text in own.options.items() if key in allowed}
         address = address.with_options(**{**inherited, **address.options})
-    part = _read_part(address, preparation.feature_names)
-    try:
+    part = _read_part(address, preparation.feature_names.tolist())
+    with _name_file(address):
         y, lengths = labels.read_labels(part["y"], "y"), part.get("lengths")
         if lengths is not None:
             lengths = check_lengths(lengths, len(y), "lengths")
@@ -184,37 +132,93 @@ def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple
         if not len(rows):
             raise ValueError("holds no samples: give some")
         return rows, labels.number_labels(single, preparation.labels, "y")
-    except ValueError as error:
-        raise ValueError(f"{address.file}: {error}") from error
 
 
-def _read_part(address: Address, names: NDArray[np.str_] | None) -> Arrays:
+def _suggest_settings(address: Address) -> Sections:
+    """Suggest settings that suit the samples in a file; none where it cannot be read."""
+    try:
+        state = _find_state(address)
+        if state not in _sizes:
+            _latest.clear()
+            _latest[state] = _read_samples(address)
+            _sizes[state] = _latest[state].size
+        return suggest_settings(_sizes[state])
+    except ValueError:
+        return {}
+
+
+def _find_state(address: Address) -> State:
+    """Find which files an address means, and how they are by now: when written, and how large."""
+    about = [path.stat() for path in _list_files(address) if path.is_file()]
+    sizes = [number for each in about for number in (each.st_mtime_ns, each.st_size)]
+    return str(make_absolute(address)), *sizes
+
+
+def _read_samples(address: Address) -> SampleSet:
+    """Read the samples of a file and of the file with its test part, or set aside a share."""
+    arrays, test = _read(address), _parse_test(address)
+    if isinstance(test, Address):
+        part = _read_part(
+            test, arrays["feature_names"].tolist() if "feature_names" in arrays else []
+        )
+    with _name_file(address):
+        if "x_test" in arrays:
+            if TEST in address.options:
+                raise ValueError(f"it has a test part of its own: leave {TEST}= out")
+            return SampleSet.read(arrays)
+        if isinstance(test, float):
+            return SampleSet.read(arrays).set_aside(test)
+        return SampleSet.read(arrays | {f"{key}_test": array for key, array in part.items()})
+
+
+def _read(address: Address) -> Arrays:
+    with _name_file(address):
+        return formats.get(address.format).read(address)
+
+
+def _read_part(address: Address, names: list[str]) -> Arrays:
     """Read samples `x`, features in the order of their names, and their labels `y` and `lengths`.
 
     Those of the test part, or all that there is.
     """
     arrays = _read(address)
     part = "test" if "x_test" in arrays else "train"
-    x, own = arrays[f"x_{part}"], arrays.get("feature_names")
-    if names is not None and len(names) and own is not None and own.tolist() != names.tolist():
-        lacking, more = sorted({*names} - {*own}), sorted({*own} - {*names})
-        if lacking or more or len(own) != len(names):
-            raise ValueError(
-                f"{address.file}: {'lacks' if lacking else 'has also'} "
-                f"{', '.join((lacking or more)[: labels.SHOWN])}: give the features that the "
-                "network was trained on"
-            )
-        place = {name: number for number, name in enumerate(own.tolist())}
-        x = x[..., [place[name] for name in names.tolist()]]
-    others = {key: arrays[f"{key}_{part}"] for key in ("y", "lengths") if f"{key}_{part}" in arrays}
-    return {"x": x, **others}
+    chosen = {
+        key: arrays[f"{key}_{part}"] for key in ("x", "y", "lengths") if f"{key}_{part}" in arrays
+    }
+    own = arrays["feature_names"].tolist() if "feature_names" in arrays else []
+    if not names or not own or names == own:
+        return chosen
+    lacking, more = sorted({*names} - {*own}), sorted({*own} - {*names})
+    if lacking or more or len(own) != len(names):
+        raise ValueError(
+            f"{address.file}: {'lacks' if lacking else 'has also'} "
+            f"{', '.join((lacking or more)[: labels.SHOWN])}: give the features that the "
+            "network was trained on"
+        )
+    place = {name: number for number, name in enumerate(own)}
+    return chosen | {"x": chosen["x"][..., [place[name] for name in names]]}
+
+
+@contextmanager
+def _name_file(address: Address) -> Iterator[None]:
+    """Name the file in whatever is refused, and the address that says which layout it has."""
+    try:
+        yield
+    except FileFormatError:  # names it already
+        raise
+    except AmbiguousLayout as error:
+        way = address.suggest(layout=error.layout)
+        raise ValueError(f"{address.file}: {error.reason}: {way}") from error
+    except ValueError as error:
+        raise ValueError(f"{address.file}: {error}") from error
 
 
 def _parse_test(address: Address) -> Address | float:
     """Read the option for the test: a file, or the share that is set aside."""
     text = address.text(TEST)
     if text is None:
-        return own_arrays.TEST_SHARE
+        return TEST_SHARE
     try:
         share = float(text)
     except ValueError:

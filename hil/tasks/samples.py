@@ -24,6 +24,15 @@ IMAGES = (GREY, LAST, FIRST)
 STEPS, CHANNELS_FIRST, SINGLE = "TC", "CT", "T"
 SIGNALS = (STEPS, CHANNELS_FIRST, SINGLE)
 LAYOUTS = (*IMAGES, *SIGNALS)
+MEANINGS = {
+    GREY: "images (N, height, width)",
+    LAST: "images (N, height, width, channels)",
+    FIRST: "images (N, channels, height, width)",
+    STEPS: "signals (N, steps, channels)",
+    CHANNELS_FIRST: "signals (N, channels, steps)",
+    SINGLE: "signals (N, steps)",
+}
+FRAMES = f"of frames in time, give x.reshape(*x.shape[:2], -1) with layout {STEPS}"
 IMAGE_CHANNELS = (1, 3, 4)  # of images that say so by their shape: grey, RGB, RGBA
 LARGEST = 8 << 30  # bytes of all signals, however large their file
 
@@ -177,13 +186,16 @@ class AmbiguousLayout(ValueError):
         self.reason, self.layout = reason, layout
 
 
-def infer_layout(x: NDArray[Any], asked: str | None, name: str) -> str:
+def infer_layout(
+    x: NDArray[Any], asked: str | None, name: str, lengths: Lengths | None = None
+) -> str:
     """Find the layout of samples.
 
     Args:
         x: The samples, `(N, ...)`.
         asked: The one that the user states, or None.
         name: What a refusal calls them.
+        lengths: Of signals that are filled up behind their end, where they are known.
 
     Returns:
         `TABLE`, or one of `LAYOUTS`.
@@ -192,58 +204,73 @@ def infer_layout(x: NDArray[Any], asked: str | None, name: str) -> str:
         AmbiguousLayout: When it cannot be known which.
         ValueError: When they are none of these.
     """
-    shown = f"{name} has shape {x.shape}"
+    given = f"{name} has shape {x.shape}"
+    if lengths is not None:
+        given += f", and lengths of up to {lengths.max()}"
     if asked is not None:
-        if asked not in LAYOUTS:
-            raise ValueError(
-                f"layout {asked!r:.40}: give {', '.join(IMAGES)} for images, or "
-                f"{', '.join(SIGNALS)} for signals; of events in rows, their columns, such as txyp"
-            )
+        check_layout(asked, name, of_signals=lengths is not None)
         if x.ndim != 1 + len(asked):
-            raise ValueError(
-                f"{shown}, which is not ({', '.join(('N', *asked))}): give such, or no layout"
-            )
+            raise ValueError(f"{given}, which is not ({', '.join(('N', *asked))}): give such")
         return asked
-    if x.ndim == 2:
-        return TABLE
-    if x.ndim == 3:
-        return _infer_of_three_axes(x, shown)
-    if x.ndim == 4:
-        first, last = x.shape[1] in IMAGE_CHANNELS, x.shape[3] in IMAGE_CHANNELS
-        if first != last:
-            return FIRST if first else LAST
-        if first:
-            raise AmbiguousLayout(f"{shown}: where are its channels? say {FIRST} or {LAST}", LAST)
-        raise AmbiguousLayout(
-            f"{shown}: of images, say {FIRST} for {x.shape[1]} channels or {LAST} for "
-            f"{x.shape[3]}; of frames in time, give x.reshape(*x.shape[:2], -1) and say {STEPS}",
-            LAST,
-        )
-    if x.ndim > 4:
+    likely = _list_likely(x) if lengths is None else _list_long_enough(x, int(lengths.max()))
+    if len(likely) == 1:
+        return likely[0]
+    if not likely:
         raise ValueError(
-            f"{shown}: give frames in time as (N, steps, channels), x.reshape(*x.shape[:2], -1), "
-            f"with layout {STEPS}"
+            f"{given}: give features (N, n), {MEANINGS[GREY]} or {MEANINGS[STEPS]}; {FRAMES}"
         )
-    raise ValueError(
-        f"{shown}: give (N, features), images (N, height, width) or (N, height, width, channels), "
-        "or signals (N, steps, channels)"
-    )
+    meanings = ", ".join(f"{layout} for {MEANINGS[layout]}" for layout in likely)
+    frames = f" ({FRAMES})" if x.ndim > 3 else ""
+    raise AmbiguousLayout(f"{given} and is {x.dtype}: {meanings}{frames}? say which", likely[0])
 
 
-def _infer_of_three_axes(x: NDArray[Any], shown: str) -> str:
-    if x.dtype == np.uint8 and x.max(initial=0) > 1:
-        return GREY
-    if 1 in x.shape[1:]:  # no image is so narrow
-        return STEPS if x.shape[2] == 1 else CHANNELS_FIRST
-    if x.shape[1] == x.shape[2]:
-        likely = GREY
-    else:  # signals have more steps than channels, most often
-        likely = STEPS if x.shape[1] > x.shape[2] else CHANNELS_FIRST
-    raise AmbiguousLayout(
-        f"{shown} and is {x.dtype}: signals, {STEPS} for (N, steps, channels) or {CHANNELS_FIRST} "
-        f"for (N, channels, steps), or images, {GREY} for (N, height, width)? say which",
-        likely,
-    )
+def check_layout(layout: str, name: str, *, of_signals: bool = False) -> None:
+    """Refuse what is no layout, or none of signals where they have to be such.
+
+    Raises:
+        ValueError: Saying what is.
+    """
+    if of_signals and layout not in SIGNALS:
+        raise ValueError(
+            f"layout {layout!r:.40}: {name} has lengths, as signals have: give "
+            f"{', '.join(SIGNALS)} or none"
+        )
+    if layout not in LAYOUTS:
+        raise ValueError(
+            f"layout {layout!r:.40}: give {', '.join(IMAGES)} for images, or "
+            f"{', '.join(SIGNALS)} for signals; of events in rows, their columns, such as txyp"
+        )
+
+
+def _list_likely(x: NDArray[Any]) -> list[str]:
+    """List the layouts that shape and type leave open, the most likely first."""
+    sides = x.shape[1:]
+    if len(sides) == 1:
+        return [TABLE]
+    if len(sides) == 2:
+        if x.dtype == np.uint8 and x.max(initial=0) > 1:
+            return [GREY]
+        if 1 in sides:  # no image is so narrow
+            return [STEPS if sides[1] == 1 else CHANNELS_FIRST]
+        if sides[0] == sides[1]:
+            return [GREY, STEPS, CHANNELS_FIRST]
+        # Signals have more steps than channels, most often.
+        return [*sorted((STEPS, CHANNELS_FIRST), reverse=sides[0] > sides[1]), GREY]
+    if len(sides) == 3:
+        channels = {LAST: sides[2], FIRST: sides[0]}
+        usual = [layout for layout, side in channels.items() if side in IMAGE_CHANNELS]
+        return usual or [*channels]
+    return []
+
+
+def _list_long_enough(x: NDArray[Any], longest: int) -> list[str]:
+    """List the layouts of signals by which there is room for the longest of them."""
+    if x.ndim == 2:
+        return [SINGLE]
+    steps = {STEPS: x.shape[1], CHANNELS_FIRST: x.shape[2]}
+    fitting = [layout for layout, side in steps.items() if longest <= side]
+    exact = [layout for layout in fitting if steps[layout] == longest]
+    return exact if len(exact) == 1 else fitting
 
 
 def image_shape(shape: tuple[int, ...], layout: str) -> tuple[int, ...] | None:

@@ -16,7 +16,7 @@ import random
 import numpy as np
 from numpy.random import Generator
 
-from hil.tasks import arrays
+from hil.tasks.sample_set import SampleSet
 from hil.tasks.samples import CHANNELS_FIRST, SINGLE
 from hil.tasks.task import IN_TIME, IN_TIME_BY_RULE, Data, Task
 
@@ -49,7 +49,7 @@ def load_mnist1d(rng: Generator, validation_fraction: float) -> Data:
         np.random.set_state(before[1])
     parts = {"x_train": drawn["x"], "y_train": drawn["y"], "layout": np.asarray(SINGLE)}
     parts |= {key: drawn[key] for key in ("x_test", "y_test")}
-    return arrays.build_data(parts, rng, validation_fraction)
+    return SampleSet.read(parts).build(rng, validation_fraction)
 
 
 def load_japanese_vowels(rng: Generator, validation_fraction: float) -> Data:
@@ -74,8 +74,8 @@ def load_japanese_vowels(rng: Generator, validation_fraction: float) -> Data:
         ) from None
     x, y = datasets.load_japanese_vowels(split="TRAIN")
     test = datasets.load_japanese_vowels(split="TEST")
-    parts = arrays.collect_arrays(x, y, test=test, layout=CHANNELS_FIRST)
-    return arrays.build_data(parts, rng, validation_fraction)
+    samples = SampleSet.of_program(x, y, test=test, layout=CHANNELS_FIRST)
+    return samples.build(rng, validation_fraction)
 
 
 # Chosen on validation samples with `mixed-signal` chips.

@@ -192,6 +192,7 @@ class Task:
         defaults: Settings that suit the task, by section of the run's configuration.
         by_rule: Settings in which a rule differs from them, by its name.
         files: Gives the files that the samples come from, where there are any.
+        parts: One line: which samples are the test part, where nobody else draws them so.
     """
 
     name: str
@@ -200,6 +201,7 @@ class Task:
     defaults: Sections = field(default_factory=dict)
     by_rule: Mapping[str, Sections] = field(default_factory=dict)
     files: Callable[[], Sequence[Path]] = tuple
+    parts: str = ""
 
 
 @dataclass(frozen=True)
@@ -281,6 +283,26 @@ def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels
     in_second = np.zeros(len(y), dtype=bool)
     in_second[order[positions]] = True
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)
+
+
+def split_off(x: Samples, y: Labels, fraction: float, rng: Generator) -> dict[str, Any]:
+    """Split off a validation part, with the same mix of classes.
+
+    Args:
+        x: Samples to train and validate with.
+        y: Their labels.
+        fraction: Share of the validation part, 0 to below 1.
+        rng: Draws it.
+
+    Returns:
+        The two parts, as `Data` takes them.
+
+    Raises:
+        ValueError: As `stratified_split`.
+    """
+    rest, chosen = stratified_split(y, fraction, rng)
+    training = {"x_train": x[rest], "y_train": y[rest]}
+    return {**training, "x_validation": x[chosen], "y_validation": y[chosen]}
 
 
 def _check_part(part: str, x: Samples, y: Labels, classes: int) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +12,8 @@ from scipy.sparse import csr_matrix
 
 from device_models import Chip, NominalProjection, RecordingRequest, neurons, profiles
 from device_models.engine.circuit import Circuit
-from device_models.engine.compiled_engine import CompiledEngine
-from device_models.engine.neuron_code import Untranslatable
+from device_models.engine.layer_code import Untranslatable
+from device_models.engine.model_code import ModelCode
 from device_models.nonidealities import by_name, override
 from support.effort import tries
 
@@ -91,10 +89,15 @@ def seen(chip: Chip, kinds: tuple[str, str]) -> list[np.ndarray]:
     """All that can be seen of a run, and of one that carries on with another kind of input."""
     wanted = [RecordingRequest(i, "spikes") for i in range(3)]
     wanted += [RecordingRequest(i, "membrane", every) for i in range(3) for every in (1, 3)]
-    found: list[np.ndarray] = []
+    reduced = [each._replace(reduce=how) for each in wanted for how in ("mean", "last")]
+    asked, found = [*wanted, *reduced], list[np.ndarray]()
     for carry, kind in enumerate(kinds):
-        counts, samples = chip.run(drives(kind), STEPS, BATCH, wanted, 3 + carry, bool(carry))
+        counts, samples = chip.run(drives(kind), STEPS, BATCH, asked, 3 + carry, bool(carry))
         found += [counts, *samples]
+        for n, whole in enumerate(samples[: len(wanted)]):
+            mean, last = samples[len(wanted) + 2 * n :][:2]
+            np.testing.assert_array_equal(mean, whole.mean(axis=0, dtype=np.float32))
+            np.testing.assert_array_equal(last, whole[-1])
     return found
 
 
@@ -105,10 +108,10 @@ def test_which_models_are_compiled() -> None:
         circuit = mapped(model, None, CHAIN, {}).circuit
         assert isinstance(circuit, Circuit)
         if model in COMPILED:
-            CompiledEngine(circuit, 1)
+            ModelCode(circuit, False)
         else:
             with pytest.raises(Untranslatable):
-                CompiledEngine(circuit, 1)
+                ModelCode(circuit, False)
 
 
 @pytest.mark.parametrize("model", COMPILED)
@@ -154,15 +157,3 @@ def test_the_number_of_workers_changes_no_bit(workers: int) -> None:
     chips = (mapped("lif", None, GRAPH, SOME, compiled=True, workers=n) for n in (1, workers))
     for a, b in zip(*(seen(chip, ("spikes", "current")) for chip in chips), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from device_models.engine import kernel as kernels
-
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
-    shape = CompiledEngine(mapped("lif", None, CHAIN, {}).circuit, 1)._codes[False].spec  # type: ignore[arg-type]
-    kernel, names = inspect.unwrap(kernels.compile_kernel)(shape)
-    assert callable(kernel) and names[:2] == ("first", "last")

@@ -133,9 +133,9 @@ def test_the_rest_goes_on_where_that_is_asked_for() -> None:
     ) as it:
         fleet = laid_out(it)
         whole = fleet.run(x).counts
-        assert fleet.failed == ()
+        assert fleet.failures == ()
         left = fleet.run(x, PROBES)  # 17 samples of the second anew, 9 and 8, by the others
-        assert fleet.failed == ("member:?chip=2&fails=2: the cable was pulled",)
+        assert fleet.failures == ("member:?chip=2&fails=2: the cable was pulled",)
         rows = np.array_split(np.arange(50), 3)
         again = np.array_split(rows[1], 2)
         for chip, mine in ((1, [rows[0], again[0]]), (3, [rows[2], again[1]])):
@@ -147,7 +147,7 @@ def test_the_rest_goes_on_where_that_is_asked_for() -> None:
                     assert np.array_equal(np.take(left.samples[probe], part, axis), samples)
         assert np.array_equal(whole[rows[0]], left.counts[rows[0]])
         laid_out(it, seed=3).run(stimulus("current", 60))  # 20 at a time each: two rounds
-        assert len(fleet.failed) == 1
+        assert len(fleet.failures) == 1
 
 
 def test_one_failure_more_than_asked_for_ends_it() -> None:
@@ -164,7 +164,7 @@ def test_what_is_asked_wrongly_is_nobodys_failure() -> None:
             fleet.write_weights(0, np.ones(3))
         with pytest.raises(drivers.UnsupportedProbe):
             fleet.run(stimulus("current", 6), [Probe(1, every=10)])
-        assert fleet.failed == ()
+        assert fleet.failures == ()
 
 
 def test_a_state_is_that_of_all_members() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil import encodings, tasks
-from hil.config import assignments, build, dump, merged, read
+from hil.config import build, dump, merge_layers, parse_assignments, read
 from hil.learning import rules
 
 SEED_LIMIT = 2**63
@@ -133,7 +133,7 @@ def test_what_suits_a_rule_on_a_task_lies_between_the_task_and_what_is_asked() -
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers()), max_size=5))
 def test_the_last_layer_that_sets_a_key_wins(layers: list[dict[str, int]]) -> None:
-    found = merged(*({"section": layer} for layer in layers)).get("section", {})
+    found = merge_layers(*({"section": layer} for layer in layers)).get("section", {})
     for key in "abc":
         given_values = [layer[key] for layer in layers if key in layer]
         assert found.get(key) == (given_values[-1] if given_values else None)
@@ -141,7 +141,7 @@ def test_the_last_layer_that_sets_a_key_wins(layers: list[dict[str, int]]) -> No
 
 def test_layers_are_not_changed_by_being_merged() -> None:
     below = {"rule": {"name": "adfa", "gain": 3.0}}
-    merged(below, {"rule": {"gain": 5.0}})["rule"]["gain"] = 7.0
+    merge_layers(below, {"rule": {"gain": 5.0}})["rule"]["gain"] = 7.0
     assert below == {"rule": {"name": "adfa", "gain": 3.0}}
 
 
@@ -291,25 +291,25 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 )
 def test_set_takes_any_toml_value(value: Any) -> None:
     text = tomli_w.dumps({"value": value}).partition("=")[2]
-    assert assignments([f"some.key = {text}"]) == {"some": {"key": value}}
+    assert parse_assignments([f"some.key = {text}"]) == {"some": {"key": value}}
 
 
 @pytest.mark.parametrize(
     "text", ["emulator:ideal?chip=7", "adfa", "1e", "a b", "", "x=y", "{", "[1"]
 )
 def test_set_takes_what_is_no_toml_as_text(text: str) -> None:
-    assert assignments([f"device={text}"]) == {"device": text}
+    assert parse_assignments([f"device={text}"]) == {"device": text}
 
 
 @given(st.permutations(["rule.name=dfa", "rule.shift=0.7", "rule.steepness=2.0", "seed=5"]))
 def test_the_order_of_different_settings_does_not_matter(items: list[str]) -> None:
-    config = build(assignments(items))
+    config = build(parse_assignments(items))
     assert config.rule == {**config.rule, "name": "dfa", "shift": 0.7, "steepness": 2.0}
     assert config.seed == 5
 
 
 def test_of_the_same_setting_the_last_one_counts() -> None:
-    assert assignments(["seed=1", "seed=2"]) == {"seed": 2}
+    assert parse_assignments(["seed=1", "seed=2"]) == {"seed": 2}
 
 
 @pytest.mark.parametrize(
@@ -318,5 +318,5 @@ def test_of_the_same_setting_the_last_one_counts() -> None:
 )
 def test_a_set_that_is_none_is_refused(items: list[str]) -> None:
     with pytest.raises(ValueError, match="--set") as error:
-        assignments(items)
+        parse_assignments(items)
     assert items[-1] in str(error.value)

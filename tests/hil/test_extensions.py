@@ -18,7 +18,7 @@ from hil import config as configuration
 from hil.extensions import UntrustedCode
 from hil.runs.folder import Run
 from support.command_line import command, process, refusal, weights
-from support.extension_file import SMALL, four, python, without_plots, written
+from support.extension_file import SMALL, four, python, written
 from support.paths import ROOT
 
 DEVICE = ("--device", "emulator:ideal")
@@ -27,7 +27,6 @@ DEVICE = ("--device", "emulator:ideal")
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    without_plots(monkeypatch)
     written(tmp_path)
 
 
@@ -145,8 +144,8 @@ def test_code_that_a_file_names_does_not_run(
     assert "evil" in said and "--trust" in said
     small = {"network": {"hidden": [5]}, "training": {"epochs": 1}}
     usual = configuration.build({"device": "emulator:ideal"}, small).model_dump(mode="json")
-    sections = configuration.merged(usual, tomllib.loads(NAMED[case]))
-    Run.create(Path("run"), configuration.recorded(sections))
+    sections = configuration.merge_layers(usual, tomllib.loads(NAMED[case]))
+    Run.create(Path("run"), configuration.parse_record(sections))
     for asked in (("resume", "run"), ("train", "--from", "run", "--out", "next")):
         assert "evil" in refusal(*asked)
     command("report", "run")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def test_new_samples_are_scaled_as_the_first_and_answered_in_the_labels_given(
 
 def test_the_scaling_is_that_of_the_training_part(run: hil.Result) -> None:
     kept = read_npz(run.path / "arrays.npz", ("arrays",), 1)
-    fitted = read_npz(run.path / "preparation.npz", ("preparation",), 1)
+    fitted = json.loads((run.path / "preparation.json").read_text())
     np.testing.assert_array_equal(fitted["low"], kept["x_train"].min(axis=0))
     np.testing.assert_array_equal(fitted["high"], kept["x_train"].max(axis=0))
     page = run.report.read_text()
@@ -93,20 +92,13 @@ def test_a_tie_of_spikes_goes_where_the_test_counted_it(tmp_path: Path) -> None:
 
 def test_weights_and_metrics_are_those_of_the_run(run: hil.Result) -> None:
     assert [w.shape for w in run.weights] == [(5, 20), (20, 2)]
-    for asked, stored in zip(run.weights, run.stored, strict=True):
+    for asked, stored in zip(run.weights, run.stored_weights, strict=True):
         np.testing.assert_array_equal(asked, stored)  # an ideal chip stores what is asked
     frame = run.metrics.to_frame()
     assert frame.index.tolist() == [1, 2, 3, 4, 5, 6]
     assert frame["train_loss"].tolist() == [row["train_loss"] for row in run.metrics]
     assert run.confusion.sum() == 24  # a fifth of the samples
     assert np.trace(run.confusion) / 24 == run.test_accuracy
-
-
-def test_without_pandas_a_line_says_so(run: hil.Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"pip install \"spikeloop\[pandas\]\"") as error:
-        run.metrics.to_frame()
-    assert "\n" not in str(error.value)
 
 
 def test_a_result_is_shown_as_a_table(run: hil.Result) -> None:
@@ -213,3 +205,22 @@ def test_new_samples_of_another_shape_are_refused(run: hil.Result) -> None:
         with pytest.raises(ValueError, match=r"x (has shape|holds NaN|is <U1)") as error:
             run.predict(x)
         one_line(error)
+
+
+@pytest.mark.parametrize(
+    "parts", [{"test": 0.3}, {"validation": ([[1.0]], [0])}, {"layout": "HW"}, {"y": [1]}]
+)
+@pytest.mark.parametrize("task", ["digits", None])
+def test_what_is_about_samples_is_refused_without_them(
+    parts: dict[str, Any], task: str | None
+) -> None:
+    (name,) = parts
+    with pytest.raises(ValueError, match=rf"^{name} without samples: .*'digits', which has its"):
+        hil.train(task, **parts)
+
+
+@pytest.mark.parametrize("trust", ["no", "yes", 1, 0, None])
+def test_trust_is_true_or_false(trust: Any) -> None:
+    for act in (hil.train, hil.resume, hil.evaluate):
+        with pytest.raises(ValueError, match=r"^trust = .*: give True or False$"):
+            act("digits", trust=trust)

@@ -18,7 +18,7 @@ from hil.extensions import UntrustedCode
 from hil.learning import Estimator, Gate, RateEstimate, RuleFamily
 from hil.runs.folder import Run
 from hil.tasks import Data, Task
-from support.extension_file import process_of, python, without_plots
+from support.extension_file import process_of, python
 
 BELL = Gate(lambda x, drawn: np.exp(-np.square(x)))
 HALVED = Encoding(lambda x, steps, settings, rng: Stimulus.current(0.5 * x, steps=steps))
@@ -48,7 +48,6 @@ SIDES = Task("sides", "left or right", load)
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    without_plots(monkeypatch)
 
 
 def test_objects_of_a_module_are_named_for_it_and_found_again() -> None:

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from hil.progress import Bars, NotebookLine, PipedLines, Stage, display, pace
+from hil.progress import Bars, LineDisplay, Stage, display, pace
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ class Clock:
 def logged(seconds: int, begun: int = 0) -> list[str]:
     """What a log holds of a training of 3600 batches, one each second, from a batch on."""
     stream, clock = io.StringIO(), Clock()
-    lines = PipedLines(stream, clock)
+    lines = LineDisplay(stream, clock=clock)
     for done in range(begun, begun + seconds + 1):
         lines.show(Stage(f"epoch {done // 600 + 1}", done, 3600, "batches", row="train"))
         clock.now += 1
@@ -90,7 +90,7 @@ def test_a_resumed_training_is_as_fast_as_it_is_now() -> None:
 
 def test_stages_of_several_rows_share_the_line_of_a_minute() -> None:
     stream, clock = io.StringIO(), Clock()
-    lines = PipedLines(stream, clock)
+    lines = LineDisplay(stream, clock=clock)
     for minute in range(4):
         for row, unit in (("train", "batches"), ("test", "batches"), ("", "trials")):
             lines.show(Stage(row or "grid", minute, 9, unit, row=row, rate=0.05))
@@ -125,7 +125,7 @@ def on_screen(text: str) -> list[str]:
 
 def test_a_notebook_shows_one_line_and_keeps_what_is_written() -> None:
     stream, clock = io.StringIO(), Clock()
-    line = NotebookLine(stream, clock)
+    line = LineDisplay(stream, notebook=True, clock=clock)
     line.show(Stage("epoch 10", 3, 9, "batches", row="train"))
     assert on_screen(stream.getvalue())[0].startswith("epoch 10: 3/9 batches")
     line.write("epoch 10: 50 %")
@@ -141,7 +141,7 @@ def test_a_notebook_shows_one_line_and_keeps_what_is_written() -> None:
 
 def test_a_notebook_is_not_flooded() -> None:
     stream = io.StringIO()
-    line = NotebookLine(stream)
+    line = LineDisplay(stream, notebook=True)
     for done in range(1000):
         line.show(Stage("epoch 1", done, 1000, "batches"))
     assert stream.getvalue().count("\r") < 10

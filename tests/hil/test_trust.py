@@ -11,7 +11,7 @@ import pytest
 
 import hil
 from hil import config as configuration
-from hil.extensions import Trust, UntrustedCode, named_by
+from hil.extensions import Trust, UntrustedCode, find_code
 from hil.runs.folder import Run
 from hil.trust import code_of
 from support.command_line import SMALL, command, refusal
@@ -183,7 +183,7 @@ def test_a_study_that_is_trusted_runs_in_other_processes_too() -> None:
 def test_trust_is_in_what_was_given() -> None:
     config = configuration.build({"device": "emulator:a.py?neuron=b.py"})
     assert code_of(config) == ("a.py", "b.py")
-    assert named_by({"x": ["emulator:a.py?neuron=b.py", "npz:c.py", 3]}) == {"a.py", "b.py"}
+    assert find_code({"x": ["emulator:a.py?neuron=b.py", "npz:c.py", 3]}) == {"a.py", "b.py"}
     Trust.of(everything=True).check(["a.py"])
     Trust.of({"device": "emulator:a.py"}).check(["a.py"])
     Trust.of({"device_options": {"neuron": "a.py"}}).check(["a.py"])

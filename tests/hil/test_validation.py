@@ -3,7 +3,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from hil.validation import validated
+from hil.validation import validate_values
 
 
 class Strict(BaseModel):
@@ -58,19 +58,19 @@ class Root(Strict):
 )
 def test_what_is_wrong_is_one_line(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError) as error:
-        validated(Tree, values, what="plan", where="at")
+        validate_values(Tree, values, what="plan", where="at")
     message = str(error.value)
     assert message.startswith(said) and "\n" not in message
 
 
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(ValueError, match="plan key 'depth' is missing"):
-        validated(Root, {}, what="plan")
+        validate_values(Root, {}, what="plan")
 
 
 def test_other_keys_that_may_stand_there_are_offered() -> None:
     with pytest.raises(ValueError, match="did you mean 'kind'"):
-        validated(Root, {"depth": 1, "kint": 2}, what="plan", others=("kind",))
+        validate_values(Root, {"depth": 1, "kint": 2}, what="plan", others=("kind",))
 
 
 @pytest.mark.parametrize("name", ["a" * 10_000, "elm\r\x1b[2J", "two words " * 900])
@@ -78,6 +78,6 @@ def test_what_was_given_is_cut_and_escaped(name: str) -> None:
     """As a value that a validator of ours refuses, as a key, and within a table."""
     for values in ({"name": f"elm {name}"}, {name: 1}, {"leaves": {name: {"size": "x"}}}):
         with pytest.raises(ValueError) as error:
-            validated(Tree, values, what="plan", where="at")
+            validate_values(Tree, values, what="plan", where="at")
         message = str(error.value)
         assert message.isprintable() and len(message) < 500

@@ -15,15 +15,8 @@ from typer.testing import CliRunner, Result
 
 from hil.cli.app import app
 from hil.runs.folder import Run
-from support.effort import THOROUGH
 
 HIL = [sys.executable, "-m", "hil"]
-# The same, but for plots of pages, which take longer than a short training.
-NO_PLOTS = (
-    "import sys; sys.argv[0] = 'hil'; from hil.reports.rendering import Attempts; "
-    "Attempts.draw = lambda *_: '<svg></svg>'; from hil.cli.app import main; main()"
-)
-COMMAND = HIL if THOROUGH else [sys.executable, "-c", NO_PLOTS]
 SMALL = ["--hidden", "30", "--epochs", "1"]
 
 
@@ -32,14 +25,12 @@ def command(*arguments: str | Path) -> Result:
 
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, **options
-    )
+    return subprocess.run([*HIL, *map(str, arguments)], capture_output=True, text=True, **options)
 
 
 def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
     """Exit code of a command in a terminal, and all that was ever drawn there."""
-    code, drawn = _drawn([*COMMAND, *map(str, arguments)])
+    code, drawn = _drawn([*HIL, *map(str, arguments)])
     return code, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn)
 
 

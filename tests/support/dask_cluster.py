@@ -15,7 +15,10 @@ from pathlib import Path
 
 @contextmanager
 def cluster(
-    count: int, environment: dict[str, str] | None = None, resources: Sequence[str] = ()
+    count: int,
+    environment: dict[str, str] | None = None,
+    resources: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> Iterator[str]:
     """A Dask scheduler with workers, in processes of their own.
 
@@ -23,10 +26,12 @@ def cluster(
         count: Number of workers.
         environment: Further variables of theirs.
         resources: What each of them declares, as for `dask worker --resources`.
+        options: Further ones of the commands of all.
     """
     file = Path(tempfile.gettempdir()) / f"scheduler-{os.getpid()}-{time.monotonic_ns()}"
     own = {**os.environ, **(environment or {})}
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", *options]
+    command = [*scheduler, "--host", "127.0.0.1"]
     started = [
         subprocess.Popen(
             [*command, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)],
@@ -41,7 +46,7 @@ def cluster(
             time.sleep(0.05)
         address = str(json.loads(file.read_text())["address"])
         for number in range(count):
-            worker = [sys.executable, "-m", "distributed.cli.dask_worker", address]
+            worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, *options]
             if resources:
                 worker += ["--resources", resources[number]]
             started.append(

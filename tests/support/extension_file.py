@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from support.paths import ROOT
 
 SMALL = ("--epochs", "1", "--hidden", "8", "--set", "network.steps=8")
@@ -31,11 +29,6 @@ def four(place: str = "mine.py") -> list[str]:
         *("--set", f"rule.g={place}:BELL"),
         *("--set", f"encoding.name={place}:PAIRS"),
     ]
-
-
-def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages without plots, which take longer than a small training."""
-    monkeypatch.setattr("hil.figures.export_svg", lambda figure: "<svg></svg>")
 
 
 def python(program: str) -> subprocess.CompletedProcess[str]:

@@ -130,7 +130,7 @@ class Good(Device):
 
     def lasting(self, stimulus: Stimulus) -> NDArray[np.bool_]:
         """Which steps are those of each sample, `(T, B)`."""
-        return stimulus.lasting
+        return stimulus.mask
 
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool

@@ -182,7 +182,7 @@ def checkpoint(path: Path) -> None:
     opened, batches = _CONTROLLERS[run.path]
     found = run.load_checkpoint()
     assert found is not None
-    with run.taking_up():
+    with run.blame_file():
         first, epochs = TrainState.first(opened.layers), opened.config.training.epochs
         TrainState.restored(found, first, batches, epochs)
         opened.restore(found)
@@ -191,7 +191,7 @@ def checkpoint(path: Path) -> None:
 def start(path: Path) -> None:
     run = Run(path.parent)
     checkpoint(run.path / "checkpoint.npz")
-    with run.taking_up(path.name):
+    with run.blame_file(path.name):
         _CONTROLLERS[run.path][0].load_weights(run.load_start())
 
 
@@ -234,7 +234,7 @@ KINDS: dict[str, Kind] = {
     "snapshot": Kind(f"{RUN}/snapshot.npz", lambda p: Run(p.parent).load_snapshot(), npz_damaged),
     "checkpoint": Kind(f"{RUN}/checkpoint.npz", checkpoint, npz_damaged, RUN),
     "samples": Kind("given/arrays.npz", given_samples, npz_damaged, "given"),
-    "preparation": Kind("given/preparation.npz", preparation, npz_damaged),
+    "preparation": Kind("given/preparation.json", preparation, damage.json_damaged),
     "start": Kind("further/start.npz", start, npz_damaged),
     "journal": Kind(f"{STUDY}/journal.log", Journal, damage.journal_damaged),
     "study weights": Kind(f"{STUDY}/weights/*.npz", study_weights, npz_damaged),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil import api
-from hil.config import Config, build, merged
+from hil.config import Config, build, merge_layers
 from hil.runs.folder import Run
 from hil.statistics import proportion
 
@@ -127,7 +127,7 @@ def results(config: Config, accuracy: float, tested: int, layers: Sequence[int])
 
 
 def started(path: Path, done: int = 0, **sections: Any) -> Run:
-    run = Run.create(path, build(merged({"training": {"epochs": 10}}, sections)))
+    run = Run.create(path, build(merge_layers({"training": {"epochs": 10}}, sections)))
     run.save_metrics(epochs(done, hidden=len(run.config().network.hidden)))
     return run
 
@@ -135,7 +135,7 @@ def started(path: Path, done: int = 0, **sections: Any) -> Run:
 def finished(
     path: Path, layers: Sequence[int] = (64, 8, 5), image: tuple[int, ...] = (8, 8), **sections: Any
 ) -> Run:
-    run = started(path, 10, **merged({"network": {"hidden": list(layers[1:-1])}}, sections))
+    run = started(path, 10, **merge_layers({"network": {"hidden": list(layers[1:-1])}}, sections))
     shown = snapshot(layers, image)
     run.save_snapshot(shown)
     accuracy = float(np.mean(shown["test_labels"] == shown["test_predictions"]))

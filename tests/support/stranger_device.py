@@ -50,7 +50,7 @@ class Stranger(Device):
     """Integer neurons; the threshold of each layer follows from its projection's full scale."""
 
     facts: ClassVar[Mapping[str, Any]] = {}
-    hard = True
+    hard, rests = True, False
 
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Stranger:
@@ -97,16 +97,19 @@ class Stranger(Device):
         membranes = [np.zeros((batch, codes.shape[1]), np.int64) for codes in self._codes]
         traces = [np.zeros((steps, *m.shape), np.float32) for m in membranes]
         counts = np.zeros(membranes[-1].shape, np.int32)
+        rest = [np.zeros(m.shape, bool) for m in membranes]
         for step in range(steps):
             active = events[step]
             for layer, (codes, threshold) in enumerate(
                 zip(self._codes, self.thresholds(), strict=True)
             ):
-                membrane = self.leak(membranes[layer]) + 16 * (active @ codes)
+                membrane = self.leak(membranes[layer]) + 16 * (active @ codes) * ~rest[layer]
                 fired = membrane >= threshold
+                rest[layer] = fired & self.rests
                 left = np.where(fired, 0 if self.hard else membrane - threshold, membrane)
                 traces[layer][step] = self.sample(membrane, left) * np.float32(UNIT / threshold)
                 membranes[layer], active = left, fired.astype(np.int64)
             counts += fired
         samples = {probe: self.shown(probe, traces) for probe in probes}
-        return Readout(counts, steps, samples, self.info.offers.probes[0].sampled)
+        sampled = [offer.sampled for offer in self.info.offers.probes]
+        return Readout(counts, steps, samples, *sampled[:1])

@@ -113,20 +113,20 @@ class Fake:
         waiting, under_way = iter(requests), list[Request]()
         while True:
             while len(under_way) < 5 and (request := next(waiting, None)) is not None:
-                assert (request[2] is not None) == bool(request[1].start)
+                assert (request[1] is not None) == bool(request[0].start)
                 under_way.append(request)
             if not under_way:
                 return
             place = 0 if self._rng is None else int(self._rng.integers(len(under_way)))
-            number, job, _ = under_way.pop(place)
+            job, _ = under_way.pop(place)
             if self._cut is not None and len(self.done) >= self._cut:
                 raise Cut
             self.done.append(job.key)
             if self._wrong(job):
-                yield number, {"error": "it does not fit"}, {}
+                yield job, {"error": "it does not fit"}, {}
             else:
                 kept = {"weights/0": np.ones((2, 2), np.float32)} if job.keep else {}
-                yield number, outcome(job), kept
+                yield job, outcome(job), kept
 
 
 class Measured(Fake):
@@ -137,16 +137,8 @@ class Measured(Fake):
         self._change = change
 
     def __call__(self, requests: Any) -> Any:
-        jobs: dict[int, Job] = {}
-
-        def seen() -> Any:
-            for number, job, weights in requests:
-                jobs[number] = job
-                yield number, job, weights
-
-        for number, result, kept in super().__call__(seen()):
-            config = json.loads(jobs[number].config)
-            yield number, {**result, **self._change(config)}, kept
+        for job, result, kept in super().__call__(requests):
+            yield job, {**result, **self._change(json.loads(job.config))}, kept
 
 
 def study(sections: dict[str, Any], **changes: Any) -> Study:
@@ -173,7 +165,7 @@ def _through(made: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any]
             patch.setattr(page, "search_sections", lambda *a: [])
         at_work = coordinator.Coordinator(folder, pool, lambda _: None)
         if made.search is None:
-            return page.write_grid(folder, strategies.run_grid(at_work))
+            return page.write_grid(folder, *strategies.run_grid(at_work))
         return page.write_search(folder, strategies.run_search(at_work, made.search))
 
 

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise, product
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from drivers.conformance.harness import Failed, Harness, NotApplicable, check_refusal, skip_if
-from drivers.contract.info import Capacity, ProbeOffer, Quantity, Reduction, StimulusKind
-from drivers.contract.messages import Stimulus
-from drivers.contract.network import Network
-from drivers.contract.statements import contradictions
-from drivers.errors import CapacityError, DeviceError, Diverged, SettingError
+from drivers.conformance import needs
+from drivers.conformance.checking import Failed, check, check_refusal, check_taken
+from drivers.conformance.comparing import check_unchanged, describe_probe
+from drivers.conformance.harness import Harness, NotApplicable, skip_if
+from drivers.contract.info import ProbeOffer, Quantity, Reduction, Setting, StimulusKind
+from drivers.contract.messages import Probe, Stimulus
+from drivers.contract.network import Network, Population, Projection
+from drivers.errors import (
+    CapacityError,
+    DeviceError,
+    SettingError,
+    StimulusError,
+    UnsupportedProbe,
+    WeightError,
+)
+
+# Runs from which on counters of few bits overflow, and how many times the spikes of a quarter of
+# the steps have to be counted, at least, of neurons that adapt as well.
+LONG, GROWTH = 64, 2.2
+# Cells of a network that is asked for only to be refused.
+CELLS = 1 << 22
+# By what share of its range, or of itself, a value is beyond a limit.
+BEYOND = 0.01
 
 
-def facts_are_possible(harness: Harness) -> None:
-    """What info states could be true."""
-    wrong = contradictions(harness.info)
-    if wrong:
-        raise Failed("; ".join(wrong))
-
-
-def facts_stay(harness: Harness) -> None:
-    """Using the device does not change what info states."""
-    harness.clear()
-    harness.write(1.0)
-    harness.run(harness.everything())
-    if harness.mapped.info != harness.info:
-        raise Failed("info is not what it was when the device was opened")
-
-
+@check()
 def line_time_never_falls(harness: Harness) -> None:
     """transfer_seconds is time spent so far: finite, at least 0, and growing."""
     harness.clear()
@@ -46,178 +49,216 @@ def line_time_never_falls(harness: Harness) -> None:
         raise Failed(f"transfer_seconds was {', '.join(f'{each:g}' for each in read)}")
 
 
-def largest_network_is_taken(harness: Harness) -> None:
-    """A network at each stated limit is taken, stores weights and runs."""
-    for layers in _largest(harness):
-        _check_taken(
-            f"network of layers {_describe_layers(layers)}",
-            partial(_run_network, harness, layers, 1, 1),
-        )
+@check()
+def stated_limits_are_taken(harness: Harness) -> None:
+    """Networks, batches, full scales, settings and trims at each stated limit are taken."""
+    room, form = harness.info.capacity, harness.info.weight_format(0)
+    cells = room.synapses or max(room.neurons, room.layers)
+    for layers, batch in (
+        ((harness.widest, 1), 1),
+        ((1, min(room.neurons, cells)), 1),
+        ((1,) * (min(room.layers, cells) + 1), 1),
+        *((layers, 1) for layers in _most_synapses(harness)),
+        ((1, 1), room.batch),
+    ):
+        told = f"{batch} samples in a network of layers {_describe_layers(layers)}"
+        check_taken(told, partial(_run_silence, harness, layers, batch))
+    networks = {
+        f"full scale {scale:g}": Network.feed_forward((1, 1), (scale,))
+        for scale in (form.minimum_full_scale, form.maximum_full_scale)
+    }
+    for setting, value in _setting_ends(harness):
+        told = f"{setting.name} = {value:g}"
+        networks[f"setting {told}"] = _set(setting.name, value)
+        if setting.per_neuron:
+            n = min(2, room.neurons)
+            networks[f"{told} of {n} neurons"] = _trim(setting.name, n, [value] * n)
+    for told, network in networks.items():
+        check_taken(told, partial(harness.device.configure, network))
 
 
-def larger_network_is_refused(harness: Harness) -> None:
-    """A network beyond a stated limit raises CapacityError."""
-    capacity = harness.info.capacity
-    beyond = [
-        (capacity.inputs + 1, 1),
-        (1, capacity.neurons + 1),
-        (1,) * (capacity.layers + 2),
+@check(look="how wide _run counts spikes")
+def the_longest_run_is_counted(harness: Harness) -> None:
+    """As many steps as stated are run, and the spikes of all of them are counted."""
+    steps, shape = harness.info.capacity.steps, (harness.group, 1)
+    harness.device.configure(Network.feed_forward(shape, (harness.full_scale,)))
+    harness.mapped.write_weights(0, np.full(shape, harness.full_scale))
+    one = np.full((1, 1, harness.group), harness.amplitude, np.float32)
+    fired = []
+    for length in (max(steps // 4, 1), steps):
+        values = np.broadcast_to(one, (length, 1, harness.group))
+        stimulus = Stimulus.of(harness.info.offers.stimuli[0], values)
+        run = partial(harness.count_spikes, stimulus)
+        fired.append(check_taken(f"1 sample of {length} steps", run))
+    if steps >= LONG and fired[1] < GROWTH * fired[0]:
+        raise Failed(f"{fired[0]} spikes are counted in {steps // 4} steps, {fired[1]} in {steps}")
+
+
+@check()
+def what_is_not_stated_is_refused(harness: Harness) -> None:
+    """Requests beyond what info states raise their errors, and leave the device as it was."""
+    refusals = [
+        *_networks_beyond(harness),
+        *_runs_beyond(harness),
+        *_probes_beyond(harness),
+        *_weights_beyond(harness),
     ]
-    if capacity.fan_in is not None and capacity.fan_in < capacity.inputs:
-        beyond.append((capacity.fan_in + 1, 1))
-    for inputs, neurons in _most_synapses(capacity):
-        if neurons < capacity.neurons:
-            beyond.append((inputs, neurons + 1))
-    for layers in beyond:
-        check_refusal(
-            f"network of layers {_describe_layers(layers)}",
-            CapacityError,
-            partial(harness.device.configure, Network.feed_forward(layers)),
-        )
+
+    def refuse(trial: int) -> None:
+        for what, expected, ask in refusals:
+            check_refusal(what, expected, ask)
+
+    check_unchanged(harness, "refusals", refuse, _refusing_depth(harness))
 
 
-def largest_batch_and_longest_run_are_taken(harness: Harness) -> None:
-    """As many samples, and as many steps, as stated are run."""
-    info = harness.info
-    for batch, steps in ((info.capacity.batch, 1), (1, info.capacity.steps)):
-        _check_taken(
-            f"{batch} samples of {steps} steps",
-            partial(_run_network, harness, (1, 1), batch, steps),
-        )
+@check()
+def refused_network_leaves_the_old_one(harness: Harness) -> None:
+    """A network that the device has no room for leaves the one before as it was."""
+    room = harness.info.capacity
+    skip_if(room.inputs * room.neurons > CELLS, "the largest network is too large to try")
+    whole = Network.feed_forward((room.inputs, *[room.neurons] * room.layers))
+
+    def refuse(trial: int) -> None:
+        try:
+            harness.device.configure(whole)
+        except CapacityError:
+            return
+        raise NotApplicable("the device has room for every limit at once")
+
+    check_unchanged(harness, "a refused network", refuse)
 
 
-def larger_batch_and_longer_run_are_refused(harness: Harness) -> None:
-    """More samples, or more steps, than stated raise CapacityError."""
-    info = harness.info
-    harness.device.configure(Network.feed_forward((1, 1)))
-    for batch, steps in ((info.capacity.batch + 1, 1), (1, info.capacity.steps + 1)):
-        check_refusal(
-            f"{batch} samples of {steps} steps",
-            CapacityError,
-            partial(_run_silence, harness, batch, steps),
-        )
+Refusal = tuple[str, type[DeviceError], Callable[[], object]]
 
 
-def full_scales_are_as_stated(harness: Harness) -> None:
-    """The least and the greatest full scale are taken, and what is beyond them is refused."""
-    form = harness.info.weight_format(0)
+def _refusing_depth(harness: Harness) -> int:
+    """Layers of the network on which requests are refused."""
+    return min(2, harness.info.capacity.layers)
+
+
+def _networks_beyond(harness: Harness) -> Iterator[Refusal]:
+    """Networks that are larger than stated, of other graphs, or at other settings."""
+    room, form, one = harness.info.capacity, harness.info.weight_format(0), Projection(0, 1)
+    larger = [(room.inputs + 1, 1), (1, room.neurons + 1), (1,) * (room.layers + 2)]
+    if room.fan_in is not None and room.fan_in < room.inputs:
+        larger.append((room.fan_in + 1, 1))
+    for inputs, neurons in _most_synapses(harness):
+        if neurons < room.neurons:
+            larger.append((inputs, neurons + 1))
+    beyond = {
+        f"a network of layers {_describe_layers(layers)}": Network.feed_forward(layers)
+        for layers in larger
+    }
     low, high = form.minimum_full_scale, form.maximum_full_scale
-    for scale in (low, high):
-        _check_taken(
-            f"full scale {scale:g}",
-            partial(harness.device.configure, Network.feed_forward((1, 1), (scale,))),
-        )
-    for scale in (0.99 * low, 1.01 * high, math.nan):
-        check_refusal(
-            f"full scale {scale:g}",
-            CapacityError,
-            partial(harness.device.configure, Network.feed_forward((1, 1), (scale,))),
-        )
+    for scale in ((1 - BEYOND) * low, (1 + BEYOND) * high, math.nan):
+        beyond[f"full scale {scale:g}"] = Network.feed_forward((1, 1), (scale,))
+    graphs = {"a delay beyond the longest": [replace(one, delay=room.delay + 1)]}
+    if not room.recurrence:
+        graphs["a projection to its own layer"] = [one, Projection(1, 1)]
+    if not room.skips and room.layers > 1:
+        graphs["a projection past a layer"] = [one, Projection(1, 2), Projection(0, 2)]
+    if not room.synapse_delays:
+        graphs["delays by synapse"] = [replace(one, delay=np.zeros((1, 1), np.int64))]
+    for what, projections in graphs.items():
+        populations = (Population(1),) * max(each.target for each in projections)
+        beyond[what] = Network(1, populations, tuple(projections))
+    for what, network in beyond.items():
+        yield what, CapacityError, partial(harness.mapped.configure, network)
+    settings = {"an unknown setting": _set("no such setting", 0.0)}
+    for setting, value in _setting_ends(harness):
+        n = min(2, room.neurons)
+        away = np.inf if value == setting.maximum else -np.inf
+        outside = value + np.copysign(BEYOND * (setting.maximum - setting.minimum or 1.0), away)
+        for wrong in (float(np.nextafter(value, away)), math.nan):
+            settings[f"setting {setting.name} = {wrong!r}"] = _set(setting.name, wrong)
+        if setting.per_neuron:
+            for values in ([value] * (n + 1), [value] * (n - 1) + [outside]):
+                told = f"{setting.name} = {', '.join(f'{v:g}' for v in values)} of {n} neurons"
+                settings[told] = _trim(setting.name, n, values)
+    for what, network in settings.items():
+        yield what, SettingError, partial(harness.mapped.configure, network)
 
 
-def settings_are_as_stated(harness: Harness) -> None:
-    """Each setting is taken at both ends of its range, refused beyond them and when unknown."""
-    device, refused = harness.device, SettingError
-    check_refusal(
-        "an unknown setting",
-        refused,
-        partial(device.configure, _with_setting("no such setting", 0)),
-    )
-    skip_if(not harness.info.neuron.settings, "the device has no settings")
-    for setting in harness.info.neuron.settings:
-        for value in (setting.minimum, setting.maximum):
-            told = f"setting {setting.name} = {value:g}"
-            _check_taken(told, partial(device.configure, _with_setting(setting.name, value)))
-        for value in (
-            np.nextafter(setting.minimum, -np.inf),
-            np.nextafter(setting.maximum, np.inf),
-            math.nan,
-        ):
-            told = f"setting {setting.name} = {value!r}"
-            check_refusal(
-                told, refused, partial(device.configure, _with_setting(setting.name, float(value)))
-            )
-    device.configure(Network.feed_forward((1, 1)))
+def _runs_beyond(harness: Harness) -> Iterator[Refusal]:
+    """Runs of more samples or steps than stated, of other kinds, or of too many channels."""
+    room, stated = harness.info.capacity, harness.info.offers.stimuli
+    for batch, steps in ((room.batch + 1, 1), (1, room.steps + 1)):
+        ask = partial(harness.mapped.check_run, stated[0], batch, steps)
+        yield f"{batch} samples of {steps} steps", CapacityError, ask
+    wide = np.ones((1, 1, harness.group * harness.neurons + 1))
+    wrong = {"a stimulus of too many channels": Stimulus.of(stated[0], wide)}
+    for kind in get_args(StimulusKind):
+        if kind not in stated:
+            wrong[f"a stimulus of kind {kind}"] = harness.everything(kind)
+    for what, stimulus in wrong.items():
+        yield what, StimulusError, partial(harness.run, stimulus)
 
 
-def trims_are_as_stated(harness: Harness) -> None:
-    """Settings that can be chosen for each neuron are, and others cannot."""
-    trimmed = [setting for setting in harness.info.neuron.settings if setting.per_neuron]
-    skip_if(not trimmed, "the device has no settings for each neuron")
-    n = min(2, harness.info.capacity.neurons)
-    for setting in trimmed:
-        name, low, high = setting.name, setting.minimum, setting.maximum
-        beyond = high + 0.01 * (high - low)
-        for value in (low, high):
-            _check_taken(
-                f"{name} = {value:g} of {n} neurons",
-                partial(_configure_trims, harness, name, n, [value] * n),
-            )
-        for values in ([low] * (n + 1), [low] * (n - 1) + [beyond]):
-            told = f"{name} = {', '.join(f'{value:g}' for value in values)} of {n} neurons"
-            check_refusal(told, SettingError, partial(_configure_trims, harness, name, n, values))
-    harness.device.configure(Network.feed_forward((1, 1)))
+def _probes_beyond(harness: Harness) -> Iterator[Refusal]:
+    """Probes that are not offered, to the last step and neuron."""
+    depth = _refusing_depth(harness)
+    beyond = [Probe(0, "spikes"), Probe(depth + 1, "spikes")]
+    for layer, quantity in product(range(1, depth + 1), get_args(Quantity)):
+        offer = harness.info.offer(quantity, layer, depth)
+        if offer is None:
+            beyond += [Probe(layer, quantity, reduce=r) for r in get_args(Reduction)]
+            continue
+        shown = harness.probe(offer, offer.reductions[0], layer)
+        others = [r for r in get_args(Reduction) if r not in offer.reductions]
+        beyond += [replace(shown, reduce=reduce) for reduce in others]
+        if quantity == "membrane" and offer.every > 1:
+            beyond.append(replace(shown, every=offer.every - 1))
+        if shown.neurons is not None:
+            beyond.append(replace(shown, neurons=tuple(range(len(shown.neurons) + 1))))
+        beyond.append(replace(shown, neurons=(harness.neurons,)))
+    for probe in beyond:
+        ask = partial(harness.run, harness.everything(), [probe])
+        yield describe_probe(probe), UnsupportedProbe, ask
 
 
-def _largest(harness: Harness) -> Iterator[tuple[int, ...]]:
-    """Networks at one limit each, within the others."""
-    capacity = harness.info.capacity
-    room = capacity.synapses or math.inf
-    yield harness.widest, 1
-    yield 1, int(min(capacity.neurons, room))
-    yield (1,) * int(min(capacity.layers, room) + 1)
-    yield from _most_synapses(capacity)
+def _weights_beyond(harness: Harness) -> Iterator[Refusal]:
+    """Weights that are no weights of the network that is mapped."""
+    depth = _refusing_depth(harness)
+    fitting = np.ones((harness.group * harness.neurons, harness.neurons), np.float32)
+    for what, projection, weights in (
+        ("weights of a wrong shape", 0, fitting[:, 1:]),
+        ("weights that are NaN", 0, fitting * np.nan),
+        ("weights of no projection", depth, fitting),
+    ):
+        yield what, WeightError, partial(harness.mapped.write_weights, projection, weights)
 
 
-def _most_synapses(capacity: Capacity) -> Iterator[tuple[int, int]]:
+def _most_synapses(harness: Harness) -> Iterator[tuple[int, int]]:
     """A projection of as many synapses as are stated, where a layer more would be too many."""
-    if capacity.synapses is None:
-        return
-    inputs = min(capacity.inputs, capacity.fan_in or capacity.inputs, capacity.synapses)
-    neurons = min(capacity.neurons, capacity.synapses // inputs)
-    if inputs * (neurons + 1) > capacity.synapses:
-        yield inputs, neurons
+    room = harness.info.capacity
+    if room.synapses is not None:
+        neurons = min(room.neurons, room.synapses // harness.widest)
+        if harness.widest * (neurons + 1) > room.synapses:
+            yield harness.widest, neurons
 
 
-def _check_taken(what: str, act: Callable[[], object]) -> None:
-    try:
-        act()
-    except Diverged:
-        raise
-    except DeviceError as error:
-        raise Failed(f"{what}: stated as possible, but {type(error).__name__}: {error}") from None
+def _setting_ends(harness: Harness) -> Iterator[tuple[Setting, float]]:
+    """Each setting at both ends of its range."""
+    for setting in harness.info.neuron.settings:
+        yield setting, setting.minimum
+        yield setting, setting.maximum
 
 
-def _run_network(harness: Harness, layers: tuple[int, ...], batch: int, steps: int) -> None:
-    device = harness.device
-    device.configure(Network.feed_forward(layers))
-    for projection in range(len(layers) - 1):
-        device.write_weights(projection, np.zeros(layers[projection : projection + 2]))
-    device.run(_silence(harness.info.offers.stimuli[0], batch, steps, layers[0]))
-
-
-def _run_silence(harness: Harness, batch: int, steps: int) -> None:
-    harness.run(_silence(harness.info.offers.stimuli[0], batch, steps, 1))
-
-
-def _silence(kind: StimulusKind, batch: int, steps: int, channels: int) -> Stimulus:
-    """A stimulus of nothing; none is larger than need be."""
-    from scipy.sparse import csr_matrix
-
-    if kind == "current":
-        return Stimulus.current(np.zeros((batch, channels)), steps=steps)
-    if kind == "current_trace":
-        return Stimulus.current_trace(np.zeros((steps, batch, channels)))
-    return Stimulus.spikes(csr_matrix((steps * batch, channels), dtype=np.float32), steps=steps)
-
-
-def _with_setting(name: str, value: float) -> Network:
+def _set(name: str, value: float) -> Network:
     return Network.feed_forward((1, 1), settings={name: value})
 
 
-def _configure_trims(harness: Harness, name: str, n: int, values: list[float]) -> None:
-    trims = {name: [np.asarray(values, np.float32)]}
-    harness.device.configure(Network.feed_forward((1, n), trims=trims))
+def _trim(name: str, n: int, values: Sequence[float]) -> Network:
+    return Network.feed_forward((1, n), trims={name: [np.asarray(values, np.float32)]})
+
+
+def _run_silence(harness: Harness, layers: tuple[int, ...], batch: int) -> None:
+    """Map a network, write zeros to it and run it for a step without input."""
+    device = harness.device
+    device.configure(Network.feed_forward(layers))
+    for projection, shape in enumerate(pairwise(layers)):
+        device.write_weights(projection, np.zeros(shape))
+    device.run(Stimulus.of(harness.info.offers.stimuli[0], np.zeros((1, batch, layers[0]))))
 
 
 def _describe_layers(layers: tuple[int, ...]) -> str:
@@ -229,41 +270,35 @@ DEEPEST = 3
 MEDIANS, SLACK = 1.5, 0.15
 # The same weights at another full scale give counts this far apart at most.
 COUNTS, FEW_SPIKES = 1.8, 4
+# A weight, in thresholds, that is stored at two full scales.
+WEIGHT = 0.75
 
 
+@check(needs.ONE_SPIKE, look="how _run answers probes of hidden layers")
 def a_layer_shows_the_same_hidden_or_output(harness: Harness) -> None:
     """What a probe shows of a layer does not depend on how many layers follow."""
-    if harness.info.neuron.spikes_per_step > 1:
-        raise NotApplicable("an output may fire less often in a step than a hidden neuron")
     deepest = min(DEEPEST, harness.info.capacity.layers)
     usual: dict[tuple[int, Quantity, float], list[float]] = {}
     for depth in range(1, deepest + 1):  # each network once: to map it may take long
         for layer, quantity in product(range(max(1, depth - 1), depth + 1), get_args(Quantity)):
-            reduce = _shared_reduction(harness, quantity, layer)
-            offer = harness.info.offer(quantity, layer, depth)
-            if reduce is None or offer is None or layer == deepest:
+            output, hidden = (harness.info.offer(quantity, layer, d) for d in (layer, layer + 1))
+            if output is None or hidden is None or layer == deepest:
                 continue
-            for share in {1.0, min(1.0, 1.5 * (harness.share or 1.0))}:
+            shared = [r for r in output.reductions if r in hidden.reductions]
+            reduce = next((r for r in shared if r != "last"), None)
+            if reduce is None:
+                continue
+            for share in {1.0, min(1.0, 1.5 * harness.working_share)}:
+                offer = output if layer == depth else hidden
                 found = _measure_median(harness, offer, layer, depth, reduce, share)
                 usual.setdefault((layer, quantity, share), []).append(found)
-    for (layer, quantity, _), (output, hidden) in usual.items():
-        if abs(output - hidden) > SLACK + (1 - 1 / MEDIANS) * max(abs(output), abs(hidden)):
-            reduce = _shared_reduction(harness, quantity, layer)
+    for (layer, quantity, _), (one, two) in usual.items():
+        if abs(one - two) > SLACK + (1 - 1 / MEDIANS) * max(abs(one), abs(two)):
             raise Failed(
-                f"the {quantity} of layer {layer} reduced by {reduce!r} is {output:.3g} as "
-                f"output and {hidden:.3g} as hidden layer: look at how _run answers probes of "
-                "hidden layers"
+                f"the {quantity} of layer {layer} is {one:.3g} as output and {two:.3g} as hidden "
+                "layer"
             )
     skip_if(not usual, "no layer is shown both as output and as hidden layer")
-
-
-def _shared_reduction(harness: Harness, quantity: Quantity, layer: int) -> Reduction | None:
-    """A reduction over time that is offered of a layer as output and as hidden one."""
-    output, hidden = (harness.info.offer(quantity, layer, d) for d in (layer, layer + 1))
-    if output is None or hidden is None:
-        return None
-    shared = [r for r in output.reductions if r in hidden.reductions]
-    return next((r for r in shared if r != "last"), None)
 
 
 def _measure_median(
@@ -272,129 +307,108 @@ def _measure_median(
     """The usual value of a layer in a network of a depth, driven by a share of the full scale."""
     harness.clear(depth)
     for projection in range(depth):
-        harness.write(
-            (share if projection == layer - 1 else 1.0) * np.eye(harness.neurons), projection
-        )
-    probe = harness.probe(offer, layer, reduce)
+        own = share if projection == layer - 1 else 1.0
+        harness.write(own * np.eye(harness.neurons), projection)
+    probe = harness.probe(offer, reduce, layer)
     values = harness.run(harness.everything(), [probe]).samples[probe].astype(np.float32)
     if offer.quantity == "membrane":
         values = harness.info.neuron.membrane.in_thresholds(values)
     return float(np.median(values.mean(axis=tuple(range(values.ndim - 1)))))
 
 
+@check(look="which full scale and threshold _write and _configure take for which layer")
 def each_projection_has_its_own_full_scale(harness: Harness) -> None:
     """The same weights act alike whatever the full scale of their projection, and of others."""
     checked = False
     for depth in sorted({1, min(DEEPEST, harness.info.capacity.layers)}):
         plain = harness.network(depth)
-        # What the same weights do in the usual network comes first: it is mapped once.
-        lows = [max(harness.info.weight_format(p).minimum_full_scale, 0.75) for p in range(depth)]
-        fitting = [p for p in range(depth) if plain.full_scale[p] >= 2 * lows[p]]
-        usual = _count_at(harness, plain, [(p, lows[p]) for p in fitting])
-        for projection, one in zip(fitting, usual, strict=True):
+        for projection, scale in enumerate(plain.full_scale):
+            low = max(harness.info.weight_format(projection).minimum_full_scale, WEIGHT)
+            if scale < 2 * low:
+                continue
             scales = [*plain.full_scale]
-            scales[projection] = lows[projection]
-            network = Network.feed_forward(plain.layers, tuple(scales))
-            (two,) = _count_at(harness, network, [(projection, lows[projection])])
-            if one is None or two is None:
+            scales[projection] = low
+            other = Network.feed_forward(plain.layers, tuple(scales))
+            (one, stored), (two, again) = (
+                _count_at(harness, network, projection, low / scale) for network in (plain, other)
+            )
+            if not abs(stored - again) <= 0.15 * again:
                 continue
-            (first, stored), (second, other) = one, two
-            if abs(stored / other - 1) > 0.15:
-                continue
-            if max(first, second) > COUNTS * min(first, second) + FEW_SPIKES * harness.neurons:
+            if max(one, two) > COUNTS * min(one, two) + FEW_SPIKES * harness.neurons:
                 raise Failed(
-                    f"the same weights in projection {projection} of {depth} gave {first} spikes "
-                    f"at a full scale of {plain.full_scale[projection]:g} and {second} at "
-                    f"{lows[projection]:g}: look at which full scale and threshold _write and "
-                    "_configure take for which layer"
+                    f"the same weights in projection {projection} of {depth} gave {one} spikes at "
+                    f"a full scale of {scale:g} and {two} at {low:g}"
                 )
             checked = True
     skip_if(not checked, "no two full scales hold the same weights, or nothing fires")
 
 
 def _count_at(
-    harness: Harness, network: Network, asked: Sequence[tuple[int, float]]
-) -> list[tuple[int, float] | None]:
-    """Output spikes, and the weight stored, for each weight in one projection of a network."""
-    device = harness.device
+    harness: Harness, network: Network, projection: int, share: float
+) -> tuple[int, float]:
+    """Output spikes, and the weight stored, at a share of the usual full scale in a projection."""
     try:
-        device.configure(network)
+        harness.device.configure(network)
     except CapacityError:
-        return [None] * len(asked)
-    found: list[tuple[int, float] | None] = []
-    for projection, weight in asked:
-        stored = 0.0
-        for p, shape in enumerate(pairwise(network.layers)):
-            one = weight if p == projection else network.full_scale[p]
-            rows = np.eye(harness.neurons, dtype=np.float32) * np.float32(one)
-            kept = device.write_weights(p, np.repeat(rows, shape[0] // harness.neurons, axis=0))
-            if p == projection and (kept > 0).any():
-                stored = float(np.median(kept[kept > 0]))
-        counts = harness.count_spikes()
-        found.append((counts, stored) if stored else None)
-    return found
+        return 0, math.nan
+    stored = math.nan
+    for p in range(network.depth):
+        own = share if p == projection else 1.0
+        kept = harness.write(own * np.eye(harness.neurons), p)
+        if p == projection and (kept > 0).any():
+            stored = float(np.median(kept[kept > 0]))
+    return harness.count_spikes(), stored
 
 
+@check(needs.SETTINGS, needs.PACE, look="what _configure does with network.settings")
 def settings_act(harness: Harness) -> None:
     """Each setting changes something from one end of its range to the other."""
-    spans = [s for s in harness.info.neuron.settings if s.maximum > s.minimum]
-    skip_if(not spans, "the device has no settings")
-    skip_if(harness.share is None, "no weight was found at which neurons fire now and then")
-    for setting in spans:
-        if not any(
-            _runs_differ(
-                harness,
-                depth,
-                {"settings": {setting.name: setting.minimum}},
-                {"settings": {setting.name: setting.maximum}},
-            )
-            for depth in (1, 2)
-            if depth <= harness.info.capacity.layers
-        ):
+    for setting in (s for s in harness.info.neuron.settings if s.maximum > s.minimum):
+        ends = [{"settings": {setting.name: end}} for end in (setting.minimum, setting.maximum)]
+        depths = range(1, min(2, harness.info.capacity.layers) + 1)
+        if not any(_runs_differ(harness, depth, ends) for depth in depths):
             raise Failed(
                 f"setting {setting.name} gives the same runs at {setting.minimum:g} and at "
-                f"{setting.maximum:g}: look at what _configure does with network.settings"
+                f"{setting.maximum:g}"
             )
 
 
+@check(needs.TRIMS, needs.PACE, look="what _configure does with network.trims of each layer")
 def trims_act_in_their_layer(harness: Harness) -> None:
     """A setting chosen for the neurons of one layer acts in that layer."""
-    trimmed = [s for s in harness.info.neuron.settings if s.per_neuron and s.maximum > s.minimum]
-    skip_if(not trimmed, "the device has no settings for each neuron")
-    skip_if(harness.share is None, "no weight was found at which neurons fire now and then")
-    n = harness.neurons
-    for setting in trimmed:
-        for depth in range(1, min(DEEPEST, harness.info.capacity.layers) + 1):
-            if not harness.reaches(depth):
-                continue  # a spike may be too weak to make a neuron of the next layer fire
+    depths = range(1, min(DEEPEST, harness.info.capacity.layers) + 1)
+    for setting in harness.info.neuron.settings:
+        # A spike may be too weak to make a neuron of the next layer fire.
+        for depth in filter(harness.reaches, depths if setting.per_neuron else ()):
             for layer in range(depth):
-                ends: list[dict[str, object]] = []
+                ends: list[dict[str, Any]] = []
                 for value in (setting.minimum, setting.maximum):
-                    values = [np.full(n, setting.default, np.float32) for _ in range(depth)]
-                    values[layer][:] = value
+                    usual = np.full(harness.neurons, setting.default, np.float32)
+                    values = [
+                        np.full_like(usual, value) if p == layer else usual for p in range(depth)
+                    ]
                     ends.append({"trims": {setting.name: values}})
-                if not _runs_differ(harness, depth, *ends):
+                if setting.maximum > setting.minimum and not _runs_differ(harness, depth, ends):
                     raise Failed(
                         f"{setting.name} of the neurons of layer {layer + 1} of {depth} changes "
-                        "nothing: look at what _configure does with network.trims of each layer"
+                        "nothing"
                     )
 
 
-def _runs_differ(harness: Harness, depth: int, *ends: dict[str, object]) -> bool:
+def _runs_differ(harness: Harness, depth: int, ends: Sequence[dict[str, Any]]) -> bool:
     """Tell whether two networks that differ in what they ask for run differently."""
     found = []
     plain = harness.network(depth)
     probes = [
-        harness.probe(offer, layer, offer.reductions[0])
+        harness.probe(offer, offer.reductions[0], layer)
         for layer in range(1, depth + 1)
         for quantity in get_args(Quantity)
         if (offer := harness.info.offer(quantity, layer, depth)) is not None
     ]
     for end in ends:
-        device = harness.device
-        device.configure(Network.feed_forward(plain.layers, plain.full_scale, **end))  # type: ignore[arg-type]
+        harness.device.configure(Network.feed_forward(plain.layers, plain.full_scale, **end))
         answers = []
-        share = harness.share or 1.0
+        share = harness.working_share
         for first, later in ((1.0, 1.0), (share, 1.0), (1.0, 0.4), (share / 4, 1.0)):
             harness.write(first * np.eye(harness.neurons))
             for p in range(1, depth):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
 from typing import get_args
@@ -10,68 +10,30 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.conformance import needs
+from drivers.conformance.checking import Failed, check
 from drivers.conformance.comparing import (
     REPEATS,
     check_alike,
+    describe_probe,
     is_near,
     measure_noise,
     measure_spread,
 )
-from drivers.conformance.harness import Failed, Harness, NotApplicable, skip_if
-from drivers.contract.info import ProbeOffer, Quantity, Reduction
+from drivers.conformance.harness import Harness, NotApplicable, View, skip_if
+from drivers.conformance.membranes import read_membranes
+from drivers.contract import sampling
+from drivers.contract.info import ProbeOffer, Quantity
 from drivers.contract.messages import Probe, Stimulus
-from drivers.errors import UnsupportedProbe
 
 # Of the drive at which neurons fire now and then: most, and where they show nothing of it, as a
 # membrane after a reset in each step does, little.
 FACTORS = (2.0, 0.5)
+# Movements of a probe where it is driven are so many times those elsewhere.
+TWICE = 2.0
 
 
-def offered_probes_are_answered(harness: Harness) -> None:
-    """Every quantity, layer and reduction offered is answered, all in one run."""
-    depth = min(2, harness.info.capacity.layers)
-    probes = _all_probes(harness, depth)
-    readout = harness.run(harness.work(depth), probes)
-    for probe in probes:
-        kind = readout.samples[probe].dtype.kind
-        whole = probe.quantity == "spikes" and probe.reduce != "mean"
-        if kind not in ("iu" if whole else "f"):
-            raise Failed(f"{_describe(probe)}: samples are {readout.samples[probe].dtype}")
-
-
-def other_probes_are_refused(harness: Harness) -> None:
-    """What is not offered raises UnsupportedProbe, to the last step and neuron."""
-    depth = min(2, harness.info.capacity.layers)
-    harness.clear(depth)
-    beyond = [Probe(0, "spikes"), Probe(depth + 1, "spikes")]
-    quantities: tuple[Quantity, ...] = get_args(Quantity)
-    for layer in range(1, depth + 1):
-        for quantity in quantities:
-            offer = harness.info.offer(quantity, layer, depth)
-            if offer is None:
-                beyond += [Probe(layer, quantity, reduce=r) for r in get_args(Reduction)]
-                continue
-            shown = harness.probe(offer, layer, offer.reductions[0])
-            every, neurons, first = shown.every, shown.neurons, offer.reductions[0]
-            beyond += [
-                Probe(layer, quantity, neurons, every, reduce)
-                for reduce in get_args(Reduction)
-                if reduce not in offer.reductions
-            ]
-            if quantity == "membrane" and offer.every > 1:
-                beyond.append(Probe(layer, quantity, neurons, offer.every - 1, first))
-            if neurons is not None:
-                more = tuple(range(len(neurons) + 1))
-                beyond.append(Probe(layer, quantity, more, every, first))
-            beyond.append(Probe(layer, quantity, (harness.neurons,), every, first))
-    for probe in beyond:
-        try:
-            harness.run(harness.everything(), [probe])
-        except UnsupportedProbe:
-            continue
-        raise Failed(f"{_describe(probe)}: answered, though it is not offered")
-
-
+@check()
 def probes_change_nothing(harness: Harness) -> None:
     """With and without probes, the spikes are the same, in that run and the next."""
     depth = min(2, harness.info.capacity.layers)
@@ -90,132 +52,107 @@ def probes_change_nothing(harness: Harness) -> None:
     check_alike("a run before others with all probes, and after", before.__getitem__, plain, exact)
 
 
-def reductions_agree(harness: Harness) -> None:
-    """The mean and the last of a probe are those of its samples."""
+@check()
+def offered_probes_are_answered(harness: Harness) -> None:
+    """Every quantity, layer and reduction offered is answered, all in one run."""
+    depth = min(2, harness.info.capacity.layers)
+    harness.run(harness.work(depth), _all_probes(harness, depth))
+
+
+@check(look="which samples _run reduces, and from which step on it takes them")
+def probes_agree_with_each_other(harness: Harness) -> None:
+    """Samples at a longer interval, means and last samples are those of the finest samples."""
     checked = False
-    for offer, layer in _offers_of(harness, 1):
-        reduced = [r for r in offer.reductions if r != "none"]
-        if "none" not in offer.reductions or not reduced:
+    for view in _views(harness):
+        if "none" not in view.offer.reductions:
             continue
-        for multiple in (1, 3):
-            whole = harness.probe(offer, layer, "none", multiple)
-            if harness.steps < 2 * whole.every:
+        finest = harness.probe(view.offer, "none")
+        scatter = measure_noise(harness, finest, view.depth)
+        for multiple in range(1, 4 if view.offer.quantity == "membrane" else 2):
+            coarse = harness.probe(view.offer, "none", every=multiple)
+            if harness.steps < 3 * coarse.every:
                 continue
-            probes = [whole, *(harness.probe(offer, layer, r, multiple) for r in reduced)]
-            scatter = measure_noise(harness, whole)
-            samples = harness.run(harness.work(), probes).samples
-            for probe in probes[1:]:
-                expected = samples[whole][-1]
-                if probe.reduce == "mean":
-                    expected = samples[whole].mean(axis=0, dtype=np.float64)
-                if not is_near(harness, probe, samples[probe], expected, scatter):
+            probes = {replace(coarse, reduce=reduce) for reduce in view.offer.reductions}
+            samples = harness.run(harness.work(view.depth), [finest, *(probes - {finest})]).samples
+            for probe in probes - {finest}:
+                count = harness.steps // probe.every
+                apart = []
+                for start in range(multiple):
+                    taken = samples[finest][start::multiple][:count].astype(np.float64)
+                    expected = sampling.reduce_samples(replace(probe, neurons=None), taken)
+                    apart.append(measure_spread(samples[probe], expected))
+                if apart[-1] > min(apart) or not is_near(
+                    harness, probe, samples[probe], expected, scatter
+                ):
                     raise Failed(
-                        f"{_describe(probe)}: {measure_spread(samples[probe], expected):g} away "
-                        "from what the samples give"
+                        f"{describe_probe(probe)}: {apart[-1]:g} away from what samples of every "
+                        f"{finest.every} give"
                     )
-            checked = True
-    skip_if(not checked, "no probe is offered both sample by sample and reduced")
+                checked = True
+    skip_if(not checked, "no probe is offered both sample by sample and otherwise")
 
 
-def samples_are_taken_at_every(harness: Harness) -> None:
-    """A probe at a longer interval gives the samples at the end of each interval."""
-    offer = harness.require_offer("membrane", "none")
-    skip_if(harness.steps < 3 * offer.every, "runs are too short")
-    fine = harness.probe(offer, 1, "none")
-    scatter = measure_noise(harness, fine)
-    for multiple in (2, 3):
-        coarse = harness.probe(offer, 1, "none", multiple)
-        samples = harness.run(harness.work(), [fine, coarse]).samples
-        whole = samples[fine].astype(np.float64)
-        count = len(samples[coarse])
-        apart = [
-            measure_spread(samples[coarse], whole[s::multiple][:count]) for s in range(multiple)
-        ]
-        right = whole[multiple - 1 :: multiple][:count]
-        if not is_near(harness, coarse, samples[coarse], right, scatter) or min(apart) < apart[-1]:
-            raise Failed(
-                f"{_describe(coarse)}: the samples are nearest to those of step "
-                f"{int(np.argmin(apart)) + 1} of {multiple}"
-            )
-
-
+@check(needs.RING)
 def probes_name_their_neurons(harness: Harness) -> None:
     """A probe of some neurons gives these, in the order named."""
-    skip_if(harness.neurons < 3, "the device has room for less than three neurons in a layer")
-    checked = False
-    for offer, layer in _offers_of(harness, 1):
-        room = min(offer.neurons or harness.neurons, harness.neurons)
-        chosen = (harness.neurons - 2, 0, harness.neurons - 1)[:room]
-        reduce = offer.reductions[0]
-        some = Probe(layer, offer.quantity, chosen, offer.every, reduce)
-        right = _is_in_order(harness, some, chosen)
-        if room == harness.neurons:
-            every = replace(some, neurons=None)
-            samples = harness.run(harness.work(), [some, every]).samples
-            found, expected = samples[some], samples[every][..., list(chosen)]
-            right = right and is_near(harness, some, found, expected, measure_noise(harness, some))
-        if not right:
-            raise Failed(f"{_describe(some)}: these are not the neurons, or not in that order")
-        checked = True
-    skip_if(not checked, "the device offers no probes")
+    n, views = harness.neurons, _views(harness)
+    skip_if(not views, "the device offers no probes")
+    for view in views:
+        chosen = (n - 2, 0, n - 1)[: min(view.offer.neurons or n, n)]
+        probe = harness.probe(view.offer, view.offer.reductions[0])
+        some = replace(probe, neurons=chosen)
+        moved = []
+        for neuron in chosen:
+            lit = harness.stimulus(np.tile(np.eye(n)[neuron], (harness.batch, 1)))
+            moved.append(_measure_movement(harness, some, lit, view.depth).mean(axis=0))
+        places = range(len(chosen))
+        orders = (sum(moved[i][at] for i, at in enumerate(o)) for o in permutations(places))
+        if 2 * sum(moved[at][at] for at in places) < max(orders):
+            raise Failed(f"{describe_probe(some)}: not these neurons, or not in that order")
 
 
-def probed_neurons_are_those_driven(harness: Harness) -> None:
-    """A probe shows the layer and the neurons that the weights drive."""
+@check(look="the order of samples, layers and neurons")
+def probes_show_what_is_driven(harness: Harness) -> None:
+    """A probe shows the samples, the layer and the neurons that the weights and inputs drive."""
     depth = min(3, harness.info.capacity.layers)
-    lit_first = np.arange(harness.neurons) % 3 == 1
-    lit = np.repeat(lit_first[None], harness.batch, axis=0)
+    chosen, first = np.arange(harness.batch) % 4 == 1, np.arange(harness.neurons) % 3 == 1
+    if not chosen.any():
+        chosen = ~chosen
+    lit = harness.stimulus(np.outer(chosen, first))
     checked = False
     for offer, layer in _offers_of(harness, depth):
-        probe = harness.probe(offer, layer, offer.reductions[0])
-        driven = np.roll(lit_first, layer - 1)
-        if probe.reduce == "last":
-            continue
-        moved = _measure_movement(harness, probe, harness.stimulus(lit), depth).mean(axis=0)
-        driven = driven[: len(moved)]
-        if not driven.any() or driven.all():
-            continue
-        if not moved.any() and not harness.reaches(layer):
-            continue
-        if moved[driven].mean() <= 2 * moved[~driven].mean():
-            raise Failed(
-                f"{_describe(probe)}: {moved[driven].mean():.3g} on average where driven, "
-                f"{moved[~driven].mean():.3g} elsewhere"
-            )
-        checked = True
-    skip_if(not checked, "the device offers no probes of more than one neuron over time")
-
-
-def samples_of_probes_are_those_of_the_batch(harness: Harness) -> None:
-    """A probe shows each sample of a batch in its place."""
-    skip_if(harness.batch < 3, "the device runs less than three samples at a time")
-    checked = False
-    chosen = np.arange(harness.batch) % 4 == 1
-    active = np.repeat(chosen[:, None], harness.neurons, axis=1)
-    for offer, layer in _offers_of(harness, 1):
         reduce = next((r for r in ("mean", "none") if r in offer.reductions), None)
         if reduce is None:
             continue
-        probe = harness.probe(offer, layer, reduce)
-        moved = _measure_movement(harness, probe, harness.stimulus(active)).mean(axis=-1)
-        if not moved.any() and not harness.reaches(1):
+        probe = harness.probe(offer, reduce, layer)
+        moved = _measure_movement(harness, probe, lit, depth)
+        neurons = np.roll(first, layer - 1)[: moved.shape[1]]
+        if not neurons.any() or not (moved.any() or harness.reaches(layer)):
             continue
-        if moved[chosen].mean() <= 2 * moved[~chosen].mean():
-            raise Failed(
-                f"{_describe(probe)}: {moved[chosen].mean():.3g} on average in samples that are "
-                f"driven, {moved[~chosen].mean():.3g} in others: look at the order of samples"
-            )
-        checked = True
-    skip_if(not checked, "the device offers no probes over time")
+        for what, driven, means in (
+            ("samples", chosen, moved[:, neurons].mean(axis=1)),
+            ("neurons", neurons, moved[chosen].mean(axis=0)),
+        ):
+            if driven.all():
+                continue
+            there, elsewhere = means[driven].mean(), means[~driven].mean()
+            if there <= TWICE * elsewhere:
+                raise Failed(
+                    f"{describe_probe(probe)}: {what} that are driven move by {there:.3g} on "
+                    f"average, and others by {elsewhere:.3g}"
+                )
+            checked = True
+    skip_if(not checked, "the device offers no probes of more than one neuron over time")
 
 
+@check()
 def counts_agree_with_the_raster(harness: Harness) -> None:
     """Output counts are the sums of the output's raster."""
     offer = harness.info.offer("spikes", 1, 1)
     told = [r for r in ("none", "mean") if offer is not None and r in offer.reductions]
     if offer is None or not told:
         raise NotApplicable("the device shows no output spikes over time")
-    probe = harness.probe(offer, 1, told[0])
+    probe = harness.probe(offer, told[0])
     readout = harness.run(harness.work(), [probe])
     shown = readout.samples[probe]
     sums = shown.sum(axis=0) if probe.reduce == "none" else np.rint(shown * readout.steps)
@@ -223,6 +160,12 @@ def counts_agree_with_the_raster(harness: Harness) -> None:
     if not np.array_equal(sums, counts):
         place = tuple(int(i) for i in np.argwhere(sums != counts)[0])
         raise Failed(f"counts{list(place)} = {counts[place]}, the raster has {sums[place]:g}")
+
+
+def _views(harness: Harness) -> list[View]:
+    """What the device shows of the first layer."""
+    views = [harness.view(quantity) for quantity in get_args(Quantity)]
+    return [view for view in views if view is not None]
 
 
 def _offers_of(harness: Harness, depth: int) -> Iterator[tuple[ProbeOffer, int]]:
@@ -236,19 +179,20 @@ def _offers_of(harness: Harness, depth: int) -> Iterator[tuple[ProbeOffer, int]]
 
 
 def _measure_movement(
-    harness: Harness, probe: Probe, lit: Stimulus, depth: int = 1
+    harness: Harness, probe: Probe, lit: Stimulus, depth: int
 ) -> NDArray[np.float64]:
     """Measure how far a stimulus moves what a probe shows, `(B, k)`, at the drive that does most.
 
     Neuron i of a layer drives neuron i + 1 of the next, so that no layer is as another.
     """
     dark, found = harness.stimulus(np.zeros((harness.batch, harness.neurons))), []
-    share, own = harness.share or 1.0, np.eye(harness.neurons)
+    own = np.eye(harness.neurons)
     for factor in FACTORS:
+        # The layer itself is driven to fire now and then, so that its membranes move as well.
+        paced = min(1.0, factor * harness.working_share)
         harness.clear(depth)
         for projection in range(depth):
-            # The layer itself is driven to fire now and then, so that its membranes move as well.
-            driven = min(1.0, factor * share) if projection == probe.layer - 1 else 1.0
+            driven = paced if projection == probe.layer - 1 else 1.0
             harness.write(driven * np.roll(own, min(projection, 1), axis=1), projection)
         shown = [harness.run(s, [probe]).samples[probe].astype(np.float64) for s in (lit, dark)]
         apart = shown[0] - shown[1]
@@ -256,21 +200,10 @@ def _measure_movement(
     return max(found, key=lambda moved: float(moved.mean()))
 
 
-def _is_in_order(harness: Harness, probe: Probe, chosen: Sequence[int]) -> bool:
-    """Tell whether a drive of each chosen neuron moves the one that is shown in its place."""
-    moved = []
-    for neuron in chosen:
-        lit = np.tile(np.eye(harness.neurons)[neuron], (harness.batch, 1))
-        moved.append(_measure_movement(harness, probe, harness.stimulus(lit)).mean(axis=0))
-    places = range(len(chosen))
-    orders = (sum(moved[i][at] for i, at in enumerate(order)) for order in permutations(places))
-    return bool(2 * sum(moved[at][at] for at in places) >= max(orders))
-
-
 def _all_probes(harness: Harness, depth: int) -> list[Probe]:
     """A probe of every quantity, layer and reduction that is offered."""
     found = [
-        harness.probe(offer, layer, reduce)
+        harness.probe(offer, reduce, layer)
         for offer, layer in _offers_of(harness, depth)
         for reduce in offer.reductions
     ]
@@ -278,92 +211,23 @@ def _all_probes(harness: Harness, depth: int) -> list[Probe]:
     return found
 
 
-def _describe(probe: Probe) -> str:
-    neurons = "" if probe.neurons is None else f" of neurons {', '.join(map(str, probe.neurons))}"
-    return (
-        f"{probe.quantity} of layer {probe.layer}{neurons}, every {probe.every}, "
-        f"reduced by {probe.reduce}"
-    )
+# Membranes, in thresholds, on a chip of any spread: of neurons that fire now and then at most, and
+# of neurons that nothing drives.
+MOST, RESTS = 4.0, 0.4
 
 
-# A membrane that fires is about the threshold, in thresholds, on a chip of any spread.
-ABOUT = (0.4, 4.0)
-# A membrane that nothing drives is about its rest, in thresholds.
-RESTS = 0.4
-
-
-def membranes_are_sampled_as_declared(harness: Harness) -> None:
-    """A membrane is shown before, or after, the reset of its step as stated."""
-    membrane, spikes = harness.require_offer("membrane"), harness.info.offer("spikes", 1, 1)
-    stimulus = harness.work()
-    probe = harness.probe(membrane, 1, membrane.reductions[0])
-    stated = harness.run(stimulus, [probe]).membrane_sampled
-    if stated != membrane.sampled:
-        raise Failed(f"the readout says {stated}, the offer {membrane.sampled}")
-    if spikes is None or not {"none"} <= {*membrane.reductions} & {*spikes.reductions}:
-        raise NotApplicable("the device does not show both membranes and spikes step by step")
-    skip_if(harness.share is None, "no weight was found at which neurons fire now and then")
-    at_spike, between = _sample_at_spikes(harness, membrane, spikes)
-    if (np.median(at_spike) > np.median(between)) != (stated == "before_reset"):
-        raise Failed(
-            f"stated is {stated}, but membranes are at {np.median(at_spike):.2f} thresholds in "
-            f"steps with a spike and at {np.median(between):.2f} in others"
-        )
-
-
+@check()
 def membranes_are_in_the_stated_unit(harness: Harness) -> None:
-    """Membranes lie about the stated rest when idle, and about the threshold when they fire."""
-    membrane, spikes = harness.require_offer("membrane"), harness.info.offer("spikes", 1, 1)
-    harness.configure()
-    probe = harness.probe(membrane, 1, membrane.reductions[0])
-    idle = harness.run(harness.everything(), [probe]).samples[probe].astype(np.float32)
-    rest = float(np.median(harness.info.neuron.membrane.in_thresholds(idle)))
-    if abs(rest) > RESTS:
-        raise Failed(f"membranes that nothing drives are at {rest:.2f} thresholds, 0 is the rest")
+    """Membranes lie about the stated rest when idle, and not far above the threshold at work."""
+    view = harness.require_view("membrane")
+    harness.configure(view.depth)
+    reduce = view.offer.reductions[0]
+    idle = float(np.median(read_membranes(harness, view, harness.everything(), reduce)))
+    if abs(idle) > RESTS:
+        raise Failed(f"membranes that nothing drives are at {idle:.2f} thresholds, 0 is the rest")
     if harness.share is None:
         return
-    _check_about_threshold(harness, membrane)
-    both = spikes is not None and "none" in membrane.reductions and "none" in spikes.reductions
-    if spikes is None or not both or membrane.sampled == "after_reset":
-        return
-    fired = float(np.median(_sample_at_spikes(harness, membrane, spikes)[0]))
-    if not ABOUT[0] <= fired <= ABOUT[1]:
-        raise Failed(f"membranes that fire are at {fired:.2f} thresholds before the reset")
-
-
-def _check_about_threshold(harness: Harness, membrane: ProbeOffer) -> None:
-    """Neurons that fire now and then, as their counts say, are neither far above nor near rest."""
-    reduce = "none" if "none" in membrane.reductions else membrane.reductions[0]
-    probe = harness.probe(membrane, 1, reduce)
-    found = harness.run(harness.work(), [probe])
-    shown = harness.info.neuron.membrane.in_thresholds(found.samples[probe].astype(np.float32))
+    shown = read_membranes(harness, view, harness.work(view.depth), reduce)
     usual = float(np.median(np.abs(shown)))
-    if usual > ABOUT[1]:
+    if usual > MOST:
         raise Failed(f"membranes of neurons that fire now and then are at {usual:.2f} thresholds")
-    fires = found.counts[:, : shown.shape[-1]] > 0
-    if (
-        reduce != "none"
-        or membrane.every > 1
-        or membrane.sampled == "after_reset"
-        or not fires.any()
-    ):
-        return
-    reached = float(np.median(shown.max(axis=0)[fires]))
-    if reached < ABOUT[0]:
-        raise Failed(f"neurons fire, but their membranes reach {reached:.2f} thresholds at most")
-
-
-def _sample_at_spikes(
-    harness: Harness, membrane: ProbeOffer, spikes: ProbeOffer
-) -> tuple[NDArray[np.float32], ...]:
-    """Membranes of the network at work, in thresholds: in steps with a spike, and in others."""
-    sampled, raster = (harness.probe(offer, 1, "none") for offer in (membrane, spikes))
-    found = harness.run(harness.work(), [sampled, raster]).samples
-    shown = min(found[sampled].shape[-1], found[raster].shape[-1])
-    fired = found[raster].astype(bool)[sampled.every - 1 :: sampled.every, :, :shown]
-    fired = fired[: len(found[sampled])]
-    values = harness.info.neuron.membrane.in_thresholds(
-        found[sampled][..., :shown].astype(np.float32)
-    )
-    skip_if(not fired.any() or fired.all(), "no sample fell on a step with a spike")
-    return values[fired], values[~fired]

@@ -8,26 +8,41 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.conformance import needs
+from drivers.conformance.checking import Failed, check
 from drivers.conformance.comparing import IDLE
-from drivers.conformance.harness import Failed, Harness, NotApplicable, skip_if
+from drivers.conformance.harness import DRIVE, Harness, NotApplicable, skip_if
+from drivers.contract.messages import Stimulus
 from drivers.contract.network import Network
 
+DEEPEST = 3
 # Synapses that differ turn the same drive into counts this far apart at most.
 FACTOR, SPIKES = 1.7, 4
+# Shares of the full scale beyond it, which are stored as the full scale.
+BEYOND = (1.01, 1.5)
+# Share of the spikes of an excitation that are left, at most, when an inhibition comes with it.
+INHIBITED = 0.75
+# Inputs that are tried one by one, beside those about powers of two, and steps of their runs.
+CHANNELS, SOON = 33, 8
 
 
+@check()
 def zero_weights_are_silent(harness: Harness) -> None:
-    """With zero weights a strong stimulus makes nothing fire."""
-    harness.configure()
-    told = "after configure"
-    for _ in range(2):
+    """With zero weights, as mapping a network leaves them, a strong stimulus makes nothing fire."""
+    for told, share in (
+        ("configure", 0.0),
+        ("a write of zeros", 1.0),
+        ("configure once more", 0.0),
+    ):
+        if told != "a write of zeros":
+            harness.configure()
         firing = harness.firing()
         if firing > IDLE:
-            raise Failed(f"{told}, {firing:.0%} of samples and neurons fired without any weight")
-        harness.write(0.0)
-        told = "after a write of zeros"
+            raise Failed(f"after {told}, {firing:.0%} of samples and neurons fired without weights")
+        harness.write(share)
 
 
+@check()
 def full_weights_fire(harness: Harness) -> None:
     """With weights at full scale a strong stimulus makes neurons fire."""
     harness.clear()
@@ -39,19 +54,48 @@ def full_weights_fire(harness: Harness) -> None:
         )
 
 
+@check()
 def negative_weights_do_not_excite(harness: Harness) -> None:
-    """Weights below zero make nothing fire."""
+    """Weights below zero make nothing fire, however far below."""
     harness.clear()
-    harness.write(-1.0)
-    firing = harness.firing()
-    if firing > IDLE:
-        raise Failed(f"{firing:.0%} of samples and neurons fired at weights below zero")
+    for share in (1.0, *BEYOND):
+        harness.write(-share)
+        firing = harness.firing()
+        if firing > IDLE:
+            raise Failed(
+                f"{firing:.0%} of samples and neurons fired at weights of -{share:g} full scales"
+            )
 
 
+@check(needs.NEURONS, needs.PACE, look="what _write does with signs, of each projection")
+def inhibition_takes_from_excitation(harness: Harness) -> None:
+    """In every layer, what excites a neuron does less when weights below zero come with it."""
+    checked, n = False, harness.neurons
+    # Even sources excite their neuron, and odd ones inhibit the neuron before.
+    even = np.arange(0, n - 1, 2)
+    both = np.zeros((n, n))
+    both[even, even], both[even + 1, even] = 0.5, -1.0
+    for depth in range(1, min(DEEPEST, harness.info.capacity.layers) + 1):
+        harness.clear(depth)
+        for projection in range(depth - 1):
+            harness.write(np.eye(n), projection)
+        fired = []
+        for shares in (np.maximum(both, 0), both):
+            harness.write(shares, depth - 1)
+            fired.append(harness.count_spikes())
+        if fired[1] > INHIBITED * fired[0] + SPIKES:
+            raise Failed(
+                f"{fired[0]} spikes of an excitation of layer {depth}, and {fired[1]} with an "
+                "inhibition twice as strong"
+            )
+        checked = checked or fired[0] > SPIKES
+    skip_if(not checked, "half of the full scale makes no neuron fire")
+
+
+@check(needs.RING)
 def each_weight_acts_where_it_was_written(harness: Harness) -> None:
     """A weight from an input to a neuron joins these two, and no others."""
     n = harness.neurons
-    skip_if(n < 3, "the device has room for less than three neurons in a layer")
     harness.clear()
     targets = _ring_targets(n)
     harness.write(np.eye(n)[targets])
@@ -63,9 +107,42 @@ def each_weight_acts_where_it_was_written(harness: Harness) -> None:
         )
 
 
+@check(look="how _run and _write count channels, the last of them above all")
+def each_input_acts(harness: Harness) -> None:
+    """Of the most inputs stated each makes neurons fire, the first and the last of them as well."""
+    n, scale, kind = harness.widest, harness.scale(0), harness.event_kind
+    events = math.ceil(DRIVE / scale)
+    if events > 1 and harness.info.timing.events_add is not True:
+        raise NotApplicable("one input is too weak to make a neuron fire")
+    room = harness.info.capacity.synapses or math.inf
+    neurons = int(min(harness.neurons, room // n))
+    device = harness.device
+    device.configure(Network.feed_forward((n, neurons), (scale,)))
+    device.write_weights(0, np.full((n, neurons), scale, np.float32))
+    powers = 2 ** np.arange(math.ceil(math.log2(n)) + 1)
+    tried = np.unique(np.clip([*np.linspace(0, n - 1, CHANNELS), *powers, *(powers - 1)], 0, n - 1))
+    silent = []
+    for part in np.array_split(tried.astype(int), -(-len(tried) // harness.info.capacity.batch)):
+        values = np.zeros((len(part), n), np.float32)
+        values[np.arange(len(part)), part] = events
+        steps = min(SOON, harness.info.capacity.steps)
+        stimulus = Stimulus.of(kind, np.broadcast_to(values, (steps, *values.shape)))
+        fired = (device.run(stimulus, trial=0).counts > 0).mean(axis=1)
+        silent += part[fired < 0.5].tolist()
+    skip_if(len(silent) > len(tried) / 2, "one input is too weak to make a neuron fire")
+    if silent:
+        raise Failed(
+            f"of {len(tried)} inputs of {n}, {len(silent)} make no neuron fire: input "
+            f"{', '.join(map(str, silent[:4]))}"
+        )
+
+
+@check(
+    needs.LAYERS,
+    look="whether _write leaves other projections alone, and at how _run hands spikes on",
+)
 def each_projection_acts_at_its_place(harness: Harness) -> None:
     """What reaches the output takes every projection, in whatever order they were written."""
-    skip_if(harness.info.capacity.layers < 2, "the device has one layer only")
     for first, second in ((0, 1), (1, 0)):
         harness.clear(2)
         fired = {}
@@ -74,14 +151,10 @@ def each_projection_acts_at_its_place(harness: Harness) -> None:
                 harness.write(np.eye(harness.neurons) * shares[projection], projection)
             fired[shares] = harness.count_spikes()
         if harness.reaches(2) and not fired[1, 1]:
-            raise Failed(
-                "no output spikes through two projections at full scale: look at whether _write "
-                "leaves the other projections alone, and at how _run hands spikes on"
-            )
+            raise Failed("no output spikes through two projections at full scale")
         for shares, count in fired.items():
             if shares != (1, 1) and count > IDLE * fired[1, 1]:
-                zero = shares.index(0)
-                raise Failed(f"{count} output spikes though projection {zero} is zero")
+                raise Failed(f"{count} output spikes though projection {shares.index(0)} is zero")
     if harness.neurons < 3:
         return
     # A ring and a mirror do not commute.
@@ -96,6 +169,7 @@ def each_projection_acts_at_its_place(harness: Harness) -> None:
         )
 
 
+@check()
 def the_last_write_counts(harness: Harness) -> None:
     """A run is made with the weights that were written last, all of them."""
     harness.clear()
@@ -109,35 +183,26 @@ def the_last_write_counts(harness: Harness) -> None:
         raise Failed(f"spikes after writes of on, off, on, nearly on, off: {told}")
 
 
-def configure_clears_weights(harness: Harness) -> None:
-    """Mapping a network leaves every weight zero."""
-    harness.configure()
-    harness.write(1.0)
-    before = harness.count_spikes()
-    harness.configure()
-    after = harness.count_spikes()
-    if after > IDLE * before:
-        raise Failed(f"{after} spikes after configure, {before} before it")
-
-
-def doubling_a_weight_never_lowers_the_drive(harness: Harness) -> None:
-    """Twice the weight makes neurons fire as often, or more."""
+@check(look="how _write turns the largest weights, and those beyond the full scale, into codes")
+def a_larger_weight_never_lowers_the_drive(harness: Harness) -> None:
+    """A larger weight makes neurons fire as often, or more; beyond the full scale as at it."""
     harness.clear()
-    fired = []
-    for share in 2.0 ** np.arange(-4, 1):
+    fired, shares = [], (*2.0 ** np.arange(-4, 1), *BEYOND)
+    for share in shares:
         harness.write(share * np.eye(harness.neurons))
         fired.append(harness.count_spikes())
     for less, more in pairwise(fired):
-        if more < 0.95 * less - 4 * np.sqrt(less + more) / 2:
-            told = ", ".join(map(str, fired))
-            raise Failed(f"spikes at 1/16 of the full scale, doubled four times: {told}")
+        if more < 0.95 * less - 2 * np.sqrt(less + more):
+            told = ", ".join(f"{f} at {s:.3g}" for s, f in zip(shares, fired, strict=True))
+            raise Failed(f"spikes at shares of the full scale: {told}")
 
 
+@check(needs.PACE, needs.ZERO)
 def weights_act_in_proportion(harness: Harness) -> None:
     """Half as many inputs at twice the weight drive a neuron alike."""
-    share, form = harness.working_share, harness.info.weight_format(0)
+    form = harness.info.weight_format(0)
     # At this full scale one of each pair of inputs at full scale brings what `share` brought.
-    n, drive = harness.neurons, share * harness.group * harness.full_scale
+    n, drive = harness.neurons, harness.working_share * harness.group * harness.full_scale
     fitting = [
         pairs
         for pairs in (4, 3, 2, 1)
@@ -156,7 +221,8 @@ def weights_act_in_proportion(harness: Harness) -> None:
         stored = device.write_weights(0, weights.reshape(-1, n))
         return stored.reshape(weights.shape)[0, 0, :, 0]
 
-    driven = harness.drive(np.ones((harness.batch, n * pairs * 2)))
+    values = np.full((harness.steps, harness.batch, n * pairs * 2), harness.amplitude, np.float32)
+    driven = Stimulus.of(harness.info.offers.stimuli[0], values)
     half = float(write(0.499 * full_scale, 0.499 * full_scale)[0])
     whole = harness.count_spikes(driven)
     ones = []
@@ -189,111 +255,89 @@ def _count_hits(harness: Harness, targets: NDArray[np.int64]) -> tuple[float, fl
 
 
 # How many of the stated levels are tried at most.
-LEVELS = 257
+LEVELS_TRIED = 257
 # Mean of what rounding adds, in levels: to the nearest, or at random, adds nothing.
 BIAS = 0.25
+# Weights whose rounding is looked at.
+ROUNDED = 512
 
 
-def stored_is_within_full_scale(harness: Harness) -> None:
-    """Stored weights are finite float32 of the shape written, within the full scale."""
-    network = harness.configure()
-    rng = np.random.default_rng(1)
-    asked = rng.normal(0, 2 * harness.full_scale, network.layers).astype(np.float32)
-    stored = harness.device.write_weights(0, asked)
-    if stored.shape != asked.shape or stored.dtype != np.float32:
-        raise Failed(f"stored is {stored.dtype} {stored.shape}: give float32 {asked.shape}")
-    form = harness.info.weight_format(0)
-    # Where levels are not stated they may lie so that the full scale is rounded up.
-    limit = harness.full_scale * (1 + (1e-5 if form.levels else 0.05))
-    if not (np.isfinite(stored).all() and np.abs(stored).max() <= limit):
-        raise Failed(
-            f"stored reaches {np.abs(stored).max():g}, full scale is {harness.full_scale:g}"
-        )
-    if (stored * asked < 0).any():
-        raise Failed("some stored weights have another sign than those written")
+def _store(harness: Harness, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Write shares of the full scale, `(n_pre, n_post)`, and give what is stored, likewise."""
+    harness.clear()
+    weights = (shares * harness.full_scale).astype(np.float32)
+    return harness.device.write_weights(0, weights).astype(np.float64) / harness.full_scale
 
 
+def _level_step(harness: Harness) -> float:
+    """Distance of two levels, as a share of the full scale; 0 where none are stated."""
+    levels = harness.info.weight_format(0).levels
+    return 2 / (levels - 1) if levels else 0.0
+
+
+@check(needs.LEVELS)
 def stored_is_on_the_levels(harness: Harness) -> None:
     """Stored weights are of the stated levels, every level can be stored, the next is taken."""
-    form = harness.info.weight_format(0)
-    if form.levels is None:
-        raise NotApplicable("the device states no levels")
-    network = harness.configure()
-    step = 2 * harness.full_scale / (form.levels - 1)
-    chosen = np.unique(np.linspace(0, form.levels - 1, min(form.levels, LEVELS)).round())
-    levels = (chosen - (form.levels - 1) / 2) * step
-    rng = np.random.default_rng(2)
-    shape = network.layers
-    for part in np.array_split(levels, -(-levels.size // (shape[0] * shape[1]))):
-        asked = np.resize(part, shape).astype(np.float32)
-        stored = harness.device.write_weights(0, asked)
-        if np.abs(stored - asked).max() > 0.01 * step:
-            place = np.unravel_index(np.abs(stored - asked).argmax(), shape)
-            raise Failed(
-                f"one of {form.levels} levels, {asked[place]:g}, was stored as {stored[place]:g}"
-            )
-    asked = rng.uniform(-harness.full_scale, harness.full_scale, shape).astype(np.float32)
-    stored = harness.device.write_weights(0, asked)
-    number = stored / step + (form.levels - 1) / 2
-    if np.abs(number - number.round()).max() > 0.01:
-        place = np.unravel_index(np.abs(number - number.round()).argmax(), shape)
-        raise Failed(f"{stored[place]:g} was stored, which is none of {form.levels} levels")
+    step, shape = _level_step(harness), harness.network().layers
+    count = round(2 / step) + 1
+    chosen = np.unique(np.linspace(0, count - 1, min(count, LEVELS_TRIED)).round())
+    for part in np.array_split(chosen * step - 1, -(-chosen.size // (shape[0] * shape[1]))):
+        asked = np.resize(part, shape)
+        apart = np.abs(_store(harness, asked) - asked)
+        if apart.max() > 0.01 * step:
+            level = asked.flat[apart.argmax()] * harness.full_scale
+            raise Failed(f"one of {count} levels, {level:g}, was stored as another")
+    asked = np.random.default_rng(2).uniform(-1, 1, shape)
+    stored = _store(harness, asked)
+    number = (stored + 1) / step
+    off = np.abs(number - number.round())
+    if off.max() > 0.01:
+        value = stored.flat[off.argmax()] * harness.full_scale
+        raise Failed(f"{value:g} was stored, which is none of {count} levels")
     if np.abs(stored - asked).max() > 1.01 * step:
         raise Failed(f"stored is up to {np.abs(stored - asked).max() / step:.2g} levels off")
 
 
+@check(needs.LEVELS, look="how _write rounds, WeightFormat.quantise takes the nearest")
 def rounding_has_no_bias(harness: Harness) -> None:
     """Weights are rounded to either side alike, neither down nor toward zero."""
-    form = harness.info.weight_format(0)
-    if form.levels is None:
-        raise NotApplicable("the device states no levels")
-    network = harness.configure()
-    step = 2 * harness.full_scale / (form.levels - 1)
+    step, shape = _level_step(harness), harness.network().layers
+    skip_if(1 - step <= step, "too few levels")
     rng = np.random.default_rng(5)
-    shape = network.layers
-    repeats = -(-512 // (shape[0] * shape[1]))
-    limit = harness.full_scale - step
     down, inward = [], []
-    for _ in range(repeats if limit > step else 0):
-        asked = rng.uniform(step, limit, shape) * rng.choice([-1, 1], shape)
-        off = harness.device.write_weights(0, asked.astype(np.float32)) - asked
+    for _ in range(-(-ROUNDED // (shape[0] * shape[1]))):
+        asked = rng.uniform(step, 1 - step, shape) * rng.choice([-1, 1], shape)
+        off = _store(harness, asked) - asked
         down.append(off)
         inward.append(off * np.sign(asked))
-    skip_if(not down, "too few levels")
     for what, off in (("up", down), ("away from zero", inward)):
         mean = float(np.mean(off)) / step
         if abs(mean) > BIAS:
             raise Failed(
-                f"stored weights are {mean:+.2f} levels {what} of those written, on average: look "
-                "at how _write rounds, WeightFormat.quantise takes the nearest"
+                f"stored weights are {mean:+.2f} levels {what} of those written, on average"
             )
 
 
+@check()
 def writing_stored_gives_stored(harness: Harness) -> None:
     """Writing what was stored stores the same again."""
-    network = harness.configure()
-    rng = np.random.default_rng(3)
-    asked = rng.normal(0, harness.full_scale / 2, network.layers).astype(np.float32)
-    stored = harness.device.write_weights(0, asked)
-    again = harness.device.write_weights(0, stored)
-    apart = float(np.abs(again - stored).max())
-    if apart > 1e-5 * harness.full_scale:
-        raise Failed(f"stored again is up to {apart:g} away from what was stored")
+    asked = np.random.default_rng(3).normal(0, 0.5, harness.network().layers)
+    stored = _store(harness, asked)
+    apart = float(np.abs(_store(harness, stored) - stored).max())
+    if apart > 1e-5:
+        raise Failed(f"stored again is up to {apart:g} full scales away from what was stored")
 
 
+@check()
 def larger_weights_are_not_stored_smaller(harness: Harness) -> None:
     """Of two weights, the larger is stored as large as the other at least."""
-    network = harness.configure()
-    count = network.layers[0] * network.layers[1]
-    rng = np.random.default_rng(4)
-    asked = np.linspace(-1.5, 1.5, count, dtype=np.float32) * np.float32(harness.full_scale)
-    order = rng.permutation(count)
-    written = np.empty(count, np.float32)
-    written[order] = asked
-    stored = harness.device.write_weights(0, written.reshape(network.layers)).reshape(-1)[order]
+    shape = harness.network().layers
+    order = np.random.default_rng(4).permutation(shape[0] * shape[1])
+    written = np.empty(order.size)
+    written[order] = np.linspace(-1.5, 1.5, order.size)
+    stored = _store(harness, written.reshape(shape)).reshape(-1)[order]
     # A device may round at random, to either side.
-    levels = harness.info.weight_format(0).levels
-    slack = harness.full_scale * (2.02 / (levels - 1) if levels else 1e-5)
+    slack = max(1.01 * _level_step(harness), 1e-5)
     fall = float((np.maximum.accumulate(stored) - stored).max())
     if fall > slack:
-        raise Failed(f"a weight was stored {fall:g} below a smaller one")
+        raise Failed(f"a weight was stored {fall:g} full scales below a smaller one")

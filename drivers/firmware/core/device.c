@@ -5,6 +5,7 @@
 #include "crc32.h"
 #include "hal.h"
 #include "hello.h"
+#include "lease.h"
 #include "limits.h"
 #include "network.h"
 #include "protocol.h"
@@ -38,14 +39,16 @@ static void boot(uint32_t chip_seed, uint32_t boot_number)
     counts.whole = counts.damaged = counts.requests = 0;
     counts.again = counts.runs = counts.samples = 0;
     network_forget();
+    lease_forget(boot_id);
 }
 
-static uint8_t hello(uint32_t size, uint8_t *out, uint32_t *answered)
+static uint8_t hello(const uint8_t *payload, uint32_t size, uint8_t *out, uint32_t *answered)
 {
-    if (size != 0)
-        return SIZE;
-    *answered = hello_write(out, chip, boot_id);
-    return OK;
+    uint8_t status = lease_ask(payload, size);
+
+    if (status == OK)
+        *answered = hello_write(out, chip, boot_id);
+    return status;
 }
 
 static uint8_t stats(uint32_t size, uint8_t *out, uint32_t *answered)
@@ -83,14 +86,18 @@ static uint8_t run(const uint8_t *payload, uint32_t size, uint8_t *out, uint32_t
 }
 
 /* Do what a request asks for: a status, and the payload of the answer with its size. */
-static uint8_t execute(uint8_t version, uint8_t type, const uint8_t *payload, uint32_t size,
-                       uint8_t *out, uint32_t *answered)
+static uint8_t execute(const uint8_t *request, const uint8_t *payload, uint32_t size, uint8_t *out,
+                       uint32_t *answered)
 {
-    if (version != PROTOCOL_VERSION && type != HELLO)
+    uint8_t version = request[0], type = request[2], lease = request[3];
+
+    if (type == HELLO)
+        return hello(payload, size, out, answered);
+    if (version != PROTOCOL_VERSION)
         return OTHER_VERSION;
+    if (lease != lease_held()->number)
+        return OWNED;
     switch (type) {
-    case HELLO:
-        return hello(size, out, answered);
     case STATS:
         return stats(size, out, answered);
     case ECHO:
@@ -147,17 +154,18 @@ static void complain(uint8_t status)
 
 static void serve(const uint8_t *request, uint32_t size, uint32_t crc)
 {
-    uint8_t version = request[0], sequence = request[1], type = request[2];
+    uint8_t sequence = request[1], type = request[2];
 
     counts.whole++;
     if (type & ANSWER_BIT)
         return;
+    lease_use(request[3]);
     if (answer_bytes != 0 && sequence == answered_sequence && crc == answered_crc) {
         counts.again++;
     } else {
         uint32_t answered = 0;
         counts.requests++;
-        uint8_t status = execute(version, type, request + HEADER_BYTES, size - OVERHEAD_BYTES,
+        uint8_t status = execute(request, request + HEADER_BYTES, size - OVERHEAD_BYTES,
                                  answer + HEADER_BYTES, &answered);
         answer_bytes =
             close_frame(answer, sequence, (uint8_t)(type | ANSWER_BIT), status, answered);

@@ -2,11 +2,12 @@
 #include "hello.h"
 
 #include "bytes.h"
+#include "lease.h"
 #include "limits.h"
 #include "probe.h"
 #include "protocol.h"
 
-enum record { NAME = 1, CAPACITY, TIMING, NEURON, WEIGHTS, INPUT, SETTING, PROBE, ABILITIES };
+enum record { NAME = 1, CAPACITY, TIMING, NEURON, WEIGHTS, INPUT, SETTING, PROBE, ABILITIES, LEASE };
 
 /* Where the next byte goes. */
 static uint8_t *at;
@@ -115,6 +116,19 @@ static void probe(uint32_t quantity, uint32_t sampled)
     word(0);
 }
 
+static void lease(void)
+{
+    const struct lease *held = lease_held();
+
+    record(LEASE, 12 + LEASE_NAME);
+    byte(held->number);
+    byte(0);
+    word(0);
+    number(held->token);
+    number(held->used);
+    text((const char *)held->name, LEASE_NAME);
+}
+
 uint32_t hello_write(uint8_t *out, uint32_t chip, uint32_t boot_id)
 {
     static const char name[] = PORT_NAME;
@@ -141,5 +155,6 @@ uint32_t hello_write(uint8_t *out, uint32_t chip, uint32_t boot_id)
     probe(1, 1); /* before the reset of its step */
     record(ABILITIES, 4);
     number(1 | 4 | 8); /* deterministic, carries on, lengths by sample */
+    lease();
     return (uint32_t)(at - out);
 }

@@ -3,7 +3,7 @@
 #define PROTOCOL_H
 
 #define PROTOCOL_VERSION 2
-#define FIRMWARE_VERSION (2u << 16 | 1u << 8 | 0u)
+#define FIRMWARE_VERSION (2u << 16 | 2u << 8 | 0u)
 #define HEADER_BYTES 4u
 #define CRC_BYTES 4u
 #define OVERHEAD_BYTES (HEADER_BYTES + CRC_BYTES)
@@ -34,7 +34,8 @@ enum status {
     ROOM = 0x23,
     NOT_CONFIGURED = 0x24,
     OTHER_VERSION = 0x25,
-    UNSUPPORTED = 0x26
+    UNSUPPORTED = 0x26,
+    OWNED = 0x27
 };
 
 #endif

@@ -25,7 +25,7 @@ def check(
 ) -> None:
     """Hold a device and its driver to the contract. Exit code 1 where they break it."""
     import drivers
-    from drivers.conformance import CHECKS, Harness, Verdict, check_name, run_check
+    from drivers.conformance import CHECKS, Harness, Verdict, run_check
     from hil.cli.output import print_table
     from hil.progress import stages
 
@@ -37,7 +37,7 @@ def check(
         Harness(lambda: drivers.open(device, record=next(records, None))) as harness,
     ):
         for each in CHECKS:
-            watch(check_name(each))
+            watch(each.name)
             outcomes.append(run_check(each, harness))
     counts = Counter(each.verdict for each in outcomes)
     by_verdict = {verdict: counts[verdict] for verdict in get_args(Verdict)}

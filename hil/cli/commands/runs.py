@@ -9,18 +9,18 @@ import typer
 
 from hil.cli.errors import check_complete
 from hil.cli.options import (
+    DEVICES,
+    RULES,
+    TASKS,
     DataOption,
     JsonOption,
     RecordOption,
     RunArgument,
     TrustOption,
     argument,
-    device_addresses,
     list_modules,
     option,
     parse_sizes,
-    rule_names,
-    task_names,
 )
 from hil.cli.output import finish_run, print_choices, print_result, print_run
 
@@ -31,11 +31,11 @@ _SET = "Any setting that config.toml of a run has; may be repeated."
 
 
 def train(
-    task: Annotated[str | None, argument(_TASKS, "[TASK]", task_names)] = None,
+    task: Annotated[str | None, argument(_TASKS, "[TASK]", TASKS)] = None,
     device: Annotated[
-        str | None, option("Device address. See hil devices.", "ADDRESS", names=device_addresses)
+        str | None, option("Device address. See hil devices.", "ADDRESS", catalogue=DEVICES)
     ] = None,
-    rule: Annotated[str | None, option(_RULES, "NAME", names=rule_names)] = None,
+    rule: Annotated[str | None, option(_RULES, "NAME", catalogue=RULES)] = None,
     observe: Annotated[
         str | None, option("What of the hidden layers is read: membrane or spikes.", "WHAT")
     ] = None,
@@ -57,7 +57,7 @@ def train(
     from hil import config as configuration
     from hil.cli import hints
     from hil.extensions import Trust
-    from hil.loop.progress import displayed
+    from hil.loop.progress import display_progress
 
     hints.check_places(task, rule)
     refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
@@ -70,9 +70,9 @@ def train(
         training=None if epochs is None else {"epochs": epochs},
         network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
     )
-    settings = configuration.assignments(assign or [])
+    settings = configuration.parse_assignments(assign or [])
     trusted = Trust.of(layer, settings, everything=trust)
-    with displayed() as watch, trusted.in_force():
+    with display_progress() as watch, trusted.in_force():
         file = configuration.read(config) if config else {}
         run, session = api.prepare(file, layer, settings, start=start, out=out, record=record)
         print_choices(run.environment())
@@ -84,16 +84,19 @@ def resume(
     run: RunArgument,
     data: DataOption = None,
     record: RecordOption = None,
+    other_device: Annotated[
+        bool, option("Go on with another device than it began on.", None, "--other-device")
+    ] = False,
     trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Go on with a run that was stopped."""
     from hil.extensions import Trust
-    from hil.loop.progress import displayed
+    from hil.loop.progress import display_progress
     from hil.runs.folder import Run
 
-    with displayed() as watch, Trust(everything=trust).in_force():
-        result = finish_run(Run.open(run), watch, record, data)
+    with display_progress() as watch, Trust(everything=trust).in_force():
+        result = finish_run(Run.open(run), watch, record, data, other_device=other_device)
     print_run(result, json_output)
 
 
@@ -101,9 +104,7 @@ def evaluate(
     run: Annotated[Path, argument("Run folder, or a model: FILE.nir.", "RUN")],
     device: Annotated[
         str | None,
-        option(
-            "Device to deploy on; the run's own when not given.", "ADDRESS", names=device_addresses
-        ),
+        option("Device to deploy on; the run's own when not given.", "ADDRESS", catalogue=DEVICES),
     ] = None,
     on: Annotated[
         str | None, option("Other labelled samples, such as csv:FILE.", "FORMAT:FILE")
@@ -119,9 +120,9 @@ def evaluate(
     """Deploy the weights of a run or a model on a device as they are, and test them."""
     from hil.extensions import Trust
     from hil.loop import evaluation
-    from hil.loop.progress import displayed
+    from hil.loop.progress import display_progress
 
-    with displayed() as watch, Trust.of(task, everything=trust).in_force():
+    with display_progress() as watch, Trust.of(task, everything=trust).in_force():
         result = evaluation.evaluate(run, device, watch, record, data, on, task)
     print_choices(result)
     print_result(result, json_output)

@@ -13,16 +13,69 @@ stated of the neurons and stored in the synapses. The fixed pattern of a chip st
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from hil.learning.nominal_neuron import locate, look_up, spread_rows, table
+from hil.learning.nominal_neuron import LOWEST, SPREADS, STEP, Table, table
 from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate
 from hil.learning.rate_estimators.means import mean_before
+from hil.one_pass import OnePass, parts
 
 MISMATCH = 0.05  # coefficient of variation of a neuron's gain and threshold that is reckoned with
 NOISE = {"mean": 0.05, "last": 0.25}  # of a reading, in thresholds, beside that of the drive
-BLOCK = 1 << 15  # numbers at a time, which the processor's cache holds
 FLOOR = 1e-4  # least variance of a drive
+CERTAIN = np.float32(2e-4)  # variance of a rate whose drive is known
+SHARE, LEAST = np.float32(MISMATCH**2), np.float32(FLOOR)
+ONE, TWO = np.float32(1), np.float32(2)
+BOUNDS = tuple((SPREADS[1:] + SPREADS[:-1]) / TWO)  # halfway between the spreads of a table
+
+Axis = tuple[np.float32, np.float32, np.float32, int]
+"""Drives of a table: the lowest, the step between two, the highest, and how many there are."""
+
+
+def axis_of(values: Table) -> Axis:
+    """Give the drives of a table."""
+    width = values["rate"].shape[1]
+    lowest, highest = np.float32(LOWEST), np.float32(LOWEST + STEP * (width - 1))
+    return lowest, np.float32(STEP), highest, width
+
+
+# -- of numbers, or of arrays of one shape ----------------------------------------------------
+
+
+def find_row(spread: Any, bounds: tuple[np.float32, ...], axis: Axis) -> Any:
+    """Find the beginning of the row of the nearest spread in a flat table."""
+    row = 0
+    for bound in bounds:
+        row = row + (spread > bound) * axis[3]
+    return row
+
+
+def locate(drive: Any, row: Any, axis: Axis) -> tuple[Any, Any]:
+    """Find a mean drive, in thresholds per step, in a row of a flat table.
+
+    Returns:
+        Number of the entry below it, and its share of the way from there to the next, 0 to 1.
+    """
+    place = (np.minimum(np.maximum(drive, axis[0]), axis[2]) - axis[0]) / axis[1]
+    left = np.minimum(np.int64(place), axis[3] - 2)
+    return left + row, place - left
+
+
+def look_up(quantity: Matrix, place: tuple[Any, Any]) -> Any:
+    """Read a quantity of a flat table: linear between drives, of the nearest spread."""
+    left, share = place
+    below = quantity[left]
+    return np.float32(below + share * (quantity[left + 1] - below))
+
+
+def variance_of(drive: Any, doubt: Any) -> Any:
+    """Variance of a drive: its doubt, beside that of a neuron's own gain and threshold."""
+    return SHARE * (drive * drive) + LEAST + doubt
+
+
+# -- estimators -------------------------------------------------------------------------------
 
 
 def from_mean(reading: LayerReading) -> RateEstimate:
@@ -40,57 +93,75 @@ def from_last(reading: LayerReading) -> RateEstimate:
     before, values = reading.sampled == "before_reset", table(reading.neuron)
     expected = values["last_before" if before else "last_after"]
     rate, doubt = _fuse(reading, reading.last, expected, NOISE["last"])
-    at = locate(values, reading.drive, spread_rows(values, reading.spread))
-    return RateEstimate(rate, look_up(values["mean_before"], at), doubt)
+    axis = axis_of(values)
+    at = locate(reading.drive, find_row(reading.spread, BOUNDS, axis), axis)
+    return RateEstimate(rate, look_up(values["mean_before"].reshape(-1), at), doubt)
 
 
 def from_drive(reading: LayerReading) -> RateEstimate:
     """Rates from the drive alone."""
     values, drive = table(reading.neuron), reading.drive
-    rows = spread_rows(values, reading.spread)
+    axis = axis_of(values)
+    row = find_row(reading.spread, BOUNDS, axis)
     deviation = np.sqrt(variance_of(drive, reading.doubt))
-    low, at, high = (locate(values, d, rows) for d in (drive - deviation, drive, drive + deviation))
-    rate = np.clip(look_up(values["rate"], at), 0, reading.neuron.most)
-    rise = look_up(values["rate"], high) - look_up(values["rate"], low)
-    doubt = rise**2 / np.float32(4) + np.float32(2e-4)
-    return RateEstimate(rate, look_up(values["mean_before"], at), doubt)
-
-
-def variance_of(drive: Matrix, doubt: Matrix) -> Matrix:
-    """Variance of a drive: its doubt, beside that of a neuron's own gain and threshold."""
-    return np.float32(MISMATCH**2) * drive**2 + np.float32(FLOOR) + doubt
+    low, at, high = (locate(d, row, axis) for d in (drive - deviation, drive, drive + deviation))
+    rates = values["rate"].reshape(-1)
+    rate = np.clip(look_up(rates, at), 0, reading.neuron.most)
+    rise = look_up(rates, high) - look_up(rates, low)
+    doubt = rise**2 / np.float32(4) + CERTAIN
+    return RateEstimate(rate, look_up(values["mean_before"].reshape(-1), at), doubt)
 
 
 def _fuse(
     reading: LayerReading, seen: Matrix, expected: Matrix, noise: float
 ) -> tuple[Matrix, Matrix]:
     """Rate and its variance, from a reading and what the nominal neuron reads at each drive."""
-    samples = max(1, BLOCK // seen.shape[1])
-    rate, doubt = np.empty_like(seen), np.empty_like(seen)
-    for first in range(0, len(seen), samples):
-        part = slice(first, first + samples)
-        rate[part], doubt[part] = _fuse_block(reading, part, seen[part], expected, noise)
-    return rate, doubt
+    values, found = table(reading.neuron), (np.empty_like(seen), np.empty_like(seen))
+    given = (seen, reading.drive, reading.spread, reading.doubt, expected, values["rate"])
+    fuse(
+        *[array.ravel() for array in given],
+        BOUNDS,
+        axis_of(values),
+        np.float32(noise**2),
+        np.float32(reading.neuron.most),
+        *[array.reshape(-1) for array in found],
+    )
+    return found
 
 
-def _fuse_block(
-    reading: LayerReading, part: slice, seen: Matrix, expected: Matrix, noise: float
-) -> tuple[Matrix, Matrix]:
-    """The same of some samples."""
-    values, drive, spread = table(reading.neuron), reading.drive[part], reading.spread[part]
-    rates, rows = values["rate"], spread_rows(values, spread)
-    variance = variance_of(drive, reading.doubt[part])
-    deviation = np.sqrt(variance)
-    low, high = locate(values, drive - deviation, rows), locate(values, drive + deviation, rows)
-    slope = (look_up(expected, high) - look_up(expected, low)) / (2 * deviation)
-    blur = np.float32(noise**2) + spread**2 / 2
-    gain = variance * slope / (slope**2 * variance + blur)
-    surprise = seen - look_up(expected, locate(values, drive, rows))
-    corrected = drive + np.clip(gain * surprise, -2 * deviation, 2 * deviation)
-    steepness = (look_up(rates, high) - look_up(rates, low)) / (2 * deviation)
-    left = steepness**2 * variance * (1 - gain * slope) + np.float32(2e-4)
-    rate = look_up(rates, locate(values, corrected, rows))
-    return np.clip(rate, 0, reading.neuron.most), left
+def _fuse_parts(
+    seen: Matrix,
+    drive: Matrix,
+    spread: Matrix,
+    doubt: Matrix,
+    expected: Matrix,
+    rates: Matrix,
+    bounds: tuple[np.float32, ...],
+    axis: Axis,
+    noise: np.float32,
+    most: np.float32,
+    rate: Matrix,
+    left: Matrix,
+) -> None:
+    for i in parts(seen.size):
+        row = find_row(spread[i], bounds, axis)
+        variance = variance_of(drive[i], doubt[i])
+        deviation = np.sqrt(variance)
+        low = locate(drive[i] - deviation, row, axis)
+        high = locate(drive[i] + deviation, row, axis)
+        reach = TWO * deviation
+        slope = (look_up(expected, high) - look_up(expected, low)) / reach
+        blur = noise + spread[i] * spread[i] / TWO
+        gain = variance * slope / (slope * slope * variance + blur)
+        surprise = seen[i] - look_up(expected, locate(drive[i], row, axis))
+        corrected = drive[i] + np.minimum(np.maximum(gain * surprise, -reach), reach)
+        steepness = (look_up(rates, high) - look_up(rates, low)) / reach
+        left[i] = steepness * steepness * variance * (ONE - gain * slope) + CERTAIN
+        found = look_up(rates, locate(corrected, row, axis))
+        rate[i] = np.minimum(np.maximum(found, np.float32(0)), most)
+
+
+fuse = OnePass(_fuse_parts, find_row, locate, look_up, variance_of)
 
 
 ESTIMATORS = {

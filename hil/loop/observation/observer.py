@@ -202,6 +202,7 @@ class Observer:
             rate=decoded.rate,
             traces=decoded.traces,
             input_trace=stimulus.dense() if in_time else None,
+            input_events=stimulus.data if in_time and stimulus.kind == "spikes" else None,
             output_spikes=decoded.output_spikes,
             error=error,
             perturbed=tuple(perturbed),

@@ -51,7 +51,7 @@ class Address:
         return cls(scheme, file, options)
 
     def __str__(self) -> str:
-        """As it is written."""
+        """Write it as it stands in a name of a task."""
         options = "&".join(f"{key}={value}" for key, value in self.options.items())
         return f"{self.format}:{self.file}{'?' if options else ''}{options}"
 
@@ -96,7 +96,8 @@ class Format:
         options: Options that an address may have, besides `test`.
         read: Gives the arrays `x_train`, `y_train`, and what else the file has of `x_test`,
             `y_test`, `x_validation`, `y_validation`, `class_names`, `feature_names`, `layout`,
-            and of signals `lengths_train` and the like. Raises a `ValueError` that names the file.
+            and of signals `lengths_train` and the like. A `ValueError` that it raises is said of
+            the file.
     """
 
     description: str

@@ -8,8 +8,6 @@ of the spikes of each sample, of variable length, and `labels`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ from drivers.files import hdf5
 from hil.tasks.formats import Address, Arrays, Format, roles
 
 LARGEST = 2 << 30  # bytes of a file
-MISSING = 'HDF5 is read by pyfive, which is missing: pip install "spikeloop[hdf5]"'
 SPIKES, TIMES, UNITS, LABELS = "spikes", "times", "units", "labels"
 
 
@@ -28,35 +25,20 @@ def read(given: Address) -> Arrays:
     Raises:
         ValueError: When it is no such file, or lacks an array, or has two for one role.
     """
-    with _open(given) as file:
-        if _has_spikes(file):
-            names = {"x_train": "x", "y_train": "y", "lengths_train": "lengths"}
-            return roles.arrange(given, names, _read_spikes(file))
-        names = _assign_roles(given, file)
-        stored = {name: _read_array(file, name) for name in names.values()}
-    return roles.arrange(given, names, stored)
-
-
-@contextmanager
-def _open(given: Address) -> Iterator[hdf5.Hdf5]:
     try:
         with hdf5.open_hdf5(given.path, LARGEST, "file of HDF5") as file:
-            yield file
+            arrays = [name for name in file.root if hasattr(file.root[name], "dtype")]
+            if SPIKES in file.root and SPIKES not in arrays:  # a group
+                names = {"x_train": "x", "y_train": "y", "lengths_train": "lengths"}
+                stored = _read_spikes(file)
+            else:
+                names = roles.assign_roles(given, arrays)
+                stored = {name: _read_array(file, name) for name in names.values()}
     except ImportError:
-        raise ValueError(f"{given.file}: {MISSING}") from None
-
-
-def _is_array(member: Any) -> bool:
-    return hasattr(member, "dtype")
-
-
-def _has_spikes(file: hdf5.Hdf5) -> bool:
-    """Tell a group of spikes from a data set of that name."""
-    return SPIKES in file.root and not _is_array(file.root[SPIKES])
-
-
-def _assign_roles(given: Address, file: hdf5.Hdf5) -> dict[str, str]:
-    return roles.assign_roles(given, [name for name in file.root if _is_array(file.root[name])])
+        raise ValueError(
+            'HDF5 is read by pyfive, which is missing: pip install "spikeloop[hdf5]"'
+        ) from None
+    return roles.arrange(given, names, stored)
 
 
 def _read_spikes(file: hdf5.Hdf5) -> Arrays:

@@ -22,14 +22,14 @@ def read(given: Address) -> Arrays:
         names = roles.assign_roles(given, read_array_names(given.path))
         for role, name in names.items():
             if role in roles.ROLES and read_array_header(given.path, name)[1].hasobject:
-                raise ValueError(_refuse_objects(given, role, name))
+                raise ValueError(_describe_objects(role, name))
         stored = read_arrays(given.path, set(names.values()), deflated=True, records=True)
     except FileFormatError as error:
         raise ValueError(f"{error}; such files are written with numpy.savez") from None
     return roles.arrange(given, names, stored)
 
 
-def _refuse_objects(given: Address, role: str, name: str) -> str:
+def _describe_objects(role: str, name: str) -> str:
     way = f"save it with {name}={name}.astype(str)"
     if role.startswith("x_"):
         way = (
@@ -37,7 +37,7 @@ def _refuse_objects(given: Address, role: str, name: str) -> str:
             f"each has: {name}=np.concatenate({name}), "
             f"lengths{role[1:]}=[len(one) for one in {name}]"
         )
-    return f"{given.file}: {name} holds Python objects, which are never loaded: {way}"
+    return f"{name} holds Python objects, which are never loaded: {way}"
 
 
 FORMAT = Format(

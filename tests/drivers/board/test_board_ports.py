@@ -269,7 +269,7 @@ def test_a_scan_tells_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/dev/c", "adapter c", False),
     ]
     assert ports[0].answer.startswith("permission denied")
-    assert ports[1].answer == "simulated board, firmware 2.1.0, chip 6"
+    assert ports[1].answer == "simulated board, firmware 2.2.0, chip 6"
     assert "nothing came back" in ports[2].answer
 
 
@@ -283,7 +283,7 @@ def test_devices_opens_ports_only_when_asked(monkeypatch: pytest.MonkeyPatch) ->
         assert scanned.exit_code == 0
         header, line = scanned.stdout.splitlines()
         assert header == "port\twhat is plugged in\twho answers"
-        assert line == f"board:{path}\ta cable\tsimulated board, firmware 2.1.0, chip 9"
+        assert line == f"board:{path}\ta cable\tsimulated board, firmware 2.2.0, chip 9"
     monkeypatch.setattr(list_ports, "comports", lambda: [])
     none = CliRunner().invoke(app, ["devices", "--scan"])
     assert none.exit_code == 0 and not none.stdout and "no serial ports" in none.stderr

@@ -316,7 +316,7 @@ def test_hello_tells_the_limits() -> None:
     board = Board(chip=12, hello=SMALL)
     told = Hello.decode(board.done(RequestType.HELLO))
     assert told == replace(SMALL, chip=12)
-    assert (told.protocol, told.firmware, told.chip, told.boot_id) == (2, (2, 1, 0), 12, 1)
+    assert (told.protocol, told.firmware, told.chip, told.boot_id) == (2, (2, 2, 0), 12, 1)
 
 
 @pytest.mark.parametrize(

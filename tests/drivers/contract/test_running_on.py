@@ -94,8 +94,8 @@ def test_a_stimulus_shows_nothing_after_the_end_of_a_sample(tmp_path: Path) -> N
         kept = load(save(tmp_path / "stimulus.npz", stimulus))
         assert isinstance(kept, Stimulus)
         for found in (stimulus, kept):
-            assert found.lasting.tolist() == [[True, True], *[[False, True]] * 3]
-            np.testing.assert_array_equal(found.dense(), x * found.lasting[..., np.newaxis])
+            assert found.mask.tolist() == [[True, True], *[[False, True]] * 3]
+            np.testing.assert_array_equal(found.dense(), x * found.mask[..., np.newaxis])
 
 
 @pytest.mark.parametrize("lengths", [[0, 4], [1, 5], [1], [1.5, 2.0], [[1, 2]]])

@@ -14,6 +14,7 @@ from support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 EXCHANGES: list[dict[str, Any]] = vectors.load_vectors()["exchanges"]["in_order"]
+LEASES: list[dict[str, Any]] = vectors.load_vectors()["leases"]
 RUNS: list[dict[str, Any]] = vectors.load_vectors()["runs"]
 SIZES = {"u8": 1, "u16": 2, "u32": 4, "i32": 4}
 
@@ -49,7 +50,7 @@ STATUSES = {
 }
 RECORDS = {
     int(kind): (name, table(f"**{name}, {kind}**"))
-    for name, kind in re.findall(r"^\*\*(\w+), (\d)\*\*", PAGE, re.M)
+    for name, kind in re.findall(r"^\*\*(\w+), (\d+)\*\*", PAGE, re.M)
     if name not in ("NAME", "ABILITIES")
 }
 
@@ -142,7 +143,10 @@ def run(reader: Reader) -> tuple[list[int], list[tuple[int, ...]]]:
 
 
 def taken_apart(kind: str, reader: Reader) -> None:
-    if kind == "CONFIGURE":
+    if kind == "HELLO" and reader.left():
+        reader.fields(table("a name for messages:"))
+        reader.take(reader.left())
+    elif kind == "CONFIGURE":
         configure(reader)
     elif kind in ("WRITE", "DELAYS"):
         cells(reader, [2], 1 if kind == "WRITE" else 2)
@@ -160,7 +164,7 @@ def taken_apart(kind: str, reader: Reader) -> None:
             reader.take(2)
 
 
-@pytest.mark.parametrize("each", EXCHANGES, ids=lambda each: each["title"][:30])
+@pytest.mark.parametrize("each", EXCHANGES + LEASES, ids=lambda each: each["title"][:30])
 def test_every_part_of_the_exchanges_is_a_field_of_the_page(each: dict[str, Any]) -> None:
     for side in ("request", "answer"):
         parts = [(what, bytes.fromhex(digits)) for what, digits in each[side + "_parts"]]
@@ -172,7 +176,8 @@ def test_every_part_of_the_exchanges_is_a_field_of_the_page(each: dict[str, Any]
         name = next(n for n, code in TYPES.items() if code in (kind, kind & 0x7F))
         assert f"Version {version}." in PAGE
         assert parts[2][0].split(",")[0] == f"type {name}"
-        assert parts[3][0] == f"status {STATUSES[status]}"
+        means = f"status {STATUSES[status]}" if kind & 0x80 else f"lease {status}"
+        assert parts[3][0] == (means if kind != 0xFF else f"status {STATUSES[status]}")
         reader = Reader(whole[4:])
         if side == "answer" and name == "HELLO":
             hello(reader)

@@ -25,7 +25,7 @@ from support.command_line import HIL, command, raw_on_a_terminal
     ],
 )
 def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:
-    heavy = [*absent, "brian2", "scipy", "sklearn", "matplotlib", "pydantic", "jinja2"]
+    heavy = [*absent, "brian2", "scipy", "sklearn", "pydantic", "jinja2"]
     check = f"{program}\nimport sys\nassert not {{*sys.modules}} & {{*{heavy!r}}}"
     found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr

@@ -55,5 +55,5 @@ def test_without_a_checkpoint_there_is_nothing_to_evaluate(copied: Path) -> None
 
 def test_a_run_in_use_is_one_line(copied: Path) -> None:
     (copied / RESULT).unlink()
-    with Run.open(copied).locked():
+    with Run.open(copied).hold():
         assert "in use by another process" in refusal("resume", copied)

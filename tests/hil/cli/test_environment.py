@@ -9,37 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import COMMAND, HIL, SMALL
+from support.command_line import HIL, SMALL
 
 
 def shell(command_line: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    words = command_line.replace("hil ", f"{shlex.join(COMMAND)} ", 1)
+    words = command_line.replace("hil ", f"{shlex.join(HIL)} ", 1)
     env = {**os.environ, **settings}
     return subprocess.run(["sh", "-c", words], capture_output=True, text=True, env=env)
 
 
 def test_a_training_does_not_need_anybody_who_reads_its_messages() -> None:
-    """Nor a home, and it fails by no warning and no backend of a library."""
+    """Nor a home, and it fails by no warning of a library."""
     Path("file").write_text("")
-    hostile = {
-        "PYTHONWARNINGS": "error",
-        "MPLBACKEND": "nosuch",
-        "HOME": f"{Path('file').resolve()}",
-    }
+    hostile = {"PYTHONWARNINGS": "error", "HOME": f"{Path('file').resolve()}"}
     done = shell(f"hil train digits {shlex.join(SMALL)} --out run 2>/dev/full", **hostile)
     assert done.returncode == 0
     assert done.stdout.startswith("result\t") and done.stdout.endswith("run/report.html\n")
-
-
-def test_a_home_that_is_a_file_and_an_unknown_backend_are_no_matter() -> None:
-    Path("file").write_text("")
-    program = (
-        "from hil.cli.environment import prepare_process; prepare_process(); "
-        "import matplotlib; matplotlib.get_configdir(); matplotlib.get_cachedir()"
-    )
-    env = {**os.environ, "HOME": f"{Path('file').resolve()}", "MPLBACKEND": "nosuch"}
-    done = subprocess.run([HIL[0], "-c", program], capture_output=True, text=True, env=env)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("words", ["--help", "tasks", "devices --help"])

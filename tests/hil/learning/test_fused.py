@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from hil.learning import LayerReading, rate_estimators
-from hil.learning.nominal_neuron import NominalNeuron, locate, look_up, spread_rows, table
+from hil.learning.nominal_neuron import NominalNeuron, table
+from hil.learning.rate_estimators import fused
 from hil.learning.rate_estimators.fused import FLOOR, MISMATCH
 
 Matrix = NDArray[np.float32]
@@ -33,9 +34,11 @@ def reading(mean: Matrix, doubt: float = 0.0) -> LayerReading:
 
 
 def at(quantity: str, drives: Matrix) -> Matrix:
-    spread = np.full_like(drives, 0.1)
-    place = locate(table(NEURON), drives, spread_rows(table(NEURON), spread))
-    return look_up(table(NEURON)[quantity], place)  # type: ignore[index]
+    values = table(NEURON)
+    axis, spread = fused.axis_of(values), np.full_like(drives, 0.1)
+    place = fused.locate(drives, fused.find_row(spread, fused.BOUNDS, axis), axis)
+    found: Matrix = fused.look_up(values[quantity].reshape(-1), place)  # type: ignore[index]
+    return found
 
 
 @pytest.mark.parametrize("name", ["fused", "fused_last"])

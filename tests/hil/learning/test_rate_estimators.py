@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 
 from hil.extensions import Trust
 from hil.learning import Estimator, LayerReading, RateEstimate, rate_estimators
-from hil.learning.nominal_neuron import (
-    NominalNeuron,
-    held_current,
-    locate,
-    look_up,
-    spread_rows,
-    table,
-)
+from hil.learning.nominal_neuron import NominalNeuron, held_current, table
+from hil.learning.rate_estimators import fused
 
 Matrix = NDArray[np.float32]
 Reset = Literal["soft", "hard"]
@@ -252,13 +246,14 @@ def test_the_nominal_neuron_is_a_neuron(decay: float, steps: int, reset: Reset, 
     values = table(neuron)
     constant = np.broadcast_to(drive, (steps, *drive.shape)).astype(np.float32)
     _, after, spikes = simulated(constant, decay, reset, late)
-    place = locate(values, drive, spread_rows(values, np.zeros_like(drive)))
+    axis = fused.axis_of(values)
+    place = fused.locate(drive, fused.find_row(np.zeros_like(drive), fused.BOUNDS, axis), axis)
     near = {"rate": spikes.mean(axis=0), "mean_after": after.mean(axis=0)}
     # A drive on the grid is met to rounding; a spike may fall to either side of the last step.
     for name, expected in near.items():
-        found = look_up(values[name], place)  # type: ignore[index]
+        found = fused.look_up(values[name].reshape(-1), place)  # type: ignore[index]
         assert (np.abs(found - expected) < 2.5 / steps).all() or reset == "hard", name
-    assert look_up(values["rate"], place)[0, 0] == 0
+    assert fused.look_up(values["rate"].reshape(-1), place)[0, 0] == 0
 
 
 @pytest.mark.parametrize(

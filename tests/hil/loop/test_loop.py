@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
 
 
 def trained(folder: Path, **sections: Any) -> tuple[Run, dict[str, Any]]:
-    run = Run.create(folder, configuration.build(configuration.merged(SMALL, sections)))
+    run = Run.create(folder, configuration.build(configuration.merge_layers(SMALL, sections)))
     return run, training.train(run)
 
 

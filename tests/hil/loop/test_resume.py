@@ -253,7 +253,7 @@ def test_the_command_stops_at_once(sent: signal.Signals, at: str, tmp_path: Path
 # -- a full disk, and devices that do not remember --------------------------------------------
 
 
-@pytest.mark.parametrize("calls", [1, 4, 7])
+@pytest.mark.parametrize("calls", [1, 5, 8])
 def test_a_full_disk_stops_a_run_that_then_ends_the_same(
     calls: int, run: Run, reference: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

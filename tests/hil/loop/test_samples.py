@@ -52,7 +52,7 @@ def _plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trained(folder: Path, **sections: Any) -> tuple[Run, dict[str, Any]]:
-    run = Run.create(folder, configuration.build(configuration.merged(SMALL, sections)))
+    run = Run.create(folder, configuration.build(configuration.merge_layers(SMALL, sections)))
     return run, training.train(run)
 
 

@@ -164,11 +164,6 @@ def test_currents_follow_a_signal_and_end_with_it(told: bool, bias: float) -> No
                 assert currents[step, sample, 2] == (3 * bias if step < 2 * length else 0)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pictures() -> None:
-    """Drawn: what these tests look for."""
-
-
 def test_signals_are_trained_on_kept_and_shown(tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((200, 5, 2)) * 2
     x[:100, 3:, 0] += 6

@@ -99,7 +99,7 @@ def _plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trained(folder: Path, device: str, **sections: Any) -> Run:
-    asked = configuration.merged(SMALL, {"device": device}, sections)
+    asked = configuration.merge_layers(SMALL, {"device": device}, sections)
     run = Run.create(folder, configuration.build(asked))
     training.train(run)
     return run

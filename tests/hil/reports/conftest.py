@@ -8,11 +8,6 @@ from support.html_page import Page
 from support.run_folders import finished
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pictures() -> None:
-    """Drawn: what these tests are about."""
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return finished(tmp_path_factory.mktemp("runs") / "one run")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.figures import plots
-from hil.plain_text import INSTEAD, ROOM, label, one_line, visible
+from hil.plain_text import INSTEAD, ROOM, make_label, make_visible, one_line
 from hil.reports.rendering import Attempts, write_page
 from hil.reports.run_page import write_report
 from hil.runs.folder import Run
@@ -58,18 +58,21 @@ def test_every_plot_shows_a_label_as_it_is(text: str) -> None:
         svg.encode()
         Page(f"<p>{svg}</p>")  # well nested
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202e]", svg)
-        if label(text).strip():
-            assert label(text).strip() in [word.strip() for word in words(svg)], (name, words(svg))
+        if make_label(text).strip():
+            assert make_label(text).strip() in [word.strip() for word in words(svg)], (
+                name,
+                words(svg),
+            )
 
 
 @given(st.text())
 def test_what_is_visible_stays_and_what_acts_is_replaced(text: str) -> None:
-    shown = visible(text)
+    shown = make_visible(text)
     shown.encode()
     assert len(shown) == len(text)
     assert all(a == b or b == INSTEAD for a, b in zip(text, shown, strict=True))
     assert "\x1b" not in shown and "\u202e" not in shown
-    assert "\n" not in one_line(text) and len(label(text)) <= ROOM + 1
+    assert "\n" not in one_line(text) and len(make_label(text)) <= ROOM + 1
     if text.isprintable():
         assert shown == text
 

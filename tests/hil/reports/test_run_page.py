@@ -26,6 +26,7 @@ def test_the_page_states_accuracy_interval_and_origin(run: Run, page: Page) -> N
     assert f"{100 * found['test_accuracy']:.2f} %" in page.all("p", **{"class": "figure"})[0]
     assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %" in page.text
     assert "100 test samples" in page.text
+    assert "not the last 359" in page.text  # which of the digits they are
     assert page.all("h1") == ["digits, learned by adfa on emulator:mixed-signal"]
     assert "64-8-5 network, trained for 10 epochs" in page.text
 

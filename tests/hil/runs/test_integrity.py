@@ -12,7 +12,7 @@ import pytest
 
 import hil
 from drivers.files.writing import DRAFT, replace_file, write_text
-from hil.runs.exclusive import draft_in, locked
+from hil.runs.exclusive import draft_in, lock
 from hil.runs.folder import ENVIRONMENT, Run
 from support.command_line import command, refusal
 
@@ -110,16 +110,16 @@ def test_a_lock_follows_no_link_and_empties_nothing(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / ".lock").symlink_to(victim)
-    with pytest.raises(ValueError, match="is a link"), locked(tmp_path):
+    with pytest.raises(ValueError, match="is a link"), lock(tmp_path):
         pass
     (tmp_path / ".lock").unlink()
     os.link(victim, tmp_path / ".lock")
-    with locked(tmp_path):
+    with lock(tmp_path):
         pass
     assert victim.read_text() == "mine"
     (tmp_path / ".lock").unlink()
     os.mkfifo(tmp_path / ".lock")
-    with pytest.raises(ValueError, match="is no file"), locked(tmp_path):
+    with pytest.raises(ValueError, match="is no file"), lock(tmp_path):
         pass
 
 

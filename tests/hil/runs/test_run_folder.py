@@ -252,14 +252,12 @@ def test_damaged_metrics_are_refused_by_name(content: bytes, run: Run) -> None:
 
 def test_a_run_in_use_is_refused(run: Run) -> None:
     def locked() -> None:
-        with run.locked():
+        with run.hold():
             pass
 
-    with run.locked():
+    with run.hold():
         assert "in use by another process" in refusal(locked)
-        program = (
-            f"from hil.runs.folder import Run\nwith Run.open({str(run.path)!r}).locked(): pass"
-        )
+        program = f"from hil.runs.folder import Run\nwith Run.open({str(run.path)!r}).hold(): pass"
         found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert found.returncode == 1 and "in use by another process" in found.stderr
     locked()
@@ -267,11 +265,11 @@ def test_a_run_in_use_is_refused(run: Run) -> None:
 
 def test_a_killed_process_holds_no_lock(run: Run) -> None:
     def die() -> None:
-        with run.locked():
+        with run.hold():
             os.kill(os.getpid(), 9)
 
     assert in_a_process(die) == -9
-    with run.locked():
+    with run.hold():
         pass
 
 
@@ -291,7 +289,7 @@ def test_what_a_killed_process_left_half_written_goes_away(run: Run) -> None:
     assert in_a_process(metrics) == -9
     assert len(os.listdir(run.path)) == 4
     (run.path / ".notes").write_text("the user's own")
-    with run.locked():
+    with run.hold():
         left = set(os.listdir(run.path))
     assert left == {CONFIG, ENVIRONMENT, ".lock", ".notes"}
 

@@ -12,7 +12,7 @@ import pytest
 from hil.extensions import Trust
 from hil.studies import loader
 from support.command_line import command, refusal
-from support.extension_file import without_plots, written
+from support.extension_file import written
 
 STUDY = """
 version = 1
@@ -38,7 +38,6 @@ times = 1
 @pytest.fixture(autouse=True)
 def _with_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    without_plots(monkeypatch)
     written(tmp_path)
     Path("own.toml").write_text(STUDY)
 

@@ -89,11 +89,6 @@ def test_a_number_in_a_table_stays_as_it_is(level: float, whole: int) -> None:
             assert line[2] == text
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pictures() -> None:
-    """Drawn: what these tests look for."""
-
-
 def test_a_plot_that_fails_costs_no_more_than_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,11 +22,6 @@ from support.study_kit import GRID, SEARCH, Fake, Measured, carried_out, study
 # -- pages ------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pictures() -> None:
-    """Drawn: what these tests are about."""
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every built-in study on its small budget, with trials that cost nothing."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from distributed import Client
 
 from hil.studies import loader, pool
 from support.command_line import command
@@ -48,9 +49,7 @@ def finished(path: Path) -> list[str]:
     if not (path / "journal.log").exists():
         return []
     content = (path / "journal.log").read_bytes()
-    lines = content[: content.rfind(b"\n") + 1].splitlines()
-    found = [json.loads(line) for line in lines]
-    return [line["user_attrs"]["job"] for line in found if line["op_code"] == 4]
+    return [json.loads(line)["job"] for line in content[: content.rfind(b"\n") + 1].splitlines()]
 
 
 def wait(process: subprocess.Popen[str], until: Callable[[], bool]) -> None:
@@ -111,16 +110,31 @@ def test_workers_and_the_coordinator_are_killed(place: Path, reference: bytes) -
         os.kill(worker, signal.SIGKILL)
     wait(process, lambda: len(finished(path)) >= 5)
     done, below = finished(path), workers(process)
-    process.kill()  # the coordinator, and its workers with it
-    for worker in below:
-        with suppress(ProcessLookupError):
-            os.kill(worker, signal.SIGKILL)
+    process.kill()  # its workers end with it
     process.communicate()
+    limit = time.monotonic() + 20
+    while any(Path(f"/proc/{worker}").exists() for worker in below):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
     assert finished(path)[: len(done)] == done
     again = hil(place, "--workers", "2", out="both")
     assert again.returncode == 0, again.stderr
     assert len(set(finished(path))) == len(finished(path))
     assert (path / "trials.csv").read_bytes() == reference
+
+
+class Deadly:
+    """A job that ends the process that takes it."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (1,)
+
+
+def test_a_trial_that_kills_every_worker_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "DEATHS", 2)
+    jobs: Any = [(Deadly(), None)]
+    with pool.open_pool(2) as evaluate, pytest.raises(ValueError, match="killed every worker"):
+        list(evaluate(jobs))
 
 
 def test_ctrl_c_of_a_terminal_reaches_the_workers_too(place: Path) -> None:
@@ -192,29 +206,19 @@ def test_an_existing_scheduler_gives_the_same_table(place: Path, reference: byte
     assert (place / "elsewhere" / "trials.csv").read_bytes() == reference
 
 
-def test_workers_of_other_versions_are_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    real = pool.versions()
+def test_workers_of_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_versions(client: Client, **options: Any) -> Any:
+        versions = real(client, **options)
+        versions["client"]["packages"]["numpy"] = "0.1"
+        return versions
+
+    real = Client.get_versions
     with cluster(1) as address:
-        monkeypatch.setattr(pool, "versions", Imposter({**real, "numpy": "0.1"}))
+        monkeypatch.setattr(Client, "get_versions", get_versions)
         said = r"numpy .*here is 0\.1: install the same"
         with pytest.raises(ValueError, match=said) as error, pool.open_pool(1, address):
             pass
     assert "\n" not in str(error.value) and address in str(error.value)
-
-
-class Imposter:
-    """This process's versions here, the true ones where it is sent to."""
-
-    def __init__(self, here: dict[str, str]) -> None:
-        self._here = here
-
-    def __call__(self) -> dict[str, str]:
-        return self._here
-
-    def __reduce__(self) -> Any:
-        return getattr, (pool, "versions")
 
 
 def test_no_scheduler_and_one_without_workers(

@@ -14,6 +14,7 @@ from scipy import stats
 
 from hil import statistics
 from hil.sections import words
+from hil.sections.comparisons import Comparison
 from hil.sections.trials import Cell, Level, Row, Unit, average_by_unit, group_rows
 from hil.studies import page, schema
 from support.study_kit import GRID, study
@@ -27,10 +28,10 @@ def test_no_claim_without_an_interval_or_from_too_few(data: st.DataObject) -> No
     shares = st.lists(st.floats(0, 1), min_size=size, max_size=size)
     found = statistics.paired_difference(data.draw(shares), data.draw(shares))
     p = None if found.t_test is None else min(1.0, 3 * found.t_test)
-    claim = words.Comparison("one", "two", found, "test_accuracy", p, 3)
+    claim = Comparison("one", "two", found, "test_accuracy", p, 3)
     if claim.is_supported:
-        assert size >= statistics.FEWEST and p is not None and p < 0.05
-        assert re.search(r"95 %: -?[\d.]+ to -?[\d.]+; \d pairs, p = ", str(claim))
+        assert size >= statistics.FEWEST and p is not None and p < words.SIGNIFICANCE
+        assert re.search(r"98.5 %: -?[\d.]+ to -?[\d.]+; \d pairs, p = ", str(claim))
         above = "above" in str(claim)
         assert above == (found.mean.value > 0) and above != ("below" in str(claim))
     elif size < statistics.FEWEST:

@@ -80,14 +80,14 @@ class Stub:
         self.done: list[Config] = []
 
     def __call__(self, requests: Iterable[Request]) -> Iterator[Answer]:
-        for number, job, _ in requests:
+        for job, _ in requests:
             if self._cut is not None and len(self.done) >= self._cut:
                 raise Cut
             config = json.loads(job.config)
             self.done.append(config)
             good = self._accuracy(config)
             yield (
-                number,
+                job,
                 outcome(job) | {"validation_accuracy": good, "test_accuracy": 1 - good},
                 {},
             )

@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hil.sections import trials, words
+from hil.sections.comparisons import Comparison
 from hil.studies import loader
 from support.html_page import Page
 from support.study_kit import GRID, Fake, Measured, carried_out, study
@@ -40,7 +41,7 @@ def test_amount_and_interval_are_of_the_direction_that_is_named(
 ) -> None:
     found = trials.compare_pairs([a for a, _ in pairs], [b for _, b in pairs], ACCURACY)
     assume(found.t_test is not None)
-    text = str(words.Comparison("one", "two", found, ACCURACY, p, 1))
+    text = str(Comparison("one", "two", found, ACCURACY, p, 1))
     numbers = re.search(r"(-?[\d.]+) points.*98.5 %: (-?[\d.]+) to (-?[\d.]+);", text)
     assert numbers is not None
     amount, low, high = map(float, numbers.groups())

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil import tasks
-from hil.tasks import arrays
 from hil.tasks.preparation import Preparation
+from hil.tasks.sample_set import SampleSet
 from hil.tasks.samples import Signals
 from support.data_sets import generator, one_line
 
@@ -32,11 +32,9 @@ def records(seed: int = 0, count: int = 20, start: int = 0) -> list[Any]:
 
 
 def loaded(x: Any, **more: Any) -> Any:
-    given = {
-        **arrays.collect_arrays(x, np.arange(len(x)) % 2, test=(x, np.arange(len(x)) % 2)),
-        **more,
-    }
-    return arrays.build_data(given, generator(), 0.0)
+    given = SampleSet.of_program(x, np.arange(len(x)) % 2, test=(x, np.arange(len(x)) % 2))
+    given = SampleSet.read({**given.arrays(), **more})
+    return given.build(generator(), 0.0)
 
 
 def by_hand(record: Any, bins: int, until: float, start: float, sides: tuple[int, ...]) -> Any:
@@ -75,7 +73,7 @@ def test_time_counts_from_the_first_event_where_records_begin_late() -> None:
 
 def test_new_records_are_counted_as_the_first_ones() -> None:
     first, new = records(), records(1, 3)
-    kept = Preparation.from_arrays(loaded(first).preparation.arrays(), "kept")
+    kept = Preparation.from_json(loaded(first).preparation.as_json(), "kept")
     np.testing.assert_array_equal(kept.apply(first).values, loaded(first).x_train.values)
     assert isinstance(kept.apply(new), Signals)
     outside = records(1, 3)
@@ -109,8 +107,8 @@ def test_a_file_of_events_needs_no_option(tmp_path: Path) -> None:
 def test_rasters_are_events_already() -> None:
     raster = generator().random((20, 6, 3)) < 0.3
     for given_as in (raster, raster.astype(np.int64), raster.astype(np.uint8)):
-        given = arrays.collect_arrays(given_as, np.arange(20) % 2, layout="TC")
-        found = arrays.build_data(given, generator(), 0.0)
+        given = SampleSet.of_program(given_as, np.arange(20) % 2, layout="TC")
+        found = given.build(generator(), 0.0)
         assert found.spec.kind == "events"
         assert set(np.unique(found.x_train.values)) == {0, 1}
     with pytest.raises(ValueError, match=r"holds more than 0 and 1: .* trained on events"):
@@ -176,10 +174,10 @@ def test_rows_of_plain_numbers_are_events_where_it_is_said(tmp_path: Path, colum
     x, y = records(), np.arange(20) % 2
     expected = loaded([record[[*columns]] for record in x])
     rows = [plain(record, columns) for record in x]
-    given = arrays.collect_arrays(rows, y, test=(rows, y), layout=columns)
-    found = arrays.build_data(given, generator(), 0.0)
+    given = SampleSet.of_program(rows, y, test=(rows, y), layout=columns)
+    found = given.build(generator(), 0.0)
     assert found.sha256 == expected.sha256
-    kept = Preparation.from_arrays(found.preparation.arrays(), "kept")
+    kept = Preparation.from_json(found.preparation.as_json(), "kept")
     np.testing.assert_array_equal(kept.apply(rows[:3]).values, found.x_train.values[:3])
     own = {"x": np.concatenate(rows), "lengths": [len(record) for record in x], "y": y}
     np.savez(tmp_path / "own.npz", **own)  # type: ignore[arg-type]
@@ -197,9 +195,9 @@ def test_rows_that_look_like_events_are_no_signals_without_a_word(
 ) -> None:
     rows, y = [plain(record, columns) for record in records()], np.arange(20) % 2
     with pytest.raises(ValueError, match=rf'events, .* or signals, TC.*layout="{guess}"') as error:
-        arrays.collect_arrays(rows, y)
+        SampleSet.of_program(rows, y)
     one_line(error)
-    assert arrays.collect_arrays(rows, y, layout="TC")["x_train"].shape[1] == len(columns)
+    assert SampleSet.of_program(rows, y, layout="TC").size.features == len(columns)
     own = {"events": np.concatenate(rows), "lengths": [len(row) for row in rows], "y": y}
     np.savez(tmp_path / "own.npz", **own)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=rf"own.npz\?layout={guess}"):

@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hil
-from hil.tasks import arrays
 from hil.tasks.augmentation import affine
 from hil.tasks.preparation import Preparation
+from hil.tasks.sample_set import SampleSet
 from support.data_sets import generator, one_line
 
 SIDES = st.integers(5, 9)
 
 
 def loaded(x: Any, layout: str | None = None) -> Any:
-    given = arrays.collect_arrays(
+    given = SampleSet.of_program(
         x, np.arange(x.shape[0] if hasattr(x, "shape") else len(x)) % 2, layout=layout
     )
-    return arrays.build_data(given, generator(), 0.0)
+    return given.build(generator(), 0.0)
 
 
 @given(height=SIDES, width=SIDES, channels=st.sampled_from([1, 3, 4]), seed=st.integers(0, 99))
@@ -56,7 +56,7 @@ def test_a_pixel_has_its_channels_side_by_side_and_one_range_scales_all() -> Non
 def test_new_samples_come_as_the_first_ones_did() -> None:
     first = generator().random((20, 3, 5, 6))
     prepared = loaded(first).preparation
-    kept = Preparation.from_arrays(prepared.arrays(), "kept")
+    kept = Preparation.from_json(prepared.as_json(), "kept")
     flat = kept.apply(first.reshape(20, -1))
     np.testing.assert_array_equal(kept.apply(first), flat)
     np.testing.assert_array_equal(kept.apply(first), prepared.apply(first))
@@ -70,22 +70,22 @@ def test_new_samples_come_as_the_first_ones_did() -> None:
         (
             (20, 50, 6),
             None,
-            r'signals, TC .* or images, HW .*say which: hil.train\(x, y, layout="TC"\)',
+            r'TC for signals .*HW for images .*say which: hil.train\(x, y, layout="TC"\)',
         ),
         (
             (20, 10, 34, 36),
             None,
-            "say CHW for 10 channels or HWC for 36; of frames in time.*TC.*HWC",
+            "HWC for images .*CHW for images .*frames in time.*TC.*HWC",
         ),
-        ((20, 3, 5, 3), None, "where are its channels.*CHW or HWC"),
-        ((20, 10, 2, 34, 34), None, "give frames in time as .*with layout TC"),
+        ((20, 3, 5, 3), None, "HWC for .*CHW for .*say which"),
+        ((20, 10, 2, 34, 34), None, "of frames in time, give .*with layout TC"),
         ((20, 4), "HW", r"is not \(N, H, W\)"),
         ((20, 5, 6), "CHW", r"is not \(N, C, H, W\)"),
         ((20, 5, 6), "TH", "layout 'TH': give HW, HWC, CHW for images, or TC, CT, T for signals"),
         ((20, 5, 6), "T", r"is not \(N, T\)"),
         ((20, 5, 5), None, 'hil.train\\(x, y, layout="HW"\\)'),
         ((20, 6, 500), None, 'hil.train\\(x, y, layout="CT"\\)'),
-        ((20,), None, r"give \(N, features\)"),
+        ((20,), None, r"give features \(N, n\)"),
     ],
 )
 def test_axes_that_may_mean_several_things_are_refused_by_name(
@@ -115,11 +115,6 @@ def test_all_channels_of_an_image_move_together(channels: int, seed: int) -> Non
     found = affine(many, (6, 7, channels), generator(seed)).reshape(4, -1, channels)
     for channel in range(channels):
         np.testing.assert_array_equal(found[..., channel], moved)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pictures() -> None:
-    """Drawn: what these tests look for."""
 
 
 def test_colour_images_are_trained_on_kept_and_shown(tmp_path: Path) -> None:

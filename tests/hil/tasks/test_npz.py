@@ -224,7 +224,7 @@ def test_what_may_be_a_signal_or_an_image_is_refused_with_the_address_that_says_
     path = tmp_path / "own.npz"
     np.savez(path, x=np.random.default_rng(0).random((20, 3, 2)), y=np.arange(20) % 2)
     with pytest.raises(
-        ValueError, match=r"signals, .* or images, .*say which: '.*own\.npz\?layout=TC'"
+        ValueError, match=r"for signals .*for images .*say which: '.*own\.npz\?layout=TC'"
     ) as error:
         tasks.get(f"npz:{path}").load(generator(), 0.0)
     helps = one_line(error).split("'")[-2]

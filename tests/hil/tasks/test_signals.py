@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil import tasks
-from hil.tasks import arrays
 from hil.tasks.preparation import Preparation
+from hil.tasks.sample_set import SampleSet
 from hil.tasks.samples import Signals
 from hil.tasks.task import Data, suggest_settings
 from support.data_sets import generator, one_line
@@ -31,8 +30,8 @@ def signals(lengths: list[int], channels: int = 3) -> Signals:
 
 
 def data(x: Any, layout: str | None = None, **more: Any) -> Data:
-    given = arrays.collect_arrays(x, np.arange(len(x)) % 2, layout=layout, **more)
-    return arrays.build_data(given, generator(), 0.0)
+    given = SampleSet.of_program(x, np.arange(len(x)) % 2, layout=layout, **more)
+    return given.build(generator(), 0.0)
 
 
 # -- what holds them ----------------------------------------------------------------------------
@@ -123,12 +122,12 @@ def test_a_short_signal_is_held_for_longer_however_it_is_given(
     np.savez(tmp_path / "whole.npz", x=x, y=y, layout="TC")
     np.savez(tmp_path / "rows.npz", x=x.reshape(-1, 3), y=y, lengths=np.full(4, steps))
     given = (
-        arrays.collect_arrays(x, y, layout="TC", test=(x, y)),
-        arrays.collect_arrays([*x, x[0, 1:]], [*y, 0]),
+        SampleSet.of_program(x, y, layout="TC", test=(x, y)),
+        SampleSet.of_program([*x, x[0, 1:]], [*y, 0]),
     )
     for found in (
         *(tasks.get(f"npz:{tmp_path / name}.npz").defaults for name in ("whole", "rows")),
-        *(suggest_settings(arrays.measure_arrays(each)) for each in given),
+        *(suggest_settings(each.size) for each in given),
     ):
         assert found["encoding"]["hold"] == hold
 
@@ -145,7 +144,7 @@ def test_a_single_channel_needs_no_axis_and_one_of_length_one_says_so() -> None:
 def test_new_signals_come_as_the_first_ones_did_and_may_be_shorter() -> None:
     raw = generator().standard_normal((20, 3, 6))
     prepared = data(raw, "CT").preparation
-    kept = Preparation.from_arrays(prepared.arrays(), "kept")
+    kept = Preparation.from_json(prepared.as_json(), "kept")
     whole = kept.apply(raw)
     assert isinstance(whole, Signals)
     np.testing.assert_array_equal(whole.values, prepared.apply(raw).values)
@@ -156,7 +155,7 @@ def test_new_signals_come_as_the_first_ones_did_and_may_be_shorter() -> None:
     for wrong, complaint in (
         (raw[:, :2], "x has 2 channels: the network was trained on 3"),
         (np.moveaxis(raw, 1, 2), "x has 6 channels"),
-        (raw.reshape(20, 18), r"give \(samples, 3, up to 6\)"),
+        (raw.reshape(20, 18), r"is not \(N, C, T\)"),
         (np.concatenate([raw, raw], axis=2), r"of 12 steps: .* trained on up to 6: cut them"),
     ):
         with pytest.raises(ValueError, match=complaint) as error:
@@ -182,7 +181,7 @@ def test_a_list_of_signals_is_kept_padded_and_scaled_by_its_own_steps() -> None:
     low, high = every.min(axis=0), every.max(axis=0)
     np.testing.assert_allclose(found.x_train.steps, (every - low) / (high - low), atol=1e-6)
     assert not found.x_train.values[~found.x_train.mask].any()
-    prepared = Preparation.from_arrays(found.preparation.arrays(), "kept")
+    prepared = Preparation.from_json(found.preparation.as_json(), "kept")
     np.testing.assert_array_equal(prepared.apply(x[:4]).values, found.x_test.values)
     np.testing.assert_array_equal(prepared.apply(x[1:2]).steps, found.x_test[1:2].steps)
     turned = data([one.T for one in x], "CT", test=([one.T for one in x[:4]], np.arange(4) % 2))
@@ -346,14 +345,3 @@ def test_japanese_vowels_are_those_of_the_package() -> None:
             fit = np.corrcoef(scaled[inside, channel], given[inside, channel])[0, 1]
             assert fit > 1 - 1e-6
     assert found.spec.steps == 29
-
-
-@pytest.mark.parametrize(("task", "package"), [("mnist1d", "mnist1d"), ("japanese_vowels", "aeon")])
-def test_a_missing_package_is_named(
-    task: str, package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (package, f"{package}.data", f"{package}.datasets"):
-        monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ValueError, match=rf'pip install "spikeloop\[{package}\]"') as error:
-        tasks.get(task).load(generator(), 0.1)
-    one_line(error)

@@ -79,7 +79,7 @@ class ShowsHiddenMembranesOfAnotherScale(Good):
 
 
 class NaNOnMembranes(Good):
-    caught_by = "counts-are-whole-and-not-below-zero"
+    caught_by = "offered-probes-are-answered"
 
     def shown(self, probe, raster, before, after):
         found = super().shown(probe, raster, before, after)
@@ -89,7 +89,7 @@ class NaNOnMembranes(Good):
 
 
 class StatesASampleTooMany(Good):
-    caught_by = "largest-batch-and-longest-run-are-taken"
+    caught_by = "stated-limits-are-taken"
 
     def _run(self, stimulus, probes, trial, carry):
         if stimulus.batch >= INFO.capacity.batch:

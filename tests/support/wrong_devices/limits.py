@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from support.good_device import INFO, Good
 
 
 class StatesANeuronTooMany(Good):
-    caught_by = "largest-network-is-taken"
+    caught_by = "stated-limits-are-taken"
 
     def _configure(self, network):
         if max(network.layers[1:]) >= INFO.capacity.neurons:
@@ -22,23 +21,14 @@ class StatesANeuronTooMany(Good):
 
 
 class StatesAnInputTooMany(Good):
-    caught_by = "largest-network-is-taken"
+    caught_by = "stated-limits-are-taken"
 
     def _write(self, projection, weights):
         return super()._write(projection, weights[: INFO.capacity.inputs - 1])
 
 
-class TakesALayerMore(Good):
-    caught_by = "larger-network-is-refused"
-
-    def configure(self, network):
-        self.facts = {"layers": INFO.capacity.layers + 1}
-        super().configure(network)
-        self.facts = {}
-
-
 class StatesASynapseTooManyOfANeuron(Good):
-    caught_by = "largest-network-is-taken"
+    caught_by = "stated-limits-are-taken"
     facts: ClassVar = {"fan_in": 40}
 
     def _configure(self, network):
@@ -47,18 +37,8 @@ class StatesASynapseTooManyOfANeuron(Good):
         super()._configure(network)
 
 
-class TakesASynapseMoreOfANeuron(Good):
-    caught_by = "larger-network-is-refused"
-    facts: ClassVar = {"fan_in": 40}
-
-    def configure(self, network):
-        self.facts = {"fan_in": 41}
-        super().configure(network)
-        self.facts = {"fan_in": 40}
-
-
 class StatesTooManySynapses(Good):
-    caught_by = "largest-network-is-taken"
+    caught_by = "stated-limits-are-taken"
     facts: ClassVar = {"synapses": 960}
 
     def _configure(self, network):
@@ -67,18 +47,8 @@ class StatesTooManySynapses(Good):
         super()._configure(network)
 
 
-class TakesALayerOfSynapsesMore(Good):
-    caught_by = "larger-network-is-refused"
-    facts: ClassVar = {"synapses": 960}
-
-    def configure(self, network):
-        self.facts = {"synapses": 1200}
-        super().configure(network)
-        self.facts = {"synapses": 960}
-
-
 class StatesAStepTooMany(Good):
-    caught_by = "largest-batch-and-longest-run-are-taken"
+    caught_by = "the-longest-run-is-counted"
 
     def _run(self, stimulus, probes, trial, carry):
         if stimulus.steps >= INFO.capacity.steps:
@@ -87,14 +57,14 @@ class StatesAStepTooMany(Good):
 
 
 class TakesASampleMore(Good):
-    caught_by = "larger-batch-and-longer-run-are-refused"
+    caught_by = "what-is-not-stated-is-refused"
 
     def check_run(self, kind, batch, steps, probes=()):
         super().check_run(kind, min(batch, INFO.capacity.batch), steps, probes)
 
 
 class RefusesItsLargestFullScale(Good):
-    caught_by = "full-scales-are-as-stated"
+    caught_by = "stated-limits-are-taken"
 
     def _configure(self, network):
         if max(network.full_scale) >= 4.0:
@@ -103,7 +73,7 @@ class RefusesItsLargestFullScale(Good):
 
 
 class RefusesItsLeastThreshold(Good):
-    caught_by = "settings-are-as-stated"
+    caught_by = "stated-limits-are-taken"
 
     def _configure(self, network):
         if network.settings["threshold"] <= -60:
@@ -112,25 +82,12 @@ class RefusesItsLeastThreshold(Good):
 
 
 class TakesNoTrims(Good):
-    caught_by = "trims-are-as-stated"
+    caught_by = "stated-limits-are-taken"
 
     def _configure(self, network):
         if network.trims:
             raise DeviceError("no trims")
         super()._configure(network)
-
-
-class StatesADefaultOutOfRange(Good):
-    caught_by = "facts-are-possible"
-    facts: ClassVar = {"settings": (replace(INFO.neuron.settings[0], default=0.0),)}
-
-
-class ChangesItsFacts(Good):
-    caught_by = "facts-stay"
-
-    def _run(self, stimulus, probes, trial, carry):
-        self.facts = {"batch": 10}
-        return super()._run(stimulus, probes, trial, carry)
 
 
 class ToldTimeOfTheLastCall(Good):

@@ -11,7 +11,7 @@ from support.good_device import Good
 
 
 class DiesOfAnError(Good):
-    caught_by = "errors-leave-the-device-usable"
+    caught_by = "what-is-not-stated-is-refused"
     dead = False
 
     def run(self, stimulus, probes=(), *, trial=None):
@@ -29,7 +29,7 @@ class DiesOfAnError(Good):
 
 
 class TakesNaN(Good):
-    caught_by = "errors-leave-the-device-usable"
+    caught_by = "what-is-not-stated-is-refused"
 
     def write_weights(self, projection, weights):
         return super().write_weights(projection, np.nan_to_num(np.asarray(weights)))
@@ -62,9 +62,12 @@ class ForgetsAProjection(Good):
 class CannotBeClosedTwice(Good):
     caught_by = "closing-twice-is-fine"
 
+    open = True
+
     def close(self):
-        if self._closed:
+        if not self.open:
             raise DeviceError("not open")
+        self.open = False
         super().close()
 
 

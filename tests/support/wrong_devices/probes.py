@@ -42,7 +42,7 @@ class LosesChargeToProbes(Good):
 
 
 class MeansOverTheSecondHalf(Good):
-    caught_by = "reductions-agree"
+    caught_by = "probes-agree-with-each-other"
 
     def reduced(self, probe, samples):
         if probe.reduce == "mean":
@@ -51,7 +51,7 @@ class MeansOverTheSecondHalf(Good):
 
 
 class GivesTheLastButOne(Good):
-    caught_by = "reductions-agree"
+    caught_by = "probes-agree-with-each-other"
 
     def reduced(self, probe, samples):
         if probe.reduce == "last":
@@ -60,7 +60,7 @@ class GivesTheLastButOne(Good):
 
 
 class SamplesAtTheBeginOfIntervals(Good):
-    caught_by = "samples-are-taken-at-every"
+    caught_by = "probes-agree-with-each-other"
 
     def shown(self, probe, raster, before, after):
         if probe.quantity == "membrane":
@@ -92,7 +92,7 @@ class SortsTheNeuronsOfANoisyChip(SortsTheNeuronsAskedFor):
 
 
 class ShowsTheLayerAbove(Good):
-    caught_by = "probed-neurons-are-those-driven"
+    caught_by = "probes-show-what-is-driven"
 
     def shown(self, probe, raster, before, after):
         deep = len(raster) > 1
@@ -100,7 +100,7 @@ class ShowsTheLayerAbove(Good):
 
 
 class MirrorsMembranes(Good):
-    caught_by = "probed-neurons-are-those-driven"
+    caught_by = "probes-show-what-is-driven"
 
     def shown(self, probe, raster, before, after):
         return super().shown(probe, raster, [b[:, :, ::-1] for b in before], after)
@@ -114,7 +114,7 @@ class CountsAStepLess(Good):
 
 
 class ShowsMembranesAfterTheReset(Good):
-    caught_by = "membranes-are-sampled-as-declared"
+    caught_by = "membranes-show-the-step-of-a-spike"
 
     def shown(self, probe, raster, before, after):
         return super().shown(probe, raster, after, after)
@@ -143,7 +143,7 @@ class ShowsTheLastOfANoisyChipBeforeTheReset(Good):
 
 
 class SaysOtherThanItOffers(Good):
-    caught_by = "membranes-are-sampled-as-declared"
+    caught_by = "membranes-show-the-step-of-a-spike"
     facts: ClassVar = {
         "probes": (ProbeOffer("spikes"), ProbeOffer("membrane", sampled="after_reset"))
     }
@@ -166,7 +166,7 @@ class ShowsMembranesAboveRest(Good):
 
 
 class ShowsMembranesTooSmall(Good):
-    caught_by = "membranes-are-in-the-stated-unit"
+    caught_by = "membranes-move-by-what-events-bring"
 
     def shown(self, probe, raster, before, after):
         small = [b / 5 for b in before]
@@ -185,7 +185,7 @@ class ShowsMembranesTooLarge(Good):
 
 
 class ShowsMembranesTooSmallAndNoSpikes(Good):
-    caught_by = "membranes-are-in-the-stated-unit"
+    caught_by = "membranes-move-by-what-events-bring"
     facts: ClassVar = {"probes": (ProbeOffer("membrane"),)}
 
     def shown(self, probe, raster, before, after):
@@ -210,7 +210,7 @@ class DoesNotShowMeans(Good):
 
 
 class ShowsWhatItDoesNotOffer(Good):
-    caught_by = "other-probes-are-refused"
+    caught_by = "what-is-not-stated-is-refused"
     facts: ClassVar = {"probes": (ProbeOffer("spikes", "output"), ProbeOffer("membrane"))}
 
     def check_run(self, kind, batch, steps, probes=()):
@@ -218,7 +218,7 @@ class ShowsWhatItDoesNotOffer(Good):
 
 
 class ShowsMoreNeuronsThanItOffers(Good):
-    caught_by = "other-probes-are-refused"
+    caught_by = "what-is-not-stated-is-refused"
     facts: ClassVar = {"probes": (ProbeOffer("spikes"), ProbeOffer("membrane", neurons=3))}
 
     def check_run(self, kind, batch, steps, probes=()):

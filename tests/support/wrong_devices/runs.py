@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from support.good_device import INFO, Good
+from support.good_device import Good
 
 
 class IgnoresTheTrial(Good):
@@ -32,7 +32,7 @@ class GoesOnWhereItStopped(Good):
 
 
 class LeaksFromSampleToSample(Good):
-    caught_by = "batch-equals-single-runs"
+    caught_by = "a-batch-equals-its-parts"
 
     def drive(self, stimulus):
         found = super().drive(stimulus).copy()
@@ -41,26 +41,15 @@ class LeaksFromSampleToSample(Good):
 
 
 class NormalisesOverTheBatch(Good):
-    caught_by = "smaller-batch-is-part-of-the-larger"
+    caught_by = "a-batch-equals-its-parts"
 
     def drive(self, stimulus):
         found = super().drive(stimulus)
         return found * (1 + stimulus.batch / 20)
 
 
-class GivesItsOwnBuffer(Good):
-    caught_by = "readouts-stay-as-they-are"
-    buffer = np.zeros((INFO.capacity.batch, INFO.capacity.neurons), np.int32)
-
-    def counts(self, raster):
-        found = super().counts(raster)
-        view = self.buffer[: found.shape[0], : found.shape[1]]
-        view[...] = found
-        return view
-
-
 class CountsInFloats(Good):
-    caught_by = "counts-are-whole-and-not-below-zero"
+    caught_by = "zero-weights-are-silent"
 
     def counts(self, raster):
         return super().counts(raster).astype(np.float32)

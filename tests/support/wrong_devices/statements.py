@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from support.good_device import Good
 from support.stranger_device import Stranger
-from support.tunable_device import DT, INFO, Tunable
+from support.tunable_device import DT, Tunable
 
 
 class AddsInputsAStepLate(Tunable):
@@ -165,10 +164,3 @@ class HalvesItsTimeConstant(Tunable):
 
     def decay(self, seconds):
         return float(np.exp(-2 * DT / seconds))
-
-
-class SwapsItsRoles(Tunable):
-    caught_by = "facts-are-possible"
-    facts: ClassVar = {
-        "settings": tuple(replace(s, role="threshold") for s in INFO.neuron.settings)
-    }

@@ -41,7 +41,7 @@ class ReversesInputs(Good):
 
 
 class RunsBackwards(Good):
-    caught_by = "steps-run-forward"
+    caught_by = "what-excites-first-counts-first"
 
     def drive(self, stimulus):
         return super().drive(stimulus)[::-1]
@@ -55,7 +55,7 @@ class IgnoresSpikes(Good):
 
 
 class TakesWhatItDoesNotState(Good):
-    caught_by = "other-kinds-are-refused"
+    caught_by = "what-is-not-stated-is-refused"
     facts: ClassVar = {"stimuli": ("current", "spikes")}
 
     def check_run(self, kind, batch, steps, probes=()):

@@ -19,7 +19,7 @@ class ForgetsToSayAfterReset(Stranger):
 
 
 class SaysAfterResetInTheOfferAlone(Stranger):
-    caught_by = "membranes-are-sampled-as-declared"
+    caught_by = "membranes-show-the-step-of-a-spike"
 
     def _run(self, stimulus, probes, trial, carry):
         return replace(
@@ -101,7 +101,7 @@ class FullScaleIgnored(Stranger):
 
 
 class SwapsHiddenLayersAtDepthThree(Stranger):
-    caught_by = "probed-neurons-are-those-driven"
+    caught_by = "probes-show-what-is-driven"
 
     def shown(self, probe, traces):
         swapped = [traces[1], traces[0], *traces[2:]] if len(traces) > 2 else traces
@@ -174,7 +174,7 @@ class GivesTheLastSampleForTheMean(Stranger):
 
 
 class CountsInLongIntegers(Stranger):
-    caught_by = "counts-are-whole-and-not-below-zero"
+    caught_by = "zero-weights-are-silent"
 
     def _run(self, stimulus, probes, trial, carry):
         found = super()._run(stimulus, probes, trial, carry)
@@ -233,7 +233,7 @@ class PermutesTheBatch(Stranger):
 
 
 class PermutesTheBatchOfProbes(Stranger):
-    caught_by = "samples-of-probes-are-those-of-the-batch"
+    caught_by = "probes-show-what-is-driven"
 
     def shown(self, probe, traces):
         return super().shown(probe, traces)[::-1].copy()
@@ -252,3 +252,141 @@ class CountsTheFirstSpikeAlone(Stranger):
     def _run(self, stimulus, probes, trial, carry):
         found = super()._run(stimulus, probes, trial, carry)
         return replace(found, counts=np.minimum(found.counts, 1).astype(np.int32))
+
+
+class WrapsBeyondItsRange(Stranger):
+    """And says that it stores the full scale."""
+
+    caught_by = "a-larger-weight-never-lowers-the-drive"
+
+    def _write(self, projection, weights):
+        stored = super()._write(projection, weights)
+        codes = np.rint(weights / np.float32(self._scales[projection]) * 127).astype(np.int64)
+        self._codes[projection] = (codes + 128) % 256 - 128
+        return stored
+
+
+class LosesSignsOfTheSecondProjection(Stranger):
+    caught_by = "inhibition-takes-from-excitation"
+
+    def _write(self, projection, weights):
+        stored = super()._write(projection, weights)
+        if projection:
+            self._codes[projection] = np.abs(self._codes[projection])
+        return stored
+
+
+class StoresNothingBelowZero(Stranger):
+    caught_by = "inhibition-takes-from-excitation"
+
+    def _write(self, projection, weights):
+        stored = super()._write(projection, weights)
+        self._codes[projection] = np.maximum(self._codes[projection], 0)
+        return stored
+
+
+class LosesItsLastInput(Stranger):
+    caught_by = "each-input-acts"
+
+    def rows(self, stimulus):
+        found = super().rows(stimulus).copy()
+        found[..., 127:] = 0
+        return found
+
+
+class LosesTheFirstStep(Stranger):
+    caught_by = "membranes-move-by-what-events-bring"
+
+    def rows(self, stimulus):
+        found = super().rows(stimulus).copy()
+        found[0] = 0
+        return found
+
+
+class CountsUpToFifteen(Stranger):
+    caught_by = "the-longest-run-is-counted"
+
+    def _run(self, stimulus, probes, trial, carry):
+        found = super()._run(stimulus, probes, trial, carry)
+        return replace(found, counts=np.minimum(found.counts, 15).astype(np.int32))
+
+
+class ShowsMembranesTwiceAsLarge(Stranger):
+    caught_by = "membranes-move-by-what-events-bring"
+
+    def shown(self, probe, traces):
+        return 2 * super().shown(probe, traces)
+
+
+class LeaksASecondTime(Stranger):
+    """By as much in each step, whatever the membrane."""
+
+    caught_by = "decay-is-as-stated"
+
+    def leak(self, membrane):
+        left = super().leak(membrane)
+        return left - np.sign(left) * np.minimum(np.abs(left), 30)
+
+
+# What shows hidden membranes alone, or nothing.
+HIDDEN = (ProbeOffer("membrane", "hidden", ("mean",), sampled="after_reset"),)
+
+
+class HiddenMembranes(Stranger):
+    facts: ClassVar = {"probes": HIDDEN}
+
+
+class HiddenMembranesTimes64(HiddenMembranes):
+    caught_by = "membranes-are-in-the-stated-unit"
+
+    def shown(self, probe, traces):
+        return super().shown(probe, traces) * np.float32(64)
+
+
+class HiddenMembranesNegated(HiddenMembranes):
+    caught_by = "membranes-move-by-what-events-bring"
+
+    def shown(self, probe, traces):
+        return -super().shown(probe, traces)
+
+
+class HiddenMembranesBeforeTheReset(HiddenMembranes):
+    caught_by = "membranes-show-the-step-of-a-spike"
+
+    def sample(self, before, after):
+        return before
+
+
+class HiddenMembranesOfTheNextSample(HiddenMembranes):
+    caught_by = "probes-show-what-is-driven"
+
+    def shown(self, probe, traces):
+        return np.roll(super().shown(probe, traces), 1, axis=0)
+
+
+class HiddenMembranesLeakFaster(HiddenMembranes):
+    caught_by = "decay-is-as-stated"
+    facts: ClassVar = {"probes": HIDDEN, "decay": 0.97}
+
+    def leak(self, membrane):
+        return membrane // 2
+
+
+class Mute(Stranger):
+    facts: ClassVar = {"probes": ()}
+
+
+class LeaksFasterAndShowsNothing(Mute):
+    caught_by = "decay-is-as-stated"
+    facts: ClassVar = {"probes": (), "decay": 0.97}
+
+    def leak(self, membrane):
+        return membrane // 2
+
+
+class RestsAndShowsNothing(Mute):
+    """For a step after a spike, where it states that it does not."""
+
+    caught_by = "refractory-steps-are-as-stated"
+    facts: ClassVar = {"probes": (), "refractory": 0}
+    rests = True

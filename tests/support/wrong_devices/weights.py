@@ -40,7 +40,7 @@ class SaysStoredWhatWasAsked(Good):
 
 
 class SaysStoredBeyondItsRange(Good):
-    caught_by = "stored-is-within-full-scale"
+    caught_by = "larger-weights-are-not-stored-smaller"
     facts: ClassVar = {"weights": (replace(INFO.weights[0], levels=None),)}
 
     def _write(self, projection, weights):
@@ -87,7 +87,7 @@ class WrapsAround(Good):
 
 
 class OverflowsWithinItsRange(Good):
-    caught_by = "doubling-a-weight-never-lowers-the-drive"
+    caught_by = "a-larger-weight-never-lowers-the-drive"
 
     def weights(self):
         return [
@@ -143,20 +143,10 @@ class WritesOnlyWhatGrew(Good):
 
 
 class KeepsWeightsThroughConfigure(Good):
-    caught_by = "configure-clears-weights"
+    caught_by = "zero-weights-are-silent"
 
     def _configure(self, network):
         old = self._cells
         super()._configure(network)
         if [c.shape for c in old] == [c.shape for c in self._cells]:
             self._cells = old
-
-
-class KeepsTheArrayItWasGiven(Good):
-    caught_by = "arguments-are-left-alone"
-    facts: ClassVar = {"weights": (replace(INFO.weights[0], levels=None),)}
-
-    def _write(self, projection, weights):
-        scale = np.float32(self._full_scale[projection])
-        self._cells[projection] = np.clip(weights, -scale, scale, out=weights)
-        return self._cells[projection]

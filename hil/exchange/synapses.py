@@ -1,0 +1,203 @@
+"""Synapses and biases of a model of NIR: what nodes in a row, and rows side by side, add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.exchange.nir_file import NirRefusal
+
+Array = NDArray[Any]
+DIRECT = 4096  # channels that may lead to neurons without weights in between
+ALIKE = 1e-5  # what two numbers of float32 that mean the same differ by at most, as a share
+UNDELAYED = np.zeros(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Synapses from one population to another, or to itself: `x @ weights + bias`, delayed.
+
+    Attributes:
+        weights: `(n_pre, n_post)`, as the file has them where it has one matrix.
+        bias: Input that is always there, `(n_post,)`; None without.
+        delays: Of each synapse, in seconds, `(n_pre, n_post)`; `(1,)` without.
+        bias_delays: After how long the bias begins, in seconds, `(n_post,)`; `(1,)` without delays.
+        slowest: The longest delay of a node, in seconds, and its name; empty without delays.
+    """
+
+    weights: Array
+    bias: Array | None = None
+    delays: Array = field(default_factory=lambda: UNDELAYED)
+    bias_delays: Array = field(default_factory=lambda: UNDELAYED)
+    slowest: tuple[float, str] = (0.0, "")
+
+    @property
+    def longest(self) -> float:
+        """The longest delay, in seconds; 0 without any."""
+        return float(max(self.delays.max(), self.bias_delays.max()))
+
+    def without_delays(self) -> Synapses:
+        """Give the same without delays."""
+        return Synapses(self.weights, self.bias)
+
+
+def add_ways(source: str, ways: Sequence[Way]) -> Synapses:
+    """Add up all the ways from one population to another.
+
+    Args:
+        source: Name of the population that they come from.
+        ways: The ways, to their ends.
+
+    Raises:
+        NirRefusal: Naming the node that does not fit, or what no synapse can have.
+    """
+    total = ways[0].synapses()
+    for way in ways[1:]:
+        other, last = way.synapses(), way.name
+        if other.weights.shape != total.weights.shape:
+            raise NirRefusal(
+                f"{last}: leads {other.weights.shape[1]} channels where another way from {source} "
+                f"leads {total.weights.shape[1]}"
+            )
+        weights, delays = _add(last, total.weights, total.delays, other.weights, other.delays)
+        assert weights is not None
+        total = replace(_add_bias(last, total, other), weights=weights, delays=delays)
+    return total
+
+
+def move_bias(name: str, synapses: Synapses, other: Synapses) -> tuple[Synapses, Synapses]:
+    """Move the bias of others that lead to the same neurons, `name`, to the first ones.
+
+    Raises:
+        NirRefusal: Where a neuron would have two biases of different delays.
+    """
+    without = replace(other, bias=None, bias_delays=UNDELAYED)
+    return _add_bias(name, synapses, other), without
+
+
+def broadcast(place: str, value: Array, size: int) -> Array:
+    """Give a number for each neuron or channel, of as many numbers or of one for all."""
+    return np.broadcast_to(_to_numbers(place, value, size), (size,)).copy()
+
+
+def _to_numbers(place: str, value: Array, size: int) -> Array:
+    flat = value.reshape(-1).astype(np.float64)
+    if flat.size not in (1, size):
+        raise NirRefusal(
+            f"{place}: of shape {value.shape}: give one number, or one for each of {size}"
+        )
+    return flat
+
+
+class Way:
+    """Nodes in a row, added up so far.
+
+    A delay before the first matrix is one of a channel of the source, one after the last of a
+    neuron of the target.
+
+    Attributes:
+        name: Name of the last node, or of the population that the way comes from.
+        size: How many channels lead on from there.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        """Begin at a population of so many channels or neurons."""
+        self.name, self.size = name, size
+        self._matrix: Array | None = None
+        self._is_mixed = False
+        self._bias: Array | None = None
+        self._before = self._after = self._bias_delay = UNDELAYED
+        self._slowest = (0.0, "")
+
+    def scale(self, factors: Array) -> None:
+        """Multiply each channel by a factor of its own, or all by one."""
+        factors = _to_numbers(f"{self.name}.scale", factors, self.size)
+        self._matrix = self._weights() * factors
+        self._bias = None if self._bias is None else self._bias * factors
+
+    def delay(self, seconds: Array) -> None:
+        """Delay each channel by a time of its own, or all by one."""
+        delay = _to_numbers(f"{self.name}.delay", seconds, self.size)
+        if delay.min() < 0:
+            raise NirRefusal(f"{self.name}.delay: {delay.min():g} s: a delay is 0 s or longer")
+        if self._is_mixed:
+            self._after = self._after + delay
+        else:
+            self._before = self._before + delay
+        if self._bias is not None:
+            self._bias_delay = self._bias_delay + delay
+        self._slowest = max(self._slowest, (float(delay.max()), self.name))
+
+    def mix(self, weight: Array, bias: Array | None = None) -> None:
+        """Multiply the channels by a matrix, `(n_post, n_pre)`, and add a bias."""
+        if weight.ndim != 2 or weight.shape[1] != self.size or not weight.size:
+            raise NirRefusal(
+                f"{self.name}.weight: of shape {weight.shape}: it gets {self.size} channels"
+            )
+        for delay in (self._after, self._bias_delay):
+            if not np.allclose(delay, delay[0], rtol=ALIKE, atol=0):
+                raise NirRefusal(
+                    f"{self.name}: mixes channels that {self._slowest[1]} (Delay) delays "
+                    "differently: give delays before the first matrix or after the last"
+                )
+        weight = weight.T
+        mixed = None if self._bias is None else self._bias @ weight
+        self._matrix = weight if self._matrix is None else self._matrix.astype(float) @ weight
+        self._before, self._after = self._before + self._after[0], UNDELAYED
+        self._is_mixed, self.size = True, weight.shape[1]
+        own = None if bias is None else broadcast(f"{self.name}.bias", bias, self.size)
+        self._bias, self._bias_delay = _add(self.name, mixed, self._bias_delay[:1], own, UNDELAYED)
+        if self._bias is None or not self._bias.any():
+            self._bias, self._bias_delay = None, UNDELAYED
+
+    def synapses(self) -> Synapses:
+        """Give all of the way at its end."""
+        weights = self._weights()
+        if not self._slowest[0]:
+            return Synapses(weights, self._bias)
+        delays = np.broadcast_to(self._before[:, None] + self._after, weights.shape)
+        bias_delays = np.broadcast_to(self._bias_delay, weights.shape[1:])
+        return Synapses(weights, self._bias, delays, bias_delays, self._slowest)
+
+    def _weights(self) -> Array:
+        if self._matrix is not None:
+            return self._matrix
+        if self.size > DIRECT:
+            raise NirRefusal(
+                f"{self.name}: {self.size} channels lead to neurons without weights in between: "
+                f"at most {DIRECT} may"
+            )
+        return np.eye(self.size, dtype=np.float32)
+
+
+def _add_bias(name: str, one: Synapses, other: Synapses) -> Synapses:
+    """Give the first synapses with the bias of both."""
+    bias, delays = _add(name, one.bias, one.bias_delays, other.bias, other.bias_delays)
+    slowest = max(one.slowest, other.slowest)
+    return replace(one, bias=bias, bias_delays=delays, slowest=slowest)
+
+
+def _add(
+    name: str, one: Array | None, its_delay: Array, other: Array | None, other_delay: Array
+) -> tuple[Array | None, Array]:
+    """Add two arrays of weights, or None, and find the delays of the sum, which may be one.
+
+    Where both are zero, the delay is that of the first.
+    """
+    if other is None or not other.any():
+        return one, its_delay
+    if one is None or not one.any():
+        return other, other_delay
+    differs = ~np.isclose(its_delay, other_delay, rtol=ALIKE, atol=0)
+    if (differs & (one != 0) & (other != 0)).any():
+        raise NirRefusal(
+            f"{name}: leads to a neuron from where another way leads that is delayed differently: "
+            "a synapse has one delay"
+        )
+    if not differs.any():
+        return one + other, its_delay
+    return one + other, np.where((one == 0) & (other != 0), other_delay, its_delay)

@@ -1,0 +1,414 @@
+"""SVG drawn directly: panels with axes, and marks in the coordinates of their data.
+
+Colours are variables of the page's style, so that one figure serves light and dark.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hil.plain_text import make_label as shorten_label
+
+Array = NDArray[np.float64]
+Place = Callable[[ArrayLike, ArrayLike], tuple[Array, Array]]
+"""Pixels of a figure for coordinates of its data."""
+
+WIDTH, HEIGHT = 380, 230  # of a figure, in the pixels of a page that shows it unscaled
+INK, MUTED, LINE, BAND = (f"var(--{name})" for name in ("ink", "muted", "line", "band"))
+SHADES = tuple(f"var(--shade-{number})" for number in range(6))
+DASHES = ("", "5 3", "1.5 2.5", "7 2 1.5 2")
+# What is drawn in pixels cannot take part in that: tones that read on light and dark.
+BLUE, ORANGE = (79, 131, 224), (217, 123, 41)
+
+FONT, CHARACTER, GAP = 10, 5.8, 14  # size of texts, mean width of one, and space between panels
+MARGIN = 0.05  # of an axis beyond its data
+MINUS = "\N{MINUS SIGN}"
+PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G")
+SHAPES = {"dot": "h0", "cross": "m-2-2l4 4m0-4l-4 4", "diamond": "m0-4.5l4.5 4.5-4.5 4.5-4.5-4.5z"}
+
+
+def look_of(shade: int) -> tuple[str, str]:
+    """Colour and dashes of a line by its number; dashes change where the colours begin anew."""
+    again, number = divmod(shade, len(SHADES))
+    return SHADES[number], DASHES[again % len(DASHES)]
+
+
+def format_si(value: float, unit: str) -> str:
+    """Write a value with a prefix to its unit."""
+    power = math.floor(math.log10(abs(value)) / 3 + 1e-9) if value else 0
+    power = min(max(power, -5), 3)
+    return f"{value / 1000.0**power:.4g} {PREFIXES[power + 5]}{unit}"
+
+
+def find_ticks(low: float, high: float, most: int, is_whole: bool = False) -> list[float]:
+    """Find round values between two: multiples of 1, 2 or 5 times a power of ten."""
+    span = abs(high - low) or 1.0
+    power = 10.0 ** math.floor(math.log10(span / most))
+    step = next(f * power for f in (1, 2, 5, 10, 20) if span / (f * power) <= most)
+    step = max(step, 1.0) if is_whole else step
+    first, last = math.ceil(min(low, high) / step - 1e-9), math.floor(max(low, high) / step + 1e-9)
+    return [number * step for number in range(first, last + 1)]
+
+
+@dataclass
+class Axis:
+    """One direction of a panel.
+
+    Attributes:
+        label: What it shows, with its unit.
+        low: Its first value; None for the least of the data, with a margin.
+        high: Its last value, likewise; one below `low` turns the axis round.
+        ticks: Texts by value; None for round values.
+        most: Number of those, at most.
+        unit: Unit of the ticks, written with a prefix; `%` shows shares in percent.
+        is_whole: Whether ticks are at whole numbers alone.
+        is_log: Whether its scale is logarithmic.
+        has_grid: Whether lines go from its ticks through the panel.
+        has_line: Whether it is drawn as a line.
+    """
+
+    label: str = ""
+    low: float | None = None
+    high: float | None = None
+    ticks: Mapping[float, str] | None = None
+    most: int = 7
+    unit: str = ""
+    is_whole: bool = False
+    is_log: bool = False
+    has_grid: bool = True
+    has_line: bool = True
+    _least: float = math.inf
+    _largest: float = -math.inf
+
+    def include(self, values: ArrayLike) -> None:
+        """Widen the axis so that it holds values."""
+        array = np.asarray(values, float)
+        finite = array[np.isfinite(array)]
+        if finite.size:
+            self._least = min(self._least, float(finite.min()))
+            self._largest = max(self._largest, float(finite.max()))
+
+    def limits(self) -> tuple[float, float]:
+        """Both ends."""
+        low, high = (self._least, self._largest) if self._least <= self._largest else (0.0, 1.0)
+        margin = MARGIN * (high - low) or MARGIN * abs(high) or 1.0
+        ends = low - margin, high + margin
+        return (
+            ends[0] if self.low is None else self.low,
+            ends[1] if self.high is None else self.high,
+        )
+
+    def label_ticks(self) -> dict[float, str]:
+        """Texts of the ticks, by their value."""
+        if self.ticks is not None:
+            return {value: shorten_label(text) for value, text in self.ticks.items()}
+        values = find_ticks(*self.limits(), self.most, self.is_whole)
+        if self.unit not in ("", "%"):
+            return {value: format_si(value, self.unit) for value in values}
+        scale = 100 if self.unit == "%" else 1
+        step = scale * abs(values[1] - values[0]) if len(values) > 1 else 1.0
+        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        form = f".{digits}f" if digits < 6 and max(map(abs, values), default=0.0) < 1e6 else "g"
+        texts = [f"{scale * value + 0.0:{form}}{self.unit}" for value in values]
+        return dict(zip(values, (text.replace("-", MINUS) for text in texts), strict=True))
+
+    def place(self, values: ArrayLike) -> Array:
+        """Places of values from 0 to 1; infinite ones are at an end."""
+        array, ends = np.asarray(values, float), np.asarray(self.limits())
+        if self.is_log:
+            array, ends = np.log10(array), np.log10(ends)
+        low, high = ends
+        if np.isinf(array).any():
+            array = np.where(np.isinf(array), np.where(array > 0, max(ends), min(ends)), array)
+        return np.asarray((array - low) / ((high - low) or 1.0))
+
+
+@dataclass
+class Panel:
+    """A pair of axes with marks.
+
+    Attributes:
+        x: The horizontal axis.
+        y: The vertical axis.
+        heading: What the legend tells apart.
+        aspect: Height of the panel over its width; None for all there is room for.
+    """
+
+    x: Axis = field(default_factory=Axis)
+    y: Axis = field(default_factory=Axis)
+    heading: str = ""
+    aspect: float | None = None
+    _marks: list[Callable[[Place], str]] = field(default_factory=list)
+    _legend: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, x: ArrayLike, y: ArrayLike, mark: Callable[[Place], str]) -> None:
+        """Add a mark whose points are at some coordinates."""
+        self.x.include(x)
+        self.y.include(y)
+        self._marks.append(mark)
+
+    def draw_line(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        colour: str = SHADES[0],
+        *,
+        width: float = 1.8,
+        dash: str = "",
+        opacity: float = 1.0,
+        label: str | None = None,
+    ) -> None:
+        """Draw a curve, interrupted where it is nan."""
+        style = _stroke(colour, width, dash, opacity)
+        self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}" {style}/>')
+        if label is not None:
+            self._legend.append((label, f'h16" {style}'))
+
+    def fill(self, x: ArrayLike, y: ArrayLike, colour: str, opacity: float = 1.0) -> None:
+        """Fill a polygon."""
+        style = f'fill="{colour}" fill-opacity="{opacity:.3g}"'
+        self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}Z" {style}/>')
+
+    def _draw_each(self, shape: str, style: str, *corners: tuple[ArrayLike, ArrayLike]) -> None:
+        """Draw a shape for each of its corners, as one path; infinite ones are at the edge."""
+        flat = [np.atleast_1d(np.asarray(side, float)) for corner in corners for side in corner]
+        sides = np.broadcast_arrays(*flat)
+
+        def mark(to: Place) -> str:
+            places = [to(x, y) for x, y in zip(sides[::2], sides[1::2], strict=True)]
+            numbers = zip(*(side for corner in places for side in corner), strict=True)
+            return f'<path d="{"".join(shape.format(*each) for each in numbers)}" {style}/>'
+
+        self.add(sides[::2], sides[1::2], mark)
+
+    def draw_segments(
+        self,
+        x: tuple[ArrayLike, ArrayLike],
+        y: tuple[ArrayLike, ArrayLike],
+        colour: str,
+        *,
+        width: float = 1.0,
+        dash: str = "",
+    ) -> None:
+        """Draw strokes between points."""
+        shape = "M{:.1f} {:.1f}L{:.1f} {:.1f}"
+        self._draw_each(shape, _stroke(colour, width, dash), *zip(x, y, strict=True))
+
+    def fill_boxes(
+        self,
+        x: tuple[ArrayLike, ArrayLike],
+        y: tuple[ArrayLike, ArrayLike],
+        colour: str,
+        opacity: float = 1.0,
+    ) -> None:
+        """Fill boxes."""
+        shape = "M{0:.1f} {1:.1f}H{2:.1f}V{3:.1f}H{0:.1f}Z"
+        style = f'fill="{colour}" fill-opacity="{opacity:.3g}"'
+        self._draw_each(shape, style, *zip(x, y, strict=True))
+
+    def draw_points(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        colour: str,
+        *,
+        shape: Literal["dot", "cross", "diamond"] = "dot",
+        size: float = 4.0,
+        opacity: float = 1.0,
+        label: str | None = None,
+    ) -> None:
+        """Draw points."""
+        style = f'{_stroke(colour, size, opacity=opacity)} stroke-linecap="round"'
+        if shape != "dot":
+            is_filled = shape == "diamond"
+            style = f'fill="{colour}"' if is_filled else _stroke(colour, 1.2, opacity=opacity)
+        self._draw_each(f"M{{:.1f}} {{:.1f}}{SHAPES[shape]}", style, (x, y))
+        if label is not None:
+            self._legend.append((label, f'm8 0{SHAPES[shape]}" {style}'))
+
+    def draw_image(
+        self,
+        pixels: NDArray[np.uint8],
+        x: tuple[float, float],
+        y: tuple[float, float],
+    ) -> None:
+        """Draw pixels `(rows, columns, 4)` between two places of each axis, from the top left."""
+        data = base64.b64encode(encode_png(pixels)).decode()
+
+        def mark(to: Place) -> str:
+            (left, right), (top, bottom) = to(x, y)
+            box = f'x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}"'
+            return (
+                f'<image {box} height="{bottom - top:.1f}" preserveAspectRatio="none" '
+                f'style="image-rendering: pixelated" href="data:image/png;base64,{data}"/>'
+            )
+
+        self.add(x, y, mark)
+
+    def write(self, x: float, y: float, text: str) -> None:
+        """Write a text about a point."""
+
+        def mark(to: Place) -> str:
+            a, b = to(x, y)
+            return _text(float(a), float(b) + 0.35 * FONT, text, INK, "middle")
+
+        self.add(x, y, mark)
+
+    # -- the panel as a whole ---------------------------------------------------------------------
+
+    def margins(self, width: float) -> tuple[float, float, bool]:
+        """Space left of the panel and below it, and whether texts below it need to be turned."""
+        texts = self.y.label_ticks().values()
+        left = 8 + CHARACTER * max(map(len, texts), default=0) + (GAP if self.y.label else 0)
+        below = [len(text) for text in self.x.label_ticks().values()]
+        bottom = 6 + (FONT if below else 0) + (FONT + 6 if self.x.label else 0)
+        is_turned = bool(below) and CHARACTER * (sum(below) + len(below)) > width - left
+        return left, bottom + (0.5 * CHARACTER * max(below) - 4 if is_turned else 0), is_turned
+
+    def render_legend(self, left: float, width: float) -> tuple[str, float]:
+        """The legend at the top, in as many lines as it needs, and its height."""
+        texts = [(shorten_label(text), sample) for text, sample in self._legend]
+        entries = [(shorten_label(self.heading), "")] if texts and self.heading else []
+        body, x, y = "", left, FONT + 1.0
+        for text, sample in [*entries, *texts]:
+            indent = 21 if sample else 0
+            if x > left and x + indent + CHARACTER * len(text) > width:
+                x, y = left, y + FONT + 5
+            body += f'<path d="M{x:.1f} {y - 3.5:.1f}{sample}/>' if sample else ""
+            body += _text(x + indent, y, text, MUTED if not sample else INK)
+            x += indent + CHARACTER * len(text) + 12
+        return body, y + 6 if texts else 0.0
+
+    def render(
+        self,
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        margins: tuple[float, float, bool],
+    ) -> str:
+        """The panel between its edges, its labels outside of them."""
+        beside, below, is_turned = margins
+        if self.aspect is not None:
+            width = min(right - left, (bottom - top) / self.aspect)
+            spare = (bottom - top) - width * self.aspect
+            right, top, bottom = left + width, top + spare / 2, bottom - spare / 2
+
+        def across(x: ArrayLike) -> Array:
+            return np.asarray(left + (right - left) * self.x.place(x))
+
+        def up(y: ArrayLike) -> Array:
+            return np.asarray(bottom - (bottom - top) * self.y.place(y))
+
+        columns, rows = self.x.label_ticks(), self.y.label_ticks()
+        at_x, at_y = across(list(columns)), up(list(rows))
+        grid = "".join(f"M{x:.1f} {top:.1f}V{bottom:.1f}" for x in at_x if self.x.has_grid)
+        grid += "".join(f"M{left:.1f} {y:.1f}H{right:.1f}" for y in at_y if self.y.has_grid)
+        frame = f"M{left:.1f} {bottom:.1f}H{right:.1f}" if self.x.has_line else ""
+        frame += f"M{left:.1f} {top:.1f}V{bottom:.1f}" if self.y.has_line else ""
+        body = f'<path d="{grid}" {_stroke(LINE, 0.8)}/>' if grid else ""
+        body += "".join(mark(lambda x, y: (across(x), up(y))) for mark in self._marks)
+        body += f'<path d="{frame}" {_stroke(MUTED, 0.8)}/>' if frame else ""
+        for y, text in zip(at_y, rows.values(), strict=True):
+            body += _text(left - 4, y + 0.35 * FONT, text, MUTED, "end")
+        for x, text in zip(at_x, columns.values(), strict=True):
+            if is_turned:
+                body += _text(x + 3, bottom + FONT, text, MUTED, "end", turn=-30)
+            else:
+                body += _text(x, bottom + FONT + 3, text, MUTED, "middle")
+        if self.x.label:
+            name = shorten_label(self.x.label)
+            body += _text((left + right) / 2, bottom + below - 2, name, MUTED, "middle")
+        if self.y.label:
+            x, y = left - beside + FONT, (top + bottom) / 2
+            body += _text(x, y, shorten_label(self.y.label), MUTED, "middle", turn=-90)
+        return body
+
+
+def draw_figure(
+    *panels: Panel,
+    widths: Sequence[float] = (1.0,),
+    width: float = WIDTH,
+    height: float = HEIGHT,
+) -> str:
+    """Draw panels side by side.
+
+    Args:
+        panels: From left to right; the first may have a legend, which is on top of it.
+        widths: Share of the width of each, its labels included.
+        width: In pixels.
+        height: In pixels, without the legend.
+
+    Returns:
+        An `<svg>` element; the same panels always give the same text.
+    """
+    room = width - GAP * (len(panels) - 1)
+    sides = [room * share / sum(widths) for share in widths]
+    margins = [panel.margins(side) for panel, side in zip(panels, sides, strict=True)]
+    deepest = max(below for _, below, _ in margins)
+    body, top = panels[0].render_legend(margins[0][0], width)
+    height += top
+    start = 0.0
+    for panel, side, own in zip(panels, sides, margins, strict=True):
+        edges = start + own[0], top + 6, start + side - 6, height - deepest
+        body += panel.render(*edges, own)
+        start += side + GAP
+    size = f'viewBox="0 0 {width:g} {height:g}" font-size="{FONT}"'
+    return f'<svg {size} aria-hidden="true">{body}</svg>'
+
+
+def shade_pixels(opacity: NDArray[Any], colour: tuple[int, int, int] = BLUE) -> NDArray[np.uint8]:
+    """Make pixels of one colour `(rows, columns, 4)` by their opacity from 0 to 1."""
+    alpha = np.clip(255 * np.nan_to_num(opacity), 0, 255).round()[..., None]
+    rest = np.broadcast_to(np.array(colour, float), (*opacity.shape, 3))
+    pixels: NDArray[np.uint8] = np.concatenate([rest, alpha], axis=2).astype(np.uint8)
+    return pixels
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode pixels `(rows, columns, 4)` as PNG (ISO/IEC 15948)."""
+    rows, columns, _ = pixels.shape
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    unfiltered = np.zeros((rows, 1), np.uint8)  # each row begins with the filter that it has
+    data = np.concatenate([unfiltered, pixels.reshape(rows, -1)], axis=1).tobytes()
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 6, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(data, 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def _stroke(colour: str, width: float, dash: str = "", opacity: float = 1.0) -> str:
+    more = f' stroke-dasharray="{dash}"' if dash else ""
+    more += f' stroke-opacity="{opacity:.3g}"' if opacity < 1 else ""
+    return f'fill="none" stroke="{colour}" stroke-width="{width:g}"{more}'
+
+
+def _path(x: Array, y: Array) -> str:
+    """A polyline through points, which begins anew after a nan."""
+    text, command = "", "M"
+    for a, b in zip(x, y, strict=True):
+        if a != a or b != b:
+            command = "M"
+            continue
+        text += f"{command}{a:.1f} {b:.1f}"
+        command = "L"
+    return text
+
+
+def _text(x: float, y: float, text: str, colour: str, anchor: str = "start", turn: int = 0) -> str:
+    more = "" if anchor == "start" else f' text-anchor="{anchor}"'
+    more += f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}"{more}>{escape(text)}</text>'

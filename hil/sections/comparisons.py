@@ -1,0 +1,249 @@
+"""Comparisons in pairs of equal seed and chip: what they conclude, and what does best where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hil.sections import Table
+from hil.sections.trials import (
+    Row,
+    Rows,
+    Trials,
+    adjust_tests,
+    by_level,
+    compare_rows,
+    estimate,
+    group_rows,
+)
+from hil.sections.words import (
+    CONFIDENCE,
+    SIGNIFICANCE,
+    describe_tests,
+    format_amount,
+    format_cells,
+    format_interval,
+    format_mean,
+    format_probability,
+    join_names,
+    mirror,
+    name_level,
+    name_measure,
+    name_points,
+    name_subject,
+    phrase_place,
+)
+from hil.statistics import FEWEST, Mean, PairedDifference
+
+PLACES = 4  # places that are answered for one by one
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference as a conclusion.
+
+    Its sentence says of what is below that it is so much below: amount and interval are of the
+    direction that it names.
+
+    Attributes:
+        first: What is compared.
+        second: What it is compared with.
+        difference: First less second.
+        measure: What was measured.
+        p: p of the paired t-test, adjusted for the family; None without spread.
+        family: How many tests there are.
+        where: Where in the study, e.g. `on emulator:ideal`.
+        levels: The levels that are compared and those that they share, as cells of a table.
+    """
+
+    first: str
+    second: str
+    difference: PairedDifference
+    measure: str
+    p: float | None = None
+    family: int = 1
+    where: str = ""
+    levels: Sequence[str] = ()
+
+    @property
+    def is_supported(self) -> bool:
+        """True where the difference can be told from none."""
+        enough = self.difference.mean.units >= FEWEST
+        return enough and self.p is not None and self.p < SIGNIFICANCE
+
+    def as_data(self) -> dict[str, Any]:
+        """The numbers."""
+        change = self.difference.mean
+        numbers = {"difference": change.value, "interval": change.interval, "p": self.p}
+        return {"levels": list(self.levels), **numbers}
+
+    def __str__(self) -> str:
+        """The sentence."""
+        change, units = self.difference.mean, self.difference.mean.units
+        signed, where = (
+            format_amount(change.value, self.measure),
+            f" {self.where}" if self.where else "",
+        )
+        against = f"{self.first} less {self.second}{where}: {signed}"
+        if units < FEWEST:
+            return (
+                f"{against} in {units} repetition{'s' if units != 1 else ''}, too few for a claim "
+                f"(at least {FEWEST})"
+            )
+        if self.p is None:
+            return f"{against} in each of {units} pairs: no spread, so no interval"
+        detail = f"{units} pairs, p = {self.p:.2g}{describe_tests(self.family)}"
+        if self.is_supported:
+            below = change.value < 0
+            bounds = mirror(change.interval) if below else change.interval
+            return (
+                f"{self.first} is {format_amount(abs(change.value), self.measure)} "
+                f"{'below' if below else 'above'} {self.second}{where} "
+                f"({CONFIDENCE}: {format_interval(bounds, self.measure)}; {detail})"
+            )
+        low, high = change.interval or (0.0, 0.0)
+        limits = "" if low <= 0 <= high else f" among {self.family} tests"
+        return (
+            f"{self.first} and {self.second}{where} cannot be told apart{limits} (the first less "
+            f"the second: {signed}, {CONFIDENCE}: "
+            f"{format_interval(change.interval, self.measure)}; {detail})"
+        )
+
+
+def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Adjust the tests of some comparisons for their number."""
+    tests = adjust_tests([each.difference for each in comparisons])
+    return [
+        replace(each, p=p, family=len(tests)) for each, p in zip(comparisons, tests, strict=True)
+    ]
+
+
+def tabulate(
+    caption: str, names: Sequence[str], measure: str, comparisons: Sequence[Comparison]
+) -> Table:
+    """Tabulate comparisons: their levels, the difference, and both tests.
+
+    Args:
+        caption: What the table shows.
+        names: What their levels are levels of.
+        measure: What was measured.
+        comparisons: One for each row.
+    """
+    points, interval = f"difference, {name_points(measure)}", f"{CONFIDENCE} interval"
+    rows = [
+        [
+            *each.levels,
+            *format_cells(each.difference.mean, measure),
+            format_probability(each.p),
+            format_probability(each.difference.wilcoxon),
+        ]
+        for each in comparisons
+    ]
+    header = (*names, points, interval, "pairs", "p, t-test", "p, Wilcoxon")
+    return Table(caption, header, rows)
+
+
+@dataclass(frozen=True)
+class BestLevel:
+    """The level of a factor with the highest mean at one place, and its distance to the others.
+
+    Attributes:
+        where: The place in the study; empty for all of it.
+        name: The level, as the subject of a sentence.
+        mean: Its mean.
+        measure: What was measured.
+        rivals: p of the difference to each other level, adjusted, by the name of the level; None
+            without spread.
+    """
+
+    where: str
+    name: str
+    mean: Mean
+    measure: str
+    rivals: dict[str, float | None]
+
+    def __str__(self) -> str:
+        """The sentence, without a capital at its beginning."""
+        reached = f"{name_measure(self.measure)}, {format_mean(self.mean, self.measure)}"
+        best = f"{self.where} {self.name} has the highest {reached}".strip()
+        if self.mean.units < FEWEST:
+            return f"{best}: {self.mean.units} repetitions are too few to tell it from others"
+        alike = [key for key, p in self.rivals.items() if p is None or p >= SIGNIFICANCE]
+        if not alike:
+            others = "the other" if len(self.rivals) == 1 else "all others"
+            return f"{best}, told from {others} beyond chance"
+        rest = len(self.rivals) - len(alike)
+        more = f", told from the other{'s' if rest > 1 else ''} beyond chance" if rest else ""
+        return f"{best}, not to be told from {join_names(alike)}{more}"
+
+
+def best_levels(
+    trials: Trials, factor: str, by: Sequence[str], measure: str
+) -> Sequence[BestLevel]:
+    """Find the level that does best at each combination of some levels, or over all of them.
+
+    Args:
+        trials: The trials.
+        factor: Whose levels are compared.
+        by: Factors whose combinations are kept apart where they are few.
+        measure: What is compared.
+    """
+    groups = [g for g in trials.group(by).values() if len(_levels_with(g, factor, measure)) > 1]
+    if len(groups) <= PLACES:
+        return [_best_level(g, factor, measure, phrase_place(trials, g, by)) for g in groups]
+    together = [row for group in groups for row in group]
+    where = f"on average over {len(groups)} combinations"
+    return [_best_level(together, factor, measure, where)]
+
+
+def _levels_with(rows: Rows, factor: str, measure: str) -> dict[str, tuple[list[Row], Mean]]:
+    """The trials of each level that has any that worked, with their mean."""
+    return {
+        text: (group, result)
+        for text, group in by_level(rows, factor).items()
+        if text and (result := estimate(group, measure)) is not None
+    }
+
+
+def _best_level(rows: Rows, factor: str, measure: str, where: str) -> BestLevel:
+    groups = _levels_with(rows, factor, measure)
+    first = max(groups, key=lambda text: groups[text][1].value)
+    best, reached = groups.pop(first)
+    compared = {
+        name_level(group, factor): change
+        for group, _ in groups.values()
+        if (change := compare_rows(best, group, measure)) is not None
+    }
+    adjusted = adjust_tests(list(compared.values()))
+    rivals = dict(zip(compared, adjusted, strict=True))
+    return BestLevel(where, name_subject(best, [factor]), reached, measure, rivals)
+
+
+def find_extremes(trials: Trials, by: Sequence[str], measure: str, rows: Rows | None = None) -> str:
+    """Say where a measure is highest and lowest, of the combinations of some levels.
+
+    Args:
+        trials: The trials.
+        by: Factors of the combinations.
+        measure: What was measured.
+        rows: Those of the trials to look at; all when None.
+
+    Returns:
+        The sentence; empty where there are no two combinations.
+    """
+    means = [
+        (result, phrase_place(trials, group, by))
+        for group in group_rows(trials.rows if rows is None else rows, by).values()
+        if (result := estimate(group, measure)) is not None
+    ]
+    if len(means) < 2:
+        return ""
+    low, high = (f((m for m, _ in means), key=lambda m: m.value) for f in (min, max))
+    if low.value == high.value:
+        return f"{name_measure(measure)}: {format_mean(high, measure)} everywhere"
+    ends = []
+    for word, end in (("highest", high), ("lowest", low)):
+        places = " and ".join(place for mean, place in means if mean.value == end.value)
+        ends.append(f"{word} {places}, {format_mean(end, measure)}")
+    return f"{name_measure(measure)}: {', and '.join(ends)}"
