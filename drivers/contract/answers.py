@@ -115,7 +115,7 @@ def check_stored(
     if high > full_scale * (1 + slack) or low < least * (1 + slack):
         raise ReadoutError(
             f"{method} gave stored weights from {low:g} to {high:g}: give what was stored, within "
-            f"{least:g} to {full_scale:g}"
+            f"the full scale of {full_scale:g}{', none below 0' if least == 0 else ''}"
         )
     return array
 

@@ -88,7 +88,7 @@ class Controller:
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
         observer = Observer(config, device, rule, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
-        weights = mapping.initial_weights(config, device)
+        weights = mapping.initial_weights(config, device.network, device.info)
         return cls(
             config=config,
             device=device,

@@ -188,16 +188,16 @@ def host_model(config: Config, device: Device, kind: StimulusKind) -> HostModel:
     )
 
 
-def initial_weights(config: Config, device: Device) -> list[Matrix]:
+def initial_weights(config: Config, network: Network, info: DeviceInfo) -> list[Matrix]:
     """Shadow weights to begin with, `(n_pre, n_post)` each, normal around 0.
 
     Where none below zero is stored, those are 0.
     """
     draw, weights = streams.generator(config.seed, "init"), []
-    for p, (before, after) in enumerate(device.network.shapes):
+    for p, (before, after) in enumerate(network.shapes):
         drawn = draw.standard_normal((before, after), dtype=np.float32)
         drawn = drawn * np.float32(config.network.initial_scale / math.sqrt(before))
-        form = device.info.weight_format(p)
+        form = info.weight_format(p)
         weights.append(drawn if form.signs == "both" else np.maximum(drawn, np.float32(0)))
     return weights
 

@@ -133,9 +133,9 @@ def _backward(
     by_u, by_arrival = [np.empty_like(u) for u in traces], [np.empty_like(u) for u in traces]
     by_v = [np.zeros_like(u[0]) for u in traces]
     steps = len(traces[0])
-    at_output = observation.error / (steps * len(traces[0][0]))
+    at_output = observation.error / np.float32(steps * len(traces[0][0]))
     # What a spike is worth: as much in every step, or as many steps as it leaves of the run.
-    worth = [model.kappa * (steps - t if model.reads_times else 1) for t in range(steps)]
+    left = [steps - t if model.reads_times else 1 for t in range(steps)]
     leaving = _outgoing(observation.connections, weights)
     for t in range(steps - 1, -1, -1):
         for layer, derivative in enumerate(by_v):
@@ -147,7 +147,7 @@ def _backward(
                 slope *= ~over[t]
             by_s = _by_spikes(by_arrival, t, leaving.get(layer + 1, []))
             if layer == len(traces) - 1:
-                by_s = by_s + worth[t] * at_output
+                by_s = by_s + np.float32(model.kappa * left[t]) * at_output
             if not settings.detach_reset:
                 scale = 1 if arriving is None else arriving[layer][t]
                 by_s = by_s - by_v[layer] * scale
