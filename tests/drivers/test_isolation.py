@@ -35,7 +35,7 @@ def scheme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return xor.write(tmp_path_factory.mktemp("task"))
+    return xor.write(tmp_path_factory.mktemp("task"), 60, 20)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_training_goes_on_to_the_same_weights(
     how: str, task: str, undisturbed: list[bytes]
 ) -> None:
     Path("break").touch()
-    device = f"fragile:{Path('break').absolute()}?how={how}&run=12&isolated=1&call_limit=2"
+    device = f"fragile:{Path('break').absolute()}?how={how}&run=3&isolated=1&call_limit=1"
     done = command("train", task, "--device", device, *SETTINGS)
     assert done.exit_code == 0, done.output
     assert not Path("break").exists()

@@ -21,7 +21,7 @@ from hil.learning.rule import Route
 from hil.loop.observation.drive import LayerDrive, add_drives, drive_of_layer, drive_of_stimulus
 
 Matrix = NDArray[np.float32]
-SETTLING = 4  # rounds in which a layer's estimate and what it sends itself come to agree
+SETTLING = 2  # rounds in which a layer's estimate and what it sends itself come to agree
 NOTHING = np.zeros(0, np.float32)
 UNKNOWN = LayerDrive(NOTHING, NOTHING, NOTHING)
 

@@ -30,7 +30,7 @@ def scheme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return xor.write(tmp_path_factory.mktemp("task"))
+    return xor.write(tmp_path_factory.mktemp("task"), 60, 20)
 
 
 @pytest.fixture(scope="module")

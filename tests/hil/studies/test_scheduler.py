@@ -26,6 +26,7 @@ def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.
     dask.config.refresh()
 
 
+@pytest.mark.thorough
 def test_whoever_has_no_certificate_runs_nothing_on_it(setting: pytest.MonkeyPatch) -> None:
     words = [*CERTIFICATE.split(), "-keyout", PEM, "-out", "certificate"]
     subprocess.run(words, check=True, capture_output=True)
