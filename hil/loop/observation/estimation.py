@@ -67,6 +67,7 @@ def nominal_neuron(
         arrival=arrival,
         clears_events=info.timing.hard_reset_clears_events is not False,
         most=info.neuron.spikes_per_step,
+        most_in_run=info.neuron.spikes_per_run,
         refractory=info.neuron.refractory or 0,
         steps=steps,
         idle=sum(waits) - (arrival == "end_of_step"),
