@@ -19,13 +19,7 @@ from device_models.engine.circuit import BEYOND, ChipRun, Circuit, DelayedSynaps
 from device_models.engine.in_flight import InFlight, current_slopes
 from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
-from device_models.readout import (
-    REDUCTIONS,
-    MembraneRecorder,
-    Raster,
-    Recorder,
-    SpikeCounts,
-)
+from device_models.readout import REDUCTIONS, MembraneRecorder, Raster, Recorder, SpikeCounts
 from machine_code import CompiledFunction, Function
 
 # Updates of neurons from which on it is worth it that threads share them, of themselves.
@@ -53,7 +47,7 @@ class CompiledEngine:
             workers: Threads that share a batch; None for as many as this process may use, where
                 that is worth it.
         """
-        self._chip, self._workers = chip, workers
+        self._chip, self._shares_always = chip, workers is not None
         self._codes: dict[bool, tuple[ModelCode, tuple[str, ...], dict[str, Any]]] = {}
         self._kernels: dict[bool, CompiledFunction] = {}
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
@@ -64,7 +58,7 @@ class CompiledEngine:
         self._layout: dict[str, NDArray[Any]] = {}
         self._gain: tuple[float, list[NDArray[Any]], dict[str, NDArray[Any]]] | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self._rooms: list[tuple[NDArray[Any], ...]] = []
+        self._rooms = [self._make_room() for _ in range(workers or count_threads())]
 
     def run(self, run: ChipRun, carry: bool, begun: int, wait: bool) -> bool:
         """Run copies from reset, or from where their last run ended.
@@ -121,7 +115,7 @@ class CompiledEngine:
             )
             now = {**values, **slopes, "past": past, "steps": length}
             arguments = [now[name] for name in names]
-            example = [0, 0, *arguments, *self._find_room(0)]
+            example = [0, 0, *arguments, *self._rooms[0]]
             kernel = self._kernels[currents].find(example, wait or carry)
             if kernel is None:
                 return False
@@ -143,42 +137,27 @@ class CompiledEngine:
 
     def _run_shared(self, batch: int, steps: int, kernel: Function, arguments: list[Any]) -> None:
         """Let each thread compute some of the samples: of itself, only where that is worth it."""
-        shares = self._workers or 1
-        if self._workers is None and batch * steps * self._sizes[-1] >= WORTH_SHARING:
-            shares = count_threads()
-        shares = min(shares, batch)
-        if shares == 1:
-            kernel(0, batch, *arguments, *self._find_room(0))
-            return
-        edges = [batch * k // shares for k in range(shares + 1)]
-        rooms = [self._find_room(k) for k in range(shares)]
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._workers or count_threads())
-        others = [
-            self._threads.submit(kernel, edges[k], edges[k + 1], *arguments, *rooms[k])
-            for k in range(1, shares)
-        ]
-        kernel(0, edges[1], *arguments, *rooms[0])
+        worth = self._shares_always or batch * steps * self._sizes[-1] >= WORTH_SHARING
+        shares = min(len(self._rooms), batch) if worth else 1
+        if shares > 1 and self._threads is None:
+            self._threads = ThreadPoolExecutor(len(self._rooms) - 1)
+        others = []
+        for k in range(1, shares):
+            edges = batch * k // shares, batch * (k + 1) // shares
+            assert self._threads is not None
+            others.append(self._threads.submit(kernel, *edges, *arguments, *self._rooms[k]))
+        kernel(0, batch // shares, *arguments, *self._rooms[0])
         for other in others:
             other.result()
-
-    def _find_room(self, thread: int) -> tuple[NDArray[Any], ...]:
-        """Find the room that a thread has to work in."""
-        while len(self._rooms) <= thread:
-            self._rooms.append(self._make_room())
-        return self._rooms[thread]
 
     def _make_room(self) -> tuple[NDArray[Any], ...]:
         """Make room for the kernel to work in: see `kernel.ROOM`."""
         sizes = [layer.size for layer in self._chip.layers]
         widest = max(sizes)
-        eights, words = (
-            np.empty((widest + 7) // 8, np.uint64),
-            np.empty((widest + 3) // 4, np.uint64),
-        )
+        eights, words = np.empty(widest // 8 + 1, np.uint64), np.empty(widest // 4 + 1, np.uint64)
         real = np.float64 if self._chip.model.precision == "double" else np.float32
         return (
-            np.empty(widest + 16, real),
+            np.empty(widest + BEYOND, real),
             np.empty(sum(sizes) + 8, np.int32),
             np.empty(widest + 8, np.int32),
             np.empty(widest + 8, np.int32),

@@ -54,7 +54,15 @@ LOOPS: dict[str, tuple[OnePass, Sequence[Any]]] = {
     ),
     "augmentation": (
         augmentation.interpolate,
-        [DRAWN[0, :220], np.arange(SIZE) % 2 * 110, *PLACES, DRAWN[1], 11],
+        [
+            DRAWN[0, : 300 * 121],
+            np.arange(300)[:, np.newaxis] * 121,
+            DRAWN[1, : 3 * 300 * 2].reshape(3, 300, 2, 1),
+            *PLACES[:, :64],
+            tuple(numbers(9, 9)),
+            DRAWN[2, : 300 * 64].reshape(300, 64),
+            11,
+        ],
     ),
 }
 
