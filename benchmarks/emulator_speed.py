@@ -31,6 +31,7 @@ from scipy.sparse import csr_matrix
 
 import drivers
 from drivers import Network, Projection, Stimulus
+from machine_code import wait_for_code
 
 LAYERS, STEPS, RATE = (784, 800, 10), 25, 0.05
 DECAY = float(np.exp(-0.1))  # 1 ms steps, 10 ms membrane
@@ -61,6 +62,7 @@ def main() -> None:
     few = 5
     expected = np.stack([textbook(raster[:, b]) for b in range(few)])
     np.testing.assert_array_equal(ideal.run(stimulus).counts[:few], expected)
+    wait_for_code()
     one, two = (device.run(stimulus, trial=0).counts for device in (mixed, both))
     np.testing.assert_array_equal(one, two)
 

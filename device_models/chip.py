@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from device_models.crossbar import Crossbar, storable_full_scale
 from device_models.engine import Engines
 from device_models.engine.circuit import (
+    BEYOND,
     ChipRun,
     Circuit,
     MappedProjection,
@@ -25,26 +25,34 @@ from device_models.mismatch import Pattern, SampledMismatch, Value
 from device_models.naming import select_prefixed
 from device_models.neuron_model import NeuronModel
 from device_models.nonidealities import NonIdealities
-from device_models.readout import ADCChannels, MembraneRecorder, Raster, SpikeCounts
+from device_models.readout import (
+    ADCChannels,
+    MembraneRecorder,
+    Raster,
+    Recorder,
+    Reduction,
+    SpikeCounts,
+)
 from device_models.temporal_noise import supply_factor
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-@dataclass(frozen=True)
-class RecordingRequest:
+class RecordingRequest(NamedTuple):
     """Request to record something of one layer of neurons (0 is the first) in a run.
 
     Attributes:
         layer: Which layer.
         quantity: `spikes` (a raster) or `membrane`.
         every: Interval between membrane samples, in steps.
+        reduce: Whether all samples are wanted, their mean, or the last one.
     """
 
     layer: int
     quantity: Literal["spikes", "membrane"]
     every: int = 1
+    reduce: Reduction = "none"
 
 
 class Chip:
@@ -113,25 +121,29 @@ class Chip:
         Raises:
             ValueError: When the chip's pattern was measured on a network of another shape.
         """
-        sizes, mapped, programming = layers[1:], [], self.nonidealities.programming
-        self._full_scale, self.crossbars = tuple(full_scale), []
+        sizes, mapped, cells = layers[1:], [], []
         for p, projection in enumerate(projections or chain_layers(len(sizes))):
             ends = projection.source, projection.target
             shape = layers[ends[0]], layers[ends[1]]
-            cells = self.pattern.cells(p, shape, ends)
-            mapped.append(map_projection(projection, shape, cells.late, self.dt))
-            self.crossbars.append(
-                Crossbar(
-                    shape=shape,
-                    full_scale=storable_full_scale(full_scale[p], self.model, programming),
-                    programming=programming,
-                    cells=cells,
-                    chip=self.seed,
-                    projection=p,
-                )
-            )
+            cells.append(self.pattern.cells(p, shape, ends))
+            mapped.append(map_projection(projection, shape, cells[p].late, self.dt))
         nominal = self.parameters | dict(nominal or {})
         self.circuit = self._make_circuit(sizes, mapped, nominal, trims or {})
+        programming, self._full_scale = self.nonidealities.programming, tuple(full_scale)
+        synapses = sum(projection.shape[0] * projection.shape[1] for projection in mapped)
+        self._weights = np.zeros(synapses + BEYOND, np.float32)
+        self.crossbars = [
+            Crossbar(
+                shape=transmitted.shape,
+                full_scale=storable_full_scale(full_scale[p], self.model, programming),
+                programming=programming,
+                cells=cells[p],
+                chip=self.seed,
+                projection=p,
+                transmitted=transmitted,
+            )
+            for p, transmitted in enumerate(self.circuit.split_weights(self._weights))
+        ]
         self._channels = [
             ADCChannels(
                 self.nonidealities.adc,
@@ -205,7 +217,8 @@ class Chip:
 
         Returns:
             Output spike counts `(B, n_out)`, and for each request a raster `(T, B, n)` uint8 or
-            membrane samples `(T // every, B, n)` float32 in the model's unit.
+            membrane samples `(T // every, B, n)` float32 in the model's unit; reduced, `(B, n)`,
+            the mean being float32.
 
         Raises:
             ValueError: Before `configure`.
@@ -216,21 +229,30 @@ class Chip:
         else:
             names = (self.seed, 1, trial)
         (circuit, engines), temporal = self._active, self.nonidealities.temporal
-        counts = SpikeCounts(len(circuit.layers) - 1, batch, circuit.layers[-1].size)
+        counted = RecordingRequest(len(circuit.layers) - 1, "spikes", reduce="mean")
         begun = engines.steps if carry else 0
-        recorders = {r: self._make_recorder(r, steps, batch, names, begun) for r in requests}
+        recorders = {
+            kept: self._make_recorder(kept, steps, batch, names, begun)
+            for kept in dict.fromkeys([counted, *map(_keep_raster, requests)])
+        }
+        for crossbar in self.crossbars:
+            crossbar.age_transmitted()
         run = ChipRun(
             drive=drive,
             steps=steps,
             batch=batch,
-            weights=[crossbar.effective for crossbar in self.crossbars],
-            recorders=[counts, *recorders.values()],
+            weights=self._weights,
+            recorders=list(recorders.values()),
             trial=names,
             supply=supply_factor(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
         engines.run(run, carry)
         self.wait(self.nonidealities.programming.run_seconds)
-        return counts.counts, [recorders[request].samples for request in requests]
+        answers = [
+            _reduce_spikes(request, recorders[_keep_raster(request)].samples, steps)
+            for request in requests
+        ]
+        return recorders[counted].samples, answers
 
     def _make_recorder(
         self,
@@ -239,19 +261,22 @@ class Chip:
         batch: int,
         trial: tuple[int, ...],
         begun: int,
-    ) -> Raster | MembraneRecorder:
+    ) -> Recorder:
         if request.quantity == "spikes":
             size = self._active[0].layers[request.layer].size
+            if request.reduce == "mean":
+                return SpikeCounts(request.layer, batch, size)
             return Raster(request.layer, steps, batch, size)
         return MembraneRecorder(
             layer=request.layer,
-            samples=steps // request.every,
+            number=steps // request.every,
             batch=batch,
             every=request.every,
             channels=self._channels[request.layer],
             noise=Noise(sequence(*trial, "adc_noise", request.layer)),
             after_reset=bool(self.nonidealities.adc.adc_after_reset),
             begun=begun,
+            reduce=request.reduce,
         )
 
     def wait(self, seconds: float) -> None:
@@ -287,3 +312,18 @@ class Chip:
         if self.circuit is None or self._engines is None:
             raise ValueError("the chip has no network yet: call configure first")
         return self.circuit, self._engines
+
+
+def _keep_raster(request: RecordingRequest) -> RecordingRequest:
+    """Choose what to record for a request: of the last spikes, all."""
+    last = request.quantity == "spikes" and request.reduce == "last"
+    return request._replace(reduce="none") if last else request
+
+
+def _reduce_spikes(
+    request: RecordingRequest, samples: NDArray[np.generic], steps: int
+) -> NDArray[np.generic]:
+    """Answer a request from what was recorded for it."""
+    if request.quantity == "membrane" or request.reduce == "none":
+        return samples
+    return samples[-1] if request.reduce == "last" else samples.astype(np.float32) / steps

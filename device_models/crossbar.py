@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,32 @@ from device_models.generators import Normals, sequence
 from device_models.mismatch import Cells, draw_factors
 from device_models.neuron_model import NeuronModel
 from device_models.nonidealities import Programming
+from machine_code import CompiledFunction
+
+# Weights looked at together: what is read and written of them stays in the processor's cache.
+PART = 1 << 15
+# Does for levels what `Crossbar._find_moved` does; gives how many it found.
+FIND = CompiledFunction(
+    lambda: (
+        """
+import numba
+import numpy as np
+
+
+@numba.njit(error_model="numpy", nogil=True, _nrt=False)
+def function(asked, stored, near, full_scale, step, places, aims):
+    number = 0
+    for i in range(asked.size):
+        if abs(asked[i] - stored[i]) > near:
+            aim = np.rint(min(max(asked[i], -full_scale), full_scale) / step) * step
+            if aim != stored[i]:
+                places[number] = i
+                aims[number] = aim
+                number += 1
+    return number
+"""
+    )
+)
 
 
 def storable_full_scale(full_scale: float, model: NeuronModel, programming: Programming) -> float:
@@ -59,6 +86,7 @@ class Crossbar:
         cells: Cells,
         chip: int,
         projection: int,
+        transmitted: NDArray[np.float32] | None = None,
     ) -> None:
         """Begin unprogrammed: every weight exactly zero, but for frozen cells.
 
@@ -69,15 +97,21 @@ class Crossbar:
             cells: The fixed pattern of the synapses.
             chip: Chip seed.
             projection: Which projection, from 0.
+            transmitted: Where to keep what synapses transmit, `(n_pre, n_post)`, zero.
         """
         p = programming
         self._full_scale, self._programming = np.float32(full_scale), p
         self._seed = (chip, "write", projection)
         self._grid = np.asarray(p.weight_grid, np.float32) * self._full_scale
-        self._gain, self._frozen = cells.gain, cells.frozen
-        self._frozen_weight = cells.value * self._full_scale
-        if cells.gain is not None:
-            self._frozen_weight *= cells.gain.reshape(-1)[cells.frozen]
+        self._step = np.float32(0)
+        if p.levels is not None:
+            self._step = self._full_scale * np.float32(2.0 / (p.levels - 1))
+        # A weight that is as near to what is stored does not change it.
+        self._near = 0.4999 * float(np.diff(self._grid).min() if self._grid.size else self._step)
+        self._gain = None if cells.gain is None else cells.gain.reshape(-1)
+        self._frozen, self._frozen_weight = cells.frozen, cells.value * self._full_scale
+        if self._gain is not None:
+            self._frozen_weight *= self._gain[cells.frozen]
 
         noisy = bool(p.programming_noise or p.programming_noise_relative)
         pulsed = bool(p.update_nonlinearity or p.update_asymmetry)
@@ -85,20 +119,25 @@ class Crossbar:
         # The two cells of a pair that do not differ act as one.
         paired = bool(p.differential) and (noisy or varied)
         self._exact = not (noisy or pulsed or paired)
-        self._cells = [np.zeros(shape, np.float32) for _ in range(1 + paired)]
         self._reached = np.zeros(shape, np.float32) if pulsed else None
-        self._nu: list[np.float32 | NDArray[np.float32]] = [np.float32(p.drift)] * len(self._cells)
+        self._nu: list[np.float32 | NDArray[np.float32]] = [np.float32(p.drift)] * (1 + paired)
         if varied:
-            rows = (len(self._cells) * shape[0], shape[1])
+            rows = ((1 + paired) * shape[0], shape[1])
             nu = np.float32(p.drift) * draw_factors(chip, "drift_cv", projection, rows, p.drift_cv)
             self._nu = list(nu.reshape(-1, *shape))
         self._written = np.zeros(shape) if p.drift or p.retention else None
         self._seconds = 0.0
-        self.stored = np.zeros(shape, np.float32)
+        self._moved: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None  # room to find in
         self.writes = 0
-        plain = cells.gain is None and not cells.frozen.size
-        self._buffer = None if plain else np.empty(shape, np.float32)
-        self._effective: NDArray[np.float32] | None = None
+        self._transmitted = np.zeros(shape, np.float32) if transmitted is None else transmitted
+        plain = self._gain is None and not cells.frozen.size
+        # What is the same is kept once.
+        one = plain and not paired and self._written is None
+        self._cells = [
+            self._transmitted if one else np.zeros(shape, np.float32) for _ in range(1 + paired)
+        ]
+        self.stored = self._cells[0] if self._exact else np.zeros(shape, np.float32)
+        self._transmit(slice(None))
 
     @property
     def programmed_weights(self) -> NDArray[np.float32]:
@@ -111,9 +150,8 @@ class Crossbar:
 
         It is not to be changed, and to be asked for anew after a write or after time has passed.
         """
-        if self._effective is None:
-            self._effective = self._read_transmitted()
-        return self._effective
+        self.age_transmitted()
+        return self._transmitted
 
     def write(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Program the cells whose stored value changes; the others keep what they have.
@@ -122,21 +160,25 @@ class Crossbar:
             weights: `(n_pre, n_post)`, in nominal thresholds.
 
         Returns:
-            The stored values after clipping and rounding, a fresh array of the same shape.
+            `stored`: the values after clipping and rounding, which later writes change.
         """
-        target = self._quantise(weights)
-        if self._exact:
-            self._cells = [target]
-        if not self._exact or self._written is not None:
-            changed = np.flatnonzero(target != self.stored)
+        asked, stored = weights.reshape(-1), self.stored.reshape(-1)
+        changed: NDArray[np.int64] | slice = slice(None)
+        if self._exact and self._written is None and not self._near:
+            np.clip(asked, -self._full_scale, self._full_scale, out=stored)
+        else:
+            moved, aim = self._find_moved(asked, stored)
             if not self._exact:
-                self._program(changed, target)
+                self._program(moved, aim)
             if self._written is not None:
-                self._written.reshape(-1)[changed] = self._seconds
+                self._written.reshape(-1)[moved] = self._seconds
+            stored[moved] = aim
+            changed = moved
         self.writes += 1
-        self.stored = target
-        self._effective = None
-        return target.copy()
+        self._aged = self._written is not None
+        if not self._aged:
+            self._transmit(changed)
+        return self.stored
 
     def advance(self, seconds: float) -> None:
         """Let time pass, in which cells drift and decay.
@@ -151,7 +193,7 @@ class Crossbar:
             raise ValueError(f"advance by {seconds} s: give a finite time of at least 0 s")
         if self._written is not None and seconds:
             self._seconds += seconds
-            self._effective = None
+            self._aged = True
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return what later writes and reads depend on besides the fixed pattern, as copies."""
@@ -168,33 +210,64 @@ class Crossbar:
             state["seconds"] = np.asarray(self._seconds)
         return state
 
+    def age_transmitted(self) -> None:
+        """Bring what synapses transmit to what is left of it now."""
+        if self._aged:
+            self._transmit(slice(None))
+
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return to a state of this crossbar, or of one made with the same arguments."""
-        self.stored = np.array(state["stored"], np.float32)
+        self.stored[...] = state["stored"]
         self.writes = int(state["writes"])
-        self._cells = [self.stored] if self._exact else list(np.array(state["cells"], np.float32))
+        if not self._exact:
+            for cell, value in zip(self._cells, state["cells"], strict=True):
+                cell[...] = value
         if self._reached is not None:
-            self._reached = np.array(state["reached"], np.float32)
+            self._reached[...] = state["reached"]
         if self._written is not None:
-            self._written = np.array(state["written"], np.float64)
+            self._written[...] = state["written"]
             self._seconds = float(state["seconds"])
-        self._effective = None
+        self._transmit(slice(None))
+
+    def _find_moved(
+        self, asked: NDArray[np.float32], stored: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Find the cells whose stored value changes, ascending, and what is to be stored in them.
+
+        Those near what they store do not. The others are looked for in compiled code where there
+        is any, else in parts that stay in the processor's cache.
+        """
+        near = self._near if self.writes else -1.0  # what is there at first may not be storable
+        if self._step and asked.size >= PART:
+            if self._moved is None:
+                self._moved = np.empty(asked.size, np.int64), np.empty(asked.size, np.float32)
+            arguments = asked, stored, np.float32(near), self._full_scale, self._step, *self._moved
+            function: Any = FIND.find(arguments)
+            if function is not None:
+                number = function(*arguments)
+                return self._moved[0][:number], self._moved[1][:number]
+        places, away = [], np.empty(min(PART, asked.size), np.float32)
+        for start in range(0, asked.size, PART):
+            part = asked[start : start + PART]
+            off = np.subtract(part, stored[start : start + PART], out=away[: part.size])
+            places.append(np.flatnonzero(np.abs(off, out=off) > near) + start)
+        distant = np.concatenate(places)
+        aim = self._quantise(asked[distant])
+        differs = aim != stored[distant]
+        return distant[differs], aim[differs]
 
     def _quantise(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._grid.size:
             return self._grid[np.searchsorted((self._grid[1:] + self._grid[:-1]) / 2, weights)]
         target: NDArray[np.float32] = np.clip(weights, -self._full_scale, self._full_scale)
-        levels = self._programming.levels
-        if levels is not None:
-            step = self._full_scale * np.float32(2.0 / (levels - 1))
-            target /= step
+        if self._step:
+            target /= self._step
             np.rint(target, out=target)
-            target *= step
+            target *= self._step
         return target
 
-    def _program(self, changed: NDArray[np.int64], target: NDArray[np.float32]) -> None:
-        """Bring the cells at flat positions `changed` to their target, as well as can be."""
-        aim = target.reshape(-1)[changed]
+    def _program(self, changed: NDArray[np.int64], aim: NDArray[np.float32]) -> None:
+        """Bring the cells at flat positions `changed` to their aim, as well as can be."""
         if self._reached is not None:
             reached = self._reached.reshape(-1)
             step = aim - self.stored.reshape(-1)[changed]
@@ -217,16 +290,20 @@ class Crossbar:
         moved: NDArray[np.float32] = weight + step * kept * (1 - beta * np.sign(step) * weight)
         return moved.clip(-self._full_scale, self._full_scale)
 
-    def _read_transmitted(self) -> NDArray[np.float32]:
-        weights = (
-            self.programmed_weights if self._written is None else self._age_cells(self._written)
-        )
-        if self._buffer is None:
-            return weights
-        np.multiply(weights, 1 if self._gain is None else self._gain, out=self._buffer)
+    def _transmit(self, changed: NDArray[np.int64] | slice) -> None:
+        """Bring what synapses transmit up to date where cells changed, or age."""
+        self._aged = False
+        if self._cells[0] is self._transmitted:
+            return
+        transmitted = self._transmitted.reshape(-1)
+        if self._written is not None:
+            changed, weights = slice(None), self._age_cells(self._written).reshape(-1)
+        else:
+            parts = [cell.reshape(-1)[changed] for cell in self._cells]
+            weights = parts[0] if len(parts) == 1 else parts[0] - parts[1]
+        transmitted[changed] = weights if self._gain is None else weights * self._gain[changed]
         # Last, since what is frozen neither drifts nor decays.
-        self._buffer.reshape(-1)[self._frozen] = self._frozen_weight
-        return self._buffer
+        transmitted[self._frozen] = self._frozen_weight
 
     def _age_cells(self, written: NDArray[np.float64]) -> NDArray[np.float32]:
         """Let cells drift and decay for their age, before gain."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from statistics import NormalDist
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 1 << 16
+AHEAD = 32  # steps whose seeds are found together
 # Constants of splitmix64: the step from number to number, and the shifts and factors of its mix.
 WEYL = np.uint64(0x9E3779B97F4A7C15)
 MIX = (
@@ -19,7 +21,9 @@ MIX = (
 
 def sequence(seed: int, *names: str | int) -> np.random.SeedSequence:
     """Make the seed sequence of a name path below one seed, independent of all other paths."""
-    keys = [crc32(name.encode()) if isinstance(name, str) else name for name in names]
+    keys = []
+    for name in names:  # in every run, many times: a loop calls nothing
+        keys.append(crc32(name.encode()) if isinstance(name, str) else name)
     return np.random.SeedSequence(entropy=seed, spawn_key=keys)
 
 
@@ -31,9 +35,8 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 @lru_cache(maxsize=1)
 def quantiles() -> NDArray[np.float32]:
     """The midpoint quantiles of the normal distribution, `(65 536,)`."""
-    from scipy.special import ndtri
-
-    table: NDArray[np.float32] = ndtri((np.arange(LEVELS) + 0.5) / LEVELS).astype(np.float32)
+    quantile = NormalDist().inv_cdf
+    table = np.array([quantile((level + 0.5) / LEVELS) for level in range(LEVELS)], np.float32)
     table.flags.writeable = False
     return table
 
@@ -72,10 +75,11 @@ class Noise:
     def __init__(self, seed: np.random.SeedSequence) -> None:
         """The noise that the seed sequence names."""
         self.key = seed.generate_state(1, np.uint64).astype(np.uint64)
+        self._first, self._rows = 0, np.empty((0, 0), np.uint64)
 
     def words(
         self,
-        steps: int | NDArray[np.integer],
+        steps: NDArray[np.integer],
         samples: NDArray[np.integer],
         places: NDArray[np.integer],
     ) -> NDArray[np.uint64]:
@@ -83,26 +87,46 @@ class Noise:
         rows = splitmix64(splitmix64(self.key, steps), samples)
         return splitmix64(rows, places)
 
+    def seed_samples(self, step: int, batch: int) -> NDArray[np.uint64]:
+        """Give what the words of each sample in a step are seeded with, `(B,)`: for steps ahead."""
+        steps, known = self._rows.shape
+        if not self._first <= step < self._first + steps or batch > known:
+            self._first, rows = step, splitmix64(self.key, np.arange(step, step + AHEAD))
+            self._rows = splitmix64(rows[:, np.newaxis], np.arange(max(batch, known)))
+        return self._rows[step - self._first, :batch]
+
     def normals(self, step: int, batch: int, size: int) -> NDArray[np.float32]:
         """A standard normal for each of `size` places of `batch` samples, `(B, n)`."""
-        words = self.words(step, np.arange(batch)[:, np.newaxis], np.arange((size + 3) // 4))
+        rows = self.seed_samples(step, batch)[:, np.newaxis]
+        words = _mix(_count_up((size + 3) // 4) + rows)
         return quantiles().take(words.view(np.uint16)[:, :size])
 
     def uniforms(
         self, step: int, samples: NDArray[np.integer], places: NDArray[np.integer]
     ) -> NDArray[np.float64]:
         """A number from 0 to below 1 for each address, in 2^53 steps."""
-        words = self.words(step, samples, places) >> np.uint64(11)
+        rows = self.seed_samples(step, int(samples.max(initial=0)) + 1)
+        words = splitmix64(rows[samples], places) >> np.uint64(11)
         return words.astype(np.float64) * 2.0**-53
 
 
-def splitmix64(seeds: NDArray[np.uint64], numbers: int | NDArray[np.integer]) -> NDArray[np.uint64]:
+def splitmix64(seeds: NDArray[np.uint64], numbers: NDArray[np.integer]) -> NDArray[np.uint64]:
     """Words number 0, 1, ... of splitmix64 from given seeds."""
-    x: NDArray[np.uint64] = np.asarray(numbers).astype(np.uint64) + np.uint64(1)
-    x = np.atleast_1d(x) * WEYL
-    x = x + seeds
+    return _mix((numbers.astype(np.uint64) + np.uint64(1)) * WEYL + seeds)
+
+
+@lru_cache(maxsize=32)
+def _count_up(size: int) -> NDArray[np.uint64]:
+    """The states of splitmix64 for the first words from a seed of 0, `(size,)`."""
+    states: NDArray[np.uint64] = np.arange(1, size + 1).astype(np.uint64) * WEYL
+    return states
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Make words of states, in place."""
+    shifted = np.empty_like(x)
     for shift, factor in MIX:
-        x ^= x >> shift
+        x ^= np.right_shift(x, shift, out=shifted)
         x *= factor
-    x ^= x >> np.uint64(31)
+    x ^= np.right_shift(x, np.uint64(31), out=shifted)
     return x

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,22 @@ from numpy.typing import NDArray
 from device_models.generators import Noise
 from device_models.nonidealities import MembraneADC
 
+Reduction: TypeAlias = Literal["none", "mean", "last"]
+REDUCTIONS: tuple[Reduction, ...] = ("none", "mean", "last")
+
 
 class Recorder(Protocol):
-    """Recorder that watches one layer, 0 being the first layer of neurons."""
+    """Recorder that watches one layer, 0 being the first layer of neurons.
+
+    Attributes:
+        layer: Which.
+        after_reset: Whether it takes its samples at the end of a step.
+        samples: What it found.
+    """
 
     layer: int
     after_reset: bool
+    samples: NDArray[Any]
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Take note of step `step` (from 0).
@@ -34,13 +44,13 @@ class SpikeCounts:
     after_reset = False
 
     def __init__(self, layer: int, batch: int, size: int) -> None:
-        """Prepare `counts`, `(B, n)` int32, of 0."""
+        """Prepare `samples`, `(B, n)` int32, of 0."""
         self.layer = layer
-        self.counts: NDArray[np.int32] = np.zeros((batch, size), np.int32)
+        self.samples: NDArray[np.int32] = np.zeros((batch, size), np.int32)
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Count the events of a step."""
-        self.counts.reshape(-1)[events] += 1
+        self.samples.reshape(-1)[events] += 1
 
 
 class Raster:
@@ -64,25 +74,34 @@ class MembraneRecorder:
     def __init__(
         self,
         layer: int,
-        samples: int,
+        number: int,
         batch: int,
         every: int,
         channels: ADCChannels,
         noise: Noise,
         after_reset: bool,
         begun: int,
+        reduce: Reduction,
     ) -> None:
-        """Prepare `samples`, `(S, B, n)` float32 in the membrane's unit."""
-        self.layer, self.after_reset = layer, after_reset
-        self.samples = np.empty((samples, batch, channels.size), np.float32)
+        """Prepare `samples`, float32 in the membrane's unit: `(number, B, n)`, or reduced."""
+        self.layer, self.number, self.after_reset, self.reduce = layer, number, after_reset, reduce
+        shape = (batch, channels.size) if reduce != "none" else (number, batch, channels.size)
+        self.samples = np.empty(shape, np.float32)
         self.every, self.channels, self.noise, self._begun = every, channels, noise, begun
 
     def sample(self, step: int, membrane: NDArray[np.float32], events: NDArray[np.int32]) -> None:
         """Convert the membranes at the end of every `every`-th step."""
-        index, rest = divmod(step + 1, self.every)
-        if rest == 0 and index <= len(self.samples):
-            out = self.samples[index - 1]
-            self.channels.read(membrane, out, self.noise, self._begun + step)
+        turn, rest = divmod(step + 1, self.every)
+        if rest or turn > self.number or (self.reduce == "last" and turn < self.number):
+            return
+        adds = self.reduce == "mean" and turn > 1
+        kept = self.samples[turn - 1] if self.reduce == "none" else self.samples
+        out = np.empty_like(kept) if adds else kept
+        self.channels.read(membrane, out, self.noise, self._begun + step)
+        if adds:
+            kept += out
+        if self.reduce == "mean" and turn == self.number:
+            kept /= np.float32(self.number)
 
 
 class ADCChannels:
@@ -139,7 +158,8 @@ class ADCChannels:
             out += draw
         if self.bits:
             np.rint(out, out=out)
-            np.clip(out, np.float32(0), self.codes, out=out)
+            np.maximum(out, np.float32(0), out=out)
+            np.minimum(out, self.codes, out=out)
         if self.step != 1:
             out *= self.step
         if self.low != 0:

@@ -139,8 +139,17 @@ class Fleet(Composite):
         self._ask_all(lambda device: device.configure(network))
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        stored = self._ask_all(lambda device: device.write_weights(projection, weights))
-        if all(np.array_equal(each, stored[0]) for each in stored[1:]):
+        first: list[NDArray[np.float32]] = []
+
+        def write(device: Device) -> NDArray[np.float32]:
+            """Write to a member; what it stores is kept once where it is what the first does."""
+            stored = device.write_weights(projection, weights)
+            if not first:
+                first.append(stored)
+            return first[0] if np.array_equal(stored, first[0]) else stored
+
+        stored = self._ask_all(write)
+        if all(each is stored[0] for each in stored):
             return stored[0]
         mean = np.asarray(np.mean(stored, axis=0, dtype=np.float64), np.float32)
         scale = self.network.full_scale[projection]
@@ -297,6 +306,7 @@ def _facts(one: DeviceInfo, other: DeviceInfo) -> Iterator[tuple[str, object, ob
     """List what has to be the same in all members."""
     yield "the reset", one.neuron.reset, other.neuron.reset
     yield "the length of a step", one.timing.dt, other.timing.dt
+    yield "the signs of weights", one.weights[0].signs, other.weights[0].signs
     yield "the membrane scale", one.neuron.membrane, other.neuron.membrane
     for a in one.offers.probes:
         for b in other.offers.probes:
@@ -327,7 +337,11 @@ def _keep_agreed(stated: Sequence[Stated]) -> Stated:
 
 def _combine_neurons(stated: Sequence[Neuron]) -> Neuron:
     fastest = max(each.spikes_per_step for each in stated)
-    alike = [replace(each, settings=(), spikes_per_step=fastest) for each in stated]
+    runs = [each.spikes_per_run for each in stated]
+    most = None if None in runs else max(run for run in runs if run is not None)
+    alike = [
+        replace(each, settings=(), spikes_per_step=fastest, spikes_per_run=most) for each in stated
+    ]
     return replace(_keep_agreed(alike), settings=tuple(_combine_settings(stated)))
 
 
@@ -360,6 +374,8 @@ def _combine_formats(infos: Sequence[DeviceInfo]) -> Iterator[WeightFormat]:
             max(each.minimum_full_scale for each in formats),
             min(each.maximum_full_scale for each in formats),
             min(levels, default=None),
+            formats[0].signs,
+            max(each.residual for each in formats),
         )
 
 

@@ -45,6 +45,10 @@ Line = tuple[float, int, tuple[str, ...]]
 LOST = (EOFError, OSError, PickleError, ValueError, AttributeError, ImportError, IndexError)
 
 
+class ProcessLost(Exception):
+    """The process of a driver is no more."""
+
+
 def half_of_memory() -> int:
     """Compute half of the memory of this machine, in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
@@ -136,9 +140,8 @@ class Isolated(Device):
 
     def _close(self) -> None:
         try:
-            self._exchange(("close", (), {}), CLOSING)
-        except (*LOST, TimeoutError):  # gone already, or as good as
-            pass
+            with suppress(ProcessLost):
+                self._exchange("close", ("close", (), {}), CLOSING)
         finally:
             self._end()
 
@@ -155,58 +158,59 @@ class Isolated(Device):
                 env={**os.environ, **ONE_THREAD},
             )
         try:
-            info: DeviceInfo = self._exchange(self._start, self._limit + OPENING)
-        except LOST as error:
-            raise DriverError(f"{self._url}: {self._explain(error, 'opening it')}") from None
-        except BaseException:
+            info: DeviceInfo = self._exchange("opening it", self._start, self._limit + OPENING)
+        except DeviceError:
             self._end()
             raise
+        except ProcessLost as lost:
+            raise DriverError(f"{self._url}: {lost}") from None
         return info
 
     def _ask(self, method: str, *given: Any, **options: Any) -> Any:
         """Ask the device in the process; one that is lost is started anew."""
         try:
-            return self._exchange((method, given, options), self._limit)
-        except LOST as error:
-            what = self._explain(error, method)
-        except DeviceError:
-            raise
-        except BaseException:  # an answer is on its way, which nobody will read
-            self._end()
-            raise
+            return self._exchange(method, (method, given, options), self._limit)
+        except ProcessLost as error:
+            lost = str(error)
         self._before, self._line = (self.transfer_seconds, self.transfer_bytes), (0.0, 0, ())
         if self._open() != self._info:
-            raise DriverError(f"{self._url}: {what}; it is another device since")
-        raise DeviceRestarted(f"{self._url}: {what}, and was started anew")
+            raise DriverError(f"{self._url}: {lost}; it is another device since")
+        raise DeviceRestarted(f"{self._url}: {lost}, and was started anew")
 
-    def _exchange(self, request: object, limit: float) -> Any:
+    def _exchange(self, what: str, request: object, limit: float) -> Any:
         """Send a request, and return what is answered.
 
         Raises:
-            TimeoutError: When that takes too long.
+            ProcessLost: When the process ends or is ended, which says `what` it was asked.
             DeviceError: When the device raised it.
         """
-        self._connection.send(request)
-        if not self._connection.poll(limit):
-            raise TimeoutError
-        answer, kind, self._line = self._connection.recv()
+        try:
+            self._connection.send(request)
+            if not self._connection.poll(limit):
+                raise TimeoutError
+            answer, kind, self._line = self._connection.recv()
+        except LOST as error:
+            raise ProcessLost(self._explain(error, what)) from None
+        except BaseException:  # an answer is on its way, which nobody will read
+            self._end()
+            raise
         if kind:
             raise make_error(kind, answer)
         return answer
 
-    def _explain(self, error: BaseException, method: str) -> str:
+    def _explain(self, error: BaseException, what: str) -> str:
         """End the process, and say what became of it."""
         if isinstance(error, TimeoutError):
             self._end()
-            return f"the driver's process did not return from {method} within {self._limit:g} s"
+            return f"the driver's process did not return from {what} within {self._limit:g} s"
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(CLOSING)
         self._end()
         code = self._process.returncode
         if code == OUT_OF_MEMORY:
-            return f"the driver's process ran out of memory in {method}"
+            return f"the driver's process ran out of memory in {what}"
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return f"the driver's process ended in {method} ({how})"
+        return f"the driver's process ended in {what} ({how})"
 
     def _end(self) -> None:
         self._process.kill()

@@ -20,6 +20,7 @@ from drivers.contract.answers import driver_call
 from drivers.contract.device import Device
 from drivers.contract.info import CONTRACT, MANUAL
 from drivers.contract.statements import check_info
+from drivers.contract.watchdog import Overdue, watch_call
 from drivers.errors import ContractMismatch, DeviceNotFound, DriverError, SettingError
 from drivers.refusals import nearest
 
@@ -83,8 +84,9 @@ def driver(scheme: str) -> type[Device]:
         raise DeviceNotFound(f"no driver for {scheme!r}: {_suggest_driver(scheme, known)}")
     module, _, name = known[scheme].partition(":")
     try:
-        kind = getattr(import_module(module), name)
-    except Exception as error:  # code of others: it may fail in any way
+        with watch_call(module, Device.call_limit):
+            kind = getattr(import_module(module), name)
+    except (Exception, SystemExit, Overdue) as error:  # code of others: it may fail in any way
         if isinstance(error, ImportError) and error.name == "drivers":
             raise ContractMismatch(
                 f"driver of {scheme!r} is not written for contract {CONTRACT}, which this "

@@ -26,7 +26,7 @@ def train(
     task: str | Task | ArrayLike | None = None,
     y: ArrayLike | None = None,
     *,
-    test: tuple[ArrayLike, ArrayLike] | float = 0.2,
+    test: tuple[ArrayLike, ArrayLike] | float | None = None,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
@@ -48,7 +48,8 @@ def train(
             Or the samples themselves, real numbers of any range: `(N, n)` features, or images
             `(N, height, width)` or `(N, height, width, channels)`.
         y: Labels of the samples: `(N,)` whole numbers or texts, or one-hot `(N, C)`.
-        test: `(x, y)` to test with, or the share of the samples that is set aside for it.
+        test: `(x, y)` to test with, or the share of the samples that is set aside for it; a fifth
+            when None. This and the next four are about samples given here.
         validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
         class_names: What the page calls each class, in ascending order of the labels.
         feature_names: What it calls each feature; the columns of a DataFrame when None.
@@ -94,14 +95,18 @@ def _task_and_samples(
     task: str | Task | ArrayLike | None, y: ArrayLike | None, **parts: Any
 ) -> tuple[str | Task | None, SampleSet | None]:
     """The task, and the samples where they were given in its place."""
-    if task is not None and not isinstance(task, str):
-        from hil.tasks import ARRAYS, SampleSet, Task
+    from hil.tasks import ARRAYS, SampleSet, Task
 
-        if isinstance(task, Task):
-            return task, None
-        return ARRAYS, SampleSet.of_program(task, y, **parts)
-    if y is not None:
-        raise ValueError(f"y without samples: give them in place of the task {task or 'digits'!r}")
+    given = {name: part for name, part in parts.items() if part is not None}
+    if not (task is None or isinstance(task, str | Task)):
+        return ARRAYS, SampleSet.of_program(task, y, **given)
+    about = [*(["y"] if y is not None else []), *given]
+    if about:
+        name = task if isinstance(task, str) else "digits" if task is None else task.name
+        raise ValueError(
+            f"{', '.join(about)} without samples: give them in place of the task {name!r}, which "
+            "has its own"
+        )
     return task, None
 
 

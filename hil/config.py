@@ -15,7 +15,7 @@ from drivers.registry import with_options
 from hil import encodings
 from hil.discovery import Catalogue, absolute_name
 from hil.encodings import Encoding
-from hil.learning import rules
+from hil.learning import losses, rules
 from hil.learning.rule import RuleFamily
 from hil.validation import forbid_other_keys, validate_values
 
@@ -23,7 +23,7 @@ Sections = dict[str, Any]
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-PlacedModel = Annotated[str, AfterValidator(absolute_name)]
+AbsoluteName = Annotated[str, AfterValidator(absolute_name)]
 Whole = Annotated[int, Field(gt=0, le=10**9)]
 # Context of the validation of a configuration that is complete, and whose code may be elsewhere.
 RECORDED = {"recorded": True}
@@ -122,12 +122,14 @@ class NetworkSection(Section):
 class ReadoutSection(Section):
     """Readout of the output layer, and the loss."""
 
-    source: Literal["counts", "membrane", "both"] = Field(
-        "counts", description="Logits from output spikes, output membranes, or both."
+    source: losses.Source = Field(
+        "counts",
+        description="Logits from counts of output spikes, from the times of the first ones, from "
+        "output membranes, or from counts and membranes both.",
     )
     kappa: Positive = Field(10.0, description="Logit of an output that fires at every step.")
     beta: NonNegative = Field(2.0, description="Logit of an output membrane at threshold.")
-    loss: Literal["cross_entropy", "mse"] = Field(
+    loss: losses.Loss = Field(
         "cross_entropy",
         description="Cross-entropy of the softmax, or half the squared distance to one-hot.",
     )
@@ -136,7 +138,7 @@ class ReadoutSection(Section):
 class ActivitySection(Section):
     """Estimation of hidden activity from membranes (with `observe = "membrane"`)."""
 
-    estimator: PlacedModel = Field("auto", description="`auto`, or the name of an estimator.")
+    estimator: AbsoluteName = Field("auto", description="`auto`, or the name of an estimator.")
     every: Whole = Field(1, description="Steps between two membrane samples.")
 
 
@@ -206,7 +208,7 @@ class TrainingSection(Section):
 class ReportSection(Section):
     """Further content of the page of the run."""
 
-    sections: tuple[PlacedModel, ...] = Field((), description="Sections of a user's own, by name.")
+    sections: tuple[AbsoluteName, ...] = Field((), description="Sections of a user's own, by name.")
 
 
 class Config(Section):

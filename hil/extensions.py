@@ -152,6 +152,11 @@ class Trust:
     everything: bool = False
     given: Objects = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what Python would take for true, such as "no"."""
+        if not isinstance(self.everything, bool):
+            raise ValueError(f"trust = {self.everything!r}: give True or False")
+
     @classmethod
     def of(cls, *given: Any, everything: bool = False, objects: Objects | None = None) -> Trust:
         """Trust in what the user gave.

@@ -119,7 +119,7 @@ def test_options_named_exist_and_every_one_is_named() -> None:
     named: set[str] = set()
     for path in TEXTS:
         content = path.read_text(encoding="utf-8")
-        named |= set(re.findall(r"`(--[a-z]+)", content))
+        named |= set(re.findall(r"`(--[a-z][a-z-]*)", content))
         assert set(re.findall(r"`hil ([a-z][a-z-]*)", content)) <= set(COMMANDS), path
     assert named - {"--help"} == known
 

@@ -17,7 +17,7 @@ from support.paths import ROOT
 CATALOGUES = (
     *(module.CATALOGUE for module in (encodings, gates, rate_estimators, rules, sections, tasks)),
 )
-PACKAGES = ("hil", "drivers", "device_models")
+PACKAGES = ("hil", "drivers", "device_models", "machine_code")
 FOREIGN = "tests/hw/"  # of another repository, a source of a profile
 PLACES = (*PACKAGES, "tests", "docs", "notebooks", "benchmarks", ".ci")
 TEXTS = sorted(

@@ -12,7 +12,7 @@ import pytest
 
 from support.paths import KERNELS, ROOT
 
-PACKAGES = ("hil", "drivers", "device_models")
+PACKAGES = ("hil", "drivers", "device_models", "machine_code")
 NEW = {
     "device_models/neurons/stubborn.py": """
         '''A leaky neuron that is hard to excite.'''

@@ -14,7 +14,7 @@ import pytest
 
 from support.paths import ROOT
 
-PACKAGES = ("hil", "drivers", "device_models")
+PACKAGES = ("hil", "drivers", "device_models", "machine_code")
 TEXT = {".py", ".c", ".h", ".j2", ".toml"}
 LINES_OF_A_FILE = 600
 LINES_OF_A_FUNCTION = 100

@@ -14,7 +14,7 @@ import pytest
 
 from support.paths import ROOT
 
-PACKAGES = ("hil", "drivers", "device_models")
+PACKAGES = ("hil", "drivers", "device_models", "machine_code")
 CONTRACTS = [
     contract["name"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
@@ -27,6 +27,7 @@ HOST = "the host is built in layers"
 DOOR = "the door is built in layers"
 CIRCLES = "no folder imports a neighbour that imports it"
 ALONE = "the physics stands alone"
+COMPILER = "what compiles knows nothing of what it compiles"
 NO_HOST = "the drivers know nothing of the host"
 EMULATOR = "of the drivers the emulator alone touches the physics"
 BLIND = "the host reaches the physics through the emulator alone"
@@ -50,6 +51,7 @@ PLANTS: list[Plant] = [
     (CIRCLES, "device_models/neuron_model.py", "import device_models.neurons.lif"),
     (ALONE, "device_models/chip.py", "import drivers"),
     (ALONE, "device_models/profiles/new_chip.py", "from hil import streams"),
+    (COMPILER, "machine_code/library.py", "import device_models.chip"),
     (NO_HOST, "drivers/board/device.py", "def later():\n    import hil.streams"),
     (EMULATOR, "drivers/board/link.py", "import device_models"),
     (EMULATOR, "drivers/simulators/xylo.py", "from device_models.neurons import lif"),

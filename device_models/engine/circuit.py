@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,6 +20,8 @@ from device_models.temporal_noise import add_crosstalk, step_noise_sd
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+BEYOND = 16
+"""Numbers after the last weight that are read and not used."""
 Synapses: TypeAlias = "NDArray[np.float32] | csr_matrix"
 """Weights that synapses transmit, `(n_pre, n_post)`: all of a projection, or of one delay."""
 DelayedSynapses: TypeAlias = "Sequence[tuple[int, tuple[Synapses, ...]]]"
@@ -33,7 +36,8 @@ class ChipRun:
         drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
         steps: T.
         batch: Number of copies B.
-        weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in swings.
+        weights: What synapses transmit, in swings: those of one projection after another, and room
+            for `BEYOND` more.
         recorders: What is to be observed, the output's spike counts among it.
         trial: Seed and names of the random streams of this run.
         supply: Factor of all input gains now.
@@ -42,7 +46,7 @@ class ChipRun:
     drive: NDArray[np.float32] | csr_matrix
     steps: int
     batch: int
-    weights: Sequence[NDArray[np.float32]]
+    weights: NDArray[np.float32]
     recorders: Sequence[Recorder]
     trial: tuple[int, ...]
     supply: float = 1.0
@@ -106,11 +110,13 @@ class MappedProjection:
     Attributes:
         source: Number of the layer that it comes from; 0 is the input.
         target: Number of the layer that it leads to.
+        shape: `(n_pre, n_post)`.
         groups: Its synapses by delay, the shortest first.
     """
 
     source: int
     target: int
+    shape: tuple[int, int]
     groups: tuple[DelayGroup, ...]
 
     @property
@@ -138,7 +144,7 @@ def map_projection(
     if late is not None and nominal.any():
         delays = np.where(nominal > 0, np.maximum(nominal + np.rint(late / dt), 0), 0).astype(int)
     groups = tuple(_group_by_delay(delays, shape))
-    return MappedProjection(projection.source, projection.target, groups)
+    return MappedProjection(projection.source, projection.target, shape, groups)
 
 
 def _group_by_delay(delays: NDArray[np.int64], shape: tuple[int, int]) -> list[DelayGroup]:
@@ -225,15 +231,31 @@ class Circuit:
         """Numbers of the layers that the input projects to, ascending."""
         return sorted({p.target for p in self.projections if p.source == 0})
 
-    def weigh_synapses(self, weights: Sequence[NDArray[np.float32]]) -> list[DelayedSynapses]:
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether an event brings each receiving neuron what its synapse transmits, no more."""
+        model = self.model
+        simple = len(model.receivers) == 1 and model.precision == "single" and not model.update
+        together = all(len(projection.groups) == 1 for projection in self.projections)
+        return simple and together and not self.temporal.crosstalk
+
+    def split_weights(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Split weights as in `ChipRun` into those of each projection, `(n_pre, n_post)`."""
+        parts, end = [], 0
+        for projection in self.projections:
+            begin, end = end, end + projection.shape[0] * projection.shape[1]
+            parts.append(weights[begin:end].reshape(projection.shape))
+        return parts
+
+    def weigh_synapses(self, weights: NDArray[np.float32]) -> list[DelayedSynapses]:
         """Weigh what receiving neurons get of one event, in swings, of each projection by delay.
 
         Args:
-            weights: What the synapses of each projection transmit, `(n_pre, n_post)`, in swings.
+            weights: What synapses transmit, as in `ChipRun`.
         """
         return [
             [(group.delay, self._split(group.select(own))) for group in projection.groups]
-            for projection, own in zip(self.projections, weights, strict=True)
+            for projection, own in zip(self.projections, self.split_weights(weights), strict=True)
         ]
 
     def _split(self, synapses: Synapses) -> tuple[Synapses, ...]:

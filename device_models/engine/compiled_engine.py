@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
+from device_models.engine.circuit import BEYOND, ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
-from device_models.engine.kernel import kernel_arguments
-from device_models.engine.kernel_library import Kernel, KernelLibrary
+from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
-from device_models.generators import quantiles
-from device_models.readout import MembraneRecorder, Raster, Recorder, SpikeCounts
+from device_models.readout import REDUCTIONS, MembraneRecorder, Raster, Recorder, SpikeCounts
+from machine_code import CompiledFunction, Function
 
+# Updates of neurons from which on it is worth it that threads share them, of themselves.
+WORTH_SHARING = 1 << 20
 KINDS = ("membrane_noise", "spike_loss", "spurious_spikes")
 MAX_SLOPES = 1 << 21  # numbers of input current worked out at a time
 
@@ -42,13 +44,21 @@ class CompiledEngine:
 
         Args:
             chip: The chip.
-            workers: Threads that share a batch; None for as many as this process may use.
+            workers: Threads that share a batch; None for as many as this process may use, where
+                that is worth it.
         """
-        self._chip, self._workers = chip, workers or count_threads()
-        self._codes: dict[bool, ModelCode] = {}
-        self._library = KernelLibrary()
+        self._chip, self._shares_always = chip, workers is not None
+        self._codes: dict[bool, tuple[ModelCode, tuple[str, ...], dict[str, Any]]] = {}
+        self._kernels: dict[bool, CompiledFunction] = {}
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
+        self._width = sum(chip.layers[n - 1].size for n in chip.input_targets())
         self._state: dict[str, NDArray[Any]] = {}
+        self._sent: dict[str, NDArray[Any]] = {}
+        self._held: tuple[bool, int, int] | None = None  # what state and sent events are for
+        self._layout: dict[str, NDArray[Any]] = {}
+        self._gain: tuple[float, list[NDArray[Any]], dict[str, NDArray[Any]]] | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._rooms = [self._make_room() for _ in range(workers or count_threads())]
 
     def run(self, run: ChipRun, carry: bool, begun: int, wait: bool) -> bool:
         """Run copies from reset, or from where their last run ended.
@@ -70,119 +80,134 @@ class CompiledEngine:
             carry and self._in_flight.has_currents_to_come
         )
         if currents not in self._codes:
-            self._codes[currents] = ModelCode(chip, currents)
-        code = self._codes[currents]
+            code = ModelCode(chip, currents)
+            names = kernel_arguments(code.spec)[2:]
+            self._codes[currents] = code, names, self._fixed_arguments(code)
+            self._kernels[currents] = CompiledFunction(partial(write_kernel, code.spec))
+        code, names, fixed = self._codes[currents]
         if not carry:
-            self._begin(code, run)
+            self._begin(code, run, currents)
         # Without currents nothing flows but biases; with them their slopes are written anew.
         self._state["i_in"][...] = code.initial["i_in"]
         self._in_flight.begin_run(chip, run, begun)
-        weights, gain = chip.weigh_synapses(run.weights), chip.gains(run.supply)
-        values = {"begun": begun, **self._run_arguments(code, run, weights, gain)}
-        width = sum(chip.layers[n - 1].size for n in chip.input_targets()) if currents else 0
+        if self._gain is None or self._gain[0] != run.supply:
+            parts = chip.gains(run.supply)
+            scaled = np.array([bool(np.any(part != 1)) for part in parts])
+            self._gain = run.supply, parts, {"gain": np.concatenate(parts), "scaled": scaled}
+        weights, (_, gain, gains) = chip.weigh_synapses(run.weights), self._gain
+        values = {
+            "begun": begun,
+            **fixed,
+            **gains,
+            **self._sent,
+            **self._synapse_arguments(code, run.weights, weights),
+            "keys": self._find_keys(run),
+            **self._spike_arguments(),
+            **_recorder_arguments(run.recorders, self._sizes),
+            **{f"X_{name}": self._state[name] for name in code.states},
+        }
+        width = self._width if currents else 0
         block = min(steps, max(1, MAX_SLOPES // (batch * width))) if width else steps
-        names = kernel_arguments(code.spec)
         for past in range(0, steps, block):
             length = min(block, steps - past)
             slopes = self._slope_arguments(
                 weights, gain, range(past, past + length), (batch, width)
             )
             now = {**values, **slopes, "past": past, "steps": length}
-            arguments = [now[name] for name in names[2:]]
-            example = [0, 0, *arguments, *self._make_room()]
-            kernel = self._library.find(code.spec, example, wait or carry)
+            arguments = [now[name] for name in names]
+            example = [0, 0, *arguments, *self._rooms[0]]
+            kernel = self._kernels[currents].find(example, wait or carry)
             if kernel is None:
                 return False
-            self._run_shared(batch, kernel, arguments)
+            self._run_shared(batch, length, kernel, arguments)
         return True
 
-    def _run_arguments(
-        self,
-        code: ModelCode,
-        run: ChipRun,
-        weights: Sequence[DelayedSynapses],
-        gain: Sequence[NDArray[Any]],
-    ) -> dict[str, Any]:
-        """Arguments of the kernel that are the same all through a run."""
+    def _fixed_arguments(self, code: ModelCode) -> dict[str, Any]:
+        """Arguments of the kernel that are the same in all runs."""
+        chip = self._chip
         return {
-            "dt": self._chip.dt,
+            "dt": chip.dt,
             "sizes": self._sizes,
             "kinds": code.kinds,
             "q": code.scalars,
-            **self._noise_arguments(run),
-            **self._spike_arguments(),
-            **self._synapse_arguments(code, weights),
-            "gain": np.concatenate(gain),
-            "scaled": np.array([bool(np.any(g != 1)) for g in gain]),
-            **self._sent,
-            **_recorder_arguments(run.recorders, self._sizes),
-            **{f"X_{name}": self._state[name] for name in code.states},
+            "chance": np.array([getattr(chip.temporal, name) for name in KINDS], float),
+            "spread": np.concatenate([chip.noise_sd(layer) for layer in chip.layers]),
             **{f"c_{name}": constant for name, constant in code.constants.items()},
         }
 
-    def _run_shared(self, batch: int, kernel: Kernel, arguments: list[Any]) -> None:
-        """Let each thread compute some of the samples."""
-        shares = min(self._workers, batch)
-        edges = [batch * k // shares for k in range(shares + 1)]
-
-        def compute(first: int, last: int) -> None:
-            kernel(first, last, *arguments, *self._make_room())
-
-        if shares == 1:
-            compute(0, batch)
-            return
-        with ThreadPoolExecutor(shares) as threads:
-            list(threads.map(compute, edges, edges[1:]))
+    def _run_shared(self, batch: int, steps: int, kernel: Function, arguments: list[Any]) -> None:
+        """Let each thread compute some of the samples: of itself, only where that is worth it."""
+        worth = self._shares_always or batch * steps * self._sizes[-1] >= WORTH_SHARING
+        shares = min(len(self._rooms), batch) if worth else 1
+        if shares > 1 and self._threads is None:
+            self._threads = ThreadPoolExecutor(len(self._rooms) - 1)
+        others = []
+        for k in range(1, shares):
+            edges = batch * k // shares, batch * (k + 1) // shares
+            assert self._threads is not None
+            others.append(self._threads.submit(kernel, *edges, *arguments, *self._rooms[k]))
+        kernel(0, batch // shares, *arguments, *self._rooms[0])
+        for other in others:
+            other.result()
 
     def _make_room(self) -> tuple[NDArray[Any], ...]:
         """Make room for the kernel to work in: see `kernel.ROOM`."""
         sizes = [layer.size for layer in self._chip.layers]
+        widest = max(sizes)
+        eights, words = np.empty(widest // 8 + 1, np.uint64), np.empty(widest // 4 + 1, np.uint64)
         real = np.float64 if self._chip.model.precision == "double" else np.float32
         return (
-            np.empty(max(sizes), real),
-            np.empty(sum(sizes), np.int32),
-            np.empty(max(sizes), np.int32),
-            np.empty(max(sizes), np.int32),
+            np.empty(widest + BEYOND, real),
+            np.empty(sum(sizes) + 8, np.int32),
+            np.empty(widest + 8, np.int32),
+            np.empty(widest + 8, np.int32),
             np.empty(len(sizes), np.int64),
+            eights.view(np.uint8),
+            eights,
+            words,
+            words.view(np.uint16),
+            np.empty(widest, np.float32),
         )
 
-    def _begin(self, code: ModelCode, run: ChipRun) -> None:
+    def _begin(self, code: ModelCode, run: ChipRun, currents: bool) -> None:
         """Bring all state to where a run from reset begins."""
         chip, batch = self._chip, run.batch
         self._in_flight = InFlight(chip.projections)
-        self._state = {n: np.tile(v, (batch, 1)) for n, v in code.initial.items()}
+        held = (currents, batch, run.drive.shape[-1])
+        if held != self._held:
+            self._held = held
+            self._state = {n: np.empty((batch, v.size), v.dtype) for n, v in code.initial.items()}
+            self._sent = self._make_sent(*held[1:])
+        for name, initial in code.initial.items():
+            self._state[name][...] = initial
+        self._sent["sent_number"][...] = 0
         if chip.temporal.trial_threshold_sd:
             thresholds = self._state[chip.model.silent]
             chip.shift_thresholds(run, np.split(thresholds, self._sizes[1:-1], axis=1))
-        sources = self._in_flight.sources
+
+    def _make_sent(self, batch: int, inputs: int) -> dict[str, NDArray[Any]]:
+        """Make room for events on their way."""
+        chip, sources = self._chip, self._in_flight.sources
         depth = 1 + max(p.longest_delay for p in chip.projections)
-        room = [run.drive.shape[-1] if s == 0 else chip.layers[s - 1].size for s in sources]
+        room = [inputs if s == 0 else chip.layers[s - 1].size for s in sources]
         slots = np.full(len(chip.layers) + 1, -1)
         slots[sources] = np.arange(len(sources))
-        self._sent = {
+        return {
             "sources": slots,
             "places": np.cumsum([0, *room]),
-            "sent_number": np.zeros((batch, depth, len(sources)), np.int64),
+            "sent_number": np.empty((batch, depth, len(sources)), np.int64),
             "sent_where": np.empty((batch, depth, sum(room)), np.int32),
             "sent_counts": np.empty((batch, depth, sum(room)), np.float32),
         }
 
-    def _noise_arguments(self, run: ChipRun) -> dict[str, Any]:
-        chip = self._chip
-        chances = [getattr(chip.temporal, name) for name in KINDS]
-        keys = [
-            [
-                run.noise(name, n).key[0] if chance else np.uint64(0)
-                for name, chance in zip(KINDS, chances, strict=True)
-            ]
-            for n in range(len(chip.layers) + 1)
-        ]
-        return {
-            "table": quantiles(),
-            "chance": np.array(chances, float),
-            "keys": np.array(keys, np.uint64),
-            "spread": np.concatenate([chip.noise_sd(layer) for layer in chip.layers]),
-        }
+    def _find_keys(self, run: ChipRun) -> NDArray[np.uint64]:
+        """Find what noise of each kind is seeded with, `(1 + L, 3)`: of the input, loss alone."""
+        keys = np.zeros((len(self._chip.layers) + 1, len(KINDS)), np.uint64)
+        for kind, name in enumerate(KINDS):
+            first = int(name != "spike_loss" or self._in_flight.spikes is None)
+            for layer in range(first, len(keys) if getattr(self._chip.temporal, name) else 0):
+                keys[layer, kind] = run.noise(name, layer).key[0]
+        return keys
 
     def _spike_arguments(self) -> dict[str, Any]:
         spikes, none = self._in_flight.spikes, np.zeros(0, np.int32)
@@ -196,9 +221,11 @@ class CompiledEngine:
         }
 
     def _synapse_arguments(
-        self, code: ModelCode, weights: Sequence[DelayedSynapses]
+        self, code: ModelCode, kept: NDArray[np.float32], weights: Sequence[DelayedSynapses]
     ) -> dict[str, Any]:
-        """Lay out all synapses, in one array for each variable that receives."""
+        """Lay out all synapses, in one array for each variable that receives: as they are kept."""
+        if self._layout:
+            return {**self._layout, f"w_{code.spec.receivers[0]}": kept}
         rows: list[list[int]] = []
         columns: list[NDArray[np.int32]] = []
         bounds: list[NDArray[np.int32]] = []
@@ -218,14 +245,16 @@ class CompiledEngine:
                     at += bounds[-1].size
                 place += values[0][-1].size
         none = np.zeros(0, np.int32)
-        return {
+        layout = {
             "paths": np.array(rows, np.int64),
             "columns": np.concatenate([none, *columns]).astype(np.int32),
             "bounds": np.concatenate([none, *bounds]).astype(np.int32),
-            **{
-                f"w_{name}": own[0] if len(own) == 1 else np.concatenate(own)
-                for name, own in zip(code.spec.receivers, values, strict=True)
-            },
+        }
+        if self._chip.is_plain:
+            self._layout = layout
+        return layout | {
+            f"w_{name}": np.concatenate([*own, np.zeros(BEYOND, own[0].dtype)])
+            for name, own in zip(code.spec.receivers, values, strict=True)
         }
 
     def _slope_arguments(
@@ -241,15 +270,16 @@ class CompiledEngine:
         for step in steps if shape[1] else ():
             if not self._in_flight.advance_current(step):
                 break
-            now, at = np.empty(shape, gain[0].dtype), 0
+            now, at = np.empty((1, *shape), gain[0].dtype), 0
             for number, slope in current_slopes(self._chip, self._in_flight, weights, gain):
                 size = self._chip.layers[number - 1].size
                 flows[number - 1] = at
-                now[:, at : at + size] = slope
+                now[0, :, at : at + size] = slope
                 at += size
             new.append(now)
-        none = np.zeros((0, 1, 1), gain[0].dtype)
-        return {"flow": np.stack(new) if new else none, "flows": flows}
+        if len(new) != 1:
+            new = [np.concatenate([np.empty((0, *shape), gain[0].dtype), *new])]
+        return {"flow": new[0], "flows": flows}
 
 
 def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64]) -> dict[str, Any]:
@@ -259,17 +289,20 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
         recorders: What is to be observed, the output's spike counts among it.
         sizes: Where the neurons of each layer begin among all, and how many there are.
     """
-    rasters = [each for each in recorders if isinstance(each, Raster)]
-    membranes = [each for each in recorders if isinstance(each, MembraneRecorder)]
-    (counts,) = (each.counts for each in recorders if isinstance(each, SpikeCounts))
-    raster_at = np.full(sizes.size - 1, -1)
-    raster, starts = _concatenate(rasters, np.uint8)
-    for each, start in zip(rasters, starts, strict=True):
-        raster_at[each.layer] = start
+    kinds: dict[type, list[Any]] = {SpikeCounts: [], Raster: [], MembraneRecorder: []}
+    for recorder in recorders:
+        kinds[type(recorder)].append(recorder)
+    counters, rasters, membranes = kinds.values()
+    places = {}
+    for name, own, dtype in (("counts", counters, np.int32), ("raster", rasters, np.uint8)):
+        places[name], starts = _concatenate(own, dtype)
+        at = places[f"{name}_at"] = np.full(sizes.size - 1, -1)
+        for recorder, start in zip(own, starts, strict=True):
+            at[recorder.layer] = start
     samples, starts = _concatenate(membranes, np.float32)
     samples_at = [
-        [each.layer, each.every, each.after_reset, start, len(each.samples)]
-        for each, start in zip(membranes, starts, strict=True)
+        (each.layer, each.every, each.after_reset, at, each.number, REDUCTIONS.index(each.reduce))
+        for each, at in zip(membranes, starts, strict=True)
     ]
     channels, converter = np.zeros((2, sizes[-1]), np.float32), np.zeros(4, np.float32)
     for recorder in membranes:
@@ -278,11 +311,9 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
         channels[:, place] = own.scale, own.shift
         converter[:] = own.noise, own.codes, own.step, own.low
     return {
-        "counts": counts,
-        "raster": raster,
-        "raster_at": raster_at,
+        **places,
         "samples": samples,
-        "samples_at": np.array(samples_at, np.int64).reshape(-1, 5),
+        "samples_at": np.array(samples_at, np.int64).reshape(-1, 6),
         "channels": channels,
         "converter": converter,
         "channel_keys": np.array([each.noise.key[0] for each in membranes], np.uint64),
@@ -290,11 +321,15 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
 
 
 def _concatenate(
-    recorders: Sequence[Raster | MembraneRecorder], dtype: Any
+    recorders: Sequence[Raster | MembraneRecorder | SpikeCounts], dtype: Any
 ) -> tuple[NDArray[Any], list[int]]:
     """One array for the samples of all, and where those of each begin in it."""
-    ends = np.cumsum([0, *(each.samples.size for each in recorders)])
-    whole = np.zeros(ends[-1], dtype)
-    for each, start, end in zip(recorders, ends, ends[1:], strict=False):
-        each.samples = whole[start:end].reshape(each.samples.shape)
-    return whole, [int(start) for start in ends[:-1]]
+    starts, end = list[int](), 0
+    for each in recorders:
+        starts.append(end)
+        end += each.samples.size
+    whole = np.zeros(end, dtype)
+    for each, start in zip(recorders, starts, strict=True):
+        shape, size = each.samples.shape, each.samples.size
+        each.samples = whole[start : start + size].reshape(shape)
+    return whole, starts

@@ -10,8 +10,10 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from textwrap import indent
+from zlib import crc32
 
 from device_models.engine.kernel_template import TEMPLATE
+from device_models.generators import quantiles
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,18 @@ class KernelSpec:
     whole: bool
 
 
-# Keeps the numbers of those that fire, without a branch that no processor could foresee.
-COMPACT = "who[number] = p\nnumber += fires"
-
 # Arguments beside the variables and constants of neurons and the weights of each receiver.
 ARGUMENTS = (
-    "first, last, steps, begun, past, dt, sizes, kinds, q, table, chance, keys, spread, "
+    "first, last, steps, begun, past, dt, sizes, kinds, q, chance, keys, spread, "
     "flow, flows, spikes_bounds, spikes_channels, spikes_counts, sources, paths, gain, scaled, "
-    "columns, bounds, sent_number, sent_where, sent_counts, places, counts, raster, raster_at, "
-    "samples, samples_at, converter, channels, channel_keys"
+    "columns, bounds, sent_number, sent_where, sent_counts, places, counts, counts_at, raster, "
+    "raster_at, samples, samples_at, converter, channels, channel_keys"
 )
 # And room to work in, which each thread brings.
-ROOM = ("arriving", "fired", "kept", "passed", "number_fired")
+ROOM = (
+    *("arriving", "fired", "kept", "passed", "number_fired"),
+    *("marks", "eights", "words", "draws", "out"),
+)
 
 
 def kernel_arguments(spec: KernelSpec) -> tuple[str, ...]:
@@ -78,7 +80,7 @@ def kernel_arguments(spec: KernelSpec) -> tuple[str, ...]:
 
 @cache
 def write_kernel(spec: KernelSpec) -> str:
-    """Write the source of a module whose function `kernel` is the kernel."""
+    """Write the source of a module whose `function` is the kernel."""
     views = "".join(f"x_{n} = X_{n}[b]\n" for n in spec.states)
     start = "x_not_refractory[p] = False\nx_lastspike[p] = now" if spec.refractory else ""
     text = TEMPLATE
@@ -86,12 +88,17 @@ def write_kernel(spec: KernelSpec) -> str:
         ("ARGUMENTS", ", ".join((*kernel_arguments(spec), *ROOM)), 0),
         ("VIEWS", views, 8),
         ("UPDATES", _branch_by_kind([_loop_all(c.update) for c in spec.codes]), 16),
-        ("TESTS", _branch_by_kind([_loop_all(f"{c.test}\n{COMPACT}") for c in spec.codes]), 16),
+        (
+            "TESTS",
+            _branch_by_kind([_loop_all(f"{c.test}\nmarks[p] = fires") for c in spec.codes]),
+            16,
+        ),
         ("FIRED", _loop_fired(start), 16),
         ("RESETS", _branch_by_kind([_loop_fired(c.reset) for c in spec.codes]), 16),
         ("RECEIVE", _write_reception(spec), 20),
         ("DISTURB", _write_noise(spec), 20),
         ("REAL", f"np.{spec.precision}", 0),
+        ("TABLE", f"{crc32(quantiles().tobytes()):x}", 0),
         ("MEMBRANE", spec.membrane, 0),
     ):
         put = indent(value.rstrip("\n"), " " * depth).lstrip() if depth else value
@@ -134,20 +141,12 @@ def _loop(code: str, loop: str) -> str:
 def _write_noise(spec: KernelSpec) -> str:
     """Write the noise of membranes: each four neurons share the bits of one word."""
     free = " * np.float32(x_not_refractory[p])" if spec.refractory else ""
-
-    def one(neuron: str, word: str) -> str:
-        noise = f"(table[{word} & LOW] * spread[p]){free}"
-        added = f"np.rint({noise})" if spec.whole else noise
-        if spec.precision == "float64":
-            added = f"np.float64({added})"
-        return f"p = {neuron}\nx_{spec.membrane}[p] += {added}\n"
-
-    four = "".join(one(f"4 * k + {i}", f"(word >> np.uint64({16 * i}))") for i in range(4))
-    every = _loop(f"word = mixed(row, k)\n{four}", "for k in range((end - o) >> 2):")
-    rest = _loop(
-        one("r", "word") + "word = word >> np.uint64(16)", "for r in range(whole, end - o):"
-    )
-    return f"{every}whole = (end - o) & ~3\nword = mixed(row, whole >> 2)\n{rest}"
+    noise = f"(TABLE[draws[p]] * spread[p]){free}"
+    added = f"np.rint({noise})" if spec.whole else noise
+    if spec.precision == "float64":
+        added = f"np.float64({added})"
+    each = _loop_all(f"x_{spec.membrane}[p] += {added}")
+    return f"for k in range((end - o + 3) >> 2):\n    words[k] = mixed(row, k)\n{each}"
 
 
 def _write_reception(spec: KernelSpec) -> str:

@@ -4,9 +4,16 @@ TEMPLATE = """
 import numba
 import numpy as np
 
+from device_models.generators import quantiles
+
 WEYL = np.uint64(0x9E3779B97F4A7C15)
-ONE, LOW = np.uint64(1), np.uint64(65535)
-UNIT = 2.0**-53
+ONE = np.uint64(1)
+# Of eight flags, one to a bit: which are set, in order, and how many.
+FLAGS = np.arange(256)[:, np.newaxis] >> np.arange(8) & 1
+PLACES = np.argsort(1 - FLAGS, axis=1, kind="stable").astype(np.int32)
+MANY = FLAGS.sum(axis=1, dtype=np.uint64)
+# A constant, which nothing that is stored can change, is looked up for several neurons at once.
+TABLE = quantiles()  # <TABLE>
 
 # Nothing is allocated, so that no references to arrays are counted; wrappers are for Python alone.
 options = {"error_model": "numpy", "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
@@ -22,8 +29,23 @@ def mixed(seed, number):
 
 
 @part
-def uniform(word):
-    return np.float64(np.int64(word >> np.uint64(11))) * UNIT
+def happens(word, most):
+    return (word >> np.uint64(11)) < most
+
+
+# Lists the places of those that are marked, eight at a time.
+@part
+def compact(marks, n, eights, which):
+    for k in range(n, (n + 7) & ~7):
+        marks[k] = 0
+    number = np.uint64(0)
+    for k in range((n + 7) >> 3):
+        if eights[k] != 0:
+            byte = (eights[k] * np.uint64(0x0102040810204080)) >> np.uint64(56)
+            for i in range(8):
+                which[number + np.uint64(i)] = np.int32(8 * k) + PLACES[byte, i]
+            number += MANY[byte]
+    return np.int64(number)
 
 
 @part
@@ -47,90 +69,53 @@ def gather(arriving, n, weights, place, dense, at, columns, bounds, where, count
             c = <REAL>(counts[e])
             for k in range(bounds[i], bounds[i + 1]):
                 arriving[columns[place + k]] += c * weights[place + k]
-    elif n >= 64:
-        broad(arriving, n, weights, place, where, counts)
     else:
-        narrow(arriving, n, weights, place, where, counts)
+        add_rows(arriving, n, weights, place, where, counts)
 
 
+# Eight rows in one go, sixteen synapses of each: what is read beyond a row's end counts nowhere.
 @part
-def broad(arriving, n, weights, place, where, counts):
+def add_rows(arriving, n, weights, place, where, counts):
     e, number = 0, where.size
-    while e + 4 <= number:
-        i = place + np.int64(where[e]) * n
-        r0 = weights[i : i + n]
-        i = place + np.int64(where[e + 1]) * n
-        r1 = weights[i : i + n]
-        i = place + np.int64(where[e + 2]) * n
-        r2 = weights[i : i + n]
-        i = place + np.int64(where[e + 3]) * n
-        r3 = weights[i : i + n]
-        c0, c1, c2, c3 = counts[e], counts[e + 1], counts[e + 2], counts[e + 3]
-        if c0 == 1 and c1 == 1 and c2 == 1 and c3 == 1:
-            for j in range(n):
-                arriving[j] = (((arriving[j] + r0[j]) + r1[j]) + r2[j]) + r3[j]
-        else:
-            for j in range(n):
-                x = arriving[j] + <REAL>(c0) * r0[j]
-                x = x + <REAL>(c1) * r1[j]
-                x = x + <REAL>(c2) * r2[j]
-                arriving[j] = x + <REAL>(c3) * r3[j]
-        e += 4
+    while e + 8 <= number:
+        r0, c0 = weights[place + np.int64(where[e + 0]) * n :], <REAL>(counts[e + 0])
+        r1, c1 = weights[place + np.int64(where[e + 1]) * n :], <REAL>(counts[e + 1])
+        r2, c2 = weights[place + np.int64(where[e + 2]) * n :], <REAL>(counts[e + 2])
+        r3, c3 = weights[place + np.int64(where[e + 3]) * n :], <REAL>(counts[e + 3])
+        r4, c4 = weights[place + np.int64(where[e + 4]) * n :], <REAL>(counts[e + 4])
+        r5, c5 = weights[place + np.int64(where[e + 5]) * n :], <REAL>(counts[e + 5])
+        r6, c6 = weights[place + np.int64(where[e + 6]) * n :], <REAL>(counts[e + 6])
+        r7, c7 = weights[place + np.int64(where[e + 7]) * n :], <REAL>(counts[e + 7])
+        for first in range(0, n, 16):
+            for j in range(np.uint64(first), np.uint64(first + 16)):
+                x = arriving[j] + c0 * r0[j]
+                x = x + c1 * r1[j]
+                x = x + c2 * r2[j]
+                x = x + c3 * r3[j]
+                x = x + c4 * r4[j]
+                x = x + c5 * r5[j]
+                x = x + c6 * r6[j]
+                arriving[j] = x + c7 * r7[j]
+        e += 8
     while e < number:
-        i = place + np.int64(where[e]) * n
-        row = weights[i : i + n]
-        c = <REAL>(counts[e])
-        for j in range(n):
-            arriving[j] += c * row[j]
+        row, c = weights[place + np.int64(where[e]) * n :], <REAL>(counts[e])
+        for first in range(0, n, 16):
+            for j in range(np.uint64(first), np.uint64(first + 16)):
+                arriving[j] += c * row[j]
         e += 1
 
 
-# Rows of few synapses: eight sums at a time stay in the processor while all events pass.
 @part
-def narrow(arriving, n, weights, place, where, counts):
-    j = 0
-    while j + 8 <= n:
-        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = <REAL>(0)
-        for e in range(where.size):
-            i = np.uint64(place + np.int64(where[e]) * n + j)
-            c = <REAL>(counts[e])
-            a0 += c * weights[i]
-            a1 += c * weights[i + ONE]
-            a2 += c * weights[i + np.uint64(2)]
-            a3 += c * weights[i + np.uint64(3)]
-            a4 += c * weights[i + np.uint64(4)]
-            a5 += c * weights[i + np.uint64(5)]
-            a6 += c * weights[i + np.uint64(6)]
-            a7 += c * weights[i + np.uint64(7)]
-        arriving[j], arriving[j + 1], arriving[j + 2], arriving[j + 3] = a0, a1, a2, a3
-        arriving[j + 4], arriving[j + 5], arriving[j + 6], arriving[j + 7] = a4, a5, a6, a7
-        j += 8
-    while j < n:
-        a0 = <REAL>(0)
-        for e in range(where.size):
-            a0 += <REAL>(counts[e]) * weights[np.uint64(place + np.int64(where[e]) * n + j)]
-        arriving[j] = a0
-        j += 1
-
-
-@part
-def read(membrane, table, step, b, o, n, out, converter, channels, key):
-    own, scale, shift = membrane[o : o + n], channels[0, o : o + n], channels[1, o : o + n]
+def read(own, scale, shift, converter, row, words, draws, out):
     noise, codes, unit, low = converter[0], converter[1], converter[2], converter[3]
+    n = out.size
     for j in range(n):
         out[j] = np.float32(<REAL>(own[j]) * <REAL>(scale[j])) + shift[j]
     if noise != 0:
-        row = mixed(mixed(key, step), b)
-        for k in range(n >> 2):
-            word = mixed(row, k)
-            out[4 * k] += table[word & LOW] * noise
-            out[4 * k + 1] += table[(word >> np.uint64(16)) & LOW] * noise
-            out[4 * k + 2] += table[(word >> np.uint64(32)) & LOW] * noise
-            out[4 * k + 3] += table[word >> np.uint64(48)] * noise
-        word = mixed(row, n >> 2)
-        for j in range(n & ~3, n):
-            out[j] += table[word & LOW] * noise
-            word = word >> np.uint64(16)
+        for k in range((n + 3) >> 2):
+            words[k] = mixed(row, k)
+        for j in range(n):
+            out[j] += TABLE[draws[j]] * noise
     if codes != 0:
         for j in range(n):
             out[j] = min(max(np.rint(out[j]), np.float32(0)), codes)
@@ -140,23 +125,33 @@ def read(membrane, table, step, b, o, n, out, converter, channels, key):
 
 
 @part
-def sample(membrane, late, t, begun, b, sizes, table, samples, samples_at, converter, channels,
-           channel_keys, batch):
+def sample(membrane, late, t, step, b, batch, sizes, samples, samples_at, converter, channels,
+           channel_keys, words, draws, room):
     for r in range(samples_at.shape[0]):
         layer, every, after = samples_at[r, 0], samples_at[r, 1], samples_at[r, 2]
-        at = samples_at[r, 3]
-        if after == late and (t + 1) % every == 0 and (t + 1) // every <= samples_at[r, 4]:
-            o, n = sizes[layer], sizes[layer + 1] - sizes[layer]
-            i = at + (((t + 1) // every - 1) * batch + b) * n
-            read(membrane, table, begun + t, b, o, n, samples[i : i + n], converter, channels,
-                 channel_keys[r])
+        at, number, reduction = samples_at[r, 3], samples_at[r, 4], samples_at[r, 5]
+        turn, o, end = (t + 1) // every, sizes[layer], sizes[layer + 1]
+        if after == late and turn * every == t + 1 and turn <= number:
+            if reduction < 2 or turn == number:
+                out, row = room[: end - o], mixed(mixed(channel_keys[r], step), b)
+                read(membrane[o:end], channels[0, o:end], channels[1, o:end], converter, row,
+                     words, draws, out)
+                i = at + ((0 if reduction else turn - 1) * batch + b) * (end - o)
+                kept = samples[i : i + end - o]
+                for j in range(end - o):
+                    kept[j] = out[j] if turn == 1 or reduction != 1 else kept[j] + out[j]
+                if reduction == 1 and turn == number:
+                    for j in range(end - o):
+                        kept[j] /= np.float32(number)
 
 
 @numba.njit(**options)
-def kernel(<ARGUMENTS>):
+def function(<ARGUMENTS>):
     layers, depth = sizes.size - 1, sent_number.shape[1]
     batch = sent_number.shape[0]
     noisy, lossy, spurious = chance[0] != 0, chance[1] != 0, chance[2] != 0
+    loses = np.uint64(np.ceil(chance[1] * 2.0**53))
+    appears = np.uint64(np.ceil(chance[2] * 2.0**53))
     for b in range(first, last):
         <VIEWS>
         for t in range(past, past + steps):
@@ -174,29 +169,30 @@ def kernel(<ARGUMENTS>):
                 if noisy:
                     row = mixed(mixed(keys[layer + 1, 0], step), b)
                     <DISTURB>
-            for layer in range(layers):
-                o, end, kind = sizes[layer], sizes[layer + 1], kinds[layer]
-                who, number = fired[o:end], 0
                 <TESTS>
-                number_fired[layer] = number
+                who = fired[o : end + 8]
+                number = number_fired[layer] = compact(marks, end - o, eights, who)
                 <FIRED>
                 goes, sent = who, number
                 if lossy:
-                    goes, sent = kept, 0
-                    loss = mixed(mixed(keys[layer + 1, 1], step), b)
+                    loss, lost = mixed(mixed(keys[layer + 1, 1], step), b), 0
                     for k in range(number):
-                        goes[sent] = who[k]
-                        sent += uniform(mixed(loss, who[k])) >= chance[1]
+                        gone = happens(mixed(loss, who[k]), loses)
+                        marks[k] = gone
+                        lost += gone
+                    if lost > 0:
+                        goes, sent = kept, 0
+                        for k in range(number):
+                            goes[sent] = who[k]
+                            sent += 1 - marks[k]
                 if spurious:
-                    true, left, k = goes, sent, 0
-                    goes, sent = passed, 0
                     extra = mixed(mixed(keys[layer + 1, 2], step), b)
                     for p in range(end - o):
-                        go = k < left and true[k] == p
-                        k += go
-                        if go or uniform(mixed(extra, p)) < chance[2]:
-                            goes[sent] = p
-                            sent += 1
+                        marks[p] = happens(mixed(extra, p), appears)
+                    for k in range(sent):
+                        marks[goes[k]] = 1
+                    goes = passed
+                    sent = compact(marks, end - o, eights, goes)
                 s = sources[layer + 1]
                 if s >= 0:
                     where = sent_where[b, slot, places[s] : places[s] + sent]
@@ -205,15 +201,16 @@ def kernel(<ARGUMENTS>):
                         where[k] = goes[k]
                         many[k] = 1
                     sent_number[b, slot, s] = sent
-                if layer == layers - 1:
+                if counts_at[layer] >= 0:
+                    i = counts_at[layer] + b * (end - o)
                     for k in range(sent):
-                        counts[b, goes[k]] += 1
+                        counts[i + goes[k]] += 1
                 if raster_at[layer] >= 0:
                     i = raster_at[layer] + (t * batch + b) * (end - o)
                     for k in range(sent):
                         raster[i + goes[k]] = 1
-            sample(x_<MEMBRANE>, 0, t, begun, b, sizes, table, samples, samples_at, converter,
-                   channels, channel_keys, batch)
+            sample(x_<MEMBRANE>, 0, t, step, b, batch, sizes, samples, samples_at, converter,
+                   channels, channel_keys, words, draws, out)
             s = sources[0]
             if s >= 0:
                 sent = 0
@@ -224,8 +221,8 @@ def kernel(<ARGUMENTS>):
                         if lossy:
                             left = np.float32(0)
                             for each in range(np.int64(spikes_counts[e])):
-                                if uniform(mixed(loss, channel + (each << 32))) >= chance[1]:
-                                    left += np.float32(1)
+                                gone = happens(mixed(loss, channel + (each << 32)), loses)
+                                left += np.float32(1 - gone)
                         if left != 0:
                             sent_where[b, slot, places[s] + sent] = channel
                             sent_counts[b, slot, places[s] + sent] = left
@@ -245,6 +242,6 @@ def kernel(<ARGUMENTS>):
                 o, end, kind = sizes[layer], sizes[layer + 1], kinds[layer]
                 who, number = fired[o:end], number_fired[layer]
                 <RESETS>
-            sample(x_<MEMBRANE>, 1, t, begun, b, sizes, table, samples, samples_at, converter,
-                   channels, channel_keys, batch)
+            sample(x_<MEMBRANE>, 1, t, step, b, batch, sizes, samples, samples_at, converter,
+                   channels, channel_keys, words, draws, out)
 """

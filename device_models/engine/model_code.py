@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from device_models.engine.circuit import Circuit
 from device_models.engine.kernel import KernelSpec, NeuronCode
 from device_models.engine.layer_code import LayerCode, Untranslatable
-from device_models.engine.user_cache import find_folder, keep, read_kept, say_once
 from device_models.mismatch import LayerMismatch
+from machine_code.user_cache import find_folder, keep, read_kept, say_once
 
 
 class ModelCode:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import Kind
-from drivers.contract.info import DeviceInfo
+from drivers.contract.info import DeviceInfo, WeightFormat
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
 from drivers.contract.watchdog import Overdue, watch_call
 from drivers.errors import DeviceError, DeviceHung, DriverError, ReadoutError
+from drivers.files.archives import PLAIN, check_text
 
 # Seconds that one call of a driver may last, unless the driver or its user says otherwise: the
 # weights of MNIST's 784-800-10, 16 bits each, take two minutes over a line of 115200 baud.
@@ -26,8 +27,6 @@ TOLD = 500
 LISTED = 100  # parts that failed
 # Nothing that is measured comes near: seconds or bytes, and thresholds of a membrane from rest.
 MOST, UNBELIEVABLE = 1e18, 1e9
-# Kinds of arrays that a state is made of: numbers, truth values and text, as files hold them.
-PLAIN = "biufcUS"
 # By how much of itself a value may be beyond its limit: what float32 rounds up.
 ROUNDING = 1e-5
 # The same for stored weights where no levels are stated: a chip's own may round the limit up.
@@ -92,7 +91,7 @@ def _shorten(text: str) -> str:
 
 
 def check_stored(
-    method: str, stored: object, shape: tuple[int, ...], full_scale: float, levels: int | None
+    method: str, stored: object, shape: tuple[int, ...], full_scale: float, form: WeightFormat
 ) -> NDArray[np.float32]:
     """Refuse what cannot be the weights that a device has stored.
 
@@ -101,7 +100,7 @@ def check_stored(
         stored: What it gave.
         shape: Shape of the weights that were written.
         full_scale: Largest |weight| that can be stored, in nominal thresholds.
-        levels: Number of stored values that the device states, if it does.
+        form: What the device states of stored weights.
 
     Returns:
         A copy, whatever the driver goes on to do with its own.
@@ -111,11 +110,11 @@ def check_stored(
     """
     array = _take_array(method, "stored weights", stored, shape, np.float32)
     low, high = _find_extremes(method, "stored weights", array)
-    limit = full_scale * (1 + (ROUNDING if levels else UNSTATED_LEVELS))
-    if max(high, -low) > limit:
+    least, slack = form.least(full_scale), ROUNDING if form.levels else UNSTATED_LEVELS
+    if high > full_scale * (1 + slack) or low < least * (1 + slack):
         raise ReadoutError(
             f"{method} gave stored weights from {low:g} to {high:g}: give what was stored, within "
-            f"the full scale of {full_scale:g}"
+            f"the full scale of {full_scale:g}{', none below 0' if least == 0 else ''}"
         )
     return array
 
@@ -154,13 +153,16 @@ def check_readout(
         )
     shape: tuple[int, ...] = (stimulus.batch, network.layers[-1])
     counts = _take_array(method, "counts", readout.counts, shape, np.int32)
-    fastest = info.neuron.spikes_per_step
+    fastest, most = info.neuron.spikes_per_step, info.neuron.spikes_per_run
     _check_range(method, "counts", counts, stimulus.steps * fastest, f"at most {fastest} a step")
+    if most is not None:
+        _check_range(method, "counts", counts, most, "the most in a run")
     if stimulus.lengths is not None and (counts.max(axis=1) > stimulus.lengths * fastest).any():
         raise ReadoutError(
             f"{method} gave more counts than a sample has steps: count within Stimulus.lengths"
         )
-    samples, membrane = dict[Probe, NDArray[np.generic]](), info.neuron.membrane
+    samples: dict[Probe, NDArray[np.generic]] = {}
+    membrane = info.neuron.membrane
     for probe in probes:
         told = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
         if probe not in readout.samples:
@@ -260,6 +262,7 @@ def check_state(method: str, given: object) -> dict[str, NDArray[np.generic]]:
                 f"{method} gave {name} as {told}: give a plain array of numbers, truth values or "
                 "text"
             )
+        check_text(array)
     return {name: np.array(array) for name, array in given.items()}
 
 
@@ -272,15 +275,15 @@ def _take_array(
     method: str, what: str, given: object, shape: tuple[int, ...], kind: type[Kind]
 ) -> NDArray[Kind]:
     """A copy of an array that a driver gave; a subclass may hide values, or compute others."""
-    name = np.dtype(kind).name
     if type(given) is not np.ndarray:
         raise ReadoutError(
-            f"{method} gave {what} as {type(given).__name__}: give a {name} array of shape {shape}"
+            f"{method} gave {what} as {type(given).__name__}: give a {kind.__name__} array of "
+            f"shape {shape}"
         )
     if given.shape != shape or given.dtype != kind:
         raise ReadoutError(
-            f"{method} gave {what} as {given.dtype} of shape {given.shape}: give {name} of shape "
-            f"{shape}"
+            f"{method} gave {what} as {given.dtype} of shape {given.shape}: give {kind.__name__} "
+            f"of shape {shape}"
         )
     copied: NDArray[Kind] = given.copy()
     return copied

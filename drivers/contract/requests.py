@@ -128,6 +128,14 @@ def check_stimulus(
         raise StimulusError(
             f"stimulus has {stimulus.channels} channels: the network has {network.inputs}"
         )
+    most = info.capacity.events_per_step
+    if most is not None and stimulus.kind == "spikes":
+        fullest = int(stimulus.data.sum(axis=1).max())
+        if fullest > most:
+            raise StimulusError(
+                f"{fullest} input events in one step of a sample: this device takes {most}, so "
+                "give fewer"
+            )
     if stimulus.lengths is None:
         return
     if not info.abilities.lengths:
@@ -184,7 +192,8 @@ def check_weights(projection: int, weights: ArrayLike, network: Network) -> NDAr
         raise WeightError(
             f"weights of projection {projection} have shape {matrix.shape}: give {shape}"
         )
-    if not np.isfinite(matrix).all():
+    # One pass over them, unless the sum of their squares is beyond what float32 holds.
+    if not (math.isfinite(np.vdot(matrix, matrix)) or np.isfinite(matrix).all()):
         raise WeightError(
             f"weights of projection {projection} are not all finite: lower the learning rate "
             "or check the data"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import get_args
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from typing import Any, get_args
 
 from drivers.contract.info import (
     CONTRACT,
     MANUAL,
+    Abilities,
     Arrival,
     Capacity,
     DeviceInfo,
+    Identity,
     Layers,
     Neuron,
     ProbeOffer,
@@ -21,6 +24,7 @@ from drivers.contract.info import (
     Role,
     Sampled,
     Setting,
+    Signs,
     StimulusKind,
     Timing,
     WeightFormat,
@@ -28,6 +32,9 @@ from drivers.contract.info import (
 from drivers.errors import ContractMismatch, ReadoutError
 
 MOST_SPIKES = 255  # a raster holds bytes
+LONGEST = 20_000  # letters that name the members of a large fleet
+MOST = 2**53  # that is counted, and that float64 tells from the next
+FURTHEST = 1e30  # membrane or weight, which float32 holds
 
 
 def check_info(method: str, info: object) -> DeviceInfo:
@@ -68,6 +75,8 @@ def contradictions(info: DeviceInfo) -> list[str]:
     """
     return [
         *([] if info.identity.name else ["identity.name empty: give it one"]),
+        *_check_fields("identity", info.identity, Identity, _is_line, "a line of text"),
+        *_check_fields("abilities", info.abilities, Abilities, _is_truth, "True or False"),
         *_check_capacity(info.capacity),
         *_check_timing(info.timing),
         *_check_neuron(info.neuron),
@@ -81,10 +90,30 @@ def contradictions(info: DeviceInfo) -> list[str]:
     ]
 
 
+def _check_fields(
+    name: str, group: object, kind: type[Any], is_right: Callable[[object], bool], allowed: str
+) -> Iterator[str]:
+    if not isinstance(group, kind):
+        yield f"{name} as {type(group).__name__}: give {kind.__name__}(...)"
+        return
+    for field in fields(group):
+        if not is_right(getattr(group, field.name)):
+            yield f"{name}.{field.name} {getattr(group, field.name)!r}: give {allowed}"
+
+
+def _is_line(value: object) -> bool:
+    return type(value) is str and value.isprintable() and len(value) <= LONGEST
+
+
+def _is_truth(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 def _check_capacity(capacity: Capacity) -> Iterator[str]:
-    for name in ("inputs", "neurons", "layers", "batch", "steps", "fan_in", "synapses"):
+    unlimited = ("fan_in", "synapses", "events_per_step")
+    for name in ("inputs", "neurons", "layers", "batch", "steps", *unlimited):
         value = getattr(capacity, name)
-        if value is not None or name not in ("fan_in", "synapses"):
+        if value is not None or name not in unlimited:
             yield from _check_whole(f"capacity.{name}", value, 1)
     yield from _check_whole("capacity.delay", capacity.delay, 0)
     if capacity.synapse_delays and not capacity.delay:
@@ -105,11 +134,13 @@ def _check_neuron(neuron: Neuron) -> Iterator[str]:
     if neuron.decay is not None and not 0 < neuron.decay <= 1:
         yield f"neuron.decay {neuron.decay}: give above 0 and at most 1, or None"
     yield from _check_whole("neuron.spikes_per_step", neuron.spikes_per_step, 1, MOST_SPIKES)
+    if neuron.spikes_per_run is not None:
+        yield from _check_whole("neuron.spikes_per_run", neuron.spikes_per_run, 1)
     if neuron.refractory is not None:
         yield from _check_whole("neuron.refractory", neuron.refractory, 0)
     membrane = neuron.membrane
     scale = (membrane.rest, membrane.threshold)
-    if not all(map(math.isfinite, scale)) or membrane.rest == membrane.threshold:
+    if not all(abs(each) <= FURTHEST for each in scale) or membrane.rest == membrane.threshold:
         yield "neuron.membrane with rest {:g} and threshold {:g}: give two that differ".format(
             *scale
         )
@@ -145,10 +176,13 @@ def _check_weights(weights: tuple[WeightFormat, ...]) -> Iterator[str]:
         yield "weights empty: give a WeightFormat"
     for form in weights:
         low, high = form.minimum_full_scale, form.maximum_full_scale
-        if not 0 < low <= high < math.inf:
+        if not 0 < low <= high <= FURTHEST:
             yield f"weights with full scales from {low:g} to {high:g}: give some above 0"
         if form.levels is not None:
             yield from _check_whole("weights.levels", form.levels, 2)
+        yield from _check_word("weights.signs", form.signs, Signs)
+        if not 0 <= form.residual < 1:
+            yield f"weights.residual {form.residual:g}: give a share of the full scale, below 1"
 
 
 def _check_probe(offer: ProbeOffer, steps: int) -> Iterator[str]:
@@ -164,10 +198,10 @@ def _check_probe(offer: ProbeOffer, steps: int) -> Iterator[str]:
         yield from _check_whole(f"{what} of neurons", offer.neurons, 1)
 
 
-def _check_whole(what: str, value: object, least: int, most: float = math.inf) -> Iterator[str]:
+def _check_whole(what: str, value: object, least: int, most: int = MOST) -> Iterator[str]:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not (whole and least <= value <= most):  # type: ignore[operator]
-        allowed = f"{least} to {most}" if math.isfinite(most) else f"at least {least}"
+        allowed = f"{least} to {most}" if most < MOST else f"at least {least}"
         yield f"{what} {value!r}: give a whole number, {allowed}"
 
 

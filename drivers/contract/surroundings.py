@@ -41,12 +41,13 @@ class MarkedStream:
                 self._error.write(f"{method}: {line}\n")
         return len(text)
 
-    def close(self) -> None:
-        """Write lines that never ended; the stream itself stays open."""
-        for method, line in self._lines.items():
-            if line:
-                self._error.write(f"{method}: {line}\n")
-        self._lines.clear()
+    def end_lines(self) -> None:
+        """Write what of lines never ended."""
+        if self._lines:
+            for method, line in self._lines.items():
+                if line:
+                    self._error.write(f"{method}: {line}\n")
+            self._lines.clear()
 
 
 class Surroundings:
@@ -56,9 +57,9 @@ class Surroundings:
         """Keep nothing yet; `name_method` as for `MarkedStream`."""
         self._name_method = name_method
         self._folder: str | None = None
-        self._streams: dict[str, Any] = {}
-        self._lock = threading.Lock()
-        self._calls = 0
+        self._streams: tuple[Any, Any] = (None, None)  # standard output, and error
+        self._marked: tuple[Any, Any] = (None, None)
+        self._lock, self._calls = threading.Lock(), 0
 
     def enter(self) -> None:
         """Keep them, before the first call that is under way."""
@@ -68,11 +69,15 @@ class Surroundings:
                 return
             with suppress(OSError):  # removed by somebody
                 self._folder = os.getcwd()
-            self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
-            for name, stream in self._streams.items():
-                if stream is not None and sys.stderr is not None:
-                    error = self._streams["stderr"]
-                    setattr(sys, name, MarkedStream(stream, error, self._name_method))
+            streams = sys.stdout, sys.stderr
+            if streams != self._streams:
+                self._streams = self._marked = streams
+                if None not in streams:
+                    self._marked = (
+                        MarkedStream(streams[0], streams[1], self._name_method),
+                        MarkedStream(streams[1], streams[1], self._name_method),
+                    )
+            sys.stdout, sys.stderr = self._marked
 
     def leave(self) -> None:
         """Put them back, after the last one."""
@@ -80,11 +85,10 @@ class Surroundings:
             self._calls -= 1
             if self._calls:
                 return
-            for name, stream in self._streams.items():
-                used = getattr(sys, name)
-                setattr(sys, name, stream)
-                if isinstance(used, MarkedStream):
-                    used.close()
+            sys.stdout, sys.stderr = self._streams
+            for stream in self._marked:
+                if isinstance(stream, MarkedStream):
+                    stream.end_lines()
             with suppress(OSError):
                 if self._folder is not None and os.getcwd() != self._folder:
                     os.chdir(self._folder)

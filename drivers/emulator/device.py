@@ -42,7 +42,6 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.contract.sampling import reduce_samples
 from drivers.errors import CapacityError, SettingError, WeightError
 from drivers.refusals import nearest
 
@@ -124,23 +123,20 @@ class Emulator(Device):
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
-        wanted = {
-            probe: RecordingRequest(probe.layer - 1, probe.quantity, probe.every)
-            for probe in probes
-        }
-        # Probes that differ only in reduction or neurons share one recording.
-        distinct = list(dict.fromkeys(wanted.values()))
         counts, recorded = self._chip.run(
             drive=stimulus.data,
             steps=stimulus.steps,
             batch=stimulus.batch,
-            requests=distinct,
+            requests=[
+                RecordingRequest(probe.layer - 1, probe.quantity, probe.every, probe.reduce)
+                for probe in probes
+            ],
             trial=trial,
             carry=carry,
         )
-        recordings = dict(zip(distinct, recorded, strict=True))
         samples = {
-            probe: reduce_samples(probe, recordings[asked]) for probe, asked in wanted.items()
+            probe: found if probe.neurons is None else found[..., list(probe.neurons)]
+            for probe, found in zip(probes, recorded, strict=True)
         }
         (sampled,) = {o.sampled for o in self._info.offers.probes if o.quantity == "membrane"}
         return Readout(counts, stimulus.steps, samples, sampled)

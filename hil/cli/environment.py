@@ -45,6 +45,10 @@ def prepare_process() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed; else the next file would take its number
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    with suppress(OSError):  # what a driver's library prints past Python is no result
+        result = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+        os.dup2(2, 1)
+        sys.stdout = result
     sys.stderr = MessageStream(sys.stderr)
     threading.excepthook = lambda failed: _report(
         f"thread {failed.thread.name if failed.thread else ''} raised", failed.exc_value

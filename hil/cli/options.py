@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Annotated, Any
 
 import typer
 
-Names = Callable[[], Iterable[str]]
+# What a shell completes a word with: the function that lists it, imported when it is asked for.
+TASKS, DEVICES = "hil.cli.options:task_names", "drivers.registry:addresses"
+RULES, STUDIES = "hil.learning.rules:names", "hil.studies.loader:names"
+CHIPS = "hil.reports.chip_page:names"
 
 
-def argument(help: str, metavar: str, names: Names | None = None) -> Any:
+def argument(help: str, metavar: str, catalogue: str = "") -> Any:
     """Describe an argument of a command.
 
     Args:
         help: What it is.
         metavar: What stands for it in the help.
-        names: What a shell offers to complete it with.
+        catalogue: What a shell offers to complete it with, `MODULE:FUNCTION`.
     """
-    return typer.Argument(metavar=metavar, help=help, autocompletion=_completion(names))
+    return typer.Argument(metavar=metavar, help=help, autocompletion=_completion(catalogue))
 
 
-def option(help: str, metavar: str | None, *spellings: str, names: Names | None = None) -> Any:
+def option(help: str, metavar: str | None, *spellings: str, catalogue: str = "") -> Any:
     """Describe an option of a command.
 
     Args:
         help: What it is.
         metavar: What stands for its value in the help; None for a switch.
         spellings: `--NAME` where it is not the parameter's, and `-N`.
-        names: What a shell offers to complete it with.
+        catalogue: What a shell offers to complete it with, `MODULE:FUNCTION`.
     """
-    return typer.Option(*spellings, metavar=metavar, help=help, autocompletion=_completion(names))
+    return typer.Option(
+        *spellings, metavar=metavar, help=help, autocompletion=_completion(catalogue)
+    )
 
 
-def _completion(names: Names | None) -> Callable[[str], list[str]] | None:
-    if names is None:
+def _completion(catalogue: str) -> Callable[[str], list[str]] | None:
+    if not catalogue:
         return None
+    module, _, function = catalogue.partition(":")
 
     def complete(incomplete: str) -> list[str]:
-        return [name for name in names() if name.startswith(incomplete)]
+        names = getattr(import_module(module), function)()
+        return [name for name in names if name.startswith(incomplete)]
 
     return complete
 
@@ -51,34 +59,6 @@ def task_names() -> list[str]:
     from hil.tasks import formats
 
     return [*tasks.names(), *(f"{name}:" for name in formats.names())]
-
-
-def rule_names() -> Iterable[str]:
-    """Name the learning rules."""
-    from hil.learning import rules
-
-    return rules.names()
-
-
-def device_addresses() -> list[str]:
-    """Name the addresses that drivers offer; of one that offers none, its scheme."""
-    from drivers import registry
-
-    return registry.addresses()
-
-
-def chip_names() -> list[str]:
-    """Name the chips that can be emulated."""
-    from hil.reports import chip_page
-
-    return [sheet.name for sheet in chip_page.datasheets()]
-
-
-def study_names() -> Iterable[str]:
-    """Name the studies that come with the package."""
-    from hil.studies import loader
-
-    return loader.names()
 
 
 def list_modules(folder: str) -> str:
@@ -93,7 +73,7 @@ def list_modules(folder: str) -> str:
 
 
 RunArgument = Annotated[Path, argument("Run folder.", "RUN")]
-DeviceArgument = Annotated[str, argument("Device address.", "ADDRESS", device_addresses)]
+DeviceArgument = Annotated[str, argument("Device address.", "ADDRESS", DEVICES)]
 LayersOption = Annotated[
     str, option("Network to map: inputs, layers of neurons, e.g. 64,200,10.", "SIZES")
 ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.figures.plots import draw_cloud
+from hil.figures.plots import Line, draw_cloud, draw_lines
 from hil.figures.svg import (
     BLUE,
     INK,
@@ -35,23 +34,6 @@ MOMENTS = {
     "1 month": 2.63e6,
     "1 year": 3.156e7,
 }
-
-
-@dataclass(frozen=True)
-class QuantileBand:
-    """Quantiles of a group of weights over time.
-
-    Attributes:
-        label: Its name in the legend.
-        low: `(k,)`, the lower quantile.
-        middle: `(k,)`, median.
-        high: `(k,)`, the upper quantile.
-    """
-
-    label: str
-    low: NDArray[Any]
-    middle: NDArray[Any]
-    high: NDArray[Any]
 
 
 def plot_histogram(
@@ -177,22 +159,18 @@ def plot_programmed_weights(
     return draw_figure(panel, height=290)
 
 
-def plot_drift(ages: NDArray[Any], bands: Sequence[QuantileBand]) -> str:
+def plot_drift(lines: Sequence[Line]) -> str:
     """Draw weights over the time since they were written, on a logarithmic axis.
 
     Args:
-        ages: `(k,)`, in seconds, above 0.
-        bands: Weights by what was written.
+        lines: Medians with quantiles, by what was written; all over the same times in seconds,
+            above 0.
     """
-    first, last = float(ages[0]), float(ages[-1])
+    first, last = lines[0].x[0], lines[0].x[-1]
     moments = {t: text for text, t in MOMENTS.items() if 0.99 * first <= t <= 1.01 * last}
     axis = Axis("time since the write", first, last, moments, is_log=True)
     panel = Panel(axis, Axis("weight / full scale"))
-    for number, band in enumerate(bands):
-        colour = SHADES[number % len(SHADES)]
-        outline = np.concatenate([band.low, band.high[::-1]])
-        panel.fill(np.concatenate([ages, ages[::-1]]), outline, colour, 0.2)
-        panel.draw_line(ages, band.middle, colour, label=band.label)
+    draw_lines(panel, lines)
     return draw_figure(panel, height=270)
 
 

@@ -25,7 +25,7 @@ from hil.figures.svg import (
 
 LOWEST = -1.5  # membrane shown, in thresholds; what lies lower would flatten all the rest
 CURVES = 8  # channels of a signal that are drawn as curves; of more, a map
-MARKED = 40  # points of a line up to which each has a mark
+MARKED = 40  # points of a line below which each has a mark
 FIELDS = 90  # of a cloud of points along each axis, as an image
 STROKE = 0.38  # half the length of the stroke of a spike, in rows
 
@@ -108,6 +108,15 @@ def plot_lines(
     is_whole = all(float(place).is_integer() for line in lines for place in line.x)
     across = Axis(x, is_whole=is_whole, ticks=None if ticks is None else _number_names(ticks))
     panel = Panel(across, Axis(y, unit="%" if percent else ""), heading)
+    draw_lines(panel, lines)
+    if percent:  # the margin may reach beyond what a share can be
+        low, high = panel.y.limits()
+        panel.y.low, panel.y.high = max(low, -0.02), min(high, 1.02)
+    return draw_figure(panel)
+
+
+def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
+    """Draw curves with shaded bands for their intervals."""
     for line in lines:
         colour, dash = look_of(line.shade)
         bands = zip(line.x, line.intervals, strict=False)
@@ -117,12 +126,8 @@ def plot_lines(
             outline = np.concatenate([low, high[::-1]])
             panel.fill(np.concatenate([places, places[::-1]]), outline, colour, 0.15)
         panel.draw_line(line.x, line.y, colour, dash=dash, label=line.label)
-        if len(line.x) <= MARKED:
+        if len(line.x) < MARKED:
             panel.draw_points(line.x, line.y, colour)
-    if percent:  # the margin may reach beyond what a share can be
-        low, high = panel.y.limits()
-        panel.y.low, panel.y.high = max(low, -0.02), min(high, 1.02)
-    return draw_figure(panel)
 
 
 def plot_intervals(rows: Sequence[ShareInterval], quantity: str = "test accuracy") -> str:

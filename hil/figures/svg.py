@@ -118,7 +118,8 @@ class Axis:
         scale = 100 if self.unit == "%" else 1
         step = scale * abs(values[1] - values[0]) if len(values) > 1 else 1.0
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
-        texts = [f"{scale * value + 0.0:.{digits}f}{self.unit}" for value in values]
+        form = f".{digits}f" if digits < 6 and max(map(abs, values), default=0.0) < 1e6 else "g"
+        texts = [f"{scale * value + 0.0:{form}}{self.unit}" for value in values]
         return dict(zip(values, (text.replace("-", MINUS) for text in texts), strict=True))
 
     def place(self, values: ArrayLike) -> Array:

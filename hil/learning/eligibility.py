@@ -17,10 +17,14 @@ feedback alignment (Lillicrap et al. 2016, Nat. Commun. 7, 13276) through time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hil.learning.rule import Gradients, Matrix, Observation, Route
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 def low_pass(activity: Matrix, decay: float) -> Matrix:
@@ -102,11 +106,12 @@ def return_error(direct: Matrix, slope: Matrix, way: Matrix, route: Route, decay
     return deltas
 
 
-def correlate(before: Matrix, after: Matrix, route: Route, lag: int) -> Matrix:
+def correlate(before: Matrix | csr_matrix, after: Matrix, route: Route, lag: int) -> Matrix:
     """Sum over steps and samples of what was before, times what came of it later.
 
     Args:
-        before: `(T, B, n_pre)`, or `(1, B, n_pre)` where it is the same at each step.
+        before: `(T, B, n_pre)`, or `(1, B, n_pre)` where it is the same at each step; or events,
+            `(T * B, n_pre)`.
         after: `(T, B, n_post)`.
         route: Its delay is added to the lag, synapse by synapse where it has one for each.
         lag: Steps between the two.
@@ -114,13 +119,14 @@ def correlate(before: Matrix, after: Matrix, route: Route, lag: int) -> Matrix:
     Returns:
         `(n_pre, n_post)`.
     """
-    total: Matrix | None = None
+    batch, total = after.shape[1], None
+    rows = before.reshape(-1, before.shape[-1]) if isinstance(before, np.ndarray) else before
     for delay, synapses in split_delays(route):
-        shift = min(lag + delay, len(after))
-        early, late = before[: len(before) - shift], after[shift:]
-        if len(before) < len(after):
-            early, late = before, late.sum(axis=0, keepdims=True)
-        part = early.reshape(-1, before.shape[-1]).T @ late.reshape(-1, after.shape[-1])
+        late = after[min(lag + delay, len(after)) :]
+        if rows.shape[0] < len(after) * batch:
+            late = late.sum(axis=0, keepdims=True)
+        early = rows[: len(late) * batch]
+        part: Matrix = early.T @ late.reshape(-1, after.shape[-1])
         part = part if synapses is None else part * synapses
         total = part if total is None else total + part
     assert total is not None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil.learning.rule import Gradients, Matrix, Observation, Route
-from hil.one_pass import one_pass, parts
+from hil.one_pass import OnePass, parts
 
 
 def pulls(
@@ -48,7 +48,7 @@ def _add_product(total: Matrix, column: Matrix, row: Matrix) -> None:
                 total[i, j] += column[i, first] * row[j]
 
 
-add_product = one_pass(_add_product)
+add_product = OnePass(_add_product)
 
 
 def add(gradients: Gradients, observation: Observation) -> None:

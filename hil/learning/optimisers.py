@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.one_pass import one_pass, parts
+from hil.one_pass import OnePass, parts
 
 Matrix = NDArray[np.float32]
 State = dict[str, NDArray[Any]]
@@ -93,8 +93,8 @@ def _descend_with_momentum(
         weights[i] = np.minimum(np.maximum(changed, -limit), limit)
 
 
-descend_by_moments = one_pass(_descend_by_moments)
-descend_with_momentum = one_pass(_descend_with_momentum)
+descend_by_moments = OnePass(_descend_by_moments)
+descend_with_momentum = OnePass(_descend_with_momentum)
 
 
 def adamw(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +13,9 @@ from pydantic import BaseModel
 
 from hil.discovery import NoSettings, check_settings
 from hil.learning.optimisers import Optimiser, adamw
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Matrix = NDArray[np.float32]
 State = Mapping[str, NDArray[np.generic]]
@@ -61,6 +64,8 @@ class HostModel:
         input_is_current: Whether the input is a current, else spikes.
         kappa: Logit of an output that fires at every step; 0 when spikes are not read out.
         beta: Logit of an output membrane whose mean is at threshold; 0 when not read out.
+        reads_times: Whether kappa is that of an output that fires first in the first step.
+        most_in_run: Most spikes in a run; None for no limit.
     """
 
     decay: float
@@ -69,6 +74,8 @@ class HostModel:
     input_is_current: bool
     kappa: float
     beta: float
+    reads_times: bool = False
+    most_in_run: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +94,7 @@ class Observation:
         traces: Membrane of each layer 1 to L at each step, before its reset, `(T, B, n_l)`; empty
             unless the rule asks for traces.
         input_trace: Input of each step, `(T, B, n_0)`; None when it is constant (or no traces).
+        input_events: The same where it is spikes, `(T * B, n_0)` counts in CSR, step by step.
         output_spikes: Output raster `(T, B, C)` where the device shows it, with traces.
         perturbed: What came of the weights that the rule proposed, in its order.
         routes: Where each projection leads, in the order of the weights: those from layer to layer
@@ -107,6 +115,7 @@ class Observation:
     error: Matrix
     traces: tuple[Matrix, ...] = ()
     input_trace: Matrix | None = None
+    input_events: csr_matrix | None = None
     output_spikes: Matrix | None = None
     perturbed: tuple[PerturbedEvaluation, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drivers import Network, Readout, Stimulus
 from drivers.contract.arrays import first_mismatch
-from hil.one_pass import one_pass, parts
+from hil.one_pass import OnePass, parts
 from hil.runs import records
 
 Matrix = NDArray[np.float32]
@@ -23,7 +23,7 @@ def _count_changes(counts: NDArray[np.int32], before: Matrix, after: Matrix) -> 
         counts[i] += before[i] != after[i]
 
 
-count_changes = one_pass(_count_changes)
+count_changes = OnePass(_count_changes)
 
 
 @dataclass

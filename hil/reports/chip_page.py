@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.figures import chip_plots
+from hil.figures.plots import Line
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -30,11 +31,11 @@ TARGETS = (0.25, 0.5, 1.0)  # weights followed in time, in full scales
 YEAR = 3.156e7
 
 
-def datasheets() -> list[Datasheet]:
-    """List those of every chip that comes with the package."""
+def names() -> list[str]:
+    """List the chips that come with the package."""
     from drivers.emulator import datasheet as emulated
 
-    return [emulated.datasheet(name) for name in emulated.names()]
+    return list(emulated.names())
 
 
 def datasheet(name: str) -> Datasheet:
@@ -253,9 +254,10 @@ def _drift(asked: Array, inside: ChipInstance) -> dict[str, Any]:
     if len(inside.ages) == 1:
         return {"drift": None}
     weights = inside.realised[1:].reshape(len(inside.ages) - 1, -1)
-    bands = []
-    for target in TARGETS:
+    lines, ages = [], inside.ages[1:].tolist()
+    for shade, target in enumerate(TARGETS):
         nearest = np.argsort(np.abs(asked - target))[: max(1, asked.size // 50)]
-        edges = np.quantile(weights[:, nearest], (0.05, 0.5, 0.95), axis=1)
-        bands.append(chip_plots.QuantileBand(f"written as {target:g}", *edges))
-    return {"drift": chip_plots.plot_drift(inside.ages[1:], bands)}
+        low, middle, high = np.quantile(weights[:, nearest], (0.05, 0.5, 0.95), axis=1)
+        intervals = list(zip(low, high, strict=True))
+        lines.append(Line(ages, middle, f"written as {target:g}", shade, intervals))
+    return {"drift": chip_plots.plot_drift(lines)}

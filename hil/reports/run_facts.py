@@ -45,31 +45,31 @@ def format_setting(value: Any) -> str:
 def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List what a person wants to see of the result of a training or an evaluation, row by row."""
     low, high = result["test_accuracy_ci95"]
-    shown = [
+    rows = [
         ("task", str(result["task"])),
         ("device", str(result["device"])),
     ]
     if result.get("on"):
-        shown.insert(1, ("samples of", str(result["on"])))
+        rows.insert(1, ("samples of", str(result["on"])))
     if "rule" in result:
-        shown.append(("rule", f"{result['rule']} (observes {result['observe']})"))
+        rows.append(("rule", f"{result['rule']} (observes {result['observe']})"))
     accuracy = f"{100 * result['test_accuracy']:.2f} %"
-    shown.append(("test accuracy", f"{accuracy}  (95 %: {100 * low:.2f} to {100 * high:.2f})"))
+    rows.append(("test accuracy", f"{accuracy}  (95 %: {100 * low:.2f} to {100 * high:.2f})"))
     if result.get("classes_out_of_balance") or result.get("on"):
-        shown += [
+        rows += [
             ("balanced accuracy", f"{100 * result['balanced_accuracy']:.2f} %"),
             ("majority's share", f"{100 * result['majority_share']:.2f} %  (one class alone)"),
         ]
     if result.get("on"):
-        shown += _answers_by_class(result["classes"], result["confusion"])
+        rows += _answers_by_class(result["classes"], result["confusion"])
     if result.get("trained_accuracy") is not None:
-        trained = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
-        shown.append(("as trained", trained))
+        accuracy_there = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
+        rows.append(("as trained", accuracy_there))
     if "train_seconds" not in result:
-        shown.append(("an inference", inference_costs(result["costs"])))
-        shown += [("noticed", finding["text"]) for finding in result["findings"]]
+        rows.append(("an inference", inference_costs(result["costs"])))
+        rows += [("noticed", finding["text"]) for finding in result["findings"]]
     if "train_seconds" in result:
-        shown += [
+        rows += [
             (
                 "training",
                 f"{result['train_seconds']:.1f} s  (device {result['device_seconds']:.1f}, "
@@ -77,7 +77,7 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
             ),
             ("speed", f"{result['samples_per_second']:.0f} samples/s"),
         ]
-    return shown
+    return rows
 
 
 def _answers_by_class(

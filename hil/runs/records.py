@@ -63,8 +63,8 @@ class MachineRecord(Record):
 class DeviceRecord(Record):
     """The device that a run is trained on, as `Identity` has it."""
 
-    name: Text
-    serial: Text
+    name: Annotated[str, Field(max_length=20_000)]
+    serial: Annotated[str, Field(max_length=20_000)]
 
 
 class EnvironmentRecord(MachineRecord):

@@ -73,7 +73,7 @@ def check(arrays: Mapping[str, NDArray[Any]], depth: int, projections: int, name
         for axis, size in zip(names, array.shape, strict=True):
             if size != sizes.setdefault(axis, size) or not 1 <= size <= LONGEST.get(axis[0], size):
                 refuse(key, f"has shape {array.shape}, which does not go with the others")
-        if array.size and not (array.min() >= least and array.max() <= most):
+        if array.size and not least <= float(array.min()) <= float(array.max()) <= most:
             refuse(key, f"is not within {least:g} and {most:g}")
 
     take("counts", "iu", "s c")

@@ -72,11 +72,11 @@ def build_learning(settings: SectionSettings, run: RunRecord) -> PageSection | N
         return None
     last = run.metrics[-1]
     accuracy = [_epoch_line([row["train_accuracy"] for row in run.metrics], "training")]
-    said = f"training {100 * last['train_accuracy']:.2f} %"
+    summary = f"training {100 * last['train_accuracy']:.2f} %"
     validation = [row["validation_accuracy"] for row in run.metrics]
     if None not in validation:
         accuracy.append(_epoch_line(validation, "validation", 1))
-        said += f", validation {100 * validation[-1]:.2f} %"
+        summary += f", validation {100 * validation[-1]:.2f} %"
     loss = [_epoch_line([row["train_loss"] for row in run.metrics])]
     return PageSection(
         "Learning",
@@ -85,7 +85,7 @@ def build_learning(settings: SectionSettings, run: RunRecord) -> PageSection | N
             Plot(
                 "Accuracy",
                 partial(plots.plot_lines, accuracy, "epoch", "accuracy", percent=True),
-                description=f"Accuracy over epochs; at the end {said}",
+                description=f"Accuracy over epochs; at the end {summary}",
             ),
             Plot(
                 "Loss",
@@ -188,12 +188,12 @@ def _describe_answer(label: int, counts: NDArray[Any], names: Sequence[str]) -> 
         return "No output neuron fired."
     count = int(counts.max())
     most = np.flatnonzero(counts == count).tolist()
-    named = " and ".join(names[number] for number in most)
+    leaders = " and ".join(names[number] for number in most)
     if most == [label]:
         return f"Most spikes, {count}, from the right class."
     if label in most:
-        return f"A tie of {named} with {count} spike{'s' if count != 1 else ''} each."
-    return f"Most spikes, {count}, from class {named}: not the right one."
+        return f"A tie of {leaders} with {count} spike{'s' if count != 1 else ''} each."
+    return f"Most spikes, {count}, from class {leaders}: not the right one."
 
 
 def build_membranes(settings: SectionSettings, run: RunRecord) -> PageSection | None:
@@ -214,15 +214,8 @@ def build_membranes(settings: SectionSettings, run: RunRecord) -> PageSection | 
     if not figures:
         return None
     sampled = f", sampled every {every} steps" if every > 1 else ""
-    return (
-        PageSection(
-            "Membranes",
-            words.read_note("membranes", sampled=sampled, lowest=plots.LOWEST),
-            plots=figures,
-        )
-        if figures
-        else None
-    )
+    note = words.read_note("membranes", sampled=sampled, lowest=plots.LOWEST)
+    return PageSection("Membranes", note, plots=figures)
 
 
 def name_layer(number: int, depth: int) -> str:

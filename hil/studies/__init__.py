@@ -52,7 +52,7 @@ def run(
     with folder.lock(), pool.open_pool(workers, scheduler, devices) as evaluate:
         coordinator = Coordinator(folder, evaluate, watch)
         if study.search is None:
-            result = page.write_grid(folder, strategies.run_grid(coordinator))
+            result = page.write_grid(folder, *strategies.run_grid(coordinator))
         else:
             result = page.write_search(folder, strategies.run_search(coordinator, study.search))
     if result["failed"] == result["trials"]:

@@ -35,8 +35,8 @@ from hil.studies.folder import (
 from hil.studies.plan import flatten, nest, read_level, tabulate
 from hil.studies.schema import Study, Tune, check_factor_name, is_named
 from hil.studies.search_page import search_sections
-from hil.studies.strategies import Grid, SearchResult
-from hil.studies.tuning import Tuned, is_numeric
+from hil.studies.strategies import SearchResult, Tuned
+from hil.studies.tuning import CompassSearch, is_numeric
 from hil.validation import validate_values
 
 ANSWERS = 4  # sentences of the answer
@@ -47,23 +47,23 @@ Maker = tuple[str, Callable[[], PageSection | None]]
 Line = tuple[str, str]
 
 
-def write_grid(folder: StudyFolder, result: Grid) -> dict[str, Any]:
+def write_grid(folder: StudyFolder, rows: Rows, tuned: Tuned) -> dict[str, Any]:
     """Write the tables and the page of a study of combinations.
 
     Args:
         folder: Its folder.
-        result: Its trials.
+        rows: Its trials.
+        tuned: How settings were tuned, where they were.
 
     Returns:
         The result, as in `result.json`.
     """
     study = folder.study
-    _write_tables(folder, result.rows)
-    makers = make_sections(study, result.rows)
+    _write_tables(folder, rows)
+    makers = make_sections(study, rows)
     if study.tune:
-        build = partial(_tuning_section, study.tune, result.tuned)
-        makers.append((_tuning_title(result.tuned), build))
-    return _write(folder, result.rows, makers)
+        makers.append((_tuning_title(tuned), partial(_tuning_section, study.tune, tuned)))
+    return _write(folder, rows, makers)
 
 
 def write_search(folder: StudyFolder, result: SearchResult) -> dict[str, Any]:
@@ -76,9 +76,9 @@ def write_search(folder: StudyFolder, result: SearchResult) -> dict[str, Any]:
     Returns:
         The result, as in `result.json`.
     """
-    rows = [*result.searched, *result.confirmed]
+    rows = [*result.search_rows, *result.confirmation]
     stages = [f"{arm.sampler}-{arm.repeat}" for arm in result.arms for _ in arm.rows]
-    _write_tables(folder, rows, [*stages, *("confirm" for _ in result.confirmed)])
+    _write_tables(folder, rows, [*stages, *("confirm" for _ in result.confirmation)])
     best = configuration.build(result.best_settings(folder.study))
     write_text(folder.path / BEST, configuration.dump(best))
     return _write(folder, rows, search_sections(folder.study, folder.path / BEST, result))
@@ -287,13 +287,13 @@ class SettingsUsed:
     """Settings of all trials, as they were run, as text by their dotted keys.
 
     Attributes:
-        given: Those that the study names and that are the same in every trial.
-        varied: Those that are not the same in every trial, with their values.
+        of_study: Those that the study names and that are the same in every trial.
+        varying: Those that are not the same in every trial, with their values.
         others: All others, the same in every trial.
     """
 
-    given: list[Line]
-    varied: list[Line]
+    of_study: list[Line]
+    varying: list[Line]
     others: list[Line]
 
 
@@ -311,9 +311,9 @@ def compare_settings(study: Study, rows: Rows) -> SettingsUsed:
         if others or partial_key:
             more = f"; … ({len(texts)} in all)" if len(texts) > VALUES else ""
             rest = " (of trials that have it)" if partial_key else ""
-            used.varied.append((key, f"{'; '.join([*texts][:VALUES])}{more}{rest}"))
+            used.varying.append((key, f"{'; '.join([*texts][:VALUES])}{more}{rest}"))
         else:
-            (used.given if key in named else used.others).append((key, first))
+            (used.of_study if key in named else used.others).append((key, first))
     return used
 
 
@@ -336,13 +336,12 @@ def _named_settings(study: Study) -> set[str]:
     return {key for layer in layers for key, _ in flatten(layer)}
 
 
-def _tuning_title(tuned: Mapping[tuple[str, ...], Tuned]) -> str:
+def _tuning_title(tuned: Tuned) -> str:
     """The title of the section: nothing is tuned where there is one candidate."""
-    scored = any(result.scores for result in tuned.values())
-    return "Tuned settings" if scored else "Given settings"
+    return "Tuned settings" if any(s.tried for s in tuned.values()) else "Given settings"
 
 
-def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> PageSection:
+def _tuning_section(tuning: Tune, tuned: Tuned) -> PageSection:
     """Show budget, grid and choice of each combination."""
     title = _tuning_title(tuned)
     names = {
@@ -362,7 +361,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
         header += [about, "tried"]
     rows = []
     for kind, result in tuned.items():
-        row = [*kind]
+        row, scores = [*kind], result.tried.values()
         for name in names:
             tried, best = _list_tried(result, name), result.best.levels.get(name)
             edge = best in tried[:1] + tried[-1:] and is_numeric(tuning.factors[name])
@@ -370,12 +369,12 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
                 NONE if best is None else f"{best.display} (edge)" if edge else best.display,
                 ", ".join(level.text for level in tried) or NONE,
             ]
-        row += [f"{100 * score:.1f}" for score in (max(result.scores), min(result.scores))]
+        row += [f"{100 * score:.1f}" for score in (max(scores), min(scores))]
         rows.append([*row, str(len(result.options))])
     tried_settings = [
         [*kind, {name: level.text for name, level in option.levels.items()}, score]
         for kind, result in tuned.items()
-        for option, score in zip(result.options, result.scores, strict=True)
+        for option, score in zip(result.options, result.tried.values(), strict=True)
     ]
     return PageSection(
         title,
@@ -393,7 +392,7 @@ def _tuning_section(tuning: Tune, tuned: Mapping[tuple[str, ...], Tuned]) -> Pag
     )
 
 
-def _list_tried(result: Tuned, name: str) -> list[Level]:
+def _list_tried(result: CompassSearch, name: str) -> list[Level]:
     """The levels of a factor that were tried, those of numbers in their order."""
     tried = [option.levels[name] for option in result.options if name in option.levels]
     return sorted(dict.fromkeys(tried), key=lambda level: level.value or 0.0)

@@ -31,19 +31,19 @@ class Job:
         start: Key of the job whose weights it starts from; empty for fresh ones.
         train: Whether it trains, else it only tests the weights that it starts from.
         keep: Whether its weights are wanted by others.
-        opened: Settings that the study left open, for the device to choose.
+        open_settings: Settings that the study left open, for the device to choose.
     """
 
     config: str
     start: str = ""
     train: bool = True
     keep: bool = False
-    opened: tuple[str, ...] = ()
+    open_settings: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Name of the job by what it depends on."""
-        text = json.dumps([self.config, self.start, self.train, self.keep, self.opened])
+        text = json.dumps([self.config, self.start, self.train, self.keep, self.open_settings])
         return sha256(text.encode()).hexdigest()[:24]
 
     @property
@@ -203,7 +203,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         raise ValueError("start: trials start as their mode says, from a network of the study")
     config = _configure(study, sections, unit)
     if mode == "scratch":
-        return (Job(config, opened=_left_open(sections)),)
+        return (Job(config, open_settings=_left_open(sections)),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
@@ -211,10 +211,12 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         pretrain["device"] = shift_fleet(str(pretrain["device"]), unit.number)
     first = merge_layers(below, pretrain)
     given = "start" in first  # a network that is there already is only tested
-    opened = _left_open(first, starts=given)
-    source = Job(_configure(study, first, unit), train=not given, keep=True, opened=opened)
-    opened = _left_open(sections, starts=True)
-    return source, Job(config, source.key, train=mode == "fine_tune", opened=opened)
+    open_settings = _left_open(first, starts=given)
+    source = Job(
+        _configure(study, first, unit), train=not given, keep=True, open_settings=open_settings
+    )
+    open_settings = _left_open(sections, starts=True)
+    return source, Job(config, source.key, train=mode == "fine_tune", open_settings=open_settings)
 
 
 def _left_open(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:

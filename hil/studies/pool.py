@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,8 +35,14 @@ Pool = Callable[[Iterable[Request]], Iterator[Answer]]
 PATIENCE = 10.0  # seconds to wait for a scheduler, and for its first worker
 DEATHS = 10  # processes that a trial may end, one after another
 PACKAGES = ("spikeloop", "numpy", "scipy", "brian2", "scikit-learn")
+KILLED = (
+    "a trial killed every worker that took it: it may need more memory than there is, or its "
+    "device hangs; ask for fewer workers"
+)
 MISSING = '--scheduler needs Dask: pip install "spikeloop[dask]"'
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+# Python would look for modules in the working folder first, which may be someone else's.
+INHERITED = {**THREADS, "PYTHONSAFEPATH": "1"}
 
 
 def count_cores() -> int:
@@ -124,10 +131,7 @@ class _Worker:
             if error is not None:
                 raise error
             return answer  # type: ignore[no-any-return]
-        raise ValueError(
-            "a trial killed every worker that took it: it may need more memory than there is, or "
-            "its device hangs; ask for fewer --workers"
-        )
+        raise ValueError(KILLED)
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -139,7 +143,9 @@ class _Worker:
     def _start(self) -> Connection:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        # A Ctrl-C in the terminal is for the coordinator, which ends its workers.
+        # A Ctrl-C in the terminal is for the coordinator, which ends its workers. Python starts its
+        # tracker with the first of them, which would let the signal through again.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             with self._lock:
@@ -186,8 +192,8 @@ def _open_processes(workers: int) -> Iterator[Pool]:
     def submit(*request: Any) -> Future[tuple[Outcome, Weights]]:
         return threads.submit(lambda: own.worker.evaluate(*request))
 
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(THREADS)  # they inherit it
+    before = {name: os.environ.get(name) for name in INHERITED}
+    os.environ.update(INHERITED)
     with ThreadPoolExecutor(workers, initializer=hire) as threads:
         try:
             yield partial(_evaluate_through, submit, workers)
@@ -220,10 +226,7 @@ def _evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterato
     try:
         yield from _evaluate_through(submit, max(1, sum(client.nthreads().values())), requests)
     except KilledWorker:
-        raise ValueError(
-            "a trial killed every worker that took it: it may need more memory than there is, or "
-            "its device hangs"
-        ) from None
+        raise ValueError(KILLED) from None
     finally:
         executor.shutdown(wait=False)
 
@@ -308,14 +311,19 @@ def _check_versions(address: str, client: Client) -> None:
 
 
 def _check_declared(address: str, client: Client, devices: Sequence[str]) -> None:
-    """Refuse devices that no worker declares: their trials would wait for ever."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    declared = {name for worker in workers for name in worker["resources"]}
-    for device in devices:
-        for name in required_resources(device) or ():
-            if name not in declared:
-                names = ", ".join(sorted(declared)) or "none"
-                raise ValueError(
-                    f"no worker of {address} declares {name} (declared: {names}): start one "
-                    f"where it is: dask worker {address} --nthreads 1 --resources '{name}=1'"
-                )
+    """Refuse devices that no worker declares in time: their trials would wait for ever."""
+    required = [name for device in devices for name in required_resources(device) or ()]
+    limit = time.monotonic() + PATIENCE
+    while True:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        declared = {name for worker in workers for name in worker["resources"]}
+        missing = [name for name in required if name not in declared]
+        if not missing:
+            return
+        if time.monotonic() > limit:
+            names = ", ".join(sorted(declared)) or "none"
+            raise ValueError(
+                f"no worker of {address} declares {missing[0]} (declared: {names}): start one "
+                f"where it is: dask worker {address} --nthreads 1 --resources '{missing[0]}=1'"
+            )
+        time.sleep(PATIENCE / 100)

@@ -17,7 +17,7 @@ from hil.sections.trials import MEASURES, Cell, Level, Row, Rows, Unit
 from hil.studies.coordinator import Coordinator
 from hil.studies.plan import list_cells, list_units, make_cell, make_jobs, nest, read_level
 from hil.studies.schema import Factor, Search, Study, label
-from hil.studies.tuning import Tuned, tune, tuned_levels
+from hil.studies.tuning import CompassSearch, tune, tuned_levels
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
@@ -28,20 +28,11 @@ FRESH_SEEDS = 2000  # from the seeds of the search to those on which its best is
 WORST = -1e30  # of an objective, for settings that do not work
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The result of all combinations.
-
-    Attributes:
-        rows: The table.
-        tuned: The settings that were chosen, by the levels of the factors they were tuned for.
-    """
-
-    rows: Rows
-    tuned: Mapping[tuple[str, ...], Tuned]
+Tuned = Mapping[tuple[str, ...], CompassSearch]
+"""By the levels of the factors that settings were tuned for, how they were found."""
 
 
-def run_grid(coordinator: Coordinator) -> Grid:
+def run_grid(coordinator: Coordinator) -> tuple[Rows, Tuned]:
     """Evaluate every combination of levels, tuned and pre-trained where the study says so.
 
     Args:
@@ -71,7 +62,7 @@ def run_grid(coordinator: Coordinator) -> Grid:
         Row(number, cell, unit, broken.get(jobs[0].key) or next(outcomes), jobs[-1].config)
         for number, (cell, unit, jobs) in enumerate(steps)
     ]
-    return Grid(rows, tuned)
+    return rows, tuned
 
 
 # -- searches ------------------------------------------------------------------------------------
@@ -102,16 +93,16 @@ class SearchResult:
         search: What was searched for.
         arms: The searches.
         best: Trial of the highest first objective of each sampler, over its searches.
-        confirmed: Trials of `usual` and of the best of each sampler on fresh seeds.
+        confirmation: Trials of `usual` and of the best of each sampler on fresh seeds.
     """
 
     search: Search
     arms: list[Arm]
     best: dict[str, Row]
-    confirmed: list[Row]
+    confirmation: list[Row]
 
     @property
-    def searched(self) -> list[Row]:
+    def search_rows(self) -> list[Row]:
         """The trials of the searches themselves."""
         return [row for arm in self.arms for row in arm.rows]
 
@@ -180,6 +171,7 @@ def _run_arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int
     import optuna
     from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = coordinator.study
     (unit,) = list_units(study, 1)
     seed = unit.seed + repeat

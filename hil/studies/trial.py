@@ -112,7 +112,7 @@ def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcom
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     initial = None if config.start else weights
     with Session.open(
-        config, data, job.opened, initial=initial, blame=partial(_blame, job)
+        config, data, job.open_settings, initial=initial, blame=partial(_blame, job)
     ) as session:
         return _measure(job, session)
 

@@ -30,29 +30,9 @@ Place = tuple[int, ...]  # of a setting in the grid: the place of its level, fac
 MARKS = [float(f"{digit}e{power}") for power in range(-12, 13) for digit in (1, 3)]
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """The settings that were tried for one combination of levels, with their scores.
-
-    Attributes:
-        options: The settings that were tried, in order.
-        scores: Their mean validation accuracy; none where there is one option, which is not tried.
-    """
-
-    options: Sequence[Cell]
-    scores: Sequence[float]
-
-    @property
-    def best(self) -> Cell:
-        """The settings that did best, the first of equals."""
-        if not self.scores:
-            return self.options[0]
-        return self.options[max(range(len(self.scores)), key=self.scores.__getitem__)]
-
-
 def tune(
     coordinator: Coordinator, cells: Sequence[Cell], tuning: Tune
-) -> dict[tuple[str, ...], Tuned]:
+) -> dict[tuple[str, ...], CompassSearch]:
     """Find the settings that do best on validation samples, for each combination of some factors.
 
     They are tried on seeds of their own, so that what is compared later has not been chosen by.
@@ -63,7 +43,7 @@ def tune(
         tuning: What is tuned.
 
     Returns:
-        The settings tried and their scores, by the levels of the factors.
+        A search for each combination of the levels of those factors, at its end.
     """
     study = coordinator.study
     kinds: dict[tuple[str, ...], Cell] = {}
@@ -71,7 +51,7 @@ def tune(
         kinds.setdefault(tuned_levels(cell, tuning), cell)
     searches = {kind: CompassSearch(study, tuning, cell) for kind, cell in kinds.items()}
     if tuning.settings == 1:
-        return {kind: Tuned(search.options, []) for kind, search in searches.items()}
+        return searches
     coordinator.expected = tuning.settings * tuning.times * len(kinds)
     coordinator.expected += len(cells) * study.repeat.times
     repetitions = list_units(study, tuning.times, TUNING_SEEDS)
@@ -81,10 +61,7 @@ def tune(
         scores = iter(outcome.get("validation_accuracy") or 0.0 for outcome in outcomes)
         for search, place in new:
             search.tried[place] = fmean(next(scores) for _ in repetitions)
-    return {
-        kind: Tuned(search.options, list(search.tried.values()))
-        for kind, search in searches.items()
-    }
+    return searches
 
 
 def tuned_levels(cell: Cell, tuning: Tune) -> tuple[str, ...]:
@@ -142,6 +119,12 @@ class CompassSearch:
     def options(self) -> list[Cell]:
         """The settings that were tried, in order; those that the levels give before any was."""
         return [self.option(place) for place in self.tried or self.grid]
+
+    @property
+    def best(self) -> Cell:
+        """The settings that did best, the first of equals; the given ones where none was tried."""
+        places = self.tried or dict.fromkeys(self.grid, 0.0)
+        return self.option(max(places, key=places.__getitem__))
 
     def next(self) -> list[Place]:
         """Find what to try next: the grid, then one by one the nearest to the best."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from drivers import Device, DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
+from drivers import DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
 from drivers.files.bounded import read_bytes
 from drivers.refusals import shorten
 from hil import config as configuration
@@ -23,7 +24,6 @@ from hil.studies.plan import Job, list_cells, list_units, make_cell, make_jobs
 from hil.studies.schema import Study, label
 from hil.studies.strategies import check_objectives, sampled_levels
 from hil.studies.tuning import CompassSearch
-from hil.tasks import Data
 from hil.trust import code_of, fingerprints, open_device
 
 
@@ -45,20 +45,20 @@ def leave_out_parts(study: Study) -> tuple[Study, dict[str, str]]:
     """
     if driver_of(configuration.build(study.base).device).chip_option:
         return study, {}
-    refused: dict[str, DeviceError] = {}
+    refusals: dict[str, DeviceError] = {}
     first = list_units(study, 1)[0]
     for cell in list_cells(study):
         config = make_jobs(study, first, cell.settings)[-1].configuration
         emulated = bool(driver_of(config.device).chip_option)
-        if cell.part and cell.part not in refused and not emulated:
+        if cell.part and cell.part not in refusals and not emulated:
             try:
                 open_device(config).close()
             except SettingError as error:
-                refused[cell.part] = error
-    left = {name: part for name, part in study.parts.items() if name not in refused}
-    if refused and not left:
-        raise next(iter(refused.values()))
-    reasons = {name: str(error) for name, error in refused.items()}
+                refusals[cell.part] = error
+    left = {name: part for name, part in study.parts.items() if name not in refusals}
+    if refusals and not left:
+        raise next(iter(refusals.values()))
+    reasons = {name: str(error) for name, error in refusals.items()}
     return study.model_copy(update={"parts": left}), reasons
 
 
@@ -82,65 +82,43 @@ def check(study: Study) -> Sources:
     if study.search is not None:
         check_objectives(study.search)
     page.check_sections(study)
-    devices: dict[tuple[str, ...], dict[str, tuple[Config, Job]]] = {}
-    starts: dict[str, str] = {}
-    for steps in _jobs(study):
-        for step in steps:
-            config = step.configuration
-            on_one = devices.setdefault((config.device_url, *code_of(config)), {})
-            on_one.setdefault(step.key, (config, step))
-            starts |= {step.key: step.start} if step.start else {}
-    layout = _Layout()
+    steps = {step.key: step for steps in _jobs(study) for step in steps}
+    devices: dict[tuple[str, ...], list[Job]] = {}
+    for step in steps.values():
+        config = step.configuration
+        devices.setdefault((config.device_url, *code_of(config)), []).append(step)
+    sources, load = Sources(), cache(tasks.load)
+    layers: dict[str, tuple[int, ...]] = {}
+    unfit: list[ValueError] = []
     for jobs in devices.values():
-        config, _ = next(iter(jobs.values()))
-        with open_device(config) as device:
-            for config, step in jobs.values():
-                layout.add(device, config, step)
-        layout.sources.code.update(fingerprints(config))
-        layout.sources.code.update(fingerprint_model(config))
-    if layout.unfit and not layout.layers:
-        raise layout.unfit[0]
-    for key, start in starts.items():
-        if {key, start} <= layout.layers.keys() and layout.layers[key] != layout.layers[start]:
-            given, wanted = ("-".join(map(str, layout.layers[k])) for k in (start, key))
-            raise ValueError(
-                f"pretrain trains a {given} network, and {wanted} ones start from it: give both "
-                "the same task, encoding and network.hidden"
-            )
-    return layout.sources
+        with open_device(jobs[0].configuration) as device:
+            for step in jobs:
+                config = step.configuration
+                data = load(config.task, config.seed, config.training.validation_fraction)
+                sources.data.setdefault(config.task, data.sha256)
+                try:
+                    session = Session.on_device(device, config, data, step.open_settings)
+                    layers[step.key] = session.controller.layers
+                except ValueError as error:
+                    unfit.append(ValueError(f"{shorten(config.device_url)}: {error}"))
+                    if not isinstance(error, StimulusError | UnsupportedProbe):
+                        raise unfit[-1] from None
+        sources.code.update(fingerprints(config) | fingerprint_model(config))
+    if unfit and not layers:
+        raise unfit[0]
+    for key, step in steps.items():
+        _check_start(layers.get(step.start), layers.get(key))
+    return sources
 
 
-class _Layout:
-    """Layouts of trials on their devices.
-
-    Attributes:
-        sources: What they take from outside.
-        layers: Sizes of the network of each, by its key.
-        unfit: Why others do not work on their device.
-    """
-
-    def __init__(self) -> None:
-        self.sources = Sources()
-        self.layers: dict[str, tuple[int, ...]] = {}
-        self.unfit: list[ValueError] = []
-        self._data: dict[tuple[str, int, float], Data] = {}
-
-    def add(self, device: Device, config: Config, step: Job) -> None:
-        """Lay a trial on its device, as training it begins."""
-        named = (config.task, config.seed, config.training.validation_fraction)
-        if named not in self._data:
-            self._data[named] = tasks.load(*named)
-        data = self._data[named]
-        self.sources.data.setdefault(config.task, data.sha256)
-        try:
-            session = Session.on_device(device, config, data, step.opened)
-        except ValueError as error:
-            said = ValueError(f"{shorten(config.device_url)}: {error}")
-            if not isinstance(error, StimulusError | UnsupportedProbe):
-                raise said from None
-            self.unfit.append(said)
-        else:
-            self.layers[step.key] = session.controller.layers
+def _check_start(given: Sequence[int] | None, wanted: Sequence[int] | None) -> None:
+    """Refuse a network that trials of other sizes start from."""
+    if given and wanted and given != wanted:
+        sizes = ["-".join(map(str, layers)) for layers in (given, wanted)]
+        raise ValueError(
+            f"pretrain trains a {sizes[0]} network, and {sizes[1]} ones start from it: give both "
+            "the same task, encoding and network.hidden"
+        )
 
 
 def fingerprint_model(config: Config) -> dict[str, str]:
@@ -154,14 +132,14 @@ def fingerprint_model(config: Config) -> dict[str, str]:
 def _jobs(study: Study) -> Iterator[tuple[Job, ...]]:
     """The jobs of every combination of settings, for the first repetition."""
     first = list_units(study, 1)[0]
-    chosen = study.tune is not None and study.tune.settings > 1
+    is_tuned = study.tune is not None and study.tune.settings > 1
     for cell in list_cells(study) if study.search is None else _corners(study):
-        tuned = CompassSearch(study, study.tune, cell).options if study.tune else [make_cell({})]
-        for option in tuned:
+        options = CompassSearch(study, study.tune, cell).options if study.tune else [make_cell({})]
+        for option in options:
             steps = make_jobs(study, first, cell.settings, option.settings)
             if study.search is not None and len(steps) > 1:
                 raise ValueError("mode: a search trains from scratch: leave mode out")
-            if chosen and not steps[-1].configuration.training.validation_fraction:
+            if is_tuned and not steps[-1].configuration.training.validation_fraction:
                 raise ValueError(
                     "training.validation_fraction = 0: tuning chooses by validation samples, "
                     "so give them a share"

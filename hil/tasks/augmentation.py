@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.one_pass import one_pass, parts
+from hil.one_pass import OnePass, parts
+
+ZERO = np.float32(0)
 
 
 def affine(
@@ -81,38 +84,53 @@ def resample(
 
     centre = np.array([(height - 1) / 2, (width - 1) / 2])
     offsets = centre + 1 - np.einsum("bij,bj->bi", matrices, centre + shifts)
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    columns = np.arange(width, dtype=np.float32)
-    m = matrices.astype(np.float32)[..., None, None]
-    start = offsets.astype(np.float32)[..., None, None]
-    row = m[:, 0, 0] * rows + start[:, 0] + m[:, 0, 1] * columns
-    column = m[:, 1, 0] * rows + start[:, 1] + m[:, 1, 1] * columns
-    np.clip(row, 0, height + 1, out=row)
-    np.clip(column, 0, width + 1, out=column)
+    maps = np.stack([matrices[:, :, 0], offsets, matrices[:, :, 1]]).astype(np.float32)
+    found = np.empty((batch, height * width), np.float32)
+    interpolate(
+        padded.reshape(-1),
+        np.arange(batch)[:, None] * padded[:1].size,
+        maps[..., None],
+        *_grid(height, width),
+        (np.float32(height + 1), np.float32(width + 1)),
+        found,
+        width + 3,
+    )
+    return found.reshape(images.shape)
 
-    found = np.empty_like(images, np.float32)
-    first = np.arange(batch)[:, None, None] * ((height + 3) * (width + 3))
-    arrays = (padded, np.broadcast_to(first, row.shape), row, column, found)
-    interpolate(*[array.reshape(-1) for array in arrays], width + 3)
-    return found
+
+@cache
+def _grid(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Row and column of each pixel, `(height * width,)`."""
+    rows, columns = np.indices((height, width), np.float32).reshape(2, -1)
+    return rows, columns
 
 
 def _interpolate_parts(
     padded: NDArray[np.float32],
     first: NDArray[np.int64],
-    row: NDArray[np.float32],
-    column: NDArray[np.float32],
+    maps: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    columns: NDArray[np.float32],
+    ends: tuple[np.float32, np.float32],
     found: NDArray[np.float32],
     width: int,
 ) -> None:
-    for i in parts(found.size):
-        top, left = np.int64(row[i]), np.int64(column[i])
-        down, right = np.float32(row[i] - top), np.float32(column[i] - left)
-        at = first[i] + top * width + left
-        upper = padded[at] + right * (padded[at + 1] - padded[at])
-        at = at + width
-        lower = padded[at] + right * (padded[at + 1] - padded[at])
-        found[i] = upper + down * (lower - upper)
+    for i in parts(len(found), rows.size):
+        for z in parts(1):
+            for j in parts(rows.size):
+                row = maps[0, i, 0, z] * rows[j] + maps[1, i, 0, z] + maps[2, i, 0, z] * columns[j]
+                row = np.minimum(np.maximum(row, ZERO), ends[0])
+                column = (
+                    maps[0, i, 1, z] * rows[j] + maps[1, i, 1, z] + maps[2, i, 1, z] * columns[j]
+                )
+                column = np.minimum(np.maximum(column, ZERO), ends[1])
+                top, left = np.int64(row), np.int64(column)
+                down, right = np.float32(row - top), np.float32(column - left)
+                at = first[i, z] + top * width + left
+                upper = padded[at] + right * (padded[at + 1] - padded[at])
+                at = at + width
+                lower = padded[at] + right * (padded[at + 1] - padded[at])
+                found[i, j] = upper + down * (lower - upper)
 
 
-interpolate = one_pass(_interpolate_parts)
+interpolate = OnePass(_interpolate_parts)

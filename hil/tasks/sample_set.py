@@ -123,34 +123,15 @@ class SampleSet:
         Raises:
             ValueError: When they are none, or those of one part unlike those of another.
         """
-        for part in PARTS:
-            number = sum(f"{key}_{part}" in arrays for key in "xy")
-            if number == 1 or (number == 0 and part == "train"):
-                raise ValueError(f"holds no pair of x_{part} and y_{part}: give both")
         asked = _read_text(arrays, "layout")
-        layout, train = asked, arrays["x_train"]
         x: dict[str, Raw] = {}
         y: dict[str, NDArray[Any]] = {}
+        layout = asked
         for part in PARTS:
-            key = f"x_{part}"
-            if key not in arrays:
-                continue
-            y[part] = np.atleast_1d(labels.read_labels(arrays[f"y_{part}"], f"y_{part}"))
-            given, lengths = arrays[key], arrays.get(f"lengths_{part}")
-            if lengths is not None:
-                lengths = check_lengths(lengths, len(y[part]), f"lengths_{part}")
-            elif "lengths_train" in arrays:
-                raise ValueError(f"{key} has no lengths, which x_train has: give lengths_{part}")
-            elif given.ndim != train.ndim:
-                raise _refuse_shape(key, given, train)
-            if (given.dtype == np.uint8) != (train.dtype == np.uint8):
-                raise ValueError(
-                    f"{key} is {given.dtype} and x_train {train.dtype}: give uint8 in all parts or "
-                    "in none"
-                )
-            raw, told = read_samples(given, lengths, layout, key)
-            layout = layout or told or None
-            x[part] = _check_part(raw, x.get("train", raw), key)
+            if part == "train" or {f"x_{part}", f"y_{part}"} & {*arrays}:
+                x[part], y[part], inferred = _read_part(arrays, part, layout)
+                layout = layout or inferred or None
+                _check_part(x[part], x["train"], f"x_{part}")
         names = {name: arrays[name] for name in NAMES if name in arrays}
         if is_event_layout(asked):
             return cls(x, y, axes.STEPS, names, _read_bins(arrays), asked)
@@ -245,7 +226,28 @@ class SampleSet:
         )
 
 
-def _check_part(raw: Raw, train: Raw, key: str) -> Raw:
+def _read_part(arrays: Arrays, part: str, layout: str | None) -> tuple[Raw, NDArray[Any], str]:
+    """Read samples and labels of a part, and the layout of the samples."""
+    key, train = f"x_{part}", arrays.get("x_train", np.empty(0))
+    if not {key, f"y_{part}"} <= {*arrays}:
+        raise ValueError(f"holds no pair of {key} and y_{part}: give both")
+    x, y = arrays[key], np.atleast_1d(labels.read_labels(arrays[f"y_{part}"], f"y_{part}"))
+    lengths = arrays.get(f"lengths_{part}")
+    if lengths is not None:
+        lengths = check_lengths(lengths, len(y), f"lengths_{part}")
+    elif "lengths_train" in arrays:
+        raise ValueError(f"{key} has no lengths, which x_train has: give lengths_{part}")
+    elif x.ndim != train.ndim:
+        raise _refuse_shape(key, x, train)
+    if (x.dtype == np.uint8) != (train.dtype == np.uint8):
+        raise ValueError(
+            f"{key} is {x.dtype} and x_train {train.dtype}: give uint8 in all parts or in none"
+        )
+    raw, inferred = read_samples(x, lengths, layout, key)
+    return raw, y, inferred
+
+
+def _check_part(raw: Raw, train: Raw, key: str) -> None:
     """Refuse a part that is empty, unlike the training part, or not of numbers."""
     if 0 in raw.shape:
         raise ValueError(f"{key} is empty, its shape is {raw.shape}: give some samples")
@@ -256,7 +258,6 @@ def _check_part(raw: Raw, train: Raw, key: str) -> Raw:
         check_numbers(raw, key)
     elif isinstance(raw, Signals):
         check_numbers(raw.steps, key)
-    return raw
 
 
 def _refuse_shape(key: str, x: Raw, train: Raw) -> ValueError:

@@ -89,10 +89,15 @@ def seen(chip: Chip, kinds: tuple[str, str]) -> list[np.ndarray]:
     """All that can be seen of a run, and of one that carries on with another kind of input."""
     wanted = [RecordingRequest(i, "spikes") for i in range(3)]
     wanted += [RecordingRequest(i, "membrane", every) for i in range(3) for every in (1, 3)]
-    found: list[np.ndarray] = []
+    reduced = [each._replace(reduce=how) for each in wanted for how in ("mean", "last")]
+    asked, found = [*wanted, *reduced], list[np.ndarray]()
     for carry, kind in enumerate(kinds):
-        counts, samples = chip.run(drives(kind), STEPS, BATCH, wanted, 3 + carry, bool(carry))
+        counts, samples = chip.run(drives(kind), STEPS, BATCH, asked, 3 + carry, bool(carry))
         found += [counts, *samples]
+        for n, whole in enumerate(samples[: len(wanted)]):
+            mean, last = samples[len(wanted) + 2 * n :][:2]
+            np.testing.assert_array_equal(mean, whole.mean(axis=0, dtype=np.float32))
+            np.testing.assert_array_equal(last, whole[-1])
     return found
 
 

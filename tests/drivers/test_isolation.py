@@ -35,7 +35,7 @@ def scheme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return xor.write(tmp_path_factory.mktemp("task"))
+    return xor.write(tmp_path_factory.mktemp("task"), 60, 20)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_training_goes_on_to_the_same_weights(
     how: str, task: str, undisturbed: list[bytes]
 ) -> None:
     Path("break").touch()
-    device = f"fragile:{Path('break').absolute()}?how={how}&run=12&isolated=1&call_limit=2"
+    device = f"fragile:{Path('break').absolute()}?how={how}&run=3&isolated=1&call_limit=1"
     done = command("train", task, "--device", device, *SETTINGS)
     assert done.exit_code == 0, done.output
     assert not Path("break").exists()
@@ -103,9 +103,18 @@ def test_it_is_asked_for_by_a_number(isolated: str) -> None:
         drivers.open(f"good:?isolated={isolated}")
 
 
-def test_what_fails_while_it_is_opened_is_said_as_always() -> None:
+def test_refusals_are_those_of_the_driver() -> None:
     with pytest.raises(drivers.DriverError, match=r"Fragile\.from_url raised KeyError"):
         drivers.open("fragile:x?how=nothing&isolated=1")
+    with pytest.raises(drivers.SettingError, match="did you mean 'seed'"):
+        drivers.open("board:simulated://?sead=1&isolated=1")
+    with drivers.open("board:simulated://?isolated=1") as board:
+        board.configure(Network.feed_forward((64, 10)))
+        for _ in range(2):
+            with pytest.raises(drivers.UnsupportedProbe, match="this board sends at most"):
+                board.check_run("current", 1, 1000, [Probe(1)])
+        readout = board.run(Stimulus.current(np.ones((2, 64)), steps=5))
+        assert readout.counts.shape == (2, 10) and board.transfer_bytes > 0
 
 
 def test_the_process_goes_with_the_host() -> None:

@@ -205,3 +205,22 @@ def test_new_samples_of_another_shape_are_refused(run: hil.Result) -> None:
         with pytest.raises(ValueError, match=r"x (has shape|holds NaN|is <U1)") as error:
             run.predict(x)
         one_line(error)
+
+
+@pytest.mark.parametrize(
+    "parts", [{"test": 0.3}, {"validation": ([[1.0]], [0])}, {"layout": "HW"}, {"y": [1]}]
+)
+@pytest.mark.parametrize("task", ["digits", None])
+def test_what_is_about_samples_is_refused_without_them(
+    parts: dict[str, Any], task: str | None
+) -> None:
+    (name,) = parts
+    with pytest.raises(ValueError, match=rf"^{name} without samples: .*'digits', which has its"):
+        hil.train(task, **parts)
+
+
+@pytest.mark.parametrize("trust", ["no", "yes", 1, 0, None])
+def test_trust_is_true_or_false(trust: Any) -> None:
+    for act in (hil.train, hil.resume, hil.evaluate):
+        with pytest.raises(ValueError, match=r"^trust = .*: give True or False$"):
+            act("digits", trust=trust)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from hil.learning import homeostasis, optimisers
 from hil.learning.nominal_neuron import NominalNeuron, table
 from hil.learning.rate_estimators import fused
 from hil.loop import costs
-from hil.one_pass import one_pass, parts
+from hil.one_pass import OnePass, parts
 from hil.tasks import augmentation
 
 SIZE = 40_000  # more than a slice holds
@@ -27,7 +26,7 @@ def numbers(*values: float) -> list[np.float32]:
     return [np.float32(value) for value in values]
 
 
-LOOPS: dict[str, tuple[Callable[..., None], Sequence[Any]]] = {
+LOOPS: dict[str, tuple[OnePass, Sequence[Any]]] = {
     "adamw": (
         optimisers.descend_by_moments,
         [DRAWN[0], DRAWN[1], DRAWN[2] ** 2, DRAWN[3], *numbers(2, 0.01, 1.3, 0.999)],
@@ -55,16 +54,25 @@ LOOPS: dict[str, tuple[Callable[..., None], Sequence[Any]]] = {
     ),
     "augmentation": (
         augmentation.interpolate,
-        [DRAWN[0, :220], np.arange(SIZE) % 2 * 110, *PLACES, DRAWN[1], 11],
+        [
+            DRAWN[0, : 300 * 121],
+            np.arange(300)[:, np.newaxis] * 121,
+            DRAWN[1, : 3 * 300 * 2].reshape(3, 300, 2, 1),
+            *PLACES[:, :64],
+            tuple(numbers(9, 9)),
+            DRAWN[2, : 300 * 64].reshape(300, 64),
+            11,
+        ],
     ),
 }
 
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_gives_the_same_bits_compiled_and_in_slices(name: str) -> None:
+    pytest.importorskip("numba")
     loop, given = LOOPS[name]
-    outcomes = []
-    for way in (None, loop, inspect.unwrap(loop)):
+    outcomes: list[list[Any]] = []
+    for way in (None, loop.compiled.find(given, wait=True), loop.loop):
         arguments = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
         if way is not None:
             way(*arguments)
@@ -80,6 +88,6 @@ def test_a_loop_is_run_in_slices_where_numba_is_not_installed(
 ) -> None:
     met: list[slice] = []
     monkeypatch.setitem(sys.modules, "numba", None)
-    one_pass(lambda size: met.extend(parts(size, 1000)))(100)
+    OnePass(lambda size: met.extend(parts(size, 1000)))(100)
     assert np.concatenate([np.arange(100)[each] for each in met]).tolist() == list(range(100))
     assert len(met) > 1

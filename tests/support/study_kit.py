@@ -165,7 +165,7 @@ def _through(made: Study, path: Path, pool: Fake, pages: bool) -> dict[str, Any]
             patch.setattr(page, "search_sections", lambda *a: [])
         at_work = coordinator.Coordinator(folder, pool, lambda _: None)
         if made.search is None:
-            return page.write_grid(folder, strategies.run_grid(at_work))
+            return page.write_grid(folder, *strategies.run_grid(at_work))
         return page.write_search(folder, strategies.run_search(at_work, made.search))
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 
-def write(folder: Path) -> str:
-    """Write 320 samples to train with and 160 to test, of 16 inputs and 2 classes.
+def write(folder: Path, train: int = 320, test: int = 160) -> str:
+    """Write samples to train and to test with, of 16 inputs and 2 classes.
 
     Returns:
         The task, `npz:FILE`.
     """
-    bits = np.random.default_rng(0).integers(0, 2, (480, 2))
+    bits = np.random.default_rng(0).integers(0, 2, (train + test, 2))
     x = np.repeat(np.hstack([bits, 1 - bits]), 4, axis=1).astype(np.float32)
     y = bits[:, 0] ^ bits[:, 1]
-    parts = {"x_train": x[:320], "y_train": y[:320], "x_test": x[320:], "y_test": y[320:]}
+    parts = {"x_train": x[:train], "y_train": y[:train], "x_test": x[train:], "y_test": y[train:]}
     np.savez(folder / "xor.npz", **parts)
     return f"npz:{folder / 'xor.npz'}"

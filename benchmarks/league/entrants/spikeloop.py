@@ -16,6 +16,7 @@ from hil.loop.controller import Controller
 from hil.tasks.samples import SampleSpec
 from league.entrant import Entrant, Ready
 from league.network import KAPPA, LEARNING_RATE, Network
+from machine_code import wait_for_code
 
 FULL_SCALE = 1.0
 
@@ -48,6 +49,8 @@ def trained(rule: str, address: str, network: Network) -> Ready:
     controller.weights = [matrix.copy() for matrix in network.weights]
     controller.write()
     x = np.zeros((network.batch, network.layers[0]), np.float32)
+    controller.step(x, network.labels, 0, 1)
+    wait_for_code()
     return Ready(
         work=lambda: controller.step(x, network.labels, 0, 1),
         samples=network.batch,
@@ -64,6 +67,8 @@ def emulated(address: str, network: Network) -> Ready:
     device.configure(drivers.Network.feed_forward(network.layers, full_scale))
     for projection, matrix in enumerate(network.weights):
         device.write_weights(projection, matrix)
+    device.run(stimulus)
+    wait_for_code()
     return Ready(
         work=lambda: device.run(stimulus),
         samples=network.batch,

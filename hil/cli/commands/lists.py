@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hil.cli.options import JsonOption, argument, chip_names, option
+from hil.cli.options import CHIPS, JsonOption, argument, option
 
 if TYPE_CHECKING:
     from drivers import Device
@@ -63,7 +63,7 @@ def _first_line(driver: type[Device]) -> str:
 
 def chips(
     name: Annotated[
-        str | None, argument("A chip, or FILE.toml of your own.", "NAME", chip_names)
+        str | None, argument("A chip, or FILE.toml of your own.", "NAME", CHIPS)
     ] = None,
     page: Annotated[
         Path | None, argument("With --report: the page to write [NAME.html].", "PAGE")
@@ -95,7 +95,8 @@ def chips(
             header = ("tier", "name", "value", "unit", "allowed", "source")
             print_table(header, chip_page.rows(sheet))
     else:
-        rows = [(each.name, each.neuron.name, each.description) for each in chip_page.datasheets()]
+        sheets = map(chip_page.datasheet, chip_page.names())
+        rows = [(each.name, each.neuron.name, each.description) for each in sheets]
         if json_output:
             header = ("name", "neuron", "description")
             typer.echo(json.dumps({"chips": [dict(zip(header, r, strict=True)) for r in rows]}))

@@ -9,18 +9,18 @@ import typer
 
 from hil.cli.errors import check_complete
 from hil.cli.options import (
+    DEVICES,
+    RULES,
+    TASKS,
     DataOption,
     JsonOption,
     RecordOption,
     RunArgument,
     TrustOption,
     argument,
-    device_addresses,
     list_modules,
     option,
     parse_sizes,
-    rule_names,
-    task_names,
 )
 from hil.cli.output import finish_run, print_choices, print_result, print_run
 
@@ -31,11 +31,11 @@ _SET = "Any setting that config.toml of a run has; may be repeated."
 
 
 def train(
-    task: Annotated[str | None, argument(_TASKS, "[TASK]", task_names)] = None,
+    task: Annotated[str | None, argument(_TASKS, "[TASK]", TASKS)] = None,
     device: Annotated[
-        str | None, option("Device address. See hil devices.", "ADDRESS", names=device_addresses)
+        str | None, option("Device address. See hil devices.", "ADDRESS", catalogue=DEVICES)
     ] = None,
-    rule: Annotated[str | None, option(_RULES, "NAME", names=rule_names)] = None,
+    rule: Annotated[str | None, option(_RULES, "NAME", catalogue=RULES)] = None,
     observe: Annotated[
         str | None, option("What of the hidden layers is read: membrane or spikes.", "WHAT")
     ] = None,
@@ -104,9 +104,7 @@ def evaluate(
     run: Annotated[Path, argument("Run folder, or a model: FILE.nir.", "RUN")],
     device: Annotated[
         str | None,
-        option(
-            "Device to deploy on; the run's own when not given.", "ADDRESS", names=device_addresses
-        ),
+        option("Device to deploy on; the run's own when not given.", "ADDRESS", catalogue=DEVICES),
     ] = None,
     on: Annotated[
         str | None, option("Other labelled samples, such as csv:FILE.", "FORMAT:FILE")

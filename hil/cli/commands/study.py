@@ -13,13 +13,13 @@ import typer
 
 from hil.cli.errors import check_complete, name_way_on
 from hil.cli.options import (
+    DEVICES,
+    STUDIES,
+    TASKS,
     JsonOption,
     TrustOption,
     argument,
-    device_addresses,
     option,
-    study_names,
-    task_names,
 )
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ _SET = "A setting of every trial, or of the study such as repeat.times."
 
 
 def study(
-    name: Annotated[str | None, argument(_NAME, "[NAME]", study_names)] = None,
+    name: Annotated[str | None, argument(_NAME, "[NAME]", STUDIES)] = None,
     task: Annotated[
-        str | None, option("Task of every trial. See hil tasks.", "NAME", names=task_names)
+        str | None, option("Task of every trial. See hil tasks.", "NAME", catalogue=TASKS)
     ] = None,
     device: Annotated[
         str | None,
-        option("Device of every trial. See hil devices.", "ADDRESS", names=device_addresses),
+        option("Device of every trial. See hil devices.", "ADDRESS", catalogue=DEVICES),
     ] = None,
     budget: Annotated[str | None, option(_BUDGET, "SIZE")] = None,
     workers: Annotated[int | None, option(_WORKERS, "N")] = None,
@@ -78,18 +78,20 @@ def study(
     size = budget or loader.BUDGET
     changes = configuration.parse_assignments(assign or [])
     with Trust.of([task, device], changes, everything=trust).in_force():
-        wanted = loader.build(
+        complete = loader.build(
             loader.read(source), budget=size, task=task, device=device, changes=changes
         )
         if start is not None:
-            wanted = loader.start_from(wanted, start)
-        task_name = stem(tasks.short_name(str(wanted.base.get("task", "digits"))))
-        path = out or folder.STUDIES / f"{wanted.name}-{task_name}-{size}"
-        processes = _count_workers(wanted, workers, scheduler)
-        trusting = " --trust" if trust or find_code(wanted.model_dump()) else ""
+            complete = loader.start_from(complete, start)
+        task_name = stem(tasks.short_name(str(complete.base.get("task", "digits"))))
+        path = out or folder.STUDIES / f"{complete.name}-{task_name}-{size}"
+        processes = _count_workers(complete, workers, scheduler)
+        trusting = " --trust" if trust or find_code(complete.model_dump()) else ""
         again = f"hil study {quote(str(path))}{trusting}"
         with _display_progress() as watch, name_way_on(again):
-            result = studies.run(wanted, path, workers=processes, scheduler=scheduler, watch=watch)
+            result = studies.run(
+                complete, path, workers=processes, scheduler=scheduler, watch=watch
+            )
     if json_output:
         typer.echo(json.dumps({"folder": str(path), **result}, default=str))
     else:
@@ -102,27 +104,27 @@ def study(
     check_complete(result["page"], result["not_shown"], again)
 
 
-def _count_workers(wanted: Study, asked: int | None, scheduler: str | None) -> int:
+def _count_workers(complete: Study, workers: int | None, scheduler: str | None) -> int:
     """Decide how many processes there are, as far as there are devices for them."""
     import drivers
     from hil.config import Config
     from hil.studies.pool import count_cores
 
-    if asked is not None and not 1 <= asked <= _MOST_WORKERS:
-        raise ValueError(f"--workers {asked}: give at least 1 and at most {_MOST_WORKERS}")
-    if asked is not None and scheduler is not None:
+    if workers is not None and not 1 <= workers <= _MOST_WORKERS:
+        raise ValueError(f"--workers {workers}: give at least 1 and at most {_MOST_WORKERS}")
+    if workers is not None and scheduler is not None:
         raise ValueError("--workers and --scheduler: give one of them")
-    usual = str(wanted.base.get("device", Config.model_fields["device"].default))
-    devices = wanted.repeat.devices or (usual,)
+    usual = str(complete.base.get("device", Config.model_fields["device"].default))
+    devices = complete.repeat.devices or (usual,)
     independent = all(drivers.independent(device) for device in devices)
     if not independent and (
-        (asked or 1) > 1 or (scheduler is not None and not wanted.repeat.devices)
+        (workers or 1) > 1 or (scheduler is not None and not complete.repeat.devices)
     ):
         raise ValueError(
             f"{devices[0]} is one device: use --workers 1, without --scheduler; or name all that "
             "there are in repeat.devices, and give the --scheduler whose workers declare them"
         )
-    return asked or (count_cores() if independent else 1)
+    return workers or (count_cores() if independent else 1)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import numpy as np
 from hil.learning.nominal_neuron import LOWEST, SPREADS, STEP, Table, table
 from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate
 from hil.learning.rate_estimators.means import mean_before
-from hil.one_pass import one_pass, parts
+from hil.one_pass import OnePass, parts
 
 MISMATCH = 0.05  # coefficient of variation of a neuron's gain and threshold that is reckoned with
 NOISE = {"mean": 0.05, "last": 0.25}  # of a reading, in thresholds, beside that of the drive
@@ -28,7 +28,7 @@ FLOOR = 1e-4  # least variance of a drive
 CERTAIN = np.float32(2e-4)  # variance of a rate whose drive is known
 SHARE, LEAST = np.float32(MISMATCH**2), np.float32(FLOOR)
 ONE, TWO = np.float32(1), np.float32(2)
-BOUNDS: Matrix = (SPREADS[1:] + SPREADS[:-1]) / TWO  # halfway between the spreads of a table
+BOUNDS = tuple((SPREADS[1:] + SPREADS[:-1]) / TWO)  # halfway between the spreads of a table
 
 Axis = tuple[np.float32, np.float32, np.float32, int]
 """Drives of a table: the lowest, the step between two, the highest, and how many there are."""
@@ -44,7 +44,7 @@ def axis_of(values: Table) -> Axis:
 # -- of numbers, or of arrays of one shape ----------------------------------------------------
 
 
-def find_row(spread: Any, bounds: Matrix, axis: Axis) -> Any:
+def find_row(spread: Any, bounds: tuple[np.float32, ...], axis: Axis) -> Any:
     """Find the beginning of the row of the nearest spread in a flat table."""
     row = 0
     for bound in bounds:
@@ -117,9 +117,10 @@ def _fuse(
 ) -> tuple[Matrix, Matrix]:
     """Rate and its variance, from a reading and what the nominal neuron reads at each drive."""
     values, found = table(reading.neuron), (np.empty_like(seen), np.empty_like(seen))
-    given = (seen, reading.drive, reading.spread, reading.doubt, expected, values["rate"], BOUNDS)
+    given = (seen, reading.drive, reading.spread, reading.doubt, expected, values["rate"])
     fuse(
         *[array.ravel() for array in given],
+        BOUNDS,
         axis_of(values),
         np.float32(noise**2),
         np.float32(reading.neuron.most),
@@ -135,7 +136,7 @@ def _fuse_parts(
     doubt: Matrix,
     expected: Matrix,
     rates: Matrix,
-    bounds: Matrix,
+    bounds: tuple[np.float32, ...],
     axis: Axis,
     noise: np.float32,
     most: np.float32,
@@ -160,7 +161,7 @@ def _fuse_parts(
         rate[i] = np.minimum(np.maximum(found, np.float32(0)), most)
 
 
-fuse = one_pass(_fuse_parts, find_row, locate, look_up, variance_of)
+fuse = OnePass(_fuse_parts, find_row, locate, look_up, variance_of)
 
 
 ESTIMATORS = {

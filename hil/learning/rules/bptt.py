@@ -46,6 +46,9 @@ class Settings(BaseModel):
     detach_reset: bool = Field(True, description="No gradient through the reset.")
 
 
+SPARSE = 0.08  # share of inputs that are events, below which a product of events is the faster
+
+
 def build(settings: Settings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
 
@@ -75,10 +78,13 @@ def gradients(settings: Settings, observation: Observation, weights: Sequence[Ma
         ValueError: When the input is spikes and the observation does not show them.
     """
     model = observation.require_model("bptt")
-    spikes = [(u >= 1).astype(u.dtype) for u in observation.traces]
-    spikes[: len(observation.spikes)] = observation.spikes
+    seen = dict(enumerate(observation.spikes))
     if observation.output_spikes is not None:
-        spikes[-1] = observation.output_spikes
+        seen[len(observation.traces) - 1] = observation.output_spikes
+    spikes = [
+        seen[layer] if layer in seen else (u >= 1).astype(u.dtype)
+        for layer, u in enumerate(observation.traces)
+    ]
     if observation.input_trace is not None:
         before = [observation.input_trace, *spikes[:-1]]
     elif model.input_is_current:
@@ -96,6 +102,9 @@ def gradients(settings: Settings, observation: Observation, weights: Sequence[Ma
                 _add_arrivals(arriving[route.target - 1], before[route.source], route, matrix)
     by_u, by_arrival = _backward(settings, model, observation, spikes, weights, arriving)
     by_weights: Gradients = []
+    events = observation.input_events
+    if events is not None and events.nnz < SPARSE * np.prod(events.shape):
+        before[0] = events
     for route in routes:
         layer, driven = route.target - 1, route.source == 0 and model.input_is_current
         after = by_u[layer] if driven else by_arrival[layer]
@@ -114,23 +123,35 @@ def _backward(
 ) -> tuple[list[Matrix], list[Matrix]]:
     """Derivatives of the loss by membranes and by what arrives, `(T, B, n_l)` of each layer."""
     traces = observation.traces
-    slopes = [surrogates.derivative(settings.surrogate, u - 1, settings.steepness) for u in traces]
+    most = [model.most_in_run] * (len(traces) - 1)
+    most.append(1 if model.reads_times else model.most_in_run)
+    # Further spikes do not come, or are not read.
+    spent = [
+        None if limit is None else np.cumsum(fired, axis=0) - fired >= limit
+        for fired, limit in zip(spikes, most, strict=True)
+    ]
     by_u, by_arrival = [np.empty_like(u) for u in traces], [np.empty_like(u) for u in traces]
     by_v = [np.zeros_like(u[0]) for u in traces]
-    at_output = observation.error / (traces[0].shape[0] * traces[0].shape[1])
+    steps = len(traces[0])
+    at_output = observation.error / np.float32(steps * len(traces[0][0]))
+    # What a spike is worth: as much in every step, or as many steps as it leaves of the run.
+    left = [steps - t if model.reads_times else 1 for t in range(steps)]
     leaving = _outgoing(observation.connections, weights)
-    for t in range(len(traces[0]) - 1, -1, -1):
+    for t in range(steps - 1, -1, -1):
         for layer, derivative in enumerate(by_v):
             soft = model.reset == "soft"
             by_arrival[layer][t] = derivative if soft else derivative * (1 - spikes[layer][t])
-        for layer, slope in enumerate(slopes):
+        for layer, trace in enumerate(traces):
+            slope = surrogates.derivative(settings.surrogate, trace[t] - 1, settings.steepness)
+            if (over := spent[layer]) is not None:
+                slope *= ~over[t]
             by_s = _by_spikes(by_arrival, t, leaving.get(layer + 1, []))
             if layer == len(traces) - 1:
-                by_s = by_s + model.kappa * at_output
+                by_s = by_s + np.float32(model.kappa * left[t]) * at_output
             if not settings.detach_reset:
                 scale = 1 if arriving is None else arriving[layer][t]
                 by_s = by_s - by_v[layer] * scale
-            by_u[layer][t] = by_arrival[layer][t] + by_s * slope[t]
+            by_u[layer][t] = by_arrival[layer][t] + by_s * slope
             if layer == len(traces) - 1:
                 by_u[layer][t] += model.beta * at_output
             by_v[layer] = model.decay * by_u[layer][t]

@@ -96,7 +96,8 @@ class Format:
         options: Options that an address may have, besides `test`.
         read: Gives the arrays `x_train`, `y_train`, and what else the file has of `x_test`,
             `y_test`, `x_validation`, `y_validation`, `class_names`, `feature_names`, `layout`,
-            and of signals `lengths_train` and the like. Raises a `ValueError` that names the file.
+            and of signals `lengths_train` and the like. A `ValueError` that it raises is said of
+            the file.
     """
 
     description: str

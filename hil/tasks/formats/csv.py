@@ -105,6 +105,8 @@ def _read_header(handle: TextIO) -> tuple[list[str], str, int]:
             "the first line holds numbers: put a line before it that names the columns, such as "
             "x1,x2,label"
         )
+    if len(_split(handle.readline(), separator)) > len(names):
+        raise ValueError(f"line {number + 1}: has more cells than the {len(names)} columns")
     return names, separator, number
 
 
@@ -157,23 +159,27 @@ def _read_rows(
         labels = pandas.to_numeric(labels)
     table[columns.label] = labels
     table.index = pandas.RangeIndex(lines + 1, lines + 1 + len(table), name="line")
-    return table.dropna(how="all")
+    blank = labels.isna().to_numpy(copy=True)
+    if blank.any():
+        blank[blank] = table[blank].isna().all(axis=1)
+        return table[~blank]
+    return table
 
 
 def _find_texts(table: pandas.DataFrame, columns: Columns, decimal: str) -> dict[str, str]:
     """Find the features that hold something else than numbers, and the first of each."""
-    import pandas
-
     texts = {}
-    for name, kind in table[columns.features].dtypes.items():
+    marks = str.maketrans(f"{decimal}.", f".{decimal}")
+    for name, kind in table.dtypes[columns.features].items():
         if kind.kind in "biuf":
             continue
-        cells = table[name].dropna().astype(str)
-        points = cells.str.translate(str.maketrans(f"{decimal}.", f".{decimal}"))
-        numbers = pandas.to_numeric(points, errors="coerce").astype(float)
-        if numbers.isna().any():
-            row = numbers.isna().idxmax()
-            texts[str(name)] = f"{shorten(cells[row])!r} in line {row}"
+        numbers = []
+        for row, cell in table[name].items():
+            try:
+                numbers.append(float(str(cell).translate(marks)))
+            except ValueError:
+                texts[str(name)] = f"{shorten(str(cell))!r} in line {row}"
+                break
         else:  # larger than any of 64 bits
             table[name] = numbers
     return texts

@@ -112,15 +112,15 @@ def name_columns(names: Sequence[str], given: Address) -> list[str]:
     Raises:
         ValueError: For such a column that is not left out, as the index that pandas writes.
     """
-    named = [name.strip() or f"column{number}" for number, name in enumerate(names, 1)]
+    complete = [name.strip() or f"column{number}" for number, name in enumerate(names, 1)]
     dropped = given.texts("drop")
-    for name, own in zip(named, names, strict=True):
+    for name, own in zip(complete, names, strict=True):
         if not own.strip() and name not in dropped:
             raise ValueError(
                 f"{name} has no name, as an index that pandas writes: leave it out: "
                 f"{suggest_without(given, [name])}"
             )
-    return named
+    return complete
 
 
 def suggest_without(given: Address, names: Sequence[str]) -> str:

@@ -116,13 +116,17 @@ def test_the_second_is_told_who_has_it(shared: str) -> None:
             busy.join()
 
 
-def test_after_kill_9_of_the_first_the_second_gets_in_within_10_s(shared: str) -> None:
+def test_after_kill_9_of_the_first_the_second_gets_in_within_10_s(
+    shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 10 - link_module.SILENCE - 2 * link_module.LOOK
+    monkeypatch.setattr(link_module, "SILENCE", 1.0)  # the rest of it takes as long as ever
     with owned(shared) as first:
         first.send_signal(signal.SIGKILL)
         first.wait()
     began = time.monotonic()
     with drivers.open(shared) as device:
-        assert time.monotonic() - began < 10
+        assert 1.0 < time.monotonic() - began < 1.0 + 2 * link_module.LOOK + left
         device.configure(NETWORK)
 
 

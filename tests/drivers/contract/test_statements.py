@@ -15,6 +15,7 @@ from drivers import (
     ContractMismatch,
     Device,
     DriverError,
+    Identity,
     Membrane,
     ProbeOffer,
     ReadoutError,
@@ -122,6 +123,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"probes": (ProbeOffer("spikes", every=2),)}, "probe of spikes every 2"),
     ({"probes": (ProbeOffer("membrane", reductions=()),)}, "reductions empty"),
     ({"probes": (ProbeOffer("membrane", neurons=0),)}, "of neurons 0"),
+    # What no field of that kind holds, and what no machine counts.
+    ({"identity": Identity(b"chip")}, "identity.name b'chip'"),  # type: ignore[arg-type]
+    ({"identity": Identity("chip", "a\nb")}, "identity.serial 'a\\nb'"),
+    ({"abilities": None}, "abilities as NoneType: give Abilities(...)"),
+    ({"runs_on": 1}, "abilities.runs_on 1: give True or False"),
+    ({"refractory": 10**40}, "neuron.refractory 1000"),
+    ({"weights": (WeightFormat(1.0, 2.0, 10**40),)}, "weights.levels 1000"),
+    ({"weights": (WeightFormat(1.0, 1e39),)}, "full scales from 1 to 1e+39"),
+    ({"membrane": Membrane("mV", 1e308, 1.0)}, "neuron.membrane"),
 ]
 
 

@@ -13,9 +13,11 @@ from autograd.tracer import getval
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from hil.learning import bp, bptt, losses, surrogates
-from hil.learning.rule import HostModel, Observation
+from hil.learning.eligibility import correlate
+from hil.learning.rule import HostModel, Observation, Route
 from support.differentiable import LOSSES, PRINTED, assert_close, cross_entropy, spike
 
 Float = NDArray[np.float64]
@@ -248,6 +250,27 @@ def test_bptt_of_a_constant_current_is_that_of_its_trace() -> None:
     case = Case("constant")
     trace = np.broadcast_to(case.seen.inputs, (STEPS, *case.seen.inputs.shape))
     assert_close(case.gradients(input_trace=trace), case.gradients())
+
+
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+def test_bptt_of_events_is_that_of_their_raster(
+    reset: Reset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil.learning.rules.bptt.SPARSE", 1.0)
+    case = Case("spikes", reset, False)
+    assert case.seen.input_trace is not None
+    events = csr_matrix(case.seen.input_trace.reshape(-1, 6))
+    assert_close(case.gradients(input_events=events), case.expected)
+
+
+@pytest.mark.parametrize("delay", [0, 2, np.array([[0, 1], [3, 9], [2, 0]])])
+def test_events_are_correlated_as_their_raster_is(delay: Any) -> None:
+    rng = np.random.default_rng(0)
+    raster = rng.poisson(0.3, (7, 5, 3)).astype(np.float32)
+    after = rng.normal(0, 1, (7, 5, 2)).astype(np.float32)
+    route, events = Route(0, 1, delay=delay), csr_matrix(raster.reshape(-1, 3))
+    dense, sparse = (correlate(before, after, route, 1) for before in (raster, events))
+    np.testing.assert_allclose(sparse, dense, rtol=1e-5, atol=1e-5)
 
 
 def test_bptt_recomputes_output_spikes_that_it_is_not_given() -> None:

@@ -260,7 +260,7 @@ def test_a_strangers_device_learns_when_its_spikes_are_seen() -> None:
 def test_a_trial_makes_the_choices_of_a_run(tmp_path: Path) -> None:
     asked = {"device": "integer:", "training": {"epochs": 1}, "observe": "spikes"}
     text = json.dumps(config.build(asked).model_dump(mode="json"))
-    outcome, _ = evaluate(Job(text, opened=tuple(find_open_settings(asked))))
+    outcome, _ = evaluate(Job(text, open_settings=tuple(find_open_settings(asked))))
     result = api.train(out=tmp_path / "run", **asked)
     assert outcome["test_accuracy"] == result.test_accuracy
     assert "error" in evaluate(Job(text))[0]  # where all of it counts as asked for

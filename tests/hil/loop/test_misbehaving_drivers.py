@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import drivers.registry
+from hil.runs.folder import Run
 from support import xor
 from support.command_line import command, weights
 from support.misbehaving import KINDS, Misbehaving
@@ -28,7 +30,7 @@ def scheme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return xor.write(tmp_path_factory.mktemp("task"))
+    return xor.write(tmp_path_factory.mktemp("task"), 60, 20)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,7 @@ def test_a_driver_ends_in_one_line_or_changes_nothing(
         again = command("resume", "run")
         assert again.exit_code == 0, again.output
     assert weights(Path("run")) == behaving
+    assert Run.open("run").result() is not None  # what was written can be read
 
 
 def test_what_a_driver_writes_is_marked(task: str) -> None:
@@ -88,7 +91,7 @@ main()
 def test_threads_of_a_driver_fail_in_a_line_and_do_not_outlast_the_command(
     task: str, behaving: list[bytes]
 ) -> None:
-    words = ["train", task, "--device", "misbehaving:LeavesThreads", *SETTINGS]
+    words = ["train", task, "--device", "misbehaving:LeavesThreads", *SETTINGS, "--json"]
     program = [sys.executable, "-c", IN_A_PROCESS, *words]
     done = subprocess.run(program, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
@@ -97,4 +100,5 @@ def test_threads_of_a_driver_fail_in_a_line_and_do_not_outlast_the_command(
         "hil: thread fails raised ZeroDivisionError: division by zero",
         "hil: thread waits does not end: left behind",
     ]
-    assert done.stdout.endswith("run/report.html\n") and weights(Path("run")) == behaving
+    assert json.loads(done.stdout)["page"] == "run/report.html"
+    assert "past Python\n" in done.stderr and weights(Path("run")) == behaving

@@ -1,9 +1,72 @@
-"""The figures of the page of a run."""
+"""Figures of pages: what is drawn is where the data are."""
+
+import io
+import re
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from PIL import Image
 
 from hil.figures import plots
+from hil.figures.svg import Axis, encode_png, find_ticks, format_si
+
+NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=9, unique_by=lambda p: p[0]))
+def test_a_curve_goes_through_its_points(points: list[tuple[float, float]]) -> None:
+    x, y = np.array(sorted(points)).T
+    (path,) = re.findall(
+        r'<path d="(M[^"]*)" fill="none" stroke="var\(--shade-0\)" stroke-width="1.8"',
+        plots.plot_lines([plots.Line(x.tolist(), y.tolist())], "x", "y"),
+    )
+    places = np.array([each.split(" ") for each in re.split("[ML]", path)[1:]], float).T
+    for data, pixels, sign in ((x, places[0], 1), (y, places[1], -1)):
+        spread = np.ptp(data) or 1.0
+        expected = sign * (data - data.min()) / spread * np.ptp(pixels)
+        np.testing.assert_allclose(pixels - pixels[np.argmin(data)], expected, atol=0.15)
+
+
+@given(NUMBERS, st.floats(1e-6, 1e6), st.integers(3, 9), st.booleans())
+def test_ticks_are_round_evenly_spaced_and_within(
+    low: float, span: float, most: int, is_whole: bool
+) -> None:
+    ticks = np.array(find_ticks(low, low + span, most, is_whole))
+    assert len(ticks) <= most + 1
+    if len(ticks) > 1:
+        step = np.diff(ticks).mean()
+        np.testing.assert_allclose(np.diff(ticks), step, rtol=1e-6, atol=1e-9 * abs(low))
+        assert f"{step:.0e}"[0] in "125"
+        assert not is_whole or (ticks == ticks.round()).all()
+    slack = 1e-6 * (span + abs(low) * 1e-6)
+    assert all(low - slack <= tick <= low + span + slack for tick in ticks)
+
+
+def test_texts_of_ticks_tell_them_apart() -> None:
+    assert list(Axis("", 0.0, 1.0, unit="%").label_ticks().values())[1] == "20%"
+    assert next(iter(Axis("", -0.4, 0.0).label_ticks().values())) == "\N{MINUS SIGN}0.4"
+    assert [format_si(value, "s") for value in (0.02, 1.5, 2000.0, 0.0)] == [
+        "20 ms", "1.5 s", "2 ks", "0 s",
+    ]  # fmt: skip
+    assert Axis(low=1.0, high=1e4, is_log=True).place([1.0, 100.0, 1e4]).tolist() == [0, 0.5, 1]
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(4))))
+def test_pixels_are_those_of_another_reader_of_png(pixels: NDArray[np.uint8]) -> None:
+    image = Image.open(io.BytesIO(encode_png(pixels)))
+    np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+@given(st.lists(st.floats(-9, 9), min_size=2, max_size=9), st.floats(-5, 5))
+def test_a_curve_that_falls_too_low_is_cut_off_there(values: list[float], low: float) -> None:
+    x, y = plots.cut_below(np.arange(len(values)), np.array(values), low)
+    seen = np.isfinite(y)
+    assert (y[seen] >= low).all()
+    np.testing.assert_allclose(np.interp(x[seen], range(len(values)), values), y[seen], atol=1e-9)
+    assert {value for value in values if value >= low} <= set(y[seen])
 
 
 def strokes(svg: str) -> int:

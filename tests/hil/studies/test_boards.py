@@ -58,7 +58,9 @@ def test_a_trial_takes_the_board_of_its_worker() -> None:
     assert pool.required_resources("emulator:mixed-signal?chip=3") is None
 
 
-def test_two_boards_with_a_worker_each_and_one_of_them_killed(place: Path, tmp_path: Path) -> None:
+def test_two_boards_with_a_worker_each_and_one_of_them_killed(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     need("native")
     with firmware.start("native", 1) as one, firmware.start("native", 2) as two:
         task = f"npz:{place / 'images.npz'}"
@@ -80,6 +82,7 @@ def test_two_boards_with_a_worker_each_and_one_of_them_killed(place: Path, tmp_p
 
             studies.run(found, tmp_path / "both", scheduler=address, watch=kill_one)
             assert killed
+            monkeypatch.setattr(pool, "PATIENCE", 1.0)
             with pytest.raises(ValueError, match=r"declares board:nowhere \(declared: board:/dev"):
                 studies.run(study("board:nowhere"), tmp_path / "none", scheduler=address)
     both, alone = (table(tmp_path / name) for name in ("both", "alone"))

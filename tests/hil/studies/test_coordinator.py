@@ -242,8 +242,11 @@ def test_searches_of_other_seeds_differ_and_share_their_first_draws(tmp_path: Pa
     assert len(parts["confirm"]) == 9
 
 
-def test_the_best_is_confirmed_on_seeds_that_the_search_has_not_seen(tmp_path: Path) -> None:
+def test_the_best_is_confirmed_on_seeds_that_the_search_has_not_seen(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     carried_out(study(SEARCH), tmp_path / "study", Fake())
+    assert capfd.readouterr() == ("", "")
     rows = table(tmp_path / "study")
     searched = {r["seed"] for r in rows if r["part"] != "confirm"}
     fresh = {r["seed"] for r in rows if r["part"] == "confirm"}

@@ -123,6 +123,20 @@ def test_workers_and_the_coordinator_are_killed(place: Path, reference: bytes) -
     assert (path / "trials.csv").read_bytes() == reference
 
 
+class Deadly:
+    """A job that ends the process that takes it."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (1,)
+
+
+def test_a_trial_that_kills_every_worker_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "DEATHS", 2)
+    jobs: Any = [(Deadly(), None)]
+    with pool.open_pool(2) as evaluate, pytest.raises(ValueError, match="killed every worker"):
+        list(evaluate(jobs))
+
+
 def test_ctrl_c_of_a_terminal_reaches_the_workers_too(place: Path) -> None:
     words = [*HIL, "study.toml", "--workers", "2", "--out", "terminal"]
     process = subprocess.Popen(
@@ -219,4 +233,11 @@ def test_no_scheduler_and_one_without_workers(
         pytest.raises(ValueError, match="has no workers"),
         pool.open_pool(1, address),
     ):
+        pass
+
+
+def test_without_dask_a_scheduler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    said = r"pip install .*spikeloop\[dask\]"
+    with pytest.raises(ValueError, match=said), pool.open_pool(1, "tcp://127.0.0.1:9"):
         pass

@@ -26,6 +26,7 @@ def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.
     dask.config.refresh()
 
 
+@pytest.mark.thorough
 def test_whoever_has_no_certificate_runs_nothing_on_it(setting: pytest.MonkeyPatch) -> None:
     words = [*CERTIFICATE.split(), "-keyout", PEM, "-out", "certificate"]
     subprocess.run(words, check=True, capture_output=True)
@@ -41,5 +42,6 @@ def test_whoever_has_no_certificate_runs_nothing_on_it(setting: pytest.MonkeyPat
         for name in SETTINGS:
             setting.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{name}", PEM)
         dask.config.refresh()
+        setting.setattr(pool, "PATIENCE", 60.0)
         with pool._connect(address, []) as client:
             assert client.submit(lambda: "ran").result() == "ran"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hil import statistics
+from hil.sections import words
 from hil.sections.comparisons import Comparison
 from hil.sections.trials import Cell, Level, Row, Unit, average_by_unit, group_rows
 from hil.studies import page, schema
@@ -29,8 +30,8 @@ def test_no_claim_without_an_interval_or_from_too_few(data: st.DataObject) -> No
     p = None if found.t_test is None else min(1.0, 3 * found.t_test)
     claim = Comparison("one", "two", found, "test_accuracy", p, 3)
     if claim.is_supported:
-        assert size >= statistics.FEWEST and p is not None and p < 0.05
-        assert re.search(r"95 %: -?[\d.]+ to -?[\d.]+; \d pairs, p = ", str(claim))
+        assert size >= statistics.FEWEST and p is not None and p < words.SIGNIFICANCE
+        assert re.search(r"98.5 %: -?[\d.]+ to -?[\d.]+; \d pairs, p = ", str(claim))
         above = "above" in str(claim)
         assert above == (found.mean.value > 0) and above != ("below" in str(claim))
     elif size < statistics.FEWEST:

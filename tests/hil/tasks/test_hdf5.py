@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,14 +105,6 @@ def test_what_is_no_such_file_is_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=complaint) as error:
             tasks.get(address).load(generator(), 0.0)
         one_line(error)
-
-
-def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    address = written(tmp_path / "own.h5", own("features"))
-    monkeypatch.setitem(sys.modules, "pyfive", None)
-    with pytest.raises(ValueError, match=r'pip install "spikeloop\[hdf5\]"') as error:
-        tasks.get(address).load(generator(), 0.1)
-    one_line(error)
 
 
 @pytest.mark.parametrize("packing", [{}, {"chunks": (40_000_000,), "compression": "gzip"}])

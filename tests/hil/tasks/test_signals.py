@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -346,14 +345,3 @@ def test_japanese_vowels_are_those_of_the_package() -> None:
             fit = np.corrcoef(scaled[inside, channel], given[inside, channel])[0, 1]
             assert fit > 1 - 1e-6
     assert found.spec.steps == 29
-
-
-@pytest.mark.parametrize(("task", "package"), [("mnist1d", "mnist1d"), ("japanese_vowels", "aeon")])
-def test_a_missing_package_is_named(
-    task: str, package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (package, f"{package}.data", f"{package}.datasets"):
-        monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ValueError, match=rf'pip install "spikeloop\[{package}\]"') as error:
-        tasks.get(task).load(generator(), 0.1)
-    one_line(error)

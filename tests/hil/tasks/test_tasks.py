@@ -1,5 +1,6 @@
 """Tasks: how they are found, how samples are split, what data must be, the two small ones."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,27 @@ def test_unknown_name_is_answered_with_the_nearest_and_all() -> None:
     message = one_line(error)
     for name in [*tasks.names(), "npz:FILE"]:
         assert name in message
+
+
+@pytest.mark.parametrize(
+    ("task", "modules", "extra"),
+    [
+        ("parquet:own.txt", ["pyarrow"], "parquet"),
+        ("hdf5:own.txt", ["pyfive"], "hdf5"),
+        ("mnist1d", ["mnist1d", "mnist1d.data"], "mnist1d"),
+        ("japanese_vowels", ["aeon", "aeon.datasets"], "aeon"),
+    ],
+)
+def test_a_missing_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, modules: list[str], extra: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.txt").write_text("anything")
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ValueError, match=rf'pip install "spikeloop\[{extra}\]"') as error:
+        tasks.load(task)
+    one_line(error)
 
 
 # -- splitting --------------------------------------------------------------------------------

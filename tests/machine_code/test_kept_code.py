@@ -7,14 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from device_models import Chip, neurons, profiles
-from device_models.engine import kernel_library, user_cache
+from device_models import Chip, RecordingRequest, neurons, profiles
+from machine_code import library, user_cache
 
 pytest.importorskip("numba")
 PROFILE = profiles.get("mixed-signal")
@@ -31,12 +32,16 @@ def make_chip(compiled: bool | None) -> Chip:
 
 
 def run_trial(chip: Chip, trial: int) -> np.ndarray:
+    """Counts, and means and samples of membranes, flat."""
     drive = np.random.default_rng(2).random((BATCH, LAYERS[0])).astype(np.float32)
-    return chip.run(drive, STEPS, BATCH, [], trial)[0]
+    seen = [RecordingRequest(0, "membrane", 2), RecordingRequest(1, "membrane", 1, "mean")]
+    counts, samples = chip.run(drive, STEPS, BATCH, seen, trial)
+    return np.concatenate([each.ravel() for each in (counts, *samples)])
 
 
 def is_compiled(chip: Chip) -> bool:
-    return bool(chip._engines._compiled._library._ready)  # type: ignore[union-attr]
+    kernels = chip._engines._compiled._kernels.values()  # type: ignore[union-attr]
+    return any(kernel._found for kernel in kernels)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
+        begin_anew()
         chip, plain, trial = make_chip(None), make_chip(False), 0
         assert run_trial(plain, 0).any()
         while not is_compiled(chip):
@@ -60,7 +66,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(filled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of what is kept; nothing may be compiled, and all may be said again."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(filled))
-    monkeypatch.setattr(kernel_library, "start_compiler", lambda *_: None)
+    monkeypatch.setattr(library.Compiler, "ask", lambda *_: Future())
     begin_anew()
     folder = filled / "spikeloop" / "engine"
     before = {path: (path.read_bytes(), path.stat().st_mode) for path in folder.iterdir()}
@@ -76,10 +82,12 @@ def begin_anew() -> None:
     """Forget which folder was found, and what was said, as another process does."""
     user_cache.say_once.cache_clear()
     user_cache._make_folder.cache_clear()
+    library.load_function.cache_clear()
+    library._find_compiler.cache_clear()
 
 
 def find_kernel(folder: Path) -> Path:
-    (kernel,) = folder.glob("spikeloop_kernel_*")
+    (kernel,) = folder.glob("function_*")
     return kernel
 
 
@@ -92,7 +100,7 @@ def test_what_was_compiled_is_loaded(engine: Path, capsys: pytest.CaptureFixture
 
 def test_a_second_process_needs_no_brian2(engine: Path) -> None:
     code = (
-        "import sys; sys.path.insert(0, 'tests/device_models'); import test_kernel_library as t; "
+        "import sys; sys.path.insert(0, 'tests/machine_code'); import test_kept_code as t; "
         "chip = t.make_chip(True); t.run_trial(chip, 1); "
         "print('brian2' in sys.modules, t.is_compiled(chip))"
     )
@@ -133,12 +141,13 @@ def test_a_cache_that_cannot_be_written_costs_a_line(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home))
     if home == "readonly":
         (tmp_path / home / "spikeloop" / "engine").mkdir(parents=True)
-        monkeypatch.setattr("device_models.engine.user_cache.tempfile.TemporaryFile", _refuse)
-    started: list[Any] = []
-    monkeypatch.setattr(kernel_library, "start_compiler", lambda *given: started.append(given))
+        monkeypatch.setattr("machine_code.user_cache.tempfile.TemporaryFile", _refuse)
+    asked: list[Any] = []
+    monkeypatch.setattr(library.Compiler, "ask", lambda *given: asked.append(given) or Future())
     chip = make_chip(None)
     np.testing.assert_array_equal(run_trial(chip, 5), run_trial(make_chip(False), 5))
-    assert len(started) == 1  # into a folder of this process
+    assert len(asked) == 1
+    assert user_cache.find_folder().parent != tmp_path / home / "spikeloop"
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
