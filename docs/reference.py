@@ -224,7 +224,10 @@ def chips_page() -> Iterator[str]:
         for key in ("layers", "inputs", "neurons", "batch", "steps", "delay")
     }
     limits |= {key: value for key, value in info["weights"][0].items() if key != "levels"}
-    yield from table(("limit", "value"), ((f"`{key}`", f"{v:g}") for key, v in limits.items()))
+    yield from table(
+        ("limit", "value"),
+        ((f"`{key}`", v if isinstance(v, str) else f"{v:g}") for key, v in limits.items()),
+    )
     yield from ("Full scales are in nominal thresholds.", "")
     for name in profiles.names():
         profile = profiles.get(name)

@@ -142,7 +142,7 @@ class ChargeLadder:
 
     def _sources(self, harness: Harness) -> int:
         neurons = RUNGS if self.layer == 1 else harness.info.capacity.neurons
-        return min(RUNGS, harness.widest, neurons)
+        return min(RUNGS, harness.most_at_once, neurons)
 
     def _write(self, harness: Harness) -> float:
         """Map the network and write its weights; returns what one source brings."""

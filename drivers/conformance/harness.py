@@ -128,7 +128,7 @@ class Harness:
     def neurons(self) -> int:
         """Neurons of each layer, and groups of inputs."""
         room = self.info.capacity
-        fitting = min(NEURONS, room.neurons, self.widest)
+        fitting = min(NEURONS, room.neurons, self.most_at_once)
         return fitting if room.synapses is None else min(fitting, math.isqrt(room.synapses // 4))
 
     @cached_property
@@ -136,6 +136,11 @@ class Harness:
         """Most inputs of a single neuron."""
         room = self.info.capacity
         return min(n for n in (room.inputs, room.fan_in, room.synapses) if n is not None)
+
+    @cached_property
+    def most_at_once(self) -> int:
+        """Most inputs of a single neuron that may have an event in the same step."""
+        return min(self.widest, self.info.capacity.events_per_step or self.widest)
 
     @cached_property
     def batch(self) -> int:
@@ -157,7 +162,7 @@ class Harness:
     def group(self) -> int:
         """Inputs in a group."""
         wanted = math.ceil(DRIVE / self.full_scale)
-        room = self.widest
+        room = self.most_at_once
         if self.info.capacity.synapses is not None:  # the deeper layers need some too
             room = min(room, self.info.capacity.synapses // self.neurons - 2 * self.neurons)
         return max(1, min(wanted, room // self.neurons))
@@ -218,8 +223,10 @@ class Harness:
 
     def stores_zero(self, projection: int) -> bool:
         """Tell whether a projection stores a weight of zero, or nearly so."""
-        levels = self.info.weight_format(projection).levels
-        return levels is None or levels % 2 == 1 or 1 / (levels - 1) <= ZERO
+        form = self.info.weight_format(projection)
+        if form.levels is None or form.signs == "positive":
+            return True
+        return form.levels % 2 == 1 or 1 / (form.levels - 1) <= ZERO
 
     def stimulus(
         self, active: ArrayLike, kind: StimulusKind | None = None, steps: int | None = None
@@ -260,8 +267,19 @@ class Harness:
         return int(self.run(stimulus or self.everything()).counts.sum())
 
     def firing(self) -> float:
-        """Share of samples and neurons that fire when everything is driven."""
-        return float((self.run(self.everything()).counts > 0).mean())
+        """Share of samples and neurons that fire, without what a residual does, when all drives."""
+        return float((self.run(self.everything()).counts > self.steps * self.residual).mean())
+
+    @property
+    def residual(self) -> float:
+        """Charge that all inputs bring to a neuron in a step through weights of 0, at most."""
+        inputs = self.neurons * self.group * self.amplitude
+        return inputs * self.full_scale * self.info.weight_format(0).residual
+
+    @property
+    def leaked(self) -> float:
+        """Output spikes that this may bring in a run, at most."""
+        return self.residual * self.steps * self.batch * self.neurons
 
     # -- what it takes and shows ----------------------------------------------------------------
 

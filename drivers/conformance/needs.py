@@ -25,6 +25,7 @@ TIMED = Need(lambda h: h.timed_kinds, "the device takes constant currents only")
 EVENTS = Need(lambda h: "spikes" in h.info.offers.stimuli, "the device takes no spikes")
 PACE = Need(lambda h: h.share, "no weight was found at which neurons fire now and then")
 ZERO = Need(lambda h: h.stores_zero(0), "none of the levels is zero, or near it")
+SIGNS = Need(lambda h: h.info.weight_format(0).signs == "both", "info states weights of one sign")
 LEVELS = Need(lambda h: h.info.weight_format(0).levels, "the device states no levels")
 LAYERS = Need(lambda h: h.info.capacity.layers > 1, "the device has one layer only")
 NEURONS = Need(lambda h: h.neurons > 1, "a layer has room for one neuron only")
@@ -32,6 +33,9 @@ RING = Need(lambda h: h.neurons > 2, "a layer has room for less than three neuro
 BATCH = Need(lambda h: h.batch > 2, "the device runs less than three samples at a time")
 ONE_SPIKE = Need(
     lambda h: h.info.neuron.spikes_per_step == 1, "neurons may fire several times a step"
+)
+MANY_SPIKES = Need(
+    lambda h: h.info.neuron.spikes_per_run is None, "info states a most of spikes in a run"
 )
 BURSTS = Need(lambda h: h.info.neuron.spikes_per_step > 1, "info states one spike a step")
 SETTINGS = Need(lambda h: h.info.neuron.settings, "the device has no settings")

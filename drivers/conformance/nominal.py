@@ -59,7 +59,8 @@ def compare_random_network(harness: Harness, depth: int, kind: StimulusKind) -> 
     info, room, rng = harness.info, harness.info.capacity, np.random.default_rng([6, depth])
     neurons = [min(n, room.neurons, harness.widest) for n in LAYERS[:depth]]
     cells = (room.synapses or math.inf) - sum(a * b for a, b in pairwise(neurons))
-    layers = (int(min(INPUTS, harness.widest, cells // neurons[0])), *neurons)
+    widest = harness.most_at_once if kind == "spikes" else harness.widest
+    layers = (int(min(INPUTS, widest, cells // neurons[0])), *neurons)
     skip_if(layers[0] < 2, "there is no room for a random network")
     shape = min(SAMPLES, room.batch), layers[0]
     values = rng.uniform(0.2, 1, shape) * (rng.random(shape) < ACTIVE)
@@ -117,7 +118,8 @@ def predict_counts(
             arrival = "same_step"
             charge *= -(1 - decay) / math.log(decay) if decay < 1 else 1.0
         events = _fire(info, charge, decay, arrival or "same_step")
-    return np.asarray(events.sum(axis=0))
+    most = info.neuron.spikes_per_run
+    return np.asarray(np.minimum(events.sum(axis=0), math.inf if most is None else most))
 
 
 def _fire(

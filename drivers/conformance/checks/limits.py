@@ -77,7 +77,7 @@ def stated_limits_are_taken(harness: Harness) -> None:
         check_taken(told, partial(harness.device.configure, network))
 
 
-@check(look="how wide _run counts spikes")
+@check(needs.MANY_SPIKES, look="how wide _run counts spikes")
 def the_longest_run_is_counted(harness: Harness) -> None:
     """As many steps as stated are run, and the spikes of all of them are counted."""
     steps, shape = harness.info.capacity.steps, (harness.group, 1)

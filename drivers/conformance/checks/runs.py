@@ -85,7 +85,8 @@ def several_events_of_a_step_add_up(harness: Harness) -> None:
     one, two, twice = fired
     add = harness.info.timing.events_add
     expected = one if add is False else twice
-    if max(two, expected) > SAME * min(two, expected) + harness.batch * harness.neurons / 2:
+    apart = harness.batch * harness.neurons / 2 + 2 * harness.leaked
+    if max(two, expected) > SAME * min(two, expected) + apart:
         raise Failed(
             f"{one} spikes with one event a step, {two} with two, {twice} with one through twice "
             f"the weight, and timing.events_add = {add}"
@@ -210,7 +211,7 @@ def runs_are_as_long_as_asked(harness: Harness) -> None:
     harness.clear()
     harness.write(np.eye(harness.neurons))
     half, whole = (harness.count_spikes(harness.everything(steps=n)) for n in (steps // 2, steps))
-    if whole < HALF * half:
+    if whole < HALF * half and harness.info.neuron.spikes_per_run is None:
         raise Failed(f"{half} spikes in {steps // 2} steps of a strong drive, {whole} in {steps}")
 
 

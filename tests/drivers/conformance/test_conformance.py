@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -159,6 +161,44 @@ def test_devices_of_every_kind_pass(cell: dict[str, str]) -> None:
 def test_devices_whose_events_act_at_the_end_of_a_step_pass(reset: str, sampled: str) -> None:
     cell = {"arrival": "end_of_step", "kind": "spikes", "reset": reset, "sampled": sampled}
     passes(lambda: matrix_device.MatrixDevice(cell))
+
+
+class Positive(Good):
+    """Stores no weight below zero."""
+
+    facts: ClassVar = {"weights": (WeightFormat(0.01, 4.0, 64, signs="positive"),)}
+
+
+class Leaking(Good):
+    """A crossbar whose cells leak where a weight is zero."""
+
+    facts: ClassVar = {"weights": (WeightFormat(0.01, 4.0, 63, residual=0.03),)}
+
+    def weights(self) -> Any:
+        return [w + 0.02 * s for w, s in zip(super().weights(), self._full_scale, strict=True)]
+
+
+class Once(Stranger):
+    """Its neurons fire once in a run, at the output."""
+
+    facts: ClassVar = {"spikes_per_run": 1}
+
+    def _run(self, *asked: Any) -> Any:
+        found = super()._run(*asked)
+        return replace(found, counts=np.minimum(found.counts, 1).astype(np.int32))
+
+
+class Few(Stranger):
+    """Takes sixteen events of a step."""
+
+    facts: ClassVar = {"events_per_step": 16}
+
+
+@pytest.mark.parametrize("device", [Positive, Leaking, Once, Few])
+def test_what_a_device_states_of_weights_events_and_spikes_is_no_mistake(
+    device: type[Device],
+) -> None:
+    passes(device)
 
 
 KINDS = ("current", "current_trace", "spikes")

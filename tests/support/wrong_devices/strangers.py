@@ -423,3 +423,13 @@ class ShowsMagnitudesOfHiddenMembranes(HiddenMembranes):
 
     def shown(self, probe, traces):
         return super().shown(probe, [np.abs(each) for each in traces])
+
+
+class DropsEventsBeyondSixteen(Stranger):
+    """In a step."""
+
+    caught_by = "every-event-of-a-step-acts"
+
+    def rows(self, stimulus):
+        found = super().rows(stimulus)
+        return found * (np.cumsum(found, axis=-1) <= 16)

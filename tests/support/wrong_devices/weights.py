@@ -150,3 +150,21 @@ class KeepsWeightsThroughConfigure(Good):
         super()._configure(network)
         if [c.shape for c in old] == [c.shape for c in self._cells]:
             self._cells = old
+
+
+class LeaksMoreThanItStates(Good):
+    caught_by = "zero-weights-are-silent"
+    facts: ClassVar = {"weights": (replace(INFO.weights[0], residual=0.01),)}
+
+    def weights(self):
+        return [w + 0.2 * s for w, s in zip(super().weights(), self._full_scale, strict=True)]
+
+
+class SaysThatItStoresOneSign(Good):
+    caught_by = "a-random-network-does-as-predicted"
+    facts: ClassVar = {"weights": (replace(INFO.weights[0], levels=64, signs="positive"),)}
+
+    def _write(self, projection, weights):
+        stored = super()._write(projection, weights)
+        self._cells[projection] = INFO.weights[0].quantise(weights, self._full_scale[projection])
+        return stored
