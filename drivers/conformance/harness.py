@@ -326,8 +326,8 @@ class Harness:
         return self.share or 1.0
 
     def share_of(self, charge: float) -> float:
-        """Share of the full scale at which a group brings a charge, in thresholds; at most 1."""
-        return min(1.0, charge / (self.group * self.full_scale * self.amplitude))
+        """Share of the full scale at which a group brings a charge, in thresholds; -1 to 1."""
+        return float(np.clip(charge / (self.group * self.full_scale * self.amplitude), -1, 1))
 
     def reaches(self, depth: int) -> bool:
         """Tell whether a strong drive moves every layer of a network, as far as is known."""

@@ -89,7 +89,7 @@ def follow_event(
     """
     harness.clear(view.depth)
     stored = harness.write(harness.share_of(charge) * np.eye(harness.neurons))
-    brought = float(stored.max()) * harness.group * harness.amplitude
+    brought = float(stored.flat[np.abs(stored).argmax()]) * harness.group * harness.amplitude
     skip_if(not 0.5 < brought / charge < 1.7, f"levels are too coarse for {charge:g} thresholds")
     moved, unit = [], 0.0
     for age in ages:

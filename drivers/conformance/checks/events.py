@@ -56,6 +56,21 @@ def input_events_act_in_the_stated_step(harness: Harness) -> None:
         )
 
 
+@check(needs.TIMED, look="which steps of the input _run takes")
+def an_event_acts_in_every_step(harness: Harness) -> None:
+    """An event makes neurons fire whichever step of a run it comes in."""
+    late = measure_common_delay(harness, 1)
+    steps, silent = harness.steps, []
+    places = np.arange(steps - late)
+    for part in np.array_split(places, -(-places.size // harness.info.capacity.batch)):
+        active = np.zeros((steps, part.size, harness.neurons))
+        active[part, np.arange(part.size)] = 1
+        fired = harness.run(harness.stimulus(active, harness.event_kind)).counts > 0
+        silent += part[fired.mean(axis=1) < HALF].tolist()
+    if silent:
+        raise Failed(f"an event in step {silent[0]} of {steps} makes no neuron fire")
+
+
 @check(needs.LAYERS, needs.TIMED, look="when _run hands spikes on from layer to layer")
 def layer_events_act_in_the_stated_step(harness: Harness) -> None:
     """A spike makes the next layer fire in its own step or the next, as timing.layer says."""

@@ -409,11 +409,19 @@ def _runs_differ(harness: Harness, depth: int, ends: Sequence[dict[str, Any]]) -
         harness.device.configure(Network.feed_forward(plain.layers, plain.full_scale, **end))
         answers = []
         share = harness.working_share
-        for first, later in ((1.0, 1.0), (share, 1.0), (1.0, 0.4), (share / 4, 1.0)):
-            harness.write(first * np.eye(harness.neurons))
+        own = np.eye(harness.neurons)
+        inhibited = own - 0.5 * np.roll(own, 1, axis=0)
+        for first, later in (
+            (own, 1.0),
+            (share * own, 1),
+            (own, 0.4),
+            (share / 4 * own, 1),
+            (inhibited, 1),
+        ):
+            harness.write(first)
             for p in range(1, depth):
                 harness.write(later * np.eye(harness.neurons), p)
-            readout = harness.run(harness.everything(), probes)
+            readout = harness.run(harness.everything(harness.event_kind), probes)
             answers += [readout.counts, *(readout.samples[probe] for probe in probes)]
         found.append(answers)
     return any(not np.array_equal(a, b) for a, b in zip(*found, strict=True))

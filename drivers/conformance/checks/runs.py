@@ -53,33 +53,14 @@ def samples_are_kept_apart(harness: Harness) -> None:
     skip_if(size < 4, "the device runs less than four samples, or steps, at a time")
     chosen = np.arange(size) % 4 == 1
     active = np.repeat(chosen[:, None], harness.neurons, axis=1)
-    _check_driven(harness, "samples", chosen, active, size)
-
-
-@check(needs.NEURONS)
-def inputs_are_kept_apart(harness: Harness) -> None:
-    """In every kind of stimulus, each input drives through its own weights."""
-    lit = np.arange(harness.neurons) % 3 == 1
-    _check_driven(harness, "neurons", lit, np.tile(lit, (harness.batch, 1)), harness.steps)
-
-
-def _check_driven(
-    harness: Harness,
-    what: str,
-    lit: NDArray[np.bool_],
-    active: NDArray[np.bool_],
-    steps: int,
-) -> None:
-    """Hold samples, or neurons, to firing where they are lit and to not firing elsewhere."""
     harness.clear()
     harness.write(np.eye(harness.neurons))
     for kind in harness.info.offers.stimuli:
-        counts = harness.run(harness.stimulus(active, kind, steps)).counts
-        fired = counts.mean(axis=1 if what == "samples" else 0)
-        if not fired[lit].any() or fired[~lit].mean() > IDLE * fired[lit].mean():
+        fired = harness.run(harness.stimulus(active, kind, size)).counts.sum(axis=1)
+        if not fired[chosen].any() or fired[~chosen].mean() > IDLE * fired[chosen].mean():
             raise Failed(
-                f"{kind}: {fired[lit].mean():.2g} spikes on average of {what} that were driven, "
-                f"{fired[~lit].mean():.2g} of the others"
+                f"{kind}: {fired[chosen].mean():.1f} spikes in samples that were driven, "
+                f"{fired[~chosen].mean():.1f} in the others"
             )
 
 
@@ -164,7 +145,7 @@ def samples_end_at_their_lengths(harness: Harness) -> None:
 VARIES = 0.05
 # Runs of one stimulus on a device that varies, mapped twice, give counts this far apart at most;
 # half of the steps gives half of them, and a neuron that adapts somewhat more.
-APART, HALF = 1.5, 1.3
+APART, HALF = 1.5, 1.2
 
 
 @check(needs.REPEATS)

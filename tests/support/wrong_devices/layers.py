@@ -95,3 +95,38 @@ class StatesASampleTooMany(Good):
         if stimulus.batch >= INFO.capacity.batch:
             raise IndexError("index out of bounds")
         return super()._run(stimulus, probes, trial, carry)
+
+
+class TakesNegativeCurrentsForNone(Good):
+    caught_by = "a-random-network-does-as-predicted"
+
+    def drive(self, stimulus):
+        return np.maximum(super().drive(stimulus), 0)
+
+
+class RoundsCurrentsDown(Good):
+    caught_by = "a-random-network-does-as-predicted"
+
+    def drive(self, stimulus):
+        return np.floor(super().drive(stimulus))
+
+
+class CountsSixteenOutputs(Good):
+    caught_by = "a-random-network-does-as-predicted"
+
+    def counts(self, raster):
+        found = super().counts(raster)
+        found[:, 16:] = 0
+        return found
+
+
+class TakesLayersForEquallyWide(Good):
+    """And reads weights one place off where they are not."""
+
+    caught_by = "a-random-network-does-as-predicted"
+
+    def weights(self):
+        return [
+            m if m.shape[0] == m.shape[1] else np.roll(m.ravel(), 1).reshape(m.shape)
+            for m in super().weights()
+        ]

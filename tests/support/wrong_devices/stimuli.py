@@ -34,7 +34,7 @@ class ReversesSamples(Good):
 
 
 class ReversesInputs(Good):
-    caught_by = "inputs-are-kept-apart"
+    caught_by = "a-random-network-does-as-predicted"
 
     def drive(self, stimulus):
         return super().drive(stimulus)[:, :, ::-1]

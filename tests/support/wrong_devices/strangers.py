@@ -205,7 +205,7 @@ class RoundsDown(Stranger):
 
 
 class WritesTouchTheNeighbour(Stranger):
-    caught_by = "inputs-are-kept-apart"
+    caught_by = "probes-show-what-is-driven"
 
     def _write(self, projection, weights):
         stored = super()._write(projection, weights)
@@ -390,3 +390,36 @@ class RestsAndShowsNothing(Mute):
     caught_by = "refractory-steps-are-as-stated"
     facts: ClassVar = {"probes": (), "refractory": 0}
     rests = True
+
+
+class DropsEverySecondStep(Stranger):
+    caught_by = "an-event-acts-in-every-step"
+
+    def rows(self, stimulus):
+        found = super().rows(stimulus).copy()
+        found[1::2] = 0
+        return found
+
+
+class InhibitsByHalf(Stranger):
+    caught_by = "a-random-network-does-as-predicted"
+
+    def _write(self, projection, weights):
+        stored = super()._write(projection, weights)
+        codes = self._codes[projection]
+        codes[codes < 0] //= 2
+        return stored
+
+
+class LeavesTheFirstStepsOutOfMeans(Stranger):
+    caught_by = "means-are-over-all-steps"
+
+    def shown(self, probe, traces):
+        return super().shown(probe, [each[4:] if len(each) > 4 else each for each in traces])
+
+
+class ShowsMagnitudesOfHiddenMembranes(HiddenMembranes):
+    caught_by = "membranes-move-by-what-events-bring"
+
+    def shown(self, probe, traces):
+        return super().shown(probe, [np.abs(each) for each in traces])
