@@ -223,11 +223,8 @@ def chips_page() -> Iterator[str]:
         key: info["capacity"][key]
         for key in ("layers", "inputs", "neurons", "batch", "steps", "delay")
     }
-    limits |= {key: value for key, value in info["weights"][0].items() if key != "levels"}
-    yield from table(
-        ("limit", "value"),
-        ((f"`{key}`", v if isinstance(v, str) else f"{v:g}") for key, v in limits.items()),
-    )
+    limits |= {key: value for key, value in info["weights"][0].items() if "full_scale" in key}
+    yield from table(("limit", "value"), ((f"`{key}`", f"{v:g}") for key, v in limits.items()))
     yield from ("Full scales are in nominal thresholds.", "")
     for name in profiles.names():
         profile = profiles.get(name)

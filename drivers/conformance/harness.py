@@ -335,6 +335,8 @@ class Harness:
             found.append(float(self.run(self.everything()).counts.mean()) / self.steps)
         rates = np.asarray(found)
         fit = (rates > RARELY) & (rates < OFTEN)
+        if self.info.neuron.spikes_per_run is not None:  # the least at which nearly all do
+            return float(LADDER[fit][-1]) if fit.any() else None
         distance = np.where(fit, np.abs(np.log(np.maximum(rates, 1e-9) / MODERATE)), np.inf)
         return float(LADDER[np.argmin(distance)]) if fit.any() else None
 

@@ -145,7 +145,9 @@ def test_a_full_disk_is_one_line_with_the_way_to_go_on(monkeypatch: pytest.Monke
         patched.setattr(os, "fsync", full)
         result = command("train", "digits", "--hidden", "30", "--epochs", "2", "--out", "run")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "hil: No space left on device; go on with: hil resume run\n"
+    assert result.stderr == (
+        "hil: run/checkpoint.npz: No space left on device; go on with: hil resume run\n"
+    )
     assert len(Run.open("run").metrics()) == 1
     assert command("resume", "run").exit_code == 0
     assert len(Run.open("run").metrics()) == 2

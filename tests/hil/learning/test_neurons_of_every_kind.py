@@ -18,7 +18,7 @@ RESETS: tuple[Literal["soft", "hard"], ...] = ("soft", "hard")
 ARRIVALS: tuple[Arrival, ...] = ("same_step", "end_of_step")
 STEPS = 20
 NEURONS = [
-    NominalNeuron(0.9, reset, arrival, clears, most, rest, steps=STEPS)
+    NominalNeuron(0.9, reset, arrival, clears, most, refractory=rest, steps=STEPS)
     for reset, arrival, clears, most, rest in product(
         RESETS, ARRIVALS, (True, False), (1, 4), (0, 3)
     )
