@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -335,19 +336,35 @@ def environment() -> dict[str, Any]:
 
 
 def packages() -> dict[str, str]:
-    """The version of each library that this process has loaded so far, by its name."""
-    from importlib.metadata import PackageNotFoundError, version
+    """The version of each library that this process has loaded so far, by its name.
+
+    Libraries that belong to the installation are named loaded or not, since what one of them made
+    may have been kept from an earlier process.
+    """
+    from importlib.metadata import PackageNotFoundError, metadata
 
     providers = _providers()
     loaded = {name.partition(".")[0] for name in list(sys.modules)}
-    names = {"spikeloop", *(library for name in loaded for library in providers.get(name, ()))}
+    names = {library for name in loaded for library in providers.get(name, ())}
+    names |= {"spikeloop", *_requirements()}
     versions = {}
-    for name in sorted(names, key=str.lower):
+    for name in names:
         try:
-            versions[name] = version(name)
+            about = metadata(name)
         except PackageNotFoundError:
             versions[name] = "not installed"
-    return versions
+        else:
+            versions[about["Name"]] = about["Version"]
+    return dict(sorted(versions.items(), key=lambda item: item[0].lower()))
+
+
+@cache
+def _requirements() -> list[str]:
+    """Names of the libraries that an installation without extras brings."""
+    from importlib.metadata import requires
+
+    lines = (line for line in requires("spikeloop") or () if "extra ==" not in line)
+    return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines]
 
 
 @cache
