@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from drivers.conformance.harness import Harness, NotApplicable
+from drivers.conformance.harness import Harness, Measured, NotApplicable
 from drivers.conformance.needs import Need
 from drivers.errors import DeviceError, DeviceHung, Diverged, DriverError, ReadoutError
 
@@ -62,23 +62,25 @@ class Outcome:
         reason: What it holds the device to.
         verdict: How it ended.
         detail: What is wrong, or why it was not applicable; empty when passed.
+        measured: What was measured that info leaves open; empty where nothing was.
     """
 
     check: str
     reason: str
     verdict: Verdict
     detail: str = ""
+    measured: str = ""
 
 
 def run_check(check: Check, harness: Harness) -> Outcome:
     """Make one check; any exception of the driver that the check does not expect is a failure."""
-    verdict, detail = _judge(check, harness)
+    verdict, detail, *measured = _judge(check, harness)
     if verdict == "failed":
         harness.discard()
-    return Outcome(check.name, check.reason, verdict, " ".join(detail.split()))
+    return Outcome(check.name, check.reason, verdict, " ".join(detail.split()), *measured)
 
 
-def _judge(check: Check, harness: Harness) -> tuple[Verdict, str]:
+def _judge(check: Check, harness: Harness) -> tuple[Verdict, str] | tuple[Verdict, str, str]:
     if harness.hung:
         return "not applicable", "the driver hung in a check before"
     try:
@@ -86,6 +88,8 @@ def _judge(check: Check, harness: Harness) -> tuple[Verdict, str]:
             if not need.is_met(harness):
                 return "not applicable", need.otherwise
         check.hold(harness)
+    except Measured as why:
+        return "not applicable", str(why), why.told
     except (NotApplicable, Diverged) as why:  # a recording could not be asked anything else
         return "not applicable", str(why)
     except Failed as why:

@@ -25,6 +25,20 @@ class NotApplicable(Exception):
     """The check asks for what this device need not have; says what."""
 
 
+class Measured(NotApplicable):
+    """Info leaves something open, which was measured; says what."""
+
+    def __init__(self, fact: str, value: object) -> None:
+        """Say what.
+
+        Args:
+            fact: Name of the field of info.
+            value: What was measured.
+        """
+        super().__init__(f"info does not say; measured: {value}")
+        self.told = f"{fact} {value}"
+
+
 def skip_if(condition: object, why: str) -> None:
     """End a check that asks for what this device need not have.
 

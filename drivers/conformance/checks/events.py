@@ -14,7 +14,7 @@ import numpy as np
 
 from drivers.conformance import needs
 from drivers.conformance.checking import Failed, check, check_refusal
-from drivers.conformance.harness import Harness, NotApplicable, skip_if
+from drivers.conformance.harness import Harness, Measured, NotApplicable, skip_if
 from drivers.conformance.membranes import follow_event
 from drivers.conformance.wiring import (
     FIRST,
@@ -48,7 +48,7 @@ def input_events_act_in_the_stated_step(harness: Harness) -> None:
     stated, late = harness.info.timing.input, measure_common_delay(harness, 1)
     measured = _narrow_arrivals(harness, _possible_arrivals(late))
     if stated is None:
-        raise NotApplicable(f"info does not say; measured: {' or '.join(measured)}")
+        raise Measured("timing.input", " or ".join(measured))
     if stated not in measured:
         raise Failed(
             f"timing.input = {stated} is stated, but an input event acts as with "
@@ -88,7 +88,7 @@ def layer_events_act_in_the_stated_step(harness: Harness) -> None:
                 f"{' or '.join(measured)}, layer {depth} fires {late} steps after it"
             )
     if stated is None:
-        raise NotApplicable(f"info does not say; measured: {told}")
+        raise Measured("timing.layer", told)
 
 
 @check(needs.TIMED, look="whether _run adds events before or after it resets")
@@ -107,7 +107,7 @@ def a_hard_reset_clears_as_stated(harness: Harness) -> None:
     again = float(np.median(fired)) > 1
     measured = "kept" if again else "cleared"
     if stated is None:
-        raise NotApplicable(f"info does not say; measured: {measured}")
+        raise Measured("what comes in the step of a hard reset is", measured)
     if again == stated:
         raise Failed(
             f"timing.hard_reset_clears_events = {stated} is stated, but of two events in a row the "

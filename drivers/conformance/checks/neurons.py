@@ -10,7 +10,7 @@ from drivers.conformance import needs
 from drivers.conformance.charge import ChargeLadder, FiringCharges, peak_membrane, steps_of_inflow
 from drivers.conformance.checking import Failed, check
 from drivers.conformance.comparing import is_noiseless
-from drivers.conformance.harness import DRIVE, Harness, NotApplicable, skip_if
+from drivers.conformance.harness import DRIVE, Harness, Measured, NotApplicable, skip_if
 from drivers.conformance.membranes import (
     follow_event,
     last_membranes,
@@ -95,7 +95,7 @@ def reset_is_as_stated(harness: Harness) -> None:
     stated = harness.info.neuron.reset
     if stated is None:
         measured = "soft" if _keeps_the_rest(harness) else "hard"
-        raise NotApplicable(f"info does not say; measured: {measured}")
+        raise Measured("neuron.reset", measured)
     if stated == "soft":
         if not _keeps_the_rest(harness):
             raise Failed(
@@ -333,7 +333,7 @@ def refractory_steps_are_as_stated(harness: Harness) -> None:
     most = float(np.percentile(counts, 90))
     apart = harness.steps / max(most, 1e-9)
     if stated is None:
-        raise NotApplicable(f"info does not say; neurons fire every {apart:.2g} steps at most")
+        raise Measured("at most a spike every", f"{apart:.2g} steps")
     told = f"refractory = {stated} is stated, but under {STRONG:g} thresholds a step neurons fire"
     if most > math.ceil(harness.steps / (1 + stated)) + 1:
         raise Failed(f"{told} every {apart:.2g} steps")

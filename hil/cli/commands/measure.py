@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
+from drivers.contract.info import DeviceInfo, Quantity
 from hil.cli.options import (
     DeviceArgument,
     JsonOption,
@@ -41,16 +43,38 @@ def check(
             outcomes.append(run_check(each, harness))
     counts = Counter(each.verdict for each in outcomes)
     by_verdict = {verdict: counts[verdict] for verdict in get_args(Verdict)}
+    summary = _summarise(harness.info, [each.measured for each in outcomes if each.measured])
     if json_output:
         totals = {verdict.replace(" ", "_"): count for verdict, count in by_verdict.items()}
         checks = [asdict(each) for each in outcomes]
-        typer.echo(json.dumps({"device": device, **totals, "checks": checks}))
+        typer.echo(json.dumps({"device": device, "summary": summary, **totals, "checks": checks}))
     else:
         rows = [(each.check, each.verdict, each.detail or each.reason) for each in outcomes]
         print_table(("check", "verdict", "what it asks, or what was found"), rows)
+        typer.echo(summary)
         typer.echo(", ".join(f"{count} {verdict}" for verdict, count in by_verdict.items()))
     if counts["failed"]:
         raise typer.Exit(1)
+
+
+def _summarise(info: DeviceInfo, measured: Sequence[str]) -> str:
+    """Say in a sentence what a device is, what was measured of it, and what training reads."""
+    room, form = info.capacity, info.weight_format(0)
+    shown = {q for q in get_args(Quantity) if info.offer(q, 1, 2) is not None}
+    read = "nothing of hidden layers, so what they do is worked out from stimulus and weights"
+    if "spikes" in shown:
+        read = "spikes of hidden layers"
+    elif shown:
+        read = "membranes of hidden layers, from which their rates are estimated"
+    if room.layers == 1:
+        read = "its output, there being no hidden layer"
+    levels = "continuous weights" if form.levels is None else f"weights of {form.levels} levels"
+    return (
+        f"{info.identity.name} takes {' or '.join(info.offers.stimuli)} of up to {room.inputs} "
+        f"inputs and has up to {room.layers} layers of {room.neurons} neurons and {levels}; "
+        f"measured of what it does not state: {', '.join(measured) or 'nothing'}; training reads "
+        f"{read}"
+    )
 
 
 def characterise(
