@@ -315,7 +315,7 @@ class Chip:
 
 
 def _keep_raster(request: RecordingRequest) -> RecordingRequest:
-    """What has to be recorded for a request: of the last spikes, all."""
+    """Choose what to record for a request: of the last spikes, all."""
     last = request.quantity == "spikes" and request.reduce == "last"
     return request._replace(reduce="none") if last else request
 

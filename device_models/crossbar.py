@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,32 @@ from device_models.generators import Normals, sequence
 from device_models.mismatch import Cells, draw_factors
 from device_models.neuron_model import NeuronModel
 from device_models.nonidealities import Programming
+from machine_code import CompiledFunction
 
 # Weights looked at together: what is read and written of them stays in the processor's cache.
 PART = 1 << 15
+# Does for levels what `Crossbar._find_moved` does; gives how many it found.
+FIND = CompiledFunction(
+    lambda: (
+        """
+import numba
+import numpy as np
+
+
+@numba.njit(error_model="numpy", nogil=True, _nrt=False)
+def function(asked, stored, near, full_scale, step, places, aims):
+    number = 0
+    for i in range(asked.size):
+        if abs(asked[i] - stored[i]) > near:
+            aim = np.rint(min(max(asked[i], -full_scale), full_scale) / step) * step
+            if aim != stored[i]:
+                places[number] = i
+                aims[number] = aim
+                number += 1
+    return number
+"""
+    )
+)
 
 
 def storable_full_scale(full_scale: float, model: NeuronModel, programming: Programming) -> float:
@@ -103,6 +127,7 @@ class Crossbar:
             self._nu = list(nu.reshape(-1, *shape))
         self._written = np.zeros(shape) if p.drift or p.retention else None
         self._seconds = 0.0
+        self._moved: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None  # room to find in
         self.writes = 0
         self._transmitted = np.zeros(shape, np.float32) if transmitted is None else transmitted
         plain = self._gain is None and not cells.frozen.size
@@ -142,10 +167,7 @@ class Crossbar:
         if self._exact and self._written is None and not self._near:
             np.clip(asked, -self._full_scale, self._full_scale, out=stored)
         else:
-            places = self._find_distant(asked, stored)
-            aim = self._quantise(asked[places])
-            differs = aim != stored[places]
-            moved, aim = places[differs], aim[differs]
+            moved, aim = self._find_moved(asked, stored)
             if not self._exact:
                 self._program(moved, aim)
             if self._written is not None:
@@ -207,20 +229,32 @@ class Crossbar:
             self._seconds = float(state["seconds"])
         self._transmit(slice(None))
 
-    def _find_distant(
+    def _find_moved(
         self, asked: NDArray[np.float32], stored: NDArray[np.float32]
-    ) -> NDArray[np.int64]:
-        """Find what is too far from what is stored to be stored as the same, ascending.
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Find the cells whose stored value changes, ascending, and what is to be stored in them.
 
-        It is looked for in parts that stay in the processor's cache.
+        Those near what they store do not. The others are looked for in compiled code where there
+        is any, else in parts that stay in the processor's cache.
         """
         near = self._near if self.writes else -1.0  # what is there at first may not be storable
+        if self._step and asked.size >= PART:
+            if self._moved is None:
+                self._moved = np.empty(asked.size, np.int64), np.empty(asked.size, np.float32)
+            arguments = asked, stored, np.float32(near), self._full_scale, self._step, *self._moved
+            function: Any = FIND.find(arguments)
+            if function is not None:
+                number = function(*arguments)
+                return self._moved[0][:number], self._moved[1][:number]
         places, away = [], np.empty(min(PART, asked.size), np.float32)
         for start in range(0, asked.size, PART):
             part = asked[start : start + PART]
             off = np.subtract(part, stored[start : start + PART], out=away[: part.size])
             places.append(np.flatnonzero(np.abs(off, out=off) > near) + start)
-        return np.concatenate(places)
+        distant = np.concatenate(places)
+        aim = self._quantise(asked[distant])
+        differs = aim != stored[distant]
+        return distant[differs], aim[differs]
 
     def _quantise(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._grid.size:

@@ -47,7 +47,7 @@ WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Reason:
-    """What something follows from.
+    """Ground that something follows from.
 
     Attributes:
         kind: One of `WORDS`.

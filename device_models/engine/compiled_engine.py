@@ -50,7 +50,8 @@ class CompiledEngine:
 
         Args:
             chip: The chip.
-            workers: Threads that share a batch; None for as many as this process may use.
+            workers: Threads that share a batch; None for as many as this process may use, where
+                that is worth it.
         """
         self._chip, self._workers = chip, workers
         self._codes: dict[bool, tuple[ModelCode, tuple[str, ...], dict[str, Any]]] = {}

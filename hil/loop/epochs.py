@@ -74,6 +74,8 @@ class Training:
         self._weights = labels.sample_weights(
             asked, data.preparation.labels, data.y_train, data.weights_train
         )
+        self._maps = self._config.augmentation.model_dump()
+        self._image = data.image_shape if any(self._maps.values()) else None
         self._batches = -(-len(data.y_train) // self._config.training.batch)
         self._total = self._batches * self._config.training.epochs
         self._since = time.perf_counter()
@@ -114,13 +116,10 @@ class Training:
             raise Interrupted
 
     def _step(self, rows: NDArray[np.int64]) -> StepReport:
-        x = self._data.batch(self._data.x_train[rows])
-        settings = self._config.augmentation.model_dump()
-        step = self._state.step
-        image = self._data.image_shape
-        if image is not None and any(settings.values()) and not isinstance(x, Signals):
+        x, step, image = self._data.batch(self._data.x_train[rows]), self._state.step, self._image
+        if image is not None and not isinstance(x, Signals):
             rng = streams.generator(self._config.seed, "augment", step)
-            x = augmentation.affine(x, image, rng, **settings)
+            x = augmentation.affine(x, image, rng, **self._maps)
         y = self._data.y_train[rows]
         weights = None if self._weights is None else self._weights[rows]
         report = self._controller.step(x, y, step, self._total, weights)

@@ -1,6 +1,8 @@
 """How weights are stored: grids, noise, imperfect updates and pairs of cells."""
 
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from device_models.crossbar import Crossbar
+import device_models.crossbar
+from device_models.crossbar import FIND, Crossbar
 from device_models.generators import Normals, sequence
 from device_models.mismatch import draw_cells, draw_factors
 from device_models.nonidealities import FixedPattern, NonIdealities, Programming, by_name, override
@@ -106,6 +109,19 @@ def test_only_cells_whose_stored_value_changes_are_programmed() -> None:
     same = bar.write(asked) == stored
     np.testing.assert_array_equal(bar.effective[same], first[same])
     assert np.all(bar.effective[~same] != first[~same])
+
+
+def test_compiled_code_finds_the_same_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    shape, programming = (256, 128), Programming(weight_bits=5, programming_noise=0.02)
+    rng, found = np.random.default_rng(0), []
+    asked = np.cumsum(rng.normal(0, 0.1, (4, *shape)).astype(np.float32), axis=0)
+    for find in (partial(FIND.find, wait=True), lambda arguments: None):
+        monkeypatch.setattr(device_models.crossbar, "FIND", SimpleNamespace(find=find))
+        bar = Crossbar(shape, 0.5, programming, draw_cells(1, 0, shape, FixedPattern()), 1, 0)
+        found.append([bar.write(each).copy() for each in asked] + [bar.effective])
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[0][3], np.rint(asked[3].clip(-0.5, 0.5) * 30) / 30, atol=1e-6)
 
 
 def test_noise_is_the_stream_of_chip_projection_and_write() -> None:

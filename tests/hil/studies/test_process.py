@@ -234,3 +234,10 @@ def test_no_scheduler_and_one_without_workers(
         pool.open_pool(1, address),
     ):
         pass
+
+
+def test_without_dask_a_scheduler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    said = r"pip install .*spikeloop\[dask\]"
+    with pytest.raises(ValueError, match=said), pool.open_pool(1, "tcp://127.0.0.1:9"):
+        pass
