@@ -306,6 +306,7 @@ def _facts(one: DeviceInfo, other: DeviceInfo) -> Iterator[tuple[str, object, ob
     """List what has to be the same in all members."""
     yield "the reset", one.neuron.reset, other.neuron.reset
     yield "the length of a step", one.timing.dt, other.timing.dt
+    yield "the signs of weights", one.weights[0].signs, other.weights[0].signs
     yield "the membrane scale", one.neuron.membrane, other.neuron.membrane
     for a in one.offers.probes:
         for b in other.offers.probes:
@@ -336,7 +337,11 @@ def _keep_agreed(stated: Sequence[Stated]) -> Stated:
 
 def _combine_neurons(stated: Sequence[Neuron]) -> Neuron:
     fastest = max(each.spikes_per_step for each in stated)
-    alike = [replace(each, settings=(), spikes_per_step=fastest) for each in stated]
+    runs = [each.spikes_per_run for each in stated]
+    most = None if None in runs else max(run for run in runs if run is not None)
+    alike = [
+        replace(each, settings=(), spikes_per_step=fastest, spikes_per_run=most) for each in stated
+    ]
     return replace(_keep_agreed(alike), settings=tuple(_combine_settings(stated)))
 
 
@@ -369,6 +374,8 @@ def _combine_formats(infos: Sequence[DeviceInfo]) -> Iterator[WeightFormat]:
             max(each.minimum_full_scale for each in formats),
             min(each.maximum_full_scale for each in formats),
             min(levels, default=None),
+            formats[0].signs,
+            max(each.residual for each in formats),
         )
 
 

@@ -15,7 +15,7 @@ from drivers.registry import with_options
 from hil import encodings
 from hil.discovery import Catalogue, absolute_name
 from hil.encodings import Encoding
-from hil.learning import rules
+from hil.learning import losses, rules
 from hil.learning.rule import RuleFamily
 from hil.validation import forbid_other_keys, validate_values
 
@@ -122,12 +122,14 @@ class NetworkSection(Section):
 class ReadoutSection(Section):
     """Readout of the output layer, and the loss."""
 
-    source: Literal["counts", "membrane", "both"] = Field(
-        "counts", description="Logits from output spikes, output membranes, or both."
+    source: losses.Source = Field(
+        "counts",
+        description="Logits from counts of output spikes, from the times of the first ones, from "
+        "output membranes, or from counts and membranes both.",
     )
     kappa: Positive = Field(10.0, description="Logit of an output that fires at every step.")
     beta: NonNegative = Field(2.0, description="Logit of an output membrane at threshold.")
-    loss: Literal["cross_entropy", "mse"] = Field(
+    loss: losses.Loss = Field(
         "cross_entropy",
         description="Cross-entropy of the softmax, or half the squared distance to one-hot.",
     )

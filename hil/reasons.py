@@ -21,6 +21,9 @@ WORDS: Mapping[str, str] = {
     "hard_reset": "suits a hard reset",
     "resting": "suits a hard reset of neurons that rest after a spike",
     "input_spikes": "suits input by spikes",
+    "spikes_per_run": "a neuron of this device fires at most {most} times in a run",
+    "few_spikes": "suits neurons that fire few times in a run",
+    "positive_weights": "suits weights of one sign",
     "highest_rate": "no output fires in more than {rate:.3g} of the steps",
     # the samples, and other settings
     "encoding": "{encoding} does not take {samples}",

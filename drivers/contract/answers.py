@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import Kind
-from drivers.contract.info import DeviceInfo
+from drivers.contract.info import DeviceInfo, WeightFormat
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
 from drivers.contract.watchdog import Overdue, watch_call
@@ -92,7 +92,7 @@ def _shorten(text: str) -> str:
 
 
 def check_stored(
-    method: str, stored: object, shape: tuple[int, ...], full_scale: float, levels: int | None
+    method: str, stored: object, shape: tuple[int, ...], full_scale: float, form: WeightFormat
 ) -> NDArray[np.float32]:
     """Refuse what cannot be the weights that a device has stored.
 
@@ -101,7 +101,7 @@ def check_stored(
         stored: What it gave.
         shape: Shape of the weights that were written.
         full_scale: Largest |weight| that can be stored, in nominal thresholds.
-        levels: Number of stored values that the device states, if it does.
+        form: What the device states of stored weights.
 
     Returns:
         A copy, whatever the driver goes on to do with its own.
@@ -111,11 +111,11 @@ def check_stored(
     """
     array = _take_array(method, "stored weights", stored, shape, np.float32)
     low, high = _find_extremes(method, "stored weights", array)
-    limit = full_scale * (1 + (ROUNDING if levels else UNSTATED_LEVELS))
-    if max(high, -low) > limit:
+    least, slack = form.least(full_scale), ROUNDING if form.levels else UNSTATED_LEVELS
+    if high > full_scale * (1 + slack) or low < least * (1 + slack):
         raise ReadoutError(
             f"{method} gave stored weights from {low:g} to {high:g}: give what was stored, within "
-            f"the full scale of {full_scale:g}"
+            f"the full scale of {full_scale:g}{', none below 0' if least == 0 else ''}"
         )
     return array
 
@@ -154,8 +154,10 @@ def check_readout(
         )
     shape: tuple[int, ...] = (stimulus.batch, network.layers[-1])
     counts = _take_array(method, "counts", readout.counts, shape, np.int32)
-    fastest = info.neuron.spikes_per_step
+    fastest, most = info.neuron.spikes_per_step, info.neuron.spikes_per_run
     _check_range(method, "counts", counts, stimulus.steps * fastest, f"at most {fastest} a step")
+    if most is not None:
+        _check_range(method, "counts", counts, most, "the most in a run")
     if stimulus.lengths is not None and (counts.max(axis=1) > stimulus.lengths * fastest).any():
         raise ReadoutError(
             f"{method} gave more counts than a sample has steps: count within Stimulus.lengths"

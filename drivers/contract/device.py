@@ -233,10 +233,10 @@ class Device(ABC):
         self._check_open()
         network = self.network
         matrix = check_weights(projection, weights, network)
-        levels, scale = self.info.weight_format(projection).levels, network.full_scale[projection]
+        form, scale = self.info.weight_format(projection), network.full_scale[projection]
         with driver_call(self, "_write") as method:
             stored = self._write(projection, read_only(matrix))
-            return check_stored(method, stored, matrix.shape, scale, levels)
+            return check_stored(method, stored, matrix.shape, scale, form)
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()

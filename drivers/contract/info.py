@@ -87,6 +87,8 @@ class Neuron:
             settings: above 0, and 1 where nothing leaks; None when the maker does not say. Rate
             estimators read it, and rules that claim knowledge of the neuron.
         spikes_per_step: Most spikes that a neuron fires in one step, 1 to 255.
+        spikes_per_run: Most spikes that a neuron fires in a run, 1 where a neuron tells by its time
+            to first spike; None for no limit.
         refractory: For how many steps after that of a spike a neuron ignores its input, at the
             default settings; None when the maker does not say.
         membrane: Scale of membrane samples.
@@ -96,6 +98,7 @@ class Neuron:
     reset: Reset | None = None
     decay: float | None = None
     spikes_per_step: int = 1
+    spikes_per_run: int | None = None
     refractory: int | None = None
     membrane: Membrane = field(default_factory=Membrane)
     settings: tuple[Setting, ...] = ()
@@ -118,6 +121,7 @@ Reduction = Literal["none", "mean", "last"]
 Layers = Literal["any", "hidden", "output"]
 StimulusKind = Literal["current", "current_trace", "spikes"]
 Sampled = Literal["before_reset", "after_reset"]
+Signs = Literal["both", "positive"]
 Arrival = Literal["same_step", "end_of_step", "next_step"]
 
 
@@ -149,12 +153,31 @@ class WeightFormat:
         minimum_full_scale: Smallest |weight| that can be chosen to be the largest stored one.
         maximum_full_scale: Largest |weight| that can be chosen so.
         levels: Number of distinct stored values, spread evenly and symmetrically over
-            [-full scale, full scale]; None when stored weights are continuous.
+            [-full scale, full scale], or [0, full scale] where weights are positive; None when
+            stored weights are continuous.
+        signs: Whether weights of `both` signs are stored, or `positive` ones alone; others are then
+            stored as 0.
+        residual: Share of the full scale by which a stored weight may act otherwise than stored, as
+            where cells of a crossbar leak; 0 for none. A weight of 0 then moves membranes a little.
     """
 
     minimum_full_scale: float
     maximum_full_scale: float
     levels: int | None = None
+    signs: Signs = "both"
+    residual: float = 0.0
+
+    def least(self, full_scale: float) -> float:
+        """The least weight stored, at a full scale."""
+        return 0.0 if self.signs == "positive" else -full_scale
+
+    def step(self, full_scale: float) -> float:
+        """The step between levels at a full scale; 0 where stored weights are continuous."""
+        return (
+            0.0
+            if self.levels is None
+            else ((full_scale - self.least(full_scale)) / (self.levels - 1))
+        )
 
     def quantise(self, weights: NDArray[np.float32], full_scale: float) -> NDArray[np.float32]:
         """Clip to the full scale and round to the nearest level.
@@ -167,13 +190,13 @@ class WeightFormat:
             The stored values, same shape, float32.
         """
         stored: NDArray[np.float32] = np.clip(
-            weights, -np.float32(full_scale), np.float32(full_scale)
+            weights, np.float32(self.least(full_scale)), np.float32(full_scale)
         )
         if self.levels is not None:
-            step = np.float32(2.0 * full_scale / (self.levels - 1))
+            step = np.float32(self.step(full_scale))
             stored /= step
-            # An even number of levels has none at zero: its grid lies half a step off.
-            if self.levels % 2 == 0:
+            # An even number of levels of both signs has none at zero: it lies half a step off.
+            if self.levels % 2 == 0 and self.signs == "both":
                 np.floor(stored, out=stored)
                 np.clip(stored, -(self.levels // 2), self.levels // 2 - 1, out=stored)
                 stored += np.float32(0.5)
@@ -217,6 +240,7 @@ class Capacity:
         fan_in: Most synapses that reach one neuron, zero weights included; None for no limit but
             the sizes of layers.
         synapses: Most synapses in all projections together, zero weights included; None likewise.
+        events_per_step: Most input events that a sample may have in one step; None for no limit.
         recurrence: Whether a projection may end in its own layer or an earlier one.
         skips: Whether a projection may leave layers out.
         delay: Longest delay of a projection, in steps beyond what `Timing` states.
@@ -230,6 +254,7 @@ class Capacity:
     steps: int
     fan_in: int | None = None
     synapses: int | None = None
+    events_per_step: int | None = None
     recurrence: bool = False
     skips: bool = False
     delay: int = 0

@@ -128,6 +128,14 @@ def check_stimulus(
         raise StimulusError(
             f"stimulus has {stimulus.channels} channels: the network has {network.inputs}"
         )
+    most = info.capacity.events_per_step
+    if most is not None and stimulus.kind == "spikes":
+        fullest = int(stimulus.data.sum(axis=1).max())
+        if fullest > most:
+            raise StimulusError(
+                f"{fullest} input events in one step of a sample: this device takes {most}, so "
+                "give fewer"
+            )
     if stimulus.lengths is None:
         return
     if not info.abilities.lengths:

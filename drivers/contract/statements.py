@@ -21,6 +21,7 @@ from drivers.contract.info import (
     Role,
     Sampled,
     Setting,
+    Signs,
     StimulusKind,
     Timing,
     WeightFormat,
@@ -82,9 +83,10 @@ def contradictions(info: DeviceInfo) -> list[str]:
 
 
 def _check_capacity(capacity: Capacity) -> Iterator[str]:
-    for name in ("inputs", "neurons", "layers", "batch", "steps", "fan_in", "synapses"):
+    unlimited = ("fan_in", "synapses", "events_per_step")
+    for name in ("inputs", "neurons", "layers", "batch", "steps", *unlimited):
         value = getattr(capacity, name)
-        if value is not None or name not in ("fan_in", "synapses"):
+        if value is not None or name not in unlimited:
             yield from _check_whole(f"capacity.{name}", value, 1)
     yield from _check_whole("capacity.delay", capacity.delay, 0)
     if capacity.synapse_delays and not capacity.delay:
@@ -105,6 +107,8 @@ def _check_neuron(neuron: Neuron) -> Iterator[str]:
     if neuron.decay is not None and not 0 < neuron.decay <= 1:
         yield f"neuron.decay {neuron.decay}: give above 0 and at most 1, or None"
     yield from _check_whole("neuron.spikes_per_step", neuron.spikes_per_step, 1, MOST_SPIKES)
+    if neuron.spikes_per_run is not None:
+        yield from _check_whole("neuron.spikes_per_run", neuron.spikes_per_run, 1)
     if neuron.refractory is not None:
         yield from _check_whole("neuron.refractory", neuron.refractory, 0)
     membrane = neuron.membrane
@@ -149,6 +153,9 @@ def _check_weights(weights: tuple[WeightFormat, ...]) -> Iterator[str]:
             yield f"weights with full scales from {low:g} to {high:g}: give some above 0"
         if form.levels is not None:
             yield from _check_whole("weights.levels", form.levels, 2)
+        yield from _check_word("weights.signs", form.signs, Signs)
+        if not 0 <= form.residual < 1:
+            yield f"weights.residual {form.residual:g}: give a share of the full scale, below 1"
 
 
 def _check_probe(offer: ProbeOffer, steps: int) -> Iterator[str]:

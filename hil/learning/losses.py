@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
-Source = Literal["counts", "membrane", "both"]
+Source = Literal["counts", "times", "membrane", "both"]
 Loss = Literal["cross_entropy", "mse"]
+SATURATED = 0.9  # of the highest rate
 Weights = NDArray[np.float32] | None
 """`(B,)` factor of each sample's loss; None is 1."""
 
@@ -24,7 +25,7 @@ def logits(rate: Matrix, membrane: Matrix, *, source: Source, kappa: float, beta
         kappa: Logit of an output that fires at every step.
         beta: Logit of a mean membrane at threshold.
     """
-    if source == "counts":
+    if source in ("counts", "times"):
         return np.float32(kappa) * rate
     if source == "membrane":
         return np.float32(beta) * membrane
@@ -59,6 +60,19 @@ def evaluate(
     error /= total
     error[rows, labels] -= 1
     return value, factors * error
+
+
+def spare_saturated(error: Matrix, rate: Matrix, highest: float) -> Matrix:
+    """The error without what asks outputs to fire more that fire as often as they can.
+
+    Weights of one sign cannot take back what such an error adds, and outputs would saturate.
+
+    Args:
+        error: `(B, C)`.
+        rate: Output spikes per step, `(B, C)`.
+        highest: The rate of an output that is driven without end.
+    """
+    return np.where((error < 0) & (rate >= SATURATED * highest), np.float32(0), error)
 
 
 def predict(logit: Matrix, membrane: Matrix) -> NDArray[np.int64]:

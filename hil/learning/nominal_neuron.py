@@ -6,7 +6,8 @@ A step of it, with decay d, charge x, membrane v and at most k spikes, in thresh
 
 or, where events act at the end of their step, `u = d v` and `w = u + x` in place of u below `s`;
 where a hard reset spares such events, it leaves x. For some steps after that of a spike a
-refractory neuron ignores its input and does not fire: x and s are 0.
+refractory neuron ignores its input and does not fire: x and s are 0. So does one for the rest of a
+run that has fired as often as it may in a run.
 
 `simulate` lets it run under a charge that is given step by step. `table` is what it does under a
 grid of mean drives, simulated once, for estimators that ask what such a neuron would do.
@@ -53,6 +54,7 @@ class NominalNeuron:
             after test and reset of its step.
         clears_events: Whether a hard reset also clears what arrives at the end of its step.
         most: Most spikes in a step.
+        most_in_run: Most spikes in a run; None for no limit.
         refractory: Steps after that of a spike in which input is ignored and none follows.
         steps: Steps of a run, T.
         idle: Steps at the start of a run in which nothing can arrive yet.
@@ -63,6 +65,7 @@ class NominalNeuron:
     arrival: Arrival = "same_step"
     clears_events: bool = True
     most: int = 1
+    most_in_run: int | None = None
     refractory: int = 0
     steps: int = 1
     idle: int = 0
@@ -132,18 +135,24 @@ class _Run:
     def __init__(self, neuron: NominalNeuron, like: Float) -> None:
         self._neuron, self._decay = neuron, like.dtype.type(neuron.decay)
         self._membrane, self._resting = np.zeros_like(like), np.zeros(like.shape, np.int16)
+        self._fired = np.zeros_like(like)
 
     def advance(self, charge: Float) -> Firing:
         """Let it run a step, in which some charge arrives."""
         neuron = self._neuron
         if neuron.refractory:
             charge = charge * (self._resting == 0)
+        if neuron.most_in_run is not None:
+            charge = charge * (self._fired < neuron.most_in_run)
         before = self._decay * self._membrane + (0 if neuron.late else charge)
         spikes = count_spikes(before, neuron.most)
         if neuron.refractory:
             spikes = spikes * (self._resting == 0)
             rest = np.maximum(self._resting - 1, 0)
             self._resting = np.where(spikes > 0, np.int16(neuron.refractory), rest)
+        if neuron.most_in_run is not None:
+            spikes = np.minimum(spikes, neuron.most_in_run - self._fired)
+            self._fired = self._fired + spikes
         charged = before + charge if neuron.late else before
         if neuron.reset == "soft":
             after = charged - spikes
@@ -152,6 +161,26 @@ class _Run:
             after = np.where(spikes > 0, charge if spared else charge.dtype.type(0), charged)
         self._membrane = after
         return Firing(spikes, before, after)
+
+    def activity(self, spikes: Float) -> Float:
+        """Activity of the step that it just ran: spikes, or whether it has fired."""
+        return spikes if self._neuron.most_in_run is None else np.minimum(self._fired, 1)
+
+
+def activity_of(spikes: NDArray[np.generic], most_in_run: int | None) -> Matrix:
+    """Activity of neurons of which every spike is known.
+
+    Args:
+        spikes: `(T, B, n)`.
+        most_in_run: Most spikes in a run; None for no limit.
+
+    Returns:
+        `(B, n)`: spikes per step; where there is such a limit, the share of the run that begins
+        with the first spike, which tells when that was.
+    """
+    if most_in_run is not None:
+        spikes = np.maximum.accumulate(np.greater(spikes, 0), axis=0)
+    return np.asarray(spikes.mean(axis=0, dtype=np.float32))
 
 
 def simulate(neuron: NominalNeuron, charge: Float) -> Firing:
@@ -196,7 +225,8 @@ def table(neuron: NominalNeuron) -> Table:
     for step in range(neuron.steps):
         charge = SPREADS[:, None, None] * noise.standard_normal(TRIALS, dtype=np.float32) + mean
         now = run.advance(nothing if step < idle else charge)
-        for name, value in zip(QUANTITIES, (now.spikes, now.before, now.after), strict=False):
+        activity = run.activity(now.spikes)
+        for name, value in zip(QUANTITIES, (activity, now.before, now.after), strict=False):
             totals[name] += value
     means: Table = {name: (total / neuron.steps).mean(axis=-1) for name, total in totals.items()}
     last = {"last_before": now.before.mean(axis=-1), "last_after": now.after.mean(axis=-1)}

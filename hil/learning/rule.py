@@ -64,6 +64,8 @@ class HostModel:
         input_is_current: Whether the input is a current, else spikes.
         kappa: Logit of an output that fires at every step; 0 when spikes are not read out.
         beta: Logit of an output membrane whose mean is at threshold; 0 when not read out.
+        reads_times: Whether kappa is that of an output that fires first in the first step.
+        most_in_run: Most spikes in a run; None for no limit.
     """
 
     decay: float
@@ -72,6 +74,8 @@ class HostModel:
     input_is_current: bool
     kappa: float
     beta: float
+    reads_times: bool = False
+    most_in_run: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

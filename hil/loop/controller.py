@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Stimulus
+from drivers import Device, Stimulus, WeightFormat
 from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
@@ -88,7 +88,7 @@ class Controller:
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
         observer = Observer(config, device, rule, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
-        weights = mapping.initial_weights(config, device.network)
+        weights = mapping.initial_weights(config, device.network, device.info)
         return cls(
             config=config,
             device=device,
@@ -103,6 +103,11 @@ class Controller:
             optimiser_state=optimiser.init(weights),
             strengths=np.ones(len(layers) - 2),
         )
+
+    @cached_property
+    def _forms(self) -> list[WeightFormat]:
+        """What the device states of the weights of each projection."""
+        return [self.device.info.weight_format(p) for p in range(len(self.weights))]
 
     @property
     def depth(self) -> int:
@@ -140,6 +145,8 @@ class Controller:
         logits = self._logits(decoded.rate, decoded.membranes[-1])
         judge = partial(self._judged, y, weights)
         loss, error = judge(decoded.rate, decoded.membranes[-1])
+        if self._forms[-1].signs == "positive":
+            error = losses.spare_saturated(error, decoded.rate, self.observer.highest_rate)
         pulls: tuple[Matrix, ...] = ()
         if self.config.homeostasis.weight:
             strengths = (self.config.homeostasis.weight * self.strengths).tolist()
@@ -167,6 +174,8 @@ class Controller:
         )
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
+                if self._forms[projection].signs == "positive":
+                    self.clip(projection)
                 self._write(projection)
         return StepReport(
             loss,
@@ -211,9 +220,8 @@ class Controller:
         if self.config.repair.rescale:
             for projection, gain in enumerate(health.rescaling_gains(treatable)):
                 if gain != 1:
-                    limit = np.float32(self.device.network.full_scale[projection])
-                    scaled = self.weights[projection] * np.float32(gain)
-                    self.weights[projection] = np.clip(scaled, -limit, limit)
+                    self.weights[projection] = self.weights[projection] * np.float32(gain)
+                    self.clip(projection)
                     self._write(projection)
 
     def predict(
@@ -311,6 +319,12 @@ class Controller:
         self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------
+
+    def clip(self, projection: int) -> None:
+        """Keep weights within what is stored."""
+        full, form = self.device.network.full_scale[projection], self._forms[projection]
+        low, high = np.float32(form.least(full)), np.float32(full)
+        np.clip(self.weights[projection], low, high, out=self.weights[projection])
 
     def _write(self, projection: int) -> None:
         self.supervised.write(projection, self.weights[projection])

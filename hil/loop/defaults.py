@@ -42,11 +42,15 @@ ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
 }
 # What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
 LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"
-KAPPA, GAIN = "readout.kappa", "encoding.gain"
+SOURCE, KAPPA, GAIN = "readout.source", "readout.kappa", "encoding.gain"
 # A hard reset throws away what exceeds the threshold: a strong input moves a rate little. Neurons
 # that rest after a spike a strong input saturates.
 HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, GAIN: 2.0}
 RESTING: Mapping[str, float] = {LEARNING_RATE: 5e-3}
+# A time tells more where a neuron fires early.
+FEW_SPIKES: Mapping[str, float] = {GAIN: 2.0}
+# Outputs that all weights excite differ less: times the logit of one that fires as it can.
+POSITIVE = 2
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
 
@@ -89,7 +93,7 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
     given = set(_names(configuration.merge_layers(*layers)))
     if any(name.startswith("encoding.") for name in given):
         given.add(ENCODING)
-    return (FORCED if starts else FORCED | {HIDDEN, KAPPA, *HARD, *SPIKES}) - given
+    return (FORCED if starts else FORCED | {HIDDEN, SOURCE, KAPPA, *HARD, *SPIKES}) - given
 
 
 def resolve_defaults(
@@ -159,6 +163,21 @@ def _nested(section: Any, key: str, value: object) -> Any:
         return {**section, key: _nested(section[key], rest, value) if rest else value}
     value = _nested(getattr(section, key), rest, value) if rest else value
     return section.model_copy(update={key: value})
+
+
+def _readout(
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
+    """Times of output spikes, else membranes, where neurons fire too few spikes to be counted."""
+    most, layers = info.neuron.spikes_per_run, len(config.network.hidden) + 1
+    if most is None or SOURCE not in open_settings:
+        return
+    reason = because("spikes_per_run", most=most)
+    offer = info.offer("spikes", layers, layers)
+    if offer is not None and "none" in offer.reductions:
+        yield Choice(SOURCE, "times", reason)
+    elif info.offer("membrane", layers, layers) is not None:
+        yield Choice(SOURCE, "membrane", reason)
 
 
 def _room(
@@ -310,10 +329,19 @@ def _suited(
         rests = _rests(info)
         reason = because("resting" if rests else "hard_reset")
         suited = {n: (v, reason) for n, v in (RESTING if rests else HARD).items()} | suited
+    if info.neuron.spikes_per_run is not None:
+        reason = because("few_spikes")
+        suited = {n: pair for n, pair in suited.items() if n != LEARNING_RATE}
+        suited |= {n: (v, reason) for n, v in FEW_SPIKES.items()}
     output, spikes = len(config.network.hidden) + 1, _kind(config, info, spec) == "spikes"
     neuron = nominal_neuron(info, mapping.DECAY, output, config.network.steps, spikes)
     highest = neuron.highest_rate
-    if highest < 1:  # the logit of an output that fires as often as it can is the usual one
+    if info.weight_format(len(config.network.hidden)).signs == "positive":
+        suited[KAPPA] = (
+            round(POSITIVE * config.readout.kappa / highest, 6),
+            because("positive_weights"),
+        )
+    elif highest < 1:  # the logit of an output that fires as often as it can is the usual one
         reason = because("highest_rate", rate=highest)
         suited[KAPPA] = (round(config.readout.kappa / highest, 6), reason)
     tuned = set(_names(tasks.get(config.task).by_rule.get(str(config.rule["name"]), {})))
@@ -346,6 +374,7 @@ CHOOSERS: Sequence[Chooser] = (
     _observe,
     _in_time,
     _time_constant,
+    _readout,
     _room,
     _suited,
 )

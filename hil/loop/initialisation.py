@@ -290,8 +290,8 @@ def _choose_estimator(controller: Controller, seen: DecodedReadout) -> Choice | 
 
 
 def _replace_weights(controller: Controller, projection: int, weights: NDArray[np.float32]) -> None:
-    limit = np.float32(controller.device.network.full_scale[projection])
-    controller.weights[projection] = np.clip(weights, -limit, limit)
+    controller.weights[projection] = weights.copy()
+    controller.clip(projection)
     controller.supervised.write(projection, controller.weights[projection])
 
 

@@ -182,18 +182,24 @@ def host_model(config: Config, device: Device, kind: StimulusKind) -> HostModel:
         reset=device.info.neuron.assumed_reset,
         input_is_current=kind != "spikes",
         kappa=read.kappa if read.source != "membrane" else 0.0,
-        beta=read.beta if read.source != "counts" else 0.0,
+        beta=read.beta if read.source in ("membrane", "both") else 0.0,
+        reads_times=read.source == "times",
+        most_in_run=device.info.neuron.spikes_per_run,
     )
 
 
-def initial_weights(config: Config, network: Network) -> list[Matrix]:
-    """Shadow weights of a network to begin with, `(n_pre, n_post)` each, normal around 0."""
-    draw = streams.generator(config.seed, "init")
-    return [
-        draw.standard_normal((before, after), dtype=np.float32)
-        * np.float32(config.network.initial_scale / math.sqrt(before))
-        for before, after in network.shapes
-    ]
+def initial_weights(config: Config, network: Network, info: DeviceInfo) -> list[Matrix]:
+    """Shadow weights to begin with, `(n_pre, n_post)` each, normal around 0.
+
+    Where none below zero is stored, those are 0.
+    """
+    draw, weights = streams.generator(config.seed, "init"), []
+    for p, (before, after) in enumerate(network.shapes):
+        drawn = draw.standard_normal((before, after), dtype=np.float32)
+        drawn = drawn * np.float32(config.network.initial_scale / math.sqrt(before))
+        form = info.weight_format(p)
+        weights.append(drawn if form.signs == "both" else np.maximum(drawn, np.float32(0)))
+    return weights
 
 
 def find_input(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool, float]:
@@ -220,8 +226,9 @@ def find_input(config: Config, info: DeviceInfo, spec: SampleSpec) -> tuple[bool
 def encoder(config: Config, info: DeviceInfo) -> Encoder:
     """Make the encoder of samples, as `Data.batch` gives them, with the randomness of a generator.
 
-    A constant current is given step by step to a device that takes currents only so. Signals that
-    end early are followed by nothing, and where the device takes lengths, it is told them.
+    A constant current is given step by step to a device that takes currents only so. Of more events
+    in a step than it takes some are left out, whichever. Signals that end early are followed by
+    nothing, and where the device takes lengths, it is told them.
     """
     name, steps = config.encoding["name"], config.network.steps
     encoding = encodings.get(name)
@@ -233,6 +240,8 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
         stimulus = encoding.encode(values, steps, settings, rng)
         wanted = (len(x), steps, encoding.width(x.shape[-1], settings))
         _check_stimulus(stimulus, wanted, f"encoding {name!r}")
+        if stimulus.kind == "spikes" and info.capacity.events_per_step is not None:
+            stimulus = _thin_events(stimulus, info.capacity.events_per_step, rng)
         if isinstance(x, Signals):
             return _end_signals(stimulus, x.lengths * hold_steps(config))
         if as_trace and stimulus.kind == "current":
@@ -242,6 +251,20 @@ def encoder(config: Config, info: DeviceInfo) -> Encoder:
         return stimulus
 
     return encode
+
+
+def _thin_events(stimulus: Stimulus, most: int, rng: Generator) -> Stimulus:
+    """Keep at most so many events in each step of a sample, drawn from all that there are."""
+    data: Any = stimulus.data  # sparse
+    if data.sum(axis=1).max() <= most:
+        return stimulus
+    rows, channels = (np.repeat(each, data.data.astype(np.intp)) for each in data.nonzero())
+    order = np.lexsort((rng.random(len(rows)), rows))
+    rows, channels = rows[order], channels[order]
+    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < most
+    rows, channels = rows[kept], channels[kept]
+    thinned = type(data)((np.ones(len(rows), np.float32), (rows, channels)), data.shape)
+    return Stimulus.spikes(thinned, steps=stimulus.steps, lengths=stimulus.lengths)
 
 
 def hold_steps(config: Config) -> int:

@@ -121,7 +121,7 @@ def build_costs(settings: MeansSettings, trials: Trials) -> PageSection:
     ]
     header = (
         *words.name_quantities(trials.rows, settings.by),
-        *(f"{words.name_measure(m)}, {words.name_unit(m)}" for m in COSTS),
+        *map(words.name_column, COSTS),
     )
     return PageSection(
         "Costs",

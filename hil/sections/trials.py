@@ -47,7 +47,7 @@ class Level:
 
     Attributes:
         text: The level as it stands in the table of trials.
-        value: Its number, where it is one, in the unit in which it is display.
+        value: Its number, where it is one, in the unit in which it is shown.
         settings: The settings that it brings, by section.
         display: The level as pages show it, with its unit.
         about: The factor in words.
@@ -203,7 +203,7 @@ def average_by_unit(rows: Iterable[Row], measure: str, of: Statistic = fmean) ->
 
 
 def is_share(measure: str) -> bool:
-    """Tell if a measure is an accuracy, display in percent."""
+    """Tell if a measure is an accuracy, shown in percent."""
     return measure.endswith("accuracy")
 
 

@@ -68,13 +68,14 @@ def name_measure(measure: str) -> str:
     return measure.replace("_", " ")
 
 
+def name_column(measure: str) -> str:
+    """Name a measure with its unit."""
+    return f"{name_measure(measure)}, {name_unit(measure)}"
+
+
 def name_axis(measure: str) -> str:
-    """Name a measure with its unit, where it is no share: those are display in percent."""
-    return (
-        name_measure(measure)
-        if is_share(measure)
-        else f"{name_measure(measure)}, {name_unit(measure)}"
-    )
+    """Name a measure with its unit, where it is no share: those are shown in percent."""
+    return name_measure(measure) if is_share(measure) else name_column(measure)
 
 
 def format_interval(bounds: tuple[float, float] | None, measure: str) -> str:

@@ -35,6 +35,10 @@ Pool = Callable[[Iterable[Request]], Iterator[Answer]]
 PATIENCE = 10.0  # seconds to wait for a scheduler, and for its first worker
 DEATHS = 10  # processes that a trial may end, one after another
 PACKAGES = ("spikeloop", "numpy", "scipy", "brian2", "scikit-learn")
+KILLED = (
+    "a trial killed every worker that took it: it may need more memory than there is, or its "
+    "device hangs; ask for fewer workers"
+)
 MISSING = '--scheduler needs Dask: pip install "spikeloop[dask]"'
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 # Python would look for modules in the working folder first, which may be someone else's.
@@ -127,10 +131,7 @@ class _Worker:
             if error is not None:
                 raise error
             return answer  # type: ignore[no-any-return]
-        raise ValueError(
-            "a trial killed every worker that took it: it may need more memory than there is, or "
-            "its device hangs; ask for fewer --workers"
-        )
+        raise ValueError(KILLED)
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -225,10 +226,7 @@ def _evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterato
     try:
         yield from _evaluate_through(submit, max(1, sum(client.nthreads().values())), requests)
     except KilledWorker:
-        raise ValueError(
-            "a trial killed every worker that took it: it may need more memory than there is, or "
-            "its device hangs"
-        ) from None
+        raise ValueError(KILLED) from None
     finally:
         executor.shutdown(wait=False)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hil.figures import plots
-from hil.sections import Conclusion, PageSection, Plot, Table, words
+from hil.sections import PageSection, Plot, Table, words
 from hil.sections.comparisons import Comparison, adjust
 from hil.sections.trials import (
     Row,
@@ -102,7 +101,7 @@ def build_front(factors: Sequence[str], result: SearchResult) -> PageSection:
         draw = partial(plots.plot_scatter, clouds, *axes, is_share(first))
         figures.append(Plot(f"{words.name_measure(first)} over {words.name_measure(other)}", draw))
     header = (
-        *(f"{words.name_measure(m)}, {words.name_unit(m)}" for m in result.measures),
+        *map(words.name_column, result.measures),
         *words.name_quantities(rows, factors),
     )
     table = list(
@@ -129,31 +128,6 @@ def _points(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[floa
     return [a for a, _ in both], [b for _, b in both]
 
 
-@dataclass(frozen=True)
-class MedianGain:
-    """Gain of a search over random search, in the median of its repetitions.
-
-    Attributes:
-        gains: Best of the search less best of random search, by repetition.
-        measure: What was measured.
-    """
-
-    gains: list[float]
-    measure: str
-    is_supported: bool = False  # a median of a few has no interval
-
-    def __str__(self) -> str:
-        """The sentence; the numbers are of the direction that it names."""
-        gain = median(self.gains)
-        gains = [-each for each in self.gains] if gain < 0 else self.gains
-        low, high = (words.format_value(bound, self.measure) for bound in (min(gains), max(gains)))
-        relation = "better than" if gain > 0 else "as good as" if gain == 0 else "worse than"
-        return (
-            f"in the median of {len(gains)} searches nsga2 was {relation} random search: "
-            f"{words.format_amount(abs(gain), self.measure)} on validation (from {low} to {high})"
-        )
-
-
 def build_convergence(result: SearchResult) -> PageSection:
     """Draw the best so far of each sampler, and compare their ends."""
     first = result.measures[0]
@@ -167,14 +141,12 @@ def build_convergence(result: SearchResult) -> PageSection:
     gain = compare_pairs(ends["nsga2"], ends["random"], first)
     best = "the best of nsga2 on validation", "that of random search on the same budget"
     (better,) = adjust([Comparison(*best, gain, first)])
-    gains = [a - b for a, b in zip(ends["nsga2"], ends["random"], strict=True)]
-    claims: list[Conclusion] = [better, MedianGain(gains, first)]
     title = f"best {words.name_measure(first)} so far"
     draw = partial(plots.plot_lines, lines, "generation", title, is_share(first))
     return PageSection(
         "Against random search",
         words.read_note("convergence", measure=words.name_measure(first)),
-        claims=claims,
+        claims=[better],
         answer=str(better),
         plots=[Plot(f"B{title[1:]}", draw)],
         data={"best": ends},

@@ -18,7 +18,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.learning.nominal_neuron import NominalNeuron, apply_refractory, count_spikes
+from hil.learning.nominal_neuron import (
+    NominalNeuron,
+    activity_of,
+    apply_refractory,
+    count_spikes,
+)
 from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate, certain
 from hil.learning.rate_estimators.means import mean_before
 from hil.one_pass import parts
@@ -29,10 +34,10 @@ def count_crossings(reading: LayerReading) -> RateEstimate:
     samples, mean = reading.samples, reading.mean
     assert samples is not None and mean is not None
     neuron, whole = reading.neuron, reading.every == 1
-    if neuron.most > 1 or (neuron.refractory and whole):
+    if neuron.most > 1 or neuron.most_in_run or (neuron.refractory and whole):
         spikes = count_spikes(samples, neuron.most)
         apply_refractory(spikes, neuron.refractory if whole else 0)
-        rate = spikes.mean(axis=0)
+        rate = activity_of(spikes, neuron.most_in_run)
         return RateEstimate(rate, mean, certain(rate), spikes if whole else None)
     above = samples >= 1
     if len(samples) < 256:
@@ -64,7 +69,7 @@ def detect_falls(reading: LayerReading) -> RateEstimate:
             several = np.clip(np.rint(now - np.float32(0.5)), np.float32(1), np.float32(most))
             spikes[:-1][part] *= several
     apply_refractory(spikes, neuron.refractory)  # what is missing then is input that was ignored
-    rate = spikes.mean(axis=0)
+    rate = activity_of(spikes, neuron.most_in_run)
     return RateEstimate(rate, reading.mean, certain(rate), spikes)
 
 
@@ -75,7 +80,7 @@ def reconstruct(reading: LayerReading) -> RateEstimate:
     begun = np.concatenate([np.zeros_like(after[:1]), after[:-1]])
     left, trace = np.float32(neuron.decay) * begun, _drive_trace(reading, after)
     spikes = _spikes(left, trace, after, neuron)
-    rate = spikes.mean(axis=0)
+    rate = activity_of(spikes, neuron.most_in_run)
     return RateEstimate(rate, mean_before(reading, rate), certain(rate), spikes)
 
 

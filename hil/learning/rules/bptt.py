@@ -123,19 +123,31 @@ def _backward(
 ) -> tuple[list[Matrix], list[Matrix]]:
     """Derivatives of the loss by membranes and by what arrives, `(T, B, n_l)` of each layer."""
     traces = observation.traces
+    most = [model.most_in_run] * (len(traces) - 1)
+    most.append(1 if model.reads_times else model.most_in_run)
+    # Further spikes do not come, or are not read.
+    spent = [
+        None if limit is None else np.cumsum(fired, axis=0) - fired >= limit
+        for fired, limit in zip(spikes, most, strict=True)
+    ]
     by_u, by_arrival = [np.empty_like(u) for u in traces], [np.empty_like(u) for u in traces]
     by_v = [np.zeros_like(u[0]) for u in traces]
-    at_output = observation.error / (traces[0].shape[0] * traces[0].shape[1])
+    steps = len(traces[0])
+    at_output = observation.error / np.float32(steps * len(traces[0][0]))
+    # What a spike is worth: as much in every step, or as many steps as it leaves of the run.
+    left = [steps - t if model.reads_times else 1 for t in range(steps)]
     leaving = _outgoing(observation.connections, weights)
-    for t in range(len(traces[0]) - 1, -1, -1):
+    for t in range(steps - 1, -1, -1):
         for layer, derivative in enumerate(by_v):
             soft = model.reset == "soft"
             by_arrival[layer][t] = derivative if soft else derivative * (1 - spikes[layer][t])
         for layer, trace in enumerate(traces):
             slope = surrogates.derivative(settings.surrogate, trace[t] - 1, settings.steepness)
+            if (over := spent[layer]) is not None:
+                slope *= ~over[t]
             by_s = _by_spikes(by_arrival, t, leaving.get(layer + 1, []))
             if layer == len(traces) - 1:
-                by_s = by_s + model.kappa * at_output
+                by_s = by_s + np.float32(model.kappa * left[t]) * at_output
             if not settings.detach_reset:
                 scale = 1 if arriving is None else arriving[layer][t]
                 by_s = by_s - by_v[layer] * scale

@@ -78,10 +78,12 @@ def drive_of_layer(
     below: RateEstimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
 ) -> LayerDrive:
     """Charge that the estimated spikes of a layer bring to the next one, or to itself."""
-    squares = weights**2
+    squares, rate = weights**2, below.rate
+    if info.neuron.spikes_per_run is not None:  # its activity tells times
+        rate = np.minimum(rate, np.float32(info.neuron.spikes_per_run / steps))
     arrived = 1.0 - 1.0 / steps if info.timing.layer == "next_step" else 1.0
     even = info.neuron.assumed_reset == "soft" or info.timing.layer == "end_of_step"
-    varied = below.rate * (1 - below.rate)
+    varied = rate * (1 - rate)
     spread = np.sqrt(np.float32(EVEN if even else TOGETHER) * (np.maximum(varied, 0) @ squares))
     trace = None
     if below.spikes is not None:
@@ -89,7 +91,7 @@ def drive_of_layer(
         trace = _arrivals(events, weights, route, len(below.spikes))
         if info.timing.layer == "next_step":
             trace = _delay(trace, 1)
-    mean = np.float32(arrived) * (below.rate @ weights) if trace is None else trace.mean(axis=0)
+    mean = np.float32(arrived) * (rate @ weights) if trace is None else trace.mean(axis=0)
     return LayerDrive(mean, spread, below.doubt @ squares, trace)
 
 

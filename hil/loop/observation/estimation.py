@@ -21,7 +21,7 @@ from hil.learning.rule import Route
 from hil.loop.observation.drive import LayerDrive, add_drives, drive_of_layer, drive_of_stimulus
 
 Matrix = NDArray[np.float32]
-SETTLING = 4  # rounds in which a layer's estimate and what it sends itself come to agree
+SETTLING = 2  # rounds in which a layer's estimate and what it sends itself come to agree
 NOTHING = np.zeros(0, np.float32)
 UNKNOWN = LayerDrive(NOTHING, NOTHING, NOTHING)
 
@@ -67,6 +67,7 @@ def nominal_neuron(
         arrival=arrival,
         clears_events=info.timing.hard_reset_clears_events is not False,
         most=info.neuron.spikes_per_step,
+        most_in_run=info.neuron.spikes_per_run,
         refractory=info.neuron.refractory or 0,
         steps=steps,
         idle=sum(waits) - (arrival == "end_of_step"),

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Probe, Readout, Reduction, Stimulus
+from hil.learning.nominal_neuron import activity_of
 from hil.learning.rule import Observation, PerturbedEvaluation, Rule
 from hil.loop.mapping import host_model, nominal_decay, nominal_threshold, routes
 from hil.loop.observation.drive import mean_input
-from hil.loop.observation.estimation import LayerSamples, RateEstimation
+from hil.loop.observation.estimation import LayerSamples, RateEstimation, nominal_neuron
 from hil.loop.observation.probes import plan_probes
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ class DecodedReadout:
 
     Attributes:
         inputs: Mean input of a step, `(B, n_in)`.
-        hidden: Activity of each hidden layer, `(B, n_l)`, spikes per step.
+        hidden: Activity of each hidden layer, `(B, n_l)`, as `activity_of` has it.
         membranes: Time means of each layer before its reset, the output last, `(B, n_l)`, in
             thresholds.
         traces: Membranes of each layer step by step, `(T, B, n_l)`; empty unless asked for.
-        rate: Output spikes per step, `(B, C)`.
+        rate: Output activity, `(B, C)`.
         output_spikes: Output raster `(T, B, C)`, with traces, where the device shows it.
         spikes: Raster of each hidden layer, `(T, B, n_l)`, with traces.
         held: Output rates `(B, C)` by the estimators that are held against `rate`.
@@ -60,6 +61,7 @@ class Observer:
         held: Estimators that are held against the output's spikes, the most trusted first.
         probes: What a learning step asks for.
         output_probes: What a deployed network is read by: its output alone.
+        highest_rate: Activity of an output that is driven without end.
     """
 
     def __init__(self, config: Config, device: Device, rule: Rule, kind: StimulusKind) -> None:
@@ -75,6 +77,7 @@ class Observer:
             UnsupportedProbe: When the device does not show what is needed.
         """
         info, network = device.info, device.network
+        self._timed = config.readout.source == "times"
         self._rule, self._homeostasis = rule, config.homeostasis
         self._traced, self._by_spikes = rule.needs_traces, config.observe == "spikes"
         self._membrane, self._depth = info.neuron.membrane, network.depth
@@ -83,15 +86,18 @@ class Observer:
         self._plan = plan_probes(config, info, network.depth, rule.needs_traces)
         offers = (info.offer("membrane", n, network.depth) for n in range(1, network.depth + 1))
         self._sampled = ["before_reset" if o is None else o.sampled for o in offers]
-        self._estimation = RateEstimation(
-            info, nominal_decay(device), network, kind == "spikes", config.network.steps
-        )
+        steps, spikes_in = config.network.steps, kind == "spikes"
+        decay = nominal_decay(device)
+        self._estimation = RateEstimation(info, decay, network, spikes_in, steps)
+        output = nominal_neuron(info, decay, network.depth, steps, spikes_in)
+        self.highest_rate = 1.0 if self._timed else output.highest_rate
         hidden = range(1, network.depth)
         self.spikes_offered = all(info.offer("spikes", n, network.depth) for n in hidden)
         self.held = self._plan.candidates
         self.estimator = self.held[0]
         self.probes = self._plan.learning
-        self.output_probes = [] if self._plan.output is None else [self._plan.output]
+        self.output_probes = [*self._plan.output]
+        self._most_in_run = info.neuron.spikes_per_run
 
     @property
     def target_rate(self) -> float:
@@ -123,7 +129,7 @@ class Observer:
         """
         plan = self._plan
         layers = [self._read(readout, probe) for probe in plan.membranes]
-        rate, output = _output_rate(readout), _mean(layers[-1])
+        rate, output = self._output_activity(readout), _mean(layers[-1])
         output = np.zeros_like(rate) if output is None else output
         traces: tuple[Matrix, ...] = ()
         rasters = {}
@@ -133,7 +139,7 @@ class Observer:
         inputs = mean_input(stimulus)
         held: Mapping[str, Matrix] = {}
         if self._by_spikes:
-            hidden = [_mean_spikes(readout, plan.spikes[n]) for n in range(1, self._depth)]
+            hidden = [self._activity(readout, plan.spikes[n]) for n in range(1, self._depth)]
             membranes = [
                 measured if seen is None or seen.mean is None else seen.mean
                 for seen, measured in zip(layers[:-1], hidden, strict=True)
@@ -209,9 +215,23 @@ class Observer:
         )
 
     def deployed(self, readout: Readout) -> tuple[Matrix, Matrix]:
-        """Output rates and mean membranes of a run with `output_probes`, `(B, C)` each."""
-        rate, mean = _output_rate(readout), _mean(self._read(readout, self._plan.output))
+        """Output activity and mean membranes of a run with `output_probes`, `(B, C)` each."""
+        rate = self._output_activity(readout)
+        shown = next((p for p in self._plan.output if p.quantity == "membrane"), None)
+        mean = _mean(self._read(readout, shown))
         return rate, np.zeros_like(rate) if mean is None else mean
+
+    def _output_activity(self, readout: Readout) -> Matrix:
+        """Spikes per step of the output, or what the times of its first spikes tell, `(B, C)`."""
+        if self._timed:
+            raster = readout.samples[self._plan.spikes[self._depth]]
+            return activity_of(raster, most_in_run=1)
+        return readout.counts.astype(np.float32) / np.float32(readout.steps)
+
+    def _activity(self, readout: Readout, probe: Probe) -> Matrix:
+        """Measured activity of a hidden layer."""
+        samples = readout.samples[probe].astype(np.float32, copy=False)
+        return activity_of(samples, self._most_in_run) if probe.reduce == "none" else samples
 
     def _read(self, readout: Readout, probe: Probe | None) -> LayerSamples | None:
         """Samples of a membrane probe, in thresholds."""
@@ -228,19 +248,10 @@ class Observer:
         return LayerSamples(sampled, probe.every, mean=values)
 
 
-def _output_rate(readout: Readout) -> Matrix:
-    return readout.counts.astype(np.float32) / np.float32(readout.steps)
-
-
 def _mean(seen: LayerSamples | None) -> Matrix | None:
     if seen is None:
         return None
     return seen.last if seen.mean is None else seen.mean
-
-
-def _mean_spikes(readout: Readout, probe: Probe) -> Matrix:
-    samples = readout.samples[probe].astype(np.float32, copy=False)
-    return samples.mean(axis=0) if probe.reduce == "none" else samples
 
 
 def _running(decoded: DecodedReadout, error_of: ErrorOf) -> Matrix:

@@ -36,14 +36,15 @@ class ProbePlan:
         spikes: Spikes of each layer that shows them, and where they may be read.
         fitted: Membrane of the output that estimators are held against its spikes by, where it is
             to be had.
-        output: Membrane that a deployed network is read by; None where there is none.
+        output: What a deployed network is read by beside its counts: output membranes where there
+            are any, and the times of output spikes where these are read out.
     """
 
     candidates: tuple[Estimator, ...]
     membranes: tuple[Probe | None, ...]
     spikes: Mapping[int, Probe]
     fitted: Probe | None
-    output: Probe | None
+    output: tuple[Probe, ...]
 
     @property
     def learning(self) -> list[Probe]:
@@ -77,11 +78,14 @@ def plan_probes(config: Config, info: DeviceInfo, depth: int, traced: bool) -> P
     whole = Probe(depth, every=1, reduce="none")
     deployed = None if output is None else _probe(depth, output, output.every, "mean")
     last = whole if output and traced else deployed
-    if output is None and (traced or config.readout.source != "counts"):
+    spikes = _spike_probes(info, depth, by_spikes, traced, config.readout.source == "times")
+    if output is None and (traced or config.readout.source in ("membrane", "both")):
         raise _not_shown("the output layer")
     fitted = None
     shows = output and any(kind in output.reductions for kind in REDUCTIONS[reading])
-    if hidden and output and shows and not by_spikes and reading != "nothing":
+    # Times are no rates, and what single spikes drive is no steady drive.
+    is_rate = config.readout.source != "times" and info.neuron.spikes_per_run is None
+    if hidden and output and shows and is_rate and not by_spikes and reading != "nothing":
         spaced = max(output.every, every if reading == "samples" else 1)
         fitted = whole if traced else _probe(depth, output, spaced, reading)
     if fitted is None and reading != "nothing":
@@ -89,9 +93,9 @@ def plan_probes(config: Config, info: DeviceInfo, depth: int, traced: bool) -> P
     return ProbePlan(
         candidates=tuple(candidates),
         membranes=(*membranes, last),
-        spikes=_spike_probes(info, depth, by_spikes, traced),
+        spikes=spikes,
         fitted=fitted,
-        output=deployed,
+        output=tuple(p for p in (deployed, spikes.get(depth)) if p is not None),
     )
 
 
@@ -174,15 +178,18 @@ def _probe(layer: int, offer: ProbeOffer, every: int, reading: Reading) -> Probe
     return Probe(layer, every=every, reduce=kinds[0] if kinds else REDUCTIONS[reading][0])
 
 
-def _spike_probes(info: DeviceInfo, depth: int, by_spikes: bool, traced: bool) -> dict[int, Probe]:
-    """Spikes of hidden layers when they may be seen, of the output with traces."""
+def _spike_probes(
+    info: DeviceInfo, depth: int, by_spikes: bool, traced: bool, timed: bool
+) -> dict[int, Probe]:
+    """Spikes of hidden layers when they may be seen, of the output with traces or for its times."""
     probes = {}
     layers = [*range(1, depth)] if by_spikes else []
-    if traced and info.offer("spikes", depth, depth) is not None:
+    if timed or (traced and info.offer("spikes", depth, depth) is not None):
         layers.append(depth)
+    every_step = traced or timed or info.neuron.spikes_per_run is not None
     for layer in layers:
         offer = info.offer("spikes", layer, depth)
-        raster = traced or (offer is not None and "mean" not in offer.reductions)
+        raster = every_step or (offer is not None and "mean" not in offer.reductions)
         # Without an offer the device itself refuses, in its own words.
         probes[layer] = Probe(layer, "spikes", reduce="none" if raster else "mean")
     return probes

@@ -29,7 +29,7 @@ from support.restated import restated
 def test_initial_weights_have_the_root_of_the_fan_in(scale: float) -> None:
     layers = (30, 2000, 40, 300)
     config = configuration.build({"network": {"initial_scale": scale}})
-    weights = mapping.initial_weights(config, Network.feed_forward(layers))
+    weights = mapping.initial_weights(config, Network.feed_forward(layers), INFO)
     assert [w.shape for w in weights] == [(30, 2000), (2000, 40), (40, 300)]
     for matrix, fan_in in zip(weights, layers, strict=False):
         assert matrix.std() * math.sqrt(fan_in) == pytest.approx(scale, rel=0.03)
