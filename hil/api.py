@@ -85,10 +85,11 @@ def train(
     objects: dict[str, object] = {}
     settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
     layer = name_objects(settings, objects)
-    with Trust.of(layer, everything=trust, objects=objects).in_force():
-        run, session = prepare(layer, start=start, out=out, record=record, samples=samples)
-        with display_progress() as watch:
-            return finish(run, also_call(watch, on_epoch), session=session)
+    given: dict[str, Any] = {"start": start, "out": out, "record": record}
+    trusted = Trust.of(layer, everything=trust, objects=objects)
+    with trusted.in_force(), display_progress() as watch:
+        run, session = prepare(layer, samples=samples, watch=watch, **given)
+        return finish(run, also_call(watch, on_epoch), session=session)
 
 
 def _task_and_samples(
@@ -241,6 +242,7 @@ def prepare(
     out: str | Path | None = None,
     record: str | Path | None = None,
     samples: SampleSet | None = None,
+    watch: Watcher | None = None,
 ) -> tuple[Run, Session]:
     """Make the run folder of what was asked for, once all of it is known to fit.
 
@@ -253,6 +255,7 @@ def prepare(
         record: File that the session with the device is to be recorded to.
         samples: Those of the task `arrays`, as a program gave them; None
             takes those of the run to start from.
+        watch: Called with what is done, as it begins.
 
     Returns:
         The run, not yet trained, and the open session with its device, for `finish`.
@@ -265,6 +268,7 @@ def prepare(
     from hil.config import build
     from hil.loop.defaults import find_open_settings
     from hil.loop.initialisation import start_settings
+    from hil.loop.progress import TrainingProgress, no_watcher
     from hil.loop.session import Session
     from hil.runs import data as run_data
     from hil.runs.folder import Run
@@ -277,10 +281,13 @@ def prepare(
     config = build(fitting, base, *layers)
     if config.start and samples is None and config.task == tasks.ARRAYS:
         samples = run_data.samples(Run.open(config.start))
+    watch = watch or no_watcher
+    watch(TrainingProgress("reading the samples"))
     data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
     in_force().check(code_of(config))
     class_weights(config.training.class_weight, data.preparation.labels, data.y_train)
     open_settings = find_open_settings(*layers, starts=start is not None)
+    watch(TrainingProgress("opening the device, and measuring what it does not state"))
     session = Session.open(config, data, open_settings, record=record)
     with session.closed_on_error(unrecorded=True):
         run = Run.create(
@@ -322,11 +329,13 @@ def finish(
         ValueError: When the configuration does not fit the data or the device.
     """
     from hil.loop import training
+    from hil.loop.progress import TrainingProgress
 
     figures = training.train(run, watch, record, data, session, other_device)
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
 
     attempts = Attempts()
+    watch(TrainingProgress("writing the page"))
     write_report(run, attempts)
     return Result(run.path, figures, tuple(attempts.failed), in_force())

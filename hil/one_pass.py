@@ -19,6 +19,7 @@ from machine_code import CompiledFunction
 
 Loop = Callable[..., None]
 BLOCK = 1 << 14  # numbers of a slice
+SOME = 20  # calls before a loop is worth compiling; what runs first is the chip
 
 
 def parts(size: int, width: int = 1) -> Iterable[Any]:
@@ -50,7 +51,7 @@ class OnePass:
             uses: Functions of modules, of numbers or of slices of arrays, that it calls.
         """
         self.loop = loop
-        self.compiled = CompiledFunction(partial(_write, loop, uses))
+        self.compiled = CompiledFunction(partial(_write, loop, uses), after=SOME)
 
     def __call__(self, *arguments: Any) -> None:
         """Run the loop."""

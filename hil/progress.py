@@ -46,6 +46,9 @@ class Display(Protocol):
     def on_terminal(self) -> bool:
         """Tell if a person looks on."""
 
+    def begin(self, what: str) -> None:
+        """Show what is done now, of which nobody knows how far it is."""
+
     def show(self, stage: Stage) -> None:
         """Show how far a stage is."""
 
@@ -72,6 +75,10 @@ class Bars:
         self._bars = bars
         self._preparing = bars.add_task("preparing", total=None)
         self._rows: dict[str, TaskID] = {}
+
+    def begin(self, what: str) -> None:
+        """Show what is done now."""
+        self._bars.update(self._preparing, description=what, visible=True)
 
     def show(self, stage: Stage) -> None:
         """Show how far a stage is. A row that is done is hidden, but for the first one."""
@@ -119,6 +126,11 @@ class LineDisplay:
         self._stream, self._clock, self._width = stream, clock, 0
         self._every, self._last = (OFTEN, -math.inf) if notebook else (SELDOM, clock())
         self._begun: dict[str, tuple[float, int]] = {}  # when each row began, and from where
+
+    def begin(self, what: str) -> None:
+        """Say what is done now, where a person looks on."""
+        if self.on_terminal:
+            self._write_over(what)
 
     def show(self, stage: Stage) -> None:
         """Say how far a stage is, at its rate since its row began, where the last time is past."""

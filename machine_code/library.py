@@ -36,15 +36,16 @@ class CompiledFunction:
     can allocate nothing.
     """
 
-    def __init__(self, write: Callable[[], str]) -> None:
+    def __init__(self, write: Callable[[], str], after: int = 0) -> None:
         """Compile nothing yet.
 
         Args:
             write: Writes the source of a module in which `function` is compiled by numba.
+            after: How often it is called before it is worth compiling.
         """
-        self._write = write
+        self._write, self._calls_left = write, after
         self._found: dict[tuple[object, ...], Function] = {}
-        self._asked: dict[tuple[object, ...], tuple[str, Future[str]]] = {}
+        self._asked: dict[tuple[object, ...], dict[str, Any]] = {}
         self._can_be = True
 
     def find(self, arguments: Sequence[Any], wait: bool = False) -> Function | None:
@@ -77,9 +78,12 @@ class CompiledFunction:
             name = f"function_{sha256(repr(about).encode()).hexdigest()[:32]}"
             with suppress(LookupError):
                 return load_function(name)
-            answer = _find_compiler().ask({"name": name, "text": text, "types": types})
-            self._asked[kinds] = name, answer
-        name, answer = self._asked[kinds]
+            self._asked[kinds] = {"name": name, "text": text, "types": types}
+        self._calls_left -= 1
+        if self._calls_left >= 0 and not wait:
+            return None
+        order = self._asked[kinds]
+        name, answer = order["name"], _find_compiler().ask(order)
         if not (wait or answer.done()):
             return None
         reason = answer.result() or "numba cannot load what it compiled"

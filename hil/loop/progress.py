@@ -16,9 +16,9 @@ class TrainingProgress:
     """Position of a training.
 
     Attributes:
-        phase: `train`, `validate` or `test`.
+        phase: `train`, `validate` or `test`; or what is done before and after that, in words.
         done: Batches done of this phase (of all epochs, for `train`).
-        total: Batches of this phase.
+        total: Batches of this phase; 0 of one in words.
         epoch: Epoch under way, from 1.
         metrics: Metrics of the epoch that just ended, else None.
         note: What was just chosen, else None.
@@ -26,9 +26,9 @@ class TrainingProgress:
     """
 
     phase: str
-    done: int
-    total: int
-    epoch: int
+    done: int = 0
+    total: int = 0
+    epoch: int = 0
     metrics: dict[str, Any] | None = None
     note: str | None = None
     findings: Sequence[Mapping[str, Any]] = ()
@@ -56,6 +56,9 @@ def display_progress() -> Iterator[Watcher]:
 
         def watch(now: TrainingProgress) -> None:
             nonlocal last
+            if now.total == 0:
+                shown.begin(now.phase)
+                return
             if now.note is not None:
                 shown.write(f"hil: {now.note}")
             name = f"epoch {now.epoch}" if now.phase == "train" else now.phase

@@ -20,15 +20,15 @@ def test_the_pace_tells_rate_and_rest(rate: float | None, expected: str) -> None
     assert pace(10, 40, "trials", rate) == expected
 
 
-def shown(*stages: Stage) -> list[str]:
-    """What stands in the display after some stages."""
+def shown(*stages: Stage | str) -> list[str]:
+    """What stands in the display after some stages, and what is done in words."""
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     with Progress(
         TextColumn("{task.description} {task.completed:.0f}/{task.total}"), console=console
     ) as bars:
         display = Bars(bars)
         for stage in stages:
-            display.show(stage)
+            display.begin(stage) if isinstance(stage, str) else display.show(stage)
         return [
             f"{row.description} {row.completed:.0f}/{row.total}"
             for row in bars.tasks
@@ -38,6 +38,13 @@ def shown(*stages: Stage) -> list[str]:
 
 def test_before_there_is_a_stage_all_is_being_prepared() -> None:
     assert shown() == ["preparing 0/None"]
+
+
+def test_what_nobody_knows_the_end_of_is_named() -> None:
+    train = Stage("epoch 1", 3, 9, "batches", row="train")
+    assert shown("opening the device") == ["opening the device 0/None"]
+    assert shown("opening the device", train) == ["epoch 1 3/9"]
+    assert shown(train, "writing the page") == ["writing the page 0/None", "epoch 1 3/9"]
 
 
 def test_stages_of_a_row_follow_each_other_in_one_place() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,7 +74,8 @@ def train(
     trusted = Trust.of(layer, settings, everything=trust)
     with display_progress() as watch, trusted.in_force():
         file = configuration.read(config) if config else {}
-        run, session = api.prepare(file, layer, settings, start=start, out=out, record=record)
+        given: dict[str, Any] = {"start": start, "out": out, "record": record}
+        run, session = api.prepare(file, layer, settings, watch=watch, **given)
         print_choices(run.environment())
         result = finish_run(run, watch, session=session)
     print_run(result, json_output)

@@ -90,7 +90,7 @@ def list_opened(folder: Path, *program: str) -> set[str]:
 
 def test_libraries_do_read_what_was_planted(planted: Path) -> None:
     opened = list_opened(planted, "-P", "-c", "import numba, brian2")
-    assert opened == {".numba_config.yaml", "brian_preferences"}
+    assert opened >= {".numba_config.yaml", "brian_preferences"}
 
 
 QUICK = (f"train digits {' '.join(SMALL)} --out out", "study ../study.toml --workers 2", "devices")
