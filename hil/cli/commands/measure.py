@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from drivers.contract.info import DeviceInfo, Quantity
 from hil.cli.options import (
     DeviceArgument,
     JsonOption,
@@ -20,6 +19,9 @@ from hil.cli.options import (
     option,
     parse_layers,
 )
+
+if TYPE_CHECKING:
+    from drivers import DeviceInfo
 
 
 def check(
@@ -60,11 +62,10 @@ def check(
 def _summarise(info: DeviceInfo, measured: Sequence[str]) -> str:
     """Say in a sentence what a device is, what was measured of it, and what training reads."""
     room, form = info.capacity, info.weight_format(0)
-    shown = {q for q in get_args(Quantity) if info.offer(q, 1, 2) is not None}
     read = "nothing of hidden layers, so what they do is worked out from stimulus and weights"
-    if "spikes" in shown:
+    if info.offer("spikes", 1, 2) is not None:
         read = "spikes of hidden layers"
-    elif shown:
+    elif info.offer("membrane", 1, 2) is not None:
         read = "membranes of hidden layers, from which their rates are estimated"
     if room.layers == 1:
         read = "its output, there being no hidden layer"

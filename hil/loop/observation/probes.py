@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drivers import DeviceInfo, Probe, ProbeOffer, Reduction, UnsupportedProbe
-from hil.learning import rate_estimators
+from hil.learning import rate_estimators, rules
 from hil.learning.rate_estimator import Estimator, Reading
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def plan_probes(config: Config, info: DeviceInfo, depth: int, traced: bool) -> P
     """
     offers = [info.offer("membrane", layer, depth) for layer in range(1, depth + 1)]
     hidden, output = offers[:-1], offers[-1]
+    _check_shown(config, info, offers, traced)
     every = _interval(config, hidden)
     candidates = _choose_estimators(config, info, hidden, every, traced)
     reading, by_spikes = candidates[0].reading, config.observe == "spikes"
@@ -79,8 +80,6 @@ def plan_probes(config: Config, info: DeviceInfo, depth: int, traced: bool) -> P
     deployed = None if output is None else _probe(depth, output, output.every, "mean")
     last = whole if output and traced else deployed
     spikes = _spike_probes(info, depth, by_spikes, traced, config.readout.source == "times")
-    if output is None and (traced or config.readout.source in ("membrane", "both")):
-        raise _not_shown("the output layer")
     fitted = None
     shows = output and any(kind in output.reductions for kind in REDUCTIONS[reading])
     # Times are no rates, and what single spikes drive is no steady drive.
@@ -155,21 +154,65 @@ def _hidden_probe(
     by_spikes: bool,
     traced: bool,
 ) -> Probe | None:
-    unseen = reading == "nothing" and not traced
-    if offer is None and (traced or not (by_spikes or unseen)):
-        raise _not_shown(f"hidden layer {layer}")
-    if offer is None or unseen:
+    if offer is None or (reading == "nothing" and not traced):
         return None
     if traced:
         return Probe(layer, every=1, reduce="none")
     return _probe(layer, offer, every, "mean" if by_spikes else reading)
 
 
-def _not_shown(place: str) -> UnsupportedProbe:
-    return UnsupportedProbe(
-        f"this device does not show the membranes of {place}: use observe=spikes, "
-        "readout.source=counts and a rule that needs no traces"
-    )
+def _check_shown(
+    config: Config, info: DeviceInfo, membranes: Sequence[ProbeOffer | None], traced: bool
+) -> None:
+    """Refuse to read what the device does not show, with what it lets do in its place."""
+    depth = len(membranes)
+    spikes, hidden = info.offer("spikes", depth, depth), membranes[:-1]
+    timed = spikes is not None and "none" in spikes.reductions
+    for layer, offer in enumerate(membranes if traced else (), start=1):
+        if offer is None or offer.every > 1 or "none" not in offer.reductions:
+            place = "the output" if layer == depth else f"hidden layer {layer}"
+            instead = "rule.clock=mean"
+            if "clock" not in config.rule:
+                free = [name for name in rules.names() if not rules.get(name)().needs_traces]
+                instead = f"--rule {' or '.join(free)}"
+            raise UnsupportedProbe(
+                f"rule {config.rule['name']!r} reads the membranes of every step: this device "
+                f"shows those of {place} {_describe_offer(offer)}: use {instead}"
+            )
+    if config.observe == "spikes" and hidden and info.offer("spikes", 1, depth) is None:
+        instead = "reckoned from what drives them"
+        if hidden[0] is not None:
+            instead = f"estimated from membranes, shown {_describe_offer(hidden[0])}"
+        raise UnsupportedProbe(
+            "observe = spikes: this device does not show the spikes of hidden layers: leave it "
+            f"out, their rates are then {instead}"
+        )
+    source = config.readout.source
+    other = "readout.source=times or counts" if timed else "readout.source=counts"
+    if source in ("membrane", "both") and membranes[-1] is None:
+        raise UnsupportedProbe(
+            f"readout.source = {source}: this device does not show the membranes of the output: "
+            f"use {other}"
+        )
+    if source == "times" and not timed:
+        raise UnsupportedProbe(
+            "readout.source = times: this device does not show output spikes step by step: use "
+            f"readout.source={'' if membranes[-1] is None else 'membrane or '}counts"
+        )
+    asked = config.activity.estimator
+    reads = asked != "auto" and rate_estimators.get(asked).reading != "nothing"
+    if config.observe == "membrane" and reads and None in hidden:
+        raise UnsupportedProbe(
+            f"activity.estimator = {asked}: this device does not show the membranes of hidden "
+            f"layer {hidden.index(None) + 1}: use auto"
+        )
+
+
+def _describe_offer(offer: ProbeOffer | None) -> str:
+    if offer is None:
+        return "nowhere"
+    steps = f"every {offer.every} steps" if offer.every > 1 else "in every step"
+    return steps if "none" in offer.reductions else f"as {' or '.join(offer.reductions)} alone"
 
 
 def _probe(layer: int, offer: ProbeOffer, every: int, reading: Reading) -> Probe:

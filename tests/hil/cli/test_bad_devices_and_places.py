@@ -33,11 +33,11 @@ class Limited(Emulator):
     "facts, arguments, expected",
     [
         ({"probes": (ProbeOffer("membrane"),)}, "--observe spikes", "spikes of hidden layers"),
-        ({"probes": (ProbeOffer("spikes"),)}, "--rule bptt", "use observe=spikes"),
+        ({"probes": (ProbeOffer("spikes"),)}, "--rule bptt", "use --rule adfa or"),
         (
             {"probes": (ProbeOffer("membrane", "hidden"),)},
             "--set readout.source=membrane",
-            "readout.source=counts",
+            "use readout.source=",
         ),
         ({"stimuli": ("spikes",)}, "--set encoding.name=current", "takes spikes"),
         ({"layers": 2}, "--hidden 10,10", "network.hidden=[10]"),

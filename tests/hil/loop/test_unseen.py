@@ -45,9 +45,15 @@ def test_hidden_layers_learn_by_what_the_nominal_neuron_would_do(
     assert min(fits) > 0.9
 
 
-@pytest.mark.parametrize("rule", [{"name": "bptt"}, {"name": "adfa", "clock": "trace"}])
+@pytest.mark.parametrize(
+    "rule, remedy",
+    [
+        ({"name": "bptt"}, "hidden layer 1 nowhere: use --rule adfa or"),
+        ({"name": "adfa", "clock": "trace"}, "hidden layer 1 nowhere: use rule.clock=mean"),
+    ],
+)
 def test_a_rule_that_needs_membranes_is_refused_with_what_would_do(
-    unseen: str, rule: dict[str, str], tmp_path: Path
+    unseen: str, rule: dict[str, str], remedy: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UnsupportedProbe, match="a rule that needs no traces"):
+    with pytest.raises(UnsupportedProbe, match=remedy):
         hil.train("digits", device=unseen, rule=rule, out=tmp_path / "run")

@@ -75,7 +75,8 @@ def test_two_boards_with_a_worker_each_and_one_of_them_killed(
                     workers = [
                         each.pid
                         for each in psutil.Process().children(recursive=True)
-                        if "spawn_main" in " ".join(each.cmdline())
+                        if each.status() != psutil.STATUS_ZOMBIE
+                        and "spawn_main" in " ".join(each.cmdline())
                     ]
                     killed.append(workers[0])
                     os.kill(workers[0], signal.SIGKILL)
