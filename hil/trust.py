@@ -86,7 +86,7 @@ def check_unchanged(began: Mapping[str, str], now: Mapping[str, str]) -> None:
         if name not in in_force().given and began.get(name, digest) != digest:
             raise ValueError(
                 f"{name} was changed since this began (SHA-256 {began[name][:12]}... then, "
-                f"{digest[:12]}... now): put it back"
+                f"{digest[:12]}... now): put it back, or begin anew with it in another --out"
             )
 
 

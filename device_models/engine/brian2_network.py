@@ -248,7 +248,7 @@ class LayerGroup:
             self.current[...] = chip.bias_slope(layer)
         for name, expression in model.initial.items():
             self.group.state(name).set_item(slice(None), expression, namespace={})
-        self._initial = {name: self._values(name).copy() for name in self._changing()}
+        self._initial = {name: self._values(name).copy() for name in self._list_changing()}
 
     def reset(self) -> None:
         """Bring all state to where a trial starts."""
@@ -273,7 +273,7 @@ class LayerGroup:
         values: NDArray[np.float32] = self.group.variables[name].get_value()
         return values
 
-    def _changing(self) -> list[str]:
+    def _list_changing(self) -> list[str]:
         """Names of the variables that a run may change."""
         names = [
             name

@@ -237,7 +237,7 @@ class Link:
         """
         before, now = self._lease, self.ask_hello()
         if now.boot_id != self.board.boot_id or self._lease != before:
-            raise self._restart_error(now)
+            raise self._accept_restart(now)
 
     def _ask_lease(self, replaced: LeaseRecord | None = None) -> Hello:
         """Say HELLO, and ask for the lease where one is wanted.
@@ -367,7 +367,7 @@ class Link:
             return answer.payload
         if kind != RequestType.HELLO:
             if answer.status in (Status.NOT_CONFIGURED, Status.OWNED):
-                raise self._restart_error(self.ask_hello())
+                raise self._accept_restart(self.ask_hello())
             if answer.status == Status.ROOM:
                 raise CapacityError(f"{self._name} has no room for this: ask for a smaller network")
             if answer.status == Status.UNSUPPORTED:
@@ -380,8 +380,8 @@ class Link:
             "this host disagree, flash the firmware that comes with it"
         )
 
-    def _restart_error(self, now: Hello) -> DeviceRestarted:
-        """Make the error of a board that says HELLO anew, which is what it is from now on."""
+    def _accept_restart(self, now: Hello) -> DeviceRestarted:
+        """Accept the new HELLO as the board's, and make the error that reports the restart."""
         before, self.board = self.board, now
         what = f"has restarted (boot {before.boot_id:#x}, now {now.boot_id:#x})"
         if before.boot_id == now.boot_id:

@@ -75,19 +75,19 @@ class FiringCharges:
     kind: StimulusKind
 
     @property
-    def usual(self) -> float:
-        """The median."""
+    def median(self) -> float:
+        """Median charge at which neurons fire, in thresholds."""
         return float(np.median(self.neurons))
 
     @property
     def spread(self) -> float:
         """Standard deviation from neuron to neuron, as a share of the median."""
-        return float(self.neurons.std()) / self.usual
+        return float(self.neurons.std()) / self.median
 
     @property
     def error(self) -> float:
         """By how much of itself the median may be off, for the spread and number of neurons."""
-        return 4.5 * self.spread / float(np.sqrt(len(self.neurons))) + self.part / 2 / self.usual
+        return 4.5 * self.spread / float(np.sqrt(len(self.neurons))) + self.part / 2 / self.median
 
 
 class ChargeLadder:

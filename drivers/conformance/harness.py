@@ -65,7 +65,7 @@ RARELY, OFTEN = 0.02, 0.4
 
 @dataclass(frozen=True)
 class View:
-    """What a device shows of the first layer of a network.
+    """A quantity of the first layer that a device shows.
 
     Attributes:
         offer: The offer.
@@ -111,14 +111,14 @@ class Harness:
     def device(self) -> Device:
         """The device, opened anew where it was closed, to do anything with."""
         self._mapped = None
-        return self._opened()
+        return self._ensure_open()
 
     @property
     def mapped(self) -> Device:
         """The device with what is mapped on it, to ask what changes nothing."""
-        return self._opened()
+        return self._ensure_open()
 
-    def _opened(self) -> Device:
+    def _ensure_open(self) -> Device:
         if self._device is None:
             self._device = self.connect()
         return self._device
@@ -233,7 +233,7 @@ class Harness:
         shape = (self.neurons, self.neurons)
         weights = np.broadcast_to(np.asarray(shares, np.float32), shape) * self.scale(projection)
         rows = self.group if projection == 0 else 1
-        return self._opened().write_weights(projection, np.repeat(weights, rows, axis=0))
+        return self._ensure_open().write_weights(projection, np.repeat(weights, rows, axis=0))
 
     def stores_zero(self, projection: int) -> bool:
         """Tell whether a projection stores a weight of zero, or nearly so."""
@@ -274,7 +274,7 @@ class Harness:
         self, stimulus: Stimulus, probes: Sequence[Probe] = (), trial: int | None = 0
     ) -> Readout:
         """Run the device as it stands."""
-        return self._opened().run(stimulus, probes, trial=trial)
+        return self._ensure_open().run(stimulus, probes, trial=trial)
 
     def count_spikes(self, stimulus: Stimulus | None = None) -> int:
         """Output spikes of a run, of `everything` when None."""
@@ -308,7 +308,7 @@ class Harness:
         return max(self.info.offers.stimuli, key=("current", "current_trace", "spikes").index)
 
     def view(self, quantity: Quantity) -> View | None:
-        """What the device shows of a quantity of the first layer; None where nothing."""
+        """Find the view of a quantity of the first layer; None where it is not shown."""
         for depth in range(1, min(2, self.info.capacity.layers) + 1):
             offer = self.info.offer(quantity, 1, depth)
             if offer is not None:
@@ -359,8 +359,8 @@ class Harness:
         """The `share` of a device that has one."""
         return self.share or 1.0
 
-    def share_of(self, charge: float) -> float:
-        """Share of the full scale at which a group brings a charge, in thresholds; -1 to 1."""
+    def find_weight_share(self, charge: float) -> float:
+        """Find the weight, as a share of full scale, -1 to 1, at which a group brings a charge."""
         return float(np.clip(charge / (self.group * self.full_scale * self.amplitude), -1, 1))
 
     def reaches(self, depth: int) -> bool:

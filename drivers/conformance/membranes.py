@@ -88,7 +88,7 @@ def follow_event(
         NotApplicable: When runs are too short, or levels too coarse.
     """
     harness.clear(view.depth)
-    stored = harness.write(harness.share_of(charge) * np.eye(harness.neurons))
+    stored = harness.write(harness.find_weight_share(charge) * np.eye(harness.neurons))
     brought = float(stored.flat[np.abs(stored).argmax()]) * harness.group * harness.amplitude
     skip_if(not 0.5 < brought / charge < 1.7, f"levels are too coarse for {charge:g} thresholds")
     moved, unit = [], 0.0

@@ -261,7 +261,7 @@ def calibrate(
             if not any(np.isfinite(s.mean) for s in before.values()):
                 raise ValueError(f"{url} shows nothing by which it could be calibrated")
             last = _total(distance)
-            best, distance = _keep_nearest(offered, best, distance, asked, measured)
+            best, distance = _keep_best_values(offered, best, distance, asked, measured)
             if _total(distance) > BETTER * last:
                 break
             # From the values that were asked for: a device does not report those it applied.
@@ -288,10 +288,13 @@ def _measurer(
     return measure
 
 
-def _keep_nearest(
+def _keep_best_values(
     offered: Sequence[Setting], best: ByLayer, distance: ByLayer, asked: ByLayer, measured: ByLayer
 ) -> tuple[ByLayer, ByLayer]:
-    """Keep the values that came nearest and their distances; those of all neurons by the mean."""
+    """Keep, for each neuron, the tried value whose measurement came nearest, and its distance.
+
+    A setting that all neurons share is judged by their mean.
+    """
     values: dict[str, list[Array]] = {}
     distances: dict[str, list[Array]] = {}
     for setting in offered:

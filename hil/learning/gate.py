@@ -31,6 +31,15 @@ class Gate:
     draw: Callable[[Generator, int], dict[str, NDArray[np.generic]]] | None = None
     description: str = ""
 
+    def draw_terms(self, rng: Generator, terms: int = 4) -> dict[str, NDArray[np.generic]]:
+        """Draw what g is made of, which a rule keeps in its state; nothing for most gates.
+
+        Args:
+            rng: Where it is drawn from.
+            terms: Number of terms, for a gate that is a series.
+        """
+        return self.draw(rng, terms) if self.draw is not None else {}
+
     def evaluate(self, z: Matrix, gain: float, shift: float, drawn: Drawn) -> Matrix:
         """Evaluate the gate at `x = gain * (z - shift)`.
 
@@ -38,7 +47,7 @@ class Gate:
             z: Membranes of any shape, in nominal thresholds.
             gain: Steepness, or angular frequency in rad per threshold.
             shift: Centre, or phase, in thresholds.
-            drawn: What `draw` gave; other entries are passed over.
+            drawn: What `draw_terms` gave; other entries are passed over.
 
         Returns:
             Same shape, float32.

@@ -10,10 +10,10 @@ from hil.learning.rule import Gradients, Matrix, Observation, Route
 from hil.one_pass import OnePass, parts
 
 
-def pulls(
+def compute_pulls(
     activity: Sequence[Matrix], weight: float | Sequence[float], target: float
 ) -> tuple[Matrix, ...]:
-    """The term `weight * (mean rate - target)` of every hidden delta.
+    """Compute the term `weight * (mean rate - target)` that is added to each hidden delta.
 
     Args:
         activity: Spikes per step of each hidden layer, `(B, n_l)`.

@@ -106,7 +106,7 @@ class Controller:
 
     @cached_property
     def _forms(self) -> list[WeightFormat]:
-        """What the device states of the weights of each projection."""
+        """Weight format of each projection, as the device states it."""
         return [self.device.info.weight_format(p) for p in range(len(self.weights))]
 
     @property
@@ -143,14 +143,14 @@ class Controller:
         readout = self.supervised.run(stimulus, self.observer.probes, trial)
         decoded = self.observer.decode(readout, stimulus, self.supervised.stored)
         logits = self._logits(decoded.rate, decoded.membranes[-1])
-        judge = partial(self._judged, y, weights)
+        judge = partial(self._judge, y, weights)
         loss, error = judge(decoded.rate, decoded.membranes[-1])
         if self._forms[-1].signs == "positive":
             error = losses.spare_saturated(error, decoded.rate, self.observer.highest_rate)
         pulls: tuple[Matrix, ...] = ()
         if self.config.homeostasis.weight:
             strengths = (self.config.homeostasis.weight * self.strengths).tolist()
-            pulls = homeostasis.pulls(decoded.hidden, strengths, self.observer.target_rate)
+            pulls = homeostasis.compute_pulls(decoded.hidden, strengths, self.observer.target_rate)
         observation = self.observer.observe(
             stimulus,
             decoded,
@@ -185,7 +185,7 @@ class Controller:
             decoded.held,
         )
 
-    def _judged(
+    def _judge(
         self, y: NDArray[np.int64], factors: losses.Weights, rate: Matrix, membrane: Matrix
     ) -> tuple[float, Matrix]:
         """Mean loss of output rates and mean membranes, `(B, C)` each, and the error `(B, C)`."""

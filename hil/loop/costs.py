@@ -67,7 +67,7 @@ class Costs:
 
     @classmethod
     def none(cls, shapes: Sequence[tuple[int, int]]) -> Costs:
-        """Those of projections of these shapes, `(n_pre, n_post)`, that nobody has used yet."""
+        """Make the costs of projections of these shapes, `(n_pre, n_post)`, that were not used."""
         return cls([np.zeros(shape, np.int32) for shape in shapes])
 
     def count_write(self, projection: int, before: Matrix, after: Matrix) -> None:

@@ -20,7 +20,7 @@ from hil import encodings, tasks
 from hil.config import Config
 from hil.encodings.encoding import Kind
 from hil.loop import mapping
-from hil.loop.observation.estimation import nominal_neuron
+from hil.loop.observation.estimation import build_nominal_neuron
 from hil.reasons import Reason, because
 from hil.tasks.samples import SampleSpec
 from hil.validation import validate_values
@@ -74,7 +74,7 @@ class Choice:
         return f"{self.setting} = {self.value}: {self.reason}"
 
     def as_json(self) -> dict[str, Any]:
-        """As the record of a run keeps it."""
+        """Return the fields as the JSON of a run's files."""
         words = {"setting": self.setting, "value": self.value, "reason": str(self.reason)}
         return {**words, "kind": self.reason.kind, "figures": dict(self.reason.figures)}
 
@@ -151,17 +151,17 @@ def _draft(config: Config, choices: Sequence[Choice]) -> Config:
             kept = {k: outlasting[k] for k in ("bias", "hold") if k in settings.model_fields}
             value = {"name": value, **settings(**kept).model_dump(mode="json", exclude_none=True)}
         elif key:
-            value = _nested(getattr(config, section), key, value)
+            value = _replace_setting(getattr(config, section), key, value)
         config = config.model_copy(update={section: value})
     return config
 
 
-def _nested(section: Any, key: str, value: object) -> Any:
+def _replace_setting(section: Any, key: str, value: object) -> Any:
     """A section, or a table in one, with another value of a key `key` or `table.key`."""
     key, _, rest = key.partition(".")
     if isinstance(section, Mapping):
-        return {**section, key: _nested(section[key], rest, value) if rest else value}
-    value = _nested(getattr(section, key), rest, value) if rest else value
+        return {**section, key: _replace_setting(section[key], rest, value) if rest else value}
+    value = _replace_setting(getattr(section, key), rest, value) if rest else value
     return section.model_copy(update={key: value})
 
 
@@ -218,7 +218,7 @@ def _room(
 # -- one choice after the other -------------------------------------------------------------------
 
 
-def _encoding(
+def _choose_encoding(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """An encoding that takes the samples and makes a kind of stimulus that the device takes."""
@@ -318,7 +318,7 @@ def _time_constant(
         )
 
 
-def _suited(
+def _choose_for_neuron(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """Choose for the kind of neuron, where the task has nothing better for the rule."""
@@ -334,7 +334,7 @@ def _suited(
         suited = {n: pair for n, pair in suited.items() if n != LEARNING_RATE}
         suited |= {n: (v, reason) for n, v in FEW_SPIKES.items()}
     output, spikes = len(config.network.hidden) + 1, _kind(config, info, spec) == "spikes"
-    neuron = nominal_neuron(info, mapping.DECAY, output, config.network.steps, spikes)
+    neuron = build_nominal_neuron(info, mapping.DECAY, output, config.network.steps, spikes)
     highest = neuron.highest_rate
     if info.weight_format(len(config.network.hidden)).signs == "positive":
         suited[KAPPA] = (
@@ -369,12 +369,12 @@ def _names(sections: Mapping[str, Any]) -> Iterator[str]:
 
 Chooser = Callable[[Config, Collection[str], DeviceInfo, SampleSpec], Iterable[Choice]]
 CHOOSERS: Sequence[Chooser] = (
-    _encoding,
+    _choose_encoding,
     _steps,
     _observe,
     _in_time,
     _time_constant,
     _readout,
     _room,
-    _suited,
+    _choose_for_neuron,
 )

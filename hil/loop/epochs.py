@@ -184,12 +184,12 @@ class Training:
         restarts = controller.supervised.clock.restarts
         observer, correlations = controller.observer, row["estimator_fit"]
         amiss = [
-            *findings.of_activity(layers, rates, self._config.readout.source),
-            *findings.of_neurons(state.statistics, layers),
-            *findings.of_drift(part, accuracies, samples),
-            *findings.of_weights(shares, controller.depth),
-            *findings.of_estimator(row["estimator"], correlations, observer.spikes_offered),
-            *findings.of_link(
+            *findings.find_odd_layers(layers, rates, self._config.readout.source),
+            *findings.find_odd_neurons(state.statistics, layers),
+            *findings.find_falling_accuracy(part, accuracies, samples),
+            *findings.find_full_scale_weights(shares, controller.depth),
+            *findings.find_poor_estimates(row["estimator"], correlations, observer.spikes_offered),
+            *findings.find_link_troubles(
                 row, observer.probes, restarts - self._restarts, controller.device.failures
             ),
         ]

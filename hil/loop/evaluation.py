@@ -182,6 +182,6 @@ def _test(
         **tested.score.final(),
         "classes": [str(name) for name in prepared.class_names],
         "confusion": count_confusion(y, tested.predicted, prepared.classes).tolist(),
-        "findings": [finding.as_json() for finding in findings.of_test(tested.score)],
+        "findings": [finding.as_json() for finding in findings.find_missed_classes(tested.score)],
         "costs": {"inference": tested.costs},
     }

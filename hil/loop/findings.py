@@ -107,7 +107,7 @@ class Finding:
         return f"[{stage}] {self.headline}: {figures}{remedy}"
 
     def as_json(self) -> dict[str, Any]:
-        """As the files of a run keep it."""
+        """Return the fields as the JSON of a run's files."""
         return {**vars(self), "headline": self.headline, "text": str(self)}
 
 
@@ -131,10 +131,10 @@ def layer_name(layer: int, depth: int) -> str:
     return "output layer" if layer == depth - 1 else f"hidden layer {layer + 1}"
 
 
-def of_activity(
+def find_odd_layers(
     layers: Sequence[State], rates: Sequence[float], readout: Source = "counts"
 ) -> list[Finding]:
-    """Silent and saturated layers.
+    """Find silent and saturated layers.
 
     Args:
         layers: What each layer is like, the output last.
@@ -156,8 +156,8 @@ def of_activity(
     return findings
 
 
-def of_neurons(statistics: Statistics, layers: Sequence[State]) -> list[Finding]:
-    """Dead and stuck neurons of each layer.
+def find_odd_neurons(statistics: Statistics, layers: Sequence[State]) -> list[Finding]:
+    """Find dead and stuck neurons of each layer.
 
     Args:
         statistics: The sums of an epoch.
@@ -183,8 +183,8 @@ def of_neurons(statistics: Statistics, layers: Sequence[State]) -> list[Finding]
     ]
 
 
-def of_drift(name: str, accuracies: Sequence[float], samples: int) -> list[Finding]:
-    """An accuracy, such as `validation`, that has been falling beyond chance."""
+def find_falling_accuracy(name: str, accuracies: Sequence[float], samples: int) -> list[Finding]:
+    """Find an accuracy, such as `validation`, that has been falling beyond chance."""
     best = find_drift(accuracies, samples)
     if best is None:
         return []
@@ -193,8 +193,13 @@ def of_drift(name: str, accuracies: Sequence[float], samples: int) -> list[Findi
     return [Finding("falling", name, figures, remedy)]
 
 
-def of_weights(shares: Sequence[float], depth: int) -> list[Finding]:
-    """Projections with many weights at the full scale; those that recur come last."""
+def find_full_scale_weights(shares: Sequence[float], depth: int) -> list[Finding]:
+    """Find projections with many weights at the full scale.
+
+    Args:
+        shares: Of such weights, in each projection; those that recur come last.
+        depth: Number of layers of neurons.
+    """
     places = [layer_name(layer, depth) for layer in range(depth)]
     places += [f"{name} from itself" for name in places[:-1]]
     remedy = "raise network.full_scale or lower optimiser.learning_rate"
@@ -205,10 +210,10 @@ def of_weights(shares: Sequence[float], depth: int) -> list[Finding]:
     ]
 
 
-def of_estimator(
+def find_poor_estimates(
     name: str, correlations: Mapping[str, float], spikes_offered: bool
 ) -> list[Finding]:
-    """Rates of hidden layers that no estimator tells well, as the output shows.
+    """Find rates of hidden layers that no estimator tells well, as the output shows.
 
     Args:
         name: The estimator in use.
@@ -223,10 +228,10 @@ def of_estimator(
     return [Finding("poor_estimate", "", figures, remedy)]
 
 
-def of_link(
+def find_link_troubles(
     row: Mapping[str, Any], probes: Sequence[Probe], restarts: int, failed: Sequence[str] = ()
 ) -> list[Finding]:
-    """A slow line, a device that restarted, and parts of it that failed.
+    """Find a slow line, a device that restarted, and parts of it that failed.
 
     Args:
         row: Metrics of the epoch: its seconds in the device, on the line and on the host.
@@ -261,8 +266,8 @@ def _how_to_send_less(probes: Sequence[Probe]) -> str:
     return ", or ".join((", ".join(advice[:-1]), advice[-1]))
 
 
-def of_test(score: Score) -> list[Finding]:
-    """Classes that are never answered, and an accuracy that is worth nothing."""
+def find_missed_classes(score: Score) -> list[Finding]:
+    """Find classes that are never answered, and an accuracy that is worth nothing."""
     findings = []
     if score.never:
         noun, verb = ("class", "is") if len(score.never) == 1 else ("classes", "are")

@@ -83,14 +83,14 @@ class Statistics:
             self.largest[layer] = max(self.largest[layer], float(rate.max()))
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """As named arrays."""
+        """Return the sums as named arrays, for a checkpoint."""
         found: dict[str, NDArray[np.generic]] = {"samples": self.samples, "largest": self.largest}
         for layer, (sums, squares) in enumerate(zip(self.sums, self.squares, strict=True), start=1):
             found[f"sums_{layer}"], found[f"squares_{layer}"] = sums, squares
         return found
 
     @classmethod
-    def restored(cls, state: Mapping[str, NDArray[np.generic]]) -> Statistics:
+    def from_arrays(cls, state: Mapping[str, NDArray[np.generic]]) -> Statistics:
         """From what `state` gave."""
         layers = range(1, len(state["largest"]) + 1)
         return cls(
@@ -250,7 +250,7 @@ class Score:
         return proportion(self.right, self.samples)
 
     def final(self) -> dict[str, Any]:
-        """As it stands in `result.json`."""
+        """Return the entries for `result.json`."""
         return {
             "test_accuracy": self.accuracy,
             "test_accuracy_ci95": list(self.interval),

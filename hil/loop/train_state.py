@@ -97,14 +97,14 @@ class TrainState:
         self.statistics = Statistics.empty([len(s) for s in self.statistics.squares])
 
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """As named arrays; what is no array is JSON in `train_state`."""
+        """Return named arrays; the rest goes as JSON into `train_state`."""
         fields = {key: value for key, value in vars(self).items() if key != "statistics"}
         text = json.dumps({**fields, "tally": asdict(self.tally)})
         arrays = {f"statistics/{name}": a for name, a in self.statistics.state().items()}
         return {**arrays, "train_state": np.asarray(text)}
 
     @classmethod
-    def restored(
+    def from_arrays(
         cls,
         state: Mapping[str, NDArray[np.generic]],
         first: TrainState,
@@ -132,7 +132,7 @@ class TrainState:
             str(state["train_state"]), batches, epochs, len(first.statistics.squares) - 1
         )
         tally = {**fields["tally"], "fit": EstimatorFit(**fields["tally"]["fit"])}
-        statistics = Statistics.restored(sums)
+        statistics = Statistics.from_arrays(sums)
         return cls(statistics, **{**fields, "tally": Tally(**tally)})
 
 

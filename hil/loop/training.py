@@ -110,7 +110,7 @@ def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watch
     with run.blame_file():
         batches = -(-len(session.samples.y_train) // config.training.batch)
         first = TrainState.first(controller.layers)
-        state = TrainState.restored(checkpoint, first, batches, config.training.epochs)
+        state = TrainState.from_arrays(checkpoint, first, batches, config.training.epochs)
         controller.restore(checkpoint)
     return state
 
@@ -134,7 +134,7 @@ def _finish(
     )
     tested = session.test(data.x_test, data.y_test, watch_test, state.metrics)
     run.save_snapshot(snapshot.gather(controller, data, tested.predicted))
-    amiss = [finding.as_json() for finding in findings.of_test(tested.score)]
+    amiss = [finding.as_json() for finding in findings.find_missed_classes(tested.score)]
     watch(TrainingProgress("test", 1, 1, epochs, findings=amiss))
     last = state.metrics[-1]
     result = {

@@ -111,7 +111,7 @@ def build_section(name: str, record: RunRecord) -> PageSection | None:
         raise ValueError("it is a section of the page of a study: give one of a run")
     section = kind.build(kind.settings(), record)
     if not isinstance(section, PageSection | None):
-        raise ValueError(f"it gives a {type(section).__name__}: give a Section")
+        raise ValueError(f"it gives a {type(section).__name__}: give a PageSection")
     return section
 
 

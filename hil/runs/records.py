@@ -215,7 +215,7 @@ class UsageRecord(Record):
 
 
 def read_progress(text: str, batches: int, epochs: int, hidden: int) -> dict[str, Any]:
-    """How far a training has come, as its checkpoint tells.
+    """Read from a checkpoint how far a training has come.
 
     Args:
         text: `train_state` of the checkpoint.
@@ -248,7 +248,7 @@ def read_progress(text: str, batches: int, epochs: int, hidden: int) -> dict[str
 
 
 def read_usage(text: str) -> dict[str, Any]:
-    """What was asked of a device, as a checkpoint tells.
+    """Read from a checkpoint what was asked of a device.
 
     Raises:
         FileFormatError: When it is not told.
@@ -259,7 +259,7 @@ def read_usage(text: str) -> dict[str, Any]:
 
 
 def read_environment(path: Path, newest: int) -> dict[str, Any]:
-    """What an `environment.json` says.
+    """Read an `environment.json`.
 
     Args:
         path: The file.
@@ -312,7 +312,7 @@ def check_epochs(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """What a `result.json` says.
+    """Read a `result.json`.
 
     Raises:
         FileFormatError: When it is missing or damaged.
@@ -369,7 +369,7 @@ def _requirements() -> list[str]:
 
 @cache
 def _providers() -> dict[str, list[str]]:
-    """Which libraries bring a module, by the module's name."""
+    """Map each module to the libraries that provide it."""
     from importlib.metadata import packages_distributions
 
     return {name: list(libraries) for name, libraries in packages_distributions().items()}

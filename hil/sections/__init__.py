@@ -62,6 +62,15 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    def __post_init__(self) -> None:
+        """Refuse rows that are no texts, one for each column."""
+        for row in self.rows:
+            if len(row) != len(self.header) or not all(isinstance(cell, str) for cell in row):
+                raise ValueError(
+                    f"table {self.caption!r} has the row {str(row)[:60]}: give {len(self.header)} "
+                    "texts, one for each column"
+                )
+
     @property
     def numbers(self) -> set[int]:
         """Columns of numbers alone, which are set flush right."""
@@ -121,6 +130,12 @@ class PageSection:
     data: Mapping[str, Any] = field(default_factory=dict)
     template: str = ""
     failure: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse claims that do not say whether the figures bear them."""
+        for claim in self.claims:
+            if not hasattr(claim, "is_supported"):
+                raise ValueError(f"{str(claim)[:60]!r} is no claim: give a Statement of it")
 
 
 class SectionSettings(BaseModel):

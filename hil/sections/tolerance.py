@@ -255,7 +255,7 @@ class Width:
 
     @property
     def is_supported(self) -> bool:
-        """True where the interval leaves anything out."""
+        """True where the interval is narrower than 1 to all levels."""
         return self.bounds is not None and self.bounds != (1, self.levels)
 
     @property
@@ -264,8 +264,8 @@ class Width:
         return f"{len(self.near)} of {self.levels}"
 
     @property
-    def span(self) -> str:
-        """The interval in words."""
+    def interval_text(self) -> str:
+        """Interval of the number of near levels as text, or that there are too few units."""
         if self.bounds is None or not self.is_supported:
             return "too few to say"
         return f"{self.bounds[0]} to {self.bounds[1]}"
@@ -273,13 +273,13 @@ class Width:
     def __str__(self) -> str:
         """The sentence."""
         if self.is_supported:
-            detail = f"{CONFIDENCE}: {self.span}; {self.units} units"
+            detail = f"{CONFIDENCE}: {self.interval_text}; {self.units} units"
             return (
                 f"{self.trials} gets along with {self.count} levels of {self.quantity} ({detail})"
             )
         return (
-            f"{self.span} how many levels of {self.quantity} {self.trials} gets along with, in the "
-            f"mean {self.count} ({self.units} units)"
+            f"too few to say how many levels of {self.quantity} {self.trials} gets along with, "
+            f"in the mean {self.count} ({self.units} units)"
         )
 
 
@@ -314,10 +314,13 @@ def build_width(settings: WidthSettings, trials: Trials) -> PageSection:
             )
     by_quantity: dict[str, list[str]] = {}
     for width in widths:
-        count = f"{width.count} for {width.trials} ({CONFIDENCE}: {width.span})"
+        count = f"{width.count} for {width.trials} ({CONFIDENCE}: {width.interval_text})"
         by_quantity.setdefault(width.quantity, []).append(count)
     margin = words.format_amount(settings.margin, settings.measure)
-    table = [[w.quantity, w.trials, w.count, w.span, ", ".join(w.near) or "none"] for w in widths]
+    table = [
+        [w.quantity, w.trials, w.count, w.interval_text, ", ".join(w.near) or "none"]
+        for w in widths
+    ]
     return PageSection(
         "Width of the range",
         words.read_note("width", margin=margin),

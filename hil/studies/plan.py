@@ -203,7 +203,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         raise ValueError("start: trials start as their mode says, from a network of the study")
     config = _configure(study, sections, unit)
     if mode == "scratch":
-        return (Job(config, open_settings=_left_open(sections)),)
+        return (Job(config, open_settings=_list_open_settings(sections)),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
@@ -211,15 +211,15 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         pretrain["device"] = shift_fleet(str(pretrain["device"]), unit.number)
     first = merge_layers(below, pretrain)
     given = "start" in first  # a network that is there already is only tested
-    open_settings = _left_open(first, starts=given)
+    open_settings = _list_open_settings(first, starts=given)
     source = Job(
         _configure(study, first, unit), train=not given, keep=True, open_settings=open_settings
     )
-    open_settings = _left_open(sections, starts=True)
+    open_settings = _list_open_settings(sections, starts=True)
     return source, Job(config, source.key, train=mode == "fine_tune", open_settings=open_settings)
 
 
-def _left_open(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:
+def _list_open_settings(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:
     return tuple(sorted(find_open_settings(sections, starts=starts)))
 
 

@@ -150,7 +150,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         validation = session.test(data.x_validation, data.y_validation, None, [], "validate")
         validated = validation.score.accuracy
     amiss = {finding["headline"] for finding in findings.latest(state.metrics)}
-    amiss |= {finding.headline for finding in findings.of_test(tested)}
+    amiss |= {finding.headline for finding in findings.find_missed_classes(tested)}
     outcome: Outcome = {
         "test_accuracy": tested.accuracy,
         "balanced_accuracy": tested.balanced_accuracy,

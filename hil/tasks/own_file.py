@@ -94,7 +94,7 @@ def load(address: Address, rng: Generator, validation_fraction: float) -> Data:
         ValueError: When the file is no such file or its samples cannot be used.
     """
     samples = _latest.pop(_find_state(address), None) or _read_samples(address)
-    with _name_file(address):
+    with _add_file_to_errors(address):
         return samples.build(rng, validation_fraction)
 
 
@@ -122,8 +122,8 @@ def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple
         allowed = formats.get(address.format).options
         inherited = {key: text for key, text in own.options.items() if key in allowed}
         address = address.with_options(**{**inherited, **address.options})
-    part = _read_part(address, preparation.feature_names.tolist())
-    with _name_file(address):
+    part = _read_test_part(address, preparation.feature_names.tolist())
+    with _add_file_to_errors(address):
         y, lengths = labels.read_labels(part["y"], "y"), part.get("lengths")
         if lengths is not None:
             lengths = check_lengths(lengths, len(y), "lengths")
@@ -158,10 +158,10 @@ def _read_samples(address: Address) -> SampleSet:
     """Read the samples of a file and of the file with its test part, or set aside a share."""
     arrays, test = _read(address), _parse_test(address)
     if isinstance(test, Address):
-        part = _read_part(
+        part = _read_test_part(
             test, arrays["feature_names"].tolist() if "feature_names" in arrays else []
         )
-    with _name_file(address):
+    with _add_file_to_errors(address):
         if "x_test" in arrays:
             if TEST in address.options:
                 raise ValueError(f"it has a test part of its own: leave {TEST}= out")
@@ -172,12 +172,12 @@ def _read_samples(address: Address) -> SampleSet:
 
 
 def _read(address: Address) -> Arrays:
-    with _name_file(address):
+    with _add_file_to_errors(address):
         return formats.get(address.format).read(address)
 
 
-def _read_part(address: Address, names: list[str]) -> Arrays:
-    """Read samples `x`, features in the order of their names, and their labels `y` and `lengths`.
+def _read_test_part(address: Address, names: list[str]) -> Arrays:
+    """Read `x`, `y` and `lengths` of the test part, else of the training part; order features.
 
     Those of the test part, or all that there is.
     """
@@ -201,8 +201,8 @@ def _read_part(address: Address, names: list[str]) -> Arrays:
 
 
 @contextmanager
-def _name_file(address: Address) -> Iterator[None]:
-    """Name the file in whatever is refused, and the address that says which layout it has."""
+def _add_file_to_errors(address: Address) -> Iterator[None]:
+    """Add the file to every refusal, and to an ambiguous layout the address that settles it."""
     try:
         yield
     except FileFormatError:  # names it already

@@ -184,7 +184,7 @@ def checkpoint(path: Path) -> None:
     assert found is not None
     with run.blame_file():
         first, epochs = TrainState.first(opened.layers), opened.config.training.epochs
-        TrainState.restored(found, first, batches, epochs)
+        TrainState.from_arrays(found, first, batches, epochs)
         opened.restore(found)
 
 

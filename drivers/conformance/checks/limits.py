@@ -104,11 +104,11 @@ def what_is_not_stated_is_refused(harness: Harness) -> None:
         *_weights_beyond(harness),
     ]
 
-    def refuse(trial: int) -> None:
+    def request_refusals(trial: int) -> None:
         for what, expected, ask in refusals:
             check_refusal(what, expected, ask)
 
-    check_unchanged(harness, "refusals", refuse, _refusing_depth(harness))
+    check_unchanged(harness, "refusals", request_refusals, _refusing_depth(harness))
 
 
 @check()
@@ -118,14 +118,14 @@ def refused_network_leaves_the_old_one(harness: Harness) -> None:
     skip_if(room.inputs * room.neurons > CELLS, "the largest network is too large to try")
     whole = Network.feed_forward((room.inputs, *[room.neurons] * room.layers))
 
-    def refuse(trial: int) -> None:
+    def request_largest_network(trial: int) -> None:
         try:
             harness.device.configure(whole)
         except CapacityError:
             return
         raise NotApplicable("the device has room for every limit at once")
 
-    check_unchanged(harness, "a refused network", refuse)
+    check_unchanged(harness, "a refused network", request_largest_network)
 
 
 Refusal = tuple[str, type[DeviceError], Callable[[], object]]

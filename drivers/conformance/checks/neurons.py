@@ -66,7 +66,7 @@ def membranes_show_the_step_of_a_spike(harness: Harness) -> None:
     view = harness.require_view("membrane")
     skip_if(not harness.timed_kinds and view.offer.every > 1, "no sample falls on a single spike")
     harness.clear()
-    harness.write(harness.share_of(FIRES_ONCE) * np.eye(harness.neurons))
+    harness.write(harness.find_weight_share(FIRES_ONCE) * np.eye(harness.neurons))
     share = waiting = 0.0
     for late in range(LATEST if harness.timed_kinds else 1):
         share = float((harness.run(harness.pulse(late + 1, 0)).counts > 0).mean())
@@ -76,7 +76,7 @@ def membranes_show_the_step_of_a_spike(harness: Harness) -> None:
     if share < MOST_NEURONS or waiting > FEW_NEURONS:
         raise NotApplicable("one event does not make all neurons fire at once")
     harness.clear(view.depth)
-    harness.write(harness.share_of(FIRES_ONCE) * np.eye(harness.neurons))
+    harness.write(harness.find_weight_share(FIRES_ONCE) * np.eye(harness.neurons))
     seen = float(np.median(membranes_after_event(harness, view, late, harness.event_kind)))
     if (seen > BETWEEN_RESETS) != (view.offer.sampled == "before_reset"):
         raise Failed(
@@ -218,7 +218,7 @@ def means_are_over_all_steps(harness: Harness) -> None:
     steps = max(20, 6 * view.offer.every)
     skip_if(steps > harness.info.capacity.steps, "runs are too short")
     harness.clear(view.depth)
-    harness.write(harness.share_of(SMALL[0]) * np.eye(harness.neurons))
+    harness.write(harness.find_weight_share(SMALL[0]) * np.eye(harness.neurons))
     places, kind = (0, steps // 3, steps - 3, None), harness.timed_kinds[0]
     moved = [
         float(np.median(read_membranes(harness, view, harness.pulse(steps, step, kind), "mean")))
@@ -294,10 +294,10 @@ def a_threshold_makes_neurons_fire(harness: Harness) -> None:
             continue
         low, high = _expected_charges(harness, layer, found)
         off = (UNIFORM_OFF if found.spread < SPREAD else SPREAD_OFF) + found.error
-        if not low * (1 - off) <= found.usual <= high * (1 + off):
-            flows = found.usual > high and harness.info.neuron.setting("synapse") is None
+        if not low * (1 - off) <= found.median <= high * (1 + off):
+            flows = found.median > high and harness.info.neuron.setting("synapse") is None
             raise Failed(
-                f"it takes {found.usual:.2f} thresholds in one step to make neurons of layer "
+                f"it takes {found.median:.2f} thresholds in one step to make neurons of layer "
                 f"{layer} fire, not {low:.2f}{f' to {high:.2f}' if high > low else ''}"
                 + ", or state the time constant of a current by a setting of role synapse"
                 * flows
@@ -353,7 +353,7 @@ def _is_uniform(harness: Harness, at_most: float = math.inf) -> bool:
         found = ChargeLadder().charges(harness) if harness.timed_kinds else None
     except NotApplicable:
         return False
-    return found is not None and found.spread < SPREAD and found.usual <= at_most
+    return found is not None and found.spread < SPREAD and found.median <= at_most
 
 
 def _count_reset_steps(harness: Harness) -> int:
@@ -385,7 +385,7 @@ def _check_threshold_role(harness: Harness, setting: Setting) -> None:
     rest = harness.info.neuron.membrane.rest
     low, high = (rest + swing for swing in _choose_values(setting, rest))
     one, two = (ChargeLadder(settings={setting.name: v}).charges(harness) for v in (low, high))
-    expected, measured = (high - rest) / (low - rest), two.usual / one.usual
+    expected, measured = (high - rest) / (low - rest), two.median / one.median
     slack = 2 * UNIFORM_OFF + one.error + two.error
     if not expected * (1 - slack) <= measured <= expected * (1 + slack):
         raise Failed(
@@ -434,11 +434,11 @@ def _check_leak(
     wait = max(1, round(math.log(LEFT) / math.log(stated)))
     ladder = ChargeLadder(settings=settings)
     alone = ladder.charges(harness)
-    after = ladder.charges(harness, before=TOO_LITTLE * alone.usual, wait=wait)
+    after = ladder.charges(harness, before=TOO_LITTLE * alone.median, wait=wait)
     if alone.spread > spread or after.part > FINE:
         raise NotApplicable("neurons differ too much, or levels are too coarse, to follow a leak")
-    first = round(TOO_LITTLE * alone.usual / alone.part) * alone.part
-    left = float(np.clip((alone.usual - after.usual) / first, 1e-3, 1 - 1e-3)) ** (1 / wait)
+    first = round(TOO_LITTLE * alone.median / alone.part) * alone.part
+    left = float(np.clip((alone.median - after.median) / first, 1e-3, 1 - 1e-3)) ** (1 / wait)
     factor = LEAK_FACTOR if alone.spread < SPREAD else ROUGH_FACTOR
     if not 1 / factor < math.log(left) / math.log(stated) < factor:
         raise Failed(f"{told}, but {left:.3f} of a membrane is left after a step, not {stated:.3f}")

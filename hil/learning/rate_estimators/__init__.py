@@ -44,7 +44,8 @@ def choose(
     Returns:
         The estimator to begin with, and those that the same readings serve.
     """
-    trusted = [(e.rank, e.name, e) for e in map(get, names()) if e.rank is not None]
+    known = [*names(), *CATALOGUE.list_installed()]
+    trusted = [(e.rank, e.name, e) for e in map(get, known) if e.rank is not None]
     ranked = [estimator for _, _, estimator in sorted(trusted, key=lambda entry: entry[:2])]
     fitting = [
         e for e in ranked if e.reading in readings and sampled and e.serves(sampled, every, reset)

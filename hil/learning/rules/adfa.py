@@ -50,9 +50,7 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
 
     def init(rng: Generator, layers: Sequence[int]) -> State:
         state = draw_feedback(rng, layers, settings.feedback_scale, settings.feedback_sparsity)
-        if chosen.draw is not None:
-            state |= chosen.draw(rng, settings.terms)
-        return state
+        return state | chosen.draw_terms(rng, settings.terms)
 
     def gate(state: State, z: Matrix) -> Matrix:
         return chosen.evaluate(z, settings.gain, settings.shift, state)

@@ -136,7 +136,7 @@ def _backward(
     at_output = observation.error / np.float32(steps * len(traces[0][0]))
     # What a spike is worth: as much in every step, or as many steps as it leaves of the run.
     left = [steps - t if model.reads_times else 1 for t in range(steps)]
-    leaving = _outgoing(observation.connections, weights)
+    leaving = _list_outgoing(observation.connections, weights)
     for t in range(steps - 1, -1, -1):
         for layer, derivative in enumerate(by_v):
             soft = model.reset == "soft"
@@ -161,8 +161,8 @@ def _backward(
 Leaving = dict[int, list[tuple[int, int, Matrix]]]
 
 
-def _outgoing(routes: Sequence[Route], weights: Sequence[Matrix]) -> Leaving:
-    """Of each layer, where its spikes go: the layer, the delay, and `(n_post, n_pre)`."""
+def _list_outgoing(routes: Sequence[Route], weights: Sequence[Matrix]) -> Leaving:
+    """List where the spikes of each layer go: layer, delay and weights, `(n_post, n_pre)`."""
     leaving: Leaving = {}
     for route, matrix in zip(routes, weights, strict=True):
         for delay, synapses in split_delays(route):

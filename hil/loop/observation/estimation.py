@@ -45,10 +45,10 @@ class LayerSamples:
     last: Matrix | None = None
 
 
-def nominal_neuron(
+def build_nominal_neuron(
     info: DeviceInfo, decay: float, layer: int, steps: int, spikes_in: bool
 ) -> NominalNeuron:
-    """The neuron of a layer, as the device states it.
+    """Build the nominal neuron of a layer from what the device states.
 
     Args:
         info: The device's own statement.
@@ -106,7 +106,7 @@ class RateEstimation:
         routes = [Route(p.source, p.target, delay=p.delay) for p in network.projections]
         self._layers = [
             _Layer(
-                nominal_neuron(info, decay, number, steps, spikes_in),
+                build_nominal_neuron(info, decay, number, steps, spikes_in),
                 [(p, r) for p, r in enumerate(routes) if r.target == number and r.source < number],
                 [(p, r) for p, r in enumerate(routes) if r.target == r.source == number],
             )

@@ -14,7 +14,7 @@ from hil.learning.nominal_neuron import activity_of
 from hil.learning.rule import Observation, PerturbedEvaluation, Rule
 from hil.loop.mapping import host_model, nominal_decay, nominal_threshold, routes
 from hil.loop.observation.drive import mean_input
-from hil.loop.observation.estimation import LayerSamples, RateEstimation, nominal_neuron
+from hil.loop.observation.estimation import LayerSamples, RateEstimation, build_nominal_neuron
 from hil.loop.observation.probes import plan_probes
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Observer:
         steps, spikes_in = config.network.steps, kind == "spikes"
         decay = nominal_decay(device)
         self._estimation = RateEstimation(info, decay, network, spikes_in, steps)
-        output = nominal_neuron(info, decay, network.depth, steps, spikes_in)
+        output = build_nominal_neuron(info, decay, network.depth, steps, spikes_in)
         self.highest_rate = 1.0 if self._timed else output.highest_rate
         hidden = range(1, network.depth)
         self.spikes_offered = all(info.offer("spikes", n, network.depth) for n in hidden)
@@ -209,7 +209,9 @@ class Observer:
             perturbed=tuple(perturbed),
             routes=self._routes,
             spikes=decoded.spikes,
-            running_error=_running(decoded, error_of) if self._rule.needs_running_error else None,
+            running_error=_compute_running_error(decoded, error_of)
+            if self._rule.needs_running_error
+            else None,
             model=self._model,
             pulls=pulls,
             progress=progress,
@@ -255,7 +257,7 @@ def _mean(seen: LayerSamples | None) -> Matrix | None:
     return seen.last if seen.mean is None else seen.mean
 
 
-def _running(decoded: DecodedReadout, error_of: ErrorOf) -> Matrix:
+def _compute_running_error(decoded: DecodedReadout, error_of: ErrorOf) -> Matrix:
     """The error of what was read up to each step, `(T, B, C)`."""
     membranes, raster = decoded.traces[-1], decoded.output_spikes
     fired = (membranes >= 1).astype(np.float32) if raster is None else raster

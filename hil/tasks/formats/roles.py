@@ -36,7 +36,7 @@ SHOWN = 12  # names of arrays that a refusal repeats
 
 
 def _list_usual_names() -> Iterator[tuple[str, str]]:
-    """List the usual names of each role and part, in lower case and as one word."""
+    """List pairs of a usual array name, in lower case, and its role and part, such as `x_train`."""
     yield from (("nevents", "lengths_train"), ("nsteps", "lengths_train"))
     for (role, stems), (part, words) in product(STEMS.items(), PARTS.items()):
         for owner, stem, word in product(OWNERS.get(role, [""]), stems.split(), words.split()):

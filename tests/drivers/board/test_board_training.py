@@ -338,12 +338,12 @@ def test_a_slow_line_is_told_with_what_to_change(tmp_path: Path) -> None:
 )
 def test_advice_is_what_still_helps(probe: Probe, words: tuple[str, ...]) -> None:
     asked = [probe, Probe(2, reduce="mean")]
-    [finding] = findings.of_link(seconds(1.0, 7.0, 2.0), asked, 0)
+    [finding] = findings.find_link_troubles(seconds(1.0, 7.0, 2.0), asked, 0)
     assert "70 %" in str(finding) and "baud" in finding.remedy
     everything = ("activity.every=4", "activity.estimator=fused", "training.batch")
     assert [w for w in everything if w in finding.remedy] == list(words)
-    assert findings.of_link(seconds(5.0, 4.0, 1.0), asked, 0) == []
-    assert findings.of_link(seconds(0.01, 0.07, 0.02), asked, 0) == []  # nobody waits for that
+    assert findings.find_link_troubles(seconds(5.0, 4.0, 1.0), asked, 0) == []
+    assert findings.find_link_troubles(seconds(0.01, 0.07, 0.02), asked, 0) == []
 
 
 def seconds(device: float, transfer: float, host: float) -> dict[str, float]:

@@ -13,7 +13,7 @@ from support.rule_inputs import LAYERS, SEEDS, build, draw_weights, observe, upd
 
 
 def pulled_by(seen: Observation, weight: float = 0.03, target: float = 0.1) -> Observation:
-    return replace(seen, pulls=homeostasis.pulls(seen.activity, weight, target))
+    return replace(seen, pulls=homeostasis.compute_pulls(seen.activity, weight, target))
 
 
 @given(seed=SEEDS, weight=st.floats(0, 1), target=st.floats(0, 1))

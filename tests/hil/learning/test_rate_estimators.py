@@ -311,3 +311,21 @@ def test_a_held_current_is_the_mean_of_what_is_left_of_it() -> None:
     for decay in (0.05, 0.5, 0.95, 0.9999):
         assert held_current(decay) == pytest.approx(np.mean(decay**moments), rel=1e-4)
     assert (held_current(0.0), held_current(1.0)) == (0.0, 1.0)
+
+
+HALF = replace(rate_estimators.get("rectified"), name="half", rank=1)
+
+
+def test_auto_chooses_an_installed_one_by_what_it_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    def choose() -> list[str]:
+        chosen = rate_estimators.choose({"mean"}, "after_reset", 1, "soft", traced=False)
+        return [estimator.name for estimator in chosen]
+
+    def install(group: str) -> dict[str, str]:
+        return {"half": f"{__name__}:HALF"} if group == "hil.estimators" else {}
+
+    before = choose()
+    monkeypatch.setattr("drivers.registry.find_entry_points", install)
+    assert "half" not in before and choose()[0] == "half"
+    monkeypatch.setattr(f"{__name__}.HALF", replace(HALF, rank=None))
+    assert choose() == before

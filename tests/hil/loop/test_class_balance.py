@@ -39,7 +39,7 @@ def test_balanced_accuracy_is_the_mean_recall(both: tuple[np.ndarray, np.ndarray
     assert score.accuracy == pytest.approx(np.mean(predicted == labels))
     assert score.majority_share == max(np.mean(labels == c) for c in labels)
     assert set(score.never) == set(labels.tolist()) - set(predicted.tolist())
-    kinds = [finding.kind for finding in findings.of_test(score)]
+    kinds = [finding.kind for finding in findings.find_missed_classes(score)]
     assert bool(score.never) == ("never_answered" in kinds)
     if score.accuracy <= score.majority_share:
         assert "not_above_majority" in kinds
@@ -50,7 +50,7 @@ def test_a_network_that_is_right_is_let_alone(labels: list[int]) -> None:
     score = Score.of(np.array(labels), np.array(labels))
     assert score.balanced_accuracy == score.accuracy == 1
     if score.majority_share < 0.9:
-        assert findings.of_test(score) == []
+        assert findings.find_missed_classes(score) == []
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_sums_do_not_depend_on_the_batches(seed: int, batch: int, classes: int) 
     for c in range(classes):
         np.testing.assert_allclose(found.sums[0][c], exact[labels == c].sum(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found.squares[0], (exact**2).sum(axis=0), rtol=1e-12)
-    again = Statistics.restored(found.state())
+    again = Statistics.from_arrays(found.state())
     assert again.state().keys() == found.state().keys()
     assert all(np.array_equal(again.state()[k], v) for k, v in found.state().items())
 
@@ -172,15 +172,15 @@ def test_silent_and_saturated_layers() -> None:
     assert health.classify_layers(rates, peaks, [0.1] * 6) == [
         "silent", "silent", "lively", "lively", "saturated", "saturated",
     ]  # fmt: skip
-    found = findings.of_activity(["silent", "silent", "saturated"], [0.0, 0.0, 0.9])
+    found = findings.find_odd_layers(["silent", "silent", "saturated"], [0.0, 0.0, 0.9])
     assert [f.headline for f in found] == [
         "hidden layer 1 is silent", "hidden layer 2 is silent", "output layer is saturated",
     ]  # fmt: skip
     assert "raise network.initial_scale" in found[0].remedy
     assert "hidden layer 1, so mend that first" in found[1].remedy
     # An output that is read by its membranes may be silent.
-    assert findings.of_activity(["lively", "silent"], [0.1, 0.0], "membrane") == []
-    assert len(findings.of_activity(["lively", "silent"], [0.1, 0.0], "counts")) == 1
+    assert findings.find_odd_layers(["lively", "silent"], [0.1, 0.0], "membrane") == []
+    assert len(findings.find_odd_layers(["lively", "silent"], [0.1, 0.0], "counts")) == 1
 
 
 def test_chance_is_not_taken_for_a_fall_of_accuracy() -> None:
@@ -199,7 +199,7 @@ def test_a_fall_of_accuracy_is_noticed_when_it_lasts() -> None:
         assert health.find_drift([*high, *low][:n], 144) is None
     assert health.find_drift([*high, *low[:2], 0.93], 144) is None
     assert health.find_drift([*high, *low], 10) is None  # too few samples to tell
-    (finding,) = findings.of_drift("validation", [*high, *low], 144)
+    (finding,) = findings.find_falling_accuracy("validation", [*high, *low], 144)
     assert "69.00 % against 95.00 % after epoch 3" in str(finding)
 
 
@@ -207,9 +207,9 @@ def test_weights_at_the_full_scale_are_counted() -> None:
     weights = [np.array([[1.0, -1.0], [0.5, 0.999]], np.float32), np.zeros((2, 3), np.float32)]
     assert health.share_at_full_scale(weights, [1.0, 0.0]) == [0.5, 1.0]
     assert health.share_at_full_scale(weights, [2.0, 1.0]) == [0.0, 0.0]
-    (finding,) = findings.of_weights([0.082, 0.0001], 2)
+    (finding,) = findings.find_full_scale_weights([0.082, 0.0001], 2)
     assert (finding.where, finding.figures) == ("hidden layer 1", {"percent": 100 * 0.082})
-    found = findings.of_weights([0.5, 0.0, 0.5, 0.0, 0.5], 3)
+    found = findings.find_full_scale_weights([0.5, 0.0, 0.5, 0.0, 0.5], 3)
     places = ("hidden layer 1", "output layer", "hidden layer 2 from itself")
     assert tuple(finding.where for finding in found) == places
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from hil.plain_text import INSTEAD, ROOM, make_label, make_visible, one_line
 from hil.reports.rendering import Attempts, write_page
 from hil.reports.run_page import write_report
 from hil.runs.folder import Run
+from hil.sections import PageSection, Statement, Table
 from hil.sections import run as run_sections
 from support.command_line import command
 from support.effort import tries
@@ -116,3 +119,16 @@ def test_a_page_whose_template_fails_says_so(tmp_path: Path) -> None:
     (failed,) = attempts.failed
     assert failed.startswith("page page.html could not be made: UndefinedError")
     assert failed in page.text
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Table("Sizes", ("file", "bytes"), [("a",)]),
+        lambda: Table("Sizes", ("file", "bytes"), [("a", cast(str, 3))]),
+        lambda: PageSection("Sizes", claims=[cast(Statement, "large")]),
+    ],
+)
+def test_a_section_of_the_wrong_parts_is_refused_where_it_is_made(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match="give"):
+        make()

@@ -29,7 +29,7 @@ key = "rule.name"
 levels = ["adfa", "mine.py:SIGNED"]
 [factors.g]
 key = "rule.g"
-levels = ["tanh", "mine.py:BELL"]
+levels = ["fourier", "mine.py:BELL"]
 [repeat]
 times = 1
 """
@@ -50,9 +50,9 @@ def test_a_study_runs_what_it_names_for_those_who_trust_it(
     assert done.exit_code == 0, done.stderr
     rows = list(csv.DictReader(Path("study/trials.csv").read_text().splitlines()))
     assert [(row["rule"], row["g"], row["error"]) for row in rows] == [
-        ("adfa", "tanh", ""),
+        ("adfa", "fourier", ""),
         ("adfa", "mine.py:BELL", ""),
-        ("mine.py:SIGNED", "tanh", ""),
+        ("mine.py:SIGNED", "fourier", ""),
         ("mine.py:SIGNED", "mine.py:BELL", ""),
     ]
     code = json.loads(Path("study/environment.json").read_text())["code"]
