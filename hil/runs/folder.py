@@ -182,14 +182,17 @@ class Run:
     def hold(self) -> Iterator[None]:
         """Keep other processes from writing to the run; the lock goes with the process.
 
-        What a killed process left half-written is removed.
+        What this process or a killed one leaves half-written is removed.
 
         Raises:
             ValueError: When another process holds it.
         """
         with lock(self.path):
             remove_drafts(self.path)
-            yield
+            try:
+                yield
+            finally:
+                remove_drafts(self.path)
 
     # -- what is written ----------------------------------------------------------------------
 
