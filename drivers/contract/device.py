@@ -118,7 +118,8 @@ class Device(ABC):
 
         Args:
             projection: 0 (from the input) to L-1.
-            weights: `(n_pre, n_post)`, finite, in nominal thresholds.
+            weights: `(n_pre, n_post)`, finite, in nominal thresholds; `(n,)` of a projection that
+                is sparse, which none is unless `info.capacity.sparse`.
 
         Returns:
             What was stored after clipping and rounding, same shape, float32.
@@ -212,8 +213,9 @@ class Device(ABC):
         """
         self._check_open()
         complete, self.__carried = complete_network(network, self.info), None
+        given = complete if self.info.capacity.sparse else complete.as_dense()
         with driver_call(self, "_configure"):
-            self._configure(deepcopy(complete))
+            self._configure(deepcopy(given))
         self.__network = complete
 
     def write_weights(self, projection: int, weights: ArrayLike) -> NDArray[np.float32]:
@@ -221,7 +223,7 @@ class Device(ABC):
 
         Args:
             projection: 0 (from the input) to L-1.
-            weights: `(n_pre, n_post)`, in nominal thresholds.
+            weights: `(n_pre, n_post)`, or `(n,)` of a sparse projection, in nominal thresholds.
 
         Returns:
             What the device stored after clipping and rounding, float32.
@@ -234,9 +236,15 @@ class Device(ABC):
         network = self.network
         matrix = check_weights(projection, weights, network)
         form, scale = self.info.weight_format(projection), network.full_scale[projection]
+        synapses = network.projections[projection].synapses
+        if self.info.capacity.sparse:
+            synapses = None
+        if synapses is not None:
+            matrix = synapses.scatter(matrix, network.ends[projection])
         with driver_call(self, "_write") as method:
             stored = self._write(projection, read_only(matrix))
-            return check_stored(method, stored, matrix.shape, scale, form)
+            stored = check_stored(method, stored, matrix.shape, scale, form)
+        return stored if synapses is None else synapses.gather(stored)
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()

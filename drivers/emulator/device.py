@@ -275,7 +275,7 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
         if p.setting is not None
     )
     return DeviceInfo(
-        contract=3,
+        contract=4,
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
         capacity=Capacity(
             layers=32,
