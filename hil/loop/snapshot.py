@@ -37,8 +37,8 @@ def gather(
         `test_labels` and `test_predictions` `(N_test,)`; `samples` `(S, n_features)`, or of signals
         `(S, T, n_channels)` with `sample_lengths` `(S,)`; `sample_labels` and `sample_predictions`
         `(S,)`; `output_raster` `(T, S, C)` where the device shows it; `membrane_LAYER`
-        `(T', S, k)` in thresholds with `membrane_every`; `asked_P` and `stored_P`, the same cells of
-        projection P before and after storage.
+        `(T', S, k)` in thresholds with `membrane_every`; `asked_P` and `stored_P`, the same cells
+        of projection P before and after storage.
     """
     config, device, depth = controller.config, controller.device, controller.depth
     rng = streams.generator(config.seed, "show")
