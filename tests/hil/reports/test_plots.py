@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hil.figures import plots
-from hil.figures.svg import Axis, encode_png, find_ticks, format_si
+from hil.figures.svg import Axis, Figure, encode_png, find_ticks, format_si
 
 NUMBERS = st.floats(-1e6, 1e6, allow_subnormal=False)
 
@@ -21,7 +21,7 @@ def test_a_curve_goes_through_its_points(points: list[tuple[float, float]]) -> N
     x, y = np.array(sorted(points)).T
     (path,) = re.findall(
         r'<path d="(M[^"]*)" fill="none" stroke="var\(--shade-0\)" stroke-width="1.8"',
-        plots.plot_lines([plots.Line(x.tolist(), y.tolist())], "x", "y"),
+        str(plots.plot_lines([plots.Line(x.tolist(), y.tolist())], "x", "y")),
     )
     places = np.array([each.split(" ") for each in re.split("[ML]", path)[1:]], float).T
     for data, pixels, sign in ((x, places[0], 1), (y, places[1], -1)):
@@ -69,8 +69,8 @@ def test_a_curve_that_falls_too_low_is_cut_off_there(values: list[float], low: f
     assert {value for value in values if value >= low} <= set(y[seen])
 
 
-def strokes(svg: str) -> int:
-    return svg.count("M")
+def strokes(figure: Figure) -> int:
+    return str(figure).count("M")
 
 
 def test_a_raster_has_a_stroke_for_each_spike() -> None:
@@ -86,7 +86,7 @@ def test_membranes_mark_every_sample_at_threshold_or_above() -> None:
     traces = np.random.default_rng(0).choice([0.0, 0.5, 1.0, 1.5], (12, 3))
 
     def marks(values: NDArray[np.float64]) -> int:
-        return plots.plot_membranes(values, 1).count("h0")
+        return str(plots.plot_membranes(values, 1)).count("h0")
 
     assert marks(traces) - marks(np.minimum(traces, 0.99)) == np.count_nonzero(traces >= 1)
 
