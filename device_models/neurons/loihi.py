@@ -10,7 +10,6 @@ AT_ONCE = 1e-6  # seconds; nothing of a current is left after a step
 LOIHI = "default of `brian2-loihi`"
 
 
-
 def _decode_decay(share: int, dt: float, shortest: float) -> float:
     """Find the time constant, in seconds, whose decay is so many 4096ths a step."""
     if share == 4096:
