@@ -21,7 +21,7 @@ from drivers.contract.device import Device
 from drivers.contract.info import CONTRACT, MANUAL
 from drivers.contract.statements import check_info
 from drivers.contract.watchdog import Overdue, watch_call
-from drivers.errors import ContractMismatch, DeviceNotFound, DriverError, SettingError
+from drivers.errors import ContractMismatch, DeviceError, DeviceNotFound, DriverError, SettingError
 from drivers.refusals import nearest
 
 ENTRY_POINTS = "hil.drivers"
@@ -99,8 +99,12 @@ def driver(scheme: str) -> type[Device]:
 
 
 def addresses() -> list[str]:
-    """Addresses that drivers offer; of one that offers none, or cannot be asked, its scheme."""
+    """Names of the lab's devices, and addresses that drivers offer, or the scheme of one."""
+    from drivers import lab
+
     offers: list[str] = []
+    with suppress(DeviceError):
+        offers += lab.list_devices()
     for scheme in schemes():
         offered: list[str] = []
         with suppress(Exception):  # code of others: it may fail in any way
@@ -118,7 +122,7 @@ def suggest_address(text: str) -> str | None:
     target, question, options = text.partition("?")
     if target.startswith("/dev/"):
         return f"board:{text}"
-    known = {address.partition(":")[2]: address for address in addresses()}
+    known = {address.partition(":")[2] or address: address for address in addresses()}
     close = difflib.get_close_matches(target, filter(None, known), n=1, cutoff=0.7)
     return f"{known[close[0]]}{question}{options}" if close else None
 
@@ -127,7 +131,8 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     """Take an address apart.
 
     Args:
-        url: `scheme:target?key=value&...`; what follows the scheme is the driver's own.
+        url: `scheme:target?key=value&...`; what follows the scheme is the driver's own. Or the
+            name of a device of the lab.
 
     Returns:
         Scheme, target and options.
@@ -136,6 +141,11 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
         DeviceNotFound: When there is no scheme.
         SettingError: For an option without value, or named twice.
     """
+    from drivers import lab
+
+    if lab.is_name(url):
+        name, query = lab.split_name(url)
+        return split(with_options(lab.find_device(name).address, _parse_options(query, url)))
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
         likely = suggest_address(url)
@@ -147,6 +157,10 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     if scheme in HOLDING:
         return scheme, rest, {}
     target, _, query = rest.partition("?")
+    return scheme, target, _parse_options(query, url)
+
+
+def _parse_options(query: str, url: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
@@ -156,7 +170,7 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
         if key in options:
             raise SettingError(f"option {key!r} of {url!r} is given twice")
         options[key] = value
-    return scheme, target, options
+    return options
 
 
 def driver_of(url: str) -> type[Device]:

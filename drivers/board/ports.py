@@ -1,26 +1,27 @@
-"""Ports of boards: opened by what follows `board:` in an address, and looked for here."""
+"""Ports of boards: opened by what follows `board:` in an address."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from drivers.board.faults import FaultPlan, FaultyLine, parse_faults
 from drivers.board.link import Link
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.board.transport import ALLOWED, PacedLine, SerialPort, Transport
-from drivers.errors import DeviceError, DeviceNotFound, SettingError
+from drivers.errors import DeviceNotFound, SettingError
 from drivers.refusals import nearest
+
+if TYPE_CHECKING:
+    from serial.tools.list_ports_common import ListPortInfo
 
 BAUD = 115200
 BAUDS = range(50, 100_000_001)
 SEEDS = range(1 << 32)
 SIMULATED = "simulated://"
 NETWORK = ("socket", "rfc2217")  # schemes of ports that a network reaches
-SCAN_TRIES = 2  # a board that the opening of its port restarts misses the first
 
 
 def open_link(
@@ -28,22 +29,43 @@ def open_link(
 ) -> Link:
     """Open a port, with what the options put between it and the link, and say HELLO.
 
+    Arguments and errors as of `open_line`, and:
+
+    Raises:
+        LinkError: When nothing answers.
+        ProtocolMismatch: When what answers is no board of this protocol.
+    """
+    line, rate = open_line(target, options, reboot)
+    try:
+        link = Link(line, f"board:{target}", rate)
+        link.take_lease()
+        return link
+    except BaseException:
+        line.close()
+        raise
+
+
+def open_line(
+    target: str, options: Mapping[str, str], reboot: Callable[[], None] | None = None
+) -> tuple[Transport, int]:
+    """Open a port, with what the options put before it.
+
     Args:
         target: A port, or `simulated://`.
         options: `baud`, `pace`, `fault` and `fault_seed`; `seed` of the simulated board.
         reboot: Restarts the board, for the fault `reboot`; the simulated board brings its own.
 
+    Returns:
+        The line, and its rate.
+
     Raises:
         DeviceNotFound: When it is no port, or there is no such one, or it cannot be opened.
         SettingError: For an option that is unknown or out of range.
-        LinkError: When nothing answers.
-        ProtocolMismatch: When what answers is no board of this protocol.
     """
     if not target:
         raise DeviceNotFound("board: names no port: write board:PORT, see hil devices --scan")
     simulated = target == SIMULATED
-    if not simulated:
-        _check_port(target)
+    port_name = target if simulated else find_port(target)
     allowed = ["baud", "pace", "fault", "fault_seed", *(["seed"] if simulated else [])]
     for option in options:
         if option not in allowed:
@@ -53,22 +75,59 @@ def open_link(
     fault_seed = _parse_whole(options, "fault_seed", 0, SEEDS)
     seed = _parse_whole(options, "seed", 1, SEEDS)
     plan = parse_faults(options["fault"], fault_seed) if "fault" in options else FaultPlan()
-    port: Transport
+    line: Transport
     if simulated:
-        port = simulated_port = SimulatedPort(SimulatedBoard(seed))
+        line = simulated_port = SimulatedPort(SimulatedBoard(seed))
         reboot = simulated_port.reboot
     else:
-        port = SerialPort(target, baud)
-    try:
-        line: Transport = PacedLine(port, pace) if pace else port
-        if "fault" in options:
-            line = FaultyLine(line, plan, reboot)
-        link = Link(line, f"board:{target}", min(baud, pace or baud))
-        link.take_lease()
-        return link
-    except BaseException:
-        port.close()
-        raise
+        line = SerialPort(port_name, baud)
+    line = PacedLine(line, pace) if pace else line
+    return FaultyLine(line, plan, reboot) if "fault" in options else line, min(baud, pace or baud)
+
+
+def find_port(target: str) -> str:
+    """Find the port that a board has now: that of the USB identity, or the serial number, named.
+
+    Raises:
+        DeviceNotFound: When it is no port, or none or several boards are of that identity.
+    """
+    if not (os.path.exists(target) or "://" in target or "\0" in target):
+        is_usb, named = target.startswith("usb:"), target.removeprefix("usb:").split(":", 2)
+        ports = [
+            port.device
+            for port in list_ports()
+            if (is_usb and usb_identity(port).split(":", 2)[: len(named)] == _upper(named))
+            or (port.serial_number and port.serial_number == target)
+        ]
+        if len(ports) > 1:
+            raise DeviceNotFound(f"{target} is {' and '.join(ports)}: name one of them")
+        if is_usb and not ports:
+            raise DeviceNotFound(
+                f"no board {target} is plugged in: hil devices lists those that are, give "
+                "usb:VID:PID:SERIAL"
+            )
+        target = ports[0] if ports else target
+    _check_port(target)
+    return target
+
+
+def _upper(named: Sequence[str]) -> list[str]:
+    return [each.upper() for each in named[:2]] + list(named[2:])
+
+
+def list_ports() -> list[ListPortInfo]:
+    """List the serial ports of this machine, by name; none is opened."""
+    from serial.tools.list_ports import comports
+
+    return sorted(comports(), key=lambda port: str(port.device))
+
+
+def usb_identity(port: ListPortInfo) -> str:
+    """Write vendor, product and serial number as in `usb:VID:PID:SERIAL`; empty for no USB."""
+    if port.vid is None:
+        return ""
+    serial = f":{port.serial_number}" if port.serial_number else ""
+    return f"{port.vid:04X}:{port.pid:04X}{serial}"
 
 
 def _check_port(target: str) -> None:
@@ -95,55 +154,3 @@ def _parse_whole(options: Mapping[str, str], name: str, default: int, allowed: r
             f"board option {name} = {text}: give a whole number from {allowed[0]} to {allowed[-1]}"
         )
     return int(text)
-
-
-@dataclass(frozen=True, slots=True)
-class ScannedPort:
-    """A serial port of this machine.
-
-    Attributes:
-        address: As `board:` takes it.
-        description: What the system says that is plugged in there.
-        answer: What the board there is, or why there is none.
-        board: Whether one answered.
-    """
-
-    address: str
-    description: str
-    answer: str
-    board: bool
-
-
-def scan_ports(connect: Callable[[str, int], Transport] = SerialPort) -> list[ScannedPort]:
-    """Say HELLO at every serial port, at 115200 baud, to all at once.
-
-    Args:
-        connect: Opens a port at a rate.
-
-    Returns:
-        All ports, by address.
-    """
-    from serial.tools.list_ports import comports
-
-    ports = sorted((port.device, port.description or "") for port in comports())
-    if not ports:
-        return []
-    with ThreadPoolExecutor(len(ports)) as threads:
-        return list(threads.map(lambda port: _scan_port(port[0], port[1], connect), ports))
-
-
-def _scan_port(
-    address: str, description: str, connect: Callable[[str, int], Transport]
-) -> ScannedPort:
-    try:
-        link = Link(connect(address, BAUD), address, BAUD, retries=SCAN_TRIES - 1)
-    except DeviceError as error:
-        reason = str(error).removeprefix(f"{address}: ")
-        return ScannedPort(address, description, reason, False)
-    board = link.board
-    link.close()
-    version = ".".join(map(str, board.firmware))
-    answer = f"{board.name} board, firmware {version}, chip {board.chip}"
-    if board.lease and board.lease.number:
-        answer += f", in use by {board.lease.name}"
-    return ScannedPort(address, description, answer, True)

@@ -6,10 +6,12 @@ Each public function of a module in `commands/` is a command of its name, and so
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from types import FunctionType
 from typing import Annotated, Any
@@ -102,8 +104,16 @@ def version_option(
             "--version", callback=_print_version, is_eager=True, help="Say the version and exit."
         ),
     ] = False,
+    lab: Annotated[
+        Path | None,
+        typer.Option("--lab", metavar="FILE", help="Names of devices. See hil lab."),
+    ] = None,
 ) -> None:
     """Train spiking neural networks in the loop on devices that nobody can see inside."""
+    if lab is not None:
+        from drivers.lab import VARIABLE
+
+        os.environ[VARIABLE] = str(lab.absolute())  # for processes that are started, too
 
 
 app = build_app()

@@ -12,6 +12,7 @@ from hil.cli.options import CHIPS, JsonOption, argument, option
 
 if TYPE_CHECKING:
     from drivers import Device
+    from drivers.board.scanning import ScannedPort
 
 
 def tasks() -> None:
@@ -30,18 +31,19 @@ def tasks() -> None:
 
 def devices(
     scan: Annotated[
-        bool, option("Open every serial port and list which board answers.", None, "--scan")
+        bool,
+        option("Also ask boards of ours, and those of the lab, who they are.", None, "--scan"),
     ] = False,
 ) -> None:
     """List the devices that can be opened by address. Opens none, unless asked to scan."""
     import drivers
+    from drivers import lab
+    from drivers.board import scanning
     from hil.cli.output import print_table
 
     if scan:
-        from drivers.board.ports import scan_ports
-
-        ports = [(f"board:{port.address}", port.description, port.answer) for port in scan_ports()]
-        print_table(("port", "what is plugged in", "who answers"), ports)
+        ports = scanning.scan_ports(lab.list_boards().values())
+        print_table(_PORTS, [(*_describe_port(port), port.answer) for port in ports])
         if not ports:
             typer.echo("hil: no serial ports: plug a board in, or try hil board demo", err=True)
         return
@@ -52,7 +54,17 @@ def devices(
             rows += driver.catalogue() or [(f"{scheme}:", _first_line(driver))]
         except drivers.DeviceError as error:
             rows.append((f"{scheme}:", str(error)))
+    for port in scanning.list_usb_ports():
+        address, *rest = _describe_port(port)
+        rows.append((address, f"{' '.join(filter(None, rest))} at {port.port}"))
     print_table(("device", "what it is"), rows)
+
+
+_PORTS = ("port", "vendor", "product", "serial number", "who answers")
+
+
+def _describe_port(port: ScannedPort) -> tuple[str, str, str, str]:
+    return f"board:{port.target}", port.vendor, port.product, port.serial
 
 
 def _first_line(driver: type[Device]) -> str:

@@ -9,8 +9,7 @@ import select
 import socket
 import threading
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -24,10 +23,11 @@ from drivers import DeviceNotFound, LinkError, Network, Probe, SettingError, Sti
 from drivers.board import link as link_module
 from drivers.board.faults import FAULTS
 from drivers.board.link import Link
-from drivers.board.ports import scan_ports
+from drivers.board.scanning import scan_ports
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.board.transport import SerialPort
 from hil.cli.app import app
+from support.board_terminal import terminal
 from support.paths import ROOT
 
 # -- addresses -------------------------------------------------------------------------------
@@ -70,34 +70,6 @@ def test_bad_addresses(url: str, error: type[Exception], words: str) -> None:
 
 
 # -- its port ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def terminal(board: SimulatedBoard) -> Iterator[tuple[str, int]]:
-    """A simulated board on a pseudo-terminal: its path, and the board's end of it."""
-    ours, theirs = os.openpty()
-    tty.setraw(theirs)
-    stop = threading.Event()
-
-    def play() -> None:
-        while not stop.is_set():
-            if select.select([ours], [], [], 0.02)[0]:
-                try:
-                    answer = board.feed(os.read(ours, 65536))
-                except OSError:
-                    return
-                while answer:
-                    answer = answer[os.write(ours, answer) :]
-
-    player = threading.Thread(target=play)
-    player.start()
-    try:
-        yield os.ttyname(theirs), theirs
-    finally:
-        stop.set()
-        player.join()
-        os.close(ours)
-        os.close(theirs)
 
 
 def test_a_terminal_is_for_one_and_is_released() -> None:
@@ -241,50 +213,100 @@ def test_why_a_port_does_not_open(monkeypatch: pytest.MonkeyPatch, number: int, 
 # -- finding it -------------------------------------------------------------------------------
 
 
-def test_a_scan_tells_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Deaf:
-        def read(self, timeout: float) -> bytes:
-            return b""
+class Adapter:
+    """What a system says that is plugged in."""
 
-        def write(self, data: bytes) -> None:
-            pass
+    def __init__(self, device: str, serial: str | None = None, maker: str = "FTDI") -> None:
+        self.device, self.description = device, "n/a"
+        self.manufacturer, self.product, self.serial_number = maker, "a cable", serial
+        self.vid, self.pid = (0x0403, 0x6001) if serial else (None, None)
 
-        def close(self) -> None:
-            pass
+
+@pytest.fixture
+def plug(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    return lambda *there: monkeypatch.setattr(list_ports, "comports", lambda: list(there))
+
+
+class Deaf:
+    def __init__(self) -> None:
+        self.sent = b""
+
+    def read(self, timeout: float) -> bytes:
+        return b""
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_scan_asks_boards_of_ours_and_those_named_alone(plug: Callable[..., None]) -> None:
+    deaf, opened = Deaf(), list[tuple[str, int]]()
 
     def connect(address: str, baud: int) -> Deaf | SimulatedPort:
+        opened.append((address, baud))
         if address == "/dev/a":
             raise DeviceNotFound(f"{address}: permission denied: join the group")
-        return SimulatedPort(SimulatedBoard(6)) if address == "/dev/b" else Deaf()
+        return deaf if address == "/dev/c" else SimulatedPort(SimulatedBoard(6))
 
-    class Info:
-        def __init__(self, device: str) -> None:
-            self.device, self.description = device, f"adapter {device[-1]}"
-
-    monkeypatch.setattr(list_ports, "comports", lambda: [Info("/dev/" + n) for n in "cab"])
-    ports = scan_ports(connect)
-    assert [(p.address, p.description, p.board) for p in ports] == [
-        ("/dev/a", "adapter a", False),
-        ("/dev/b", "adapter b", True),
-        ("/dev/c", "adapter c", False),
-    ]
-    assert ports[0].answer.startswith("permission denied")
-    assert ports[1].answer == "simulated board, firmware 2.2.0, chip 6"
-    assert "nothing came back" in ports[2].answer
+    ours = Adapter("/dev/b", "B7", "spikeloop")
+    plug(Adapter("/dev/c", "C"), Adapter("/dev/a", "A"), ours, Adapter("/dev/d", "D"))
+    ports = scan_ports(["usb:0403:6001:A", "C?baud=9600", "usb:0403:6001:gone"], connect)
+    assert sorted(opened) == [("/dev/a", 115200), ("/dev/b", 115200), ("/dev/c", 9600)]
+    by_port = {port.port: port for port in ports}
+    assert by_port["/dev/a"].answer.startswith("permission denied")
+    assert by_port["/dev/b"].answer == "simulated board, firmware 2.2.0, chip 6"
+    assert by_port["/dev/b"].target == "usb:0403:6001:B7" and by_port["/dev/b"].board
+    assert "nothing came back" in by_port["/dev/c"].answer and deaf.sent
+    assert by_port["/dev/d"].answer.startswith("not asked")
+    assert "is plugged in" in by_port["usb:0403:6001:gone"].answer
 
 
-def test_devices_opens_ports_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_that_is_nobodys_board_gets_no_byte(plug: Callable[..., None]) -> None:
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    try:
+        path = os.ttyname(theirs)
+        plug(Adapter(path, "X1"))
+        assert CliRunner().invoke(app, ["devices"]).exit_code == 0
+        scanned = CliRunner().invoke(app, ["devices", "--scan"])
+        assert scanned.exit_code == 0 and "not asked" in scanned.stdout
+        assert CliRunner().invoke(app, ["lab", "scan"]).exit_code == 0
+        assert CliRunner().invoke(app, ["lab", "list"]).exit_code == 0
+        assert not select.select([ours], [], [], 0)[0]
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_board_is_found_by_its_identity_whatever_port_it_has(plug: Callable[..., None]) -> None:
+    with terminal(SimulatedBoard(9)) as (one, _), terminal(SimulatedBoard(9)) as (two, _):
+        for path in (one, two):
+            plug(Adapter("/dev/other", "A0"), Adapter(path, "S9"), Adapter("/dev/ttyS0"))
+            for target in ("usb:0403:6001:S9", "S9"):
+                with drivers.open(f"board:{target}") as device:
+                    assert device.info.identity.serial == "chip-9"
+    plug(Adapter("/dev/x", "X"), Adapter("/dev/y", "Y"))
+    with pytest.raises(DeviceNotFound, match="is /dev/x and /dev/y: name one"):
+        drivers.open("board:usb:0403:6001")
+    with pytest.raises(DeviceNotFound, match="no board usb:0403:6001:Z is plugged in"):
+        drivers.open("board:usb:0403:6001:Z")
+
+
+def test_devices_lists_what_is_plugged_in_and_scan_who_answers(plug: Callable[..., None]) -> None:
     with terminal(SimulatedBoard(9)) as (path, _):
-        port = type("Info", (), {"device": path, "description": "a cable"})
-        monkeypatch.setattr(list_ports, "comports", lambda: [port])
+        plug(Adapter(path, "S9", "spikeloop"))
         listed = CliRunner().invoke(app, ["devices"])
-        assert listed.exit_code == 0 and path not in listed.stdout
+        *_, line = listed.stdout.splitlines()
+        assert line == f"board:usb:0403:6001:S9\tspikeloop a cable S9 at {path}"
         scanned = CliRunner().invoke(app, ["devices", "--scan"])
         assert scanned.exit_code == 0
         header, line = scanned.stdout.splitlines()
-        assert header == "port\twhat is plugged in\twho answers"
-        assert line == f"board:{path}\ta cable\tsimulated board, firmware 2.2.0, chip 9"
-    monkeypatch.setattr(list_ports, "comports", lambda: [])
+        assert header == "port\tvendor\tproduct\tserial number\twho answers"
+        answer = "simulated board, firmware 2.2.0, chip 9"
+        assert line == f"board:usb:0403:6001:S9\tspikeloop\ta cable\tS9\t{answer}"
+    plug()
     none = CliRunner().invoke(app, ["devices", "--scan"])
     assert none.exit_code == 0 and not none.stdout and "no serial ports" in none.stderr
 

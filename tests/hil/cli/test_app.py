@@ -33,7 +33,7 @@ def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:
 
 NAMES = [
     "train", "resume", "evaluate", "report", "study", "board", "calibrate", "characterise", "check",
-    "chips", "devices", "export", "new-driver", "tasks",
+    "chips", "devices", "export", "lab", "new-driver", "tasks",
 ]  # fmt: skip
 
 

@@ -1,0 +1,169 @@
+"""The lab: a user's own names for devices, from one TOML file, and which of them are out of order.
+
+The file is the user's and only read here. What is out of order stands beside it, in
+`FILE.quarantine.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from drivers.errors import DeviceNotFound
+from drivers.files.bounded import check_schema, read_json, read_toml
+from drivers.files.writing import write_text
+from drivers.refusals import nearest
+
+VARIABLE = "HIL_LAB"  # of the environment, which names the file
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+Text = Annotated[str, Field(max_length=2000)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LabDevice(_Table):
+    """A device of the lab."""
+
+    address: Annotated[
+        Text, Field(pattern="^[^:?]+:", description="As `--device` takes it; no other name.")
+    ]
+    firmware: Annotated[Text, Field(description="Port of our firmware, for hil board flash.")] = ""
+    calibration: Annotated[Text, Field(description="File of hil calibrate, used with it.")] = ""
+    notes: Text = ""
+    groups: list[Name] = []
+    may_flash: Annotated[list[Text], Field(description="Users that may; empty: all.")] = []
+    power: Annotated[Text, Field(description="Command that cuts its power and restores it.")] = ""
+
+
+class _LabFile(_Table):
+    devices: dict[Name, LabDevice] = {}
+
+
+class Quarantine(_Table):
+    """Why a device is not used."""
+
+    why: Text
+    since: Text
+
+
+class _Quarantines(RootModel[dict[Text, Quarantine]]):
+    pass
+
+
+def lab_file() -> Path:
+    """Name the file of the lab: that of the environment, or the one in the user's folder."""
+    import platformdirs
+
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else platformdirs.user_config_path("spikeloop") / "lab.toml"
+
+
+def list_devices() -> dict[str, LabDevice]:
+    """List the devices of the lab by name; none where the user has no file.
+
+    Raises:
+        FileFormatError: When the file is damaged, or the one that the environment names is missing.
+    """
+    path = lab_file()
+    if VARIABLE not in os.environ and not path.exists():
+        return {}
+    check_schema(_LabFile, table := read_toml(path), str(path))
+    return _LabFile.model_validate(table).devices
+
+
+def list_boards() -> dict[str, str]:
+    """List what follows `board:` in the addresses of boards, by name."""
+    addresses = {name: device.address for name, device in list_devices().items()}
+    return {n: a.removeprefix("board:") for n, a in addresses.items() if a.startswith("board:")}
+
+
+def find_device(name: str) -> LabDevice:
+    """Find a device by its name.
+
+    Raises:
+        DeviceNotFound: When the lab has none of that name.
+    """
+    devices = list_devices()
+    if name not in devices:
+        raise DeviceNotFound(
+            f"no device {name!r} in {lab_file()}: {nearest(name, devices)}; hil lab scan drafts it"
+        )
+    return devices[name]
+
+
+def split_name(address: str) -> tuple[str, str]:
+    """Split an address without a scheme into the name of a device and its options."""
+    name, _, options = address.partition("?")
+    return name, options
+
+
+def is_name(address: str) -> bool:
+    """Tell if an address is the name of a device of the lab, with or without options."""
+    return ":" not in address.partition("?")[0] and split_name(address)[0] in list_devices()
+
+
+def expand_groups(names: Iterable[str]) -> list[str]:
+    """Put in place of each group its members, each device once; whatever else stays."""
+    devices, expanded = list_devices(), list[str]()
+    for name in names:
+        members = [each for each, about in devices.items() if name in about.groups]
+        expanded += [name] if name in devices or not members else members
+    return list(dict.fromkeys(expanded))
+
+
+# -- quarantine ----------------------------------------------------------------------------------
+
+
+def list_quarantined() -> dict[str, Quarantine]:
+    """List the devices that are out of order, by name.
+
+    Raises:
+        FileFormatError: When the record is damaged.
+    """
+    path = _quarantine_file()
+    if not path.exists():
+        return {}
+    check_schema(_Quarantines, table := read_json(path), str(path))
+    return _Quarantines.model_validate(table).root
+
+
+def quarantine(address: str, why: str) -> None:
+    """Keep a device from further studies; one that the lab has no name for is not kept.
+
+    Raises:
+        OSError: When it cannot be written down.
+    """
+    if is_name(address):
+        now = time.strftime("%Y-%m-%d %H:%M")
+        entry = Quarantine(why=why[:2000], since=now)
+        _save_quarantined({**list_quarantined(), split_name(address)[0]: entry})
+
+
+def release(name: str) -> None:
+    """Take a device out of quarantine.
+
+    Raises:
+        DeviceNotFound: When it is in none.
+    """
+    known = list_quarantined()
+    if name not in known:
+        raise DeviceNotFound(f"{name!r} is not in quarantine: {nearest(name, known)}")
+    _save_quarantined({key: entry for key, entry in known.items() if key != name})
+
+
+def _save_quarantined(entries: dict[str, Quarantine]) -> None:
+    table = {name: entry.model_dump() for name, entry in entries.items()}
+    write_text(_quarantine_file(), json.dumps(table, indent=2) + "\n")
+
+
+def _quarantine_file() -> Path:
+    path = lab_file()
+    return path.with_name(f"{path.name}.quarantine.json")
