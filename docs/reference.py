@@ -311,6 +311,7 @@ CONTRACT = (
     "Identity",
     "Population",
     "Projection",
+    "Synapses",
     "Stimulus",
     "Probe",
     "Readout",

@@ -92,6 +92,9 @@ class NetworkSection(Section):
     hidden: tuple[Whole, ...] = Field((100,), description="Neurons of each hidden layer.")
     steps: Whole = Field(20, description="Time steps that a sample is shown; signals tell theirs.")
     recurrent: bool = Field(False, description="Whether hidden layers project to themselves, too.")
+    density: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="Share of the synapses of each projection that there are, drawn."
+    )
     delays: Annotated[int, Field(ge=0, le=10_000)] = Field(
         0, description="Longest delay of synapses into hidden layers, drawn from 0 to this."
     )

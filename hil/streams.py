@@ -15,6 +15,7 @@ Stream = Literal[
     "split",
     "init",
     "delays",
+    "synapses",
     "rule",
     "order",
     "augment",

@@ -92,7 +92,8 @@ def return_error(direct: Matrix, slope: Matrix, way: Matrix, route: Route, decay
     steps = len(slope)
     most = np.float32(RETURN) * np.linalg.norm(direct, axis=2)
     direct, most = np.broadcast_to(direct, slope.shape), np.broadcast_to(most, slope.shape[:2])
-    branches = [(d, way if s is None else way * s.T) for d, s in split_delays(route)]
+    masks = [(d, route.wiring.mask(s)) for d, s in split_delays(route)]
+    branches = [(d, way if mask is None else way * mask.T) for d, mask in masks]
     deltas, gone = np.empty(slope.shape, slope.dtype), np.zeros(slope.shape, slope.dtype)
     for t in range(steps - 1, -1, -1):
         back = np.zeros(slope.shape[1:], slope.dtype)
@@ -117,7 +118,7 @@ def correlate(before: Matrix | csr_matrix, after: Matrix, route: Route, lag: int
         lag: Steps between the two.
 
     Returns:
-        `(n_pre, n_post)`.
+        In the shape of its weights.
     """
     batch, total = after.shape[1], None
     rows = before.reshape(-1, before.shape[-1]) if isinstance(before, np.ndarray) else before
@@ -126,7 +127,7 @@ def correlate(before: Matrix | csr_matrix, after: Matrix, route: Route, lag: int
         if rows.shape[0] < len(after) * batch:
             late = late.sum(axis=0, keepdims=True)
         early = rows[: len(late) * batch]
-        part: Matrix = early.T @ late.reshape(-1, after.shape[-1])
+        part = route.wiring.correlate(early, late.reshape(-1, after.shape[-1]))
         part = part if synapses is None else part * synapses
         total = part if total is None else total + part
     assert total is not None
@@ -134,7 +135,7 @@ def correlate(before: Matrix | csr_matrix, after: Matrix, route: Route, lag: int
 
 
 def split_delays(route: Route) -> list[tuple[int, Matrix | None]]:
-    """Give each delay of a route and its synapses, 1 or 0 `(n_pre, n_post)`; None for all."""
+    """Give each delay of a route and its synapses, 1 or 0, as weights; None for all."""
     if isinstance(route.delay, int):
         return [(route.delay, None)]
     return [(int(d), (route.delay == d).astype(np.float32)) for d in np.unique(route.delay)]

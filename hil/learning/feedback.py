@@ -187,7 +187,7 @@ def kolen_pollack_gradients(
         if route.source == route.target and name in state and gradient is not None:
             whole = gradient.copy()
             homeostasis.add_pull(whole, observation, route)
-            changes[name] = whole.T
+            changes[name] = route.wiring.as_matrix(whole).T
     return changes
 
 

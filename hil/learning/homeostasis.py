@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil.learning.rule import Gradients, Matrix, Observation, Route
-from hil.one_pass import OnePass, parts
 
 
 def compute_pulls(
@@ -31,24 +30,14 @@ def compute_pulls(
 
 
 def add_pull(gradient: Matrix, observation: Observation, route: Route) -> None:
-    """Add the part that a pull makes of a projection's gradient, `(n_pre, n_post)`, in place.
+    """Add the part that a pull makes of a projection's gradient, in place.
 
     The mean is over the batch, so it is one outer product.
     """
     if route.target > len(observation.pulls):
         return
     before = observation.activity[route.source - 1] if route.source else observation.inputs
-    add_product(gradient, before.mean(axis=0)[:, np.newaxis], observation.pulls[route.target - 1])
-
-
-def _add_product(total: Matrix, column: Matrix, row: Matrix) -> None:
-    for i in parts(len(total), row.size):
-        for first in parts(1):
-            for j in parts(row.size):
-                total[i, j] += column[i, first] * row[j]
-
-
-add_product = OnePass(_add_product)
+    route.wiring.add_outer(gradient, before.mean(axis=0), observation.pulls[route.target - 1])
 
 
 def add(gradients: Gradients, observation: Observation) -> None:

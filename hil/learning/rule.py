@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from hil.discovery import NoSettings, check_settings
 from hil.learning.optimisers import Optimiser, adamw
+from hil.learning.wiring import DENSE, Wiring
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float32]
 State = Mapping[str, NDArray[np.generic]]
 Gradients = list[Matrix | None]
-"""One `(n_pre, n_post)` gradient, to be descended, for each projection; None leaves it frozen."""
+"""A gradient, to be descended, for each projection, as its weights; None leaves it frozen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +32,15 @@ class Route:
         source: Layer that it comes from, 0 being the input.
         target: Layer that it leads to, from 1.
         lag: Steps from an event to the sample of the target's membrane that first shows it.
-        delay: Steps beyond these: one number, or one for each synapse, `(n_pre, n_post)`.
+        delay: Steps beyond these: one number, or one for each synapse, in the shape of its weights.
+        wiring: Its synapses.
     """
 
     source: int
     target: int
     lag: int = 0
     delay: int | NDArray[np.int64] = 0
+    wiring: Wiring = DENSE
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,6 +304,7 @@ def gradients_from(deltas: Sequence[Matrix], observation: Observation) -> Gradie
     batch = np.float32(len(observation.inputs))
     activity = (observation.inputs, *observation.activity)
     scaled = [delta / batch for delta in deltas]
-    # Of one sample, an outer product, which products of matrices are not made for.
-    multiply = np.multiply if batch == 1 else np.matmul
-    return [multiply(activity[r.source].T, scaled[r.target - 1]) for r in observation.connections]
+    return [
+        r.wiring.correlate(activity[r.source], scaled[r.target - 1])
+        for r in observation.connections
+    ]

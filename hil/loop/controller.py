@@ -43,7 +43,7 @@ class Controller:
         observer: What is read of it.
         rule: The learning rule.
         optimiser: How a gradient becomes a change of the weights.
-        weights: Shadow weights of each projection, `(n_pre, n_post)`.
+        weights: Shadow weights of each projection, as `Network.shapes`.
         rule_state: What the rule learns and keeps beside the weights.
         optimiser_state: What the optimiser keeps.
         strengths: Factor of homeostasis of each hidden layer, `(L - 1,)`.
@@ -164,6 +164,9 @@ class Controller:
         what = f"rule {self.config.rule['name']!r}"
         gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
         homeostasis.add(gradients, observation)
+        for route, gradient in zip(observation.connections, gradients, strict=True):
+            if gradient is not None:
+                gradient[...] = route.wiring.tie(gradient)
         # Weights that leave the full scale would be long in returning.
         self.weights, self.optimiser_state = self.optimiser.update(
             gradients,
@@ -325,7 +328,7 @@ class Controller:
             ValueError: When they are of another network.
         """
         self.weights = weights_in(state, self.weights)
-        mapping.check_delays(state, self.config, self.device.network)
+        mapping.check_graph(state, self.config, self.device.network)
         self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 
     # -- the device, timed --------------------------------------------------------------------

@@ -59,13 +59,16 @@ def export(
     config, checkpoint = run.config(), run.require_checkpoint()
     by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")
     matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
-    chain = matrices[: len(config.network.hidden) + 1]
-    layers = (len(chain[0]), *(matrix.shape[1] for matrix in chain))
+    layers = mapping.layers(config, run_data.preparation(run).spec)
     with unstated.complete_device(open_device(config), run.environment()["measured"]) as device:
         device.configure(mapping.network(config, device.info, layers, checkpoint))
         with run.blame_file():
-            mapping.check_delays(checkpoint, config, device.network)
-        late = [projection.delay for projection in device.network.projections]
+            mapping.check_graph(checkpoint, config, device.network)
+        matrices = [
+            wiring.as_matrix(matrix)
+            for wiring, matrix in zip(mapping.find_wirings(device.network), matrices, strict=True)
+        ]
+        late = [projection.delay for projection in device.network.as_dense().projections]
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec, dt)
     if say is not None:
         say(_describe_step(nominal.dt, "as on the device" if dt is None else why))

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers import Capacity, Device, DeviceInfo, Network, Projection, Role, Stimulus
-from drivers.contract.arrays import select_prefix
+from drivers import Capacity, Device, DeviceInfo, Network, Projection, Role, Stimulus, Synapses
+from drivers.contract.arrays import first_mismatch, select_prefix
 from drivers.contract.info import StimulusKind, WeightFormat
 from hil import encodings, streams
 from hil.characterisation import calibration
 from hil.learning.rule import HostModel, Route
+from hil.learning.wiring import DENSE, SparseWiring, Wiring
 from hil.tasks.samples import SampleSpec, Signals
 
 if TYPE_CHECKING:
@@ -59,21 +60,19 @@ def network(
         ValueError: When the calibration is of another device or network, or cannot be read, or
             there are more synapses than a host can hold.
     """
-    synapses = sum(layers[source] * layers[target] for source, target in config.network.connections)
-    if synapses > SYNAPSES:
-        raise ValueError(
-            f"a network of {synapses} synapses: at most {SYNAPSES} are trained, so give smaller "
-            "layers in network.hidden"
-        )
+    places = find_synapses(config, layers, initial)
+    ends = [(layers[source], layers[target]) for source, target in config.network.connections]
+    shapes = [e if s is None else (s.size,) for s, e in zip(places, ends, strict=True)]
     settings, trims = time_constant(config, info) | config.network.settings, {}
     if config.network.calibration:
         measured = calibration.read_for(config.network.calibration, info.identity, layers)
         settings, trims = {**measured.settings, **settings}, dict(measured.trims)
-    delays = find_delays(config, layers, initial)
+    delays = find_delays(config, shapes, initial)
     projections = []
     for p, (source, target) in enumerate(config.network.connections):
-        scale = full_scale(config, info.weight_format(p), layers[source])
-        projections.append(Projection(source, target, scale, delays[p]))
+        fan_in = math.ceil(math.prod(shapes[p]) / layers[target])
+        scale = full_scale(config, info.weight_format(p), fan_in)
+        projections.append(Projection(source, target, scale, delays[p], places[p]))
     chain = Network.feed_forward(layers, (), settings, trims)
     return replace(chain, projections=tuple(projections))
 
@@ -144,9 +143,18 @@ def routes(device: Device, kind: StimulusKind) -> tuple[Route, ...]:
             p.target,
             int(not at_once or p.source >= p.target) if p.source else first,
             p.delay,
+            wiring,
         )
-        for p in device.network.projections
+        for p, wiring in zip(device.network.projections, find_wirings(device.network), strict=True)
     )
+
+
+def find_wirings(network: Network) -> list[Wiring]:
+    """What each projection of a configured network does to activity and errors."""
+    return [
+        DENSE if own is None else SparseWiring(own.pre, own.post, ends, own.ties)
+        for own, ends in zip((p.synapses for p in network.projections), network.ends, strict=True)
+    ]
 
 
 def setting_in_use(device: Device, role: Role) -> float | None:
@@ -189,14 +197,22 @@ def host_model(config: Config, device: Device, kind: StimulusKind) -> HostModel:
 
 
 def initial_weights(config: Config, network: Network, info: DeviceInfo) -> list[Matrix]:
-    """Shadow weights to begin with, `(n_pre, n_post)` each, normal around 0.
+    """Shadow weights to begin with, normal around 0, by the fan-in of the neuron that they lead to.
 
     Where none below zero is stored, those are 0.
     """
     draw, weights = streams.generator(config.seed, "init"), []
-    for p, (before, after) in enumerate(network.shapes):
-        drawn = draw.standard_normal((before, after), dtype=np.float32)
-        drawn = drawn * np.float32(config.network.initial_scale / math.sqrt(before))
+    for p, (shape, projection) in enumerate(zip(network.shapes, network.projections, strict=True)):
+        drawn = draw.standard_normal(shape, dtype=np.float32)
+        own, scale = projection.synapses, config.network.initial_scale
+        if own is None:
+            drawn = drawn * np.float32(scale / math.sqrt(shape[0]))
+        else:
+            spread = scale / np.sqrt(np.maximum(np.bincount(own.post), 1))
+            drawn = drawn * spread.astype(np.float32)[own.post]
+            if own.ties is not None:  # those that are to be alike are as one of them was drawn
+                _, first, which = np.unique(own.ties, return_index=True, return_inverse=True)
+                drawn = drawn[first][which]
         form = info.weight_format(p)
         weights.append(drawn if form.signs == "both" else np.maximum(drawn, np.float32(0)))
     return weights
@@ -311,25 +327,65 @@ def _check_stimulus(stimulus: object, wanted: tuple[int, int, int], what: str) -
         raise ValueError("{} gives {}: give {}, as asked for".format(what, *texts))
 
 
-def find_delays(config: Config, layers: tuple[int, ...], initial: Initial) -> list[Delay]:
-    """Delay of each projection: those of what the network begins with, or drawn.
+def find_synapses(
+    config: Config, layers: tuple[int, ...], initial: Initial
+) -> list[Synapses | None]:
+    """Synapses of each projection: those of what the network begins with, or drawn.
 
     Args:
         config: The configuration.
         layers: Sizes of the network, the input first.
+        initial: Arrays of a start or a checkpoint, if any: `synapses/N`, `(2, n)` int32, of `pre`
+            and `post`, and `ties` in a third row where there are any.
+
+    Raises:
+        ValueError: When they are none, or more than a host can hold.
+    """
+    given, share = select_prefix(initial or {}, "synapses/"), config.network.density
+    draw, found, total = streams.generator(config.seed, "synapses"), list[Synapses | None](), 0
+    for p, (source, target) in enumerate(config.network.connections):
+        cells, rows = layers[source] * layers[target], given.get(str(p))
+        if given or share == 1:
+            own = None
+            if rows is not None:
+                if rows.dtype != np.int32 or rows.ndim != 2 or len(rows) not in (2, 3):
+                    raise ValueError(
+                        f"synapses/{p} is {rows.dtype} {rows.shape}: int32 (2 or 3, n) is meant"
+                    )
+                own = Synapses(*rows)
+        elif cells * share > SYNAPSES:
+            own = None
+        else:
+            some = np.sort(draw.choice(cells, max(round(cells * share), 1), False, shuffle=False))
+            own = Synapses(*(each.astype(np.int32) for each in divmod(some, layers[target])))
+        found.append(own)
+        total += cells if own is None else own.size
+    if total > SYNAPSES:
+        raise ValueError(
+            f"a network of {total} synapses: at most {SYNAPSES} are trained, so give smaller "
+            "layers in network.hidden, or less network.density"
+        )
+    return found
+
+
+def find_delays(config: Config, shapes: Sequence[tuple[int, ...]], initial: Initial) -> list[Delay]:
+    """Delay of each projection: those of what the network begins with, or drawn.
+
+    Args:
+        config: The configuration.
+        shapes: Shape of the weights of each projection.
         initial: Arrays of a start or a checkpoint, if any. Delays `delays/N` that do not fit count
-            as none until `check_delays` refuses them.
+            as none until `check_graph` refuses them.
     """
     connections = config.network.connections
     if not config.network.delays:
         return [0] * len(connections)
     given, draw = select_prefix(initial or {}, "delays/"), streams.generator(config.seed, "delays")
     delays: list[Delay] = []
-    for p, (source, target) in enumerate(connections):
-        shape = layers[source], layers[target]
+    for p, ((_, target), shape) in enumerate(zip(connections, shapes, strict=True)):
         if given:
             delays.append(_delay_of(given.get(str(p)), shape, config.network.delays))
-        elif target < len(layers) - 1:
+        elif target <= len(config.network.hidden):
             delays.append(draw.integers(0, config.network.delays + 1, shape))
         else:
             delays.append(0)
@@ -342,14 +398,19 @@ def _delay_of(array: NDArray[Any] | None, shape: tuple[int, ...], longest: int) 
     return array.astype(np.int64) if array.ndim else int(array)
 
 
-def delays_of(network: Network) -> dict[str, NDArray[np.uint16]]:
-    """The delays of a network, `delays/N`, of those projections that have any."""
+def graph_of(network: Network) -> dict[str, NDArray[Any]]:
+    """Delays and synapses of a network, `delays/N`, `synapses/N`, where a projection has any."""
     delays = {f"delays/{p}": np.asarray(each.delay) for p, each in enumerate(network.projections)}
-    return {name: each.astype(np.uint16) for name, each in delays.items() if each.any()}
+    synapses = {
+        f"synapses/{p}": np.stack([each for each in (s.pre, s.post, s.ties) if each is not None])
+        for p, s in enumerate(projection.synapses for projection in network.projections)
+        if s is not None
+    }
+    return {n: each.astype(np.uint16) for n, each in delays.items() if each.any()} | synapses
 
 
-def check_delays(initial: Mapping[str, NDArray[Any]], config: Config, network: Network) -> None:
-    """Refuse delays that `find_delays` did not take.
+def check_graph(initial: Mapping[str, NDArray[Any]], config: Config, network: Network) -> None:
+    """Refuse delays that `find_delays` did not take, and synapses of another network.
 
     Args:
         initial: Arrays of a start or a checkpoint.
@@ -360,6 +421,9 @@ def check_delays(initial: Mapping[str, NDArray[Any]], config: Config, network: N
         ValueError: Naming the first that does not fit.
     """
     shapes = {str(p): shape for p, shape in enumerate(network.shapes)}
+    own = select_prefix(graph_of(network), "synapses/")
+    if wrong := first_mismatch(select_prefix(initial, "synapses/"), own):
+        raise ValueError(f"synapses/{wrong}")
     longest = config.network.delays
     for name, each in select_prefix(initial, "delays/").items() if longest else ():
         if name not in shapes:

@@ -15,7 +15,7 @@ from drivers.contract.arrays import first_mismatch, select_prefix
 from drivers.contract.info import StimulusKind
 from hil import streams
 from hil.loop.costs import Costs
-from hil.loop.mapping import delays_of
+from hil.loop.mapping import graph_of
 from hil.partial_runs import Group, join_batches, join_groups, split_probes
 
 Matrix = NDArray[np.float32]
@@ -104,7 +104,7 @@ class SupervisedDevice:
         arrays: dict[str, NDArray[np.generic]] = {
             f"stored/{p}": stored for p, stored in enumerate(self.stored)
         }
-        arrays |= delays_of(self._network)
+        arrays |= graph_of(self._network)
         arrays |= {f"costs/{name}": value for name, value in self.costs.state().items()}
         if self._device.info.abilities.resumable:
             state = self._device.state()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -141,15 +142,16 @@ def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix])
 
     Args:
         state: Arrays of the checkpoint.
-        like: Weights of the network that takes them, `(n_pre, n_post)` of each projection.
+        like: Weights of the network that takes them, of each projection.
 
     Raises:
         ValueError: When they are of another network.
     """
     matrices = select_prefix(state, "weights/")
     many = len(matrices)
-    if set(matrices) != set(map(str, range(many))) or any(w.ndim != 2 for w in matrices.values()):
-        raise ValueError("weights are not those of a network, one matrix for each projection")
+    dimensions = {w.ndim for w in matrices.values()}
+    if set(matrices) != set(map(str, range(many))) or not dimensions <= {1, 2}:
+        raise ValueError("weights are not those of a network, one array for each projection")
     shapes = [matrices[str(p)].shape for p in range(many)]
     if shapes != [w.shape for w in like]:
         given, wanted = _describe(shapes), _describe([w.shape for w in like])
@@ -165,6 +167,8 @@ def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix])
 
 def _describe(shapes: Sequence[tuple[int, ...]]) -> str:
     """Sizes of the layers, and whether some recur, by the shapes of the projections."""
+    if any(len(shape) == 1 for shape in shapes):
+        return f"sparse ({', '.join(str(math.prod(shape)) for shape in shapes)} synapses)"
     chain = [shapes[0]]
     for shape in shapes[1:]:
         if shape[0] != chain[-1][1]:

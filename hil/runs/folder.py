@@ -254,13 +254,14 @@ class Run:
             raise FileFormatError(f"{self.path / file}: {error}; {self._way_to_start}") from None
 
     def weights(self) -> Arrays:
-        """Shadow weights `weights/N` and delays `delays/N` of the last checkpoint.
+        """Shadow weights `weights/N`, and `delays/N` and `synapses/N`, of the last checkpoint.
 
         Raises:
             ValueError: When there is no checkpoint yet, or it is damaged.
         """
         checkpoint = self.require_checkpoint()
-        return {n: w for n, w in checkpoint.items() if n.startswith(("weights/", "delays/"))}
+        kept = ("weights/", "delays/", "synapses/")
+        return {n: w for n, w in checkpoint.items() if n.startswith(kept)}
 
     def load_start(self) -> Arrays:
         """Load the weights that a run starts from: `weights/N`, and `delays/N` if any.

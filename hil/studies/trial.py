@@ -22,7 +22,7 @@ from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
 from hil.loop import costs, findings
 from hil.loop.controller import Controller
-from hil.loop.mapping import delays_of
+from hil.loop.mapping import graph_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
 from hil.sections.trials import Outcome
@@ -187,7 +187,7 @@ def _collect_weights(controller: Controller, began: Weights | None) -> Weights:
         learned = feedback_matrices(controller.rule_state)
         ways |= {f"ways/{name}": way for name, way in learned.items()}
     weights = {f"weights/{p}": w for p, w in enumerate(controller.weights)}
-    return ways | weights | delays_of(controller.device.network)
+    return ways | weights | graph_of(controller.device.network)
 
 
 def _spikes(last: Mapping[str, Any], controller: Controller) -> float:

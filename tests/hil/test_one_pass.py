@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.learning import homeostasis, optimisers
+from hil.learning import optimisers, wiring
 from hil.learning.nominal_neuron import NominalNeuron, table
 from hil.learning.rate_estimators import fused
 from hil.loop import costs
@@ -33,8 +33,18 @@ LOOPS: dict[str, tuple[OnePass, Sequence[Any]]] = {
     ),
     "sgd": (optimisers.descend_with_momentum, [*DRAWN[:3], *numbers(2, 0.9, 0.01, 0.999)]),
     "homeostasis": (
-        homeostasis.add_product,
+        wiring.add_outer,
         [DRAWN[0].reshape(400, 100), DRAWN[1, :400, np.newaxis], DRAWN[2, :100]],
+    ),
+    "sparse gradients": (
+        wiring.add_products,
+        [
+            DRAWN[0],
+            DRAWN[1:4, :400],
+            DRAWN[4:7, :100],
+            np.arange(SIZE, dtype=np.int32) // 100,
+            np.arange(SIZE, dtype=np.int32) % 100,
+        ],
     ),
     "writes": (
         costs.count_changes,

@@ -49,7 +49,8 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
         deltas = [observation.error]
         for layer in range(len(observation.membrane) - 1, 0, -1):
             slope = settings.slope(observation.membrane[layer - 1])
-            deltas.insert(0, (deltas[0] @ weights[layer].T) * slope)
+            way = observation.connections[layer].wiring.operand(weights[layer]).T
+            deltas.insert(0, (deltas[0] @ way) * slope)
         return gradients_from(deltas, observation), state
 
     return Rule("bp", init=stateless, update=update, gate=lambda _, z: settings.slope(z))

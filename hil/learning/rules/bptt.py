@@ -15,6 +15,7 @@ and c = (1 - d) / -ln d:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -72,7 +73,7 @@ def gradients(settings: Settings, observation: Observation, weights: Sequence[Ma
         weights: Shadow weights.
 
     Returns:
-        `(n_pre, n_post)` for each projection.
+        For each projection, in the shape of its weights.
 
     Raises:
         ValueError: When the input is spikes and the observation does not show them.
@@ -158,7 +159,7 @@ def _backward(
     return by_u, by_arrival
 
 
-Leaving = dict[int, list[tuple[int, int, Matrix]]]
+Leaving = dict[int, list[tuple[int, int, Any]]]
 
 
 def _list_outgoing(routes: Sequence[Route], weights: Sequence[Matrix]) -> Leaving:
@@ -166,13 +167,14 @@ def _list_outgoing(routes: Sequence[Route], weights: Sequence[Matrix]) -> Leavin
     leaving: Leaving = {}
     for route, matrix in zip(routes, weights, strict=True):
         for delay, synapses in split_delays(route):
-            transposed = matrix.T if synapses is None else (matrix * synapses).T
+            own = matrix if synapses is None else matrix * synapses
+            transposed = route.wiring.operand(own).T
             leaving.setdefault(route.source, []).append((route.target - 1, delay, transposed))
     return leaving
 
 
 def _by_spikes(
-    by_arrival: Sequence[Matrix], t: int, leaving: Sequence[tuple[int, int, Matrix]]
+    by_arrival: Sequence[Matrix], t: int, leaving: Sequence[tuple[int, int, Any]]
 ) -> Matrix:
     """Derivative of the loss by the spikes of a layer in step t, `(B, n)`, or 0."""
     total: Matrix = np.zeros(1, np.float32)
@@ -187,4 +189,4 @@ def _add_arrivals(total: Matrix, before: Matrix, route: Route, weights: Matrix) 
     for delay, synapses in split_delays(route):
         through = weights if synapses is None else weights * synapses
         late = min(delay, len(total))
-        total[late:] += before[: len(total) - late] @ through
+        total[late:] += route.wiring.forward(before[: len(total) - late], through)

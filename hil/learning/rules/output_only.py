@@ -29,7 +29,7 @@ def build(settings: NoSettings, optimiser: Optimiser) -> Rule:
         before = (observation.inputs, *observation.activity)
         error = observation.error / np.float32(len(observation.error))
         gradients = [
-            before[route.source].T @ error if route.target == output else None
+            route.wiring.correlate(before[route.source], error) if route.target == output else None
             for route in observation.connections
         ]
         return gradients, state

@@ -55,52 +55,55 @@ def drive_of_stimulus(
     Args:
         stimulus: The stimulus.
         inputs: Its mean by step, `(B, n_in)`.
-        weights: Stored weights `(n_in, n)`.
+        weights: Stored weights.
         decay: A constant current of 1 counts (1 - d) / -ln d, since it leaks while it flows.
         traced: Whether to give the charge of each step.
         route: How it is delayed, which shows step by step alone.
     """
-    data = stimulus.data
-    certain = np.zeros((stimulus.batch, weights.shape[1]), np.float32)
+    data, through = stimulus.data, route.wiring.forward
     share = np.float32(held_current(decay))
     if stimulus.kind == "current":
-        return LayerDrive(share * (data @ weights), certain, certain)
+        mean = share * through(data, weights)
+        certain = np.zeros_like(mean)
+        return LayerDrive(mean, certain, certain)
     if stimulus.kind == "current_trace" or traced:
         current = stimulus.kind == "current_trace"
         events = data.reshape(-1, data.shape[-1])
         trace = _arrivals(events, share * weights if current else weights, route, stimulus.steps)
-        return LayerDrive(trace.mean(axis=0), trace.std(axis=0), certain, trace)
-    varied = np.maximum(inputs * (1 - inputs), 0) @ weights**2
-    return LayerDrive(inputs @ weights, np.sqrt(varied), certain)
+        mean = trace.mean(axis=0)
+        return LayerDrive(mean, trace.std(axis=0), np.zeros_like(mean), trace)
+    varied = through(np.maximum(inputs * (1 - inputs), 0), weights**2)
+    return LayerDrive(through(inputs, weights), np.sqrt(varied), np.zeros_like(varied))
 
 
 def drive_of_layer(
     below: RateEstimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
 ) -> LayerDrive:
     """Charge that the estimated spikes of a layer bring to the next one, or to itself."""
-    squares, rate = weights**2, below.rate
+    squares, rate, through = weights**2, below.rate, route.wiring.forward
     if info.neuron.spikes_per_run is not None:  # its activity tells times
         rate = np.minimum(rate, np.float32(info.neuron.spikes_per_run / steps))
     arrived = 1.0 - 1.0 / steps if info.timing.layer == "next_step" else 1.0
     even = info.neuron.assumed_reset == "soft" or info.timing.layer == "end_of_step"
     varied = rate * (1 - rate)
-    spread = np.sqrt(np.float32(EVEN if even else TOGETHER) * (np.maximum(varied, 0) @ squares))
+    regular = np.float32(EVEN if even else TOGETHER)
+    spread = np.sqrt(regular * through(np.maximum(varied, 0), squares))
     trace = None
     if below.spikes is not None:
         events = below.spikes.reshape(-1, below.spikes.shape[-1])
         trace = _arrivals(events, weights, route, len(below.spikes))
         if info.timing.layer == "next_step":
             trace = _delay(trace, 1)
-    mean = np.float32(arrived) * (rate @ weights) if trace is None else trace.mean(axis=0)
-    return LayerDrive(mean, spread, below.doubt @ squares, trace)
+    mean = np.float32(arrived) * through(rate, weights) if trace is None else trace.mean(axis=0)
+    return LayerDrive(mean, spread, through(below.doubt, squares), trace)
 
 
 def _arrivals(events: Matrix | csr_matrix, weights: Matrix, route: Route, steps: int) -> Matrix:
     """Charge `(T, B, n)` of events or currents `(T * B, n_pre)` through a projection."""
     parts = []
     for delay, synapses in split_delays(route):
-        arrived = np.asarray(events @ (weights if synapses is None else weights * synapses))
-        parts.append(_delay(arrived.reshape(steps, -1, weights.shape[1]), delay))
+        arrived = route.wiring.forward(events, weights if synapses is None else weights * synapses)
+        parts.append(_delay(arrived.reshape(steps, len(arrived) // steps, -1), delay))
     return parts[0] if len(parts) == 1 else np.asarray(sum(parts))
 
 

@@ -18,6 +18,7 @@ from drivers import DeviceInfo, Network, Stimulus
 from hil.learning.nominal_neuron import NominalNeuron
 from hil.learning.rate_estimator import Estimator, LayerReading, RateEstimate, Sampled
 from hil.learning.rule import Route
+from hil.loop.mapping import find_wirings
 from hil.loop.observation.drive import LayerDrive, add_drives, drive_of_layer, drive_of_stimulus
 
 Matrix = NDArray[np.float32]
@@ -103,7 +104,10 @@ class RateEstimation:
         # acts in the next step at the earliest: before its test, where others act in their own.
         kept = {"end_of_step": decay, "same_step": 1.0}
         self._left = kept.get(info.timing.layer or "")
-        routes = [Route(p.source, p.target, delay=p.delay) for p in network.projections]
+        routes = [
+            Route(p.source, p.target, delay=p.delay, wiring=wiring)
+            for p, wiring in zip(network.projections, find_wirings(network), strict=True)
+        ]
         self._layers = [
             _Layer(
                 build_nominal_neuron(info, decay, number, steps, spikes_in),
