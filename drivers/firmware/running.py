@@ -1,4 +1,4 @@
-"""The firmware as a process: natively on a pseudo-terminal, or in QEMU on a socket."""
+"""The firmware as a process: natively on a pseudo-terminal, or in an emulator on a socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from typing import Self
 
 from drivers.errors import DeviceNotFound
-from drivers.firmware.building import build
+from drivers.firmware.building import SOURCES, build
 
 WORD = 0xFFFFFFFF
 # QEMU's name of each machine, the end of its RAM, and the register and bit that let its line send:
@@ -23,6 +23,7 @@ MACHINES = {
     "mps2": ("mps2-an385", 0x20400000, 0x40004008, 1 << 0),
     "stm32f405": ("olimex-stm32-h405", 0x20020000, 0x4001100C, 1 << 3),
 }
+PICO_RAM_END = 0x20041000
 # Where the start-up code looks for a chip seed, before the end of RAM: see ports/arm/start.c.
 HANDOVER = 16
 BOOT_SECONDS = 60  # it takes some milliseconds, on a machine that has time for it
@@ -36,7 +37,7 @@ def start(port: str, seed: int = 1) -> Running:
     """Build a port where that has not been done, and start it.
 
     Args:
-        port: As `build` takes it; the Arm ports run in QEMU.
+        port: As `build` takes it; `pico` runs in rp2040js, the other Arm ports in QEMU.
         seed: Of the chip, which says what fixed pattern it has: 0, the ideal one, to 2^32 - 1.
 
     Returns:
@@ -48,7 +49,9 @@ def start(port: str, seed: int = 1) -> Running:
     """
     if not 0 <= seed <= WORD:
         raise ValueError(f"chip seed {seed}: give a whole number from 0 to {WORD}")
-    return Emulated(port, seed) if port in MACHINES else Native(port, seed)
+    if port in MACHINES:
+        return Emulated(port, seed)
+    return Pico(port, seed) if port == "pico" else Native(port, seed)
 
 
 class Running(ABC):
@@ -132,6 +135,32 @@ class Native(Running):
         """Reset the board, as `Running` says."""
         self._process.send_signal(signal.SIGUSR1)
         self._read_line()  # it prints one at each boot
+
+
+class Pico(Running):
+    """The port to the RP2040, which rp2040js runs: see ports/pico/emulator.cjs."""
+
+    def __init__(self, port: str, seed: int) -> None:
+        """Start it."""
+        words = (seed, seed ^ WORD, int.from_bytes(os.urandom(4), "little"))
+        script = SOURCES / "ports" / "pico" / "emulator.cjs"
+        at = PICO_RAM_END - HANDOVER
+        super().__init__(["node", str(script), str(build(port)), *map(str, (at, *words))])
+        self.url = self._read_line()
+
+    def reboot(self) -> None:
+        """Reset the board, as `Running` says."""
+        self._tell("reset")
+
+    def count_cycles(self) -> int:
+        """Count the cycles that its core has taken since it was started, sleep aside."""
+        return int(self._tell("cycles"))
+
+    def _tell(self, line: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self._read_line()
 
 
 class Emulated(Running):
