@@ -33,12 +33,13 @@ BOARD = 'read go && exec "$@"'
 WATCH = 'read board && { read end; kill -9 "$board"; }'
 
 
-def start(port: str, seed: int = 1) -> Running:
+def start(port: str, seed: int = 1, is_counted: bool = False) -> Running:
     """Build a port where that has not been done, and start it.
 
     Args:
         port: As `build` takes it; `pico` runs in rp2040js, the other Arm ports in QEMU.
         seed: Of the chip, which says what fixed pattern it has: 0, the ideal one, to 2^32 - 1.
+        is_counted: Whether QEMU counts instructions, which makes it slower.
 
     Returns:
         The running board; close it, or use it as a context manager.
@@ -50,7 +51,7 @@ def start(port: str, seed: int = 1) -> Running:
     if not 0 <= seed <= WORD:
         raise ValueError(f"chip seed {seed}: give a whole number from 0 to {WORD}")
     if port in MACHINES:
-        return Emulated(port, seed)
+        return Emulated(port, seed, is_counted)
     return Pico(port, seed) if port == "pico" else Native(port, seed)
 
 
@@ -83,6 +84,17 @@ class Running(ABC):
 
         Returns when it listens again. A run that it computes natively is finished first.
         """
+
+    def count(self) -> int:
+        """Count what the core has done since it was started, sleep aside.
+
+        Returns:
+            Instructions in QEMU, cycles in rp2040js.
+
+        Raises:
+            ValueError: For a board that was not started to be counted, or runs natively.
+        """
+        raise ValueError("nobody counts: give is_counted=True, and a port that is emulated")
 
     def close(self) -> None:
         """End the process. Closing twice is fine."""
@@ -152,8 +164,8 @@ class Pico(Running):
         """Reset the board, as `Running` says."""
         self._tell("reset")
 
-    def count_cycles(self) -> int:
-        """Count the cycles that its core has taken since it was started, sleep aside."""
+    def count(self) -> int:
+        """Count cycles, as `Running` says."""
         return int(self._tell("cycles"))
 
     def _tell(self, line: str) -> str:
@@ -166,15 +178,18 @@ class Pico(Running):
 class Emulated(Running):
     """A port that QEMU runs, told what to do over its machine protocol, QMP."""
 
-    def __init__(self, port: str, seed: int) -> None:
+    def __init__(self, port: str, seed: int, is_counted: bool = False) -> None:
         """Start it."""
         machine, ram_end, self._control, self._sends = MACHINES[port]
         handover = seed | (seed ^ WORD) << 32
         # All memory of QEMU is zero at first: this number makes the boot id another each time.
         noise = int.from_bytes(os.urandom(4), "little")
+        # QEMU tells how many instructions there were only where it records what comes in.
+        record = ("-icount", f"shift=0,rr=record,rrfile={os.devnull}") if is_counted else ()
         super().__init__(
             [
                 "qemu-system-arm",
+                *record,
                 *("-machine", machine, "-kernel", str(build(port))),
                 *("-nodefaults", "-display", "none", "-qmp", "stdio"),
                 # Without nodelay an answer waits some 40 ms for more.
@@ -201,6 +216,11 @@ class Emulated(Running):
         while self._resets == before:
             self._read_message()
         self._await_boot()
+
+    def count(self) -> int:
+        """Count instructions, as `Running` says."""
+        answer = re.search(r"'icount': (\d+)", self._ask("query-replay"))
+        return int(answer[1]) if answer else super().count()
 
     def _await_boot(self) -> None:
         """Wait until the board has turned its line on: what is sent before is lost."""
