@@ -120,7 +120,8 @@ class Device(ABC):
 
         Args:
             projection: 0 (from the input) to L-1.
-            weights: `(n_pre, n_post)`, finite, in nominal thresholds.
+            weights: `(n_pre, n_post)`, finite, in nominal thresholds; `(n,)` of a projection that
+                is sparse, which none is unless `info.capacity.sparse`.
 
         Returns:
             What was stored after clipping and rounding, same shape, float32.
@@ -222,8 +223,9 @@ class Device(ABC):
         """
         self._check_open()
         complete, self.__carried = complete_network(network, self.info), None
+        given = complete if self.info.capacity.sparse else complete.as_dense()
         with driver_call(self, "_configure"):
-            self._configure(deepcopy(complete))
+            self._configure(deepcopy(given))
         self.__network = complete
         if self.__faults:
             self.set_faults(self.__faults)
@@ -233,7 +235,7 @@ class Device(ABC):
 
         Args:
             projection: 0 (from the input) to L-1.
-            weights: `(n_pre, n_post)`, in nominal thresholds.
+            weights: `(n_pre, n_post)`, or `(n,)` of a sparse projection, in nominal thresholds.
 
         Returns:
             What the device stored after clipping and rounding, float32.
@@ -246,9 +248,15 @@ class Device(ABC):
         network = self.network
         matrix = check_weights(projection, weights, network)
         form, scale = self.info.weight_format(projection), network.full_scale[projection]
+        synapses = network.projections[projection].synapses
+        if self.info.capacity.sparse:
+            synapses = None
+        if synapses is not None:
+            matrix = synapses.scatter(matrix, network.ends[projection])
         with driver_call(self, "_write") as method:
             stored = self._write(projection, read_only(matrix))
-            return check_stored(method, stored, matrix.shape, scale, form)
+            stored = check_stored(method, stored, matrix.shape, scale, form)
+        return stored if synapses is None else synapses.gather(stored)
 
     def set_faults(self, faults: Sequence[Fault]) -> None:
         """Replace all faults that the device was given; none lifts them.

@@ -86,6 +86,11 @@ def network_fields(network: Network) -> Fields:
             for population in populations
         ],
         **{f"delay.{number}": np.asarray(p.delay) for number, p in enumerate(projections)},
+        **{
+            f"synapses.{number}": np.stack([p.synapses.pre, p.synapses.post])
+            for number, p in enumerate(projections)
+            if p.synapses is not None
+        },
         **trims,
     }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Stimulus, WeightFormat
+from drivers import Device, Readout, Stimulus, WeightFormat
 from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
@@ -239,7 +239,17 @@ class Controller:
         """
         stimulus = self.stimulus(x, stream, *index)
         trial = streams.trial(self.config.seed, stream, *index)
-        readout = self.supervised.run(stimulus, self.observer.output_probes, trial)
+        return self.answer(self.supervised.run(stimulus, self.observer.output_probes, trial))
+
+    def answer(self, readout: Readout) -> tuple[NDArray[np.int64], Matrix]:
+        """Classify the samples of a run in which the output was observed.
+
+        Args:
+            readout: With what `observer.output_probes` ask for.
+
+        Returns:
+            As `predict`.
+        """
         rate, membrane = self.observer.deployed(readout)
         logits = self._logits(rate, membrane)
         return losses.predict(logits, membrane), logits

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from hil.discovery import Catalogue
+from hil.figures.svg import Figure
 
 __all__ = [
     "CATALOGUE",
@@ -91,14 +92,14 @@ class Plot:
 
     Attributes:
         title: What it shows.
-        draw: Gives an `<svg>` element.
+        draw: Gives a figure of `hil.figures`, or an `<svg>` element with a `viewBox`.
         wide: Whether it needs the width of the page.
         description: What it shows, for those who do not see it.
         caption: What to note of it.
     """
 
     title: str
-    draw: Callable[[], str]
+    draw: Callable[[], Figure | str]
     wide: bool = False
     description: str = ""
     caption: str = ""

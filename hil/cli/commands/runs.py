@@ -134,20 +134,29 @@ def report(
     out: Annotated[
         Path | None, option("Page that compares several runs [comparison.html].", "FILE")
     ] = None,
+    figures: Annotated[
+        Path | None, option("Folder for a run's figures and tables: SVG, PDF, CSV, LaTeX.", "DIR")
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Write the page of a run, or one that compares several."""
     from hil.extensions import Trust
     from hil.reports.comparison import write_comparison
+    from hil.reports.figure_files import write_run_figures
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
     from hil.runs.folder import Run
 
     opened = [Run.open(path) for path in runs]
     attempts = Attempts()
+    if figures is not None and len(opened) != 1:
+        raise ValueError(f"--figures is for one run, and {len(opened)} are given: give it one")
     if len(opened) == 1 and out is None:
         with Trust(everything=trust).in_force():
             page = write_report(opened[0], attempts)
+            if figures is not None:
+                paths = write_run_figures(opened[0], figures, attempts)
+                typer.echo(f"{len(paths)} files in {figures}")
     else:
         page = write_comparison(opened, out or Path("comparison.html"), attempts)
     typer.echo(page)
