@@ -163,6 +163,10 @@ def _divide(fault: Fault, network: Network, info: DeviceInfo) -> Iterator[Fault]
                     if bits
                     else "flipped_bit: weights of this device are no codes"
                 )
+        if fault.kind in SYNAPSE_FAULTS and not info.capacity.sparse:
+            synapses = network.projections[place].synapses
+            if synapses is not None:  # to the driver it is dense
+                where = synapses.pre[where] * network.ends[place][1] + synapses.post[where]
         yield replace(fault, place=place, where=where.astype(np.int64), rate=0.0)
 
 
