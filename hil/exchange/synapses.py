@@ -171,7 +171,7 @@ class Way:
         groups = int(fields["groups"].reshape(-1)[0])
         channels = kernel.shape[1] * groups
         own = [int(n) for n in fields.get("input_shape", np.zeros(0)).reshape(-1)]
-        self.fit(channels * math.prod(own) if own else 0)
+        self.fit(channels * math.prod(own) if own else math.prod(self.shape[-1 - dimensions :]))
         shape = self._as_image(dimensions, (channels, *own) if own else None)
         windows = Windows.read(self.name, kernel.shape[2:], dict(fields))
         flat = kernel.reshape(*kernel.shape[:2], *windows.size)
@@ -183,7 +183,7 @@ class Way:
         """Add up windows of an image, or take their means."""
         size = [int(n) for n in fields["kernel_size"].reshape(-1)]
         windows = Windows.read(self.name, size * (2 // len(size)), dict(fields))
-        self.fit(0)
+        self.fit(math.prod(self.shape[-3:]))
         weights, out = pool(self.name, windows, self._as_image(2, None), average=average)
         mixed, self._is_mixed = self._is_mixed, False
         self._lead_through(weights, None, out, None)
