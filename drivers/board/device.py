@@ -117,7 +117,7 @@ class Board(Device):
     def _configure(self, network: Network) -> None:
         # A board that has restarted since it was last spoken to is as good as any.
         self._link.board = self._link.ask_hello()
-        cells = [pre * post for pre, post in network.shapes]
+        cells = [pre * post for pre, post in network.ends]
         for kind, payload in encode_network(self._link.board, network, self._info):
             self._link.exchange(kind, payload, answer=4, work=sum(cells) * GUESS)
         self._full_scale = network.full_scale

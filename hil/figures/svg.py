@@ -32,14 +32,14 @@ COLUMN = 85  # width of a column of a journal, in mm, and of a figure of that ma
 LIGHT = {
     "paper": "#fbfaf8", "card": "#ffffff", "ink": "#1d2126", "muted": "#5d6670",
     "line": "#e2e2de", "band": "#ece9e1", "tint": "36 86 201", "warn": "#a03c00",
-    "shade-0": "#2456c9", "shade-1": "#bf5a0a", "shade-2": "#0b7a6f",
-    "shade-3": "#7a3fb0", "shade-4": "#b0295a", "shade-5": "#68700a",
+    "shade-0": "#285de7", "shade-1": "#d6711b", "shade-2": "#0c8881",
+    "shade-3": "#7a3fb0", "shade-4": "#b02859", "shade-5": "#525d00",
 }  # fmt: skip
 DARK = {
     "paper": "#14161a", "card": "#1b1e23", "ink": "#e7e9ec", "muted": "#9ba4ae",
     "line": "#30353c", "band": "#2c3138", "tint": "62 106 216", "warn": "#f0a860",
-    "shade-0": "#7fa6ff", "shade-1": "#f0a35c", "shade-2": "#4fc4b4",
-    "shade-3": "#c49cf2", "shade-4": "#f28bab", "shade-5": "#c8cd5e",
+    "shade-0": "#84a3fc", "shade-1": "#eea66f", "shade-2": "#4fc4b4",
+    "shade-3": "#ebbbff", "shade-4": "#dd7084", "shade-5": "#bac53c",
 }  # fmt: skip
 INK, MUTED, LINE, BAND = (f"var(--{name})" for name in ("ink", "muted", "line", "band"))
 SHADES = tuple(f"var(--shade-{number})" for number in range(6))

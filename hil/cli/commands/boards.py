@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hil.cli.options import argument, option
+from hil.cli.options import DeviceArgument, JsonOption, argument, option
 
 board = typer.Typer(help="Boards on a serial line.", no_args_is_help=True)
 _INPUT = "What the device takes: current (constant), current_trace (changing as well) or spikes."
@@ -36,6 +38,26 @@ def firmware(
     from drivers.firmware import build
 
     typer.echo(build(port))
+
+
+@board.command()
+def doctor(address: DeviceArgument, json_output: JsonOption = False) -> None:
+    """Say what is wrong with a board, or how good its line is. Exit code 1 where something is."""
+    from drivers.board.doctor import examine
+    from drivers.registry import split
+    from hil.cli.output import print_table
+
+    scheme, target, options = split(address)
+    if scheme != "board":
+        raise ValueError(f"{address} is no board on a serial line: use hil check")
+    found = examine(target, options)
+    if json_output:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        print_table(("figure", "value"), list(found.figures.items()))
+        typer.echo(f"{found.fault}: {found.line}" if found.fault else found.line)
+    if found.fault:
+        raise typer.Exit(1)
 
 
 def new_driver(
