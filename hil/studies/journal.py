@@ -35,6 +35,7 @@ class OutcomeRecord(BaseModel):
 
     error: Text = ""
     curve: list[Number | None] = []
+    paid: list[dict[Text, Number | None]] = []
     findings: list[Text] = []
     chosen: Annotated[dict[Text, Text | Number], Field(max_length=100)] = {}
 
