@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.device import Device
+from drivers.contract.faults import Fault
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
@@ -139,6 +140,9 @@ class Isolated(Device):
     ) -> Readout:
         readout: Readout = self._ask("run", stimulus, probes, trial=trial, carry=carry)
         return readout
+
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        self._ask("set_faults", faults)
 
     def _reset(self) -> None:
         self._ask("reset")

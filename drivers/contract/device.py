@@ -24,6 +24,7 @@ from drivers.contract.answers import (
     driver_call,
 )
 from drivers.contract.arrays import read_only, select_prefix
+from drivers.contract.faults import Fault, check_faults, complete_faults
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
@@ -69,6 +70,7 @@ class Device(ABC):
     # Names of their own, which no driver's attributes take.
     __network: Network | None = None
     __carried: int | None = None  # samples of the last run, until the network changes
+    __faults: tuple[Fault, ...] = ()
     __closed: bool = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -144,6 +146,14 @@ class Device(ABC):
         Returns:
             Output counts, and one array for each probe in the shape that `Probe` states.
         """
+
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        """Take over all faults, in place of those before, where `info.abilities.faults` has any.
+
+        Args:
+            faults: Complete, of what the network has. None after `configure`, until this is called.
+        """
+        return
 
     def _reset(self) -> None:
         """Forget the network and its weights. Called once configured."""
@@ -224,6 +234,8 @@ class Device(ABC):
         with driver_call(self, "_configure"):
             self._configure(deepcopy(given))
         self.__network = complete
+        if self.__faults:
+            self.set_faults(self.__faults)
 
     def write_weights(self, projection: int, weights: ArrayLike) -> NDArray[np.float32]:
         """Write one projection.
@@ -252,6 +264,25 @@ class Device(ABC):
             stored = self._write(projection, read_only(matrix))
             stored = check_stored(method, stored, matrix.shape, scale, form)
         return stored if synapses is None else synapses.gather(stored)
+
+    def set_faults(self, faults: Sequence[Fault]) -> None:
+        """Replace all faults that the device was given; none lifts them.
+
+        They hold for any network, from this one on, until they are replaced.
+
+        Args:
+            faults: Of kinds that `info.abilities.faults` lists.
+
+        Raises:
+            SettingError: For a fault that the device or its network cannot have.
+        """
+        self._check_open()
+        check_faults(faults, self.info)
+        if self.__network is not None:
+            complete = complete_faults(faults, self.__network, self.info)
+            with driver_call(self, "_set_faults"):
+                self._set_faults(complete)
+        self.__faults = tuple(faults)
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()
@@ -426,6 +457,10 @@ class Composite(Device):
             return
         for number, device in enumerate(self.devices):
             device.restore(select_prefix(state, f"{number}/"))
+
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        for device in self.devices:
+            device.set_faults(faults)
 
     def _reset(self) -> None:
         for device in self.devices:

@@ -315,6 +315,7 @@ class Abilities:
         runs_on: Whether a run may begin where the last one ended, with `carry=True`.
         lengths: Whether the samples of a batch may differ in length.
         batch_invariant: Whether a sample gives the same whatever its place in a batch.
+        faults: Kinds of `Fault` that the device can be given, with `Device.set_faults`.
     """
 
     deterministic: bool = False
@@ -323,6 +324,7 @@ class Abilities:
     runs_on: bool = False
     lengths: bool = False
     batch_invariant: bool = True
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
+
 from hil.exchange.nir_file import NirGraph, NirNode, NirRefusal
 from hil.exchange.node_kinds import (
     KINDS,
@@ -13,8 +15,8 @@ from hil.exchange.node_kinds import (
     POPULATIONS,
     READ,
     Neurons,
-    count_channels,
     read_neurons,
+    read_shape,
 )
 from hil.exchange.synapses import Synapses, Way, add_ways, move_bias
 
@@ -56,19 +58,18 @@ def read_layers(graph: NirGraph) -> list[Layer]:
     ways = _find_ways(nodes, edges)
     chain = _find_chain(nodes, ways)
 
-    def connect(source: str, target: str, size: int) -> Synapses:
-        return add_ways(
-            source, [_follow(Way(source, size), nodes, way) for way in ways[source, target]]
-        )
+    def connect(source: str, target: str, shape: tuple[int, ...]) -> tuple[Synapses, Way]:
+        followed = [_follow(Way(source, shape), nodes, way) for way in ways[source, target]]
+        return add_ways(source, followed), followed[0]
 
-    size = count_channels(chain[0], nodes[chain[0]])
+    shape = read_shape(chain[0], nodes[chain[0]])
     layers: list[Layer] = []
     for source, name in pairwise(chain[:-1]):
-        synapses, recurrent = connect(source, name, size), None
-        size = synapses.weights.shape[1]
+        (synapses, way), recurrent = connect(source, name, shape), None
+        size, shape = synapses.weights.shape[1], way.shape
         neurons = read_neurons(name, nodes[name], size)
         if (name, name) in ways:
-            recurrent = connect(name, name, size)
+            recurrent, _ = connect(name, name, shape)
             if recurrent.weights.shape[1] != size:
                 raise NirRefusal(
                     f"{[name, *ways[name, name][0]][-1]}: leads {recurrent.weights.shape[1]} "
@@ -106,7 +107,8 @@ def _check_end(
     if layers[-1].recurrent is not None:
         raise NirRefusal(f"{last}: leads to itself, as the last layer: hidden ones may")
     size = layers[-1].synapses.weights.shape[1]
-    if count_channels(output, nodes[output]) != size:
+    shape = read_shape(output, nodes[output])  # which may begin with batches and steps
+    if size not in np.cumprod(shape[::-1]):
         raise NirRefusal(f"{output}.shape: is not that of the {size} neurons before it")
 
 

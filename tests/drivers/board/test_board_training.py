@@ -272,7 +272,7 @@ def test_the_demo_is_a_board_until_ctrl_c() -> None:
 # -- boards of all kinds ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405"))
+@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405", "pico"))
 def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) -> None:
     """To the bit, over a real serial line, under faults and with restarts."""
     need(port)
