@@ -37,7 +37,7 @@ def train(
     ] = None,
     rule: Annotated[str | None, option(_RULES, "NAME", catalogue=RULES)] = None,
     observe: Annotated[
-        str | None, option("What of the hidden layers is read: membrane or spikes.", "WHAT")
+        str | None, option("Read of hidden layers: output, last, mean, membrane or spikes.", "WHAT")
     ] = None,
     seed: Annotated[int | None, option("Seed of everything on the host.", "N")] = None,
     epochs: Annotated[int | None, option("Passes over the training samples.", "N")] = None,
@@ -130,7 +130,9 @@ def evaluate(
 
 
 def report(
-    runs: Annotated[list[Path], argument("Run folders.", "RUN...")],
+    runs: Annotated[
+        list[Path], argument("Run folders, or the file of a hil board accept.", "RUN...")
+    ],
     out: Annotated[
         Path | None, option("Page that compares several runs [comparison.html].", "FILE")
     ] = None,
@@ -140,6 +142,7 @@ def report(
     trust: TrustOption = False,
 ) -> None:
     """Write the page of a run, or one that compares several."""
+    from hil import acceptance
     from hil.extensions import Trust
     from hil.reports.comparison import write_comparison
     from hil.reports.figure_files import write_run_figures
@@ -147,6 +150,9 @@ def report(
     from hil.reports.run_page import write_report
     from hil.runs.folder import Run
 
+    if len(runs) == 1 and runs[0].suffix == ".json":
+        typer.echo(acceptance.write_page(runs[0]))
+        return
     opened = [Run.open(path) for path in runs]
     attempts = Attempts()
     if figures is not None and len(opened) != 1:
