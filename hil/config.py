@@ -221,8 +221,10 @@ class Config(Section):
     device_options: dict[str, int | float | str] = Field(
         {}, description="Options of the device, as after the `?` of its address."
     )
-    observe: Literal["membrane", "spikes"] = Field(
-        "membrane", description="Read of hidden layers: membranes alone, or spikes as well."
+    observe: Literal["output", "last", "mean", "membrane", "spikes"] = Field(
+        "membrane",
+        description="Read of hidden layers: membranes alone, of these their mean or last sample, "
+        "or spikes as well; `output` reads output spikes and nothing else.",
     )
     seed: int = Field(
         0, ge=0, lt=2**63, description="Seed of all randomness on the host; not of the chip."

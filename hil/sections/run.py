@@ -116,7 +116,7 @@ def build_activity(settings: SectionSettings, run: RunRecord) -> PageSection | N
     draw = partial(plots.plot_lines, output, "epoch", "spikes / step")
     figures.append(Plot("Output rate", draw, description=description))
     note = words.read_note("activity", weight=run.config.homeostasis.weight)
-    if run.config.observe == "membrane":
+    if run.config.observe != "spikes":
         note += " " + words.read_note("estimated_activity")
     return PageSection("Activity", note, plots=figures)
 
@@ -291,7 +291,7 @@ def build_paid(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Tabulate what the device paid for an inference, and for the training."""
     if run.result is None:
         return None
-    note = words.read_note("paid", verb="estimates" if run.config.observe == "membrane" else "sees")
+    note = words.read_note("paid", verb="estimates" if run.config.observe != "spikes" else "sees")
     table = Table("", ("", "an inference", "the training"), paid_costs(run.result["costs"]))
     return PageSection("What the device paid", note, tables=[table])
 

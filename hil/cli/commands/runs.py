@@ -37,7 +37,7 @@ def train(
     ] = None,
     rule: Annotated[str | None, option(_RULES, "NAME", catalogue=RULES)] = None,
     observe: Annotated[
-        str | None, option("What of the hidden layers is read: membrane or spikes.", "WHAT")
+        str | None, option("Read of hidden layers: output, last, mean, membrane or spikes.", "WHAT")
     ] = None,
     seed: Annotated[int | None, option("Seed of everything on the host.", "N")] = None,
     epochs: Annotated[int | None, option("Passes over the training samples.", "N")] = None,
