@@ -78,24 +78,26 @@ def events(active: int, steps: int = STEPS, each: float = 0.0) -> Stimulus:
 def measure(port: str) -> None:
     """Print the figures of a port."""
     print(port)
-    with firmware.start(port, 7, is_counted=True) as running:
-        with drivers.open(f"board:{running.url}") as device:
-            write(device, 0.3)
-            for name, stimulus in inputs().items():
-                print(f"  RUN on {name}")
-                count(running, device, stimulus, *OBSERVED)
-            write(device, 0.0)  # nothing spikes then, and only the input does anything
-            print("  nothing, spikes, more steps, no current, current")
-            none, spikes, long, dark, lit = (
-                count(running, device, each)
-                for each in (
-                    events(0),
-                    events(48),
-                    events(0, 2 * STEPS),
-                    events(0, each=0.1),
-                    events(48, each=0.1),
-                )
+    with (
+        firmware.start(port, 7, is_counted=True) as running,
+        drivers.open(f"board:{running.url}") as device,
+    ):
+        write(device, 0.3)
+        for name, stimulus in inputs().items():
+            print(f"  RUN on {name}")
+            count(running, device, stimulus, *OBSERVED)
+        write(device, 0.0)  # nothing spikes then, and only the input does anything
+        print("  nothing, spikes, more steps, no current, current")
+        none, spikes, long, dark, lit = (
+            count(running, device, each)
+            for each in (
+                events(0),
+                events(48),
+                events(0, 2 * STEPS),
+                events(0, each=0.1),
+                events(48, each=0.1),
             )
+        )
     synapses = 48 * SIZES[1] * STEPS * SAMPLES
     updates = sum(SIZES[1:]) * STEPS * SAMPLES
     print(f"  event at a synapse {(spikes - none) / synapses:.2f}")

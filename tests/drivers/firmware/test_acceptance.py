@@ -150,7 +150,7 @@ def examine(board: Running, seconds: float = 0.1) -> tuple[Bench, list[Line]]:
         line.close()
 
 
-@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405", "pico"))
+@pytest.mark.parametrize("port", ports(*(port for port in firmware.PORTS if port != "sanitized")))
 def test_every_port_is_accepted(port: str) -> None:
     need(port)
     with firmware.start(port, 7) as board:
