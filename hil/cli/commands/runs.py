@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,10 @@ from hil.cli.options import (
     parse_sizes,
 )
 from hil.cli.output import finish_run, print_choices, print_result, print_run
+
+if TYPE_CHECKING:
+    from hil.loop.progress import Watcher
+    from hil.runs.folder import Run
 
 _RULES = f"{list_modules('learning/rules')}. Or one of your own, FILE.py:NAME."
 _TASKS = "Task, FILE.py:NAME, or a file such as csv:FILE. See hil tasks."
@@ -49,6 +53,9 @@ def train(
     assign: Annotated[list[str] | None, option(_SET, "SECTION.KEY=VALUE", "--set")] = None,
     out: Annotated[Path | None, option("Run folder to make.", "FOLDER")] = None,
     record: RecordOption = None,
+    live: Annotated[
+        bool, option("Write the page after every epoch; a browser shows it anew.", None, "--live")
+    ] = False,
     trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -77,8 +84,19 @@ def train(
         given: dict[str, Any] = {"start": start, "out": out, "record": record}
         run, session = api.prepare(file, layer, settings, watch=watch, **given)
         print_choices(run.environment())
+        if live:
+            watch = _write_page_live(run, watch)
         result = finish_run(run, watch, session=session)
     print_run(result, json_output)
+
+
+def _write_page_live(run: Run, watch: Watcher) -> Watcher:
+    """Write the page of a run at every epoch, and say where it is."""
+    from hil.loop.progress import also_call
+    from hil.reports.run_page import write_report
+
+    typer.echo(f"hil: {write_report(run, is_live=True)} shows it as it goes", err=True)
+    return also_call(watch, lambda _: write_report(run, is_live=True))
 
 
 def resume(
