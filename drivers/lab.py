@@ -47,14 +47,7 @@ class _LabFile(_Table):
     devices: dict[Name, LabDevice] = {}
 
 
-class Quarantine(_Table):
-    """Why a device is not used."""
-
-    why: Text
-    since: Text
-
-
-class _Quarantines(RootModel[dict[Text, Quarantine]]):
+class _Quarantines(RootModel[dict[Name, Text]]):
     pass
 
 
@@ -101,18 +94,14 @@ def find_device(name: str) -> LabDevice:
 
 def find_calibration(address: str) -> str:
     """Find the file of a device's calibration; empty where the lab names none."""
-    return find_device(split_name(address)[0]).calibration if is_name(address) else ""
+    name = find_name(address)
+    return find_device(name).calibration if name else ""
 
 
-def split_name(address: str) -> tuple[str, str]:
-    """Split an address without a scheme into the name of a device and its options."""
-    name, _, options = address.partition("?")
-    return name, options
-
-
-def is_name(address: str) -> bool:
-    """Tell if an address is the name of a device of the lab, with or without options."""
-    return ":" not in address.partition("?")[0] and split_name(address)[0] in list_devices()
+def find_name(address: str) -> str:
+    """Find the lab's device that an address names, options left aside; empty where it does not."""
+    name = address.partition("?")[0]
+    return name if ":" not in name and name in list_devices() else ""
 
 
 def expand_groups(names: Iterable[str]) -> list[str]:
@@ -127,8 +116,8 @@ def expand_groups(names: Iterable[str]) -> list[str]:
 # -- quarantine ----------------------------------------------------------------------------------
 
 
-def list_quarantined() -> dict[str, Quarantine]:
-    """List the devices that are out of order, by name.
+def list_quarantined() -> dict[str, str]:
+    """List since when and why devices are out of order, by name.
 
     Raises:
         FileFormatError: When the record is damaged.
@@ -136,8 +125,8 @@ def list_quarantined() -> dict[str, Quarantine]:
     path = _quarantine_file()
     if not path.exists():
         return {}
-    check_schema(_Quarantines, table := read_json(path), str(path))
-    return _Quarantines.model_validate(table).root
+    table: dict[str, str] = check_schema(_Quarantines, read_json(path), str(path))
+    return table
 
 
 def quarantine(address: str, why: str) -> None:
@@ -146,10 +135,9 @@ def quarantine(address: str, why: str) -> None:
     Raises:
         OSError: When it cannot be written down.
     """
-    if is_name(address):
-        now = time.strftime("%Y-%m-%d %H:%M")
-        entry = Quarantine(why=why[:2000], since=now)
-        _save_quarantined({**list_quarantined(), split_name(address)[0]: entry})
+    if name := find_name(address):
+        entry = f"{time.strftime('%Y-%m-%d %H:%M')}: {why[:1900]}"
+        _save_quarantined({**list_quarantined(), name: entry})
 
 
 def release(name: str) -> None:
@@ -164,9 +152,8 @@ def release(name: str) -> None:
     _save_quarantined({key: entry for key, entry in known.items() if key != name})
 
 
-def _save_quarantined(entries: dict[str, Quarantine]) -> None:
-    table = {name: entry.model_dump() for name, entry in entries.items()}
-    write_text(_quarantine_file(), json.dumps(table, indent=2) + "\n")
+def _save_quarantined(entries: dict[str, str]) -> None:
+    write_text(_quarantine_file(), json.dumps(entries, indent=2) + "\n")
 
 
 def _quarantine_file() -> Path:

@@ -25,9 +25,9 @@ class Devices:
         sick = lab.list_quarantined() if devices else {}
         self._devices, self._turns = devices, count()
         self._out = {
-            each: f"in quarantine since {sick[name].since}: {sick[name].why}"
+            each: f"in quarantine since {sick[name]}"
             for each in devices
-            if (name := lab.split_name(each)[0]) in sick
+            if (name := lab.find_name(each)) in sick
         }
 
     def place(self, job: Job) -> tuple[Job, Outcome]:

@@ -30,7 +30,7 @@ def list_devices() -> None:
     answers = dict(zip(boards, scanning.scan_named(boards.values()), strict=True))
     rows = []
     for name, device in devices.items():
-        found, sick = answers.get(name), out_of_order.get(name)
+        found, sick = answers.get(name), out_of_order.get(name, "")
         holder = "" if found is None else found.owner or find_holder(found.port)
         rows.append(
             (
@@ -38,7 +38,7 @@ def list_devices() -> None:
                 device.address,
                 "not asked" if found is None else found.answer,
                 holder,
-                f"since {sick.since}: {sick.why}" if sick else "",
+                sick,
                 ", ".join(device.groups),
                 device.notes,
             )

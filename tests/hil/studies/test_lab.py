@@ -117,7 +117,7 @@ def test_a_study_goes_on_without_those_that_fail(
     for name in ("killed", "sick", "held"):
         assert f"done without: {name}: " in page
     sick = lab.list_quarantined()
-    assert set(sick) == {"killed", "sick"} and "is gone" in sick["killed"].why
+    assert set(sick) == {"killed", "sick"} and "is gone" in sick["killed"]
     lines = {line.split("\t")[0]: line for line in listed.splitlines()}
     assert f"process {holder.pid} " in lines["held"] and "echoes" in lines["sick"]
     times = list(csv.DictReader((tmp_path / "out" / "times.csv").open(encoding="utf-8")))
@@ -127,7 +127,7 @@ def test_a_study_goes_on_without_those_that_fail(
 
 def test_what_is_in_quarantine_is_not_used_until_released(file: Path) -> None:
     lab.quarantine("sick?baud=9600", "a reason")
-    assert "a reason" in lab.list_quarantined()["sick"].why
+    assert "a reason" in lab.list_quarantined()["sick"]
     lab.quarantine("board:/dev/ttyACM0", "it has no name")
     assert set(json.loads((file.parent / "lab.toml.quarantine.json").read_text())) == {"sick"}
     assert CliRunner().invoke(app, ["lab", "release", "sick"]).exit_code == 0
