@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivers import Device, Readout, Stimulus, WeightFormat
 from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
-from hil.learning import homeostasis, losses, optimisers, rules
+from hil.learning import homeostasis, losses, optimisers, rules, ties
 from hil.learning.feedback import align_feedback
 from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
 from hil.loop import health, mapping
@@ -50,6 +50,7 @@ class Controller:
         rule_state: What the rule learns and keeps beside the weights.
         optimiser_state: What the optimiser keeps.
         strengths: Factor of homeostasis of each hidden layer, `(L - 1,)`.
+        cells: By projection, which cell of a kernel each synapse holds, as in `hil.learning.ties`.
     """
 
     config: Config
@@ -65,6 +66,7 @@ class Controller:
     rule_state: State
     optimiser_state: dict[str, NDArray[np.generic]]
     strengths: NDArray[np.float64]
+    cells: dict[int, NDArray[np.int32]] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -179,6 +181,8 @@ class Controller:
         what = f"rule {self.config.rule['name']!r}"
         gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
         homeostasis.add(gradients, observation)
+        ties.average_alike(gradients, self.cells)
+        fixed = ties.take_fixed(self.weights, self.cells)
         # Weights that leave the full scale would be long in returning.
         self.weights, self.optimiser_state = self.optimiser.update(
             gradients,
@@ -187,6 +191,7 @@ class Controller:
             observation.progress,
             self.device.network.full_scale,
         )
+        ties.put_fixed(self.weights, fixed, self.cells)
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
                 if self._forms[projection].signs == "positive":
@@ -309,6 +314,7 @@ class Controller:
         """Collect the state of the controller and the device as named arrays."""
         found: dict[str, NDArray[np.generic]] = {}
         found |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
+        found |= {f"cells/{p}": cells for p, cells in self.cells.items()}
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
         found["homeostasis/strengths"] = self.strengths
@@ -342,6 +348,7 @@ class Controller:
             ValueError: When they are of another network.
         """
         self.weights = weights_in(state, self.weights)
+        self.cells = ties.read_cells(select_prefix(state, "cells/"), self.weights)
         mapping.check_delays(state, self.config, self.device.network)
         self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 

@@ -37,6 +37,7 @@ CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl
 CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
 SOURCE_STEP = "source/dt"  # in `START`, of a model of NIR: its step in seconds
+SOURCE_MODEL = "source/model"  # likewise: the bytes of its file
 SAMPLES, PREPARATION = "arrays.npz", "preparation.json"
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -269,7 +270,9 @@ class Run:
             ValueError: When there is no checkpoint yet, or it is damaged.
         """
         checkpoint = self.require_checkpoint()
-        return {n: w for n, w in checkpoint.items() if n.startswith(("weights/", "delays/"))}
+        return {
+            n: w for n, w in checkpoint.items() if n.startswith(("weights/", "delays/", "cells/"))
+        }
 
     def load_start(self) -> Arrays:
         """Load the weights that a run starts from: `weights/N`, and `delays/N` if any.
@@ -294,6 +297,13 @@ class Run:
         if step.shape != () or step.dtype != np.float64 or not 0 < float(step) < np.inf:
             raise FileFormatError(f"{self.path / START}: {SOURCE_STEP}: is no length of a step")
         return float(step)
+
+    def source_model(self) -> bytes | None:
+        """Give the file of the model of NIR that all this began with; None without."""
+        content = self.load_start().get(SOURCE_MODEL) if self.config().start else None
+        if content is not None and (content.ndim != 1 or content.dtype != np.uint8):
+            raise FileFormatError(f"{self.path / START}: {SOURCE_MODEL}: is no file")
+        return None if content is None else content.tobytes()
 
     def save_snapshot(self, arrays: Mapping[str, object]) -> None:
         """Replace the snapshot for the report."""
