@@ -158,6 +158,7 @@ class Run:
         record = {
             **asdict(known),
             "lab": name,
+            "flashed": lab.list_notes(lab.FLASHED).get(name, ""),
             "address": lab.find_device(name).address if name else config.device,
             "calibration": sha256(read_bytes(file)).hexdigest() if file else None,
             "condition": dict(device.condition),

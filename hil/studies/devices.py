@@ -22,7 +22,7 @@ class Devices:
         Args:
             devices: Addresses, or names of the lab.
         """
-        sick = lab.list_quarantined() if devices else {}
+        sick = lab.list_notes(lab.QUARANTINE) if devices else {}
         self._devices, self._turns = devices, count()
         self._out = {
             each: f"in quarantine since {sick[name]}"
@@ -63,4 +63,4 @@ class Devices:
             raise error
         self._out[device] = why
         if not isinstance(error, DeviceNotFound):  # absent, or another's
-            lab.quarantine(device, why)
+            lab.add_note(lab.QUARANTINE, device, why)
