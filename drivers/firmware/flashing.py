@@ -13,13 +13,13 @@ from drivers.errors import DeviceError, DeviceNotFound
 from drivers.firmware.building import build
 
 # By port of the firmware: tools, the first one installed is used, with what each is given.
-# {image} is the image without its ending, {serial} the serial number of the board.
+# {image} is the image without its ending. A tool refuses where it finds several boards.
 STM32 = {
     "openocd": "-f interface/stlink.cfg -f target/stm32f4x.cfg "
     "-c 'program {image}.elf verify reset exit'",
     "dfu-util": "-a 0 -s 0x08000000:leave -D {image}.bin",
 }
-TOOLS = {"pico": {"picotool": "load -f -x {image}.uf2 --ser {serial}"}}
+TOOLS = {"pico": {"picotool": "load -f -x {image}.uf2"}}
 
 
 def flash(name: str) -> str:
@@ -39,8 +39,8 @@ def flash(name: str) -> str:
     tool = next(filter(shutil.which, known), None)
     if tool is None:
         raise DeviceNotFound(f"no tool to flash {name}: install {' or '.join(known)}")
-    places = {"image": image.with_suffix(""), "serial": device.address.rpartition(":")[2]}
-    command = [tool, *(part.format(**places) for part in shlex.split(known[tool]))]
+    given = (part.format(image=image.with_suffix("")) for part in shlex.split(known[tool]))
+    command = [tool, *given]
     if subprocess.run(command).returncode:
         raise DeviceError(f"{tool} failed: {' '.join(command)}")
     asked = "version" if tool == "picotool" else "--version"

@@ -195,7 +195,7 @@ def test_a_device_is_flashed_by_the_makers_tool_and_runs_keep_it(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert CliRunner().invoke(app, ["board", "flash", "ours"]).exit_code == 0
     calls = (tmp_path / "calls").read_text()
-    assert f"load -f -x {tmp_path}/pico.uf2 --ser E66" in calls
+    assert f"load -f -x {tmp_path}/pico.uf2" in calls
     assert "picotool v9" in lab.list_notes(lab.FLASHED)["ours"]
     refused = CliRunner().invoke(app, ["board", "flash", "theirs"])
     assert refused.exit_code == 2 and "ask them" in refused.stderr
