@@ -15,7 +15,13 @@ from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules
 from hil.learning.feedback import align_feedback
-from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
+from hil.learning.rule import (
+    PerturbedEvaluation,
+    Rule,
+    State,
+    check_first_state,
+    check_update,
+)
 from hil.loop import health, mapping
 from hil.loop.observation.observer import Observer
 from hil.loop.supervised_device import SupervisedDevice
@@ -89,6 +95,7 @@ class Controller:
         observer = Observer(config, device, rule, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         weights = mapping.initial_weights(config, device.network, device.info)
+        drawn = rule.init(streams.generator(config.seed, "rule"), layers)
         return cls(
             config=config,
             device=device,
@@ -99,7 +106,7 @@ class Controller:
             rule=rule,
             optimiser=optimiser,
             weights=weights,
-            rule_state=rule.init(streams.generator(config.seed, "rule"), layers),
+            rule_state=check_first_state(drawn, f"rule {name!r}"),
             optimiser_state=optimiser.init(weights),
             strengths=np.ones(len(layers) - 2),
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.messages import read_npz, write_npz
-from drivers.errors import FileFormatError
+from drivers.errors import DeviceError, FileFormatError
 from drivers.files.bounded import read_bytes, read_toml
 from drivers.files.writing import remove_drafts, write_text
 from hil import tasks
@@ -82,7 +82,7 @@ class Run:
         if path is not None and (path.exists() or path.is_symlink()):
             raise ValueError(
                 f"{path} exists already: choose another --out, or go on with it: "
-                f"hil resume {quote(str(path))}"
+                f"{Run(path).spell_command('resume')}"
             )
         from hil.config import dump
 
@@ -211,7 +211,7 @@ class Run:
         if checkpoint is None:
             raise ValueError(
                 f"{self.path} has no checkpoint yet: train it first: "
-                f"hil resume {quote(str(self.path))}"
+                f"{self.spell_command('resume')}"
             )
         return checkpoint
 
@@ -345,8 +345,17 @@ class Run:
 
     @property
     def _way_to_rewrite(self) -> str:
-        again = f"hil resume {quote(str(self.path))}"
+        again = self.spell_command("resume")
         return f"delete {METRICS} and {RESULT}, then {again} writes them anew"
+
+    def spell_command(self, name: str) -> str:
+        """Spell a command on the run, with `--trust` where its configuration names code."""
+        from hil.trust import code_of
+
+        trust = ""
+        with suppress(ValueError, DeviceError):
+            trust = " --trust" if code_of(self.config()) else ""
+        return f"hil {name} {quote(str(self.path))}{trust}"
 
 
 def _name_of(config: Config) -> str:

@@ -94,6 +94,7 @@ class FindingRecord(Record):
     figures: dict[Text, Any]
     remedy: Text
     epoch: Count | None
+    is_warning: bool
     headline: Text
     text: Text
 
