@@ -89,4 +89,3 @@ def print_run(result: Result, json_output: bool) -> None:
 
         again = Run.open(result.path).spell_command("report")
         check_complete(result.report, result.not_shown, again)
-

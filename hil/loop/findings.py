@@ -218,7 +218,7 @@ def find_full_scale_weights(shares: Sequence[float], depth: int) -> list[Finding
 def find_poor_estimates(
     name: str, fits: Sequence[Mapping[str, float]], spikes_offered: bool
 ) -> list[Finding]:
-    """Find rates of hidden layers that no estimator has told well for 3 epochs, as the output shows.
+    """Find rates of hidden layers that no estimator told well for 3 epochs, as the output shows.
 
     Where learning only begins, outputs fire too little to tell.
 

@@ -210,8 +210,7 @@ class Run:
         checkpoint = self.load_checkpoint()
         if checkpoint is None:
             raise ValueError(
-                f"{self.path} has no checkpoint yet: train it first: "
-                f"{self.spell_command('resume')}"
+                f"{self.path} has no checkpoint yet: train it first: {self.spell_command('resume')}"
             )
         return checkpoint
 
