@@ -39,6 +39,7 @@ class OutcomeRecord(BaseModel):
     firmware: Text = ""
     curve: list[Number | None] = []
     findings: list[Text] = []
+    faults: list[list[Number]] = []
     chosen: Annotated[dict[Text, Text | Number], Field(max_length=100)] = {}
 
 
