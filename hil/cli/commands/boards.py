@@ -53,6 +53,7 @@ def accept(
     ),
 ) -> None:
     """Hold a board to all that emulators prove of the firmware. Exit code 1 where it differs."""
+    from drivers import lab
     from hil import acceptance
     from hil.cli.output import print_table
 
@@ -69,7 +70,9 @@ def accept(
         ("work", "figure"), [(name, f"{value:.4g}") for name, value in found["figures"].items()]
     )
     typer.echo(acceptance.write_files(found, out))
-    if any(line["verdict"] == "failed" for line in lines):
+    failed = [line["name"] for line in lines if line["verdict"] == "failed"]
+    if failed:
+        lab.quarantine(address, f"hil board accept: {', '.join(failed)}")
         raise typer.Exit(1)
 
 
