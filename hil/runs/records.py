@@ -69,6 +69,7 @@ class DeviceRecord(Record):
     firmware: Text
     protocol: Text
     lab: Text
+    flashed: Text
     address: Text
     calibration: Digest | None
     condition: dict[Text, Amount]

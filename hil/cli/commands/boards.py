@@ -70,10 +70,19 @@ def accept(
         ("work", "figure"), [(name, f"{value:.4g}") for name, value in found["figures"].items()]
     )
     typer.echo(acceptance.write_files(found, out))
-    failed = [line["name"] for line in lines if line["verdict"] == "failed"]
-    if failed:
-        lab.quarantine(address, f"hil board accept: {', '.join(failed)}")
+    if failed := [line["name"] for line in lines if line["verdict"] == "failed"]:
+        lab.add_note(lab.QUARANTINE, address, f"failed hil board accept: {', '.join(failed)}")
         raise typer.Exit(1)
+
+
+@board.command()
+def flash(
+    name: Annotated[str, argument("A device of the lab.", "NAME", "drivers.lab:list_devices")],
+) -> None:
+    """Flash the firmware of a device of the lab by its maker's tool, where that is installed."""
+    from drivers.firmware import flashing
+
+    typer.echo(flashing.flash(name))
 
 
 @board.command()

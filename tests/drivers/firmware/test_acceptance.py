@@ -233,7 +233,7 @@ def test_a_board_of_the_lab_that_fails_is_put_in_quarantine(
         monkeypatch.setenv("HIL_LAB", str(tmp_path / "lab.toml"))
         command = ["board", "accept", "sick", "--soak", "0.1", "--out", str(out)]
         assert CliRunner().invoke(app, command).exit_code == 1
-    assert "command CRC" in lab.list_quarantined()["sick"].why
+    assert "command CRC" in lab.list_notes(lab.QUARANTINE)["sick"]
     verdicts = {each["name"]: each["verdict"] for each in json.loads(out.read_text())["lines"]}
     assert verdicts["training"] == verdicts["command CRC"] == "failed"
 
