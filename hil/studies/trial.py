@@ -142,7 +142,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         state.metrics,
     )
     line_bytes = session.device.transfer_bytes
-    last = state.metrics[-1] if state.metrics else {}
+    last = state.metrics[state.kept_epoch - 1] if state.metrics else {}
     test = session.test(data.x_test, data.y_test, metrics=state.metrics)
     tested, inference = test.score, test.costs
     validated = last.get("validation_accuracy")
