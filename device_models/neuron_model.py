@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -80,6 +80,21 @@ def refractory_time(value: float = 0.0, source: str = "") -> Parameter:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Mantissa:
+    """A whole number that users of a digital chip write for a parameter.
+
+    Attributes:
+        parameter: The parameter.
+        most: Greatest number; the least is 0.
+        decode: Gives the parameter, of the number and the length of a step in seconds.
+    """
+
+    parameter: str
+    most: int
+    decode: Callable[[int, float], float]
+
+
 @dataclass(frozen=True)
 class NeuronModel:
     """A neuron, written as Brian2 would have it.
@@ -116,6 +131,7 @@ class NeuronModel:
             then only declare the variables, and its state holds whole numbers.
         weight_unit: What a synapse of one unit adds to `receives`, where weights are whole
             multiples of it times a power of two that all of a projection share; 0 elsewhere.
+        mantissas: By the name that users of the chip know, what they write for a parameter.
         precision: Of its state: `double` where `single` would move spikes.
     """
 
@@ -139,6 +155,7 @@ class NeuronModel:
     synapse: str | None = None
     update: str | None = None
     weight_unit: float = 0.0
+    mantissas: Mapping[str, Mantissa] = field(default_factory=dict)
     precision: Literal["single", "double"] = "single"
 
     @property

@@ -4,8 +4,9 @@ A user opens a device and drives it:
 
     open(url)           the device at an address, e.g. `emulator:mixed-signal?chip=7`
     Device              the contract: `info`, `configure`, `write_weights`, `run`, `reset`, `close`
-    Network             what is mapped on a device, made of Population and Projection
+    Network             what is mapped on a device, made of Population, Projection and Synapses
     Stimulus, Probe     what a run is given, and what it is asked to show
+    Fault               what is faulty of a device, where and when: see `Device.set_faults`
     Readout             what a run gave: output counts, and the samples of each probe
     load, save          stimuli, readouts and weights as files
     driver, schemes     the driver class of a scheme, and every scheme that is known
@@ -46,6 +47,7 @@ the device is:
 
 from drivers.contract import sampling
 from drivers.contract.device import Composite, Device
+from drivers.contract.faults import Fault
 from drivers.contract.info import (
     CONTRACT,
     Abilities,
@@ -67,7 +69,7 @@ from drivers.contract.info import (
     WeightFormat,
 )
 from drivers.contract.messages import Probe, Readout, Stimulus, load, save
-from drivers.contract.network import Network, Population, Projection
+from drivers.contract.network import Network, Population, Projection, Synapses
 from drivers.contract.requests import check_limit
 from drivers.errors import (
     CapacityError,
@@ -109,6 +111,7 @@ __all__ = [
     "Diverged",
     "DriverError",
     "DeviceHung",
+    "Fault",
     "FileFormatError",
     "Identity",
     "LinkError",
@@ -133,6 +136,7 @@ __all__ = [
     "Stimulus",
     "StimulusError",
     "StimulusKind",
+    "Synapses",
     "Timing",
     "UnsupportedProbe",
     "WeightError",

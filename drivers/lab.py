@@ -99,6 +99,11 @@ def find_device(name: str) -> LabDevice:
     return devices[name]
 
 
+def find_calibration(address: str) -> str:
+    """Find the file of a device's calibration; empty where the lab names none."""
+    return find_device(split_name(address)[0]).calibration if is_name(address) else ""
+
+
 def split_name(address: str) -> tuple[str, str]:
     """Split an address without a scheme into the name of a device and its options."""
     name, _, options = address.partition("?")

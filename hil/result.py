@@ -56,6 +56,23 @@ class Result:
         """The page of the run."""
         return self.path / "report.html"
 
+    def write_figures(self, folder: Path | str) -> list[Path]:
+        """Write the figures and tables of the page as files for a paper.
+
+        Args:
+            folder: For SVG, PDF, CSV and LaTeX; made where there is none.
+
+        Returns:
+            The files.
+
+        Raises:
+            OSError: When one cannot be written.
+        """
+        from hil.reports.figure_files import write_run_figures
+
+        with self.trust.in_force():
+            return write_run_figures(self._run, Path(folder))
+
     @property
     def classes(self) -> NDArray[Any]:
         """The label of each class, `(C,)`: columns of `scores` are in this order."""

@@ -1,9 +1,21 @@
 """The digital leaky integrate-and-fire neuron of Loihi, in whole numbers."""
 
-from device_models.neuron_model import THRESHOLD, NeuronModel, Parameter, time_constant
+import math
+
+from device_models.neuron_model import THRESHOLD, Mantissa, NeuronModel, Parameter
 
 LEVEL = 100 * 64.0
+SHORTEST, LONGEST = 1e-4, 1e3  # seconds
+AT_ONCE = 1e-6  # seconds; nothing of a current is left after a step
 LOIHI = "default of `brian2-loihi`"
+
+
+def _decode_decay(share: int, dt: float, shortest: float) -> float:
+    """Find the time constant, in seconds, whose decay is so many 4096ths a step."""
+    if share == 4096:
+        return shortest
+    return LONGEST if share == 0 else max(-dt / math.log1p(-share / 4096), shortest)
+
 
 MODEL = NeuronModel(
     name="loihi",
@@ -15,24 +27,30 @@ MODEL = NeuronModel(
     # leaves v at 0, where it stays while the neuron is not free.
     update="""
     bias = floor(i_in * dt + 0.5)
-    decay_v = floor(4096 * dt / tau_membrane + 0.5)
-    decay_u = floor(4096 * dt / tau_synapse + 0.5)
+    decay_v = floor(4096 * (1 - exp(-dt / tau_membrane)) + 0.5)
+    decay_u = floor(4096 * (1 - exp(-dt / tau_synapse)) + 0.5)
     free = int(timestep(t - lastspike, dt) >= timestep(t_refractory, dt))
     v = free * (v - sign(v) * ceil(abs(v) * decay_v / 4096) + u + bias)
     u = u - sign(u) * ceil(abs(u) * decay_u / 4096)
     """,
     parameters={
-        "tau_membrane": time_constant(
-            10e-3,
-            "Membrane time constant; the decay is dt / tau_membrane in whole 4096ths.",
+        "tau_membrane": Parameter(
+            value=10e-3,
+            unit="second",
+            minimum=SHORTEST,
+            maximum=LONGEST,
+            meaning="Membrane time constant; a step takes 1 - exp(-dt / tau), in whole 4096ths.",
             setting="tau_membrane",
             source="A choice: as in `lif`",
         ),
-        "tau_synapse": time_constant(
-            1e-3,
-            "Time constant of the synaptic current; the decay is dt / tau_synapse.",
+        "tau_synapse": Parameter(
+            value=AT_ONCE,
+            unit="second",
+            minimum=AT_ONCE,
+            maximum=LONGEST,
+            meaning="Time constant of the synaptic current, which decays likewise.",
             setting="tau_synapse",
-            source=f"{LOIHI}: a current lasts one step of 1 ms",
+            source=f"{LOIHI}: a current lasts one step",
         ),
         "v_threshold": Parameter(
             value=LEVEL,
@@ -68,5 +86,11 @@ MODEL = NeuronModel(
     level=LEVEL,
     refractory="t_refractory",
     weight_unit=64.0,
+    # As Lava has them (`lava.proc.lif`): the chip's decay of a current is 1 more than `du`.
+    mantissas={
+        "vth": Mantissa("v_threshold", 131071, lambda mantissa, dt: 64.0 * mantissa),
+        "du": Mantissa("tau_synapse", 4095, lambda du, dt: _decode_decay(du + 1, dt, AT_ONCE)),
+        "dv": Mantissa("tau_membrane", 4095, lambda dv, dt: _decode_decay(dv, dt, SHORTEST)),
+    },
     precision="double",
 )

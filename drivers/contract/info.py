@@ -113,7 +113,7 @@ class Neuron:
         return next((setting for setting in self.settings if setting.role == role), None)
 
 
-CONTRACT = 3
+CONTRACT = 4
 MANUAL = "docs/write_a_driver.md"
 
 Quantity = Literal["spikes", "membrane"]
@@ -245,6 +245,8 @@ class Capacity:
         skips: Whether a projection may leave layers out.
         delay: Longest delay of a projection, in steps beyond what `Timing` states.
         synapse_delays: Whether each synapse of a projection may have a delay of its own.
+        sparse: Whether a projection may be sparse, and its weights `(n,)`. To another device it is
+            given as a dense one, with weights of 0 in between, which count as synapses.
     """
 
     inputs: int
@@ -259,6 +261,7 @@ class Capacity:
     skips: bool = False
     delay: int = 0
     synapse_delays: bool = False
+    sparse: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +315,7 @@ class Abilities:
         runs_on: Whether a run may begin where the last one ended, with `carry=True`.
         lengths: Whether the samples of a batch may differ in length.
         batch_invariant: Whether a sample gives the same whatever its place in a batch.
+        faults: Kinds of `Fault` that the device can be given, with `Device.set_faults`.
     """
 
     deterministic: bool = False
@@ -320,6 +324,7 @@ class Abilities:
     runs_on: bool = False
     lengths: bool = False
     batch_invariant: bool = True
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,7 +334,7 @@ class DeviceInfo:
     What a maker does not know is None, where that is allowed; the host then measures it.
 
     Attributes:
-        contract: Version of the device contract that the driver was written for: `contract=3`.
+        contract: Version of the device contract that the driver was written for: `contract=4`.
         identity: Which device.
         capacity: How much it has room for.
         timing: When things happen.

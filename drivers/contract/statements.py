@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args
 
+from drivers.contract.faults import FaultKind
 from drivers.contract.info import (
     CONTRACT,
     MANUAL,
@@ -76,7 +77,7 @@ def contradictions(info: DeviceInfo) -> list[str]:
     return [
         *([] if info.identity.name else ["identity.name empty: give it one"]),
         *_check_fields("identity", info.identity, Identity, _is_line, "a line of text"),
-        *_check_fields("abilities", info.abilities, Abilities, _is_truth, "True or False"),
+        *_check_abilities(info.abilities),
         *_check_capacity(info.capacity),
         *_check_timing(info.timing),
         *_check_neuron(info.neuron),
@@ -99,6 +100,16 @@ def _check_fields(
     for field in fields(group):
         if not is_right(getattr(group, field.name)):
             yield f"{name}.{field.name} {getattr(group, field.name)!r}: give {allowed}"
+
+
+def _check_abilities(abilities: Abilities) -> Iterator[str]:
+    if not isinstance(abilities, Abilities):
+        yield f"abilities as {type(abilities).__name__}: give Abilities(...)"
+        return
+    others = replace(abilities, faults=False)  # type: ignore[arg-type]
+    yield from _check_fields("abilities", others, Abilities, _is_truth, "True or False")
+    for kind in abilities.faults:
+        yield from _check_word("abilities.faults", kind, FaultKind)
 
 
 def _is_line(value: object) -> bool:

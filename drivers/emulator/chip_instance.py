@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from device_models import Chip
 from device_models.nonidealities import NonIdealities
 from drivers.emulator.datasheet import read_profile
-from drivers.emulator.device import UNITS, Emulator
+from drivers.emulator.device import UNITS, Emulator, device_info
 
 Array = NDArray[np.float32]
 
@@ -93,7 +93,8 @@ def inspect(
     Args:
         name: As for `drivers.emulator.datasheet.datasheet`.
         seed: Which chip.
-        layers: The network on it, input first; its full scale is 1 nominal threshold.
+        layers: The network on it, input first; its full scale is 1 nominal threshold, or what
+            the chip has.
         weights: `(n_pre, n_post)` to write to the first projection, in nominal thresholds.
         ages: `(k,)`, seconds since the write at which to look again, ascending, where stored
             weights change with time.
@@ -110,7 +111,9 @@ def inspect(
         parameters={n: c.value for n, c in profile.parameters.items()},
         pattern=profile.pattern,
     )
-    chip.configure(layers, [1.0] * (len(layers) - 1))
+    form = device_info(chip, name, 0).weights[0]
+    full_scale = min(max(1.0, form.minimum_full_scale), form.maximum_full_scale)
+    chip.configure(layers, [full_scale] * (len(layers) - 1))
     stored = chip.write(0, weights)
     programming = profile.nonidealities.programming
     fades = programming.drift > 0 or programming.retention > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,12 +20,14 @@ from device_models import (
     neurons,
     profiles,
 )
+from device_models.faults import offered_kinds
 from device_models.naming import select_prefixed
 from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import MembraneADC, by_name, override
 from device_models.profiles import Profile
 from drivers.contract.arrays import first_mismatch
 from drivers.contract.device import Device
+from drivers.contract.faults import Fault
 from drivers.contract.info import (
     Abilities,
     Arrival,
@@ -49,6 +52,7 @@ Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
 SEVERITIES = (0.0, 1e6)
 CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "severity", "workers")
+EXPONENTS = (-1, 7)
 
 
 class Emulator(Device):
@@ -61,20 +65,25 @@ class Emulator(Device):
     independent = True
     chip_option = "chip"
 
-    def __init__(self, chip: Chip, name: str = "emulator") -> None:
+    def __init__(self, chip: Chip, name: str = "emulator", exponent: int | None = None) -> None:
         """Offer an emulated chip as a device.
 
         Args:
             chip: The chip, without a network.
             name: Name in the identity of the device.
+            exponent: Of weights that are whole numbers: a step between levels is 2 to the power of
+                it, times 2 of the model's units. None lets each full scale choose.
         """
         self._chip = chip
-        self._info = device_info(chip, name)
+        self._info = device_info(chip, name, exponent)
 
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
         """Take the chip that a profile or a file, a seed and overridden non-idealities name."""
-        return cls(_make_setting(lambda: _chip(target, options)), f"emulator:{target or DEFAULT}")
+        chip = _make_setting(lambda: _chip(target, options))
+        default = None if target.endswith((".toml", ".py")) else 0  # a file may state any levels
+        exponent = _number(options, "wgt_exp", default, EXPONENTS, int)
+        return cls(chip, f"emulator:{target or DEFAULT}", exponent)
 
     @classmethod
     def code_of(cls, target: str, options: Mapping[str, str]) -> tuple[str, ...]:
@@ -119,6 +128,9 @@ class Emulator(Device):
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._chip.write(projection, weights)
+
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        self._chip.set_faults(faults)
 
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
@@ -165,10 +177,18 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     if reset not in model.resets:
         raise ValueError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
     known = by_name(profile.nonidealities)
-    _refuse_unknown(options, [*known, *CHIP_OPTIONS, *model.parameters])
+    digital = [*model.mantissas, "wgt_exp"] if model.weight_unit else []
+    _refuse_unknown(options, [*known, *CHIP_OPTIONS, *model.parameters, *digital])
+    dt = _number(options, "dt", profile.dt, (1e-5, 1e-1), float)
     for name, text in options.items():
         if name in model.parameters and name not in known:
             parameters[name] = neuron_file.check_parameter(model, name, text)
+    for name, word in model.mantissas.items():
+        if name in options:
+            mantissa = _number(options, name, 0, (0, word.most), int)
+            parameters[word.parameter] = word.decode(mantissa, dt)
+    if model.weight_unit and model.silent in parameters:  # weights are in units of its threshold
+        model = replace(model, level=parameters[model.silent])
     # What is overridden is meant as it stands; a severity scales what the profile brings.
     severity = _number(options, "severity", 1.0, SEVERITIES, float)
     severities = {
@@ -181,7 +201,7 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
         override(adjusted, {name: text for name, text in options.items() if name in known}),
         seed=_number(options, "chip", 0, (0, 2**63 - 1), int),
         reset=reset,
-        dt=_number(options, "dt", profile.dt, (1e-5, 1e-1), float),
+        dt=dt,
         parameters=parameters,
         pattern=profile.pattern if severity else None,
         workers=_number(options, "workers", 0, (1, 256), int) or None,
@@ -247,12 +267,13 @@ def _number(
 UNITS = {"second": "s", "volt": "V", "amp": "A", "hertz": "Hz", "1": ""}
 
 
-def device_info(chip: Chip, name: str) -> DeviceInfo:
+def device_info(chip: Chip, name: str, exponent: int | None = None) -> DeviceInfo:
     """The facts of a chip as its maker would know them: all nominal.
 
     Args:
         chip: The chip.
         name: Name in the identity of the device.
+        exponent: As `Emulator` takes it.
     """
     model, levels = chip.model, chip.nonidealities.programming.levels
     trimmed = chip.nonidealities.fixed_pattern.trim_bits > 0
@@ -275,7 +296,7 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
         if p.setting is not None
     )
     return DeviceInfo(
-        contract=3,
+        contract=4,
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
         capacity=Capacity(
             layers=32,
@@ -302,10 +323,25 @@ def device_info(chip: Chip, name: str) -> DeviceInfo:
             refractory=_refractory(chip),
             decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
         ),
-        weights=(WeightFormat(1e-3, 100.0, None if model.weight_unit else levels),),
+        weights=(_weight_format(model, levels, exponent),),
         offers=_offers(chip.nonidealities.adc),
-        abilities=Abilities(deterministic=not chip.ages, resumable=True, runs_on=True),
+        abilities=Abilities(
+            deterministic=not chip.ages,
+            resumable=True,
+            runs_on=True,
+            faults=offered_kinds(model, chip.nonidealities, chip.parameters),
+        ),
     )
+
+
+def _weight_format(model: NeuronModel, levels: int | None, exponent: int | None) -> WeightFormat:
+    """State what is stored: of whole numbers one full scale, at which levels are spread evenly."""
+    if not model.weight_unit or levels is None:
+        return WeightFormat(1e-3, 100.0, levels)
+    if exponent is None:
+        return WeightFormat(1e-3, 100.0)
+    largest = model.weight_unit / model.swing * (levels // 2) * 2.0 ** (exponent + 1)
+    return WeightFormat(largest, largest, levels)
 
 
 def _offers(adc: MembraneADC) -> Offers:

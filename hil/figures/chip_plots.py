@@ -17,8 +17,8 @@ from hil.figures.svg import (
     ORANGE,
     SHADES,
     Axis,
+    Figure,
     Panel,
-    draw_figure,
     format_si,
     shade_pixels,
 )
@@ -43,7 +43,7 @@ def plot_histogram(
     quantity: str,
     unit: str,
     parts: str,
-) -> str:
+) -> Figure:
     """Draw how often each value was drawn, below the stated distribution, with the nominal value.
 
     Args:
@@ -61,10 +61,10 @@ def plot_histogram(
         expected = density[1] * drawn.size * (edges[1] - edges[0])
         panel.draw_line(density[0], expected, SHADES[1], width=1.6)
     panel.draw_segments((nominal, nominal), (-np.inf, np.inf), INK, dash="4 2")
-    return draw_figure(panel, height=200)
+    return Figure([panel], height=200)
 
 
-def plot_neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: str) -> str:
+def plot_neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: str) -> Figure:
     """Draw one value of each neuron of a layer, row by row; neurons without one are crossed.
 
     Args:
@@ -92,7 +92,7 @@ def plot_neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: s
     scale.y.has_grid = scale.x.has_line = False
     tones = _shade_both_ways(np.linspace(1, -1, 101)[:, None])
     scale.draw_image(tones, (0, 1), ends[::-1])
-    return draw_figure(panel, scale, widths=[6, 1], height=320)
+    return Figure([panel, scale], widths=[6, 1], height=320)
 
 
 def _shade_both_ways(shares: NDArray[Any]) -> NDArray[np.uint8]:
@@ -101,7 +101,7 @@ def _shade_both_ways(shares: NDArray[Any]) -> NDArray[np.uint8]:
     return np.where((shares > 0)[..., None], above, shade_pixels(-shares, BLUE)).astype(np.uint8)
 
 
-def plot_transfer(drives: NDArray[Any], rates: NDArray[Any], ideal: NDArray[Any]) -> str:
+def plot_transfer(drives: NDArray[Any], rates: NDArray[Any], ideal: NDArray[Any]) -> Figure:
     """Draw the rate over the input, of some neurons and of the ideal one.
 
     Args:
@@ -115,12 +115,12 @@ def plot_transfer(drives: NDArray[Any], rates: NDArray[Any], ideal: NDArray[Any]
         name = None if neuron else "each neuron"
         panel.draw_line(drives, curve, SHADES[0], width=0.9, opacity=0.6, label=name)
     panel.draw_line(drives, ideal, INK, width=2.2, label="the ideal neuron")
-    return draw_figure(panel, height=270)
+    return Figure([panel], height=270)
 
 
 def plot_pulse(
     times: NDArray[Any], traces: NDArray[Any], ideal: NDArray[Any], pulse: tuple[int, int]
-) -> str:
+) -> Figure:
     """Draw membranes of some neurons while a current is on, and that of the ideal one.
 
     Args:
@@ -135,12 +135,12 @@ def plot_pulse(
     for number, trace in enumerate(traces.T):
         panel.draw_line(times, trace, SHADES[number % len(SHADES)], width=1.1)
     panel.draw_line(np.arange(1, len(ideal) + 1), ideal, INK, dash="5 2.5")
-    return draw_figure(panel)
+    return Figure([panel])
 
 
 def plot_programmed_weights(
     asked: NDArray[Any], stored: NDArray[Any], realised: NDArray[Any]
-) -> str:
+) -> Figure:
     """Draw weights as stored and as transmitted over those asked for.
 
     Args:
@@ -156,10 +156,10 @@ def plot_programmed_weights(
     if corners.size > CORNERS:
         corners = np.array([0, asked.size - 1])
     panel.draw_line(asked[corners], stored[corners], SHADES[1], width=1.2)
-    return draw_figure(panel, height=290)
+    return Figure([panel], height=290)
 
 
-def plot_drift(lines: Sequence[Line]) -> str:
+def plot_drift(lines: Sequence[Line]) -> Figure:
     """Draw weights over the time since they were written, on a logarithmic axis.
 
     Args:
@@ -171,7 +171,7 @@ def plot_drift(lines: Sequence[Line]) -> str:
     axis = Axis("time since the write", first, last, moments, is_log=True)
     panel = Panel(axis, Axis("weight / full scale"))
     draw_lines(panel, lines)
-    return draw_figure(panel, height=270)
+    return Figure([panel], height=270)
 
 
 def format_quantity(value: float, unit: str) -> str:

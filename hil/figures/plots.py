@@ -17,8 +17,8 @@ from hil.figures.svg import (
     SHADES,
     WIDTH,
     Axis,
+    Figure,
     Panel,
-    draw_figure,
     look_of,
     shade_pixels,
 )
@@ -27,6 +27,7 @@ LOWEST = -1.5  # membrane shown, in thresholds; what lies lower would flatten al
 CURVES = 8  # channels of a signal that are drawn as curves; of more, a map
 MARKED = 40  # points of a line below which each has a mark
 FIELDS = 90  # of a cloud of points along each axis, as an image
+NAMED, LONGEST = 12, 12  # classes that an axis names, and characters of a name
 STROKE = 0.38  # half the length of the stroke of a spike, in rows
 
 
@@ -94,7 +95,7 @@ def plot_lines(
     percent: bool = False,
     ticks: Sequence[str] | None = None,
     heading: str = "",
-) -> str:
+) -> Figure:
     """Draw curves, with shaded bands for their intervals.
 
     Args:
@@ -112,7 +113,7 @@ def plot_lines(
     if percent:  # the margin may reach beyond what a share can be
         low, high = panel.y.limits()
         panel.y.low, panel.y.high = max(low, -0.02), min(high, 1.02)
-    return draw_figure(panel)
+    return Figure([panel])
 
 
 def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
@@ -130,7 +131,7 @@ def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
             panel.draw_points(line.x, line.y, colour)
 
 
-def plot_intervals(rows: Sequence[ShareInterval], quantity: str = "test accuracy") -> str:
+def plot_intervals(rows: Sequence[ShareInterval], quantity: str = "test accuracy") -> Figure:
     """Draw shares with their intervals, one row each from the top; summaries as diamonds.
 
     Args:
@@ -145,12 +146,12 @@ def plot_intervals(rows: Sequence[ShareInterval], quantity: str = "test accuracy
         panel.draw_points(
             row.value, place, colour, shape="diamond" if row.summary else "dot", size=4.5
         )
-    return draw_figure(panel, width=1.5 * WIDTH, height=50 + 21 * len(rows))
+    return Figure([panel], width=1.5 * WIDTH, height=50 + 21 * len(rows))
 
 
 def plot_heat_map(
     values: NDArray[np.float64], x: Sequence[str], y: Sequence[str], names: tuple[str, str]
-) -> str:
+) -> Figure:
     """Draw a map of shares, each written in its field in percent; empty where there is none.
 
     Args:
@@ -173,10 +174,12 @@ def plot_heat_map(
             panel.fill_boxes(*edges, SHADES[0], 0.7 * strength)
             text = f"{100 * value:.0f}"
         panel.write(column, row, text)
-    return draw_figure(panel, width=max(WIDTH, 90 + 52 * len(x)), height=70 + 34 * len(y))
+    return Figure([panel], width=max(WIDTH, 90 + 52 * len(x)), height=70 + 34 * len(y))
 
 
-def plot_scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool, heading: str = "") -> str:
+def plot_scatter(
+    clouds: Sequence[Cloud], x: str, y: str, percent: bool, heading: str = ""
+) -> Figure:
     """Draw points in the plane.
 
     Args:
@@ -196,12 +199,12 @@ def plot_scatter(clouds: Sequence[Cloud], x: str, y: str, percent: bool, heading
             panel.draw_points(
                 cloud.x, cloud.y, colour, shape="cross", opacity=0.7, label=cloud.label
             )
-    return draw_figure(panel, height=270)
+    return Figure([panel], height=270)
 
 
 def plot_bars(
     labels: Sequence[str], values: Sequence[float], spans: Sequence[tuple[float, float]]
-) -> str:
+) -> Figure:
     """Draw shares of a whole, the largest on top, with the span that each of them had.
 
     Args:
@@ -214,7 +217,7 @@ def plot_bars(
     panel.fill_boxes((0.0, values), (places - 0.3, places + 0.3), SHADES[0], 0.6)
     low, high = np.array(spans).T
     panel.draw_segments((low, high), (places, places), MUTED, width=2)
-    return draw_figure(panel, height=60 + 24 * len(labels))
+    return Figure([panel], height=60 + 24 * len(labels))
 
 
 def plot_sample(
@@ -223,7 +226,8 @@ def plot_sample(
     label: int,
     counts: NDArray[Any],
     raster: NDArray[Any] | None,
-) -> str:
+    names: Sequence[str] = (),
+) -> Figure:
     """Draw one sample, and the output spikes that it caused.
 
     Args:
@@ -233,6 +237,7 @@ def plot_sample(
         label: The right class, marked by a band.
         counts: `(C,)` output spikes.
         raster: `(T, C)` output spikes in time, where the device shows them.
+        names: Names of the classes; their numbers where there are none.
     """
     answers = []
     classes, neurons = len(counts), np.arange(len(counts))
@@ -246,6 +251,8 @@ def plot_sample(
         panel.y.has_grid = panel.y.has_line = False
         panel.fill_boxes((-np.inf, np.inf), (label - 0.5, label + 0.5), BAND)
     answers[0].y.label = "class"
+    if names and classes <= NAMED:
+        answers[0].y.ticks = {float(number): name[:LONGEST] for number, name in enumerate(names)}
     if raster is not None:
         answers[-1].y.ticks = {}
         time, neuron = np.nonzero(raster)
@@ -257,10 +264,10 @@ def plot_sample(
         answers[-1].fill_boxes((0, counts[some]), (rows - 0.35, rows + 0.35), colour)
     widths = (1.0, 1.5, 0.8) if raster is not None else (1.0, 2.3)
     sample = _plot_input(features, image_shape)
-    return draw_figure(sample, *answers, widths=widths, height=190)
+    return Figure([sample, *answers], widths=widths, height=190)
 
 
-def plot_membranes(traces: NDArray[Any], every: int) -> str:
+def plot_membranes(traces: NDArray[Any], every: int) -> Figure:
     """Draw membranes in time, one row a neuron, with the threshold at 1, cut off below `LOWEST`.
 
     Args:
@@ -284,7 +291,7 @@ def plot_membranes(traces: NDArray[Any], every: int) -> str:
         panel.draw_line(x, base + y, SHADES[0], width=1.4)
         above = trace >= 1
         panel.draw_points(time[above], base + trace[above], SHADES[1], size=3.5)
-    return draw_figure(panel, height=50 + 54 * neurons)
+    return Figure([panel], height=50 + 54 * neurons)
 
 
 def cut_below(
@@ -299,7 +306,7 @@ def cut_below(
     return x, np.where(y < low, np.nan, y)
 
 
-def plot_weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
+def plot_weights(asked: NDArray[Any], stored: NDArray[Any]) -> Figure:
     """Draw weights that a device stored over those it was asked for, and their distribution.
 
     Args:
@@ -317,7 +324,7 @@ def plot_weights(asked: NDArray[Any], stored: NDArray[Any]) -> str:
     spread = Panel(Axis("% of cells", low=0, most=3, has_grid=False))
     spread.y = Axis("", *cloud.y.limits(), ticks={})
     spread.draw_segments((0, 100 * cells / stored.size), (levels, levels), SHADES[0])
-    return draw_figure(cloud, spread, widths=(3, 1), height=260)
+    return Figure([cloud, spread], widths=(3, 1), height=260)
 
 
 def draw_cloud(panel: Panel, x: NDArray[Any], y: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""SVG drawn directly: panels with axes, and marks in the coordinates of their data.
+"""Figures, drawn as SVG: panels with axes, and marks in the coordinates of their data.
 
 Colours are variables of the page's style, so that one figure serves light and dark.
 """
@@ -6,7 +6,10 @@ Colours are variables of the page's style, so that one figure serves light and d
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import math
+import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +27,20 @@ Place = Callable[[ArrayLike, ArrayLike], tuple[Array, Array]]
 """Pixels of a figure for coordinates of its data."""
 
 WIDTH, HEIGHT = 380, 230  # of a figure, in the pixels of a page that shows it unscaled
+COLUMN = 85  # width of a column of a journal, in mm, and of a figure of that many pixels
+# Shades keep apart for the common kinds of colour blindness, at 3:1 at least from the paper.
+LIGHT = {
+    "paper": "#fbfaf8", "card": "#ffffff", "ink": "#1d2126", "muted": "#5d6670",
+    "line": "#e2e2de", "band": "#ece9e1", "tint": "36 86 201", "warn": "#a03c00",
+    "shade-0": "#285de7", "shade-1": "#d6711b", "shade-2": "#0c8881",
+    "shade-3": "#7a3fb0", "shade-4": "#b02859", "shade-5": "#525d00",
+}  # fmt: skip
+DARK = {
+    "paper": "#14161a", "card": "#1b1e23", "ink": "#e7e9ec", "muted": "#9ba4ae",
+    "line": "#30353c", "band": "#2c3138", "tint": "62 106 216", "warn": "#f0a860",
+    "shade-0": "#84a3fc", "shade-1": "#eea66f", "shade-2": "#4fc4b4",
+    "shade-3": "#ebbbff", "shade-4": "#dd7084", "shade-5": "#bac53c",
+}  # fmt: skip
 INK, MUTED, LINE, BAND = (f"var(--{name})" for name in ("ink", "muted", "line", "band"))
 SHADES = tuple(f"var(--shade-{number})" for number in range(6))
 DASHES = ("", "5 3", "1.5 2.5", "7 2 1.5 2")
@@ -150,12 +167,35 @@ class Panel:
     aspect: float | None = None
     _marks: list[Callable[[Place], str]] = field(default_factory=list)
     _legend: list[tuple[str, str]] = field(default_factory=list)
+    _numbers: list[tuple[str, list[Array]]] = field(default_factory=list)
 
-    def add(self, x: ArrayLike, y: ArrayLike, mark: Callable[[Place], str]) -> None:
-        """Add a mark whose points are at some coordinates."""
+    def add(self, x: ArrayLike, y: ArrayLike, mark: Callable[[Place], str], name: str = "") -> None:
+        """Add a mark.
+
+        Args:
+            x: Coordinates of its points; of strokes and boxes a pair, `(2, n)`.
+            y: Likewise.
+            mark: Draws it.
+            name: What its numbers are called; empty where its points are not its numbers.
+        """
         self.x.include(x)
         self.y.include(y)
         self._marks.append(mark)
+        corners = zip(*(np.atleast_2d(np.asarray(s, float)) for s in (x, y)), strict=True)
+        if name:
+            self._numbers.append((name, [side for corner in corners for side in corner]))
+
+    def list_numbers(self) -> list[tuple[str, ...]]:
+        """List the numbers of its marks: name, x and y of a point, those of its end, and a value.
+
+        A stroke and a box have an end, a pixel of an image its opacity as a value.
+        """
+        rows: list[tuple[str, ...]] = []
+        for name, sides in self._numbers:
+            texts = [[f"{a:.6g}" if a == a else "" for a in side] for side in sides]
+            missing = [[""] * len(texts[0])] * (5 - len(texts))
+            rows += zip([name] * len(texts[0]), *texts, *missing, strict=True)
+        return rows
 
     def draw_line(
         self,
@@ -170,16 +210,18 @@ class Panel:
     ) -> None:
         """Draw a curve, interrupted where it is nan."""
         style = _stroke(colour, width, dash, opacity)
-        self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}" {style}/>')
+        self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}" {style}/>', label or "line")
         if label is not None:
             self._legend.append((label, f'h16" {style}'))
 
     def fill(self, x: ArrayLike, y: ArrayLike, colour: str, opacity: float = 1.0) -> None:
         """Fill a polygon."""
         style = f'fill="{colour}" fill-opacity="{opacity:.3g}"'
-        self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}Z" {style}/>')
+        self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}Z" {style}/>', "area")
 
-    def _draw_each(self, shape: str, style: str, *corners: tuple[ArrayLike, ArrayLike]) -> None:
+    def _draw_each(
+        self, name: str, shape: str, style: str, *corners: tuple[ArrayLike, ArrayLike]
+    ) -> None:
         """Draw a shape for each of its corners, as one path; infinite ones are at the edge."""
         flat = [np.atleast_1d(np.asarray(side, float)) for corner in corners for side in corner]
         sides = np.broadcast_arrays(*flat)
@@ -189,7 +231,7 @@ class Panel:
             numbers = zip(*(side for corner in places for side in corner), strict=True)
             return f'<path d="{"".join(shape.format(*each) for each in numbers)}" {style}/>'
 
-        self.add(sides[::2], sides[1::2], mark)
+        self.add(sides[::2], sides[1::2], mark, name)
 
     def draw_segments(
         self,
@@ -202,7 +244,7 @@ class Panel:
     ) -> None:
         """Draw strokes between points."""
         shape = "M{:.1f} {:.1f}L{:.1f} {:.1f}"
-        self._draw_each(shape, _stroke(colour, width, dash), *zip(x, y, strict=True))
+        self._draw_each("stroke", shape, _stroke(colour, width, dash), *zip(x, y, strict=True))
 
     def fill_boxes(
         self,
@@ -214,7 +256,7 @@ class Panel:
         """Fill boxes."""
         shape = "M{0:.1f} {1:.1f}H{2:.1f}V{3:.1f}H{0:.1f}Z"
         style = f'fill="{colour}" fill-opacity="{opacity:.3g}"'
-        self._draw_each(shape, style, *zip(x, y, strict=True))
+        self._draw_each("box", shape, style, *zip(x, y, strict=True))
 
     def draw_points(
         self,
@@ -232,7 +274,7 @@ class Panel:
         if shape != "dot":
             is_filled = shape == "diamond"
             style = f'fill="{colour}"' if is_filled else _stroke(colour, 1.2, opacity=opacity)
-        self._draw_each(f"M{{:.1f}} {{:.1f}}{SHAPES[shape]}", style, (x, y))
+        self._draw_each(label or "point", f"M{{:.1f}} {{:.1f}}{SHAPES[shape]}", style, (x, y))
         if label is not None:
             self._legend.append((label, f'm8 0{SHAPES[shape]}" {style}'))
 
@@ -254,6 +296,12 @@ class Panel:
             )
 
         self.add(x, y, mark)
+        down, across = np.nonzero(pixels[..., 3])
+        rows, columns = pixels.shape[:2]
+        right = x[0] + (x[1] - x[0]) * (across + 0.5) / columns
+        up = y[0] + (y[1] - y[0]) * (down + 0.5) / rows
+        no_end = np.full(len(across), np.nan)
+        self._numbers.append(("pixel", [right, up, no_end, no_end, pixels[down, across, 3] / 255]))
 
     def write(self, x: float, y: float, text: str) -> None:
         """Write a text about a point."""
@@ -262,7 +310,7 @@ class Panel:
             a, b = to(x, y)
             return _text(float(a), float(b) + 0.35 * FONT, text, INK, "middle")
 
-        self.add(x, y, mark)
+        self.add(x, y, mark, text)
 
     # -- the panel as a whole ---------------------------------------------------------------------
 
@@ -335,36 +383,68 @@ class Panel:
         return body
 
 
-def draw_figure(
-    *panels: Panel,
-    widths: Sequence[float] = (1.0,),
-    width: float = WIDTH,
-    height: float = HEIGHT,
-) -> str:
-    """Draw panels side by side.
+@dataclass(frozen=True)
+class Figure:
+    """Panels side by side; as text it is an `<svg>` element for a page.
 
-    Args:
+    Attributes:
         panels: From left to right; the first may have a legend, which is on top of it.
         widths: Share of the width of each, its labels included.
         width: In pixels.
         height: In pixels, without the legend.
-
-    Returns:
-        An `<svg>` element; the same panels always give the same text.
     """
-    room = width - GAP * (len(panels) - 1)
-    sides = [room * share / sum(widths) for share in widths]
-    margins = [panel.margins(side) for panel, side in zip(panels, sides, strict=True)]
-    deepest = max(below for _, below, _ in margins)
-    body, top = panels[0].render_legend(margins[0][0], width)
-    height += top
-    start = 0.0
-    for panel, side, own in zip(panels, sides, margins, strict=True):
-        edges = start + own[0], top + 6, start + side - 6, height - deepest
-        body += panel.render(*edges, own)
-        start += side + GAP
-    size = f'viewBox="0 0 {width:g} {height:g}" font-size="{FONT}"'
-    return f'<svg {size} aria-hidden="true">{body}</svg>'
+
+    panels: Sequence[Panel]
+    widths: Sequence[float] = (1.0,)
+    width: float = WIDTH
+    height: float = HEIGHT
+
+    def __str__(self) -> str:
+        """Draw it; the same panels always give the same text."""
+        width, height = self.width, self.height
+        room = width - GAP * (len(self.panels) - 1)
+        sides = [room * share / sum(self.widths) for share in self.widths]
+        margins = [panel.margins(side) for panel, side in zip(self.panels, sides, strict=True)]
+        deepest = max(below for _, below, _ in margins)
+        body, top = self.panels[0].render_legend(margins[0][0], width)
+        height += top
+        start = 0.0
+        for panel, side, own in zip(self.panels, sides, margins, strict=True):
+            edges = start + own[0], top + 6, start + side - 6, height - deepest
+            body += panel.render(*edges, own)
+            start += side + GAP
+        size = f'viewBox="0 0 {width:g} {height:g}" font-size="{FONT}"'
+        return f'<svg {size} aria-hidden="true">{body}</svg>'
+
+    def to_csv(self) -> str:
+        """Write the numbers of its marks as CSV, a row a point."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("panel", "x axis", "y axis", "mark", "x", "y", "to x", "to y", "value"))
+        for number, panel in enumerate(self.panels, 1):
+            axes = panel.x.label, panel.y.label
+            writer.writerows((number, *axes, *row) for row in panel.list_numbers())
+        return text.getvalue()
+
+
+def make_stand_alone(svg: str, width: float = COLUMN) -> str:
+    """Make a file of an `<svg>` element of a page: in the colours of light paper, with a size.
+
+    Args:
+        svg: As a page shows it.
+        width: In mm.
+
+    Raises:
+        ValueError: When it has no `viewBox`, which gives its height.
+    """
+    box = re.search(r'<svg[^>]*viewBox="\S+ \S+ (\S+) (\S+)"', svg)
+    if box is None:
+        raise ValueError("a figure without viewBox has no size: give its <svg> one")
+    height = width * float(box[2]) / float(box[1])
+    size = f'width="{width:g}mm" height="{height:.4g}mm" font-family="Helvetica, Arial, sans-serif"'
+    coloured = re.sub(r"var\(--([\w-]+)\)", lambda name: LIGHT.get(name[1], LIGHT["ink"]), svg)
+    space = "" if "xmlns=" in svg else 'xmlns="http://www.w3.org/2000/svg" '
+    return coloured.replace("<svg ", f"<svg {space}{size} ", 1) + "\n"
 
 
 def shade_pixels(opacity: NDArray[Any], colour: tuple[int, int, int] = BLUE) -> NDArray[np.uint8]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Stimulus, WeightFormat
+from drivers import Device, Readout, Stimulus, WeightFormat
 from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
-from hil.learning import homeostasis, losses, optimisers, rules
+from hil.learning import homeostasis, losses, optimisers, rules, ties
 from hil.learning.feedback import align_feedback
 from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
 from hil.loop import health, mapping
+from hil.loop.model_device import ModelDevice
 from hil.loop.observation.observer import Observer
 from hil.loop.supervised_device import SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
-Judge = Callable[[Matrix, Matrix], tuple[float, Matrix]]
+Judge = Callable[[Matrix, Matrix], tuple[Matrix, Matrix, Matrix]]
+"""Gives losses `(B,)`, logits and errors `(B, C)` of output rates and mean membranes."""
 
 
 @dataclass
@@ -42,11 +44,13 @@ class Controller:
         supervised: The device under supervision, and what it stores.
         observer: What is read of it.
         rule: The learning rule.
+        model: The device that stands for this one, for a rule that goes back through a model.
         optimiser: How a gradient becomes a change of the weights.
         weights: Shadow weights of each projection, `(n_pre, n_post)`.
         rule_state: What the rule learns and keeps beside the weights.
         optimiser_state: What the optimiser keeps.
         strengths: Factor of homeostasis of each hidden layer, `(L - 1,)`.
+        cells: By projection, which cell of a kernel each synapse holds, as in `hil.learning.ties`.
     """
 
     config: Config
@@ -56,11 +60,13 @@ class Controller:
     supervised: SupervisedDevice
     observer: Observer
     rule: Rule
+    model: ModelDevice | None
     optimiser: optimisers.Optimiser
     weights: list[Matrix]
     rule_state: State
     optimiser_state: dict[str, NDArray[np.generic]]
     strengths: NDArray[np.float64]
+    cells: dict[int, NDArray[np.int32]] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -86,7 +92,9 @@ class Controller:
         kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
-        observer = Observer(config, device, rule, kind)
+        model = ModelDevice.open(config, rule, layers, kind) if rule.model else None
+        seen = replace(rule, needs_traces=False) if model else rule
+        observer = Observer(config, device, seen, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         weights = mapping.initial_weights(config, device.network, device.info)
         return cls(
@@ -97,6 +105,7 @@ class Controller:
             supervised=supervised,
             observer=observer,
             rule=rule,
+            model=model,
             optimiser=optimiser,
             weights=weights,
             rule_state=rule.init(streams.generator(config.seed, "rule"), layers),
@@ -142,28 +151,38 @@ class Controller:
         trial = streams.trial(self.config.seed, "trial", index)
         readout = self.supervised.run(stimulus, self.observer.probes, trial)
         decoded = self.observer.decode(readout, stimulus, self.supervised.stored)
-        logits = self._logits(decoded.rate, decoded.membranes[-1])
         judge = partial(self._judge, y, weights)
-        loss, error = judge(decoded.rate, decoded.membranes[-1])
+        by_sample, logits, error = judge(decoded.rate, decoded.membranes[-1])
         if self._forms[-1].signs == "positive":
             error = losses.spare_saturated(error, decoded.rate, self.observer.highest_rate)
         pulls: tuple[Matrix, ...] = ()
         if self.config.homeostasis.weight:
             strengths = (self.config.homeostasis.weight * self.strengths).tolist()
             pulls = homeostasis.compute_pulls(decoded.hidden, strengths, self.observer.target_rate)
-        observation = self.observer.observe(
-            stimulus,
-            decoded,
-            error,
-            lambda rate, membrane: judge(rate, membrane)[1],
-            self._evaluate_perturbations(stimulus, judge, index),
-            pulls,
-            index / total,
+        observer, shown = self.observer, decoded
+        if self.model is not None:  # of the device itself, the error
+            observer = self.model.observer
+            shown = self.model.show(stimulus, self.supervised.stored, trial)
+        observation = replace(
+            observer.observe(
+                stimulus,
+                shown,
+                error,
+                lambda rate, membrane: judge(rate, membrane)[-1],
+                self._evaluate_perturbations(stimulus, judge, index),
+                pulls,
+                index / total,
+            ),
+            losses=by_sample,
+            logits=logits,
+            labels=y,
         )
         update = self.rule.update(self.rule_state, observation, self.weights)
         what = f"rule {self.config.rule['name']!r}"
         gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
         homeostasis.add(gradients, observation)
+        ties.average_alike(gradients, self.cells)
+        fixed = ties.take_fixed(self.weights, self.cells)
         # Weights that leave the full scale would be long in returning.
         self.weights, self.optimiser_state = self.optimiser.update(
             gradients,
@@ -172,13 +191,14 @@ class Controller:
             observation.progress,
             self.device.network.full_scale,
         )
+        ties.put_fixed(self.weights, fixed, self.cells)
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
                 if self._forms[projection].signs == "positive":
                     self.clip(projection)
                 self._write(projection)
         return StepReport(
-            loss,
+            float(by_sample.mean()),
             int(np.count_nonzero(losses.predict(logits, decoded.membranes[-1]) == y)),
             (*decoded.hidden, decoded.rate),
             decoded.membranes,
@@ -187,10 +207,11 @@ class Controller:
 
     def _judge(
         self, y: NDArray[np.int64], factors: losses.Weights, rate: Matrix, membrane: Matrix
-    ) -> tuple[float, Matrix]:
-        """Mean loss of output rates and mean membranes, `(B, C)` each, and the error `(B, C)`."""
+    ) -> tuple[Matrix, Matrix, Matrix]:
+        """Losses, logits and errors of output rates and mean membranes."""
         logits = self._logits(rate, membrane)
-        return losses.evaluate(logits, y, self.config.readout.loss, factors)
+        by_sample, error = losses.evaluate(logits, y, self.config.readout.loss, factors)
+        return by_sample, logits, error
 
     def _evaluate_perturbations(
         self, stimulus: Stimulus, judge: Judge, index: int
@@ -205,7 +226,8 @@ class Controller:
             for projection, matrix in enumerate(proposed):
                 self.supervised.write(projection, matrix)
             seen = self.supervised.run(stimulus, probes, trial)
-            found.append(PerturbedEvaluation(proposed, judge(*self.observer.deployed(seen))[0]))
+            by_sample, logits, _ = judge(*self.observer.deployed(seen))
+            found.append(PerturbedEvaluation(proposed, by_sample, logits))
         return found
 
     def repair(self, layers: Sequence[health.State]) -> None:
@@ -239,7 +261,17 @@ class Controller:
         """
         stimulus = self.stimulus(x, stream, *index)
         trial = streams.trial(self.config.seed, stream, *index)
-        readout = self.supervised.run(stimulus, self.observer.output_probes, trial)
+        return self.answer(self.supervised.run(stimulus, self.observer.output_probes, trial))
+
+    def answer(self, readout: Readout) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
+        """Classify the samples of a run in which the output was observed.
+
+        Args:
+            readout: With what `observer.output_probes` ask for.
+
+        Returns:
+            As `predict`.
+        """
         rate, membrane = self.observer.deployed(readout)
         logits = self._logits(rate, membrane)
         return losses.predict(logits, membrane), logits, np.any(rate > 0, axis=1)
@@ -282,6 +314,7 @@ class Controller:
         """Collect the state of the controller and the device as named arrays."""
         found: dict[str, NDArray[np.generic]] = {}
         found |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
+        found |= {f"cells/{p}": cells for p, cells in self.cells.items()}
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
         found["homeostasis/strengths"] = self.strengths
@@ -315,6 +348,7 @@ class Controller:
             ValueError: When they are of another network.
         """
         self.weights = weights_in(state, self.weights)
+        self.cells = ties.read_cells(select_prefix(state, "cells/"), self.weights)
         mapping.check_delays(state, self.config, self.device.network)
         self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 

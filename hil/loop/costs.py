@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -57,8 +58,8 @@ class Costs:
     """Counts what a device pays while it is used.
 
     Attributes:
-        programmed: How often the stored value of each cell changed, `(n_pre, n_post)` for each
-            projection.
+        programmed: How often the stored value of each cell changed, for each projection in
+            the shape of its weights.
         usage: What was asked of the device.
     """
 
@@ -66,8 +67,8 @@ class Costs:
     usage: Usage = field(default_factory=Usage)
 
     @classmethod
-    def none(cls, shapes: Sequence[tuple[int, int]]) -> Costs:
-        """Make the costs of projections of these shapes, `(n_pre, n_post)`, that were not used."""
+    def none(cls, shapes: Sequence[tuple[int, ...]]) -> Costs:
+        """Make the costs of projections with weights of these shapes that were not used."""
         return cls([np.zeros(shape, np.int32) for shape in shapes])
 
     def count_write(self, projection: int, before: Matrix, after: Matrix) -> None:
@@ -170,7 +171,11 @@ def _activity(
         ]
         spikes = sum(hidden) + usage.output_spikes
         sources = [usage.input_events, *hidden]
-        events = sum(sources[p.source] * layers[p.target] for p in network.projections)
+        # Of a sparse projection, the synapses that leave a neuron on average.
+        leaving = [math.prod(a) / b[0] for a, b in zip(network.shapes, network.ends, strict=True)]
+        events = sum(
+            sources[p.source] * n for p, n in zip(network.projections, leaving, strict=True)
+        )
     return {
         "runs": usage.runs,
         "samples": usage.samples,

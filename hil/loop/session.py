@@ -186,7 +186,9 @@ class Session:
         return cls(config, data, device, {}, choices, initial, controller)
 
     def close(self) -> None:
-        """Close the device, and the recording."""
+        """Close the device, its model where the rule has one, and the recording."""
+        if self.controller.model is not None:
+            self.controller.model.device.close()
         self._resources.close()
 
     @contextmanager

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from drivers import Probe
 from hil import streams
 from hil.loop.mapping import Batch, nominal_threshold
+from hil.loop.observation.probes import limit_offers
 from hil.tasks.samples import Signals
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from hil.tasks import Data
 
 SAMPLES = 6  # inputs shown
-TRACES = 5  # membranes shown of each hidden layer
+TRACES = 5  # membranes shown of each layer: those that move most, of so many
+CANDIDATES = 15
+SHOWN = -1.5, 1.5  # membranes that a plot shows, in thresholds
 CELLS = 20_000  # synapses shown of each projection
 
 
@@ -33,10 +36,10 @@ def gather(
 
     Returns:
         `test_labels` and `test_predictions` `(N_test,)`; `samples` `(S, n_features)`, or of signals
-        `(S, T, n_channels)` with `sample_lengths` `(S,)`; `sample_labels` `(S,)`; `output_raster`
-        `(T, S, C)` where the device shows it; `membrane_LAYER` `(T', S, k)` in thresholds with
-        `membrane_every`; `asked_P` and `stored_P`, the same cells of projection P before and after
-        storage.
+        `(S, T, n_channels)` with `sample_lengths` `(S,)`; `sample_labels` and `sample_predictions`
+        `(S,)`; `output_raster` `(T, S, C)` where the device shows it; `membrane_LAYER`
+        `(T', S, k)` in thresholds with `membrane_every`; `asked_P` and `stored_P`, the same cells
+        of projection P before and after storage.
     """
     config, device, depth = controller.config, controller.device, controller.depth
     rng = streams.generator(config.seed, "show")
@@ -49,31 +52,34 @@ def gather(
         "sample_labels": data.y_test[rows],
     }
     probes: dict[str, Probe] = {}
-    offer = device.info.offer("spikes", depth, depth)
+    info = limit_offers(device.info, config.observe)
+    offer = info.offer("spikes", depth, depth)
     if offer is not None and "none" in offer.reductions:
         probes["output_raster"] = Probe(depth, "spikes")
-    offers = {n: device.info.offer("membrane", n, depth) for n in range(1, depth + 1)}
+    offers = {n: info.offer("membrane", n, depth) for n in range(1, depth + 1)}
     every = max((offer.every for offer in offers.values() if offer is not None), default=1)
     arrays["membrane_every"] = np.asarray(every)
     for layer, offer in offers.items():
         if offer is not None and "none" in offer.reductions:
-            shown = min(TRACES, controller.layers[layer], offer.neurons or TRACES)
-            neurons = np.sort(rng.choice(controller.layers[layer], shown, replace=False))
+            count = min(CANDIDATES, controller.layers[layer], offer.neurons or CANDIDATES)
+            neurons = np.sort(rng.choice(controller.layers[layer], count, replace=False))
             probes[f"membrane_{layer}"] = Probe(
                 layer, "membrane", tuple(int(n) for n in neurons), every=every
             )
     readout = controller.supervised.run(
         controller.stimulus(x, "show"),
-        list(probes.values()),
+        list(dict.fromkeys([*probes.values(), *controller.observer.output_probes])),
         trial=streams.trial(config.seed, "show"),
     )
     scale = nominal_threshold(device)
     for name, probe in probes.items():
-        values = readout.samples[probe]
+        values: NDArray[np.generic] = readout.samples[probe]
         if probe.quantity == "membrane":
             values = device.info.neuron.membrane.in_thresholds(values.astype(np.float32), scale)
+            values = values[..., _find_moving(values[:, 0])]
         arrays[name] = values
     arrays["counts"] = readout.counts
+    arrays["sample_predictions"] = controller.answer(readout)[0]
     for p, (asked, stored) in enumerate(
         zip(controller.weights, controller.supervised.stored, strict=True)
     ):
@@ -81,6 +87,12 @@ def gather(
         arrays[f"asked_{p}"] = asked.reshape(-1)[cells]
         arrays[f"stored_{p}"] = stored.reshape(-1)[cells]
     return arrays
+
+
+def _find_moving(traces: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Find the membranes `(T', k)` that move most where a plot shows them, in order."""
+    swing = np.ptp(np.clip(traces, *SHOWN), axis=0)
+    return np.sort(np.argsort(-swing, kind="stable")[:TRACES])
 
 
 def _samples_shown(x: Batch, image_shape: tuple[int, ...] | None) -> dict[str, NDArray[np.generic]]:

@@ -61,7 +61,7 @@ def train(
         checkpoint = run.load_checkpoint()
         if session is None:
             session = stack.enter_context(_resume(run, checkpoint, record, moved, other_device))
-        run.add_device(session.device.info.identity)
+        run.add_device(session.device)
         run_data.keep(run, session.samples, moved)
         state = _take_up(run, session, checkpoint, watch)
         with catch_stops() as stop:
@@ -161,5 +161,6 @@ def _finish(
         "peak_rss_mb": peak_rss_mb(),
     }
     run.add_packages()
+    run.add_device(session.device)
     run.save_result(result)
     return result

@@ -98,7 +98,7 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
     with drivers.open(address) as chip, chip_instance.make_ideal(name) as ideal:
         # One ideal neuron stands for all.
         for device, sizes in ((chip, layers), (ideal, (1, 1))):
-            device.configure(drivers.Network.feed_forward(sizes, (1.0,) * (len(sizes) - 1)))
+            device.configure(drivers.Network.feed_forward(sizes))
             device.write_weights(0, np.ones(sizes[:2], np.float32))
         path.parent.mkdir(parents=True, exist_ok=True)
         drives = np.linspace(0, 4 * _onset(ideal), DRIVES, dtype=np.float32)

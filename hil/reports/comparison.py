@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hil.figures import plots
+from hil.figures.svg import Figure
 from hil.reports import rendering
 from hil.reports.run_facts import settings_as_text
 from hil.sections.run import PAID, paid_costs, time_by_part
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hil.runs.folder import Run
 
 SEED = ("run", "seed")
-Draw = Callable[[], str]
+Draw = Callable[[], Figure]
 CURVES = {"Validation accuracy": "validation_accuracy", "Training accuracy": "train_accuracy"}
 
 

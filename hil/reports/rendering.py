@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.files.writing import write_text
+from hil.figures.svg import DARK, LIGHT, Figure
 from hil.plain_text import make_visible, one_line
 from hil.sections import PageSection, Plot
 
 T = TypeVar("T")
 LONGEST = 300  # characters of a reason
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a page shows it.
+
+    Attributes:
+        element: An `<svg>` element, or a note in its place.
+        numbers: What it shows, as CSV; empty where that is not known.
+    """
+
+    element: str
+    numbers: str = ""
+
+    def __html__(self) -> str:
+        """The element, for a template."""
+        return self.element
 
 
 class Attempts:
@@ -42,18 +62,20 @@ class Attempts:
             )
             return None
 
-    def draw(self, title: str, draw: Callable[[], str]) -> str:
+    def draw(self, title: str, draw: Callable[[], Figure | str]) -> Picture:
         """Draw a plot, or leave a note in its place.
 
         Args:
             title: What it shows.
-            draw: Gives an `<svg>` element.
-
-        Returns:
-            An element of a page.
+            draw: Gives a figure, or an `<svg>` element.
         """
-        svg = self.make(f"plot {title!r}", draw)
-        return svg or f'<p class="warning">{escape(make_visible(self.failed[-1]))}.</p>'
+
+        def build() -> Picture:
+            figure = draw()
+            return Picture(str(figure), figure.to_csv() if isinstance(figure, Figure) else "")
+
+        note = self.make(f"plot {title!r}", build)
+        return note or Picture(f'<p class="warning">{escape(make_visible(self.failed[-1]))}.</p>')
 
     def make_section(
         self, title: str, build: Callable[[], PageSection | None]
@@ -70,7 +92,7 @@ class Attempts:
             section if len(self.failed) == failed else PageSection(title, failure=self.failed[-1])
         )
 
-    def draw_section(self, section: PageSection) -> tuple[PageSection, list[tuple[Plot, str]]]:
+    def draw_section(self, section: PageSection) -> tuple[PageSection, list[tuple[Plot, Picture]]]:
         """Draw the plots of a section."""
         return section, [(plot, self.draw(plot.title, plot.draw)) for plot in section.plots]
 
@@ -128,7 +150,22 @@ def render(template: str, **content: Any) -> str:
         "percent": lambda share: f"{100 * share:.2f}",
         "duration": _format_duration,
     }
-    return environment.get_template(template).render(content)
+    environment.globals |= {"light": LIGHT, "dark": DARK}
+    return _add_contents(environment.get_template(template).render(content))
+
+
+def _add_contents(page: str) -> str:
+    """Give each section of a page an anchor, and list them below its header."""
+    links: list[str] = []
+
+    def add(section: re.Match[str]) -> str:
+        anchor = f"section-{len(links) + 1}"
+        links.append(f'<a href="#{anchor}">{section[2]}</a>')
+        return f'<section id="{anchor}">{section[1]}<h2>{section[2]}</h2>'
+
+    page = re.sub(r"<section>(\s*<div>\s*)<h2>(.*?)</h2>", add, page, flags=re.DOTALL)
+    contents = f'<nav class="contents" aria-label="Contents">{"".join(links)}</nav>'
+    return page.replace("</header>", f"</header>\n{contents}", 1) if len(links) > 1 else page
 
 
 def _format_duration(seconds: float) -> str:

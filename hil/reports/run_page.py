@@ -33,12 +33,13 @@ if TYPE_CHECKING:
     from hil.runs.folder import Run
 
 
-def write_report(run: Run, attempts: Attempts | None = None) -> Path:
+def write_report(run: Run, attempts: Attempts | None = None, is_live: bool = False) -> Path:
     """Write the page of a run, complete or not; a part that fails is noted in its place.
 
     Args:
         run: The run folder.
         attempts: Learns what could not be made.
+        is_live: Whether a browser is to read it again and again, since the run goes on.
 
     Returns:
         `report.html` in that folder.
@@ -48,17 +49,13 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
     prepared = attempts.make("scaling", lambda: preparation(run)) if begun else None
     record = read_record(run, prepared)
     config, result, snapshot = record.config, record.result, record.snapshot
-    content = [
-        attempts.draw_section(section)
-        for name in (*SECTIONS, *config.report.sections)
-        if (section := attempts.make_section(name, partial(build_section, name, record)))
-    ]
+    content = [attempts.draw_section(section) for section in build_sections(record, attempts)]
     labels = None if snapshot is None else snapshot["test_labels"].astype(np.int64)
     return write_page(
         run.path / REPORT,
         "run.html.j2",
         attempts,
-        path=str(run.path),
+        title=_name_task(config.task),
         config=config,
         result=result,
         metrics=record.metrics,
@@ -72,6 +69,7 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
         usual=settings_as_text(_usual_config(run, config.task)),
         environment=run.environment(),
         again=_repeating_command(run, config.task),
+        is_live=is_live,
         resume=f"hil resume {quote(str(run.path))}",
     )
 
@@ -96,6 +94,15 @@ def read_record(run: Run, prepared: Preparation | None = None) -> RunRecord:
     )
 
 
+def build_sections(record: RunRecord, attempts: Attempts) -> list[PageSection]:
+    """Build the sections of the page of a run, those of the user's own last."""
+    return [
+        section
+        for name in (*SECTIONS, *record.config.report.sections)
+        if (section := attempts.make_section(name, partial(build_section, name, record)))
+    ]
+
+
 def build_section(name: str, record: RunRecord) -> PageSection | None:
     """Build a section of the page of a run.
 
@@ -113,6 +120,12 @@ def build_section(name: str, record: RunRecord) -> PageSection | None:
     if not isinstance(section, PageSection | None):
         raise ValueError(f"it gives a {type(section).__name__}: give a PageSection")
     return section
+
+
+def _name_task(task: str) -> str:
+    """Name a task in a title: a file by its name, without its folder."""
+    scheme, _, path = task.partition(":")
+    return Path(path).name if path else scheme
 
 
 def _usual_config(run: Run, task: str) -> Config:
@@ -135,6 +148,6 @@ def _repeating_command(run: Run, task: str) -> str:
 def summary_html(run: Run, result: Mapping[str, Any]) -> str:
     """Make what a notebook shows of a finished run: its figures, and its accuracy by epoch."""
     learning, attempts = build_learning(sections.SectionSettings(), read_record(run)), Attempts()
-    accuracy = learning and attempts.draw(learning.plots[0].title, learning.plots[0].draw)
+    accuracy = learning and attempts.draw(learning.plots[0].title, learning.plots[0].draw).element
     page = str(run.path / REPORT)
     return render("run_summary.html.j2", rows=summarise(result), accuracy=accuracy, page=page)

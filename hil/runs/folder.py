@@ -9,8 +9,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers import lab
 from drivers.contract.arrays import select_prefix
 from drivers.contract.messages import read_npz, write_npz
 from drivers.errors import FileFormatError
@@ -30,7 +32,7 @@ from hil.runs.records import environment, packages
 from hil.runs.snapshot import check as check_snapshot
 
 if TYPE_CHECKING:
-    from drivers.contract.info import Identity
+    from drivers import Device
     from hil.config import Config
 
 VERSION = 1
@@ -39,6 +41,7 @@ BEST = "best/"  # of the checkpoint, where the best epoch is kept: the state tha
 CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
 SOURCE_STEP = "source/dt"  # in `START`, of a model of NIR: its step in seconds
+SOURCE_MODEL = "source/model"  # likewise: the bytes of its file
 SAMPLES, PREPARATION = "arrays.npz", "preparation.json"
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -153,12 +156,20 @@ class Run:
         record = self.environment()
         self._save_environment({**record, "packages": {**record["packages"], **packages()}})
 
-    def add_device(self, identity: Identity) -> None:
-        """Keep which device the run is trained on."""
-        device = {"name": identity.name, "serial": identity.serial}
-        made = self.environment()
-        if made["device"] != device:
-            self._save_environment({**made, "device": device})
+    def add_device(self, device: Device) -> None:
+        """Keep which device the run is trained on: by what it states, its lab, and its state."""
+        made, config, known = self.environment(), self.config(), device.info.identity
+        file, name = config.network.calibration, config.device.partition("?")[0]
+        named = name if lab.is_name(name) else ""
+        record = {
+            **asdict(known),
+            "lab": named,
+            "address": lab.find_device(named).address if named else config.device,
+            "calibration": sha256(read_bytes(file)).hexdigest() if file else None,
+            "condition": dict(device.condition),
+        }
+        if made["device"] != record:
+            self._save_environment({**made, "device": record})
 
     def add_data(self, data: Mapping[str, Any]) -> None:
         """Keep where the data lie now."""
@@ -287,13 +298,15 @@ class Run:
         return select_prefix(checkpoint, BEST) or checkpoint
 
     def weights(self) -> Arrays:
-        """Shadow weights `weights/N` and delays `delays/N` of what the training left.
+        """Shadow weights, delays and single cells `cells/N` of what the training left.
 
         Raises:
             ValueError: When there is no checkpoint yet, or it is damaged.
         """
         checkpoint = self.load_trained()
-        return {n: w for n, w in checkpoint.items() if n.startswith(("weights/", "delays/"))}
+        return {
+            n: w for n, w in checkpoint.items() if n.startswith(("weights/", "delays/", "cells/"))
+        }
 
     def load_start(self) -> Arrays:
         """Load the weights that a run starts from: `weights/N`, and `delays/N` if any.
@@ -318,6 +331,13 @@ class Run:
         if step.shape != () or step.dtype != np.float64 or not 0 < float(step) < np.inf:
             raise FileFormatError(f"{self.path / START}: {SOURCE_STEP}: is no length of a step")
         return float(step)
+
+    def source_model(self) -> bytes | None:
+        """Give the file of the model of NIR that all this began with; None without."""
+        content = self.load_start().get(SOURCE_MODEL) if self.config().start else None
+        if content is not None and (content.ndim != 1 or content.dtype != np.uint8):
+            raise FileFormatError(f"{self.path / START}: {SOURCE_MODEL}: is no file")
+        return None if content is None else content.tobytes()
 
     def save_snapshot(self, arrays: Mapping[str, object]) -> None:
         """Replace the snapshot for the report."""

@@ -62,10 +62,16 @@ class MachineRecord(Record):
 
 
 class DeviceRecord(Record):
-    """The device that a run is trained on, as `Identity` has it."""
+    """The device that a run is trained on, as `Identity` has it, and its state at the end."""
 
     name: Annotated[str, Field(max_length=20_000)]
     serial: Annotated[str, Field(max_length=20_000)]
+    firmware: Text
+    protocol: Text
+    lab: Text
+    address: Text
+    calibration: Digest | None
+    condition: dict[Text, Amount]
 
 
 class EnvironmentRecord(MachineRecord):

@@ -81,6 +81,7 @@ def check(arrays: Mapping[str, NDArray[Any]], depth: int, projections: int, name
     take("test_labels", "iu", "test", most=last)
     take("test_predictions", "iu", "test", most=last)
     take("sample_labels", "iu", "s", most=last)
+    take("sample_predictions", "iu", "s", most=last)
     if "sample_lengths" in left:
         take("samples", "f", "s time features")
         take("sample_lengths", "iu", "s", 1, sizes["time"])

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from hil.discovery import Catalogue
+from hil.figures.svg import Figure
 
 __all__ = [
     "CATALOGUE",
@@ -71,6 +72,21 @@ class Table:
                     "texts, one for each column"
                 )
 
+    def set_apart(self) -> tuple[Table, list[tuple[str, str]]]:
+        """Set columns apart that say the same in every row, of three or more.
+
+        Returns:
+            The table without them, and their names with what they say.
+        """
+        if len(self.rows) < 3:
+            return self, []
+        columns = range(len(self.header))
+        same = [n for n in columns if self.header[n] and len({row[n] for row in self.rows}) == 1]
+        kept = [n for n in columns if n not in same]
+        rows = [[row[n] for n in kept] for row in self.rows]
+        table = Table(self.caption, [self.header[n] for n in kept], rows)
+        return table, [(self.header[n], self.rows[0][n]) for n in same]
+
     @property
     def numbers(self) -> set[int]:
         """Columns of numbers alone, which are set flush right."""
@@ -91,14 +107,14 @@ class Plot:
 
     Attributes:
         title: What it shows.
-        draw: Gives an `<svg>` element.
+        draw: Gives a figure of `hil.figures`, or an `<svg>` element with a `viewBox`.
         wide: Whether it needs the width of the page.
         description: What it shows, for those who do not see it.
         caption: What to note of it.
     """
 
     title: str
-    draw: Callable[[], str]
+    draw: Callable[[], Figure | str]
     wide: bool = False
     description: str = ""
     caption: str = ""

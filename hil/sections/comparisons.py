@@ -168,14 +168,14 @@ class BestLevel:
         reached = f"{name_measure(self.measure)}, {format_mean(self.mean, self.measure)}"
         best = f"{self.where} {self.name} has the highest {reached}".strip()
         if self.mean.units < FEWEST:
-            return f"{best}: {self.mean.units} repetitions are too few to tell it from others"
+            return f"{best}: {self.mean.units} repetitions are too few to compare it with others"
         alike = [key for key, p in self.rivals.items() if p is None or p >= SIGNIFICANCE]
         if not alike:
             others = "the other" if len(self.rivals) == 1 else "all others"
-            return f"{best}, told from {others} beyond chance"
+            return f"{best}, beyond chance above {others}"
         rest = len(self.rivals) - len(alike)
-        more = f", told from the other{'s' if rest > 1 else ''} beyond chance" if rest else ""
-        return f"{best}, not to be told from {join_names(alike)}{more}"
+        more = f" and beyond chance above the other{'s' if rest > 1 else ''}" if rest else ""
+        return f"{best}, without a clear difference to {join_names(alike)}{more}"
 
 
 def best_levels(

@@ -116,7 +116,7 @@ def build_activity(settings: SectionSettings, run: RunRecord) -> PageSection | N
     draw = partial(plots.plot_lines, output, "epoch", "spikes / step")
     figures.append(Plot("Output rate", draw, description=description))
     note = words.read_note("activity", weight=run.config.homeostasis.weight)
-    if run.config.observe == "membrane":
+    if run.config.observe != "spikes":
         note += " " + words.read_note("estimated_activity")
     return PageSection("Activity", note, plots=figures)
 
@@ -170,11 +170,12 @@ def build_samples(settings: SectionSettings, run: RunRecord) -> PageSection | No
     rasters, lengths = snapshot.get("output_raster"), snapshot.get("sample_lengths")
     for number, label in enumerate(snapshot["sample_labels"].astype(int).tolist()):
         features, counts = snapshot["samples"][number], snapshot["counts"].astype(int)[number]
+        answer = int(snapshot["sample_predictions"][number])
         features = features if lengths is None else features[: int(lengths[number])]
         raster = None if rasters is None else rasters[:, number]
-        draw = partial(plots.plot_sample, features, shape, label, counts, raster)
+        draw = partial(plots.plot_sample, features, shape, label, counts, raster, names)
         description = f"Input and output spikes of a sample of class {names[label]}"
-        title, caption = f"Sample {number + 1}", _describe_answer(label, counts, names)
+        title, caption = f"Sample {number + 1}", _describe_answer(label, answer, counts, names)
         title = f"{title}: class {names[label]}"
         figures.append(Plot(title, draw, description=description, caption=caption))
     source, where = run.config.readout.source, ""
@@ -183,17 +184,19 @@ def build_samples(settings: SectionSettings, run: RunRecord) -> PageSection | No
     return PageSection("A few test samples", words.read_note("samples", where=where), plots=figures)
 
 
-def _describe_answer(label: int, counts: NDArray[Any], names: Sequence[str]) -> str:
+def _describe_answer(label: int, answer: int, counts: NDArray[Any], names: Sequence[str]) -> str:
+    said = f"Answer {names[answer]}: {'right' if answer == label else f'it is {names[label]}'}"
+    most = np.flatnonzero(counts == counts.max()).tolist()
     if not counts.any():
-        return "No output neuron fired."
-    count = int(counts.max())
-    most = np.flatnonzero(counts == count).tolist()
+        return f"{said}, by membranes: no output neuron fired."
+    if most == [answer]:
+        return f"{said}, by {_count_spikes(int(counts.max()))}."
     leaders = " and ".join(names[number] for number in most)
-    if most == [label]:
-        return f"Most spikes, {count}, from the right class."
-    if label in most:
-        return f"A tie of {leaders} with {count} spike{'s' if count != 1 else ''} each."
-    return f"Most spikes, {count}, from class {leaders}: not the right one."
+    return f"{said}, by membranes; most spikes, {int(counts.max())}, from {leaders}."
+
+
+def _count_spikes(count: int) -> str:
+    return f"{count} spike{'s' if count != 1 else ''}"
 
 
 def build_membranes(settings: SectionSettings, run: RunRecord) -> PageSection | None:
@@ -288,7 +291,7 @@ def build_paid(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Tabulate what the device paid for an inference, and for the training."""
     if run.result is None:
         return None
-    note = words.read_note("paid", verb="estimates" if run.config.observe == "membrane" else "sees")
+    note = words.read_note("paid", verb="estimates" if run.config.observe != "spikes" else "sees")
     table = Table("", ("", "an inference", "the training"), paid_costs(run.result["costs"]))
     return PageSection("What the device paid", note, tables=[table])
 

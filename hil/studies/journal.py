@@ -34,6 +34,9 @@ class OutcomeRecord(BaseModel):
     __pydantic_extra__: dict[str, Number | None] = Field(init=False)
 
     error: Text = ""
+    served: Text = ""
+    passed_over: Text = ""
+    firmware: Text = ""
     curve: list[Number | None] = []
     findings: list[Text] = []
     chosen: Annotated[dict[Text, Text | Number], Field(max_length=100)] = {}

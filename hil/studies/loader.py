@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from drivers import FileFormatError, nearest
+from drivers import FileFormatError, lab, nearest
 from drivers.files.bounded import read_toml
 from drivers.refusals import shorten
 from hil.config import Sections, merge_layers
@@ -92,6 +92,10 @@ def build(
                 if factor.get("key") == key:
                     factor["levels"] = [value]
     complete = validate_values(Study, _with_absolute_paths({**result, "budgets": {}}), what="study")
+    devices = tuple(lab.expand_groups(complete.repeat.devices))
+    complete = complete.model_copy(
+        update={"repeat": complete.repeat.model_copy(update={"devices": devices})}
+    )
     if (trials := _count_trials(complete)) > MOST_TRIALS:
         raise ValueError(
             f"study of {trials:.3g} trials: give fewer levels or repetitions, for "

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import FileFormatError
+from drivers import DeviceError, FileFormatError
 from hil import tasks
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
@@ -25,9 +25,10 @@ from hil.loop.controller import Controller
 from hil.loop.mapping import delays_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
-from hil.sections.trials import Outcome
+from hil.sections.trials import FRAMES, Outcome
 from hil.studies.plan import Job
 
+FAILED = "device_failed"
 Weights = Mapping[str, NDArray[Any]]
 
 
@@ -90,10 +91,10 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
     Returns:
         What was measured (`docs/studies.md` says what); with `error` alone where these settings
-        do not work. And the trained weights, where the job keeps them.
+        do not work; with `FAILED` alone, kind and words of an error, where the device does not. And
+        the trained weights, where the job keeps them.
 
     Raises:
-        DeviceError: When the device fails for a reason that is not in the settings.
         FileFormatError: When a file that it reads is damaged, or the weights do not fit.
     """
     config = job.configuration
@@ -106,6 +107,8 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
         return {"error": "out of memory"}, {}
     except ValueError as error:
         return {"error": " ".join(str(error).split())}, {}
+    except DeviceError as error:
+        return {FAILED: (type(error).__name__, str(error))}, {}
 
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
@@ -176,6 +179,8 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "seconds": state.seconds,
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
+        "firmware": session.device.info.identity.firmware,
+        **{name: session.device.condition.get(name) for name in FRAMES},
     }
     return outcome, _collect_weights(controller, session.initial) if job.keep else {}
 

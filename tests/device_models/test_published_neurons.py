@@ -181,8 +181,8 @@ def test_loihi_equals_brian2_loihi(decay_v: int, decay_u: int, refractory: int) 
     arriving = {step - 1: (raster[step] @ (64 * mantissas)).astype(float) for step in range(steps)}
     with np.errstate(divide="ignore"):
         settings = {
-            "tau_membrane": 4.096 / np.float64(decay_v),
-            "tau_synapse": 4.096 / np.float64(decay_u),
+            "tau_membrane": -1e-3 / np.log1p(-decay_v / np.float64(4096)),
+            "tau_synapse": -1e-3 / np.log1p(-decay_u / np.float64(4096)),
             "v_threshold": 400 * 64.0,
             "t_refractory": refractory * 1e-3,
         }

@@ -5,12 +5,17 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
+from hil.reports.rendering import render
+
 VOID = {"meta", "br", "link", "img"}
 Attributes = dict[str, str]
 
 
 class Page(HTMLParser):
-    """What a browser would find: elements with their attributes and text; refuses bad nesting."""
+    """What a browser would find: elements with their attributes and text; refuses bad nesting.
+
+    The script that every page has, as it comes with the package, is left out.
+    """
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -18,7 +23,7 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, Attributes, list[str]]] = []
         self.data: list[str] = []
         self._open: list[tuple[str, list[str]]] = []
-        self.feed(self.source)
+        self.feed(source.replace(f"<script>\n{render('downloads.js.j2')}</script>\n", ""))
         self.close()
         assert not self._open
 

@@ -60,6 +60,7 @@ def snapshot(
         **answers(tested, classes),
         "samples": rng.random((shown, layers[0]), dtype=np.float32),
         "sample_labels": rng.integers(0, classes, shown),
+        "sample_predictions": rng.integers(0, classes, shown),
         "image_shape": np.asarray(image),
         "output_raster": raster,
         "counts": raster.sum(axis=0).astype(np.int32),

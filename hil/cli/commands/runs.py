@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,10 @@ from hil.cli.options import (
 )
 from hil.cli.output import finish_run, print_choices, print_result, print_run, print_table
 
+if TYPE_CHECKING:
+    from hil.loop.progress import Watcher
+    from hil.runs.folder import Run
+
 _RULES = f"{list_modules('learning/rules')}. Or one of your own, FILE.py:NAME."
 _TASKS = "Task, FILE.py:NAME, or a file such as csv:FILE. See hil tasks."
 _START = "Run to start from, its weights and its settings; or a model, FILE.nir."
@@ -38,7 +42,7 @@ def train(
     ] = None,
     rule: Annotated[str | None, option(_RULES, "NAME", catalogue=RULES)] = None,
     observe: Annotated[
-        str | None, option("What of the hidden layers is read: membrane or spikes.", "WHAT")
+        str | None, option("Read of hidden layers: output, last, mean, membrane or spikes.", "WHAT")
     ] = None,
     seed: Annotated[int | None, option("Seed of everything on the host.", "N")] = None,
     epochs: Annotated[int | None, option("Passes over the training samples.", "N")] = None,
@@ -50,6 +54,9 @@ def train(
     assign: Annotated[list[str] | None, option(_SET, "SECTION.KEY=VALUE", "--set")] = None,
     out: Annotated[Path | None, option("Run folder to make.", "FOLDER")] = None,
     record: RecordOption = None,
+    live: Annotated[
+        bool, option("Write the page after every epoch; a browser shows it anew.", None, "--live")
+    ] = False,
     trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -78,8 +85,19 @@ def train(
         given: dict[str, Any] = {"start": start, "out": out, "record": record}
         run, session = api.prepare(file, layer, settings, watch=watch, **given)
         print_choices(run.environment())
+        if live:
+            watch = _write_page_live(run, watch)
         result = finish_run(run, watch, session=session)
     print_run(result, json_output)
+
+
+def _write_page_live(run: Run, watch: Watcher) -> Watcher:
+    """Write the page of a run at every epoch, and say where it is."""
+    from hil.loop.progress import also_call
+    from hil.reports.run_page import write_report
+
+    typer.echo(f"hil: {write_report(run, is_live=True)} shows it as it goes", err=True)
+    return also_call(watch, lambda _: write_report(run, is_live=True))
 
 
 def resume(
@@ -207,24 +225,39 @@ def runs(
 
 
 def report(
-    runs: Annotated[list[Path], argument("Run folders.", "RUN...")],
+    runs: Annotated[
+        list[Path], argument("Run folders, or the file of a hil board accept.", "RUN...")
+    ],
     out: Annotated[
         Path | None, option("Page that compares several runs [comparison.html].", "FILE")
+    ] = None,
+    figures: Annotated[
+        Path | None, option("Folder for a run's figures and tables: SVG, PDF, CSV, LaTeX.", "DIR")
     ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Write the page of a run, or one that compares several."""
+    from hil import acceptance
     from hil.extensions import Trust
     from hil.reports.comparison import write_comparison
+    from hil.reports.figure_files import write_run_figures
     from hil.reports.rendering import Attempts
     from hil.reports.run_page import write_report
     from hil.runs.folder import Run
 
+    if len(runs) == 1 and runs[0].suffix == ".json":
+        typer.echo(acceptance.write_page(runs[0]))
+        return
     opened = [Run.open(path) for path in runs]
     attempts = Attempts()
+    if figures is not None and len(opened) != 1:
+        raise ValueError(f"--figures is for one run, and {len(opened)} are given: give it one")
     if len(opened) == 1 and out is None:
         with Trust(everything=trust).in_force():
             page = write_report(opened[0], attempts)
+            if figures is not None:
+                paths = write_run_figures(opened[0], figures, attempts)
+                typer.echo(f"{len(paths)} files in {figures}")
     else:
         page = write_comparison(opened, out or Path("comparison.html"), attempts)
     typer.echo(page)

@@ -9,8 +9,7 @@ import select
 import socket
 import threading
 import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -28,6 +27,7 @@ from drivers.board.scanning import scan_ports
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.board.transport import SerialPort
 from hil.cli.app import app
+from support.board_terminal import terminal
 from support.paths import ROOT
 
 # -- addresses -------------------------------------------------------------------------------
@@ -70,34 +70,6 @@ def test_bad_addresses(url: str, error: type[Exception], words: str) -> None:
 
 
 # -- its port ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def terminal(board: SimulatedBoard) -> Iterator[tuple[str, int]]:
-    """A simulated board on a pseudo-terminal: its path, and the board's end of it."""
-    ours, theirs = os.openpty()
-    tty.setraw(theirs)
-    stop = threading.Event()
-
-    def play() -> None:
-        while not stop.is_set():
-            if select.select([ours], [], [], 0.02)[0]:
-                try:
-                    answer = board.feed(os.read(ours, 65536))
-                except OSError:
-                    return
-                while answer:
-                    answer = answer[os.write(ours, answer) :]
-
-    player = threading.Thread(target=play)
-    player.start()
-    try:
-        yield os.ttyname(theirs), theirs
-    finally:
-        stop.set()
-        player.join()
-        os.close(ours)
-        os.close(theirs)
 
 
 def test_a_terminal_is_for_one_and_is_released() -> None:

@@ -272,7 +272,7 @@ def test_the_demo_is_a_board_until_ctrl_c() -> None:
 # -- boards of all kinds ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405"))
+@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405", "pico"))
 def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) -> None:
     """To the bit, over a real serial line, under faults and with restarts."""
     need(port)
@@ -292,6 +292,18 @@ def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) 
         assert trained(path, configuration(url, **short), watch) == expected
         rows = (path / "metrics.jsonl").read_text()
         assert "the device restarted: 3 times" in rows
+
+
+@pytest.mark.thorough
+def test_a_pico_learns_the_digits(tmp_path: Path) -> None:
+    need("pico")
+    asked: dict[str, Any] = {"training": {"epochs": 5, "batch": 25}}
+    expected = trained(tmp_path / "simulated", configuration(**asked))
+    with firmware.start("pico", seed=3) as running:
+        run = Run.create(tmp_path / "run", configuration(f"board:{running.url}", **asked))
+        result = training.train(run)
+    assert weights(run) == expected
+    assert result["test_accuracy"] >= 0.94
 
 
 # -- how long it takes ------------------------------------------------------------------------

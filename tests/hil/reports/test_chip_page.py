@@ -314,7 +314,7 @@ def test_stored_weights_are_those_of_the_device(name: str) -> None:
     asked = np.linspace(-1, 1, 60, dtype=np.float32).reshape(6, 10)
     inside = inspect(name, 3, (6, 10), asked, np.array([5.0]))
     with drivers.open(f"emulator:{name}?chip=3") as chip:
-        chip.configure(drivers.Network.feed_forward((6, 10), (1.0,)))
+        chip.configure(drivers.Network.feed_forward((6, 10)))
         np.testing.assert_array_equal(inside.stored, chip.write_weights(0, asked))
     fades = "drift" in profiles.get(name).cited
     np.testing.assert_array_equal(inside.ages, [0, 5] if fades else [0])

@@ -75,13 +75,18 @@ def test_every_figure_has_a_name(pages: list[Page]) -> None:
 
 def test_colours_are_defined_for_light_and_dark(pages: list[Page]) -> None:
     lines = [plots.Line([1, 2], [0.1, 0.2], None, number) for number in range(20)]
-    many = plots.plot_lines(lines, "epoch", "accuracy")
+    many = str(plots.plot_lines(lines, "epoch", "accuracy"))
     for page in pages:
-        light, dark = re.findall(r":root \{(.*?)\}", page.source, re.DOTALL)
+        light, dark, printed = re.findall(r":root \{(.*?)\}", page.source, re.DOTALL)
         assert "prefers-color-scheme: dark" in page.source
-        used = set(re.findall(r"var\((--[\w-]+)\)", page.source + many)) - {"--shade", "--share"}
+        used = set(re.findall(r"var\((--[\w-]+)\)", page.source + many)) - {
+            "--shade",
+            "--share",
+            "--edge",
+        }
         assert used <= set(re.findall(r"(--[\w-]+):", light))
         assert used <= set(re.findall(r"(--[\w-]+):", dark))
+        assert used <= set(re.findall(r"(--[\w-]+):", printed))
         for drawing in re.findall(r"<svg.*?</svg>", page.source, re.DOTALL):
             assert set(re.findall(r"(?:fill|stroke)=\"([^\"]+)", drawing)) <= {
                 "none",

@@ -55,7 +55,6 @@ def test_every_section_and_figure_is_there(page: Page) -> None:
         "Input to hidden layer 1",
         "Hidden layer 1 to output layer",
         "Repeat it",
-        "Settings",
     ]
 
 
@@ -109,15 +108,16 @@ def test_samples_and_classes_are_told_one_by_one(tmp_path: Path) -> None:
     run = started(tmp_path / "run")
     shown = snapshot((64, 100, 3), (8, 8), shown=4)
     shown["sample_labels"] = np.array([0, 1, 2, 0])
+    shown["sample_predictions"] = np.array([0, 2, 1, 0])
     shown["counts"] = np.array([[9, 1, 0], [1, 0, 8], [0, 5, 5], [0, 0, 0]], np.int32)
     shown["test_labels"], shown["test_predictions"] = np.zeros(7, np.int64), np.full(7, 2)
     run.save_snapshot(shown)
     page = Page.read(write_report(run))
     assert page.all("figcaption")[:4] == [
-        "Most spikes, 9, from the right class.",
-        "Most spikes, 8, from class 2: not the right one.",
-        "A tie of 1 and 2 with 5 spikes each.",
-        "No output neuron fired.",
+        "Answer 0: right, by 9 spikes.",
+        "Answer 2: it is 1, by 8 spikes.",
+        "Answer 1: it is 2, by membranes; most spikes, 5, from 1 and 2.",
+        "Answer 0: right, by membranes: no output neuron fired.",
     ]
     assert [row[1:] for row in page.rows(0)] == [
         ["0", "0", "7", "0 % (0 to 41)"],
