@@ -22,7 +22,7 @@ from hil.cli.options import (
     option,
     parse_sizes,
 )
-from hil.cli.output import finish_run, print_choices, print_result, print_run
+from hil.cli.output import finish_run, print_choices, print_result, print_run, print_table
 
 if TYPE_CHECKING:
     from hil.loop.progress import Watcher
@@ -144,6 +144,9 @@ def evaluate(
     with display_progress() as watch, Trust.of(task, everything=trust).in_force():
         result = evaluation.evaluate(run, device, watch, record, data, on, task)
     print_choices(result)
+    if "import" in result and not json_output:
+        columns = ("layer", "parameter", "model", "device", "became", "cost")
+        print_table(columns, [[row[name] for name in columns] for row in result["import"]])
     print_result(result, json_output)
 
 
