@@ -294,6 +294,18 @@ def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) 
         assert "the device restarted: 3 times" in rows
 
 
+@pytest.mark.thorough
+def test_a_pico_learns_the_digits(tmp_path: Path) -> None:
+    need("pico")
+    asked: dict[str, Any] = {"training": {"epochs": 5, "batch": 25}}
+    expected = trained(tmp_path / "simulated", configuration(**asked))
+    with firmware.start("pico", seed=3) as running:
+        run = Run.create(tmp_path / "run", configuration(f"board:{running.url}", **asked))
+        result = training.train(run)
+    assert weights(run) == expected
+    assert result["test_accuracy"] >= 0.94
+
+
 # -- how long it takes ------------------------------------------------------------------------
 
 
