@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hil import streams
 from hil.learning import rate_estimators
-from hil.loop import findings
+from hil.loop import costs, findings
 from hil.loop.controller import Controller
 from hil.loop.health import classify_layers, find_better_estimator, share_at_full_scale
 from hil.loop.progress import TrainingProgress, Watcher
@@ -177,6 +177,9 @@ class Training:
             "transfer_seconds": transfer,
             "host_seconds": seconds - device - transfer,
         }
+        supervised, steps = self._controller.supervised, self._config.network.steps
+        device, epochs = self._controller.device, [*state.metrics, row]
+        row["costs"] = costs.of_training(supervised.costs, device, steps, epochs)
         self._diagnose(row)
         state.end_epoch(row)
         if self._config.training.patience and state.best_epoch == epoch:

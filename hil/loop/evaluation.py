@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from hil import config as configuration
 from hil import tasks
+from hil.exchange.model import read_model
 from hil.extensions import in_force
 from hil.loop import findings, initialisation
 from hil.loop.defaults import find_open_settings
+from hil.loop.import_report import report_import
 from hil.loop.progress import TrainingProgress, Watcher, no_watcher
 from hil.loop.session import Session, open_deployed
 from hil.runs import data as run_data
@@ -52,7 +54,8 @@ def evaluate(
 
     Returns:
         Task, device, seed, accuracy, confusions, costs of inference. Of a run, its rule and the
-        accuracy on its own device; of a model, what was measured of and chosen for the device.
+        accuracy on its own device; of a model, what was measured of and chosen for the device, and
+        what became of it there (`import`).
 
     Raises:
         ValueError: When there are no weights yet, or the data are others, or cannot be used, or
@@ -110,7 +113,13 @@ def _evaluate_model(
     in_force().check(code_of(config))
     open_settings = find_open_settings(layer, starts=True)
     with Session.open(config, data, open_settings, record=record) as session:
-        session.controller.write()
+        controller = session.controller
+        source = read_model(str(start))
+        if not session.config.network.delays:
+            source = source.without_delays()
+        asked = [matrix.copy() for matrix in controller.weights]
+        controller.write()
+        stored = controller.supervised.stored
         return {
             "model": str(start),
             "task": config.task,
@@ -119,6 +128,7 @@ def _evaluate_model(
             **_test(session, data.preparation, data.x_test, data.y_test, watch, None),
             "measured": dict(session.facts),
             "chosen": [choice.as_json() for choice in session.choices],
+            "import": report_import(source, controller.device, asked, stored),
         }
 
 

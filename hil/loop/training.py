@@ -130,9 +130,10 @@ def _finish(
             raise Interrupted
 
     training = costs.of_training(
-        controller.supervised.costs, session.device.network, config.network.steps, state.metrics
+        controller.supervised.costs, session.device, config.network.steps, state.metrics
     )
     tested = session.test(data.x_test, data.y_test, watch_test, state.metrics)
+    network = costs.of_network(controller.supervised.stored, session.device, tested.costs)
     run.save_snapshot(snapshot.gather(controller, data, tested.predicted))
     amiss = [finding.as_json() for finding in findings.find_missed_classes(tested.score)]
     watch(TrainingProgress("test", 1, 1, epochs, findings=amiss))
@@ -155,7 +156,7 @@ def _finish(
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
         "host_seconds": state.seconds - state.device_seconds - state.transfer_seconds,
-        "costs": {"inference": tested.costs, "training": training},
+        "costs": {"inference": tested.costs, "training": training, "network": network},
         "findings": [*findings.latest(state.metrics), *amiss],
         "samples_per_second": epochs * len(data.y_train) / state.seconds,
         "peak_rss_mb": peak_rss_mb(),

@@ -159,12 +159,12 @@ class Run:
     def add_device(self, device: Device) -> None:
         """Keep which device the run is trained on: by what it states, its lab, and its state."""
         made, config, known = self.environment(), self.config(), device.info.identity
-        file, name = config.network.calibration, config.device.partition("?")[0]
-        named = name if lab.is_name(name) else ""
+        file, name = config.network.calibration, lab.find_name(config.device)
         record = {
             **asdict(known),
-            "lab": named,
-            "address": lab.find_device(named).address if named else config.device,
+            "lab": name,
+            "flashed": lab.list_notes(lab.FLASHED).get(name, ""),
+            "address": lab.find_device(name).address if name else config.device,
             "calibration": sha256(read_bytes(file)).hexdigest() if file else None,
             "condition": dict(device.condition),
         }

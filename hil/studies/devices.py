@@ -22,12 +22,12 @@ class Devices:
         Args:
             devices: Addresses, or names of the lab.
         """
-        sick = lab.list_quarantined() if devices else {}
+        sick = lab.list_notes(lab.QUARANTINE) if devices else {}
         self._devices, self._turns = devices, count()
         self._out = {
-            each: f"in quarantine since {sick[name].since}: {sick[name].why}"
+            each: f"in quarantine since {sick[name]}"
             for each in devices
-            if (name := lab.split_name(each)[0]) in sick
+            if (name := lab.find_name(each)) in sick
         }
 
     def place(self, job: Job) -> tuple[Job, Outcome]:
@@ -63,4 +63,4 @@ class Devices:
             raise error
         self._out[device] = why
         if not isinstance(error, DeviceNotFound):  # absent, or another's
-            lab.quarantine(device, why)
+            lab.add_note(lab.QUARANTINE, device, why)

@@ -149,6 +149,9 @@ def evaluate(
     with display_progress() as watch, Trust.of(task, everything=trust).in_force():
         result = evaluation.evaluate(run, device, watch, record, data, on, task)
     print_choices(result)
+    if "import" in result and not json_output:
+        columns = ("layer", "parameter", "model", "device", "became", "cost")
+        print_table(columns, [[row[name] for name in columns] for row in result["import"]])
     print_result(result, json_output)
 
 
