@@ -143,9 +143,9 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     """
     from drivers import lab
 
-    if lab.is_name(url):
-        name, query = lab.split_name(url)
-        return split(with_options(lab.find_device(name).address, _parse_options(query, url)))
+    if name := lab.find_name(url):
+        options = _parse_options(url.partition("?")[2], url)
+        return split(with_options(lab.find_device(name).address, options))
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
         likely = suggest_address(url)

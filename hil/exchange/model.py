@@ -434,7 +434,11 @@ def _choose_settings(
             scaled = float(f"{info.timing.dt * value / model.dt:.12g}")
             chosen = min(max(scaled, setting.minimum), setting.maximum)
             settings[setting.name] = chosen
-            reasons[setting.name] = because("model_time", seconds=value, dt=model.dt)
+            reasons[setting.name] = (
+                because("model_time", seconds=value, dt=model.dt)
+                if math.isfinite(value)
+                else because("no_leak")
+            )
             have = chosen * model.dt / info.timing.dt
         else:
             own = info.neuron.decay if info.neuron.decay is not None else assumed

@@ -56,7 +56,7 @@ def export(
         raise ValueError(f"{out}: is written as a model of NIR: let its name end in .nir")
     why = "as asked for" if dt is not None else "as in the model that it began with"
     dt = run.source_step() if dt is None else model.check_step(dt, f"--dt {dt:g}")
-    config, checkpoint = run.config(), run.require_checkpoint()
+    config, checkpoint = run.config(), run.load_trained()
     by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")
     matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
     chain = matrices[: len(config.network.hidden) + 1]

@@ -36,6 +36,11 @@ MEASURES = {
     "cell_writes_mean": "writes per cell",
     "cell_writes_max": "writes of a cell",
     "weight_bits": "bits",
+    "read_bits": "bits",
+    "energy": "J",
+    "footprint": "bytes",
+    "connection_sparsity": "share",
+    "activation_sparsity": "share",
     "overlap": "|cos|",
 }
 TIMES = ("seconds", "device_seconds", "transfer_seconds")

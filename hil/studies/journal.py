@@ -38,6 +38,7 @@ class OutcomeRecord(BaseModel):
     passed_over: Text = ""
     firmware: Text = ""
     curve: list[Number | None] = []
+    paid: list[dict[Text, Number | None]] = []
     findings: list[Text] = []
     faults: list[list[Number]] = []
     chosen: Annotated[dict[Text, Text | Number], Field(max_length=100)] = {}

@@ -37,6 +37,9 @@ class Factor(Section):
         "", description="A level in a sentence, e.g. `at {} of dead neurons`; {} is the level."
     )
     levels: tuple[Any, ...] = Field((), description="Its values, or tables of label and set.")
+    open: bool = Field(
+        False, description="Whether a device that is named joins the levels, not replaces them."
+    )
     low: float | None = Field(None, description="In a search, the smallest value.")
     high: float | None = Field(None, description="In a search, the largest value.")
     log: bool = Field(False, description="Whether a search draws its logarithm.")

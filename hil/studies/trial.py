@@ -32,6 +32,16 @@ from hil.studies.schema import Campaign
 
 FAILED = "device_failed"
 Weights = Mapping[str, NDArray[Any]]
+# What curves of accuracy over cost are drawn over, as the costs of a training call it.
+PAID = {
+    "device_runs": "runs",
+    "samples": "samples",
+    "read_bits": "read_bits",
+    "transfer_bytes": "line_bytes",
+    "cell_writes_mean": "cell_writes_mean",
+    "training_events": "synaptic_events",
+    "energy": "energy",
+}
 
 
 class Unrecorded:
@@ -142,14 +152,15 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         controller.write()
     training = costs.of_training(
         controller.supervised.costs,
-        session.device.network,
+        session.device,
         session.config.network.steps,
         state.metrics,
     )
     line_bytes = session.device.transfer_bytes
-    last = state.metrics[-1] if state.metrics else {}
+    last = state.metrics[state.kept_epoch - 1] if state.metrics else {}
     test = session.test(data.x_test, data.y_test, metrics=state.metrics)
     tested, inference = test.score, test.costs
+    network = costs.of_network(controller.supervised.stored, session.device, inference)
     validated = last.get("validation_accuracy")
     if not job.train and len(data.y_validation):
         validation = session.test(data.x_validation, data.y_validation, None, [], "validate")
@@ -163,6 +174,13 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "validation_accuracy": validated,
         "train_accuracy": last.get("train_accuracy"),
         "curve": [row["validation_accuracy"] for row in state.metrics],
+        "shown": len(data.y_train) * len(state.metrics),
+        "paid": [{key: row["costs"][of] for key, of in PAID.items()} for row in state.metrics],
+        "read_bits": training["read_bits"],
+        "energy": training["energy"],
+        "footprint": network["footprint"],
+        "connection_sparsity": network["connection_sparsity"],
+        "activation_sparsity": network["activation_sparsity"],
         "device_runs": training["runs"],
         "samples": training["samples"],
         "transfer_bytes": line_bytes,

@@ -19,6 +19,7 @@ import drivers
 from drivers import lab
 from drivers.board import link
 from drivers.board.simulated_board import SimulatedBoard
+from drivers.firmware import flashing
 from hil import studies
 from hil.cli.app import app
 from hil.studies.loader import build
@@ -116,8 +117,8 @@ def test_a_study_goes_on_without_those_that_fail(
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     for name in ("killed", "sick", "held"):
         assert f"done without: {name}: " in page
-    sick = lab.list_quarantined()
-    assert set(sick) == {"killed", "sick"} and "is gone" in sick["killed"].why
+    sick = lab.list_notes(lab.QUARANTINE)
+    assert set(sick) == {"killed", "sick"} and "is gone" in sick["killed"]
     lines = {line.split("\t")[0]: line for line in listed.splitlines()}
     assert f"process {holder.pid} " in lines["held"] and "echoes" in lines["sick"]
     times = list(csv.DictReader((tmp_path / "out" / "times.csv").open(encoding="utf-8")))
@@ -126,12 +127,12 @@ def test_a_study_goes_on_without_those_that_fail(
 
 
 def test_what_is_in_quarantine_is_not_used_until_released(file: Path) -> None:
-    lab.quarantine("sick?baud=9600", "a reason")
-    assert "a reason" in lab.list_quarantined()["sick"].why
-    lab.quarantine("board:/dev/ttyACM0", "it has no name")
+    lab.add_note(lab.QUARANTINE, "sick?baud=9600", "a reason")
+    assert "a reason" in lab.list_notes(lab.QUARANTINE)["sick"]
+    lab.add_note(lab.QUARANTINE, "board:/dev/ttyACM0", "it has no name")
     assert set(json.loads((file.parent / "lab.toml.quarantine.json").read_text())) == {"sick"}
     assert CliRunner().invoke(app, ["lab", "release", "sick"]).exit_code == 0
-    assert not lab.list_quarantined()
+    assert not lab.list_notes(lab.QUARANTINE)
     again = CliRunner().invoke(app, ["lab", "release", "sick"])
     assert again.exit_code == 2 and "not in quarantine" in again.stderr
 
@@ -175,3 +176,27 @@ def test_a_wrong_file_is_refused_in_one_line(file: Path, text: str, words: str) 
 def test_an_unknown_name_is_refused_with_the_nearest(file: Path) -> None:
     with pytest.raises(drivers.DeviceNotFound, match="did you mean 'killed'"):
         drivers.open("kiled")
+
+
+def test_a_device_is_flashed_by_the_makers_tool_and_runs_keep_it(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "pico.uf2"
+    image.write_bytes(b"firmware")
+    monkeypatch.setattr(flashing, "build", lambda port: image)
+    tool = tmp_path / "picotool"
+    tool.write_text(f'#!/bin/sh\necho picotool v9: "$@" | tee -a {tmp_path}/calls\n')
+    tool.chmod(0o755)
+    address = 'address = "board:usb:2E8A:000A:E66"\nfirmware = "pico"\n'
+    file.write_text(f"[devices.ours]\n{address}[devices.theirs]\n{address}may_flash = ['nobody']")
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    missing = CliRunner().invoke(app, ["board", "flash", "ours"])
+    assert missing.exit_code == 2 and "install picotool" in missing.stderr
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert CliRunner().invoke(app, ["board", "flash", "ours"]).exit_code == 0
+    calls = (tmp_path / "calls").read_text()
+    assert f"load -f -x {tmp_path}/pico.uf2" in calls
+    assert "picotool v9" in lab.list_notes(lab.FLASHED)["ours"]
+    refused = CliRunner().invoke(app, ["board", "flash", "theirs"])
+    assert refused.exit_code == 2 and "ask them" in refused.stderr
+    assert (tmp_path / "calls").read_text() == calls
