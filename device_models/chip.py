@@ -20,7 +20,8 @@ from device_models.engine.circuit import (
     chain_layers,
     map_projection,
 )
-from device_models.generators import Noise, sequence
+from device_models.faults import Fault, plan_phases
+from device_models.generators import Noise, generator, sequence
 from device_models.mismatch import Pattern, SampledMismatch, Value
 from device_models.naming import select_prefixed
 from device_models.neuron_model import NeuronModel
@@ -69,8 +70,10 @@ class Chip:
         compiled: Whether to compile the model, where it can be; None where numba is installed.
         workers: Threads that share a batch of a compiled model; None for as many as there are
             cores, or as `OMP_NUM_THREADS` says.
+        energy: Joules of a synaptic event, and the source; None where nobody says.
 
     Attributes:
+        faults: Faults that it has now.
         clock: Seconds that passed on the chip since it was powered.
     """
 
@@ -85,8 +88,10 @@ class Chip:
         pattern: Pattern | None = None,
         compiled: bool | None = None,
         workers: int | None = None,
+        energy: tuple[float, str] | None = None,
     ) -> None:
         """Make a chip without a network."""
+        self.energy = energy
         self.model, self.nonidealities = model, nonidealities
         self.seed, self.reset, self.dt = seed, reset or next(iter(model.resets)), dt
         self.parameters = {n: p.value for n, p in model.parameters.items()} | dict(parameters or {})
@@ -99,6 +104,8 @@ class Chip:
         self.crossbars: list[Crossbar] = []
         self._channels: list[ADCChannels] = []
         self._engines: Engines | None = None
+        self.faults: Sequence[Fault] = ()
+        self._faulty: dict[tuple[int, ...], tuple[Circuit, NDArray[np.float64]]] = {}
         self.unnumbered_trials = 0
 
     def configure(
@@ -154,6 +161,7 @@ class Chip:
             for i, size in enumerate(sizes)
         ]
         self._engines = Engines(self.circuit, self._compiled, self._workers)
+        self.set_faults(())
 
     def _make_circuit(
         self,
@@ -194,6 +202,10 @@ class Chip:
             limit = np.float32(step * math.floor(full_scale / step * (1 + 1e-6)))
             weights = np.clip(weights, -limit, limit)
         return self.crossbars[projection].write(weights)
+
+    def set_faults(self, faults: Sequence[Fault]) -> None:
+        """Replace the faults that the chip has; nothing is built anew."""
+        self.faults, self._faulty = faults, {}
 
     def run(
         self,
@@ -244,6 +256,14 @@ class Chip:
             weights=self._weights,
             recorders=list(recorders.values()),
             trial=names,
+            phases=plan_phases(
+                self.faults,
+                circuit,
+                self.crossbars,
+                generator(*names, "faults"),
+                (begun, steps),
+                self._faulty,
+            ),
             supply=supply_factor(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
         engines.run(run, carry)

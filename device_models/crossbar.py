@@ -229,6 +229,27 @@ class Crossbar:
             self._seconds = float(state["seconds"])
         self._transmit(slice(None))
 
+    def scale_frozen(self, where: NDArray[np.int64], value: float) -> NDArray[np.float32]:
+        """What synapses transmit that are stuck at a value in full scales, at flat positions."""
+        held = np.full(where.size, np.float32(value) * self._full_scale, np.float32)
+        return held if self._gain is None else held * self._gain[where]
+
+    def flip_bit(self, where: NDArray[np.int64], bit: int) -> NDArray[np.float32]:
+        """What synapses transmit more where a bit of the stored code is flipped.
+
+        The code is the number of steps as a two's complement of as many bits as weights have.
+
+        Args:
+            where: Flat positions of the synapses.
+            bit: Which bit, 0 being the least.
+        """
+        codes = np.rint(self.stored.reshape(-1)[where] / self._step).astype(np.int64)
+        sign = bit == (self._programming.levels or 0).bit_length() - 1
+        step = (1 << bit) * np.where(codes >> bit & 1, -1, 1) * (-1 if sign else 1)
+        more = step.astype(np.float32) * self._step
+        more[np.isin(where, self._frozen)] = 0
+        return more if self._gain is None else more * self._gain[where]
+
     def _find_moved(
         self, asked: NDArray[np.float32], stored: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

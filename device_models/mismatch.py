@@ -77,7 +77,7 @@ Nominal = Mapping[str, Value]
 TONIC = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerMismatch:
     """The neurons of one layer of one chip.
 

@@ -85,6 +85,25 @@ def add_spurious_spikes(
     return np.union1d(events, np.flatnonzero(uniforms < chance)).astype(np.int32)
 
 
+def hold_lines(
+    events: NDArray[np.int32], batch: int, lines: NDArray[np.float64], step: int
+) -> NDArray[np.int32]:
+    """Let lines that are held carry what they are held at, in place of what neurons send.
+
+    Args:
+        events: Numbers `b * n + i` of the neurons that send something in a step.
+        batch: Number of copies.
+        lines: Share of steps in which each line carries an event, `(n,)`; nan where not held.
+        step: The step.
+    """
+    held = ~np.isnan(lines)
+    on = np.floor((step + 1) * lines[held]) > np.floor(step * lines[held])
+    sent = np.zeros((batch, lines.size), bool)
+    sent.reshape(-1)[events] = True
+    sent[:, held] = on
+    return np.flatnonzero(sent).astype(np.int32)
+
+
 def delay_events(
     events: csr_matrix, steps: int, deviation: float, noise: Noise, begun: int = 0
 ) -> tuple[csr_matrix, csr_matrix]:

@@ -4,8 +4,9 @@ A user opens a device and drives it:
 
     open(url)           the device at an address, e.g. `emulator:mixed-signal?chip=7`
     Device              the contract: `info`, `configure`, `write_weights`, `run`, `reset`, `close`
-    Network             what is mapped on a device, made of Population and Projection
+    Network             what is mapped on a device, made of Population, Projection and Synapses
     Stimulus, Probe     what a run is given, and what it is asked to show
+    Fault               what is faulty of a device, where and when: see `Device.set_faults`
     Readout             what a run gave: output counts, and the samples of each probe
     load, save          stimuli, readouts and weights as files
     driver, schemes     the driver class of a scheme, and every scheme that is known
@@ -14,7 +15,7 @@ The author of a driver writes a subclass of `Device` (see `docs/write_a_driver.m
 the device is:
 
     DeviceInfo          all of it, made of Identity, Capacity, Timing, Neuron, WeightFormat,
-                        Offers and Abilities; these of Setting, Membrane and ProbeOffer
+                        Offers, Abilities and Energy; these of Setting, Membrane and ProbeOffer
     Arrival, Quantity, Reduction, Reset, Role, StimulusKind     the words that these know
     CONTRACT            version of the contract that is spoken here, which `info` states
     Composite           the base of devices made of devices
@@ -46,12 +47,14 @@ the device is:
 
 from drivers.contract import sampling
 from drivers.contract.device import Composite, Device
+from drivers.contract.faults import Fault
 from drivers.contract.info import (
     CONTRACT,
     Abilities,
     Arrival,
     Capacity,
     DeviceInfo,
+    Energy,
     Identity,
     Membrane,
     Neuron,
@@ -67,7 +70,7 @@ from drivers.contract.info import (
     WeightFormat,
 )
 from drivers.contract.messages import Probe, Readout, Stimulus, load, save
-from drivers.contract.network import Network, Population, Projection
+from drivers.contract.network import Network, Population, Projection, Synapses
 from drivers.contract.requests import check_limit
 from drivers.errors import (
     CapacityError,
@@ -94,6 +97,7 @@ from drivers.registry import code_of, driver, driver_of, independent, open, sche
 
 __all__ = [
     "Abilities",
+    "Energy",
     "Arrival",
     "CONTRACT",
     "Capacity",
@@ -109,6 +113,7 @@ __all__ = [
     "Diverged",
     "DriverError",
     "DeviceHung",
+    "Fault",
     "FileFormatError",
     "Identity",
     "LinkError",
@@ -133,6 +138,7 @@ __all__ = [
     "Stimulus",
     "StimulusError",
     "StimulusKind",
+    "Synapses",
     "Timing",
     "UnsupportedProbe",
     "WeightError",

@@ -19,6 +19,7 @@ from drivers.contract.info import (
     Abilities,
     Capacity,
     DeviceInfo,
+    Energy,
     Identity,
     Neuron,
     Offers,
@@ -287,18 +288,23 @@ def combine_infos(infos: Sequence[DeviceInfo], addresses: Sequence[str]) -> Devi
     shared = {
         each.name: all(getattr(info.abilities, each.name) for info in infos)
         for each in fields(Abilities)
+        if each.name != "faults"
     }
+    faults = set(first.abilities.faults).intersection(*(info.abilities.faults for info in infos))
     names = list(dict.fromkeys(info.identity.name for info in infos))
     serials = ",".join(info.identity.serial or "?" for info in infos)
     return DeviceInfo(
         contract=first.contract,
+        energy=first.energy if len({info.energy for info in infos}) == 1 else Energy(),
         identity=Identity(f"fleet of {len(infos)}: {', '.join(names)}", serial=serials),
         capacity=replace(capacity, batch=capacity.batch * len(infos)),
         timing=_keep_agreed([info.timing for info in infos]),
         neuron=_combine_neurons([info.neuron for info in infos]),
         weights=tuple(_combine_formats(infos)),
         offers=Offers(stimuli=tuple(stimuli), probes=tuple(_combine_probes(infos))),
-        abilities=Abilities(**(shared | {"batch_invariant": len(infos) == 1})),
+        abilities=Abilities(
+            **(shared | {"batch_invariant": len(infos) == 1}), faults=tuple(sorted(faults))
+        ),
     )
 
 

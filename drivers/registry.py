@@ -26,7 +26,7 @@ from drivers.refusals import nearest
 
 ENTRY_POINTS = "hil.drivers"
 # The options that every address has; all others are the driver's own.
-CALL_LIMIT, ISOLATED = "call_limit", "isolated"
+CALL_LIMIT, ISOLATED, FAULTS = "call_limit", "isolated", "faults"
 # scheme -> module and class, imported when first asked for
 BUILTIN = {
     "board": "drivers.board.device:Board",
@@ -145,9 +145,9 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     """
     from drivers import lab
 
-    if lab.is_name(url):
-        name, query = lab.split_name(url)
-        return split(with_options(lab.find_device(name).address, _parse_options(query, url)))
+    if name := lab.find_name(url):
+        options = _parse_options(url.partition("?")[2], url)
+        return split(with_options(lab.find_device(name).address, options))
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
         likely = suggest_address(url)
@@ -247,7 +247,8 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
     Args:
         url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves. Every address
             may have the options `call_limit`, how long a call of the driver may last, in seconds,
-            before it counts as hung, and `isolated=1`, which runs it in a process of its own.
+            before it counts as hung, `isolated=1`, which runs it in a process of its own, and
+            `faults=`, a file of faults or rates: see `drivers.contract.faults.read_faults`.
         record: File to record the whole session to, for `replay:FILE`; it must not exist.
 
     Returns:
@@ -269,6 +270,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         from drivers.session.file import check_free
 
         check_free(record)  # before a device is touched
+    faults = options.pop(FAULTS, "")
     isolated = options.pop(ISOLATED, "0")
     if isolated not in ("0", "1"):
         raise SettingError(f"{ISOLATED}={isolated}: give 1, or 0")
@@ -288,6 +290,12 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
     try:
         with driver_call(device, "info") as method:
             check_info(method, device.info)
+        if faults:
+            from drivers.contract.faults import read_faults
+            from drivers.faulty import FaultyWeights
+
+            device = device if device.info.abilities.faults else FaultyWeights(device)
+            device.set_faults(read_faults(faults))
         if record is None:
             return device
         from drivers.session.recording import Recorded

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from drivers import lab
 from drivers.errors import FileFormatError
 from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
@@ -198,6 +199,11 @@ class TrainingSection(Section):
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of the training samples set aside for validation."
     )
+    patience: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        0,
+        description="Epochs without a better validation after which training stops; the best epoch "
+        "is kept then. 0 goes through all and keeps the last.",
+    )
     class_weight: Literal["none", "balanced"] | dict[str, NonNegative] = Field(
         "none",
         description="Factor of the loss of each class by its label, or `balanced`: the samples by "
@@ -221,8 +227,10 @@ class Config(Section):
     device_options: dict[str, int | float | str] = Field(
         {}, description="Options of the device, as after the `?` of its address."
     )
-    observe: Literal["membrane", "spikes"] = Field(
-        "membrane", description="Read of hidden layers: membranes alone, or spikes as well."
+    observe: Literal["output", "last", "mean", "membrane", "spikes"] = Field(
+        "membrane",
+        description="Read of hidden layers: membranes alone, of these their mean or last sample, "
+        "or spikes as well; `output` reads output spikes and nothing else.",
     )
     seed: int = Field(
         0, ge=0, lt=2**63, description="Seed of all randomness on the host; not of the chip."
@@ -297,9 +305,12 @@ def build(*layers: Mapping[str, Any]) -> Config:
     if not isinstance(name, str):
         raise ValueError(f"configuration task = {name!r}: give the name of a task")
     task, rule = tasks.get(name), asked["rule"]
+    device = asked.get("device")
+    calibration = lab.find_calibration(device) if isinstance(device, str) else ""
+    own = {"network": {"calibration": calibration}} if calibration else {}
     where = {"task": tasks.absolute_name(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
-    values = merge_layers(NAMES, task.defaults, tuned, *layers, where)
+    values = merge_layers(NAMES, task.defaults, tuned, own, *layers, where)
     return validate_values(Config, values, places=find_settings)
 
 

@@ -20,6 +20,7 @@ PLACES = {
     "drivers/files/bounded.py": "everything else",
     "drivers/files/writing.py": "what is written",
     "drivers/firmware/building.py": "our own sources",
+    "drivers/firmware/uf2.py": "what is built",
     "drivers/isolation.py": "what its own process says",
     "drivers/session/file.py": "what is recorded",
     "hil/runs/exclusive.py": "a folder and its lock, to be held",

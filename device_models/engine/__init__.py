@@ -36,7 +36,7 @@ class Engines:
         self._may_compile = find_spec("numba") is not None if compiled is None else compiled
         self._waits = compiled is True
         self._compiled = CompiledEngine(chip, workers)
-        self._prepared: OrderedDict[tuple[int, bool], Brian2Engine] = OrderedDict()
+        self._prepared: OrderedDict[tuple[int, bool, bool], Brian2Engine] = OrderedDict()
         self._last: Brian2Engine | None = None
 
     def run(self, run: ChipRun, carry: bool) -> None:
@@ -55,7 +55,9 @@ class Engines:
             if after is None and begun:
                 raise RuntimeError("a run cannot go on: its kind of input is not compiled")
             later = bool(after and after.has_currents_to_come)
-            engine = self._brian2_engine(run.batch, isinstance(run.drive, np.ndarray) or later)
+            changing = any(phase.circuit is not self._chip for phase in run.phases)
+            currents = isinstance(run.drive, np.ndarray) or later
+            engine = self._brian2_engine(run.batch, currents, changing)
             engine.run(run, after, begun)
             self._last = engine
         self.steps = begun + run.steps
@@ -68,10 +70,10 @@ class Engines:
             self._may_compile = False
             return False
 
-    def _brian2_engine(self, batch: int, currents: bool) -> Brian2Engine:
-        key = (batch, currents)
+    def _brian2_engine(self, batch: int, currents: bool, changing: bool) -> Brian2Engine:
+        key = (batch, currents, changing)
         if key not in self._prepared:
-            self._prepared[key] = Brian2Engine(self._chip, batch, currents)
+            self._prepared[key] = Brian2Engine(self._chip, *key)
             if len(self._prepared) > MAX_PREPARED:
                 self._prepared.popitem(last=False)
         self._prepared.move_to_end(key)

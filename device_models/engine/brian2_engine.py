@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.engine.brian2_network import LayerGroup, Stepper, brian2, quiet
-from device_models.engine.circuit import ChipRun, Circuit, Synapses
+from device_models.engine.circuit import ChipRun, Circuit, Phase, Synapses
 from device_models.engine.in_flight import Events, InFlight, current_slopes
 from device_models.generators import Noise
 from device_models.temporal_noise import (
     add_spurious_spikes,
     drop_lost_events,
     drop_lost_spikes,
+    hold_lines,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 class Brian2Engine:
     """B copies of a chip, ready to run."""
 
-    def __init__(self, chip: Circuit, batch: int, current_input: bool) -> None:
+    def __init__(
+        self, chip: Circuit, batch: int, current_input: bool, changing: bool = False
+    ) -> None:
         """Build and prepare the Brian2 network.
 
         Args:
@@ -44,6 +47,7 @@ class Brian2Engine:
             batch: Number of copies B.
             current_input: Whether currents can flow into what the input projects to; events can in
                 any case.
+            changing: Whether parameters of neurons may change, as faults do.
         """
         b2 = brian2()
         self._chip, self._batch = chip, batch
@@ -71,11 +75,12 @@ class Brian2Engine:
         if chip.temporal.membrane_noise:
             objects.append(operation(self._add_noise, "after_groups"))
         shifted = [chip.model.silent] if chip.temporal.trial_threshold_sd else []
+        shifted += chip.layers[0].varied if changing else []
         self._stepper = Stepper(b2.Network(objects), clock, shifted)
         self._in_flight = InFlight(chip.projections)
         self._rows: dict[int, csr_matrix] = {}
         self._edges = [np.arange(batch + 1, dtype=np.int32) * n.size for n in chip.layers]
-        self._noise_sd = [chip.noise_sd(layer) for layer in chip.layers]
+        self._placed = self._circuit = chip  # as neurons are now, and at the end of the last run
 
     def run(self, run: ChipRun, after: Brian2Engine | None = None, begun: int = 0) -> None:
         """Run all copies from reset, or from where their last run ended.
@@ -96,11 +101,28 @@ class Brian2Engine:
         self._in_flight.begin_run(self._chip, run, begun)
         self._recorders = run.recorders
         self._inputs = run.drive.shape[-1]
-        self._weights = self._chip.weigh_synapses(run.weights)
-        self._gain = self._chip.gains(run.supply)
-        self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
         self._events: list[NDArray[np.int32]] = []
-        self._stepper.step(run.steps)
+        for number, phase in enumerate(run.phases):
+            with phase.put_weights(run.weights):
+                self._place(phase, run)
+                self._is_renewed = number > 0
+                self._stepper.step(phase.steps)
+
+    def _place(self, phase: Phase, run: ChipRun) -> None:
+        """Bring neurons and synapses to what they are in a phase."""
+        circuit, silent = phase.circuit, self._chip.model.silent
+        if circuit is not self._circuit and circuit.temporal.trial_threshold_sd:
+            circuit.move_thresholds(self._circuit, [layer.view(silent) for layer in self._layers])
+        self._circuit = circuit
+        for layer, own in zip(self._layers, circuit.layers, strict=True):
+            layer.place(circuit, own, parameters=circuit is not self._placed)
+        self._placed = circuit
+        self._weights = circuit.weigh_synapses(run.weights)
+        self._gain = circuit.gains(run.supply)
+        self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
+        self._noise_sd = [circuit.noise_sd(layer) for layer in circuit.layers]
+        ends = np.cumsum([layer.size for layer in circuit.layers])[:-1]
+        self._lines = np.split(phase.lines, ends)
 
     @property
     def has_currents_to_come(self) -> bool:
@@ -118,11 +140,12 @@ class Brian2Engine:
         if after is None:
             for layer in self._layers:
                 layer.reset()
+            self._circuit = self._chip
             self._in_flight = InFlight(self._chip.projections)
         elif after is not self:
             for layer, other in zip(self._layers, after._layers, strict=True):
                 layer.copy_state(other, self._chip.model.silent)
-            self._in_flight = after._in_flight
+            self._in_flight, self._circuit = after._in_flight, after._circuit
         self._begun = begun
         self._stepper.set_clock(begun)
 
@@ -135,9 +158,12 @@ class Brian2Engine:
 
     def _inject(self) -> None:
         """Turn input currents into slopes of the membranes of what the input projects to."""
-        if not self._in_flight.advance_current(self._step):
+        is_new = self._in_flight.advance_current(self._step) or self._is_renewed
+        self._is_renewed = False
+        if not is_new:
             return
-        for number, slope in current_slopes(self._chip, self._in_flight, self._weights, self._gain):
+        weights, gain = self._weights, self._gain
+        for number, slope in current_slopes(self._circuit, self._in_flight, weights, gain):
             current = self._layers[number - 1].current
             assert current is not None
             current[...] = slope
@@ -160,6 +186,9 @@ class Brian2Engine:
             if self._spurious:
                 chance, noise = temporal.spurious_spikes, self._spurious[n]
                 events = add_spurious_spikes(events, self._batch, size, chance, noise, step)
+            lines = self._lines[n - 1]
+            if not np.isnan(lines).all():
+                events = hold_lines(events, self._batch, lines, step)
             self._events.append(events)
         self._sample(after_reset=False)
 

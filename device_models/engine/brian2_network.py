@@ -255,6 +255,21 @@ class LayerGroup:
         for name, initial in self._initial.items():
             self._values(name)[:] = initial
 
+    def place(self, chip: Circuit, layer: LayerMismatch, parameters: bool) -> None:
+        """Give neurons what they have on a chip, with its faults.
+
+        Args:
+            chip: The chip.
+            layer: The layer on it.
+            parameters: Whether parameters may have changed, too.
+        """
+        if self.current is not None:
+            self.current[...] = chip.bias_slope(layer)
+        shifted = chip.model.silent if chip.temporal.trial_threshold_sd else ""
+        for name, values in layer.varied.items() if parameters else ():
+            if name != shifted and name in self.group.variables:
+                self.view(name)[...] = values
+
     def copy_state(self, other: LayerGroup, shifted: str) -> None:
         """Take over the state of the same layer in another group, but for its input current.
 

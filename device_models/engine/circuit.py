@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,6 +30,41 @@ DelayedSynapses: TypeAlias = "Sequence[tuple[int, tuple[Synapses, ...]]]"
 
 
 @dataclass(frozen=True, eq=False)
+class Phase:
+    """Steps of a run in which the same faults act.
+
+    Attributes:
+        steps: How many there are.
+        circuit: The chip as it then is.
+        lines: For each neuron of all layers, the share of steps in which its line carries an event
+            whatever it does; nan where it carries what the neuron sends.
+        weights: By projection, what its synapses then transmit, where some are faulty, flat.
+    """
+
+    steps: int
+    circuit: Circuit
+    lines: NDArray[np.float64]
+    weights: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+
+    @contextmanager
+    def put_weights(self, weights: NDArray[np.float32]) -> Iterator[None]:
+        """Let faulty synapses transmit what they do, for as long as this holds.
+
+        Args:
+            weights: What synapses transmit, as in `ChipRun`; written.
+        """
+        parts = self.circuit.split_weights(weights)
+        before = {p: parts[p].reshape(-1).copy() for p in self.weights}
+        try:
+            for p, now in self.weights.items():
+                parts[p].reshape(-1)[:] = now
+            yield
+        finally:
+            for p, then in before.items():
+                parts[p].reshape(-1)[:] = then
+
+
+@dataclass(frozen=True, eq=False)
 class ChipRun:
     """Run that copies of a chip are to do.
 
@@ -40,6 +76,7 @@ class ChipRun:
             for `BEYOND` more.
         recorders: What is to be observed, the output's spike counts among it.
         trial: Seed and names of the random streams of this run.
+        phases: The run in parts, between which faults come or go.
         supply: Factor of all input gains now.
     """
 
@@ -49,6 +86,7 @@ class ChipRun:
     weights: NDArray[np.float32]
     recorders: Sequence[Recorder]
     trial: tuple[int, ...]
+    phases: Sequence[Phase]
     supply: float = 1.0
 
     def noise(self, *names: str | int) -> Noise:
@@ -162,7 +200,7 @@ def _group_by_delay(delays: NDArray[np.int64], shape: tuple[int, int]) -> list[D
     return groups
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Circuit:
     """The electronics of a chip with a network mapped on it.
 
@@ -221,6 +259,19 @@ class Circuit:
         for n, (layer, own) in enumerate(zip(self.layers, thresholds, strict=True), start=1):
             draw = run.noise("trial_threshold_sd", n).normals(0, *own.shape)
             own[...] = self.values(self.model.silent, layer) + draw * scale
+
+    def move_thresholds(self, before: Circuit, thresholds: Sequence[NDArray[np.float32]]) -> None:
+        """Move the thresholds of a trial to where they are now that faults came or went.
+
+        Args:
+            before: The chip that they are of.
+            thresholds: Of each layer, `(B, n)`, changed.
+        """
+        name = self.model.silent
+        for old, new, own in zip(before.layers, self.layers, thresholds, strict=True):
+            then, now = self.values(name, old), self.values(name, new)
+            moved = then != now
+            own[:, moved] += now[moved] - then[moved]
 
     def is_refractory(self, layer: LayerMismatch) -> bool:
         """Tell whether any neuron of a layer has a refractory time."""

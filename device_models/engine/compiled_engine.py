@@ -56,7 +56,8 @@ class CompiledEngine:
         self._sent: dict[str, NDArray[Any]] = {}
         self._held: tuple[bool, int, int] | None = None  # what state and sent events are for
         self._layout: dict[str, NDArray[Any]] = {}
-        self._gain: tuple[float, list[NDArray[Any]], dict[str, NDArray[Any]]] | None = None
+        self._circuit = chip  # with the faults of the last phase
+        self._placed: tuple[Circuit, float, bool, dict[str, Any], list[NDArray[Any]]] | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._rooms = [self._make_room() for _ in range(workers or count_threads())]
 
@@ -87,40 +88,76 @@ class CompiledEngine:
         code, names, fixed = self._codes[currents]
         if not carry:
             self._begin(code, run, currents)
-        # Without currents nothing flows but biases; with them their slopes are written anew.
-        self._state["i_in"][...] = code.initial["i_in"]
         self._in_flight.begin_run(chip, run, begun)
-        if self._gain is None or self._gain[0] != run.supply:
-            parts = chip.gains(run.supply)
-            scaled = np.array([bool(np.any(part != 1)) for part in parts])
-            self._gain = run.supply, parts, {"gain": np.concatenate(parts), "scaled": scaled}
-        weights, (_, gain, gains) = chip.weigh_synapses(run.weights), self._gain
         values = {
             "begun": begun,
             **fixed,
-            **gains,
             **self._sent,
-            **self._synapse_arguments(code, run.weights, weights),
             "keys": self._find_keys(run),
             **self._spike_arguments(),
             **_recorder_arguments(run.recorders, self._sizes),
             **{f"X_{name}": self._state[name] for name in code.states},
         }
         width = self._width if currents else 0
-        block = min(steps, max(1, MAX_SLOPES // (batch * width))) if width else steps
-        for past in range(0, steps, block):
-            length = min(block, steps - past)
-            slopes = self._slope_arguments(
-                weights, gain, range(past, past + length), (batch, width)
-            )
-            now = {**values, **slopes, "past": past, "steps": length}
-            arguments = [now[name] for name in names]
-            example = [0, 0, *arguments, *self._rooms[0]]
-            kernel = self._kernels[currents].find(example, wait or carry)
-            if kernel is None:
-                return False
-            self._run_shared(batch, length, kernel, arguments)
+        most = max(1, MAX_SLOPES // (batch * width)) if width else steps
+        end = 0
+        for phase in run.phases:
+            begin, end = end, end + phase.steps
+            own, gain = self._place(code, phase.circuit, run.supply, currents)
+            with phase.put_weights(run.weights):
+                weights = phase.circuit.weigh_synapses(run.weights)
+                own = {
+                    **values,
+                    **own,
+                    **self._synapse_arguments(code, run.weights, weights),
+                    "lines": phase.lines,
+                    "held": self._find_held(phase.lines),
+                }
+                for past in range(begin, end, min(most, phase.steps)):
+                    length = min(most, end - past)
+                    slopes = self._slope_arguments(
+                        weights,
+                        gain,
+                        range(past, past + length),
+                        (batch, width),
+                        renew=past == begin > 0,
+                    )
+                    now = {**own, **slopes, "past": past, "steps": length}
+                    arguments = [now[name] for name in names]
+                    example = [0, 0, *arguments, *self._rooms[0]]
+                    kernel = self._kernels[currents].find(example, wait or carry)
+                    if kernel is None:
+                        return False
+                    self._run_shared(batch, length, kernel, arguments)
         return True
+
+    def _place(
+        self, code: ModelCode, circuit: Circuit, supply: float, currents: bool
+    ) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """Bring neurons to what they are in a phase: arguments of the kernel, and input gains."""
+        if circuit is not self._circuit and circuit.temporal.trial_threshold_sd:
+            thresholds = self._state[circuit.model.silent]
+            own = np.split(thresholds, self._sizes[1:-1], axis=1)
+            circuit.move_thresholds(self._circuit, own)
+        self._circuit = circuit
+        if self._placed is None or self._placed[:3] != (circuit, supply, currents):
+            constants, initial = code.evaluate(circuit)
+            gain = circuit.gains(supply)
+            made = {
+                "spread": np.concatenate([circuit.noise_sd(layer) for layer in circuit.layers]),
+                **{f"c_{name}": constant for name, constant in constants.items()},
+                "gain": np.concatenate(gain),
+                "scaled": np.array([bool(np.any(part != 1)) for part in gain]),
+                "i_in": initial["i_in"],
+            }
+            self._placed = circuit, supply, currents, made, gain
+        # Without currents nothing flows but biases; with them their slopes are written anew.
+        self._state["i_in"][...] = self._placed[3]["i_in"]
+        return self._placed[3:]
+
+    def _find_held(self, lines: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Find the layers some of whose lines are held."""
+        return np.logical_or.reduceat(~np.isnan(lines), self._sizes[:-1])
 
     def _fixed_arguments(self, code: ModelCode) -> dict[str, Any]:
         """Arguments of the kernel that are the same in all runs."""
@@ -131,8 +168,6 @@ class CompiledEngine:
             "kinds": code.kinds,
             "q": code.scalars,
             "chance": np.array([getattr(chip.temporal, name) for name in KINDS], float),
-            "spread": np.concatenate([chip.noise_sd(layer) for layer in chip.layers]),
-            **{f"c_{name}": constant for name, constant in code.constants.items()},
         }
 
     def _run_shared(self, batch: int, steps: int, kernel: Function, arguments: list[Any]) -> None:
@@ -172,7 +207,7 @@ class CompiledEngine:
     def _begin(self, code: ModelCode, run: ChipRun, currents: bool) -> None:
         """Bring all state to where a run from reset begins."""
         chip, batch = self._chip, run.batch
-        self._in_flight = InFlight(chip.projections)
+        self._in_flight, self._circuit = InFlight(chip.projections), chip
         held = (currents, batch, run.drive.shape[-1])
         if held != self._held:
             self._held = held
@@ -263,15 +298,20 @@ class CompiledEngine:
         gain: Sequence[NDArray[Any]],
         steps: range,
         shape: tuple[int, int],
+        renew: bool,
     ) -> dict[str, Any]:
-        """Slopes of membranes by input currents in some steps, as long as they are new."""
+        """Slopes of membranes by input currents in some steps, as long as they are new.
+
+        With `renew`, those of the first step are.
+        """
         flows = np.full(len(self._chip.layers), -1)
         new: list[NDArray[Any]] = []
         for step in steps if shape[1] else ():
-            if not self._in_flight.advance_current(step):
+            is_new = self._in_flight.advance_current(step)
+            if not is_new and not (renew and step == steps[0]):
                 break
             now, at = np.empty((1, *shape), gain[0].dtype), 0
-            for number, slope in current_slopes(self._chip, self._in_flight, weights, gain):
+            for number, slope in current_slopes(self._circuit, self._in_flight, weights, gain):
                 size = self._chip.layers[number - 1].size
                 flows[number - 1] = at
                 now[0, :, at : at + size] = slope

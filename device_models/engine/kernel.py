@@ -63,7 +63,7 @@ ARGUMENTS = (
     "first, last, steps, begun, past, dt, sizes, kinds, q, chance, keys, spread, "
     "flow, flows, spikes_bounds, spikes_channels, spikes_counts, sources, paths, gain, scaled, "
     "columns, bounds, sent_number, sent_where, sent_counts, places, counts, counts_at, raster, "
-    "raster_at, samples, samples_at, converter, channels, channel_keys"
+    "raster_at, lines, held, samples, samples_at, converter, channels, channel_keys"
 )
 # And room to work in, which each thread brings.
 ROOM = (

@@ -193,6 +193,17 @@ def function(<ARGUMENTS>):
                         marks[goes[k]] = 1
                     goes = passed
                     sent = compact(marks, end - o, eights, goes)
+                if held[layer]:
+                    for p in range(end - o):
+                        marks[p] = 0
+                    for k in range(sent):
+                        marks[goes[k]] = 1
+                    for p in range(end - o):
+                        share = lines[o + p]
+                        if share >= 0:
+                            marks[p] = np.floor((step + 1) * share) > np.floor(step * share)
+                    goes = passed
+                    sent = compact(marks, end - o, eights, goes)
                 s = sources[layer + 1]
                 if s >= 0:
                     where = sent_where[b, slot, places[s] : places[s] + sent]

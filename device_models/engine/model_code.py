@@ -30,7 +30,6 @@ class ModelCode:
         kinds: Which code each layer has.
         states: Precision of the variables of neurons, by name, sorted.
         initial: Where they start, over all neurons.
-        constants: Constants over all neurons; zeros in layers whose code has none of that name.
         scalars: Numbers of each layer, a row each.
     """
 
@@ -49,22 +48,14 @@ class ModelCode:
             find_layer_code(chip, layer, number in driven)
             for number, layer in enumerate(chip.layers, start=1)
         ]
-        values = [own.evaluate(chip, n) for own, n in zip(layers, chip.layers, strict=True)]
+        self._layers = layers
         if len({own.refractory for own in layers}) != 1:
             raise Untranslatable("some layers are refractory and some are not")
         distinct = sorted({own.code for own in layers}, key=repr)
         self.kinds = np.array([distinct.index(own.code) for own in layers])
         states = {n: np.dtype(d) for own in layers for n, d in own.states.items()}
         self.states = dict(sorted(states.items()))
-        self.initial = {
-            name: _join(chip, [initial.get(name) for _, initial in values], kind)
-            for name, kind in self.states.items()
-        }
-        kinds = {n: v.dtype for constants, _ in values for n, v in constants.items()}
-        self.constants = {
-            name: _join(chip, [constants.get(name) for constants, _ in values], kind)
-            for name, kind in sorted(kinds.items())
-        }
+        constants, self.initial = self.evaluate(chip)
         self.scalars = np.zeros((len(layers), max(1, *(len(own.scalars) for own in layers))))
         for row, own in zip(self.scalars, layers, strict=True):
             row[: len(own.scalars)] = own.scalars
@@ -72,7 +63,7 @@ class ModelCode:
         self.spec = KernelSpec(
             codes=tuple(distinct),
             states=tuple(self.states),
-            constants=tuple(self.constants),
+            constants=tuple(constants),
             membrane=model.membrane,
             receivers=model.receivers,
             precision="float32" if model.precision == "single" else "float64",
@@ -80,6 +71,25 @@ class ModelCode:
             clamped=refractory and model.receives == model.membrane,
             whole=model.update is not None,
         )
+
+    def evaluate(self, chip: Circuit) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Evaluate what neurons have on a chip whose layers have this code.
+
+        Returns:
+            By name, sorted, constants over all neurons, with zeros in layers whose code has none
+            of that name, and where what changes starts.
+        """
+        values = [own.evaluate(chip, n) for own, n in zip(self._layers, chip.layers, strict=True)]
+        kinds = {n: v.dtype for constants, _ in values for n, v in constants.items()}
+        constants = {
+            name: _join(chip, [own.get(name) for own, _ in values], kind)
+            for name, kind in sorted(kinds.items())
+        }
+        initial = {
+            name: _join(chip, [own.get(name) for _, own in values], kind)
+            for name, kind in self.states.items()
+        }
+        return constants, initial
 
 
 def _join(

@@ -96,6 +96,17 @@ class Board(Device):
         """Bytes on the line, both ways, since it was opened."""
         return self._link.line_bytes
 
+    @property
+    def condition(self) -> Mapping[str, float]:
+        """Frames since it was opened: lost, damaged, and sent again."""
+        line = self._link
+        damaged = line.received.damaged + line.received.complaints
+        return {
+            "lost_frames": line.lost,
+            "damaged_frames": damaged,
+            "repeated_frames": line.repeated,
+        }
+
     def stats(self) -> BoardStatistics:
         """Ask the board what it has counted since it booted."""
         answer = self._link.exchange(RequestType.STATS, answer=24)
@@ -117,7 +128,7 @@ class Board(Device):
     def _configure(self, network: Network) -> None:
         # A board that has restarted since it was last spoken to is as good as any.
         self._link.board = self._link.ask_hello()
-        cells = [pre * post for pre, post in network.shapes]
+        cells = [pre * post for pre, post in network.ends]
         for kind, payload in encode_network(self._link.board, network, self._info):
             self._link.exchange(kind, payload, answer=4, work=sum(cells) * GUESS)
         self._full_scale = network.full_scale

@@ -46,11 +46,10 @@ def _describe_process(folder: Path) -> str:
 
 
 def find_group(port: str) -> str:
-    """Name the group that may open a port."""
+    """Name the group that may open a port; on most systems `dialout`, where it cannot be asked."""
     from grp import getgrgid
 
-    number = os.stat(port).st_gid
     try:
-        return getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
+        return getgrgid(os.stat(port).st_gid).gr_name
+    except (OSError, KeyError):
+        return "dialout"

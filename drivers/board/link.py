@@ -13,7 +13,7 @@ import os
 import platform
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeGuard
 
 from drivers.board.frames import (
@@ -113,19 +113,27 @@ class RoundTrip:
 
 @dataclass
 class ReceivedInstead:
-    """Counts of what was received instead of an answer, for the error message.
+    """Counts of what was received instead of an answer.
 
     Attributes:
         bytes: In all.
         damaged: Frames with errors.
         complaints: Frames of the board that say that what it received was damaged.
         echoes: Requests that came back.
+        late: Answers to earlier requests.
     """
 
     bytes: int = 0
     damaged: int = 0
     complaints: int = 0
     echoes: int = 0
+    late: int = 0
+
+    def add(self, other: ReceivedInstead) -> None:
+        """Count what another one has counted, too."""
+        for field in fields(self):
+            total = getattr(self, field.name) + getattr(other, field.name)
+            setattr(self, field.name, total)
 
     def explain(self) -> str:
         """Name the likely cause, and what to do about it."""
@@ -157,6 +165,9 @@ class Link:
         line_seconds: Time spent sending, receiving and on what got lost.
         line_bytes: Bytes sent and received, repetitions too.
         board_seconds: Time that the board took for its last answer.
+        received: What came instead of answers, in all exchanges.
+        sent: Requests sent, repetitions too.
+        repeated: Repetitions among them.
     """
 
     def __init__(self, transport: Transport, name: str, baud: int, retries: int = RETRIES) -> None:
@@ -178,13 +189,19 @@ class Link:
         self._splitter = FrameSplitter(LONGEST)
         self._round_trips = {kind: RoundTrip() for kind in RequestType}
         self.line_seconds = self.board_seconds = 0.0
-        self.line_bytes = 0
+        self.line_bytes = self.sent = self.repeated = self._unanswered = 0
+        self.received = ReceivedInstead()
         self._token, self._lease = 0, 0  # 0: it only looks
         try:
             self.board = self.ask_hello()
         except BaseException:
             transport.close()
             raise
+
+    @property
+    def lost(self) -> int:
+        """Requests that no answer came to, not even a late one: either of them was lost."""
+        return max(0, self._unanswered - self.received.late)
 
     def close(self) -> None:
         """Give the board back, and release the port."""
@@ -308,6 +325,10 @@ class Link:
                 trip.record_answer(time.monotonic() - sent, line, work)
         self._sequence = (self._sequence + 1) % 256
         self.line_seconds += time.monotonic() - began - self.board_seconds
+        self.received.add(received)
+        self._unanswered += tries - (frame is not None)
+        self.sent += tries
+        self.repeated += tries - 1
         if frame is None:
             raise LinkError(
                 f"{self._name}: no answer to {kind.name} in {tries} tries: {received.explain()}"
@@ -342,6 +363,7 @@ class Link:
                 deadline = max(deadline, min(time.monotonic() + QUIET, end))
             received.bytes += len(data)
             self.line_bytes += len(data)
+            answer = None
             for piece in self._splitter.feed(data):
                 frame = _decode_or_none(piece)
                 if frame is None or frame.status in LINK_STATUSES:
@@ -349,11 +371,17 @@ class Link:
                     received.complaints += frame is not None
                     # No answer follows, but for one that was on its way.
                     deadline = min(deadline, time.monotonic() + quiet)
-                elif frame.sequence == self._sequence and frame.type == kind | ANSWER:
-                    self.board_seconds = worked
-                    return frame
+                elif answer is None and (frame.sequence, frame.type) == (
+                    self._sequence,
+                    kind | ANSWER,
+                ):
+                    self.board_seconds, answer = worked, frame
                 elif frame.sequence == self._sequence and frame.type == kind:
                     received.echoes += 1
+                else:
+                    received.late += 1
+            if answer is not None:
+                return answer
         return None
 
     def _accept(self, kind: RequestType, answer: Frame) -> bytes:

@@ -29,16 +29,38 @@ def open_link(
 ) -> Link:
     """Open a port, with what the options put between it and the link, and say HELLO.
 
+    Arguments and errors as of `open_line`, and:
+
+    Raises:
+        LinkError: When nothing answers.
+        ProtocolMismatch: When what answers is no board of this protocol.
+    """
+    line, rate = open_line(target, options, reboot)
+    try:
+        link = Link(line, f"board:{target}", rate)
+        link.take_lease()
+        return link
+    except BaseException:
+        line.close()
+        raise
+
+
+def open_line(
+    target: str, options: Mapping[str, str], reboot: Callable[[], None] | None = None
+) -> tuple[Transport, int]:
+    """Open a port, with what the options put before it.
+
     Args:
         target: A port, or `simulated://`.
         options: `baud`, `pace`, `fault` and `fault_seed`; `seed` of the simulated board.
         reboot: Restarts the board, for the fault `reboot`; the simulated board brings its own.
 
+    Returns:
+        The line, and its rate.
+
     Raises:
         DeviceNotFound: When it is no port, or there is no such one, or it cannot be opened.
         SettingError: For an option that is unknown or out of range.
-        LinkError: When nothing answers.
-        ProtocolMismatch: When what answers is no board of this protocol.
     """
     if not target:
         raise DeviceNotFound("board: names no port: write board:PORT, see hil devices --scan")
@@ -53,22 +75,14 @@ def open_link(
     fault_seed = _parse_whole(options, "fault_seed", 0, SEEDS)
     seed = _parse_whole(options, "seed", 1, SEEDS)
     plan = parse_faults(options["fault"], fault_seed) if "fault" in options else FaultPlan()
-    port: Transport
+    line: Transport
     if simulated:
-        port = simulated_port = SimulatedPort(SimulatedBoard(seed))
+        line = simulated_port = SimulatedPort(SimulatedBoard(seed))
         reboot = simulated_port.reboot
     else:
-        port = SerialPort(port_name, baud)
-    try:
-        line: Transport = PacedLine(port, pace) if pace else port
-        if "fault" in options:
-            line = FaultyLine(line, plan, reboot)
-        link = Link(line, f"board:{target}", min(baud, pace or baud))
-        link.take_lease()
-        return link
-    except BaseException:
-        port.close()
-        raise
+        line = SerialPort(port_name, baud)
+    line = PacedLine(line, pace) if pace else line
+    return FaultyLine(line, plan, reboot) if "fault" in options else line, min(baud, pace or baud)
 
 
 def find_port(target: str) -> str:

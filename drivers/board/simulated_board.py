@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,6 +76,20 @@ class SimulatedBoard:
         self._answer = b""
         self._lease, self._last_lease = LeaseRecord(), self._hello.boot_id % 256
 
+    def go_on_from(self, request: bytes, counts: Sequence[int], last_lease: int) -> None:
+        """Be as a board that runs already.
+
+        Args:
+            request: Its last one, STATS.
+            counts: What it answered.
+            last_lease: Number of the last lease that it gave.
+        """
+        frame = Frame.decode(request[:-1])
+        self._counts = Counter(dict(zip(STATISTICS, counts, strict=True)))
+        self._last = frame.sequence, frame.checksum()
+        self._answer = Frame(frame.type | ANSWER, frame.sequence, self._pack_counts()).encode()
+        self._last_lease = last_lease
+
     def _answer_piece(self, stuffed: bytes | None) -> bytes:
         try:
             if stuffed is None:
@@ -140,6 +154,9 @@ class SimulatedBoard:
 
     def _count(self, payload: bytes) -> bytes:
         require(not payload, Status.SIZE)
+        return self._pack_counts()
+
+    def _pack_counts(self) -> bytes:
         return struct.pack("<6I", *(self._counts[name] % (1 << 32) for name in STATISTICS))
 
     def _echo(self, payload: bytes) -> bytes:

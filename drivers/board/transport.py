@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from drivers.board.holders import find_group, find_holder
 from drivers.errors import DeviceNotFound, LinkError
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Release the port. Closing twice is fine."""
+
+
+class PortGone(LinkError):
+    """The system says that a port is there no more."""
 
 
 class SerialPort:
@@ -114,21 +119,30 @@ class SerialPort:
         try:
             yield
         except (OSError, termios.error) as error:
-            raise LinkError(
+            raise PortGone(
                 f"{self._address} is gone ({error}): check cable and power of the board"
             ) from None
 
 
+def error_number(error: BaseException | None) -> int | None:
+    """Find the number that the system gave an error, or one that led to it."""
+    while error is not None and getattr(error, "errno", None) is None:
+        error = error.__context__
+    return getattr(error, "errno", None)
+
+
 def _explain_failure(address: str, baud: int, error: Exception) -> str:
     """Say why a port cannot be opened, and what to do about it."""
-    number = getattr(error, "errno", None) or getattr(error.__context__, "errno", None)
+    number = error_number(error)
     if number in DENIED:
+        group = find_group(address)
         return (
-            f"{address}: permission denied: join the group that owns the port, often "
-            "`sudo usermod -aG dialout $USER`, and log in again"
+            f"{address}: permission denied: join the group that owns the port, "
+            f"`sudo usermod -aG {group} $USER`, and log in again"
         )
     if number in IN_USE:
-        return f"{address} is in use by another process: stop that one, or name another port"
+        holder = find_holder(address) or "another process"
+        return f"{address} is in use by {holder}: stop that one, or name another port"
     if number in NO_PORT:
         return f"there is no serial port {address}: hil devices --scan lists those that are there"
     if number == errno.ECONNREFUSED:

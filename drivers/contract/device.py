@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from drivers.contract.answers import (
     CALL_LIMIT,
     check_bytes,
+    check_condition,
     check_failures,
     check_readout,
     check_seconds,
@@ -23,6 +24,7 @@ from drivers.contract.answers import (
     driver_call,
 )
 from drivers.contract.arrays import read_only, select_prefix
+from drivers.contract.faults import Fault, check_faults, complete_faults
 from drivers.contract.info import DeviceInfo, StimulusKind
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
@@ -43,6 +45,7 @@ STATED: Mapping[str, Check] = {
     "transfer_seconds": check_seconds,
     "transfer_bytes": check_bytes,
     "failures": check_failures,
+    "condition": check_condition,
 }
 GIVEN: Mapping[str, Check] = {"state": check_state, "restore": lambda _, nothing: nothing}
 
@@ -67,6 +70,7 @@ class Device(ABC):
     # Names of their own, which no driver's attributes take.
     __network: Network | None = None
     __carried: int | None = None  # samples of the last run, until the network changes
+    __faults: tuple[Fault, ...] = ()
     __closed: bool = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -118,7 +122,8 @@ class Device(ABC):
 
         Args:
             projection: 0 (from the input) to L-1.
-            weights: `(n_pre, n_post)`, finite, in nominal thresholds.
+            weights: `(n_pre, n_post)`, finite, in nominal thresholds; `(n,)` of a projection that
+                is sparse, which none is unless `info.capacity.sparse`.
 
         Returns:
             What was stored after clipping and rounding, same shape, float32.
@@ -142,6 +147,14 @@ class Device(ABC):
             Output counts, and one array for each probe in the shape that `Probe` states.
         """
 
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        """Take over all faults, in place of those before, where `info.abilities.faults` has any.
+
+        Args:
+            faults: Complete, of what the network has. None after `configure`, until this is called.
+        """
+        return
+
     def _reset(self) -> None:
         """Forget the network and its weights. Called once configured."""
         return
@@ -164,6 +177,11 @@ class Device(ABC):
     def failures(self) -> tuple[str, ...]:
         """Parts of the device that have failed and are done without, each with its reason."""
         return ()
+
+    @property
+    def condition(self) -> Mapping[str, float]:
+        """Figures of the instrument's state by name, such as `lost_frames` since it was opened."""
+        return {}
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Give all that the device remembers as arrays by name, where `info.abilities.resumable`.
@@ -212,16 +230,19 @@ class Device(ABC):
         """
         self._check_open()
         complete, self.__carried = complete_network(network, self.info), None
+        given = complete if self.info.capacity.sparse else complete.as_dense()
         with driver_call(self, "_configure"):
-            self._configure(deepcopy(complete))
+            self._configure(deepcopy(given))
         self.__network = complete
+        if self.__faults:
+            self.set_faults(self.__faults)
 
     def write_weights(self, projection: int, weights: ArrayLike) -> NDArray[np.float32]:
         """Write one projection.
 
         Args:
             projection: 0 (from the input) to L-1.
-            weights: `(n_pre, n_post)`, in nominal thresholds.
+            weights: `(n_pre, n_post)`, or `(n,)` of a sparse projection, in nominal thresholds.
 
         Returns:
             What the device stored after clipping and rounding, float32.
@@ -234,9 +255,34 @@ class Device(ABC):
         network = self.network
         matrix = check_weights(projection, weights, network)
         form, scale = self.info.weight_format(projection), network.full_scale[projection]
+        synapses = network.projections[projection].synapses
+        if self.info.capacity.sparse:
+            synapses = None
+        if synapses is not None:
+            matrix = synapses.scatter(matrix, network.ends[projection])
         with driver_call(self, "_write") as method:
             stored = self._write(projection, read_only(matrix))
-            return check_stored(method, stored, matrix.shape, scale, form)
+            stored = check_stored(method, stored, matrix.shape, scale, form)
+        return stored if synapses is None else synapses.gather(stored)
+
+    def set_faults(self, faults: Sequence[Fault]) -> None:
+        """Replace all faults that the device was given; none lifts them.
+
+        They hold for any network, from this one on, until they are replaced.
+
+        Args:
+            faults: Of kinds that `info.abilities.faults` lists.
+
+        Raises:
+            SettingError: For a fault that the device or its network cannot have.
+        """
+        self._check_open()
+        check_faults(faults, self.info)
+        if self.__network is not None:
+            complete = complete_faults(faults, self.__network, self.info)
+            with driver_call(self, "_set_faults"):
+                self._set_faults(complete)
+        self.__faults = tuple(faults)
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()
@@ -388,6 +434,12 @@ class Composite(Device):
         """Parts that the devices do without, each with its reason."""
         return tuple(told for device in self.devices for told in device.failures)
 
+    @property
+    def condition(self) -> Mapping[str, float]:
+        """Sums over the devices of what they tell of their state."""
+        names = dict.fromkeys(name for device in self.devices for name in device.condition)
+        return {name: sum(d.condition.get(name, 0.0) for d in self.devices) for name in names}
+
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Give all that the devices remember, by `NUMBER/NAME` where there are several."""
         if len(self.devices) == 1:
@@ -405,6 +457,10 @@ class Composite(Device):
             return
         for number, device in enumerate(self.devices):
             device.restore(select_prefix(state, f"{number}/"))
+
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        for device in self.devices:
+            device.set_faults(faults)
 
     def _reset(self) -> None:
         for device in self.devices:

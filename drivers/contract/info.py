@@ -113,7 +113,7 @@ class Neuron:
         return next((setting for setting in self.settings if setting.role == role), None)
 
 
-CONTRACT = 3
+CONTRACT = 4
 MANUAL = "docs/write_a_driver.md"
 
 Quantity = Literal["spikes", "membrane"]
@@ -245,6 +245,8 @@ class Capacity:
         skips: Whether a projection may leave layers out.
         delay: Longest delay of a projection, in steps beyond what `Timing` states.
         synapse_delays: Whether each synapse of a projection may have a delay of its own.
+        sparse: Whether a projection may be sparse, and its weights `(n,)`. To another device it is
+            given as a dense one, with weights of 0 in between, which count as synapses.
     """
 
     inputs: int
@@ -259,6 +261,7 @@ class Capacity:
     skips: bool = False
     delay: int = 0
     synapse_delays: bool = False
+    sparse: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +315,7 @@ class Abilities:
         runs_on: Whether a run may begin where the last one ended, with `carry=True`.
         lengths: Whether the samples of a batch may differ in length.
         batch_invariant: Whether a sample gives the same whatever its place in a batch.
+        faults: Kinds of `Fault` that the device can be given, with `Device.set_faults`.
     """
 
     deterministic: bool = False
@@ -320,6 +324,20 @@ class Abilities:
     runs_on: bool = False
     lengths: bool = False
     batch_invariant: bool = True
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Energy that a device takes, for an estimate.
+
+    Attributes:
+        synaptic_event: Joules of an event at one synapse; None where the maker does not say.
+        source: Where that was published or measured.
+    """
+
+    synaptic_event: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,7 +347,7 @@ class DeviceInfo:
     What a maker does not know is None, where that is allowed; the host then measures it.
 
     Attributes:
-        contract: Version of the device contract that the driver was written for: `contract=3`.
+        contract: Version of the device contract that the driver was written for: `contract=4`.
         identity: Which device.
         capacity: How much it has room for.
         timing: When things happen.
@@ -337,6 +355,7 @@ class DeviceInfo:
         weights: Format of each projection in order; the last one holds for all further ones.
         offers: What a run may be given, and asked to show.
         abilities: What else it can do.
+        energy: What it takes.
     """
 
     contract: int
@@ -347,6 +366,7 @@ class DeviceInfo:
     weights: tuple[WeightFormat, ...]
     offers: Offers
     abilities: Abilities = field(default_factory=Abilities)
+    energy: Energy = field(default_factory=Energy)
 
     def __new__(cls, *facts: object, **stated: object) -> Self:
         """Tell the author of a driver for another contract what is the matter, in one line."""

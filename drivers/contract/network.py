@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.contract.arrays import Kind
 from drivers.errors import CapacityError, SettingError
 
 
@@ -28,9 +29,48 @@ class Population:
     trims: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Places of the synapses of a sparse projection, in the order of their weights.
+
+    They are sorted by `pre`, then `post`, then delay (`np.lexsort` does that); two of the same pair
+    differ in their delays.
+
+    Attributes:
+        pre: Number of the neuron that each comes from, `(n,)` int32.
+        post: Number of the neuron that each leads to, `(n,)` int32.
+        ties: Number of the value that each holds, `(n,)` int32, where some are to stay alike, as
+            those of a kernel; None where each has its own. The host sees to it, no device has to.
+    """
+
+    pre: NDArray[np.int32]
+    post: NDArray[np.int32]
+    ties: NDArray[np.int32] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of synapses."""
+        return self.pre.size
+
+    def scatter(self, values: NDArray[Kind], shape: tuple[int, int]) -> NDArray[Kind]:
+        """Put a value of each synapse, `(n,)`, into a matrix of zeros `(n_pre, n_post)`."""
+        matrix = np.zeros(shape, values.dtype)
+        matrix[self.pre, self.post] = values
+        return matrix
+
+    def gather(self, matrix: NDArray[Kind]) -> NDArray[Kind]:
+        """Take the value of each synapse, `(n,)`, out of a matrix `(n_pre, n_post)`."""
+        values: NDArray[Kind] = matrix[self.pre, self.post]
+        return values
+
+    def __deepcopy__(self, memo: object) -> Synapses:
+        """Return itself: nothing in it changes, and there may be much of it."""
+        return self
+
+
 @dataclass(frozen=True)
 class Projection:
-    """Synapses from each neuron of one population to each of another, or of the same.
+    """Synapses from neurons of one population to those of another, or of the same.
 
     Without delay, events of the input act when `Timing.input` states, those of a population when
     `Timing.layer` states. Where that is the `same_step` and the source is not before the target,
@@ -42,13 +82,15 @@ class Projection:
         full_scale: Largest |weight| to be storable, in nominal thresholds; None leaves the choice
             to the device (its smallest full scale that is at least 1, or else its largest).
         delay: How many steps later than without it an event acts: one number, or one for each
-            synapse, `(n_pre, n_post)`.
+            synapse, in the shape of the weights.
+        synapses: Which synapses there are; None for one from each neuron to each.
     """
 
     source: int
     target: int
     full_scale: float | None = None
     delay: int | NDArray[np.int64] = 0
+    synapses: Synapses | None = None
 
 
 @dataclass(frozen=True)
@@ -123,9 +165,38 @@ class Network:
         return len(self.populations)
 
     @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """Shape of the weights of each projection, `(n_pre, n_post)`."""
+    def ends(self) -> list[tuple[int, int]]:
+        """Number of neurons before and after each projection, `(n_pre, n_post)`."""
         return [(self.layers[p.source], self.layers[p.target]) for p in self.projections]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of the weights of each projection: `(n_pre, n_post)`, or `(n,)` of a sparse one."""
+        return [
+            ends if p.synapses is None else (p.synapses.size,)
+            for p, ends in zip(self.projections, self.ends, strict=True)
+        ]
+
+    def as_dense(self) -> Network:
+        """The same with a synapse from each neuron to each, where sparse ones are to be written.
+
+        Raises:
+            CapacityError: Where two synapses lead from one neuron to the same other one.
+        """
+        projections = []
+        for p, (each, ends) in enumerate(zip(self.projections, self.ends, strict=True)):
+            delay, synapses = each.delay, each.synapses
+            if synapses is not None:
+                same = (np.diff(synapses.pre) == 0) & (np.diff(synapses.post) == 0)
+                if same.any():
+                    raise CapacityError(
+                        f"projection {p} with two synapses between the same neurons: this device "
+                        "has one between each two"
+                    )
+                if np.ndim(delay):
+                    delay = synapses.scatter(np.asarray(delay), ends)
+            projections.append(replace(each, delay=delay, synapses=None))
+        return replace(self, projections=tuple(projections))
 
     @cached_property
     def full_scale(self) -> tuple[float, ...]:

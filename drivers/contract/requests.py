@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from drivers.contract.arrays import read_only
 from drivers.contract.info import Capacity, DeviceInfo, Setting, StimulusKind, WeightFormat
 from drivers.contract.messages import Probe, Stimulus
-from drivers.contract.network import Network, Population, Projection
+from drivers.contract.network import Network, Population, Projection, Synapses
 from drivers.errors import CapacityError, SettingError, StimulusError, UnsupportedProbe, WeightError
 from drivers.refusals import nearest
 
@@ -174,7 +175,7 @@ def check_weights(projection: int, weights: ArrayLike, network: Network) -> NDAr
 
     Args:
         projection: 0 (from the input) to L-1.
-        weights: `(n_pre, n_post)`, in nominal thresholds.
+        weights: As `Network.shapes`, in nominal thresholds.
         network: What is configured.
 
     Returns:
@@ -223,6 +224,8 @@ def complete_network(network: Network, info: DeviceInfo) -> Network:
     """
     _check_sizes(network, info.capacity)
     _check_connections(network, info.capacity)
+    placed = tuple(map(_check_places, network.projections, network.ends))
+    network = replace(network, projections=placed)
     _check_synapses(network, info.capacity)
     projections = tuple(
         replace(
@@ -278,19 +281,54 @@ def _check_connections(network: Network, capacity: Capacity) -> None:
         raise CapacityError("projections out of order: give those of a chain from the input on")
 
 
+def _check_places(projection: Projection, ends: tuple[int, int]) -> Projection:
+    """The projection with its synapses as int32, read-only, in order and in range."""
+    given = projection.synapses
+    if given is None:
+        return projection
+    told = f"synapses from {projection.source} to {projection.target}"
+    number = np.size(given.pre)
+    places = []
+    for name, most in (("pre", ends[0]), ("post", ends[1]), ("ties", number)):
+        values = np.asarray(getattr(given, name))
+        if name == "ties" and given.ties is None:
+            continue
+        whole = np.issubdtype(values.dtype, np.integer) and values.shape == (number,)
+        if not (whole and number and 0 <= values.min() <= values.max() < most):
+            raise CapacityError(
+                f"{told}: {name} is {values.dtype} {values.shape}, give {number or 'some'} whole "
+                f"numbers from 0 to {most - 1}"
+            )
+        places.append(read_only(np.ascontiguousarray(values, np.int32)))
+    pre, post = places[:2]
+    level = pre[1:] == pre[:-1]
+    ordered = (pre[1:] > pre[:-1]) | level & (post[1:] > post[:-1])
+    delays = np.asarray(projection.delay)
+    if delays.shape == pre.shape:
+        ordered |= level & (post[1:] == post[:-1]) & (delays[1:] > delays[:-1])
+    if not ordered.all():
+        first = int(np.argmin(ordered)) + 1
+        raise CapacityError(
+            f"{told}: number {first}, from {pre[first]} to {post[first]}, is out of order or there "
+            "twice: sort them by pre, then post, then delay"
+        )
+    return replace(projection, synapses=Synapses(*places))
+
+
 def _check_synapses(network: Network, capacity: Capacity) -> None:
-    if capacity.fan_in is not None:
-        for population in range(1, network.depth + 1):
-            reaching = sum(
-                shape[0]
-                for shape, projection in zip(network.shapes, network.projections, strict=True)
-                if projection.target == population
-            )
-            check_limit(
-                f"synapses that reach a neuron of layer {population}", reaching, capacity.fan_in
-            )
+    reaching = [np.zeros(size, np.int64) for size in network.layers]
+    synapses = 0
+    for (before, after), projection in zip(network.ends, network.projections, strict=True):
+        own = projection.synapses if capacity.sparse else None
+        fan_in = before if own is None else np.bincount(own.post, minlength=after)
+        reaching[projection.target] += fan_in
+        synapses += before * after if own is None else own.size
+    for population, counts in enumerate(reaching[1:], start=1):
+        if capacity.fan_in is not None:
+            what = f"synapses that reach a neuron of layer {population}"
+            check_limit(what, int(counts.max()), capacity.fan_in)
     if capacity.synapses is not None:
-        check_limit("synapses in all", sum(a * b for a, b in network.shapes), capacity.synapses)
+        check_limit("synapses in all", synapses, capacity.synapses)
 
 
 def _complete_full_scale(p: int, projection: Projection, form: WeightFormat) -> float:
@@ -306,7 +344,7 @@ def _complete_full_scale(p: int, projection: Projection, form: WeightFormat) -> 
 
 
 def _check_delay(
-    told: str, projection: Projection, shape: tuple[int, int], capacity: Capacity
+    told: str, projection: Projection, shape: tuple[int, ...], capacity: Capacity
 ) -> int | NDArray[np.int64]:
     delays = np.asarray(projection.delay)
     if delays.ndim and not capacity.synapse_delays:

@@ -20,17 +20,20 @@ from device_models import (
     neurons,
     profiles,
 )
+from device_models.faults import offered_kinds
 from device_models.naming import select_prefixed
 from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import MembraneADC, by_name, override
 from device_models.profiles import Profile
 from drivers.contract.arrays import first_mismatch
 from drivers.contract.device import Device
+from drivers.contract.faults import Fault
 from drivers.contract.info import (
     Abilities,
     Arrival,
     Capacity,
     DeviceInfo,
+    Energy,
     Identity,
     Membrane,
     Neuron,
@@ -127,6 +130,9 @@ class Emulator(Device):
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._chip.write(projection, weights)
 
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        self._chip.set_faults(faults)
+
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
@@ -200,6 +206,7 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
         parameters=parameters,
         pattern=profile.pattern if severity else None,
         workers=_number(options, "workers", 0, (1, 256), int) or None,
+        energy=(profile.energy.value, profile.energy.source) if profile.energy else None,
     )
 
 
@@ -291,7 +298,8 @@ def device_info(chip: Chip, name: str, exponent: int | None = None) -> DeviceInf
         if p.setting is not None
     )
     return DeviceInfo(
-        contract=3,
+        contract=4,
+        energy=Energy(*chip.energy) if chip.energy else Energy(),
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
         capacity=Capacity(
             layers=32,
@@ -320,7 +328,12 @@ def device_info(chip: Chip, name: str, exponent: int | None = None) -> DeviceInf
         ),
         weights=(_weight_format(model, levels, exponent),),
         offers=_offers(chip.nonidealities.adc),
-        abilities=Abilities(deterministic=not chip.ages, resumable=True, runs_on=True),
+        abilities=Abilities(
+            deterministic=not chip.ages,
+            resumable=True,
+            runs_on=True,
+            faults=offered_kinds(model, chip.nonidealities, chip.parameters),
+        ),
     )
 
 

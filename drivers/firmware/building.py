@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,7 +18,11 @@ PORTS = {
     "native": (("native",), "a C compiler and make"),
     "sanitized": (("sanitized",), "a C compiler with sanitizers and make"),
     "mps2": (("mps2.elf",), "gcc-arm-none-eabi and make"),
-    "stm32f405": (("stm32f405.elf", "stm32f405.bin"), "gcc-arm-none-eabi and make"),
+    "pico": (("pico.uf2", "pico.elf"), "gcc-arm-none-eabi and make"),
+    **{
+        board: ((f"{board}.elf", f"{board}.bin"), "gcc-arm-none-eabi and make")
+        for board in ("stm32f405", "discovery-f407", "nucleo-f446re", "blackpill-f411")
+    },
 }
 
 
@@ -25,12 +30,12 @@ def build(port: str, folder: Path | None = None) -> Path:
     """Build a port of the firmware.
 
     Args:
-        port: `native`, `mps2` or `stm32f405`, or `sanitized`: the native one, under address and
+        port: One of `PORTS`; `sanitized` is the native one, under address and
             undefined-behaviour sanitizers.
         folder: Where to put it. Otherwise it goes to the user's cache, and is built only once.
 
     Returns:
-        The image: an executable of this machine, or an ELF file.
+        The image: an executable of this machine, an ELF file, or a UF2 file.
 
     Raises:
         DeviceNotFound: For an unknown port, or when it cannot be built here.
@@ -55,7 +60,7 @@ def build(port: str, folder: Path | None = None) -> Path:
 
 
 def _make(port: str, folder: str, tools: str) -> None:
-    command = ["make", "-C", str(SOURCES), f"BUILD={folder}", port]
+    command = ["make", "-C", str(SOURCES), f"BUILD={folder}", f"PYTHON={sys.executable}", port]
     try:
         made = subprocess.run(command, capture_output=True, text=True)
         trouble = made.stderr.strip() if made.returncode else ""
@@ -74,6 +79,6 @@ def _cache() -> Path:
 
     digest = hashlib.sha256()
     for path in sorted(SOURCES.rglob("*")):
-        if path.suffix in (".c", ".h", ".ld") or path.name == "Makefile":
+        if path.suffix in (".c", ".h", ".ld") or path.name in ("Makefile", "uf2.py"):
             digest.update(f"{path.relative_to(SOURCES)}\0".encode() + path.read_bytes())
     return Path(pooch.os_cache("spikeloop")) / "firmware" / digest.hexdigest()[:16]

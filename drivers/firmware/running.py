@@ -1,4 +1,4 @@
-"""The firmware as a process: natively on a pseudo-terminal, or in QEMU on a socket."""
+"""The firmware as a process: natively on a pseudo-terminal, or in an emulator on a socket."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from abc import ABC, abstractmethod
 from typing import Self
 
 from drivers.errors import DeviceNotFound
-from drivers.firmware.building import build
+from drivers.firmware.building import SOURCES, build
 
 WORD = 0xFFFFFFFF
-# QEMU's name of each machine, the end of its RAM, and the register and bit that let its line send:
-# the last that a port turns on.
+# QEMU's name of each machine, the end of its RAM, the register and bit that let its line send (the
+# last that a port turns on), and which of the machine's lines that is. All boards with an STM32F4
+# run on the model of an STM32F405, which has what the port uses at the same places.
+USART1, USART2 = (0x4001100C, 1 << 3, 0), (0x4000440C, 1 << 3, 1)
 MACHINES = {
-    "mps2": ("mps2-an385", 0x20400000, 0x40004008, 1 << 0),
-    "stm32f405": ("olimex-stm32-h405", 0x20020000, 0x4001100C, 1 << 3),
+    "mps2": ("mps2-an385", 0x20400000, 0x40004008, 1 << 0, 0),
+    "stm32f405": ("olimex-stm32-h405", 0x20020000, *USART1),
+    "discovery-f407": ("olimex-stm32-h405", 0x20020000, *USART2),
+    "nucleo-f446re": ("olimex-stm32-h405", 0x20020000, *USART2),
+    "blackpill-f411": ("olimex-stm32-h405", 0x20020000, *USART1),
 }
+PICO_RAM_END = 0x20041000
 # Where the start-up code looks for a chip seed, before the end of RAM: see ports/arm/start.c.
 HANDOVER = 16
 BOOT_SECONDS = 60  # it takes some milliseconds, on a machine that has time for it
@@ -32,12 +38,13 @@ BOARD = 'read go && exec "$@"'
 WATCH = 'read board && { read end; kill -9 "$board"; }'
 
 
-def start(port: str, seed: int = 1) -> Running:
+def start(port: str, seed: int = 1, is_counted: bool = False) -> Running:
     """Build a port where that has not been done, and start it.
 
     Args:
-        port: As `build` takes it; the Arm ports run in QEMU.
+        port: As `build` takes it; `pico` runs in rp2040js, the other Arm ports in QEMU.
         seed: Of the chip, which says what fixed pattern it has: 0, the ideal one, to 2^32 - 1.
+        is_counted: Whether QEMU counts instructions, which makes it slower.
 
     Returns:
         The running board; close it, or use it as a context manager.
@@ -48,7 +55,9 @@ def start(port: str, seed: int = 1) -> Running:
     """
     if not 0 <= seed <= WORD:
         raise ValueError(f"chip seed {seed}: give a whole number from 0 to {WORD}")
-    return Emulated(port, seed) if port in MACHINES else Native(port, seed)
+    if port in MACHINES:
+        return Emulated(port, seed, is_counted)
+    return Pico(port, seed) if port == "pico" else Native(port, seed)
 
 
 class Running(ABC):
@@ -80,6 +89,17 @@ class Running(ABC):
 
         Returns when it listens again. A run that it computes natively is finished first.
         """
+
+    def count(self) -> int:
+        """Count what the core has done since it was started, sleep aside.
+
+        Returns:
+            Instructions in QEMU, cycles in rp2040js.
+
+        Raises:
+            ValueError: For a board that was not started to be counted, or runs natively.
+        """
+        raise ValueError("nobody counts: give is_counted=True, and a port that is emulated")
 
     def close(self) -> None:
         """End the process. Closing twice is fine."""
@@ -134,23 +154,52 @@ class Native(Running):
         self._read_line()  # it prints one at each boot
 
 
-class Emulated(Running):
-    """A port that QEMU runs, told what to do over its machine protocol, QMP."""
+class Pico(Running):
+    """The port to the RP2040, which rp2040js runs: see ports/pico/emulator.cjs."""
 
     def __init__(self, port: str, seed: int) -> None:
         """Start it."""
-        machine, ram_end, self._control, self._sends = MACHINES[port]
+        words = (seed, seed ^ WORD, int.from_bytes(os.urandom(4), "little"))
+        script = SOURCES / "ports" / "pico" / "emulator.cjs"
+        at = PICO_RAM_END - HANDOVER
+        super().__init__(["node", str(script), str(build(port)), *map(str, (at, *words))])
+        self.url = self._read_line()
+
+    def reboot(self) -> None:
+        """Reset the board, as `Running` says."""
+        self._tell("reset")
+
+    def count(self) -> int:
+        """Count cycles, as `Running` says."""
+        return int(self._tell("cycles"))
+
+    def _tell(self, line: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self._read_line()
+
+
+class Emulated(Running):
+    """A port that QEMU runs, told what to do over its machine protocol, QMP."""
+
+    def __init__(self, port: str, seed: int, is_counted: bool = False) -> None:
+        """Start it."""
+        machine, ram_end, self._control, self._sends, lines_before = MACHINES[port]
         handover = seed | (seed ^ WORD) << 32
         # All memory of QEMU is zero at first: this number makes the boot id another each time.
         noise = int.from_bytes(os.urandom(4), "little")
+        # Only with a clock made of its instructions does QEMU tell how many there were.
+        clock = ("-icount", "shift=0") if is_counted else ()
         super().__init__(
             [
                 "qemu-system-arm",
+                *clock,
                 *("-machine", machine, "-kernel", str(build(port))),
                 *("-nodefaults", "-display", "none", "-qmp", "stdio"),
                 # Without nodelay an answer waits some 40 ms for more.
                 *("-chardev", "socket,id=line,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on"),
-                *("-serial", "chardev:line"),
+                *(*lines_before * ("-serial", "null"), "-serial", "chardev:line"),
                 *("-device", _write_word(ram_end - HANDOVER, handover, 8)),
                 *("-device", _write_word(ram_end - HANDOVER + 8, noise, 4)),
             ]
@@ -172,6 +221,11 @@ class Emulated(Running):
         while self._resets == before:
             self._read_message()
         self._await_boot()
+
+    def count(self) -> int:
+        """Count instructions, as `Running` says."""
+        answer = re.search(r"'icount': (\d+)", self._ask("query-replay"))
+        return int(answer[1]) if answer else super().count()
 
     def _await_boot(self) -> None:
         """Wait until the board has turned its line on: what is sent before is lost."""

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import select_prefix
+from drivers.contract.faults import Fault
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Stimulus, read_fields, stimulus_arrays
 from drivers.contract.network import Network
 from drivers.contract.statements import contradictions
 from drivers.session.file import Fields
 
-ExchangeKind = Literal["open", "configure", "write", "run", "reset", "restore", "close"]
+ExchangeKind = Literal["open", "configure", "write", "run", "faults", "reset", "restore", "close"]
 ASKED, GIVEN = "asked.", "given."
 TIMES = ("at", "seconds", "transfer_seconds")
 
@@ -85,6 +86,11 @@ def network_fields(network: Network) -> Fields:
             for population in populations
         ],
         **{f"delay.{number}": np.asarray(p.delay) for number, p in enumerate(projections)},
+        **{
+            f"synapses.{number}": np.stack([p.synapses.pre, p.synapses.post])
+            for number, p in enumerate(projections)
+            if p.synapses is not None
+        },
         **trims,
     }
 
@@ -105,6 +111,12 @@ def run_fields(
         "probes": [_to_plain(asdict(probe)) for probe in probes],
         **{n: v if isinstance(v, np.ndarray) else _to_plain(v) for n, v in parts.items()},
     }
+
+
+def fault_fields(faults: Sequence[Fault]) -> Fields:
+    """Take apart faults, complete."""
+    numbers = {f"where.{number}": np.asarray(f.where) for number, f in enumerate(faults)}
+    return {"faults": [_to_plain({**asdict(f), "where": []}) for f in faults], **numbers}
 
 
 def info_fields(info: DeviceInfo) -> Fields:

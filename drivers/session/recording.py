@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.device import Composite, Device
+from drivers.contract.faults import Fault
 from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Readout, Stimulus, build_readout, readout_arrays
 from drivers.contract.network import Network
@@ -26,6 +27,7 @@ from drivers.errors import (
 from drivers.session.codec import (
     Exchange,
     ExchangeKind,
+    fault_fields,
     first_difference,
     info_fields,
     network_fields,
@@ -89,6 +91,9 @@ class Recorded(Composite):
             lambda: self._device.run(stimulus, probes, trial=trial, carry=carry),
             readout_arrays,
         )
+
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        self._record("faults", fault_fields(faults), lambda: self._device.set_faults(faults))
 
     def _reset(self) -> None:
         self._record("reset", {}, super()._reset)
@@ -192,6 +197,9 @@ class Replay(Device):
     def _damage_error(self, why: str) -> FileFormatError:
         """Make the error of the answer that was just given."""
         return FileFormatError(f"{self._file.path}: exchange {self._next - 1}: {why}")
+
+    def _set_faults(self, faults: Sequence[Fault]) -> None:
+        self._answer("faults", fault_fields(faults))
 
     def _reset(self) -> None:
         self._answer("reset", {})

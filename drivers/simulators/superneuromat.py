@@ -69,7 +69,7 @@ class SuperNeuroMAT(Device):
     def info(self) -> DeviceInfo:
         """Statement of the simulator; its limits are what it does in reasonable time."""
         return DeviceInfo(
-            contract=3,
+            contract=4,
             identity=Identity("superneuromat"),
             capacity=Capacity(
                 layers=8,

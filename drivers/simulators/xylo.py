@@ -120,7 +120,7 @@ class Xylo(Device):
         """Statement of the chip; its membranes are given in thresholds."""
         unit = LARGEST_CODE / LARGEST_THRESHOLD
         return DeviceInfo(
-            contract=3,
+            contract=4,
             identity=Identity(f"xylo:{self._key}", firmware="xylosim.v2"),
             capacity=Capacity(
                 layers=8,
@@ -169,7 +169,7 @@ class Xylo(Device):
         rows: dict[str, list[list[Any]]] = {k: [[] for _ in range(n)] for k, n in sources.items()}
         kinds = [_synapse_kind(each, network.depth) for each in network.projections]
         synapses: list[list[list[Any]]] = []  # of each projection, by source and target
-        for kind, each, (pre, post) in zip(kinds, network.projections, network.shapes, strict=True):
+        for kind, each, (pre, post) in zip(kinds, network.projections, network.ends, strict=True):
             first = 0 if kind == "out" else starts[each.target - 1]
             made = [[XyloSynapse(first + n, 0, 0) for n in range(post)] for _ in range(pre)]
             for neuron, row in enumerate(made, start=starts[max(each.source - 1, 0)]):
@@ -215,7 +215,7 @@ class Xylo(Device):
         check_limit("hidden neurons", sum(hidden), chip.neurons)
         inner = [
             (each.source, *shape)
-            for each, shape in zip(network.projections, network.shapes, strict=True)
+            for each, shape in zip(network.projections, network.ends, strict=True)
             if each.source and each.target <= len(hidden)
         ]
         for layer in range(1, len(hidden) + 1):

@@ -199,6 +199,10 @@ class PlacedModel:
         weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then, where
             any layer leads to itself, from each hidden layer to itself.
         delays: Of each of them, in steps: one number, or one for each synapse.
+        cells: Of each of them, which cell of a kernel each synapse holds, and -1 where there is
+            none or it does not learn; None where all learn by themselves.
+        factors: What weights of the model are multiplied by to be these, in the chain, `(n_post,)`.
+        levels: What comes in a step, in the chain, of the neuron that stands for biases.
         settings: Settings of the device, by name.
         reasons: Why each of them is so, by the same name.
         notes: In what the device differs from the model.
@@ -206,6 +210,9 @@ class PlacedModel:
 
     weights: list[Matrix]
     delays: list[int | NDArray[np.int64]]
+    cells: list[NDArray[np.int32] | None]
+    factors: list[Array]
+    levels: list[float]
     settings: Mapping[str, float]
     reasons: Mapping[str, Reason]
     notes: tuple[Reason, ...]
@@ -247,16 +254,21 @@ def place_model(
     constant = info.neuron.setting("time_constant")
     if constant is not None and constant.name in settings:
         decay = math.exp(-info.timing.dt / settings[constant.name])
-    weights, level = [], source.bias
+    weights: list[Matrix] = []
+    cells: list[NDArray[np.int32] | None] = []
+    factors, levels, level = [], [], source.bias
     for number, layer in enumerate(model.layers):
         current = source.is_current and number == 0
         arrival = info.timing.input if number == 0 else info.timing.layer
         late = arrival == "end_of_step" and not current
-        full = layer.synapses.weights * _factor(layer, model.dt, current, late)
+        factors.append(weight_factor(layer, model.dt, current, late))
+        levels.append(level)
+        cells.append(_place_cells(layer.synapses, level > 0, model.has_relay(number)))
+        full = layer.synapses.weights * factors[-1]
         if level:
             bias = layer.synapses.bias
             bias = np.zeros(full.shape[1]) if bias is None else bias
-            row = bias * _factor(layer, model.dt, current, late) / level
+            row = bias * factors[-1] / level
             full = np.vstack([full, row[None, :]])
         if model.has_relay(number):
             column = np.zeros((len(full), 1))
@@ -269,9 +281,25 @@ def place_model(
         weights.append(_check_weights(layer, full))
     if model.is_recurrent:
         weights += _place_recurrent(model, info)
+        cells += [None] * (len(weights) - len(cells))
     delays = place_delays(model, weights, info.capacity)
     notes += _describe_rounding(model)
-    return PlacedModel(weights, delays, settings, reasons, tuple(notes))
+    return PlacedModel(weights, delays, cells, factors, levels, settings, reasons, tuple(notes))
+
+
+def _place_cells(synapses: Synapses, has_bias: bool, has_relay: bool) -> NDArray[np.int32] | None:
+    """Number the cells of a projection with its biases; the neuron for biases stays as it is."""
+    cells, bias = synapses.cells, synapses.bias_cells
+    if cells is None and not has_relay:
+        return None
+    if cells is None:
+        cells = np.arange(synapses.weights.size, dtype=np.int32).reshape(synapses.weights.shape)
+    if has_bias:
+        own = np.arange(cells.shape[1], dtype=np.int32) if bias is None else bias
+        cells = np.vstack([cells, (own + cells.max() + 1)[None, :]])
+    if has_relay:
+        cells = np.hstack([cells, np.full((len(cells), 1), -1, np.int32)])
+    return cells
 
 
 def place_delays(
@@ -343,7 +371,7 @@ def _place_recurrent(model: Model, info: DeviceInfo) -> list[Matrix]:
         full = np.zeros((size, size))
         if layer.recurrent is not None:
             own, late = layer.recurrent.weights, info.timing.layer == "end_of_step"
-            full[: len(own), : len(own)] = own * _factor(layer, model.dt, False, late)
+            full[: len(own), : len(own)] = own * weight_factor(layer, model.dt, False, late)
         weights.append(_check_weights(layer, full))
     return weights
 
@@ -354,7 +382,7 @@ def _check_weights(layer: Layer, full: Array) -> Matrix:
     return full.astype(np.float32)
 
 
-def _factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
+def weight_factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
     """Find the factor from a weight of NIR to one in nominal thresholds, for each neuron."""
     neurons = layer.neurons
     charge = neurons.slope * dt
@@ -406,7 +434,11 @@ def _choose_settings(
             scaled = float(f"{info.timing.dt * value / model.dt:.12g}")
             chosen = min(max(scaled, setting.minimum), setting.maximum)
             settings[setting.name] = chosen
-            reasons[setting.name] = because("model_time", seconds=value, dt=model.dt)
+            reasons[setting.name] = (
+                because("model_time", seconds=value, dt=model.dt)
+                if math.isfinite(value)
+                else because("no_leak")
+            )
             have = chosen * model.dt / info.timing.dt
         else:
             own = info.neuron.decay if info.neuron.decay is not None else assumed

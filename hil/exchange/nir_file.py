@@ -140,7 +140,7 @@ class _GraphReader:
         fields = {}
         for key in sorted(keys):
             self._at(name, key)
-            fields[key] = self._numbers(group[key])
+            fields[key] = self._field(group[key])
         return NirNode(kind, fields)
 
     def _notes(self, group: Any) -> dict[str, Any]:
@@ -169,6 +169,12 @@ class _GraphReader:
         if math.prod(dataset.shape) != 1:
             raise NirRefusal(f"{self.place}: is no text")
         return _decode(np.asarray(self._file.texts(dataset)).reshape(-1)[0])
+
+    def _field(self, dataset: Any) -> Array:
+        """Read numbers, or the one text that says how a convolution is padded."""
+        if dataset.dtype.kind in "OS" and self.place.endswith("padding"):
+            return np.array(self._text(dataset))
+        return self._numbers(dataset)
 
     def _numbers(self, dataset: Any) -> Array:
         if dataset.dtype.kind not in "biuf" or dataset.dtype.itemsize > 8:

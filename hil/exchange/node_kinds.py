@@ -70,6 +70,8 @@ def _read_if(fields: Fields, swing: Array) -> Neurons:
     return Neurons("IF", np.full(swing.shape, math.inf), fields["r"] / swing)
 
 
+CONVOLUTION = "weight bias stride padding dilation groups + input_shape"
+POOLING = "kernel_size stride padding"
 KINDS: Mapping[str, NodeKind] = {
     "Input": NodeKind("shape"),
     "Output": NodeKind("shape"),
@@ -79,7 +81,11 @@ KINDS: Mapping[str, NodeKind] = {
     "Linear": NodeKind("weight", lambda way, fields: way.mix(fields["weight"])),
     "Scale": NodeKind("scale", lambda way, fields: way.scale(fields["scale"])),
     "Delay": NodeKind("delay", lambda way, fields: way.delay(fields["delay"])),
-    "Flatten": NodeKind("start_dim end_dim + input_type", lambda way, fields: None),
+    "Conv1d": NodeKind(CONVOLUTION, lambda way, fields: way.convolve(fields, 1)),
+    "Conv2d": NodeKind(CONVOLUTION, lambda way, fields: way.convolve(fields, 2)),
+    "SumPool2d": NodeKind(POOLING, lambda way, fields: way.pool(fields, average=False)),
+    "AvgPool2d": NodeKind(POOLING, lambda way, fields: way.pool(fields, average=True)),
+    "Flatten": NodeKind("start_dim end_dim + input_type", lambda way, fields: way.flatten()),
     "LIF": NodeKind("tau r v_leak v_threshold + v_reset", membrane=_read_lif),
     "CubaLIF": NodeKind(
         "tau_mem tau_syn r v_leak v_threshold + v_reset w_in", membrane=_read_cuba_lif
@@ -116,10 +122,9 @@ def read_neurons(name: str, node: NirNode, size: int) -> Neurons:
     return kind.membrane(fields, swing)
 
 
-def count_channels(name: str, node: NirNode) -> int:
-    """Count the channels of an input or output."""
+def read_shape(name: str, node: NirNode) -> tuple[int, ...]:
+    """Read the shape of an input or output."""
     shape = [float(n) for n in node.fields["shape"].reshape(-1)]
-    size = math.prod(shape)
-    if min(shape, default=0) < 1 or size > 2**31 or any(n != int(n) for n in shape):
+    if min(shape, default=0) < 1 or math.prod(shape) > 2**31 or any(n != int(n) for n in shape):
         raise NirRefusal(f"{name}.shape: is no shape of at least one channel")
-    return int(size)
+    return tuple(int(n) for n in shape)

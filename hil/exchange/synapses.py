@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, diags_array
 
+from hil.exchange.convolution import MOST, Windows, pool, unroll
 from hil.exchange.nir_file import NirRefusal
 
 Array = NDArray[Any]
@@ -23,6 +26,9 @@ class Synapses:
 
     Attributes:
         weights: `(n_pre, n_post)`, as the file has them where it has one matrix.
+        cells: Of each synapse the number of the cell of a kernel that it holds, from 0, and -1
+            where there is no synapse; None where each has a weight of its own.
+        bias_cells: Likewise of each bias.
         bias: Input that is always there, `(n_post,)`; None without.
         delays: Of each synapse, in seconds, `(n_pre, n_post)`; `(1,)` without.
         bias_delays: After how long the bias begins, in seconds, `(n_post,)`; `(1,)` without delays.
@@ -31,6 +37,8 @@ class Synapses:
 
     weights: Array
     bias: Array | None = None
+    cells: NDArray[np.int32] | None = None
+    bias_cells: NDArray[np.int32] | None = None
     delays: Array = field(default_factory=lambda: UNDELAYED)
     bias_delays: Array = field(default_factory=lambda: UNDELAYED)
     slowest: tuple[float, str] = (0.0, "")
@@ -42,7 +50,7 @@ class Synapses:
 
     def without_delays(self) -> Synapses:
         """Give the same without delays."""
-        return Synapses(self.weights, self.bias)
+        return replace(self, delays=UNDELAYED, bias_delays=UNDELAYED, slowest=(0.0, ""))
 
 
 def add_ways(source: str, ways: Sequence[Way]) -> Synapses:
@@ -65,7 +73,7 @@ def add_ways(source: str, ways: Sequence[Way]) -> Synapses:
             )
         weights, delays = _add(last, total.weights, total.delays, other.weights, other.delays)
         assert weights is not None
-        total = replace(_add_bias(last, total, other), weights=weights, delays=delays)
+        total = replace(_add_bias(last, total, other), weights=weights, delays=delays, cells=None)
     return total
 
 
@@ -104,19 +112,35 @@ class Way:
         size: How many channels lead on from there.
     """
 
-    def __init__(self, name: str, size: int) -> None:
-        """Begin at a population of so many channels or neurons."""
-        self.name, self.size = name, size
-        self._matrix: Array | None = None
+    def __init__(self, name: str, shape: Sequence[int]) -> None:
+        """Begin at a population of neurons or channels of some shape."""
+        self.name, self.shape = name, tuple(shape)
+        self._matrix: Array | csr_array | None = None
+        self._cells: Array | csr_array | None = None
+        self._bias_cells: NDArray[np.int32] | None = None
         self._is_mixed = False
         self._bias: Array | None = None
         self._before = self._after = self._bias_delay = UNDELAYED
         self._slowest = (0.0, "")
 
+    @property
+    def size(self) -> int:
+        """How many channels lead on from here."""
+        return math.prod(self.shape)
+
+    def fit(self, size: int) -> None:
+        """Leave out what comes before the channels in the shape of an input: batches and steps."""
+        while self._matrix is None and len(self.shape) > 1 and self.size > size:
+            self.shape = self.shape[1:]
+
     def scale(self, factors: Array) -> None:
         """Multiply each channel by a factor of its own, or all by one."""
         factors = _to_numbers(f"{self.name}.scale", factors, self.size)
-        self._matrix = self._weights() * factors
+        weights = self._weights()
+        if isinstance(weights, csr_array):
+            self._matrix = weights @ diags_array(np.broadcast_to(factors, self.size)).tocsr()
+        else:
+            self._matrix = weights * factors
         self._bias = None if self._bias is None else self._bias * factors
 
     def delay(self, seconds: Array) -> None:
@@ -134,36 +158,108 @@ class Way:
 
     def mix(self, weight: Array, bias: Array | None = None) -> None:
         """Multiply the channels by a matrix, `(n_post, n_pre)`, and add a bias."""
+        self.fit(weight.shape[-1])
         if weight.ndim != 2 or weight.shape[1] != self.size or not weight.size:
             raise NirRefusal(
                 f"{self.name}.weight: of shape {weight.shape}: it gets {self.size} channels"
             )
+        own = None if bias is None else broadcast(f"{self.name}.bias", bias, len(weight))
+        cells = None
+        if isinstance(self._matrix, csr_array):
+            cells = np.arange(1, weight.size + 1).reshape(weight.shape).T
+        self._lead_through(weight.T, cells, (len(weight),), own)
+
+    def convolve(self, fields: Mapping[str, Array], dimensions: int) -> None:
+        """Slide a kernel over an image, or over a signal in one dimension, and add a bias."""
+        kernel, place = fields["weight"], f"{self.name}.weight"
+        if kernel.ndim != dimensions + 2 or not kernel.size:
+            raise NirRefusal(f"{place}: of shape {kernel.shape}: give {dimensions + 2} dimensions")
+        groups = int(fields["groups"].reshape(-1)[0])
+        channels = kernel.shape[1] * groups
+        own = [int(n) for n in fields.get("input_shape", np.zeros(0)).reshape(-1)]
+        self.fit(channels * math.prod(own) if own else math.prod(self.shape[-1 - dimensions :]))
+        shape = self._as_image(dimensions, (channels, *own) if own else None)
+        windows = Windows.read(self.name, kernel.shape[2:], dict(fields))
+        flat = kernel.reshape(*kernel.shape[:2], *windows.size)
+        weights, cells, out = unroll(self.name, windows, shape, flat, groups)
+        bias = broadcast(f"{self.name}.bias", fields["bias"], out[0]).repeat(out[1] * out[2])
+        self._lead_through(weights, cells, out[:1] + out[3 - dimensions :], bias)
+        self._bias_cells = np.arange(out[0], dtype=np.int32).repeat(out[1] * out[2])
+
+    def pool(self, fields: Mapping[str, Array], *, average: bool) -> None:
+        """Add up windows of an image, or take their means."""
+        size = [int(n) for n in fields["kernel_size"].reshape(-1)]
+        windows = Windows.read(self.name, size * (2 // len(size)), dict(fields))
+        self.fit(math.prod(self.shape[-3:]))
+        weights, out = pool(self.name, windows, self._as_image(2, None), average=average)
+        mixed, self._is_mixed = self._is_mixed, False
+        self._lead_through(weights, None, out, None)
+        self._is_mixed = mixed
+
+    def flatten(self) -> None:
+        """Forget the shape, of which the last index is the fastest."""
+        self.shape = (self.size,)
+
+    def _as_image(self, dimensions: int, known: Sequence[int] | None) -> tuple[int, int, int]:
+        """Read the shape as channels, rows and columns, or as the node says that it is."""
+        shape = self.shape if known is None else tuple(known)
+        if known is None:
+            shape = shape[-1 - dimensions :]
+        if len(shape) != dimensions + 1 or math.prod(shape) != self.size:
+            raise NirRefusal(
+                f"{self.name}: gets channels of shape {self.shape}: it needs {dimensions + 1} "
+                "dimensions, which input_shape or the shape of the input can say"
+            )
+        return (shape[0], 1, shape[1]) if dimensions == 1 else shape  # type: ignore[return-value]
+
+    def _lead_through(
+        self,
+        weights: Array | csr_array,
+        cells: Array | csr_array | None,
+        shape: tuple[int, ...],
+        bias: Array | None,
+    ) -> None:
+        """Multiply by weights `(n_pre, n_post)`, of which some may be cells of a kernel."""
         for delay in (self._after, self._bias_delay):
             if not np.allclose(delay, delay[0], rtol=ALIKE, atol=0):
                 raise NirRefusal(
                     f"{self.name}: mixes channels that {self._slowest[1]} (Delay) delays "
                     "differently: give delays before the first matrix or after the last"
                 )
-        weight = weight.T
-        mixed = None if self._bias is None else self._bias @ weight
-        self._matrix = weight if self._matrix is None else self._matrix.astype(float) @ weight
+        mixed = None if self._bias is None else self._bias @ weights
+        before = self._matrix
+        self._cells = _find_cells(before, self._cells, weights, cells)
+        self._matrix = weights if before is None else before.astype(float) @ weights
+        self._bias_cells = None
         self._before, self._after = self._before + self._after[0], UNDELAYED
-        self._is_mixed, self.size = True, weight.shape[1]
-        own = None if bias is None else broadcast(f"{self.name}.bias", bias, self.size)
-        self._bias, self._bias_delay = _add(self.name, mixed, self._bias_delay[:1], own, UNDELAYED)
+        self._is_mixed, self.shape = True, shape
+        self._bias, self._bias_delay = _add(self.name, mixed, self._bias_delay[:1], bias, UNDELAYED)
         if self._bias is None or not self._bias.any():
             self._bias, self._bias_delay = None, UNDELAYED
 
     def synapses(self) -> Synapses:
         """Give all of the way at its end."""
-        weights = self._weights()
+        weights, cells = self._weights(), self._cells
+        if isinstance(weights, csr_array):
+            if math.prod(weights.shape) > MOST:
+                raise NirRefusal(
+                    f"{self.name}: {weights.shape[0]} channels to {weights.shape[1]} neurons: at "
+                    f"most {MOST} pairs of them are read"
+                )
+            weights = weights.toarray()
+        if isinstance(cells, csr_array):
+            cells = cells.toarray()
+        if cells is not None:
+            cells = cells.astype(np.int32) - np.int32(1)
         if not self._slowest[0]:
-            return Synapses(weights, self._bias)
+            return Synapses(weights, self._bias, cells, self._bias_cells)
         delays = np.broadcast_to(self._before[:, None] + self._after, weights.shape)
         bias_delays = np.broadcast_to(self._bias_delay, weights.shape[1:])
-        return Synapses(weights, self._bias, delays, bias_delays, self._slowest)
+        return Synapses(
+            weights, self._bias, cells, self._bias_cells, delays, bias_delays, self._slowest
+        )
 
-    def _weights(self) -> Array:
+    def _weights(self) -> Array | csr_array:
         if self._matrix is not None:
             return self._matrix
         if self.size > DIRECT:
@@ -172,6 +268,35 @@ class Way:
                 f"at most {DIRECT} may"
             )
         return np.eye(self.size, dtype=np.float32)
+
+
+def _find_cells(
+    before: Array | csr_array | None,
+    its_cells: Array | csr_array | None,
+    weights: Array | csr_array,
+    cells: Array | csr_array | None,
+) -> Array | csr_array | None:
+    """Find which synapses hold which cell of one kernel; None where a synapse adds up several."""
+    if before is None:
+        return cells
+    if not isinstance(before, csr_array) or (its_cells is None) == (cells is None):
+        return None
+    if its_cells is None:
+        assert cells is not None
+        if isinstance(cells, csr_array):
+            most = (_ones(before) @ _ones(cells)).max()
+        else:
+            most = np.diff(before.indptr).max(initial=0)
+        return _ones(before) @ cells if most <= 1 else None
+    if not (isinstance(weights, csr_array) and isinstance(its_cells, csr_array)):
+        return None
+    most = (_ones(its_cells) @ _ones(weights)).max()
+    return its_cells @ _ones(weights) if most <= 1 else None
+
+
+def _ones(matrix: csr_array) -> csr_array:
+    """Give a 1 wherever a sparse matrix holds anything."""
+    return csr_array((np.ones(matrix.nnz, int), matrix.indices, matrix.indptr), matrix.shape)
 
 
 def _add_bias(name: str, one: Synapses, other: Synapses) -> Synapses:

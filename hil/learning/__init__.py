@@ -24,7 +24,13 @@ from hil.learning.rules.adfa import GateName
 from hil.learning.rules.bp import RULE as bp
 from hil.learning.rules.bptt import RULE as bptt
 from hil.learning.rules.dfa import RULE as dfa
+from hil.learning.rules.drtp import RULE as drtp
+from hil.learning.rules.forward_forward import RULE as forward_forward
+from hil.learning.rules.mgd import RULE as mgd
+from hil.learning.rules.opzo import RULE as opzo
 from hil.learning.rules.output_only import RULE as output_only
+from hil.learning.rules.pat import RULE as pat
+from hil.learning.rules.progressive import RULE as progressive
 from hil.learning.rules.spsa import RULE as spsa
 
 __all__ = [
@@ -43,6 +49,12 @@ __all__ = [
     "bp",
     "bptt",
     "dfa",
+    "drtp",
+    "forward_forward",
+    "mgd",
+    "opzo",
+    "pat",
+    "progressive",
     "draw_feedback",
     "gates",
     "gradients_from",

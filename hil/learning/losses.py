@@ -34,8 +34,8 @@ def logits(rate: Matrix, membrane: Matrix, *, source: Source, kappa: float, beta
 
 def evaluate(
     logit: Matrix, labels: NDArray[np.int64], loss: Loss, weights: Weights = None
-) -> tuple[float, Matrix]:
-    """Mean loss of a batch and the derivative of each sample's loss by its logits.
+) -> tuple[Matrix, Matrix]:
+    """Loss of each sample and its derivative by the sample's logits.
 
     Args:
         logit: `(B, C)`.
@@ -45,21 +45,21 @@ def evaluate(
         weights: `(B,)` factor of each sample's loss; None is 1.
 
     Returns:
-        The mean loss, and the error `(B, C)`: `softmax - y`, or `logits - y`, times the weight.
+        The losses `(B,)`, and the error `(B, C)`: `softmax - y`, or `logits - y`; times the weight.
     """
     rows = np.arange(len(labels))
     factors = np.float32(1) if weights is None else weights[:, np.newaxis]
     if loss == "mse":
         error = logit.copy()
         error[rows, labels] -= 1
-        return float((factors * np.square(error)).sum() / (2 * len(labels))), factors * error
+        return (factors * np.square(error)).sum(axis=1) / np.float32(2), factors * error
     shifted = logit - logit.max(axis=1, keepdims=True)
     error = np.exp(shifted)
     total = error.sum(axis=1, keepdims=True)
     surprise = np.log(total) - shifted[rows, labels][:, np.newaxis]
     error /= total
     error[rows, labels] -= 1
-    return float((factors * surprise).mean()), factors * error
+    return (factors * surprise)[:, 0], factors * error
 
 
 def spare_saturated(error: Matrix, rate: Matrix, highest: float) -> Matrix:

@@ -46,11 +46,18 @@ class PerturbedEvaluation:
 
     Attributes:
         weights: `(n_pre, n_post)` of each projection, as asked for.
-        loss: Mean loss of the batch with them.
+        losses: Loss of each sample with them, `(B,)`.
+        logits: Logits of each sample with them, `(B, C)`.
     """
 
     weights: Sequence[Matrix]
-    loss: float
+    losses: Matrix
+    logits: Matrix
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the batch."""
+        return float(self.losses.mean())
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,9 @@ class Observation:
         pulls: Term of homeostasis that is added to the delta of each hidden layer, `(n_l,)`; empty
             where there is none.
         progress: Share of the training that is done, 0 to 1.
+        losses: Loss of each sample, `(B,)`.
+        logits: Logits of each sample, `(B, C)`.
+        labels: Class of each sample, `(B,)`.
     """
 
     inputs: Matrix
@@ -124,6 +134,9 @@ class Observation:
     model: HostModel | None = None
     pulls: tuple[Matrix, ...] = ()
     progress: float = 0.0
+    losses: Matrix | None = None
+    logits: Matrix | None = None
+    labels: NDArray[np.int64] | None = None
 
     @property
     def connections(self) -> tuple[Route, ...]:
@@ -137,6 +150,25 @@ class Observation:
         if self.model is None:
             raise ValueError(f"rule {rule!r}: model = None: give the observation a HostModel")
         return self.model
+
+    def targets(self, rule: str) -> Matrix:
+        """One-hot labels, `(B, C)`; refuse (`ValueError`) without labels."""
+        if self.labels is None:
+            raise ValueError(
+                f"rule {rule!r}: labels = None: give the observation those of its samples"
+            )
+        return np.eye(self.error.shape[1], dtype=np.float32)[self.labels]
+
+    def perturbations(
+        self, rule: str, expected: int
+    ) -> tuple[Matrix, Matrix, tuple[PerturbedEvaluation, ...]]:
+        """Losses and logits of the batch, and what came of proposals; `ValueError` without."""
+        if len(self.perturbed) != expected or self.losses is None or self.logits is None:
+            raise ValueError(
+                f"rule {rule!r}: {len(self.perturbed)} losses: give those of the batch itself and "
+                f"of the {expected} weights that it proposed"
+            )
+        return self.losses, self.logits, self.perturbed
 
     def loop(self, layer: int) -> Route | None:
         """The projection of a layer to itself, if it has one."""
@@ -161,6 +193,8 @@ class Rule:
             of any shape in thresholds; None where there is no such function.
         needs_traces: Whether it reads membranes step by step.
         needs_running_error: Whether it reads the error of the readout up to each step, with traces.
+        model: Address of a device that traces are read of in place of the one that learns, which
+            then need not show any; empty for none.
         learns_feedback: Whether feedback matrices of its state, `feedback_l`, follow the weights,
             and go with them to other trainings.
         family: What it was built of, by `RuleFamily`.
@@ -174,6 +208,7 @@ class Rule:
     gate: Callable[[State, Matrix], Matrix] | None = None
     needs_traces: bool = False
     needs_running_error: bool = False
+    model: str = ""
     learns_feedback: bool = False
     family: RuleFamily | None = field(default=None, repr=False, compare=False)
     settings: BaseModel | None = None

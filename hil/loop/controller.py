@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivers import Device, Readout, Stimulus, WeightFormat
 from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
-from hil.learning import homeostasis, losses, optimisers, rules
+from hil.learning import homeostasis, losses, optimisers, rules, ties
 from hil.learning.feedback import align_feedback
 from hil.learning.rule import (
     PerturbedEvaluation,
@@ -23,6 +23,7 @@ from hil.learning.rule import (
     check_update,
 )
 from hil.loop import health, mapping
+from hil.loop.model_device import ModelDevice
 from hil.loop.observation.observer import Observer
 from hil.loop.supervised_device import SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
-Judge = Callable[[Matrix, Matrix], tuple[float, Matrix]]
+Judge = Callable[[Matrix, Matrix], tuple[Matrix, Matrix, Matrix]]
+"""Gives losses `(B,)`, logits and errors `(B, C)` of output rates and mean membranes."""
 
 
 @dataclass
@@ -48,11 +50,13 @@ class Controller:
         supervised: The device under supervision, and what it stores.
         observer: What is read of it.
         rule: The learning rule.
+        model: The device that stands for this one, for a rule that goes back through a model.
         optimiser: How a gradient becomes a change of the weights.
         weights: Shadow weights of each projection, `(n_pre, n_post)`.
         rule_state: What the rule learns and keeps beside the weights.
         optimiser_state: What the optimiser keeps.
         strengths: Factor of homeostasis of each hidden layer, `(L - 1,)`.
+        cells: By projection, which cell of a kernel each synapse holds, as in `hil.learning.ties`.
     """
 
     config: Config
@@ -62,11 +66,13 @@ class Controller:
     supervised: SupervisedDevice
     observer: Observer
     rule: Rule
+    model: ModelDevice | None
     optimiser: optimisers.Optimiser
     weights: list[Matrix]
     rule_state: State
     optimiser_state: dict[str, NDArray[np.generic]]
     strengths: NDArray[np.float64]
+    cells: dict[int, NDArray[np.int32]] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -92,7 +98,9 @@ class Controller:
         kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
-        observer = Observer(config, device, rule, kind)
+        model = ModelDevice.open(config, rule, layers, kind) if rule.model else None
+        seen = replace(rule, needs_traces=False) if model else rule
+        observer = Observer(config, device, seen, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         weights = mapping.initial_weights(config, device.network, device.info)
         drawn = rule.init(streams.generator(config.seed, "rule"), layers)
@@ -104,6 +112,7 @@ class Controller:
             supervised=supervised,
             observer=observer,
             rule=rule,
+            model=model,
             optimiser=optimiser,
             weights=weights,
             rule_state=check_first_state(drawn, f"rule {name!r}"),
@@ -149,28 +158,38 @@ class Controller:
         trial = streams.trial(self.config.seed, "trial", index)
         readout = self.supervised.run(stimulus, self.observer.probes, trial)
         decoded = self.observer.decode(readout, stimulus, self.supervised.stored)
-        logits = self._logits(decoded.rate, decoded.membranes[-1])
         judge = partial(self._judge, y, weights)
-        loss, error = judge(decoded.rate, decoded.membranes[-1])
+        by_sample, logits, error = judge(decoded.rate, decoded.membranes[-1])
         if self._forms[-1].signs == "positive":
             error = losses.spare_saturated(error, decoded.rate, self.observer.highest_rate)
         pulls: tuple[Matrix, ...] = ()
         if self.config.homeostasis.weight:
             strengths = (self.config.homeostasis.weight * self.strengths).tolist()
             pulls = homeostasis.compute_pulls(decoded.hidden, strengths, self.observer.target_rate)
-        observation = self.observer.observe(
-            stimulus,
-            decoded,
-            error,
-            lambda rate, membrane: judge(rate, membrane)[1],
-            self._evaluate_perturbations(stimulus, judge, index),
-            pulls,
-            index / total,
+        observer, shown = self.observer, decoded
+        if self.model is not None:  # of the device itself, the error
+            observer = self.model.observer
+            shown = self.model.show(stimulus, self.supervised.stored, trial)
+        observation = replace(
+            observer.observe(
+                stimulus,
+                shown,
+                error,
+                lambda rate, membrane: judge(rate, membrane)[-1],
+                self._evaluate_perturbations(stimulus, judge, index),
+                pulls,
+                index / total,
+            ),
+            losses=by_sample,
+            logits=logits,
+            labels=y,
         )
         update = self.rule.update(self.rule_state, observation, self.weights)
         what = f"rule {self.config.rule['name']!r}"
         gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
         homeostasis.add(gradients, observation)
+        ties.average_alike(gradients, self.cells)
+        fixed = ties.take_fixed(self.weights, self.cells)
         # Weights that leave the full scale would be long in returning.
         self.weights, self.optimiser_state = self.optimiser.update(
             gradients,
@@ -179,13 +198,14 @@ class Controller:
             observation.progress,
             self.device.network.full_scale,
         )
+        ties.put_fixed(self.weights, fixed, self.cells)
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
                 if self._forms[projection].signs == "positive":
                     self.clip(projection)
                 self._write(projection)
         return StepReport(
-            loss,
+            float(by_sample.mean()),
             int(np.count_nonzero(losses.predict(logits, decoded.membranes[-1]) == y)),
             (*decoded.hidden, decoded.rate),
             decoded.membranes,
@@ -194,10 +214,11 @@ class Controller:
 
     def _judge(
         self, y: NDArray[np.int64], factors: losses.Weights, rate: Matrix, membrane: Matrix
-    ) -> tuple[float, Matrix]:
-        """Mean loss of output rates and mean membranes, `(B, C)` each, and the error `(B, C)`."""
+    ) -> tuple[Matrix, Matrix, Matrix]:
+        """Losses, logits and errors of output rates and mean membranes."""
         logits = self._logits(rate, membrane)
-        return losses.evaluate(logits, y, self.config.readout.loss, factors)
+        by_sample, error = losses.evaluate(logits, y, self.config.readout.loss, factors)
+        return by_sample, logits, error
 
     def _evaluate_perturbations(
         self, stimulus: Stimulus, judge: Judge, index: int
@@ -212,7 +233,8 @@ class Controller:
             for projection, matrix in enumerate(proposed):
                 self.supervised.write(projection, matrix)
             seen = self.supervised.run(stimulus, probes, trial)
-            found.append(PerturbedEvaluation(proposed, judge(*self.observer.deployed(seen))[0]))
+            by_sample, logits, _ = judge(*self.observer.deployed(seen))
+            found.append(PerturbedEvaluation(proposed, by_sample, logits))
         return found
 
     def repair(self, layers: Sequence[health.State]) -> None:
@@ -233,7 +255,7 @@ class Controller:
 
     def predict(
         self, x: mapping.Batch, stream: streams.Stream, *index: int
-    ) -> tuple[NDArray[np.int64], Matrix]:
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify a batch with the weights that the device holds.
 
         Args:
@@ -242,13 +264,13 @@ class Controller:
             index: Its index.
 
         Returns:
-            `(B,)` predicted classes, and their logits `(B, C)`.
+            `(B,)` predicted classes, their logits `(B, C)`, and whether any output fired `(B,)`.
         """
         stimulus = self.stimulus(x, stream, *index)
         trial = streams.trial(self.config.seed, stream, *index)
         return self.answer(self.supervised.run(stimulus, self.observer.output_probes, trial))
 
-    def answer(self, readout: Readout) -> tuple[NDArray[np.int64], Matrix]:
+    def answer(self, readout: Readout) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify the samples of a run in which the output was observed.
 
         Args:
@@ -259,7 +281,7 @@ class Controller:
         """
         rate, membrane = self.observer.deployed(readout)
         logits = self._logits(rate, membrane)
-        return losses.predict(logits, membrane), logits
+        return losses.predict(logits, membrane), logits, np.any(rate > 0, axis=1)
 
     def classify(
         self,
@@ -267,7 +289,7 @@ class Controller:
         stream: streams.Stream,
         index: int,
         watch: Callable[[int, int], None] | None = None,
-    ) -> tuple[NDArray[np.int64], Matrix]:
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify many samples, batch by batch, with the weights that the device holds.
 
         Args:
@@ -277,7 +299,7 @@ class Controller:
             watch: Called with batches done and batches in all, after every batch.
 
         Returns:
-            `(N,)` predicted classes, and their logits `(N, C)`.
+            `(N,)` predicted classes, their logits `(N, C)`, and whether any output fired `(N,)`.
         """
         size = self.config.training.batch
         starts, answers = range(0, len(x), size), []
@@ -286,8 +308,8 @@ class Controller:
             answers.append(self.predict(rows, stream, index, number))
             if watch is not None:
                 watch(number + 1, len(starts))
-        classes, logits = zip(*answers, strict=True)
-        return np.concatenate(classes), np.concatenate(logits)
+        classes, logits, fired = zip(*answers, strict=True)
+        return np.concatenate(classes), np.concatenate(logits), np.concatenate(fired)
 
     def stimulus(self, x: mapping.Batch, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples with the randomness of a stream."""
@@ -299,6 +321,7 @@ class Controller:
         """Collect the state of the controller and the device as named arrays."""
         found: dict[str, NDArray[np.generic]] = {}
         found |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
+        found |= {f"cells/{p}": cells for p, cells in self.cells.items()}
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
         found["homeostasis/strengths"] = self.strengths
@@ -332,6 +355,7 @@ class Controller:
             ValueError: When they are of another network.
         """
         self.weights = weights_in(state, self.weights)
+        self.cells = ties.read_cells(select_prefix(state, "cells/"), self.weights)
         mapping.check_delays(state, self.config, self.device.network)
         self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 

@@ -21,6 +21,7 @@ from hil.config import Config
 from hil.encodings.encoding import Kind
 from hil.loop import mapping
 from hil.loop.observation.estimation import build_nominal_neuron
+from hil.loop.observation.probes import limit_offers
 from hil.reasons import Reason, because
 from hil.tasks.samples import SampleSpec
 from hil.validation import validate_values
@@ -122,7 +123,7 @@ def resolve_defaults(
             f"homeostasis.target = {target:g} spikes per step: a neuron of this device fires at "
             f"most {most}: give 0 to {most}, or auto"
         )
-    spec = data.spec
+    spec, info = data.spec, limit_offers(info, config.observe)
     choices: list[Choice] = []
     for choose in CHOOSERS:  # each sees what was chosen before
         choices += [*choose(_draft(config, choices), open_settings, info, spec)]

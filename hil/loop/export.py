@@ -10,7 +10,7 @@ import numpy as np
 
 from drivers.contract.arrays import select_prefix
 from hil.characterisation import unstated
-from hil.exchange import model, nir_writing
+from hil.exchange import model, nir_writing, returning
 from hil.loop import initialisation, mapping
 from hil.runs import data as run_data
 from hil.trust import open_device
@@ -56,7 +56,7 @@ def export(
         raise ValueError(f"{out}: is written as a model of NIR: let its name end in .nir")
     why = "as asked for" if dt is not None else "as in the model that it began with"
     dt = run.source_step() if dt is None else model.check_step(dt, f"--dt {dt:g}")
-    config, checkpoint = run.config(), run.require_checkpoint()
+    config, checkpoint = run.config(), run.load_trained()
     by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")
     matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
     chain = matrices[: len(config.network.hidden) + 1]
@@ -67,11 +67,27 @@ def export(
             mapping.check_delays(checkpoint, config, device.network)
         late = [projection.delay for projection in device.network.projections]
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec, dt)
+        source = run.source_model()
+        returned = None
+        if source is not None and nominal.dt == run.source_step():
+            shown = model.NetworkInput(nominal.current, nominal.bias)
+            returned = returning.return_graph(
+                source, matrices, device.info, shown, nominal.decay, nominal.dt, nominal.threshold
+            )
     if say is not None:
+        if source is not None and returned is None:
+            say(REBUILT)
         say(_describe_step(nominal.dt, "as on the device" if dt is None else why))
     notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     reset = device.info.neuron.assumed_reset
-    return nir_writing.write_network(out, matrices, late, nominal, {**notes, "reset": reset})
+    notes["reset"] = reset
+    return nir_writing.write_network(out, matrices, late, nominal, notes, returned)
+
+
+REBUILT = (
+    "nodes are not those of the model that it began with, whose weights do not follow from those "
+    "of synapses: one matrix for each projection is written"
+)
 
 
 def _nominal(

@@ -336,7 +336,7 @@ def find_delays(config: Config, layers: tuple[int, ...], initial: Initial) -> li
     return delays
 
 
-def _delay_of(array: NDArray[Any] | None, shape: tuple[int, int], longest: int) -> Delay:
+def _delay_of(array: NDArray[Any] | None, shape: tuple[int, ...], longest: int) -> Delay:
     if array is None or not _are_delays(array, shape) or array.max() > longest:
         return 0
     return array.astype(np.int64) if array.ndim else int(array)
@@ -375,5 +375,5 @@ def check_delays(initial: Mapping[str, NDArray[Any]], config: Config, network: N
             )
 
 
-def _are_delays(array: NDArray[Any], shape: tuple[int, int]) -> bool:
+def _are_delays(array: NDArray[Any], shape: tuple[int, ...]) -> bool:
     return array.dtype == np.uint16 and array.shape in ((), shape)

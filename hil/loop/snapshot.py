@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from drivers import Probe
 from hil import streams
 from hil.loop.mapping import Batch, nominal_threshold
+from hil.loop.observation.probes import limit_offers
 from hil.tasks.samples import Signals
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ def gather(
         "sample_labels": data.y_test[rows],
     }
     probes: dict[str, Probe] = {}
-    offer = device.info.offer("spikes", depth, depth)
+    info = limit_offers(device.info, config.observe)
+    offer = info.offer("spikes", depth, depth)
     if offer is not None and "none" in offer.reductions:
         probes["output_raster"] = Probe(depth, "spikes")
-    offers = {n: device.info.offer("membrane", n, depth) for n in range(1, depth + 1)}
+    offers = {n: info.offer("membrane", n, depth) for n in range(1, depth + 1)}
     every = max((offer.every for offer in offers.values() if offer is not None), default=1)
     arrays["membrane_every"] = np.asarray(every)
     for layer, offer in offers.items():

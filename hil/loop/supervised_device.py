@@ -45,7 +45,7 @@ class SupervisedDevice:
     """A configured device under supervision: timed, restored after a restart, and what it stores.
 
     Attributes:
-        stored: What the device says that it stores of each projection, `(n_pre, n_post)`.
+        stored: What the device says that it stores of each projection, as `Network.shapes`.
         clock: Where the time went since the network was configured.
         costs: What the device paid since the training began.
     """

@@ -33,12 +33,13 @@ if TYPE_CHECKING:
     from hil.runs.folder import Run
 
 
-def write_report(run: Run, attempts: Attempts | None = None) -> Path:
+def write_report(run: Run, attempts: Attempts | None = None, is_live: bool = False) -> Path:
     """Write the page of a run, complete or not; a part that fails is noted in its place.
 
     Args:
         run: The run folder.
         attempts: Learns what could not be made.
+        is_live: Whether a browser is to read it again and again, since the run goes on.
 
     Returns:
         `report.html` in that folder.
@@ -69,6 +70,7 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
         environment=run.environment(),
         again=_repeating_command(run, config.task),
         resume=run.spell_command("resume"),
+        is_live=is_live,
     )
 
 

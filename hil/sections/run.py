@@ -23,7 +23,10 @@ PAID = {
     "input_events": "events of the input",
     "spikes": "spikes of neurons",
     "synaptic_events": "synaptic events",
+    "membrane_updates": "updates of a membrane",
+    "energy": "joules, estimated",
     "line_bytes": "bytes on the line",
+    "read_bits": "bits read",
     "write_calls": "writes of a projection",
     "cell_writes_mean": "writes of a cell, mean",
     "cell_writes_max": "writes of a cell, most",
@@ -116,7 +119,7 @@ def build_activity(settings: SectionSettings, run: RunRecord) -> PageSection | N
     draw = partial(plots.plot_lines, output, "epoch", "spikes / step")
     figures.append(Plot("Output rate", draw, description=description))
     note = words.read_note("activity", weight=run.config.homeostasis.weight)
-    if run.config.observe == "membrane":
+    if run.config.observe != "spikes":
         note += " " + words.read_note("estimated_activity")
     return PageSection("Activity", note, plots=figures)
 
@@ -291,7 +294,7 @@ def build_paid(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Tabulate what the device paid for an inference, and for the training."""
     if run.result is None:
         return None
-    note = words.read_note("paid", verb="estimates" if run.config.observe == "membrane" else "sees")
+    note = words.read_note("paid", verb="estimates" if run.config.observe != "spikes" else "sees")
     table = Table("", ("", "an inference", "the training"), paid_costs(run.result["costs"]))
     return PageSection("What the device paid", note, tables=[table])
 
@@ -323,6 +326,8 @@ def _number(value: float | None) -> str:
     """A number to be read: whole and in groups of three digits, or with three digits in all."""
     if value is None:
         return "not known"
+    if 0 < value < 1e-3:
+        return f"{value:.2e}"
     if value >= 100 or value == int(value):
         return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return f"{value:.3g}"

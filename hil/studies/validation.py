@@ -99,6 +99,7 @@ def check(study: Study) -> Sources:
                 try:
                     session = Session.on_device(device, config, data, step.open_settings)
                     layers[step.key] = session.controller.layers
+                    session.close()
                 except ValueError as error:
                     unfit.append(ValueError(f"{shorten(config.device_url)}: {error}"))
                     if not isinstance(error, StimulusError | UnsupportedProbe):

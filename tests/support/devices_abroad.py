@@ -35,7 +35,7 @@ Array = NDArray[Any]
 
 def _stated(name: str, neuron: Neuron, weights: WeightFormat, *stimuli: StimulusKind) -> DeviceInfo:
     return DeviceInfo(
-        contract=3,
+        contract=4,
         identity=Identity(name),
         capacity=Capacity(inputs=128, neurons=256, layers=3, batch=64, steps=64),
         timing=Timing(dt=1e-3, layer="same_step"),

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,19 +18,26 @@ NEEDS = {
     "native": ("make", "cc"),
     "sanitized": ("make", "cc"),
     "mps2": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
-    "stm32f405": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
+    "pico": ("make", "arm-none-eabi-gcc", "node"),
+    **dict.fromkeys(
+        ("stm32f405", "discovery-f407", "nucleo-f446re", "blackpill-f411"),
+        ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
+    ),
 }
 
 
 def ports(*names: str) -> list[Any]:
     """Ports to run a test on; those that an emulator of Arm runs take long."""
-    slow = [name for name in names if "qemu-system-arm" in NEEDS[name]]
+    slow = [name for name in names if "arm-none-eabi-gcc" in NEEDS[name]]
     return [pytest.param(n, marks=pytest.mark.thorough) if n in slow else n for n in names]
 
 
 def need(port: str) -> None:
     """Skip a test where a port cannot run, but not where it has to."""
     missing = [tool for tool in NEEDS[port] if shutil.which(tool) is None]
+    if "node" in NEEDS[port] and not missing:
+        asked = subprocess.run(["node", "-e", "require('rp2040js')"], capture_output=True)
+        missing += ["rp2040js"] * (asked.returncode != 0)
     if missing and "HIL_REQUIRE_FIRMWARE" not in os.environ:
         pytest.skip(f"{', '.join(missing)} not installed")
     assert not missing

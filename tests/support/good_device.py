@@ -33,7 +33,7 @@ REST, THRESHOLD = -70.0, -50.0  # mV
 LEAK = 0.9
 
 INFO = DeviceInfo(
-    contract=3,
+    contract=4,
     identity=Identity("good", serial="1"),
     capacity=Capacity(layers=3, inputs=96, neurons=24, batch=20, steps=120, synapses=2400),
     timing=Timing(dt=1e-3),

@@ -49,7 +49,7 @@ class IntegerChip(Device):
     @property
     def info(self) -> DeviceInfo:
         return DeviceInfo(
-            contract=3,
+            contract=4,
             identity=Identity("integer"),
             capacity=Capacity(layers=4, inputs=256, neurons=256, batch=32, steps=64),
             timing=Timing(dt=1e-3),

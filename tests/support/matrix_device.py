@@ -77,7 +77,7 @@ class MatrixDevice(Device):
         """What it is and shows."""
         cell = self._cell
         return DeviceInfo(
-            contract=3,
+            contract=4,
             identity=Identity("matrix"),
             capacity=Capacity(layers=8, inputs=1024, neurons=1024, batch=500, steps=1000),
             timing=Timing(dt=1e-3, input="same_step", layer=cell["arrival"]),

@@ -40,6 +40,7 @@ def observe(layers: tuple[int, ...] = LAYERS, batch: int = 6, seed: int = 0) -> 
         traces=tuple(traces),
         output_spikes=spikes[-1],
         model=MODEL,
+        labels=np.arange(batch) % layers[-1],
     )
 
 

@@ -32,7 +32,7 @@ UNIT = 4096  # of a membrane, at a weight of one threshold and full scale 1
 SHIFT = 4  # a sixteenth leaks away in a step
 
 INFO = DeviceInfo(
-    contract=3,
+    contract=4,
     identity=Identity("stranger"),
     capacity=Capacity(layers=4, inputs=128, neurons=32, batch=32, steps=128),
     timing=Timing(dt=1e-3),

@@ -34,7 +34,7 @@ REST, THRESHOLD, DT = -70.0, -50.0, 1e-3  # mV, s
 TAU = -DT / math.log(0.9)
 
 INFO = DeviceInfo(
-    contract=3,
+    contract=4,
     identity=Identity("tunable"),
     capacity=Capacity(layers=3, inputs=96, neurons=32, batch=20, steps=80),
     timing=Timing(

@@ -31,7 +31,7 @@ from support.restated import restated
 LEAK, LONGEST = 0.9, 6
 
 INFO = DeviceInfo(
-    contract=3,
+    contract=4,
     identity=Identity("wired"),
     capacity=Capacity(
         layers=3,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hil.cli.options import argument, option
+from hil.cli.options import DeviceArgument, JsonOption, argument, option
 
 board = typer.Typer(help="Boards on a serial line.", no_args_is_help=True)
 _INPUT = "What the device takes: current (constant), current_trace (changing as well) or spikes."
@@ -30,12 +33,76 @@ def demo(
 
 @board.command()
 def firmware(
-    port: Annotated[str, typer.Argument(help="native, mps2 or stm32f405.")] = "stm32f405",
+    port: Annotated[str, typer.Argument(help="native, pico, stm32f405, ...")] = "pico",
 ) -> None:
     """Build the firmware that this host speaks to, and print where the image is."""
     from drivers.firmware import build
 
     typer.echo(build(port))
+
+
+@board.command()
+def accept(
+    address: DeviceArgument,
+    reset: Annotated[
+        str | None, option("Command that resets the board; without, you are asked to.", "COMMAND")
+    ] = None,
+    soak: Annotated[float, option("How long random networks are run.", "SECONDS")] = 300.0,
+    out: Annotated[Path, option("File to send back, and its page.", "FILE", "--out", "-o")] = Path(
+        "acceptance.json"
+    ),
+) -> None:
+    """Hold a board to all that emulators prove of the firmware. Exit code 1 where it differs."""
+    from drivers import lab
+    from hil import acceptance
+    from hil.cli.output import print_table
+
+    def ask() -> None:
+        typer.prompt("hil: reset the board now, and press Enter", "", show_default=False, err=True)
+
+    resets = acceptance.run_command(reset) if reset else ask if sys.stdin.isatty() else None
+    found = acceptance.accept(
+        address, resets, soak, lambda line: typer.echo(f"{line.name}: {line.verdict}", err=True)
+    )
+    lines = found["lines"]
+    print_table(("line", "verdict", "what was found"), [tuple(line.values()) for line in lines])
+    print_table(
+        ("work", "figure"), [(name, f"{value:.4g}") for name, value in found["figures"].items()]
+    )
+    typer.echo(acceptance.write_files(found, out))
+    if failed := [line["name"] for line in lines if line["verdict"] == "failed"]:
+        lab.add_note(lab.QUARANTINE, address, f"failed hil board accept: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+@board.command()
+def flash(
+    name: Annotated[str, argument("A device of the lab.", "NAME", "drivers.lab:list_devices")],
+) -> None:
+    """Flash the firmware of a device of the lab by its maker's tool, where that is installed."""
+    from drivers.firmware import flashing
+
+    typer.echo(flashing.flash(name))
+
+
+@board.command()
+def doctor(address: DeviceArgument, json_output: JsonOption = False) -> None:
+    """Say what is wrong with a board, or how good its line is. Exit code 1 where something is."""
+    from drivers.board.doctor import examine
+    from drivers.registry import split
+    from hil.cli.output import print_table
+
+    scheme, target, options = split(address)
+    if scheme != "board":
+        raise ValueError(f"{address} is no board on a serial line: use hil check")
+    found = examine(target, options)
+    if json_output:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        print_table(("figure", "value"), list(found.figures.items()))
+        typer.echo(f"{found.fault}: {found.line}" if found.fault else found.line)
+    if found.fault:
+        raise typer.Exit(1)
 
 
 def new_driver(

@@ -57,12 +57,7 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
     def update(
         state: State, observation: Observation, weights: Sequence[Matrix]
     ) -> tuple[Gradients, State]:
-        evaluations = observation.perturbed
-        if len(evaluations) != 2 * settings.pairs:
-            raise ValueError(
-                f"rule 'spsa': {len(evaluations)} losses: give those of the {2 * settings.pairs} "
-                "weights that it proposed"
-            )
+        _, _, evaluations = observation.perturbations("spsa", 2 * settings.pairs)
         total: list[Matrix] = [np.zeros_like(w) for w in weights]
         for up, down in zip(evaluations[::2], evaluations[1::2], strict=True):
             rise = np.float32((up.loss - down.loss) / settings.pairs)

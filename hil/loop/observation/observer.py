@@ -15,7 +15,7 @@ from hil.learning.rule import Observation, PerturbedEvaluation, Rule
 from hil.loop.mapping import host_model, nominal_decay, nominal_threshold, routes
 from hil.loop.observation.drive import mean_input
 from hil.loop.observation.estimation import LayerSamples, RateEstimation, build_nominal_neuron
-from hil.loop.observation.probes import plan_probes
+from hil.loop.observation.probes import limit_offers, plan_probes
 
 if TYPE_CHECKING:
     from drivers.contract.info import StimulusKind
@@ -76,7 +76,7 @@ class Observer:
         Raises:
             UnsupportedProbe: When the device does not show what is needed.
         """
-        info, network = device.info, device.network
+        info, network = limit_offers(device.info, config.observe), device.network
         self._timed = config.readout.source == "times"
         self._rule, self._homeostasis = rule, config.homeostasis
         self._traced, self._by_spikes = rule.needs_traces, config.observe == "spikes"

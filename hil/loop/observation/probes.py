@@ -1,13 +1,13 @@
 """Choice of what is read: decided once, from the configuration and what the device offers.
 
 With `observe = "membrane"` that is the spikes of the output layer and membranes, and nothing else;
-hidden spikes are never asked for.
+hidden spikes are never asked for. With less, a device is taken to offer no more than that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from drivers import DeviceInfo, Probe, ProbeOffer, Reduction, UnsupportedProbe
@@ -51,6 +51,24 @@ class ProbePlan:
         """Probes of a learning step, each once."""
         chosen = [*self.membranes, *self.spikes.values(), self.fitted]
         return list(dict.fromkeys(probe for probe in chosen if probe is not None))
+
+
+def limit_offers(info: DeviceInfo, observe: str) -> DeviceInfo:
+    """The facts of a device as if it offered no more than may be read.
+
+    Args:
+        info: What it offers.
+        observe: `output`, `last` or `mean`; anything else leaves what is offered.
+    """
+    if observe not in ("output", "last", "mean"):
+        return info
+    probes = []
+    for offer in info.offers.probes:
+        if offer.quantity == "spikes" and offer.layers != "hidden":
+            probes.append(replace(offer, layers="output"))
+        elif offer.quantity == "membrane" and observe in offer.reductions:
+            probes.append(replace(offer, reductions=(observe,)))
+    return replace(info, offers=replace(info.offers, probes=tuple(probes)))
 
 
 def plan_probes(config: Config, info: DeviceInfo, depth: int, traced: bool) -> ProbePlan:
@@ -173,7 +191,8 @@ def _check_shown(
             place = "the output" if layer == depth else f"hidden layer {layer}"
             instead = "rule.clock=mean"
             if "clock" not in config.rule:
-                free = [name for name in rules.names() if not rules.get(name)().needs_traces]
+                known = {name: rules.get(name)() for name in rules.names()}
+                free = [n for n, rule in known.items() if rule.model or not rule.needs_traces]
                 instead = f"--rule {' or '.join(free)}"
             raise UnsupportedProbe(
                 f"rule {config.rule['name']!r} reads the membranes of every step: this device "
@@ -201,7 +220,7 @@ def _check_shown(
         )
     asked = config.activity.estimator
     reads = asked != "auto" and rate_estimators.get(asked).reading != "nothing"
-    if config.observe == "membrane" and reads and None in hidden:
+    if config.observe != "spikes" and reads and None in hidden:
         raise UnsupportedProbe(
             f"activity.estimator = {asked}: this device does not show the membranes of hidden "
             f"layer {hidden.index(None) + 1}: use auto"

@@ -248,7 +248,7 @@ def test_a_bad_line_carries_on_once(seed: int) -> None:
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("port", ["simulated", *ports("native", "mps2", "stm32f405")])
+@pytest.mark.parametrize("port", ["simulated", *ports("native", "mps2", "stm32f405", "pico")])
 def test_the_kit_finds_that_boards_run_on_and_any_graph(port: str) -> None:
     if port == "simulated":
         with Harness(lambda: drivers.open("board:simulated://?seed=3")) as harness:

@@ -88,7 +88,7 @@ def test_events_under_way_are_carried_on(graph: Network, kind: str, cut: int, se
     np.testing.assert_array_equal(again.samples[PROBES[3]], whole.samples[PROBES[3]])
 
 
-@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405"))
+@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405", "pico"))
 def test_a_firmware_states_and_runs_what_the_simulated_board_does(port: str) -> None:
     delays = np.arange(6).reshape(3, 2)
     graph = network(
@@ -104,7 +104,9 @@ def test_a_firmware_states_and_runs_what_the_simulated_board_does(port: str) -> 
             with drivers.open(f"board:{address}") as device:
                 room = device.info.capacity
                 assert room.recurrence and room.skips and room.synapse_delays
-                assert room.delay == (15 if port == "stm32f405" and not found else LONGEST)
+                assert room.delay == (
+                    15 if port in ("stm32f405", "pico") and not found else LONGEST
+                )
                 assert isinstance(device, Board)
                 mapped(device, graph, 5)
                 readouts = [device.run(stimulus("trace", trace(5, 12, 4)), PROBES)]

@@ -158,7 +158,7 @@ def test_a_host_that_was_silent_is_told_and_writes_anew(
         first.write_weights(0, weights)
 
 
-@pytest.fixture(scope="module", params=ports("native", "sanitized", "mps2", "stm32f405"))
+@pytest.fixture(scope="module", params=ports("native", "sanitized", "mps2", "stm32f405", "pico"))
 def host(request: pytest.FixtureRequest) -> Iterator[tuple[firmware.Running, Host]]:
     with connected(request.param, seed=7) as pair:
         yield pair

@@ -35,7 +35,7 @@ from support.plain_board import CHIP_AT_ZERO
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@pytest.fixture(scope="module", params=ports("native", "sanitized", "mps2", "stm32f405"))
+@pytest.fixture(scope="module", params=ports("native", "sanitized", "mps2", "stm32f405", "pico"))
 def board(request: pytest.FixtureRequest) -> Iterator[tuple[firmware.Running, Host]]:
     with connected(request.param, seed=7) as pair:
         yield pair
@@ -88,7 +88,7 @@ def test_every_chip_is_the_simulated_one_of_its_seed(chip: int, seed: int) -> No
         agree(host, simulated, script(np.random.default_rng(seed), limits, 12))
 
 
-@pytest.mark.parametrize("port", ports("sanitized", "mps2", "stm32f405"))
+@pytest.mark.parametrize("port", ports("sanitized", "mps2", "stm32f405", "pico"))
 def test_edges_and_refusals_are_those_of_the_simulated_board(port: str) -> None:
     # The ideal chip has round numbers, which reach the edges exactly.
     with connected(port, 0) as pair:
@@ -150,7 +150,7 @@ def test_a_boot_is_another_and_knows_nothing(board: tuple[firmware.Running, Host
     assert len(seen) == 5
 
 
-@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405"))
+@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405", "pico"))
 def test_a_board_that_was_off_has_another_boot_id(port: str) -> None:
     seen = set()
     for _ in range(2):

@@ -44,7 +44,7 @@ def lif_of(**changes: Any) -> Any:
         ([linear(W)], "linear0 (Linear): leads to the output: the last layer has to be of neurons"),
         (
             [linear(W), nir.LI(tau=ONE, r=ONE, v_leak=ONE)],
-            "li1 (LI): is not read: give a chain of Affine, Linear, Scale, Delay, Flatten, and",
+            "li1 (LI): is not read: give a chain of Affine, Linear, Scale, Delay, Conv1d, Conv2d,",
         ),
         ([linear(W), lif_of(v_reset=-ONE)], "lif1.v_reset: is not v_leak"),
         ([linear(W), lif_of(v_leak=2 * ONE)], "lif1.v_threshold: has to be above rest"),

@@ -13,11 +13,13 @@ from hil.learning import rules
 from hil.learning.rule import Observation
 from support.rule_inputs import LAYERS, NETWORKS, SEEDS, build, draw_weights, observe, update
 
-NAMES = ["adfa", "bp", "bptt", "dfa", "output_only"]
+LINEAR = ["adfa", "bp", "bptt", "dfa", "output_only", "pat", "progressive"]
+NAMES = [*LINEAR, "drtp", "forward_forward"]
+TRY = ["mgd", "opzo", "spsa"]  # weights, and have tests of their own
 
 
 def test_names_and_unknown_name() -> None:
-    assert rules.names() == sorted([*NAMES, "spsa"])  # which has tests of its own
+    assert rules.names() == sorted([*NAMES, *TRY])
     with pytest.raises(ValueError, match="did you mean 'adfa'") as error:
         rules.get("afda")
     assert all(name in str(error.value) for name in NAMES)
@@ -85,7 +87,7 @@ def test_update_is_a_pure_function(name: str) -> None:
             np.testing.assert_array_equal(then, after)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LINEAR)
 @given(seed=SEEDS, power=st.integers(-6, 6), sign=st.sampled_from([-1, 1]))
 def test_gradients_are_linear_in_the_error(name: str, seed: int, power: int, sign: int) -> None:
     """Powers of two and signs pass through floating point without rounding."""
@@ -110,6 +112,7 @@ def test_gradients_are_means_over_the_batch(name: str) -> None:
         error=seen.error[order],
         traces=tuple(u[:, order] for u in seen.traces),
         output_spikes=seen.traces[-1][:, order] >= 1,  # type: ignore[arg-type]
+        labels=None if seen.labels is None else seen.labels[order],
         model=seen.model,
     )
     for a, b in zip(update(rule, seen, weights), update(rule, twice, weights), strict=True):
@@ -117,7 +120,7 @@ def test_gradients_are_means_over_the_batch(name: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["adfa", "bp", "dfa", "output_only"])
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"bptt", "pat"}))
 def test_the_output_projection_follows_its_error(name: str) -> None:
     seen = observe()
     expected = np.einsum("bi,bj->ij", seen.activity[-1], seen.error) / len(seen.error)
@@ -125,11 +128,11 @@ def test_the_output_projection_follows_its_error(name: str) -> None:
     np.testing.assert_allclose(found[-1], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_only_bptt_needs_traces() -> None:
+def test_only_bptt_and_pat_need_traces() -> None:
     without = replace(observe(), traces=(), output_spikes=None)
     for name in NAMES:
         rule = build(name)
-        assert rule.needs_traces == (name == "bptt")
+        assert rule.needs_traces == (name in ("bptt", "pat"))
         if not rule.needs_traces:
             update(rule, without, draw_weights())
 

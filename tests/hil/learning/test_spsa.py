@@ -33,9 +33,20 @@ def rule(**settings: Any) -> Rule:
     return spsa(**settings)
 
 
+NOTHING = np.zeros((1, 1), np.float32)
+
+
 def observe(tried: list[PerturbedEvaluation]) -> Observation:
-    nothing = np.zeros((1, 1), np.float32)
-    return Observation(nothing, (), (nothing,), nothing, nothing, perturbed=tuple(tried))
+    return Observation(
+        NOTHING,
+        (),
+        (NOTHING,),
+        NOTHING,
+        NOTHING,
+        perturbed=tuple(tried),
+        losses=NOTHING[0],
+        logits=NOTHING,
+    )
 
 
 def draw(rng: np.random.Generator, shapes: list[tuple[int, int]]) -> list[Matrix]:
@@ -50,7 +61,7 @@ def estimate(built: Rule, weights: list[Matrix], slopes: list[Matrix], seed: int
         return sum(float(np.sum(s * a, dtype=np.float64)) for s, a in zip(slopes, w, strict=True))
 
     proposed = built.propose(np.random.default_rng(seed), weights)
-    seen = observe([PerturbedEvaluation(w, loss(w)) for w in proposed])
+    seen = observe([PerturbedEvaluation(w, np.array([loss(w)]), NOTHING) for w in proposed])
     found, _ = built.update({}, seen, weights)
     return [g for g in found if g is not None]
 
@@ -115,7 +126,7 @@ def test_more_pairs_make_a_better_estimate() -> None:
 def test_losses_that_do_not_belong_to_proposals_are_refused() -> None:
     weights = draw(np.random.default_rng(0), [(2, 2)])
     with pytest.raises(ValueError, match=r"spsa.*1 losses.*2 weights"):
-        rule().update({}, observe([PerturbedEvaluation(weights, 1.0)]), weights)
+        rule().update({}, observe([PerturbedEvaluation(weights, NOTHING[0], NOTHING)]), weights)
 
 
 # -- on a device ------------------------------------------------------------------------------

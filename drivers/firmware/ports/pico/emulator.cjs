@@ -1,0 +1,108 @@
+// The firmware in rp2040js, an emulator of the RP2040 that is no work of ours.
+//
+// usage: node emulator.cjs IMAGE.uf2 ADDRESS WORD WORD WORD
+//
+// The words stand at the address at each boot. Prints the address of the serial line once the board
+// listens. A line `reset` resets it, which is answered once it listens again; a line `cycles` is answered
+// by how many its core has taken, sleep aside. It ends when there are no lines any more.
+'use strict';
+const fs = require('fs');
+const net = require('net');
+
+let RP2040;
+try {
+  ({ RP2040 } = require('rp2040js'));
+} catch (error) {
+  console.error('rp2040js is not installed: npm install --prefix FOLDER rp2040js, '
+    + 'then set NODE_PATH=FOLDER/node_modules');
+  process.exit(1);
+}
+
+const FLASH = 0x10000000, RAM = 0x20000000, STAGE = RAM + 0x41f00, STAGE_BYTES = 256;
+const [, , image, address, ...words] = process.argv;
+const flash = fs.readFileSync(image);
+let chip, client, cycles = 0, listens = () => {}, waiting = [], sent = [], running = false;
+
+// Not part of rp2040js: what the boot ROM does with the flash, by section 2.8.1 of the datasheet.
+function boot(before) {
+  chip = new RP2040();
+  chip.logger = { debug() {}, info() {}, warn() {}, error() {} };
+  if (before) chip.sram.set(before.sram);
+  for (let at = 0; at < flash.length; at += 512) {
+    const size = flash.readUInt32LE(at + 16);
+    chip.flash.set(flash.subarray(at + 32, at + 32 + size), flash.readUInt32LE(at + 12) - FLASH);
+  }
+  const stage = chip.flash.subarray(0, STAGE_BYTES);
+  let crc = 0xffffffff;
+  for (const byte of stage.subarray(0, STAGE_BYTES - 4)) {
+    crc ^= byte << 24;
+    for (let bit = 0; bit < 8; bit++) crc = crc << 1 ^ (crc < 0 ? 0x04c11db7 : 0);
+  }
+  if (crc >>> 0 !== chip.flashView.getUint32(STAGE_BYTES - 4, true)) {
+    console.error('the checksum of the second stage is wrong: the boot ROM does not start it');
+    process.exit(1);
+  }
+  chip.sram.set(stage, STAGE - RAM);
+  words.forEach((word, i) => chip.writeUint32(Number(address) + 4 * i, Number(word)));
+  chip.core.SP = STAGE;
+  chip.core.PC = STAGE;
+  waiting = [];
+  chip.uart[0].onByte = (byte) => {
+    sent.push(byte);
+    if (byte === 0) flush();
+  };
+  // Not part of rp2040js either: a reset that the firmware asks for.
+  const write = chip.ppb.writeUint32.bind(chip.ppb);
+  chip.ppb.writeUint32 = (offset, value) =>
+    offset === 0xd0c ? setImmediate(boot, chip) : write(offset, value);
+  start();
+}
+
+function flush() {
+  if (client) client.write(Buffer.from(sent));
+  sent = [];
+}
+
+function start() {
+  if (!running) setImmediate(run);
+  running = true;
+}
+
+function run() {
+  const { core, uart: [line] } = chip;
+  for (let i = 0; i < 2000; i++) {
+    while (waiting.length && line.rxFIFO.empty) line.feedByte(waiting.pop());
+    for (let j = 0; j < 100 && !core.waiting; j++) cycles += core.executeInstruction();
+    if (core.waiting && !waiting.length) {
+      running = false;
+      listens();
+      listens = () => {};
+      flush();
+      return;
+    }
+  }
+  setImmediate(run);
+}
+
+const server = net.createServer((socket) => {
+  socket.setNoDelay(true);
+  client = socket;
+  socket.on('data', (bytes) => {
+    waiting = [...bytes].reverse().concat(waiting);
+    start();
+  });
+  socket.on('error', () => {});
+  socket.on('close', () => { if (client === socket) client = undefined; });
+});
+
+server.listen(0, '127.0.0.1', () => {
+  listens = () => console.log(`socket://127.0.0.1:${server.address().port}`);
+  boot();
+});
+require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  if (line === 'cycles') console.log(cycles);
+  if (line === 'reset') {
+    listens = () => console.log('boot');
+    boot(chip);
+  }
+}).on('close', () => process.exit(0));
