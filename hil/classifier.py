@@ -205,4 +205,4 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         _, trust = self._settings()
         config = parse_record(self.config_)
         with trust.in_force(), open_deployed(config, self.checkpoint_, prepared) as session:
-            return score_samples(session.controller, prepared, x)
+            return score_samples(session.controller, prepared.apply(x, "X"))[0]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hil import config as configuration
 from hil import tasks
@@ -81,7 +81,7 @@ def _evaluate_run(
     moved: str | Path | None,
     on: str | None,
 ) -> dict[str, Any]:
-    checkpoint, config, own = run.require_checkpoint(), run.config(), run.result()
+    checkpoint, config, own = run.load_trained(), run.config(), run.result()
     prepared, x, y = _samples(run, moved, on)
     began_on = run.environment()["device"]
     with open_deployed(
@@ -146,31 +146,30 @@ def _samples(
 
 
 def score_samples(
-    controller: Controller, preparation: Preparation, x: ArrayLike
-) -> NDArray[np.float32]:
+    controller: Controller, x: Samples, watch: Callable[[int, int], None] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Classify new samples with the network on a device.
 
     Args:
         controller: What runs it there.
-        preparation: How its samples are prepared.
-        x: `(N, n)`, or images or signals of the shape that it was trained on.
+        x: The samples, prepared.
+        watch: Called with batches done and batches in all, after every batch.
 
     Returns:
-        Logits `(N, C)`. The largest of a row is what the sample is classified as: where several
+        Logits `(N, C)`, and whether any output fired, `(N,)`. The largest of a row is what the
+        sample is classified as: where several
         are largest, that of the highest membrane, which is made larger by no more than rounding.
 
     Raises:
-        ValueError: When these are no such samples.
         DeviceError: When the device fails.
     """
-    rows = preparation.apply(x)
-    if not len(rows):
-        return np.empty((0, preparation.classes), np.float32)
-    chosen, logits = controller.classify(rows, "predict", 0)
-    at = np.arange(len(rows)), chosen
+    if not len(x):
+        return np.empty((0, controller.layers[-1]), np.float32), np.empty(0, bool)
+    chosen, logits, fired = controller.classify(x, "predict", 0, watch)
+    at = np.arange(len(x)), chosen
     tied = (logits == logits[at][:, None]).sum(axis=1) > 1
     logits[at] += np.where(tied, np.spacing(np.maximum(abs(logits[at]), 1)), 0)
-    return logits
+    return logits, fired
 
 
 def _test(

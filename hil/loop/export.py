@@ -57,7 +57,7 @@ def export(
         raise ValueError(f"{out}: is written as a model of NIR: let its name end in .nir")
     why = "as asked for" if dt is not None else "as in the model that it began with"
     dt = run.source_step() if dt is None else model.check_step(dt, f"--dt {dt:g}")
-    config, checkpoint = run.config(), run.require_checkpoint()
+    config, checkpoint = run.config(), run.load_trained()
     notes: dict[str, Any] = {"encoding": config.encoding, "steps": config.network.steps}
     notes["task"] = config.task
     by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")

@@ -172,7 +172,7 @@ def _weights_of_run(run: Run) -> Arrays:
     """The weights that a run has learned, and its feedback where it has learned that too."""
     weights = run.weights()
     if run.config().rule.get("feedback") == "learned":
-        kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
+        kept = feedback_matrices(select_prefix(run.load_trained(), "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
     began = run.load_start() if run.config().start else {}
     return weights | {name: array for name, array in began.items() if name.startswith("source/")}

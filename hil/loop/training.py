@@ -120,7 +120,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Test the trained network, keep the snapshot, and write the result."""
     config, controller, data = session.config, session.controller, session.samples
-    epochs = config.training.epochs
+    epochs, kept = len(state.metrics), state.kept_epoch
     # The process that saved the last checkpoint may have been killed before it came to these.
     run.save_metrics(state.metrics)
 
@@ -137,7 +137,7 @@ def _finish(
     run.save_snapshot(snapshot.gather(controller, data, tested.predicted))
     amiss = [finding.as_json() for finding in findings.find_missed_classes(tested.score)]
     watch(TrainingProgress("test", 1, 1, epochs, findings=amiss))
-    last = state.metrics[-1]
+    last = state.metrics[kept - 1]
     result = {
         "task": config.task,
         "rule": config.rule["name"],
@@ -149,6 +149,7 @@ def _finish(
         "seed": config.seed,
         "layers": list(controller.layers),
         "epochs": epochs,
+        "kept_epoch": kept,
         **tested.score.final(),
         "validation_accuracy": last["validation_accuracy"],
         "train_seconds": state.seconds,
