@@ -42,6 +42,7 @@ CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
 SOURCE_STEP = "source/dt"  # in `START`, of a model of NIR: its step in seconds
 SOURCE_MODEL = "source/model"  # likewise: the bytes of its file
+SOURCE_EULER = "source/euler"  # likewise: whether it takes steps by Euler's rule
 SAMPLES, PREPARATION = "arrays.npz", "preparation.json"
 
 Arrays = dict[str, NDArray[np.generic]]
