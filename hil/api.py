@@ -290,7 +290,7 @@ def prepare(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When there is no such device, or it has no room for the network.
     """
-    from hil import tasks
+    from hil import sections, tasks
     from hil.config import build
     from hil.loop.defaults import find_open_settings
     from hil.loop.initialisation import start_settings
@@ -311,6 +311,8 @@ def prepare(
     watch(TrainingProgress("reading the samples"))
     data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
     in_force().check(code_of(config))
+    for name in config.report.sections:
+        sections.get_of_run(name)
     class_weights(config.training.class_weight, data.preparation.labels, data.y_train)
     if config.training.patience and not len(data.y_validation):
         raise ValueError(

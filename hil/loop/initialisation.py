@@ -37,7 +37,7 @@ from hil.loop.health import find_better_estimator
 from hil.loop.mapping import Batch
 from hil.loop.observation.estimation import EstimatorFit
 from hil.reasons import Reason, because
-from hil.runs.folder import SOURCE_MODEL, SOURCE_STEP, Arrays, Run
+from hil.runs.folder import SOURCE_EULER, SOURCE_MODEL, SOURCE_STEP, Arrays, Run
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -163,6 +163,7 @@ def load_initial_weights(
     weights |= {f"ways/{name}": way for name, way in followed.items()}
     weights |= {f"cells/{n}": own for n, own in enumerate(placed.cells) if own is not None}
     weights[SOURCE_STEP] = np.array(network.dt)
+    weights[SOURCE_EULER] = np.array(network.euler)
     weights[SOURCE_MODEL] = np.frombuffer(read_bytes(network.path, LARGEST), np.uint8)
     return apply_choices(config, choices), weights, [*choices, *left_out]
 

@@ -223,6 +223,7 @@ def test_the_command_writes_a_file_that_the_report_reads(port: str, tmp_path: Pa
     assert CliRunner().invoke(app, ["report", str(out)]).exit_code == 2
 
 
+@pytest.mark.thorough
 def test_a_board_of_the_lab_that_fails_is_put_in_quarantine(
     sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
