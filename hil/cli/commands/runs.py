@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hil.cli.errors import check_complete
+from hil.cli.errors import check_complete, print_message
 from hil.cli.options import (
     DEVICES,
     RULES,
@@ -203,14 +203,21 @@ def runs(
     folder: Annotated[Path, argument("Folder with run folders.", "[FOLDER]")] = Path("runs"),
 ) -> None:
     """List the runs of a folder: when, what, where, how well, and in what they differ."""
-    from hil.reports.comparison import differing_settings, group_runs
+    from hil.reports.comparison import ComparedRun, differing_settings, group_runs
     from hil.runs.folder import Run
 
     found = sorted(path.parent for path in folder.glob("*/environment.json"))
     if not found:
         raise ValueError(f"{folder} holds no runs: make one with hil train, or name their folder")
-    opened = sorted(map(Run.open, found), key=lambda run: str(run.environment()["made"]))
-    groups = group_runs(opened)
+    opened = []
+    for path in found:
+        try:
+            ComparedRun(Run.open(path))
+        except ValueError as error:  # a damaged one hides no other
+            print_message(str(error))
+        else:
+            opened.append(Run.open(path))
+    groups = group_runs(opened) if opened else []
     differing = differing_settings(groups)
     others = [key for key in differing if key not in ("task", "device")]
     rows = []
