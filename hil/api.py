@@ -290,7 +290,7 @@ def prepare(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When there is no such device, or it has no room for the network.
     """
-    from hil import tasks
+    from hil import sections, tasks
     from hil.config import build
     from hil.loop.defaults import find_open_settings
     from hil.loop.initialisation import start_settings
@@ -311,13 +311,17 @@ def prepare(
     watch(TrainingProgress("reading the samples"))
     data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
     in_force().check(code_of(config))
+    for name in config.report.sections:
+        sections.get_of_run(name)
     class_weights(config.training.class_weight, data.preparation.labels, data.y_train)
     if config.training.patience and not len(data.y_validation):
         raise ValueError(
             "training.patience: no validation samples: set training.validation_fraction"
         )
     open_settings = find_open_settings(*layers, starts=start is not None)
-    watch(TrainingProgress("opening the device, and measuring what it does not state"))
+    watch(
+        TrainingProgress("opening the device, and measuring what it does not state (compiles once)")
+    )
     session = Session.open(config, data, open_settings, record=record)
     with session.closed_on_error(unrecorded=True):
         run = Run.create(

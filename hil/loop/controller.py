@@ -15,7 +15,13 @@ from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules, ties
 from hil.learning.feedback import align_feedback
-from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
+from hil.learning.rule import (
+    PerturbedEvaluation,
+    Rule,
+    State,
+    check_first_state,
+    check_update,
+)
 from hil.loop import health, mapping
 from hil.loop.model_device import ModelDevice
 from hil.loop.observation.observer import Observer
@@ -97,6 +103,7 @@ class Controller:
         observer = Observer(config, device, seen, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         weights = mapping.initial_weights(config, device.network, device.info)
+        drawn = rule.init(streams.generator(config.seed, "rule"), layers)
         return cls(
             config=config,
             device=device,
@@ -108,7 +115,7 @@ class Controller:
             model=model,
             optimiser=optimiser,
             weights=weights,
-            rule_state=rule.init(streams.generator(config.seed, "rule"), layers),
+            rule_state=check_first_state(drawn, f"rule {name!r}"),
             optimiser_state=optimiser.init(weights),
             strengths=np.ones(len(layers) - 2),
         )

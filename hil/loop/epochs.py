@@ -202,12 +202,13 @@ class Training:
         shares = share_at_full_scale(controller.weights, controller.device.network.full_scale)
         restarts = controller.supervised.clock.restarts
         observer, correlations = controller.observer, row["estimator_fit"]
+        fits = [each["estimator_fit"] for each in [*state.metrics, row]]
         amiss = [
             *findings.find_odd_layers(layers, rates, self._config.readout.source),
             *findings.find_odd_neurons(state.statistics, layers),
             *findings.find_falling_accuracy(part, accuracies, samples),
             *findings.find_full_scale_weights(shares, controller.depth),
-            *findings.find_poor_estimates(row["estimator"], correlations, observer.spikes_offered),
+            *findings.find_poor_estimates(row["estimator"], fits, observer.spikes_offered),
             *findings.find_link_troubles(
                 row, observer.probes, restarts - self._restarts, controller.device.failures
             ),

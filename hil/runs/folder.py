@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from drivers import lab
 from drivers.contract.arrays import select_prefix
 from drivers.contract.messages import read_npz, write_npz
-from drivers.errors import FileFormatError
+from drivers.errors import DeviceError, FileFormatError
 from drivers.files.bounded import read_bytes, read_toml
 from drivers.files.writing import remove_drafts, write_text
 from hil import tasks
@@ -90,7 +90,7 @@ class Run:
         if path is not None and (path.exists() or path.is_symlink()):
             raise ValueError(
                 f"{path} exists already: choose another --out, or go on with it: "
-                f"hil resume {quote(str(path))}"
+                f"{Run(path).spell_command('resume')}"
             )
         from hil.config import dump
 
@@ -245,8 +245,7 @@ class Run:
         checkpoint = self.load_checkpoint()
         if checkpoint is None:
             raise ValueError(
-                f"{self.path} has no checkpoint yet: train it first: "
-                f"hil resume {quote(str(self.path))}"
+                f"{self.path} has no checkpoint yet: train it first: {self.spell_command('resume')}"
             )
         return checkpoint
 
@@ -399,8 +398,17 @@ class Run:
 
     @property
     def _way_to_rewrite(self) -> str:
-        again = f"hil resume {quote(str(self.path))}"
+        again = self.spell_command("resume")
         return f"delete {METRICS} and {RESULT}, then {again} writes them anew"
+
+    def spell_command(self, name: str) -> str:
+        """Spell a command on the run, with `--trust` where its configuration names code."""
+        from hil.trust import code_of
+
+        trust = ""
+        with suppress(ValueError, DeviceError):
+            trust = " --trust" if code_of(self.config()) else ""
+        return f"hil {name} {quote(str(self.path))}{trust}"
 
 
 def _without_length(config: str) -> str:

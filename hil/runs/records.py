@@ -102,6 +102,7 @@ class FindingRecord(Record):
     figures: dict[Text, Any]
     remedy: Text
     epoch: Count | None
+    is_warning: bool
     headline: Text
     text: Text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,26 +62,27 @@ def train(
     json_output: JsonOption = False,
 ) -> None:
     """Train a network on a device, test it, and write a report."""
-    from hil import api
-    from hil import config as configuration
-    from hil.cli import hints
-    from hil.extensions import Trust
     from hil.loop.progress import display_progress
 
-    hints.check_places(task, rule)
-    refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
-    layer = api.as_layer(
-        task=task,
-        device=device,
-        rule=rule,
-        observe=observe,
-        seed=seed,
-        training=None if epochs is None else {"epochs": epochs},
-        network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
-    )
-    settings = configuration.parse_assignments(assign or [])
-    trusted = Trust.of(layer, settings, everything=trust)
-    with display_progress() as watch, trusted.in_force():
+    with display_progress() as watch, ExitStack() as stack:
+        from hil import api  # takes a second or two, in which the display says so
+        from hil import config as configuration
+        from hil.cli import hints
+        from hil.extensions import Trust
+
+        hints.check_places(task, rule)
+        refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
+        layer = api.as_layer(
+            task=task,
+            device=device,
+            rule=rule,
+            observe=observe,
+            seed=seed,
+            training=None if epochs is None else {"epochs": epochs},
+            network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
+        )
+        settings = configuration.parse_assignments(assign or [])
+        stack.enter_context(Trust.of(layer, settings, everything=trust).in_force())
         file = configuration.read(config) if config else {}
         given: dict[str, Any] = {"start": start, "out": out, "record": record}
         run, session = api.prepare(file, layer, settings, watch=watch, **given)
