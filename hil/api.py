@@ -319,7 +319,9 @@ def prepare(
             "training.patience: no validation samples: set training.validation_fraction"
         )
     open_settings = find_open_settings(*layers, starts=start is not None)
-    watch(TrainingProgress("opening the device, and measuring what it does not state"))
+    watch(
+        TrainingProgress("opening the device, and measuring what it does not state (compiles once)")
+    )
     session = Session.open(config, data, open_settings, record=record)
     with session.closed_on_error(unrecorded=True):
         run = Run.create(

@@ -102,6 +102,11 @@ def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watch
     """Restore the checkpoint of a run, or begin it and keep what a few runs chose."""
     config, controller = session.config, session.controller
     if checkpoint is None:
+        watch(
+            TrainingProgress(
+                "writing the first weights, and a few runs (an emulated chip is compiled once)"
+            )
+        )
         state, choices = session.begin()
         for choice in choices:
             watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))

@@ -35,7 +35,7 @@ def run_campaign(session: Session, campaign: Campaign, seed: int) -> list[Record
     try:
         for fault in _list_faults(session, campaign, seed):
             device.set_faults([fault])
-            predicted, _ = controller.classify(data.x_test, "test", 0)
+            predicted, *_ = controller.classify(data.x_test, "test", 0)
             number = int(np.asarray(fault.where)[0])
             accuracy = float(np.mean(predicted == truth))
             records.append([float(fault.place or 0), float(number), float(fault.bit), accuracy])

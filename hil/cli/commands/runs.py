@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hil.cli.errors import check_complete
+from hil.cli.errors import check_complete, print_message
 from hil.cli.options import (
     DEVICES,
     RULES,
@@ -61,26 +62,27 @@ def train(
     json_output: JsonOption = False,
 ) -> None:
     """Train a network on a device, test it, and write a report."""
-    from hil import api
-    from hil import config as configuration
-    from hil.cli import hints
-    from hil.extensions import Trust
     from hil.loop.progress import display_progress
 
-    hints.check_places(task, rule)
-    refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
-    layer = api.as_layer(
-        task=task,
-        device=device,
-        rule=rule,
-        observe=observe,
-        seed=seed,
-        training=None if epochs is None else {"epochs": epochs},
-        network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
-    )
-    settings = configuration.parse_assignments(assign or [])
-    trusted = Trust.of(layer, settings, everything=trust)
-    with display_progress() as watch, trusted.in_force():
+    with display_progress() as watch, ExitStack() as stack:
+        from hil import api  # takes a second or two, in which the display says so
+        from hil import config as configuration
+        from hil.cli import hints
+        from hil.extensions import Trust
+
+        hints.check_places(task, rule)
+        refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
+        layer = api.as_layer(
+            task=task,
+            device=device,
+            rule=rule,
+            observe=observe,
+            seed=seed,
+            training=None if epochs is None else {"epochs": epochs},
+            network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
+        )
+        settings = configuration.parse_assignments(assign or [])
+        stack.enter_context(Trust.of(layer, settings, everything=trust).in_force())
         file = configuration.read(config) if config else {}
         given: dict[str, Any] = {"start": start, "out": out, "record": record}
         run, session = api.prepare(file, layer, settings, watch=watch, **given)
@@ -201,14 +203,21 @@ def runs(
     folder: Annotated[Path, argument("Folder with run folders.", "[FOLDER]")] = Path("runs"),
 ) -> None:
     """List the runs of a folder: when, what, where, how well, and in what they differ."""
-    from hil.reports.comparison import differing_settings, group_runs
+    from hil.reports.comparison import ComparedRun, differing_settings, group_runs
     from hil.runs.folder import Run
 
     found = sorted(path.parent for path in folder.glob("*/environment.json"))
     if not found:
         raise ValueError(f"{folder} holds no runs: make one with hil train, or name their folder")
-    opened = sorted(map(Run.open, found), key=lambda run: str(run.environment()["made"]))
-    groups = group_runs(opened)
+    opened = []
+    for path in found:
+        try:
+            ComparedRun(Run.open(path))
+        except ValueError as error:  # a damaged one hides no other
+            print_message(str(error))
+        else:
+            opened.append(Run.open(path))
+    groups = group_runs(opened) if opened else []
     differing = differing_settings(groups)
     others = [key for key in differing if key not in ("task", "device")]
     rows = []

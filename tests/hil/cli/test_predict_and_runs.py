@@ -110,3 +110,6 @@ def test_runs_are_listed_with_what_they_differ_in(table: pd.DataFrame) -> None:
     assert "seed=3" in rows[1] and "homeostasis.weight=0.5" in rows[1] and " %" in rows[1]
     assert Run.open("runs/one").environment()["made"][:16].replace("T", " ") in rows[0]
     assert "no runs" in refusal("runs", "elsewhere")
+    Path("runs/one", "environment.json").write_text("{}")
+    left = command("runs")
+    assert "runs/two" in left.stdout and "runs/one" in left.stderr and "runs/one" not in left.stdout

@@ -253,3 +253,13 @@ def test_other_words_in_an_address_are_refused(tmp_path: Path, query: str) -> No
     path = chain(tmp_path / "m.nir", linear(np.ones((1, 1))), lif(1))
     with pytest.raises(ValueError, match=r"\?.*dt"):
         model.read_model(f"{path}?{query}")
+
+
+def test_within_one_spike_of_a_convolutional_network_of_sinabs() -> None:
+    with np.load(FILES / "sinabs_cnn.npz") as kept:
+        shown, output = kept["shown"].astype(float), kept["output"]
+    silent = np.zeros((4, *shown.shape[1:]))  # in which the last spikes of three layers arrive
+    shown = np.concatenate([shown, silent])
+    stimulus = Stimulus.spikes(shown.reshape(-1, shown.shape[2]), steps=len(shown))
+    found = spikes_on_device(f"{FILES / 'sinabs_cnn.nir'}?dt=1", "emulator:ideal", stimulus)[-1]
+    assert output.min() >= 15 and np.abs(found - output).max() <= 1.01
