@@ -199,6 +199,11 @@ class TrainingSection(Section):
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of the training samples set aside for validation."
     )
+    patience: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        0,
+        description="Epochs without a better validation after which training stops; the best epoch "
+        "is kept then. 0 goes through all and keeps the last.",
+    )
     class_weight: Literal["none", "balanced"] | dict[str, NonNegative] = Field(
         "none",
         description="Factor of the loss of each class by its label, or `balanced`: the samples by "

@@ -28,6 +28,7 @@ from hil.reasons import Reason, because
 
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e3  # seconds
 MOST_STEPS = 10**9
+EULER = "euler"
 LONGEST_DELAY = 10_000  # steps, as in `network.delays`
 
 
@@ -40,12 +41,15 @@ class Model:
         layers: Its layers of neurons, each fed by the one before.
         dt: Length of one of its steps, in seconds.
         notes: What else this package keeps in its metadata: `steps`, `encoding`, `task`.
+        euler: Whether who wrote it takes steps by Euler's rule, so that `1 - dt / tau` is left of a
+            membrane after one.
     """
 
     path: str
     layers: list[Layer]
     dt: float
     notes: Mapping[str, Any]
+    euler: bool = False
 
     @property
     def is_recurrent(self) -> bool:
@@ -92,7 +96,7 @@ class Model:
 
 
 def read_model(address: str) -> Model:
-    """Read the model that an address names: a file, or `FILE?dt=SECONDS`.
+    """Read the model that an address names: a file, or `FILE?dt=SECONDS&decay=euler`.
 
     Raises:
         FileFormatError: Naming the file, and the node or field that is wrong.
@@ -103,15 +107,17 @@ def read_model(address: str) -> Model:
     try:
         notes = _read_notes(graph.notes)
         if query:
-            notes["dt"] = _parse_step(query)
+            notes |= _parse_options(query)
         layers = read_layers(graph)
-        dt = notes.pop("dt", None)
+        dt, euler = notes.pop("dt", None), notes.pop("decay", "") == EULER
         if dt is None:
             raise NirRefusal(
                 f"does not say how long one of its steps is: add it, as in {path}?dt="
                 + _suggest_step(layers)
             )
-        model = Model(path, layers, dt, notes)
+        if euler:
+            layers = [from_euler(layer, dt) for layer in layers]
+        model = Model(path, layers, dt, notes, euler)
         for synapses in model.projections:
             if synapses is not None and synapses.longest > LONGEST_DELAY * dt:
                 raise NirRefusal(
@@ -137,13 +143,36 @@ def check_step(dt: float, option: str) -> float:
     return dt
 
 
-def _parse_step(query: str) -> float:
-    key, _, text = query.partition("=")
-    try:
-        dt = float(text) if key == "dt" else 0.0
-    except ValueError:
-        dt = 0.0
-    return check_step(dt, f"?{query[:40]}")
+def _parse_options(query: str) -> dict[str, Any]:
+    options: dict[str, Any] = dict(part.partition("=")[::2] for part in query.split("&"))
+    if set(options) - {"dt", "decay"} or options.get("decay", EULER) != EULER:
+        raise NirRefusal(f"?{query[:40]}: give dt=SECONDS, and decay={EULER} or no decay")
+    if "dt" in options:
+        try:
+            options["dt"] = check_step(float(options["dt"]), f"?{query[:40]}")
+        except ValueError:
+            options["dt"] = check_step(0.0, f"?{query[:40]}")
+    return options
+
+
+def from_euler(layer: Layer, dt: float) -> Layer:
+    """Give the layer whose exact steps are the steps by Euler's rule of this one.
+
+    Raises:
+        NirRefusal: Naming neurons with a time constant of a step or less.
+    """
+    neurons = layer.neurons
+    times = {"tau": neurons.tau, "tau_synapse": neurons.tau_synapse}
+    exact: dict[str, Any] = {}
+    for name, tau in times.items():
+        if tau is not None and (neurons.kind != "IF" or name != "tau"):
+            if not (tau > dt).all():
+                raise NirRefusal(f"{layer.name}: a time constant of a step or less: leave {EULER}")
+            exact[name] = -dt / np.log1p(-dt / tau)
+    if neurons.kind == "LIF":
+        reach = np.array([held_current(1 - dt / one) for one in neurons.tau])
+        exact["slope"] = neurons.slope / reach
+    return replace(layer, neurons=replace(neurons, **exact))
 
 
 def _suggest_step(layers: Sequence[Layer]) -> str:
@@ -174,6 +203,8 @@ def _read_notes(metadata: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(value, str) or not low <= number <= high:
                 raise NirRefusal(f"metadata.{name}: give one number, {low:g} to {high:g}")
             notes[name] = number if name == "dt" else int(number)
+    if metadata.get("decay") == EULER:
+        notes["decay"] = EULER
     if "task" in metadata:
         notes["task"] = metadata["task"]
     if "encoding" in metadata:
@@ -434,7 +465,11 @@ def _choose_settings(
             scaled = float(f"{info.timing.dt * value / model.dt:.12g}")
             chosen = min(max(scaled, setting.minimum), setting.maximum)
             settings[setting.name] = chosen
-            reasons[setting.name] = because("model_time", seconds=value, dt=model.dt)
+            reasons[setting.name] = (
+                because("model_time", seconds=value, dt=model.dt)
+                if math.isfinite(value)
+                else because("no_leak")
+            )
             have = chosen * model.dt / info.timing.dt
         else:
             own = info.neuron.decay if info.neuron.decay is not None else assumed

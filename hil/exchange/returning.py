@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drivers import DeviceInfo
 from hil.exchange.graph import Layer, find_nodes, follow, read_layers
-from hil.exchange.model import Model, NetworkInput, place_model, weight_factor
+from hil.exchange.model import Model, NetworkInput, from_euler, place_model, weight_factor
 from hil.exchange.nir_file import NirGraph, NirNode, NirRefusal, read_graph
 from hil.exchange.node_kinds import KINDS
 from hil.exchange.synapses import ALIKE
@@ -32,6 +32,7 @@ def return_graph(
     decay: float,
     dt: float,
     threshold: float,
+    euler: bool = False,
 ) -> NirGraph | None:
     """Put weights of a network on a device into the model that it began with.
 
@@ -43,6 +44,7 @@ def return_graph(
         decay: Fraction of a membrane left after a step, nominally, with the settings in use.
         dt: Length of a step of the model, in seconds.
         threshold: The threshold in use, in default thresholds.
+        euler: Whether the model was read as one of steps by Euler's rule.
 
     Returns:
         The graph; None where weights of its nodes do not follow from those of synapses, as of
@@ -54,7 +56,9 @@ def return_graph(
         graph = read_graph(file.name, {name: kind.fields for name, kind in KINDS.items()})
     nodes = find_nodes(graph)
     changes: Changes = {}
-    layers = [_adopt_decay(nodes, layer, decay, dt, changes) for layer in read_layers(graph)]
+    layers = [_adopt_decay(nodes, layer, decay, dt, euler, changes) for layer in read_layers(graph)]
+    if euler:
+        layers = [from_euler(layer, dt) for layer in layers]
     model = Model("", layers, dt, {})
     if model.delay or len(weights) != len(model.projections):
         return None
@@ -84,13 +88,20 @@ def return_graph(
 
 
 def _adopt_decay(
-    nodes: Mapping[str, NirNode], layer: Layer, decay: float, dt: float, changes: Changes
+    nodes: Mapping[str, NirNode],
+    layer: Layer,
+    decay: float,
+    dt: float,
+    euler: bool,
+    changes: Changes,
 ) -> Layer:
     """Give neurons the decay of the device, where they have another, at the same slope."""
     neurons, node = layer.neurons, nodes[layer.name]
-    if neurons.kind == "IF" or np.allclose(np.exp(-dt / neurons.tau), decay, rtol=ALIKE, atol=0):
+    own = 1 - dt / neurons.tau if euler else np.exp(-dt / neurons.tau)
+    if neurons.kind == "IF" or np.allclose(own, decay, rtol=ALIKE, atol=0):
         return layer
-    tau = np.full_like(neurons.tau, -dt / np.log(decay) if decay < 1 else 1e9)
+    constant = 1e9 if decay == 1 else dt / (1 - decay) if euler else -dt / np.log(decay)
+    tau = np.full_like(neurons.tau, constant)
     name = "tau" if "tau" in node.fields else "tau_mem"
     stretched = tau / neurons.tau
     shape = node.fields[name].shape

@@ -15,7 +15,13 @@ from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
 from hil.learning import homeostasis, losses, optimisers, rules, ties
 from hil.learning.feedback import align_feedback
-from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
+from hil.learning.rule import (
+    PerturbedEvaluation,
+    Rule,
+    State,
+    check_first_state,
+    check_update,
+)
 from hil.loop import health, mapping
 from hil.loop.model_device import ModelDevice
 from hil.loop.observation.observer import Observer
@@ -97,6 +103,7 @@ class Controller:
         observer = Observer(config, device, seen, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         weights = mapping.initial_weights(config, device.network, device.info)
+        drawn = rule.init(streams.generator(config.seed, "rule"), layers)
         return cls(
             config=config,
             device=device,
@@ -108,7 +115,7 @@ class Controller:
             model=model,
             optimiser=optimiser,
             weights=weights,
-            rule_state=rule.init(streams.generator(config.seed, "rule"), layers),
+            rule_state=check_first_state(drawn, f"rule {name!r}"),
             optimiser_state=optimiser.init(weights),
             strengths=np.ones(len(layers) - 2),
         )
@@ -248,7 +255,7 @@ class Controller:
 
     def predict(
         self, x: mapping.Batch, stream: streams.Stream, *index: int
-    ) -> tuple[NDArray[np.int64], Matrix]:
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify a batch with the weights that the device holds.
 
         Args:
@@ -257,13 +264,13 @@ class Controller:
             index: Its index.
 
         Returns:
-            `(B,)` predicted classes, and their logits `(B, C)`.
+            `(B,)` predicted classes, their logits `(B, C)`, and whether any output fired `(B,)`.
         """
         stimulus = self.stimulus(x, stream, *index)
         trial = streams.trial(self.config.seed, stream, *index)
         return self.answer(self.supervised.run(stimulus, self.observer.output_probes, trial))
 
-    def answer(self, readout: Readout) -> tuple[NDArray[np.int64], Matrix]:
+    def answer(self, readout: Readout) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify the samples of a run in which the output was observed.
 
         Args:
@@ -274,7 +281,7 @@ class Controller:
         """
         rate, membrane = self.observer.deployed(readout)
         logits = self._logits(rate, membrane)
-        return losses.predict(logits, membrane), logits
+        return losses.predict(logits, membrane), logits, np.any(rate > 0, axis=1)
 
     def classify(
         self,
@@ -282,7 +289,7 @@ class Controller:
         stream: streams.Stream,
         index: int,
         watch: Callable[[int, int], None] | None = None,
-    ) -> tuple[NDArray[np.int64], Matrix]:
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify many samples, batch by batch, with the weights that the device holds.
 
         Args:
@@ -292,7 +299,7 @@ class Controller:
             watch: Called with batches done and batches in all, after every batch.
 
         Returns:
-            `(N,)` predicted classes, and their logits `(N, C)`.
+            `(N,)` predicted classes, their logits `(N, C)`, and whether any output fired `(N,)`.
         """
         size = self.config.training.batch
         starts, answers = range(0, len(x), size), []
@@ -301,8 +308,8 @@ class Controller:
             answers.append(self.predict(rows, stream, index, number))
             if watch is not None:
                 watch(number + 1, len(starts))
-        classes, logits = zip(*answers, strict=True)
-        return np.concatenate(classes), np.concatenate(logits)
+        classes, logits, fired = zip(*answers, strict=True)
+        return np.concatenate(classes), np.concatenate(logits), np.concatenate(fired)
 
     def stimulus(self, x: mapping.Batch, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples with the randomness of a stream."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from hil.characterisation import unstated
 from hil.exchange import model, nir_writing, returning
 from hil.loop import initialisation, mapping
 from hil.runs import data as run_data
+from hil.runs.folder import SOURCE_EULER
 from hil.trust import open_device
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def export(
         raise ValueError(f"{out}: is written as a model of NIR: let its name end in .nir")
     why = "as asked for" if dt is not None else "as in the model that it began with"
     dt = run.source_step() if dt is None else model.check_step(dt, f"--dt {dt:g}")
-    config, checkpoint = run.config(), run.require_checkpoint()
+    config, checkpoint = run.config(), run.load_trained()
+    notes: dict[str, Any] = {"encoding": config.encoding, "steps": config.network.steps}
+    notes["task"] = config.task
     by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")
     matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
     chain = matrices[: len(config.network.hidden) + 1]
@@ -71,14 +74,23 @@ def export(
         returned = None
         if source is not None and nominal.dt == run.source_step():
             shown = model.NetworkInput(nominal.current, nominal.bias)
+            euler = bool(run.load_start().get(SOURCE_EULER, False))
             returned = returning.return_graph(
-                source, matrices, device.info, shown, nominal.decay, nominal.dt, nominal.threshold
+                source,
+                matrices,
+                device.info,
+                shown,
+                nominal.decay,
+                nominal.dt,
+                nominal.threshold,
+                euler,
             )
+            if euler and returned is not None:
+                notes["decay"] = model.EULER
     if say is not None:
         if source is not None and returned is None:
             say(REBUILT)
         say(_describe_step(nominal.dt, "as on the device" if dt is None else why))
-    notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     reset = device.info.neuron.assumed_reset
     notes["reset"] = reset
     return nir_writing.write_network(out, matrices, late, nominal, notes, returned)

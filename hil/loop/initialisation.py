@@ -37,7 +37,7 @@ from hil.loop.health import find_better_estimator
 from hil.loop.mapping import Batch
 from hil.loop.observation.estimation import EstimatorFit
 from hil.reasons import Reason, because
-from hil.runs.folder import SOURCE_MODEL, SOURCE_STEP, Arrays, Run
+from hil.runs.folder import SOURCE_EULER, SOURCE_MODEL, SOURCE_STEP, Arrays, Run
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -163,6 +163,7 @@ def load_initial_weights(
     weights |= {f"ways/{name}": way for name, way in followed.items()}
     weights |= {f"cells/{n}": own for n, own in enumerate(placed.cells) if own is not None}
     weights[SOURCE_STEP] = np.array(network.dt)
+    weights[SOURCE_EULER] = np.array(network.euler)
     weights[SOURCE_MODEL] = np.frombuffer(read_bytes(network.path, LARGEST), np.uint8)
     return apply_choices(config, choices), weights, [*choices, *left_out]
 
@@ -171,7 +172,7 @@ def _weights_of_run(run: Run) -> Arrays:
     """The weights that a run has learned, and its feedback where it has learned that too."""
     weights = run.weights()
     if run.config().rule.get("feedback") == "learned":
-        kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
+        kept = feedback_matrices(select_prefix(run.load_trained(), "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
     began = run.load_start() if run.config().start else {}
     return weights | {name: array for name, array in began.items() if name.startswith("source/")}

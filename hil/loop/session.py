@@ -272,7 +272,7 @@ class Session:
         """
         counted, config = self.controller.supervised.costs, self.config
         before = replace(counted.usage)
-        predicted, _ = self.controller.classify(x, stream, 0, watch)
+        predicted, *_ = self.controller.classify(x, stream, 0, watch)
         used = counted.usage - before
         if metrics is None:
             first = Data.batch(x[: config.training.batch])

@@ -102,6 +102,11 @@ def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watch
     """Restore the checkpoint of a run, or begin it and keep what a few runs chose."""
     config, controller = session.config, session.controller
     if checkpoint is None:
+        watch(
+            TrainingProgress(
+                "writing the first weights, and a few runs (an emulated chip is compiled once)"
+            )
+        )
         state, choices = session.begin()
         for choice in choices:
             watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
@@ -120,7 +125,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Test the trained network, keep the snapshot, and write the result."""
     config, controller, data = session.config, session.controller, session.samples
-    epochs = config.training.epochs
+    epochs, kept = len(state.metrics), state.kept_epoch
     # The process that saved the last checkpoint may have been killed before it came to these.
     run.save_metrics(state.metrics)
 
@@ -137,7 +142,7 @@ def _finish(
     run.save_snapshot(snapshot.gather(controller, data, tested.predicted))
     amiss = [finding.as_json() for finding in findings.find_missed_classes(tested.score)]
     watch(TrainingProgress("test", 1, 1, epochs, findings=amiss))
-    last = state.metrics[-1]
+    last = state.metrics[kept - 1]
     result = {
         "task": config.task,
         "rule": config.rule["name"],
@@ -149,6 +154,7 @@ def _finish(
         "seed": config.seed,
         "layers": list(controller.layers),
         "epochs": epochs,
+        "kept_epoch": kept,
         **tested.score.final(),
         "validation_accuracy": last["validation_accuracy"],
         "train_seconds": state.seconds,

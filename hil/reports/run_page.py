@@ -24,7 +24,7 @@ from hil.reports.run_facts import (
 from hil.runs.data import preparation
 from hil.runs.folder import PREPARATION, REPORT, SAMPLES
 from hil.runs.snapshot import confusion
-from hil.sections import PageSection, SectionKind
+from hil.sections import PageSection
 from hil.sections.run import SECTIONS, RunRecord, build_learning
 from hil.tasks import own_file
 from hil.tasks.preparation import Preparation
@@ -69,8 +69,8 @@ def write_report(run: Run, attempts: Attempts | None = None, is_live: bool = Fal
         usual=settings_as_text(_usual_config(run, config.task)),
         environment=run.environment(),
         again=_repeating_command(run, config.task),
+        resume=run.spell_command("resume"),
         is_live=is_live,
-        resume=f"hil resume {quote(str(run.path))}",
     )
 
 
@@ -113,9 +113,7 @@ def build_section(name: str, record: RunRecord) -> PageSection | None:
     Raises:
         ValueError: When there is no such kind of section of a run.
     """
-    kind: SectionKind = sections.get(name)
-    if kind.page != "run":
-        raise ValueError("it is a section of the page of a study: give one of a run")
+    kind = sections.get_of_run(name)
     section = kind.build(kind.settings(), record)
     if not isinstance(section, PageSection | None):
         raise ValueError(f"it gives a {type(section).__name__}: give a PageSection")

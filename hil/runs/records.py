@@ -79,6 +79,7 @@ class EnvironmentRecord(MachineRecord):
     """`environment.json` of a run; what is None is not known before training begins."""
 
     version: int
+    made: Text
     device: DeviceRecord | None
     measured: dict[Text, Text | bool | float]
     chosen: list[ChosenSetting]
@@ -101,6 +102,7 @@ class FindingRecord(Record):
     figures: dict[Text, Any]
     remedy: Text
     epoch: Count | None
+    is_warning: bool
     headline: Text
     text: Text
 
@@ -176,6 +178,7 @@ class ResultRecord(Record):
     seed: Count
     layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
     epochs: Count
+    kept_epoch: Count
     test_accuracy: Share
     test_accuracy_ci95: Annotated[list[Share], Field(min_length=2, max_length=2)]
     balanced_accuracy: Share

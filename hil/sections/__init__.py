@@ -188,6 +188,18 @@ CATALOGUE: Catalogue[SectionKind] = Catalogue(
 get = CATALOGUE.get
 
 
+def get_of_run(name: str) -> SectionKind:
+    """The kind of section of that name, for the page of a run.
+
+    Raises:
+        ValueError: When there is none, or it is of another page.
+    """
+    kind = get(name)
+    if kind.page != "run":
+        raise ValueError(f"section {name!r} is of the page of a study: give one of a run")
+    return kind
+
+
 def names(page: Literal["study", "run"]) -> list[str]:
     """List the kinds of sections of a page that come with the package."""
     return [name for name in CATALOGUE.names() if get(name).page == page]

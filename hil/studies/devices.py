@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 
 from drivers import lab
 from drivers.errors import DeviceNotFound, make_error
@@ -23,7 +22,7 @@ class Devices:
             devices: Addresses, or names of the lab.
         """
         sick = lab.list_notes(lab.QUARANTINE) if devices else {}
-        self._devices, self._turns = devices, count()
+        self._devices = devices
         self._out = {
             each: f"in quarantine since {sick[name]}"
             for each in devices
@@ -46,7 +45,8 @@ class Devices:
         left = [each for each in self._devices if each not in self._out]
         if not left:
             raise DeviceNotFound(f"no device of repeat.devices is left: {self._out}")
-        config["device"] = left[next(self._turns) % len(left)]
+        # By its seed, so that trials that are compared in pairs stay on the same device.
+        config["device"] = left[config["seed"] % len(left)]
         if config["network"]["calibration"] == lab.find_calibration(wanted):
             config["network"]["calibration"] = lab.find_calibration(config["device"])
         note = {"served": config["device"], "passed_over": f"{wanted}: {self._out[wanted]}"}

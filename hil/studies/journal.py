@@ -40,6 +40,7 @@ class OutcomeRecord(BaseModel):
     curve: list[Number | None] = []
     paid: list[dict[Text, Number | None]] = []
     findings: list[Text] = []
+    faults: list[list[Number]] = []
     chosen: Annotated[dict[Text, Text | Number], Field(max_length=100)] = {}
 
 

@@ -72,6 +72,14 @@ class Repeat(Section):
     )
 
 
+class Campaign(Section):
+    """Single faults that a trial with `mode = "campaign"` puts in, one after another."""
+
+    kind: str = Field(description="Kind of `Fault`, see `drivers.Fault`.")
+    value: float = Field(1.0, description="What the kind needs.")
+    most: int = Field(0, ge=0, description="Most neurons or synapses of a place; 0 for all.")
+
+
 class Tune(Section):
     """Settings chosen for each combination on validation samples, before it is compared."""
 

@@ -26,7 +26,9 @@ from hil.loop.mapping import delays_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
 from hil.sections.trials import FRAMES, Outcome
+from hil.studies.campaign import run_campaign
 from hil.studies.plan import Job
+from hil.studies.schema import Campaign
 
 FAILED = "device_failed"
 Weights = Mapping[str, NDArray[Any]]
@@ -155,7 +157,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         state.metrics,
     )
     line_bytes = session.device.transfer_bytes
-    last = state.metrics[-1] if state.metrics else {}
+    last = state.metrics[state.kept_epoch - 1] if state.metrics else {}
     test = session.test(data.x_test, data.y_test, metrics=state.metrics)
     tested, inference = test.score, test.costs
     network = costs.of_network(controller.supervised.stored, session.device, inference)
@@ -200,6 +202,9 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "firmware": session.device.info.identity.firmware,
         **{name: session.device.condition.get(name) for name in FRAMES},
     }
+    if job.campaign:
+        campaign = Campaign.model_validate_json(job.campaign)
+        outcome["faults"] = run_campaign(session, campaign, session.config.seed)
     return outcome, _collect_weights(controller, session.initial) if job.keep else {}
 
 

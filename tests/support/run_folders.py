@@ -118,6 +118,7 @@ def results(config: Config, accuracy: float, tested: int, layers: Sequence[int])
         "seed": config.seed,
         "layers": list(layers),
         "epochs": config.training.epochs,
+        "kept_epoch": config.training.epochs,
         "test_accuracy": accuracy,
         "test_accuracy_ci95": list(proportion(round(accuracy * tested), tested)),
         "balanced_accuracy": 0.9 * accuracy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import nir
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from typer.testing import CliRunner
 
 import hil
+from hil.cli.app import app
 from hil.exchange import model
 from hil.loop import training
 from hil.runs.folder import Run
@@ -145,3 +148,49 @@ def test_several_matrices_in_a_row_come_back_as_one(task: str, tmp_path: Path) -
     assert any("one matrix" in line for line in said)
     found, came = (model.read_model(str(path)) for path in (file, tmp_path / "m.nir"))
     assert found.layers[0].synapses.weights.shape == came.layers[0].synapses.weights.shape
+
+
+def test_the_report_says_what_an_import_costs(task: str, tmp_path: Path) -> None:
+    file = network(tmp_path / "m.nir", lif, nested=False)
+    own = {"ideal": "emulator:ideal?reset=hard", "coarse": "emulator:ideal?weight_bits=3"}
+    reports = {
+        name: hil.evaluate(file, device=device, task=task)["import"] for name, device in own.items()
+    }
+    for rows in reports.values():
+        assert {row["layer"] for row in rows} == {"cells_a", "cells_b", "cells_c"}
+        assert {"weights", "leak", "reset", "biases"} <= {row["parameter"] for row in rows}
+    lost = {
+        name: [row["loss"] for row in rows if row["parameter"] == "weights"]
+        for name, rows in reports.items()
+    }
+    # A step of s spreads errors over it evenly: of the size s / sqrt(12) where weights are dense.
+    assert max(lost["ideal"]) < 1e-6 and min(lost["coarse"]) > 0.05
+    resets = [{r["device"] for r in rows if r["parameter"] == "reset"} for rows in reports.values()]
+    assert resets == [{"to rest"}, {"by the threshold"}]
+    leaks = [row for row in reports["ideal"] if row["parameter"] == "leak"]
+    assert all(row["loss"] < 1e-6 for row in leaks)
+
+
+def test_the_table_is_printed(task: str, tmp_path: Path) -> None:
+    file = network(tmp_path / "m.nir", lif, nested=False)
+    asked = ["evaluate", str(file), "--task", task, "--device", "emulator:ideal"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0
+    assert done.stdout.startswith("layer\tparameter\tmodel\tdevice\tbecame\tcost\n")
+    said = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+    assert {tuple(row) for row in said["import"]} == {
+        ("layer", "parameter", "model", "device", "became", "cost", "loss")
+    }
+
+
+def test_a_model_that_does_not_leak_makes_a_run_that_can_be_read(task: str, tmp_path: Path) -> None:
+    def cells(size: int) -> Any:
+        return nir.IF(r=np.full(size, 1 / DT), v_threshold=np.ones(size))
+
+    file = network(tmp_path / "m.nir", cells, nested=False)
+    sections = {"task": task, "device": "emulator:ideal", "training": {"epochs": 1}}
+    training.train(prepare_run(sections, start=file, out=tmp_path / "run"))
+    back = nir.read(
+        hil.export(Run.open(tmp_path / "run").path, tmp_path / "b.nir"), type_check=False
+    )
+    assert isinstance(back.nodes["cells_a"], nir.IF)
