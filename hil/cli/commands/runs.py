@@ -169,7 +169,7 @@ def predict(
     ] = None,
     trust: TrustOption = False,
 ) -> None:
-    """Classify the samples of a file: labels, scores, and whether any output fired."""
+    """Classify the samples of a file; says where no output fired."""
     from drivers.files.writing import replace_file
     from hil import api
     from hil.loop.progress import TrainingProgress, display_progress
@@ -202,7 +202,7 @@ def predict(
 def runs(
     folder: Annotated[Path, argument("Folder with run folders.", "[FOLDER]")] = Path("runs"),
 ) -> None:
-    """List the runs of a folder: when, what, where, how well, and in what they differ."""
+    """List the runs of a folder, and in what they differ."""
     from hil.reports.comparison import ComparedRun, differing_settings, group_runs
     from hil.runs.folder import Run
 
