@@ -32,8 +32,8 @@ def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:
 
 
 NAMES = [
-    "train", "resume", "predict", "evaluate", "report", "study", "board", "calibrate", "characterise",
-    "check", "chips", "devices", "export", "lab", "new-driver", "runs", "tasks",
+    "train", "resume", "predict", "evaluate", "report", "study", "board", "calibrate",
+    "characterise", "check", "chips", "devices", "export", "lab", "new-driver", "runs", "tasks",
 ]  # fmt: skip
 
 
