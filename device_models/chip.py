@@ -70,6 +70,7 @@ class Chip:
         compiled: Whether to compile the model, where it can be; None where numba is installed.
         workers: Threads that share a batch of a compiled model; None for as many as there are
             cores, or as `OMP_NUM_THREADS` says.
+        energy: Joules of a synaptic event, and the source; None where nobody says.
 
     Attributes:
         faults: Faults that it has now.
@@ -87,8 +88,10 @@ class Chip:
         pattern: Pattern | None = None,
         compiled: bool | None = None,
         workers: int | None = None,
+        energy: tuple[float, str] | None = None,
     ) -> None:
         """Make a chip without a network."""
+        self.energy = energy
         self.model, self.nonidealities = model, nonidealities
         self.seed, self.reset, self.dt = seed, reset or next(iter(model.resets)), dt
         self.parameters = {n: p.value for n, p in model.parameters.items()} | dict(parameters or {})

@@ -33,6 +33,7 @@ class Profile:
         weight_grid: Storable weights in full scales, where they are not spread evenly.
         pattern: Its fixed pattern, where it was measured; drawn from a seed elsewhere.
         dt: Step, in seconds.
+        energy: Joules of a synaptic event, for an estimate.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Profile:
     weight_grid: tuple[float, ...] = ()
     pattern: Pattern | None = None
     dt: float = 1e-3
+    energy: Cited | None = None
 
     @property
     def nonidealities(self) -> NonIdealities:

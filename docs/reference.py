@@ -307,6 +307,7 @@ CONTRACT = (
     "Offers",
     "ProbeOffer",
     "Abilities",
+    "Energy",
     "Network",
     "Identity",
     "Population",

@@ -15,7 +15,7 @@ The author of a driver writes a subclass of `Device` (see `docs/write_a_driver.m
 the device is:
 
     DeviceInfo          all of it, made of Identity, Capacity, Timing, Neuron, WeightFormat,
-                        Offers and Abilities; these of Setting, Membrane and ProbeOffer
+                        Offers, Abilities and Energy; these of Setting, Membrane and ProbeOffer
     Arrival, Quantity, Reduction, Reset, Role, StimulusKind     the words that these know
     CONTRACT            version of the contract that is spoken here, which `info` states
     Composite           the base of devices made of devices
@@ -54,6 +54,7 @@ from drivers.contract.info import (
     Arrival,
     Capacity,
     DeviceInfo,
+    Energy,
     Identity,
     Membrane,
     Neuron,
@@ -96,6 +97,7 @@ from drivers.registry import code_of, driver, driver_of, independent, open, sche
 
 __all__ = [
     "Abilities",
+    "Energy",
     "Arrival",
     "CONTRACT",
     "Capacity",

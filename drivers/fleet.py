@@ -19,6 +19,7 @@ from drivers.contract.info import (
     Abilities,
     Capacity,
     DeviceInfo,
+    Energy,
     Identity,
     Neuron,
     Offers,
@@ -294,6 +295,7 @@ def combine_infos(infos: Sequence[DeviceInfo], addresses: Sequence[str]) -> Devi
     serials = ",".join(info.identity.serial or "?" for info in infos)
     return DeviceInfo(
         contract=first.contract,
+        energy=first.energy if len({info.energy for info in infos}) == 1 else Energy(),
         identity=Identity(f"fleet of {len(infos)}: {', '.join(names)}", serial=serials),
         capacity=replace(capacity, batch=capacity.batch * len(infos)),
         timing=_keep_agreed([info.timing for info in infos]),

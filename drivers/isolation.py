@@ -41,7 +41,7 @@ PROGRAM = (
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 OUT_OF_MEMORY = 75  # exit code
 OPENING, CLOSING = 60.0, 5.0  # seconds, that of opening beside the limit of a call
-Line = tuple[float, int, tuple[str, ...]]
+Line = tuple[float, int, tuple[str, ...], Mapping[str, float]]
 """Seconds and bytes on the line to the device, and what of it has failed."""
 LOST = (EOFError, OSError, PickleError, ValueError, AttributeError, ImportError, IndexError)
 
@@ -73,7 +73,7 @@ class Isolated(Device):
         """
         self._url, self._limit = url, limit
         self._start = (url, dict(places), half_of_memory() if memory is None else memory)
-        self._line: Line = (0.0, 0, ())
+        self._line: Line = (0.0, 0, (), {})
         self._before = (0.0, 0)  # of the processes before
         self._allowed: set[object] = set()
         self._info = self._open()
@@ -102,6 +102,11 @@ class Isolated(Device):
     def failures(self) -> tuple[str, ...]:
         """Parts of the device that are done without."""
         return self._line[2]
+
+    @property
+    def condition(self) -> Mapping[str, float]:
+        """What the device tells of its state."""
+        return self._line[3]
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()
@@ -176,7 +181,7 @@ class Isolated(Device):
             return self._exchange(method, (method, given, options), self._limit)
         except ProcessLost as error:
             lost = str(error)
-        self._before, self._line = (self.transfer_seconds, self.transfer_bytes), (0.0, 0, ())
+        self._before, self._line = (self.transfer_seconds, self.transfer_bytes), (0.0, 0, (), {})
         if self._open() != self._info:
             raise DriverError(f"{self._url}: {lost}; it is another device since")
         raise DeviceRestarted(f"{self._url}: {lost}, and was started anew")
@@ -268,9 +273,14 @@ def _answer(
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     device = find()
-    line: Line = (0.0, 0, ())
+    line: Line = (0.0, 0, (), {})
     if device is not None:
-        line = (device.transfer_seconds, device.transfer_bytes, device.failures)
+        line = (
+            device.transfer_seconds,
+            device.transfer_bytes,
+            device.failures,
+            device.condition,
+        )
     connection.send((answer, kind, line))
 
 

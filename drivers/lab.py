@@ -1,7 +1,7 @@
-"""The lab: a user's own names for devices, from one TOML file, and which of them are out of order.
+"""The lab: a user's own names for devices, from one TOML file, and what was noted of them.
 
-The file is the user's and only read here. What is out of order stands beside it, in
-`FILE.quarantine.json`.
+The file is the user's and only read here. Notes stand beside it: which devices are out of order in
+`FILE.quarantine.json`, what was flashed to them in `FILE.flashed.json`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from drivers.files.bounded import check_schema, read_json, read_toml
 from drivers.files.writing import write_text
 from drivers.refusals import nearest
 
+QUARANTINE, FLASHED = "quarantine", "flashed"
 VARIABLE = "HIL_LAB"  # of the environment, which names the file
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
 Text = Annotated[str, Field(max_length=2000)]
@@ -47,14 +48,7 @@ class _LabFile(_Table):
     devices: dict[Name, LabDevice] = {}
 
 
-class Quarantine(_Table):
-    """Why a device is not used."""
-
-    why: Text
-    since: Text
-
-
-class _Quarantines(RootModel[dict[Text, Quarantine]]):
+class _Notes(RootModel[dict[Name, Text]]):
     pass
 
 
@@ -99,15 +93,16 @@ def find_device(name: str) -> LabDevice:
     return devices[name]
 
 
-def split_name(address: str) -> tuple[str, str]:
-    """Split an address without a scheme into the name of a device and its options."""
-    name, _, options = address.partition("?")
-    return name, options
+def find_calibration(address: str) -> str:
+    """Find the file of a device's calibration; empty where the lab names none."""
+    name = find_name(address)
+    return find_device(name).calibration if name else ""
 
 
-def is_name(address: str) -> bool:
-    """Tell if an address is the name of a device of the lab, with or without options."""
-    return ":" not in address.partition("?")[0] and split_name(address)[0] in list_devices()
+def find_name(address: str) -> str:
+    """Find the lab's device that an address names, options left aside; empty where it does not."""
+    name = address.partition("?")[0]
+    return name if ":" not in name and name in list_devices() else ""
 
 
 def expand_groups(names: Iterable[str]) -> list[str]:
@@ -119,32 +114,34 @@ def expand_groups(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(expanded))
 
 
-# -- quarantine ----------------------------------------------------------------------------------
+# -- notes beside the file -----------------------------------------------------------------------
 
 
-def list_quarantined() -> dict[str, Quarantine]:
-    """List the devices that are out of order, by name.
+def list_notes(kind: str) -> dict[str, str]:
+    """List what was noted of devices, by name, with its time.
+
+    Args:
+        kind: `QUARANTINE`, why a device is out of order; or `FLASHED`, what was flashed to it.
 
     Raises:
         FileFormatError: When the record is damaged.
     """
-    path = _quarantine_file()
+    path = _notes_file(kind)
     if not path.exists():
         return {}
-    check_schema(_Quarantines, table := read_json(path), str(path))
-    return _Quarantines.model_validate(table).root
+    table: dict[str, str] = check_schema(_Notes, read_json(path), str(path))
+    return table
 
 
-def quarantine(address: str, why: str) -> None:
-    """Keep a device from further studies; one that the lab has no name for is not kept.
+def add_note(kind: str, address: str, text: str) -> None:
+    """Note something of a device, in place of what was noted; of one without a name, nothing.
 
     Raises:
         OSError: When it cannot be written down.
     """
-    if is_name(address):
-        now = time.strftime("%Y-%m-%d %H:%M")
-        entry = Quarantine(why=why[:2000], since=now)
-        _save_quarantined({**list_quarantined(), split_name(address)[0]: entry})
+    if name := find_name(address):
+        entry = f"{time.strftime('%Y-%m-%d %H:%M')}: {text[:1900]}"
+        _save_notes(kind, {**list_notes(kind), name: entry})
 
 
 def release(name: str) -> None:
@@ -153,17 +150,16 @@ def release(name: str) -> None:
     Raises:
         DeviceNotFound: When it is in none.
     """
-    known = list_quarantined()
+    known = list_notes(QUARANTINE)
     if name not in known:
         raise DeviceNotFound(f"{name!r} is not in quarantine: {nearest(name, known)}")
-    _save_quarantined({key: entry for key, entry in known.items() if key != name})
+    _save_notes(QUARANTINE, {key: entry for key, entry in known.items() if key != name})
 
 
-def _save_quarantined(entries: dict[str, Quarantine]) -> None:
-    table = {name: entry.model_dump() for name, entry in entries.items()}
-    write_text(_quarantine_file(), json.dumps(table, indent=2) + "\n")
+def _save_notes(kind: str, entries: dict[str, str]) -> None:
+    write_text(_notes_file(kind), json.dumps(entries, indent=2) + "\n")
 
 
-def _quarantine_file() -> Path:
+def _notes_file(kind: str) -> Path:
     path = lab_file()
-    return path.with_name(f"{path.name}.quarantine.json")
+    return path.with_name(f"{path.name}.{kind}.json")

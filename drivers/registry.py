@@ -64,6 +64,8 @@ def _entry_points(group: str, places: tuple[str, ...]) -> dict[str, str]:
 
 def _suggest_driver(scheme: str, known: Iterable[str]) -> str:
     """Say how to get an unknown driver: as `hil new-driver` leaves it, it has to be installed."""
+    if scheme.endswith(".py"):
+        return "a driver is an installed package: hil new-driver NAME makes one to start from"
     if re.fullmatch("[a-z][a-z0-9-]{0,100}", scheme):
         for folder in (Path(scheme), Path()):
             if folder.resolve().name == scheme and (folder / "pyproject.toml").is_file():
@@ -143,9 +145,9 @@ def split(url: str) -> tuple[str, str, dict[str, str]]:
     """
     from drivers import lab
 
-    if lab.is_name(url):
-        name, query = lab.split_name(url)
-        return split(with_options(lab.find_device(name).address, _parse_options(query, url)))
+    if name := lab.find_name(url):
+        options = _parse_options(url.partition("?")[2], url)
+        return split(with_options(lab.find_device(name).address, options))
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme:
         likely = suggest_address(url)

@@ -9,7 +9,8 @@ The whole loop in one call:
 
 or on arrays: `hil.train(x, y)`, then `result.predict(new)`.
 
-What a program calls is `train`, `resume`, `evaluate` and `export`; the first two give a `Result`.
+What a program calls is `train`, `resume`, `load`, `evaluate` and `export`; the first three give a
+`Result`.
 `SpikingClassifier` is an estimator of scikit-learn. Rules, gates and losses to use on their own are
 in `hil.learning`, what an encoding and a task of one's own are in `hil.encodings` and `hil.tasks`;
 everything else is internal.
@@ -17,11 +18,11 @@ everything else is internal.
 
 from typing import Any
 
-from hil.api import evaluate, export, resume, train
+from hil.api import evaluate, export, load, resume, train
 from hil.result import Result
 
 __version__ = "0.1.0"
-__all__ = ["Result", "SpikingClassifier", "evaluate", "export", "resume", "train"]
+__all__ = ["Result", "SpikingClassifier", "evaluate", "export", "load", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -114,7 +114,7 @@ def _train(address: str, chip: int) -> Line:
         for number, device in enumerate((f"board:simulated://?seed={chip}", address)):
             path = Path(folder) / str(number)
             accuracy = train("digits", device=device, out=path, **TRAINING).test_accuracy
-            found = Run.open(path).load_checkpoint() or {}
+            found = Run.open(path).weights()
             weights.append({k: v.tobytes() for k, v in found.items() if k.startswith("weights/")})
     if weights[0] != weights[1] or not weights[0]:
         return Line("training", "failed", "other weights than the simulated board's")

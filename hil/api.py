@@ -1,9 +1,10 @@
-"""What a program calls: train, resume, evaluate and export, as `hil` gives them."""
+"""What a program calls: train, resume, load, evaluate and export, as `hil` gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from hil.extensions import Trust, in_force, name_objects
@@ -116,6 +117,7 @@ def resume(
     record: str | Path | None = None,
     data: str | Path | None = None,
     *,
+    epochs: int | None = None,
     trust: bool = False,
     other_device: bool = False,
     extensions: Objects | None = None,
@@ -127,6 +129,8 @@ def resume(
         path: The run folder.
         record: File to record the session with the device to; it must not exist.
         data: File of the run's data, where they no longer lie where they did.
+        epochs: Epochs to train in all, where it is to go on longer; that of the run when None. A
+            schedule of the learning rate then spans them all, so the rate may rise again.
         trust: Whether Python code that the run names may run, such as a chip or a rule.
         other_device: Whether it may go on with another device than it began on.
         extensions: Rules, gates and others that the run names and no name finds, by that name.
@@ -144,8 +148,30 @@ def resume(
 
     with Trust(everything=trust, given=extensions or {}).in_force():
         run = Run.open(path)
+        if epochs is not None:
+            run.lengthen(epochs)
         with display_progress() as watch:
             return finish(run, also_call(watch, on_epoch), record, data, other_device=other_device)
+
+
+def load(path: str | Path, *, trust: bool = False, extensions: Objects | None = None) -> Result:
+    """Open a finished run, to look at it or to predict with it.
+
+    Args:
+        path: The run folder.
+        trust: Whether Python code that the run names may run.
+        extensions: Encodings and tasks that the run names and no name finds, by that name.
+
+    Raises:
+        ValueError: When it is no run folder, or a damaged one, or not complete.
+    """
+    from hil.runs.folder import Run
+
+    run = Run.open(path)
+    figures = run.result()
+    if figures is None:
+        raise ValueError(f"{path} is not complete: go on with it: hil resume {quote(str(path))}")
+    return Result(run.path, figures, (), Trust(everything=trust, given=extensions or {}))
 
 
 def evaluate(
@@ -264,7 +290,7 @@ def prepare(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When there is no such device, or it has no room for the network.
     """
-    from hil import tasks
+    from hil import sections, tasks
     from hil.config import build
     from hil.loop.defaults import find_open_settings
     from hil.loop.initialisation import start_settings
@@ -285,9 +311,17 @@ def prepare(
     watch(TrainingProgress("reading the samples"))
     data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
     in_force().check(code_of(config))
+    for name in config.report.sections:
+        sections.get_of_run(name)
     class_weights(config.training.class_weight, data.preparation.labels, data.y_train)
+    if config.training.patience and not len(data.y_validation):
+        raise ValueError(
+            "training.patience: no validation samples: set training.validation_fraction"
+        )
     open_settings = find_open_settings(*layers, starts=start is not None)
-    watch(TrainingProgress("opening the device, and measuring what it does not state"))
+    watch(
+        TrainingProgress("opening the device, and measuring what it does not state (compiles once)")
+    )
     session = Session.open(config, data, open_settings, record=record)
     with session.closed_on_error(unrecorded=True):
         run = Run.create(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from drivers.contract.arrays import select_prefix
+from hil import config as configuration
 from hil import streams
 from hil.api import as_layer
 from hil.extensions import Trust, name_objects
+from hil.loop.defaults import find_open_settings
+from hil.loop.evaluation import score_samples
+from hil.loop.progress import display_progress, no_watcher
+from hil.loop.session import MemorySink, Session, open_deployed
+from hil.runs.folder import BEST, Arrays
+from hil.tasks import ARRAYS, Data, SampleSet
+from hil.tasks.preparation import Preparation
+from hil.tasks.task import split_off, suggest_settings
+
+ENDLESS = 1 << 40  # steps of a training whose end nobody knows
 
 # What `sklearn.utils.estimator_checks.check_estimator` asks for and cannot be held: by what learns
 # in batches, and by a noisy chip.
@@ -42,6 +55,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         config_: The complete configuration, by section.
         checkpoint_: What the training left, by name: weights asked for and stored, and all that the
             device remembers.
+        steps_: Steps of learning from batches since the last `fit`.
+        estimator_: Estimator of hidden rates, where it is not the first one; else empty.
         preparation_: What was fitted to the features, by name.
     """
 
@@ -56,6 +71,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         settings: Mapping[str, Any] | None = None,
         layout: str | None = None,
         random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: bool = False,
     ) -> None:
         """Set what is to be trained; nothing is checked or opened before `fit`.
 
@@ -70,6 +87,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             layout: What the axes of a sample are, `TC` or `CT` of signals, `HW` of images and the
                 like; None for features.
             random_state: Seed of everything on the host.
+            warm_start: Whether `fit` starts from the weights and the scaling of the last one.
+            verbose: Whether `fit` shows on standard error how far it is.
         """
         self.device = device
         self.rule = rule
@@ -79,6 +98,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.settings = settings
         self.layout = layout
         self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -98,12 +119,6 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: When samples or settings cannot be used.
             DeviceError: When the device fails.
         """
-        from hil import config as configuration
-        from hil.loop.defaults import find_open_settings
-        from hil.loop.session import MemorySink, Session
-        from hil.tasks import SampleSet
-        from hil.tasks.task import suggest_settings
-
         x, labels = validate_data(self, X, y, dtype=np.float64, allow_nd=self.layout is not None)
         check_classification_targets(labels)
         weights = None
@@ -113,27 +128,153 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
             kept = weights > 0
             x, labels, weights = x[kept], labels[kept], weights[kept]
-        self.classes_, numbers = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y holds 1 class alone, {self.classes_[0]!r}: give at least 2 classes"
-            )
+        is_warm = self.warm_start and hasattr(self, "checkpoint_")
+        numbers = self._number(labels, None if is_warm else np.unique(labels))
         own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        samples = self._read(x, numbers)
+        if not is_warm:
+            self._fit_preparation(samples)
+        sink, initial = MemorySink(), self.checkpoint_ if is_warm else None
+        with trust.in_force(), display_progress() if self.verbose else nullcontext() as watch:
+            config = configuration.build(suggest_settings(samples.size), own)
+            # Nothing else needs samples to validate with.
+            share = config.training.validation_fraction if config.training.patience else 0.0
+            data = self._data(x, numbers, share, own["seed"])
+            data = replace(data, weights_train=weights)
+            with Session.open(config, data, find_open_settings(own), initial=initial) as session:
+                state, _ = session.begin()
+                session.start_training(state, sink, watch or no_watcher).run()
+        self.steps_, self.estimator_ = 0, state.estimator
+        self._keep(session, select_prefix(sink.checkpoint, BEST) or sink.checkpoint)
+        return self
+
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None
+    ) -> SpikingClassifier:
+        """Learn once from further samples: `fit_batches` of them alone.
+
+        Args:
+            X: Features, `(N, n)`, or `(N, ...)` as `layout` says.
+            y: Labels, `(N,)`.
+            classes: All labels that there will be; needed in the first call.
+        """
+        return self.fit_batches([(X, y)], classes)
+
+    def fit_batches(
+        self, batches: Iterable[Any], classes: ArrayLike | None = None
+    ) -> SpikingClassifier:
+        """Go once through batches, such as those of a `DataLoader`, in one session of the device.
+
+        A call goes on where the last one, or `fit`, ended; the learning rate stays constant. One
+        batch is held in memory at a time. The first of all decides how features are scaled and
+        which settings suit; one of more than `training.batch` samples is learned from in parts.
+
+        Args:
+            batches: Gives pairs `(X, y)`.
+            classes: All labels that there will be; needed in the first call.
+
+        Raises:
+            ValueError: When there is no batch, or samples or settings cannot be used.
+            DeviceError: When the device fails.
+        """
+        with ExitStack() as stack:
+            session: Session | None = None
+            is_first, nd = not hasattr(self, "checkpoint_"), self.layout is not None
+            for X, y in batches:
+                reset = is_first and session is None
+                x, labels = validate_data(self, X, y, dtype=np.float64, allow_nd=nd, reset=reset)
+                if is_first and classes is None:
+                    raise ValueError("classes: give all labels that there will be")
+                numbers = self._number(labels, np.unique(np.asarray(classes)) if reset else None)
+                if session is None:
+                    session = self._take_up(x, numbers, is_first, stack)
+                rows, size = self._preparation.apply(x, "X"), session.config.training.batch
+                for start in range(0, len(numbers), size):
+                    part = slice(start, start + size)
+                    batch = session.samples.batch(rows[part])
+                    session.controller.step(batch, numbers[part], self.steps_, ENDLESS)
+                    self.steps_ += 1
+            if session is not None:
+                self._keep(session, session.controller.state())
+        if session is None:
+            raise ValueError("batches: there is none: give pairs (X, y)")
+        return self
+
+    def _take_up(
+        self, x: NDArray[Any], numbers: NDArray[np.int64], is_first: bool, stack: ExitStack
+    ) -> Session:
+        """Open a session to learn from batches in, as the last one ended."""
+        own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        stack.enter_context(trust.in_force())
+        constant = {"optimiser": {"schedule": "constant"}}
+        if is_first:
+            samples = self._read(x, numbers)
+            self._fit_preparation(samples)
+            suited = suggest_settings(samples.size)
+            batch = {"training": {"batch": min(len(x), 100)}}
+            config = configuration.build(suited, batch, own, constant)
+            opened, initial = find_open_settings(own), None
+        else:
+            config = configuration.parse_record(configuration.merge_layers(self.config_, constant))
+            opened, initial = frozenset[str](), self.checkpoint_
+        session = stack.enter_context(
+            Session.open(config, self._data(x, numbers), opened, initial=initial)
+        )
+        if is_first:
+            state, _ = session.begin()
+            self.steps_, self.estimator_ = 0, state.estimator
+        else:
+            session.controller.restore(self.checkpoint_)
+        if self.estimator_:
+            session.controller.observer.use(self.estimator_)
+        return session
+
+    def _number(self, labels: NDArray[Any], classes: NDArray[Any] | None) -> NDArray[np.int64]:
+        """Number the labels; by new classes, where they are given."""
+        if classes is not None:
+            if len(classes) < 2:
+                raise ValueError(f"y holds 1 class alone, {classes[0]!r}: give at least 2 classes")
+            self.classes_ = classes
+        unknown = np.setdiff1d(labels, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y holds {unknown[0]!r}, which is none of the classes")
+        return np.searchsorted(self.classes_, labels).astype(np.int64)
+
+    def _read(self, x: NDArray[Any], numbers: NDArray[np.int64]) -> SampleSet:
         given = {"x_train": x, "y_train": numbers}
         given |= {} if self.layout is None else {"layout": np.asarray(self.layout)}
-        samples = SampleSet.read(given)
-        data = samples.build(streams.generator(own["seed"], "split"), 0.0)
-        data = replace(data, weights_train=weights)
-        sink = MemorySink()
-        with trust.in_force():
-            config = configuration.build(suggest_settings(samples.size), own)
-            with Session.open(config, data, find_open_settings(own)) as session:
-                state, _ = session.begin()
-                session.start_training(state, sink).run()
-        self.checkpoint_ = sink.checkpoint
+        return SampleSet.read(given)
+
+    def _fit_preparation(self, samples: SampleSet) -> None:
+        numbers = np.arange(len(self.classes_))
+        names = {"labels": numbers, "class_names": numbers.astype(str)}
+        parts = {"x_train": samples.x["train"]}
+        fitted = Preparation.fit(parts, samples.layout, samples.bins, **names)
+        self.preparation_ = fitted.as_json()
+
+    @property
+    def _preparation(self) -> Preparation:
+        return Preparation.from_json(self.preparation_, "preparation_")
+
+    def _data(
+        self, x: NDArray[Any], numbers: NDArray[np.int64], share: float = 0.0, seed: int = 0
+    ) -> Data:
+        """The data of a training, a share of them to validate with."""
+        prepared = self._preparation
+        rows, rng = prepared.apply(x, "x_train"), streams.generator(seed, "split")
+        return Data(
+            **split_off(rows, numbers, share, rng),
+            x_test=rows[:0],
+            y_test=numbers[:0],
+            classes=prepared.classes,
+            image_shape=prepared.image_shape,
+            fitted=prepared,
+        )
+
+    def _keep(self, session: Session, checkpoint: Arrays) -> None:
+        """Keep what a training left, apart from what goes on."""
+        self.checkpoint_ = {name: np.array(array) for name, array in checkpoint.items()}
         self.config_ = session.config.model_dump(mode="json")
-        self.preparation_ = data.preparation.as_json()
-        return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The label of each sample, `(N,)`: that of the largest score.
@@ -165,9 +306,6 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _settings(self, seed: int = 0) -> tuple[dict[str, Any], Trust]:
         """The parameters by section; a program named them, so their code runs."""
-        from hil.config import merge_layers
-        from hil.tasks import ARRAYS
-
         own = as_layer(
             task=ARRAYS,
             device=self.device,
@@ -177,7 +315,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             training=as_layer(epochs=self.epochs, class_weight=self._weights()) or None,
         )
         objects: dict[str, object] = {}
-        sections = name_objects(merge_layers(as_layer(**self.settings or {}), own), objects)
+        sections = name_objects(
+            configuration.merge_layers(as_layer(**self.settings or {}), own), objects
+        )
         return sections, Trust(everything=True, given=objects)
 
     def _weights(self) -> str | dict[str, float] | None:
@@ -193,16 +333,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return {numbers[label]: float(each) for label, each in self.class_weight.items()}
 
     def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
-        from hil.config import parse_record
-        from hil.loop.evaluation import score_samples
-        from hil.loop.session import open_deployed
-        from hil.tasks.preparation import Preparation
-
         check_is_fitted(self)
         nd = self.layout is not None
         x = validate_data(self, X, dtype=np.float64, allow_nd=nd, reset=False)
-        prepared = Preparation.from_json(self.preparation_, "preparation_")
+        prepared = self._preparation
         _, trust = self._settings()
-        config = parse_record(self.config_)
+        config = configuration.parse_record(self.config_)
         with trust.in_force(), open_deployed(config, self.checkpoint_, prepared) as session:
-            return score_samples(session.controller, prepared, x)
+            return score_samples(session.controller, prepared.apply(x, "X"))[0]

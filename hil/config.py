@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from drivers import lab
 from drivers.errors import FileFormatError
 from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
@@ -201,6 +202,11 @@ class TrainingSection(Section):
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of the training samples set aside for validation."
     )
+    patience: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        0,
+        description="Epochs without a better validation after which training stops; the best epoch "
+        "is kept then. 0 goes through all and keeps the last.",
+    )
     class_weight: Literal["none", "balanced"] | dict[str, NonNegative] = Field(
         "none",
         description="Factor of the loss of each class by its label, or `balanced`: the samples by "
@@ -302,9 +308,12 @@ def build(*layers: Mapping[str, Any]) -> Config:
     if not isinstance(name, str):
         raise ValueError(f"configuration task = {name!r}: give the name of a task")
     task, rule = tasks.get(name), asked["rule"]
+    device = asked.get("device")
+    calibration = lab.find_calibration(device) if isinstance(device, str) else ""
+    own = {"network": {"calibration": calibration}} if calibration else {}
     where = {"task": tasks.absolute_name(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
-    values = merge_layers(NAMES, task.defaults, tuned, *layers, where)
+    values = merge_layers(NAMES, task.defaults, tuned, own, *layers, where)
     return validate_values(Config, values, places=find_settings)
 
 

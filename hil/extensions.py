@@ -232,7 +232,9 @@ def import_object(name: str) -> object:
     except FileFormatError:
         raise
     except (Exception, SystemExit) as error:  # code of others: it may fail in any way
-        raise ValueError(f"{describe_failure(error, place)}") from error
+        file = f"{place}.py"
+        hint = f"; did you mean {file}:{attribute}?" if Path(file).is_file() else ""
+        raise ValueError(f"{describe_failure(error, place)}{hint}") from error
     try:
         named_object: object = attrgetter(attribute)(module)
     except AttributeError:

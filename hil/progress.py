@@ -67,13 +67,13 @@ class Bars:
     on_terminal = True
 
     def __init__(self, bars: Progress) -> None:
-        """Begin with a row that says that all is being prepared, until there is a stage.
+        """Begin with a row that says that libraries are loaded, until anything else is said.
 
         Args:
             bars: What draws.
         """
         self._bars = bars
-        self._preparing = bars.add_task("preparing", total=None)
+        self._preparing = bars.add_task("loading libraries", total=None)
         self._rows: dict[str, TaskID] = {}
 
     def begin(self, what: str) -> None:
@@ -221,7 +221,7 @@ def pace(done: int, total: int, unit: str, rate: float | None) -> str:
         rate: Units a second; None or 0 where it is not known yet.
     """
     text = f"{done}/{total} {unit}"
-    if rate:
+    if rate and done < total:
         speed = f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.0f}/min"
         text += f", {speed}, {timedelta(seconds=ceil((total - done) / rate))} left"
     return text

@@ -32,6 +32,7 @@ WORDS: Mapping[str, str] = {
     "given": "{setting} is chosen already",
     # a network to start from
     "model_time": "{seconds:g} s in a model of steps of {dt:g} s",
+    "no_leak": "membranes of the model do not leak",
     "largest_weight": "the largest weight of the model asks for it",
     "no_delayed_weights": "what the model delays has no weights",
     "missing_delays": "its delays, of up to {steps} steps, are left out: network.delays is 0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from hil.runs.folder import Run
     from hil.tasks.preparation import Preparation
+    from hil.tasks.samples import Samples
 
 
 class Metrics(list[dict[str, Any]]):
@@ -94,6 +96,36 @@ class Result:
         labels: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
         return labels
 
+    def predict_file(
+        self, file: str, device: str | None = None, watch: Callable[[int, int], None] | None = None
+    ) -> DataFrame:
+        """Classify the samples of a file, which may tell labels or not.
+
+        Args:
+            file: A file such as `new.csv` or `npz:new.npz`, as the network was trained with.
+            device: As for `predict`.
+            watch: Called with batches done and batches in all, after every batch.
+
+        Returns:
+            A row for each sample: `label`, `score CLASS` of each class, and `fired`, whether any
+            output fired.
+
+        Raises:
+            ValueError: When the file is none, or holds no such samples.
+            DeviceError: When the device fails.
+        """
+        from pandas import DataFrame
+
+        from hil.tasks import own_file
+
+        with self.trust.in_force():
+            x = own_file.load_unlabelled(file, self._run.config().task, self._preparation)
+        scores, fired = self._answer(x, device, watch)
+        names = [f"score {name}" for name in self._preparation.class_names]
+        table = DataFrame(scores, columns=names)
+        table.insert(0, "label", self.classes[scores.argmax(axis=1)])
+        return table.assign(fired=fired)
+
     def scores(self, x: ArrayLike, device: str | None = None) -> NDArray[np.float32]:
         """The logit of each class for new samples; `predict` gives the largest.
 
@@ -108,6 +140,12 @@ class Result:
             ValueError: When these are no such samples.
             DeviceError: When the device fails.
         """
+        return self._answer(self._preparation.apply(x), device)[0]
+
+    def _answer(
+        self, x: Samples, device: str | None, watch: Callable[[int, int], None] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The scores of prepared samples, and whether any output fired."""
         from hil.loop.evaluation import score_samples
         from hil.loop.session import open_deployed
 
@@ -117,7 +155,7 @@ class Result:
             self.trust.in_force(),
             open_deployed(run.config(), self._checkpoint, prepared, device, **took) as session,
         ):
-            return score_samples(session.controller, prepared, x)
+            return score_samples(session.controller, x, watch)
 
     @property
     def weights(self) -> list[NDArray[np.float32]]:
@@ -168,7 +206,7 @@ class Result:
 
     @property
     def _checkpoint(self) -> dict[str, NDArray[np.generic]]:
-        return self._run.load_checkpoint() or {}
+        return self._run.load_trained()
 
     def _matrices(self, kind: str) -> list[NDArray[np.float32]]:
         from drivers.contract.arrays import select_prefix

@@ -115,7 +115,10 @@ def test_commands_shown_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_options_named_exist_and_every_one_is_named() -> None:
-    known = {o for c in COMMANDS.values() for p in c.params for o in p.opts if o.startswith("--")}
+    commands = [
+        c for top in COMMANDS.values() for c in (top, *getattr(top, "commands", {}).values())
+    ]
+    known = {o for c in commands for p in c.params for o in p.opts if o.startswith("--")}
     named: set[str] = set()
     for path in TEXTS:
         content = path.read_text(encoding="utf-8")

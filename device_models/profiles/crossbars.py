@@ -11,6 +11,11 @@ _PCM_NOISE = (
 PCM = Profile(
     name="pcm-crossbar",
     description="weights in pairs of phase-change cells that are written with noise and drift",
+    energy=Cited(
+        0.2e-12,
+        "2 operations of 9.76 tera-operations a second and watt: Le Gallo et al. 2023, Nat. "
+        "Electron. 6, 680",
+    ),
     cited={
         "differential": Cited(1, f"one cell for each sign; {_PCM_NOISE}"),
         "weight_bits": Cited(

@@ -16,6 +16,10 @@ PROFILE = Profile(
     name="dynap-se",
     description="subthreshold analog neurons with mismatch, a few bits of weight, no calibration",
     neuron="dpi",
+    energy=Cited(
+        26e-12,
+        "synaptic event at 1.3 V: Moradi et al. 2018, IEEE Trans. Biomed. Circuits Syst. 12, 106",
+    ),
     cited={
         "threshold_cv": Cited(0.1, _ROCKPOOL),
         "leak_cv": Cited(0.2, _CV),

@@ -18,6 +18,11 @@ _CHOICE = "a choice, for want of a published value"
 MIXED_SIGNAL = Profile(
     name="mixed-signal",
     description="analog neurons with mismatch, 6-bit weights, 8-bit membrane readout, noise",
+    energy=Cited(
+        26e-12,
+        "a choice, as of a DYNAP-SE at 1.3 V: Moradi et al. 2018, IEEE Trans. Biomed. Circuits "
+        "Syst. 12, 106",
+    ),
     cited={
         "threshold_cv": Cited(0.1, _DYNAP),
         "leak_cv": Cited(0.2, _DYNAP),

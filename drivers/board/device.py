@@ -96,6 +96,17 @@ class Board(Device):
         """Bytes on the line, both ways, since it was opened."""
         return self._link.line_bytes
 
+    @property
+    def condition(self) -> Mapping[str, float]:
+        """Frames since it was opened: lost, damaged, and sent again."""
+        line = self._link
+        damaged = line.received.damaged + line.received.complaints
+        return {
+            "lost_frames": line.lost,
+            "damaged_frames": damaged,
+            "repeated_frames": line.repeated,
+        }
+
     def stats(self) -> BoardStatistics:
         """Ask the board what it has counted since it booted."""
         answer = self._link.exchange(RequestType.STATS, answer=24)

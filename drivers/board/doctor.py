@@ -23,8 +23,8 @@ from drivers.board.frames import (
 )
 from drivers.board.link import LONGEST, NEWER, OLDER, Link
 from drivers.board.ports import SIMULATED, open_line
-from drivers.board.transport import BITS, DENIED, IN_USE, Transport, error_number
-from drivers.errors import DeviceError, DeviceNotFound, DeviceRestarted, LinkError, SettingError
+from drivers.board.transport import BITS, DENIED, IN_USE, PortGone, Transport, error_number
+from drivers.errors import DeviceError, DeviceNotFound, DeviceRestarted, LinkError, ProtocolMismatch
 
 RATES = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1_000_000, 2_000_000)
 PATIENCE = 0.3  # seconds, beyond what the line needs, to wait for the first answer
@@ -32,22 +32,43 @@ LISTENING = 0.05  # seconds to listen before anything is sent
 SHORT, LONG = 40, 8  # exchanges that are measured
 SECONDS = 0.2  # of the line that a long frame takes at most
 LATE, UNEVEN = 0.008, 0.05  # seconds beyond what the line needs that are too much
-# USB devices that are no serial port: a chip whose maker's loader waits for firmware.
-LOADERS = {
-    "2e8a:0003": "the loader of a Raspberry Pi RP2040",
-    "2e8a:000f": "the loader of a Raspberry Pi RP2350",
-    "0483:df11": "the DFU loader of an STM32",
-}
-LOADER_ANSWERS = set(b"\x79\x1f")  # ACK and NACK of the STM32's loader on a serial port
-USB_DEVICES = Path("/sys/bus/usb/devices")
-FLASH = "flash its firmware, hil board flash does it for a device of the lab"
-# Bytes that something on the way may keep or change, by what does so, and what to do then.
-TRANSLATIONS = {
-    "flow control": (b"\x11\x13", "turn XON/XOFF off in the adapter or server"),
-    "newlines": (b"\x0a\x0d", "turn the translation of newlines off in the adapter or server"),
-}
-RESTARTS = "the board restarted meanwhile, or another host took it: look at its power and cable"
 SEQUENCE = 0x5A  # of the first request, which a line at rest does not show by chance
+USB_DEVICES = Path("/sys/bus/usb/devices")
+# USB devices that are no serial port: a chip whose maker's loader waits for firmware.
+LOADERS = {"2e8a:0003": "of an RP2040", "2e8a:000f": "of an RP2350", "0483:df11": "of an STM32"}
+LOADER_ANSWERS = set(b"\x79\x1f")  # ACK and NACK of the STM32's loader on a serial port
+# Bytes that something on the way may keep or change, by what does so.
+TRANSLATIONS = {"flow control": b"\x11\x13", "newlines": b"\x0a\x0d"}
+# What each fault means, and what to do.
+FAULTS = {
+    "no port": "{error}",
+    "permission": "{error}",
+    "held": "{error}",
+    "unplugged": "{error}",
+    "loader waiting": "the loader {of} waits: flash its firmware, see hil board flash",
+    "silent": "nothing came back: check port, power, firmware, and that RX and TX are not swapped",
+    "echo": "what was sent came back: RX and TX are bridged, or the line echoes",
+    "noise": "bytes of no frame came before anything was sent: check ground and cable",
+    "garbled": "{count} bytes came, and no whole frame: check baud rate and cable",
+    "wrong rate": "it answers at another rate: use {address}",
+    "seven bits": "only 7 bits of a byte come through: set 8 data bits and no parity",
+    "another program": "it answers with {text!r}: name another port, or flash its firmware",
+    "older firmware": f"it speaks version {{version}} of the protocol: {OLDER}",
+    "newer firmware": f"it speaks version {{version}} of the protocol: {NEWER}",
+    "incomplete HELLO": "{error}",
+    "refuses": "{error}: flash the firmware that comes with this host",
+    "stale answers": "it answers with the sequence of another request: flash its firmware",
+    "wrong answers": "an echo came back whole and is another one: flash its firmware",
+    "flow control": "XON and XOFF do not come through: turn flow control off on the way",
+    "newlines": "newlines do not come through: turn their translation off on the way",
+    "requests damaged": "{counts}: check the wire to its RX and the cable, or use baud={slower}",
+    "answers damaged": "{counts}: check the wire from its TX and the cable, or use baud={slower}",
+    "loses frames": "{counts}: shorten or change the cable, or use baud={slower}",
+    "loses long frames": "frames of {size} bytes never come through: turn RTS/CTS on, {counts}",
+    "restarts": "the board restarted meanwhile, or another host took it: look at power and cable",
+    "late": "a short exchange takes {took:.0f} ms: use no hub, or set latency_timer to 1",
+    "uneven": "some exchanges take {took:.0f} ms: use no hub, and stop what loads the machine",
+}
 
 
 @dataclass
@@ -68,7 +89,15 @@ class Examination:
 
 
 class _Fault(Exception):
-    """Ends an examination: the fault, and its line."""
+    """Ends an examination: the name of the fault, and its line."""
+
+    def __init__(self, name: str, **given: object) -> None:
+        super().__init__(name, FAULTS[name].format(**given))
+
+
+def _refuse(is_so: object, name: str, **given: object) -> None:
+    if is_so:
+        raise _Fault(name, **given)
 
 
 def examine(target: str, options: Mapping[str, str], usb: Path = USB_DEVICES) -> Examination:
@@ -95,10 +124,9 @@ def examine(target: str, options: Mapping[str, str], usb: Path = USB_DEVICES) ->
             else:
                 _measure(line, rate, found)
                 return found
-        other = _find_rate(target, options, rate)
-        if other:
+        if other := _find_rate(target, options, rate):
             found.address = f"board:{target}{_join({**options, 'baud': str(other)})}"
-            raise _Fault("wrong rate", f"it answers at {other} baud: open {found.address}")
+            raise _Fault("wrong rate", address=found.address)
         raise first
     except _Fault as fault:
         found.fault, found.line = fault.args
@@ -114,41 +142,28 @@ def _open(target: str, options: Mapping[str, str], usb: Path) -> Iterator[tuple[
     """Open the port, or say why it cannot be opened."""
     try:
         line, rate = open_line(target, options)
-    except SettingError:
-        raise
     except DeviceNotFound as error:
         number = error_number(error)
-        if number in DENIED:
-            raise _Fault("permission", str(error)) from None
-        if number in IN_USE:
-            raise _Fault("held", str(error)) from None
-        for loader in _find_loaders(usb):
-            words = f"{loader} waits on USB, and is no serial port: {FLASH}"
-            raise _Fault("loader waiting", words) from None
-        raise _Fault("no port", str(error)) from None
+        _refuse(number in DENIED, "permission", error=error)
+        _refuse(number in IN_USE, "held", error=error)
+        for folder in usb.glob("*"):
+            with suppress(OSError):
+                ids = ((folder / f"id{n}").read_text().strip() for n in ("Vendor", "Product"))
+                loader = LOADERS.get(":".join(ids).lower())
+                _refuse(loader, "loader waiting", of=loader)
+        raise _Fault("no port", error=error) from None
     try:
         yield line, rate
-    except LinkError as error:
-        if "is gone" not in str(error):
-            raise
-        raise _Fault("unplugged", str(error)) from None
+    except PortGone as error:
+        raise _Fault("unplugged", error=error) from None
     finally:
         line.close()
-
-
-def _find_loaders(usb: Path) -> Iterator[str]:
-    for folder in usb.glob("*"):
-        with suppress(OSError):
-            vendor, product = ((folder / f"id{n}").read_text() for n in ("Vendor", "Product"))
-            known = LOADERS.get(f"{vendor.strip()}:{product.strip()}".lower())
-            if known:
-                yield known
 
 
 def _listen(line: Transport, seconds: float) -> bytes:
     """Take in all that comes, until nothing has come for so long, or five times as long is over."""
     heard, end = b"", time.monotonic() + 5 * seconds
-    while (data := line.read(seconds)) and time.monotonic() < end:
+    while time.monotonic() < end and (data := line.read(seconds)):
         heard += data
     return heard
 
@@ -167,20 +182,26 @@ def _greet(line: Transport, rate: int, unasked: bytes, tries: int = 3) -> None:
         answers = [frame for frame in frames if frame.type == RequestType.HELLO | ANSWER]
         good = [frame for frame in answers if frame.sequence == SEQUENCE]
         if good:
-            _check_greeting(good[0])
+            version, status = good[0].version, good[0].status
+            _refuse(version < VERSION, "older firmware", version=version)
+            _refuse(version > VERSION, "newer firmware", version=version)
+            _refuse(status != Status.OK, "refuses", error=f"HELLO has the status {status:#04x}")
             return
-    if not heard:
-        words = "nothing came back: check port, power, that RX and TX are not swapped, and firmware"
-        raise _Fault("silent", words)
-    if any(frame.type == RequestType.HELLO for frame in frames):
-        raise _Fault("echo", "what was sent came back: RX and TX are bridged, or the line echoes")
-    if any(frame.type == RequestType.LINKERR for frame in frames):
-        words = "requests arrive damaged, answers whole: check the wire to its RX, or lower baud"
-        raise _Fault("requests damaged", words)
-    if answers:
-        words = "it answers with the sequence of another request: " + FLASH
-        raise _Fault("stale answers", words)
-    raise _Fault(*_explain_garbage(heard, unasked))
+    kinds = {frame.type for frame in frames}
+    _refuse(not heard, "silent")
+    _refuse(RequestType.HELLO in kinds, "echo")
+    counts, slower = "all requests arrive damaged, answers whole", rate // 2
+    _refuse(RequestType.LINKERR in kinds, "requests damaged", counts=counts, slower=slower)
+    _refuse(answers, "stale answers")
+    _refuse(set(heard) <= LOADER_ANSWERS, "loader waiting", of="of an STM32")
+    _refuse(_whole_frames(heard.replace(b"\r\n", b"\n")), "newlines")
+    text = heard.replace(b"\r", b"").strip(b"\0\n ").decode("latin-1")
+    is_text = text.replace("\n", "").replace("\t", "").isprintable() and text.isascii()
+    _refuse(text and is_text, "another program", text=text.partition("\n")[0][:60])
+    _refuse(unasked, "noise")
+    # The type of an answer alone is above.
+    _refuse(len(heard) > 20 and max(heard) < 128, "seven bits")
+    raise _Fault("garbled", count=len(heard))
 
 
 def _whole_frames(heard: bytes) -> list[Frame]:
@@ -189,37 +210,6 @@ def _whole_frames(heard: bytes) -> list[Frame]:
         with suppress(FrameDamaged):
             frames.append(Frame.decode(piece or b""))
     return frames
-
-
-def _explain_garbage(heard: bytes, unasked: bytes) -> tuple[str, str]:
-    """Say what sends bytes without a whole frame in them: the fault, and its line."""
-    if set(heard) <= LOADER_ANSWERS:
-        return "loader waiting", f"the serial loader of an STM32 answers: {FLASH}"
-    if _whole_frames(heard.replace(b"\r\n", b"\n")):
-        return "newlines", f"newlines arrive as two bytes: {TRANSLATIONS['newlines'][1]}"
-    text = heard.replace(b"\r", b"").strip(b"\0\n ")
-    if text and all(32 <= byte < 127 or byte in b"\t\n" for byte in text):
-        first = text.split(b"\n")[0].decode()[:60]
-        words = f"another program answers, with the text {first!r}: name another port, or {FLASH}"
-        return "another program", words
-    if unasked:
-        words = f"{len(unasked)} bytes of no frame came before anything was sent: ground, cable?"
-        return "noise", words
-    if len(heard) > 20 and max(heard) < 128:  # the type of an answer alone is above
-        return "seven bits", "only 7 bits of a byte come through: set 8 data bits and no parity"
-    return "garbled", f"{len(heard)} bytes came, and no whole frame: check baud rate and cable"
-
-
-def _check_greeting(answer: Frame) -> None:
-    if answer.version != VERSION or answer.status == Status.VERSION:
-        is_older = answer.version < VERSION
-        words = f"it speaks version {answer.version} of the protocol, this host {VERSION}: "
-        raise _Fault(
-            "older firmware" if is_older else "newer firmware",
-            words + (OLDER if is_older else NEWER),
-        )
-    if answer.status != Status.OK:
-        raise _Fault("refuses", f"it refuses HELLO with status {answer.status:#04x}: {FLASH}")
 
 
 def _find_rate(target: str, options: Mapping[str, str], tried: int) -> int:
@@ -252,10 +242,13 @@ def _measure(line: Transport, rate: int, found: Examination) -> None:
         found.figures["board"] = f"{link.board.name}, firmware {info.identity.firmware}"
         link.take_lease()
     except DeviceNotFound as error:
-        raise _Fault("held", str(error)) from None
-    except DeviceError as error:
-        fault = "incomplete HELLO" if "does not say" in str(error) else "garbled"
-        raise _Fault(fault, str(error)) from None
+        raise _Fault("held", error=error) from None
+    except ProtocolMismatch as error:
+        raise _Fault("incomplete HELLO", error=error) from None
+    except PortGone:
+        raise
+    except LinkError as error:
+        raise _Fault("loses frames", counts=error, slower=9600) from None
     try:
         _measure_echoes(link, line, rate, found)
     finally:
@@ -264,10 +257,9 @@ def _measure(line: Transport, rate: int, found: Examination) -> None:
 
 def _measure_echoes(link: Link, line: Transport, rate: int, found: Examination) -> None:
     boot, payload = link.board.boot_id, b"U" * 24  # no byte that anything on the way minds
-    for name, (values, remedy) in TRANSLATIONS.items():
+    for name, values in TRANSLATIONS.items():
         marked = [payload + values + bytes((n,)) for n in (65, 66, 67)]
-        if not any(_is_echoed(link, each) for each in marked) and _is_echoed(link, payload):
-            raise _Fault(name, f"bytes {values.hex(' ')} do not come through as sent: {remedy}")
+        _refuse(not any(_echo(link, e) for e in marked) and _echo(link, payload), name)
     times = sorted(_time_echo(link, payload) for _ in range(SHORT))
     least = 2 * (len(payload) + 10) * BITS / rate
     middle, slow = times[len(times) // 2], times[-1 - len(times) // 100]
@@ -275,63 +267,51 @@ def _measure_echoes(link: Link, line: Transport, rate: int, found: Examination) 
     size = max(16, min(link.board.payload, int(rate / BITS * SECONDS)))
     sent = list[bool]()
     while len(sent) < LONG and (len(sent) < 2 or any(sent)):
-        sent.append(_is_echoed(link, os.urandom(size)))
+        sent.append(_echo(link, os.urandom(size)))
     got, lost = link.received, link.lost
     counts = (
         f"{lost} of {link.sent} frames without answer; damaged: {got.complaints} requests, "
         f"{got.damaged} answers; late: {got.late}"
     )
     found.figures["losses"] = counts
-    if link.ask_hello().boot_id != boot:
-        raise _Fault("restarts", RESTARTS)
-    if not any(sent):
-        words = f"frames of {size} bytes never come through, those of {len(payload)} do: lower baud"
-        raise _Fault("loses long frames", f"{words}, or turn hardware flow control on; {counts}")
-    if lost:
-        slower = max([r for r in RATES if r < rate], default=rate)
-        kinds = {got.complaints: "requests damaged", got.damaged: "answers damaged"}
-        worst = max(kinds)
-        fault = kinds[worst] if 2 * worst > lost else "loses frames"
-        raise _Fault(fault, f"{counts}: shorten or change the cable, or use baud={slower}")
+    _refuse(link.ask_hello().boot_id != boot, "restarts")
+    _refuse(not any(sent), "loses long frames", size=size, counts=counts)
+    kinds = {got.complaints: "requests damaged", got.damaged: "answers damaged"}
+    worst = max(kinds)
+    fault = kinds[worst] if 2 * worst > lost else "loses frames"
+    slower = max([r for r in RATES if r < rate], default=rate)
+    _refuse(lost, fault, counts=counts, slower=slower)
     up, down = _measure_goodput(link, line, size)
     found.figures["goodput"] = f"{up / 1e3:.1f} kB/s to the board, {down / 1e3:.1f} kB/s from it"
-    if middle > least + LATE:
-        words = f"a short exchange takes {1e3 * middle:.0f} ms, the line needs {1e3 * least:.0f}"
-        raise _Fault("late", f"{words}: plug it in without a hub, or set latency_timer to 1")
-    if slow > middle + UNEVEN:
-        words = f"some exchanges take {1e3 * slow:.0f} ms, most {1e3 * middle:.0f}"
-        raise _Fault("uneven", f"{words}: plug it in without a hub, stop what loads the machine")
+    _refuse(middle > least + LATE, "late", took=1e3 * middle)
+    _refuse(slow > middle + UNEVEN, "uneven", took=1e3 * slow)
     found.line = f"all is well: use {found.address}"
 
 
 def _time_echo(link: Link, payload: bytes) -> float:
     began = time.monotonic()
-    _echo(link, payload)
+    if not _echo(link, payload):
+        raise _Fault("loses frames", counts="a short frame never came through", slower=9600)
     return time.monotonic() - began
 
 
-def _echo(link: Link, payload: bytes) -> None:
+def _echo(link: Link, payload: bytes) -> bool:
+    """Send an echo, and say if it came back.
+
+    Raises:
+        PortGone: As it says.
+    """
     try:
         answer = link.exchange(RequestType.ECHO, payload, answer=len(payload))
-    except LinkError as error:
-        if "is gone" in str(error):
-            raise
-        raise _Fault("loses frames", str(error)) from None
-    except DeviceRestarted:
-        raise _Fault("restarts", RESTARTS) from None
-    except DeviceError as error:
-        raise _Fault("refuses", str(error)) from None
-    if answer != payload:
-        raise _Fault("wrong answers", f"an echo came back whole and is another one: {FLASH}")
-
-
-def _is_echoed(link: Link, payload: bytes) -> bool:
-    try:
-        _echo(link, payload)
-    except _Fault as fault:
-        if fault.args[0] != "loses frames":
-            raise
+    except PortGone:
+        raise
+    except LinkError:
         return False
+    except DeviceRestarted:
+        raise _Fault("restarts") from None
+    except DeviceError as error:
+        raise _Fault("refuses", error=error) from None
+    _refuse(answer != payload, "wrong answers")
     return True
 
 

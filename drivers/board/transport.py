@@ -53,6 +53,10 @@ class Transport(Protocol):
         """Release the port. Closing twice is fine."""
 
 
+class PortGone(LinkError):
+    """The system says that a port is there no more."""
+
+
 class SerialPort:
     """A port that pySerial opens, for this process alone."""
 
@@ -115,7 +119,7 @@ class SerialPort:
         try:
             yield
         except (OSError, termios.error) as error:
-            raise LinkError(
+            raise PortGone(
                 f"{self._address} is gone ({error}): check cable and power of the board"
             ) from None
 

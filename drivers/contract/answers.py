@@ -238,6 +238,16 @@ def check_failures(method: str, given: object) -> tuple[str, ...]:
     return (*shown, *([f"and {more} more"] if more > 0 else []))
 
 
+def check_condition(method: str, given: object) -> dict[str, float]:
+    """Refuse what is no table of numbers; arguments and errors as `check_failures`."""
+    if not isinstance(given, Mapping) or not all(
+        type(name) is str and len(name) <= TOLD and isinstance(value, int | float)
+        for name, value in given.items()
+    ):
+        raise ReadoutError(f"{method} gave {_describe(given)}: give numbers by name")
+    return {name: float(value) for name, value in given.items()}
+
+
 def check_state(method: str, given: object) -> dict[str, NDArray[np.generic]]:
     """Refuse a state that cannot be kept in a file.
 

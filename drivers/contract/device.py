@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from drivers.contract.answers import (
     CALL_LIMIT,
     check_bytes,
+    check_condition,
     check_failures,
     check_readout,
     check_seconds,
@@ -44,6 +45,7 @@ STATED: Mapping[str, Check] = {
     "transfer_seconds": check_seconds,
     "transfer_bytes": check_bytes,
     "failures": check_failures,
+    "condition": check_condition,
 }
 GIVEN: Mapping[str, Check] = {"state": check_state, "restore": lambda _, nothing: nothing}
 
@@ -175,6 +177,11 @@ class Device(ABC):
     def failures(self) -> tuple[str, ...]:
         """Parts of the device that have failed and are done without, each with its reason."""
         return ()
+
+    @property
+    def condition(self) -> Mapping[str, float]:
+        """Figures of the instrument's state by name, such as `lost_frames` since it was opened."""
+        return {}
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Give all that the device remembers as arrays by name, where `info.abilities.resumable`.
@@ -426,6 +433,12 @@ class Composite(Device):
     def failures(self) -> tuple[str, ...]:
         """Parts that the devices do without, each with its reason."""
         return tuple(told for device in self.devices for told in device.failures)
+
+    @property
+    def condition(self) -> Mapping[str, float]:
+        """Sums over the devices of what they tell of their state."""
+        names = dict.fromkeys(name for device in self.devices for name in device.condition)
+        return {name: sum(d.condition.get(name, 0.0) for d in self.devices) for name in names}
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Give all that the devices remember, by `NUMBER/NAME` where there are several."""

@@ -209,8 +209,8 @@ def read_faults(text: str) -> tuple[Fault, ...]:
     """Read what the option `faults` of an address names.
 
     Args:
-        text: A `.toml` file with tables `[[fault]]` of the fields of `Fault`, or `KIND@RATE`,
-            several of them with commas between.
+        text: A `.toml` file with tables `[[fault]]` of the fields of `Fault`, or `KIND@RATE`
+            or `KIND@RATE@SEED`, several of them with commas between.
 
     Raises:
         SettingError: Naming what is wrong, and what is allowed.
@@ -226,9 +226,10 @@ def read_faults(text: str) -> tuple[Fault, ...]:
 
 
 def _read_rate(text: str) -> Fault:
-    kind, _, rate = text.partition("@")
+    kind, _, drawn = text.partition("@")
+    rate, _, seed = drawn.partition("@")
     try:
-        return Fault(kind, rate=float(rate))
+        return Fault(kind, rate=float(rate), seed=int(seed or 0))
     except ValueError:
         raise SettingError(
             f"faults = {text}: give a .toml file, or KIND@RATE as in dead_neuron@0.1"

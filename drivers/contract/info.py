@@ -327,6 +327,19 @@ class Abilities:
     faults: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Energy that a device takes, for an estimate.
+
+    Attributes:
+        synaptic_event: Joules of an event at one synapse; None where the maker does not say.
+        source: Where that was published or measured.
+    """
+
+    synaptic_event: float | None = None
+    source: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInfo:
     """Statement of what a device is and allows, as its maker or its firmware states it.
@@ -342,6 +355,7 @@ class DeviceInfo:
         weights: Format of each projection in order; the last one holds for all further ones.
         offers: What a run may be given, and asked to show.
         abilities: What else it can do.
+        energy: What it takes.
     """
 
     contract: int
@@ -352,6 +366,7 @@ class DeviceInfo:
     weights: tuple[WeightFormat, ...]
     offers: Offers
     abilities: Abilities = field(default_factory=Abilities)
+    energy: Energy = field(default_factory=Energy)
 
     def __new__(cls, *facts: object, **stated: object) -> Self:
         """Tell the author of a driver for another contract what is the matter, in one line."""

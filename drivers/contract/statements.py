@@ -15,6 +15,7 @@ from drivers.contract.info import (
     Arrival,
     Capacity,
     DeviceInfo,
+    Energy,
     Identity,
     Layers,
     Neuron,
@@ -78,6 +79,7 @@ def contradictions(info: DeviceInfo) -> list[str]:
         *([] if info.identity.name else ["identity.name empty: give it one"]),
         *_check_fields("identity", info.identity, Identity, _is_line, "a line of text"),
         *_check_abilities(info.abilities),
+        *_check_energy(info.energy),
         *_check_capacity(info.capacity),
         *_check_timing(info.timing),
         *_check_neuron(info.neuron),
@@ -110,6 +112,17 @@ def _check_abilities(abilities: Abilities) -> Iterator[str]:
     yield from _check_fields("abilities", others, Abilities, _is_truth, "True or False")
     for kind in abilities.faults:
         yield from _check_word("abilities.faults", kind, FaultKind)
+
+
+def _check_energy(energy: Energy) -> Iterator[str]:
+    if not isinstance(energy, Energy):
+        yield f"energy as {type(energy).__name__}: give Energy(...)"
+        return
+    each = energy.synaptic_event
+    if each is not None and not (isinstance(each, int | float) and 0 <= each <= 1):
+        yield f"energy.synaptic_event {each!r}: give joules, 0 to 1, or None"
+    if not _is_line(energy.source):
+        yield f"energy.source {energy.source!r}: give a line of text"
 
 
 def _is_line(value: object) -> bool:

@@ -33,6 +33,7 @@ from drivers.contract.info import (
     Arrival,
     Capacity,
     DeviceInfo,
+    Energy,
     Identity,
     Membrane,
     Neuron,
@@ -205,6 +206,7 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
         parameters=parameters,
         pattern=profile.pattern if severity else None,
         workers=_number(options, "workers", 0, (1, 256), int) or None,
+        energy=(profile.energy.value, profile.energy.source) if profile.energy else None,
     )
 
 
@@ -297,6 +299,7 @@ def device_info(chip: Chip, name: str, exponent: int | None = None) -> DeviceInf
     )
     return DeviceInfo(
         contract=4,
+        energy=Energy(*chip.energy) if chip.energy else Energy(),
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
         capacity=Capacity(
             layers=32,

@@ -19,7 +19,10 @@ PORTS = {
     "sanitized": (("sanitized",), "a C compiler with sanitizers and make"),
     "mps2": (("mps2.elf",), "gcc-arm-none-eabi and make"),
     "pico": (("pico.uf2", "pico.elf"), "gcc-arm-none-eabi and make"),
-    "stm32f405": (("stm32f405.elf", "stm32f405.bin"), "gcc-arm-none-eabi and make"),
+    **{
+        board: ((f"{board}.elf", f"{board}.bin"), "gcc-arm-none-eabi and make")
+        for board in ("stm32f405", "discovery-f407", "nucleo-f446re", "blackpill-f411")
+    },
 }
 
 

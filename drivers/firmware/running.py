@@ -17,11 +17,16 @@ from drivers.errors import DeviceNotFound
 from drivers.firmware.building import SOURCES, build
 
 WORD = 0xFFFFFFFF
-# QEMU's name of each machine, the end of its RAM, and the register and bit that let its line send:
-# the last that a port turns on.
+# QEMU's name of each machine, the end of its RAM, the register and bit that let its line send (the
+# last that a port turns on), and which of the machine's lines that is. All boards with an STM32F4
+# run on the model of an STM32F405, which has what the port uses at the same places.
+USART1, USART2 = (0x4001100C, 1 << 3, 0), (0x4000440C, 1 << 3, 1)
 MACHINES = {
-    "mps2": ("mps2-an385", 0x20400000, 0x40004008, 1 << 0),
-    "stm32f405": ("olimex-stm32-h405", 0x20020000, 0x4001100C, 1 << 3),
+    "mps2": ("mps2-an385", 0x20400000, 0x40004008, 1 << 0, 0),
+    "stm32f405": ("olimex-stm32-h405", 0x20020000, *USART1),
+    "discovery-f407": ("olimex-stm32-h405", 0x20020000, *USART2),
+    "nucleo-f446re": ("olimex-stm32-h405", 0x20020000, *USART2),
+    "blackpill-f411": ("olimex-stm32-h405", 0x20020000, *USART1),
 }
 PICO_RAM_END = 0x20041000
 # Where the start-up code looks for a chip seed, before the end of RAM: see ports/arm/start.c.
@@ -180,21 +185,21 @@ class Emulated(Running):
 
     def __init__(self, port: str, seed: int, is_counted: bool = False) -> None:
         """Start it."""
-        machine, ram_end, self._control, self._sends = MACHINES[port]
+        machine, ram_end, self._control, self._sends, lines_before = MACHINES[port]
         handover = seed | (seed ^ WORD) << 32
         # All memory of QEMU is zero at first: this number makes the boot id another each time.
         noise = int.from_bytes(os.urandom(4), "little")
-        # QEMU tells how many instructions there were only where it records what comes in.
-        record = ("-icount", f"shift=0,rr=record,rrfile={os.devnull}") if is_counted else ()
+        # Only with a clock made of its instructions does QEMU tell how many there were.
+        clock = ("-icount", "shift=0") if is_counted else ()
         super().__init__(
             [
                 "qemu-system-arm",
-                *record,
+                *clock,
                 *("-machine", machine, "-kernel", str(build(port))),
                 *("-nodefaults", "-display", "none", "-qmp", "stdio"),
                 # Without nodelay an answer waits some 40 ms for more.
                 *("-chardev", "socket,id=line,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on"),
-                *("-serial", "chardev:line"),
+                *(*lines_before * ("-serial", "null"), "-serial", "chardev:line"),
                 *("-device", _write_word(ram_end - HANDOVER, handover, 8)),
                 *("-device", _write_word(ram_end - HANDOVER + 8, noise, 4)),
             ]

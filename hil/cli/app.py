@@ -23,7 +23,7 @@ from hil.cli import commands
 from hil.cli.environment import drop_output, end_process, prepare_process
 from hil.cli.errors import explain, one_line_errors, print_message
 
-FIRST = ("train", "resume", "evaluate", "report", "study")
+FIRST = ("train", "resume", "predict", "evaluate", "report", "study")
 HELP = {"help_option_names": ["-h", "--help"]}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -74,7 +73,7 @@ def finish_run(
     from hil.api import finish
     from hil.loop.epochs import Interrupted
 
-    with name_way_on(command_on("resume", run)):
+    with name_way_on(run.spell_command("resume")):
         try:
             return finish(run, watch, record, data, session, other_device)
         except Interrupted:
@@ -88,12 +87,5 @@ def print_run(result: Result, json_output: bool) -> None:
     if result.not_shown:
         from hil.runs.folder import Run
 
-        again = command_on("report", Run.open(result.path))
+        again = Run.open(result.path).spell_command("report")
         check_complete(result.report, result.not_shown, again)
-
-
-def command_on(name: str, run: Run) -> str:
-    """Spell a command on a run, with `--trust` where its configuration names code."""
-    from hil.trust import code_of
-
-    return f"hil {name} {quote(str(run.path))}{' --trust' if code_of(run.config()) else ''}"

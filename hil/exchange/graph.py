@@ -32,12 +32,22 @@ class Layer:
         neurons: The neurons.
         synapses: What leads to them from the layer before, with the bias of all.
         recurrent: What leads from the layer to itself; None without.
+        source: Name of what it follows in the file.
+        shape: Shape of that, and `own` of the layer.
+        own: See `shape`.
+        way: Names of the nodes from there to the layer; None where several ways lead there.
+        way_back: Likewise from the layer to itself.
     """
 
     name: str
     neurons: Neurons
     synapses: Synapses
     recurrent: Synapses | None = None
+    source: str = ""
+    shape: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
+    way: tuple[str, ...] | None = None
+    way_back: tuple[str, ...] | None = None
 
     def without_delays(self) -> Layer:
         """Give the same without delays."""
@@ -59,14 +69,14 @@ def read_layers(graph: NirGraph) -> list[Layer]:
     chain = _find_chain(nodes, ways)
 
     def connect(source: str, target: str, shape: tuple[int, ...]) -> tuple[Synapses, Way]:
-        followed = [_follow(Way(source, shape), nodes, way) for way in ways[source, target]]
+        followed = [follow(source, shape, nodes, way) for way in ways[source, target]]
         return add_ways(source, followed), followed[0]
 
     shape = read_shape(chain[0], nodes[chain[0]])
     layers: list[Layer] = []
     for source, name in pairwise(chain[:-1]):
         (synapses, way), recurrent = connect(source, name, shape), None
-        size, shape = synapses.weights.shape[1], way.shape
+        size, before, shape = synapses.weights.shape[1], shape, way.shape
         neurons = read_neurons(name, nodes[name], size)
         if (name, name) in ways:
             recurrent, _ = connect(name, name, shape)
@@ -76,13 +86,23 @@ def read_layers(graph: NirGraph) -> list[Layer]:
                     f"channels back to {size} neurons"
                 )
             synapses, recurrent = move_bias(name, synapses, recurrent)
-        layers.append(Layer(name, neurons, synapses, recurrent))
+        ends = [ways[source, name], ways.get((name, name), [])]
+        one = [tuple(found[0]) if len(found) == 1 else None for found in ends]
+        layers.append(Layer(name, neurons, synapses, recurrent, source, before, shape, *one))
     _check_end(nodes, ways, chain, layers)
     return layers
 
 
-def _follow(way: Way, nodes: Mapping[str, NirNode], names: Sequence[str]) -> Way:
-    """Follow a way to its end."""
+def find_nodes(graph: NirGraph) -> dict[str, NirNode]:
+    """Find all nodes, those of nested graphs by their names with that of the graph before them."""
+    return _flatten(graph)[0]
+
+
+def follow(
+    source: str, shape: Sequence[int], nodes: Mapping[str, NirNode], names: Sequence[str]
+) -> Way:
+    """Follow a way from a population of some shape to its end."""
+    way = Way(source, shape)
     for name in names:
         lead_on = KINDS[nodes[name].kind].lead_on
         assert lead_on is not None

@@ -28,6 +28,7 @@ from hil.reasons import Reason, because
 
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e3  # seconds
 MOST_STEPS = 10**9
+EULER = "euler"
 LONGEST_DELAY = 10_000  # steps, as in `network.delays`
 
 
@@ -40,12 +41,15 @@ class Model:
         layers: Its layers of neurons, each fed by the one before.
         dt: Length of one of its steps, in seconds.
         notes: What else this package keeps in its metadata: `steps`, `encoding`, `task`.
+        euler: Whether who wrote it takes steps by Euler's rule, so that `1 - dt / tau` is left of a
+            membrane after one.
     """
 
     path: str
     layers: list[Layer]
     dt: float
     notes: Mapping[str, Any]
+    euler: bool = False
 
     @property
     def is_recurrent(self) -> bool:
@@ -92,7 +96,7 @@ class Model:
 
 
 def read_model(address: str) -> Model:
-    """Read the model that an address names: a file, or `FILE?dt=SECONDS`.
+    """Read the model that an address names: a file, or `FILE?dt=SECONDS&decay=euler`.
 
     Raises:
         FileFormatError: Naming the file, and the node or field that is wrong.
@@ -103,15 +107,17 @@ def read_model(address: str) -> Model:
     try:
         notes = _read_notes(graph.notes)
         if query:
-            notes["dt"] = _parse_step(query)
+            notes |= _parse_options(query)
         layers = read_layers(graph)
-        dt = notes.pop("dt", None)
+        dt, euler = notes.pop("dt", None), notes.pop("decay", "") == EULER
         if dt is None:
             raise NirRefusal(
                 f"does not say how long one of its steps is: add it, as in {path}?dt="
                 + _suggest_step(layers)
             )
-        model = Model(path, layers, dt, notes)
+        if euler:
+            layers = [from_euler(layer, dt) for layer in layers]
+        model = Model(path, layers, dt, notes, euler)
         for synapses in model.projections:
             if synapses is not None and synapses.longest > LONGEST_DELAY * dt:
                 raise NirRefusal(
@@ -137,13 +143,36 @@ def check_step(dt: float, option: str) -> float:
     return dt
 
 
-def _parse_step(query: str) -> float:
-    key, _, text = query.partition("=")
-    try:
-        dt = float(text) if key == "dt" else 0.0
-    except ValueError:
-        dt = 0.0
-    return check_step(dt, f"?{query[:40]}")
+def _parse_options(query: str) -> dict[str, Any]:
+    options: dict[str, Any] = dict(part.partition("=")[::2] for part in query.split("&"))
+    if set(options) - {"dt", "decay"} or options.get("decay", EULER) != EULER:
+        raise NirRefusal(f"?{query[:40]}: give dt=SECONDS, and decay={EULER} or no decay")
+    if "dt" in options:
+        try:
+            options["dt"] = check_step(float(options["dt"]), f"?{query[:40]}")
+        except ValueError:
+            options["dt"] = check_step(0.0, f"?{query[:40]}")
+    return options
+
+
+def from_euler(layer: Layer, dt: float) -> Layer:
+    """Give the layer whose exact steps are the steps by Euler's rule of this one.
+
+    Raises:
+        NirRefusal: Naming neurons with a time constant of a step or less.
+    """
+    neurons = layer.neurons
+    times = {"tau": neurons.tau, "tau_synapse": neurons.tau_synapse}
+    exact: dict[str, Any] = {}
+    for name, tau in times.items():
+        if tau is not None and (neurons.kind != "IF" or name != "tau"):
+            if not (tau > dt).all():
+                raise NirRefusal(f"{layer.name}: a time constant of a step or less: leave {EULER}")
+            exact[name] = -dt / np.log1p(-dt / tau)
+    if neurons.kind == "LIF":
+        reach = np.array([held_current(1 - dt / one) for one in neurons.tau])
+        exact["slope"] = neurons.slope / reach
+    return replace(layer, neurons=replace(neurons, **exact))
 
 
 def _suggest_step(layers: Sequence[Layer]) -> str:
@@ -174,6 +203,8 @@ def _read_notes(metadata: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(value, str) or not low <= number <= high:
                 raise NirRefusal(f"metadata.{name}: give one number, {low:g} to {high:g}")
             notes[name] = number if name == "dt" else int(number)
+    if metadata.get("decay") == EULER:
+        notes["decay"] = EULER
     if "task" in metadata:
         notes["task"] = metadata["task"]
     if "encoding" in metadata:
@@ -199,6 +230,10 @@ class PlacedModel:
         weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then, where
             any layer leads to itself, from each hidden layer to itself.
         delays: Of each of them, in steps: one number, or one for each synapse.
+        cells: Of each of them, which cell of a kernel each synapse holds, and -1 where there is
+            none or it does not learn; None where all learn by themselves.
+        factors: What weights of the model are multiplied by to be these, in the chain, `(n_post,)`.
+        levels: What comes in a step, in the chain, of the neuron that stands for biases.
         settings: Settings of the device, by name.
         reasons: Why each of them is so, by the same name.
         notes: In what the device differs from the model.
@@ -206,6 +241,9 @@ class PlacedModel:
 
     weights: list[Matrix]
     delays: list[int | NDArray[np.int64]]
+    cells: list[NDArray[np.int32] | None]
+    factors: list[Array]
+    levels: list[float]
     settings: Mapping[str, float]
     reasons: Mapping[str, Reason]
     notes: tuple[Reason, ...]
@@ -247,16 +285,21 @@ def place_model(
     constant = info.neuron.setting("time_constant")
     if constant is not None and constant.name in settings:
         decay = math.exp(-info.timing.dt / settings[constant.name])
-    weights, level = [], source.bias
+    weights: list[Matrix] = []
+    cells: list[NDArray[np.int32] | None] = []
+    factors, levels, level = [], [], source.bias
     for number, layer in enumerate(model.layers):
         current = source.is_current and number == 0
         arrival = info.timing.input if number == 0 else info.timing.layer
         late = arrival == "end_of_step" and not current
-        full = layer.synapses.weights * _factor(layer, model.dt, current, late)
+        factors.append(weight_factor(layer, model.dt, current, late))
+        levels.append(level)
+        cells.append(_place_cells(layer.synapses, level > 0, model.has_relay(number)))
+        full = layer.synapses.weights * factors[-1]
         if level:
             bias = layer.synapses.bias
             bias = np.zeros(full.shape[1]) if bias is None else bias
-            row = bias * _factor(layer, model.dt, current, late) / level
+            row = bias * factors[-1] / level
             full = np.vstack([full, row[None, :]])
         if model.has_relay(number):
             column = np.zeros((len(full), 1))
@@ -269,9 +312,25 @@ def place_model(
         weights.append(_check_weights(layer, full))
     if model.is_recurrent:
         weights += _place_recurrent(model, info)
+        cells += [None] * (len(weights) - len(cells))
     delays = place_delays(model, weights, info.capacity)
     notes += _describe_rounding(model)
-    return PlacedModel(weights, delays, settings, reasons, tuple(notes))
+    return PlacedModel(weights, delays, cells, factors, levels, settings, reasons, tuple(notes))
+
+
+def _place_cells(synapses: Synapses, has_bias: bool, has_relay: bool) -> NDArray[np.int32] | None:
+    """Number the cells of a projection with its biases; the neuron for biases stays as it is."""
+    cells, bias = synapses.cells, synapses.bias_cells
+    if cells is None and not has_relay:
+        return None
+    if cells is None:
+        cells = np.arange(synapses.weights.size, dtype=np.int32).reshape(synapses.weights.shape)
+    if has_bias:
+        own = np.arange(cells.shape[1], dtype=np.int32) if bias is None else bias
+        cells = np.vstack([cells, (own + cells.max() + 1)[None, :]])
+    if has_relay:
+        cells = np.hstack([cells, np.full((len(cells), 1), -1, np.int32)])
+    return cells
 
 
 def place_delays(
@@ -343,7 +402,7 @@ def _place_recurrent(model: Model, info: DeviceInfo) -> list[Matrix]:
         full = np.zeros((size, size))
         if layer.recurrent is not None:
             own, late = layer.recurrent.weights, info.timing.layer == "end_of_step"
-            full[: len(own), : len(own)] = own * _factor(layer, model.dt, False, late)
+            full[: len(own), : len(own)] = own * weight_factor(layer, model.dt, False, late)
         weights.append(_check_weights(layer, full))
     return weights
 
@@ -354,7 +413,7 @@ def _check_weights(layer: Layer, full: Array) -> Matrix:
     return full.astype(np.float32)
 
 
-def _factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
+def weight_factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
     """Find the factor from a weight of NIR to one in nominal thresholds, for each neuron."""
     neurons = layer.neurons
     charge = neurons.slope * dt
@@ -406,7 +465,11 @@ def _choose_settings(
             scaled = float(f"{info.timing.dt * value / model.dt:.12g}")
             chosen = min(max(scaled, setting.minimum), setting.maximum)
             settings[setting.name] = chosen
-            reasons[setting.name] = because("model_time", seconds=value, dt=model.dt)
+            reasons[setting.name] = (
+                because("model_time", seconds=value, dt=model.dt)
+                if math.isfinite(value)
+                else because("no_leak")
+            )
             have = chosen * model.dt / info.timing.dt
         else:
             own = info.neuron.decay if info.neuron.decay is not None else assumed

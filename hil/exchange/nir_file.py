@@ -59,7 +59,7 @@ class NirGraph:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-NOTES = ("dt", "steps", "encoding", "task")
+NOTES = ("dt", "steps", "encoding", "task", "decay")
 
 
 def read_graph(path: str | Path, fields: Mapping[str, str]) -> NirGraph:

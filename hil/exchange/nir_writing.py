@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.files.writing import replace_file
-from hil.exchange.nir_file import LARGEST, MISSING, NODES
+from hil.exchange.nir_file import LARGEST, MISSING, NODES, NirGraph
+from hil.exchange.returning import build_graph
 from hil.learning.nominal_neuron import held_current
 
 Matrix = NDArray[np.float32]
@@ -57,6 +58,7 @@ def write_network(
     delays: Sequence[Delay],
     neurons: ExportedNeurons,
     notes: Mapping[str, Any],
+    returned: NirGraph | None = None,
 ) -> Path:
     """Write a network to a file that is either complete or not there.
 
@@ -67,6 +69,8 @@ def write_network(
         delays: Of each projection, in steps: one number, or `(n_pre, n_post)`.
         neurons: The neurons.
         notes: What else to keep in the metadata of the graph; `encoding` is a table.
+        returned: The graph that the network began with, with its weights; written in place of one
+            of our own.
 
     Returns:
         The path written.
@@ -80,12 +84,16 @@ def write_network(
         import nir
     except ImportError:
         raise ValueError(MISSING) from None
-    nodes, edges = _build_graph(nir, weights, delays, neurons)
-    if any(map(np.any, delays)):
-        _check_size(nodes, edges)
     metadata = {**notes, "dt": neurons.dt, "encoding": json.dumps(notes["encoding"])}
+    if returned is not None:
+        graph = build_graph(nir, returned, metadata)
+    else:
+        nodes, edges = _build_graph(nir, weights, delays, neurons)
+        if any(map(np.any, delays)):
+            _check_size(nodes, edges)
+        graph = nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata)
     content = io.BytesIO()
-    nir.write(content, nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata))
+    nir.write(content, graph)
     with replace_file(path) as handle:
         handle.write(content.getvalue())
     return path

@@ -28,6 +28,7 @@ class Synapses:
         weights: `(n_pre, n_post)`, as the file has them where it has one matrix.
         cells: Of each synapse the number of the cell of a kernel that it holds, from 0, and -1
             where there is no synapse; None where each has a weight of its own.
+        bias_cells: Likewise of each bias.
         bias: Input that is always there, `(n_post,)`; None without.
         delays: Of each synapse, in seconds, `(n_pre, n_post)`; `(1,)` without.
         bias_delays: After how long the bias begins, in seconds, `(n_post,)`; `(1,)` without delays.
@@ -37,6 +38,7 @@ class Synapses:
     weights: Array
     bias: Array | None = None
     cells: NDArray[np.int32] | None = None
+    bias_cells: NDArray[np.int32] | None = None
     delays: Array = field(default_factory=lambda: UNDELAYED)
     bias_delays: Array = field(default_factory=lambda: UNDELAYED)
     slowest: tuple[float, str] = (0.0, "")
@@ -71,7 +73,7 @@ def add_ways(source: str, ways: Sequence[Way]) -> Synapses:
             )
         weights, delays = _add(last, total.weights, total.delays, other.weights, other.delays)
         assert weights is not None
-        total = replace(_add_bias(last, total, other), weights=weights, cells=None, delays=delays)
+        total = replace(_add_bias(last, total, other), weights=weights, delays=delays, cells=None)
     return total
 
 
@@ -114,7 +116,8 @@ class Way:
         """Begin at a population of neurons or channels of some shape."""
         self.name, self.shape = name, tuple(shape)
         self._matrix: Array | csr_array | None = None
-        self._cells: csr_array | None = None
+        self._cells: Array | csr_array | None = None
+        self._bias_cells: NDArray[np.int32] | None = None
         self._is_mixed = False
         self._bias: Array | None = None
         self._before = self._after = self._bias_delay = UNDELAYED
@@ -161,7 +164,10 @@ class Way:
                 f"{self.name}.weight: of shape {weight.shape}: it gets {self.size} channels"
             )
         own = None if bias is None else broadcast(f"{self.name}.bias", bias, len(weight))
-        self._lead_through(weight.T, None, (len(weight),), own)
+        cells = None
+        if isinstance(self._matrix, csr_array):
+            cells = np.arange(1, weight.size + 1).reshape(weight.shape).T
+        self._lead_through(weight.T, cells, (len(weight),), own)
 
     def convolve(self, fields: Mapping[str, Array], dimensions: int) -> None:
         """Slide a kernel over an image, or over a signal in one dimension, and add a bias."""
@@ -178,6 +184,7 @@ class Way:
         weights, cells, out = unroll(self.name, windows, shape, flat, groups)
         bias = broadcast(f"{self.name}.bias", fields["bias"], out[0]).repeat(out[1] * out[2])
         self._lead_through(weights, cells, out[:1] + out[3 - dimensions :], bias)
+        self._bias_cells = np.arange(out[0], dtype=np.int32).repeat(out[1] * out[2])
 
     def pool(self, fields: Mapping[str, Array], *, average: bool) -> None:
         """Add up windows of an image, or take their means."""
@@ -208,7 +215,7 @@ class Way:
     def _lead_through(
         self,
         weights: Array | csr_array,
-        cells: csr_array | None,
+        cells: Array | csr_array | None,
         shape: tuple[int, ...],
         bias: Array | None,
     ) -> None:
@@ -223,6 +230,7 @@ class Way:
         before = self._matrix
         self._cells = _find_cells(before, self._cells, weights, cells)
         self._matrix = weights if before is None else before.astype(float) @ weights
+        self._bias_cells = None
         self._before, self._after = self._before + self._after[0], UNDELAYED
         self._is_mixed, self.shape = True, shape
         self._bias, self._bias_delay = _add(self.name, mixed, self._bias_delay[:1], bias, UNDELAYED)
@@ -231,7 +239,7 @@ class Way:
 
     def synapses(self) -> Synapses:
         """Give all of the way at its end."""
-        weights, cells = self._weights(), None
+        weights, cells = self._weights(), self._cells
         if isinstance(weights, csr_array):
             if math.prod(weights.shape) > MOST:
                 raise NirRefusal(
@@ -239,13 +247,17 @@ class Way:
                     f"most {MOST} pairs of them are read"
                 )
             weights = weights.toarray()
-            if self._cells is not None:
-                cells = self._cells.toarray().astype(np.int32) - np.int32(1)
+        if isinstance(cells, csr_array):
+            cells = cells.toarray()
+        if cells is not None:
+            cells = cells.astype(np.int32) - np.int32(1)
         if not self._slowest[0]:
-            return Synapses(weights, self._bias, cells)
+            return Synapses(weights, self._bias, cells, self._bias_cells)
         delays = np.broadcast_to(self._before[:, None] + self._after, weights.shape)
         bias_delays = np.broadcast_to(self._bias_delay, weights.shape[1:])
-        return Synapses(weights, self._bias, cells, delays, bias_delays, self._slowest)
+        return Synapses(
+            weights, self._bias, cells, self._bias_cells, delays, bias_delays, self._slowest
+        )
 
     def _weights(self) -> Array | csr_array:
         if self._matrix is not None:
@@ -260,20 +272,26 @@ class Way:
 
 def _find_cells(
     before: Array | csr_array | None,
-    its_cells: csr_array | None,
+    its_cells: Array | csr_array | None,
     weights: Array | csr_array,
-    cells: csr_array | None,
-) -> csr_array | None:
+    cells: Array | csr_array | None,
+) -> Array | csr_array | None:
     """Find which synapses hold which cell of one kernel; None where a synapse adds up several."""
     if before is None:
         return cells
-    if not (isinstance(before, csr_array) and isinstance(weights, csr_array)):
+    if not isinstance(before, csr_array) or (its_cells is None) == (cells is None):
         return None
-    first = before if its_cells is None else its_cells
-    second = weights if cells is None else cells
-    if (its_cells is None) == (cells is None) or (_ones(first) @ _ones(second)).max() > 1:
+    if its_cells is None:
+        assert cells is not None
+        if isinstance(cells, csr_array):
+            most = (_ones(before) @ _ones(cells)).max()
+        else:
+            most = np.diff(before.indptr).max(initial=0)
+        return _ones(before) @ cells if most <= 1 else None
+    if not (isinstance(weights, csr_array) and isinstance(its_cells, csr_array)):
         return None
-    return _ones(first) @ second if its_cells is None else first @ _ones(second)
+    most = (_ones(its_cells) @ _ones(weights)).max()
+    return its_cells @ _ones(weights) if most <= 1 else None
 
 
 def _ones(matrix: csr_array) -> csr_array:

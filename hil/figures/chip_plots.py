@@ -64,7 +64,9 @@ def plot_histogram(
     return Figure([panel], height=200)
 
 
-def plot_neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: str) -> Figure:
+def plot_neuron_map(
+    values: NDArray[Any], nominal: float, quantity: str, unit: str, part: str = "neuron"
+) -> Figure:
     """Draw one value of each neuron of a layer, row by row; neurons without one are crossed.
 
     Args:
@@ -72,13 +74,14 @@ def plot_neuron_map(values: NDArray[Any], nominal: float, quantity: str, unit: s
         nominal: The value on an ideal chip, which is the middle of the colours.
         quantity: What it is.
         unit: Its unit.
+        part: What has a value.
     """
     columns = int(np.ceil(np.sqrt(values.size)))
     rows = int(np.ceil(values.size / columns))
     grid = np.full(rows * columns, np.nan)
     grid[: values.size] = values
     panel = Panel(
-        Axis(f"neuron, {columns} to a row", -0.5, columns - 0.5, most=5, is_whole=True),
+        Axis(f"{part}, {columns} to a row", -0.5, columns - 0.5, most=5, is_whole=True),
         Axis("row", rows - 0.5, -0.5, most=5, is_whole=True),
     )
     panel.x.has_grid = panel.y.has_grid = False

@@ -95,6 +95,7 @@ def plot_lines(
     percent: bool = False,
     ticks: Sequence[str] | None = None,
     heading: str = "",
+    log: bool = False,
 ) -> Figure:
     """Draw curves, with shaded bands for their intervals.
 
@@ -105,9 +106,12 @@ def plot_lines(
         percent: Whether that is a share, to be shown in percent.
         ticks: Names of the places 0, 1, ... where these are no numbers.
         heading: What the legend tells apart.
+        log: Whether the horizontal axis is logarithmic.
     """
-    is_whole = all(float(place).is_integer() for line in lines for place in line.x)
-    across = Axis(x, is_whole=is_whole, ticks=None if ticks is None else _number_names(ticks))
+    is_whole = not log and all(float(place).is_integer() for line in lines for place in line.x)
+    names = None if ticks is None else _number_names(ticks)
+    low = min(place for line in lines for place in line.x) / 1.2 if log else None
+    across = Axis(x, low, is_whole=is_whole, is_log=log, ticks=names)
     panel = Panel(across, Axis(y, unit="%" if percent else ""), heading)
     draw_lines(panel, lines)
     if percent:  # the margin may reach beyond what a share can be
@@ -178,7 +182,7 @@ def plot_heat_map(
 
 
 def plot_scatter(
-    clouds: Sequence[Cloud], x: str, y: str, percent: bool, heading: str = ""
+    clouds: Sequence[Cloud], x: str, y: str, percent: bool, heading: str = "", log: bool = False
 ) -> Figure:
     """Draw points in the plane.
 
@@ -188,8 +192,10 @@ def plot_scatter(
         y: What the vertical axis shows.
         percent: Whether that is a share, to be shown in percent.
         heading: What the legend tells apart.
+        log: Whether the horizontal axis is logarithmic.
     """
-    panel = Panel(Axis(x), Axis(y, unit="%" if percent else ""), heading)
+    low = min(place for cloud in clouds for place in cloud.x) / 1.2 if log else None
+    panel = Panel(Axis(x, low, is_log=log), Axis(y, unit="%" if percent else ""), heading)
     for cloud in clouds:
         colour, _ = look_of(cloud.shade)
         if cloud.has_line:

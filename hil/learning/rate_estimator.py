@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,12 @@ class Estimator:
     rank: int | None = None
     description: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse a reading that is none."""
+        if self.reading not in get_args(Reading):
+            known = ", ".join(get_args(Reading))
+            raise ValueError(f"estimator {self.name!r} reads {self.reading!r}: give one of {known}")
+
     def serves(self, sampled: Sampled, every: int, reset: Reset) -> bool:
         """Tell whether it is for samples and neurons of that kind."""
         return (
@@ -130,6 +136,12 @@ def with_checks(estimator: Estimator, what: str) -> Estimator:
                 raise ValueError(f"{what} gives a {name} of shape {value.shape}: give {read.shape}")
             if not np.isfinite(value).all():
                 raise ValueError(f"{what} gives a {name} that is not finite")
+        low, high, most = np.min(given.rate), np.max(given.rate), reading.neuron.most
+        own_scale = estimator.target != Estimator.target  # of which homeostasis aims at another
+        if low < 0 or (high > most * 1.001 and not own_scale):
+            raise ValueError(
+                f"{what} gives rates from {low:g} to {high:g} spikes per step: give 0 to {most}"
+            )
         return given
 
     return replace(estimator, estimate=estimate)

@@ -260,6 +260,17 @@ class RuleFamily:
         return replace(built, family=self, settings=chosen)
 
 
+def check_first_state(state: object, what: str) -> State:
+    """Refuse (`ValueError`) a state to begin with that is no arrays by name."""
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{what} begins with a {type(state).__name__}: give arrays by name")
+    for name, array in state.items():
+        if not isinstance(array, np.ndarray):
+            kind = type(array).__name__
+            raise ValueError(f"{what} begins with {str(name)[:60]} as a {kind}: give a numpy array")
+    return state
+
+
 def check_update(
     update: object, state: State, weights: Sequence[Matrix], what: str
 ) -> tuple[Gradients, State]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 from drivers import Device, Readout, Stimulus, WeightFormat
 from drivers.contract.arrays import first_mismatch, select_prefix
 from hil import streams
-from hil.learning import homeostasis, losses, optimisers, rules
+from hil.learning import homeostasis, losses, optimisers, rules, ties
 from hil.learning.feedback import align_feedback
-from hil.learning.rule import PerturbedEvaluation, Rule, State, check_update
+from hil.learning.rule import (
+    PerturbedEvaluation,
+    Rule,
+    State,
+    check_first_state,
+    check_update,
+)
 from hil.loop import health, mapping
 from hil.loop.model_device import ModelDevice
 from hil.loop.observation.observer import Observer
@@ -50,6 +56,7 @@ class Controller:
         rule_state: What the rule learns and keeps beside the weights.
         optimiser_state: What the optimiser keeps.
         strengths: Factor of homeostasis of each hidden layer, `(L - 1,)`.
+        cells: By projection, which cell of a kernel each synapse holds, as in `hil.learning.ties`.
     """
 
     config: Config
@@ -65,6 +72,7 @@ class Controller:
     rule_state: State
     optimiser_state: dict[str, NDArray[np.generic]]
     strengths: NDArray[np.float64]
+    cells: dict[int, NDArray[np.int32]] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -95,6 +103,7 @@ class Controller:
         observer = Observer(config, device, seen, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
         weights = mapping.initial_weights(config, device.network, device.info)
+        drawn = rule.init(streams.generator(config.seed, "rule"), layers)
         return cls(
             config=config,
             device=device,
@@ -106,7 +115,7 @@ class Controller:
             model=model,
             optimiser=optimiser,
             weights=weights,
-            rule_state=rule.init(streams.generator(config.seed, "rule"), layers),
+            rule_state=check_first_state(drawn, f"rule {name!r}"),
             optimiser_state=optimiser.init(weights),
             strengths=np.ones(len(layers) - 2),
         )
@@ -182,6 +191,8 @@ class Controller:
         for route, gradient in zip(observation.connections, gradients, strict=True):
             if gradient is not None:
                 gradient[...] = route.wiring.tie(gradient)
+        ties.average_alike(gradients, self.cells)
+        fixed = ties.take_fixed(self.weights, self.cells)
         # Weights that leave the full scale would be long in returning.
         self.weights, self.optimiser_state = self.optimiser.update(
             gradients,
@@ -190,6 +201,7 @@ class Controller:
             observation.progress,
             self.device.network.full_scale,
         )
+        ties.put_fixed(self.weights, fixed, self.cells)
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
                 if self._forms[projection].signs == "positive":
@@ -246,7 +258,7 @@ class Controller:
 
     def predict(
         self, x: mapping.Batch, stream: streams.Stream, *index: int
-    ) -> tuple[NDArray[np.int64], Matrix]:
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify a batch with the weights that the device holds.
 
         Args:
@@ -255,13 +267,13 @@ class Controller:
             index: Its index.
 
         Returns:
-            `(B,)` predicted classes, and their logits `(B, C)`.
+            `(B,)` predicted classes, their logits `(B, C)`, and whether any output fired `(B,)`.
         """
         stimulus = self.stimulus(x, stream, *index)
         trial = streams.trial(self.config.seed, stream, *index)
         return self.answer(self.supervised.run(stimulus, self.observer.output_probes, trial))
 
-    def answer(self, readout: Readout) -> tuple[NDArray[np.int64], Matrix]:
+    def answer(self, readout: Readout) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify the samples of a run in which the output was observed.
 
         Args:
@@ -272,7 +284,7 @@ class Controller:
         """
         rate, membrane = self.observer.deployed(readout)
         logits = self._logits(rate, membrane)
-        return losses.predict(logits, membrane), logits
+        return losses.predict(logits, membrane), logits, np.any(rate > 0, axis=1)
 
     def classify(
         self,
@@ -280,7 +292,7 @@ class Controller:
         stream: streams.Stream,
         index: int,
         watch: Callable[[int, int], None] | None = None,
-    ) -> tuple[NDArray[np.int64], Matrix]:
+    ) -> tuple[NDArray[np.int64], Matrix, NDArray[np.bool_]]:
         """Classify many samples, batch by batch, with the weights that the device holds.
 
         Args:
@@ -290,7 +302,7 @@ class Controller:
             watch: Called with batches done and batches in all, after every batch.
 
         Returns:
-            `(N,)` predicted classes, and their logits `(N, C)`.
+            `(N,)` predicted classes, their logits `(N, C)`, and whether any output fired `(N,)`.
         """
         size = self.config.training.batch
         starts, answers = range(0, len(x), size), []
@@ -299,8 +311,8 @@ class Controller:
             answers.append(self.predict(rows, stream, index, number))
             if watch is not None:
                 watch(number + 1, len(starts))
-        classes, logits = zip(*answers, strict=True)
-        return np.concatenate(classes), np.concatenate(logits)
+        classes, logits, fired = zip(*answers, strict=True)
+        return np.concatenate(classes), np.concatenate(logits), np.concatenate(fired)
 
     def stimulus(self, x: mapping.Batch, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples with the randomness of a stream."""
@@ -312,6 +324,7 @@ class Controller:
         """Collect the state of the controller and the device as named arrays."""
         found: dict[str, NDArray[np.generic]] = {}
         found |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
+        found |= {f"cells/{p}": cells for p, cells in self.cells.items()}
         found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
         found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
         found["homeostasis/strengths"] = self.strengths
@@ -345,6 +358,7 @@ class Controller:
             ValueError: When they are of another network.
         """
         self.weights = weights_in(state, self.weights)
+        self.cells = ties.read_cells(select_prefix(state, "cells/"), self.weights)
         mapping.check_graph(state, self.config, self.device.network)
         self.rule_state = align_feedback(self.rule, self.rule_state, select_prefix(state, "ways/"))
 

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Network, Readout, Stimulus
+from drivers import Device, Energy, Network, Readout, Stimulus
 from drivers.contract.arrays import first_mismatch
 from hil.one_pass import OnePass, parts
 from hil.runs import records
 
 Matrix = NDArray[np.float32]
+SAMPLE_BITS = 8  # of a membrane sample, whatever converter the device has
 
 
 def _count_changes(counts: NDArray[np.int32], before: Matrix, after: Matrix) -> None:
@@ -39,6 +40,8 @@ class Usage:
         output_spikes: Spikes of the output layer.
         line_bytes: Bytes on the line, both ways, for writing and running.
         write_calls: Writes of a projection.
+        read_bits: Bits that the host has read of it: one for each neuron and step of a raster, as
+            many as count all steps for spikes that are counted, 8 for a membrane sample.
     """
 
     runs: int = 0
@@ -47,6 +50,7 @@ class Usage:
     output_spikes: int = 0
     line_bytes: int = 0
     write_calls: int = 0
+    read_bits: int = 0
 
     def __sub__(self, other: Usage) -> Usage:
         """Subtract the counts of an earlier time."""
@@ -83,6 +87,13 @@ class Costs:
         usage.samples += stimulus.batch
         usage.output_spikes += int(readout.counts.sum())
         events = float(abs(stimulus.data).sum(dtype=np.float64))
+        counter = math.ceil(math.log2(stimulus.steps + 1))
+        usage.read_bits += readout.counts.size * counter
+        for probe, values in readout.samples.items():
+            reduced = SAMPLE_BITS if probe.quantity == "membrane" else counter
+            usage.read_bits += values.size * (
+                1 if (probe.quantity, probe.reduce) == ("spikes", "none") else reduced
+            )
         usage.input_events += events * (stimulus.steps if stimulus.kind == "current" else 1)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
@@ -111,13 +122,13 @@ class Costs:
 
 
 def of_training(
-    costs: Costs, network: Network, steps: int, metrics: Sequence[Mapping[str, Any]]
+    costs: Costs, device: Device, steps: int, metrics: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
     """Sum up the costs of a training to the device, validation included.
 
     Args:
         costs: As counted at its end.
-        network: The network.
+        device: The device, with the network on it.
         steps: T of each run.
         metrics: Those of its epochs; hidden spikes are their mean rates over all samples.
 
@@ -128,7 +139,7 @@ def of_training(
     mean = np.mean(rates, axis=0).tolist() if rates else None
     cells = sum(counts.size for counts in costs.programmed)
     return {
-        **_activity(costs.usage, network, steps, mean),
+        **_activity(costs.usage, device.network, steps, mean, device.info.energy),
         "write_calls": costs.usage.write_calls,
         "cell_writes_mean": sum(int(counts.sum()) for counts in costs.programmed) / cells,
         "cell_writes_max": max(int(counts.max()) for counts in costs.programmed),
@@ -136,7 +147,11 @@ def of_training(
 
 
 def of_inference(
-    usage: Usage, network: Network, steps: int, metrics: Sequence[Mapping[str, Any]]
+    usage: Usage,
+    network: Network,
+    steps: int,
+    metrics: Sequence[Mapping[str, Any]],
+    energy: Energy | None = None,
 ) -> dict[str, float | None]:
     """Average the costs of one sample of which the output alone is read.
 
@@ -145,18 +160,23 @@ def of_inference(
         network: The network.
         steps: T of each run.
         metrics: Those of the epochs; hidden rates are those of the last one.
+        energy: What the device takes.
 
     Returns:
         By the names of the table in `docs/run_folder.md`, for one sample on average.
     """
     rates = metrics[-1]["hidden_rates"] if metrics else None
-    paid = _activity(usage, network, steps, rates)
+    paid = _activity(usage, network, steps, rates, energy)
     del paid["samples"]
     return {key: None if x is None else x / usage.samples for key, x in paid.items()}
 
 
 def _activity(
-    usage: Usage, network: Network, steps: int, hidden_rates: Sequence[float] | None
+    usage: Usage,
+    network: Network,
+    steps: int,
+    hidden_rates: Sequence[float] | None,
+    energy: Energy | None,
 ) -> dict[str, float | None]:
     """Runs, samples, spikes, events and bytes; None for what nobody knows the hidden rates of."""
     layers = network.layers
@@ -176,11 +196,44 @@ def _activity(
         events = sum(
             sources[p.source] * n for p, n in zip(network.projections, leaving, strict=True)
         )
+    each = None if energy is None else energy.synaptic_event
     return {
         "runs": usage.runs,
         "samples": usage.samples,
         "input_events": usage.input_events,
         "spikes": spikes,
         "synaptic_events": events,
+        "membrane_updates": sum(layers[1:]) * steps * usage.samples,
+        "energy": None if each is None or events is None else each * events,
         "line_bytes": usage.line_bytes,
+        "read_bits": usage.read_bits,
+    }
+
+
+def of_network(
+    stored: Sequence[Matrix], device: Device, inference: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """Sum up what a trained network is, by the definitions of NeuroBench.
+
+    J. Yik et al. 2025, Nat. Commun. 16, 1545. Of synaptic operations, `synaptic_events` counts
+    those at weights of 0 as well.
+
+    Args:
+        stored: What the device stores of each projection.
+        device: The device.
+        inference: As `of_inference` gives it.
+
+    Returns:
+        `footprint` in bytes, at the bits of the device, 32 where it is exact;
+        `connection_sparsity`, the share of weights that are 0; `activation_sparsity`, that of all
+        neurons and steps without a spike, where the hidden rates are known.
+    """
+    levels = [device.info.weight_format(p).levels for p in range(len(stored))]
+    bits = [32.0 if n is None else math.log2(n + 1) for n in levels]
+    spikes, steps = inference["spikes"], inference["membrane_updates"]
+    size = sum(w.size for w in stored)
+    return {
+        "footprint": sum(n * w.size for n, w in zip(bits, stored, strict=True)) / 8,
+        "connection_sparsity": sum(int((w == 0).sum()) for w in stored) / size,
+        "activation_sparsity": None if spikes is None or not steps else 1 - spikes / steps,
     }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hil import streams
 from hil.learning import rate_estimators
-from hil.loop import findings
+from hil.loop import costs, findings
 from hil.loop.controller import Controller
 from hil.loop.health import classify_layers, find_better_estimator, share_at_full_scale
 from hil.loop.progress import TrainingProgress, Watcher
@@ -95,7 +95,8 @@ class Training:
             epoch, batch = divmod(self._state.step, self._batches)
             if batch == 0 and self._state.tally.samples:
                 self._end_epoch(epoch)
-            if self._state.step == self._total:
+            if self._state.step == self._total or (batch == 0 and self._is_past_best(epoch)):
+                self._return_to_best()
                 return
             if epoch != order_epoch:
                 shuffle = streams.generator(self._config.seed, "order", epoch)
@@ -109,6 +110,19 @@ class Training:
             self._heed_stop()
             if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
+
+    def _is_past_best(self, epoch: int) -> bool:
+        """Tell if validation has not become better for as long as is waited for."""
+        patience = self._config.training.patience
+        return bool(patience) and epoch - self._state.best_epoch >= patience
+
+    def _return_to_best(self) -> None:
+        """Put the best epoch on the device, where it is kept; what was paid since stays paid."""
+        if self._state.best:
+            costs = self._controller.supervised.costs
+            paid = costs.state()
+            self._controller.restore(self._state.best)
+            costs.restore(paid)
 
     def _heed_stop(self, state: Arrays | None = None) -> None:
         if self._stop.requested:
@@ -141,7 +155,7 @@ class Training:
         accuracy = None
         if len(self._data.y_validation):
             x = self._data.x_validation
-            predicted, _ = self._controller.classify(x, "validate", epoch, watch)
+            predicted, *_ = self._controller.classify(x, "validate", epoch, watch)
             accuracy = float(np.mean(predicted == self._data.y_validation))
         self._count_time()
         seconds, device, transfer = (
@@ -163,8 +177,13 @@ class Training:
             "transfer_seconds": transfer,
             "host_seconds": seconds - device - transfer,
         }
+        supervised, steps = self._controller.supervised, self._config.network.steps
+        device, epochs = self._controller.device, [*state.metrics, row]
+        row["costs"] = costs.of_training(supervised.costs, device, steps, epochs)
         self._diagnose(row)
         state.end_epoch(row)
+        if self._config.training.patience and state.best_epoch == epoch:
+            state.best = {name: array.copy() for name, array in self._controller.state().items()}
         self._save()
         self._watch(TrainingProgress("train", state.step, self._total, epoch, row))
 
@@ -183,12 +202,13 @@ class Training:
         shares = share_at_full_scale(controller.weights, controller.device.network.full_scale)
         restarts = controller.supervised.clock.restarts
         observer, correlations = controller.observer, row["estimator_fit"]
+        fits = [each["estimator_fit"] for each in [*state.metrics, row]]
         amiss = [
             *findings.find_odd_layers(layers, rates, self._config.readout.source),
             *findings.find_odd_neurons(state.statistics, layers),
             *findings.find_falling_accuracy(part, accuracies, samples),
             *findings.find_full_scale_weights(shares, controller.depth),
-            *findings.find_poor_estimates(row["estimator"], correlations, observer.spikes_offered),
+            *findings.find_poor_estimates(row["estimator"], fits, observer.spikes_offered),
             *findings.find_link_troubles(
                 row, observer.probes, restarts - self._restarts, controller.device.failures
             ),

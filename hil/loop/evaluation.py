@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hil import config as configuration
 from hil import tasks
+from hil.exchange.model import read_model
 from hil.extensions import in_force
 from hil.loop import findings, initialisation
 from hil.loop.defaults import find_open_settings
+from hil.loop.import_report import report_import
 from hil.loop.progress import TrainingProgress, Watcher, no_watcher
 from hil.loop.session import Session, open_deployed
 from hil.runs import data as run_data
@@ -52,7 +54,8 @@ def evaluate(
 
     Returns:
         Task, device, seed, accuracy, confusions, costs of inference. Of a run, its rule and the
-        accuracy on its own device; of a model, what was measured of and chosen for the device.
+        accuracy on its own device; of a model, what was measured of and chosen for the device, and
+        what became of it there (`import`).
 
     Raises:
         ValueError: When there are no weights yet, or the data are others, or cannot be used, or
@@ -78,7 +81,7 @@ def _evaluate_run(
     moved: str | Path | None,
     on: str | None,
 ) -> dict[str, Any]:
-    checkpoint, config, own = run.require_checkpoint(), run.config(), run.result()
+    checkpoint, config, own = run.load_trained(), run.config(), run.result()
     prepared, x, y = _samples(run, moved, on)
     began_on = run.environment()["device"]
     with open_deployed(
@@ -110,7 +113,13 @@ def _evaluate_model(
     in_force().check(code_of(config))
     open_settings = find_open_settings(layer, starts=True)
     with Session.open(config, data, open_settings, record=record) as session:
-        session.controller.write()
+        controller = session.controller
+        source = read_model(str(start))
+        if not session.config.network.delays:
+            source = source.without_delays()
+        asked = [matrix.copy() for matrix in controller.weights]
+        controller.write()
+        stored = controller.supervised.stored
         return {
             "model": str(start),
             "task": config.task,
@@ -119,6 +128,7 @@ def _evaluate_model(
             **_test(session, data.preparation, data.x_test, data.y_test, watch, None),
             "measured": dict(session.facts),
             "chosen": [choice.as_json() for choice in session.choices],
+            "import": report_import(source, controller.device, asked, stored),
         }
 
 
@@ -136,31 +146,30 @@ def _samples(
 
 
 def score_samples(
-    controller: Controller, preparation: Preparation, x: ArrayLike
-) -> NDArray[np.float32]:
+    controller: Controller, x: Samples, watch: Callable[[int, int], None] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Classify new samples with the network on a device.
 
     Args:
         controller: What runs it there.
-        preparation: How its samples are prepared.
-        x: `(N, n)`, or images or signals of the shape that it was trained on.
+        x: The samples, prepared.
+        watch: Called with batches done and batches in all, after every batch.
 
     Returns:
-        Logits `(N, C)`. The largest of a row is what the sample is classified as: where several
+        Logits `(N, C)`, and whether any output fired, `(N,)`. The largest of a row is what the
+        sample is classified as: where several
         are largest, that of the highest membrane, which is made larger by no more than rounding.
 
     Raises:
-        ValueError: When these are no such samples.
         DeviceError: When the device fails.
     """
-    rows = preparation.apply(x)
-    if not len(rows):
-        return np.empty((0, preparation.classes), np.float32)
-    chosen, logits = controller.classify(rows, "predict", 0)
-    at = np.arange(len(rows)), chosen
+    if not len(x):
+        return np.empty((0, controller.layers[-1]), np.float32), np.empty(0, bool)
+    chosen, logits, fired = controller.classify(x, "predict", 0, watch)
+    at = np.arange(len(x)), chosen
     tied = (logits == logits[at][:, None]).sum(axis=1) > 1
     logits[at] += np.where(tied, np.spacing(np.maximum(abs(logits[at]), 1)), 0)
-    return logits
+    return logits, fired
 
 
 def _test(

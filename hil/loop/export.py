@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from drivers.contract.arrays import select_prefix
 from hil.characterisation import unstated
-from hil.exchange import model, nir_writing
+from hil.exchange import model, nir_writing, returning
 from hil.loop import initialisation, mapping
 from hil.runs import data as run_data
+from hil.runs.folder import SOURCE_EULER
 from hil.trust import open_device
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def export(
         raise ValueError(f"{out}: is written as a model of NIR: let its name end in .nir")
     why = "as asked for" if dt is not None else "as in the model that it began with"
     dt = run.source_step() if dt is None else model.check_step(dt, f"--dt {dt:g}")
-    config, checkpoint = run.config(), run.require_checkpoint()
+    config, checkpoint = run.config(), run.load_trained()
+    notes: dict[str, Any] = {"encoding": config.encoding, "steps": config.network.steps}
+    notes["task"] = config.task
     by_number = select_prefix(checkpoint, "stored/" if stored else "weights/")
     matrices = [by_number[str(number)].astype(np.float32) for number in range(len(by_number))]
     layers = mapping.layers(config, run_data.preparation(run).spec)
@@ -70,11 +73,36 @@ def export(
         ]
         late = [projection.delay for projection in device.network.as_dense().projections]
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec, dt)
+        source = run.source_model()
+        returned = None
+        if source is not None and nominal.dt == run.source_step():
+            shown = model.NetworkInput(nominal.current, nominal.bias)
+            euler = bool(run.load_start().get(SOURCE_EULER, False))
+            returned = returning.return_graph(
+                source,
+                matrices,
+                device.info,
+                shown,
+                nominal.decay,
+                nominal.dt,
+                nominal.threshold,
+                euler,
+            )
+            if euler and returned is not None:
+                notes["decay"] = model.EULER
     if say is not None:
+        if source is not None and returned is None:
+            say(REBUILT)
         say(_describe_step(nominal.dt, "as on the device" if dt is None else why))
-    notes = {"encoding": config.encoding, "steps": config.network.steps, "task": config.task}
     reset = device.info.neuron.assumed_reset
-    return nir_writing.write_network(out, matrices, late, nominal, {**notes, "reset": reset})
+    notes["reset"] = reset
+    return nir_writing.write_network(out, matrices, late, nominal, notes, returned)
+
+
+REBUILT = (
+    "nodes are not those of the model that it began with, whose weights do not follow from those "
+    "of synapses: one matrix for each projection is written"
+)
 
 
 def _nominal(

@@ -30,6 +30,7 @@ Kind = Literal[
 CLIPPED = 0.01  # share of a projection's weights at the full scale
 FAITHFUL = 0.9  # correlation with measured output rates below which an estimate is not trusted
 LINE_SHARE, LINE_SECONDS = 0.5, 1.0  # of an epoch, from which the line is what it waits for
+LEARNED_AROUND = 0.1  # share of still neurons in a layer that the others make up for
 LISTED = 20  # neurons or classes that are listed one by one
 
 # Of each kind the headline, which says what is amiss without numbers, and the numbers.
@@ -86,6 +87,8 @@ class Finding:
         figures: What tells it, by the names in `WORDS`.
         remedy: What can be done about it; empty for nothing.
         epoch: The epoch that showed it, from 1; None for the test.
+        is_warning: Whether it costs accuracy or asks for something, and is said while training;
+            else it stands on the page alone.
     """
 
     kind: Kind
@@ -93,6 +96,7 @@ class Finding:
     figures: Mapping[str, Any] = field(default_factory=dict)
     remedy: str = ""
     epoch: int | None = None
+    is_warning: bool = True
 
     @property
     def headline(self) -> str:
@@ -173,6 +177,7 @@ def find_odd_neurons(statistics: Statistics, layers: Sequence[State]) -> list[Fi
             layer_name(layer, len(layers)),
             {"count": len(neurons), "size": sums.shape[1], "neurons": _list(neurons.tolist())},
             remedy,
+            is_warning=len(neurons) > LEARNED_AROUND * sums.shape[1],
         )
         for layer, (state, sums) in enumerate(zip(layers, statistics.sums, strict=True))
         if state != "silent"
@@ -211,16 +216,20 @@ def find_full_scale_weights(shares: Sequence[float], depth: int) -> list[Finding
 
 
 def find_poor_estimates(
-    name: str, correlations: Mapping[str, float], spikes_offered: bool
+    name: str, fits: Sequence[Mapping[str, float]], spikes_offered: bool
 ) -> list[Finding]:
-    """Find rates of hidden layers that no estimator tells well, as the output shows.
+    """Find rates of hidden layers that no estimator told well for 3 epochs, as the output shows.
+
+    Where learning only begins, outputs fire too little to tell.
 
     Args:
         name: The estimator in use.
-        correlations: With the measured rates of the output, over an epoch, by estimator.
+        fits: Of each epoch so far, correlations with the measured rates of the output by estimator.
         spikes_offered: Whether the device shows hidden spikes.
     """
-    if name not in correlations or max(correlations.values()) >= FAITHFUL:
+    correlations, last = fits[-1], fits[-PATIENCE:]
+    is_poor = all(fit and max(fit.values()) < FAITHFUL for fit in last)
+    if name not in correlations or len(last) < PATIENCE or not is_poor:
         return []
     remedy = "check what the driver states of reset, decay, events and where membranes are sampled"
     remedy = "read measured spikes: observe=spikes" if spikes_offered else f"{remedy}: hil check"

@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from drivers import DeviceInfo
 from drivers.contract.arrays import select_prefix
 from drivers.errors import FileFormatError
+from drivers.files.bounded import read_bytes
 from hil import config as configuration
 from hil import streams, tasks
 from hil.config import Sections
 from hil.exchange import model
-from hil.exchange.nir_file import NirRefusal
+from hil.exchange.nir_file import LARGEST, NirRefusal
 from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import Choice, apply_choices
@@ -36,7 +37,7 @@ from hil.loop.health import find_better_estimator
 from hil.loop.mapping import Batch
 from hil.loop.observation.estimation import EstimatorFit
 from hil.reasons import Reason, because
-from hil.runs.folder import SOURCE_STEP, Arrays, Run
+from hil.runs.folder import SOURCE_EULER, SOURCE_MODEL, SOURCE_STEP, Arrays, Run
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -160,7 +161,10 @@ def load_initial_weights(
     hidden = len(config.network.hidden)
     followed = paths_to_output(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
     weights |= {f"ways/{name}": way for name, way in followed.items()}
+    weights |= {f"cells/{n}": own for n, own in enumerate(placed.cells) if own is not None}
     weights[SOURCE_STEP] = np.array(network.dt)
+    weights[SOURCE_EULER] = np.array(network.euler)
+    weights[SOURCE_MODEL] = np.frombuffer(read_bytes(network.path, LARGEST), np.uint8)
     return apply_choices(config, choices), weights, [*choices, *left_out]
 
 
@@ -168,10 +172,10 @@ def _weights_of_run(run: Run) -> Arrays:
     """The weights that a run has learned, and its feedback where it has learned that too."""
     weights = run.weights()
     if run.config().rule.get("feedback") == "learned":
-        kept = feedback_matrices(select_prefix(run.load_checkpoint() or {}, "rule/"))
+        kept = feedback_matrices(select_prefix(run.load_trained(), "rule/"))
         weights |= {f"ways/{name}": way for name, way in kept.items()}
-    step = run.source_step()
-    return weights if step is None else {**weights, SOURCE_STEP: np.array(step)}
+    began = run.load_start() if run.config().start else {}
+    return weights | {name: array for name, array in began.items() if name.startswith("source/")}
 
 
 def _note_missing_delays(config: Config, longest: int) -> list[Choice]:

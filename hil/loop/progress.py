@@ -45,7 +45,7 @@ def no_watcher(now: TrainingProgress) -> None:
 def display_progress() -> Iterator[Watcher]:
     """Display a training on standard error: batches, and what each epoch gave and showed.
 
-    Each finding is shown once, when it is first made. When piped there is no progress, and one
+    Each warning is shown once, when it is first made. When piped there is no progress, and one
     line at the end says what was found.
 
     Yields:
@@ -64,7 +64,7 @@ def display_progress() -> Iterator[Watcher]:
             name = f"epoch {now.epoch}" if now.phase == "train" else now.phase
             shown.show(Stage(name, now.done, now.total, "batches", row=now.phase))
             findings = now.findings if now.metrics is None else now.metrics["findings"]
-            by_subject = {(finding["kind"], finding["where"]): finding for finding in findings}
+            by_subject = {(f["kind"], f["where"]): f for f in findings if f["is_warning"]}
             if shown.on_terminal:
                 if now.metrics is not None:
                     shown.write(_epoch(now.metrics))

@@ -272,13 +272,15 @@ class Session:
         """
         counted, config = self.controller.supervised.costs, self.config
         before = replace(counted.usage)
-        predicted, _ = self.controller.classify(x, stream, 0, watch)
+        predicted, *_ = self.controller.classify(x, stream, 0, watch)
         used = counted.usage - before
         if metrics is None:
             first = Data.batch(x[: config.training.batch])
             hidden = observe_batch(self.controller, first, 0, 0).hidden
             metrics = [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
-        paid = costs.of_inference(used, self.device.network, config.network.steps, metrics)
+        paid = costs.of_inference(
+            used, self.device.network, config.network.steps, metrics, self.device.info.energy
+        )
         return TestOutcome(predicted, Score.of(predicted, y), paid)
 
 

@@ -15,6 +15,7 @@ from drivers.contract.arrays import first_mismatch, select_prefix
 from hil.loop.health import Statistics
 from hil.loop.observation.estimation import EstimatorFit
 from hil.runs import records
+from hil.runs.folder import BEST
 
 Matrix = NDArray[np.float32]
 
@@ -75,6 +76,7 @@ class TrainState:
         tally: Sums over the epoch under way.
         metrics: Metrics of each finished epoch.
         estimator: The rate estimator in use, where it is not the first one; else empty.
+        best: State of the controller after the best epoch, where that is kept; else empty.
     """
 
     statistics: Statistics
@@ -85,6 +87,19 @@ class TrainState:
     tally: Tally = field(default_factory=Tally)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     estimator: str = ""
+    best: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the first epoch with the best validation, 0 before there is one."""
+        rows = [row for row in self.metrics if row["validation_accuracy"] is not None]
+        best = max(rows, key=lambda row: row["validation_accuracy"], default={"epoch": 0})
+        return int(best["epoch"])
+
+    @property
+    def kept_epoch(self) -> int:
+        """Number of the epoch that the network is left as: the best where that is kept."""
+        return self.best_epoch if self.best else len(self.metrics)
 
     @classmethod
     def first(cls, layers: Sequence[int]) -> TrainState:
@@ -99,9 +114,11 @@ class TrainState:
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return named arrays; the rest goes as JSON into `train_state`."""
-        fields = {key: value for key, value in vars(self).items() if key != "statistics"}
+        others = ("statistics", "best")
+        fields = {key: value for key, value in vars(self).items() if key not in others}
         text = json.dumps({**fields, "tally": asdict(self.tally)})
         arrays = {f"statistics/{name}": a for name, a in self.statistics.state().items()}
+        arrays |= {f"{BEST}{name}": array for name, array in self.best.items()}
         return {**arrays, "train_state": np.asarray(text)}
 
     @classmethod
@@ -134,7 +151,8 @@ class TrainState:
         )
         tally = {**fields["tally"], "fit": EstimatorFit(**fields["tally"]["fit"])}
         statistics = Statistics.from_arrays(sums)
-        return cls(statistics, **{**fields, "tally": Tally(**tally)})
+        best = select_prefix(state, BEST)
+        return cls(statistics, **{**fields, "tally": Tally(**tally)}, best=best)
 
 
 def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix]) -> list[Matrix]:

@@ -61,7 +61,7 @@ def train(
         checkpoint = run.load_checkpoint()
         if session is None:
             session = stack.enter_context(_resume(run, checkpoint, record, moved, other_device))
-        run.add_device(session.device.info.identity)
+        run.add_device(session.device)
         run_data.keep(run, session.samples, moved)
         state = _take_up(run, session, checkpoint, watch)
         with catch_stops() as stop:
@@ -102,6 +102,11 @@ def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watch
     """Restore the checkpoint of a run, or begin it and keep what a few runs chose."""
     config, controller = session.config, session.controller
     if checkpoint is None:
+        watch(
+            TrainingProgress(
+                "writing the first weights, and a few runs (an emulated chip is compiled once)"
+            )
+        )
         state, choices = session.begin()
         for choice in choices:
             watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
@@ -120,7 +125,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Test the trained network, keep the snapshot, and write the result."""
     config, controller, data = session.config, session.controller, session.samples
-    epochs = config.training.epochs
+    epochs, kept = len(state.metrics), state.kept_epoch
     # The process that saved the last checkpoint may have been killed before it came to these.
     run.save_metrics(state.metrics)
 
@@ -130,13 +135,14 @@ def _finish(
             raise Interrupted
 
     training = costs.of_training(
-        controller.supervised.costs, session.device.network, config.network.steps, state.metrics
+        controller.supervised.costs, session.device, config.network.steps, state.metrics
     )
     tested = session.test(data.x_test, data.y_test, watch_test, state.metrics)
+    network = costs.of_network(controller.supervised.stored, session.device, tested.costs)
     run.save_snapshot(snapshot.gather(controller, data, tested.predicted))
     amiss = [finding.as_json() for finding in findings.find_missed_classes(tested.score)]
     watch(TrainingProgress("test", 1, 1, epochs, findings=amiss))
-    last = state.metrics[-1]
+    last = state.metrics[kept - 1]
     result = {
         "task": config.task,
         "rule": config.rule["name"],
@@ -148,17 +154,19 @@ def _finish(
         "seed": config.seed,
         "layers": list(controller.layers),
         "epochs": epochs,
+        "kept_epoch": kept,
         **tested.score.final(),
         "validation_accuracy": last["validation_accuracy"],
         "train_seconds": state.seconds,
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
         "host_seconds": state.seconds - state.device_seconds - state.transfer_seconds,
-        "costs": {"inference": tested.costs, "training": training},
+        "costs": {"inference": tested.costs, "training": training, "network": network},
         "findings": [*findings.latest(state.metrics), *amiss],
         "samples_per_second": epochs * len(data.y_train) / state.seconds,
         "peak_rss_mb": peak_rss_mb(),
     }
     run.add_packages()
+    run.add_device(session.device)
     run.save_result(result)
     return result

@@ -69,6 +69,8 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("an inference", inference_costs(result["costs"])))
         rows += [("noticed", finding["text"]) for finding in result["findings"]]
     if "train_seconds" in result:
+        if result["kept_epoch"] != result["epochs"]:
+            rows.append(("kept", f"epoch {result['kept_epoch']} of {result['epochs']}"))
         rows += [
             (
                 "training",

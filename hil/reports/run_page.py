@@ -24,7 +24,7 @@ from hil.reports.run_facts import (
 from hil.runs.data import preparation
 from hil.runs.folder import PREPARATION, REPORT, SAMPLES
 from hil.runs.snapshot import confusion
-from hil.sections import PageSection, SectionKind
+from hil.sections import PageSection
 from hil.sections.run import SECTIONS, RunRecord, build_learning
 from hil.tasks import own_file
 from hil.tasks.preparation import Preparation
@@ -33,12 +33,13 @@ if TYPE_CHECKING:
     from hil.runs.folder import Run
 
 
-def write_report(run: Run, attempts: Attempts | None = None) -> Path:
+def write_report(run: Run, attempts: Attempts | None = None, is_live: bool = False) -> Path:
     """Write the page of a run, complete or not; a part that fails is noted in its place.
 
     Args:
         run: The run folder.
         attempts: Learns what could not be made.
+        is_live: Whether a browser is to read it again and again, since the run goes on.
 
     Returns:
         `report.html` in that folder.
@@ -68,7 +69,8 @@ def write_report(run: Run, attempts: Attempts | None = None) -> Path:
         usual=settings_as_text(_usual_config(run, config.task)),
         environment=run.environment(),
         again=_repeating_command(run, config.task),
-        resume=f"hil resume {quote(str(run.path))}",
+        resume=run.spell_command("resume"),
+        is_live=is_live,
     )
 
 
@@ -111,9 +113,7 @@ def build_section(name: str, record: RunRecord) -> PageSection | None:
     Raises:
         ValueError: When there is no such kind of section of a run.
     """
-    kind: SectionKind = sections.get(name)
-    if kind.page != "run":
-        raise ValueError("it is a section of the page of a study: give one of a run")
+    kind = sections.get_of_run(name)
     section = kind.build(kind.settings(), record)
     if not isinstance(section, PageSection | None):
         raise ValueError(f"it gives a {type(section).__name__}: give a PageSection")

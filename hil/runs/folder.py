@@ -6,9 +6,12 @@ What its files hold is told in docs/run_folder.md.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -16,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers import lab
+from drivers.contract.arrays import select_prefix
 from drivers.contract.messages import read_npz, write_npz
-from drivers.errors import FileFormatError
+from drivers.errors import DeviceError, FileFormatError
 from drivers.files.bounded import read_bytes, read_toml
 from drivers.files.writing import remove_drafts, write_text
 from hil import tasks
@@ -27,14 +32,17 @@ from hil.runs.records import environment, packages
 from hil.runs.snapshot import check as check_snapshot
 
 if TYPE_CHECKING:
-    from drivers.contract.info import Identity
+    from drivers import Device
     from hil.config import Config
 
 VERSION = 1
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
+BEST = "best/"  # of the checkpoint, where the best epoch is kept: the state that it ended with
 CHECKPOINT, SNAPSHOT, RESULT = "checkpoint.npz", "snapshot.npz", "result.json"
 START, REPORT = "start.npz", "report.html"
 SOURCE_STEP = "source/dt"  # in `START`, of a model of NIR: its step in seconds
+SOURCE_MODEL = "source/model"  # likewise: the bytes of its file
+SOURCE_EULER = "source/euler"  # likewise: whether it takes steps by Euler's rule
 SAMPLES, PREPARATION = "arrays.npz", "preparation.json"
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -82,7 +90,7 @@ class Run:
         if path is not None and (path.exists() or path.is_symlink()):
             raise ValueError(
                 f"{path} exists already: choose another --out, or go on with it: "
-                f"hil resume {quote(str(path))}"
+                f"{Run(path).spell_command('resume')}"
             )
         from hil.config import dump
 
@@ -93,6 +101,7 @@ class Run:
                 (draft / CONFIG).write_text(dump(config), encoding="utf-8")
                 facts = {
                     "version": VERSION,
+                    "made": datetime.now().astimezone().isoformat(timespec="seconds"),
                     **environment(),
                     "device": None,
                     "measured": dict(measured or {}),
@@ -148,12 +157,20 @@ class Run:
         record = self.environment()
         self._save_environment({**record, "packages": {**record["packages"], **packages()}})
 
-    def add_device(self, identity: Identity) -> None:
-        """Keep which device the run is trained on."""
-        device = {"name": identity.name, "serial": identity.serial}
-        made = self.environment()
-        if made["device"] != device:
-            self._save_environment({**made, "device": device})
+    def add_device(self, device: Device) -> None:
+        """Keep which device the run is trained on: by what it states, its lab, and its state."""
+        made, config, known = self.environment(), self.config(), device.info.identity
+        file, name = config.network.calibration, lab.find_name(config.device)
+        record = {
+            **asdict(known),
+            "lab": name,
+            "flashed": lab.list_notes(lab.FLASHED).get(name, ""),
+            "address": lab.find_device(name).address if name else config.device,
+            "calibration": sha256(read_bytes(file)).hexdigest() if file else None,
+            "condition": dict(device.condition),
+        }
+        if made["device"] != record:
+            self._save_environment({**made, "device": record})
 
     def add_data(self, data: Mapping[str, Any]) -> None:
         """Keep where the data lie now."""
@@ -194,6 +211,24 @@ class Run:
             finally:
                 remove_drafts(self.path)
 
+    def lengthen(self, epochs: int) -> None:
+        """Let the training end after so many epochs, whether it is complete or not.
+
+        Raises:
+            ValueError: When it has come further already.
+        """
+        from hil.config import dump
+
+        config, done = self.config(), len(self.metrics())
+        if epochs <= done:
+            raise ValueError(f"--epochs {epochs}: {done} are done already: give more in all")
+        if config.training.epochs == epochs:
+            return
+        training = config.training.model_copy(update={"epochs": epochs})
+        with self.hold():
+            (self.path / RESULT).unlink(missing_ok=True)  # first: it is of another length
+            write_text(self.path / CONFIG, dump(config.model_copy(update={"training": training})))
+
     # -- what is written ----------------------------------------------------------------------
 
     def save_checkpoint(self, arrays: Mapping[str, object]) -> None:
@@ -210,8 +245,7 @@ class Run:
         checkpoint = self.load_checkpoint()
         if checkpoint is None:
             raise ValueError(
-                f"{self.path} has no checkpoint yet: train it first: "
-                f"hil resume {quote(str(self.path))}"
+                f"{self.path} has no checkpoint yet: train it first: {self.spell_command('resume')}"
             )
         return checkpoint
 
@@ -228,7 +262,8 @@ class Run:
             arrays = read_npz(path, ("checkpoint",), VERSION)
         except FileFormatError as error:
             raise ValueError(f"{error}; {self._way_to_start}") from None
-        if str(arrays.pop("config", "")).encode() != read_bytes(config):
+        then, now = str(arrays.pop("config", "")), read_bytes(config).decode()
+        if _without_length(then) != _without_length(now):
             raise ValueError(
                 f"{config} was changed after the run began: put it back, or {self._way_to_start}"
             )
@@ -253,15 +288,23 @@ class Run:
         except ValueError as error:
             raise FileFormatError(f"{self.path / file}: {error}; {self._way_to_start}") from None
 
-    def weights(self) -> Arrays:
-        """Shadow weights `weights/N`, and `delays/N` and `synapses/N`, of the last checkpoint.
+    def load_trained(self) -> Arrays:
+        """What the training left: the epoch that was kept, or else the last checkpoint.
 
         Raises:
             ValueError: When there is no checkpoint yet, or it is damaged.
         """
         checkpoint = self.require_checkpoint()
-        kept = ("weights/", "delays/", "synapses/")
-        return {n: w for n, w in checkpoint.items() if n.startswith(kept)}
+        return select_prefix(checkpoint, BEST) or checkpoint
+
+    def weights(self) -> Arrays:
+        """Shadow weights, delays, synapses and single cells `cells/N` of what the training left.
+
+        Raises:
+            ValueError: When there is no checkpoint yet, or it is damaged.
+        """
+        kept = ("weights/", "delays/", "synapses/", "cells/")
+        return {n: w for n, w in self.load_trained().items() if n.startswith(kept)}
 
     def load_start(self) -> Arrays:
         """Load the weights that a run starts from: `weights/N`, and `delays/N` if any.
@@ -286,6 +329,13 @@ class Run:
         if step.shape != () or step.dtype != np.float64 or not 0 < float(step) < np.inf:
             raise FileFormatError(f"{self.path / START}: {SOURCE_STEP}: is no length of a step")
         return float(step)
+
+    def source_model(self) -> bytes | None:
+        """Give the file of the model of NIR that all this began with; None without."""
+        content = self.load_start().get(SOURCE_MODEL) if self.config().start else None
+        if content is not None and (content.ndim != 1 or content.dtype != np.uint8):
+            raise FileFormatError(f"{self.path / START}: {SOURCE_MODEL}: is no file")
+        return None if content is None else content.tobytes()
 
     def save_snapshot(self, arrays: Mapping[str, object]) -> None:
         """Replace the snapshot for the report."""
@@ -346,8 +396,22 @@ class Run:
 
     @property
     def _way_to_rewrite(self) -> str:
-        again = f"hil resume {quote(str(self.path))}"
+        again = self.spell_command("resume")
         return f"delete {METRICS} and {RESULT}, then {again} writes them anew"
+
+    def spell_command(self, name: str) -> str:
+        """Spell a command on the run, with `--trust` where its configuration names code."""
+        from hil.trust import code_of
+
+        trust = ""
+        with suppress(ValueError, DeviceError):
+            trust = " --trust" if code_of(self.config()) else ""
+        return f"hil {name} {quote(str(self.path))}{trust}"
+
+
+def _without_length(config: str) -> str:
+    """The text of a configuration but for the epochs, which may become more."""
+    return re.sub(r"(?m)^epochs = \d+$", "", config)
 
 
 def _name_of(config: Config) -> str:

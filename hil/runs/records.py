@@ -62,16 +62,24 @@ class MachineRecord(Record):
 
 
 class DeviceRecord(Record):
-    """The device that a run is trained on, as `Identity` has it."""
+    """The device that a run is trained on, as `Identity` has it, and its state at the end."""
 
     name: Annotated[str, Field(max_length=20_000)]
     serial: Annotated[str, Field(max_length=20_000)]
+    firmware: Text
+    protocol: Text
+    lab: Text
+    flashed: Text
+    address: Text
+    calibration: Digest | None
+    condition: dict[Text, Amount]
 
 
 class EnvironmentRecord(MachineRecord):
     """`environment.json` of a run; what is None is not known before training begins."""
 
     version: int
+    made: Text
     device: DeviceRecord | None
     measured: dict[Text, Text | bool | float]
     chosen: list[ChosenSetting]
@@ -94,8 +102,39 @@ class FindingRecord(Record):
     figures: dict[Text, Any]
     remedy: Text
     epoch: Count | None
+    is_warning: bool
     headline: Text
     text: Text
+
+
+class InferenceCosts(Record):
+    """Costs of one sample to the device."""
+
+    runs: Amount
+    input_events: Amount
+    spikes: float | None
+    synaptic_events: float | None
+    membrane_updates: Amount
+    energy: float | None
+    line_bytes: Amount
+    read_bits: Amount
+
+
+class TrainingCosts(InferenceCosts):
+    """Costs of the training to the device."""
+
+    samples: Amount
+    write_calls: Count
+    cell_writes_mean: Amount
+    cell_writes_max: Count
+
+
+class NetworkCosts(Record):
+    """What a network is, trained."""
+
+    footprint: Amount
+    connection_sparsity: Share
+    activation_sparsity: float | None
 
 
 class EpochRecord(Record):
@@ -114,26 +153,8 @@ class EpochRecord(Record):
     device_seconds: Amount
     transfer_seconds: Amount
     host_seconds: float
+    costs: TrainingCosts
     findings: list[FindingRecord]
-
-
-class InferenceCosts(Record):
-    """Costs of one sample to the device."""
-
-    runs: Amount
-    input_events: Amount
-    spikes: float | None
-    synaptic_events: float | None
-    line_bytes: Amount
-
-
-class TrainingCosts(InferenceCosts):
-    """Costs of the training to the device."""
-
-    samples: Amount
-    write_calls: Count
-    cell_writes_mean: Amount
-    cell_writes_max: Count
 
 
 class CostsRecord(Record):
@@ -141,6 +162,7 @@ class CostsRecord(Record):
 
     inference: InferenceCosts
     training: TrainingCosts
+    network: NetworkCosts
 
 
 class ResultRecord(Record):
@@ -156,6 +178,7 @@ class ResultRecord(Record):
     seed: Count
     layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
     epochs: Count
+    kept_epoch: Count
     test_accuracy: Share
     test_accuracy_ci95: Annotated[list[Share], Field(min_length=2, max_length=2)]
     balanced_accuracy: Share
@@ -212,6 +235,7 @@ class UsageRecord(Record):
     output_spikes: Count
     line_bytes: Count
     write_calls: Count
+    read_bits: Count
 
 
 def read_progress(text: str, batches: int, epochs: int, hidden: int) -> dict[str, Any]:

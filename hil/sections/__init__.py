@@ -72,6 +72,21 @@ class Table:
                     "texts, one for each column"
                 )
 
+    def set_apart(self) -> tuple[Table, list[tuple[str, str]]]:
+        """Set columns apart that say the same in every row, of three or more.
+
+        Returns:
+            The table without them, and their names with what they say.
+        """
+        if len(self.rows) < 3:
+            return self, []
+        columns = range(len(self.header))
+        same = [n for n in columns if self.header[n] and len({row[n] for row in self.rows}) == 1]
+        kept = [n for n in columns if n not in same]
+        rows = [[row[n] for n in kept] for row in self.rows]
+        table = Table(self.caption, [self.header[n] for n in kept], rows)
+        return table, [(self.header[n], self.rows[0][n]) for n in same]
+
     @property
     def numbers(self) -> set[int]:
         """Columns of numbers alone, which are set flush right."""
@@ -171,6 +186,18 @@ CATALOGUE: Catalogue[SectionKind] = Catalogue(
     "kind of section", SectionKind, "hil.sections", __name__, "SECTION"
 )
 get = CATALOGUE.get
+
+
+def get_of_run(name: str) -> SectionKind:
+    """The kind of section of that name, for the page of a run.
+
+    Raises:
+        ValueError: When there is none, or it is of another page.
+    """
+    kind = get(name)
+    if kind.page != "run":
+        raise ValueError(f"section {name!r} is of the page of a study: give one of a run")
+    return kind
 
 
 def names(page: Literal["study", "run"]) -> list[str]:

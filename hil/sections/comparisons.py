@@ -150,6 +150,8 @@ class BestLevel:
 
     Attributes:
         where: The place in the study; empty for all of it.
+        text: The level as it stands in the table of trials.
+        level: The level as pages show it.
         name: The level, as the subject of a sentence.
         mean: Its mean.
         measure: What was measured.
@@ -158,6 +160,8 @@ class BestLevel:
     """
 
     where: str
+    text: str
+    level: str
     name: str
     mean: Mean
     measure: str
@@ -168,14 +172,14 @@ class BestLevel:
         reached = f"{name_measure(self.measure)}, {format_mean(self.mean, self.measure)}"
         best = f"{self.where} {self.name} has the highest {reached}".strip()
         if self.mean.units < FEWEST:
-            return f"{best}: {self.mean.units} repetitions are too few to tell it from others"
+            return f"{best}: {self.mean.units} repetitions are too few to compare it with others"
         alike = [key for key, p in self.rivals.items() if p is None or p >= SIGNIFICANCE]
         if not alike:
             others = "the other" if len(self.rivals) == 1 else "all others"
-            return f"{best}, told from {others} beyond chance"
+            return f"{best}, beyond chance above {others}"
         rest = len(self.rivals) - len(alike)
-        more = f", told from the other{'s' if rest > 1 else ''} beyond chance" if rest else ""
-        return f"{best}, not to be told from {join_names(alike)}{more}"
+        more = f" and beyond chance above the other{'s' if rest > 1 else ''}" if rest else ""
+        return f"{best}, without a clear difference to {join_names(alike)}{more}"
 
 
 def best_levels(
@@ -191,10 +195,12 @@ def best_levels(
     """
     groups = [g for g in trials.group(by).values() if len(_levels_with(g, factor, measure)) > 1]
     if len(groups) <= PLACES:
-        return [_best_level(g, factor, measure, phrase_place(trials, g, by)) for g in groups]
+        found = [find_best_level(g, factor, measure, phrase_place(trials, g, by)) for g in groups]
+        return [best for best in found if best is not None]
     together = [row for group in groups for row in group]
     where = f"on average over {len(groups)} combinations"
-    return [_best_level(together, factor, measure, where)]
+    best = find_best_level(together, factor, measure, where)
+    return [] if best is None else [best]
 
 
 def _levels_with(rows: Rows, factor: str, measure: str) -> dict[str, tuple[list[Row], Mean]]:
@@ -206,8 +212,11 @@ def _levels_with(rows: Rows, factor: str, measure: str) -> dict[str, tuple[list[
     }
 
 
-def _best_level(rows: Rows, factor: str, measure: str, where: str) -> BestLevel:
+def find_best_level(rows: Rows, factor: str, measure: str, where: str) -> BestLevel | None:
+    """Find the level with the highest mean among some trials; None where none has any."""
     groups = _levels_with(rows, factor, measure)
+    if not groups:
+        return None
     first = max(groups, key=lambda text: groups[text][1].value)
     best, reached = groups.pop(first)
     compared = {
@@ -217,7 +226,8 @@ def _best_level(rows: Rows, factor: str, measure: str, where: str) -> BestLevel:
     }
     adjusted = adjust_tests(list(compared.values()))
     rivals = dict(zip(compared, adjusted, strict=True))
-    return BestLevel(where, name_subject(best, [factor]), reached, measure, rivals)
+    name, level = name_subject(best, [factor]), name_level(best, factor)
+    return BestLevel(where, first, level, name, reached, measure, rivals)
 
 
 def find_extremes(trials: Trials, by: Sequence[str], measure: str, rows: Rows | None = None) -> str:

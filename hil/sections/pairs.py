@@ -161,7 +161,8 @@ def _effects_answer(
     """The largest of the effects that are told from chance, and the most stable line."""
     measure = settings.measure
     significant = [each for each in effects if each.is_supported]
-    count = f"of {len(effects)} effects, {len(significant) or 'none'} can be told from chance"
+    above = len(significant) or "none"
+    count = f"of {len(effects)} effects, {above} are larger than chance explains"
     if significant:
         largest = max(significant, key=lambda effect: abs(effect.difference.mean.value))
         count += f", the largest: {largest}"

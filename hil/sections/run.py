@@ -23,7 +23,10 @@ PAID = {
     "input_events": "events of the input",
     "spikes": "spikes of neurons",
     "synaptic_events": "synaptic events",
+    "membrane_updates": "updates of a membrane",
+    "energy": "joules, estimated",
     "line_bytes": "bytes on the line",
+    "read_bits": "bits read",
     "write_calls": "writes of a projection",
     "cell_writes_mean": "writes of a cell, mean",
     "cell_writes_max": "writes of a cell, most",
@@ -323,6 +326,8 @@ def _number(value: float | None) -> str:
     """A number to be read: whole and in groups of three digits, or with three digits in all."""
     if value is None:
         return "not known"
+    if 0 < value < 1e-3:
+        return f"{value:.2e}"
     if value >= 100 or value == int(value):
         return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return f"{value:.3g}"

@@ -36,9 +36,15 @@ MEASURES = {
     "cell_writes_mean": "writes per cell",
     "cell_writes_max": "writes of a cell",
     "weight_bits": "bits",
+    "read_bits": "bits",
+    "energy": "J",
+    "footprint": "bytes",
+    "connection_sparsity": "share",
+    "activation_sparsity": "share",
     "overlap": "|cos|",
 }
 TIMES = ("seconds", "device_seconds", "transfer_seconds")
+FRAMES = ("lost_frames", "damaged_frames", "repeated_frames")  # on the line to a board
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,11 @@ class Row:
     unit: Unit
     outcome: Outcome
     config: str = ""
+
+    @property
+    def device(self) -> str:
+        """The device that served, where repetitions take devices in turn; empty elsewhere."""
+        return str(self.outcome.get("served") or self.unit.device)
 
     def level(self, factor: str) -> Level:
         """The level of a factor; `part` is one too. Empty where its part has no such factor."""

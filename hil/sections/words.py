@@ -37,11 +37,13 @@ def read_note(name: str, **values: object) -> str:
 
 
 def format_value(number: float | None, measure: str) -> str:
-    """Write a value: a share in percent, anything else with four digits."""
+    """Write a value: a share in percent, a time with two digits, anything else with four."""
     if number is None:
         return ""
     if math.isinf(number):
         return "none" if number > 0 else "-none"
+    if measure in TIMES:
+        number = float(f"{number:.2g}")
     text = f"{100 * number:.1f}" if is_share(measure) else f"{number:.4g}"
     return text.removeprefix("-") if float(text) == 0 else text
 

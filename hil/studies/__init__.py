@@ -47,7 +47,7 @@ def run(
     if scheduler is not None and devices:  # which are where its workers are
         study, left_out, sources = pool.run_beside(scheduler, devices[0], prepare, study)
     else:
-        study, left_out, sources = prepare(study)
+        study, left_out, sources = _prepare_on_any(study)
     folder = StudyFolder(path, study, left_out, sources)
     with folder.lock(), pool.open_pool(workers, scheduler, devices) as evaluate:
         coordinator = Coordinator(folder, evaluate, watch)
@@ -58,6 +58,25 @@ def run(
     if result["failed"] == result["trials"]:
         raise ValueError(f"no trial worked, the page says why: {result['page']}")
     return result
+
+
+def _prepare_on_any(study: Study) -> tuple[Study, dict[str, str], Sources]:
+    """Prepare a study on the first of its devices that is there, which need not be the first."""
+    from drivers import DeviceError
+
+    repeat, failed = study.repeat, DeviceError("")
+    for number in range(max(1, len(repeat.devices))):
+        turned = repeat.devices[number:] + repeat.devices[:number]
+        update = {"repeat": repeat.model_copy(update={"devices": turned})}
+        try:
+            made, left_out, sources = prepare(study.model_copy(update=update))
+        except DeviceError as error:
+            if isinstance(error, ValueError):  # of its settings
+                raise
+            failed = failed if number else error
+        else:
+            return made.model_copy(update={"repeat": repeat}), left_out, sources
+    raise failed
 
 
 def prepare(study: Study) -> tuple[Study, dict[str, str], Sources]:

@@ -8,14 +8,16 @@ the same table. What is evaluated next depends on finished trials alone, never o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hil.sections.trials import Outcome
+from hil.studies.devices import Devices
 from hil.studies.folder import JOURNAL, StudyFolder
 from hil.studies.journal import Journal
 from hil.studies.plan import Job
-from hil.studies.pool import Pool
+from hil.studies.pool import Pool, Request
+from hil.studies.trial import FAILED
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Coordinator:
         """
         self.study, self._folder, self._pool, self._watch = folder.study, folder, pool, watch
         self.journal = Journal(folder.path / JOURNAL)
+        self._devices = Devices(folder.study.repeat.devices)
         self._began, self._evaluated = time.perf_counter(), 0
         self._seen: set[str] = set()
         self.expected = 0
@@ -76,17 +79,29 @@ class Coordinator:
         waiting = {key: job for key, job in zip(keys, jobs, strict=True) if not self._is_done(job)}
         self._seen |= set(keys)
         self._report(stage)
-        requests = (
-            (job, self._folder.load_weights(job.start) if job.start else None)
-            for job in waiting.values()
-        )
-        for job, outcome, weights in self._pool(requests):
-            if weights:
-                self._folder.save_weights(job.key, weights)
-            self.journal.add(stage, job.key, outcome)
-            self._evaluated += 1
-            self._report(stage)
+        while waiting:
+            placed: dict[str, tuple[str, Outcome]] = {}
+            for job, outcome, weights in self._pool(self._place_all(waiting, placed)):
+                key, note = placed[job.key]
+                if FAILED in outcome:
+                    self._devices.pass_over(job, *outcome[FAILED])
+                    continue
+                del waiting[key]
+                if weights:
+                    self._folder.save_weights(key, weights)
+                self.journal.add(stage, key, {**outcome, **note})
+                self._evaluated += 1
+                self._report(stage)
         return [self.journal.outcomes[key] for key in keys]
+
+    def _place_all(
+        self, waiting: Mapping[str, Job], placed: dict[str, tuple[str, Outcome]]
+    ) -> Iterator[Request]:
+        """Lay jobs on devices that work, as they are asked for, and write down which was which."""
+        for key, job in list(waiting.items()):
+            moved, note = self._devices.place(job)
+            placed[moved.key] = key, note
+            yield moved, self._folder.load_weights(job.start) if job.start else None
 
     def _is_done(self, job: Job) -> bool:
         """Tell if a job is finished, and the weights that others want of it are there."""

@@ -31,7 +31,7 @@ from drivers.files.bounded import check_schema, parse_toml, read_bytes, read_jso
 from drivers.files.writing import remove_drafts, write_text
 from hil.runs.exclusive import LOCK, lock
 from hil.runs.records import StudyEnvironmentRecord, environment
-from hil.sections.trials import MEASURES, TIMES, Row, Rows
+from hil.sections.trials import FRAMES, MEASURES, TIMES, Row, Rows
 from hil.studies.plan import flatten
 from hil.studies.schema import Study
 from hil.studies.trial import Weights
@@ -221,7 +221,7 @@ def trials_csv(rows: Rows, factors: Sequence[str], parts: Sequence[str] | None =
             *(row.text(factor) for factor in factors),
             row.unit.number,
             row.unit.seed,
-            row.unit.device or ("" if row.unit.chip is None else row.unit.chip),
+            row.device or ("" if row.unit.chip is None else row.unit.chip),
             *_numbers(row, MEASURES),
             row.outcome.get("error", ""),
         ]
@@ -231,10 +231,18 @@ def trials_csv(rows: Rows, factors: Sequence[str], parts: Sequence[str] | None =
 
 
 def times_csv(rows: Rows) -> str:
-    """Tabulate the seconds of each trial: in all, in the device, on the line to it."""
+    """Tabulate what need not be the same again: seconds, firmware, and frames on the line."""
     return _csv(
-        ["trial", *TIMES],
-        ([row.number, *_numbers(row, TIMES)] for row in rows),
+        ["trial", *TIMES, "firmware", *FRAMES],
+        (
+            [
+                row.number,
+                *_numbers(row, TIMES),
+                row.outcome.get("firmware", ""),
+                *_numbers(row, FRAMES),
+            ]
+            for row in rows
+        ),
     )
 
 

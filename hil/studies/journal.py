@@ -34,8 +34,13 @@ class OutcomeRecord(BaseModel):
     __pydantic_extra__: dict[str, Number | None] = Field(init=False)
 
     error: Text = ""
+    served: Text = ""
+    passed_over: Text = ""
+    firmware: Text = ""
     curve: list[Number | None] = []
+    paid: list[dict[Text, Number | None]] = []
     findings: list[Text] = []
+    faults: list[list[Number]] = []
     chosen: Annotated[dict[Text, Text | Number], Field(max_length=100)] = {}
 
 

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from drivers import FileFormatError, nearest
+from drivers import FileFormatError, lab, nearest
 from drivers.files.bounded import read_toml
 from drivers.refusals import shorten
 from hil.config import Sections, merge_layers
@@ -61,6 +61,7 @@ def build(
     budget: str = BUDGET,
     task: str | None = None,
     device: str | None = None,
+    rule: str | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Study:
     """Validate a study, with a budget and what was asked for on top.
@@ -70,7 +71,8 @@ def build(
         budget: Which of its budgets; `default` changes nothing unless the file says so.
         task: Task of every trial, where given.
         device: Device of every trial, where given. A factor of tasks or of devices is then left
-            with that one level.
+            with that one level, unless it is open.
+        rule: One more level of the factor of rules, where given.
         changes: Settings of every trial, or parts of the study such as `repeat`.
 
     Returns:
@@ -90,8 +92,19 @@ def build(
             result = merge_layers(result, {"base": {key: value}})
             for factor in _factors_in(result):
                 if factor.get("key") == key:
-                    factor["levels"] = [value]
+                    own = [*factor["levels"]] if factor.get("open") else []
+                    factor["levels"] = [*own, *([] if value in own else [value])]
+    if rule is not None:
+        rules = [factor for factor in _factors_in(result) if factor.get("key") == "rule.name"]
+        if not rules:
+            raise ValueError(f"--rule {rule}: the study compares no rules: give --set rule.name")
+        for factor in rules:
+            factor["levels"] = [*factor["levels"], rule]
     complete = validate_values(Study, _with_absolute_paths({**result, "budgets": {}}), what="study")
+    devices = tuple(lab.expand_groups(complete.repeat.devices))
+    complete = complete.model_copy(
+        update={"repeat": complete.repeat.model_copy(update={"devices": devices})}
+    )
     if (trials := _count_trials(complete)) > MOST_TRIALS:
         raise ValueError(
             f"study of {trials:.3g} trials: give fewer levels or repetitions, for "

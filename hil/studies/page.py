@@ -125,6 +125,8 @@ def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str
         claims=claims,
         errors=Counter(row.outcome["error"] for row in rows if "error" in row.outcome),
         noticed=_count_findings(rows),
+        served=Counter(row.device for row in rows if row.device and "error" not in row.outcome),
+        passed_over=Counter(filter(None, (row.outcome.get("passed_over") for row in rows))),
         settings=attempts.make("settings of the trials", lambda: compare_settings(study, rows)),
         pretrain=flatten(study.pretrain) if _starts_from_networks(study, rows) else [],
         bounds=words.read_note("bounds"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import product
 from typing import Any, Literal
@@ -15,11 +15,12 @@ from hil import config as configuration
 from hil.config import Config, Sections, merge_layers
 from hil.loop.defaults import find_open_settings
 from hil.sections.trials import Cell, Level, PartSummary, Rows, Trials, Unit
-from hil.studies.schema import Factor, Part, Study, is_named, label
+from hil.studies.schema import Campaign, Factor, Part, Study, is_named, label
+from hil.validation import validate_values
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
-Mode = Literal["scratch", "fine_tune", "deploy"]
-MODES: tuple[Mode, ...] = ("scratch", "fine_tune", "deploy")
+Mode = Literal["scratch", "fine_tune", "deploy", "campaign"]
+MODES: tuple[Mode, ...] = ("scratch", "fine_tune", "deploy", "campaign")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Job:
         train: Whether it trains, else it only tests the weights that it starts from.
         keep: Whether its weights are wanted by others.
         open_settings: Settings that the study left open, for the device to choose.
+        campaign: Single faults to put in and test with, as JSON; empty for none.
     """
 
     config: str
@@ -39,11 +41,12 @@ class Job:
     train: bool = True
     keep: bool = False
     open_settings: tuple[str, ...] = ()
+    campaign: str = ""
 
     @property
     def key(self) -> str:
         """Name of the job by what it depends on."""
-        text = json.dumps([self.config, self.start, self.train, self.keep, self.open_settings])
+        text = json.dumps(list(asdict(self).values()))
         return sha256(text.encode()).hexdigest()[:24]
 
     @property
@@ -197,6 +200,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     sections = merge_layers(study.base, *layers)
     mode, pretrain = sections.pop("mode", "scratch"), sections.pop("pretrain", {})
     pretrain = merge_layers(study.pretrain, pretrain)
+    campaign = sections.pop("campaign", {})
     if mode not in MODES:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
@@ -216,7 +220,13 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         _configure(study, first, unit), train=not given, keep=True, open_settings=open_settings
     )
     open_settings = _list_open_settings(sections, starts=True)
-    return source, Job(config, source.key, train=mode == "fine_tune", open_settings=open_settings)
+    faults = ""
+    if mode == "campaign":
+        faults = validate_values(
+            Campaign, campaign, what="study", where="campaign"
+        ).model_dump_json()
+    job = Job(config, source.key, mode == "fine_tune", False, open_settings, faults)
+    return source, job
 
 
 def _list_open_settings(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:

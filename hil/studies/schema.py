@@ -37,6 +37,9 @@ class Factor(Section):
         "", description="A level in a sentence, e.g. `at {} of dead neurons`; {} is the level."
     )
     levels: tuple[Any, ...] = Field((), description="Its values, or tables of label and set.")
+    open: bool = Field(
+        False, description="Whether a device that is named joins the levels, not replaces them."
+    )
     low: float | None = Field(None, description="In a search, the smallest value.")
     high: float | None = Field(None, description="In a search, the largest value.")
     log: bool = Field(False, description="Whether a search draws its logarithm.")
@@ -67,6 +70,14 @@ class Repeat(Section):
     option: str = Field(
         "", description="Option of the device that chooses the chip, where its driver names none."
     )
+
+
+class Campaign(Section):
+    """Single faults that a trial with `mode = "campaign"` puts in, one after another."""
+
+    kind: str = Field(description="Kind of `Fault`, see `drivers.Fault`.")
+    value: float = Field(1.0, description="What the kind needs.")
+    most: int = Field(0, ge=0, description="Most neurons or synapses of a place; 0 for all.")
 
 
 class Tune(Section):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import FileFormatError
+from drivers import DeviceError, FileFormatError
 from hil import tasks
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
@@ -25,10 +25,23 @@ from hil.loop.controller import Controller
 from hil.loop.mapping import graph_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
-from hil.sections.trials import Outcome
+from hil.sections.trials import FRAMES, Outcome
+from hil.studies.campaign import run_campaign
 from hil.studies.plan import Job
+from hil.studies.schema import Campaign
 
+FAILED = "device_failed"
 Weights = Mapping[str, NDArray[Any]]
+# What curves of accuracy over cost are drawn over, as the costs of a training call it.
+PAID = {
+    "device_runs": "runs",
+    "samples": "samples",
+    "read_bits": "read_bits",
+    "transfer_bytes": "line_bytes",
+    "cell_writes_mean": "cell_writes_mean",
+    "training_events": "synaptic_events",
+    "energy": "energy",
+}
 
 
 class Unrecorded:
@@ -90,10 +103,10 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
     Returns:
         What was measured (`docs/studies.md` says what); with `error` alone where these settings
-        do not work. And the trained weights, where the job keeps them.
+        do not work; with `FAILED` alone, kind and words of an error, where the device does not. And
+        the trained weights, where the job keeps them.
 
     Raises:
-        DeviceError: When the device fails for a reason that is not in the settings.
         FileFormatError: When a file that it reads is damaged, or the weights do not fit.
     """
     config = job.configuration
@@ -106,6 +119,8 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
         return {"error": "out of memory"}, {}
     except ValueError as error:
         return {"error": " ".join(str(error).split())}, {}
+    except DeviceError as error:
+        return {FAILED: (type(error).__name__, str(error))}, {}
 
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
@@ -137,14 +152,15 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         controller.write()
     training = costs.of_training(
         controller.supervised.costs,
-        session.device.network,
+        session.device,
         session.config.network.steps,
         state.metrics,
     )
     line_bytes = session.device.transfer_bytes
-    last = state.metrics[-1] if state.metrics else {}
+    last = state.metrics[state.kept_epoch - 1] if state.metrics else {}
     test = session.test(data.x_test, data.y_test, metrics=state.metrics)
     tested, inference = test.score, test.costs
+    network = costs.of_network(controller.supervised.stored, session.device, inference)
     validated = last.get("validation_accuracy")
     if not job.train and len(data.y_validation):
         validation = session.test(data.x_validation, data.y_validation, None, [], "validate")
@@ -158,6 +174,13 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "validation_accuracy": validated,
         "train_accuracy": last.get("train_accuracy"),
         "curve": [row["validation_accuracy"] for row in state.metrics],
+        "shown": len(data.y_train) * len(state.metrics),
+        "paid": [{key: row["costs"][of] for key, of in PAID.items()} for row in state.metrics],
+        "read_bits": training["read_bits"],
+        "energy": training["energy"],
+        "footprint": network["footprint"],
+        "connection_sparsity": network["connection_sparsity"],
+        "activation_sparsity": network["activation_sparsity"],
         "device_runs": training["runs"],
         "samples": training["samples"],
         "transfer_bytes": line_bytes,
@@ -176,7 +199,12 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "seconds": state.seconds,
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
+        "firmware": session.device.info.identity.firmware,
+        **{name: session.device.condition.get(name) for name in FRAMES},
     }
+    if job.campaign:
+        campaign = Campaign.model_validate_json(job.campaign)
+        outcome["faults"] = run_campaign(session, campaign, session.config.seed)
     return outcome, _collect_weights(controller, session.initial) if job.keep else {}
 
 

@@ -86,7 +86,11 @@ DIGITS = Task(
     "digits",
     "handwritten digits of 8x8 pixels (scikit-learn), 10 classes",
     load,
-    {"network": {"hidden": [200]}, "training": {"epochs": 30, "batch": 50}},
+    {
+        "network": {"hidden": [200]},
+        "optimiser": {"learning_rate": 1e-2},
+        "training": {"epochs": 30, "batch": 50},
+    },
     parts=_TEST_PART,
 )
 ROWS = Task(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from numpy.random import Generator
 from drivers.errors import FileFormatError
 from drivers.refusals import nearest, refuse_in_one_line
 from hil.tasks import formats, labels
-from hil.tasks.formats import Address, Arrays
+from hil.tasks.formats import Address, Arrays, quote_option
 from hil.tasks.labels import Labels
 from hil.tasks.reading import check_lengths
 from hil.tasks.sample_set import TEST_SHARE, SampleSet
@@ -114,14 +115,7 @@ def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple
     Raises:
         ValueError: When the file is no such file or its samples do not fit.
     """
-    address, own = parse_address(name), parse_address(trained_on)
-    if address is None or TEST in address.options:
-        ways = ", ".join(f"{form}:FILE" for form in formats.names())
-        raise ValueError(f"{name!r} is no file of labelled samples: give {ways}, without {TEST}=")
-    if own is not None:
-        allowed = formats.get(address.format).options
-        inherited = {key: text for key, text in own.options.items() if key in allowed}
-        address = address.with_options(**{**inherited, **address.options})
+    address = _complete_address(name, trained_on)
     part = _read_test_part(address, preparation.feature_names.tolist())
     with _add_file_to_errors(address):
         y, lengths = labels.read_labels(part["y"], "y"), part.get("lengths")
@@ -132,6 +126,42 @@ def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple
         if not len(rows):
             raise ValueError("holds no samples: give some")
         return rows, labels.number_labels(single, preparation.labels, "y")
+
+
+@refuse_in_one_line()
+def load_unlabelled(name: str, trained_on: str, preparation: Preparation) -> Samples:
+    """Read new samples of a file, prepared as those of a run were; labels there are left out.
+
+    Args:
+        name: Its address, or its path where the ending tells the format.
+        trained_on: The task of the run.
+        preparation: How the samples of the run are prepared.
+
+    Raises:
+        ValueError: When the file is no such file or its samples do not fit.
+    """
+    address = _complete_address(name, trained_on)
+    address = replace(address, is_labelled=False)
+    part = _read_test_part(address, preparation.feature_names.tolist())
+    with _add_file_to_errors(address):
+        lengths = part.get("lengths")
+        if lengths is not None:
+            lengths = check_lengths(lengths, len(lengths), "lengths")
+        return preparation.apply(part["x"], lengths=lengths)
+
+
+def _complete_address(name: str, trained_on: str) -> Address:
+    """Read the address of further samples, with the options of the file of the run."""
+    address = parse_address(name) or parse_address(guess_address(name) or "")
+    own = parse_address(trained_on)
+    if address is None or TEST in address.options:
+        ways = ", ".join(f"{form}:FILE" for form in formats.names())
+        raise ValueError(f"{name!r} is no file of samples: give {ways}, without {TEST}=")
+    if own is None:
+        return address
+    allowed = formats.get(address.format).options
+    inherited = {key: text for key, text in own.options.items() if key in allowed}
+    return address.with_options(**{**inherited, **address.options})
 
 
 def _suggest_settings(address: Address) -> Sections:
@@ -191,10 +221,11 @@ def _read_test_part(address: Address, names: list[str]) -> Arrays:
         return chosen
     lacking, more = sorted({*names} - {*own}), sorted({*own} - {*names})
     if lacking or more or len(own) != len(names):
+        way = address.suggest(drop=",".join(map(quote_option, [*address.texts("drop"), *more])))
         raise ValueError(
             f"{address.file}: {'lacks' if lacking else 'has also'} "
             f"{', '.join((lacking or more)[: labels.SHOWN])}: give the features that the "
-            "network was trained on"
+            f"network was trained on{'' if lacking else f': {way}'}"
         )
     place = {name: number for number, name in enumerate(own)}
     return chosen | {"x": chosen["x"][..., [place[name] for name in names]]}

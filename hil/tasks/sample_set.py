@@ -87,7 +87,10 @@ class SampleSet:
             ValueError: When they cannot be used.
         """
         if y is None:
-            raise ValueError("x without y: give the labels too, hil.train(x, y)")
+            raise ValueError(
+                "x without y: give the labels too, hil.train(x, y); batches of a loader are for "
+                "hil.SpikingClassifier().fit_batches(loader, classes)"
+            )
         if feature_names is None:
             columns = list(getattr(x, "columns", ()))
             feature_names = columns if all(isinstance(name, str) for name in columns) else []

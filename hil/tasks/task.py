@@ -249,6 +249,8 @@ def suggest_settings(size: Size) -> Sections:
     elif size.features >= IMAGE:
         sections["network"] = {"hidden": [800]}
         sections["optimiser"] = {"learning_rate": 2e-3}
+    else:  # the fewer synapses reach a neuron, the further each may move
+        sections["optimiser"] = {"learning_rate": 1e-2}
     return sections
 
 

@@ -6,6 +6,7 @@ import pickle
 import pickletools
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,52 @@ def test_the_seed_decides(fitted: SpikingClassifier) -> None:
         other = SpikingClassifier(**{**SMALL, "random_state": seed}).fit(x, y)
         equal = np.array_equal(other.checkpoint_["weights/0"], fitted.checkpoint_["weights/0"])
         assert equal is same
+
+
+class Loader:
+    """Batches one after the other, as a `DataLoader` gives them: lists of two arrays."""
+
+    def __init__(self, passes: int = 1) -> None:
+        self.passes = passes
+
+    def __iter__(self) -> Iterator[list[NDArray[Any]]]:
+        x, y = iris()
+        order = np.random.default_rng(0).permutation(len(y))
+        for rows in [*np.split(order, 5)] * self.passes:
+            yield [x[rows], y[rows]]
+
+
+def test_batches_are_learned_from_in_one_call_or_in_many(device_in_numpy: None) -> None:
+    x, y = iris()
+    whole = SpikingClassifier(**SMALL).fit_batches(Loader(12), np.unique(y))
+    parts = SpikingClassifier(**SMALL)
+    for batch in Loader(12):
+        parts.partial_fit(*batch, classes=np.unique(y))
+    np.testing.assert_array_equal(whole.decision_function(x), parts.decision_function(x))
+    assert whole.score(x, y) > 0.8
+    before = whole.score(x, y)
+    assert whole.fit_batches(Loader(5)).score(x, y) > before - 0.05
+    after = SpikingClassifier(**SMALL).fit(x, y).partial_fit(x, y)
+    assert after.steps_ == -(-150 // 20) and after.score(x, y) > 0.8
+    for wrong, complaint in (
+        (lambda: SpikingClassifier(**SMALL).fit_batches(Loader()), "classes"),
+        (lambda: whole.fit_batches([]), "there is none"),
+        (lambda: whole.partial_fit(x, np.repeat("other", 150)), "none of the classes"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            wrong()
+
+
+def test_a_warm_start_goes_on_from_the_last_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = iris()
+    short = {**SMALL, "epochs": 1, "settings": {"optimiser": {"learning_rate": 1e-6}}}
+    warm = SpikingClassifier(**{**SMALL, "warm_start": True}).fit(x, y)
+    before, accuracy = warm.checkpoint_["weights/0"].copy(), warm.score(x, y)
+    warm.set_params(**short, verbose=True).fit(x, y)
+    assert abs(warm.checkpoint_["weights/0"] - before).max() < 1e-3
+    assert warm.score(x, y) > accuracy - 0.05
+    with pytest.raises(ValueError, match="none of the classes"):
+        warm.fit(x, np.where(y == "setosa", "other", y))
 
 
 def test_names_of_columns_are_kept_and_held_to(fitted: SpikingClassifier) -> None:

@@ -214,3 +214,17 @@ def test_an_installed_package_brings_names_like_any_other(
     done("resume", "run")
     monkeypatch.setattr("sys.path", [place for place in sys.path if "site" not in Path(place).name])
     assert "no task 'halves'" in refusal("evaluate", "run")
+
+
+def test_a_file_that_is_named_as_a_module_is_asked_after() -> None:
+    said = refusal("train", "digits", *SMALL, "--rule", "mine_not_here:SIGNED")
+    assert "did you mean" not in said
+    Path("rule_here.py").write_text("import nothing_such\n")
+    said = refusal("train", "digits", *SMALL, "--rule", "rule_here:SIGNED")
+    assert "did you mean rule_here.py:SIGNED?" in said
+
+
+def test_the_way_on_names_the_trust_that_it_needs() -> None:
+    done("train", *four(), *DEVICE, "--epochs", "1", "--out", "run")
+    said = refusal("train", *four(), *DEVICE, "--out", "run")
+    assert "hil resume run --trust" in said

@@ -18,6 +18,7 @@ from hil.progress import Bars, LineDisplay, Stage, display, pace
 )
 def test_the_pace_tells_rate_and_rest(rate: float | None, expected: str) -> None:
     assert pace(10, 40, "trials", rate) == expected
+    assert pace(40, 40, "trials", rate) == "40/40 trials"  # nothing is left to wait for
 
 
 def shown(*stages: Stage | str) -> list[str]:
@@ -36,8 +37,8 @@ def shown(*stages: Stage | str) -> list[str]:
         ]
 
 
-def test_before_there_is_a_stage_all_is_being_prepared() -> None:
-    assert shown() == ["preparing 0/None"]
+def test_before_anything_is_said_libraries_are_loaded() -> None:
+    assert shown() == ["loading libraries 0/None"]
 
 
 def test_what_nobody_knows_the_end_of_is_named() -> None:
@@ -87,7 +88,7 @@ def test_a_log_has_a_line_a_minute_with_rate_and_rest() -> None:
     assert len(hour) == 60
     assert hour[-2:] == [
         "hil: epoch 6: 3540/3600 batches, 1.0/s, 0:01:00 left",
-        "hil: epoch 7: 3600/3600 batches, 1.0/s, 0:00:00 left",
+        "hil: epoch 7: 3600/3600 batches",
     ]
 
 

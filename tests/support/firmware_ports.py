@@ -19,7 +19,10 @@ NEEDS = {
     "sanitized": ("make", "cc"),
     "mps2": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
     "pico": ("make", "arm-none-eabi-gcc", "node"),
-    "stm32f405": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
+    **dict.fromkeys(
+        ("stm32f405", "discovery-f407", "nucleo-f446re", "blackpill-f411"),
+        ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
+    ),
 }
 
 

@@ -1,5 +1,5 @@
 /* A shift of a negative number to the right rounds to minus infinity, as every compiler does that
- * this firmware was built with; products are taken in 64 bits. */
+ * this firmware was built with. Products that may not fit 32 bits are taken in 64, or in two parts. */
 #include "neurons.h"
 
 #include "limits.h"
@@ -115,23 +115,77 @@ void neurons_take(uint32_t layer, uint32_t count, uint32_t past, const int32_t *
                 spikes_at(layer, ago)[j / 8] |= (uint8_t)(1u << j % 8);
 }
 
-void neurons_test(uint32_t layer, uint32_t count, const int32_t *current, uint32_t multiplier)
+/* value * factor >> shift; the parts fit 32 bits for membranes and leaks, small drives and gains. */
+static inline int32_t scale(int32_t value, uint32_t factor, uint32_t shift)
 {
-    struct layer *tested = &layers[layer];
+    uint32_t low = (uint32_t)value & ((1u << shift) - 1);
+
+    return (value >> shift) * (int32_t)factor + (int32_t)(low * factor >> shift);
+}
+
+/* Whether a product of two is within the bounds of a membrane, by their size alone. */
+static inline int is_small(int32_t sum, uint32_t multiplier)
+{
+    return multiplier < 1u << 15 && (uint32_t)(sum + (1 << 14)) < 1u << 15;
+}
+
+void neurons_drive(uint32_t layer, uint32_t count, int32_t *sums, uint32_t multiplier)
+{
+    const uint16_t *gain = layers[layer].gain;
+
+    for (uint32_t j = 0; j < count; j++) {
+        if (is_small(sums[j], multiplier)) {
+            sums[j] = scale(sums[j] * (int32_t)multiplier >> 8, gain[j], 12);
+            continue;
+        }
+        int64_t drive = ((int64_t)sums[j] * multiplier) >> 8;
+        sums[j] = (int32_t)clip(drive * gain[j] >> 12, INT32_MIN, INT32_MAX);
+    }
+}
+
+/* A drive that was clipped reaches a bound from wherever a membrane is after its leak. */
+static inline int32_t add(int32_t membrane, int32_t drive)
+{
+    if (drive >= 0)
+        return membrane > BOUND - drive ? BOUND : membrane + drive;
+    return membrane < -BOUND - drive ? -BOUND : membrane + drive;
+}
+
+/* What leaks away of a membrane in a step. */
+static inline int32_t leaked(int32_t membrane, uint32_t leak)
+{
+#ifdef __ARM_ARCH_6M__ /* has no product of 64 bits */
+    return scale(membrane, leak, 16);
+#else
+    return (int32_t)((int64_t)membrane * leak >> 16);
+#endif
+}
+
+/* The same as `add`, for a membrane above its lower bound: what wraps is seen to be out of bounds. */
+static inline int32_t add_fast(int32_t membrane, int32_t drive)
+{
+    uint32_t sum = (uint32_t)membrane + (uint32_t)drive;
+
+    return sum + BOUND > 2u * BOUND ? add(membrane, drive) : (int32_t)sum;
+}
+
+void neurons_test(uint32_t layer, uint32_t count, const int32_t *drives)
+{
+    int32_t *membrane = layers[layer].membrane;
+    const int32_t *threshold = layers[layer].threshold;
+    const uint16_t *leak = layers[layer].leak;
     uint8_t *spikes = spikes_at(layer, 0);
 
-    for (uint32_t j = 0; j < (count + 7) / 8; j++)
-        spikes[j] = 0;
-    for (uint32_t j = 0; j < count; j++) {
-        int32_t v = tested->membrane[j];
-        v -= (int32_t)((int64_t)v * tested->leak[j] >> 16);
-        if (current != 0) {
-            int64_t drive = ((int64_t)current[j] * multiplier) >> 8;
-            v = bound(v + (drive * tested->gain[j] >> 12));
+    for (uint32_t first = 0; first < count; first += 8) {
+        uint32_t end = first + 8 < count ? first + 8 : count, below = 0;
+        for (uint32_t j = first; j < end; j++) {
+            int32_t v = membrane[j] - leaked(membrane[j], leak[j]);
+            if (drives != 0)
+                v = add_fast(v, drives[j]);
+            membrane[j] = v;
+            below = below >> 1 | ((uint32_t)(v - threshold[j]) & 1u << 31);
         }
-        tested->membrane[j] = v;
-        if (v >= tested->threshold[j])
-            spikes[j / 8] |= (uint8_t)(1u << j % 8);
+        spikes[first / 8] = (uint8_t)((below ^ 0xFF000000u) >> (32 - (end - first)));
     }
 }
 
@@ -139,9 +193,16 @@ void neurons_add(uint32_t layer, uint32_t count, const int32_t *events, uint32_t
 {
     struct layer *to = &layers[layer];
 
-    for (uint32_t j = 0; j < count; j++)
-        to->membrane[j] =
-            bound(to->membrane[j] + ((int64_t)events[j] * multiplier * to->gain[j] >> 12));
+    for (uint32_t j = 0; j < count; j++) {
+        if (events[j] == 0)
+            continue;
+        if (is_small(events[j], multiplier))
+            to->membrane[j] =
+                add(to->membrane[j], scale(events[j] * (int32_t)multiplier, to->gain[j], 12));
+        else
+            to->membrane[j] =
+                bound(to->membrane[j] + ((int64_t)events[j] * multiplier * to->gain[j] >> 12));
+    }
 }
 
 void neurons_reset(uint32_t layer, uint32_t count)
@@ -149,9 +210,10 @@ void neurons_reset(uint32_t layer, uint32_t count)
     struct layer *reset = &layers[layer];
     const uint8_t *spikes = spikes_at(layer, 0);
 
-    for (uint32_t j = 0; j < count; j++)
-        if (spikes[j / 8] >> j % 8 & 1)
-            reset->membrane[j] = bound((int64_t)reset->membrane[j] - reset->threshold[j]);
+    for (uint32_t first = 0; first < count; first += 8)
+        for (uint32_t bits = spikes[first / 8], j = first; bits != 0; bits >>= 1, j++)
+            if (bits & 1)
+                reset->membrane[j] = add(reset->membrane[j], -reset->threshold[j]);
 }
 
 const uint8_t *neurons_spikes(uint32_t layer, uint32_t ago)
@@ -159,7 +221,7 @@ const uint8_t *neurons_spikes(uint32_t layer, uint32_t ago)
     return spikes_at(layer, ago);
 }
 
-int32_t neurons_membrane(uint32_t layer, uint32_t neuron)
+const int32_t *neurons_membranes(uint32_t layer)
 {
-    return (int32_t)clip(layers[layer].membrane[neuron] >> 4, -32768, 32767);
+    return layers[layer].membrane;
 }

@@ -20,8 +20,11 @@ void neurons_keep(uint32_t layer, uint32_t count, uint32_t past, int32_t *membra
 void neurons_take(uint32_t layer, uint32_t count, uint32_t past, const int32_t *membranes,
                   const int32_t *spikes);
 
-/* Leak, add `current` where there is one (in 2^-8 events, weighted), and find who spikes. */
-void neurons_test(uint32_t layer, uint32_t count, const int32_t *current, uint32_t multiplier);
+/* Make drives of weighted sums of currents, in 2^-8 events. */
+void neurons_drive(uint32_t layer, uint32_t count, int32_t *sums, uint32_t multiplier);
+
+/* Leak, add drives where there are some, and find who spikes. */
+void neurons_test(uint32_t layer, uint32_t count, const int32_t *drives);
 
 /* Add events (weighted). */
 void neurons_add(uint32_t layer, uint32_t count, const int32_t *events, uint32_t multiplier);
@@ -32,7 +35,7 @@ void neurons_reset(uint32_t layer, uint32_t count);
 /* Spikes of so many steps ago, 0 being this one: neuron j is bit j % 8 of byte j / 8. */
 const uint8_t *neurons_spikes(uint32_t layer, uint32_t ago);
 
-/* A membrane as the host sees it: 4096 is one threshold unit. */
-int32_t neurons_membrane(uint32_t layer, uint32_t neuron);
+/* Membranes of a layer, in 2^-16 thresholds. */
+const int32_t *neurons_membranes(uint32_t layer);
 
 #endif

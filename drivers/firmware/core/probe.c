@@ -75,15 +75,20 @@ void count_spikes(uint32_t layer, uint32_t neurons, uint8_t *counts)
 {
     const uint8_t *spikes = neurons_spikes(layer, 0);
 
-    for (uint32_t j = 0; j < neurons; j++)
-        if (spiked(spikes, j))
-            count(counts, j);
+    for (uint32_t first = 0; first < neurons; first += 8)
+        for (uint32_t bits = spikes[first / 8], j = first; bits != 0; bits >>= 1, j++)
+            if (bits & 1)
+                count(counts, j);
 }
 
 static void sample_spikes(const struct probe *probe, uint32_t step, uint8_t *place)
 {
     const uint8_t *spikes = neurons_spikes(probe->layer, 0);
 
+    if (probe->reduce == MEAN && probe->named == 0) {
+        count_spikes(probe->layer, probe->neurons, place);
+        return;
+    }
     if (probe->reduce == NONE)
         place += step * bits_bytes(probe);
     if (probe->reduce != MEAN)
@@ -98,12 +103,27 @@ static void sample_spikes(const struct probe *probe, uint32_t step, uint8_t *pla
         }
 }
 
+/* A membrane as the host sees it: 4096 is one threshold unit. */
+static inline uint32_t seen(int32_t membrane)
+{
+    int32_t value = membrane >> 4;
+
+    return (uint32_t)(value < -32768 ? -32768 : value > 32767 ? 32767 : value);
+}
+
 static void sample_membrane(const struct probe *probe, uint32_t sample, uint8_t *place)
 {
+    const int32_t *membranes = neurons_membranes(probe->layer);
+
+    if (probe->reduce == MEAN && probe->named == 0) {
+        for (uint32_t j = 0; j < probe->neurons; j++, place += 4)
+            put32(place, get32(place) + seen(membranes[j]));
+        return;
+    }
     if (probe->reduce == NONE)
         place += sample * 2 * probe->neurons;
     for (uint32_t j = 0; j < probe->neurons; j++) {
-        uint32_t value = (uint32_t)neurons_membrane(probe->layer, shown(probe, j));
+        uint32_t value = seen(membranes[shown(probe, j)]);
         if (probe->reduce == MEAN)
             put32(place + 4 * j, get32(place + 4 * j) + value);
         else

@@ -23,9 +23,9 @@ struct sample {
     const int32_t *before; /* input of the steps before it, the last one first; 0 for none */
 };
 
-/* Weighted sums of what arrives at a population: currents, which stay from step to step where they
- * are constant, and events. */
-static int32_t currents[MAX_NEURONS];
+/* What arrives at a population: drives by currents, which stay from step to step where these are
+ * constant, and weighted sums of events. */
+static int32_t drives[MAX_NEURONS];
 static int32_t events[MAX_NEURONS];
 
 static uint32_t outputs(void)
@@ -60,14 +60,13 @@ static int32_t did(const struct sample *sample, const struct projection *to, uin
     return stimulus_at(stimulus, stimulus_row(stimulus, sample->input, step - ago), from);
 }
 
-/* Sums of what arrives over a projection in a step: of currents, or of events. */
-static void sum(const struct sample *sample, const struct projection *to, uint32_t step,
+/* Sum what arrives over a projection in a step, currents or events: whether anything does. */
+static int sum(const struct sample *sample, const struct projection *to, uint32_t step,
                 int current, int32_t *sums)
 {
     const struct stimulus *stimulus = sample->stimulus;
     int32_t times[MAX_DELAY + 1];
 
-    synapses_clear(to, sums);
     if (to->delays != 0) {
         for (uint32_t i = 0; i < to->pre; i++) {
             int32_t any = 0;
@@ -80,12 +79,17 @@ static void sum(const struct sample *sample, const struct projection *to, uint32
         synapses_add_bits(to, neurons_spikes(to->source - 1, to->delay), sums);
     else if (stimulus->kind == EVENT_BITS && to->delay <= step && !current)
         synapses_add_bits(to, stimulus_row(stimulus, sample->input, step - to->delay), sums);
-    else
+    else {
+        int is_now = to->delay <= step && stimulus_is_current(stimulus) == current;
+        const uint8_t *row = is_now ? stimulus_row(stimulus, sample->input, step - to->delay) : 0;
         for (uint32_t i = 0; i < to->pre; i++) {
-            times[0] = did(sample, to, i, step, to->delay, current);
-            if (times[0] != 0)
-                synapses_add(to, i, times[0], sums);
+            int32_t one = is_now ? stimulus_at(stimulus, row, i)
+                                 : did(sample, to, i, step, to->delay, current);
+            if (one != 0)
+                synapses_add(to, i, one, sums);
         }
+    }
+    return synapses_end(to, sums);
 }
 
 /* Whether input of a kind can be on its way in a step: that of the sample, or of what was before. */
@@ -106,12 +110,15 @@ static void test(const struct sample *sample, uint32_t l, uint32_t step)
         if (to->source != 0 || to->target != l + 1 || !comes(sample, to, step, 1))
             continue;
         if (sample->stimulus->kind != CONSTANT_CURRENT || network.fed > 1 ||
-            step <= to->delay + to->longest)
-            sum(sample, to, step, 1, currents);
-        neurons_test(l, count, currents, to->multiplier);
+            step <= to->delay + to->longest) {
+            if (!sum(sample, to, step, 1, drives))
+                synapses_clear(to, drives);
+            neurons_drive(l, count, drives, to->multiplier);
+        }
+        neurons_test(l, count, drives);
         return;
     }
-    neurons_test(l, count, 0, 0);
+    neurons_test(l, count, 0);
 }
 
 static void run_step(const struct sample *sample, uint32_t step, uint8_t *answer)
@@ -129,10 +136,8 @@ static void run_step(const struct sample *sample, uint32_t step, uint8_t *answer
         }
     }
     for (const struct projection *to = network.projections; to < end; to++)
-        if (to->source != 0 || comes(sample, to, step, 0)) {
-            sum(sample, to, step, 0, events);
+        if ((to->source != 0 || comes(sample, to, step, 0)) && sum(sample, to, step, 0, events))
             neurons_add(to->target - 1, to->post, events, to->multiplier);
-        }
     for (uint32_t l = 0; l < network.depth; l++)
         neurons_reset(l, network.sizes[l + 1]);
     count_spikes(network.depth - 1, outputs(), answer);

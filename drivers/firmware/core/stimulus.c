@@ -1,21 +1,8 @@
 #include "stimulus.h"
 
-#include "bytes.h"
 #include "protocol.h"
 
 #define MOST_CURRENT 4095
-
-static int32_t current_at(const uint8_t *at)
-{
-    int32_t value = (int32_t)get16(at);
-
-    return value < 0x8000 ? value : value - 0x10000;
-}
-
-int stimulus_is_current(const struct stimulus *stimulus)
-{
-    return stimulus->kind <= CURRENT_TRACE;
-}
 
 /* Bytes of one step. */
 static uint32_t step_bytes(const struct stimulus *stimulus)
@@ -49,7 +36,7 @@ uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, ui
         return SIZE;
     if (stimulus_is_current(stimulus)) {
         for (uint32_t i = 0; i < size; i += 2) {
-            int32_t current = current_at(input + i);
+            int32_t current = (int16_t)get16(input + i);
             if (current < -MOST_CURRENT || current > MOST_CURRENT)
                 return VALUE;
         }
@@ -65,13 +52,6 @@ uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, ui
 const uint8_t *stimulus_row(const struct stimulus *stimulus, const uint8_t *sample, uint32_t step)
 {
     return sample + (stimulus->kind == CONSTANT_CURRENT ? 0 : step) * step_bytes(stimulus);
-}
-
-int32_t stimulus_at(const struct stimulus *stimulus, const uint8_t *row, uint32_t channel)
-{
-    return stimulus_is_current(stimulus)    ? current_at(row + 2 * channel)
-           : stimulus->kind == EVENT_COUNTS ? row[channel]
-                                            : row[channel / 8] >> channel % 8 & 1;
 }
 
 int32_t stimulus_kept(int32_t cell, int current)

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "bytes.h"
+
 enum kind { CONSTANT_CURRENT, CURRENT_TRACE, EVENT_BITS, EVENT_COUNTS, EVENT_ADDRESSES };
 #define MOST_KIND EVENT_ADDRESSES
 
@@ -12,7 +14,10 @@ struct stimulus {
     const uint8_t *lengths; /* steps of each sample, a u16 each; 0 where all have `steps` */
 };
 
-int stimulus_is_current(const struct stimulus *stimulus);
+static inline int stimulus_is_current(const struct stimulus *stimulus)
+{
+    return stimulus->kind <= CURRENT_TRACE;
+}
 
 /* Steps of a sample. */
 uint32_t stimulus_steps(const struct stimulus *stimulus, uint32_t sample);
@@ -25,7 +30,13 @@ uint8_t stimulus_check(const struct stimulus *stimulus, const uint8_t *input, ui
 
 /* A step of a sample, and what an input does in it: a count, or a current. */
 const uint8_t *stimulus_row(const struct stimulus *stimulus, const uint8_t *sample, uint32_t step);
-int32_t stimulus_at(const struct stimulus *stimulus, const uint8_t *row, uint32_t channel);
+static inline int32_t stimulus_at(const struct stimulus *stimulus, const uint8_t *row,
+                                  uint32_t channel)
+{
+    return stimulus_is_current(stimulus)    ? (int16_t)get16(row + 2 * channel)
+           : stimulus->kind == EVENT_COUNTS ? row[channel]
+                                            : row[channel / 8] >> channel % 8 & 1;
+}
 
 /* What it did by a cell that was kept: its current in the lower half, its count in the upper one. */
 int32_t stimulus_kept(int32_t cell, int current);

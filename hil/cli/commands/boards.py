@@ -53,6 +53,7 @@ def accept(
     ),
 ) -> None:
     """Hold a board to all that emulators prove of the firmware. Exit code 1 where it differs."""
+    from drivers import lab
     from hil import acceptance
     from hil.cli.output import print_table
 
@@ -69,8 +70,19 @@ def accept(
         ("work", "figure"), [(name, f"{value:.4g}") for name, value in found["figures"].items()]
     )
     typer.echo(acceptance.write_files(found, out))
-    if any(line["verdict"] == "failed" for line in lines):
+    if failed := [line["name"] for line in lines if line["verdict"] == "failed"]:
+        lab.add_note(lab.QUARANTINE, address, f"failed hil board accept: {', '.join(failed)}")
         raise typer.Exit(1)
+
+
+@board.command()
+def flash(
+    name: Annotated[str, argument("A device of the lab.", "NAME", "drivers.lab:list_devices")],
+) -> None:
+    """Flash the firmware of a device of the lab by its maker's tool, where that is installed."""
+    from drivers.firmware import flashing
+
+    typer.echo(flashing.flash(name))
 
 
 @board.command()

@@ -20,30 +20,19 @@ def list_devices() -> None:
     from drivers.board.holders import find_holder
     from hil.cli.output import print_table
 
-    devices, out_of_order, boards = (
-        names.list_devices(),
-        names.list_quarantined(),
-        names.list_boards(),
-    )
+    devices, sick = names.list_devices(), names.list_notes(names.QUARANTINE)
     if not devices:
         typer.echo(f"hil: {names.lab_file()} names no device: hil lab scan drafts it", err=True)
+    boards = names.list_boards()
     answers = dict(zip(boards, scanning.scan_named(boards.values()), strict=True))
     rows = []
     for name, device in devices.items():
-        found, sick = answers.get(name), out_of_order.get(name)
-        holder = "" if found is None else found.owner or find_holder(found.port)
-        rows.append(
-            (
-                name,
-                device.address,
-                "not asked" if found is None else found.answer,
-                holder,
-                f"since {sick.since}: {sick.why}" if sick else "",
-                ", ".join(device.groups),
-                device.notes,
-            )
-        )
-    header = ("name", "address", "who answers", "held by", "quarantined", "groups", "notes")
+        there = answers.get(name, scanning.ScannedPort("", "", answer="not asked"))
+        owner = there.owner or (there.port and find_holder(there.port))
+        groups = ", ".join(device.groups)
+        out = sick.get(name, "")
+        rows.append((name, device.address, there.answer, owner, out, groups, device.notes))
+    header = ("name", "address", "who answers", "held by", "quarantined since", "groups", "notes")
     print_table(header, rows)
 
 

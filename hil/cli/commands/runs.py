@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hil.cli.errors import check_complete
+from hil.cli.errors import check_complete, print_message
 from hil.cli.options import (
     DEVICES,
     RULES,
@@ -22,7 +24,11 @@ from hil.cli.options import (
     option,
     parse_sizes,
 )
-from hil.cli.output import finish_run, print_choices, print_result, print_run
+from hil.cli.output import finish_run, print_choices, print_result, print_run, print_table
+
+if TYPE_CHECKING:
+    from hil.loop.progress import Watcher
+    from hil.runs.folder import Run
 
 _RULES = f"{list_modules('learning/rules')}. Or one of your own, FILE.py:NAME."
 _TASKS = "Task, FILE.py:NAME, or a file such as csv:FILE. See hil tasks."
@@ -49,40 +55,56 @@ def train(
     assign: Annotated[list[str] | None, option(_SET, "SECTION.KEY=VALUE", "--set")] = None,
     out: Annotated[Path | None, option("Run folder to make.", "FOLDER")] = None,
     record: RecordOption = None,
+    live: Annotated[
+        bool, option("Write the page after every epoch; a browser shows it anew.", None, "--live")
+    ] = False,
     trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Train a network on a device, test it, and write a report."""
-    from hil import api
-    from hil import config as configuration
-    from hil.cli import hints
-    from hil.extensions import Trust
     from hil.loop.progress import display_progress
 
-    hints.check_places(task, rule)
-    refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
-    layer = api.as_layer(
-        task=task,
-        device=device,
-        rule=rule,
-        observe=observe,
-        seed=seed,
-        training=None if epochs is None else {"epochs": epochs},
-        network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
-    )
-    settings = configuration.parse_assignments(assign or [])
-    trusted = Trust.of(layer, settings, everything=trust)
-    with display_progress() as watch, trusted.in_force():
+    with display_progress() as watch, ExitStack() as stack:
+        from hil import api  # takes a second or two, in which the display says so
+        from hil import config as configuration
+        from hil.cli import hints
+        from hil.extensions import Trust
+
+        hints.check_places(task, rule)
+        refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
+        layer = api.as_layer(
+            task=task,
+            device=device,
+            rule=rule,
+            observe=observe,
+            seed=seed,
+            training=None if epochs is None else {"epochs": epochs},
+            network=None if hidden is None else {"hidden": parse_sizes(hidden, refusal)},
+        )
+        settings = configuration.parse_assignments(assign or [])
+        stack.enter_context(Trust.of(layer, settings, everything=trust).in_force())
         file = configuration.read(config) if config else {}
         given: dict[str, Any] = {"start": start, "out": out, "record": record}
         run, session = api.prepare(file, layer, settings, watch=watch, **given)
         print_choices(run.environment())
+        if live:
+            watch = _write_page_live(run, watch)
         result = finish_run(run, watch, session=session)
     print_run(result, json_output)
 
 
+def _write_page_live(run: Run, watch: Watcher) -> Watcher:
+    """Write the page of a run at every epoch, and say where it is."""
+    from hil.loop.progress import also_call
+    from hil.reports.run_page import write_report
+
+    typer.echo(f"hil: {write_report(run, is_live=True)} shows it as it goes", err=True)
+    return also_call(watch, lambda _: write_report(run, is_live=True))
+
+
 def resume(
     run: RunArgument,
+    epochs: Annotated[int | None, option("Epochs in all, to go on longer.", "N")] = None,
     data: DataOption = None,
     record: RecordOption = None,
     other_device: Annotated[
@@ -91,13 +113,16 @@ def resume(
     trust: TrustOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Go on with a run that was stopped."""
+    """Go on with a run that was stopped, or for longer."""
     from hil.extensions import Trust
     from hil.loop.progress import display_progress
     from hil.runs.folder import Run
 
+    opened = Run.open(run)
+    if epochs is not None:
+        opened.lengthen(epochs)
     with display_progress() as watch, Trust(everything=trust).in_force():
-        result = finish_run(Run.open(run), watch, record, data, other_device=other_device)
+        result = finish_run(opened, watch, record, data, other_device=other_device)
     print_run(result, json_output)
 
 
@@ -126,7 +151,89 @@ def evaluate(
     with display_progress() as watch, Trust.of(task, everything=trust).in_force():
         result = evaluation.evaluate(run, device, watch, record, data, on, task)
     print_choices(result)
+    if "import" in result and not json_output:
+        columns = ("layer", "parameter", "model", "device", "became", "cost")
+        print_table(columns, [[row[name] for name in columns] for row in result["import"]])
     print_result(result, json_output)
+
+
+def predict(
+    run: RunArgument,
+    file: Annotated[str, argument("Samples, such as new.csv or npz:new.npz.", "FILE")],
+    out: Annotated[
+        Path | None, option("CSV or Parquet file to write, by its ending [CSV to stdout].", "FILE")
+    ] = None,
+    device: Annotated[
+        str | None,
+        option("Device to deploy on; the run's own when not given.", "ADDRESS", catalogue=DEVICES),
+    ] = None,
+    trust: TrustOption = False,
+) -> None:
+    """Classify the samples of a file; says where no output fired."""
+    from drivers.files.writing import replace_file
+    from hil import api
+    from hil.loop.progress import TrainingProgress, display_progress
+
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"--out {out}: give a name that ends in .csv or .parquet")
+    if out is not None and not out.parent.is_dir():
+        raise ValueError(f"--out {out}: there is no folder {out.parent}")
+    if out is not None and out.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise ValueError('parquet is written by pyarrow: pip install "spikeloop[parquet]"')
+    with display_progress() as watch:
+        watch(TrainingProgress("reading the samples"))
+        result = api.load(run, trust=trust)
+        table = result.predict_file(
+            file, device, lambda done, total: watch(TrainingProgress("predict", done, total))
+        )
+    silent = int((~table["fired"]).sum())
+    typer.echo(f"hil: {len(table)} samples; no output fired for {silent}", err=True)
+    if out is None:
+        typer.echo(table.to_csv(index=False), nl=False)
+        return
+    with replace_file(out) as handle:
+        if out.suffix == ".csv":
+            table.to_csv(handle, index=False)
+        else:
+            table.to_parquet(handle)
+    typer.echo(out)
+
+
+def runs(
+    folder: Annotated[Path, argument("Folder with run folders.", "[FOLDER]")] = Path("runs"),
+) -> None:
+    """List the runs of a folder, and in what they differ."""
+    from hil.reports.comparison import ComparedRun, differing_settings, group_runs
+    from hil.runs.folder import Run
+
+    found = sorted(path.parent for path in folder.glob("*/environment.json"))
+    if not found:
+        raise ValueError(f"{folder} holds no runs: make one with hil train, or name their folder")
+    opened = []
+    for path in found:
+        try:
+            ComparedRun(Run.open(path))
+        except ValueError as error:  # a damaged one hides no other
+            print_message(str(error))
+        else:
+            opened.append(Run.open(path))
+    groups = group_runs(opened) if opened else []
+    differing = differing_settings(groups)
+    others = [key for key in differing if key not in ("task", "device")]
+    rows = []
+    for group in groups:
+        for run in group.runs:
+            made = Run.open(run.path).environment()["made"][:16].replace("T", " ")
+            done = f"epoch {len(run.metrics)} of {run.config.training.epochs}"
+            if run.result is not None:
+                done = f"{100 * run.result['test_accuracy']:.2f} %"
+            values = [f"{key}={differing[key][group.number - 1]}" for key in others]
+            own = [text for text in values if not text.endswith("=None")]
+            seed = f"seed={run.config.seed}"
+            where = (run.config.task, run.config.device_url)
+            rows.append((str(run.path), made, *where, done, ", ".join([seed, *own])))
+    header = ("run", "made", "task", "device", "test accuracy", "settings that differ")
+    print_table(header, sorted(rows, key=lambda row: row[1]))
 
 
 def report(

@@ -14,6 +14,7 @@ import typer
 from hil.cli.errors import check_complete, name_way_on
 from hil.cli.options import (
     DEVICES,
+    RULES,
     STUDIES,
     TASKS,
     JsonOption,
@@ -32,6 +33,7 @@ _BUDGET = "default, or another budget that the study's file has."
 _WORKERS = "Processes; as many as cores, unless the device is there once."
 _SCHEDULER = "Dask scheduler to use, e.g. tcp://host:8786."
 _START = "Run or model, FILE.nir, that trials start from as it is."
+_RULE = "A rule to compare with those of the study, FILE.py:NAME."
 _SET = "A setting of every trial, or of the study such as repeat.times."
 
 
@@ -44,6 +46,7 @@ def study(
         str | None,
         option("Device of every trial. See hil devices.", "ADDRESS", catalogue=DEVICES),
     ] = None,
+    rule: Annotated[str | None, option(_RULE, "NAME", catalogue=RULES)] = None,
     budget: Annotated[str | None, option(_BUDGET, "SIZE")] = None,
     workers: Annotated[int | None, option(_WORKERS, "N")] = None,
     scheduler: Annotated[str | None, option(_SCHEDULER, "ADDRESS")] = None,
@@ -69,7 +72,7 @@ def study(
         return
     source: str | Path = name
     if (Path(name) / folder.STUDY).is_file():
-        if any(given is not None for given in (task, device, budget, start, assign, out)):
+        if any(given is not None for given in (task, device, rule, budget, start, assign, out)):
             raise ValueError(
                 f"{name} is the folder of a study: it goes on as it began, with --workers or "
                 "--scheduler alone"
@@ -77,9 +80,14 @@ def study(
         source, out = Path(name) / folder.STUDY, Path(name)
     size = budget or loader.BUDGET
     changes = configuration.parse_assignments(assign or [])
-    with Trust.of([task, device], changes, everything=trust).in_force():
+    with Trust.of([task, device, rule], changes, everything=trust).in_force():
         complete = loader.build(
-            loader.read(source), budget=size, task=task, device=device, changes=changes
+            loader.read(source),
+            budget=size,
+            task=task,
+            device=device,
+            rule=rule,
+            changes=changes,
         )
         if start is not None:
             complete = loader.start_from(complete, start)

@@ -50,7 +50,10 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
 
     def init(rng: Generator, layers: Sequence[int]) -> State:
         state = draw_feedback(rng, layers, settings.feedback_scale, settings.feedback_sparsity)
-        return state | chosen.draw_terms(rng, settings.terms)
+        terms = chosen.draw_terms(rng, settings.terms)
+        if taken := state.keys() & terms.keys():
+            raise ValueError(f"gate {settings.g!r} draws {min(taken)!r}, the feedback's: rename it")
+        return state | terms
 
     def gate(state: State, z: Matrix) -> Matrix:
         return chosen.evaluate(z, settings.gain, settings.shift, state)

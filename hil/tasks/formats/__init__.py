@@ -22,11 +22,13 @@ class Address:
         format: Name of the format.
         file: The file, as it was written.
         options: Options as they were written: `%26` stands for `&`, as in addresses of devices.
+        is_labelled: Whether the file has to tell labels; else those that it has are left out.
     """
 
     format: str
     file: str
     options: Mapping[str, str] = field(default_factory=dict)
+    is_labelled: bool = True
 
     @classmethod
     def parse(cls, name: str) -> Address:
@@ -96,7 +98,8 @@ class Format:
         options: Options that an address may have, besides `test`.
         read: Gives the arrays `x_train`, `y_train`, and what else the file has of `x_test`,
             `y_test`, `x_validation`, `y_validation`, `class_names`, `feature_names`, `layout`,
-            and of signals `lengths_train` and the like. A `ValueError` that it raises is said of
+            and of signals `lengths_train` and the like; of an address that is not labelled,
+            labels may be missing. A `ValueError` that it raises is said of
             the file.
     """
 

@@ -39,7 +39,7 @@ def read(given: Address) -> Arrays:
         ValueError: When it is no such table, or holds what is no number, or has gaps.
     """
     with _open_text(given) as handle:
-        names, separator, lines = _read_header(handle)
+        names, separator, lines = _read_header(handle, 1 + given.is_labelled)
         names = tables.name_columns(names, given)
         columns = Columns.choose(names, given)
         table = _read_rows(handle, names, columns, separator, lines, ".")
@@ -84,7 +84,7 @@ def _open_text(given: Address) -> Iterator[TextIO]:
             ) from None
 
 
-def _read_header(handle: TextIO) -> tuple[list[str], str, int]:
+def _read_header(handle: TextIO, least: int) -> tuple[list[str], str, int]:
     """Read the names of the columns, what separates them, and the number of lines up to there."""
     separators, number = SEPARATORS, 0
     while line := handle.readline():
@@ -95,7 +95,7 @@ def _read_header(handle: TextIO) -> tuple[list[str], str, int]:
         elif line.strip():
             break
     names, separator = max(((_split(line, s), s) for s in separators), key=lambda c: len(c[0]))
-    if len(names) < 2:
+    if len(names) < least:
         raise ValueError(
             f"the first line names fewer than two columns: {shorten(repr(line.strip()))}: separate "
             "them by commas, semicolons or tabs"
@@ -131,6 +131,7 @@ def _read_rows(
     import pandas
 
     handle.seek(0)
+    stripped = {columns.label: str.strip} if columns.label else None  # its texts mean nothing else
     wrong = pandas.errors.ParserError, pandas.errors.ParserWarning
     try:
         with warnings.catch_warnings():
@@ -143,7 +144,7 @@ def _read_rows(
                 header=None,
                 names=names,
                 index_col=False,
-                converters={columns.label: str.strip},  # whose texts mean nothing else
+                converters=stripped,
                 na_values=[*tables.MISSING, *map(str.upper, tables.MISSING), "NaN", "None"],
                 keep_default_na=False,
                 skipinitialspace=True,
@@ -153,12 +154,14 @@ def _read_rows(
             )
     except wrong as error:
         raise ValueError(f"is no table as text: {describe_error(error)}") from None
+    table.index = pandas.RangeIndex(lines + 1, lines + 1 + len(table), name="line")
+    if not columns.label:
+        return table.dropna(how="all")
     labels = table[columns.label]
     labels = labels.mask(labels.str.lower().isin(["", "nan"]))
     with suppress(ValueError):  # texts
         labels = pandas.to_numeric(labels)
     table[columns.label] = labels
-    table.index = pandas.RangeIndex(lines + 1, lines + 1 + len(table), name="line")
     blank = labels.isna().to_numpy(copy=True)
     if blank.any():
         blank[blank] = table[blank].isna().all(axis=1)

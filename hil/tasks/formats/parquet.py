@@ -83,13 +83,13 @@ def _read_columns(handle: IO[bytes], columns: Columns) -> pandas.DataFrame:
     import pyarrow
     from pyarrow import parquet
 
-    file = parquet.ParquetFile(handle, read_dictionary=[columns.label])
-    table = file.read([*columns.features, columns.label], use_threads=False)
-    label = table.column(columns.label)
+    label = [columns.label] if columns.label else []
+    file = parquet.ParquetFile(handle, read_dictionary=label)
+    table = file.read([*columns.features, *label], use_threads=False)
     kinds = pyarrow.schema([(name, pyarrow.float64()) for name in columns.features])
     features = table.select(columns.features).cast(kinds, safe=False)
     frame = features.replace_schema_metadata().to_pandas()  # without the index that pandas kept
-    return frame.assign(**{columns.label: label.to_pandas()})
+    return frame.assign(**{name: table.column(name).to_pandas() for name in label})
 
 
 def _is_number(kind: Any) -> bool:

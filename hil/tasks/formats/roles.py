@@ -81,7 +81,8 @@ def assign_roles(given: Address, names: Sequence[str]) -> dict[str, str]:
             roles[role] = matching[0]
     # No samples without labels, or the other way round.
     parts = [part for part in PARTS if part == "train" or {f"x_{part}", f"y_{part}"} & {*roles}]
-    missing = [f"{key}_{part}" for part in parts for key in "xy" if f"{key}_{part}" not in roles]
+    keys = "xy" if given.is_labelled else "x"
+    missing = [f"{key}_{part}" for part in parts for key in keys if f"{key}_{part}" not in roles]
     if missing:
         unused = [quote_option(name) for name in names if name not in roles.values()]
         ways = [*unused, *["NAME"] * len(missing)]
@@ -118,7 +119,9 @@ def arrange(given: Address, roles: Mapping[str, str], stored: Arrays) -> Arrays:
     for part in PARTS:
         offsets = arrays.pop(f"offsets_{part}", None)
         if offsets is not None and f"x_{part}" in arrays and f"lengths_{part}" not in arrays:
-            samples, end = (len(np.atleast_1d(arrays[f"{key}_{part}"])) for key in "yx")
+            end = len(np.atleast_1d(arrays[f"x_{part}"]))
+            starts = offsets[: -1 if offsets[-1:] == end else None]
+            samples = len(np.atleast_1d(arrays.get(f"y_{part}", starts)))
             arrays[f"lengths_{part}"] = _find_lengths(offsets, samples, end, f"offsets_{part}")
     return arrays
 

@@ -29,7 +29,7 @@ class Columns:
 
     Attributes:
         features: Names of the features.
-        label: Name of the column of labels.
+        label: Name of the column of labels; empty where none are read.
         given: Address of the file.
     """
 
@@ -52,13 +52,17 @@ class Columns:
             raise ValueError(f"column {twice[0]!r} is there twice: rename one")
         dropped = given.texts("drop")
         for name in dropped:
-            if name not in names:
+            if name not in names and given.is_labelled:
                 raise ValueError(f"drop={name}: {nearest(name, names)}")
         left = [name for name in names if name not in {*dropped}]
-        label = _find_label(given, left)
+        label = _find_label(given, left) if given.is_labelled else ""
+        if not given.is_labelled:
+            usual = [name for name in left if name.lower() in LABEL_COLUMNS]
+            asked = given.text("label")
+            left = [name for name in left if name not in ([asked] if asked else usual)]
         features = [name for name in left if name != label]
         if not features:
-            raise ValueError(f"has no column besides {label!r}: give features, too")
+            raise ValueError(f"has no column besides {label or names!r}: give features, too")
         return cls(features, label, given)
 
     def refuse_texts(self, texts: Mapping[str, str]) -> ValueError:
@@ -84,17 +88,20 @@ class Columns:
         Raises:
             ValueError: When there are none, or a value is missing, or these are no labels.
         """
-        x, y = table[self.features].to_numpy(np.float64), table[self.label]
-        without = y.isna().to_numpy()
-        for row in np.flatnonzero(without)[:1]:
-            where = f"{table.index.name} {table.index[row]}"
-            raise ValueError(f"{where}: no label in column {self.label!r}: leave such rows out")
+        x = table[self.features].to_numpy(np.float64)
         for row, column in np.argwhere(~np.isfinite(x))[:1]:
             name = self.features[column]
             raise ValueError(
                 f"{table.index.name} {table.index[row]}: no value in column {name!r}: fill it in, "
                 f"or leave the column out: {suggest_without(self.given, [name])}"
             )
+        named = {"x_train": x, "feature_names": np.asarray(self.features)}
+        if not self.label:
+            return named
+        y = table[self.label]
+        for row in np.flatnonzero(y.isna().to_numpy())[:1]:
+            where = f"{table.index.name} {table.index[row]}"
+            raise ValueError(f"{where}: no label in column {self.label!r}: leave such rows out")
         texts: list[Any] = y.tolist()
         longest = max((len(label) for label in texts if isinstance(label, str)), default=0)
         if longest > LONGEST_LABEL:
@@ -102,8 +109,7 @@ class Columns:
                 f"column {self.label!r} holds texts of {longest} characters: name the column of "
                 f"labels: {self.given.suggest(label='NAME')}"
             )
-        y_train = labels.read_labels(texts, f"column {self.label!r}")
-        return {"x_train": x, "y_train": y_train, "feature_names": np.asarray(self.features)}
+        return {**named, "y_train": labels.read_labels(texts, f"column {self.label!r}")}
 
 
 def name_columns(names: Sequence[str], given: Address) -> list[str]:

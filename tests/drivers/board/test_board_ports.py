@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import drivers
 from drivers import DeviceNotFound, LinkError, Network, Probe, SettingError, Stimulus
 from drivers.board import link as link_module
+from drivers.board import ports as ports_module
 from drivers.board.faults import FAULTS
 from drivers.board.link import Link
 from drivers.board.scanning import scan_ports
@@ -241,7 +242,9 @@ class Deaf:
         pass
 
 
-def test_a_scan_asks_boards_of_ours_and_those_named_alone(plug: Callable[..., None]) -> None:
+def test_a_scan_asks_boards_of_ours_and_those_named_alone(
+    plug: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     deaf, opened = Deaf(), list[tuple[str, int]]()
 
     def connect(address: str, baud: int) -> Deaf | SimulatedPort:
@@ -250,14 +253,16 @@ def test_a_scan_asks_boards_of_ours_and_those_named_alone(plug: Callable[..., No
             raise DeviceNotFound(f"{address}: permission denied: join the group")
         return deaf if address == "/dev/c" else SimulatedPort(SimulatedBoard(6))
 
+    monkeypatch.setattr(ports_module, "SerialPort", connect)
+    monkeypatch.setattr(link_module, "PATIENCE", 0.1)
     ours = Adapter("/dev/b", "B7", "spikeloop")
     plug(Adapter("/dev/c", "C"), Adapter("/dev/a", "A"), ours, Adapter("/dev/d", "D"))
-    ports = scan_ports(["usb:0403:6001:A", "C?baud=9600", "usb:0403:6001:gone"], connect)
+    ports = scan_ports(["usb:0403:6001:A", "C?baud=9600", "usb:0403:6001:gone"])
     assert sorted(opened) == [("/dev/a", 115200), ("/dev/b", 115200), ("/dev/c", 9600)]
     by_port = {port.port: port for port in ports}
     assert by_port["/dev/a"].answer.startswith("permission denied")
     assert by_port["/dev/b"].answer == "simulated board, firmware 2.2.0, chip 6"
-    assert by_port["/dev/b"].target == "usb:0403:6001:B7" and by_port["/dev/b"].board
+    assert by_port["/dev/b"].target == "usb:0403:6001:B7"
     assert "nothing came back" in by_port["/dev/c"].answer and deaf.sent
     assert by_port["/dev/d"].answer.startswith("not asked")
     assert "is plugged in" in by_port["usb:0403:6001:gone"].answer

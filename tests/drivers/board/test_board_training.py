@@ -37,6 +37,7 @@ from support.effort import tries
 from support.firmware_ports import need, ports
 
 FORK = multiprocessing.get_context("fork")
+SIMULATED = "board:simulated://?seed=3"
 LOSSY = "drop:0.01,flip:0.01,duplicate:0.01"
 
 
@@ -292,6 +293,23 @@ def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) 
         assert trained(path, configuration(url, **short), watch) == expected
         rows = (path / "metrics.jsonl").read_text()
         assert "the device restarted: 3 times" in rows
+
+
+@pytest.mark.thorough
+def test_a_pico_learns_the_digits(tmp_path: Path) -> None:
+    need("pico")
+    asked: dict[str, Any] = {
+        "task": "digits",
+        "network": {"hidden": [80], "steps": 8},
+        "optimiser": {"learning_rate": 0.02},
+        "training": {"epochs": 4, "batch": 25},
+    }
+    expected = trained(tmp_path / "simulated", build({**asked, "device": SIMULATED}, {}))
+    with firmware.start("pico", seed=3) as running:
+        run = Run.create(tmp_path / "run", build({**asked, "device": f"board:{running.url}"}, {}))
+        result = training.train(run)
+    assert weights(run) == expected
+    assert result["test_accuracy"] >= 0.94
 
 
 # -- how long it takes ------------------------------------------------------------------------

@@ -4,15 +4,17 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from struct import pack, unpack
 
 import pytest
 from typer.testing import CliRunner
 
-from drivers import firmware
+from drivers import firmware, lab
 from drivers.board.ports import open_line
 from drivers.firmware.acceptance import Bench, Line
 from drivers.firmware.building import SOURCES
 from drivers.firmware.running import Running
+from drivers.firmware.uf2 import checksum, to_uf2
 from hil.cli.app import app
 from support.firmware_ports import need, ports
 
@@ -21,25 +23,25 @@ MISTAKES = {
     "a shift of the leak is off by one": (
         "command RUN",
         "neurons.c",
-        "* tested->leak[j] >> 16",
-        "* tested->leak[j] >> 15",
+        "(int32_t)((int64_t)membrane * leak >> 16)",
+        "(int32_t)((int64_t)membrane * leak >> 15)",
     ),
     "a drive is rounded to the nearest": (
         "vectors",
         "neurons.c",
-        "drive * tested->gain[j] >> 12",
-        "(drive * tested->gain[j] + 2048) >> 12",
+        "(int32_t)(low * factor >> shift)",
+        "(int32_t)((low * factor + (1u << (shift - 1))) >> shift)",
     ),
     "a membrane at the threshold does not spike": (
         "vectors",
         "neurons.c",
-        "if (v >= tested->threshold[j])",
-        "if (v > tested->threshold[j])",
+        "(v - threshold[j])",
+        "(v - 1 - threshold[j])",
     ),
     "a spike sets the membrane to 0": (
         "command RUN",
         "neurons.c",
-        "bound((int64_t)reset->membrane[j] - reset->threshold[j])",
+        "add(reset->membrane[j], -reset->threshold[j])",
         "0",
     ),
     "membranes are bounded too soon": (
@@ -150,7 +152,9 @@ def examine(board: Running, seconds: float = 0.1) -> tuple[Bench, list[Line]]:
         line.close()
 
 
-@pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405", "pico"))
+@pytest.mark.parametrize(
+    "port", ports(*(port for port in firmware.PORTS if port not in ("native", "sanitized")))
+)
 def test_every_port_is_accepted(port: str) -> None:
     need(port)
     with firmware.start(port, 7) as board:
@@ -170,26 +174,31 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def plant(mistake: str, sources: Path, folder: Path) -> Path:
+    """Make a native image with a mistake."""
+    _, file, before, after = MISTAKES[mistake]
+    shutil.copytree(sources, folder / "firmware")
+    path = folder / "firmware" / "core" / file
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+    made = ["make", "-C", str(folder / "firmware"), "native", "CFLAGS=-std=c99 -Icore"]
+    subprocess.run(made, check=True, capture_output=True)
+    return folder / "firmware" / "build" / "native"
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
-        m if n % 4 == 0 else pytest.param(m, marks=pytest.mark.thorough)
+        m if n % 6 == 0 else pytest.param(m, marks=pytest.mark.thorough)
         for n, m in enumerate(MISTAKES)
     ],
 )
 def test_a_mistake_is_found_in_its_line(mistake: str, sources: Path, tmp_path: Path) -> None:
-    name, file, before, after = MISTAKES[mistake]
-    shutil.copytree(sources, tmp_path / "firmware")
-    path = tmp_path / "firmware" / "core" / file
-    text = path.read_text()
-    assert text.count(before) == 1
-    path.write_text(text.replace(before, after))
-    made = ["make", "-C", str(tmp_path / "firmware"), "native", "CFLAGS=-std=c99 -Icore"]
-    subprocess.run(made, check=True, capture_output=True)
-    with Planted(tmp_path / "firmware" / "build" / "native") as board:
+    with Planted(plant(mistake, sources, tmp_path)) as board:
         _, found = examine(board)
     assert found[-1].verdict == "failed"
-    assert found[-1].name == name
+    assert found[-1].name == MISTAKES[mistake][0]
 
 
 @pytest.mark.parametrize("port", ports("native", "mps2", "stm32f405", "pico"))
@@ -212,6 +221,36 @@ def test_the_command_writes_a_file_that_the_report_reads(port: str, tmp_path: Pa
     assert port in out.with_suffix(".html").read_text()
     out.write_text("{}")
     assert CliRunner().invoke(app, ["report", str(out)]).exit_code == 2
+
+
+@pytest.mark.thorough
+def test_a_board_of_the_lab_that_fails_is_put_in_quarantine(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = plant("a checksum that is not inverted", sources, tmp_path)
+    out = tmp_path / "found.json"
+    with Planted(image) as board:
+        (tmp_path / "lab.toml").write_text(f'[devices.sick]\naddress = "board:{board.url}"\n')
+        monkeypatch.setenv("HIL_LAB", str(tmp_path / "lab.toml"))
+        command = ["board", "accept", "sick", "--soak", "0.1", "--out", str(out)]
+        assert CliRunner().invoke(app, command).exit_code == 1
+    assert "command CRC" in lab.list_notes(lab.QUARANTINE)["sick"]
+    verdicts = {each["name"]: each["verdict"] for each in json.loads(out.read_text())["lines"]}
+    assert verdicts["training"] == verdicts["command CRC"] == "failed"
+
+
+def test_the_file_for_the_pico_is_as_its_boot_rom_reads_it() -> None:
+    assert checksum(b"123456789") == 0x0376E6E7  # the check value of CRC-32/MPEG-2
+    made = to_uf2(b"stage", b"image" * 100)
+    blocks = [made[at : at + 512] for at in range(0, len(made), 512)]
+    heads = [unpack("<8I", block[:32]) for block in blocks]
+    assert [head[3] for head in heads] == [0x10000000, 0x10000100, 0x10000200]
+    assert {(head[4], head[6], head[7]) for head in heads} == {(256, 3, 0xE48BFF56)}
+    first, *others = (block[32 : 32 + 256] for block in blocks)
+    assert first == b"stage".ljust(252, b"\0") + pack("<I", checksum(first[:252]))
+    assert b"".join(others).rstrip(b"\0") == b"image" * 100
+    with pytest.raises(ValueError, match="252"):
+        to_uf2(bytes(253), b"")
 
 
 def test_what_is_no_board_is_refused() -> None:

@@ -32,8 +32,8 @@ def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:
 
 
 NAMES = [
-    "train", "resume", "evaluate", "report", "study", "board", "calibrate", "characterise", "check",
-    "chips", "devices", "export", "lab", "new-driver", "tasks",
+    "train", "resume", "predict", "evaluate", "report", "study", "board", "calibrate",
+    "characterise", "check", "chips", "devices", "export", "lab", "new-driver", "runs", "tasks",
 ]  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_the_help_names_what_there_is() -> None:
     *others, last = rules.names()
     assert f"{', '.join(others)} or {last}." in plain
     *others, last = get_args(Config.model_fields["observe"].annotation)
-    assert f"is read: {', '.join(others)} or {last}." in plain
+    assert f": {', '.join(others)} or {last}." in plain
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -34,6 +34,8 @@ from support.command_line import (
         ("train digits --set rule.steps=1", ["did you mean 'network.steps'", "terms"]),
         ("train digits --device emulater:ideal", ["'emulater'", "did you mean 'emulator'"]),
         ("train digits --device ideal", ["'ideal'", "scheme:target"]),
+        ("train digits --device chip.py:Chip", ["no driver for 'chip.py'", "hil new-driver"]),
+        ('train digits --set report.sections=["wrong"]', ["no kind of section 'wrong'"]),
         ("train digits --device emulator:idael", ["'idael'", "did you mean 'ideal'"]),
         ("train digits --device emulator:ideal?leak=1", ["'leak'", "did you mean 'leak_cv'"]),
         ("train digits --device emulator:ideal?leak_cv=3", ["leak_cv = 3", "0 to 2"]),

@@ -210,6 +210,9 @@ FILES = Path(__file__).parent / "files"
         ("snntorch_leaky", "1e-4", "emulator:ideal"),
         ("snntorch_synaptic", "1e-4", "emulator:ideal?neuron=lif-exp"),
         ("norse_lif_box", "1e-3", "emulator:ideal"),
+        ("snntorch_leaky", "1e-4&decay=euler", "emulator:ideal"),
+        ("snntorch_synaptic", "1e-4&decay=euler", "emulator:ideal?neuron=lif-exp"),
+        ("norse_lif_box", "1e-3&decay=euler", "emulator:ideal"),
     ],
 )
 def test_within_one_spike_of_the_library(name: str, dt: str, device: str) -> None:
@@ -223,3 +226,40 @@ def test_within_one_spike_of_the_library(name: str, dt: str, device: str) -> Non
     assert np.abs(found[0][:, :-1] - hidden).max() <= 1.01  # the last one stands for the biases
     assert np.abs(found[1] - output).max() <= 1
     assert (found[0][:, -1] >= steps - 3).all()
+
+
+@pytest.mark.parametrize("kind", [lif, cuba])
+def test_steps_by_eulers_rule_are_those_of_the_library(tmp_path: Path, kind: Any) -> None:
+    """What a device does in a step, from a tenth of the time constant on, is what the rule says."""
+    path = chain(tmp_path / "m.nir", linear(np.full((1, 1), 0.3)), kind(1))
+    (layer,) = model.read_model(f"{path}?dt=0.002&decay=euler").layers
+    there = nir.read(path)
+    cells = next(node for node in there.nodes.values() if hasattr(node, "v_threshold"))
+    tau = cells.tau if kind is lif else cells.tau_mem
+    kept = np.exp(-0.002 / layer.neurons.tau)
+    np.testing.assert_allclose(kept, 1 - 0.002 / tau, rtol=1e-12)
+    # A long input of 1 holds the membrane where the equations do: at r.
+    if kind is lif:
+        jump = layer.neurons.slope * 0.002 * (1 - kept) / -np.log(kept)
+        np.testing.assert_allclose(jump / (1 - kept), cells.r, rtol=1e-9)
+    else:
+        np.testing.assert_allclose(
+            np.exp(-0.002 / layer.neurons.tau_synapse), 1 - 0.002 / cells.tau_syn, rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize("query", ["decay=exact", "dt=0.001&euler=1", "dt=x", "decay=euler&dt=0"])
+def test_other_words_in_an_address_are_refused(tmp_path: Path, query: str) -> None:
+    path = chain(tmp_path / "m.nir", linear(np.ones((1, 1))), lif(1))
+    with pytest.raises(ValueError, match=r"\?.*dt"):
+        model.read_model(f"{path}?{query}")
+
+
+def test_within_one_spike_of_a_convolutional_network_of_sinabs() -> None:
+    with np.load(FILES / "sinabs_cnn.npz") as kept:
+        shown, output = kept["shown"].astype(float), kept["output"]
+    silent = np.zeros((4, *shown.shape[1:]))  # in which the last spikes of three layers arrive
+    shown = np.concatenate([shown, silent])
+    stimulus = Stimulus.spikes(shown.reshape(-1, shown.shape[2]), steps=len(shown))
+    found = spikes_on_device(f"{FILES / 'sinabs_cnn.nir'}?dt=1", "emulator:ideal", stimulus)[-1]
+    assert output.min() >= 15 and np.abs(found - output).max() <= 1.01

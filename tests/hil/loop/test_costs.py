@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_costs_are_those_of_what_went_in_and_out(
     witness = Witness(monkeypatch)
     paid = trained(tmp_path / "run", images, encoding={"name": encoding})
     learning, test = witness.runs[:12], witness.runs[12:13]
-    assert len(paid) == 2 and len(learning) == 3 * 80 // 20
+    assert len(paid) == 3 and len(learning) == 3 * 80 // 20
     first, second = (
         sum(
             readout.samples[probe].sum() * (1 if probe.reduce == "none" else STEPS)
@@ -96,6 +97,24 @@ def test_costs_are_those_of_what_went_in_and_out(
     assert found["input_events"] == pytest.approx(events, rel=1e-6)
     assert found["spikes"] == pytest.approx(first + second + output, rel=1e-5)
     assert found["synaptic_events"] == pytest.approx(events * 7 + first * 5 + second * 3, rel=1e-5)
+    assert found["membrane_updates"] == 240 * STEPS * (7 + 5 + 3)
+    bits = sum(
+        readout.counts.size * math.ceil(math.log2(STEPS + 1))
+        + sum(
+            values.size * (8 if p.quantity == "membrane" else 1 if p.reduce == "none" else 4)
+            for p, values in readout.samples.items()
+        )
+        for _, readout in learning
+    )
+    assert found["read_bits"] == bits
+    # NeuroBench's definitions, of what the device stores and of the spikes of the test.
+    stored = [np.asarray(w) for p, w in witness.writes[-3:]]
+    zeros = sum(np.count_nonzero(w == 0) for w in stored)
+    shown = paid["network"]
+    assert shown["connection_sparsity"] == pytest.approx(zeros / sum(w.size for w in stored))
+    assert shown["activation_sparsity"] == pytest.approx(
+        1 - paid["inference"]["spikes"] / (STEPS * 15)
+    )
     changes = [witness.cell_writes(p) for p in range(3)]
     assert found["write_calls"] == len(witness.writes) == 3 * (1 + 12)
     assert found["cell_writes_max"] == max(c.max() for c in changes) > 1

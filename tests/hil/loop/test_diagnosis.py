@@ -330,3 +330,21 @@ def test_a_run_under_repair_that_is_stopped_ends_the_same(tmp_path: Path) -> Non
     for name, array in expected.items():
         if name != "train_state":
             assert found[name].tobytes() == array.tobytes(), name
+
+
+def test_what_others_learn_around_is_no_warning() -> None:
+    for still, warns in ((4, False), (60, True)):
+        membrane, labels = layer(0.01, 0, 100 - still, still)
+        (found,) = findings.find_odd_neurons(summed(membrane, labels, 10), ["lively", "silent"])
+        assert (found.kind, found.is_warning) == ("dead", warns)
+
+
+def test_estimates_are_called_poor_when_they_stay_so() -> None:
+    poor, well = {"fused": 0.8, "balance": 0.7}, {"fused": 0.8, "balance": 0.95}
+    for fits, expected in (
+        ([poor], 0),
+        ([poor] * 3, 1),
+        ([poor, well, poor], 0),
+        ([well, poor, poor, poor], 1),
+    ):
+        assert len(findings.find_poor_estimates("fused", fits, False)) == expected

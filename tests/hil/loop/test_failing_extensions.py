@@ -56,6 +56,11 @@ CASES = {
         "rule(lambda state, seen, weights: ([None] * 2, {}), lambda rng, n: {'m': rng.random(3)})",
         r"rule '.*own.py:X' gives a state with other names \(m\)",
     ),
+    "rule that begins with a float": (
+        RULE,
+        "rule(None, lambda rng, layers: {'m': 0.5})",
+        "rule '.*own.py:X' begins with m as a float: give a numpy array",
+    ),
     "rule that raises": (
         RULE,
         "rule(lambda state, seen, weights: [\n    1 / 0,\n])",
@@ -86,6 +91,11 @@ CASES = {
         "Gate(lambda x, drawn: np.inf + x)",
         "'.*own.py:X' gives values that are not finite",
     ),
+    "gate that draws the feedback": (
+        GATE,
+        "Gate(lambda x, drawn: x, lambda rng, terms: {'feedback_1': rng.random((10, 8))})",
+        "gate '.*own.py:X' draws 'feedback_1', the feedback's: rename it",
+    ),
     "encoding of another width": (
         ENCODING,
         "encoding(lambda x, steps, settings, rng: Stimulus.current(x[:, :9], steps=steps))",
@@ -106,6 +116,16 @@ CASES = {
         ESTIMATOR,
         "estimator(lambda seen: RateEstimate(seen.mean[0], seen.mean, seen.mean))",
         r"estimator '.*own.py:X' gives a rate of shape \(8,\): give \(\d+, 8\)",
+    ),
+    "estimator of no rate": (
+        ESTIMATOR,
+        "estimator(lambda seen: RateEstimate(seen.mean - 9, seen.mean, seen.mean))",
+        r"estimator '.*own.py:X' gives rates from -\S+ to -\S+ spikes per step: give 0 to 1",
+    ),
+    "estimator that reads nothing known": (
+        ESTIMATOR,
+        "Estimator('own', 'means', None)",
+        "estimator 'own' reads 'means': give one of samples, mean, last, nothing",
     ),
     "estimator of something else": (
         ESTIMATOR,

@@ -49,6 +49,11 @@ def test_a_trial_is_the_run_of_the_same_configuration(place: Path, tmp_path: Pat
     assert outcome["inference_bytes"] == paid["inference"]["line_bytes"] == 0
     assert outcome["training_spikes"] == paid["training"]["spikes"]
     assert outcome["training_events"] == paid["training"]["synaptic_events"]
+    for name in ("footprint", "connection_sparsity", "activation_sparsity"):
+        assert outcome[name] == paid["network"][name]
+    spent = [row["costs"]["read_bits"] for row in run.metrics()]
+    assert [epoch["read_bits"] for epoch in outcome["paid"]] == spent == sorted(spent)
+    assert spent[-1] == paid["training"]["read_bits"] > 0
     for name in ("write_calls", "cell_writes_mean", "cell_writes_max"):
         assert outcome[name] == paid["training"][name] > 0
 

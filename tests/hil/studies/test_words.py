@@ -85,7 +85,7 @@ def test_a_comparison_says_of_what_and_where(tmp_path: Path) -> None:
         assert claim.startswith(f"{begins} (98.5 %: 66.3 to 74.5; 4 pairs, p = ")
     (answer,) = result["answer"]
     assert answer.startswith("With membrane noise 0 thresholds rule adfa has the highest test")
-    assert "told from the other beyond chance" in answer
+    assert "beyond chance above the other" in answer
     assert "100.0)" in answer and not re.search(r"10[0-9]\.[1-9]", answer)
 
 

@@ -28,10 +28,12 @@ uint8_t hal_get(void)
 {
     /* Interrupts wait while this looks, else one could come between the look and the sleep; they
      * end the sleep all the same. */
-    __asm__ volatile("cpsid i" ::: "memory");
-    while (first == next)
-        __asm__ volatile("wfi\n cpsie i\n isb\n cpsid i" ::: "memory");
-    __asm__ volatile("cpsie i" ::: "memory");
+    while (first == next) {
+        __asm__ volatile("cpsid i" ::: "memory");
+        if (first == next)
+            __asm__ volatile("wfi" ::: "memory");
+        __asm__ volatile("cpsie i\n isb" ::: "memory");
+    }
     uint8_t byte = kept[first];
     first = after(first);
     return byte;

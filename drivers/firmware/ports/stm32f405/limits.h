@@ -1,4 +1,4 @@
-/* What this port has room for; HELLO tells it. */
+/* Any STM32F405xG: PA9 sends, PA10 receives. */
 #ifndef LIMITS_H
 #define LIMITS_H
 
@@ -11,5 +11,12 @@
 #define MAX_DELAY 15
 #define MAX_KEPT (8 << 10)
 #define MAX_PAYLOAD 8192
+
+#define FLASH_KB 1024
+#define RAM_KB 128
+#define CORE_RAM_KB 64
+#define CORE_MHZ 168
+#define FLASH_WAITS 5
+#define USART 1
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Run at 168 MHz where that can be had; the clock of USART1 in Hz. */
+/* Run at the board's rate where that can be had; the clock of its USART in Hz. */
 uint32_t clock_start(void);
 
 #endif
