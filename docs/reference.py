@@ -313,6 +313,7 @@ CONTRACT = (
     "Population",
     "Projection",
     "Synapses",
+    "Fault",
     "Stimulus",
     "Probe",
     "Readout",

@@ -39,13 +39,10 @@ class Synapses:
     Attributes:
         pre: Number of the neuron that each comes from, `(n,)` int32.
         post: Number of the neuron that each leads to, `(n,)` int32.
-        ties: Number of the value that each holds, `(n,)` int32, where some are to stay alike, as
-            those of a kernel; None where each has its own. The host sees to it, no device has to.
     """
 
     pre: NDArray[np.int32]
     post: NDArray[np.int32]
-    ties: NDArray[np.int32] | None = None
 
     @property
     def size(self) -> int:

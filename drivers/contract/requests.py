@@ -289,10 +289,8 @@ def _check_places(projection: Projection, ends: tuple[int, int]) -> Projection:
     told = f"synapses from {projection.source} to {projection.target}"
     number = np.size(given.pre)
     places = []
-    for name, most in (("pre", ends[0]), ("post", ends[1]), ("ties", number)):
+    for name, most in (("pre", ends[0]), ("post", ends[1])):
         values = np.asarray(getattr(given, name))
-        if name == "ties" and given.ties is None:
-            continue
         whole = np.issubdtype(values.dtype, np.integer) and values.shape == (number,)
         if not (whole and number and 0 <= values.min() <= values.max() < most):
             raise CapacityError(
@@ -300,7 +298,7 @@ def _check_places(projection: Projection, ends: tuple[int, int]) -> Projection:
                 f"numbers from 0 to {most - 1}"
             )
         places.append(read_only(np.ascontiguousarray(values, np.int32)))
-    pre, post = places[:2]
+    pre, post = places
     level = pre[1:] == pre[:-1]
     ordered = (pre[1:] > pre[:-1]) | level & (post[1:] > post[:-1])
     delays = np.asarray(projection.delay)

@@ -75,10 +75,6 @@ class Wiring:
         """
         return chosen
 
-    def tie(self, values: Matrix) -> Matrix:
-        """Values of synapses, those that are tied at their mean."""
-        return values
-
 
 @dataclass(frozen=True, eq=False)
 class SparseWiring(Wiring):
@@ -88,22 +84,15 @@ class SparseWiring(Wiring):
         pre: Where each comes from, `(n,)`.
         post: Where each leads to, `(n,)`.
         ends: Number of neurons before and after, `(n_pre, n_post)`.
-        ties: Number of the value that each shares with others; None where none does.
     """
 
     pre: NDArray[np.int32]
     post: NDArray[np.int32]
     ends: tuple[int, int]
-    ties: NDArray[np.int32] | None = None
 
     @cached_property
     def _bounds(self) -> NDArray[np.int64]:
         return np.searchsorted(self.pre, np.arange(self.ends[0] + 1))
-
-    @cached_property
-    def _shares(self) -> NDArray[np.float64]:
-        assert self.ties is not None
-        return 1 / np.maximum(np.bincount(self.ties), 1)
 
     def operand(self, values: Matrix) -> Any:
         """As `Wiring` has it, in CSR."""
@@ -143,13 +132,6 @@ class SparseWiring(Wiring):
         """As `Wiring` has it."""
         every = np.ones(self.pre.size, np.float32) if chosen is None else chosen
         return (self.as_matrix(every) > 0).astype(np.float32)
-
-    def tie(self, values: Matrix) -> Matrix:
-        """As `Wiring` has it."""
-        if self.ties is None:
-            return values
-        means = np.bincount(self.ties, values) * self._shares
-        return means.astype(values.dtype)[self.ties]
 
 
 DENSE = Wiring()

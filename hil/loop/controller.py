@@ -188,9 +188,6 @@ class Controller:
         what = f"rule {self.config.rule['name']!r}"
         gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
         homeostasis.add(gradients, observation)
-        for route, gradient in zip(observation.connections, gradients, strict=True):
-            if gradient is not None:
-                gradient[...] = route.wiring.tie(gradient)
         ties.average_alike(gradients, self.cells)
         fixed = ties.take_fixed(self.weights, self.cells)
         # Weights that leave the full scale would be long in returning.

@@ -152,7 +152,7 @@ def routes(device: Device, kind: StimulusKind) -> tuple[Route, ...]:
 def find_wirings(network: Network) -> list[Wiring]:
     """What each projection of a configured network does to activity and errors."""
     return [
-        DENSE if own is None else SparseWiring(own.pre, own.post, ends, own.ties)
+        DENSE if own is None else SparseWiring(own.pre, own.post, ends)
         for own, ends in zip((p.synapses for p in network.projections), network.ends, strict=True)
     ]
 
@@ -210,9 +210,6 @@ def initial_weights(config: Config, network: Network, info: DeviceInfo) -> list[
         else:
             spread = scale / np.sqrt(np.maximum(np.bincount(own.post), 1))
             drawn = drawn * spread.astype(np.float32)[own.post]
-            if own.ties is not None:  # those that are to be alike are as one of them was drawn
-                _, first, which = np.unique(own.ties, return_index=True, return_inverse=True)
-                drawn = drawn[first][which]
         form = info.weight_format(p)
         weights.append(drawn if form.signs == "both" else np.maximum(drawn, np.float32(0)))
     return weights
@@ -336,7 +333,7 @@ def find_synapses(
         config: The configuration.
         layers: Sizes of the network, the input first.
         initial: Arrays of a start or a checkpoint, if any: `synapses/N`, `(2, n)` int32, of `pre`
-            and `post`, and `ties` in a third row where there are any.
+            and `post`.
 
     Raises:
         ValueError: When they are none, or more than a host can hold.
@@ -348,9 +345,9 @@ def find_synapses(
         if given or share == 1:
             own = None
             if rows is not None:
-                if rows.dtype != np.int32 or rows.ndim != 2 or len(rows) not in (2, 3):
+                if rows.dtype != np.int32 or rows.ndim != 2 or len(rows) != 2:
                     raise ValueError(
-                        f"synapses/{p} is {rows.dtype} {rows.shape}: int32 (2 or 3, n) is meant"
+                        f"synapses/{p} is {rows.dtype} {rows.shape}: int32 (2, n) is meant"
                     )
                 own = Synapses(*rows)
         elif cells * share > SYNAPSES:
@@ -402,7 +399,7 @@ def graph_of(network: Network) -> dict[str, NDArray[Any]]:
     """Delays and synapses of a network, `delays/N`, `synapses/N`, where a projection has any."""
     delays = {f"delays/{p}": np.asarray(each.delay) for p, each in enumerate(network.projections)}
     synapses = {
-        f"synapses/{p}": np.stack([each for each in (s.pre, s.post, s.ties) if each is not None])
+        f"synapses/{p}": np.stack([s.pre, s.post])
         for p, s in enumerate(projection.synapses for projection in network.projections)
         if s is not None
     }

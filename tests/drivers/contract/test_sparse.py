@@ -23,7 +23,7 @@ SPARSE = restated(INFO, sparse=True, delay=5, synapse_delays=True)
 
 def sparse(pre: Sequence[int], post: Sequence[int], **more: Any) -> Network:
     """Four inputs onto three neurons."""
-    own = Synapses(np.array(pre), np.array(post), more.pop("ties", None))
+    own = Synapses(np.array(pre), np.array(post))
     return Network(4, (Population(3),), (Projection(0, 1, synapses=own, **more),))
 
 
@@ -36,7 +36,6 @@ def sparse(pre: Sequence[int], post: Sequence[int], **more: Any) -> Network:
         (sparse([0, 1], [0.0, 1.0]), ("post", "whole")),
         (sparse([0, 1], [0]), ("post", "(1,)")),
         (sparse([], []), ("pre", "some")),
-        (sparse([0, 1], [0, 0], ties=np.array([0, 2])), ("ties", "0 to 1")),
         (sparse([1, 0], [0, 0]), ("number 1", "sort")),
         (sparse([0, 0], [1, 0]), ("number 1", "sort")),
         (sparse([0, 0], [1, 1]), ("twice",)),

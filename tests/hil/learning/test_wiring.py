@@ -28,10 +28,9 @@ RULES: list[dict[str, Any]] = [
 ]
 
 
-def wire(rng: np.random.Generator, ends: tuple[int, int], ties: bool = False) -> SparseWiring:
+def wire(rng: np.random.Generator, ends: tuple[int, int]) -> SparseWiring:
     pre, post = (each.astype(np.int32) for each in np.nonzero(rng.random(ends) < 0.5))
-    tied = rng.integers(0, 3, pre.size).astype(np.int32) if ties else None
-    return SparseWiring(pre, post, ends, tied)
+    return SparseWiring(pre, post, ends)
 
 
 def observe(rng: np.random.Generator, *, current: bool) -> Observation:
@@ -116,17 +115,3 @@ def test_activity_and_events_go_forward(kind: Callable[[Any], Any]) -> None:
     arriving = wiring.forward(kind(activity), values)
     np.testing.assert_allclose(arriving, activity @ wiring.as_matrix(values))
     assert isinstance(arriving, np.ndarray)
-
-
-def test_tied_synapses_stay_alike_and_move_by_their_mean() -> None:
-    rng = np.random.default_rng(2)
-    wiring = wire(rng, (6, 5), ties=True)
-    assert wiring.ties is not None
-    gradient = rng.normal(0, 1, wiring.pre.size).astype(np.float32)
-    tied = wiring.tie(gradient)
-    for number in np.unique(wiring.ties):
-        group = tied[wiring.ties == number]
-        assert (group == group[0]).all()
-        np.testing.assert_allclose(group[0], gradient[wiring.ties == number].mean(), atol=1e-6)
-    free = replace(wiring, ties=None)
-    np.testing.assert_array_equal(free.tie(gradient), gradient)

@@ -58,21 +58,24 @@ def test_a_sparse_run_that_is_stopped_and_resumed_ends_the_same(tmp_path: Path) 
 
 def test_ties_keep_shadow_weights_alike_whatever_each_cell_stores() -> None:
     rng = np.random.default_rng(0)
-    initial = {}
+    initial: dict[str, Any] = {}
     for p, ends in enumerate(pairwise(LAYERS)):
         pre, post = np.nonzero(rng.random(ends) < 0.3)
-        initial[f"synapses/{p}"] = np.stack([pre, post, (pre + post) % 7]).astype(np.int32)
+        initial[f"synapses/{p}"] = np.stack([pre, post]).astype(np.int32)
+        initial[f"cells/{p}"] = ((pre + post) % 7).astype(np.int32)
+        initial[f"weights/{p}"] = rng.normal(0, 0.3, 7).astype(np.float32)[(pre + post) % 7]
     with drivers.open("emulator:ideal?programming_noise=0.1") as device:
         controller = Controller.open(
             settings("emulator:ideal"), device, SampleSpec(64, 10), initial
         )
+        controller.load_weights(initial)
         controller.write()
         before = [w.copy() for w in controller.weights]
         for index in range(3):
             x = rng.random((20, 64)).astype(np.float32)
             controller.step(x, rng.integers(0, 10, 20), index, 3)
         for p, (first, now) in enumerate(zip(before, controller.weights, strict=True)):
-            ties = initial[f"synapses/{p}"][2]
+            ties = initial[f"cells/{p}"]
             assert not np.array_equal(first, now)
             for weights in (first, now):
                 assert len(np.unique(weights)) == len(np.unique(ties)) == 7
