@@ -71,7 +71,7 @@ def test_a_terminal_shows_progress_and_then_the_result(monkeypatch: pytest.Monke
         "train", "digits", "--hidden", "30", "--epochs", "4", "--out", "run"
     )
     assert code == 0
-    first = drawn.index("preparing")
+    first = drawn.index("opening the device")
     batches = re.search(r"epoch \d .*\d+/\d+ batches, [\d.]+/s, \d:\d\d:\d\d left", drawn)
     epoch = re.search(r"epoch 1: training [\d.]+ %, validation [\d.]+ %, [\d.]+ s", drawn)
     assert batches and epoch
