@@ -27,8 +27,8 @@ MODEL = NeuronModel(
     # leaves v at 0, where it stays while the neuron is not free.
     update="""
     bias = floor(i_in * dt + 0.5)
-    decay_v = floor(4096 * (1 - exp(-dt / tau_membrane)) + 0.5)
-    decay_u = floor(4096 * (1 - exp(-dt / tau_synapse)) + 0.5)
+    decay_v = floor(8192 / (1 + 1 / tanh(dt / (2 * tau_membrane))) + 0.5)
+    decay_u = floor(8192 / (1 + 1 / tanh(dt / (2 * tau_synapse))) + 0.5)
     free = int(timestep(t - lastspike, dt) >= timestep(t_refractory, dt))
     v = free * (v - sign(v) * ceil(abs(v) * decay_v / 4096) + u + bias)
     u = u - sign(u) * ceil(abs(u) * decay_u / 4096)

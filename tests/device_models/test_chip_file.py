@@ -84,18 +84,22 @@ def test_a_grid_of_weights_is_what_is_stored(tmp_path: Path) -> None:
 
 
 def test_every_model_can_be_written_down_and_read_again(tmp_path: Path) -> None:
-    """Written as a table of text and numbers, each built-in model is the same but for spaces."""
-    from dataclasses import asdict
+    """Written as a table of text and numbers, each built-in model is the same but for spaces.
+
+    What users of a chip write in place of its parameters is code, which no file holds.
+    """
+    from dataclasses import asdict, replace
 
     from device_models.neuron_language import rewrite_model
 
     for name in neurons.names():
-        table = {k: v for k, v in asdict(neurons.get(name)).items() if v is not None}
+        model = replace(neurons.get(name), mantissas={})
+        table = {k: v for k, v in asdict(model).items() if v is not None and k != "mantissas"}
         table["parameters"] = {
             n: {k: v for k, v in p.items() if v is not None} for n, p in table["parameters"].items()
         }
         found = chip_file.read(write(tmp_path, tomli_w.dumps({"neuron": table})))
-        assert found.model == rewrite_model(neurons.get(name))
+        assert found.model == rewrite_model(model)
 
 
 def refusal(path: str) -> str:

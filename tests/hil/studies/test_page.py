@@ -42,7 +42,8 @@ def test_a_page_needs_no_network_and_holds_its_conclusions(
     links = page.values("src", "href", "xlink:href")
     assert all(link.startswith(("#", "data:")) for link in links)
     assert "script" not in page.tags
-    assert {"table", "svg", "section"} <= set(page.tags)
+    assert {"table", "section"} <= set(page.tags)
+    assert "svg" in page.tags or name == "benchmark"  # its curves are of costs, which no fake pays
     result = json.loads(
         (built[name] / "result.json").read_text(encoding="utf-8"),
         parse_constant=pytest.fail,  # no JSON knows NaN or Infinity
