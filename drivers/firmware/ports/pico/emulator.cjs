@@ -73,6 +73,9 @@ function run() {
   for (let i = 0; i < 2000; i++) {
     while (waiting.length && line.rxFIFO.empty) line.feedByte(waiting.pop());
     for (let j = 0; j < 100 && !core.waiting; j++) cycles += core.executeInstruction();
+    // A WFI with an interrupt pending does not sleep, but in rp2040js, where one that came while
+    // interrupts were masked would never wake it.
+    if (core.pendingInterrupts & core.enabledInterrupts) core.waiting = false;
     if (core.waiting && !waiting.length) {
       running = false;
       listens();
