@@ -120,9 +120,10 @@ def arrange(given: Address, roles: Mapping[str, str], stored: Arrays) -> Arrays:
         offsets = arrays.pop(f"offsets_{part}", None)
         if offsets is not None and f"x_{part}" in arrays and f"lengths_{part}" not in arrays:
             end = len(np.atleast_1d(arrays[f"x_{part}"]))
-            has_end = offsets.dtype.kind in "iu" and offsets[-1:] == end
-            starts = offsets[: -1 if has_end else None]
-            samples = len(np.atleast_1d(arrays.get(f"y_{part}", starts)))
+            is_whole = offsets.ndim == 1 and offsets.dtype.kind in "iu" and offsets.size
+            begun = offsets.size - bool(is_whole and offsets[-1] == end)
+            labels = arrays.get(f"y_{part}")
+            samples = begun if labels is None else len(np.atleast_1d(labels))
             arrays[f"lengths_{part}"] = _find_lengths(offsets, samples, end, f"offsets_{part}")
     return arrays
 
