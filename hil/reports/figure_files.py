@@ -15,7 +15,7 @@ from drivers.files.writing import replace_file, write_text
 from hil.figures.svg import COLUMN, WIDTH, Figure, make_stand_alone
 from hil.plain_text import make_visible
 from hil.reports.rendering import Attempts
-from hil.reports.run_page import build_sections, read_record
+from hil.reports.run_page import build_sections, read_preparation, read_record
 from hil.runs.folder import Run
 from hil.sections import PageSection, Plot, Table
 
@@ -32,7 +32,8 @@ SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
 def write_run_figures(run: Run, folder: Path, attempts: Attempts | None = None) -> list[Path]:
     """Write the figures and tables of the page of a run, as `write_figures` does."""
     attempts = attempts or Attempts()
-    return write_figures(folder, build_sections(read_record(run), attempts), attempts)
+    record = read_record(run, read_preparation(run, attempts))
+    return write_figures(folder, build_sections(record, attempts), attempts)
 
 
 def write_figures(folder: Path, sections: Sequence[PageSection], attempts: Attempts) -> list[Path]:

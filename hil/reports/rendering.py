@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.files.writing import write_text
-from hil.figures.svg import DARK, LIGHT, Figure
+from hil.figures.svg import COLUMN, DARK, LIGHT, Figure
 from hil.plain_text import make_visible, one_line
 from hil.sections import PageSection, Plot
 
@@ -150,7 +150,7 @@ def render(template: str, **content: Any) -> str:
         "percent": lambda share: f"{100 * share:.2f}",
         "duration": _format_duration,
     }
-    environment.globals |= {"light": LIGHT, "dark": DARK}
+    environment.globals |= {"light": LIGHT, "dark": DARK, "column": COLUMN}
     return _add_contents(environment.get_template(template).render(content))
 
 

@@ -45,8 +45,7 @@ def write_report(run: Run, attempts: Attempts | None = None, is_live: bool = Fal
         `report.html` in that folder.
     """
     attempts = attempts or Attempts()
-    begun = (run.path / PREPARATION).exists()
-    prepared = attempts.make("scaling", lambda: preparation(run)) if begun else None
+    prepared = read_preparation(run, attempts)
     record = read_record(run, prepared)
     config, result, snapshot = record.config, record.result, record.snapshot
     content = [attempts.draw_section(section) for section in build_sections(record, attempts)]
@@ -72,6 +71,12 @@ def write_report(run: Run, attempts: Attempts | None = None, is_live: bool = Fal
         resume=run.spell_command("resume"),
         is_live=is_live,
     )
+
+
+def read_preparation(run: Run, attempts: Attempts) -> Preparation | None:
+    """Read how the samples of a run were prepared; None before they were, or where it fails."""
+    begun = (run.path / PREPARATION).exists()
+    return attempts.make("scaling", lambda: preparation(run)) if begun else None
 
 
 def read_record(run: Run, prepared: Preparation | None = None) -> RunRecord:

@@ -95,8 +95,8 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
                 move = each.weights[p] - weights[p]
                 if by_node:
                     seen = before[route.source]
-                    told = rises[:, np.newaxis] * per_shift(seen) / np.float32(len(seen))
-                    total[p] += (seen.T @ told) / move.mean(axis=0)
+                    per_neuron = rises[:, np.newaxis] * per_shift(seen) / np.float32(len(seen))
+                    total[p] += (seen.T @ per_neuron) / move.mean(axis=0)
                 else:
                     total[p] += rises.mean() / move
         return list(total), state

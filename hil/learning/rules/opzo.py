@@ -76,10 +76,10 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
         after, deltas = dict(state), []
         for layer, z in enumerate(observation.membrane[:-1], start=1):
             noise = (noisy.weights[layer - 1] - weights[layer - 1]).mean(axis=0)
-            told = ((noisy.logits - logits) * per_shift(before[layer - 1])).mean(axis=0)
+            estimate = ((noisy.logits - logits) * per_shift(before[layer - 1])).mean(axis=0)
             name = f"feedback_{layer}"
             last = np.asarray(state[name], np.float32)
-            after[name] = kept * last + new * (told[:, np.newaxis] / noise)
+            after[name] = kept * last + new * (estimate[:, np.newaxis] / noise)
             deltas.append(project_error(after, layer, observation.error) * settings.slope(z))
         return gradients_from([*deltas, observation.error], observation), after
 
