@@ -111,7 +111,7 @@ def test_classes_have_their_own_names(tmp_path: Path) -> None:
     rows = [f"{n % 2},{n % 3},{'even' if n % 2 == 0 else 'odd'}" for n in range(40)]
     (tmp_path / "numbers.csv").write_text("\n".join(["a,b,parity", *rows]))
     asked = ("--hidden", "5", "--epochs", "1", "--out", tmp_path / "run")
-    assert command("train", f"csv:{tmp_path / 'numbers.csv'}", *asked).exit_code == 0
+    assert command("train", f"csv:{tmp_path / 'numbers.csv'}?label=parity", *asked).exit_code == 0
     assert command("report", tmp_path / "run", "--figures", tmp_path / "new").exit_code == 0
     samples = [path.name for path in (tmp_path / "new").glob("*-sample-1-class-*.csv")]
     assert samples and samples[0].endswith(("-even.csv", "-odd.csv"))
