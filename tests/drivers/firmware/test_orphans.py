@@ -22,7 +22,7 @@ sys.stdin.read()
 """
 
 
-def gone(pid: int, patience: float = 10.0) -> bool:
+def gone(pid: int, patience: float = 60.0) -> bool:
     until = time.monotonic() + patience
     while time.monotonic() < until:
         try:
@@ -75,9 +75,10 @@ def test_a_starter_killed_at_any_moment_leaves_nothing() -> None:
         time.sleep(rng.uniform(0, 0.01))
         starter.kill()
         starter.wait()
-        until = time.monotonic() + 10
+        # A shell without a terminal may wait for seconds until a busy machine lets it run and end.
+        until = time.monotonic() + 60
         while marked(mark) and time.monotonic() < until:
-            time.sleep(0.01)
+            time.sleep(0.2)
         assert not marked(mark)
 
 
