@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest, norm
 
 from device_models.mismatch import Cells, draw_cells
+from device_models.places import Places
 from device_models.nonidealities import FixedPattern
 
 SHAPE = (300, 200)
@@ -14,7 +15,7 @@ DEFECTS = ("dead_cells", "on_cells", "stuck_cells")
 
 
 def drawn(chip: int = 3, projection: int = 0, **spreads: float) -> Cells:
-    return draw_cells(chip, projection, SHAPE, FixedPattern(**spreads))
+    return draw_cells(chip, projection, Places(SHAPE), FixedPattern(**spreads))
 
 
 def test_an_ideal_pattern_costs_nothing() -> None:
