@@ -261,13 +261,14 @@ class Crossbar:
         """
         near = self._near if self.writes else -1.0  # what is there at first may not be storable
         if self._step and asked.size >= PART:
-            if self._moved is None:
-                self._moved = np.empty(asked.size, np.int64), np.empty(asked.size, np.float32)
-            arguments = asked, stored, np.float32(near), self._full_scale, self._step, *self._moved
+            room = self._moved or (np.empty(asked.size, np.int64), np.empty_like(asked))
+            if self.writes:  # of which only a part is ever used, unlike by the first write
+                self._moved = room
+            arguments = asked, stored, np.float32(near), self._full_scale, self._step, *room
             function: Any = FIND.find(arguments)
             if function is not None:
                 number = function(*arguments)
-                return self._moved[0][:number], self._moved[1][:number]
+                return room[0][:number], room[1][:number]
         places, away = [], np.empty(min(PART, asked.size), np.float32)
         for start in range(0, asked.size, PART):
             part = asked[start : start + PART]

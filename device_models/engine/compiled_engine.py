@@ -287,6 +287,7 @@ class CompiledEngine:
         }
         if self._chip.is_plain:
             self._layout = layout
+            return self._synapse_arguments(code, kept, weights)
         return layout | {
             f"w_{name}": np.concatenate([*own, np.zeros(BEYOND, own[0].dtype)])
             for name, own in zip(code.spec.receivers, values, strict=True)
