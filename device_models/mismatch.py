@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import generator, quantiles, sequence, splitmix64
+from device_models.generators import Noise, generator, quantiles, sequence, splitmix64
 from device_models.neuron_model import NeuronModel, Parameter
 from device_models.nonidealities import FixedPattern, MembraneADC
 from device_models.places import Places
@@ -229,14 +229,13 @@ def draw_uniforms(chip: int, name: str, layer: int, size: int | Places) -> NDArr
     """Draw numbers from 0 to below 1, as `draw_factors` has its arguments."""
     if isinstance(size, Places) and math.prod(size.ends) > DRAWN:
         words = _find_words(chip, name, layer, size) >> np.uint64(11)
-        return (words * 2.0**-53).reshape(size.shape)
+        return (words.astype(np.float64) * 2.0**-53).reshape(size.shape)
     return _draw_pairs(generator(chip, name, layer).random, size)
 
 
 def _find_words(chip: int, name: str, layer: int, places: Places) -> NDArray[np.uint64]:
     """A random word for the pair of each synapse."""
-    key = sequence(chip, name, layer).generate_state(1, np.uint64)
-    return splitmix64(key, places.numbers)
+    return splitmix64(Noise(sequence(chip, name, layer)).key, places.numbers)
 
 
 def _draw_pairs(draw: Callable[[int], NDArray[Any]], size: int | Places) -> NDArray[Any]:

@@ -41,6 +41,15 @@ class Places:
             return np.arange(self.size)
         return self.pre.astype(np.int64) * self.ends[1] + self.post
 
+    def find_pairs(
+        self, synapses: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Where synapses of some numbers come from and lead to."""
+        if self.pre is None or self.post is None:
+            pre, post = divmod(synapses, self.ends[1])
+            return pre.astype(np.int32), post.astype(np.int32)
+        return self.pre[synapses], self.post[synapses]
+
     def gather(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """Values of synapses out of those of all pairs, `(n_pre, n_post)`."""
         return matrix if self.pre is None else matrix[self.pre, self.post]

@@ -204,10 +204,7 @@ def _group_by_delay(delays: NDArray[np.int64], places: Places) -> list[DelayGrou
     ordered, last = np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))
     groups = []
     for delay, own in zip(distinct, np.split(ordered, last[:-1]), strict=True):
-        if places.pre is None or places.post is None:
-            pre, post = own // ends[1], (own % ends[1]).astype(np.int32)
-        else:
-            pre, post = places.pre[own], places.post[own]
+        pre, post = places.find_pairs(own)
         groups.append(DelayGroup(int(delay), ends, own, post, _find_bounds(pre, ends[0])))
     return groups
 

@@ -8,8 +8,8 @@ from scipy.stats import binomtest, kstest, norm
 
 from device_models import mismatch
 from device_models.mismatch import Cells, draw_cells
-from device_models.places import Places
 from device_models.nonidealities import FixedPattern
+from device_models.places import Places
 
 SHAPE = (300, 200)
 DEFECTS = ("dead_cells", "on_cells", "stuck_cells")

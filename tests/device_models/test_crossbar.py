@@ -11,8 +11,8 @@ from scipy.stats import kstest, norm
 
 from device_models.crossbar import Crossbar
 from device_models.mismatch import draw_cells
-from device_models.places import Places
 from device_models.nonidealities import FixedPattern, NonIdealities, Programming
+from device_models.places import Places
 from support.crossbars import DEFECTIVE, EVERYTHING, FULL_SCALE, SHAPE, crossbar, weights
 
 # -- no non-ideality ------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def mapped(
     chip = Chip(neurons.get(model), nonidealities, seed, reset)
     chip.configure(layers, [4.0] * len(projections), projections=projections)
     rng = np.random.default_rng(seed)
-    for p, projection in enumerate(projections):
+    for p in range(len(projections)):
         shape = chip.crossbars[p].stored.shape
         chip.write(p, (np.rint(64 * rng.normal(0.05, 0.3, shape)) / 64).astype(np.float32))
     return chip
