@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hil.characterisation.estimators import MeasuredValue
-from hil.characterisation.survey_result import QUANTITIES, Survey
+from hil.characterisation.survey import QUANTITIES, Survey
 from hil.characterisation.timing import TIMING_FIELDS
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drivers import DeviceInfo, Stimulus
 from hil.learning.eligibility import split_delays
 from hil.learning.nominal_neuron import held_current
-from hil.learning.rate_estimator import RateEstimate
+from hil.learning.rate_estimators import RateEstimate
 from hil.learning.rule import Route
 
 if TYPE_CHECKING:

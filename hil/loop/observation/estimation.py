@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from drivers import DeviceInfo, Network, Stimulus
 from hil.learning.nominal_neuron import NominalNeuron
-from hil.learning.rate_estimator import Estimator, LayerReading, RateEstimate, Sampled
+from hil.learning.rate_estimators import Estimator, LayerReading, RateEstimate, Sampled
 from hil.learning.rule import Route
 from hil.loop.mapping import find_wirings
 from hil.loop.observation.drive import LayerDrive, add_drives, drive_of_layer, drive_of_stimulus
