@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from device_models import neurons, profiles
-from device_models.mismatch import pattern_from_table
+from device_models.measured_mismatch import pattern_from_table
 from device_models.naming import quote, suggest
 from device_models.neuron_file import (
     check_parameter,
@@ -30,7 +30,7 @@ from device_models.neuron_file import (
     read_table,
     read_text,
 )
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities, Programming, by_name, check
 from device_models.profiles import Cited, Profile
 

@@ -21,8 +21,14 @@ from drivers.contract.device import Device
 from drivers.contract.info import CONTRACT, MANUAL
 from drivers.contract.statements import check_info
 from drivers.contract.watchdog import Overdue, watch_call
-from drivers.errors import ContractMismatch, DeviceError, DeviceNotFound, DriverError, SettingError
-from drivers.refusals import nearest
+from drivers.errors import (
+    ContractMismatch,
+    DeviceError,
+    DeviceNotFound,
+    DriverError,
+    SettingError,
+    nearest,
+)
 
 ENTRY_POINTS = "hil.drivers"
 # The options that every address has; all others are the driver's own.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from device_models import neurons
 from device_models.mismatch import Pattern
 from device_models.naming import collect_members, quote, suggest
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities, override
 
 

@@ -33,10 +33,9 @@ from drivers.contract.info import DeviceInfo
 from drivers.contract.messages import Probe, Stimulus, read_fields, stimulus_arrays
 from drivers.contract.network import Network
 from drivers.contract.statements import contradictions
-from drivers.errors import FileFormatError
+from drivers.errors import FileFormatError, shorten
 from drivers.files.archives import CHUNK, PLAIN, check_text
 from drivers.files.bounded import RATIO, UNPACKED, describe_error, open_file, parse_json
-from drivers.refusals import shorten
 
 ExchangeKind = Literal["open", "configure", "write", "run", "faults", "reset", "restore", "close"]
 ASKED, GIVEN = "asked.", "given."

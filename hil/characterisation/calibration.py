@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import Device, Identity, Setting
+from drivers.errors import shorten
 from drivers.files.bounded import check_schema, read_toml
 from drivers.files.writing import write_text
-from drivers.refusals import shorten
 from hil.characterisation import timing
 from hil.characterisation.survey import (
     DEVICE_STAGES,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import drivers
 import hil
 from device_models import chip_file
-from device_models.mismatch import pattern_from_table
+from device_models.measured_mismatch import pattern_from_table
 from drivers import DeviceError, Identity, Network, Probe, Stimulus
 from hil import tasks
 from hil.characterisation import calibration
