@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import generator
-from device_models.neuron_model import NeuronModel, Parameter
+from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import FixedPattern, MembraneADC
 
 

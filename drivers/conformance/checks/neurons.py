@@ -7,16 +7,19 @@ import math
 import numpy as np
 
 from drivers.conformance import needs
-from drivers.conformance.charge import ChargeLadder, FiringCharges, peak_membrane, steps_of_inflow
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import is_noiseless
-from drivers.conformance.harness import DRIVE, Harness, Measured, NotApplicable, skip_if
-from drivers.conformance.membranes import (
+from drivers.conformance.charge import (
+    ChargeLadder,
+    FiringCharges,
     follow_event,
     last_membranes,
     membranes_after_event,
+    peak_membrane,
     read_membranes,
+    steps_of_inflow,
 )
+from drivers.conformance.checking import Failed, check
+from drivers.conformance.comparing import is_noiseless
+from drivers.conformance.harness import DRIVE, Harness, Measured, NotApplicable, skip_if
 from drivers.conformance.nominal import compare_random_network
 from drivers.conformance.wiring import measure_common_delay
 from drivers.contract.info import Arrival, Setting
