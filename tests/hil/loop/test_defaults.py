@@ -121,7 +121,11 @@ def test_each_fact_asks_for_its_own_settings(
 
 @pytest.mark.parametrize(
     "asked",
-    [{"rule": {"name": "bptt"}}, {"rule": {"clock": "trace"}}, {"activity": {"estimator": "fused"}}],
+    [
+        {"rule": {"name": "bptt"}},
+        {"rule": {"clock": "trace"}},
+        {"activity": {"estimator": "fused"}},
+    ],
 )
 def test_what_reads_hidden_membranes_reads_them_though_it_is_slow(asked: dict[str, Any]) -> None:
     offer = ProbeOffer("membrane", "any", reductions=("none", "mean"), neurons=1)

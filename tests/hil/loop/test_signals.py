@@ -72,7 +72,7 @@ def test_signals_are_held_for_as_long_as_the_device_has_steps() -> None:
     found, choices = resolve_defaults(config.build(asked), find_open_settings(asked), info, data())
     assert (found.encoding["hold"], found.network.steps) == (3, 18)
     assert {"encoding.hold", "network.steps"} <= {choice.setting for choice in choices}
-    with pytest.raises(CapacityError, match="lower encoding.hold"):
+    with pytest.raises(CapacityError, match=r"lower encoding\.hold"):
         settled(info, {"encoding": {"hold": 4}})
 
 
