@@ -24,7 +24,7 @@ from device_models.faults import Fault, plan_phases
 from device_models.generators import Noise, generator, sequence
 from device_models.mismatch import Pattern, SampledMismatch, Value
 from device_models.naming import select_prefixed
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities
 from device_models.places import Places
 from device_models.readout import (

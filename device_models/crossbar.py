@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from device_models.generators import Normals, sequence
 from device_models.mismatch import Cells, draw_factors
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import Programming
 from device_models.places import Places
 from machine_code import CompiledFunction

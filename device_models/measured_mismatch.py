@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from device_models.mismatch import Cells, LayerMismatch, Nominal
 from device_models.naming import quote, select_prefixed
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.places import Places
 
 Array = NDArray[np.float32]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.generators import Noise, generator, quantiles, sequence, splitmix64
-from device_models.neuron_model import NeuronModel, Parameter
+from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import FixedPattern, MembraneADC
 from device_models.places import Places
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from device_models.generators import Noise, sequence
 from device_models.mismatch import LayerMismatch
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import Temporal
 from device_models.places import Places
 from device_models.readout import Recorder

@@ -13,8 +13,14 @@ from drivers.contract.arrays import read_only
 from drivers.contract.info import Capacity, DeviceInfo, Setting, StimulusKind, WeightFormat
 from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network, Population, Projection, Synapses
-from drivers.errors import CapacityError, SettingError, StimulusError, UnsupportedProbe, WeightError
-from drivers.refusals import nearest
+from drivers.errors import (
+    CapacityError,
+    SettingError,
+    StimulusError,
+    UnsupportedProbe,
+    WeightError,
+    nearest,
+)
 
 
 def check_limit(what: str, asked: int, allowed: int) -> None:

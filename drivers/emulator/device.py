@@ -46,8 +46,7 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.errors import CapacityError, SettingError, WeightError
-from drivers.refusals import nearest
+from drivers.errors import CapacityError, SettingError, WeightError, nearest
 
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"

@@ -23,9 +23,8 @@ from hil.learning.rule import (
     check_update,
 )
 from hil.loop import health, mapping
-from hil.loop.model_device import ModelDevice
 from hil.loop.observation.observer import Observer
-from hil.loop.supervised_device import SupervisedDevice
+from hil.loop.supervised_device import ModelDevice, SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
 from hil.tasks import Data
 from hil.tasks.samples import Samples, SampleSpec

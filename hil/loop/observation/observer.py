@@ -13,8 +13,12 @@ from drivers import Device, Probe, Readout, Reduction, Stimulus
 from hil.learning.nominal_neuron import activity_of
 from hil.learning.rule import Observation, PerturbedEvaluation, Rule
 from hil.loop.mapping import host_model, nominal_decay, nominal_threshold, routes
-from hil.loop.observation.drive import mean_input
-from hil.loop.observation.estimation import LayerSamples, RateEstimation, build_nominal_neuron
+from hil.loop.observation.estimation import (
+    LayerSamples,
+    RateEstimation,
+    build_nominal_neuron,
+    mean_input,
+)
 from hil.loop.observation.probes import limit_offers, plan_probes
 
 if TYPE_CHECKING:

@@ -25,8 +25,7 @@ from drivers.contract.info import Arrival
 from drivers.emulator.device import Emulator
 from hil.characterisation import estimators
 from hil.characterisation.estimators import ChargeTiming
-from hil.characterisation.survey import survey
-from hil.characterisation.survey_result import Survey
+from hil.characterisation.survey import Survey, survey
 from hil.cli.app import app
 from support.paths import ROOT
 from support.restated import restated
