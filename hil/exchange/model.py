@@ -220,6 +220,7 @@ GREATEST = 1e6  # thresholds, as a weight
 SILENT = 0.01  # difference between two decays that is not worth a word
 WHOLE = 1e-3  # of a step, by which a delay may be off a whole number of them without a word
 WITHOUT = "network.delays=0 leaves delays out"
+FEW = 0.25  # share of the pairs of neurons up to which synapses are kept without those in between
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,6 +248,27 @@ class PlacedModel:
     settings: Mapping[str, float]
     reasons: Mapping[str, Reason]
     notes: tuple[Reason, ...]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of a start, `weights/N`, and `delays/N`, `cells/N` and `synapses/N` if any.
+
+        Where a kernel leads from few neurons to each, only the synapses that it has are kept.
+        """
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, weights in enumerate(self.weights):
+            cells, delay = self.cells[number], np.asarray(self.delays[number], np.uint16)
+            there = np.True_ if cells is None else (cells >= 0) | (weights != 0)
+            if cells is not None and there.mean() <= FEW:
+                arrays[f"synapses/{number}"] = np.argwhere(there).T.astype(np.int32)
+                weights, delay = weights[there], delay[there] if delay.ndim else delay
+                used, own = np.unique(cells[there], return_inverse=True)
+                cells = own.astype(np.int32) + min(used[0], np.int32(0))
+            arrays[f"weights/{number}"] = weights
+            if cells is not None:
+                arrays[f"cells/{number}"] = cells
+            if delay.any():
+                arrays[f"delays/{number}"] = delay
+        return arrays
 
 
 @dataclass(frozen=True)

@@ -119,10 +119,10 @@ def load_initial_weights(
         data: The samples, or how they are prepared.
 
     Returns:
-        The configuration with what a model chooses; the weights `weights/N` and delays `delays/N`,
-        None for a run that draws its own, and the ways `ways/NAME` that its feedback is to follow,
-        of a model and of a run that has learned it; and what was chosen, with what of a model the
-        device cannot have.
+        The configuration with what a model chooses; the weights `weights/N`, delays `delays/N`,
+        synapses `synapses/N` and cells `cells/N`, None for a run that draws its own, and the ways
+        `ways/NAME` that its feedback is to follow, of a model and of a run that has learned it; and
+        what was chosen, with what of a model the device cannot have.
 
     Raises:
         ValueError: When there is no such run or model, or the device cannot have it.
@@ -147,21 +147,15 @@ def load_initial_weights(
         for name, value in placed.settings.items()
         if name not in config.network.settings
     ]
-    choices += _raise_full_scale(config, info, placed)
+    weights = placed.arrays()
+    choices += _choose_full_scale(config, info, placed, weights)
     if network.delay and not any(map(np.any, placed.delays)):
         choices.append(Choice("network.delays", 0, because("no_delayed_weights")))
     notes = [*placed.notes, *_note_cut_weights(info, placed)]
     left_out += [Choice("start", config.start, note) for note in notes]
-    weights = {f"weights/{number}": matrix for number, matrix in enumerate(placed.weights)}
-    weights |= {
-        f"delays/{number}": np.asarray(delay, np.uint16)
-        for number, delay in enumerate(placed.delays)
-        if np.any(delay)
-    }
     hidden = len(config.network.hidden)
     followed = paths_to_output(placed.weights[: hidden + 1], placed.weights[hidden + 1 :])
     weights |= {f"ways/{name}": way for name, way in followed.items()}
-    weights |= {f"cells/{n}": own for n, own in enumerate(placed.cells) if own is not None}
     weights[SOURCE_STEP] = np.array(network.dt)
     weights[SOURCE_EULER] = np.array(network.euler)
     weights[SOURCE_MODEL] = np.frombuffer(read_bytes(network.path, LARGEST), np.uint8)
@@ -185,13 +179,21 @@ def _note_missing_delays(config: Config, longest: int) -> list[Choice]:
     return [Choice("start", config.start, because("missing_delays", steps=longest))]
 
 
-def _raise_full_scale(config: Config, info: DeviceInfo, placed: PlacedModel) -> list[Choice]:
-    """A full scale for the largest weight, where nobody asked for one that is too small for it."""
-    sizes = [abs(matrix).max() * math.sqrt(len(matrix)) for matrix in placed.weights]
-    needed = round(float(max(sizes)) * (1 + 1e-6), 6)
-    fits = all(
-        abs(matrix).max() <= mapping.full_scale(config, info.weight_format(p), len(matrix))
-        for p, matrix in enumerate(placed.weights)
+def _choose_full_scale(
+    config: Config, info: DeviceInfo, placed: PlacedModel, arrays: Arrays
+) -> list[Choice]:
+    """A full scale for the largest weight, where nobody asked for one and it does not fit.
+
+    By a kernel's fan-in, which is small, the full scale would be far beyond its weights.
+    """
+    largest = [abs(matrix).max() for matrix in placed.weights]
+    sizes = [arrays[f"weights/{p}"].size / m.shape[1] for p, m in enumerate(placed.weights)]
+    fan_in = list(map(math.ceil, sizes))
+    needed = max(most * math.sqrt(n) for most, n in zip(largest, fan_in, strict=True))
+    needed = round(float(needed) * (1 + 1e-6), 6)
+    fits = not select_prefix(arrays, "synapses/") and all(
+        most <= mapping.full_scale(config, info.weight_format(p), n)
+        for p, (most, n) in enumerate(zip(largest, fan_in, strict=True))
     )
     if fits or config.network.full_scale != "auto":
         return []
