@@ -44,6 +44,7 @@ ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
 # What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
 LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"
 SOURCE, KAPPA, GAIN = "readout.source", "readout.kappa", "encoding.gain"
+BETA, LOSS, HOMEOSTASIS = "readout.beta", "readout.loss", "homeostasis.weight"
 # A hard reset throws away what exceeds the threshold: a strong input moves a rate little. Neurons
 # that rest after a spike a strong input saturates.
 HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, GAIN: 2.0}
@@ -54,6 +55,16 @@ FEW_SPIKES: Mapping[str, float] = {GAIN: 2.0}
 POSITIVE = 2
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
+# What drives an output is what leaves it, as spikes and by its leak: rate + (1 - decay) membrane.
+# Its errors are small, beside which homeostasis is strong.
+REAL: Mapping[str, str | float] = {
+    LEARNING_RATE: 1e-2,
+    HOMEOSTASIS: 0.0,
+    LOSS: "mse",
+    SOURCE: "both",
+    KAPPA: 1.0,
+    BETA: 1 - mapping.DECAY,
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
     given = set(_names(configuration.merge_layers(*layers)))
     if any(name.startswith("encoding.") for name in given):
         given.add(ENCODING)
-    return (FORCED if starts else FORCED | {HIDDEN, SOURCE, KAPPA, *HARD, *SPIKES}) - given
+    return (FORCED if starts else FORCED | {HIDDEN, *REAL, *HARD, *SPIKES}) - given
 
 
 def resolve_defaults(
@@ -179,6 +190,23 @@ def _readout(
         yield Choice(SOURCE, "times", reason)
     elif info.offer("membrane", layers, layers) is not None:
         yield Choice(SOURCE, "membrane", reason)
+
+
+def _regress(
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
+    """A readout of what drives an output, for targets that are real numbers."""
+    output = len(config.network.hidden) + 1
+    lacks = {} if info.offer("membrane", output, output) else {SOURCE: "counts"}
+    setting, decay = info.neuron.setting("time_constant"), info.neuron.decay or mapping.DECAY
+    if setting is not None:
+        own = mapping.time_constant(config, info) | config.network.settings
+        chosen = own.get(setting.name, setting.default)
+        decay = math.exp(-info.timing.dt / chosen)
+    suited = {**REAL, BETA: round(1 - decay, 6), **lacks}
+    for name in suited if spec.real else ():
+        if name in open_settings:
+            yield Choice(name, suited[name], because("real_targets"))
 
 
 def _room(
@@ -375,6 +403,7 @@ CHOOSERS: Sequence[Chooser] = (
     _observe,
     _in_time,
     _time_constant,
+    _regress,
     _readout,
     _room,
     _choose_for_neuron,

@@ -92,9 +92,8 @@ class TrainState:
     @property
     def best_epoch(self) -> int:
         """Number of the first epoch with the best validation, 0 before there is one."""
-        rows = [row for row in self.metrics if row["validation_accuracy"] is not None]
-        best = max(rows, key=lambda row: row["validation_accuracy"], default={"epoch": 0})
-        return int(best["epoch"])
+        figures = [(_validated(row), -int(row["epoch"])) for row in self.metrics]
+        return -max((each for each in figures if each[0] is not None), default=(0, 0))[1]
 
     @property
     def kept_epoch(self) -> int:
@@ -153,6 +152,12 @@ class TrainState:
         statistics = Statistics.from_arrays(sums)
         best = select_prefix(state, BEST)
         return cls(statistics, **{**fields, "tally": Tally(**tally)}, best=best)
+
+
+def _validated(row: Mapping[str, Any]) -> Any:
+    """Figure of the validation of an epoch, the larger the better; None where there is none."""
+    nrmse = row["validation_nrmse"]
+    return row["validation_accuracy"] if nrmse is None else -nrmse
 
 
 def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix]) -> list[Matrix]:

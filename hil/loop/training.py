@@ -157,6 +157,7 @@ def _finish(
         "kept_epoch": kept,
         **tested.score.final(),
         "validation_accuracy": last["validation_accuracy"],
+        "validation_nrmse": last["validation_nrmse"],
         "train_seconds": state.seconds,
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,

@@ -143,8 +143,9 @@ class EpochRecord(Record):
     epoch: Annotated[int, Field(ge=1)]
     step: Count
     train_loss: Annotated[float, Field(ge=-1e30, le=1e30)]
-    train_accuracy: Share
+    train_accuracy: Share | None
     validation_accuracy: Share | None
+    validation_nrmse: Amount | None
     hidden_rates: list[Annotated[float, Field(ge=-1e12, le=1e12)]]
     output_rate: Amount
     estimator: Text
@@ -179,12 +180,14 @@ class ResultRecord(Record):
     layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
     epochs: Count
     kept_epoch: Count
-    test_accuracy: Share
-    test_accuracy_ci95: Annotated[list[Share], Field(min_length=2, max_length=2)]
-    balanced_accuracy: Share
-    majority_share: Share
-    classes_out_of_balance: bool
+    test_nrmse: Amount | None = None
+    test_accuracy: Share | None = None
+    test_accuracy_ci95: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
+    balanced_accuracy: Share | None = None
+    majority_share: Share | None = None
+    classes_out_of_balance: bool | None = None
     validation_accuracy: Share | None
+    validation_nrmse: Amount | None
     train_seconds: Amount
     device_seconds: Amount
     transfer_seconds: Amount

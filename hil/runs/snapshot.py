@@ -18,6 +18,11 @@ HEADER = ("__kind__", "__version__")
 LONGEST = {"s": SHOWN, "c": 1024, "n": SHOWN, "w": 1_000_000}
 
 
+def holds_numbers(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell if outputs stand for real numbers, and not for classes."""
+    return arrays["test_labels"].ndim == 2
+
+
 def confusion(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     """Test samples by class, as `count_answers` counts them.
 
@@ -77,11 +82,13 @@ def check(arrays: Mapping[str, NDArray[Any]], depth: int, projections: int, name
             refuse(key, f"is not within {least:g} and {most:g}")
 
     take("counts", "iu", "s c")
-    last = sizes["c"] - 1
-    take("test_labels", "iu", "test", most=last)
-    take("test_predictions", "iu", "test", most=last)
-    take("sample_labels", "iu", "s", most=last)
-    take("sample_predictions", "iu", "s", most=last)
+    real = left.get("test_labels", np.empty(0)).ndim == 2
+    for key, axis in (("test", "test"), ("sample", "s")):
+        for what in ("labels", "predictions"):
+            if real:
+                take(f"{key}_{what}", "f", f"{axis} c", -LARGEST)
+            else:
+                take(f"{key}_{what}", "iu", axis, most=sizes["c"] - 1)
     if "sample_lengths" in left:
         take("samples", "f", "s time features")
         take("sample_lengths", "iu", "s", 1, sizes["time"])

@@ -22,6 +22,7 @@ from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
 from hil.loop import costs, findings
 from hil.loop.controller import Controller
+from hil.loop.health import Score
 from hil.loop.mapping import graph_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
@@ -160,11 +161,12 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
     last = state.metrics[state.kept_epoch - 1] if state.metrics else {}
     test = session.test(data.x_test, data.y_test, metrics=state.metrics)
     tested, inference = test.score, test.costs
+    assert isinstance(tested, Score), "a study has no real targets"
     network = costs.of_network(controller.supervised.stored, session.device, inference)
     validated = last.get("validation_accuracy")
     if not job.train and len(data.y_validation):
         validation = session.test(data.x_validation, data.y_validation, None, [], "validate")
-        validated = validation.score.accuracy
+        validated = float(np.mean(validation.predicted == data.y_validation))
     amiss = {finding["headline"] for finding in findings.latest(state.metrics)}
     amiss |= {finding.headline for finding in findings.find_missed_classes(tested)}
     outcome: Outcome = {

@@ -147,12 +147,14 @@ class SampleSpec:
         classes: Number of classes.
         steps: Steps of the longest signal; None where samples are features.
         events: Whether signals are events.
+        real: Whether targets are real numbers, one for each of the `classes` outputs.
     """
 
     features: int
     classes: int
     steps: int | None = None
     events: bool = False
+    real: bool = False
 
     @property
     def kind(self) -> Kind:

@@ -203,6 +203,7 @@ def runs(
     folder: Annotated[Path, argument("Folder with run folders.", "[FOLDER]")] = Path("runs"),
 ) -> None:
     """List the runs of a folder, and in what they differ."""
+    from hil.plain_text import describe_score
     from hil.reports.comparison import ComparedRun, differing_settings, group_runs
     from hil.runs.folder import Run
 
@@ -226,13 +227,13 @@ def runs(
             made = Run.open(run.path).environment()["made"][:16].replace("T", " ")
             done = f"epoch {len(run.metrics)} of {run.config.training.epochs}"
             if run.result is not None:
-                done = f"{100 * run.result['test_accuracy']:.2f} %"
+                done = describe_score(run.result, "test")
             values = [f"{key}={differing[key][group.number - 1]}" for key in others]
             own = [text for text in values if not text.endswith("=None")]
             seed = f"seed={run.config.seed}"
             where = (run.config.task, run.config.device_url)
             rows.append((str(run.path), made, *where, done, ", ".join([seed, *own])))
-    header = ("run", "made", "task", "device", "test accuracy", "settings that differ")
+    header = ("run", "made", "task", "device", "test", "settings that differ")
     print_table(header, sorted(rows, key=lambda row: row[1]))
 
 
