@@ -1,6 +1,6 @@
 """Every kind of file that is read: a good one, how it is damaged, and what reads it.
 
-A reader that is added joins `KINDS` by one entry, and `tests/test_damaged_files.py` holds it to
+A reader that is added joins `KINDS` by one entry, and `tests/test_benchmarks.py` holds it to
 what all are held to.
 """
 
