@@ -96,8 +96,8 @@ class Catalogue(Generic[T]):
         except ValueError as error:
             raise ValueError(f"{what} cannot be loaded: {error}") from error
         if not isinstance(thing, self.of):
-            given = type(thing).__name__
-            raise ValueError(f"{what} is no {self.of.__name__} but of type {given}")
+            kind = type(thing).__name__
+            raise ValueError(f"{what} is no {self.of.__name__} but of type {kind}")
         return extensions.blame_errors(thing, what)
 
     def name_of(self, value: T) -> str | None:

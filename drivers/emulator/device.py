@@ -176,12 +176,12 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     reset = options.get("reset", profile.reset or next(iter(model.resets)))
     if reset not in model.resets:
         raise ValueError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
-    known = by_name(profile.nonidealities)
+    specs = by_name(profile.nonidealities)
     digital = [*model.mantissas, "wgt_exp"] if model.weight_unit else []
-    _refuse_unknown(options, [*known, *CHIP_OPTIONS, *model.parameters, *digital])
+    _refuse_unknown(options, [*specs, *CHIP_OPTIONS, *model.parameters, *digital])
     dt = _number(options, "dt", profile.dt, (1e-5, 1e-1), float)
     for name, text in options.items():
-        if name in model.parameters and name not in known:
+        if name in model.parameters and name not in specs:
             parameters[name] = neuron_file.check_parameter(model, name, text)
     for name, word in model.mantissas.items():
         if name in options:
@@ -198,7 +198,7 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     adjusted = profile.nonidealities.at_severity(severity, severities)
     return Chip(
         model,
-        override(adjusted, {name: text for name, text in options.items() if name in known}),
+        override(adjusted, {name: text for name, text in options.items() if name in specs}),
         seed=_number(options, "chip", 0, (0, 2**63 - 1), int),
         reset=reset,
         dt=dt,

@@ -61,8 +61,8 @@ def build(port: str, folder: Path | None = None) -> Path:
 def _make(port: str, folder: str, tools: str) -> None:
     command = ["make", "-C", str(SOURCES), f"BUILD={folder}", f"PYTHON={sys.executable}", port]
     try:
-        made = subprocess.run(command, capture_output=True, text=True)
-        trouble = made.stderr.strip() if made.returncode else ""
+        process = subprocess.run(command, capture_output=True, text=True)
+        trouble = process.stderr.strip() if process.returncode else ""
     except FileNotFoundError:
         trouble = "make is not installed"
     if trouble:

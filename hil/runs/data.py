@@ -48,9 +48,9 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
     if own is not None and (moved is not None or (record and record["files"])):
         own = own.at(Path(moved).absolute() if moved is not None else record["files"][0])
     task = config.task if own is None else str(own)
-    given = samples(run) if is_kept else None
+    kept = samples(run) if is_kept else None
     try:
-        data = tasks.load(task, config.seed, config.training.validation_fraction, given)
+        data = tasks.load(task, config.seed, config.training.validation_fraction, kept)
     except ValueError as error:
         if is_kept:
             raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None

@@ -159,10 +159,10 @@ class Run:
 
     def add_device(self, device: Device) -> None:
         """Keep which device the run is trained on: by what it states, its lab, and its state."""
-        made, config, known = self.environment(), self.config(), device.info.identity
+        made, config, identity = self.environment(), self.config(), device.info.identity
         file, name = config.network.calibration, lab.find_name(config.device)
         record = {
-            **asdict(known),
+            **asdict(identity),
             "lab": name,
             "flashed": lab.list_notes(lab.FLASHED).get(name, ""),
             "address": lab.find_device(name).address if name else config.device,

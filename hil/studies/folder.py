@@ -99,7 +99,7 @@ class StudyFolder:
         if weights.is_symlink():
             raise ValueError(f"{weights} is a link: the folder of a study has none, remove it")
         remove_drafts(self.path)
-        given = dump_study(self.study)
+        text = dump_study(self.study)
         try:
             there = read_bytes(self.path / STUDY)
         except FileFormatError:
@@ -108,11 +108,11 @@ class StudyFolder:
             weights.mkdir(exist_ok=True)
             record = {**environment(), **asdict(self.sources)}
             write_text(self.path / ENVIRONMENT, json.dumps(record, indent=2) + "\n")
-            write_text(self.path / STUDY, given)
+            write_text(self.path / STUDY, text)
             return
         weights.mkdir(exist_ok=True)
         remove_drafts(weights)
-        difference = _first_difference(there, given)
+        difference = _first_difference(there, text)
         if difference is not None:
             raise ValueError(
                 f"{self.path} holds the results of another study ({difference}): "

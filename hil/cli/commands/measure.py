@@ -121,10 +121,10 @@ def calibrate(
 
     sizes = parse_layers(layers)
     with stages(calibration.count_stages(sizes)) as watch:
-        made = calibration.calibrate(device, sizes, watch, record)
-    calibration.write(made, out)
+        result = calibration.calibrate(device, sizes, watch, record)
+    calibration.write(result, out)
     if json_output:
-        typer.echo(json.dumps(calibration.to_record(made)))
+        typer.echo(json.dumps(calibration.to_record(result)))
         return
-    print_table(calibration.HEADER, calibration.tabulate(made))
+    print_table(calibration.HEADER, calibration.tabulate(result))
     typer.echo(out)
