@@ -128,8 +128,7 @@ def list_notes(kind: str) -> dict[str, str]:
     path = _notes_file(kind)
     if not path.exists():
         return {}
-    table: dict[str, str] = check_schema(_Notes, read_json(path), str(path))
-    return table
+    return check_schema(_Notes, read_json(path), str(path))
 
 
 def add_note(kind: str, address: str, text: str) -> None:

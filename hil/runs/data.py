@@ -8,7 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from drivers.contract.messages import read_npz
-from drivers.errors import FileFormatError
+from drivers.errors import FileFormatError, name_source
 from drivers.files.bounded import MIB, read_json
 from drivers.files.writing import write_text
 from hil import tasks
@@ -74,10 +74,8 @@ def samples(run: Run) -> SampleSet:
         FileFormatError: When they are missing or damaged.
     """
     arrays = read_npz(run.path / SAMPLES, ("arrays",), VERSION, records=True)
-    try:
+    with name_source(str(run.path / SAMPLES)):
         return SampleSet.read({key: array for key, array in arrays.items() if key not in HEADER})
-    except ValueError as error:
-        raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
 
 
 def preparation(run: Run) -> Preparation:

@@ -139,8 +139,7 @@ class StudyFolder:
             FileFormatError: When it is missing or damaged.
         """
         path = self.path / ENVIRONMENT
-        record: dict[str, Any] = check_schema(StudyEnvironmentRecord, read_json(path), str(path))
-        return record
+        return check_schema(StudyEnvironmentRecord, read_json(path), str(path))
 
     def save_weights(self, key: str, weights: Weights) -> None:
         """Keep the weights that a job ended with."""

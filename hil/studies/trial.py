@@ -7,8 +7,7 @@ package, from a configuration to a dictionary of measures.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import DeviceError, FileFormatError
+from drivers.errors import name_source
 from hil import tasks
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
@@ -126,19 +126,10 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     initial = None if config.start else weights
-    with Session.open(
-        config, data, job.open_settings, initial=initial, blame=partial(_blame, job)
-    ) as session:
+    # Its settings fit, so what does not is the file.
+    blame = partial(name_source, f"weights/{job.start}.npz", ": delete it")
+    with Session.open(config, data, job.open_settings, initial=initial, blame=blame) as session:
         return _measure(job, session)
-
-
-@contextmanager
-def _blame(job: Job) -> Iterator[None]:
-    """Say which weights are at fault: its settings fit, so what does not is the file."""
-    try:
-        yield
-    except ValueError as error:
-        raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
 
 
 def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:

@@ -156,19 +156,9 @@ def with_checks(estimator: Estimator, what: str) -> Estimator:
 __all__ = ["CATALOGUE", "choose", "get", "names"]
 
 CATALOGUE: Catalogue[Estimator] = Catalogue(
-    "estimator", Estimator, "hil.estimators", __name__, "ESTIMATOR"
+    "estimator", Estimator, "hil.estimators", __name__, "ESTIMATOR", with_checks=with_checks
 )
-names = CATALOGUE.names
-
-
-def get(name: str) -> Estimator:
-    """The estimator of that name; one of a user's own is held to what one has to be.
-
-    Raises:
-        ValueError: When there is none, or it is something else.
-    """
-    estimator = CATALOGUE.get(name)
-    return estimator if name in names() else with_checks(estimator, f"estimator {name!r}")
+names, get = CATALOGUE.names, CATALOGUE.get
 
 
 def choose(
