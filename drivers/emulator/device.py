@@ -80,7 +80,10 @@ class Emulator(Device):
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
         """Take the chip that a profile or a file, a seed and overridden non-idealities name."""
-        chip = _make_setting(lambda: _chip(target, options))
+        try:
+            chip = _chip(target, options)
+        except ValueError as error:
+            raise SettingError(str(error)) from None
         default = None if target.endswith((".toml", ".py")) else 0  # a file may state any levels
         exponent = _number(options, "wgt_exp", default, EXPONENTS, int)
         return cls(chip, f"emulator:{target or DEFAULT}", exponent)
@@ -231,14 +234,6 @@ def _refuse_unknown(options: Mapping[str, str], known: Sequence[str]) -> None:
     for option in options:
         if option not in known and not option.startswith("severity."):
             raise ValueError(f"emulator option {option!r} is unknown: {nearest(option, known)}")
-
-
-def _make_setting(make: Callable[[], Value]) -> Value:
-    """Call `make`; a ValueError of the physics becomes a SettingError of the contract."""
-    try:
-        return make()
-    except ValueError as error:
-        raise SettingError(str(error)) from None
 
 
 def _number(
