@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 from support.benchmark_programs import loaded
-from support.effort import tries
-from support.paths import ROOT
+from support.paths import ROOT, tries
 from support.read_kinds import KINDS, ending, made
 
 PROGRAM = ROOT / "benchmarks" / "league.py"

@@ -16,9 +16,9 @@ import drivers
 import drivers.registry
 from drivers import Network, Probe, Stimulus
 from hil.loop import supervised_device
-from support import xor
 from support.command_line import command, weights
-from support.fragile_device import WAYS
+from support.data_sets import write_xor
+from support.hanging_device import BREAKS
 from support.paths import ROOT
 
 SETTINGS = ("--hidden", "12", "--epochs", "1", "--set", "network.steps=8", "--out", "run")
@@ -35,21 +35,21 @@ def scheme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return xor.write(tmp_path_factory.mktemp("task"), 60, 20)
+    return write_xor(tmp_path_factory.mktemp("task"), 60, 20)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(task: str, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """Weights of a training in which nothing breaks, in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(drivers.registry.BUILTIN, "fragile", "support.fragile_device:Fragile")
+        patch.setitem(drivers.registry.BUILTIN, "fragile", "support.hanging_device:Fragile")
         patch.chdir(tmp_path_factory.mktemp("undisturbed"))
         done = command("train", task, "--device", "fragile:no", *SETTINGS)
         assert done.exit_code == 0, done.output
         return weights(Path("run").absolute())
 
 
-@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("how", BREAKS)
 def test_a_training_goes_on_to_the_same_weights(
     how: str, task: str, undisturbed: list[bytes]
 ) -> None:

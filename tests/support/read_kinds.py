@@ -36,8 +36,7 @@ from hil.studies.folder import StudyFolder
 from hil.studies.journal import Journal
 from hil.tasks import mnist
 from support import damage, nir_models, study_kit
-from support.damaged_archives import npz_damaged
-from support.damaged_tables import csv_damaged, parquet_damaged
+from support.damage import csv_damaged, npz_damaged, parquet_damaged
 
 TASK, RUN, STUDY = "own.npz", "run", "study"
 Ending = Literal["read", "refused"]

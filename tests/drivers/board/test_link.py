@@ -21,7 +21,7 @@ from drivers.board.frames import RequestType
 from drivers.board.link import FIRST, FLOOR, LATENCY, Link, RoundTrip
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.errors import CapacityError
-from support.played_board import HELLO, Clock, Fake, Played, answer, greeting, stuffed, unstuffed
+from support.plain_board import HELLO, Clock, Fake, Played, answer, greeting, stuffed, unstuffed
 
 OLD_HELLO = struct.pack(
     "<4sBBHIIIHHIHH16s", b"SPKL", 1, 8, 1024, 0x010000, 7, 3, 64, 64, 4096, 100, 0, b"old"

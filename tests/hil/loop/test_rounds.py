@@ -127,7 +127,7 @@ HIDDEN = [40, 30]
 
 @pytest.fixture(autouse=True)
 def stranger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BUILTIN, "integer", "support.integer_chip:IntegerChip")
+    monkeypatch.setitem(BUILTIN, "integer", "support.devices_abroad:IntegerChip")
 
 
 def made(scale: float, **sections: Any) -> config.Config:
