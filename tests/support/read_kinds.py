@@ -32,8 +32,7 @@ from hil.loop.train_state import TrainState
 from hil.runs import data as run_data
 from hil.runs.folder import Run
 from hil.studies import loader
-from hil.studies.folder import StudyFolder
-from hil.studies.journal import Journal
+from hil.studies.folder import Journal, StudyFolder
 from hil.tasks import mnist
 from support import damage, nir_models, study_kit
 from support.damage import csv_damaged, npz_damaged, parquet_damaged

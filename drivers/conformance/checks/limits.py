@@ -12,8 +12,14 @@ from typing import Any, get_args
 import numpy as np
 
 from drivers.conformance import needs
-from drivers.conformance.checking import Failed, check, check_refusal, check_taken
-from drivers.conformance.comparing import check_unchanged, describe_probe
+from drivers.conformance.checking import (
+    Failed,
+    check,
+    check_refusal,
+    check_taken,
+    check_unchanged,
+    describe_probe,
+)
 from drivers.conformance.harness import Harness, NotApplicable, skip_if
 from drivers.contract.info import ProbeOffer, Quantity, Reduction, Setting, StimulusKind
 from drivers.contract.messages import Probe, Stimulus

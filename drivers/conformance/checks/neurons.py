@@ -17,8 +17,7 @@ from drivers.conformance.charge import (
     read_membranes,
     steps_of_inflow,
 )
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import is_noiseless
+from drivers.conformance.checking import Failed, check, is_noiseless
 from drivers.conformance.harness import DRIVE, Harness, Measured, NotApplicable, skip_if
 from drivers.conformance.nominal import compare_random_network
 from drivers.conformance.wiring import measure_common_delay

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from drivers.conformance import needs
 from drivers.conformance.charge import read_membranes
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import (
+from drivers.conformance.checking import (
     REPEATS,
+    Failed,
+    check,
     check_alike,
     describe_probe,
     is_near,

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance import needs
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import (
+from drivers.conformance.checking import (
     IDLE,
     ROUNDING,
+    Failed,
+    check,
     check_alike,
     check_same,
     check_unchanged,

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance import needs
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import IDLE
+from drivers.conformance.checking import IDLE, Failed, check
 from drivers.conformance.harness import DRIVE, Harness, NotApplicable, skip_if
 from drivers.conformance.wiring import measure_common_delay
 from drivers.contract.messages import Stimulus

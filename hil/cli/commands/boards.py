@@ -80,9 +80,9 @@ def flash(
     name: Annotated[str, argument("A device of the lab.", "NAME", "drivers.lab:list_devices")],
 ) -> None:
     """Flash the firmware of a device of the lab by its maker's tool, where that is installed."""
-    from drivers.firmware import flashing
+    from drivers.firmware.building import flash
 
-    typer.echo(flashing.flash(name))
+    typer.echo(flash(name))
 
 
 @board.command()

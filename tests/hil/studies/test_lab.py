@@ -23,7 +23,7 @@ import drivers
 from drivers import firmware, lab
 from drivers.board import link
 from drivers.board.simulated_board import SimulatedBoard
-from drivers.firmware import flashing
+from drivers.firmware import building
 from hil import studies
 from hil.cli.app import app
 from hil.studies import pool
@@ -191,7 +191,7 @@ def test_a_device_is_flashed_by_the_makers_tool_and_runs_keep_it(
 ) -> None:
     image = tmp_path / "pico.uf2"
     image.write_bytes(b"firmware")
-    monkeypatch.setattr(flashing, "build", lambda port: image)
+    monkeypatch.setattr(building, "build", lambda port: image)
     tool = tmp_path / "picotool"
     tool.write_text(f'#!/bin/sh\necho picotool v9: "$@" | tee -a {tmp_path}/calls\n')
     tool.chmod(0o755)
