@@ -2,8 +2,9 @@
 
 It is run from the start each time. Finished trials are looked up in the journal by their key,
 which names the settings, so a resumed study takes the course of an undisturbed one and ends with
-the same table. What is evaluated next depends on finished trials alone, never on their timing. Repetitions take
-devices in turn; those that fail are done without.
+the same table. What is evaluated next depends on finished trials alone, never on their timing.
+
+Repetitions take devices in turn; those that fail are done without.
 """
 
 from __future__ import annotations
