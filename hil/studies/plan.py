@@ -268,4 +268,4 @@ def shift_fleet(device: str, number: int) -> str:
             chip = _number(options.get(option, "0")) + number * len(members)
             options = {**options, option: str(chip)}
         moved.append(f"{scheme}:{target}?{urlencode(options)}" if options else member)
-    return f"fleet:{','.join(moved)}"
+    return f"{device.partition(':')[0]}:{','.join(moved)}"
