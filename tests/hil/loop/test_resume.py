@@ -24,8 +24,8 @@ from hil.config import Config, build
 from hil.loop import epochs, training
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
-from support import xor
 from support.command_line import command, refusal
+from support.data_sets import write_xor
 from support.misbehaving import Behaving
 from support.restated import restated
 
@@ -344,7 +344,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(drivers.registry.BUILTIN, "plugged", f"{__name__}:Plugged")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Plugged, "runs_left", 5)
-    done = command("train", xor.write(tmp_path, 60, 20), "--device", "plugged:", *SETTINGS)
+    done = command("train", write_xor(tmp_path, 60, 20), "--device", "plugged:", *SETTINGS)
     assert done.exit_code == 2 and "go on with: hil resume run" in done.stderr
     monkeypatch.setattr(Plugged, "runs_left", 10**6)
 

@@ -30,9 +30,9 @@ from hil.studies import pool
 from hil.studies.loader import build
 from hil.studies.plan import list_units, make_jobs
 from hil.studies.schema import Study
-from support import xor
 from support.board_terminal import Fed, terminal
 from support.dask_cluster import cluster
+from support.data_sets import write_xor
 from support.firmware_ports import need
 
 HOLD = "import sys, serial; p = serial.Serial(sys.argv[1], exclusive=True); print(); input()"
@@ -101,7 +101,7 @@ def test_a_study_goes_on_without_those_that_fail(
         "sick": Failing(12, lambda data: data),
         "held": SimulatedBoard(4),
     }
-    found = make_study(trials, xor.write(tmp_path, 60, 20))
+    found = make_study(trials, write_xor(tmp_path, 60, 20))
     assert found.repeat.devices == NAMES
     with ExitStack() as stack:
         paths = {n: stack.enter_context(terminal(each))[0] for n, each in boards.items()}
@@ -148,7 +148,7 @@ def test_what_is_in_quarantine_is_not_used_until_released(file: Path) -> None:
 def test_a_name_is_the_same_board_at_another_port(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = xor.write(tmp_path, 60, 20)
+    task = write_xor(tmp_path, 60, 20)
     with terminal(SimulatedBoard(7)) as (one, _), terminal(SimulatedBoard(7)) as (two, _):
         for path in (one, two):
             ports = [Adapter(path, "well")]
