@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from drivers.registry import driver, driver_of, list_addresses, split
+from drivers.registry import driver, driver_of, members_of, split
 from hil import config as configuration
 from hil.config import Config, Sections, merge_layers
 from hil.loop.defaults import find_open_settings
@@ -257,15 +257,15 @@ def shift_fleet(device: str, number: int) -> str:
         device: The fleet of the first one; any other device is the same for all.
         number: The repetition, from 0.
     """
-    members = list_addresses(device)
-    if members == (device,):
+    members = members_of(device)
+    if members is None:
         return device
     moved = []
-    for member in members:
+    for member in members.addresses:
         scheme, target, options = split(member)
         option = driver(scheme).chip_option
         if option:
-            chip = _number(options.get(option, "0")) + number * len(members)
+            chip = _number(options.get(option, "0")) + number * len(members.addresses)
             options = {**options, option: str(chip)}
         moved.append(f"{scheme}:{target}?{urlencode(options)}" if options else member)
-    return f"{device.partition(':')[0]}:{','.join(moved)}"
+    return members._replace(addresses=tuple(moved)).join(device.partition(":")[0])
