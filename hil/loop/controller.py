@@ -227,7 +227,7 @@ class Controller:
             return []
         seed, probes, found = self.config.seed, self.observer.output_probes, []
         draw = streams.generator(seed, "perturb", index)
-        for n, proposed in enumerate(self.rule.propose(draw, self.weights)):
+        for n, proposed in enumerate(self.rule.propose(draw, self.weights, self.observer.routes)):
             trial = streams.trial(seed, "perturb", index, n)
             for projection, matrix in enumerate(proposed):
                 self.supervised.write(projection, matrix)

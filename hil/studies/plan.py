@@ -166,7 +166,7 @@ def list_units(study: Study, times: int | None = None, first: int = 0) -> list[U
             units.append(Unit(number, base.seed + number, None, device))
             continue
         seed = base.seed + (number if what != "chip" or one is None else 0)
-        start = 0 if what == "seed" and each == 1 else number * each
+        start = 0 if what == "seed" else number * each
         chips = [None] if one is None else range(one + start, one + start + each)
         units += [Unit(number, seed, chip) for chip in chips]
     return units
@@ -225,6 +225,8 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         config = _configure(study, {**sections, **pretrain}, unit)
         open_settings = _list_open_settings(sections, starts=True)
         return (Job(config, "", is_fine_tuned, False, open_settings, faults, calibrate),)
+    # A seed of its own makes it the same network for all repetitions.
+    unit = replace(unit, seed=pretrain.pop("seed", unit.seed))
     first = merge_layers(below, pretrain)
     given = "start" in first  # a network that is there already is only tested
     open_settings = _list_open_settings(first, starts=given)

@@ -227,7 +227,9 @@ def means_are_over_all_steps(harness: Harness) -> None:
         float(np.median(read_membranes(harness, view, harness.pulse(steps, step, kind), "mean")))
         for step in places
     ]
-    if (np.diff(moved) > 0.01).any() or moved[2] - moved[3] < 0.01:
+    lost = min(abs(np.array(moved[:3]) - moved[3])) < 0.01
+    swings = harness.info.neuron.decay is None  # what swings may undo what came early
+    if lost or (not swings and (np.diff(moved) > 0.01).any()):
         told = ", ".join(f"{m:.3f} in step {s}" for m, s in zip(moved, places, strict=True))
         raise Failed(f"with half a threshold in one of {steps} steps the mean is {told}")
 
