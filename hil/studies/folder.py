@@ -272,7 +272,9 @@ class StudyFolder:
         for name, array in weights.items():
             if array.dtype != np.float32 or not np.isfinite(array).all():
                 raise FileFormatError(f"{path}: {name[:60]} are no weights: delete it")
-        graph = {n: a for n, a in stored.items() if n.startswith(("delays/", "synapses/"))}
+        graph = {
+            n: a for n, a in stored.items() if n.startswith(("delays/", "synapses/", "cells/"))
+        }
         return {name: array.astype(np.float32) for name, array in weights.items()} | graph
 
     def has_weights(self, key: str) -> bool:

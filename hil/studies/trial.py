@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,10 +22,11 @@ from drivers import DeviceError, Fault, FileFormatError
 from drivers.contract.faults import NEURON_FAULTS, check_faults, count_bits
 from drivers.errors import name_source
 from hil import streams, tasks
+from hil.characterisation import calibration
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
-from hil.loop import costs, findings
+from hil.loop import costs, findings, mapping
 from hil.loop.controller import Controller
 from hil.loop.mapping import graph_of
 from hil.loop.session import Session
@@ -126,11 +130,18 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    initial = None if config.start else weights
-    # Its settings fit, so what does not is the file.
-    blame = partial(name_source, f"weights/{job.start}.npz", ": delete it")
-    with Session.open(config, data, job.open_settings, initial=initial, blame=blame) as session:
-        return _measure(job, session)
+    # Its settings fit, so what does not is the file of its weights.
+    source = partial(name_source, f"weights/{job.start}.npz", ": delete it")
+    initial, blame = (None, None) if config.start else (weights, source)
+    with ExitStack() as resources:
+        if job.calibrate:
+            result = calibration.calibrate(config.device_url, mapping.layers(config, data.spec))
+            folder = Path(resources.enter_context(TemporaryDirectory()))
+            file = calibration.write(result, folder / "calibration.toml")
+            network = config.network.model_copy(update={"calibration": str(file)})
+            config = config.model_copy(update={"network": network})
+        session = Session.open(config, data, job.open_settings, initial=initial, blame=blame)
+        return _measure(job, resources.enter_context(session))
 
 
 def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
@@ -166,7 +177,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "validation_accuracy": validated,
         "train_accuracy": last.get("train_accuracy"),
         "curve": [row["validation_accuracy"] for row in state.metrics],
-        "shown": len(data.y_train) * len(state.metrics),
+        "shown": session.config.training.count_samples(len(data.y_train)) * len(state.metrics),
         "paid": [{key: row["costs"][of] for key, of in PAID.items()} for row in state.metrics],
         "read_bits": training["read_bits"],
         "energy": training["energy"],
@@ -202,7 +213,8 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
 
 def _collect_weights(controller: Controller, began: Weights | None) -> Weights:
     """Collect what other trials start from: weights, delays, and directions of the feedback."""
-    ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
+    kept = ("ways/", "cells/")
+    ways = {name: array for name, array in (began or {}).items() if name.startswith(kept)}
     if controller.rule.learns_feedback:
         learned = feedback_matrices(controller.rule_state)
         ways |= {f"ways/{name}": way for name, way in learned.items()}

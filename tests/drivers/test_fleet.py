@@ -202,6 +202,31 @@ def test_members_that_cannot_be_one_device_are_refused() -> None:
         )
 
 
+def test_members_that_take_turns_have_the_weights_of_the_last_write() -> None:
+    """Each batch is another member's, which has what was written since its last turn, but once."""
+    x = stimulus("current", 6)
+    with drivers.open("fleet:at_once=1,member:?chip=1..3") as it:
+        assert not (it.info.abilities.resumable or it.info.abilities.deterministic)
+        assert it.info.capacity.batch == INFO.capacity.batch
+        fleet, seed = laid_out(it), 0
+        for turn in range(7):
+            if turn in (1, 2, 5):  # and no write before other turns
+                seed = turn
+                for projection, matrix in enumerate(weights(seed)):
+                    fleet.write_weights(projection, matrix)
+            alone = laid_out(Member(turn % 3 + 1, 0), seed).run(x, PROBES)
+            found = fleet.run(x, PROBES)
+            assert np.array_equal(found.counts, alone.counts)
+            assert all(np.array_equal(found.samples[p], alone.samples[p]) for p in PROBES)
+    with drivers.open(
+        "fleet:may_fail=1,at_once=2,member:?chip=1,member:?chip=2&fails=1,member:?chip=3"
+    ) as it:
+        got = laid_out(it).run(x).counts  # the half of the one that fails is shared out
+        for rows, chip in (slice(0, 5), 1), (slice(5, 6), 3):
+            alone = laid_out(Member(chip, 0)).run(sliced(x, np.arange(6)[rows]))
+            assert np.array_equal(got[rows], alone.counts)
+
+
 # -- its addresses ----------------------------------------------------------------------------
 
 KNOWN = ("board", "emulator", "member", "fleet")
@@ -227,7 +252,7 @@ KNOWN = ("board", "emulator", "member", "fleet")
     ],
 )
 def test_an_address_of_many(target: str, addresses: list[str], may_fail: int) -> None:
-    assert parse_members(target, KNOWN) == (tuple(addresses), may_fail)
+    assert parse_members(target, KNOWN) == (tuple(addresses), may_fail, 0)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +262,8 @@ def test_an_address_of_many(target: str, addresses: list[str], may_fail: int) ->
         "nobody:x",
         "may_fail=2,emulator:a,emulator:b",
         "may_fail=x,emulator:a",
+        "at_once=2,emulator:a",
+        "at_once=1,at_once=1,emulator:a,emulator:b",
         "emulator:a?chip=5..1",
         "emulator:a?chip=1..100000",
         "emulator:a?chip=1..999999999999999999999999",
