@@ -72,11 +72,7 @@ class Bench:
         """
         sent = np.ones(LONGEST) if layer == 1 else self.driven_spikes(layer - 1)
         share = held_current(self.decay) if layer == 1 and self.has_currents else 1.0
-        return simulate(self.nominal_neuron(layer), MARGIN * share * sent).spikes
-
-    def nominal_neuron(self, layer: int) -> NominalNeuron:
-        """Take a neuron of a layer as it is measured, or else stated."""
-        return NominalNeuron(
+        neuron = NominalNeuron(
             decay=self.decay,
             reset=self.reset,
             arrival=self.arrival(layer),
@@ -84,6 +80,7 @@ class Bench:
             most=self.device.info.neuron.spikes_per_step,
             refractory=self.measured.refractory or 0,
         )
+        return simulate(neuron, MARGIN * share * sent).spikes
 
     @property
     def reset(self) -> Reset:

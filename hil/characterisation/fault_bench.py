@@ -7,8 +7,7 @@ Whatever else is driven is inhibited: a faulty synapse then wakes nothing that w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -23,30 +22,15 @@ from hil.characterisation.timing import MeasuredTiming
 from hil.partial_runs import join_batches, join_groups, split_probes
 
 Indices = NDArray[np.int64]
+NOBODY: Indices = np.empty(0, np.int64)
 
 STEPS = 200  # of a run
 # Samples of each condition, and writes of each code.
 REPEATS, WRITES = 4, 6
 # What a driven neuron receives, in thresholds a step, and what an event brings along a chain.
-DRIVE, RELAY = 4.0, 1.5
+DRIVE, RELAY = 4.0, 1.2
 # How far from rest a synapse at full scale brings a membrane, in thresholds.
 DEPTH = 0.5
-
-
-@dataclass(frozen=True)
-class SynapseReading:
-    """What the synapses of a projection did to the membranes behind them.
-
-    Attributes:
-        moved: How far each moved the mean membrane by each code, `(3, n_pre, n)` in thresholds.
-        stored: The codes as weights, `(3,)`; of the other two, one has each bit that the other
-            has not.
-        full_scale: Full scale of the projection.
-    """
-
-    moved: Array
-    stored: Array
-    full_scale: float
 
 
 class FaultBench:
@@ -61,6 +45,7 @@ class FaultBench:
         """Take all neurons to be without fault."""
         timing = MeasuredTiming(Timing(dt=device.info.timing.dt)).fill_from(device.info)
         self.bench, self.layers = Bench(device, tuple(layers), timing), tuple(layers)
+        self.steps = min(STEPS, device.info.capacity.steps)
         self.live: list[Indices] = [np.arange(size) for size in layers]
 
     def read_lines(self, number: int) -> Array:
@@ -75,93 +60,82 @@ class FaultBench:
         depth, size = self.bench.depth, self.layers[number]
         self._map(number, *[RELAY] * (depth - number))
         if number == depth:
-            self._drive(number, range(size))
+            self._drive(number, np.arange(size))
             return self._count_spikes().T[:, np.newaxis]
         reach = min(self.live[layer].size for layer in range(number + 1, depth + 1))
         chains = [self.live[layer][:reach] for layer in range(number + 1, depth + 1)]
-        for p, (pre, post) in enumerate(pairwise(chains), start=number + 1):
-            self._connect(p, RELAY, pre, post)
-        self._drive(number, ())
-        unread = self._count_spikes()[:, chains[-1]]
-        lines = np.empty((size, reach, 2))
+        for p, ends in enumerate(pairwise(chains), start=number + 1):
+            self._write(p, ends)
+        self._drive(number, NOBODY)
+        unread = self._count_spikes()
+        lines = np.empty((size, *unread.shape))
         for neuron in range(size):
-            self._drive(number, (neuron,))
-            self._connect(number, RELAY, np.full(reach, neuron), chains[0])
-            lines[neuron] = (self._count_spikes()[:, chains[-1]] - unread).T
-        return lines
+            self._drive(number, np.array([neuron]))
+            self._write(number, (np.array([neuron]), chains[0]))
+            lines[neuron] = self._count_spikes() - unread
+        return lines[..., chains[-1]].transpose(0, 2, 1)
 
-    def read_synapses(self, number: int) -> SynapseReading | None:
+    def read_synapses(self, number: int) -> tuple[Array, Array] | None:
         """Read what the synapses of live neurons to a layer transmit.
 
         Args:
             number: Of the layer, from 1.
 
         Returns:
-            The reading; None where the device does not show the membranes of the layer.
+            How far each moved the mean membrane by each code, `(3, n_pre, n)` in thresholds, and
+            the codes as weights, `(3,)`: none, and two of which one has each bit that the other
+            has not. None where the device does not show the membranes of the layer.
         """
-        device, p = self.bench.device, number - 1
+        device, p, shape = self.bench.device, number - 1, self.layers[number - 1 : number + 1]
         offer = device.info.offer("membrane", number, self.bench.depth)
         if offer is None:
             return None
         reduce = next(each for each in ("mean", "none", "last") if each in offer.reductions)
         probe = Probe(number, "membrane", None, offer.every, reduce)
-        self._map(p, DEPTH * (1 - self.bench.decay))
-        scale, form = device.network.full_scale[p], device.info.weight_format(p)
+        wanted = DEPTH * (1 - self.bench.decay)
+        self._map(p, wanted)
+        scale, membrane = device.network.full_scale[p], device.info.neuron.membrane
         # Two thirds of a full scale are a code of alternating bits, with its complement below 0.
-        largest = 2 / 3 * min(scale, DEPTH * (1 - self.bench.decay))
-        codes = (0.0, largest, -largest - form.step(scale))
-        moved, stored = np.zeros((3, *self.layers[p : p + 2])), np.zeros(3)
-        sources = [self.live[0]] if p == 0 else list(self.live[p][:, np.newaxis])
-        for rows in sources:
-            if p == 0:
-                active = np.eye(self.layers[0], dtype=bool)
-            else:
+        most = 2 / 3 * min(scale, wanted)
+        codes = (0.0, most, -most - device.info.weight_format(p).step(scale))
+        moved, stored = np.zeros((3, *shape)), np.zeros(3)
+        active = np.eye(self.layers[0], dtype=bool) if p == 0 else self._choose_halves()[:REPEATS]
+        active = np.concatenate([active, np.zeros((REPEATS, self.layers[0]), bool)])
+        for rows in [self.live[0]] if p == 0 else self.live[p][:, np.newaxis]:
+            if p:
                 self._drive(p, rows)
-                active = self._choose_halves()[:REPEATS]
-            active = np.concatenate([active, np.zeros((REPEATS, self.layers[0]), bool)])
             for n, code in [*enumerate(codes)] * WRITES:
-                weights = np.zeros(self.layers[p : p + 2], np.float32)
+                weights = np.zeros(shape, np.float32)
                 weights[rows] = code
                 stored[n] = device.write_weights(p, weights)[rows[0], 0]
-                shown = self._run(active, probe).samples[probe]
+                shown = membrane.in_thresholds(self._run(active, probe).samples[probe])
                 means = (shown.mean(axis=0) if reduce == "none" else shown).astype(np.float64)
                 driven = means[:-REPEATS] - means[-REPEATS:].mean(axis=0)
-                moved[n, rows] += (driven if p == 0 else driven.mean(axis=0)) / WRITES
-        swing = device.info.neuron.membrane
-        return SynapseReading(moved / (swing.threshold - swing.rest), stored, scale)
+                moved[n, rows] += (driven.mean(axis=0) if p else driven) / WRITES
+        return moved, stored
 
     def _map(self, number: int, *behind: float) -> None:
         """Map the network, with what drives the layers before one, and room behind it."""
         drives = [2 * DRIVE / max(self.live[p].size, 2) for p in range(number)]
         self.bench.map(*drives, *behind)
-        for p in range(number - 1):
-            halves = [self.live[p + 1][half::2] for half in (0, 1)]
-            self._drive(p + 1, *halves)
+        for layer in range(1, number):
+            self._drive(layer, self.live[layer][::2], self.live[layer][1::2])
 
-    def _drive(self, number: int, even: Iterable[int], odd: Iterable[int] = ()) -> None:
+    def _drive(self, number: int, even: Indices, odd: Indices = NOBODY) -> None:
         """Let even live neurons before a layer drive some of its neurons, odd ones others.
 
         Each neuron that they do not drive they inhibit.
         """
-        p, own = number - 1, self.live[number - 1]
-        weights = np.zeros(self.layers[p : p + 2], np.float32)
-        weights[own] = -1
-        weights[np.ix_(own[::2], np.array([*even], int))] = 1
-        weights[np.ix_(own[1::2], np.array([*odd], int))] = 1
-        self._write(p, 2 * DRIVE / max(own.size, 2), weights)
+        own = self.live[number - 1][:, np.newaxis]
+        self._write(number - 1, (own[::2], even), (own[1::2], odd), inhibiting=own)
 
-    def _connect(self, p: int, weight: float, pre: Indices, post: Indices) -> None:
-        """Write single synapses of a projection, and none else."""
+    def _write(self, p: int, *ends: tuple[Indices, Indices], inhibiting: Indices = NOBODY) -> None:
+        """Write synapses of a projection at full scale; the others are 0, or inhibit."""
         weights = np.zeros(self.layers[p : p + 2], np.float32)
-        weights[pre, post] = 1
-        self._write(p, weight, weights)
-
-    def _write(self, p: int, weight: float, signs: NDArray[np.float32]) -> None:
-        """Write the least weight that is as large as one, or else the largest there is."""
-        device = self.bench.device
-        scale = device.network.full_scale[p]
-        step = device.info.weight_format(p).step(scale)
-        device.write_weights(p, signs * np.float32(min(max(weight, step), scale)))
+        weights[inhibiting] = -self.bench.device.network.full_scale[p]
+        for pre, post in ends:
+            weights[pre, post] = self.bench.device.network.full_scale[p]
+        self.bench.device.write_weights(p, weights)
 
     def _choose_halves(self) -> NDArray[np.bool_]:
         """Inputs that drive, and then those that inhibit, `(2 * REPEATS, n_in)`."""
@@ -170,26 +144,18 @@ class FaultBench:
 
     def _count_spikes(self) -> Array:
         """Output spikes a step, at most one, of driven and of inhibited neurons, `(2, n)`."""
-        info = self.bench.device.info
-        most = min(self._steps, info.neuron.spikes_per_run or self._steps)
+        most = min(self.steps, self.bench.device.info.neuron.spikes_per_run or self.steps)
         counts = self._run(self._choose_halves()).counts.reshape(2, REPEATS, -1)
         return np.asarray(np.minimum(counts.mean(axis=1) / most, 1.0))
-
-    @property
-    def _steps(self) -> int:
-        return min(STEPS, self.bench.device.info.capacity.steps)
 
     def _run(self, active: NDArray[np.bool_], *probes: Probe) -> Readout:
         """Drive input channels in every step, `(B, n_in)`."""
         bench, device, answers = self.bench, self.bench.device, []
         kind = choose_kind(device.info, *CURRENTS, "spikes")
         groups = split_probes(probes, device.network, device.info)
-        for first in range(0, len(active), bench.batch):
-            part = active[first : first + bench.batch]
-            stimulus = make_stimulus(kind, np.broadcast_to(part, (self._steps, *part.shape)))
-            readouts = []
-            for group in groups:
-                readouts.append(device.run(stimulus, [*group.values()], trial=bench.trial))
-                bench.trial += 1
-            answers.append(join_groups(groups, readouts))
+        for part in np.array_split(active, -(-len(active) // bench.batch)):
+            stimulus = make_stimulus(kind, np.broadcast_to(part, (self.steps, *part.shape)))
+            runs = [device.run(stimulus, [*each.values()], trial=bench.trial) for each in groups]
+            answers.append(join_groups(groups, runs))
+            bench.trial += 1
         return join_batches(answers)

@@ -128,3 +128,37 @@ def calibrate(
         return
     print_table(calibration.HEADER, calibration.tabulate(made))
     typer.echo(out)
+
+
+def diagnose(
+    device: DeviceArgument,
+    out: Annotated[
+        Path,
+        option("Faults to write, a file that faults= of an address takes.", "FILE", "--out", "-o"),
+    ] = Path("faults.toml"),
+    layers: LayersOption = "64,200,10",
+    record: RecordOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Find faulty neurons and synapses of a device. Exit code 1 where it has any."""
+    import drivers
+    from drivers.contract.faults import write_faults
+    from hil.characterisation import diagnosis, twin
+    from hil.cli.output import print_table
+    from hil.progress import stages
+
+    sizes = parse_layers(layers)
+    twin.check_path(out)
+    with (
+        stages(diagnosis.count_stages(sizes)) as watch,
+        drivers.open(device, record=record) as opened,
+    ):
+        made = diagnosis.diagnose(opened, sizes, watch)
+    write_faults(made.faults, out)
+    if json_output:
+        typer.echo(json.dumps(made.record))
+    else:
+        print_table(diagnosis.HEADER, diagnosis.tabulate(made))
+        typer.echo(out)
+    if made.faults:
+        raise typer.Exit(1)
