@@ -24,8 +24,7 @@ import numpy as np
 import drivers
 from drivers.registry import BUILTIN
 from hil.characterisation import characterise
-from hil.characterisation.survey import survey
-from hil.characterisation.survey_result import MeasuredNeurons
+from hil.characterisation.survey import MeasuredNeurons, survey
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

@@ -30,9 +30,9 @@ from device_models.neuron_file import (
     read_table,
     read_text,
 )
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities, Programming, by_name, check
-from device_models.profile import Cited, Profile
+from device_models.profiles import Cited, Profile
 
 # Bytes of a file, and characters and dots of a line: the time that parsing takes grows with the
 # square of what a line names.

@@ -11,7 +11,7 @@ from typing import Any
 from device_models import neuron_language
 from device_models.engine.brian2_network import brian2, quiet, silence
 from device_models.naming import quote, suggest
-from device_models.neuron_model import Mismatch, NeuronModel, Parameter
+from device_models.neurons import Mismatch, NeuronModel, Parameter
 from device_models.nonidealities import FixedPattern
 
 # What a file may leave out although the dataclass asks for it.

@@ -15,10 +15,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from drivers.errors import DeviceNotFound
+from drivers.errors import DeviceNotFound, nearest
 from drivers.files.bounded import check_schema, read_json, read_toml
 from drivers.files.writing import write_text
-from drivers.refusals import nearest
 
 QUARANTINE, FLASHED = "quarantine", "flashed"
 VARIABLE = "HIL_LAB"  # of the environment, which names the file

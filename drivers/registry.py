@@ -21,8 +21,14 @@ from drivers.contract.device import Device
 from drivers.contract.info import CONTRACT, MANUAL
 from drivers.contract.statements import check_info
 from drivers.contract.watchdog import Overdue, watch_call
-from drivers.errors import ContractMismatch, DeviceError, DeviceNotFound, DriverError, SettingError
-from drivers.refusals import nearest
+from drivers.errors import (
+    ContractMismatch,
+    DeviceError,
+    DeviceNotFound,
+    DriverError,
+    SettingError,
+    nearest,
+)
 
 ENTRY_POINTS = "hil.drivers"
 # The options that every address has; all others are the driver's own.
@@ -34,16 +40,17 @@ BUILTIN = {
     "fleet": "drivers.fleet:Fleet",
     "replay": "drivers.session.recording:Replay",
     "superneuromat": "drivers.simulators.superneuromat:SuperNeuroMAT",
+    "tiled": "drivers.tiled:Tiled",
     "xylo": "drivers.simulators.xylo:Xylo",
 }
 # Schemes whose targets are addresses of other devices, with options of their own.
-HOLDING = frozenset({"fleet"})
+HOLDING = frozenset({"fleet", "tiled"})
 MOST_MEMBERS = 1024
 # The option of a fleet's own, and how its addresses are written.
 LOST = "may_fail"
 OWN = re.compile(rf"{LOST}=([^,]*),")
 RANGE = re.compile(r"(?<![\d.])(\d+)\.\.(\d+)(?![\d.])")
-USAGE = "write fleet:ADDRESS,ADDRESS,..., a range of numbers as in chip=1..8"
+USAGE = "write fleet:ADDRESS,ADDRESS,..., or tiled:, a range of numbers as in chip=1..8"
 
 
 def schemes() -> dict[str, str]:
@@ -319,7 +326,7 @@ def _parse_call_limit(text: str | None, default: float) -> float:
 
 
 class Members(NamedTuple):
-    """The members of a fleet.
+    """The devices that an address holds.
 
     Attributes:
         addresses: Of each.
@@ -337,7 +344,7 @@ def parse_members(target: str, schemes: Iterable[str]) -> Members:
     to B, each of which gives an address of its own.
 
     Args:
-        target: What follows `fleet:`.
+        target: What follows the scheme.
         schemes: All that are known.
 
     Raises:
@@ -348,11 +355,11 @@ def parse_members(target: str, schemes: Iterable[str]) -> Members:
     parts = re.split(rf",(?=(?:{names}):)", rest)
     addresses = [address for part in parts for address in _expand_ranges(part)]
     if not re.match(rf"(?:{names}):", rest):
-        raise SettingError(f"fleet {rest[:60]!r} names no device: {USAGE}")
-    if nested := [part for part in parts if part.startswith("fleet:")]:
-        raise SettingError(f"{nested[0][:60]!r} within a fleet: name its members themselves")
+        raise SettingError(f"{rest[:60]!r} names no device: {USAGE}")
+    if nested := [part for part in parts if part.partition(":")[0] in HOLDING]:
+        raise SettingError(f"{nested[0][:60]!r} within another: name its members themselves")
     if len(addresses) > MOST_MEMBERS:
-        raise SettingError(f"a fleet of {len(addresses)} devices: give at most {MOST_MEMBERS}")
+        raise SettingError(f"{len(addresses)} devices as one: give at most {MOST_MEMBERS}")
     if may_fail >= len(addresses):
         raise SettingError(f"{LOST}={may_fail} of {len(addresses)}: one has to remain")
     return Members(tuple(addresses), may_fail)
@@ -386,7 +393,5 @@ def _expand_ranges(address: str) -> list[str]:
 def _range_of(first: str, last: str) -> range:
     """Make the range of two numbers as texts."""
     if max(len(first), len(last)) > 18 or int(last) < int(first):
-        raise SettingError(
-            f"range {first[:20]}..{last[:20]} in a fleet: give a number to a larger one"
-        )
+        raise SettingError(f"range {first[:20]}..{last[:20]}: give a number to a larger one")
     return range(int(first), int(last) + 1)

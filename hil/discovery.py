@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from drivers.refusals import nearest
+from drivers.errors import nearest
 from hil import extensions
 from hil.extensions import absolute_name
 

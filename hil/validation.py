@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from drivers import nearest
-from drivers.refusals import format_refusal, shorten
+from drivers.errors import format_refusal, shorten
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -15,7 +15,7 @@ OPENS = re.compile(
 PLACES = {
     "device_models/chip_file.py": "chips and neurons",
     "device_models/engine/model_code.py": "our own sources",
-    "device_models/measured_mismatch.py": "twins",
+    "device_models/mismatch.py": "twins",
     "drivers/board/doctor.py": "what Linux says of USB",
     "drivers/board/holders.py": "what Linux says of locks and processes",
     "drivers/files/archives.py": "archives",

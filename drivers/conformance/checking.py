@@ -74,8 +74,11 @@ class Outcome:
 
 def run_check(check: Check, harness: Harness) -> Outcome:
     """Make one check; any exception of the driver that the check does not expect is a failure."""
-    verdict, detail, *measured = _judge(check, harness)
-    if verdict == "failed":
+    exact = harness.info.abilities.deterministic
+    for _ in range(1 if exact else 2):  # what noise does, it hardly does twice
+        verdict, detail, *measured = _judge(check, harness)
+        if verdict != "failed":
+            break
         harness.discard()
     return Outcome(check.name, check.reason, verdict, " ".join(detail.split()), *measured)
 

@@ -16,10 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from drivers.contract.info import DeviceInfo, WeightFormat
 from drivers.contract.network import Network
-from drivers.errors import SettingError
+from drivers.errors import SettingError, nearest
 from drivers.files.bounded import read_toml
 from drivers.files.writing import write_text
-from drivers.refusals import nearest
 
 NeuronFault = Literal[
     "dead_neuron",

@@ -13,8 +13,14 @@ from drivers.contract.arrays import read_only
 from drivers.contract.info import Capacity, DeviceInfo, Setting, StimulusKind, WeightFormat
 from drivers.contract.messages import Probe, Stimulus
 from drivers.contract.network import Network, Population, Projection, Synapses
-from drivers.errors import CapacityError, SettingError, StimulusError, UnsupportedProbe, WeightError
-from drivers.refusals import nearest
+from drivers.errors import (
+    CapacityError,
+    SettingError,
+    StimulusError,
+    UnsupportedProbe,
+    WeightError,
+    nearest,
+)
 
 
 def check_limit(what: str, asked: int, allowed: int) -> None:
@@ -318,8 +324,9 @@ def _check_synapses(network: Network, capacity: Capacity) -> None:
     synapses = 0
     for (before, after), projection in zip(network.ends, network.projections, strict=True):
         own = projection.synapses if capacity.sparse else None
-        fan_in = before if own is None else np.bincount(own.post, minlength=after)
-        reaching[projection.target] += fan_in
+        if capacity.fan_in is not None:
+            fan_in = before if own is None else np.bincount(own.post, minlength=after)
+            reaching[projection.target] += fan_in
         synapses += before * after if own is None else own.size
     for population, counts in enumerate(reaching[1:], start=1):
         if capacity.fan_in is not None:

@@ -46,8 +46,7 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.errors import CapacityError, SettingError, WeightError
-from drivers.refusals import nearest
+from drivers.errors import CapacityError, SettingError, WeightError, nearest
 
 Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
@@ -111,7 +110,15 @@ class Emulator(Device):
             if parameter.setting in network.trims:
                 chosen = network.trims[parameter.setting]
                 trims[name] = [self._round_trims(parameter, values) for values in chosen]
-        projections = [NominalProjection(p.source, p.target, p.delay) for p in network.projections]
+        projections = [
+            NominalProjection(
+                p.source,
+                p.target,
+                p.delay,
+                *((p.synapses.pre, p.synapses.post) if p.synapses is not None else ()),
+            )
+            for p in network.projections
+        ]
         try:
             self._chip.configure(network.layers, network.full_scale, nominal, trims, projections)
         except ValueError as error:
@@ -303,14 +310,15 @@ def device_info(chip: Chip, name: str, exponent: int | None = None) -> DeviceInf
         identity=Identity(name, serial=f"chip-{chip.seed}", firmware=model.name),
         capacity=Capacity(
             layers=32,
-            inputs=65536,
-            neurons=65536,
+            inputs=1 << 18,
+            neurons=1 << 18,
             batch=1024,
             steps=100_000,
             recurrence=True,
             skips=True,
             delay=256,
             synapse_delays=True,
+            sparse=True,
         ),
         timing=Timing(
             dt=chip.dt,

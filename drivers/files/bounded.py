@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from drivers.errors import FileFormatError
-from drivers.refusals import shorten
+from drivers.errors import FileFormatError, shorten
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import FileFormatError
+from drivers.errors import FileFormatError, shorten
 from drivers.files.bounded import MIB, RATIO, UNPACKED, describe_error, read_bytes
-from drivers.refusals import shorten
 
 READS = 200_000  # times that something is read of a file, and once more for each KiB
 TEXT = 64 * 1024  # bytes of a text

@@ -9,8 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from drivers.errors import DeviceNotFound
-from drivers.refusals import nearest
+from drivers.errors import DeviceNotFound, nearest
 
 SOURCES = Path(__file__).parent
 # What each port is made into, the image first, and what makes it.

@@ -24,9 +24,12 @@ from drivers.errors import (
     SettingError,
     make_error,
 )
-from drivers.session.codec import (
+from drivers.session.file import (
     Exchange,
     ExchangeKind,
+    Fields,
+    SessionReader,
+    SessionWriter,
     fault_fields,
     first_difference,
     info_fields,
@@ -35,7 +38,6 @@ from drivers.session.codec import (
     run_fields,
     write_fields,
 )
-from drivers.session.file import Fields, SessionReader, SessionWriter
 
 Answer = TypeVar("Answer")
 POSITION = "exchange"
@@ -61,15 +63,10 @@ class Recorded(Composite):
         """
         opening = Exchange("open", given={"info": info_fields(device.info)})
         super().__init__(device)
-        self._device, self.call_limit = device, device.call_limit
+        self._device = device
         self._file = SessionWriter(path)
         self._began = time.perf_counter()
         self._file.append(opening.to_record())
-
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> Recorded:
-        """Refuse: a recording is made with `drivers.open(url, record=FILE)`."""
-        raise DeviceNotFound("a recording has no address: use drivers.open(url, record=FILE)")
 
     def _configure(self, network: Network) -> None:
         self._record("configure", network_fields(network), lambda: self._device.configure(network))

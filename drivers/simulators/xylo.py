@@ -34,8 +34,7 @@ from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network, Projection
 from drivers.contract.requests import check_limit
 from drivers.contract.sampling import answer
-from drivers.errors import CapacityError, DeviceNotFound, SettingError, StimulusError
-from drivers.refusals import nearest
+from drivers.errors import CapacityError, DeviceNotFound, SettingError, StimulusError, nearest
 
 DT = 1e-3  # s, the simulator's default
 LARGEST_CODE = 127  # of 8 bits, symmetric

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from drivers import Device, Fault, Identity
 from drivers.contract.faults import VALUES, apply_to_weights, count_bits, describe_fault
-from hil.characterisation.access import check_capacity
 from hil.characterisation.estimators import Array
 from hil.characterisation.fault_bench import FaultBench, Indices
 from hil.characterisation.survey import Watch, ignore_stage
+from hil.partial_runs import check_capacity
 
 # Share of steps from which a line carries events; of what it can carry, from which it does in
 # each; and by how much more of it has to come of a drive where the neuron has a say.

@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 
 from drivers import Device, Probe, Readout
 from drivers.contract.info import Timing
-from hil.characterisation.access import CURRENTS, choose_kind, make_stimulus
 from hil.characterisation.bench import Bench
 from hil.characterisation.estimators import Array
 from hil.characterisation.timing import MeasuredTiming
-from hil.partial_runs import join_batches, join_groups, split_probes
+from hil.partial_runs import (
+    CURRENTS,
+    choose_kind,
+    join_batches,
+    join_groups,
+    make_stimulus,
+    split_probes,
+)
 
 Indices = NDArray[np.int64]
 NOBODY: Indices = np.empty(0, np.int64)
@@ -108,8 +114,8 @@ class FaultBench:
                 weights = np.zeros(shape, np.float32)
                 weights[rows] = code
                 stored[n] = device.write_weights(p, weights)[rows[0], 0]
-                shown = membrane.in_thresholds(self._run(active, probe).samples[probe])
-                means = (shown.mean(axis=0) if reduce == "none" else shown).astype(np.float64)
+                shown = self._run(active, probe).samples[probe].astype(np.float32)
+                means = membrane.in_thresholds(shown.mean(axis=0) if reduce == "none" else shown)
                 driven = means[:-REPEATS] - means[-REPEATS:].mean(axis=0)
                 moved[n, rows] += (driven.mean(axis=0) if p else driven) / WRITES
         return moved, stored

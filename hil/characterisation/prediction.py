@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import Device, Network, Probe, Stimulus
-from hil.characterisation.access import (
+from hil.partial_runs import (
     CURRENTS,
     choose_kind,
     make_stimulus,

@@ -20,9 +20,9 @@ import numpy as np
 
 from drivers import CapacityError, Device, DeviceInfo, Network, Probe, StimulusError
 from drivers.contract.info import Arrival, Sampled, StimulusKind, Timing
-from hil.characterisation.access import CURRENTS, choose_kind, make_stimulus, nearest_full_scale
 from hil.characterisation.estimators import Array
 from hil.learning.nominal_neuron import NominalNeuron, Reset, held_current, simulate
+from hil.partial_runs import CURRENTS, choose_kind, make_stimulus, nearest_full_scale
 
 # Fields of a timing that these runs measure.
 TIMING_FIELDS = ("input", "layer", "hard_reset_clears_events", "events_add")

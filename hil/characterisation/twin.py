@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drivers.files.writing import replace_file, write_text
 from hil.characterisation.estimators import MeasuredValue
-from hil.characterisation.survey_result import StorageForm, Survey
+from hil.characterisation.survey import StorageForm, Survey
 
 # Neuron models that a twin may be made of, by the names that an emulator's address gives them, and
 # their parameters that are measured neuron by neuron. Of one whose membrane answers an event more

@@ -353,7 +353,9 @@ def find_synapses(
         elif cells * share > SYNAPSES:
             own = None
         else:
-            some = np.sort(draw.choice(cells, max(round(cells * share), 1), False, shuffle=False))
+            some = np.empty(0, np.int64)
+            while missing := max(round(cells * share), 1) - some.size:
+                some = np.union1d(some, draw.integers(0, cells, missing))
             own = Synapses(*(each.astype(np.int32) for each in divmod(some, layers[target])))
         found.append(own)
         total += cells if own is None else own.size

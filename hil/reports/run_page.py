@@ -23,7 +23,7 @@ from hil.reports.run_facts import (
 )
 from hil.runs.data import preparation
 from hil.runs.folder import PREPARATION, REPORT, SAMPLES
-from hil.runs.snapshot import confusion
+from hil.runs.records import confusion
 from hil.sections import PageSection
 from hil.sections.run import SECTIONS, RunRecord, build_learning
 from hil.tasks import own_file

@@ -13,7 +13,7 @@ from drivers.files.bounded import MIB, read_json
 from drivers.files.writing import write_text
 from hil import tasks
 from hil.runs.folder import PREPARATION, SAMPLES, VERSION
-from hil.runs.snapshot import HEADER
+from hil.runs.records import HEADER
 from hil.tasks import own_file
 from hil.tasks.preparation import Preparation
 from hil.tasks.sample_set import SampleSet

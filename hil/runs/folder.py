@@ -28,8 +28,8 @@ from drivers.files.writing import remove_drafts, write_text
 from hil import tasks
 from hil.runs import records
 from hil.runs.exclusive import RUNS, draft_in, lock, move_draft, stem
+from hil.runs.records import check as check_snapshot
 from hil.runs.records import environment, packages
-from hil.runs.snapshot import check as check_snapshot
 
 if TYPE_CHECKING:
     from drivers import Device

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers import FileFormatError, lab, nearest
+from drivers.errors import shorten
 from drivers.files.bounded import read_toml
-from drivers.refusals import shorten
 from hil.config import Sections, merge_layers
 from hil.studies.schema import VERSION, Factor, Study, check_factor_name
 from hil.validation import validate_values

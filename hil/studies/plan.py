@@ -164,7 +164,7 @@ def list_units(study: Study, times: int | None = None, first: int = 0) -> list[U
             units.append(Unit(number, base.seed + number, None, device))
             continue
         seed = base.seed + (number if what != "chip" or one is None else 0)
-        start = 0 if what == "seed" and each == 1 else number * each
+        start = 0 if what == "seed" else number * each
         chips = [None] if one is None else range(one + start, one + start + each)
         units += [Unit(number, seed, chip) for chip in chips]
     return units
@@ -213,6 +213,8 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         below.pop("device_options", None)
         unit = replace(unit, chip=None, device="")
         pretrain["device"] = shift_fleet(str(pretrain["device"]), unit.number)
+    # A seed of its own makes it the same network for all repetitions.
+    unit = replace(unit, seed=pretrain.pop("seed", unit.seed))
     first = merge_layers(below, pretrain)
     given = "start" in first  # a network that is there already is only tested
     open_settings = _list_open_settings(first, starts=given)
@@ -266,4 +268,4 @@ def shift_fleet(device: str, number: int) -> str:
             chip = _number(options.get(option, "0")) + number * len(members)
             options = {**options, option: str(chip)}
         moved.append(f"{scheme}:{target}?{urlencode(options)}" if options else member)
-    return f"fleet:{','.join(moved)}"
+    return f"{device.partition(':')[0]}:{','.join(moved)}"

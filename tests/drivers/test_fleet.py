@@ -22,7 +22,8 @@ from drivers import (
     Stimulus,
 )
 from drivers.contract.info import Timing
-from drivers.fleet import Fleet, combine_infos
+from drivers.fleet import Fleet
+from drivers.group import combine_infos
 from drivers.registry import BUILTIN, parse_members
 from support.fleet_members import Member
 from support.good_device import INFO
@@ -186,7 +187,7 @@ def test_it_states_what_holds_for_all() -> None:
     other = restated(INFO, timing=Timing(dt=1e-3, input="next_step"), decay=0.8)
     info = combine_infos([INFO, small, other], ["a:", "b:", "c:"])
     assert info.capacity.neurons == 8 and info.capacity.synapses == 100
-    assert info.capacity.batch == 15 and info.capacity.inputs == INFO.capacity.inputs
+    assert info.capacity.batch == 5 and info.capacity.inputs == INFO.capacity.inputs
     assert info.weights[0].levels == 15
     assert info.timing.input is None and info.neuron.decay is None
     assert not info.abilities.runs_on and info.abilities.resumable

@@ -111,12 +111,23 @@ def neurons(chip: Chip, index: int, clock: Any) -> Any:
 
 def delays(chip: Chip, p: int, projection: NominalProjection) -> NDArray[np.int64]:
     """The delay of each synapse on this chip, in steps: nominal plus mismatch, at least 0."""
-    shape = chip.crossbars[p].effective.shape
-    nominal = np.broadcast_to(projection.delay, shape)
-    late = chip.pattern.cells(p, shape, (projection.source, projection.target)).late
+    assert chip.circuit is not None
+    places = chip.circuit.projections[p].places
+    nominal = np.broadcast_to(projection.delay, places.shape)
+    late = chip.pattern.cells(p, places, (projection.source, projection.target)).late
     if late is None:
         return nominal
     return np.where(nominal == 0, 0, np.maximum(0, nominal + np.rint(late / chip.dt))).astype(int)
+
+
+def pairs(
+    projection: NominalProjection, ends: tuple[int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Where each synapse comes from and leads to, in the order of its weights."""
+    if projection.pre is None or projection.post is None:
+        each = np.indices(ends, np.int32).reshape(2, -1)
+        return each[0], each[1]
+    return projection.pre, projection.post
 
 
 def currents(
@@ -127,11 +138,15 @@ def currents(
     assert circuit is not None
     weights = chip.crossbars[p].effective.astype(np.float64) * chip.model.swing
     late = delays(chip, p, projection)
+    ends = drive.size, circuit.layers[projection.target - 1].size
+    pre, post = pairs(projection, ends)
     rate = circuit.layers[projection.target - 1].gain / circuit.dt
     bias, step = np.array(after.i_in_), iter(range(10_000))
 
     def flow() -> None:
-        after.i_in_ = bias + drive @ (weights * (late <= next(step))) * rate
+        flowing, matrix = (weights * (late <= next(step))).reshape(-1), np.zeros(ends)
+        np.add.at(matrix, (pre, post), flowing)
+        after.i_in_ = bias + drive @ matrix * rate
 
     return [b2.NetworkOperation(flow, clock=after.clock, when="before_groups")]
 
@@ -158,10 +173,9 @@ def synapses(
             f"weight : {model.unit}",
             on_pre=f"{receiver}_post += gain_post * weight{clamp}",
         )
-        connected.connect()
-        connected.delay = (
-            delays(chip, p, projection)[connected.i[:], connected.j[:]] * chip.dt * b2.second
-        )
-        connected.weight = part[connected.i[:], connected.j[:]] * unit(chip)
+        pre, post = pairs(projection, (len(before), len(after)))
+        connected.connect(i=pre, j=post)
+        connected.delay = delays(chip, p, projection).reshape(-1) * chip.dt * b2.second
+        connected.weight = part.reshape(-1) * unit(chip)
         made.append(connected)
     return made

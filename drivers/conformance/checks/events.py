@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 
 from drivers.conformance import needs
+from drivers.conformance.charge import follow_event
 from drivers.conformance.checking import Failed, check, check_refusal
 from drivers.conformance.harness import Harness, Measured, NotApplicable, skip_if
-from drivers.conformance.membranes import follow_event
 from drivers.conformance.wiring import (
     FIRST,
     HALF,

@@ -7,16 +7,19 @@ import math
 import numpy as np
 
 from drivers.conformance import needs
-from drivers.conformance.charge import ChargeLadder, FiringCharges, peak_membrane, steps_of_inflow
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import is_noiseless
-from drivers.conformance.harness import DRIVE, Harness, Measured, NotApplicable, skip_if
-from drivers.conformance.membranes import (
+from drivers.conformance.charge import (
+    ChargeLadder,
+    FiringCharges,
     follow_event,
     last_membranes,
     membranes_after_event,
+    peak_membrane,
     read_membranes,
+    steps_of_inflow,
 )
+from drivers.conformance.checking import Failed, check
+from drivers.conformance.comparing import is_noiseless
+from drivers.conformance.harness import DRIVE, Harness, Measured, NotApplicable, skip_if
 from drivers.conformance.nominal import compare_random_network
 from drivers.conformance.wiring import measure_common_delay
 from drivers.contract.info import Arrival, Setting
@@ -224,7 +227,9 @@ def means_are_over_all_steps(harness: Harness) -> None:
         float(np.median(read_membranes(harness, view, harness.pulse(steps, step, kind), "mean")))
         for step in places
     ]
-    if (np.diff(moved) > 0.01).any() or moved[2] - moved[3] < 0.01:
+    lost = min(abs(np.array(moved[:3]) - moved[3])) < 0.01
+    swings = harness.info.neuron.decay is None  # what swings may undo what came early
+    if lost or (not swings and (np.diff(moved) > 0.01).any()):
         told = ", ".join(f"{m:.3f} in step {s}" for m, s in zip(moved, places, strict=True))
         raise Failed(f"with half a threshold in one of {steps} steps the mean is {told}")
 

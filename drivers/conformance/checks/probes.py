@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance import needs
+from drivers.conformance.charge import read_membranes
 from drivers.conformance.checking import Failed, check
 from drivers.conformance.comparing import (
     REPEATS,
@@ -22,7 +23,6 @@ from drivers.conformance.comparing import (
     measure_spread,
 )
 from drivers.conformance.harness import Harness, NotApplicable, View, skip_if
-from drivers.conformance.membranes import read_membranes
 from drivers.contract import sampling
 from drivers.contract.info import ProbeOffer, Quantity, Reduction
 from drivers.contract.messages import Probe, Stimulus

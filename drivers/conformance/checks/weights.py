@@ -152,11 +152,12 @@ def every_event_of_a_step_acts(harness: Harness) -> None:
     room = (harness.info.capacity.synapses or math.inf) // n
     neurons, scale = int(min(harness.neurons, room)), harness.scale(0)
     skip_if(neurons < 1 or most // neurons * scale < DRIVE, "inputs are too few or too weak")
+    step = harness.info.weight_format(0).step(scale)  # no less than the least that is stored
     active = np.linspace(0, n - 1, most).astype(int)
     blocks = np.array_split(active, neurons)
     weights, alone = np.zeros((n, neurons), np.float32), np.zeros((neurons, n), np.float32)
     for neuron, block in enumerate(blocks):
-        weights[block, neuron], alone[neuron, block] = DRIVE / len(block), 1
+        weights[block, neuron], alone[neuron, block] = max(DRIVE / len(block), step), 1
     device = harness.device
     device.configure(Network.feed_forward((n, neurons), (scale,)))
     device.write_weights(0, weights)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.characterisation import estimators
+from hil.characterisation.bench import Indices, LayerBench, LayerRecording, Matrix
 from hil.characterisation.estimators import Array, MeasuredValue
-from hil.characterisation.layer_bench import Indices, LayerBench, LayerRecording, Matrix
 from hil.characterisation.measurements.membranes import MembraneMeasurement
 
 # The strongest drive, in the one that just makes the usual neuron fire.

@@ -89,7 +89,7 @@ def characterise(
 ) -> None:
     """Measure a device through its probes, and write its twin: an emulated chip like it."""
     from hil import characterisation
-    from hil.characterisation.record import describe_verdict, tabulate
+    from hil.characterisation import describe_verdict, tabulate
     from hil.cli.output import print_table
     from hil.progress import stages
 

@@ -67,10 +67,10 @@ def train(
     with display_progress() as watch, ExitStack() as stack:
         from hil import api  # takes a second or two, in which the display says so
         from hil import config as configuration
-        from hil.cli import hints
+        from hil.cli.errors import check_places
         from hil.extensions import Trust
 
-        hints.check_places(task, rule)
+        check_places(task, rule)
         refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
         layer = api.as_layer(
             task=task,

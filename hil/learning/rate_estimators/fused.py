@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from hil.learning.nominal_neuron import LOWEST, SPREADS, STEP, Table, table
-from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate
+from hil.learning.rate_estimators import Estimator, LayerReading, Matrix, RateEstimate
 from hil.learning.rate_estimators.means import mean_before
 from hil.one_pass import OnePass, parts
 

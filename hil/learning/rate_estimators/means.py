@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate, certain
+from hil.learning.rate_estimators import Estimator, LayerReading, Matrix, RateEstimate, certain
 
 DOUBT = 0.03  # standard deviation of a rate that is found so, beside that of its drive
 

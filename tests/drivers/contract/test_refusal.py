@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.errors import FileFormatError, SettingError
-from drivers.refusals import ECHO, GIVEN, LINE, format_refusal, nearest, refuse_in_one_line, shorten
+from drivers.errors import (
+    ECHO,
+    GIVEN,
+    LINE,
+    FileFormatError,
+    SettingError,
+    format_refusal,
+    nearest,
+    refuse_in_one_line,
+    shorten,
+)
 from support.command_line import command, process, refusal
 from support.effort import tries
 

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.learning.nominal_neuron import NominalNeuron
-from hil.learning.rate_estimator import LayerReading
-from hil.learning.rate_estimators import get
+from hil.learning.rate_estimators import LayerReading, get
 
 STEPS, BATCH, SIZE = 60, 6, 40
 ARRIVAL: Any = {False: "same_step", True: "end_of_step"}

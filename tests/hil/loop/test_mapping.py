@@ -17,9 +17,9 @@ import drivers
 from drivers import Network, Probe, Projection, Stimulus
 from drivers.contract import requests
 from hil import config as configuration
-from hil.learning.rate_estimator import RateEstimate
+from hil.learning.rate_estimators import RateEstimate
 from hil.loop import mapping, training
-from hil.loop.observation.drive import drive_of_layer
+from hil.loop.observation.estimation import drive_of_layer
 from hil.runs.folder import Run
 from support.good_device import INFO
 from support.restated import restated

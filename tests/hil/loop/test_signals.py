@@ -66,6 +66,25 @@ def test_what_does_not_fit_signals_is_refused(
     assert "\n" not in str(found.value)
 
 
+def test_signals_are_held_for_as_long_as_the_device_has_steps() -> None:
+    asked = {"task": "digits_rows"}  # held for 4 steps by its defaults
+    info = restated(ANY, steps=20)
+    found, choices = resolve_defaults(config.build(asked), find_open_settings(asked), info, data())
+    assert (found.encoding["hold"], found.network.steps) == (3, 18)
+    assert {"encoding.hold", "network.steps"} <= {choice.setting for choice in choices}
+    with pytest.raises(CapacityError, match=r"lower encoding\.hold"):
+        settled(info, {"encoding": {"hold": 4}})
+
+
+def test_counts_are_read_where_the_output_shows_no_membranes() -> None:
+    asked = {"task": "digits_rows"}  # reads both by its defaults
+    hidden = restated(ANY, probes=(ProbeOffer("membrane", "hidden"), ProbeOffer("spikes")))
+    for info, source in ((ANY, "both"), (hidden, "counts")):
+        opened = find_open_settings(asked)
+        found, _ = resolve_defaults(config.build(asked), opened, info, data())
+        assert found.readout.source == source
+
+
 def test_a_device_of_spikes_is_shown_spikes_and_the_hold_is_kept() -> None:
     info = restated(ANY, stimuli=("spikes",))
     asked = {"task": "digits_rows"}  # held for 4 steps by its defaults

@@ -11,7 +11,7 @@ import drivers
 from hil.studies import loader
 from hil.studies.plan import list_units, make_jobs
 from hil.studies.validation import check, leave_out_parts
-from support.study_kit import GRID
+from support.study_kit import GRID, study
 
 
 def devices(address: str, **repeat: Any) -> list[str]:
@@ -49,6 +49,19 @@ def test_each_repetition_has_chips_of_its_own() -> None:
     assert [unit.chip for unit in found] == list(range(10, 22))
     with pytest.raises(ValueError, match=r"repeat\.chips = 4: board:socket"):
         list_units(loader.build(sections, device="board:socket://127.0.0.1:9"))
+
+
+def test_another_seed_is_not_another_chip_and_need_not_be_another_network() -> None:
+    sections = {**GRID, "parts": {}, "repeat": {"what": "seed", "times": 2, "chips": 3}}
+    found = study(sections)
+    units = list_units(found)
+    assert [(u.seed, u.chip) for u in units] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    given: dict[str, Any] = {"mode": "deploy", "pretrain": {"device": "emulator:ideal"}}
+    for seed, sources in ({}, 2), ({"seed": 5}, 1):
+        pretrain = {**given["pretrain"], **seed}
+        jobs = [make_jobs(found, unit, {**given, "pretrain": pretrain}) for unit in units]
+        assert len({source.key for source, _ in jobs}) == sources
+        assert [job.configuration.seed for _, job in jobs] == [u.seed for u in units]
 
 
 def test_each_repetition_starts_from_a_fleet_of_its_own() -> None:

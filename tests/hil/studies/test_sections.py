@@ -179,3 +179,31 @@ def test_the_yield_is_over_chips_and_its_interval_over_repetitions(data: st.Data
                 half *= np.std(expected, ddof=1) / np.sqrt(repetitions)
                 cut = np.clip([np.mean(expected) - half, np.mean(expected) + half], 0, 1)
                 assert interval == pytest.approx(cut)
+
+
+def test_a_population_is_over_chips_whatever_the_repetitions() -> None:
+    """Yield as SciPy has it, of chips by their mean; spreads as they were drawn."""
+    rng, between, within = np.random.default_rng(0), 0.03, 0.01
+    chips = 0.9 + between * rng.standard_normal(400)
+    values = chips + within * rng.standard_normal((3, 400))
+    rows = [
+        Row(
+            chip,
+            Cell("", {"rule": Level("one"), "severity": Level("2", 2.0)}),
+            Unit(unit, unit, chip),
+            {"test_accuracy": value},
+        )
+        for (unit, chip), value in np.ndenumerate(values)
+    ]
+    section = {"kind": "population", "x": "severity", "factor": "rule", "least": 0.9}
+    (found,) = shown(rows, **section).data["populations"]
+    means = values.mean(axis=0)
+    good = int((means >= 0.9).sum())
+    exact = stats.binomtest(good, 400).proportion_ci(0.95, method="exact")
+    assert found["yield"][0] == good / 400 and found["chips"] == 400
+    assert found["yield"][1] == pytest.approx((exact.low, exact.high))
+    assert found["quantiles"] == pytest.approx(np.quantile(means, [0.05, 0.5, 0.95]))
+    assert found["between"] == pytest.approx(between, rel=0.1)
+    assert found["within"] == pytest.approx(within, rel=0.1)
+    (once,) = shown(rows[:400], **section).data["populations"]
+    assert once["within"] is None and once["between"] == pytest.approx(np.std(values[0], ddof=1))
