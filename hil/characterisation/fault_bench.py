@@ -13,19 +13,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Probe, Readout
+from drivers import Device
 from drivers.contract.info import Timing
-from hil.characterisation.bench import Bench
+from hil.characterisation.bench import Bench, DrivableLayer, LayerBench, LayerRecording
 from hil.characterisation.estimators import Array
 from hil.characterisation.timing import MeasuredTiming
-from hil.partial_runs import (
-    CURRENTS,
-    choose_kind,
-    join_batches,
-    join_groups,
-    make_stimulus,
-    split_probes,
-)
 
 Indices = NDArray[np.int64]
 NOBODY: Indices = np.empty(0, np.int64)
@@ -34,7 +26,7 @@ STEPS = 200  # of a run
 # Samples of each condition, and writes of each code.
 REPEATS, WRITES = 4, 6
 # What a driven neuron receives, in thresholds a step, and what an event brings along a chain.
-DRIVE, RELAY = 4.0, 1.2
+DRIVE, RELAY = 4.0, 1.5
 # How far from rest a synapse at full scale brings a membrane, in thresholds.
 DEPTH = 0.5
 
@@ -93,14 +85,11 @@ class FaultBench:
             has not. None where the device does not show the membranes of the layer.
         """
         device, p, shape = self.bench.device, number - 1, self.layers[number - 1 : number + 1]
-        offer = device.info.offer("membrane", number, self.bench.depth)
-        if offer is None:
+        if device.info.offer("membrane", number, self.bench.depth) is None:
             return None
-        reduce = next(each for each in ("mean", "none", "last") if each in offer.reductions)
-        probe = Probe(number, "membrane", None, offer.every, reduce)
         wanted = DEPTH * (1 - self.bench.decay)
         self._map(p, wanted)
-        scale, membrane = device.network.full_scale[p], device.info.neuron.membrane
+        scale = device.network.full_scale[p]
         # Two thirds of a full scale are a code of alternating bits, with its complement below 0.
         most = 2 / 3 * min(scale, wanted)
         codes = (0.0, most, -most - device.info.weight_format(p).step(scale))
@@ -114,8 +103,9 @@ class FaultBench:
                 weights = np.zeros(shape, np.float32)
                 weights[rows] = code
                 stored[n] = device.write_weights(p, weights)[rows[0], 0]
-                shown = self._run(active, probe).samples[probe].astype(np.float32)
-                means = membrane.in_thresholds(shown.mean(axis=0) if reduce == "none" else shown)
+                shown = self._record(number, active).membrane
+                assert shown is not None
+                means = shown.mean(axis=0, dtype=np.float64)
                 driven = means[:-REPEATS] - means[-REPEATS:].mean(axis=0)
                 moved[n, rows] += (driven.mean(axis=0) if p else driven) / WRITES
         return moved, stored
@@ -151,17 +141,11 @@ class FaultBench:
     def _count_spikes(self) -> Array:
         """Output spikes a step, at most one, of driven and of inhibited neurons, `(2, n)`."""
         most = min(self.steps, self.bench.device.info.neuron.spikes_per_run or self.steps)
-        counts = self._run(self._choose_halves()).counts.reshape(2, REPEATS, -1)
-        return np.asarray(np.minimum(counts.mean(axis=1) / most, 1.0))
+        counts = self._record(self.bench.depth, self._choose_halves()).counts
+        assert counts is not None
+        return np.asarray(np.minimum(counts.reshape(2, REPEATS, -1).mean(axis=1) / most, 1.0))
 
-    def _run(self, active: NDArray[np.bool_], *probes: Probe) -> Readout:
-        """Drive input channels in every step, `(B, n_in)`."""
-        bench, device, answers = self.bench, self.bench.device, []
-        kind = choose_kind(device.info, *CURRENTS, "spikes")
-        groups = split_probes(probes, device.network, device.info)
-        for part in np.array_split(active, -(-len(active) // bench.batch)):
-            stimulus = make_stimulus(kind, np.broadcast_to(part, (self.steps, *part.shape)))
-            runs = [device.run(stimulus, [*each.values()], trial=bench.trial) for each in groups]
-            answers.append(join_groups(groups, runs))
-            bench.trial += 1
-        return join_batches(answers)
+    def _record(self, number: int, active: NDArray[np.bool_]) -> LayerRecording:
+        """Drive input channels in every step, `(B, n_in)`, and record a layer."""
+        before = [DrivableLayer(np.empty((0, 0)), live) for live in self.live[1:number]]
+        return LayerBench(self.bench, before).record(active, self.steps, is_whole=False)
