@@ -101,8 +101,8 @@ def check_faults(faults: Iterable[Fault], info: DeviceInfo) -> None:
     for fault in faults:
         kind = fault.kind
         if kind not in info.abilities.faults:
-            known = nearest(str(kind), info.abilities.faults)
-            raise SettingError(f"fault {kind!r} of {info.identity.name}: {known}")
+            remedy = nearest(str(kind), info.abilities.faults)
+            raise SettingError(f"fault {kind!r} of {info.identity.name}: {remedy}")
         low, high = VALUES.get(kind, FACTOR)
         for name, value, least, most in (
             ("value", fault.value, low, high),
@@ -144,8 +144,8 @@ def _divide(fault: Fault, network: Network, info: DeviceInfo) -> Iterator[Fault]
     if fault.kind in SYNAPSE_FAULTS:
         sizes = {number: int(np.prod(shape)) for number, shape in enumerate(network.shapes)}
     if fault.place is not None and fault.place not in sizes:
-        given = ", ".join(map(str, sizes))
-        raise SettingError(f"{fault.kind}: place = {fault.place}: give one of {given}")
+        axes = ", ".join(map(str, sizes))
+        raise SettingError(f"{fault.kind}: place = {fault.place}: give one of {axes}")
     places = sizes if fault.kind in SYNAPSE_FAULTS else [*sizes][:-1]
     for place in places if fault.place is None else (fault.place,):
         size = sizes[place]
@@ -258,10 +258,10 @@ def _read_rate(text: str) -> Fault:
 def _read_entry(entry: Any, name: str) -> Fault:
     if not isinstance(entry, dict):
         raise SettingError(f"{name} is no table: write [[fault]]")
-    known = {field.name: field for field in fields(Fault)}
+    own = {field.name: field for field in fields(Fault)}
     for key, value in entry.items():
-        if key not in known:
-            raise SettingError(f"{name}: {key!r}: {nearest(key, known)}")
+        if key not in own:
+            raise SettingError(f"{name}: {key!r}: {nearest(key, own)}")
         whole = {"place", "bit", "seed"}
         values = value if key in ("where", "steps") and isinstance(value, list) else [value]
         kinds = str if key == "kind" else int if key in {*whole, "where", "steps"} else (int, float)

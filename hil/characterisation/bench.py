@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Network, Probe, ProbeOffer, Readout
+from drivers import Device, Network, Probe, ProbeOffer, Readout, Stimulus
 from drivers.contract.info import Arrival, Quantity, Reduction
 from hil.characterisation.estimators import TIME_CONSTANTS, Array, ChargeTiming, Samples
 from hil.characterisation.timing import MeasuredTiming
@@ -23,7 +23,6 @@ from hil.partial_runs import (
     choose_kind,
     join_batches,
     join_groups,
-    make_stimulus,
     nearest_full_scale,
     split_probes,
 )
@@ -330,7 +329,7 @@ class LayerBench:
         for whole, short in zip(groups, shorter, strict=True):
             for answer, length in zip(answers, lengths, strict=True):
                 asked = whole if length == lengths[-1] else short
-                stimulus = make_stimulus(kind, np.broadcast_to(active, (length, *active.shape)))
+                stimulus = Stimulus.of(kind, np.broadcast_to(active, (length, *active.shape)))
                 answer.append(device.run(stimulus, [*asked.values()], trial=self.bench.trial))
                 self.bench.trial += 1
         return [

@@ -105,24 +105,24 @@ def diagnose(device: Device, layers: Sequence[int], watch: Watch = ignore_stage)
         DeviceError: When the device cannot hold the network, or fails.
     """
     check_capacity(device, layers)
-    rig, made = FaultBench(device, layers), Diagnosis(device.info.identity, tuple(layers))
+    rig, result = FaultBench(device, layers), Diagnosis(device.info.identity, tuple(layers))
     numbers = range(1, len(layers))
     # A layer is read through those behind it, the second time through their healthy neurons.
     for turn, number in product(range(2), reversed(numbers)):
         watch(f"layer {number}: neurons, turn {turn + 1} of 2")
-        healthy = _judge_neurons(rig, number, made if turn else None)
+        healthy = _judge_neurons(rig, number, result if turn else None)
         rig.live[number] = healthy if healthy.size else np.arange(layers[number])
     for number in numbers:
         watch(f"layer {number}: synapses")
         reading = rig.read_synapses(number)
         if reading is None:
-            made.skipped[f"projection {number - 1}"] = "membranes behind it are not shown"
+            result.skipped[f"projection {number - 1}"] = "membranes behind it are not shown"
         else:
-            judge_synapses(made, number - 1, *reading, rig.live[number - 1 : number + 1], device)
-    return made
+            judge_synapses(result, number - 1, *reading, rig.live[number - 1 : number + 1], device)
+    return result
 
 
-def _judge_neurons(rig: FaultBench, number: int, made: Diagnosis | None) -> Indices:
+def _judge_neurons(rig: FaultBench, number: int, result: Diagnosis | None) -> Indices:
     """Judge the neurons of a layer, add what is found, and give those without fault."""
     lines = rig.read_lines(number)
     most = lines[..., 0].max(axis=0, initial=0.0)[:, np.newaxis]
@@ -130,11 +130,11 @@ def _judge_neurons(rig: FaultBench, number: int, made: Diagnosis | None) -> Indi
     middle = np.quantile(shares, LOW, axis=1)
     kinds = _judge_lines(middle)
     certainty = (_judge_lines(shares) == kinds[:, np.newaxis]).mean(axis=1)
-    if made is not None:
+    if result is not None:
         for kind, name in enumerate(NEURONS[1:], start=1):
             fault = Fault(name, number, np.arange(kinds.size))
             own = middle[:, 1].round(2) if name in VALUES else np.ones(kinds.size)
-            made.add(fault, kinds == kind, own, certainty)
+            result.add(fault, kinds == kind, own, certainty)
     return np.flatnonzero(kinds == 0)
 
 
@@ -151,12 +151,12 @@ def _judge_lines(shares: Array) -> Indices:
 
 
 def judge_synapses(
-    made: Diagnosis, place: int, moved: Array, stored: Array, ends: list[Indices], device: Device
+    result: Diagnosis, place: int, moved: Array, stored: Array, ends: list[Indices], device: Device
 ) -> None:
     """Judge the synapses of a projection, and add what is found.
 
     Args:
-        made: What is added to.
+        result: What is added to.
         place: Number of the projection.
         moved: How far each moved the mean membrane by each code, `(3, n_pre, n)` in thresholds.
         stored: The codes as weights, `(3,)`.
@@ -219,18 +219,18 @@ def judge_synapses(
     best = scores.argmin(axis=0)
     certainty = 1 / (1 + np.exp((scores.min(axis=0) - scores[0]) / 2))
     for n, (fault, values, _) in enumerate(candidates, start=1):
-        made.add(replace(fault, place=place, where=numbers), best == n, values, certainty)
+        result.add(replace(fault, place=place, where=numbers), best == n, values, certainty)
 
 
-def tabulate(made: Diagnosis) -> list[tuple[str, ...]]:
+def tabulate(result: Diagnosis) -> list[tuple[str, ...]]:
     """Make rows of a table, by `HEADER`: what was found, and what could not be looked at."""
     rows = []
-    for fault, certainty in zip(made.faults, made.certainty, strict=True):
+    for fault, certainty in zip(result.faults, result.certainty, strict=True):
         told = {"value": "", "bit": "", **describe_fault(fault)}
         listed = ", ".join([*map(str, told["where"][:8]), *["..."] * (certainty.size > 8)])
         place = f"{'layer' if fault.kind in NEURONS else 'projection'} {fault.place}"
         given = (str(told["value"]), str(told["bit"]), str(certainty.size))
         rows.append((fault.kind, place, *given, listed, f"{certainty.mean():.0%}"))
     return rows + [
-        ("not looked at", what, *[""] * 3, why, "") for what, why in made.skipped.items()
+        ("not looked at", what, *[""] * 3, why, "") for what, why in result.skipped.items()
     ]

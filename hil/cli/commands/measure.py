@@ -113,10 +113,10 @@ def calibrate(
 
     sizes = parse_layers(layers)
     with stages(calibration.count_stages(sizes)) as watch:
-        made = calibration.calibrate(device, sizes, watch, record)
-    calibration.write(made, out)
-    table = (calibration.HEADER, calibration.tabulate(made))
-    _print_measured(calibration.to_record(made), json_output, [table], out)
+        result = calibration.calibrate(device, sizes, watch, record)
+    calibration.write(result, out)
+    table = (calibration.HEADER, calibration.tabulate(result))
+    _print_measured(calibration.to_record(result), json_output, [table], out)
 
 
 def diagnose(
@@ -141,10 +141,12 @@ def diagnose(
         stages(diagnosis.count_stages(sizes)) as watch,
         drivers.open(device, record=record) as opened,
     ):
-        made = diagnosis.diagnose(opened, sizes, watch)
-    write_faults(made.faults, out)
-    _print_measured(made.record, json_output, [(diagnosis.HEADER, diagnosis.tabulate(made))], out)
-    if made.faults:
+        result = diagnosis.diagnose(opened, sizes, watch)
+    write_faults(result.faults, out)
+    _print_measured(
+        result.record, json_output, [(diagnosis.HEADER, diagnosis.tabulate(result))], out
+    )
+    if result.faults:
         raise typer.Exit(1)
 
 

@@ -128,12 +128,12 @@ def test_faulty_synapses_are_found_by_means() -> None:
 def test_without_membranes_neurons_are_found_and_synapses_are_said_to_be_left_out() -> None:
     with Blinkered(drivers.open("emulator:mixed-signal?dead_fraction=0"), ()) as device:
         device.set_faults([Fault("dead_neuron", 1, [3]), Fault("dead_synapse", 0, [7])])
-        made = diagnose(device, LAYERS)
-    assert [(f.kind, f.place, [*np.asarray(f.where)]) for f in made.faults] == [
+        result = diagnose(device, LAYERS)
+    assert [(f.kind, f.place, [*np.asarray(f.where)]) for f in result.faults] == [
         ("dead_neuron", 1, [3])
     ]
-    assert made.certainty[0].tolist() == [1.0]
-    assert [*made.skipped] == ["projection 0", "projection 1"]
+    assert result.certainty[0].tolist() == [1.0]
+    assert [*result.skipped] == ["projection 0", "projection 1"]
 
 
 def test_a_chip_without_faults_has_none(tmp_path: Path) -> None:
