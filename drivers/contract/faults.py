@@ -18,6 +18,7 @@ from drivers.contract.info import DeviceInfo, WeightFormat
 from drivers.contract.network import Network
 from drivers.errors import SettingError, nearest
 from drivers.files.bounded import read_toml
+from drivers.files.writing import write_text
 
 NeuronFault = Literal[
     "dead_neuron",
@@ -222,6 +223,25 @@ def read_faults(text: str) -> tuple[Fault, ...]:
     if [*tables] != ["fault"] or not isinstance(entries, list):
         raise SettingError(f"{text}: give tables [[fault]], and nothing else")
     return tuple(_read_entry(entry, f"{text}: fault {n}") for n, entry in enumerate(entries, 1))
+
+
+def describe_fault(fault: Fault) -> dict[str, Any]:
+    """Put what a fault says in plain values, as a table of a file has it."""
+    plain = {**vars(fault), "where": np.asarray(fault.where).tolist()}
+    return {
+        each.name: plain[each.name] for each in fields(Fault) if plain[each.name] != each.default
+    }
+
+
+def write_faults(faults: Iterable[Fault], path: Path) -> Path:
+    """Write a file of faults, `.toml`, as `read_faults` reads it.
+
+    Raises:
+        OSError: When the folder cannot be written.
+    """
+    import tomli_w
+
+    return write_text(path, tomli_w.dumps({"fault": [describe_fault(each) for each in faults]}))
 
 
 def _read_rate(text: str) -> Fault:

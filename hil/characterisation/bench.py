@@ -277,7 +277,9 @@ class LayerBench:
 
     # Recording it.
 
-    def record(self, active: NDArray[np.bool_], steps: int, runs: int = 1) -> LayerRecording:
+    def record(
+        self, active: NDArray[np.bool_], steps: int, runs: int = 1, *, is_whole: bool = True
+    ) -> LayerRecording:
         """Drive input channels in every step and record the layer.
 
         A layer that the device shows only in part is recorded in several runs; one whose membranes
@@ -287,9 +289,10 @@ class LayerBench:
             active: `(B, n_in)`, which channels are driven, by a current of 1 or a spike a step.
             steps: T.
             runs: How often; the repetitions follow each other in the batch of the recording.
+            is_whole: Whether shorter runs are to tell how a reduced membrane comes there.
         """
         membrane, spikes = self._probe("membrane"), self._probe("spikes")
-        lengths = [steps] if membrane is None else _run_lengths(membrane, steps)
+        lengths = _run_lengths(membrane, steps) if membrane and is_whole else [steps]
         parts: list[list[Readout]] = []
         for _ in range(runs):
             for first in range(0, len(active), self.bench.batch):

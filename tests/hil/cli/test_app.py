@@ -40,7 +40,8 @@ def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:
 
 NAMES = [
     "train", "resume", "predict", "evaluate", "report", "study", "board", "calibrate",
-    "characterise", "check", "chips", "devices", "export", "lab", "new-driver", "runs", "tasks",
+    "characterise", "check", "chips", "devices", "diagnose", "export", "lab", "new-driver", "runs",
+    "tasks",
 ]  # fmt: skip
 
 
