@@ -24,8 +24,7 @@ import numpy as np
 import drivers
 from drivers.registry import BUILTIN
 from hil.characterisation import characterise
-from hil.characterisation.survey import survey
-from hil.characterisation.survey_result import MeasuredNeurons
+from hil.characterisation.survey import MeasuredNeurons, survey
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -83,8 +82,8 @@ def plug_in() -> None:
     exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], module.__dict__)
     sys.modules["counter"] = module
     BUILTIN["counter"] = "counter:Counter"
-    BUILTIN["integer"] = "support.integer_chip:IntegerChip"
-    BUILTIN["stranger"] = "support.stranger_device:Stranger"
+    BUILTIN["integer"] = "support.devices_abroad:IntegerChip"
+    BUILTIN["stranger"] = "support.devices_abroad:Stranger"
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ from device_models.faults import Fault, plan_phases
 from device_models.generators import Noise, generator, sequence
 from device_models.mismatch import Pattern, SampledMismatch, Value
 from device_models.naming import select_prefixed
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities
+from device_models.places import Places
 from device_models.readout import (
     ADCChannels,
     MembraneRecorder,
@@ -123,7 +124,8 @@ class Chip:
             full_scale: Largest |weight| of each projection, in swings (nominal thresholds).
             nominal: Nominal parameters by name, where they differ from the chip's own.
             trims: Parameters chosen for each neuron by name, `(n,)` for each layer of neurons.
-            projections: What joins the layers; empty for each to the next, without delay.
+            projections: What joins the layers; empty for each neuron to each of the next, without
+                delay.
 
         Raises:
             ValueError: When the chip's pattern was measured on a network of another shape.
@@ -131,17 +133,17 @@ class Chip:
         sizes, mapped, cells = layers[1:], [], []
         for p, projection in enumerate(projections or chain_layers(len(sizes))):
             ends = projection.source, projection.target
-            shape = layers[ends[0]], layers[ends[1]]
-            cells.append(self.pattern.cells(p, shape, ends))
-            mapped.append(map_projection(projection, shape, cells[p].late, self.dt))
+            places = Places((layers[ends[0]], layers[ends[1]]), projection.pre, projection.post)
+            cells.append(self.pattern.cells(p, places, ends))
+            mapped.append(map_projection(projection, places, cells[p].late, self.dt))
         nominal = self.parameters | dict(nominal or {})
         self.circuit = self._make_circuit(sizes, mapped, nominal, trims or {})
         programming, self._full_scale = self.nonidealities.programming, tuple(full_scale)
-        synapses = sum(projection.shape[0] * projection.shape[1] for projection in mapped)
+        synapses = sum(projection.places.size for projection in mapped)
         self._weights = np.zeros(synapses + BEYOND, np.float32)
         self.crossbars = [
             Crossbar(
-                shape=transmitted.shape,
+                places=mapped[p].places,
                 full_scale=storable_full_scale(full_scale[p], self.model, programming),
                 programming=programming,
                 cells=cells[p],
@@ -192,7 +194,7 @@ class Chip:
         )
 
     def write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Program one projection `(n_pre, n_post)`; returns what was stored."""
+        """Program one projection, as `Places` has its values; returns what was stored."""
         programming = self.nonidealities.programming
         if self.model.weight_unit and programming.levels is not None:
             # Levels of such a chip may reach beyond what was asked for.

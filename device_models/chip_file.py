@@ -30,9 +30,9 @@ from device_models.neuron_file import (
     read_table,
     read_text,
 )
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities, Programming, by_name, check
-from device_models.profile import Cited, Profile
+from device_models.profiles import Cited, Profile
 
 # Bytes of a file, and characters and dots of a line: the time that parsing takes grows with the
 # square of what a line names.
@@ -121,9 +121,9 @@ def _read_chip(
             if isinstance(own, Mapping)
             else neurons.get(read_text(own, "neuron"))
         )
-    known, cited = by_name(NonIdealities()), dict(start.cited)
+    nonidealities, cited = by_name(NonIdealities()), dict(start.cited)
     for name, entry in _read_cited(table, "nonidealities", path).items():
-        cited[name] = Cited(check(name, entry.value, known), entry.source)
+        cited[name] = Cited(check(name, entry.value, nonidealities), entry.source)
     parameters = dict(start.parameters) if model.name == start.model.name else {}
     for name, entry in _read_cited(table, "parameters", path).items():
         parameters[name] = Cited(check_parameter(model, name, entry.value), entry.source)

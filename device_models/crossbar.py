@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from device_models.generators import Normals, sequence
 from device_models.mismatch import Cells, draw_factors
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import Programming
+from device_models.places import Places
 from machine_code import CompiledFunction
 
 # Weights looked at together: what is read and written of them stays in the processor's cache.
@@ -74,13 +75,13 @@ class Crossbar:
       memory has t0 = 20 s), and has kept `exp(-retention t)` of its weight.
 
     Attributes:
-        stored: `(n_pre, n_post)` float32, what the device believes is stored.
+        stored: In the shape of `Places`, float32, what the device believes is stored.
         writes: Number of writes so far.
     """
 
     def __init__(
         self,
-        shape: tuple[int, int],
+        places: Places,
         full_scale: float,
         programming: Programming,
         cells: Cells,
@@ -91,15 +92,15 @@ class Crossbar:
         """Begin unprogrammed: every weight exactly zero, but for frozen cells.
 
         Args:
-            shape: `(n_pre, n_post)`.
+            places: Where the synapses are; all that is kept of them has the shape of its values.
             full_scale: Largest |weight|, in nominal thresholds.
             programming: How weights are stored.
             cells: The fixed pattern of the synapses.
             chip: Chip seed.
             projection: Which projection, from 0.
-            transmitted: Where to keep what synapses transmit, `(n_pre, n_post)`, zero.
+            transmitted: Where to keep what synapses transmit, zero.
         """
-        p = programming
+        p, shape = programming, places.shape
         self._full_scale, self._programming = np.float32(full_scale), p
         self._seed = (chip, "write", projection)
         self._grid = np.asarray(p.weight_grid, np.float32) * self._full_scale
@@ -122,8 +123,8 @@ class Crossbar:
         self._reached = np.zeros(shape, np.float32) if pulsed else None
         self._nu: list[np.float32 | NDArray[np.float32]] = [np.float32(p.drift)] * (1 + paired)
         if varied:
-            rows = ((1 + paired) * shape[0], shape[1])
-            nu = np.float32(p.drift) * draw_factors(chip, "drift_cv", projection, rows, p.drift_cv)
+            each = places.repeat(1 + paired)
+            nu = np.float32(p.drift) * draw_factors(chip, "drift_cv", projection, each, p.drift_cv)
             self._nu = list(nu.reshape(-1, *shape))
         self._written = np.zeros(shape) if p.drift or p.retention else None
         self._seconds = 0.0
@@ -141,12 +142,12 @@ class Crossbar:
 
     @property
     def programmed_weights(self) -> NDArray[np.float32]:
-        """Weights that writes left in cells that are not frozen, undrifted, `(n_pre, n_post)`."""
+        """Weights that writes left in cells that are not frozen, undrifted."""
         return self._cells[0] if len(self._cells) == 1 else self._cells[0] - self._cells[1]
 
     @property
     def effective(self) -> NDArray[np.float32]:
-        """Weights that synapses transmit now, `(n_pre, n_post)` float32, in nominal thresholds.
+        """Weights that synapses transmit now, float32, in nominal thresholds.
 
         It is not to be changed, and to be asked for anew after a write or after time has passed.
         """
@@ -157,7 +158,7 @@ class Crossbar:
         """Program the cells whose stored value changes; the others keep what they have.
 
         Args:
-            weights: `(n_pre, n_post)`, in nominal thresholds.
+            weights: In the shape of `stored`, in nominal thresholds.
 
         Returns:
             `stored`: the values after clipping and rounding, which later writes change.
@@ -231,8 +232,8 @@ class Crossbar:
 
     def scale_frozen(self, where: NDArray[np.int64], value: float) -> NDArray[np.float32]:
         """What synapses transmit that are stuck at a value in full scales, at flat positions."""
-        held = np.full(where.size, np.float32(value) * self._full_scale, np.float32)
-        return held if self._gain is None else held * self._gain[where]
+        levels = np.full(where.size, np.float32(value) * self._full_scale, np.float32)
+        return levels if self._gain is None else levels * self._gain[where]
 
     def flip_bit(self, where: NDArray[np.int64], bit: int) -> NDArray[np.float32]:
         """What synapses transmit more where a bit of the stored code is flipped.
@@ -260,13 +261,14 @@ class Crossbar:
         """
         near = self._near if self.writes else -1.0  # what is there at first may not be storable
         if self._step and asked.size >= PART:
-            if self._moved is None:
-                self._moved = np.empty(asked.size, np.int64), np.empty(asked.size, np.float32)
-            arguments = asked, stored, np.float32(near), self._full_scale, self._step, *self._moved
+            room = self._moved or (np.empty(asked.size, np.int64), np.empty_like(asked))
+            if self.writes:  # of which only a part is ever used, unlike by the first write
+                self._moved = room
+            arguments = asked, stored, np.float32(near), self._full_scale, self._step, *room
             function: Any = FIND.find(arguments)
             if function is not None:
                 number = function(*arguments)
-                return self._moved[0][:number], self._moved[1][:number]
+                return room[0][:number], room[1][:number]
         places, away = [], np.empty(min(PART, asked.size), np.float32)
         for start in range(0, asked.size, PART):
             part = asked[start : start + PART]

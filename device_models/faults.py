@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from device_models.crossbar import Crossbar
 from device_models.engine.circuit import Circuit, Phase
 from device_models.mismatch import LayerMismatch
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities
 
 LINES = {"dead_neuron": 0.0, "saturated_neuron": 1.0, "stuck_neuron": None}

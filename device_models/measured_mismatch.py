@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from device_models.mismatch import Cells, LayerMismatch, Nominal
 from device_models.naming import quote, select_prefixed
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
+from device_models.places import Places
 
 Array = NDArray[np.float32]
 MAX_BYTES = 1 << 30  # bytes of all arrays
@@ -76,12 +77,12 @@ class MeasuredMismatch:
         varied[model.silent][gain == 0] = np.inf
         return LayerMismatch(size, varied, gain, self._array(f"layer_{index}/bias", (size,), 0.0))
 
-    def cells(self, projection: int, shape: tuple[int, int], ends: tuple[int, int]) -> Cells:
+    def cells(self, projection: int, places: Places, ends: tuple[int, int]) -> Cells:
         """The synapses of a projection as measured."""
-        self._check_size(projection if ends == (projection, projection + 1) else -1, shape[0])
+        self._check_size(projection if ends == (projection, projection + 1) else -1, places.ends[0])
         gain = None
         if f"cells_{projection}/gain" in self.arrays:
-            gain = self._array(f"cells_{projection}/gain", shape, 1.0)
+            gain = places.gather(self._array(f"cells_{projection}/gain", places.ends, 1.0))
         return Cells(gain, np.empty(0, np.int64), np.empty(0, np.float32))
 
     def channels(self, layer: int, size: int) -> tuple[Array, Array]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import generator
-from device_models.neuron_model import NeuronModel, Parameter
+from device_models.generators import Noise, generator, quantiles, sequence, splitmix64
+from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import FixedPattern, MembraneADC
+from device_models.places import Places
+
+# Pairs of neurons up to which a generator draws for all of them, those between which there is no
+# synapse too: about a second. Of more, each pair has a number by its address.
+DRAWN = 1 << 27
+PART = 1 << 16  # pairs drawn at a time
 
 
 @dataclass(frozen=True)
@@ -19,11 +27,11 @@ class Cells:
     """The synapses of one projection.
 
     Attributes:
-        gain: Gain of each synapse `(n_pre, n_post)` float32; None when all are 1.
+        gain: Gain of each synapse, in the shape of `Places`, float32; None when all are 1.
         frozen: Flat positions `(k,)` int64 of cells that no write changes, ascending.
         value: What those hold, `(k,)` float32, in full scales.
-        late: Seconds that each synapse adds to its delay, where it has one, `(n_pre, n_post)`
-            float32; None when none does.
+        late: Seconds that each synapse adds to its delay, where it has one, likewise; None when
+            none does.
     """
 
     gain: NDArray[np.float32] | None
@@ -32,7 +40,7 @@ class Cells:
     late: NDArray[np.float32] | None = None
 
 
-def draw_cells(chip: int, projection: int, shape: tuple[int, int], spread: FixedPattern) -> Cells:
+def draw_cells(chip: int, projection: int, places: Places, spread: FixedPattern) -> Cells:
     """Draw the synapses of one projection of a chip.
 
     A higher fraction of a defect keeps the cells of a lower one, with their values. A cell drawn
@@ -41,22 +49,23 @@ def draw_cells(chip: int, projection: int, shape: tuple[int, int], spread: Fixed
     Args:
         chip: Chip seed.
         projection: Which projection, from 0.
-        shape: `(n_pre, n_post)`.
+        places: Where its synapses are. What one has depends on its pair, not on which others there
+            are; two of the same pair have the same.
         spread: The non-idealities `weight_cv`, `delay_sd`, `dead_cells`, `on_cells` and
             `stuck_cells`.
     """
     gain = late = None
     if spread.weight_cv:
-        gain = draw_factors(chip, "weight_cv", projection, shape, spread.weight_cv)
+        gain = draw_factors(chip, "weight_cv", projection, places, spread.weight_cv)
     if spread.delay_sd:
-        late = draw_offsets(chip, "delay_sd", projection, shape, spread.delay_sd)
+        late = draw_offsets(chip, "delay_sd", projection, places, spread.delay_sd)
     if not (spread.dead_cells or spread.on_cells or spread.stuck_cells):
         return Cells(gain, np.empty(0, np.int64), np.empty(0, np.float32), late)
 
-    size = shape[0] * shape[1]
     # Every cell has a value of its own, so that it does not depend on how many are defective.
-    own = generator(chip, "cell_value", projection).uniform(-1, 1, size).astype(np.float32)
-    fixed = np.full(size, np.nan, np.float32)
+    own = 2 * draw_uniforms(chip, "cell_value", projection, places).reshape(-1) - 1
+    own = own.astype(np.float32)
+    fixed = np.full(places.size, np.nan, np.float32)
     for name, values in (
         ("stuck_cells", own),
         ("on_cells", np.copysign(np.float32(1), own)),
@@ -64,7 +73,8 @@ def draw_cells(chip: int, projection: int, shape: tuple[int, int], spread: Fixed
     ):
         fraction: float = getattr(spread, name)
         if fraction:
-            np.copyto(fixed, values, where=draw_defects(chip, name, projection, size, fraction))
+            defects = draw_defects(chip, name, projection, places, fraction)
+            np.copyto(fixed, values, where=defects.reshape(-1))
     frozen = np.flatnonzero(~np.isnan(fixed))
     return Cells(gain, frozen, fixed[frozen], late)
 
@@ -103,8 +113,8 @@ class Pattern(Protocol):
     ) -> LayerMismatch:
         """The neurons of layer `index` (0 is the first) of `size`, under nominal parameters."""
 
-    def cells(self, projection: int, shape: tuple[int, int], ends: tuple[int, int]) -> Cells:
-        """The synapses of a projection `(n_pre, n_post)` between two layers, 0 being the input."""
+    def cells(self, projection: int, places: Places, ends: tuple[int, int]) -> Cells:
+        """The synapses of a projection between two layers, 0 being the input."""
 
     def channels(self, layer: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Gain and offset (in swings) of each readout channel of a layer, `(n,)` each."""
@@ -144,9 +154,9 @@ class SampledMismatch:
             gain[dead] = bias[dead] = 0.0
         return LayerMismatch(size, varied, gain, bias)
 
-    def cells(self, projection: int, shape: tuple[int, int], ends: tuple[int, int]) -> Cells:
+    def cells(self, projection: int, places: Places, ends: tuple[int, int]) -> Cells:
         """Draw the synapses of a projection."""
-        return draw_cells(self.seed, projection, shape, self.fixed_pattern)
+        return draw_cells(self.seed, projection, places, self.fixed_pattern)
 
     def channels(self, layer: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw gain and offset of each readout channel."""
@@ -173,7 +183,7 @@ class SampledMismatch:
 
 
 def draw_factors(
-    chip: int, name: str, layer: int, size: int | tuple[int, int], cv: float
+    chip: int, name: str, layer: int, size: int | Places, cv: float
 ) -> NDArray[np.float32]:
     """Draw log-normal factors with mean 1 and the given coefficient of variation.
 
@@ -181,25 +191,64 @@ def draw_factors(
         chip: Chip seed.
         name: What varies; each name has a pattern of its own.
         layer: Layer (or projection) it belongs to.
-        size: How many, or a shape.
+        size: How many, or of which synapses.
         cv: Standard deviation over mean.
     """
     if cv == 0.0:
-        return np.ones(size, dtype=np.float32)
+        return np.ones(size if isinstance(size, int) else size.shape, dtype=np.float32)
     sigma = np.sqrt(np.log1p(cv**2))
-    normal = generator(chip, name, layer).standard_normal(size, dtype=np.float32)
+    normal = draw_normals(chip, name, layer, size)
     drawn: NDArray[np.float32] = np.exp(np.float32(sigma) * normal - np.float32(sigma**2 / 2))
     return drawn
 
 
 def draw_offsets(
-    chip: int, name: str, layer: int, size: int | tuple[int, int], sd: float
+    chip: int, name: str, layer: int, size: int | Places, sd: float
 ) -> NDArray[np.float32]:
     """Draw normal offsets of mean 0 and the given standard deviation, cut at three of them."""
-    normal = generator(chip, name, layer).standard_normal(size, dtype=np.float32)
-    return np.clip(normal, -3, 3) * np.float32(sd)
+    return np.clip(draw_normals(chip, name, layer, size), -3, 3) * np.float32(sd)
 
 
-def draw_defects(chip: int, name: str, layer: int, size: int, fraction: float) -> NDArray[np.bool_]:
-    """Draw the members of a layer with a defect, `(size,)`; a higher fraction keeps a lower's."""
-    return generator(chip, name, layer).random(size) < fraction
+def draw_defects(
+    chip: int, name: str, layer: int, size: int | Places, fraction: float
+) -> NDArray[np.bool_]:
+    """Draw the members of a layer with a defect; a higher fraction keeps a lower's."""
+    return draw_uniforms(chip, name, layer, size) < fraction
+
+
+def draw_normals(chip: int, name: str, layer: int, size: int | Places) -> NDArray[np.float32]:
+    """Draw standard normals, as `draw_factors` has its arguments."""
+    if isinstance(size, Places) and math.prod(size.ends) > DRAWN:
+        words = _find_words(chip, name, layer, size) >> np.uint64(48)
+        return quantiles().take(words.astype(np.intp)).reshape(size.shape)
+    rng = generator(chip, name, layer)
+    return _draw_pairs(lambda many: rng.standard_normal(many, dtype=np.float32), size)
+
+
+def draw_uniforms(chip: int, name: str, layer: int, size: int | Places) -> NDArray[np.float64]:
+    """Draw numbers from 0 to below 1, as `draw_factors` has its arguments."""
+    if isinstance(size, Places) and math.prod(size.ends) > DRAWN:
+        words = _find_words(chip, name, layer, size) >> np.uint64(11)
+        return (words.astype(np.float64) * 2.0**-53).reshape(size.shape)
+    return _draw_pairs(generator(chip, name, layer).random, size)
+
+
+def _find_words(chip: int, name: str, layer: int, places: Places) -> NDArray[np.uint64]:
+    """A random word for the pair of each synapse."""
+    return splitmix64(Noise(sequence(chip, name, layer)).key, places.numbers)
+
+
+def _draw_pairs(draw: Callable[[int], NDArray[Any]], size: int | Places) -> NDArray[Any]:
+    """Let a generator draw for all pairs, one after another, and keep what synapses have of it."""
+    if isinstance(size, int):
+        return draw(size)
+    if size.pre is None:
+        return draw(size.size).reshape(size.shape)
+    numbers, pairs = size.numbers, math.prod(size.ends)
+    starts = range(0, pairs, PART)
+    bounds = np.searchsorted(numbers, [*starts, pairs])
+    parts = []
+    for start, (first, last) in zip(starts, pairwise(bounds), strict=True):
+        drawn = draw(min(PART, pairs - start))
+        parts.append(drawn[numbers[first:last] - start])
+    return np.concatenate(parts)

@@ -21,7 +21,7 @@ from math import ceil
 from typing import Any, Literal, NamedTuple
 
 from device_models.naming import quote, suggest
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 
 METHODS = ("euler", "exponential_euler", "rk2", "rk4")
 PARAMETERS = 64

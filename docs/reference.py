@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 import drivers
 from device_models import neurons, profiles
-from device_models.neuron_model import NeuronModel, Parameter
+from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import NonIdealities, by_name
 from drivers.conformance import CHECKS
 from hil import config, encodings, tasks

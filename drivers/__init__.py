@@ -91,8 +91,8 @@ from drivers.errors import (
     StimulusError,
     UnsupportedProbe,
     WeightError,
+    nearest,
 )
-from drivers.refusals import nearest
 from drivers.registry import code_of, driver, driver_of, independent, open, schemes, with_options
 
 __all__ = [

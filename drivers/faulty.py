@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from drivers.contract.device import Composite, Device
 from drivers.contract.faults import SYNAPSE_FAULTS, Fault, apply_to_weights
 from drivers.contract.info import DeviceInfo
-from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.errors import DeviceNotFound, SettingError
+from drivers.errors import SettingError
 
 
 class FaultyWeights(Composite):
@@ -25,14 +24,8 @@ class FaultyWeights(Composite):
     def __init__(self, device: Device) -> None:
         """Take over a device that is open; it is closed with this one."""
         super().__init__(device)
-        self.call_limit = device.call_limit
         self._faults: Sequence[Fault] = ()
         self._stored: dict[int, NDArray[np.float32]] = {}
-
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> FaultyWeights:
-        """Refuse: it is the option of an address that makes faults."""
-        raise DeviceNotFound("faults are an option: write faults=FILE behind any address")
 
     @property
     def info(self) -> DeviceInfo:
@@ -61,8 +54,3 @@ class FaultyWeights(Composite):
         self._faults = faults
         for projection, stored in list(self._stored.items()):
             self._write(projection, stored)
-
-    def _run(
-        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
-    ) -> Readout:
-        return self.devices[0].run(stimulus, probes, trial=trial, carry=carry)

@@ -1,4 +1,4 @@
-"""Whole layers and batches from a device that shows few neurons, or takes few samples, at a time.
+"""Runs within what a device takes: stimuli, full scales, whole layers and batches in parts.
 
 A batch is run once for each group of neurons. A chip with some converters for all of its neurons
 shows another group of them in each run. On a chip without noise all runs are the same; on any other
@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from drivers import DeviceInfo, Network, Probe, Readout
+from drivers import Device, DeviceInfo, Network, Probe, Readout
+from drivers.contract.info import StimulusKind
 
 Group = dict[Probe, Probe]
 """Probes of one run, by the probe of the whole layer that each is a part of."""
@@ -85,3 +86,27 @@ def join_batches(readouts: Sequence[Readout]) -> Readout:
     }
     counts = np.concatenate([readout.counts for readout in readouts])
     return replace(readouts[0], counts=counts, samples=samples)
+
+
+CURRENTS: tuple[StimulusKind, ...] = ("current", "current_trace")
+
+
+def choose_kind(info: DeviceInfo, *order: StimulusKind) -> StimulusKind:
+    """Choose the first kind of stimulus, in this order, that a device takes."""
+    return next(kind for kind in order if kind in info.offers.stimuli)
+
+
+def nearest_full_scale(info: DeviceInfo, projection: int, largest: float) -> float:
+    """Take the full scale nearest to the largest |weight| that a projection needs."""
+    allowed = info.weight_format(projection)
+    return float(np.clip(largest, allowed.minimum_full_scale, allowed.maximum_full_scale))
+
+
+def check_capacity(device: Device, layers: Sequence[int]) -> None:
+    """Map a network before anything is measured, so that one that is too large is refused at once.
+
+    Raises:
+        DeviceError: When the device cannot hold it.
+    """
+    scales = [nearest_full_scale(device.info, p, 1.0) for p in range(len(layers) - 1)]
+    device.configure(Network.feed_forward(tuple(layers), tuple(scales)))

@@ -15,6 +15,9 @@ WORDS: Mapping[str, str] = {
     "stimuli": "this device takes {stimuli}",
     "steps": "this device takes {steps} steps in a run",
     "no_hidden_membranes": "this device shows no hidden membranes",
+    "few_neurons_shown": "this device shows {neurons} at once of a hidden layer: to read all takes "
+    "{runs} runs of each batch",
+    "no_output_membranes": "this device shows no output membranes",
     "no_recurrence": "this device has no recurrence",
     "no_membrane_steps": "this device does not show membranes step by step",
     "no_time_constant": "this device sets none",

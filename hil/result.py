@@ -188,7 +188,7 @@ class Result:
     @property
     def confusion(self) -> NDArray[np.int64]:
         """Test samples by class `(C, C)`: a row is what they are, a column what was answered."""
-        from hil.runs.snapshot import confusion
+        from hil.runs.records import confusion
 
         return confusion(self._run.load_snapshot() or {})
 

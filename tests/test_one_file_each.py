@@ -29,7 +29,7 @@ NEW = {
     "device_models/profiles/exact_but_deaf.py": """
         '''A chip that loses half of its spikes.'''
 
-        from device_models.profile import Cited, Profile
+        from device_models.profiles import Cited, Profile
 
         PROFILE = Profile(
             name="exact-but-deaf",
@@ -42,7 +42,7 @@ NEW = {
 
         import numpy as np
 
-        from hil.learning.gate import Gate
+        from hil.learning.gates import Gate
 
         GATE = Gate(lambda x, drawn: np.exp(-np.square(x)))
     """,
@@ -83,7 +83,7 @@ NEW = {
 
         import numpy as np
 
-        from hil.learning.rate_estimator import Estimator, RateEstimate, certain
+        from hil.learning.rate_estimators import Estimator, RateEstimate, certain
 
 
         def estimate(reading):

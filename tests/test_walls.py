@@ -48,7 +48,7 @@ PLANTS: list[Plant] = [
     (DOOR, "drivers/session/new_module.py", "import drivers.board.ports"),
     (DOOR, "drivers/new_package/__init__.py", ""),
     (CIRCLES, "drivers/board/frames.py", "import drivers.board.device"),
-    (CIRCLES, "device_models/neuron_model.py", "import device_models.neurons.lif"),
+    (CIRCLES, "device_models/neurons/__init__.py", "import device_models.mismatch"),
     (ALONE, "device_models/chip.py", "import drivers"),
     (ALONE, "device_models/profiles/new_chip.py", "from hil import streams"),
     (COMPILER, "machine_code/library.py", "import device_models.chip"),

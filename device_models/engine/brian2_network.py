@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from device_models.engine.circuit import Circuit
 from device_models.engine.constant_folding import ConstantFolder
 from device_models.mismatch import LayerMismatch
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 
 if TYPE_CHECKING:
     from brian2 import Clock, Network, NeuronGroup

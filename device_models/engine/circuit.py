@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from device_models.generators import Noise, sequence
 from device_models.mismatch import LayerMismatch
-from device_models.neuron_model import NeuronModel
+from device_models.neurons import NeuronModel
 from device_models.nonidealities import Temporal
+from device_models.places import Places
 from device_models.readout import Recorder
 from device_models.temporal_noise import add_crosstalk, step_noise_sd
 
@@ -96,18 +97,22 @@ class ChipRun:
 
 @dataclass(frozen=True, eq=False)
 class NominalProjection:
-    """Synapses from each neuron of one layer to each of another, or of the same.
+    """Synapses from neurons of one layer to those of another, or of the same.
 
     Attributes:
         source: Number of the layer that they come from; 0 is the input.
         target: Number of the layer that they lead to, counted from 1.
         delay: Steps by which an event acts later than without: one number, or one for each
-            synapse, `(n_pre, n_post)`.
+            synapse, in the shape of `Places`.
+        pre: As `Places` has it; None for a synapse from each neuron to each.
+        post: See `pre`.
     """
 
     source: int
     target: int
     delay: int | NDArray[np.int64] = 0
+    pre: NDArray[np.int32] | None = None
+    post: NDArray[np.int32] | None = None
 
 
 def chain_layers(depth: int) -> list[NominalProjection]:
@@ -121,24 +126,26 @@ class DelayGroup:
 
     Attributes:
         delay: Their delay, in steps.
-        synapses: Their flat positions in the weights, ascending; None for all of them.
-        columns: Where each of them leads to; empty for all of them.
-        bounds: Where those of each neuron begin, `(n_pre + 1,)`; empty for all of them.
+        ends: Number of neurons before and after, `(n_pre, n_post)`.
+        synapses: Their flat positions in the weights, ascending; None for all that there are.
+        columns: Where each of them leads to; empty where there is one of each pair.
+        bounds: Where those of each neuron begin, `(n_pre + 1,)`; empty likewise.
     """
 
     delay: int
+    ends: tuple[int, int]
     synapses: NDArray[np.int64] | None
     columns: NDArray[np.int32]
     bounds: NDArray[np.int32]
 
     def select(self, weights: NDArray[np.float32]) -> Synapses:
-        """Select their weights `(n_pre, n_post)`, with zero for the synapses of other delays."""
-        if self.synapses is None:
+        """Select their weights `(n_pre, n_post)`, with nothing in place of other synapses."""
+        if not self.bounds.size:
             return weights
         from scipy.sparse import csr_matrix
 
-        own = weights.reshape(-1)[self.synapses]
-        return csr_matrix((own, self.columns, self.bounds), weights.shape)
+        own = weights if self.synapses is None else weights.reshape(-1)[self.synapses]
+        return csr_matrix((own, self.columns, self.bounds), self.ends)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,13 +155,13 @@ class MappedProjection:
     Attributes:
         source: Number of the layer that it comes from; 0 is the input.
         target: Number of the layer that it leads to.
-        shape: `(n_pre, n_post)`.
-        groups: Its synapses by delay, the shortest first.
+        places: Where its synapses are.
+        groups: These by delay, the shortest first.
     """
 
     source: int
     target: int
-    shape: tuple[int, int]
+    places: Places
     groups: tuple[DelayGroup, ...]
 
     @property
@@ -165,7 +172,7 @@ class MappedProjection:
 
 def map_projection(
     projection: NominalProjection,
-    shape: tuple[int, int],
+    places: Places,
     late: NDArray[np.float32] | None,
     dt: float,
 ) -> MappedProjection:
@@ -173,31 +180,38 @@ def map_projection(
 
     Args:
         projection: The projection.
-        shape: `(n_pre, n_post)`.
-        late: Seconds that each synapse adds to its delay, `(n_pre, n_post)`, where it has one.
+        places: Where its synapses are.
+        late: Seconds that each synapse adds to its delay, where it has one.
         dt: Step, in seconds.
     """
     nominal = np.asarray(projection.delay)
     delays = nominal
     if late is not None and nominal.any():
         delays = np.where(nominal > 0, np.maximum(nominal + np.rint(late / dt), 0), 0).astype(int)
-    groups = tuple(_group_by_delay(delays, shape))
-    return MappedProjection(projection.source, projection.target, shape, groups)
+    groups = tuple(_group_by_delay(delays, places))
+    return MappedProjection(projection.source, projection.target, places, groups)
 
 
-def _group_by_delay(delays: NDArray[np.int64], shape: tuple[int, int]) -> list[DelayGroup]:
+def _group_by_delay(delays: NDArray[np.int64], places: Places) -> list[DelayGroup]:
     distinct, which = np.unique(delays, return_inverse=True)
-    none = np.empty(0, np.int32)
+    ends, none = places.ends, np.empty(0, np.int32)
     if distinct.size == 1:
-        return [DelayGroup(int(distinct[0]), None, none, none)]
+        columns, bounds = none, none
+        if places.pre is not None and places.post is not None:
+            columns, bounds = places.post, _find_bounds(places.pre, ends[0])
+        return [DelayGroup(int(distinct[0]), ends, None, columns, bounds)]
     which = which.reshape(-1)
-    ordered, ends = np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))
+    ordered, last = np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))
     groups = []
-    for delay, own in zip(distinct, np.split(ordered, ends[:-1]), strict=True):
-        bounds = np.searchsorted(own, np.arange(shape[0] + 1) * shape[1])
-        columns = (own % shape[1]).astype(np.int32)
-        groups.append(DelayGroup(int(delay), own, columns, bounds.astype(np.int32)))
+    for delay, own in zip(distinct, np.split(ordered, last[:-1]), strict=True):
+        pre, post = places.find_pairs(own)
+        groups.append(DelayGroup(int(delay), ends, own, post, _find_bounds(pre, ends[0])))
     return groups
+
+
+def _find_bounds(pre: NDArray[np.integer], neurons: int) -> NDArray[np.int32]:
+    """Find where the synapses of each neuron begin, `(neurons + 1,)`."""
+    return np.searchsorted(pre, np.arange(neurons + 1, dtype=pre.dtype)).astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,11 +305,11 @@ class Circuit:
         return simple and together and not self.temporal.crosstalk
 
     def split_weights(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Split weights as in `ChipRun` into those of each projection, `(n_pre, n_post)`."""
+        """Split weights as in `ChipRun` into those of each projection, as `Places` has them."""
         parts, end = [], 0
-        for projection in self.projections:
-            begin, end = end, end + projection.shape[0] * projection.shape[1]
-            parts.append(weights[begin:end].reshape(projection.shape))
+        for places in (projection.places for projection in self.projections):
+            begin, end = end, end + places.size
+            parts.append(weights[begin:end].reshape(places.shape))
         return parts
 
     def weigh_synapses(self, weights: NDArray[np.float32]) -> list[DelayedSynapses]:

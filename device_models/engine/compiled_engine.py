@@ -264,29 +264,30 @@ class CompiledEngine:
         rows: list[list[int]] = []
         columns: list[NDArray[np.int32]] = []
         bounds: list[NDArray[np.int32]] = []
-        place = at = 0
+        place = at = begin = 0
         values: list[list[NDArray[Any]]] = [[] for _ in code.spec.receivers]
         for projection, groups in zip(self._chip.projections, weights, strict=True):
             slot = self._sent["sources"][projection.source]
             for delay, parts in groups:
                 dense = isinstance(parts[0], np.ndarray)
-                rows.append([slot, projection.target - 1, delay, dense, place, at])
+                rows.append([slot, projection.target - 1, delay, dense, place, at, begin])
                 for own, part in zip(values, parts, strict=True):
                     own.append((part if isinstance(part, np.ndarray) else part.data).reshape(-1))
                 if not isinstance(parts[0], np.ndarray):
                     bounds.append(parts[0].indptr)
-                    columns.append(np.zeros(place - sum(own.size for own in columns), np.int32))
                     columns.append(parts[0].indices)
                     at += bounds[-1].size
+                    begin += columns[-1].size
                 place += values[0][-1].size
         none = np.zeros(0, np.int32)
         layout = {
             "paths": np.array(rows, np.int64),
-            "columns": np.concatenate([none, *columns]).astype(np.int32),
-            "bounds": np.concatenate([none, *bounds]).astype(np.int32),
+            "columns": np.concatenate([none, *columns]).astype(np.int32, copy=False),
+            "bounds": np.concatenate([none, *bounds]).astype(np.int32, copy=False),
         }
         if self._chip.is_plain:
             self._layout = layout
+            return self._synapse_arguments(code, kept, weights)
         return layout | {
             f"w_{name}": np.concatenate([*own, np.zeros(BEYOND, own[0].dtype)])
             for name, own in zip(code.spec.receivers, values, strict=True)

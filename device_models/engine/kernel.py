@@ -156,7 +156,7 @@ def _write_reception(spec: KernelSpec) -> str:
     for name in spec.receivers:
         added = "np.rint(value)" if spec.whole else "value"
         lines += [
-            f"gather(arriving, n, w_{name}, place, dense, at, columns, bounds, where, many)",
+            f"gather(arriving, n, w_{name}, place, dense, at, begin, columns, bounds, where, many)",
             "if scaled[layer]:",
             indent(_loop_all("arriving[p] = arriving[p] * gain[p]"), "    "),
             _loop_all(f"value = arriving[p]{free}\nx_{name}[p] += {added}"),

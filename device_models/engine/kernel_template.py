@@ -60,7 +60,7 @@ def clip(x, low, high):
 
 
 @part
-def gather(arriving, n, weights, place, dense, at, columns, bounds, where, counts):
+def gather(arriving, n, weights, place, dense, at, begin, columns, bounds, where, counts):
     for j in range(n):
         arriving[j] = 0
     if not dense:
@@ -68,7 +68,7 @@ def gather(arriving, n, weights, place, dense, at, columns, bounds, where, count
             i = at + np.int64(where[e])
             c = <REAL>(counts[e])
             for k in range(bounds[i], bounds[i + 1]):
-                arriving[columns[place + k]] += c * weights[place + k]
+                arriving[columns[begin + k]] += c * weights[place + k]
     else:
         add_rows(arriving, n, weights, place, where, counts)
 
@@ -242,6 +242,7 @@ def function(<ARGUMENTS>):
             for path in range(paths.shape[0]):
                 s, layer, delay = paths[path, 0], paths[path, 1], paths[path, 2]
                 dense, place, at = paths[path, 3], paths[path, 4], paths[path, 5]
+                begin = paths[path, 6]
                 turn = (step - delay) % depth
                 number = sent_number[b, turn, s]
                 if number > 0:

@@ -1,6 +1,6 @@
 """Adaptive exponential integrate-and-fire, in physical volts."""
 
-from device_models.neuron_model import (
+from device_models.neurons import (
     LEAK,
     RESET,
     THRESHOLD,

@@ -1,6 +1,6 @@
 """The silicon neuron of the DYNAP-SE: a differential-pair integrator with positive feedback."""
 
-from device_models.neuron_model import (
+from device_models.neurons import (
     LEAK,
     SYNAPSE,
     THRESHOLD,

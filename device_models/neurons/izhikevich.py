@@ -1,6 +1,6 @@
 """Izhikevich's simple model, in physical volts and seconds."""
 
-from device_models.neuron_model import RESET, THRESHOLD, NeuronModel, Parameter, refractory_time
+from device_models.neurons import RESET, THRESHOLD, NeuronModel, Parameter, refractory_time
 
 MODEL = NeuronModel(
     name="izhikevich",

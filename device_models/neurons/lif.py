@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from device_models.neuron_model import (
+from device_models.neurons import (
     LEAK,
     RESET,
     SYNAPSE,

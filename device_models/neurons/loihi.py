@@ -2,7 +2,7 @@
 
 import math
 
-from device_models.neuron_model import THRESHOLD, Mantissa, NeuronModel, Parameter
+from device_models.neurons import THRESHOLD, Mantissa, NeuronModel, Parameter
 
 LEVEL = 100 * 64.0
 SHORTEST, LONGEST = 1e-4, 1e3  # seconds

@@ -1,6 +1,6 @@
 """BrainScaleS-2 of Heidelberg University, as it comes from the foundry and calibrated."""
 
-from device_models.profile import Cited, Profile
+from device_models.profiles import Cited, Profile
 
 _CRAMER = "Cramer et al. 2022, PNAS 119 e2109194119"
 _CALIX = "calix, the calibration of BrainScaleS-2 (github.com/electronicvisions/calix)"

@@ -1,6 +1,6 @@
 """Synapses of resistive and phase-change memory, two cells to a weight, with digital neurons."""
 
-from device_models.profile import Cited, Profile
+from device_models.profiles import Cited, Profile
 
 _PCM_NOISE = (
     "PCMLikeNoiseModel of IBM's aihwkit (github.com/IBM/aihwkit, src/aihwkit/inference/noise/"

@@ -1,6 +1,6 @@
 """The DYNAP-SE family of the University of Zurich: analog neurons far below threshold current."""
 
-from device_models.profile import Cited, Profile
+from device_models.profiles import Cited, Profile
 
 _CV = (
     "0.1 to 0.2 over the silicon neurons of a DYNAP-SE: Zendrikov, Solinas & Indiveri 2023, "

@@ -1,6 +1,6 @@
 """Chips of no maker: an ideal one, and a mixed-signal one with spreads as such chips show."""
 
-from device_models.profile import Cited, Profile
+from device_models.profiles import Cited, Profile
 
 IDEAL = Profile(
     name="ideal",

@@ -1,6 +1,6 @@
 """Intel's first Loihi: a digital chip, the same every time."""
 
-from device_models.profile import Cited, Profile
+from device_models.profiles import Cited, Profile
 
 PROFILE = Profile(
     name="loihi",

@@ -10,8 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from drivers.board.transport import Transport
-from drivers.errors import LinkError, SettingError
-from drivers.refusals import nearest
+from drivers.errors import LinkError, SettingError, nearest
 
 Fault = Literal[
     "drop",  # the frame is lost

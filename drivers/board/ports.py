@@ -11,8 +11,7 @@ from drivers.board.faults import FaultPlan, FaultyLine, parse_faults
 from drivers.board.link import Link
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.board.transport import ALLOWED, PacedLine, SerialPort, Transport
-from drivers.errors import DeviceNotFound, SettingError
-from drivers.refusals import nearest
+from drivers.errors import DeviceNotFound, SettingError, nearest
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo

@@ -36,7 +36,7 @@ from drivers.contract.requests import (
     complete_network,
 )
 from drivers.contract.statements import check_info
-from drivers.errors import DeviceClosed, DeviceError, NotConfigured
+from drivers.errors import DeviceClosed, DeviceError, DeviceNotFound, NotConfigured
 
 Check = Callable[[str, object], Any]
 # What a driver states, and what it gives, besides answers, each with its check.
@@ -230,9 +230,9 @@ class Device(ABC):
         """
         self._check_open()
         complete, self.__carried = complete_network(network, self.info), None
-        given = complete if self.info.capacity.sparse else complete.as_dense()
+        mapped = complete if self.info.capacity.sparse else complete.as_dense()
         with driver_call(self, "_configure"):
-            self._configure(deepcopy(given))
+            self._configure(deepcopy(mapped))
         self.__network = complete
         if self.__faults:
             self.set_faults(self.__faults)
@@ -401,10 +401,10 @@ def _guard_method(name: str, function: Callable[..., Any]) -> Callable[..., Any]
 class Composite(Device):
     """A device that hands requests on to others, which it owns.
 
-    A subclass writes `from_url`, `_configure`, `_write` and `_run`. It asks its devices by their
-    public methods, so that each request is checked against what that device states. What it
-    states itself is what the first one states, unless it says otherwise. Where its addresses hold
-    others, its `code_of` tells the code of theirs.
+    All that it states and does is what the first one states and does, unless a subclass says
+    otherwise. It asks its devices by their public methods, so that each request is checked against
+    what that device states. Where its addresses hold others, its `code_of` tells the code of
+    theirs; one without addresses is made of devices that are open.
 
     Attributes:
         devices: The devices, opened; closed with this one.
@@ -413,6 +413,13 @@ class Composite(Device):
     def __init__(self, *devices: Device) -> None:
         """Take over devices that are open."""
         self.devices = devices
+        if len(devices) == 1:
+            self.call_limit = devices[0].call_limit
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Self:
+        """Refuse an address: it is made of devices that are open."""
+        raise DeviceNotFound(f"{cls.__name__} has no address of its own: it is made of devices")
 
     @property
     def info(self) -> DeviceInfo:
@@ -457,6 +464,17 @@ class Composite(Device):
             return
         for number, device in enumerate(self.devices):
             device.restore(select_prefix(state, f"{number}/"))
+
+    def _configure(self, network: Network) -> None:
+        self.devices[0].configure(network)
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.devices[0].write_weights(projection, weights)
+
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        return self.devices[0].run(stimulus, probes, trial=trial, carry=carry)
 
     def _set_faults(self, faults: Sequence[Fault]) -> None:
         for device in self.devices:

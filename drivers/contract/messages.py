@@ -15,11 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from drivers.contract.arrays import is_csr, read_only
 from drivers.contract.info import Quantity, Reduction, StimulusKind
-from drivers.errors import DeviceError, FileFormatError, StimulusError, UnsupportedProbe
+from drivers.errors import DeviceError, FileFormatError, StimulusError, UnsupportedProbe, shorten
 from drivers.files.archives import read_arrays
 from drivers.files.bounded import describe_error, parse_json
 from drivers.files.writing import replace_file
-from drivers.refusals import shorten
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from device_models import Chip
 from device_models.nonidealities import NonIdealities
+from device_models.places import Places
 from drivers.emulator.datasheet import read_profile
 from drivers.emulator.device import UNITS, Emulator, device_info
 
@@ -174,7 +175,7 @@ def _neurons(chip: Chip) -> Iterator[ParameterSpread]:
 def _synapses_and_channels(chip: Chip, layers: Sequence[int]) -> Iterator[ParameterSpread]:
     """Give what may differ between the synapses, and between the channels of the readout."""
     pattern, adc = chip.nonidealities.fixed_pattern, chip.nonidealities.adc
-    weight = chip.pattern.cells(0, (layers[0], layers[1]), (0, 1)).gain
+    weight = chip.pattern.cells(0, Places((layers[0], layers[1])), (0, 1)).gain
     if weight is not None:
         law, about, values = _log_normal(0.0, 1.0, pattern.weight_cv), "Gain of a synapse.", weight
         yield ParameterSpread(

@@ -14,9 +14,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import FileFormatError
+from drivers.errors import FileFormatError, shorten
 from drivers.files.bounded import MIB, RATIO, UNPACKED, describe_error, open_file
-from drivers.refusals import shorten
 
 MEMBERS = 100_000  # arrays of an archive
 CHUNK = 16 * MIB

@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from drivers.errors import FileFormatError
-from drivers.refusals import shorten
+from drivers.errors import FileFormatError, shorten
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -140,7 +139,7 @@ def describe_error(error: Exception) -> str:
     return shorten(str(error) or type(error).__name__)
 
 
-def check_schema(model: type[BaseModel], values: Any, name: str) -> Any:
+def check_schema(model: type[BaseModel], values: Any, name: str) -> dict[str, Any]:
     """The values of a file, when they are what a model states; themselves, not the model.
 
     Args:
@@ -160,7 +159,8 @@ def check_schema(model: type[BaseModel], values: Any, name: str) -> Any:
         where = shorten(".".join(str(part) for part in first["loc"]))
         place = f"{name}: {where}" if where else name
         raise FileFormatError(f"{place}: {describe_error(ValueError(first['msg']))}") from None
-    return values
+    table: dict[str, Any] = values
+    return table
 
 
 def _check_values(value: Any, name: str) -> None:

@@ -155,7 +155,11 @@ class Native(Running):
 
 
 class Pico(Running):
-    """The port to the RP2040, which rp2040js runs: see ports/pico/emulator.cjs."""
+    """The port to the RP2040, which rp2040js runs: see ports/pico/emulator.cjs.
+
+    Attributes:
+        usb_url: Its other serial line, over USB; `url` is UART0.
+    """
 
     def __init__(self, port: str, seed: int) -> None:
         """Start it."""
@@ -163,7 +167,7 @@ class Pico(Running):
         script = SOURCES / "ports" / "pico" / "emulator.cjs"
         at = PICO_RAM_END - HANDOVER
         super().__init__(["node", str(script), str(build(port)), *map(str, (at, *words))])
-        self.url = self._read_line()
+        self.url, self.usb_url = self._read_line().split()
 
     def reboot(self) -> None:
         """Reset the board, as `Running` says."""

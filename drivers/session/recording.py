@@ -24,9 +24,12 @@ from drivers.errors import (
     SettingError,
     make_error,
 )
-from drivers.session.codec import (
+from drivers.session.file import (
     Exchange,
     ExchangeKind,
+    Fields,
+    SessionReader,
+    SessionWriter,
     fault_fields,
     first_difference,
     info_fields,
@@ -35,7 +38,6 @@ from drivers.session.codec import (
     run_fields,
     write_fields,
 )
-from drivers.session.file import Fields, SessionReader, SessionWriter
 
 Answer = TypeVar("Answer")
 POSITION = "exchange"
@@ -61,15 +63,10 @@ class Recorded(Composite):
         """
         opening = Exchange("open", given={"info": info_fields(device.info)})
         super().__init__(device)
-        self._device, self.call_limit = device, device.call_limit
+        self._device = device
         self._file = SessionWriter(path)
         self._began = time.perf_counter()
         self._file.append(opening.to_record())
-
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> Recorded:
-        """Refuse: a recording is made with `drivers.open(url, record=FILE)`."""
-        raise DeviceNotFound("a recording has no address: use drivers.open(url, record=FILE)")
 
     def _configure(self, network: Network) -> None:
         self._record("configure", network_fields(network), lambda: self._device.configure(network))
@@ -177,8 +174,8 @@ class Replay(Device):
         self._answer("configure", network_fields(network))
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        given = self._answer("write", write_fields(projection, weights))
-        stored = given.get("stored")
+        answer = self._answer("write", write_fields(projection, weights))
+        stored = answer.get("stored")
         if not isinstance(stored, np.ndarray) or stored.dtype != np.float32:
             raise self._damage_error("given.stored is missing, or no float32 array")
         return stored
@@ -186,9 +183,9 @@ class Replay(Device):
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
-        given = self._answer("run", run_fields(stimulus, probes, trial, carry))
+        answer = self._answer("run", run_fields(stimulus, probes, trial, carry))
         try:
-            return build_readout(given)
+            return build_readout(answer)
         except KeyError as error:
             raise self._damage_error(f"given.{error.args[0]} is missing") from None
         except ValueError as error:

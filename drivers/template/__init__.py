@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 
-from drivers.refusals import nearest
+from drivers.errors import nearest
 from drivers.registry import schemes
 
 # From the files of the package to the templates of this folder.

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import Device, Identity, Setting
+from drivers.errors import shorten
 from drivers.files.bounded import check_schema, read_toml
 from drivers.files.writing import write_text
-from drivers.refusals import shorten
 from hil.characterisation import timing
-from hil.characterisation.access import check_capacity
 from hil.characterisation.survey import (
     DEVICE_STAGES,
     LAYER_STAGES,
+    MeasuredNeurons,
     Watch,
     ignore_stage,
     survey,
 )
-from hil.characterisation.survey_result import MeasuredNeurons
+from hil.partial_runs import check_capacity
 
 VERSION = 1
 MOST_BYTES = 2 << 20  # of a file

@@ -22,7 +22,7 @@ from drivers import Device, Setting, SettingError
 from hil.characterisation import prediction, twin
 from hil.characterisation.estimators import Array
 from hil.characterisation.prediction import Extent, Matrix, PredictionSet, Rates
-from hil.characterisation.survey_result import StorageForm, Survey
+from hil.characterisation.survey import StorageForm, Survey
 from hil.characterisation.twin import TwinModel
 from hil.statistics import student_half_width
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drivers.files.writing import replace_file, write_text
 from hil.characterisation.estimators import MeasuredValue
-from hil.characterisation.survey_result import StorageForm, Survey
+from hil.characterisation.survey import StorageForm, Survey
 
 # Neuron models that a twin may be made of, by the names that an emulator's address gives them, and
 # their parameters that are measured neuron by neuron. Of one whose membrane answers an event more
@@ -58,13 +58,13 @@ class TwinModel:
 
 
 def check_path(path: Path) -> None:
-    """Refuse the path of a twin that does not end in `.toml`.
+    """Refuse the path of a file that does not end in `.toml`.
 
     Raises:
         ValueError: When it does not.
     """
     if path.suffix != ".toml":
-        raise ValueError(f"twin {path}: give a name that ends in .toml")
+        raise ValueError(f"{path}: give a name that ends in .toml")
 
 
 def write(survey: Survey, path: Path, model: TwinModel, storage: StorageForm) -> Path:

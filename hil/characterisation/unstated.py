@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from drivers import (
     Device,
     DeviceInfo,
     DeviceRestarted,
     Diverged,
-    Network,
-    Probe,
-    Readout,
-    Stimulus,
 )
 from drivers.contract.device import Composite
 from drivers.contract.info import Timing
-from drivers.errors import DeviceNotFound
 from hil.characterisation import timing
 from hil.characterisation.timing import TIMING_FIELDS, MeasuredTiming, fill_timing
 
@@ -117,26 +109,9 @@ class CompletedDevice(Composite):
             measured: What was measured, as `measure_unstated` gives it.
         """
         super().__init__(device)
-        self._device, self._info = device, complete_info(device.info, measured)
-        self.call_limit = device.call_limit
-
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> CompletedDevice:
-        """Refuse: what was measured is in no address."""
-        raise DeviceNotFound("a device that was measured has no address of its own")
+        self._info = complete_info(device.info, measured)
 
     @property
     def info(self) -> DeviceInfo:
         """Facts that its maker states, completed."""
         return self._info
-
-    def _configure(self, network: Network) -> None:
-        self._device.configure(network)
-
-    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._device.write_weights(projection, weights)
-
-    def _run(
-        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
-    ) -> Readout:
-        return self._device.run(stimulus, probes, trial=trial, carry=carry)

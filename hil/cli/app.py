@@ -20,8 +20,14 @@ import typer
 from typer.core import TyperGroup
 
 from hil.cli import commands
-from hil.cli.environment import drop_output, end_process, prepare_process
-from hil.cli.errors import explain, one_line_errors, print_message
+from hil.cli.errors import (
+    drop_output,
+    end_process,
+    explain,
+    one_line_errors,
+    prepare_process,
+    print_message,
+)
 
 FIRST = ("train", "resume", "predict", "evaluate", "report", "study")
 HELP = {"help_option_names": ["-h", "--help"]}

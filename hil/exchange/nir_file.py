@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.errors import shorten
 from drivers.files import hdf5
 from drivers.files.bounded import MIB
-from drivers.refusals import shorten
 
 LARGEST = 256 * MIB  # bytes of a file
 NODES = 1000  # nodes of a graph, edges of it likewise; nested ones included

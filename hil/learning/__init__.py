@@ -7,8 +7,8 @@ a `RuleFamily` makes it of its settings: `adfa(g="tanh", gain=2)`.
 from hil.learning import gates, homeostasis, losses, optimisers, rate_estimators, rules, surrogates
 from hil.learning.eligibility import eligibility_gradients
 from hil.learning.feedback import draw_feedback, project_error
-from hil.learning.gate import Gate
-from hil.learning.rate_estimator import Estimator, LayerReading, RateEstimate
+from hil.learning.gates import Gate
+from hil.learning.rate_estimators import Estimator, LayerReading, RateEstimate
 from hil.learning.rule import (
     Gradients,
     HostModel,

@@ -192,7 +192,8 @@ class Rule:
             Arrays of the state keep their names, shapes and types; none is changed in place.
             Gradients are given away: what pulls at the weights is added to them in place.
         propose: Further weights to run each batch with before the update, drawn by a generator
-            around the shadow weights; each costs one more run of the device. None for none.
+            around the shadow weights, given the routes of an observation too; each costs one more
+            run of the device. None for none.
         gate: What the error of a hidden neuron is multiplied by, from the state and membranes
             of any shape in thresholds; None where there is no such function.
         needs_traces: Whether it reads membranes step by step.
@@ -209,7 +210,9 @@ class Rule:
     name: str
     init: Callable[[Generator, Sequence[int]], State]
     update: Callable[[State, Observation, Sequence[Matrix]], tuple[Gradients, State]]
-    propose: Callable[[Generator, Sequence[Matrix]], list[list[Matrix]]] | None = None
+    propose: Callable[[Generator, Sequence[Matrix], Sequence[Route]], list[list[Matrix]]] | None = (
+        None
+    )
     gate: Callable[[State, Matrix], Matrix] | None = None
     needs_traces: bool = False
     needs_labels: bool = False
@@ -336,6 +339,11 @@ def _check_gradients(gradients: object, weights: Sequence[Matrix], what: str) ->
                 raise ValueError(f"{its} that is not finite")
         checked.append(gradient)
     return checked
+
+
+def fan_in(weights: Matrix, route: Route) -> float:
+    """Number of synapses that lead to a neuron, on average."""
+    return weights.size / route.wiring.count_targets(weights)
 
 
 def stateless(rng: Generator, layers: Sequence[int]) -> State:

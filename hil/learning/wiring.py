@@ -63,6 +63,23 @@ class Wiring:
         """Add the product of `(n_pre,)` and `(n_post,)` to values of synapses, in place."""
         add_outer(total, before[:, np.newaxis], after)
 
+    def count_targets(self, values: Matrix) -> int:
+        """Number of neurons that they lead to, n_post."""
+        return int(values.shape[1])
+
+    def at_sources(self, values: Matrix) -> Matrix:
+        """Values of neurons `(n_pre,)` at the synapses that come from them, to broadcast."""
+        return values[:, np.newaxis]
+
+    def at_targets(self, values: Matrix) -> Matrix:
+        """Values of neurons `(n_post,)` at the synapses that lead to them, to broadcast."""
+        return values
+
+    def average(self, values: Matrix) -> Matrix:
+        """Mean over the synapses that lead to each neuron, `(n_post,)`; 0 without any."""
+        mean: Matrix = values.mean(axis=0)
+        return mean
+
     def as_matrix(self, values: Matrix) -> Matrix:
         """Values of synapses as an array `(n_pre, n_post)`, with zeros where there are none."""
         return values
@@ -120,7 +137,26 @@ class SparseWiring(Wiring):
 
     def add_outer(self, total: Matrix, before: Matrix, after: Matrix) -> None:
         """As `Wiring` has it."""
-        total += before[self.pre] * after[self.post]
+        total += self.at_sources(before) * self.at_targets(after)
+
+    def count_targets(self, values: Matrix) -> int:
+        """As `Wiring` has it."""
+        return self.ends[1]
+
+    def at_sources(self, values: Matrix) -> Matrix:
+        """As `Wiring` has it."""
+        return values[self.pre]
+
+    def at_targets(self, values: Matrix) -> Matrix:
+        """As `Wiring` has it."""
+        return values[self.post]
+
+    def average(self, values: Matrix) -> Matrix:
+        """As `Wiring` has it."""
+        many = np.bincount(self.post, minlength=self.ends[1])
+        sums = np.bincount(self.post, values, self.ends[1])
+        mean: Matrix = (sums / np.maximum(many, 1)).astype(values.dtype)
+        return mean
 
     def as_matrix(self, values: Matrix) -> Matrix:
         """As `Wiring` has it; synapses of the same pair add up."""

@@ -23,9 +23,8 @@ from hil.learning.rule import (
     check_update,
 )
 from hil.loop import health, mapping
-from hil.loop.model_device import ModelDevice
 from hil.loop.observation.observer import Observer
-from hil.loop.supervised_device import SupervisedDevice
+from hil.loop.supervised_device import ModelDevice, SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
 from hil.tasks import Data
 from hil.tasks.samples import Samples, SampleSpec
@@ -235,7 +234,7 @@ class Controller:
             return []
         seed, probes, found = self.config.seed, self.observer.output_probes, []
         draw = streams.generator(seed, "perturb", index)
-        for n, proposed in enumerate(self.rule.propose(draw, self.weights)):
+        for n, proposed in enumerate(self.rule.propose(draw, self.weights, self.observer.routes)):
             trial = streams.trial(seed, "perturb", index, n)
             for projection, matrix in enumerate(proposed):
                 self.supervised.write(projection, matrix)

@@ -19,6 +19,7 @@ from hil import config as configuration
 from hil import encodings, tasks
 from hil.config import Config
 from hil.encodings.encoding import Kind
+from hil.learning import rules
 from hil.loop import mapping
 from hil.loop.observation.estimation import build_nominal_neuron
 from hil.loop.observation.probes import limit_offers
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 ENCODING, OBSERVE, CLOCK = "encoding.name", "observe", "rule.clock"
 STEPS, HIDDEN, RECURRENT = "network.steps", "network.hidden", "network.recurrent"
-TIME_CONSTANT = "network.time_constant"
+TIME_CONSTANT, HOLD = "network.time_constant", "encoding.hold"
 # What a device can force, and what suits a kind of neuron: each where it was left open.
 FORCED = frozenset({ENCODING, OBSERVE, STEPS, CLOCK, RECURRENT, TIME_CONSTANT})
 # An encoding for each kind of stimulus, the best first; a current is given as a trace by `mapping`.
@@ -53,6 +54,8 @@ RESTING: Mapping[str, float] = {LEARNING_RATE: 5e-3}
 FEW_SPIKES: Mapping[str, float] = {GAIN: 2.0}
 # Outputs that all weights excite differ less: times the logit of one that fires as it can.
 POSITIVE = 2
+# Most runs of a batch to read one layer, where the device shows few of its neurons at once.
+MOST_RUNS = 8
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
 # What drives an output is what leaves it, as spikes and by its leak: rate + (1 - decay) membrane.
@@ -102,10 +105,10 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
     Returns:
         Their names, `section.key`.
     """
-    given = set(_names(configuration.merge_layers(*layers)))
-    if any(name.startswith("encoding.") for name in given):
-        given.add(ENCODING)
-    return (FORCED if starts else FORCED | {HIDDEN, *REAL, *HARD, *SPIKES}) - given
+    named = set(_names(configuration.merge_layers(*layers)))
+    if any(name.startswith("encoding.") for name in named):
+        named.add(ENCODING)
+    return (FORCED if starts else FORCED | {HIDDEN, HOLD, *REAL, *HARD, *SPIKES}) - named
 
 
 def resolve_defaults(
@@ -134,10 +137,10 @@ def resolve_defaults(
             f"homeostasis.target = {target:g} spikes per step: a neuron of this device fires at "
             f"most {most}: give 0 to {most}, or auto"
         )
-    spec, info = data.spec, limit_offers(info, config.observe)
     choices: list[Choice] = []
     for choose in CHOOSERS:  # each sees what was chosen before
-        choices += [*choose(_draft(config, choices), open_settings, info, spec)]
+        draft = _draft(config, choices)
+        choices += [*choose(draft, open_settings, limit_offers(info, draft.observe), data.spec)]
     return apply_choices(config, choices), tuple(choices)
 
 
@@ -180,30 +183,33 @@ def _replace_setting(section: Any, key: str, value: object) -> Any:
 def _readout(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
-    """Times of output spikes, else membranes, where neurons fire too few spikes to be counted."""
+    """Times of output spikes, else membranes, where neurons fire too few; counts alone need none.
+
+    A device of few spikes that shows neither is read by its counts.
+    """
     most, layers = info.neuron.spikes_per_run, len(config.network.hidden) + 1
-    if most is None or SOURCE not in open_settings:
+    if SOURCE not in open_settings:
         return
+    membrane, offer = (info.offer(shown, layers, layers) for shown in ("membrane", "spikes"))
     reason = because("spikes_per_run", most=most)
-    offer = info.offer("spikes", layers, layers)
-    if offer is not None and "none" in offer.reductions:
+    if most is not None and offer is not None and "none" in offer.reductions:
         yield Choice(SOURCE, "times", reason)
-    elif info.offer("membrane", layers, layers) is not None:
+    elif most is not None and membrane is not None:
         yield Choice(SOURCE, "membrane", reason)
+    elif membrane is None and config.readout.source != "counts":
+        yield Choice(SOURCE, "counts", because("no_output_membranes"))
 
 
 def _regress(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
     """A readout of what drives an output, for targets that are real numbers."""
-    output = len(config.network.hidden) + 1
-    lacks = {} if info.offer("membrane", output, output) else {SOURCE: "counts"}
     setting, decay = info.neuron.setting("time_constant"), info.neuron.decay or mapping.DECAY
     if setting is not None:
         own = mapping.time_constant(config, info) | config.network.settings
         chosen = own.get(setting.name, setting.default)
         decay = math.exp(-info.timing.dt / chosen)
-    suited = {**REAL, BETA: round(1 - decay, 6), **lacks}
+    suited = {**REAL, BETA: round(1 - decay, 6)}
     for name in suited if spec.real else ():
         if name in open_settings:
             yield Choice(name, suited[name], because("real_targets"))
@@ -259,10 +265,10 @@ def _choose_encoding(
         return
     else:
         name = f"{name} makes a stimulus of kind {kind!r}"
-    known = ENCODINGS[spec.kind]
-    fitting = next((known[kind] for kind in known if kind in info.offers.stimuli), None)
+    possible = ENCODINGS[spec.kind]
+    fitting = next((possible[kind] for kind in possible if kind in info.offers.stimuli), None)
     if fitting is None:
-        raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*known]}")
+        raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*possible]}")
     if ENCODING not in open_settings:
         raise StimulusError(
             f"encoding {name}: {reason}: use --set encoding.name={fitting}, or leave encoding out"
@@ -295,7 +301,11 @@ def _steps(
         if steps > most:
             yield Choice(STEPS, most, has)
         return
-    lasts = because("signal", steps=spec.steps, hold=mapping.hold_steps(config), needed=needed)
+    hold, fitting = mapping.hold_steps(config), most // (spec.steps or 1)
+    if needed > most and fitting and HOLD in open_settings:
+        yield Choice(HOLD, fitting, because("steps", steps=most))
+        hold, needed = fitting, fitting * (spec.steps or 1)
+    lasts = because("signal", steps=spec.steps, hold=hold, needed=needed)
     if needed > most:
         raise CapacityError(f"{lasts}: this device takes {most}: lower encoding.hold or cut them")
     if steps != needed and STEPS not in open_settings:
@@ -307,11 +317,24 @@ def _steps(
 def _observe(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> Iterator[Choice]:
-    """Spikes, where hidden membranes are not shown and hidden spikes are."""
-    if not config.network.hidden or OBSERVE not in open_settings or config.observe == "spikes":
+    """Spikes, where hidden membranes are not shown and hidden spikes are; less where it is slow."""
+    hidden, membrane = config.network.hidden, info.offer("membrane", 1, 2)
+    if not hidden or OBSERVE not in open_settings or config.observe == "spikes":
         return
-    if info.offer("membrane", 1, 2) is None and info.offer("spikes", 1, 2) is not None:
+    if membrane is None and info.offer("spikes", 1, 2) is not None:
         yield Choice(OBSERVE, "spikes", because("no_hidden_membranes"))
+    elif membrane is not None and membrane.neurons is not None and not _reads_membranes(config):
+        runs = -(-max(hidden) // membrane.neurons)
+        if runs > MOST_RUNS and (config.readout.source == "counts" or SOURCE in open_settings):
+            reason = because("few_neurons_shown", neurons=membrane.neurons, runs=runs)
+            yield Choice(OBSERVE, "output", reason)
+
+
+def _reads_membranes(config: Config) -> bool:
+    """Tell whether the rule reads membranes step by step, or an estimator was asked for."""
+    rule = rules.get(str(config.rule["name"]))()
+    traced = config.rule.get("clock") == "trace" or (rule.needs_traces and not rule.model)
+    return traced or config.activity.estimator != "auto"
 
 
 def _in_time(

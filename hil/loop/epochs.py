@@ -76,7 +76,7 @@ class Training:
         )
         self._maps = self._config.augmentation.model_dump()
         self._image = data.image_shape if any(self._maps.values()) else None
-        self._batches = -(-len(data.y_train) // self._config.training.batch)
+        self._batches = self._config.training.count_batches(len(data.y_train))
         self._total = self._batches * self._config.training.epochs
         self._since = time.perf_counter()
         self._saved = self._since

@@ -15,12 +15,12 @@ from hil.exchange.model import read_model
 from hil.extensions import in_force
 from hil.loop import findings, initialisation
 from hil.loop.defaults import find_open_settings
-from hil.loop.import_report import report_import
+from hil.loop.export import report_import
 from hil.loop.progress import TrainingProgress, Watcher, no_watcher
 from hil.loop.session import Session, open_deployed
 from hil.runs import data as run_data
 from hil.runs.folder import Run
-from hil.runs.snapshot import count_confusion
+from hil.runs.records import count_confusion
 from hil.tasks import own_file
 from hil.trust import code_of
 

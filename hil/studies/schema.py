@@ -62,7 +62,9 @@ class Repeat(Section):
     )
     times: PositiveInt = 3
     chips: PositiveInt = Field(
-        1, description="Chips that each repetition is made on, different ones for each."
+        1,
+        description="Chips that each repetition is made on, different ones for each unless `what` "
+        "is `seed`.",
     )
     devices: tuple[str, ...] = Field(
         (), description="Addresses of devices, such as boards, that repetitions take in turn."

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers import DeviceError, SettingError, StimulusError, UnsupportedProbe, driver_of
+from drivers.errors import shorten
 from drivers.files.bounded import read_bytes
-from drivers.refusals import shorten
 from hil import config as configuration
 from hil import tasks
 from hil.config import Config

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.refusals import nearest, shorten
+from drivers.errors import nearest, shorten
 
 Labels = NDArray[np.int64]
 """`(N,)`, the class of each sample, in 0 ... classes - 1."""

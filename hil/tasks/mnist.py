@@ -22,9 +22,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from drivers.errors import FileFormatError
+from drivers.errors import FileFormatError, shorten
 from drivers.files.bounded import RATIO, UNPACKED, open_file
-from drivers.refusals import shorten
 from hil.tasks.labels import Labels
 from hil.tasks.task import Data, Task, split_off
 

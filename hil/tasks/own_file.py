@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from drivers.errors import FileFormatError
-from drivers.refusals import nearest, refuse_in_one_line
+from drivers.errors import FileFormatError, nearest, refuse_in_one_line
 from hil.tasks import formats, labels
 from hil.tasks.formats import Address, Arrays, quote_option
 from hil.tasks.labels import Labels

@@ -6,15 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest, norm
 
+from device_models import mismatch
 from device_models.mismatch import Cells, draw_cells
 from device_models.nonidealities import FixedPattern
+from device_models.places import Places
 
 SHAPE = (300, 200)
 DEFECTS = ("dead_cells", "on_cells", "stuck_cells")
 
 
 def drawn(chip: int = 3, projection: int = 0, **spreads: float) -> Cells:
-    return draw_cells(chip, projection, SHAPE, FixedPattern(**spreads))
+    return draw_cells(chip, projection, Places(SHAPE), FixedPattern(**spreads))
 
 
 def test_an_ideal_pattern_costs_nothing() -> None:
@@ -85,3 +87,28 @@ def test_gains_are_log_normal_with_mean_one() -> None:
     assert abs(gain.std() / 0.25 - 1) < 0.02
     sigma = np.sqrt(np.log1p(0.25**2))
     assert kstest(np.log(gain).ravel(), norm(-(sigma**2) / 2, sigma).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("drawn", [1 << 27, 1000])
+def test_a_synapse_is_the_same_whichever_others_there_are(
+    drawn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there are too many pairs to draw for all of them."""
+    monkeypatch.setattr(mismatch, "DRAWN", drawn)
+    ends, rng = (400, 300), np.random.default_rng(0)
+    spread = FixedPattern(weight_cv=0.3, delay_sd=1e-3, dead_cells=0.05, stuck_cells=0.1)
+    dense = draw_cells(1, 0, Places(ends), spread)
+    here = rng.random(ends) < 0.1
+    pre, post = np.argwhere(here).T.astype(np.int32)
+    sparse = draw_cells(1, 0, Places(ends, pre, post), spread)
+    for one, other in ((dense.gain, sparse.gain), (dense.late, sparse.late)):
+        assert one is not None and other is not None
+        np.testing.assert_array_equal(one[here], other)
+    held = np.full(ends, np.nan, np.float32)
+    held.reshape(-1)[dense.frozen] = dense.value
+    found = np.full(pre.size, np.nan, np.float32)
+    found[sparse.frozen] = sparse.value
+    np.testing.assert_array_equal(held[here], found)
+    assert dense.gain is not None and dense.late is not None
+    assert abs(dense.gain.mean() - 1) < 0.01 and abs(dense.gain.std() - 0.3) < 0.01
+    assert abs(dense.late.std() - 1e-3) < 2e-5 and abs(dense.frozen.size / 120_000 - 0.145) < 0.01

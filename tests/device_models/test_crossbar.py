@@ -12,6 +12,7 @@ from scipy.stats import kstest, norm
 from device_models.crossbar import Crossbar
 from device_models.mismatch import draw_cells
 from device_models.nonidealities import FixedPattern, NonIdealities, Programming
+from device_models.places import Places
 from support.crossbars import DEFECTIVE, EVERYTHING, FULL_SCALE, SHAPE, crossbar, weights
 
 # -- no non-ideality ------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ def test_time_does_not_run_backwards(seconds: float) -> None:
 
 def test_frozen_cells_hold_their_value_whatever_is_written_and_however_long() -> None:
     bar = crossbar(replace(EVERYTHING, weight_bits=0), DEFECTIVE)
-    cells = draw_cells(3, 0, SHAPE, DEFECTIVE)
+    cells = draw_cells(3, 0, Places(SHAPE), DEFECTIVE)
     assert cells.gain is not None
     assert cells.frozen.size > 300
     held = cells.value * FULL_SCALE * cells.gain.reshape(-1)[cells.frozen]
@@ -123,7 +124,7 @@ def test_frozen_cells_leave_the_others_as_they_are() -> None:
     for bar in (whole, partly):
         bar.write(weights())
         bar.advance(10.0)
-    frozen = draw_cells(3, 0, SHAPE, FixedPattern(stuck_cells=0.1)).frozen
+    frozen = draw_cells(3, 0, Places(SHAPE), FixedPattern(stuck_cells=0.1)).frozen
     others = np.setdiff1d(np.arange(whole.stored.size), frozen)
     np.testing.assert_array_equal(
         whole.effective.reshape(-1)[others], partly.effective.reshape(-1)[others]

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from device_models import Chip, NominalProjection, RecordingRequest, neurons, profiles
 from device_models.nonidealities import override
-from support.effort import tries
+from support.paths import tries
 from support.plain_brian2 import simulate
 
 STEPS, BATCH, LAYERS = 30, 2, (12, 20, 16, 5)
@@ -54,7 +54,22 @@ BY_SYNAPSE = [
     NominalProjection(p.source, p.target, EACH.integers(0, 6, (LAYERS[p.source], LAYERS[p.target])))
     for p in GRAPH
 ]
-GRAPHS = {"recurrent": GRAPH, "by projection": BY_PROJECTION, "by synapse": BY_SYNAPSE}
+THERE = [EACH.random((LAYERS[p.source], LAYERS[p.target])) < 0.4 for p in GRAPH]
+SPARSE = [
+    NominalProjection(
+        p.source,
+        p.target,
+        p.delay[here] if n % 2 else n,  # type: ignore[index]
+        *np.argwhere(here).T.astype(np.int32),
+    )
+    for n, (p, here) in enumerate(zip(BY_SYNAPSE, THERE, strict=True))
+]
+GRAPHS = {
+    "recurrent": GRAPH,
+    "by projection": BY_PROJECTION,
+    "by synapse": BY_SYNAPSE,
+    "sparse": SPARSE,
+}
 
 
 def mapped(
@@ -70,8 +85,8 @@ def mapped(
     chip = Chip(neurons.get(model), nonidealities, seed, reset)
     chip.configure(layers, [4.0] * len(projections), projections=projections)
     rng = np.random.default_rng(seed)
-    for p, projection in enumerate(projections):
-        shape = layers[projection.source], layers[projection.target]
+    for p in range(len(projections)):
+        shape = chip.crossbars[p].stored.shape
         chip.write(p, (np.rint(64 * rng.normal(0.05, 0.3, shape)) / 64).astype(np.float32))
     return chip
 
@@ -94,6 +109,8 @@ def observed(chip: Chip, drive, steps: int, carry: bool = False, trial: int = 0)
 CASES = [
     ("lif", "recurrent"),
     ("lif", "by projection"),
+    ("lif", "sparse"),
+    ("lif-cond-exp", "sparse"),
     *((m, "by synapse") for m in neurons.names()),
 ]
 
@@ -111,6 +128,44 @@ def test_any_graph_equals_plain_brian2_with_mismatch(model: str, graph: str, kin
     for layer, raster in enumerate(rasters):
         np.testing.assert_array_equal(found[layer][:, b], raster)
     assert sum(raster.sum() for raster in rasters) > 10, "a silent network would prove nothing"
+
+
+@pytest.mark.parametrize("model", ["lif", "lif-cond-exp"])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_sparse_projection_is_a_dense_one_with_nothing_in_between(
+    model: str, compiled: bool
+) -> None:
+    """To the bit, of a chip with everything: each synapse has what is drawn for its pair."""
+    values = {
+        **(MISMATCH | NOISE),
+        **{"weight_bits": 6, "programming_noise": 0.05, "differential": 1, "drift": 0.1},
+        **{"drift_cv": 0.3, "update_asymmetry": 0.1, "crosstalk": 0.1, "dead_cells": 0.1},
+    }
+    nonidealities = override(profiles.get("ideal").nonidealities, values)
+    rng, found = np.random.default_rng(5), []
+    chips = [Chip(neurons.get(model), nonidealities, 5, compiled=compiled) for _ in range(2)]
+    dense = [
+        NominalProjection(p.source, p.target, np.where(here, d.delay, 0) if n % 2 else n)
+        for n, (p, d, here) in enumerate(zip(GRAPH, BY_SYNAPSE, THERE, strict=True))
+    ]
+    for chip, projections in zip(chips, (dense, SPARSE), strict=True):
+        chip.configure(LAYERS, [4.0] * len(GRAPH), projections=projections)
+    for turn in range(2):
+        for p, here in enumerate(THERE):
+            matrix = np.where(here, rng.normal(0.05, 0.3, here.shape), 0).astype(np.float32)
+            one, other = chips[0].write(p, matrix), chips[1].write(p, matrix[here])
+            np.testing.assert_array_equal(one[here], other)
+            one, other = (chip.crossbars[p].effective for chip in chips)
+            np.testing.assert_array_equal(one[here], other)
+        for chip in chips:
+            chip.wait(3.0)
+        found = [observed(chip, drives("spikes"), STEPS, trial=turn) for chip in chips]
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert sum(raster.sum() for raster in found[0][:3]) > 10
+    found = [observed(chip, drives("trace"), STEPS) for chip in chips]
+    for one, other in zip(*found, strict=True):  # sums of currents are taken in another order
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 @given(

@@ -12,6 +12,7 @@ from scipy import stats
 from device_models import Chip, neurons, profiles
 from device_models.mismatch import LayerMismatch, SampledMismatch
 from device_models.nonidealities import NonIdealities, by_name
+from device_models.places import Places
 from device_models.profiles import Profile
 
 NAMES = profiles.names()
@@ -189,7 +190,7 @@ def test_gains_biases_and_channels_spread_as_cited(name: str) -> None:
     tiers, layer = profile.nonidealities, drawn(profile)
     pattern = SampledMismatch(3, tiers.fixed_pattern, tiers.adc)
     channel_gain, channel_offset = pattern.channels(0, MANY)
-    cells = pattern.cells(0, (100, 200), (0, 1)).gain
+    cells = pattern.cells(0, Places((100, 200)), (0, 1)).gain
     # A cut at three standard deviations takes 1 % of the spread.
     assert np.std(layer.bias) == pytest.approx(value(name, "bias_sd"), rel=TOLERANCE)
     assert np.std(channel_offset) == pytest.approx(value(name, "adc_offset_sd"), rel=TOLERANCE)

@@ -15,6 +15,7 @@ from device_models.crossbar import FIND, Crossbar
 from device_models.generators import Normals, sequence
 from device_models.mismatch import draw_cells, draw_factors
 from device_models.nonidealities import FixedPattern, NonIdealities, Programming, by_name, override
+from device_models.places import Places
 from support.crossbars import FULL_SCALE, SHAPE, crossbar, weights
 
 # -- grids ----------------------------------------------------------------------------------------
@@ -118,7 +119,9 @@ def test_compiled_code_finds_the_same_cells(monkeypatch: pytest.MonkeyPatch) -> 
     asked = np.cumsum(rng.normal(0, 0.1, (4, *shape)).astype(np.float32), axis=0)
     for find in (partial(FIND.find, wait=True), lambda arguments: None):
         monkeypatch.setattr(device_models.crossbar, "FIND", SimpleNamespace(find=find))
-        bar = Crossbar(shape, 0.5, programming, draw_cells(1, 0, shape, FixedPattern()), 1, 0)
+        bar = Crossbar(
+            Places(shape), 0.5, programming, draw_cells(1, 0, Places(shape), FixedPattern()), 1, 0
+        )
         found.append([bar.write(each).copy() for each in asked] + [bar.effective])
     np.testing.assert_array_equal(*found)
     np.testing.assert_allclose(found[0][3], np.rint(asked[3].clip(-0.5, 0.5) * 30) / 30, atol=1e-6)
@@ -129,7 +132,7 @@ def test_noise_is_the_stream_of_chip_projection_and_write() -> None:
     bar = crossbar(
         Programming(programming_noise=0.02), FixedPattern(weight_cv=0.2), chip=5, projection=1
     )
-    gain = draw_factors(5, "weight_cv", 1, SHAPE, 0.2)
+    gain = draw_factors(5, "weight_cv", 1, Places(SHAPE), 0.2)
     for write in range(3):
         target = bar.write(weights(write) * np.float32(0.1))
         noise = Normals(sequence(5, "write", 1, write)).draw(target.size)
@@ -165,7 +168,8 @@ def test_updates_follow_their_law_within_the_full_scale(
     beta: float, asymmetry: float, path: list[float]
 ) -> None:
     programming = Programming(update_nonlinearity=beta, update_asymmetry=asymmetry)
-    bar = Crossbar((1, 1), FULL_SCALE, programming, draw_cells(1, 0, (1, 1), FixedPattern()), 1, 0)
+    one = Places((1, 1))
+    bar = Crossbar(one, FULL_SCALE, programming, draw_cells(1, 0, one, FixedPattern()), 1, 0)
     held = believed = 0.0
     for share in path:
         step = share * FULL_SCALE - believed

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from device_models.crossbar import Crossbar
 from device_models.mismatch import draw_cells
 from device_models.nonidealities import FixedPattern, Programming
+from device_models.places import Places
 
 SHAPE = (120, 100)
 FULL_SCALE = 0.5
@@ -33,8 +34,8 @@ def crossbar(
     projection: int = 0,
     full_scale: float = FULL_SCALE,
 ) -> Crossbar:
-    cells = draw_cells(chip, projection, SHAPE, pattern or FixedPattern())
-    return Crossbar(SHAPE, full_scale, programming, cells, chip, projection)
+    cells = draw_cells(chip, projection, Places(SHAPE), pattern or FixedPattern())
+    return Crossbar(Places(SHAPE), full_scale, programming, cells, chip, projection)
 
 
 def weights(seed: int = 0) -> NDArray[np.float32]:

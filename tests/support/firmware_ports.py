@@ -18,7 +18,7 @@ NEEDS = {
     "native": ("make", "cc"),
     "sanitized": ("make", "cc"),
     "mps2": ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
-    "pico": ("make", "arm-none-eabi-gcc", "node"),
+    **dict.fromkeys(("pico", "pico over USB"), ("make", "arm-none-eabi-gcc", "node")),
     **dict.fromkeys(
         ("stm32f405", "discovery-f407", "nucleo-f446re", "blackpill-f411"),
         ("make", "arm-none-eabi-gcc", "qemu-system-arm"),
@@ -64,8 +64,8 @@ class Host:
 @contextmanager
 def connected(port: str, seed: int = 1) -> Iterator[tuple[firmware.Running, Host]]:
     need(port)
-    with firmware.start(port, seed) as board:
-        host = Host(board.url)
+    with firmware.start(port.removesuffix(" over USB"), seed) as board:
+        host = Host(board.usb_url if port.endswith("USB") else board.url)
         try:
             yield board, host
         finally:

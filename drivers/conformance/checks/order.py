@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance import needs
-from drivers.conformance.checking import Failed, check, check_refusal
-from drivers.conformance.comparing import IDLE
+from drivers.conformance.checking import IDLE, Failed, check, check_refusal
 from drivers.conformance.harness import Harness
 from drivers.errors import DeviceClosed, NotConfigured
 

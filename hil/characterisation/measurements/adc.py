@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hil.characterisation.layer_bench import LayerBench
+from hil.characterisation.bench import LayerBench
 
 # How far membranes are driven to meet the ends of the range, in nominal thresholds per step.
 FAR = 100.0

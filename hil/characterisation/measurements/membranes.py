@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.characterisation import estimators
+from hil.characterisation.bench import Indices, LayerBench, LayerRecording, Matrix
 from hil.characterisation.estimators import Array, ChargeTiming, MeasuredValue, Samples
-from hil.characterisation.layer_bench import Indices, LayerBench, LayerRecording, Matrix
 
 # How far from rest the membranes are brought, in nominal thresholds; so that the most
 # sensitive ones stay within a converter.

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hil.characterisation.bench import MARGIN
-from hil.characterisation.layer_bench import DrivableLayer, LayerBench
+from hil.characterisation.bench import MARGIN, DrivableLayer, LayerBench
 from hil.statistics import proportion
 
 STEPS = 100

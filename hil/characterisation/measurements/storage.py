@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.characterisation import estimators
+from hil.characterisation.bench import LayerBench, Matrix
 from hil.characterisation.estimators import Array
-from hil.characterisation.layer_bench import LayerBench, Matrix
 from hil.characterisation.measurements.membranes import WRITES, MembraneMeasurement
 
 # Stored values that are compared with what synapses transmit, and how often each write is read.

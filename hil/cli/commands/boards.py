@@ -1,4 +1,4 @@
-"""Commands for who has a device of their own: boards and their firmware, and a driver to begin."""
+"""Commands for who has devices of their own: the lab, boards and their firmware, a new driver."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def accept(
         typer.prompt("hil: reset the board now, and press Enter", "", show_default=False, err=True)
 
     resets = acceptance.run_command(reset) if reset else ask if sys.stdin.isatty() else None
-    found = acceptance.accept(
+    record = acceptance.accept(
         address, resets, soak, lambda line: typer.echo(f"{line.name}: {line.verdict}", err=True)
     )
-    lines = found["lines"]
+    lines = record["lines"]
     print_table(("line", "verdict", "what was found"), [tuple(line.values()) for line in lines])
     print_table(
-        ("work", "figure"), [(name, f"{value:.4g}") for name, value in found["figures"].items()]
+        ("work", "figure"), [(name, f"{value:.4g}") for name, value in record["figures"].items()]
     )
-    typer.echo(acceptance.write_files(found, out))
+    typer.echo(acceptance.write_files(record, out))
     if failed := [line["name"] for line in lines if line["verdict"] == "failed"]:
         lab.add_note(lab.QUARANTINE, address, f"failed hil board accept: {', '.join(failed)}")
         raise typer.Exit(1)
@@ -80,9 +80,9 @@ def flash(
     name: Annotated[str, argument("A device of the lab.", "NAME", "drivers.lab:list_devices")],
 ) -> None:
     """Flash the firmware of a device of the lab by its maker's tool, where that is installed."""
-    from drivers.firmware import flashing
+    from drivers.firmware.building import flash
 
-    typer.echo(flashing.flash(name))
+    typer.echo(flash(name))
 
 
 @board.command()
@@ -95,13 +95,15 @@ def doctor(address: DeviceArgument, json_output: JsonOption = False) -> None:
     scheme, target, options = split(address)
     if scheme != "board":
         raise ValueError(f"{address} is no board on a serial line: use hil check")
-    found = examine(target, options)
+    examination = examine(target, options)
     if json_output:
-        typer.echo(json.dumps(asdict(found)))
+        typer.echo(json.dumps(asdict(examination)))
     else:
-        print_table(("figure", "value"), list(found.figures.items()))
-        typer.echo(f"{found.fault}: {found.line}" if found.fault else found.line)
-    if found.fault:
+        print_table(("figure", "value"), list(examination.figures.items()))
+        typer.echo(
+            f"{examination.fault}: {examination.line}" if examination.fault else examination.line
+        )
+    if examination.fault:
         raise typer.Exit(1)
 
 
@@ -115,3 +117,80 @@ def new_driver(
     folder = template.write(name, Path(), input_kind=input_kind)
     typer.echo(folder)
     typer.echo(f"hil: next: pip install -e {folder} && hil check {name}:", err=True)
+
+
+lab = typer.Typer(help="Your own names for devices, from a TOML file.", no_args_is_help=True)
+_NAME = Annotated[str, argument("Name of a device of the lab.", "NAME", "drivers.lab:list_devices")]
+
+
+@lab.command("list")
+def list_devices() -> None:
+    """List the devices of the lab: who answers, who has it, and which are in quarantine and why."""
+    from drivers import lab as names
+    from drivers.board import scanning
+    from drivers.board.holders import find_holder
+    from hil.cli.output import print_table
+
+    devices, sick = names.list_devices(), names.list_notes(names.QUARANTINE)
+    if not devices:
+        typer.echo(f"hil: {names.lab_file()} names no device: hil lab scan drafts it", err=True)
+    boards = names.list_boards()
+    answers = dict(zip(boards, scanning.scan_named(boards.values()), strict=True))
+    rows = []
+    for name, device in devices.items():
+        there = answers.get(name, scanning.ScannedPort("", "", answer="not asked"))
+        owner = there.owner or (there.port and find_holder(there.port))
+        groups = ", ".join(device.groups)
+        out = sick.get(name, "")
+        rows.append((name, device.address, there.answer, owner, out, groups, device.notes))
+    header = ("name", "address", "who answers", "held by", "quarantined since", "groups", "notes")
+    print_table(header, rows)
+
+
+@lab.command()
+def scan() -> None:
+    """Draft the file of the lab: an entry for each board that is plugged in and has no name yet."""
+    import tomli_w
+
+    from drivers import lab as names
+    from drivers.board import scanning
+
+    devices, named = names.list_devices(), set(names.list_boards().values())
+    free = (f"board{n}" for n in range(1, 1000) if f"board{n}" not in devices)
+    drafts = {
+        next(free): {
+            "address": f"board:{port.target}",
+            "notes": f"{port.vendor} {port.product}: {port.answer}".strip(),
+        }
+        for port in scanning.scan_ports(named)
+        if port.target not in named
+    }
+    typer.echo(tomli_w.dumps({"devices": drafts}) if drafts else "", nl=False)
+    typer.echo(
+        f"hil: {len(drafts)} ports without a name; put those that are yours into "
+        f"{names.lab_file()}",
+        err=True,
+    )
+
+
+@lab.command()
+def release(name: _NAME) -> None:
+    """Take a device out of quarantine."""
+    from drivers import lab as names
+
+    names.release(name)
+
+
+@lab.command()
+def power(name: _NAME) -> None:
+    """Cut the power of a device and restore it, by the command that the lab's file has for it."""
+    import shlex
+    import subprocess
+
+    from drivers import lab as names
+
+    command = names.find_device(name).power
+    if not command:
+        raise ValueError(f"{name} has no power command: give power = COMMAND in {names.lab_file()}")
+    if code := subprocess.run(shlex.split(command)).returncode:
+        raise ValueError(f"{command!r} ended with {code}: run it by itself to see why")

@@ -67,10 +67,10 @@ def train(
     with display_progress() as watch, ExitStack() as stack:
         from hil import api  # takes a second or two, in which the display says so
         from hil import config as configuration
-        from hil.cli import hints
+        from hil.cli.errors import check_places
         from hil.extensions import Trust
 
-        hints.check_places(task, rule)
+        check_places(task, rule)
         refusal = f"--hidden {hidden}: give sizes like 800 or 500,500"
         layer = api.as_layer(
             task=task,
@@ -207,11 +207,11 @@ def runs(
     from hil.reports.comparison import ComparedRun, differing_settings, group_runs
     from hil.runs.folder import Run
 
-    found = sorted(path.parent for path in folder.glob("*/environment.json"))
-    if not found:
+    folders = sorted(path.parent for path in folder.glob("*/environment.json"))
+    if not folders:
         raise ValueError(f"{folder} holds no runs: make one with hil train, or name their folder")
     opened = []
-    for path in found:
+    for path in folders:
         try:
             ComparedRun(Run.open(path))
         except ValueError as error:  # a damaged one hides no other
@@ -224,7 +224,7 @@ def runs(
     rows = []
     for group in groups:
         for run in group.runs:
-            made = Run.open(run.path).environment()["made"][:16].replace("T", " ")
+            begun = Run.open(run.path).environment()["made"][:16].replace("T", " ")
             done = f"epoch {len(run.metrics)} of {run.config.training.epochs}"
             if run.result is not None:
                 done = describe_score(run.result, "test")
@@ -232,7 +232,7 @@ def runs(
             own = [text for text in values if not text.endswith("=None")]
             seed = f"seed={run.config.seed}"
             where = (run.config.task, run.config.device_url)
-            rows.append((str(run.path), made, *where, done, ", ".join([seed, *own])))
+            rows.append((str(run.path), begun, *where, done, ", ".join([seed, *own])))
     header = ("run", "made", "task", "device", "test", "settings that differ")
     print_table(header, sorted(rows, key=lambda row: row[1]))
 

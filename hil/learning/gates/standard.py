@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from hil.learning.gate import Drawn, Gate, Matrix
+from hil.learning.gates import Drawn, Gate, Matrix
 
 
 def draw_series(rng: Generator, terms: int) -> dict[str, NDArray[np.generic]]:

@@ -24,7 +24,7 @@ from hil.learning.nominal_neuron import (
     apply_refractory,
     count_spikes,
 )
-from hil.learning.rate_estimator import Estimator, LayerReading, Matrix, RateEstimate, certain
+from hil.learning.rate_estimators import Estimator, LayerReading, Matrix, RateEstimate, certain
 from hil.learning.rate_estimators.means import mean_before
 from hil.one_pass import parts
 

@@ -32,9 +32,11 @@ from hil.learning.rule import (
     Gradients,
     Matrix,
     Observation,
+    Route,
     Rule,
     RuleFamily,
     State,
+    fan_in,
     stateless,
 )
 
@@ -54,13 +56,15 @@ class Settings(BaseModel):
 
 
 def draw_moves(
-    rng: Generator, weights: Sequence[Matrix], size: float, by_node: bool
+    rng: Generator, weights: Sequence[Matrix], routes: Sequence[Route], size: float, by_node: bool
 ) -> list[Matrix]:
-    """Draw moves by c either way: one for each weight, or for each neuron, `(1, n_post)`."""
+    """Draw moves by c either way: one for each weight, or for each neuron that they lead to."""
     moves = []
-    for w in weights:
-        signs = 2 * rng.integers(0, 2, (1, w.shape[1]) if by_node else w.shape, np.int8) - 1
-        moves.append(np.float32(size / np.sqrt(len(w))) * signs.astype(np.float32))
+    for w, route in zip(weights, routes, strict=True):
+        shape = route.wiring.count_targets(w) if by_node else w.shape
+        signs = (2 * rng.integers(0, 2, shape, np.int8) - 1).astype(np.float32)
+        at = route.wiring.at_targets(signs) if by_node else signs
+        moves.append(np.float32(size / np.sqrt(fan_in(w, route))) * at)
     return moves
 
 
@@ -75,11 +79,14 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
     many, by_node = settings.perturbations, settings.of == "nodes"
 
-    def propose(rng: Generator, weights: Sequence[Matrix]) -> list[list[Matrix]]:
+    def propose(
+        rng: Generator, weights: Sequence[Matrix], routes: Sequence[Route]
+    ) -> list[list[Matrix]]:
         return [
             [w + d for w, d in zip(weights, moves, strict=True)]
             for moves in (
-                draw_moves(rng, weights, settings.perturbation, by_node) for _ in range(many)
+                draw_moves(rng, weights, routes, settings.perturbation, by_node)
+                for _ in range(many)
             )
         ]
 
@@ -96,7 +103,8 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
                 if by_node:
                     seen = before[route.source]
                     per_neuron = rises[:, np.newaxis] * per_shift(seen) / np.float32(len(seen))
-                    total[p] += (seen.T @ per_neuron) / move.mean(axis=0)
+                    told, wiring = (seen.T @ per_neuron)[:, 0], route.wiring
+                    total[p] += wiring.at_sources(told) / wiring.at_targets(wiring.average(move))
                 else:
                     total[p] += rises.mean() / move
         return list(total), state

@@ -18,7 +18,6 @@ that noise of size c, well above half a step of the device's levels, moves neuro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
@@ -30,6 +29,7 @@ from hil.learning.rule import (
     Gradients,
     Matrix,
     Observation,
+    Route,
     Rule,
     RuleFamily,
     State,
@@ -48,12 +48,6 @@ class Settings(bp.Settings):
     momentum: float = Field(0.95, ge=0, lt=1, description="Share of feedback left by an update.")
 
 
-def find_output(weights: Sequence[Matrix]) -> int:
-    """The projection that ends the chain: what recurs comes behind it."""
-    chained = [w.shape[0] == v.shape[1] for v, w in pairwise(weights)]
-    return [*chained, False].index(False)
-
-
 def build(settings: Settings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
     kept, new = np.float32(settings.momentum), np.float32(1 - settings.momentum)
@@ -61,9 +55,11 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
     def init(rng: Generator, layers: Sequence[int]) -> State:
         return {name: np.zeros_like(m) for name, m in draw_feedback(rng, layers).items()}
 
-    def propose(rng: Generator, weights: Sequence[Matrix]) -> list[list[Matrix]]:
-        moves = draw_moves(rng, weights, settings.perturbation, by_node=True)
-        last = find_output(weights)
+    def propose(
+        rng: Generator, weights: Sequence[Matrix], routes: Sequence[Route]
+    ) -> list[list[Matrix]]:
+        moves = draw_moves(rng, weights, routes, settings.perturbation, by_node=True)
+        last = max(route.target for route in routes) - 1  # what recurs comes behind it
         return [
             [w + d if p < last else w for p, (w, d) in enumerate(zip(weights, moves, strict=True))]
         ]
@@ -75,7 +71,9 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
         before = (observation.inputs, *observation.activity)
         after, deltas = dict(state), []
         for layer, z in enumerate(observation.membrane[:-1], start=1):
-            noise = (noisy.weights[layer - 1] - weights[layer - 1]).mean(axis=0)
+            wiring = observation.connections[layer - 1].wiring
+            noise = wiring.average(noisy.weights[layer - 1] - weights[layer - 1])
+            noise[noise == 0] = np.inf  # of a neuron without synapses
             estimate = ((noisy.logits - logits) * per_shift(before[layer - 1])).mean(axis=0)
             name = f"feedback_{layer}"
             last = np.asarray(state[name], np.float32)

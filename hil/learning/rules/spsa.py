@@ -21,9 +21,11 @@ from hil.learning.rule import (
     Gradients,
     Matrix,
     Observation,
+    Route,
     Rule,
     RuleFamily,
     State,
+    fan_in,
     stateless,
 )
 
@@ -42,13 +44,15 @@ class Settings(BaseModel):
 def build(settings: Settings, optimiser: Optimiser) -> Rule:
     """Make the rule."""
 
-    def propose(rng: Generator, weights: Sequence[Matrix]) -> list[list[Matrix]]:
+    def propose(
+        rng: Generator, weights: Sequence[Matrix], routes: Sequence[Route]
+    ) -> list[list[Matrix]]:
         proposals: list[list[Matrix]] = []
         for _ in range(settings.pairs):
             moves = [
-                np.float32(settings.perturbation / np.sqrt(len(w)))
+                np.float32(settings.perturbation / np.sqrt(fan_in(w, route)))
                 * (2 * rng.integers(0, 2, w.shape, np.int8) - 1).astype(np.float32)
-                for w in weights
+                for w, route in zip(weights, routes, strict=True)
             ]
             proposals.append([w + move for w, move in zip(weights, moves, strict=True)])
             proposals.append([w - move for w, move in zip(weights, moves, strict=True)])

@@ -13,8 +13,12 @@ from drivers import Device, Probe, Readout, Reduction, Stimulus
 from hil.learning.nominal_neuron import activity_of
 from hil.learning.rule import Observation, PerturbedEvaluation, Rule
 from hil.loop.mapping import host_model, nominal_decay, nominal_threshold, routes
-from hil.loop.observation.drive import mean_input
-from hil.loop.observation.estimation import LayerSamples, RateEstimation, build_nominal_neuron
+from hil.loop.observation.estimation import (
+    LayerSamples,
+    RateEstimation,
+    build_nominal_neuron,
+    mean_input,
+)
 from hil.loop.observation.probes import limit_offers, plan_probes
 
 if TYPE_CHECKING:
@@ -82,7 +86,7 @@ class Observer:
         self._traced, self._by_spikes = rule.needs_traces, config.observe == "spikes"
         self._membrane, self._depth = info.neuron.membrane, network.depth
         self._threshold = nominal_threshold(device)
-        self._routes, self._model = routes(device, kind), host_model(config, device, kind)
+        self.routes, self._model = routes(device, kind), host_model(config, device, kind)
         self._plan = plan_probes(config, info, network.depth, rule.needs_traces)
         offers = (info.offer("membrane", n, network.depth) for n in range(1, network.depth + 1))
         self._sampled = ["before_reset" if o is None else o.sampled for o in offers]
@@ -146,16 +150,16 @@ class Observer:
             ]
             spikes = [raster for n, raster in rasters.items() if n < self._depth]
         else:
-            given = [seen or UNSEEN for seen in layers[:-1]]
-            if self.estimator.reading == "nothing" and given:
-                given.append(UNSEEN)
+            shown = [seen or UNSEEN for seen in layers[:-1]]
+            if self.estimator.reading == "nothing" and shown:
+                shown.append(UNSEEN)
             elif plan.fitted is not None:
                 same = plan.fitted == plan.membranes[-1]
                 fitted = layers[-1] if same else self._read(readout, plan.fitted)
                 assert fitted is not None
-                given.append(fitted)
+                shown.append(fitted)
             estimates, held = self._estimation.estimate(
-                stimulus, inputs, stored, given, self.estimator, self.held
+                stimulus, inputs, stored, shown, self.estimator, self.held
             )
             hidden = [estimate.rate for estimate in estimates]
             membranes = [estimate.membrane for estimate in estimates]
@@ -207,7 +211,7 @@ class Observer:
             output_spikes=decoded.output_spikes,
             error=error,
             perturbed=tuple(perturbed),
-            routes=self._routes,
+            routes=self.routes,
             spikes=decoded.spikes,
             running_error=_compute_running_error(decoded, error_of)
             if self._rule.needs_running_error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from drivers import DeviceInfo, Probe, ProbeOffer, Reduction, UnsupportedProbe
 from hil.learning import rate_estimators, rules
-from hil.learning.rate_estimator import Estimator, Reading
+from hil.learning.rate_estimators import Estimator, Reading
 
 if TYPE_CHECKING:
     from hil.config import Config

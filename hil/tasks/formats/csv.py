@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
+from drivers.errors import shorten
 from drivers.files.bounded import describe_error, open_file
-from drivers.refusals import shorten
 from hil.tasks.formats import Address, Arrays, Format, tables
 from hil.tasks.formats.tables import Columns
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drivers.refusals import nearest
+from drivers.errors import nearest
 from hil.tasks import labels
 from hil.tasks.formats import Address, Arrays, quote_option
 

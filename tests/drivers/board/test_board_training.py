@@ -33,8 +33,8 @@ from hil.loop import findings, training
 from hil.loop.progress import TrainingProgress
 from hil.loop.supervised_device import RESTARTS
 from hil.runs.folder import Run
-from support.effort import tries
 from support.firmware_ports import need, ports
+from support.paths import tries
 
 FORK = multiprocessing.get_context("fork")
 SIMULATED = "board:simulated://?seed=3"
@@ -296,7 +296,7 @@ def test_every_board_learns_the_same(tmp_path: Path, reference: Run, port: str) 
 
 
 @pytest.mark.thorough
-def test_a_pico_learns_the_digits(tmp_path: Path) -> None:
+def test_a_pico_learns_the_digits_over_usb(tmp_path: Path) -> None:
     need("pico")
     asked: dict[str, Any] = {
         "task": "digits",
@@ -306,7 +306,8 @@ def test_a_pico_learns_the_digits(tmp_path: Path) -> None:
     }
     expected = trained(tmp_path / "simulated", build({**asked, "device": SIMULATED}, {}))
     with firmware.start("pico", seed=3) as running:
-        run = Run.create(tmp_path / "run", build({**asked, "device": f"board:{running.url}"}, {}))
+        address = f"board:{running.usb_url}"
+        run = Run.create(tmp_path / "run", build({**asked, "device": address}, {}))
         result = training.train(run)
     assert weights(run) == expected
     assert result["test_accuracy"] >= 0.94

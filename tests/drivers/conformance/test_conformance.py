@@ -25,12 +25,9 @@ from drivers.conformance import CHECKS, Check, Harness, Outcome, run_check
 from drivers.session import Recorded
 from hil.cli.app import app
 from support import matrix_device
-from support.devices_abroad import Bursting, Flowing, Resting, Shifting
-from support.effort import tries
+from support.devices_abroad import Bursting, Flowing, IntegerChip, Resting, Shifting, Stranger
 from support.good_device import Good
-from support.integer_chip import IntegerChip
-from support.paths import ROOT
-from support.stranger_device import Stranger
+from support.paths import ROOT, tries
 from support.tunable_device import Tunable
 from support.wired_device import Wired
 from support.wrong_devices import WRONG

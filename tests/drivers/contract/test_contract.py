@@ -52,7 +52,7 @@ def test_bad_addresses_are_refused_in_one_line(
     [
         (Network.feed_forward((4,)), drivers.CapacityError, "at least one layer"),
         (Network.feed_forward((4, 0, 3)), drivers.CapacityError, "none of them empty"),
-        (Network.feed_forward((4, 10**6, 3)), drivers.CapacityError, "room for 65536"),
+        (Network.feed_forward((4, 10**6, 3)), drivers.CapacityError, "room for 262144"),
         (Network.feed_forward((4, *[2] * 40)), drivers.CapacityError, "40 neuron layers"),
         (Network.feed_forward((4, 6, 3), (1.0, 1e6)), drivers.CapacityError, "full scale 1e"),
         (

@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.errors import FileFormatError, SettingError
-from drivers.refusals import ECHO, GIVEN, LINE, format_refusal, nearest, refuse_in_one_line, shorten
+from drivers.errors import (
+    ECHO,
+    GIVEN,
+    LINE,
+    FileFormatError,
+    SettingError,
+    format_refusal,
+    nearest,
+    refuse_in_one_line,
+    shorten,
+)
 from support.command_line import command, process, refusal
-from support.effort import tries
+from support.paths import tries
 
 GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
     lambda part: st.integers(1, 200).map(lambda n: part * n)

@@ -28,14 +28,17 @@ from support.board_scripts import (
     some_weights,
     stimulus,
 )
-from support.effort import tries
 from support.firmware_ports import Host, connected, need, ports
+from support.paths import tries
 from support.plain_board import CHIP_AT_ZERO
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@pytest.fixture(scope="module", params=ports("native", "sanitized", "mps2", "stm32f405", "pico"))
+BOARDS = ports("native", "sanitized", "mps2", "stm32f405", "pico", "pico over USB")
+
+
+@pytest.fixture(scope="module", params=BOARDS)
 def board(request: pytest.FixtureRequest) -> Iterator[tuple[firmware.Running, Host]]:
     with connected(request.param, seed=7) as pair:
         yield pair

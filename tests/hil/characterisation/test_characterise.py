@@ -19,13 +19,13 @@ from typer.testing import CliRunner
 
 import drivers
 from device_models.mismatch import SampledMismatch
+from device_models.places import Places
 from drivers import ProbeOffer, registry
 from drivers.contract.info import Arrival
 from drivers.emulator.device import Emulator
 from hil.characterisation import estimators
 from hil.characterisation.estimators import ChargeTiming
-from hil.characterisation.survey import survey
-from hil.characterisation.survey_result import Survey
+from hil.characterisation.survey import Survey, survey
 from hil.cli.app import app
 from support.paths import ROOT
 from support.restated import restated
@@ -64,7 +64,7 @@ def truth(url: str, layer: int) -> Truth:
         last = layer == len(LAYERS) - 2
         drawn = pattern.layer(chip.model, layer, size, chip.parameters, last)
         read, offset = pattern.channels(layer, size)
-        synapses = pattern.cells(layer, (LAYERS[layer], size), (layer, layer + 1)).gain
+        synapses = pattern.cells(layer, Places((LAYERS[layer], size)), (layer, layer + 1)).gain
         assert synapses is not None
         values = drawn.varied
         return Truth(

@@ -15,7 +15,7 @@ import drivers
 from drivers import UnsupportedProbe
 from hil.config import build as configure
 from hil.learning import drtp, forward_forward, mgd, opzo, progressive
-from hil.learning.rule import Matrix, PerturbedEvaluation, Rule
+from hil.learning.rule import Matrix, PerturbedEvaluation, Route, Rule
 from hil.learning.rules import bp
 from hil.loop.controller import Controller
 from hil.tasks.samples import SampleSpec
@@ -148,7 +148,8 @@ def test_noise_reaches_hidden_neurons_alone(recurrent: bool) -> None:
     weights = draw_weights((5, 7, 3)) + ([np.zeros((7, 7), np.float32)] if recurrent else [])
     propose = opzo(perturbation=0.5).propose
     assert propose is not None
-    (proposed,) = propose(RNG(0), weights)
+    routes = [Route(0, 1), Route(1, 2), *([Route(1, 1)] if recurrent else [])]
+    (proposed,) = propose(RNG(0), weights, routes)
     np.testing.assert_array_equal(proposed[1], weights[1])
     shift = proposed[0] - weights[0]
     np.testing.assert_allclose(np.abs(shift), 0.5 / np.sqrt(5), rtol=1e-5)

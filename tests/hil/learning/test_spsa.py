@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import drivers
 from hil.config import build
 from hil.learning import spsa
-from hil.learning.rule import Matrix, Observation, PerturbedEvaluation, Rule
+from hil.learning.rule import Matrix, Observation, PerturbedEvaluation, Route, Rule
 from hil.loop.controller import Controller
 from hil.loop.epochs import Interrupted
 from hil.loop.training import train
@@ -49,6 +49,10 @@ def observe(tried: list[PerturbedEvaluation]) -> Observation:
     )
 
 
+def chain(weights: list[Matrix]) -> list[Route]:
+    return [Route(n, n + 1) for n in range(len(weights))]
+
+
 def draw(rng: np.random.Generator, shapes: list[tuple[int, int]]) -> list[Matrix]:
     return [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
 
@@ -60,7 +64,7 @@ def estimate(built: Rule, weights: list[Matrix], slopes: list[Matrix], seed: int
     def loss(w: list[Matrix]) -> float:
         return sum(float(np.sum(s * a, dtype=np.float64)) for s, a in zip(slopes, w, strict=True))
 
-    proposed = built.propose(np.random.default_rng(seed), weights)
+    proposed = built.propose(np.random.default_rng(seed), weights, chain(weights))
     seen = observe([PerturbedEvaluation(w, np.array([loss(w)]), NOTHING) for w in proposed])
     found, _ = built.update({}, seen, weights)
     return [g for g in found if g is not None]
@@ -74,7 +78,7 @@ def test_proposals_lie_on_both_sides_at_the_stated_distance(
     kept = [w.copy() for w in weights]
     propose = rule(perturbation=size, pairs=pairs).propose
     assert propose is not None
-    proposed = propose(np.random.default_rng(seed), weights)
+    proposed = propose(np.random.default_rng(seed), weights, chain(weights))
     assert len(proposed) == 2 * pairs
     for above, below in zip(proposed[::2], proposed[1::2], strict=True):
         for w, a, b in zip(weights, above, below, strict=True):
@@ -107,7 +111,7 @@ def test_one_pair_agrees_with_the_loss_along_its_direction(seed: int, size: floa
     built = rule(perturbation=size)
     (found,) = estimate(built, weights, slopes, seed)
     assert built.propose is not None
-    (above,), _ = built.propose(np.random.default_rng(seed), weights)
+    (above,), _ = built.propose(np.random.default_rng(seed), weights, chain(weights))
     signs = np.sign(above - weights[0])
     np.testing.assert_allclose(found * signs, np.sum(slopes[0] * signs), rtol=2e-2, atol=2e-2)
 

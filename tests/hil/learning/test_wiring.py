@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from hil.learning import homeostasis, rules
 from hil.learning.optimisers import adamw
-from hil.learning.rule import HostModel, Observation, Route
+from hil.learning.rule import HostModel, Observation, PerturbedEvaluation, Route
 from hil.learning.wiring import SparseWiring
 
 LAYERS, STEPS, BATCH = (6, 5, 3), 9, 4
@@ -95,6 +95,49 @@ def test_gradients_are_those_of_a_dense_projection_at_the_synapses(
         way = after["recurrent_feedback_1"].T.copy()
         way[loop.pre, loop.post] = 0
         assert not way.any() and after["recurrent_feedback_1"].any()
+
+
+TRYING = [{"name": "spsa"}, {"name": "mgd"}, {"name": "mgd", "of": "nodes"}, {"name": "opzo"}]
+
+
+@pytest.mark.parametrize("settings", TRYING, ids=str)
+def test_what_tries_weights_moves_the_synapses_by_their_fan_in(settings: dict[str, Any]) -> None:
+    """And estimates what it does of a dense projection, where all synapses are there."""
+    rng, settings = np.random.default_rng(3), dict(settings)
+    name = settings.pop("name")
+    rule = rules.get(name).rule(name, settings, adamw())
+    assert rule.propose is not None
+    shapes = [(LAYERS[source], LAYERS[target]) for source, target in ENDS]
+    matrices = [rng.normal(0, 0.5, shape).astype(np.float32) for shape in shapes]
+    dense = [Route(*ends) for ends in ENDS]
+    full = [
+        replace(route, wiring=SparseWiring(*np.indices(shape, np.int32).reshape(2, -1), shape))
+        for route, shape in zip(dense, shapes, strict=True)
+    ]
+    seen, found = observe(rng, current=True), []
+    for routes, weights in ((dense, matrices), (full, [m.reshape(-1) for m in matrices])):
+        draw = np.random.default_rng(5)
+        tried = [
+            PerturbedEvaluation(proposed, draw.normal(0, 1, BATCH), draw.normal(0, 1, (BATCH, 3)))
+            for proposed in rule.propose(np.random.default_rng(4), weights, routes)
+        ]
+        told = replace(
+            seen,
+            perturbed=tuple(tried),
+            routes=tuple(routes),
+            losses=np.ones(BATCH),
+            logits=np.ones((BATCH, 3)),
+        )
+        gradients, _ = rule.update(rule.init(np.random.default_rng(1), LAYERS), told, weights)
+        found.append([np.reshape(g, -1) for g in gradients if g is not None])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    thin = [replace(r, wiring=wire(rng, shape)) for r, shape in zip(dense, shapes, strict=True)]
+    weights = [rng.normal(0, 0.5, route.wiring.pre.size).astype(np.float32) for route in thin]
+    proposed = rule.propose(np.random.default_rng(4), weights, thin)[0]
+    for w, after, route in zip(weights[:1], proposed, thin, strict=False):
+        moved, many = abs(after - w), route.wiring.pre.size / route.wiring.ends[1]
+        np.testing.assert_allclose(moved, 0.1 / np.sqrt(many), rtol=1e-4)
 
 
 def test_homeostasis_pulls_at_the_synapses() -> None:

@@ -29,8 +29,8 @@ from hil.runs.folder import Run
 from hil.studies.plan import Job
 from hil.studies.trial import evaluate
 from support.command_line import command
+from support.devices_abroad import IntegerChip
 from support.good_device import INFO
-from support.integer_chip import IntegerChip
 from support.restated import restated
 
 ROOM: dict[str, Any] = {"neurons": 1000, "inputs": 1000, "batch": 100}
@@ -40,7 +40,7 @@ DATA = tasks.load("digits", 0, 0.1)
 
 @pytest.fixture(autouse=True)
 def stranger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setitem(BUILTIN, "integer", "support.integer_chip:IntegerChip")
+    monkeypatch.setitem(BUILTIN, "integer", "support.devices_abroad:IntegerChip")
     monkeypatch.chdir(tmp_path)
     yield
 
@@ -100,6 +100,8 @@ def test_homeostasis_aims_at_a_rate_that_can_be(most: int) -> None:
             {"probes": (ProbeOffer("spikes"), ProbeOffer("membrane", "output"))},
             {"observe": "spikes"},
         ),
+        ({"probes": (ProbeOffer("membrane", "any", neurons=1),)}, {"observe": "output"}),
+        ({"probes": (ProbeOffer("membrane", "any", neurons=64),)}, {}),
     ],
 )
 def test_each_fact_asks_for_its_own_settings(
@@ -115,6 +117,19 @@ def test_each_fact_asks_for_its_own_settings(
         assert (list(kept) if isinstance(kept, tuple) else kept) == value
     assert all(re.fullmatch(r"\S+ = \S+: [^\n]+", str(choice)) for choice in choices)
     assert resolve_defaults(found, (), info, DATA) == (found, ())  # a repeated run chooses nothing
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"rule": {"name": "bptt"}},
+        {"rule": {"clock": "trace"}},
+        {"activity": {"estimator": "fused"}},
+    ],
+)
+def test_what_reads_hidden_membranes_reads_them_though_it_is_slow(asked: dict[str, Any]) -> None:
+    offer = ProbeOffer("membrane", "any", reductions=("none", "mean"), neurons=1)
+    assert "observe" not in chosen(restated(ANY, probes=(offer,)), asked)
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,8 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
         *(
             (None, ["study.toml", "--set", given], said)
             for given, said in (
-                ("network.hidden=[70000]", "network.hidden = [70000]: this device has"),
-                ("network.hidden=[70000]", "use --set network.hidden=[65536]"),
+                ("network.hidden=[300000]", "network.hidden = [300000]: this device has"),
+                ("network.hidden=[300000]", "use --set network.hidden=[262144]"),
                 ("network.steps=200000", "use --set network.steps=100000"),
                 ("network.settings.threshold=99", "threshold = 99 V"),
                 ("network.settings.treshold=1", "did you mean 'threshold'?"),

@@ -12,11 +12,16 @@ void reset(void);
 /* Number of interrupts in the vector table. */
 #define INTERRUPTS 96
 
-/* The port: set up clocks and the serial line, with its interrupt for a byte that came. */
+/* Let an interrupt of the port come. */
+#define INTERRUPT_ON(number) (REGISTER(0xE000E100u + 4 * ((number) / 32)) = 1u << (number) % 32)
+
+/* Seed of the chip, which is known when the port starts. */
+extern uint32_t chip_seed;
+
+/* The port: set up clocks and the serial line, and let its interrupt come when a byte has. */
 void port_start(void);
 
-/* The port: number of that interrupt, and what serves it; it calls `line_received`. */
-extern const uint32_t port_interrupt;
+/* The port: serve any interrupt; it calls `line_received`. */
 void port_serve(void);
 
 /* A byte came. */

@@ -2,7 +2,6 @@
 #include "cortex_m.h"
 #include "device.h"
 
-#define SET_ENABLE(interrupt) REGISTER(0xE000E100u + 4 * ((interrupt) / 32))
 #define VECTOR_TABLE REGISTER(0xE000ED08u)
 #define RESET_CONTROL REGISTER(0xE000ED0Cu)
 #define RESET_REQUEST 0x05FA0004u
@@ -18,6 +17,8 @@ extern volatile uint32_t boot_record[2];
 /* Two words where an emulator or a debugger may leave another chip seed, and its complement; what
  * stands in the third is only mixed into the first boot id. */
 extern volatile uint32_t handover[3];
+
+uint32_t chip_seed;
 
 /* A number that differs from boot to boot. After a reset it counts up; after power came on it is
  * made of what memory holds then, which is noise. */
@@ -43,7 +44,7 @@ static void clear(uint32_t *from, const uint32_t *to)
 
 static void fault(void);
 
-/* Initial stack, 15 exceptions of the core, and one handler for the only interrupt enabled. */
+/* Initial stack, 15 exceptions of the core, and one handler for whatever interrupt the port lets come. */
 __attribute__((section(".vectors"), used)) static const struct {
     uint32_t *stack;
     void (*exceptions[15])(void);
@@ -63,10 +64,10 @@ void reset(void)
         data_start[i] = data_image[i];
     clear(zero_start, zero_end);
     clear(fast_zero_start, fast_zero_end);
+    chip_seed = chip;
     VECTOR_TABLE = (uint32_t)&vectors;
     port_start();
-    SET_ENABLE(port_interrupt) = 1u << port_interrupt % 32;
-    device_serve(chip, boot_id);
+    device_serve(chip_seed, boot_id);
 }
 
 /* What should never happen ends in a boot, which the host notices. */

@@ -19,8 +19,6 @@
 #define CLOCK_HZ 25000000u
 #define BAUD 115200u
 
-const uint32_t port_interrupt = 0;
-
 void port_start(void)
 {
     DIVIDER = (CLOCK_HZ + BAUD / 2) / BAUD;
@@ -30,6 +28,7 @@ void port_start(void)
     if (!(STATE & STATE_RECEIVED))
         (void)DATA;
     CONTROL = CONTROL_SEND | CONTROL_RECEIVE | CONTROL_RECEIVE_INTERRUPT;
+    INTERRUPT_ON(0);
 }
 
 void port_serve(void)

@@ -13,6 +13,6 @@
 #define MAX_PAYLOAD 8192
 
 /* Room in RAM for the code, which the second stage copies there. */
-#define CODE_KB 16
+#define CODE_KB 18
 
 #endif

@@ -39,8 +39,6 @@
 
 #define BAUD 115200u
 
-const uint32_t port_interrupt = INTERRUPT;
-
 void port_start(void)
 {
     uint32_t clock = clock_start();
@@ -54,6 +52,7 @@ void port_start(void)
     MODE = (MODE & ~(15u << 2 * SENDS)) | 10u << 2 * SENDS;
     RATE = (clock + BAUD / 2) / BAUD;
     CONTROL = CONTROL_ON;
+    INTERRUPT_ON(INTERRUPT);
 }
 
 void port_serve(void)
