@@ -154,12 +154,12 @@ class Training:
 
         accuracy = nrmse = None
         if len(self._data.y_validation):
-            x = self._data.x_validation
+            x, y = self._data.x_validation, self._data.y_validation
             predicted, logits, _ = self._controller.classify(x, "validate", epoch, watch)
             if self._data.is_real:
-                nrmse = Fit.of(logits, self._data.y_validation).nrmse
+                nrmse = Fit.of(logits, y).nrmse
             else:
-                accuracy = float(np.mean(predicted == self._data.y_validation))
+                accuracy = float(np.mean(predicted == y))
         self._count_time()
         seconds, device, transfer = (
             getattr(state, name) - sum(row[name] for row in state.metrics)
