@@ -28,7 +28,7 @@ STIMULUS = Stimulus.current(np.ones((2, 4)), steps=5)
 
 @pytest.fixture(autouse=True)
 def scheme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, place in (("fragile", "fragile_device:Fragile"), ("good", "good_device:Good")):
+    for name, place in (("fragile", "hanging_device:Fragile"), ("good", "good_device:Good")):
         monkeypatch.setitem(drivers.registry.BUILTIN, name, f"support.{place}")
     monkeypatch.chdir(tmp_path)
 
