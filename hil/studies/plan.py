@@ -35,6 +35,7 @@ class Job:
         open_settings: Settings that the study left open, for the device to choose.
         campaign: Single faults to put in and test with, as JSON; empty for none.
         calibrate: Whether the device is calibrated first.
+        samples: How many of the training samples there are to train with; 0 for all.
     """
 
     config: str
@@ -44,6 +45,7 @@ class Job:
     open_settings: tuple[str, ...] = ()
     campaign: str = ""
     calibrate: bool = False
+    samples: int = 0
 
     @property
     def key(self) -> str:
@@ -203,6 +205,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     mode, pretrain = sections.pop("mode", "scratch"), sections.pop("pretrain", {})
     pretrain = merge_layers(study.pretrain, pretrain)
     campaign, calibrate = sections.pop("campaign", {}), bool(sections.pop("calibrate", False))
+    samples = int(sections.pop("samples", 0))
     if mode not in MODES:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
@@ -210,7 +213,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     config = _configure(study, sections, unit)
     if mode == "scratch":
         open_settings = _list_open_settings(sections)
-        return (Job(config, open_settings=open_settings, calibrate=calibrate),)
+        return (Job(config, open_settings=open_settings, calibrate=calibrate, samples=samples),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
@@ -224,7 +227,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     if pretrain.keys() == {"start"}:  # each trial reads the model for its own device
         config = _configure(study, {**sections, **pretrain}, unit)
         open_settings = _list_open_settings(sections, starts=True)
-        return (Job(config, "", is_fine_tuned, False, open_settings, faults, calibrate),)
+        return (Job(config, "", is_fine_tuned, False, open_settings, faults, calibrate, samples),)
     # A seed of its own makes it the same network for all repetitions.
     unit = replace(unit, seed=pretrain.pop("seed", unit.seed))
     first = merge_layers(below, pretrain)
@@ -234,7 +237,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         _configure(study, first, unit), train=not given, keep=True, open_settings=open_settings
     )
     open_settings = _list_open_settings(sections, starts=True)
-    job = Job(config, source.key, is_fine_tuned, False, open_settings, faults, calibrate)
+    job = Job(config, source.key, is_fine_tuned, False, open_settings, faults, calibrate, samples)
     return source, job
 
 

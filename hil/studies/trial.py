@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers import DeviceError, FileFormatError
-from hil import tasks
+from hil import streams, tasks
 from hil.characterisation import calibration
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
@@ -32,6 +33,7 @@ from hil.sections.trials import FRAMES, Outcome
 from hil.studies.campaign import run_campaign
 from hil.studies.plan import Job
 from hil.studies.schema import Campaign
+from hil.tasks import Data
 
 FAILED = "device_failed"
 Weights = Mapping[str, NDArray[Any]]
@@ -128,6 +130,8 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    if job.samples:
+        data = _keep_some(data, job.samples, config.seed)
     initial, blame = (None, None) if config.start else (weights, partial(_blame, job))
     with ExitStack() as resources:
         if job.calibrate:
@@ -138,6 +142,12 @@ def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcom
             config = config.model_copy(update={"network": network})
         session = Session.open(config, data, job.open_settings, initial=initial, blame=blame)
         return _measure(job, resources.enter_context(session))
+
+
+def _keep_some(data: Data, number: int, seed: int) -> Data:
+    """Draw so many of the training samples; what is validated and tested with stays."""
+    order = streams.generator(seed, "show").permutation(len(data.y_train))[:number]
+    return replace(data, x_train=data.x_train[order], y_train=data.y_train[order])
 
 
 @contextmanager

@@ -75,11 +75,13 @@ def test_each_repetition_starts_from_a_fleet_of_its_own() -> None:
 
     assert trained_on("the ideal chip", 2)[0] == "emulator:ideal"
     for unit in (0, 1):
-        source, target = trained_on("2 chips", unit)
+        source, target = trained_on("8 chips", unit)
         members = drivers.registry.list_addresses(source)
         chips = [drivers.registry.split(each)[2]["chip"] for each in members]
-        assert chips == [str(2 * unit + 1), str(2 * unit + 2)]
+        assert chips == [str(8 * unit + n) for n in range(1, 9)]
         assert all("severity=2" in each for each in members) and "fleet" not in target
+        source, _ = trained_on("256 chips in turn, batches of 10", unit)
+        assert source.startswith("fleet:at_once=1,emulator:mixed-signal?")
 
 
 def test_parts_that_a_board_has_no_options_for_are_left_out() -> None:

@@ -109,3 +109,15 @@ def test_the_overlap_is_that_of_the_rules_gate(
 @pytest.mark.parametrize("name", ["spsa", "bptt", "output_only"])
 def test_a_rule_without_a_gate_has_no_overlap(name: str) -> None:
     assert evaluate(training({"name": name}))[0]["overlap"] is None
+
+
+def test_training_with_some_of_the_samples_costs_no_more(place: Path) -> None:
+    found = loader.build(loader.read(place / "study.toml"), budget="small")
+    cell, unit = list_cells(found)[0], list_units(found)[0]
+    some, every = (
+        evaluate(make_jobs(found, unit, {**cell.settings, **more})[-1])[0]
+        for more in ({"mode": "scratch", "samples": 15}, {"mode": "scratch"})
+    )
+    steps, of_all, validation, hidden = 2 * 15, 2 * 60, 2 * 20, 20
+    assert every["samples"] == hidden + of_all + validation
+    assert some["samples"] in (hidden + steps + validation, 15 + steps + validation)
