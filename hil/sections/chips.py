@@ -256,7 +256,13 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         tables=[Table("", (quantity, *header), table)],
         plots=[
             Plot("Median chip", draw, wide=True),
-            *([Plot("What a chip takes", costs, wide=True)] if settings.costs and levels else []),
+            *(
+                [Plot("What a chip takes", costs, wide=True)]
+                if any(
+                    row.measure(cost) is not None for row in trials.rows for cost in settings.costs
+                )
+                else []
+            ),
         ],
         data={"least": settings.least, "levels": data},
     )
@@ -268,6 +274,8 @@ def _plot_costs(settings: YieldSettings, levels: dict[str, ChipYield], heading: 
     for cost in settings.costs:
         paid = {level: estimate(each.rows, cost) for level, each in levels.items()}
         amounts = [mean.value for mean in paid.values() if mean is not None]
+        if not amounts:
+            continue
         least = min((amount for amount in amounts if amount > 0), default=1.0) / 3
         clouds = [
             plots.Cloud(

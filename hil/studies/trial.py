@@ -32,7 +32,8 @@ from hil.loop.train_state import StepReport, TrainState
 from hil.sections.trials import FRAMES, Outcome
 from hil.studies.campaign import run_campaign
 from hil.studies.plan import Job
-from hil.studies.schema import Campaign
+from hil.studies.schema import Campaign, Service
+from hil.studies.service import serve
 from hil.tasks import Data
 
 FAILED = "device_failed"
@@ -223,6 +224,8 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
     if job.campaign:
         campaign = Campaign.model_validate_json(job.campaign)
         outcome["faults"] = run_campaign(session, campaign, session.config.seed)
+    if job.service:
+        outcome |= serve(session, Service.model_validate_json(job.service), session.config.seed)
     return outcome, _collect_weights(controller, session.initial) if job.keep else {}
 
 
