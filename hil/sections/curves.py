@@ -35,7 +35,7 @@ class EpochsSettings(SectionSettings):
 class CurvesSettings(EpochsSettings):
     """What the points of a curve are, and what is measured at each."""
 
-    x: str = "epoch"
+    axis: str = "epoch"
     measure: str = "validation_accuracy"
 
 
@@ -86,7 +86,7 @@ def build_epochs(settings: CurvesSettings, trials: Trials) -> PageSection:
         return list(enumerate(means, start=1))
 
     figures = [
-        _plot(settings, trials, group, points_of, settings.x, settings.measure)
+        _plot(settings, trials, group, points_of, settings.axis, settings.measure)
         for group in trials.group(settings.by).values()
     ]
     title, note = "Learning", words.read_note("epochs")
