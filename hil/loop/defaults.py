@@ -94,10 +94,10 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
     Returns:
         Their names, `section.key`.
     """
-    given = set(_names(configuration.merge_layers(*layers)))
-    if any(name.startswith("encoding.") for name in given):
-        given.add(ENCODING)
-    return (FORCED if starts else FORCED | {HIDDEN, HOLD, SOURCE, KAPPA, *HARD, *SPIKES}) - given
+    named = set(_names(configuration.merge_layers(*layers)))
+    if any(name.startswith("encoding.") for name in named):
+        named.add(ENCODING)
+    return (FORCED if starts else FORCED | {HIDDEN, HOLD, SOURCE, KAPPA, *HARD, *SPIKES}) - named
 
 
 def resolve_defaults(
@@ -239,10 +239,10 @@ def _choose_encoding(
         return
     else:
         name = f"{name} makes a stimulus of kind {kind!r}"
-    known = ENCODINGS[spec.kind]
-    fitting = next((known[kind] for kind in known if kind in info.offers.stimuli), None)
+    possible = ENCODINGS[spec.kind]
+    fitting = next((possible[kind] for kind in possible if kind in info.offers.stimuli), None)
     if fitting is None:
-        raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*known]}")
+        raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*possible]}")
     if ENCODING not in open_settings:
         raise StimulusError(
             f"encoding {name}: {reason}: use --set encoding.name={fitting}, or leave encoding out"

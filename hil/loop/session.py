@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.errors import name_source
 from drivers.session import Recorded
 from drivers.session.file import check_free
 from hil import config as configuration
@@ -181,7 +182,7 @@ class Session:
         config, choices, initial = _resolve(config, open_settings, device, data, initial)
         controller = Controller.open(config, device, data.spec, initial)
         if initial is not None:
-            with blame() if blame else _blame_start(config):
+            with blame() if blame else name_source(f"start = {config.start}", kind=ValueError):
                 controller.load_weights(initial)
         return cls(config, data, device, {}, choices, initial, controller)
 
@@ -312,15 +313,6 @@ def _resolve(
         return config, choices, initial
     config, initial, more = load_initial_weights(config, device.info, data)
     return config, (*choices, *more), initial
-
-
-@contextmanager
-def _blame_start(config: Config) -> Iterator[None]:
-    """Say that what a configuration starts from is at fault."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"start = {config.start}: {error}") from None
 
 
 def resolve_config(sections: Mapping[str, Any]) -> Config:

@@ -172,9 +172,9 @@ def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix])
         raise ValueError("weights are not those of a network, one array for each projection")
     shapes = [matrices[str(p)].shape for p in range(many)]
     if shapes != [w.shape for w in like]:
-        given, wanted = _describe(shapes), _describe([w.shape for w in like])
+        own, wanted = _describe(shapes), _describe([w.shape for w in like])
         raise ValueError(
-            f"weights of a {given} network do not fit a {wanted} network: give the same task, "
+            f"weights of a {own} network do not fit a {wanted} network: give the same task, "
             "encoding, network.hidden and network.recurrent"
         )
     wrong = first_mismatch(matrices, {str(p): w for p, w in enumerate(like)})

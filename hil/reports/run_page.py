@@ -134,11 +134,11 @@ def _name_task(task: str) -> str:
 def _usual_config(run: Run, task: str) -> Config:
     """Build what nobody has to ask for; no task of the user's own is run for its defaults."""
     names = (*tasks.names(), tasks.ARRAYS)
-    given = {"task": task} if task in names or own_file.parse_address(task) else {}
+    layer = {"task": task} if task in names or own_file.parse_address(task) else {}
     suited: Mapping[str, Any] = {}
     if (run.path / SAMPLES).exists():
         suited = tasks.get(f"npz:{run.path / SAMPLES}").defaults
-    return build(suited, given)
+    return build(suited, layer)
 
 
 def _repeating_command(run: Run, task: str) -> str:

@@ -256,7 +256,7 @@ def read_progress(text: str, batches: int, epochs: int, hidden: int) -> dict[str
         FileFormatError: When it is not told, or that of another training.
     """
     name = "train_state"
-    record: dict[str, Any] = check_schema(ProgressRecord, parse_json(text, name), name)
+    record = check_schema(ProgressRecord, parse_json(text, name), name)
     step, tally, metrics = record["step"], record["tally"], check_epochs(record["metrics"], name)
     if step > batches * epochs:
         raise FileFormatError(f"{name}: step: {step} of {batches * epochs} is none")
@@ -283,8 +283,7 @@ def read_usage(text: str) -> dict[str, Any]:
         FileFormatError: When it is not told.
     """
     name = "costs/usage"
-    record: dict[str, Any] = check_schema(UsageRecord, parse_json(text, name), name)
-    return record
+    return check_schema(UsageRecord, parse_json(text, name), name)
 
 
 def read_environment(path: Path, newest: int) -> dict[str, Any]:
@@ -304,8 +303,7 @@ def read_environment(path: Path, newest: int) -> dict[str, Any]:
             f"{path.parent} is a run folder of version {version}, this spikeloop reads up to "
             f"{newest}: upgrade it"
         )
-    record: dict[str, Any] = check_schema(EnvironmentRecord, content, str(path))
-    return record
+    return check_schema(EnvironmentRecord, content, str(path))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -346,8 +344,7 @@ def read_result(path: Path) -> dict[str, Any]:
     Raises:
         FileFormatError: When it is missing or damaged.
     """
-    record: dict[str, Any] = check_schema(ResultRecord, read_json(path), str(path))
-    return record
+    return check_schema(ResultRecord, read_json(path), str(path))
 
 
 def environment() -> dict[str, Any]:

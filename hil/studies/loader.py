@@ -50,8 +50,10 @@ def read(name: str | Path) -> Sections:
         raise ValueError(f"study {error}") from None
     version = sections.get("version")
     if type(version) is not int or version != VERSION:
-        given = "has no version" if version is None else f"is of version {shorten(repr(version))}"
-        raise ValueError(f"study {path} {given}: this spikeloop reads version = {VERSION}")
+        version_text = (
+            "has no version" if version is None else f"is of version {shorten(repr(version))}"
+        )
+        raise ValueError(f"study {path} {version_text}: this spikeloop reads version = {VERSION}")
     return sections
 
 

@@ -1,14 +1,15 @@
 """One trial: a network is trained and tested on a device, and what matters of it is measured.
 
 It is the loop of `hil train`, without a folder: `evaluate` runs in any process that has this
-package, from a configuration to a dictionary of measures.
+package, from a configuration to a dictionary of measures. In a campaign the trained network is
+tested with one fault after another.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import DeviceError, FileFormatError
+from drivers import DeviceError, Fault, FileFormatError
+from drivers.contract.faults import NEURON_FAULTS, check_faults, count_bits
+from drivers.errors import name_source
 from hil import streams, tasks
 from hil.characterisation import calibration
 from hil.config import Config
@@ -30,7 +33,6 @@ from hil.loop.mapping import graph_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
 from hil.sections.trials import FRAMES, Outcome
-from hil.studies.campaign import run_campaign
 from hil.studies.plan import Job
 from hil.studies.schema import Campaign, Service
 from hil.studies.service import serve
@@ -133,12 +135,14 @@ def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcom
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
     if job.samples:
         data = _keep_some(data, job.samples, config.seed)
-    initial, blame = (None, None) if config.start else (weights, partial(_blame, job))
+    # Its settings fit, so what does not is the file of its weights.
+    source = partial(name_source, f"weights/{job.start}.npz", ": delete it")
+    initial, blame = (None, None) if config.start else (weights, source)
     with ExitStack() as resources:
         if job.calibrate:
-            found = calibration.calibrate(config.device_url, mapping.layers(config, data.spec))
+            result = calibration.calibrate(config.device_url, mapping.layers(config, data.spec))
             folder = Path(resources.enter_context(TemporaryDirectory()))
-            file = calibration.write(found, folder / "calibration.toml")
+            file = calibration.write(result, folder / "calibration.toml")
             network = config.network.model_copy(update={"calibration": str(file)})
             config = config.model_copy(update={"network": network})
         session = Session.open(config, data, job.open_settings, initial=initial, blame=blame)
@@ -149,15 +153,6 @@ def _keep_some(data: Data, number: int, seed: int) -> Data:
     """Draw so many of the training samples; what is validated and tested with stays."""
     order = streams.generator(seed, "show").permutation(len(data.y_train))[:number]
     return replace(data, x_train=data.x_train[order], y_train=data.y_train[order])
-
-
-@contextmanager
-def _blame(job: Job) -> Iterator[None]:
-    """Say which weights are at fault: its settings fit, so what does not is the file."""
-    try:
-        yield
-    except ValueError as error:
-        raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
 
 
 def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
@@ -254,3 +249,55 @@ def _weight_bits(controller: Controller) -> float:
         levels = controller.device.info.weight_format(p).levels
         total += w.size * (32 if levels is None else math.log2(levels + 1))
     return total
+
+
+Record = list[float]
+"""A fault: place, number of the neuron or synapse, bit, and the accuracy with it."""
+
+
+def run_campaign(session: Session, campaign: Campaign, seed: int) -> list[Record]:
+    """Test a network with each fault of a campaign alone.
+
+    All see the same samples in the same trials, so that what differs is the fault's doing.
+
+    Args:
+        session: Weights are written, and the device has no faults.
+        campaign: What is tried.
+        seed: Names the draw of places, where there are more than are tried.
+
+    Raises:
+        SettingError: When the device does not take such faults.
+    """
+    controller, data, device = session.controller, session.samples, session.device
+    truth = np.asarray(data.y_test)
+    records = []
+    try:
+        for fault in _list_faults(session, campaign, seed):
+            device.set_faults([fault])
+            predicted, *_ = controller.classify(data.x_test, "test", 0)
+            number = int(np.asarray(fault.where)[0])
+            accuracy = float(np.mean(predicted == truth))
+            records.append([float(fault.place or 0), float(number), float(fault.bit), accuracy])
+    finally:
+        device.set_faults([])
+    return records
+
+
+def _list_faults(session: Session, campaign: Campaign, seed: int) -> Iterator[Fault]:
+    network, info = session.device.network, session.device.info
+    check_faults([Fault(campaign.kind, 0, [0], value=campaign.value)], info)
+    of_neurons = campaign.kind in NEURON_FAULTS
+    sizes = dict(enumerate(network.layers[1:], start=1))
+    if not of_neurons:
+        sizes = {place: int(np.prod(shape)) for place, shape in enumerate(network.shapes)}
+    for place, size in sizes.items():
+        chosen = np.arange(size)
+        if campaign.most and size > campaign.most:
+            draw = streams.generator(seed, "show", place)
+            chosen = np.sort(draw.choice(size, campaign.most, replace=False))
+        bits = range(1)
+        if campaign.kind == "flipped_bit":
+            bits = range(count_bits(info.weight_format(place)))
+        for number in chosen:
+            for bit in bits:
+                yield Fault(campaign.kind, place, [int(number)], value=campaign.value, bit=bit)

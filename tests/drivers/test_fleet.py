@@ -25,8 +25,7 @@ from drivers.contract.info import Timing
 from drivers.fleet import Fleet
 from drivers.group import combine_infos
 from drivers.registry import BUILTIN, parse_members
-from support.fleet_members import Member
-from support.good_device import INFO
+from support.good_device import INFO, Member
 from support.restated import restated
 from support.wired_device import Wired
 
@@ -36,7 +35,7 @@ PROBES = [Probe(1), Probe(1, reduce="mean"), Probe(2, every=3, neurons=(0, 2)), 
 
 @pytest.fixture(autouse=True)
 def _members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BUILTIN, "member", "support.fleet_members:Member")
+    monkeypatch.setitem(BUILTIN, "member", "support.good_device:Member")
 
 
 def weights(seed: int) -> list[Any]:
@@ -80,7 +79,7 @@ def sliced(x: Stimulus, rows: Any) -> Stimulus:
 def test_each_member_answers_for_its_share(
     batch: int, members: int, kind: str, uneven: bool
 ) -> None:
-    BUILTIN["member"] = "support.fleet_members:Member"
+    BUILTIN["member"] = "support.good_device:Member"
     lengths = np.random.default_rng(2).integers(3, 10, batch) if uneven else None
     x = stimulus(kind, batch, lengths=lengths)
     with drivers.open(f"fleet:member:?chip=1..{members}") as fleet:
