@@ -220,6 +220,20 @@ class FixedPattern:
         1.0, "Chance that a synapse is at plus or minus its full scale for good."
     )
     stuck_cells: float = amount(1.0, "Chance that a synapse keeps a value of its own for good.")
+    gradient_share: float = condition(
+        0.0,
+        "",
+        0.0,
+        1.0,
+        "Share of the variance of each spread over neurons that is a linear gradient over the die.",
+    )
+    correlation_length: float = condition(
+        0.0,
+        "neuron",
+        0.0,
+        1000.0,
+        "Distance on the die over which the correlation of the rest falls to 1/e; 0 is none.",
+    )
     trim_bits: int = condition(
         0,
         "bit",

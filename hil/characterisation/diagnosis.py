@@ -25,8 +25,9 @@ from hil.partial_runs import check_capacity
 # Share of steps from which a line carries events; of what it can carry, from which it does in
 # each; and by how much more of it has to come of a drive where the neuron has a say.
 ON, FULL, MORE = 0.04, 0.8, 0.15
-# Quantile of the chains that tells: in sensitive ones, what an event leaves adds to later ones.
-LOW = 0.4
+# Share of chains that has to carry anything of a line: others are broken themselves. Quantile of
+# those that tells: in sensitive ones, what an event leaves adds to later ones.
+SEEN, LOW = 0.3, 0.4
 # Share of its full scale from which a synapse that always transmits the same is saturated.
 SATURATED = 0.7
 # Share of what a strong synapse of a neuron does from which one is usual, and the least spread
@@ -127,7 +128,13 @@ def _judge_neurons(rig: FaultBench, number: int, result: Diagnosis | None) -> In
     lines = rig.read_lines(number)
     most = lines[..., 0].max(axis=0, initial=0.0)[:, np.newaxis]
     shares = np.clip(lines / np.where(most > ON, most, 1.0), 0, 1)
-    middle = np.quantile(shares, LOW, axis=1)
+    is_seen = (shares > ON).any(axis=2)
+    middle = np.array(
+        [
+            np.quantile(own[seen], LOW, axis=0) if seen.mean() > SEEN else np.zeros(2)
+            for own, seen in zip(shares, is_seen, strict=True)
+        ]
+    )
     kinds = _judge_lines(middle)
     certainty = (_judge_lines(shares) == kinds[:, np.newaxis]).mean(axis=1)
     if result is not None:

@@ -215,7 +215,7 @@ class Controller:
         self, y: NDArray[np.int64], factors: losses.Weights, rate: Matrix, membrane: Matrix
     ) -> tuple[Matrix, Matrix, Matrix]:
         """Losses, logits and errors of output rates and mean membranes."""
-        logits = self._logits(rate, membrane)
+        logits = self.logits(rate, membrane)
         by_sample, error = losses.evaluate(logits, y, self.config.readout.loss, factors)
         return by_sample, logits, error
 
@@ -279,7 +279,7 @@ class Controller:
             As `predict`.
         """
         rate, membrane = self.observer.deployed(readout)
-        logits = self._logits(rate, membrane)
+        logits = self.logits(rate, membrane)
         return losses.predict(logits, membrane), logits, np.any(rate > 0, axis=1)
 
     def classify(
@@ -369,6 +369,7 @@ class Controller:
     def _write(self, projection: int) -> None:
         self.supervised.write(projection, self.weights[projection])
 
-    def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
+    def logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
+        """Make logits of output rates and mean membranes, `(B, C)` each."""
         read = self.config.readout
         return losses.logits(rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta)

@@ -15,12 +15,12 @@ from hil import config as configuration
 from hil.config import Config, Sections, merge_layers
 from hil.loop.defaults import find_open_settings
 from hil.sections.trials import Cell, Level, PartSummary, Rows, Trials, Unit
-from hil.studies.schema import Campaign, Factor, Part, Study, is_named, label
+from hil.studies.schema import Campaign, Factor, Part, Service, Study, is_named, label
 from hil.validation import validate_values
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
-Mode = Literal["scratch", "fine_tune", "deploy", "campaign"]
-MODES: tuple[Mode, ...] = ("scratch", "fine_tune", "deploy", "campaign")
+Mode = Literal["scratch", "fine_tune", "deploy", "campaign", "service"]
+MODES: tuple[Mode, ...] = ("scratch", "fine_tune", "deploy", "campaign", "service")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Job:
         open_settings: Settings that the study left open, for the device to choose.
         campaign: Single faults to put in and test with, as JSON; empty for none.
         calibrate: Whether the device is calibrated first.
+        samples: How many of the training samples there are to train with; 0 for all.
+        service: Service of the chip after it was tested, as JSON; empty for none.
     """
 
     config: str
@@ -44,6 +46,8 @@ class Job:
     open_settings: tuple[str, ...] = ()
     campaign: str = ""
     calibrate: bool = False
+    samples: int = 0
+    service: str = ""
 
     @property
     def key(self) -> str:
@@ -203,6 +207,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     mode, pretrain = sections.pop("mode", "scratch"), sections.pop("pretrain", {})
     pretrain = merge_layers(study.pretrain, pretrain)
     campaign, calibrate = sections.pop("campaign", {}), bool(sections.pop("calibrate", False))
+    samples, service = int(sections.pop("samples", 0)), sections.pop("service", {})
     if mode not in MODES:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
@@ -210,7 +215,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     config = _configure(study, sections, unit)
     if mode == "scratch":
         open_settings = _list_open_settings(sections)
-        return (Job(config, open_settings=open_settings, calibrate=calibrate),)
+        return (Job(config, open_settings=open_settings, calibrate=calibrate, samples=samples),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
@@ -221,10 +226,17 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         faults = validate_values(
             Campaign, campaign, what="study", where="campaign"
         ).model_dump_json()
+    served = ""
+    if mode == "service":
+        served = validate_values(Service, service, what="study", where="service").model_dump_json()
     if pretrain.keys() == {"start"}:  # each trial reads the model for its own device
         config = _configure(study, {**sections, **pretrain}, unit)
         open_settings = _list_open_settings(sections, starts=True)
-        return (Job(config, "", is_fine_tuned, False, open_settings, faults, calibrate),)
+        return (
+            Job(
+                config, "", is_fine_tuned, False, open_settings, faults, calibrate, samples, served
+            ),
+        )
     # A seed of its own makes it the same network for all repetitions.
     unit = replace(unit, seed=pretrain.pop("seed", unit.seed))
     first = merge_layers(below, pretrain)
@@ -234,7 +246,9 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         _configure(study, first, unit), train=not given, keep=True, open_settings=open_settings
     )
     open_settings = _list_open_settings(sections, starts=True)
-    job = Job(config, source.key, is_fine_tuned, False, open_settings, faults, calibrate)
+    job = Job(
+        config, source.key, is_fine_tuned, False, open_settings, faults, calibrate, samples, served
+    )
     return source, job
 
 

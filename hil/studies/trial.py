@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +34,9 @@ from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
 from hil.sections.trials import FRAMES, Outcome
 from hil.studies.plan import Job
-from hil.studies.schema import Campaign
+from hil.studies.schema import Campaign, Service
+from hil.studies.service import serve
+from hil.tasks import Data
 
 FAILED = "device_failed"
 Weights = Mapping[str, NDArray[Any]]
@@ -130,6 +133,8 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    if job.samples:
+        data = _keep_some(data, job.samples, config.seed)
     # Its settings fit, so what does not is the file of its weights.
     source = partial(name_source, f"weights/{job.start}.npz", ": delete it")
     initial, blame = (None, None) if config.start else (weights, source)
@@ -142,6 +147,12 @@ def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcom
             config = config.model_copy(update={"network": network})
         session = Session.open(config, data, job.open_settings, initial=initial, blame=blame)
         return _measure(job, resources.enter_context(session))
+
+
+def _keep_some(data: Data, number: int, seed: int) -> Data:
+    """Draw so many of the training samples; what is validated and tested with stays."""
+    order = streams.generator(seed, "show").permutation(len(data.y_train))[:number]
+    return replace(data, x_train=data.x_train[order], y_train=data.y_train[order])
 
 
 def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
@@ -208,6 +219,8 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
     if job.campaign:
         campaign = Campaign.model_validate_json(job.campaign)
         outcome["faults"] = run_campaign(session, campaign, session.config.seed)
+    if job.service:
+        outcome |= serve(session, Service.model_validate_json(job.service), session.config.seed)
     return outcome, _collect_weights(controller, session.initial) if job.keep else {}
 
 

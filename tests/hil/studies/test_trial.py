@@ -114,6 +114,18 @@ def test_a_rule_without_a_gate_has_no_overlap(name: str) -> None:
     assert evaluate(training({"name": name}))[0]["overlap"] is None
 
 
+def test_training_with_some_of_the_samples_costs_no_more(place: Path) -> None:
+    found = loader.build(loader.read(place / "study.toml"), budget="small")
+    cell, unit = list_cells(found)[0], list_units(found)[0]
+    some, every = (
+        evaluate(make_jobs(found, unit, {**cell.settings, **more})[-1])[0]
+        for more in ({"mode": "scratch", "samples": 15}, {"mode": "scratch"})
+    )
+    steps, of_all, validation, hidden = 2 * 15, 2 * 60, 2 * 20, 20
+    assert every["samples"] == hidden + of_all + validation
+    assert some["samples"] in (hidden + steps + validation, 15 + steps + validation)
+
+
 def devices(address: str, **repeat: Any) -> list[str]:
     """Address, options and seed of each unit's trial."""
     sections = {**GRID, "parts": {}, "repeat": {"what": "both", "times": 2, **repeat}}
@@ -175,10 +187,10 @@ def test_each_repetition_starts_from_a_fleet_of_its_own() -> None:
 
     assert trained_on("the ideal chip", 2)[0] == "emulator:ideal"
     for unit in (0, 1):
-        source, target = trained_on("2 chips", unit)
+        source, target = trained_on("8 chips", unit)
         members = drivers.registry.list_addresses(source)
         chips = [drivers.registry.split(each)[2]["chip"] for each in members]
-        assert chips == [str(2 * unit + 1), str(2 * unit + 2)]
+        assert chips == [str(8 * unit + n) for n in range(1, 9)]
         assert all("severity=2" in each for each in members) and "fleet" not in target
 
 

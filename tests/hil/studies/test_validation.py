@@ -69,7 +69,7 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
                 ),
             )
         ),
-        (("[12]", "[70000]"), ["study.toml"], "network.hidden = [70000]"),
+        (("[12]", "[300000]"), ["study.toml"], "network.hidden = [300000]"),
         (
             ('"spsa"]', ']\n[factors.t]\nkey = "network.steps"\nlevels = [9, 999999]'),
             ["study.toml"],

@@ -223,3 +223,39 @@ class RunsWhenClosed(Good):
 class SaysThatItKeepsWeights(Good):
     caught_by = "reopening-keeps-or-loses-weights"
     facts: ClassVar = {"keeps_weights": True}
+
+
+class Fails(Good):
+    """A device whose synapses can be dead; it is no wrong one."""
+
+    facts: ClassVar[Any] = {"faults": ("dead_synapse",)}
+    dead: Any = ()
+
+    def _set_faults(self, faults):
+        self.dead = faults
+
+    def weights(self):
+        found = super().weights()
+        for fault in self.dead:
+            found[fault.place].reshape(-1)[fault.where] = 0
+        return found
+
+
+class TakesFaultsForNothing(Good):
+    caught_by = "faults-act-where-they-are-and-lift"
+    facts: ClassVar[Any] = {"faults": ("dead_neuron",)}
+
+
+class KeepsFaults(Fails):
+    caught_by = "faults-act-where-they-are-and-lift"
+
+    def _set_faults(self, faults):
+        self.dead = faults or self.dead
+
+
+class FailsElsewhere(Fails):
+    caught_by = "faults-act-where-they-are-and-lift"
+
+    def weights(self):
+        found = super().weights()
+        return [0 * w for w in found] if self.dead else found
