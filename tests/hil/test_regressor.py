@@ -38,6 +38,7 @@ def device_in_numpy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.thorough  # some fit on hundreds of samples
 @estimator_checks.parametrize_with_checks(
     [hil.SpikingRegressor(**SMALL)],
     expected_failed_checks=lambda _: {WEIGHTS: EXPECTED_FAILED_CHECKS[WEIGHTS]},
