@@ -82,8 +82,8 @@ def plug_in() -> None:
     exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], module.__dict__)
     sys.modules["counter"] = module
     BUILTIN["counter"] = "counter:Counter"
-    BUILTIN["integer"] = "support.integer_chip:IntegerChip"
-    BUILTIN["stranger"] = "support.stranger_device:Stranger"
+    BUILTIN["integer"] = "support.devices_abroad:IntegerChip"
+    BUILTIN["stranger"] = "support.devices_abroad:Stranger"
 
 
 if __name__ == "__main__":

@@ -121,9 +121,9 @@ def _read_chip(
             if isinstance(own, Mapping)
             else neurons.get(read_text(own, "neuron"))
         )
-    known, cited = by_name(NonIdealities()), dict(start.cited)
+    nonidealities, cited = by_name(NonIdealities()), dict(start.cited)
     for name, entry in _read_cited(table, "nonidealities", path).items():
-        cited[name] = Cited(check(name, entry.value, known), entry.source)
+        cited[name] = Cited(check(name, entry.value, nonidealities), entry.source)
     parameters = dict(start.parameters) if model.name == start.model.name else {}
     for name, entry in _read_cited(table, "parameters", path).items():
         parameters[name] = Cited(check_parameter(model, name, entry.value), entry.source)

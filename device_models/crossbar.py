@@ -232,8 +232,8 @@ class Crossbar:
 
     def scale_frozen(self, where: NDArray[np.int64], value: float) -> NDArray[np.float32]:
         """What synapses transmit that are stuck at a value in full scales, at flat positions."""
-        held = np.full(where.size, np.float32(value) * self._full_scale, np.float32)
-        return held if self._gain is None else held * self._gain[where]
+        levels = np.full(where.size, np.float32(value) * self._full_scale, np.float32)
+        return levels if self._gain is None else levels * self._gain[where]
 
     def flip_bit(self, where: NDArray[np.int64], bit: int) -> NDArray[np.float32]:
         """What synapses transmit more where a bit of the stored code is flipped.

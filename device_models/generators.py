@@ -89,10 +89,10 @@ class Noise:
 
     def seed_samples(self, step: int, batch: int) -> NDArray[np.uint64]:
         """Give what the words of each sample in a step are seeded with, `(B,)`: for steps ahead."""
-        steps, known = self._rows.shape
-        if not self._first <= step < self._first + steps or batch > known:
+        steps, samples = self._rows.shape
+        if not self._first <= step < self._first + steps or batch > samples:
             self._first, rows = step, splitmix64(self.key, np.arange(step, step + AHEAD))
-            self._rows = splitmix64(rows[:, np.newaxis], np.arange(max(batch, known)))
+            self._rows = splitmix64(rows[:, np.newaxis], np.arange(max(batch, samples)))
         return self._rows[step - self._first, :batch]
 
     def normals(self, step: int, batch: int, size: int) -> NDArray[np.float32]:

@@ -143,8 +143,9 @@ class SampledMismatch:
             for name, parameter in model.parameters.items()
             if parameter.mismatch is not None
         }
-        gain = draw_factors(self.seed, "gain_cv", index, size, self.fixed_pattern.gain_cv)
-        bias = draw_offsets(self.seed, "bias_sd", index, size, self.fixed_pattern.bias_sd)
+        die = self.fixed_pattern
+        gain = draw_factors(self.seed, "gain_cv", index, size, die.gain_cv, die)
+        bias = draw_offsets(self.seed, "bias_sd", index, size, die.bias_sd, die)
         if not last:
             bias[
                 draw_defects(self.seed, "tonic", index, size, self.fixed_pattern.tonic_fraction)
@@ -172,9 +173,10 @@ class SampledMismatch:
         name, acts = parameter.mismatch.nonideality, parameter.mismatch.acts
         spread: float = getattr(self.fixed_pattern, name)
         if acts == "add":
-            off = draw_offsets(self.seed, name, layer, size, spread) * np.float32(model.swing)
+            die = self.fixed_pattern
+            off = draw_offsets(self.seed, name, layer, size, spread, die) * np.float32(model.swing)
             return np.float32(nominal) + off
-        drawn = draw_factors(self.seed, name, layer, size, spread)
+        drawn = draw_factors(self.seed, name, layer, size, spread, self.fixed_pattern)
         if acts == "divide":
             return np.float32(nominal) / drawn
         # Of a level what varies is its distance from rest.
@@ -183,7 +185,12 @@ class SampledMismatch:
 
 
 def draw_factors(
-    chip: int, name: str, layer: int, size: int | Places, cv: float
+    chip: int,
+    name: str,
+    layer: int,
+    size: int | Places,
+    cv: float,
+    die: FixedPattern | None = None,
 ) -> NDArray[np.float32]:
     """Draw log-normal factors with mean 1 and the given coefficient of variation.
 
@@ -193,20 +200,54 @@ def draw_factors(
         layer: Layer (or projection) it belongs to.
         size: How many, or of which synapses.
         cv: Standard deviation over mean.
+        die: How they lie together on the die; None for parts that are drawn each by itself.
     """
     if cv == 0.0:
         return np.ones(size if isinstance(size, int) else size.shape, dtype=np.float32)
     sigma = np.sqrt(np.log1p(cv**2))
-    normal = draw_normals(chip, name, layer, size)
+    normal = _draw_on_die(chip, name, layer, size, die)
     drawn: NDArray[np.float32] = np.exp(np.float32(sigma) * normal - np.float32(sigma**2 / 2))
     return drawn
 
 
 def draw_offsets(
-    chip: int, name: str, layer: int, size: int | Places, sd: float
+    chip: int,
+    name: str,
+    layer: int,
+    size: int | Places,
+    sd: float,
+    die: FixedPattern | None = None,
 ) -> NDArray[np.float32]:
     """Draw normal offsets of mean 0 and the given standard deviation, cut at three of them."""
-    return np.clip(draw_normals(chip, name, layer, size), -3, 3) * np.float32(sd)
+    return np.clip(_draw_on_die(chip, name, layer, size, die), -3, 3) * np.float32(sd)
+
+
+def _draw_on_die(
+    chip: int, name: str, layer: int, size: int | Places, die: FixedPattern | None
+) -> NDArray[np.float32]:
+    """Draw standard normals, of neurons as they lie together on the die, row by row on a square.
+
+    Mismatch grows with distance (Pelgrom, Duinmaijer & Welbers 1989, IEEE J. Solid-State Circuits
+    24, 1433): a plane of random slopes over the die, and next to it a correlation that falls
+    exponentially with the distance along rows and columns (as Xiong, Zolotov & He 2007, IEEE
+    Trans. Comput.-Aided Des. 26, 619, extract it).
+    """
+    share, length = (die.gradient_share, die.correlation_length) if die else (0.0, 0.0)
+    if not (share or length) or not isinstance(size, int):
+        return draw_normals(chip, name, layer, size)
+    side = int(np.ceil(np.sqrt(size)))
+    drawn = draw_normals(chip, name, layer, side * side)
+    normal, places = drawn.astype(np.float64).reshape(side, side), np.arange(side)
+    if length:
+        apart = np.abs(places[:, None] - places)
+        root = np.linalg.cholesky(np.exp(-apart / length))
+        normal = root @ normal @ root.T
+    if share and side > 1:
+        across = (places - places.mean()) / places.std()
+        slope = generator(chip, name, layer, "gradient").standard_normal(2) / np.sqrt(2)
+        plane = slope[0] * across + slope[1] * across[:, None]
+        normal = np.sqrt(1 - share) * normal + np.sqrt(share) * plane
+    return normal.reshape(-1)[:size].astype(np.float32)
 
 
 def draw_defects(

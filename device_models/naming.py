@@ -50,3 +50,21 @@ def collect_members(package: str, kind: type[Member]) -> dict[str, Member]:
     ]
     members = [v for module in modules for v in vars(module).values() if isinstance(v, kind)]
     return {member.name: member for member in sorted(members, key=lambda m: m.name)}  # type: ignore[attr-defined]
+
+
+def find_member(package: str, kind: type[Member], name: str, what: str) -> Member:
+    """Find a member of a package by its name.
+
+    Args:
+        package: As for `collect_members`.
+        kind: As for `collect_members`.
+        name: Its name.
+        what: What it is, for a refusal.
+
+    Raises:
+        ValueError: For an unknown name; the nearest valid one is named.
+    """
+    members = collect_members(package, kind)
+    if name not in members:
+        raise ValueError(f"{what} {quote(name)} is unknown: {suggest(name, members)}")
+    return members[name]

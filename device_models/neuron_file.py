@@ -77,8 +77,8 @@ def model_from_table(table: Mapping[str, Any]) -> NeuronModel:
         "receives": _read_receives,
         "precision": _read_choice("single", "double"),
     }
-    given = _read_fields(NeuronModel, table, "neuron", readers, DEFAULTS)
-    return check_model(neuron_language.rewrite_model(NeuronModel(**given)))
+    values = _read_fields(NeuronModel, table, "neuron", readers, DEFAULTS)
+    return check_model(neuron_language.rewrite_model(NeuronModel(**values)))
 
 
 Reader = Callable[[Any, str], Any]
@@ -161,8 +161,8 @@ def _read_parameters(value: Any, key: str) -> dict[str, Parameter]:
     parameters = {}
     for name, entry in read_table(value, key).items():
         own = f"{key}.{name[:40]}"
-        given = _read_fields(Parameter, entry, own, readers, {"meaning": ""})
-        parameter = parameters[name] = Parameter(**given)
+        values = _read_fields(Parameter, entry, own, readers, {"meaning": ""})
+        parameter = parameters[name] = Parameter(**values)
         if not parameter.minimum <= parameter.value <= parameter.maximum:
             raise ValueError(
                 f"{own}.value = {parameter.value:g}: outside its own range {parameter.minimum:g} "
@@ -173,12 +173,12 @@ def _read_parameters(value: Any, key: str) -> dict[str, Parameter]:
 
 def _read_mismatch(value: Any, key: str) -> Mismatch:
     readers: dict[str, Reader] = {"acts": _read_choice("multiply", "divide", "add")}
-    given = _read_fields(Mismatch, value, key, readers, {})
-    name, known = given["nonideality"], [f.name for f in fields(FixedPattern)]
-    known = [each for each in known if each.endswith(("_cv", "_sd"))]
-    if name not in known:
-        raise ValueError(f"{key}.nonideality = {quote(name)}: {suggest(name, known)}")
-    return Mismatch(**given)
+    values = _read_fields(Mismatch, value, key, readers, {})
+    name, factors = values["nonideality"], [f.name for f in fields(FixedPattern)]
+    factors = [each for each in factors if each.endswith(("_cv", "_sd"))]
+    if name not in factors:
+        raise ValueError(f"{key}.nonideality = {quote(name)}: {suggest(name, factors)}")
+    return Mismatch(**values)
 
 
 def _read_fields(
@@ -198,17 +198,17 @@ def _read_fields(
         defaults: What may be left out.
     """
     table = read_table(value, key)
-    known = {f.name: f for f in fields(kind)}
+    own = {f.name: f for f in fields(kind)}
     for name in table:
-        if name not in known:
-            raise ValueError(f"{key}.{name[:40]} is unknown: {suggest(name, known)}")
-    given = {**defaults, **table}
-    for name, item in known.items():
+        if name not in own:
+            raise ValueError(f"{key}.{name[:40]} is unknown: {suggest(name, own)}")
+    entries = {**defaults, **table}
+    for name, item in own.items():
         optional = item.default is not MISSING or item.default_factory is not MISSING
-        if name not in given and not optional:
+        if name not in entries and not optional:
             raise ValueError(f"{key}.{name} is missing: give it")
-    reader: Mapping[str, Reader] = {**dict.fromkeys(given, read_text), **readers}
-    return {name: reader[name](entry, f"{key}.{name}") for name, entry in given.items()}
+    reader: Mapping[str, Reader] = {**dict.fromkeys(entries, read_text), **readers}
+    return {name: reader[name](entry, f"{key}.{name}") for name, entry in entries.items()}
 
 
 # -- whether the parts fit together, and Brian2 accepts each statement ------------------------

@@ -80,12 +80,12 @@ def condition(default: float, unit: str, minimum: float, maximum: float, meaning
 
 def by_name(tiers: object) -> dict[str, NonIdeality]:
     """List every non-ideality of a dataclass of tiers by name."""
-    known = {}
+    specs = {}
     for tier in fields(tiers):  # type: ignore[arg-type]
         numbers = getattr(tiers, tier.name)
         for item in (f for f in fields(numbers) if f.metadata):
-            known[item.name] = NonIdeality(item.name, getattr(numbers, item.name), **item.metadata)
-    return known
+            specs[item.name] = NonIdeality(item.name, getattr(numbers, item.name), **item.metadata)
+    return specs
 
 
 def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:
@@ -99,8 +99,8 @@ def override(tiers: Tiers, values: Mapping[str, float | str]) -> Tiers:
         ValueError: For an unknown name (the nearest valid one is named), text that is no number,
             or a value out of range (the range is named).
     """
-    known = by_name(tiers)
-    checked = {name: check(name, value, known) for name, value in values.items()}
+    specs = by_name(tiers)
+    checked = {name: check(name, value, specs) for name, value in values.items()}
     changes = {}
     for tier in fields(tiers):  # type: ignore[arg-type]
         numbers = getattr(tiers, tier.name)
@@ -220,6 +220,20 @@ class FixedPattern:
         1.0, "Chance that a synapse is at plus or minus its full scale for good."
     )
     stuck_cells: float = amount(1.0, "Chance that a synapse keeps a value of its own for good.")
+    gradient_share: float = condition(
+        0.0,
+        "",
+        0.0,
+        1.0,
+        "Share of the variance of each spread over neurons that is a linear gradient over the die.",
+    )
+    correlation_length: float = condition(
+        0.0,
+        "neuron",
+        0.0,
+        1000.0,
+        "Distance on the die over which the correlation of the rest falls to 1/e; 0 is none.",
+    )
     trim_bits: int = condition(
         0,
         "bit",
@@ -377,8 +391,8 @@ class NonIdealities:
             ValueError: For an unknown non-ideality, one that has no severity, or a severity out of
                 range.
         """
-        known = by_name(self)
-        adjusted = override(self, {name: scale(known, name, severity, each) for name in known})
+        specs = by_name(self)
+        adjusted = override(self, {name: scale(specs, name, severity, each) for name in specs})
         if severity == 0 and self.programming.weight_grid:
             return replace(adjusted, programming=replace(adjusted.programming, weight_grid=()))
         return adjusted

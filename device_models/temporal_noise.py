@@ -96,11 +96,11 @@ def hold_lines(
         lines: Share of steps in which each line carries an event, `(n,)`; nan where not held.
         step: The step.
     """
-    held = ~np.isnan(lines)
-    on = np.floor((step + 1) * lines[held]) > np.floor(step * lines[held])
+    is_stuck = ~np.isnan(lines)
+    on = np.floor((step + 1) * lines[is_stuck]) > np.floor(step * lines[is_stuck])
     sent = np.zeros((batch, lines.size), bool)
     sent.reshape(-1)[events] = True
-    sent[:, held] = on
+    sent[:, is_stuck] = on
     return np.flatnonzero(sent).astype(np.int32)
 
 

@@ -206,6 +206,23 @@ class Diverged(DeviceError):
     """A replay was asked for something else than what was recorded."""
 
 
+@contextmanager
+def name_source(
+    source: str, remedy: str = "", kind: type[ValueError] = FileFormatError
+) -> Iterator[None]:
+    """Say of what is refused in the context where it comes from, and what to do.
+
+    Args:
+        source: A file, or a key.
+        remedy: What to do, with what separates it.
+        kind: Error that is raised in place of a `ValueError`.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise kind(f"{source}: {error}{remedy}") from None
+
+
 def make_error(kind: str, message: str) -> DeviceError:
     """Make an error that was told by name; one of a driver's own comes back as a DeviceError."""
     error_type = globals().get(kind)

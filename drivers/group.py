@@ -44,7 +44,11 @@ class Group(Composite):
     """
 
     def __init__(
-        self, devices: Sequence[Device], addresses: Sequence[str], may_fail: int = 0
+        self,
+        devices: Sequence[Device],
+        addresses: Sequence[str],
+        may_fail: int = 0,
+        at_once: int = 0,
     ) -> None:
         """Take over devices that are open.
 
@@ -52,6 +56,7 @@ class Group(Composite):
             devices: The members; closed with this one.
             addresses: Their addresses, for messages.
             may_fail: How many of them may fail without ending the work.
+            at_once: How many of them run at a time, in turn; all when 0.
 
         Raises:
             SettingError: When they cannot be one device.
@@ -74,7 +79,7 @@ class Group(Composite):
         try:
             for each in members.addresses:
                 devices.append(opened(each))
-            return cls(devices, members.addresses, members.may_fail)
+            return cls(devices, *members)
         except BaseException as error:
             for device in devices:
                 with suppress(DeviceError):

@@ -268,8 +268,8 @@ def _answer(
     try:
         answer, kind = act(), ""
     except DeviceError as error:
-        known = (each for each in type(error).__mro__ if each.__module__ == DeviceError.__module__)
-        answer, kind = str(error), next(known).__name__
+        kinds = (each for each in type(error).__mro__ if each.__module__ == DeviceError.__module__)
+        answer, kind = str(error), next(kinds).__name__
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     device = find()

@@ -128,8 +128,7 @@ def list_notes(kind: str) -> dict[str, str]:
     path = _notes_file(kind)
     if not path.exists():
         return {}
-    table: dict[str, str] = check_schema(_Notes, read_json(path), str(path))
-    return table
+    return check_schema(_Notes, read_json(path), str(path))
 
 
 def add_note(kind: str, address: str, text: str) -> None:
@@ -149,10 +148,10 @@ def release(name: str) -> None:
     Raises:
         DeviceNotFound: When it is in none.
     """
-    known = list_notes(QUARANTINE)
-    if name not in known:
-        raise DeviceNotFound(f"{name!r} is not in quarantine: {nearest(name, known)}")
-    _save_notes(QUARANTINE, {key: entry for key, entry in known.items() if key != name})
+    notes = list_notes(QUARANTINE)
+    if name not in notes:
+        raise DeviceNotFound(f"{name!r} is not in quarantine: {nearest(name, notes)}")
+    _save_notes(QUARANTINE, {key: entry for key, entry in notes.items() if key != name})
 
 
 def _save_notes(kind: str, entries: dict[str, str]) -> None:

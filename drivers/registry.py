@@ -46,9 +46,8 @@ BUILTIN = {
 # Schemes whose targets are addresses of other devices, with options of their own.
 HOLDING = frozenset({"fleet", "tiled"})
 MOST_MEMBERS = 1024
-# The option of a fleet's own, and how its addresses are written.
-LOST = "may_fail"
-OWN = re.compile(rf"{LOST}=([^,]*),")
+# The options of a fleet's own, and how its addresses are written.
+OWN = re.compile(r"(may_fail|at_once)=([^,]*),")
 RANGE = re.compile(r"(?<![\d.])(\d+)\.\.(\d+)(?![\d.])")
 USAGE = "write fleet:ADDRESS,ADDRESS,..., or tiled:, a range of numbers as in chip=1..8"
 
@@ -131,9 +130,9 @@ def suggest_address(text: str) -> str | None:
     target, question, options = text.partition("?")
     if target.startswith("/dev/"):
         return f"board:{text}"
-    known = {address.partition(":")[2] or address: address for address in addresses()}
-    close = difflib.get_close_matches(target, filter(None, known), n=1, cutoff=0.7)
-    return f"{known[close[0]]}{question}{options}" if close else None
+    places = {address.partition(":")[2] or address: address for address in addresses()}
+    close = difflib.get_close_matches(target, filter(None, places), n=1, cutoff=0.7)
+    return f"{places[close[0]]}{question}{options}" if close else None
 
 
 def split(url: str) -> tuple[str, str, dict[str, str]]:
@@ -209,8 +208,14 @@ def independent(url: str) -> bool:
 
 def list_addresses(url: str) -> tuple[str, ...]:
     """The addresses that an address holds; one that holds no others is all there is."""
+    members = members_of(url)
+    return (url,) if members is None else members.addresses
+
+
+def members_of(url: str) -> Members | None:
+    """The members of an address that holds others; None of any other."""
     scheme, target, _ = split(url)
-    return parse_members(target, schemes()).addresses if scheme in HOLDING else (url,)
+    return parse_members(target, schemes()) if scheme in HOLDING else None
 
 
 def with_options(url: str, options: Mapping[str, object]) -> str:
@@ -225,10 +230,8 @@ def with_options(url: str, options: Mapping[str, object]) -> str:
     scheme, _, target = url.partition(":")
     if scheme in HOLDING:
         members = parse_members(target, schemes())
-        own = [f"{LOST}={members.may_fail}"] if members.may_fail else []
-        return f"{scheme}:" + ",".join(
-            [*own, *(with_options(each, options) for each in members.addresses)]
-        )
+        given = tuple(with_options(each, options) for each in members.addresses)
+        return members._replace(addresses=given).join(scheme)
     return f"{url}{'&' if '?' in url else '?'}{urlencode(options)}"
 
 
@@ -331,14 +334,22 @@ class Members(NamedTuple):
     Attributes:
         addresses: Of each.
         may_fail: How many of them may fail without ending the work.
+        at_once: How many of them run a batch, in turn; all when 0.
     """
 
     addresses: tuple[str, ...]
-    may_fail: int
+    may_fail: int = 0
+    at_once: int = 0
+
+    def join(self, scheme: str) -> str:
+        """Write their address."""
+        own = {"may_fail": self.may_fail, "at_once": self.at_once}
+        options = [f"{name}={number}" for name, number in own.items() if number]
+        return f"{scheme}:{','.join([*options, *self.addresses])}"
 
 
 def parse_members(target: str, schemes: Iterable[str]) -> Members:
-    """Read `[may_fail=N,]ADDRESS[,ADDRESS...]`.
+    """Read `[may_fail=N,][at_once=N,]ADDRESS[,ADDRESS...]`.
 
     A comma ends an address where a known scheme follows. `A..B` stands for all whole numbers from A
     to B, each of which gives an address of its own.
@@ -350,7 +361,7 @@ def parse_members(target: str, schemes: Iterable[str]) -> Members:
     Raises:
         SettingError: When it is something else.
     """
-    may_fail, rest = _parse_may_fail(target)
+    own, rest = _parse_own(target)
     names = "|".join(re.escape(scheme) for scheme in schemes)
     parts = re.split(rf",(?=(?:{names}):)", rest)
     addresses = [address for part in parts for address in _expand_ranges(part)]
@@ -360,20 +371,23 @@ def parse_members(target: str, schemes: Iterable[str]) -> Members:
         raise SettingError(f"{nested[0][:60]!r} within another: name its members themselves")
     if len(addresses) > MOST_MEMBERS:
         raise SettingError(f"{len(addresses)} devices as one: give at most {MOST_MEMBERS}")
-    if may_fail >= len(addresses):
-        raise SettingError(f"{LOST}={may_fail} of {len(addresses)}: one has to remain")
-    return Members(tuple(addresses), may_fail)
+    members = Members(tuple(addresses), **own)
+    if members.may_fail >= len(addresses):
+        raise SettingError(f"may_fail={members.may_fail} of {len(addresses)}: one has to remain")
+    if members.at_once > len(addresses):
+        raise SettingError(f"at_once={members.at_once} of {len(addresses)}: there are no more")
+    return members
 
 
-def _parse_may_fail(target: str) -> tuple[int, str]:
-    """The fleet's own option, and the addresses."""
-    match = OWN.match(target)
-    if not match:
-        return 0, target
-    number = match[1]
-    if not (number.isascii() and number.isdigit() and len(number) < 5):
-        raise SettingError(f"{LOST}={number[:20]}: give the number of members that may fail")
-    return int(number), target[match.end() :]
+def _parse_own(target: str) -> tuple[dict[str, int], str]:
+    """The fleet's own options, and the addresses."""
+    own: dict[str, int] = {}
+    while match := OWN.match(target):
+        name, number = match.groups()
+        if not (number.isascii() and number.isdigit() and len(number) < 5) or name in own:
+            raise SettingError(f"{name}={number[:20]}: give a number of members, once")
+        own[name], target = int(number), target[match.end() :]
+    return own, target
 
 
 def _expand_ranges(address: str) -> list[str]:

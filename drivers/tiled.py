@@ -72,7 +72,11 @@ class Tiled(Group):
     """
 
     def __init__(
-        self, devices: Sequence[Device], addresses: Sequence[str], may_fail: int = 0
+        self,
+        devices: Sequence[Device],
+        addresses: Sequence[str],
+        may_fail: int = 0,
+        at_once: int = 0,
     ) -> None:
         """Take over devices that are open; see `Group`.
 
@@ -81,8 +85,8 @@ class Tiled(Group):
                 layer has to be given.
         """
         super().__init__(devices, addresses)
-        if may_fail:
-            raise SettingError("may_fail: a network does not go on without one of its tiles")
+        if may_fail or at_once:
+            raise SettingError("may_fail, at_once: a network does not run without all its tiles")
         for device, address in zip(devices, addresses, strict=True):
             _check_member(device.info, devices[0].info, address)
         self._room, self._addresses = self._info, tuple(addresses)

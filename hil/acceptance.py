@@ -114,8 +114,8 @@ def _train(address: str, chip: int) -> Line:
         for number, device in enumerate((f"board:simulated://?seed={chip}", address)):
             path = Path(folder) / str(number)
             accuracy = train("digits", device=device, out=path, **TRAINING).test_accuracy
-            found = Run.open(path).weights()
-            weights.append({k: v.tobytes() for k, v in found.items() if k.startswith("weights/")})
+            learnt = Run.open(path).weights()
+            weights.append({k: v.tobytes() for k, v in learnt.items() if k.startswith("weights/")})
     if weights[0] != weights[1] or not weights[0]:
         return Line("training", "failed", "other weights than the simulated board's")
     return Line("training", "passed", f"the weights of the simulated board, {accuracy:.1%} right")
@@ -150,10 +150,10 @@ def write_page(path: Path) -> Path:
     """
     from hil.reports.rendering import render
 
-    found = read_json(path)
-    if not isinstance(found, dict) or found.get("kind") != KIND:
+    record = read_json(path)
+    if not isinstance(record, dict) or record.get("kind") != KIND:
         raise ValueError(f"{path} is no file of hil board accept")
-    rows = [(line["name"], line["verdict"], line["detail"]) for line in found["lines"]]
-    figures = [(name, f"{value:.4g}") for name, value in found["figures"].items()]
-    page = render("acceptance.html.j2", **{**found, "rows": rows, "figures": figures})
+    rows = [(line["name"], line["verdict"], line["detail"]) for line in record["lines"]]
+    figures = [(name, f"{value:.4g}") for name, value in record["figures"].items()]
+    page = render("acceptance.html.j2", **{**record, "rows": rows, "figures": figures})
     return write_text(path.with_suffix(".html"), page)

@@ -99,10 +99,10 @@ def _task_and_samples(
     """The task, and the samples where they were given in its place."""
     from hil.tasks import ARRAYS, SampleSet, Task
 
-    given = {name: part for name, part in parts.items() if part is not None}
+    sections = {name: part for name, part in parts.items() if part is not None}
     if not (task is None or isinstance(task, str | Task)):
-        return ARRAYS, SampleSet.of_program(task, y, **given)
-    about = [*(["y"] if y is not None else []), *given]
+        return ARRAYS, SampleSet.of_program(task, y, **sections)
+    about = [*(["y"] if y is not None else []), *sections]
     if about:
         name = task if isinstance(task, str) else "digits" if task is None else task.name
         raise ValueError(

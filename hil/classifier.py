@@ -1,11 +1,14 @@
-"""`SpikingClassifier`: a network trained on a device, as an estimator of scikit-learn."""
+"""`SpikingClassifier`: a network trained on a device, as an estimator of scikit-learn.
+
+What it shares with `hil.regressor.SpikingRegressor` is `SpikingEstimator`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +29,7 @@ from hil.loop.progress import display_progress, no_watcher
 from hil.loop.session import MemorySink, Session, open_deployed
 from hil.runs.folder import BEST, Arrays
 from hil.tasks import ARRAYS, Data, SampleSet
-from hil.tasks.preparation import Preparation
+from hil.tasks.preparation import Preparation, name_classes
 from hil.tasks.task import split_off, suggest_settings
 
 ENDLESS = 1 << 40  # steps of a training whose end nobody knows
@@ -42,14 +45,13 @@ EXPECTED_FAILED_CHECKS: Mapping[str, str] = {
 }
 
 
-class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A spiking network, trained on a device in the loop.
+class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
+    """A spiking network, trained on a device in the loop, whatever its outputs stand for.
 
     Features are scaled by their range in the training samples, unless all of these lie in [0, 1]
     and take up half of it.
 
     Attributes:
-        classes_: `(C,)` the labels, ascending.
         n_features_in_: Number of features.
         feature_names_in_: `(n,)` their names, where they were given.
         config_: The complete configuration, by section.
@@ -67,7 +69,6 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         hidden: Sequence[int] | None = None,
         epochs: int | None = None,
-        class_weight: str | Mapping[Any, float] | None = None,
         settings: Mapping[str, Any] | None = None,
         layout: str | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -81,8 +82,6 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rule: Name of the learning rule, or its section, e.g. `{"name": "adfa", "g": "tanh"}`.
             hidden: Neurons of each hidden layer; what suits the number of features when None.
             epochs: Passes over the samples; what suits their number when None.
-            class_weight: `balanced`, or the factor of the loss of each class by its label; 1 when
-                None.
             settings: Any other part of the configuration, e.g. `{"network": {"steps": 30}}`.
             layout: What the axes of a sample are, `TC` or `CT` of signals, `HW` of images and the
                 like; None for features.
@@ -94,21 +93,18 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.rule = rule
         self.hidden = hidden
         self.epochs = epochs
-        self.class_weight = class_weight
         self.settings = settings
         self.layout = layout
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
 
-    def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> SpikingClassifier:
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train a network on the device; no folder is left.
 
         Args:
             X: Features, `(N, n)`, or `(N, ...)` as `layout` says.
-            y: Labels, `(N,)`.
+            y: Labels, `(N,)`; or real targets, `(N,)` or `(N, K)`.
             sample_weight: Factor of the loss of each sample, `(N,)`, beside that of its class; 1
                 when None. A sample of 0 is left out.
 
@@ -119,27 +115,25 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: When samples or settings cannot be used.
             DeviceError: When the device fails.
         """
-        x, labels = validate_data(self, X, y, dtype=np.float64, allow_nd=self.layout is not None)
-        check_classification_targets(labels)
+        x, targets = self._validate(X, y)
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(
                 sample_weight, x, dtype=np.float32, ensure_non_negative=True
             )
             kept = weights > 0
-            x, labels, weights = x[kept], labels[kept], weights[kept]
+            x, targets, weights = x[kept], targets[kept], weights[kept]
         is_warm = self.warm_start and hasattr(self, "checkpoint_")
-        numbers = self._number(labels, None if is_warm else np.unique(labels))
-        own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
-        samples = self._read(x, numbers)
         if not is_warm:
-            self._fit_preparation(samples)
+            self._fit(x, targets)
+        own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        size = self._read(x).size
         sink, initial = MemorySink(), self.checkpoint_ if is_warm else None
         with trust.in_force(), display_progress() if self.verbose else nullcontext() as watch:
-            config = configuration.build(suggest_settings(samples.size), own)
+            config = configuration.build(suggest_settings(size), own)
             # Nothing else needs samples to validate with.
             share = config.training.validation_fraction if config.training.patience else 0.0
-            data = self._data(x, numbers, share, own["seed"])
+            data = self._data(x, targets, share, own["seed"])
             data = replace(data, weights_train=weights)
             with Session.open(config, data, find_open_settings(own), initial=initial) as session:
                 state, _ = session.begin()
@@ -148,9 +142,187 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._keep(session, select_prefix(sink.checkpoint, BEST) or sink.checkpoint)
         return self
 
-    def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None
-    ) -> SpikingClassifier:
+    def _learn(self, batches: Iterable[Any], *classes: NDArray[Any]) -> Self:
+        """Go once through batches, in one session of the device; see `fit_batches`."""
+        with ExitStack() as stack:
+            session: Session | None = None
+            is_first = not hasattr(self, "checkpoint_")
+            for X, y in batches:
+                reset = is_first and session is None
+                x, targets = self._validate(X, y, reset=reset)
+                if reset:
+                    self._fit(x, targets, *classes)
+                if session is None:
+                    session = self._take_up(x, targets, is_first, stack)
+                rows, size = self._preparation.apply(x, "X"), session.config.training.batch
+                asked = self._encode(targets)
+                for start in range(0, len(asked), size):
+                    part = slice(start, start + size)
+                    batch = session.samples.batch(rows[part])
+                    session.controller.step(batch, asked[part], self.steps_, ENDLESS)
+                    self.steps_ += 1
+            if session is not None:
+                self._keep(session, session.controller.state())
+        if session is None:
+            raise ValueError("batches: there is none: give pairs (X, y)")
+        return self
+
+    def _take_up(
+        self, x: NDArray[Any], targets: NDArray[Any], is_first: bool, stack: ExitStack
+    ) -> Session:
+        """Open a session to learn from batches in, as the last one ended."""
+        own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        stack.enter_context(trust.in_force())
+        constant = {"optimiser": {"schedule": "constant"}}
+        if is_first:
+            suited = suggest_settings(self._read(x).size)
+            batch = {"training": {"batch": min(len(x), 100)}}
+            config = configuration.build(suited, batch, own, constant)
+            opened, initial = find_open_settings(own), None
+        else:
+            config = configuration.parse_record(configuration.merge_layers(self.config_, constant))
+            opened, initial = frozenset[str](), self.checkpoint_
+        session = stack.enter_context(
+            Session.open(config, self._data(x, targets), opened, initial=initial)
+        )
+        if is_first:
+            state, _ = session.begin()
+            self.steps_, self.estimator_ = 0, state.estimator
+        else:
+            session.controller.restore(self.checkpoint_)
+        if self.estimator_:
+            session.controller.observer.use(self.estimator_)
+        return session
+
+    def _validate(
+        self, X: ArrayLike, y: ArrayLike, *, reset: bool = True
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Check samples and their targets, and note what samples are like where they are first."""
+        raise NotImplementedError
+
+    def _name_outputs(
+        self, targets: NDArray[Any], *classes: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        """Name what outputs stand for by the first targets, or by classes, for a preparation."""
+        raise NotImplementedError
+
+    def _encode(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """What the outputs are to give for targets, as `Data` has it."""
+        raise NotImplementedError
+
+    def _read(self, x: NDArray[Any]) -> SampleSet:
+        given = {"x_train": x, "y_train": np.zeros(len(x), np.int64)}
+        given |= {} if self.layout is None else {"layout": np.asarray(self.layout)}
+        return SampleSet.read(given)
+
+    def _fit(self, x: NDArray[Any], targets: NDArray[Any], *classes: NDArray[Any]) -> None:
+        """Fit the preparation."""
+        samples = self._read(x)
+        parts, names = {"x_train": samples.x["train"]}, self._name_outputs(targets, *classes)
+        fitted = Preparation.fit(parts, samples.layout, samples.bins, **names)
+        self.preparation_ = fitted.as_json()
+
+    @property
+    def _preparation(self) -> Preparation:
+        return Preparation.from_json(self.preparation_, "preparation_")
+
+    def _data(
+        self, x: NDArray[Any], targets: NDArray[Any], share: float = 0.0, seed: int = 0
+    ) -> Data:
+        """The data of a training, a share of them to validate with."""
+        prepared, asked = self._preparation, self._encode(targets)
+        rows, rng = prepared.apply(x, "x_train"), streams.generator(seed, "split")
+        return Data(
+            **split_off(rows, asked, share, rng),
+            x_test=rows[:0],
+            y_test=asked[:0],
+            classes=prepared.classes,
+            image_shape=prepared.image_shape,
+            fitted=prepared,
+        )
+
+    def _keep(self, session: Session, checkpoint: Arrays) -> None:
+        """Keep what a training left, apart from what goes on."""
+        self.checkpoint_ = {name: np.array(array) for name, array in checkpoint.items()}
+        self.config_ = session.config.model_dump(mode="json")
+
+    def _settings(self, seed: int = 0) -> tuple[dict[str, Any], Trust]:
+        """The parameters by section; a program named them, so their code runs."""
+        own = as_layer(
+            task=ARRAYS,
+            device=self.device,
+            rule=self.rule,
+            seed=seed,
+            network=None if self.hidden is None else {"hidden": list(self.hidden)},
+            training=None if self.epochs is None else {"epochs": self.epochs},
+        )
+        objects: dict[str, object] = {}
+        sections = name_objects(
+            configuration.merge_layers(as_layer(**self.settings or {}), own), objects
+        )
+        return sections, Trust(everything=True, given=objects)
+
+    def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
+        check_is_fitted(self)
+        nd = self.layout is not None
+        x = validate_data(self, X, dtype=np.float64, allow_nd=nd, reset=False)
+        prepared = self._preparation
+        _, trust = self._settings()
+        config = configuration.parse_record(self.config_)
+        with trust.in_force(), open_deployed(config, self.checkpoint_, prepared) as session:
+            return score_samples(session.controller, prepared.apply(x, "X"))[0]
+
+
+class SpikingClassifier(ClassifierMixin, SpikingEstimator):  # type: ignore[misc]
+    """A spiking network that classifies, trained on a device in the loop: see `SpikingEstimator`.
+
+    Attributes:
+        classes_: `(C,)` the labels, ascending.
+    """
+
+    def __init__(
+        self,
+        device: str = "emulator:mixed-signal",
+        rule: str | Mapping[str, Any] = "adfa",
+        *,
+        class_weight: str | Mapping[Any, float] | None = None,
+        hidden: Sequence[int] | None = None,
+        epochs: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        layout: str | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        """Set what is to be trained; nothing is checked or opened before `fit`.
+
+        Args:
+            device: As for `SpikingEstimator`, with those below.
+            rule: Learning rule.
+            class_weight: `balanced`, or the factor of the loss of each class by its label; 1 when
+                None.
+            hidden: Neurons of each hidden layer.
+            epochs: Passes over the samples.
+            settings: Any other part of the configuration.
+            layout: What the axes of a sample are.
+            random_state: Seed of everything on the host.
+            warm_start: Whether `fit` starts from the last one.
+            verbose: Whether `fit` shows how far it is.
+        """
+        super().__init__(
+            device,
+            rule,
+            hidden=hidden,
+            epochs=epochs,
+            settings=settings,
+            layout=layout,
+            random_state=random_state,
+            warm_start=warm_start,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
         """Learn once from further samples: `fit_batches` of them alone.
 
         Args:
@@ -160,9 +332,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return self.fit_batches([(X, y)], classes)
 
-    def fit_batches(
-        self, batches: Iterable[Any], classes: ArrayLike | None = None
-    ) -> SpikingClassifier:
+    def fit_batches(self, batches: Iterable[Any], classes: ArrayLike | None = None) -> Self:
         """Go once through batches, such as those of a `DataLoader`, in one session of the device.
 
         A call goes on where the last one, or `fit`, ended; the learning rate stays constant. One
@@ -177,104 +347,34 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: When there is no batch, or samples or settings cannot be used.
             DeviceError: When the device fails.
         """
-        with ExitStack() as stack:
-            session: Session | None = None
-            is_first, nd = not hasattr(self, "checkpoint_"), self.layout is not None
-            for X, y in batches:
-                reset = is_first and session is None
-                x, labels = validate_data(self, X, y, dtype=np.float64, allow_nd=nd, reset=reset)
-                if is_first and classes is None:
-                    raise ValueError("classes: give all labels that there will be")
-                numbers = self._number(labels, np.unique(np.asarray(classes)) if reset else None)
-                if session is None:
-                    session = self._take_up(x, numbers, is_first, stack)
-                rows, size = self._preparation.apply(x, "X"), session.config.training.batch
-                for start in range(0, len(numbers), size):
-                    part = slice(start, start + size)
-                    batch = session.samples.batch(rows[part])
-                    session.controller.step(batch, numbers[part], self.steps_, ENDLESS)
-                    self.steps_ += 1
-            if session is not None:
-                self._keep(session, session.controller.state())
-        if session is None:
-            raise ValueError("batches: there is none: give pairs (X, y)")
-        return self
+        if hasattr(self, "checkpoint_"):
+            return self._learn(batches)
+        if classes is None:
+            raise ValueError("classes: give all labels that there will be")
+        return self._learn(batches, np.unique(np.asarray(classes)))
 
-    def _take_up(
-        self, x: NDArray[Any], numbers: NDArray[np.int64], is_first: bool, stack: ExitStack
-    ) -> Session:
-        """Open a session to learn from batches in, as the last one ended."""
-        own, trust = self._settings(int(check_random_state(self.random_state).randint(2**31 - 1)))
-        stack.enter_context(trust.in_force())
-        constant = {"optimiser": {"schedule": "constant"}}
-        if is_first:
-            samples = self._read(x, numbers)
-            self._fit_preparation(samples)
-            suited = suggest_settings(samples.size)
-            batch = {"training": {"batch": min(len(x), 100)}}
-            config = configuration.build(suited, batch, own, constant)
-            opened, initial = find_open_settings(own), None
-        else:
-            config = configuration.parse_record(configuration.merge_layers(self.config_, constant))
-            opened, initial = frozenset[str](), self.checkpoint_
-        session = stack.enter_context(
-            Session.open(config, self._data(x, numbers), opened, initial=initial)
-        )
-        if is_first:
-            state, _ = session.begin()
-            self.steps_, self.estimator_ = 0, state.estimator
-        else:
-            session.controller.restore(self.checkpoint_)
-        if self.estimator_:
-            session.controller.observer.use(self.estimator_)
-        return session
+    def _validate(
+        self, X: ArrayLike, y: ArrayLike, *, reset: bool = True
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        nd = self.layout is not None
+        x, labels = validate_data(self, X, y, dtype=np.float64, allow_nd=nd, reset=reset)
+        check_classification_targets(labels)
+        return x, labels
 
-    def _number(self, labels: NDArray[Any], classes: NDArray[Any] | None) -> NDArray[np.int64]:
-        """Number the labels; by new classes, where they are given."""
-        if classes is not None:
-            if len(classes) < 2:
-                raise ValueError(f"y holds 1 class alone, {classes[0]!r}: give at least 2 classes")
-            self.classes_ = classes
-        unknown = np.setdiff1d(labels, self.classes_)
+    def _name_outputs(
+        self, targets: NDArray[Any], *classes: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        found = classes[0] if classes else np.unique(targets)
+        if len(found) < 2:
+            raise ValueError(f"y holds 1 class alone, {found[0]!r}: give at least 2 classes")
+        self.classes_ = found
+        return name_classes(np.arange(len(found)))
+
+    def _encode(self, targets: NDArray[Any]) -> NDArray[np.int64]:
+        unknown = np.setdiff1d(targets, self.classes_)
         if len(unknown):
             raise ValueError(f"y holds {unknown[0]!r}, which is none of the classes")
-        return np.searchsorted(self.classes_, labels).astype(np.int64)
-
-    def _read(self, x: NDArray[Any], numbers: NDArray[np.int64]) -> SampleSet:
-        given = {"x_train": x, "y_train": numbers}
-        given |= {} if self.layout is None else {"layout": np.asarray(self.layout)}
-        return SampleSet.read(given)
-
-    def _fit_preparation(self, samples: SampleSet) -> None:
-        numbers = np.arange(len(self.classes_))
-        names = {"labels": numbers, "class_names": numbers.astype(str)}
-        parts = {"x_train": samples.x["train"]}
-        fitted = Preparation.fit(parts, samples.layout, samples.bins, **names)
-        self.preparation_ = fitted.as_json()
-
-    @property
-    def _preparation(self) -> Preparation:
-        return Preparation.from_json(self.preparation_, "preparation_")
-
-    def _data(
-        self, x: NDArray[Any], numbers: NDArray[np.int64], share: float = 0.0, seed: int = 0
-    ) -> Data:
-        """The data of a training, a share of them to validate with."""
-        prepared = self._preparation
-        rows, rng = prepared.apply(x, "x_train"), streams.generator(seed, "split")
-        return Data(
-            **split_off(rows, numbers, share, rng),
-            x_test=rows[:0],
-            y_test=numbers[:0],
-            classes=prepared.classes,
-            image_shape=prepared.image_shape,
-            fitted=prepared,
-        )
-
-    def _keep(self, session: Session, checkpoint: Arrays) -> None:
-        """Keep what a training left, apart from what goes on."""
-        self.checkpoint_ = {name: np.array(array) for name, array in checkpoint.items()}
-        self.config_ = session.config.model_dump(mode="json")
+        return np.searchsorted(self.classes_, targets).astype(np.int64)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The label of each sample, `(N,)`: that of the largest score.
@@ -305,20 +405,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def _settings(self, seed: int = 0) -> tuple[dict[str, Any], Trust]:
-        """The parameters by section; a program named them, so their code runs."""
-        own = as_layer(
-            task=ARRAYS,
-            device=self.device,
-            rule=self.rule,
-            seed=seed,
-            network=None if self.hidden is None else {"hidden": list(self.hidden)},
-            training=as_layer(epochs=self.epochs, class_weight=self._weights()) or None,
-        )
-        objects: dict[str, object] = {}
-        sections = name_objects(
-            configuration.merge_layers(as_layer(**self.settings or {}), own), objects
-        )
-        return sections, Trust(everything=True, given=objects)
+        sections, trust = super()._settings(seed)
+        weights = as_layer(training=as_layer(class_weight=self._weights()) or None)
+        return configuration.merge_layers(sections, weights), trust
 
     def _weights(self) -> str | dict[str, float] | None:
         """The weights of the classes by their numbers, which is what is trained on."""
@@ -331,13 +420,3 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"class_weight: {wrong[0]!r} is no class: give some of {[*numbers][:9]}"
             )
         return {numbers[label]: float(each) for label, each in self.class_weight.items()}
-
-    def _scores(self, X: ArrayLike) -> NDArray[np.float32]:
-        check_is_fitted(self)
-        nd = self.layout is not None
-        x = validate_data(self, X, dtype=np.float64, allow_nd=nd, reset=False)
-        prepared = self._preparation
-        _, trust = self._settings()
-        config = configuration.parse_record(self.config_)
-        with trust.in_force(), open_deployed(config, self.checkpoint_, prepared) as session:
-            return score_samples(session.controller, prepared.apply(x, "X"))[0]

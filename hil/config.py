@@ -199,6 +199,9 @@ class TrainingSection(Section):
 
     epochs: Whole = Field(20, description="Passes over the training samples.")
     batch: Whole = Field(100, description="Samples of a step.")
+    batches: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        0, description="Most batches of an epoch; 0 for all training samples."
+    )
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="Share of the training samples set aside for validation."
     )
@@ -212,6 +215,15 @@ class TrainingSection(Section):
         description="Factor of the loss of each class by its label, or `balanced`: the samples by "
         "those of the class times the number of classes.",
     )
+
+    def count_batches(self, samples: int) -> int:
+        """Number of batches of an epoch over so many training samples."""
+        whole = -(-samples // self.batch)
+        return min(whole, self.batches or whole)
+
+    def count_samples(self, samples: int) -> int:
+        """Number of samples of an epoch."""
+        return min(samples, self.count_batches(samples) * self.batch)
 
 
 class ReportSection(Section):

@@ -55,6 +55,7 @@ class Catalogue(Generic[T]):
         attribute: What a module of that package defines to be one; with an `S` at its end, several
             by name.
         others: Gives what else a user may name, for a refusal, e.g. `npz:FILE`.
+        with_checks: Wraps one of a user's own, given which it is, so that it is checked.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Catalogue(Generic[T]):
     package: str = ""
     attribute: str = ""
     others: Callable[[], Iterable[str]] = tuple
+    with_checks: Callable[[T, str], T] | None = None
 
     def names(self) -> list[str]:
         """Names of the built-in ones, sorted."""
@@ -96,9 +98,10 @@ class Catalogue(Generic[T]):
         except ValueError as error:
             raise ValueError(f"{what} cannot be loaded: {error}") from error
         if not isinstance(thing, self.of):
-            given = type(thing).__name__
-            raise ValueError(f"{what} is no {self.of.__name__} but of type {given}")
-        return extensions.blame_errors(thing, what)
+            kind = type(thing).__name__
+            raise ValueError(f"{what} is no {self.of.__name__} but of type {kind}")
+        thing = extensions.blame_errors(thing, what)
+        return thing if self.with_checks is None else self.with_checks(thing, what)
 
     def name_of(self, value: T) -> str | None:
         """The name of one of the built-in ones; None for any other."""

@@ -64,8 +64,8 @@ def _write(loop: Loop, uses: Sequence[Callable[..., Any]]) -> str:
     for number, each in enumerate((loop, *uses)):
         lines.append(f"from {each.__module__} import {each.__name__} as f{number}")
     for each in (loop, *uses, make_numba_function):
-        known = [(n, each.__globals__.get(n)) for n in each.__code__.co_names]
-        named = [(n, value) for n, value in known if isinstance(value, np.generic)]
+        constants = [(n, each.__globals__.get(n)) for n in each.__code__.co_names]
+        named = [(n, value) for n, value in constants if isinstance(value, np.generic)]
         about.append((inspect.getsource(each), repr(named)))
     names = ", ".join(f"f{number}" for number in range(1 + len(uses)))
     lines.append(f"function = make_numba_function({names})")

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from drivers import Device, DeviceInfo, Network, Probe, Readout, Stimulus
+from drivers import Device, DeviceInfo, Network, Probe, Readout
 from drivers.contract.info import StimulusKind
 
 Group = dict[Probe, Probe]
@@ -96,21 +94,6 @@ CURRENTS: tuple[StimulusKind, ...] = ("current", "current_trace")
 def choose_kind(info: DeviceInfo, *order: StimulusKind) -> StimulusKind:
     """Choose the first kind of stimulus, in this order, that a device takes."""
     return next(kind for kind in order if kind in info.offers.stimuli)
-
-
-def make_stimulus(kind: StimulusKind, values: NDArray[Any]) -> Stimulus:
-    """Make a stimulus of what each channel gets in each step.
-
-    Args:
-        kind: Constant currents, currents that change, or events.
-        values: `(T, B, n)`; for constant currents all steps alike.
-    """
-    if kind == "current":
-        return Stimulus.current(values[0], steps=len(values))
-    if kind == "current_trace":
-        return Stimulus.current_trace(values)
-    events = values.reshape(-1, values.shape[2]).astype(np.float32)
-    return Stimulus.spikes(events, steps=len(values))
 
 
 def nearest_full_scale(info: DeviceInfo, projection: int, largest: float) -> float:

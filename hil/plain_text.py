@@ -8,6 +8,8 @@ text, and labels that are longer than a plot has room for.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 ROOM = 40  # characters of a label in a plot
 INSTEAD = "\N{REPLACEMENT CHARACTER}"
@@ -15,6 +17,19 @@ _NO_TEXT = {"Cc", "Cs"}  # categories of control characters and of halves of sur
 _TURNING = frozenset(
     map(chr, (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 )
+
+
+def describe_score(figures: Mapping[str, Any], part: str) -> str:
+    """Write how well a part was answered: its accuracy, or how far numbers are from theirs.
+
+    Args:
+        figures: Of an epoch or a result.
+        part: `train`, `validation` or `test`; "" is answered where nothing is known of it.
+    """
+    accuracy, nrmse = figures.get(f"{part}_accuracy"), figures.get(f"{part}_nrmse")
+    if accuracy is None:
+        return "" if nrmse is None else f"NRMSE {nrmse:.3g}"
+    return f"{100 * accuracy:.2f} %"
 
 
 def make_visible(text: str) -> str:

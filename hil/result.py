@@ -52,6 +52,11 @@ class Result:
         return float(self.figures["test_accuracy"])
 
     @property
+    def test_nrmse(self) -> float:
+        """Root mean square error of numbers for the test samples, in their standard deviations."""
+        return float(self.figures["test_nrmse"])
+
+    @property
     def report(self) -> Path:
         """The page of the run."""
         return self.path / "report.html"
@@ -87,13 +92,17 @@ class Result:
             device: Address of another device to deploy the weights on; the run's own when None.
 
         Returns:
-            `(N,)` labels, of the kind that was given to train with.
+            `(N,)` labels, of the kind that was given to train with; or numbers `(N, K)`, of a run
+            that learned real targets.
 
         Raises:
             ValueError: When these are no such samples.
             DeviceError: When the device fails.
         """
-        labels: NDArray[Any] = self.classes[self.scores(x, device).argmax(axis=1)]
+        scores, prepared = self.scores(x, device), self._preparation
+        if prepared.is_real:
+            return prepared.read_outputs(scores)
+        labels: NDArray[Any] = self.classes[scores.argmax(axis=1)]
         return labels
 
     def predict_file(
@@ -107,8 +116,8 @@ class Result:
             watch: Called with batches done and batches in all, after every batch.
 
         Returns:
-            A row for each sample: `label`, `score CLASS` of each class, and `fired`, whether any
-            output fired.
+            A row for each sample: `label` and `score CLASS` of each class, or `output K` of each
+            number; and `fired`, whether any output fired.
 
         Raises:
             ValueError: When the file is none, or holds no such samples.
@@ -121,6 +130,10 @@ class Result:
         with self.trust.in_force():
             x = own_file.load_unlabelled(file, self._run.config().task, self._preparation)
         scores, fired = self._answer(x, device, watch)
+        prepared = self._preparation
+        if prepared.is_real:
+            names = [f"output {name}" for name in prepared.class_names]
+            return DataFrame(prepared.read_outputs(scores), columns=names).assign(fired=fired)
         names = [f"score {name}" for name in self._preparation.class_names]
         table = DataFrame(scores, columns=names)
         table.insert(0, "label", self.classes[scores.argmax(axis=1)])

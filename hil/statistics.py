@@ -126,6 +126,33 @@ def t_test(sample: Mean) -> float | None:
     return float(2 * stdtr(sample.units - 1, -abs(t)))
 
 
+def variance_components(groups: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
+    """Standard deviations between groups and within them, of a one-way analysis of variance.
+
+    Those of random effects by the method of moments (Searle, Casella & McCulloch 1992, Variance
+    Components, ch. 3), 0 where the one between groups is estimated to be below.
+
+    Args:
+        groups: The values of each group, such as those measured again and again of a chip.
+
+    Returns:
+        Between and within; within is None, and between holds both, where no group has two values.
+        None and None for fewer than two groups.
+    """
+    sizes, means = [len(each) for each in groups], [fmean(each) for each in groups]
+    total, number = sum(sizes), len(groups)
+    if number < 2:
+        return None, None
+    grand = sum(n * m for n, m in zip(sizes, means, strict=True)) / total
+    squares = sum(n * (m - grand) ** 2 for n, m in zip(sizes, means, strict=True))
+    if total == number:
+        return math.sqrt(squares / (number - 1)), None
+    rest = sum((v - m) ** 2 for own, m in zip(groups, means, strict=True) for v in own)
+    within = rest / (total - number)
+    size = (total - sum(n * n for n in sizes) / total) / (number - 1)
+    return math.sqrt(max(0.0, squares / (number - 1) - within) / size), math.sqrt(within)
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """p-values of a family of tests, adjusted (Holm 1979, Scand. J. Stat. 6, 65)."""
     adjusted, largest = [0.0] * len(p), 0.0

@@ -57,8 +57,8 @@ def fingerprints(config: Config) -> dict[str, str]:
     files = {code: Path(code) for code in drivers.code_of(config.device_url)}
     settings = extensions.texts([config.rule_settings, config.encoding_settings])
     for name in (*(name for _, name in _parts(config)), *settings):
-        known = extensions.is_code(name) and in_force().runs(name)
-        if known and (place := extensions.file_of(name)):
+        is_trusted = extensions.is_code(name) and in_force().runs(name)
+        if is_trusted and (place := extensions.file_of(name)):
             files[name] = place
     inner = [(gates.CATALOGUE, text) for text in extensions.texts(config.rule_settings)]
     for catalogue, name in (*_parts(config), *inner):

@@ -54,19 +54,21 @@ def validate_values(
         name = ".".join(filter(None, (where, *_path(section, values), shorten(str(key)))))
         if first["type"] == "missing":
             raise _make_refusal(f"{what} key {name!r} is missing: give it")
-        known = [*_owner(model, section).model_fields, *others]
+        keys = [*_owner(model, section).model_fields, *others]
         elsewhere = [place for place in places(str(key)) if place != name]
-        told = nearest(str(key), known)
+        remedy = nearest(str(key), keys)
         if elsewhere and len(elsewhere) == len(places(str(key))):  # else it is of another rule
-            told = f"did you mean {' or '.join(map(repr, elsewhere))}? {told.rpartition('? ')[2]}"
-        raise _make_refusal(f"{what} key {name!r} is unknown: {told}")
+            remedy = (
+                f"did you mean {' or '.join(map(repr, elsewhere))}? {remedy.rpartition('? ')[2]}"
+            )
+        raise _make_refusal(f"{what} key {name!r} is unknown: {remedy}")
     path = _path(first["loc"], values)
     name = ".".join(filter(None, (where, *path)))
-    given = f"{what} {name} = {shorten(repr(first['input']))}"
+    what_is_given = f"{what} {name} = {shorten(repr(first['input']))}"
     if first["type"] in ("model_type", "dict_type"):
-        raise _make_refusal(f"{given}: is a section, write {name}.key=value")
+        raise _make_refusal(f"{what_is_given}: is a section, write {name}.key=value")
     alternatives = [first, *(each for each in rest if _path(each["loc"], values) == path)]
-    raise _make_refusal(f"{given}: {_describe_allowed(alternatives)}")
+    raise _make_refusal(f"{what_is_given}: {_describe_allowed(alternatives)}")
 
 
 def _make_refusal(message: str) -> ValueError:

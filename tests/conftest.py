@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 from device_models.engine.brian2_network import DefaultPreferences
-from support.effort import THOROUGH
+from support.paths import THOROUGH
 
 # The same examples on every machine, and no verdict by the clock.
 settings.register_profile("spikeloop", deadline=None, derandomize=True)

@@ -128,7 +128,8 @@ def test_options_named_exist_and_every_one_is_named() -> None:
 
 
 def test_addresses_open() -> None:
-    pattern = r"(?:fleet:|tiled:)?emulator:[a-z-]*(?:\?[a-z_]+=[\w.&=-]+)?(?![\w?-]|\.(?:toml|py))"
+    held = r"(?:(?:fleet|tiled):(?:\w+=\d+,)?)?"
+    pattern = held + r"emulator:[a-z-]*(?:\?[a-z_]+=[\w.&=-]+)?(?![\w?-]|\.(?:toml|py))"
     found = {address for path in TEXTS for address in re.findall(pattern, path.read_text())}
     assert len(found) > 5
     for address in found:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import hil
 from hil.cli.app import app
 from hil.runs.folder import Run
-from support import xor
+from support.data_sets import write_xor
 from support.paths import ROOT
 
 
@@ -33,7 +33,7 @@ def address() -> Iterator[str]:
 def test_it_learns_the_same_weights_as_the_simulated_board(
     task: str, observe: str, address: str, tmp_path: Path
 ) -> None:
-    name = xor.write(tmp_path, 60, 20) if task == "xor" else task
+    name = write_xor(tmp_path, 60, 20) if task == "xor" else task
     weights = []
     for number, device in enumerate((address, "board:simulated://?seed=3")):
         given = {"network": {"hidden": [30, 12], "steps": 10}, "training": {"epochs": 1}}

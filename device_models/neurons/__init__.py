@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from device_models.naming import collect_members, quote, suggest
+from device_models.naming import collect_members, find_member
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,4 @@ def get(name: str) -> NeuronModel:
     Raises:
         ValueError: For an unknown name; the nearest valid one is named.
     """
-    models = collect_members(__name__, NeuronModel)
-    if name not in models:
-        raise ValueError(f"neuron model {quote(name)} is unknown: {suggest(name, models)}")
-    return models[name]
+    return find_member(__name__, NeuronModel, name, "neuron model")

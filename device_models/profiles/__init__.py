@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from device_models import neurons
 from device_models.mismatch import Pattern
-from device_models.naming import collect_members, quote, suggest
+from device_models.naming import collect_members, find_member
 from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities, override
 
@@ -77,7 +77,4 @@ def get(name: str) -> Profile:
     Raises:
         ValueError: For an unknown name; the nearest valid one is named.
     """
-    profiles = collect_members(__name__, Profile)
-    if name not in profiles:
-        raise ValueError(f"chip {quote(name)} is unknown: {suggest(name, profiles)}")
-    return profiles[name]
+    return find_member(__name__, Profile, name, "chip")

@@ -14,7 +14,7 @@ PCM = Profile(
     energy=Cited(
         0.2e-12,
         "2 operations of 9.76 tera-operations a second and watt: Le Gallo et al. 2023, Nat. "
-        "Electron. 6, 680",
+        "Electron. 6, 680; not checked there",
     ),
     cited={
         "differential": Cited(1, f"one cell for each sign; {_PCM_NOISE}"),

@@ -18,7 +18,8 @@ PROFILE = Profile(
     neuron="dpi",
     energy=Cited(
         26e-12,
-        "synaptic event at 1.3 V: Moradi et al. 2018, IEEE Trans. Biomed. Circuits Syst. 12, 106",
+        "synaptic event at 1.3 V: Moradi et al. 2018, IEEE Trans. Biomed. Circuits Syst. 12, 106; "
+        "not checked there",
     ),
     cited={
         "threshold_cv": Cited(0.1, _ROCKPOOL),

@@ -21,7 +21,7 @@ MIXED_SIGNAL = Profile(
     energy=Cited(
         26e-12,
         "a choice, as of a DYNAP-SE at 1.3 V: Moradi et al. 2018, IEEE Trans. Biomed. Circuits "
-        "Syst. 12, 106",
+        "Syst. 12, 106; not checked there",
     ),
     cited={
         "threshold_cv": Cited(0.1, _DYNAP),

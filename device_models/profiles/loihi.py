@@ -6,7 +6,10 @@ PROFILE = Profile(
     name="loihi",
     description="digital neurons in whole numbers, 8-bit weights, no mismatch and no noise",
     neuron="loihi",
-    energy=Cited(23.6e-12, "synaptic operation, least: Davies et al. 2018, IEEE Micro 38(1), 82"),
+    energy=Cited(
+        23.6e-12,
+        "synaptic operation, least: Davies et al. 2018, IEEE Micro 38(1), 82; not checked there",
+    ),
     cited={
         "weight_bits": Cited(
             8,

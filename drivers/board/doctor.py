@@ -111,7 +111,7 @@ def examine(target: str, options: Mapping[str, str], usb: Path = USB_DEVICES) ->
     Raises:
         SettingError: For an option that is unknown or out of range.
     """
-    found = Examination(address=f"board:{target}{_join(options)}")
+    examination = Examination(address=f"board:{target}{_join(options)}")
     try:
         with _open(target, options, usb) as (line, rate):
             unasked = _listen(line, LISTENING)
@@ -122,15 +122,15 @@ def examine(target: str, options: Mapping[str, str], usb: Path = USB_DEVICES) ->
                     raise
                 first = fault
             else:
-                _measure(line, rate, found)
-                return found
+                _measure(line, rate, examination)
+                return examination
         if other := _find_rate(target, options, rate):
-            found.address = f"board:{target}{_join({**options, 'baud': str(other)})}"
-            raise _Fault("wrong rate", address=found.address)
+            examination.address = f"board:{target}{_join({**options, 'baud': str(other)})}"
+            raise _Fault("wrong rate", address=examination.address)
         raise first
     except _Fault as fault:
-        found.fault, found.line = fault.args
-    return found
+        examination.fault, examination.line = fault.args
+    return examination
 
 
 def _join(options: Mapping[str, str]) -> str:

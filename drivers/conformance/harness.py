@@ -343,11 +343,11 @@ class Harness:
     def share(self) -> float | None:
         """Share of the full scale at which neurons fire now and then; None when none is found."""
         self.clear()
-        found = []
+        views = []
         for share in LADDER:
             self.write(share * np.eye(self.neurons))
-            found.append(float(self.run(self.everything()).counts.mean()) / self.steps)
-        rates = np.asarray(found)
+            views.append(float(self.run(self.everything()).counts.mean()) / self.steps)
+        rates = np.asarray(views)
         fit = (rates > RARELY) & (rates < OFTEN)
         if self.info.neuron.spikes_per_run is not None:  # the least at which nearly all do
             return float(LADDER[fit][-1]) if fit.any() else None

@@ -59,3 +59,4 @@ INVARIANT = Need(
     lambda h: h.batch > 1 and h.info.abilities.batch_invariant,
     "the device runs one sample at a time, or info says that the place in a batch matters",
 )
+FAULTS = Need(lambda h: h.info.abilities.faults, "info lists no faults")

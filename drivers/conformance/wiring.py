@@ -151,10 +151,10 @@ def measure_delays(harness: Harness, most: int, places: int = 0) -> NDArray[np.i
     Returns:
         One number for each sample; beyond `most` where it does not fire.
     """
-    found = np.full(min(harness.batch, harness.neurons), most + 1)
+    delays = np.full(min(harness.batch, harness.neurons), most + 1)
     for steps in range(most, -1, -1):
-        found[_read_fired_by(harness, steps, places)] = steps
-    return found
+        delays[_read_fired_by(harness, steps, places)] = steps
+    return delays
 
 
 def measure_usual_delay(harness: Harness, expected: int, places: int = 0) -> int | None:
@@ -171,9 +171,9 @@ def measure_usual_delay(harness: Harness, expected: int, places: int = 0) -> int
     early = expected > 0 and _read_fired_by(harness, expected - 1, places).mean() >= HALF
     if not early and _read_fired_by(harness, expected, places).mean() >= HALF:
         return expected
-    found = measure_delays(harness, expected + LATER, places)
-    fire = found[found <= expected + LATER]
-    return int(np.bincount(fire).argmax()) if len(fire) >= HALF * len(found) else None
+    delays = measure_delays(harness, expected + LATER, places)
+    fire = delays[delays <= expected + LATER]
+    return int(np.bincount(fire).argmax()) if len(fire) >= HALF * len(delays) else None
 
 
 def _read_fired_by(harness: Harness, steps: int, places: int) -> NDArray[np.bool_]:
@@ -190,10 +190,10 @@ def measure_chain(harness: Harness, depth: int) -> int:
             neurons fire.
     """
     map_wires(harness, depth, chain_wires(depth))
-    found = measure_delays(harness, QUICK * depth + 1)
-    usual = int(np.median(found))
+    delays = measure_delays(harness, QUICK * depth + 1)
+    usual = int(np.median(delays))
     skip_if(usual > QUICK * depth, "an event makes neurons fire some steps after its own: too slow")
-    skip_if((found == usual).mean() < MOST_NEURONS, "one event makes too few neurons fire")
+    skip_if((delays == usual).mean() < MOST_NEURONS, "one event makes too few neurons fire")
     return usual
 
 

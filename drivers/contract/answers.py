@@ -70,9 +70,9 @@ def driver_call(
     except (DeviceError, MemoryError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit as well: a driver does not end the training
-        told = _describe_raised(error)
+        why = _describe_raised(error)
         raise DriverError(
-            f"{name} raised {type(error).__name__}{': ' if told else ''}{told}; a driver raises "
+            f"{name} raised {type(error).__name__}{': ' if why else ''}{why}; a driver raises "
             "DeviceError alone, so mend it there"
         ) from error
 
@@ -164,24 +164,24 @@ def check_readout(
     samples: dict[Probe, NDArray[np.generic]] = {}
     membrane = info.neuron.membrane
     for probe in probes:
-        told = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
+        what = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
         if probe not in readout.samples:
-            raise ReadoutError(f"{method} gave no answer to a probe of {told}: answer every probe")
+            raise ReadoutError(f"{method} gave no answer to a probe of {what}: answer every probe")
         k = network.layers[probe.layer] if probe.neurons is None else len(probe.neurons)
         shape = (stimulus.batch, k)
         if probe.reduce == "none":
             shape = (stimulus.steps // probe.every, *shape)
         raster = probe.quantity == "spikes" and probe.reduce != "mean"
         kind: type[np.generic] = np.uint8 if raster else np.float32
-        array = _take_array(method, told, readout.samples[probe], shape, kind)
+        array = _take_array(method, what, readout.samples[probe], shape, kind)
         samples[probe] = array
         if probe.quantity == "spikes":
-            _check_range(method, told, array, info.neuron.spikes_per_step, "spikes per step")
+            _check_range(method, what, array, info.neuron.spikes_per_step, "spikes per step")
             continue
-        furthest = max(abs(each - membrane.rest) for each in _find_extremes(method, told, array))
+        furthest = max(abs(each - membrane.rest) for each in _find_extremes(method, what, array))
         if furthest > UNBELIEVABLE * abs(membrane.threshold - membrane.rest):
             raise ReadoutError(
-                f"{method} gave {told} as far as {furthest:g} from rest: give less than "
+                f"{method} gave {what} as far as {furthest:g} from rest: give less than "
                 f"{UNBELIEVABLE:g} thresholds, in the unit of info.neuron.membrane"
             )
         offer = info.offer("membrane", probe.layer, network.depth)
@@ -267,9 +267,9 @@ def check_state(method: str, given: object) -> dict[str, NDArray[np.generic]]:
         if type(name) is not str or not name.isprintable() or len(name) > TOLD:
             raise ReadoutError(f"{method} gave the name {_describe(name)}: give a short text")
         if type(array) is not np.ndarray or array.dtype.kind not in PLAIN:
-            told = getattr(array, "dtype", type(array).__name__)
+            kind = getattr(array, "dtype", type(array).__name__)
             raise ReadoutError(
-                f"{method} gave {name} as {told}: give a plain array of numbers, truth values or "
+                f"{method} gave {name} as {kind}: give a plain array of numbers, truth values or "
                 "text"
             )
         check_text(array)

@@ -230,9 +230,9 @@ class Device(ABC):
         """
         self._check_open()
         complete, self.__carried = complete_network(network, self.info), None
-        given = complete if self.info.capacity.sparse else complete.as_dense()
+        mapped = complete if self.info.capacity.sparse else complete.as_dense()
         with driver_call(self, "_configure"):
-            self._configure(deepcopy(given))
+            self._configure(deepcopy(mapped))
         self.__network = complete
         if self.__faults:
             self.set_faults(self.__faults)

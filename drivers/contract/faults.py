@@ -18,6 +18,7 @@ from drivers.contract.info import DeviceInfo, WeightFormat
 from drivers.contract.network import Network
 from drivers.errors import SettingError, nearest
 from drivers.files.bounded import read_toml
+from drivers.files.writing import write_text
 
 NeuronFault = Literal[
     "dead_neuron",
@@ -100,8 +101,8 @@ def check_faults(faults: Iterable[Fault], info: DeviceInfo) -> None:
     for fault in faults:
         kind = fault.kind
         if kind not in info.abilities.faults:
-            known = nearest(str(kind), info.abilities.faults)
-            raise SettingError(f"fault {kind!r} of {info.identity.name}: {known}")
+            remedy = nearest(str(kind), info.abilities.faults)
+            raise SettingError(f"fault {kind!r} of {info.identity.name}: {remedy}")
         low, high = VALUES.get(kind, FACTOR)
         for name, value, least, most in (
             ("value", fault.value, low, high),
@@ -143,8 +144,8 @@ def _divide(fault: Fault, network: Network, info: DeviceInfo) -> Iterator[Fault]
     if fault.kind in SYNAPSE_FAULTS:
         sizes = {number: int(np.prod(shape)) for number, shape in enumerate(network.shapes)}
     if fault.place is not None and fault.place not in sizes:
-        given = ", ".join(map(str, sizes))
-        raise SettingError(f"{fault.kind}: place = {fault.place}: give one of {given}")
+        axes = ", ".join(map(str, sizes))
+        raise SettingError(f"{fault.kind}: place = {fault.place}: give one of {axes}")
     places = sizes if fault.kind in SYNAPSE_FAULTS else [*sizes][:-1]
     for place in places if fault.place is None else (fault.place,):
         size = sizes[place]
@@ -224,6 +225,25 @@ def read_faults(text: str) -> tuple[Fault, ...]:
     return tuple(_read_entry(entry, f"{text}: fault {n}") for n, entry in enumerate(entries, 1))
 
 
+def describe_fault(fault: Fault) -> dict[str, Any]:
+    """Put what a fault says in plain values, as a table of a file has it."""
+    plain = {**vars(fault), "where": np.asarray(fault.where).tolist()}
+    return {
+        each.name: plain[each.name] for each in fields(Fault) if plain[each.name] != each.default
+    }
+
+
+def write_faults(faults: Iterable[Fault], path: Path) -> Path:
+    """Write a file of faults, `.toml`, as `read_faults` reads it.
+
+    Raises:
+        OSError: When the folder cannot be written.
+    """
+    import tomli_w
+
+    return write_text(path, tomli_w.dumps({"fault": [describe_fault(each) for each in faults]}))
+
+
 def _read_rate(text: str) -> Fault:
     kind, _, drawn = text.partition("@")
     rate, _, seed = drawn.partition("@")
@@ -238,10 +258,10 @@ def _read_rate(text: str) -> Fault:
 def _read_entry(entry: Any, name: str) -> Fault:
     if not isinstance(entry, dict):
         raise SettingError(f"{name} is no table: write [[fault]]")
-    known = {field.name: field for field in fields(Fault)}
+    own = {field.name: field for field in fields(Fault)}
     for key, value in entry.items():
-        if key not in known:
-            raise SettingError(f"{name}: {key!r}: {nearest(key, known)}")
+        if key not in own:
+            raise SettingError(f"{name}: {key!r}: {nearest(key, own)}")
         whole = {"place", "bit", "seed"}
         values = value if key in ("where", "steps") and isinstance(value, list) else [value]
         kinds = str if key == "kind" else int if key in {*whole, "where", "steps"} else (int, float)

@@ -230,8 +230,8 @@ def complete_network(network: Network, info: DeviceInfo) -> Network:
     """
     _check_sizes(network, info.capacity)
     _check_connections(network, info.capacity)
-    placed = tuple(map(_check_places, network.projections, network.ends))
-    network = replace(network, projections=placed)
+    places = tuple(map(_check_places, network.projections, network.ends))
+    network = replace(network, projections=places)
     _check_synapses(network, info.capacity)
     projections = tuple(
         replace(
@@ -292,7 +292,7 @@ def _check_places(projection: Projection, ends: tuple[int, int]) -> Projection:
     given = projection.synapses
     if given is None:
         return projection
-    told = f"synapses from {projection.source} to {projection.target}"
+    what = f"synapses from {projection.source} to {projection.target}"
     number = np.size(given.pre)
     places = []
     for name, most in (("pre", ends[0]), ("post", ends[1])):
@@ -300,7 +300,7 @@ def _check_places(projection: Projection, ends: tuple[int, int]) -> Projection:
         whole = np.issubdtype(values.dtype, np.integer) and values.shape == (number,)
         if not (whole and number and 0 <= values.min() <= values.max() < most):
             raise CapacityError(
-                f"{told}: {name} is {values.dtype} {values.shape}, give {number or 'some'} whole "
+                f"{what}: {name} is {values.dtype} {values.shape}, give {number or 'some'} whole "
                 f"numbers from 0 to {most - 1}"
             )
         places.append(read_only(np.ascontiguousarray(values, np.int32)))
@@ -313,7 +313,7 @@ def _check_places(projection: Projection, ends: tuple[int, int]) -> Projection:
     if not ordered.all():
         first = int(np.argmin(ordered)) + 1
         raise CapacityError(
-            f"{told}: number {first}, from {pre[first]} to {post[first]}, is out of order or there "
+            f"{what}: number {first}, from {pre[first]} to {post[first]}, is out of order or there "
             "twice: sort them by pre, then post, then delay"
         )
     return replace(projection, synapses=Synapses(*places))
@@ -379,8 +379,8 @@ def _complete_populations(
                 trimmed.add(name)
     for name in sorted(trimmed):
         if name not in by_name or not by_name[name].per_neuron:
-            known = [setting.name for setting in offered if setting.per_neuron]
-            raise SettingError(f"setting {name!r} for each neuron: {nearest(name, known)}")
+            names = [setting.name for setting in offered if setting.per_neuron]
+            raise SettingError(f"setting {name!r} for each neuron: {nearest(name, names)}")
     return tuple(
         Population(
             population.size,

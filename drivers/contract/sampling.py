@@ -43,10 +43,10 @@ def reduce_samples(
         if probe.reduce == "mean":
             return np.asarray(samples.mean(axis=0, dtype=np.float32))
         return samples[-1] if probe.reduce == "last" else samples
-    taken = lengths // probe.every
-    own = np.arange(len(samples))[:, np.newaxis, np.newaxis] < taken[:, np.newaxis]
+    counts = lengths // probe.every
+    own = np.arange(len(samples))[:, np.newaxis, np.newaxis] < counts[:, np.newaxis]
     if probe.reduce == "mean":
         return np.asarray(samples.mean(axis=0, dtype=np.float32, where=own))
     if probe.reduce == "last":
-        return np.asarray(samples[taken - 1, np.arange(len(taken))])
+        return np.asarray(samples[counts - 1, np.arange(len(counts))])
     return np.where(own, samples, np.zeros((), samples.dtype))

@@ -169,8 +169,8 @@ def _check_neuron(neuron: Neuron) -> Iterator[str]:
             *scale
         )
     for what in ("name", "role"):
-        given = [getattr(setting, what) for setting in neuron.settings]
-        for twice in sorted({value for value in given if value and given.count(value) > 1}):
+        values = [getattr(setting, what) for setting in neuron.settings]
+        for twice in sorted({value for value in values if value and values.count(value) > 1}):
             yield f"neuron.settings with two of the {what} {twice!r}: give one"
     for setting in neuron.settings:
         yield from _check_setting(setting, neuron)
@@ -236,8 +236,8 @@ def _check_word(what: str, value: object, known: object) -> Iterator[str]:
 
 
 def _check_words(what: str, values: Iterable[object], known: object) -> Iterator[str]:
-    given = list(values)
-    if not given:
+    words = list(values)
+    if not words:
         yield f"{what} empty: give some of {', '.join(repr(word) for word in get_args(known))}"
-    for value in given:
+    for value in words:
         yield from _check_word(what, value, known)

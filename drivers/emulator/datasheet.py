@@ -152,13 +152,13 @@ def _parameters(profile: Profile) -> tuple[DatasheetEntry, ...]:
 
 def _nonidealities(profile: Profile) -> tuple[DatasheetEntry, ...]:
     """List what is cited and in force: a grid replaces bits, a measured pattern drawn spreads."""
-    tiers, known = profile.nonidealities, by_name(profile.nonidealities)
+    tiers, specs = profile.nonidealities, by_name(profile.nonidealities)
     replaced = {"weight_bits"} if profile.weight_grid else set()
     if profile.pattern is not None:
         replaced |= {n for n in vars(tiers.fixed_pattern) if n != "trim_bits"}
         replaced |= {"adc_gain_cv", "adc_offset_sd"}
     stated = [
-        (title, name, known[name])
+        (title, name, specs[name])
         for tier, title in TIERS.items()
         for name in vars(getattr(tiers, tier))
         if name in profile.cited and name not in replaced

@@ -80,7 +80,10 @@ class Emulator(Device):
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
         """Take the chip that a profile or a file, a seed and overridden non-idealities name."""
-        chip = _make_setting(lambda: _chip(target, options))
+        try:
+            chip = _chip(target, options)
+        except ValueError as error:
+            raise SettingError(str(error)) from None
         default = None if target.endswith((".toml", ".py")) else 0  # a file may state any levels
         exponent = _number(options, "wgt_exp", default, EXPONENTS, int)
         return cls(chip, f"emulator:{target or DEFAULT}", exponent)
@@ -184,12 +187,12 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     reset = options.get("reset", profile.reset or next(iter(model.resets)))
     if reset not in model.resets:
         raise ValueError(f"reset {reset!r} of {model.name}: {nearest(reset, model.resets)}")
-    known = by_name(profile.nonidealities)
+    specs = by_name(profile.nonidealities)
     digital = [*model.mantissas, "wgt_exp"] if model.weight_unit else []
-    _refuse_unknown(options, [*known, *CHIP_OPTIONS, *model.parameters, *digital])
+    _refuse_unknown(options, [*specs, *CHIP_OPTIONS, *model.parameters, *digital])
     dt = _number(options, "dt", profile.dt, (1e-5, 1e-1), float)
     for name, text in options.items():
-        if name in model.parameters and name not in known:
+        if name in model.parameters and name not in specs:
             parameters[name] = neuron_file.check_parameter(model, name, text)
     for name, word in model.mantissas.items():
         if name in options:
@@ -206,7 +209,7 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     adjusted = profile.nonidealities.at_severity(severity, severities)
     return Chip(
         model,
-        override(adjusted, {name: text for name, text in options.items() if name in known}),
+        override(adjusted, {name: text for name, text in options.items() if name in specs}),
         seed=_number(options, "chip", 0, (0, 2**63 - 1), int),
         reset=reset,
         dt=dt,
@@ -239,14 +242,6 @@ def _refuse_unknown(options: Mapping[str, str], known: Sequence[str]) -> None:
     for option in options:
         if option not in known and not option.startswith("severity."):
             raise ValueError(f"emulator option {option!r} is unknown: {nearest(option, known)}")
-
-
-def _make_setting(make: Callable[[], Value]) -> Value:
-    """Call `make`; a ValueError of the physics becomes a SettingError of the contract."""
-    try:
-        return make()
-    except ValueError as error:
-        raise SettingError(str(error)) from None
 
 
 def _number(

@@ -139,7 +139,7 @@ def describe_error(error: Exception) -> str:
     return shorten(str(error) or type(error).__name__)
 
 
-def check_schema(model: type[BaseModel], values: Any, name: str) -> Any:
+def check_schema(model: type[BaseModel], values: Any, name: str) -> dict[str, Any]:
     """The values of a file, when they are what a model states; themselves, not the model.
 
     Args:
@@ -159,7 +159,8 @@ def check_schema(model: type[BaseModel], values: Any, name: str) -> Any:
         where = shorten(".".join(str(part) for part in first["loc"]))
         place = f"{name}: {where}" if where else name
         raise FileFormatError(f"{place}: {describe_error(ValueError(first['msg']))}") from None
-    return values
+    table: dict[str, Any] = values
+    return table
 
 
 def _check_values(value: Any, name: str) -> None:

@@ -177,12 +177,12 @@ class Hdf5:
         chunk = tuple(int(n) for n in dataset.chunks)
         size = math.prod(chunk) * dtype.itemsize
         # Chunks at the edge reach over it.
-        held = math.prod(-(-n // max(c, 1)) for n, c in zip(shape, chunk, strict=True))
-        self._bytes -= held * size
-        if self._bytes < 0 or stored.get_num_chunks() != held:
+        chunks = math.prod(-(-n // max(c, 1)) for n, c in zip(shape, chunk, strict=True))
+        self._bytes -= chunks * size
+        if self._bytes < 0 or stored.get_num_chunks() != chunks:
             raise self._refusal(f"its chunks are not those of an array of shape {shape}")
         unpacked = np.zeros(shape, dtype)
-        for number in range(held):
+        for number in range(chunks):
             info = stored.get_chunk_info(number)
             mask, raw = stored.read_direct_chunk(info.chunk_offset)
             if mask:

@@ -66,8 +66,8 @@ class Exchange:
         """Make the fields of a record."""
         times = {name: getattr(self, name) for name in TIMES}
         asked = {ASKED + name: value for name, value in self.asked.items()}
-        given = {GIVEN + name: value for name, value in self.given.items()}
-        return {"kind": self.kind, **times, **asked, **given}
+        answers = {GIVEN + name: value for name, value in self.given.items()}
+        return {"kind": self.kind, **times, **asked, **answers}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Exchange:

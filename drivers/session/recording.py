@@ -174,8 +174,8 @@ class Replay(Device):
         self._answer("configure", network_fields(network))
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        given = self._answer("write", write_fields(projection, weights))
-        stored = given.get("stored")
+        answer = self._answer("write", write_fields(projection, weights))
+        stored = answer.get("stored")
         if not isinstance(stored, np.ndarray) or stored.dtype != np.float32:
             raise self._damage_error("given.stored is missing, or no float32 array")
         return stored
@@ -183,9 +183,9 @@ class Replay(Device):
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
     ) -> Readout:
-        given = self._answer("run", run_fields(stimulus, probes, trial, carry))
+        answer = self._answer("run", run_fields(stimulus, probes, trial, carry))
         try:
-            return build_readout(given)
+            return build_readout(answer)
         except KeyError as error:
             raise self._damage_error(f"given.{error.args[0]} is missing") from None
         except ValueError as error:

@@ -170,10 +170,10 @@ class Xylo(Device):
         synapses: list[list[list[Any]]] = []  # of each projection, by source and target
         for kind, each, (pre, post) in zip(kinds, network.projections, network.ends, strict=True):
             first = 0 if kind == "out" else starts[each.target - 1]
-            made = [[XyloSynapse(first + n, 0, 0) for n in range(post)] for _ in range(pre)]
-            for neuron, row in enumerate(made, start=starts[max(each.source - 1, 0)]):
+            cells = [[XyloSynapse(first + n, 0, 0) for n in range(post)] for _ in range(pre)]
+            for neuron, row in enumerate(cells, start=starts[max(each.source - 1, 0)]):
                 rows[kind][neuron] += row
-            synapses.append(made)
+            synapses.append(cells)
         scaled = list(zip(kinds, network.full_scale, strict=True))
         shift = {k: _shift(min((s for o, s in scaled if o == k), default=1.0)) for k in rows}
         thresholds = [

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device, Network, Probe, ProbeOffer, Readout
+from drivers import Device, Network, Probe, ProbeOffer, Readout, Stimulus
 from drivers.contract.info import Arrival, Quantity, Reduction
 from hil.characterisation.estimators import TIME_CONSTANTS, Array, ChargeTiming, Samples
 from hil.characterisation.timing import MeasuredTiming
@@ -23,7 +23,6 @@ from hil.partial_runs import (
     choose_kind,
     join_batches,
     join_groups,
-    make_stimulus,
     nearest_full_scale,
     split_probes,
 )
@@ -278,7 +277,9 @@ class LayerBench:
 
     # Recording it.
 
-    def record(self, active: NDArray[np.bool_], steps: int, runs: int = 1) -> LayerRecording:
+    def record(
+        self, active: NDArray[np.bool_], steps: int, runs: int = 1, *, is_whole: bool = True
+    ) -> LayerRecording:
         """Drive input channels in every step and record the layer.
 
         A layer that the device shows only in part is recorded in several runs; one whose membranes
@@ -288,9 +289,10 @@ class LayerBench:
             active: `(B, n_in)`, which channels are driven, by a current of 1 or a spike a step.
             steps: T.
             runs: How often; the repetitions follow each other in the batch of the recording.
+            is_whole: Whether shorter runs are to tell how a reduced membrane comes there.
         """
         membrane, spikes = self._probe("membrane"), self._probe("spikes")
-        lengths = [steps] if membrane is None else _run_lengths(membrane, steps)
+        lengths = _run_lengths(membrane, steps) if membrane and is_whole else [steps]
         parts: list[list[Readout]] = []
         for _ in range(runs):
             for first in range(0, len(active), self.bench.batch):
@@ -327,7 +329,7 @@ class LayerBench:
         for whole, short in zip(groups, shorter, strict=True):
             for answer, length in zip(answers, lengths, strict=True):
                 asked = whole if length == lengths[-1] else short
-                stimulus = make_stimulus(kind, np.broadcast_to(active, (length, *active.shape)))
+                stimulus = Stimulus.of(kind, np.broadcast_to(active, (length, *active.shape)))
                 answer.append(device.run(stimulus, [*asked.values()], trial=self.bench.trial))
                 self.bench.trial += 1
         return [

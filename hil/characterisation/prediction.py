@@ -14,7 +14,6 @@ from drivers import Device, Network, Probe, Stimulus
 from hil.partial_runs import (
     CURRENTS,
     choose_kind,
-    make_stimulus,
     nearest_full_scale,
 )
 
@@ -139,7 +138,7 @@ def draw_prediction_set(
         values: NDArray[Any] = np.broadcast_to(x, (steps, *x.shape))
         if kind == "spikes":
             values = rng.random((steps, *x.shape)) < x
-        sets.append((weights, make_stimulus(kind, values)))
+        sets.append((weights, Stimulus.of(kind, values)))
     return PredictionSet(layers, tuple(scales), sets, tuple(probes), extent.writes)
 
 

@@ -18,11 +18,11 @@ from itertools import product
 
 import numpy as np
 
-from drivers import CapacityError, Device, DeviceInfo, Network, Probe, StimulusError
+from drivers import CapacityError, Device, DeviceInfo, Network, Probe, Stimulus, StimulusError
 from drivers.contract.info import Arrival, Sampled, StimulusKind, Timing
 from hil.characterisation.estimators import Array
 from hil.learning.nominal_neuron import NominalNeuron, Reset, held_current, simulate
-from hil.partial_runs import CURRENTS, choose_kind, make_stimulus, nearest_full_scale
+from hil.partial_runs import CURRENTS, choose_kind, nearest_full_scale
 
 # Fields of a timing that these runs measure.
 TIMING_FIELDS = ("input", "layer", "hard_reset_clears_events", "events_add")
@@ -189,7 +189,7 @@ class SmallNetwork:
         for group in range(groups):
             turn = (np.arange(steps) % groups == group) * train
             charge[:, 0, group::groups] = turn[:, None]
-        stimulus = make_stimulus(self.kind, charge)
+        stimulus = Stimulus.of(self.kind, charge)
         readout = self.device.run(stimulus, [] if probe is None else [probe], trial=self.trial)
         self.trial += 1
         membranes = np.zeros((0, self.size))

@@ -58,13 +58,13 @@ class TwinModel:
 
 
 def check_path(path: Path) -> None:
-    """Refuse the path of a twin that does not end in `.toml`.
+    """Refuse the path of a file that does not end in `.toml`.
 
     Raises:
         ValueError: When it does not.
     """
     if path.suffix != ".toml":
-        raise ValueError(f"twin {path}: give a name that ends in .toml")
+        raise ValueError(f"{path}: give a name that ends in .toml")
 
 
 def write(survey: Survey, path: Path, model: TwinModel, storage: StorageForm) -> Path:

@@ -21,7 +21,6 @@ from hil.encodings.encoding import (
     Encoding,
     fill_bias_channel,
     repeat_steps,
-    spike_stimulus,
     width_with_bias,
 )
 
@@ -47,7 +46,7 @@ def encode_events(
     raster = np.zeros((steps, len(x), width_with_bias(x.shape[2], settings)), np.float32)
     raster[:: steps // x.shape[1], :, : x.shape[2]] = x.swapaxes(0, 1)
     fill_bias_channel(raster, settings.bias)
-    return spike_stimulus(raster)
+    return Stimulus.of("spikes", raster)
 
 
 class LevelCrossingSettings(ChangeSettings):
@@ -89,7 +88,7 @@ def encode_level_crossing(
         spikes[:, :channels], spikes[:, channels : 2 * channels] = up, down
         crossings += up.astype(np.int64) - down
     fill_bias_channel(raster, settings.bias)
-    return spike_stimulus(raster)
+    return Stimulus.of("spikes", raster)
 
 
 ENCODINGS = {

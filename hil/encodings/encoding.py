@@ -112,12 +112,6 @@ def fill_bias_channel(raster: NDArray[np.float32], bias: float) -> None:
         raster[:, :, -1] = np.diff(passed)[:, np.newaxis]
 
 
-def spike_stimulus(raster: NDArray[np.float32]) -> Stimulus:
-    """The stimulus of spikes `(T, B, width)`."""
-    steps = len(raster)
-    return Stimulus.spikes(raster.reshape(-1, raster.shape[2]), steps=steps)
-
-
 def current_stimulus(currents: NDArray[Any], steps: int) -> Stimulus:
     """The stimulus of currents: `(B, width)`, constant, or `(B, T', width)` of signals."""
     if currents.ndim == 3:

@@ -26,7 +26,6 @@ from hil.encodings.encoding import (
     SignalSettings,
     append_bias,
     repeat_steps,
-    spike_stimulus,
     width_with_bias,
 )
 
@@ -61,7 +60,7 @@ def encode_poisson(
     probability = append_bias(x, settings.bias) * np.float32(settings.max_rate)
     if x.ndim == 3:
         each = repeat_steps(probability, steps)
-        return spike_stimulus((rng.random(each.shape, np.float32) < each).astype(np.float32))
+        return Stimulus.of("spikes", rng.random(each.shape, np.float32) < each)
     samples, channels = probability.nonzero()  # a dark pixel needs no draw
     active = probability[samples, channels]
     fired = [
@@ -111,7 +110,7 @@ def encode_regular(
     if x.ndim == 3:
         phases = rng.random((1, len(x), rate.shape[2]))
         passed = np.floor(phases + np.cumsum(repeat_steps(rate, steps), axis=0))
-        return spike_stimulus(np.diff(passed, axis=0, prepend=0).astype(np.float32))
+        return Stimulus.of("spikes", np.diff(passed, axis=0, prepend=0))
     samples, channels = rate.nonzero()  # a dark pixel needs no phase
     rate, phase = rate[samples, channels], rng.random(len(samples))
     passed = np.floor(phase + rate * np.arange(steps + 1)[:, None])

@@ -10,6 +10,7 @@ import numpy as np
 
 from hil.exchange.nir_file import NirGraph, NirNode, NirRefusal
 from hil.exchange.node_kinds import (
+    INSTEAD,
     KINDS,
     NEURONS,
     POPULATIONS,
@@ -64,7 +65,8 @@ def read_layers(graph: NirGraph) -> list[Layer]:
     nodes, edges = _flatten(graph)
     for name, node in nodes.items():
         if node.kind not in KINDS:
-            raise NirRefusal(f"{name} ({node.kind[:40]}): is not read: give {READ}")
+            instead = INSTEAD.get(node.kind, f"is not read: give {READ}")
+            raise NirRefusal(f"{name} ({node.kind[:40]}): {instead}")
     ways = _find_ways(nodes, edges)
     chain = _find_chain(nodes, ways)
 

@@ -95,6 +95,14 @@ KINDS: Mapping[str, NodeKind] = {
 NEURONS = tuple(name for name, kind in KINDS.items() if kind.membrane)
 LINKS = tuple(name for name, kind in KINDS.items() if kind.lead_on)
 POPULATIONS = tuple(name for name in KINDS if name not in LINKS)
+# What has no place on a chip of neurons that fire, and what to write in its place.
+FIRELESS = "does not fire: give {} of a threshold that it rarely reaches, and read its membranes"
+INSTEAD = {
+    "LI": f"{FIRELESS.format('LIF')} by readout.source = membrane",
+    "CubaLI": f"{FIRELESS.format('CubaLIF')} by readout.source = membrane",
+    "I": f"{FIRELESS.format('IF')} by readout.source = membrane",
+    "Threshold": "keeps no membrane: give LIF of a time constant of a step, or less",
+}
 READ = f"a chain of {', '.join(LINKS)}, and of the neurons {', '.join(NEURONS)}"
 
 

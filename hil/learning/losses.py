@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,26 +33,26 @@ def logits(rate: Matrix, membrane: Matrix, *, source: Source, kappa: float, beta
 
 
 def evaluate(
-    logit: Matrix, labels: NDArray[np.int64], loss: Loss, weights: Weights = None
+    logit: Matrix, labels: NDArray[Any], loss: Loss, weights: Weights = None
 ) -> tuple[Matrix, Matrix]:
     """Loss of each sample and its derivative by the sample's logits.
 
     Args:
         logit: `(B, C)`.
-        labels: `(B,)`, 0 to C-1.
+        labels: `(B,)`, 0 to C-1; or real targets `(B, C)`, for `mse`.
         loss: `cross_entropy` of the softmax, or `mse`: half the squared distance of the logits to
-            the one-hot target (so that rates aim at 1/kappa and 0).
+            the target, of labels the one-hot one (so that rates aim at 1/kappa and 0).
         weights: `(B,)` factor of each sample's loss; None is 1.
 
     Returns:
         The losses `(B,)`, and the error `(B, C)`: `softmax - y`, or `logits - y`; times the weight.
     """
-    rows = np.arange(len(labels))
     factors = np.float32(1) if weights is None else weights[:, np.newaxis]
     if loss == "mse":
-        error = logit.copy()
-        error[rows, labels] -= 1
+        one_hot = labels[:, np.newaxis] == np.arange(logit.shape[1])
+        error = logit - (labels if labels.ndim == 2 else one_hot.astype(np.float32))
         return (factors * np.square(error)).sum(axis=1) / np.float32(2), factors * error
+    rows = np.arange(len(labels))
     shifted = logit - logit.max(axis=1, keepdims=True)
     error = np.exp(shifted)
     total = error.sum(axis=1, keepdims=True)

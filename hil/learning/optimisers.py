@@ -105,28 +105,12 @@ def adamw(
 ) -> Optimiser:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
 
-    def init(weights: Sequence[Matrix]) -> State:
-        state: State = {"step": np.zeros((), np.int64)}
-        for p, w in enumerate(weights):
-            state[f"mean_{p}"], state[f"square_{p}"] = np.zeros_like(w), np.zeros_like(w)
-        return state
-
-    def update(
-        gradients: Sequence[Matrix | None],
-        state: State,
-        weights: Sequence[Matrix],
-        progress: float,
-        limits: Sequence[float],
-    ) -> tuple[list[Matrix], State]:
-        step = int(state["step"]) + 1
+    def find_numbers(progress: float, step: int) -> tuple[float, ...]:
         rate = learning_rate * factor(schedule, progress, warmup)
         size, correction = rate / (1 - BETA1**step), 1 / math.sqrt(1 - BETA2**step)
-        numbers = (size, correction, 1 - rate * weight_decay)
-        state = {**state, "step": np.asarray(step)}
-        kept, loop = ("mean", "square"), descend_by_moments
-        return _descend(loop, numbers, gradients, kept, state, weights, limits)
+        return size, correction, 1 - rate * weight_decay
 
-    return Optimiser(init, update)
+    return _make(("mean", "square"), descend_by_moments, find_numbers)
 
 
 def sgd(
@@ -138,8 +122,32 @@ def sgd(
 ) -> Optimiser:
     """Stochastic gradient descent with (heavy-ball) momentum and decoupled weight decay."""
 
+    def find_numbers(progress: float, step: int) -> tuple[float, ...]:
+        rate = learning_rate * factor(schedule, progress, warmup)
+        return momentum, rate, 1 - rate * weight_decay
+
+    return _make(("velocity",), descend_with_momentum, find_numbers)
+
+
+def _make(
+    kept: Sequence[str],
+    loop: Callable[..., None],
+    find_numbers: Callable[[float, int], tuple[float, ...]],
+) -> Optimiser:
+    """Make an optimiser of a loop over the weights of a projection.
+
+    Args:
+        kept: Names of the arrays that are kept of each projection.
+        loop: Changes flat arrays in place, the gradient, those that are kept, and the weights,
+            given the largest |weight| and the numbers of the step.
+        find_numbers: Numbers of a step, of the progress through training and its number, from 1.
+    """
+
     def init(weights: Sequence[Matrix]) -> State:
-        return {f"velocity_{p}": np.zeros_like(w) for p, w in enumerate(weights)}
+        state: State = {"step": np.zeros((), np.int64)}
+        for p, w in enumerate(weights):
+            state |= {f"{name}_{p}": np.zeros_like(w) for name in kept}
+        return state
 
     def update(
         gradients: Sequence[Matrix | None],
@@ -148,35 +156,20 @@ def sgd(
         progress: float,
         limits: Sequence[float],
     ) -> tuple[list[Matrix], State]:
-        rate = learning_rate * factor(schedule, progress, warmup)
-        numbers = (momentum, rate, 1 - rate * weight_decay)
-        kept, loop = ("velocity",), descend_with_momentum
-        return _descend(loop, numbers, gradients, kept, state, weights, limits)
+        step = int(state["step"]) + 1
+        state, changed = {**state, "step": np.asarray(step)}, [*weights]
+        scalars = [np.float32(number) for number in find_numbers(progress, step)]
+        for p, gradient in enumerate(gradients):
+            if gradient is not None:
+                names = [f"{name}_{p}" for name in kept]
+                before = [gradient, *map(state.__getitem__, names), weights[p]]
+                arrays = [np.ascontiguousarray(array) for array in before]
+                loop(*[array.reshape(-1) for array in arrays], np.float32(limits[p]), *scalars)
+                state |= zip(names, arrays[1:-1], strict=True)
+                changed[p] = arrays[-1]
+        return changed, state
 
     return Optimiser(init, update)
-
-
-def _descend(
-    loop: Callable[..., None],
-    numbers: Sequence[float],
-    gradients: Sequence[Matrix | None],
-    kept: Sequence[str],
-    state: State,
-    weights: Sequence[Matrix],
-    limits: Sequence[float],
-) -> tuple[list[Matrix], State]:
-    """Let a loop change each projection's weights, and the arrays of those names that are kept."""
-    state, changed = {**state}, [*weights]
-    scalars = [np.float32(number) for number in numbers]
-    for p, gradient in enumerate(gradients):
-        if gradient is not None:
-            names = [f"{name}_{p}" for name in kept]
-            before = [gradient, *map(state.__getitem__, names), weights[p]]
-            arrays = [np.ascontiguousarray(array) for array in before]
-            loop(*[array.reshape(-1) for array in arrays], np.float32(limits[p]), *scalars)
-            state |= zip(names, arrays[1:-1], strict=True)
-            changed[p] = arrays[-1]
-    return changed, state
 
 
 def build(

@@ -118,7 +118,7 @@ class Observation:
         progress: Share of the training that is done, 0 to 1.
         losses: Loss of each sample, `(B,)`.
         logits: Logits of each sample, `(B, C)`.
-        labels: Class of each sample, `(B,)`.
+        labels: Class of each sample, `(B,)`; or real targets, `(B, C)`.
     """
 
     inputs: Matrix
@@ -139,7 +139,7 @@ class Observation:
     progress: float = 0.0
     losses: Matrix | None = None
     logits: Matrix | None = None
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[Any] | None = None
 
     @property
     def connections(self) -> tuple[Route, ...]:
@@ -160,7 +160,8 @@ class Observation:
             raise ValueError(
                 f"rule {rule!r}: labels = None: give the observation those of its samples"
             )
-        return np.eye(self.error.shape[1], dtype=np.float32)[self.labels]
+        one_hot: Matrix = np.eye(self.error.shape[1], dtype=np.float32)[self.labels]
+        return one_hot
 
     def perturbations(
         self, rule: str, expected: int
@@ -196,6 +197,7 @@ class Rule:
         gate: What the error of a hidden neuron is multiplied by, from the state and membranes
             of any shape in thresholds; None where there is no such function.
         needs_traces: Whether it reads membranes step by step.
+        needs_labels: Whether it reads the class of each sample, beside the error.
         needs_running_error: Whether it reads the error of the readout up to each step, with traces.
         model: Address of a device that traces are read of in place of the one that learns, which
             then need not show any; empty for none.
@@ -213,6 +215,7 @@ class Rule:
     )
     gate: Callable[[State, Matrix], Matrix] | None = None
     needs_traces: bool = False
+    needs_labels: bool = False
     needs_running_error: bool = False
     model: str = ""
     learns_feedback: bool = False

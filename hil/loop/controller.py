@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,12 @@ class Controller:
         kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
         rule = rules.get(name).rule(name, config.rule_settings, optimiser)
+        if spec.real and (rule.needs_labels or config.readout.loss != "mse"):
+            what = f"rule {name}" if rule.needs_labels else f"readout.loss={config.readout.loss}"
+            raise ValueError(
+                f"{what} needs classes, and targets of task {config.task} are real numbers: take "
+                f"{'another rule, such as adfa' if rule.needs_labels else '--set readout.loss=mse'}"
+            )
         model = ModelDevice.open(config, rule, layers, kind) if rule.model else None
         seen = replace(rule, needs_traces=False) if model else rule
         observer = Observer(config, device, seen, kind)
@@ -139,7 +145,7 @@ class Controller:
     def step(
         self,
         x: mapping.Batch,
-        y: NDArray[np.int64],
+        y: NDArray[Any],
         index: int,
         total: int,
         weights: losses.Weights = None,
@@ -148,7 +154,7 @@ class Controller:
 
         Args:
             x: `(B, n_features)` float32 in [0, 1], or signals.
-            y: `(B,)` labels.
+            y: `(B,)` labels, or real targets `(B, C)`.
             index: Number of this step in the run, from 0; it names the step's randomness.
             total: Number of steps of the whole run, for the schedule.
             weights: `(B,)` factor of each sample's loss; None is 1.
@@ -203,19 +209,20 @@ class Controller:
                 if self._forms[projection].signs == "positive":
                     self.clip(projection)
                 self._write(projection)
+        right = losses.predict(logits, decoded.membranes[-1]) == y if y.ndim == 1 else False
         return StepReport(
             float(by_sample.mean()),
-            int(np.count_nonzero(losses.predict(logits, decoded.membranes[-1]) == y)),
+            int(np.count_nonzero(right)),
             (*decoded.hidden, decoded.rate),
             decoded.membranes,
             decoded.held,
         )
 
     def _judge(
-        self, y: NDArray[np.int64], factors: losses.Weights, rate: Matrix, membrane: Matrix
+        self, y: NDArray[Any], factors: losses.Weights, rate: Matrix, membrane: Matrix
     ) -> tuple[Matrix, Matrix, Matrix]:
         """Losses, logits and errors of output rates and mean membranes."""
-        logits = self._logits(rate, membrane)
+        logits = self.logits(rate, membrane)
         by_sample, error = losses.evaluate(logits, y, self.config.readout.loss, factors)
         return by_sample, logits, error
 
@@ -279,7 +286,7 @@ class Controller:
             As `predict`.
         """
         rate, membrane = self.observer.deployed(readout)
-        logits = self._logits(rate, membrane)
+        logits = self.logits(rate, membrane)
         return losses.predict(logits, membrane), logits, np.any(rate > 0, axis=1)
 
     def classify(
@@ -369,6 +376,7 @@ class Controller:
     def _write(self, projection: int) -> None:
         self.supervised.write(projection, self.weights[projection])
 
-    def _logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
+    def logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
+        """Make logits of output rates and mean membranes, `(B, C)` each."""
         read = self.config.readout
         return losses.logits(rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta)

@@ -45,6 +45,7 @@ ENCODINGS: Mapping[Kind, Mapping[StimulusKind, str]] = {
 # What suits a kind of neuron or of input, chosen by validation accuracy: docs/configuration.md.
 LEARNING_RATE, SCALE = "optimiser.learning_rate", "network.initial_scale"
 SOURCE, KAPPA, GAIN = "readout.source", "readout.kappa", "encoding.gain"
+BETA, LOSS, HOMEOSTASIS = "readout.beta", "readout.loss", "homeostasis.weight"
 # A hard reset throws away what exceeds the threshold: a strong input moves a rate little. Neurons
 # that rest after a spike a strong input saturates.
 HARD: Mapping[str, float] = {LEARNING_RATE: 1e-2, GAIN: 2.0}
@@ -57,6 +58,16 @@ POSITIVE = 2
 MOST_RUNS = 8
 # Input spikes come as whole events, which drive as strongly as a large current.
 SPIKES: Mapping[str, float] = {LEARNING_RATE: 1e-2, SCALE: 0.3}
+# What drives an output is what leaves it, as spikes and by its leak: rate + (1 - decay) membrane.
+# Its errors are small, beside which homeostasis is strong.
+REAL: Mapping[str, str | float] = {
+    LEARNING_RATE: 1e-2,
+    HOMEOSTASIS: 0.0,
+    LOSS: "mse",
+    SOURCE: "both",
+    KAPPA: 1.0,
+    BETA: 1 - mapping.DECAY,
+}
 
 
 @dataclass(frozen=True)
@@ -94,10 +105,10 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
     Returns:
         Their names, `section.key`.
     """
-    given = set(_names(configuration.merge_layers(*layers)))
-    if any(name.startswith("encoding.") for name in given):
-        given.add(ENCODING)
-    return (FORCED if starts else FORCED | {HIDDEN, HOLD, SOURCE, KAPPA, *HARD, *SPIKES}) - given
+    named = set(_names(configuration.merge_layers(*layers)))
+    if any(name.startswith("encoding.") for name in named):
+        named.add(ENCODING)
+    return (FORCED if starts else FORCED | {HIDDEN, HOLD, *REAL, *HARD, *SPIKES}) - named
 
 
 def resolve_defaults(
@@ -189,6 +200,21 @@ def _readout(
         yield Choice(SOURCE, "counts", because("no_output_membranes"))
 
 
+def _regress(
+    config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
+) -> Iterator[Choice]:
+    """A readout of what drives an output, for targets that are real numbers."""
+    setting, decay = info.neuron.setting("time_constant"), info.neuron.decay or mapping.DECAY
+    if setting is not None:
+        own = mapping.time_constant(config, info) | config.network.settings
+        chosen = own.get(setting.name, setting.default)
+        decay = math.exp(-info.timing.dt / chosen)
+    suited = {**REAL, BETA: round(1 - decay, 6)}
+    for name in suited if spec.real else ():
+        if name in open_settings:
+            yield Choice(name, suited[name], because("real_targets"))
+
+
 def _room(
     config: Config, open_settings: Collection[str], info: DeviceInfo, spec: SampleSpec
 ) -> list[Choice]:
@@ -239,10 +265,10 @@ def _choose_encoding(
         return
     else:
         name = f"{name} makes a stimulus of kind {kind!r}"
-    known = ENCODINGS[spec.kind]
-    fitting = next((known[kind] for kind in known if kind in info.offers.stimuli), None)
+    possible = ENCODINGS[spec.kind]
+    fitting = next((possible[kind] for kind in possible if kind in info.offers.stimuli), None)
     if fitting is None:
-        raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*known]}")
+        raise StimulusError(f"task {config.task} has {spec.kind}: {reason}, none of {[*possible]}")
     if ENCODING not in open_settings:
         raise StimulusError(
             f"encoding {name}: {reason}: use --set encoding.name={fitting}, or leave encoding out"
@@ -400,6 +426,7 @@ CHOOSERS: Sequence[Chooser] = (
     _observe,
     _in_time,
     _time_constant,
+    _regress,
     _readout,
     _room,
     _choose_for_neuron,

@@ -14,7 +14,7 @@ from hil import streams
 from hil.learning import rate_estimators
 from hil.loop import costs, findings
 from hil.loop.controller import Controller
-from hil.loop.health import classify_layers, find_better_estimator, share_at_full_scale
+from hil.loop.health import Fit, classify_layers, find_better_estimator, share_at_full_scale
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop
@@ -76,7 +76,7 @@ class Training:
         )
         self._maps = self._config.augmentation.model_dump()
         self._image = data.image_shape if any(self._maps.values()) else None
-        self._batches = -(-len(data.y_train) // self._config.training.batch)
+        self._batches = self._config.training.count_batches(len(data.y_train))
         self._total = self._batches * self._config.training.epochs
         self._since = time.perf_counter()
         self._saved = self._since
@@ -152,11 +152,14 @@ class Training:
             self._watch(TrainingProgress("validate", done, total, epoch))
             self._heed_stop(before)
 
-        accuracy = None
+        accuracy = nrmse = None
         if len(self._data.y_validation):
-            x = self._data.x_validation
-            predicted, *_ = self._controller.classify(x, "validate", epoch, watch)
-            accuracy = float(np.mean(predicted == self._data.y_validation))
+            x, y = self._data.x_validation, self._data.y_validation
+            predicted, logits, _ = self._controller.classify(x, "validate", epoch, watch)
+            if self._data.is_real:
+                nrmse = Fit.of(logits, y).nrmse
+            else:
+                accuracy = float(np.mean(predicted == y))
         self._count_time()
         seconds, device, transfer = (
             getattr(state, name) - sum(row[name] for row in state.metrics)
@@ -166,8 +169,9 @@ class Training:
             "epoch": epoch,
             "step": state.step,
             "train_loss": tally.loss / tally.samples,
-            "train_accuracy": tally.correct / tally.samples,
+            "train_accuracy": None if self._data.is_real else tally.correct / tally.samples,
             "validation_accuracy": accuracy,
+            "validation_nrmse": nrmse,
             "hidden_rates": [total / tally.samples for total in tally.hidden_rates],
             "output_rate": tally.output_rate / tally.samples,
             "estimator": self._controller.observer.estimator.name,
@@ -198,7 +202,7 @@ class Training:
         part = "validation" if validated else "training"
         samples = len(self._data.y_validation if validated else self._data.y_train)
         key = "validation_accuracy" if validated else "train_accuracy"
-        accuracies = [each[key] for each in [*state.metrics, row]]
+        accuracies = [each[key] for each in [*state.metrics, row] if each[key] is not None]
         shares = share_at_full_scale(controller.weights, controller.device.network.full_scale)
         restarts = controller.supervised.clock.restarts
         observer, correlations = controller.observer, row["estimator_fit"]

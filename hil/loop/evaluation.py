@@ -26,7 +26,6 @@ from hil.trust import code_of
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller
-    from hil.tasks.labels import Labels
     from hil.tasks.preparation import Preparation
 from hil.tasks.samples import Samples
 
@@ -98,7 +97,8 @@ def _evaluate_run(
             "trained_on": config.device_url,
             "seed": config.seed,
             **_test(session, prepared, x, y, watch, metrics),
-            "trained_accuracy": None if own is None else own["test_accuracy"],
+            "trained_accuracy": (own or {}).get("test_accuracy"),
+            "trained_nrmse": (own or {}).get("test_nrmse"),
         }
 
 
@@ -134,7 +134,7 @@ def _evaluate_model(
 
 def _samples(
     run: Run, moved: str | Path | None, on: str | None
-) -> tuple[Preparation, Samples, Labels]:
+) -> tuple[Preparation, Samples, NDArray[Any]]:
     """Load the samples to classify and their preparation: the run's test part, or others."""
     if on is None:
         data = run_data.load(run, moved)
@@ -142,6 +142,10 @@ def _samples(
     if moved is not None:
         raise ValueError("--data and --on: give one of them")
     prepared = run_data.preparation(run)
+    if prepared.is_real:
+        raise ValueError(
+            "--on: this run gives numbers and is tested with its own task: leave it out"
+        )
     return prepared, *own_file.load_labelled(on, run.config().task, prepared)
 
 
@@ -176,7 +180,7 @@ def _test(
     session: Session,
     prepared: Preparation,
     x: Samples,
-    y: Labels,
+    y: NDArray[Any],
     watch: Watcher,
     metrics: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, Any]:
@@ -187,10 +191,12 @@ def _test(
         watch(TrainingProgress("test", done, total, epochs))
 
     tested = session.test(x, y, watch_test, metrics)
+    final = {**tested.score.final(), "costs": {"inference": tested.costs}, "findings": []}
+    if prepared.is_real:
+        return final
     return {
-        **tested.score.final(),
+        **final,
         "classes": [str(name) for name in prepared.class_names],
         "confusion": count_confusion(y, tested.predicted, prepared.classes).tolist(),
         "findings": [finding.as_json() for finding in findings.find_missed_classes(tested.score)],
-        "costs": {"inference": tested.costs},
     }

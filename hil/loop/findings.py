@@ -9,7 +9,7 @@ from typing import Any, Literal
 from drivers import Probe
 from hil.learning import rate_estimators
 from hil.learning.losses import Source
-from hil.loop.health import PATIENCE, Score, State, Statistics, find_drift, find_still_neurons
+from hil.loop.health import PATIENCE, Fit, Score, State, Statistics, find_drift, find_still_neurons
 
 Kind = Literal[
     "silent",
@@ -275,8 +275,10 @@ def _how_to_send_less(probes: Sequence[Probe]) -> str:
     return ", or ".join((", ".join(advice[:-1]), advice[-1]))
 
 
-def find_missed_classes(score: Score) -> list[Finding]:
+def find_missed_classes(score: Score | Fit) -> list[Finding]:
     """Find classes that are never answered, and an accuracy that is worth nothing."""
+    if isinstance(score, Fit):
+        return []
     findings = []
     if score.never:
         noun, verb = ("class", "is") if len(score.never) == 1 else ("classes", "are")

@@ -64,16 +64,18 @@ class Statistics:
         )
 
     def add(
-        self, labels: NDArray[np.int64], activity: Sequence[Matrix], membrane: Sequence[Matrix]
+        self, labels: NDArray[Any], activity: Sequence[Matrix], membrane: Sequence[Matrix]
     ) -> None:
         """Add a batch.
 
         Args:
-            labels: Class of each sample, `(B,)`.
+            labels: Class of each sample, `(B,)`; or real targets `(B, C)`, by which no neuron is
+                judged.
             activity: Spikes per step of each layer, `(B, n_l)`.
             membrane: Mean membrane of each layer, `(B, n_l)`; all zero where it is not shown.
         """
         classes = len(self.samples)
+        labels = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)
         self.samples[:] += np.bincount(labels, minlength=classes)
         one_hot = (labels == np.arange(classes)[:, None]).astype(np.float64)
         for layer, (rate, mean) in enumerate(zip(activity, membrane, strict=True)):
@@ -258,6 +260,29 @@ class Score:
             "majority_share": self.majority_share,
             "classes_out_of_balance": self.majority_share * self.classes > UNEVEN,
         }
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Figures of how far outputs are from real targets.
+
+    Attributes:
+        nrmse: Root of the mean squared error, in standard deviations of the target; over several
+            outputs, of the mean of its squares.
+    """
+
+    nrmse: float
+
+    @classmethod
+    def of(cls, outputs: NDArray[Any], targets: NDArray[Any]) -> Fit:
+        """Hold outputs `(N, K)` against targets `(N, K)`."""
+        errors = np.square(outputs.astype(np.float64) - targets).mean(axis=0)
+        spread = targets.astype(np.float64).var(axis=0)
+        return cls(float(np.sqrt(np.mean(errors / np.maximum(spread, np.finfo(float).tiny)))))
+
+    def final(self) -> dict[str, Any]:
+        """Return the entries for `result.json`."""
+        return {"test_nrmse": self.nrmse}
 
 
 def find_better_estimator(name: str, correlations: Mapping[str, float]) -> str | None:

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from drivers import DeviceInfo
 from drivers.contract.arrays import select_prefix
-from drivers.errors import FileFormatError
+from drivers.errors import name_source
 from drivers.files.bounded import read_bytes
 from hil import config as configuration
 from hil import streams, tasks
 from hil.config import Sections
 from hil.exchange import model
-from hil.exchange.nir_file import LARGEST, NirRefusal
+from hil.exchange.nir_file import LARGEST
 from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import Choice, apply_choices
@@ -95,10 +95,8 @@ def _model_settings(start: str, given: Mapping[str, Any]) -> Sections:
     encoding = {"name": "current", "bias": float(source.has_bias)}
     if "encoding" in source.notes:
         encoding = source.notes["encoding"]
-        try:
+        with name_source(f"{source.path}: metadata.encoding"):
             configuration.build({"encoding": encoding})
-        except ValueError as error:
-            raise FileFormatError(f"{source.path}: metadata.encoding: {error}") from None
     sections: Sections = {"start": start, "network": network, "encoding": encoding}
     task = source.notes.get("task")
     if task in tasks.names():
@@ -137,11 +135,9 @@ def load_initial_weights(
     left_out = _note_missing_delays(config, network.delay)
     if left_out:
         network = network.without_delays()
-    try:
-        source = model.NetworkInput(*mapping.find_input(config, info, data.spec))
+    source = model.NetworkInput(*mapping.find_input(config, info, data.spec))
+    with name_source(str(network.path)):
         placed = model.place_model(network, info, source, mapping.DECAY)
-    except NirRefusal as error:
-        raise FileFormatError(f"{network.path}: {error}") from None
     choices = [
         Choice(f"network.settings.{name}", value, placed.reasons[name])
         for name, value in placed.settings.items()

@@ -99,8 +99,10 @@ def shrink_to_synapses(layers: Sequence[int], room: Capacity, recurrent: bool) -
 
     whole = list(layers[1:-1])
     largest = max(whole, default=0)
-    tried = ([max(size * part // largest, 1) for size in whole] for part in range(largest, 0, -1))
-    return next((sizes for sizes in tried if fits(sizes)), [1] * len(whole))
+    candidates = (
+        [max(size * part // largest, 1) for size in whole] for part in range(largest, 0, -1)
+    )
+    return next((sizes for sizes in candidates if fits(sizes)), [1] * len(whole))
 
 
 def time_constant(config: Config, info: DeviceInfo) -> dict[str, float]:
@@ -318,9 +320,9 @@ def _check_stimulus(stimulus: object, wanted: tuple[int, int, int], what: str) -
     """Refuse what an encoding gives in place of samples, steps and channels of a stimulus."""
     if not isinstance(stimulus, Stimulus):
         raise ValueError(f"{what} gives a {type(stimulus).__name__}: give a drivers.Stimulus")
-    given = (stimulus.batch, stimulus.steps, stimulus.channels)
-    if given != wanted:
-        texts = ("{} samples of {} steps in {} channels".format(*size) for size in (given, wanted))
+    shape = (stimulus.batch, stimulus.steps, stimulus.channels)
+    if shape != wanted:
+        texts = ("{} samples of {} steps in {} channels".format(*size) for size in (shape, wanted))
         raise ValueError("{} gives {}: give {}, as asked for".format(what, *texts))
 
 

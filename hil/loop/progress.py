@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from hil.plain_text import describe_score
 from hil.progress import Stage, display
 
 
@@ -100,7 +101,7 @@ def also_call(watch: Watcher, on_epoch: Callable[[dict[str, Any]], object] | Non
 
 
 def _epoch(metrics: Mapping[str, Any]) -> str:
-    text = f"epoch {metrics['epoch']}: training {100 * metrics['train_accuracy']:.2f} %"
-    if metrics["validation_accuracy"] is not None:
-        text += f", validation {100 * metrics['validation_accuracy']:.2f} %"
-    return f"{text}, {metrics['seconds']:.1f} s"
+    training = describe_score(metrics, "train") or f"loss {metrics['train_loss']:.3g}"
+    validation = describe_score(metrics, "validation")
+    parts = [f"training {training}", *([f"validation {validation}"] if validation else [])]
+    return f"epoch {metrics['epoch']}: {', '.join(parts)}, {metrics['seconds']:.1f} s"

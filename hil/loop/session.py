@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.errors import name_source
 from drivers.session import Recorded
 from drivers.session.file import check_free
 from hil import config as configuration
@@ -26,7 +27,7 @@ from hil.loop import costs
 from hil.loop.controller import Controller
 from hil.loop.defaults import FORCED, find_open_settings, resolve_defaults
 from hil.loop.epochs import CheckpointSink, Training
-from hil.loop.health import Score
+from hil.loop.health import Fit, Score
 from hil.loop.initialisation import adjust_initial_response, load_initial_weights, observe_batch
 from hil.loop.progress import Watcher, no_watcher
 from hil.loop.train_state import TrainState
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from hil.config import Config
     from hil.loop.defaults import Choice
     from hil.runs.folder import Arrays
-    from hil.tasks.labels import Labels
     from hil.tasks.preparation import Preparation
 from hil.tasks.samples import Samples
 
@@ -71,15 +71,15 @@ class TestOutcome:
     """Answers of a network on a device to labelled samples.
 
     Attributes:
-        predicted: Class that each sample was answered by, `(N,)`.
-        score: How many were answered right.
+        predicted: Class that each sample was answered by, `(N,)`; or outputs, `(N, K)`.
+        score: How many were answered right, or how far outputs are from their targets.
         costs: What the device paid for one sample, as `costs.of_inference` names it.
     """
 
     __test__ = False  # no test of pytest
 
-    predicted: NDArray[np.int64]
-    score: Score
+    predicted: NDArray[Any]
+    score: Score | Fit
     costs: dict[str, float | None]
 
 
@@ -181,7 +181,7 @@ class Session:
         config, choices, initial = _resolve(config, open_settings, device, data, initial)
         controller = Controller.open(config, device, data.spec, initial)
         if initial is not None:
-            with blame() if blame else _blame_start(config):
+            with blame() if blame else name_source(f"start = {config.start}", kind=ValueError):
                 controller.load_weights(initial)
         return cls(config, data, device, {}, choices, initial, controller)
 
@@ -255,7 +255,7 @@ class Session:
     def test(
         self,
         x: Samples,
-        y: Labels,
+        y: NDArray[Any],
         watch: Callable[[int, int], None] | None = None,
         metrics: Sequence[Mapping[str, Any]] | None = None,
         stream: streams.Stream = "test",
@@ -264,7 +264,7 @@ class Session:
 
         Args:
             x: The samples, prepared.
-            y: Class of each, `(N,)`.
+            y: Class of each, `(N,)`; or real targets, `(N, K)`.
             watch: Called with batches done and batches in all, after every batch.
             metrics: Those of the epochs of the training, which know the rates of hidden layers;
                 None has them seen or estimated in one more batch, which is no part of the costs.
@@ -272,7 +272,7 @@ class Session:
         """
         counted, config = self.controller.supervised.costs, self.config
         before = replace(counted.usage)
-        predicted, *_ = self.controller.classify(x, stream, 0, watch)
+        predicted, logits, _ = self.controller.classify(x, stream, 0, watch)
         used = counted.usage - before
         if metrics is None:
             first = Data.batch(x[: config.training.batch])
@@ -281,6 +281,8 @@ class Session:
         paid = costs.of_inference(
             used, self.device.network, config.network.steps, metrics, self.device.info.energy
         )
+        if y.ndim == 2:
+            return TestOutcome(logits, Fit.of(logits, y), paid)
         return TestOutcome(predicted, Score.of(predicted, y), paid)
 
 
@@ -312,15 +314,6 @@ def _resolve(
         return config, choices, initial
     config, initial, more = load_initial_weights(config, device.info, data)
     return config, (*choices, *more), initial
-
-
-@contextmanager
-def _blame_start(config: Config) -> Iterator[None]:
-    """Say that what a configuration starts from is at fault."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"start = {config.start}: {error}") from None
 
 
 def resolve_config(sections: Mapping[str, Any]) -> Config:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +25,22 @@ CELLS = 20_000  # synapses shown of each projection
 
 
 def gather(
-    controller: Controller, data: Data, predictions: NDArray[np.int64]
+    controller: Controller, data: Data, predictions: NDArray[Any]
 ) -> dict[str, NDArray[np.generic]]:
     """Show a few test samples to the device and collect what the report draws.
 
     Args:
         controller: The trained controller.
         data: The task's samples.
-        predictions: `(N_test,)` predicted test classes.
+        predictions: `(N_test,)` predicted test classes, or outputs, `(N_test, K)`.
 
     Returns:
         `test_labels` and `test_predictions` `(N_test,)`; `samples` `(S, n_features)`, or of signals
         `(S, T, n_channels)` with `sample_lengths` `(S,)`; `sample_labels` and `sample_predictions`
-        `(S,)`; `output_raster` `(T, S, C)` where the device shows it; `membrane_LAYER`
-        `(T', S, k)` in thresholds with `membrane_every`; `asked_P` and `stored_P`, the same cells
-        of projection P before and after storage.
+        `(S,)` (of real targets `(N_test, K)` and `(S, K)`, in their units); `output_raster`
+        `(T, S, C)` where the device shows it; `membrane_LAYER` `(T', S, k)` in thresholds with
+        `membrane_every`; `asked_P` and `stored_P`, the same cells of projection P before and after
+        storage.
     """
     config, device, depth = controller.config, controller.device, controller.depth
     rng = streams.generator(config.seed, "show")
@@ -79,7 +80,12 @@ def gather(
             values = values[..., _find_moving(values[:, 0])]
         arrays[name] = values
     arrays["counts"] = readout.counts
-    arrays["sample_predictions"] = controller.answer(readout)[0]
+    chosen, outputs, _ = controller.answer(readout)
+    arrays["sample_predictions"] = outputs if data.is_real else chosen
+    if data.is_real:
+        for part in ("test", "sample"):
+            for name in (f"{part}_labels", f"{part}_predictions"):
+                arrays[name] = data.preparation.read_outputs(arrays[name])
     for p, (asked, stored) in enumerate(
         zip(controller.weights, controller.supervised.stored, strict=True)
     ):

@@ -92,9 +92,8 @@ class TrainState:
     @property
     def best_epoch(self) -> int:
         """Number of the first epoch with the best validation, 0 before there is one."""
-        rows = [row for row in self.metrics if row["validation_accuracy"] is not None]
-        best = max(rows, key=lambda row: row["validation_accuracy"], default={"epoch": 0})
-        return int(best["epoch"])
+        figures = [(_validated(row), -int(row["epoch"])) for row in self.metrics]
+        return -max((each for each in figures if each[0] is not None), default=(0, 0))[1]
 
     @property
     def kept_epoch(self) -> int:
@@ -155,6 +154,12 @@ class TrainState:
         return cls(statistics, **{**fields, "tally": Tally(**tally)}, best=best)
 
 
+def _validated(row: Mapping[str, Any]) -> Any:
+    """Figure of the validation of an epoch, the larger the better; None where there is none."""
+    nrmse = row["validation_nrmse"]
+    return row["validation_accuracy"] if nrmse is None else -nrmse
+
+
 def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix]) -> list[Matrix]:
     """The shadow weights of a checkpoint.
 
@@ -172,9 +177,9 @@ def weights_in(state: Mapping[str, NDArray[np.generic]], like: Sequence[Matrix])
         raise ValueError("weights are not those of a network, one array for each projection")
     shapes = [matrices[str(p)].shape for p in range(many)]
     if shapes != [w.shape for w in like]:
-        given, wanted = _describe(shapes), _describe([w.shape for w in like])
+        own, wanted = _describe(shapes), _describe([w.shape for w in like])
         raise ValueError(
-            f"weights of a {given} network do not fit a {wanted} network: give the same task, "
+            f"weights of a {own} network do not fit a {wanted} network: give the same task, "
             "encoding, network.hidden and network.recurrent"
         )
     wrong = first_mismatch(matrices, {str(p): w for p, w in enumerate(like)})

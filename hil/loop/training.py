@@ -113,7 +113,7 @@ def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watch
         run.add_chosen([choice.as_json() for choice in choices])
         return state
     with run.blame_file():
-        batches = -(-len(session.samples.y_train) // config.training.batch)
+        batches = config.training.count_batches(len(session.samples.y_train))
         first = TrainState.first(controller.layers)
         state = TrainState.from_arrays(checkpoint, first, batches, config.training.epochs)
         controller.restore(checkpoint)
@@ -142,7 +142,7 @@ def _finish(
     run.save_snapshot(snapshot.gather(controller, data, tested.predicted))
     amiss = [finding.as_json() for finding in findings.find_missed_classes(tested.score)]
     watch(TrainingProgress("test", 1, 1, epochs, findings=amiss))
-    last = state.metrics[kept - 1]
+    last, shown = state.metrics[kept - 1], config.training.count_samples(len(data.y_train))
     result = {
         "task": config.task,
         "rule": config.rule["name"],
@@ -157,13 +157,14 @@ def _finish(
         "kept_epoch": kept,
         **tested.score.final(),
         "validation_accuracy": last["validation_accuracy"],
+        "validation_nrmse": last["validation_nrmse"],
         "train_seconds": state.seconds,
         "device_seconds": state.device_seconds,
         "transfer_seconds": state.transfer_seconds,
         "host_seconds": state.seconds - state.device_seconds - state.transfer_seconds,
         "costs": {"inference": tested.costs, "training": training, "network": network},
         "findings": [*findings.latest(state.metrics), *amiss],
-        "samples_per_second": epochs * len(data.y_train) / state.seconds,
+        "samples_per_second": epochs * shown / state.seconds,
         "peak_rss_mb": peak_rss_mb(),
     }
     run.add_packages()

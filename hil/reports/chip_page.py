@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.emulator import chip_instance
+from drivers.emulator.chip_instance import ChipInstance, ParameterSpread
+from drivers.emulator.datasheet import TIERS, Datasheet, datasheet, names
 from hil.figures import chip_plots
 from hil.figures.plots import Line
 
 if TYPE_CHECKING:
     from drivers import Device
-    from drivers.emulator.chip_instance import ChipInstance, ParameterSpread
-    from drivers.emulator.datasheet import Datasheet
+
+__all__ = ["datasheet", "names", "rows", "write_page"]
 
 Array = NDArray[np.float32]
 
@@ -29,27 +32,6 @@ PULSE, PULSE_STEPS = (20, 80), 100
 SELDOM = 20  # steps between two samples, above which a trace shows nothing
 TARGETS = (0.25, 0.5, 1.0)  # weights followed in time, in full scales
 YEAR = 3.156e7
-
-
-def names() -> list[str]:
-    """List the chips that come with the package."""
-    from drivers.emulator import datasheet as emulated
-
-    return list(emulated.names())
-
-
-def datasheet(name: str) -> Datasheet:
-    """Look up what is true of a kind of chip.
-
-    Args:
-        name: A profile, or a file of a chip of one's own.
-
-    Raises:
-        ValueError: For an unknown name or a file that is no chip.
-    """
-    from drivers.emulator import datasheet as emulated
-
-    return emulated.datasheet(name)
 
 
 def rows(sheet: Datasheet) -> Sequence[tuple[str, ...]]:
@@ -84,8 +66,6 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
         OSError: When the page cannot be written; one that was there stands untouched.
     """
     import drivers
-    from drivers.emulator import chip_instance
-    from drivers.emulator.datasheet import TIERS
     from drivers.files.writing import write_text
     from hil.reports.rendering import render
 

@@ -150,6 +150,9 @@ def write_comparison(
     """
     attempts = attempts or rendering.Attempts()
     groups = group_runs(runs)
+    for run in (run for group in groups for run in group.runs):
+        if (run.result or {}).get("test_nrmse") is not None:
+            raise ValueError(f"{run.path} gives numbers, and accuracies are compared: leave it out")
     members = [(group, run) for group in groups for run in group.runs]
     times = [(run, time_by_part(run.metrics)) for _, run in members if run.metrics]
     costs = [(run, paid_costs(run.result["costs"])) for _, run in members if run.result]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hil.plain_text import describe_score
 from hil.sections.run import inference_costs
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ def format_setting(value: Any) -> str:
 
 def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List what a person wants to see of the result of a training or an evaluation, row by row."""
-    low, high = result["test_accuracy_ci95"]
     rows = [
         ("task", str(result["task"])),
         ("device", str(result["device"])),
@@ -53,8 +53,12 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.insert(1, ("samples of", str(result["on"])))
     if "rule" in result:
         rows.append(("rule", f"{result['rule']} (observes {result['observe']})"))
-    accuracy = f"{100 * result['test_accuracy']:.2f} %"
-    rows.append(("test accuracy", f"{accuracy}  (95 %: {100 * low:.2f} to {100 * high:.2f})"))
+    score = describe_score(result, "test")
+    if "test_nrmse" in result:
+        rows.append(("test error", f"{score}  (1 is that of saying the mean)"))
+    else:
+        low, high = result["test_accuracy_ci95"]
+        rows.append(("test accuracy", f"{score}  (95 %: {100 * low:.2f} to {100 * high:.2f})"))
     if result.get("classes_out_of_balance") or result.get("on"):
         rows += [
             ("balanced accuracy", f"{100 * result['balanced_accuracy']:.2f} %"),
@@ -62,9 +66,9 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ]
     if result.get("on"):
         rows += _answers_by_class(result["classes"], result["confusion"])
-    if result.get("trained_accuracy") is not None:
-        accuracy_there = f"{100 * result['trained_accuracy']:.2f} %  (on {result['trained_on']})"
-        rows.append(("as trained", accuracy_there))
+    there = describe_score(result, "trained")
+    if there:
+        rows.append(("as trained", f"{there}  (on {result['trained_on']})"))
     if "train_seconds" not in result:
         rows.append(("an inference", inference_costs(result["costs"])))
         rows += [("noticed", finding["text"]) for finding in result["findings"]]

@@ -23,7 +23,7 @@ from hil.reports.run_facts import (
 )
 from hil.runs.data import preparation
 from hil.runs.folder import PREPARATION, REPORT, SAMPLES
-from hil.runs.records import confusion
+from hil.runs.records import confusion, holds_numbers
 from hil.sections import PageSection
 from hil.sections.run import SECTIONS, RunRecord, build_learning
 from hil.tasks import own_file
@@ -49,7 +49,9 @@ def write_report(run: Run, attempts: Attempts | None = None, is_live: bool = Fal
     record = read_record(run, prepared)
     config, result, snapshot = record.config, record.result, record.snapshot
     content = [attempts.draw_section(section) for section in build_sections(record, attempts)]
-    labels = None if snapshot is None else snapshot["test_labels"].astype(np.int64)
+    labels = None
+    if snapshot is not None and not holds_numbers(snapshot):
+        labels = snapshot["test_labels"].astype(np.int64)
     return write_page(
         run.path / REPORT,
         "run.html.j2",
@@ -94,7 +96,7 @@ def read_record(run: Run, prepared: Preparation | None = None) -> RunRecord:
         [finding["text"] for finding in (result or {}).get("findings", latest(metrics))],
         result,
         snapshot,
-        None if snapshot is None else confusion(snapshot),
+        None if snapshot is None or holds_numbers(snapshot) else confusion(snapshot),
         class_names(prepared, snapshot["counts"].shape[1] if snapshot else 0),
     )
 
@@ -134,11 +136,11 @@ def _name_task(task: str) -> str:
 def _usual_config(run: Run, task: str) -> Config:
     """Build what nobody has to ask for; no task of the user's own is run for its defaults."""
     names = (*tasks.names(), tasks.ARRAYS)
-    given = {"task": task} if task in names or own_file.parse_address(task) else {}
+    layer = {"task": task} if task in names or own_file.parse_address(task) else {}
     suited: Mapping[str, Any] = {}
     if (run.path / SAMPLES).exists():
         suited = tasks.get(f"npz:{run.path / SAMPLES}").defaults
-    return build(suited, given)
+    return build(suited, layer)
 
 
 def _repeating_command(run: Run, task: str) -> str:

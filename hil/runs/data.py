@@ -8,7 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from drivers.contract.messages import read_npz
-from drivers.errors import FileFormatError
+from drivers.errors import FileFormatError, name_source
 from drivers.files.bounded import MIB, read_json
 from drivers.files.writing import write_text
 from hil import tasks
@@ -48,9 +48,9 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
     if own is not None and (moved is not None or (record and record["files"])):
         own = own.at(Path(moved).absolute() if moved is not None else record["files"][0])
     task = config.task if own is None else str(own)
-    given = samples(run) if is_kept else None
+    kept = samples(run) if is_kept else None
     try:
-        data = tasks.load(task, config.seed, config.training.validation_fraction, given)
+        data = tasks.load(task, config.seed, config.training.validation_fraction, kept)
     except ValueError as error:
         if is_kept:
             raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
@@ -74,10 +74,8 @@ def samples(run: Run) -> SampleSet:
         FileFormatError: When they are missing or damaged.
     """
     arrays = read_npz(run.path / SAMPLES, ("arrays",), VERSION, records=True)
-    try:
+    with name_source(str(run.path / SAMPLES)):
         return SampleSet.read({key: array for key, array in arrays.items() if key not in HEADER})
-    except ValueError as error:
-        raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
 
 
 def preparation(run: Run) -> Preparation:

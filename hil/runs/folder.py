@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from drivers import lab
 from drivers.contract.arrays import select_prefix
 from drivers.contract.messages import read_npz, write_npz
-from drivers.errors import DeviceError, FileFormatError
+from drivers.errors import DeviceError, FileFormatError, name_source
 from drivers.files.bounded import read_bytes, read_toml
 from drivers.files.writing import remove_drafts, write_text
 from hil import tasks
@@ -159,10 +159,10 @@ class Run:
 
     def add_device(self, device: Device) -> None:
         """Keep which device the run is trained on: by what it states, its lab, and its state."""
-        made, config, known = self.environment(), self.config(), device.info.identity
+        made, config, identity = self.environment(), self.config(), device.info.identity
         file, name = config.network.calibration, lab.find_name(config.device)
         record = {
-            **asdict(known),
+            **asdict(identity),
             "lab": name,
             "flashed": lab.list_notes(lab.FLASHED).get(name, ""),
             "address": lab.find_device(name).address if name else config.device,
@@ -273,20 +273,9 @@ class Run:
     def _way_to_start(self) -> str:
         return f"start anew with: hil train --config {quote(str(self.path / CONFIG))} --out NEW"
 
-    @contextmanager
-    def blame_file(self, file: str = CHECKPOINT) -> Iterator[None]:
-        """Say that a file is at fault where what is taken from it is refused.
-
-        Args:
-            file: Its name.
-
-        Raises:
-            FileFormatError: When it is.
-        """
-        try:
-            yield
-        except ValueError as error:
-            raise FileFormatError(f"{self.path / file}: {error}; {self._way_to_start}") from None
+    def blame_file(self, file: str = CHECKPOINT) -> AbstractContextManager[None]:
+        """Say in a context that a file is at fault where what is taken from it is refused."""
+        return name_source(str(self.path / file), f"; {self._way_to_start}")
 
     def load_trained(self) -> Arrays:
         """What the training left: the epoch that was kept, or else the last checkpoint.

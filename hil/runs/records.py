@@ -148,8 +148,9 @@ class EpochRecord(Record):
     epoch: Annotated[int, Field(ge=1)]
     step: Count
     train_loss: Annotated[float, Field(ge=-1e30, le=1e30)]
-    train_accuracy: Share
+    train_accuracy: Share | None
     validation_accuracy: Share | None
+    validation_nrmse: Amount | None
     hidden_rates: list[Annotated[float, Field(ge=-1e12, le=1e12)]]
     output_rate: Amount
     estimator: Text
@@ -184,12 +185,14 @@ class ResultRecord(Record):
     layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
     epochs: Count
     kept_epoch: Count
-    test_accuracy: Share
-    test_accuracy_ci95: Annotated[list[Share], Field(min_length=2, max_length=2)]
-    balanced_accuracy: Share
-    majority_share: Share
-    classes_out_of_balance: bool
+    test_nrmse: Amount | None = None
+    test_accuracy: Share | None = None
+    test_accuracy_ci95: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
+    balanced_accuracy: Share | None = None
+    majority_share: Share | None = None
+    classes_out_of_balance: bool | None = None
     validation_accuracy: Share | None
+    validation_nrmse: Amount | None
     train_seconds: Amount
     device_seconds: Amount
     transfer_seconds: Amount
@@ -256,7 +259,7 @@ def read_progress(text: str, batches: int, epochs: int, hidden: int) -> dict[str
         FileFormatError: When it is not told, or that of another training.
     """
     name = "train_state"
-    record: dict[str, Any] = check_schema(ProgressRecord, parse_json(text, name), name)
+    record = check_schema(ProgressRecord, parse_json(text, name), name)
     step, tally, metrics = record["step"], record["tally"], check_epochs(record["metrics"], name)
     if step > batches * epochs:
         raise FileFormatError(f"{name}: step: {step} of {batches * epochs} is none")
@@ -283,8 +286,7 @@ def read_usage(text: str) -> dict[str, Any]:
         FileFormatError: When it is not told.
     """
     name = "costs/usage"
-    record: dict[str, Any] = check_schema(UsageRecord, parse_json(text, name), name)
-    return record
+    return check_schema(UsageRecord, parse_json(text, name), name)
 
 
 def read_environment(path: Path, newest: int) -> dict[str, Any]:
@@ -304,8 +306,7 @@ def read_environment(path: Path, newest: int) -> dict[str, Any]:
             f"{path.parent} is a run folder of version {version}, this spikeloop reads up to "
             f"{newest}: upgrade it"
         )
-    record: dict[str, Any] = check_schema(EnvironmentRecord, content, str(path))
-    return record
+    return check_schema(EnvironmentRecord, content, str(path))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -346,8 +347,7 @@ def read_result(path: Path) -> dict[str, Any]:
     Raises:
         FileFormatError: When it is missing or damaged.
     """
-    record: dict[str, Any] = check_schema(ResultRecord, read_json(path), str(path))
-    return record
+    return check_schema(ResultRecord, read_json(path), str(path))
 
 
 def environment() -> dict[str, Any]:
@@ -412,6 +412,11 @@ HEADER = ("__kind__", "__version__")
 LONGEST = {"s": SHOWN, "c": 1024, "n": SHOWN, "w": 1_000_000}
 
 
+def holds_numbers(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell if outputs of a snapshot stand for real numbers, and not for classes."""
+    return arrays["test_labels"].ndim == 2
+
+
 def confusion(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     """Test samples by class, as `count_answers` counts them.
 
@@ -471,11 +476,13 @@ def check(arrays: Mapping[str, NDArray[Any]], depth: int, projections: int, name
             refuse(key, f"is not within {least:g} and {most:g}")
 
     take("counts", "iu", "s c")
-    last = sizes["c"] - 1
-    take("test_labels", "iu", "test", most=last)
-    take("test_predictions", "iu", "test", most=last)
-    take("sample_labels", "iu", "s", most=last)
-    take("sample_predictions", "iu", "s", most=last)
+    last, real = sizes["c"] - 1, arrays.get("test_labels", np.empty(0)).ndim == 2
+    for key, axis in (("test", "test"), ("sample", "s")):
+        for what in (f"{key}_labels", f"{key}_predictions"):
+            if real:
+                take(what, "f", f"{axis} c", -LARGEST)
+            else:
+                take(what, "iu", axis, most=last)
     if "sample_lengths" in left:
         take("samples", "f", "s time features")
         take("sample_lengths", "iu", "s", 1, sizes["time"])

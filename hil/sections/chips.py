@@ -10,6 +10,7 @@ from statistics import fmean, median
 import numpy as np
 
 from hil.figures import plots
+from hil.figures.svg import WIDTH, Figure, Panel
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Table, words
 from hil.sections.comparisons import Comparison, adjust
 from hil.sections.trials import (
@@ -20,6 +21,7 @@ from hil.sections.trials import (
     by_level,
     compare_rows,
     estimate,
+    is_share,
 )
 from hil.sections.words import CONFIDENCE, SIGNIFICANCE
 from hil.statistics import FEWEST, Mean, Ratio, holm, ratio
@@ -174,11 +176,12 @@ def _recovery_answer(recoveries: list[Recovery]) -> str:
 
 
 class YieldSettings(SectionSettings):
-    """The factor that says what weights were trained on, its reference, and when a chip is good."""
+    """What weights were trained on, its reference, when a chip is good, and what it may cost."""
 
     factor: str
     reference: str
     least: float = 0.9
+    costs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,7 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
     quantity = words.name_quantity(trials.rows, factor)
     header = ("median chip, %", "5th percentile, %", f"yield ({least}), %", "chips", "repetitions")
     draw = partial(plots.plot_intervals, intervals, "accuracy")
+    costs = partial(_plot_costs, settings, levels, quantity)
     return PageSection(
         "On chips never seen",
         words.read_note("chip_yield", least=least),
@@ -250,9 +254,44 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         answer=f"median accuracy of chips, and share of them at {least} or more: "
         + "; ".join(answers),
         tables=[Table("", (quantity, *header), table)],
-        plots=[Plot("Median chip", draw, wide=True)],
+        plots=[
+            Plot("Median chip", draw, wide=True),
+            *(
+                [Plot("What a chip takes", costs, wide=True)]
+                if any(
+                    row.measure(cost) is not None for row in trials.rows for cost in settings.costs
+                )
+                else []
+            ),
+        ],
         data={"least": settings.least, "levels": data},
     )
+
+
+def _plot_costs(settings: YieldSettings, levels: dict[str, ChipYield], heading: str) -> Figure:
+    """Plot the median chip over what each chip cost; what cost nothing is at the left edge."""
+    panels = list[Panel]()
+    for cost in settings.costs:
+        paid = {level: estimate(each.rows, cost) for level, each in levels.items()}
+        amounts = [mean.value for mean in paid.values() if mean is not None]
+        if not amounts:
+            continue
+        least = min((amount for amount in amounts if amount > 0), default=1.0) / 3
+        clouds = [
+            plots.Cloud(
+                [max(mean.value, least)],
+                [levels[level].median.value],
+                "" if panels else words.name_level(levels[level].rows, settings.factor),
+                shade,
+                has_line=True,
+            )
+            for shade, (level, mean) in enumerate(paid.items())
+            if mean is not None
+        ]
+        y, percent = words.name_measure(settings.measure), is_share(settings.measure)
+        x = words.name_axis(cost)
+        panels += plots.plot_scatter(clouds, x, y, percent, heading, log=True).panels
+    return Figure(panels, widths=[1.0] * len(panels), width=1.9 * WIDTH)
 
 
 def _yield_claims(settings: YieldSettings, levels: dict[str, ChipYield]) -> list[Comparison]:

@@ -32,6 +32,13 @@ class EpochsSettings(SectionSettings):
     by: tuple[str, ...] = ()
 
 
+class CurvesSettings(EpochsSettings):
+    """What the points of a curve are, and what is measured at each."""
+
+    axis: str = "epoch"
+    measure: str = "validation_accuracy"
+
+
 class SeveritySettings(EpochsSettings):
     """Factors of the axis, of the lines, and of the plots."""
 
@@ -69,17 +76,17 @@ def build_severity(settings: SeveritySettings, trials: Trials) -> PageSection:
     )
 
 
-def build_epochs(settings: EpochsSettings, trials: Trials) -> PageSection:
+def build_epochs(settings: CurvesSettings, trials: Trials) -> PageSection:
     """Make one figure of learning curves for each combination of the levels of `by`."""
 
     def points_of(rows: list[Row]) -> Points:
         curves = [row.outcome.get("curve", []) for row in rows]
         curves = [curve for curve in curves if curve and None not in curve]
-        means = [estimate_mean(at, "validation_accuracy") for at in zip(*curves, strict=False)]
+        means = [estimate_mean(at, settings.measure) for at in zip(*curves, strict=False)]
         return list(enumerate(means, start=1))
 
     figures = [
-        _plot(settings, trials, group, points_of, "epoch", "validation_accuracy")
+        _plot(settings, trials, group, points_of, settings.axis, settings.measure)
         for group in trials.group(settings.by).values()
     ]
     title, note = "Learning", words.read_note("epochs")
@@ -201,6 +208,6 @@ def build_correlation(settings: CorrelationSettings, trials: Trials) -> PageSect
 
 SECTIONS = {
     "severity": SectionKind(build_severity, SeveritySettings),
-    "epochs": SectionKind(build_epochs, EpochsSettings),
+    "epochs": SectionKind(build_epochs, CurvesSettings),
     "correlation": SectionKind(build_correlation, CorrelationSettings),
 }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hil.config import Config
 from hil.figures import plots
+from hil.plain_text import describe_score
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Statement, Table, words
 from hil.statistics import proportion
 
@@ -31,6 +32,7 @@ PAID = {
     "cell_writes_mean": "writes of a cell, mean",
     "cell_writes_max": "writes of a cell, most",
 }
+OUTPUTS, FIRST = 4, 200  # outputs drawn of several numbers; test samples in order
 Costs = Mapping[str, Mapping[str, float | None]]
 
 
@@ -74,22 +76,30 @@ def build_learning(settings: SectionSettings, run: RunRecord) -> PageSection | N
     if not run.metrics:
         return None
     last = run.metrics[-1]
-    accuracy = [_epoch_line([row["train_accuracy"] for row in run.metrics], "training")]
-    summary = f"training {100 * last['train_accuracy']:.2f} %"
-    validation = [row["validation_accuracy"] for row in run.metrics]
-    if None not in validation:
-        accuracy.append(_epoch_line(validation, "validation", 1))
-        summary += f", validation {100 * validation[-1]:.2f} %"
+    real = last["train_accuracy"] is None
+    measure, what = ("nrmse", "NRMSE") if real else ("accuracy", "accuracy")
+    lines, summary = [], []
+    for shade, (part, name) in enumerate({"train": "training", "validation": "validation"}.items()):
+        values = [
+            row[key] for row in run.metrics if row.get(key := f"{part}_{measure}") is not None
+        ]
+        if len(values) == len(run.metrics):
+            lines.append(_epoch_line(values, name, shade))
+            summary.append(f"{name} {describe_score(last, part)}")
     loss = [_epoch_line([row["train_loss"] for row in run.metrics])]
+    title = what if real else what.capitalize()
     return PageSection(
         "Learning",
         words.read_note("learning"),
         plots=[
-            Plot(
-                "Accuracy",
-                partial(plots.plot_lines, accuracy, "epoch", "accuracy", percent=True),
-                description=f"Accuracy over epochs; at the end {summary}",
-            ),
+            *[
+                Plot(
+                    title,
+                    partial(plots.plot_lines, lines, "epoch", what, percent=not real),
+                    description=f"{title} over epochs; at the end {', '.join(summary)}",
+                )
+                for _ in lines[:1]
+            ],
             Plot(
                 "Loss",
                 partial(plots.plot_lines, loss, "epoch", "loss"),
@@ -164,9 +174,32 @@ def build_confusion(settings: SectionSettings, run: RunRecord) -> PageSection | 
     )
 
 
+def build_fit(settings: SectionSettings, run: RunRecord) -> PageSection | None:
+    """Draw the numbers that a network gives over those that it was asked for."""
+    if run.snapshot is None or run.snapshot["test_labels"].ndim == 1:
+        return None
+    figures = []
+    for number in range(min(run.snapshot["test_labels"].shape[1], OUTPUTS)):
+        asked, given = (run.snapshot[f"test_{key}"][:, number] for key in ("labels", "predictions"))
+        cloud = plots.Cloud(asked.tolist(), given.tolist(), "test samples", 0)
+        ends = [float(asked.min()), float(asked.max())]
+        ideal = plots.Cloud(ends, ends, "as asked", 1, has_line=True)
+        first = range(1, min(len(asked), FIRST) + 1)
+        lines = [
+            plots.Line(first, values[:FIRST].tolist(), label, shade)
+            for shade, (label, values) in enumerate({"asked": asked, "given": given}.items())
+        ]
+        name = run.class_names[number]
+        draw = partial(plots.plot_scatter, [cloud, ideal], "asked", "given", percent=False)
+        figures.append(Plot(f"Output {name}", draw))
+        draw = partial(plots.plot_lines, lines, "test sample", f"output {name}")
+        figures.append(Plot(f"Output {name}, sample by sample", draw))
+    return PageSection("Numbers given and asked", words.read_note("fit"), plots=figures)
+
+
 def build_samples(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     """Draw a few test samples, and how each is answered."""
-    if run.snapshot is None:
+    if run.snapshot is None or run.confusion is None:
         return None
     snapshot, names, figures = run.snapshot, run.class_names, []
     shape = tuple(int(side) for side in snapshot["image_shape"]) or None
@@ -339,6 +372,7 @@ SECTIONS = {
         "findings": build_findings,
         "learning": build_learning,
         "activity": build_activity,
+        "fit": build_fit,
         "confusion": build_confusion,
         "samples": build_samples,
         "membranes": build_membranes,

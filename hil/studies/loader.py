@@ -50,8 +50,10 @@ def read(name: str | Path) -> Sections:
         raise ValueError(f"study {error}") from None
     version = sections.get("version")
     if type(version) is not int or version != VERSION:
-        given = "has no version" if version is None else f"is of version {shorten(repr(version))}"
-        raise ValueError(f"study {path} {given}: this spikeloop reads version = {VERSION}")
+        version_text = (
+            "has no version" if version is None else f"is of version {shorten(repr(version))}"
+        )
+        raise ValueError(f"study {path} {version_text}: this spikeloop reads version = {VERSION}")
     return sections
 
 
@@ -117,7 +119,7 @@ def start_from(study: Study, start: str | Path) -> Study:
     """Let the trials of a study start from a run or a model, and train none for it.
 
     Its network, what that is shown, and the settings that a model chooses on the device of
-    `pretrain` are those of every trial.
+    `pretrain` are those of every trial. Where devices are compared, each reads a model for itself.
 
     Args:
         study: The study.
@@ -127,7 +129,7 @@ def start_from(study: Study, start: str | Path) -> Study:
         ValueError: When no trial starts from another network, or it does not fit.
         DeviceError: When there is no such device.
     """
-    from hil.loop.initialisation import start_settings
+    from hil.loop.initialisation import is_model, start_settings
     from hil.loop.session import resolve_config
     from hil.studies.plan import list_cells, list_units, make_jobs
 
@@ -139,12 +141,18 @@ def start_from(study: Study, start: str | Path) -> Study:
         )
     file, mark, query = str(start).partition("?")
     start = f"{Path(file).absolute()}{mark}{query}"
-    pretrain = {**study.pretrain, "start": start}
+    of_devices = any(f.key == "device" for _, own in study.families() for f in own.values())
+    alone = of_devices and is_model(start)
+    pretrain = {**({} if alone else study.pretrain), "start": start}
     given = start_settings(start, study.base)
     network = {key: given["network"][key] for key in SHARED if key in given["network"]}
     own: Sections = {"network": network, "encoding": given["encoding"]}
     if "task" in given:
         own["task"] = given["task"]
+    if alone:
+        return study.model_copy(
+            update={"base": merge_layers(study.base, own), "pretrain": pretrain}
+        )
     config = resolve_config(merge_layers(study.base, own, pretrain))
     network = {key: config.model_dump(mode="json")["network"][key] for key in SHARED}
     base = merge_layers(study.base, own, {"encoding": config.encoding, "network": network})

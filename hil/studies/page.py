@@ -256,15 +256,15 @@ def _without_constant_factors(settings: SectionSettings, rows: Rows) -> SectionS
 
 
 def _read_settings(section: Mapping[str, Any], study: Study) -> tuple[SectionKind, Any]:
-    given = dict(section)
-    name = given.pop("kind", None)
+    entries = dict(section)
+    name = entries.pop("kind", None)
     if not isinstance(name, str):
         names = ", ".join(sections.names("study"))
         raise ValueError(f"sections: kind = {name!r}: give one of {names}")
     kind, where = sections.get(name), f"sections ({name})"
     if kind.page != "study":
         raise ValueError(f"{where}: is a section of the page of a run: give one of a study")
-    settings = validate_values(kind.settings, given, what="study", where=where, others=("kind",))
+    settings = validate_values(kind.settings, entries, what="study", where=where, others=("kind",))
     factors = ["part", *study.names()]
     for key, value in settings:
         if key in ("factor", "severity", "x", "y", "by", "lines"):
@@ -353,10 +353,10 @@ def _tuning_section(tuning: Tune, tuned: Tuned) -> PageSection:
         levels: dict[str, Level] = {}
         for result in tuned.values():
             levels |= result.best.levels
-        given = [level.display for level in levels.values()]
-        table = Table("", [names[name] for name in levels], [given])
+        labels = [level.display for level in levels.values()]
+        table = Table("", [names[name] for name in levels], [labels])
         return PageSection(
-            title, words.read_note("not_tuned"), tables=[table], data={"given": given}
+            title, words.read_note("not_tuned"), tables=[table], data={"given": labels}
         )
     header = [*tuning.by]
     for about in names.values():
@@ -365,11 +365,11 @@ def _tuning_section(tuning: Tune, tuned: Tuned) -> PageSection:
     for kind, result in tuned.items():
         row, scores = [*kind], result.tried.values()
         for name in names:
-            tried, best = _list_tried(result, name), result.best.levels.get(name)
-            edge = best in tried[:1] + tried[-1:] and is_numeric(tuning.factors[name])
+            options, best = _list_tried(result, name), result.best.levels.get(name)
+            edge = best in options[:1] + options[-1:] and is_numeric(tuning.factors[name])
             row += [
                 NONE if best is None else f"{best.display} (edge)" if edge else best.display,
-                ", ".join(level.text for level in tried) or NONE,
+                ", ".join(level.text for level in options) or NONE,
             ]
         row += [f"{100 * score:.1f}" for score in (max(scores), min(scores))]
         rows.append([*row, str(len(result.options))])
@@ -396,5 +396,5 @@ def _tuning_section(tuning: Tune, tuned: Tuned) -> PageSection:
 
 def _list_tried(result: CompassSearch, name: str) -> list[Level]:
     """The levels of a factor that were tried, those of numbers in their order."""
-    tried = [option.levels[name] for option in result.options if name in option.levels]
-    return sorted(dict.fromkeys(tried), key=lambda level: level.value or 0.0)
+    levels = [option.levels[name] for option in result.options if name in option.levels]
+    return sorted(dict.fromkeys(levels), key=lambda level: level.value or 0.0)

@@ -10,17 +10,17 @@ from itertools import product
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from drivers.registry import driver, driver_of, list_addresses, split
+from drivers.registry import driver, driver_of, members_of, split
 from hil import config as configuration
 from hil.config import Config, Sections, merge_layers
 from hil.loop.defaults import find_open_settings
 from hil.sections.trials import Cell, Level, PartSummary, Rows, Trials, Unit
-from hil.studies.schema import Campaign, Factor, Part, Study, is_named, label
+from hil.studies.schema import Campaign, Factor, Part, Service, Study, is_named, label
 from hil.validation import validate_values
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
-Mode = Literal["scratch", "fine_tune", "deploy", "campaign"]
-MODES: tuple[Mode, ...] = ("scratch", "fine_tune", "deploy", "campaign")
+Mode = Literal["scratch", "fine_tune", "deploy", "campaign", "service"]
+MODES: tuple[Mode, ...] = ("scratch", "fine_tune", "deploy", "campaign", "service")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Job:
         keep: Whether its weights are wanted by others.
         open_settings: Settings that the study left open, for the device to choose.
         campaign: Single faults to put in and test with, as JSON; empty for none.
+        calibrate: Whether the device is calibrated first.
+        samples: How many of the training samples there are to train with; 0 for all.
+        service: Service of the chip after it was tested, as JSON; empty for none.
     """
 
     config: str
@@ -42,6 +45,9 @@ class Job:
     keep: bool = False
     open_settings: tuple[str, ...] = ()
     campaign: str = ""
+    calibrate: bool = False
+    samples: int = 0
+    service: str = ""
 
     @property
     def key(self) -> str:
@@ -164,7 +170,7 @@ def list_units(study: Study, times: int | None = None, first: int = 0) -> list[U
             units.append(Unit(number, base.seed + number, None, device))
             continue
         seed = base.seed + (number if what != "chip" or one is None else 0)
-        start = 0 if what == "seed" and each == 1 else number * each
+        start = 0 if what == "seed" else number * each
         chips = [None] if one is None else range(one + start, one + start + each)
         units += [Unit(number, seed, chip) for chip in chips]
     return units
@@ -200,19 +206,39 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     sections = merge_layers(study.base, *layers)
     mode, pretrain = sections.pop("mode", "scratch"), sections.pop("pretrain", {})
     pretrain = merge_layers(study.pretrain, pretrain)
-    campaign = sections.pop("campaign", {})
+    campaign, calibrate = sections.pop("campaign", {}), bool(sections.pop("calibrate", False))
+    samples, service = int(sections.pop("samples", 0)), sections.pop("service", {})
     if mode not in MODES:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
         raise ValueError("start: trials start as their mode says, from a network of the study")
     config = _configure(study, sections, unit)
     if mode == "scratch":
-        return (Job(config, open_settings=_list_open_settings(sections)),)
+        open_settings = _list_open_settings(sections)
+        return (Job(config, open_settings=open_settings, calibrate=calibrate, samples=samples),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
         unit = replace(unit, chip=None, device="")
         pretrain["device"] = shift_fleet(str(pretrain["device"]), unit.number)
+    is_fine_tuned, faults = mode == "fine_tune", ""
+    if mode == "campaign":
+        faults = validate_values(
+            Campaign, campaign, what="study", where="campaign"
+        ).model_dump_json()
+    served = ""
+    if mode == "service":
+        served = validate_values(Service, service, what="study", where="service").model_dump_json()
+    if pretrain.keys() == {"start"}:  # each trial reads the model for its own device
+        config = _configure(study, {**sections, **pretrain}, unit)
+        open_settings = _list_open_settings(sections, starts=True)
+        return (
+            Job(
+                config, "", is_fine_tuned, False, open_settings, faults, calibrate, samples, served
+            ),
+        )
+    # A seed of its own makes it the same network for all repetitions.
+    unit = replace(unit, seed=pretrain.pop("seed", unit.seed))
     first = merge_layers(below, pretrain)
     given = "start" in first  # a network that is there already is only tested
     open_settings = _list_open_settings(first, starts=given)
@@ -220,12 +246,9 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
         _configure(study, first, unit), train=not given, keep=True, open_settings=open_settings
     )
     open_settings = _list_open_settings(sections, starts=True)
-    faults = ""
-    if mode == "campaign":
-        faults = validate_values(
-            Campaign, campaign, what="study", where="campaign"
-        ).model_dump_json()
-    job = Job(config, source.key, mode == "fine_tune", False, open_settings, faults)
+    job = Job(
+        config, source.key, is_fine_tuned, False, open_settings, faults, calibrate, samples, served
+    )
     return source, job
 
 
@@ -255,15 +278,15 @@ def shift_fleet(device: str, number: int) -> str:
         device: The fleet of the first one; any other device is the same for all.
         number: The repetition, from 0.
     """
-    members = list_addresses(device)
-    if members == (device,):
+    members = members_of(device)
+    if members is None:
         return device
     moved = []
-    for member in members:
+    for member in members.addresses:
         scheme, target, options = split(member)
         option = driver(scheme).chip_option
         if option:
-            chip = _number(options.get(option, "0")) + number * len(members)
+            chip = _number(options.get(option, "0")) + number * len(members.addresses)
             options = {**options, option: str(chip)}
         moved.append(f"{scheme}:{target}?{urlencode(options)}" if options else member)
-    return f"{device.partition(':')[0]}:{','.join(moved)}"
+    return members._replace(addresses=tuple(moved)).join(device.partition(":")[0])

@@ -220,8 +220,8 @@ def _evaluate_on_cluster(client: Client, requests: Iterable[Request]) -> Iterato
 
     def submit(job: Job, weights: Weights | None) -> Future[tuple[Outcome, Weights]]:
         needs = required_resources(json.loads(job.config)["device"])
-        given = in_force(), evaluate, job, weights
-        return executor.submit(_run_with_trust, *given, resources=needs)  # type: ignore[no-any-return]
+        request = in_force(), evaluate, job, weights
+        return executor.submit(_run_with_trust, *request, resources=needs)  # type: ignore[no-any-return]
 
     try:
         yield from _evaluate_through(submit, max(1, sum(client.nthreads().values())), requests)

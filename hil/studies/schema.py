@@ -62,7 +62,9 @@ class Repeat(Section):
     )
     times: PositiveInt = 3
     chips: PositiveInt = Field(
-        1, description="Chips that each repetition is made on, different ones for each."
+        1,
+        description="Chips that each repetition is made on, different ones for each unless `what` "
+        "is `seed`.",
     )
     devices: tuple[str, ...] = Field(
         (), description="Addresses of devices, such as boards, that repetitions take in turn."
@@ -78,6 +80,19 @@ class Campaign(Section):
     kind: str = Field(description="Kind of `Fault`, see `drivers.Fault`.")
     value: float = Field(1.0, description="What the kind needs.")
     most: int = Field(0, ge=0, description="Most neurons or synapses of a place; 0 for all.")
+
+
+class Service(Section):
+    """Service of a trial with `mode = "service"`: an ageing chip, and when it learns."""
+
+    learning: Literal["off", "on", "called"] = Field(
+        description="Never, a step after each run, or steps when what is seen has departed."
+    )
+    runs: PositiveInt = Field(672, description="Batches that it serves.")
+    day: PositiveInt = Field(24, description="Runs that make a point of the figure.")
+    reference: int = Field(24, ge=2, description="Runs at either end that are compared.")
+    call: float = Field(2.0, gt=0, description="Departure, in standard errors, that calls.")
+    steps: PositiveInt = Field(26, description="Steps of learning of a call.")
 
 
 class Tune(Section):

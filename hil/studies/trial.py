@@ -1,34 +1,43 @@
 """One trial: a network is trained and tested on a device, and what matters of it is measured.
 
 It is the loop of `hil train`, without a folder: `evaluate` runs in any process that has this
-package, from a configuration to a dictionary of measures.
+package, from a configuration to a dictionary of measures. In a campaign the trained network is
+tested with one fault after another.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import DeviceError, FileFormatError
-from hil import tasks
+from drivers import DeviceError, Fault, FileFormatError
+from drivers.contract.faults import NEURON_FAULTS, check_faults, count_bits
+from drivers.errors import name_source
+from hil import streams, tasks
+from hil.characterisation import calibration
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
-from hil.loop import costs, findings
+from hil.loop import costs, findings, mapping
 from hil.loop.controller import Controller
+from hil.loop.health import Score
 from hil.loop.mapping import graph_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
 from hil.sections.trials import FRAMES, Outcome
-from hil.studies.campaign import run_campaign
 from hil.studies.plan import Job
-from hil.studies.schema import Campaign
+from hil.studies.schema import Campaign, Service
+from hil.studies.service import serve
+from hil.tasks import Data
 
 FAILED = "device_failed"
 Weights = Mapping[str, NDArray[Any]]
@@ -125,20 +134,26 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
     data = tasks.load(config.task, config.seed, config.training.validation_fraction)
-    initial = None if config.start else weights
-    with Session.open(
-        config, data, job.open_settings, initial=initial, blame=partial(_blame, job)
-    ) as session:
-        return _measure(job, session)
+    if job.samples:
+        data = _keep_some(data, job.samples, config.seed)
+    # Its settings fit, so what does not is the file of its weights.
+    source = partial(name_source, f"weights/{job.start}.npz", ": delete it")
+    initial, blame = (None, None) if config.start else (weights, source)
+    with ExitStack() as resources:
+        if job.calibrate:
+            result = calibration.calibrate(config.device_url, mapping.layers(config, data.spec))
+            folder = Path(resources.enter_context(TemporaryDirectory()))
+            file = calibration.write(result, folder / "calibration.toml")
+            network = config.network.model_copy(update={"calibration": str(file)})
+            config = config.model_copy(update={"network": network})
+        session = Session.open(config, data, job.open_settings, initial=initial, blame=blame)
+        return _measure(job, resources.enter_context(session))
 
 
-@contextmanager
-def _blame(job: Job) -> Iterator[None]:
-    """Say which weights are at fault: its settings fit, so what does not is the file."""
-    try:
-        yield
-    except ValueError as error:
-        raise FileFormatError(f"weights/{job.start}.npz: {error}: delete it") from None
+def _keep_some(data: Data, number: int, seed: int) -> Data:
+    """Draw so many of the training samples; what is validated and tested with stays."""
+    order = streams.generator(seed, "show").permutation(len(data.y_train))[:number]
+    return replace(data, x_train=data.x_train[order], y_train=data.y_train[order])
 
 
 def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
@@ -160,11 +175,12 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
     last = state.metrics[state.kept_epoch - 1] if state.metrics else {}
     test = session.test(data.x_test, data.y_test, metrics=state.metrics)
     tested, inference = test.score, test.costs
+    assert isinstance(tested, Score), "a study has no real targets"
     network = costs.of_network(controller.supervised.stored, session.device, inference)
     validated = last.get("validation_accuracy")
     if not job.train and len(data.y_validation):
         validation = session.test(data.x_validation, data.y_validation, None, [], "validate")
-        validated = validation.score.accuracy
+        validated = float(np.mean(validation.predicted == data.y_validation))
     amiss = {finding["headline"] for finding in findings.latest(state.metrics)}
     amiss |= {finding.headline for finding in findings.find_missed_classes(tested)}
     outcome: Outcome = {
@@ -174,7 +190,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "validation_accuracy": validated,
         "train_accuracy": last.get("train_accuracy"),
         "curve": [row["validation_accuracy"] for row in state.metrics],
-        "shown": len(data.y_train) * len(state.metrics),
+        "shown": session.config.training.count_samples(len(data.y_train)) * len(state.metrics),
         "paid": [{key: row["costs"][of] for key, of in PAID.items()} for row in state.metrics],
         "read_bits": training["read_bits"],
         "energy": training["energy"],
@@ -205,12 +221,15 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
     if job.campaign:
         campaign = Campaign.model_validate_json(job.campaign)
         outcome["faults"] = run_campaign(session, campaign, session.config.seed)
+    if job.service:
+        outcome |= serve(session, Service.model_validate_json(job.service), session.config.seed)
     return outcome, _collect_weights(controller, session.initial) if job.keep else {}
 
 
 def _collect_weights(controller: Controller, began: Weights | None) -> Weights:
     """Collect what other trials start from: weights, delays, and directions of the feedback."""
-    ways = {name: way for name, way in (began or {}).items() if name.startswith("ways/")}
+    kept = ("ways/", "cells/")
+    ways = {name: array for name, array in (began or {}).items() if name.startswith(kept)}
     if controller.rule.learns_feedback:
         learned = feedback_matrices(controller.rule_state)
         ways |= {f"ways/{name}": way for name, way in learned.items()}
@@ -232,3 +251,55 @@ def _weight_bits(controller: Controller) -> float:
         levels = controller.device.info.weight_format(p).levels
         total += w.size * (32 if levels is None else math.log2(levels + 1))
     return total
+
+
+Record = list[float]
+"""A fault: place, number of the neuron or synapse, bit, and the accuracy with it."""
+
+
+def run_campaign(session: Session, campaign: Campaign, seed: int) -> list[Record]:
+    """Test a network with each fault of a campaign alone.
+
+    All see the same samples in the same trials, so that what differs is the fault's doing.
+
+    Args:
+        session: Weights are written, and the device has no faults.
+        campaign: What is tried.
+        seed: Names the draw of places, where there are more than are tried.
+
+    Raises:
+        SettingError: When the device does not take such faults.
+    """
+    controller, data, device = session.controller, session.samples, session.device
+    truth = np.asarray(data.y_test)
+    records = []
+    try:
+        for fault in _list_faults(session, campaign, seed):
+            device.set_faults([fault])
+            predicted, *_ = controller.classify(data.x_test, "test", 0)
+            number = int(np.asarray(fault.where)[0])
+            accuracy = float(np.mean(predicted == truth))
+            records.append([float(fault.place or 0), float(number), float(fault.bit), accuracy])
+    finally:
+        device.set_faults([])
+    return records
+
+
+def _list_faults(session: Session, campaign: Campaign, seed: int) -> Iterator[Fault]:
+    network, info = session.device.network, session.device.info
+    check_faults([Fault(campaign.kind, 0, [0], value=campaign.value)], info)
+    of_neurons = campaign.kind in NEURON_FAULTS
+    sizes = dict(enumerate(network.layers[1:], start=1))
+    if not of_neurons:
+        sizes = {place: int(np.prod(shape)) for place, shape in enumerate(network.shapes)}
+    for place, size in sizes.items():
+        chosen = np.arange(size)
+        if campaign.most and size > campaign.most:
+            draw = streams.generator(seed, "show", place)
+            chosen = np.sort(draw.choice(size, campaign.most, replace=False))
+        bits = range(1)
+        if campaign.kind == "flipped_bit":
+            bits = range(count_bits(info.weight_format(place)))
+        for number in chosen:
+            for bit in bits:
+                yield Fault(campaign.kind, place, [int(number)], value=campaign.value, bit=bit)

@@ -95,6 +95,11 @@ def check(study: Study) -> Sources:
             for step in jobs:
                 config = step.configuration
                 data = load(config.task, config.seed, config.training.validation_fraction)
+                if data.is_real:
+                    raise ValueError(
+                        f"task {config.task}: its targets are real numbers, and a study compares "
+                        "accuracies: train it with hil train"
+                    )
                 sources.data.setdefault(config.task, data.sha256)
                 try:
                     session = Session.on_device(device, config, data, step.open_settings)

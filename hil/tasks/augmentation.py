@@ -85,17 +85,17 @@ def resample(
     centre = np.array([(height - 1) / 2, (width - 1) / 2])
     offsets = centre + 1 - np.einsum("bij,bj->bi", matrices, centre + shifts)
     maps = np.stack([matrices[:, :, 0], offsets, matrices[:, :, 1]]).astype(np.float32)
-    found = np.empty((batch, height * width), np.float32)
+    changed = np.empty((batch, height * width), np.float32)
     interpolate(
         padded.reshape(-1),
         np.arange(batch)[:, None] * padded[:1].size,
         maps[..., None],
         *_grid(height, width),
         (np.float32(height + 1), np.float32(width + 1)),
-        found,
+        changed,
         width + 3,
     )
-    return found.reshape(images.shape)
+    return changed.reshape(images.shape)
 
 
 @cache

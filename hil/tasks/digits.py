@@ -44,9 +44,9 @@ def load(rng: Generator, validation_fraction: float) -> Data:
     table = _read_table()
     x = (table[:, :-1] / 16).astype(np.float32)  # pixels are counts of 0 to 16
     y = table[:, -1].astype(np.int64)
-    known, test = stratified_split(y, _TEST_FRACTION, np.random.default_rng(_TEST_SEED))
+    learned, test = stratified_split(y, _TEST_FRACTION, np.random.default_rng(_TEST_SEED))
     return Data(
-        **split_off(x[known], y[known], validation_fraction, rng),
+        **split_off(x[learned], y[learned], validation_fraction, rng),
         x_test=x[test],
         y_test=y[test],
         classes=10,

@@ -16,6 +16,8 @@ from drivers.errors import nearest, shorten
 
 Labels = NDArray[np.int64]
 """`(N,)`, the class of each sample, in 0 ... classes - 1."""
+Targets = NDArray[np.float32]
+"""`(N, K)`, real numbers that the K outputs are to give for each sample."""
 
 SHOWN = 5  # labels that a refusal repeats
 
@@ -73,7 +75,7 @@ def check_single(y: NDArray[Any], samples: int, name: str) -> NDArray[Any]:
             broken = float(y[y != np.rint(y)].ravel()[0])
             raise ValueError(
                 f"{name} holds {broken:g}, which is a measurement: give classes, as whole numbers "
-                "or texts"
+                "or texts; numbers are learned by hil.SpikingRegressor"
             )
         if np.abs(y).max(initial=0) >= 2**53:
             raise ValueError(f"{name} holds floats of 2^53 and more: give integers or texts")
@@ -137,7 +139,7 @@ def number_labels(y: NDArray[Any], classes: NDArray[Any], name: str) -> Labels:
 
 
 def class_weights(
-    asked: str | Mapping[str, float], classes: NDArray[Any], y: Labels
+    asked: str | Mapping[str, float], classes: NDArray[Any], y: Labels | Targets
 ) -> NDArray[np.float32] | None:
     """Give the factor of the loss of each class, as scikit-learn's `class_weight` has it.
 
@@ -155,6 +157,8 @@ def class_weights(
     """
     if asked == "none":
         return None
+    if y.ndim == 2:
+        raise ValueError("training.class_weight: targets are real numbers: leave it out")
     if not isinstance(asked, Mapping):
         counts = np.bincount(y, minlength=len(classes))
         return (len(y) / (len(classes) * np.maximum(counts, 1))).astype(np.float32)
@@ -170,7 +174,7 @@ def class_weights(
 def sample_weights(
     asked: str | Mapping[str, float],
     classes: NDArray[Any],
-    y: Labels,
+    y: Labels | Targets,
     own: NDArray[np.float32] | None,
 ) -> NDArray[np.float32] | None:
     """Give the factor of the loss of each training sample: that of its class times its own.

@@ -48,6 +48,18 @@ Numbers = Annotated[
 Texts = Annotated[
     NDArray[np.str_], BeforeValidator(lambda values: _read_array(values, "U").astype(str)), _AS_LIST
 ]
+
+
+def name_classes(labels: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Name classes by their labels, as a preparation takes them."""
+    return {"labels": labels, "class_names": labels.astype(str)}
+
+
+def name_targets(low: NDArray[Any], high: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Name outputs for real numbers by theirs, and say what 0 and 1 of each stand for."""
+    return {**name_classes(np.arange(len(low))), "target_low": low, "target_high": high}
+
+
 Labelling = Annotated[
     NDArray[Any], BeforeValidator(lambda values: _read_array(values, "biuU")), _AS_LIST
 ]
@@ -68,6 +80,9 @@ class Preparation(BaseModel):
         binning: How records of events are counted, where they are such.
         event_columns: Columns of events that come as plain numbers, such as `txyp`; empty where
             they come as records.
+        target_low: `(K,)` what an output of 0 stands for, where targets are real numbers; else
+            `(0,)`. `labels` and `class_names` are then those of the outputs.
+        target_high: The same of 1.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -82,6 +97,8 @@ class Preparation(BaseModel):
     events: bool = False
     binning: Binning | None = None
     event_columns: str = ""
+    target_low: Numbers = Field(default_factory=lambda: np.empty(0))
+    target_high: Numbers = Field(default_factory=lambda: np.empty(0))
 
     @model_validator(mode="after")
     def _check(self) -> Preparation:
@@ -89,16 +106,18 @@ class Preparation(BaseModel):
         if len(self.shape) != (len(self.layout) or 1):
             raise ValueError(f"layout {self.layout!r} of samples of shape {self.shape}")
         sizes = {"low": [self.features], "high": [self.features]}
+        sizes |= {"target_low": [0, self.classes], "target_high": [len(self.target_low)]}
         sizes |= {"feature_names": [0, self.features], "class_names": [self.classes]}
         for key, allowed in sizes.items():
             array = getattr(self, key)
             if len(array) not in allowed:
                 kind = "texts" if array.dtype.kind == "U" else "numbers"
                 raise ValueError(f"{key} has shape {array.shape}: give {allowed[-1]} {kind}")
-        if self.classes < 2 or len(np.unique(self.labels)) != self.classes:
+        if self.classes < 2 - self.is_real or len(np.unique(self.labels)) != self.classes:
             raise ValueError(f"{self.classes} labels are fewer than two, or one is there twice")
-        if not (np.isfinite([self.low, self.high]).all() and (self.high > self.low).all()):
-            raise ValueError("high is not above low everywhere")
+        for low, high in ((self.low, self.high), (self.target_low, self.target_high)):
+            if not (np.isfinite([low, high]).all() and (high > low).all()):
+                raise ValueError("high is not above low everywhere")
         if self.events and self.steps is None:
             raise ValueError("events of samples that are no signals")
         if self.binning is not None:
@@ -155,6 +174,7 @@ class Preparation(BaseModel):
         *,
         highest: float = 1.0,
         events: bool = False,
+        real: bool = False,
     ) -> Preparation:
         """Make that of samples that come as the network takes them, with classes by number.
 
@@ -164,9 +184,11 @@ class Preparation(BaseModel):
             classes: C.
             highest: What stands for 1: 255 for bytes, else 1.
             events: Whether signals are events.
+            real: Whether there are outputs for real numbers in place of classes.
         """
-        numbers = np.arange(classes)
-        names = {"labels": numbers, "class_names": numbers.astype(str)}
+        names = name_classes(np.arange(classes))
+        if real:
+            names = name_targets(np.zeros(classes), np.ones(classes))
         return cls._scale_none(shape, layout, highest=highest, events=events, **names)
 
     @classmethod
@@ -296,7 +318,24 @@ class Preparation(BaseModel):
     @property
     def spec(self) -> SampleSpec:
         """Size and kind of the samples."""
-        return SampleSpec(self.features, self.classes, self.steps, self.events)
+        return SampleSpec(self.features, self.classes, self.steps, self.events, self.is_real)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether outputs stand for real numbers, and not for classes."""
+        return len(self.target_low) > 0
+
+    def scale_targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
+        """Make of real targets `(N, K)` what the outputs are to give."""
+        scaled: NDArray[Any] = (y - self.target_low) / (self.target_high - self.target_low)
+        return scaled.astype(np.float32)
+
+    def read_outputs(self, logits: NDArray[Any]) -> NDArray[np.float64]:
+        """Make of what the outputs give the numbers that it stands for, `(N, K)`."""
+        numbers: NDArray[np.float64] = self.target_low + logits * (
+            self.target_high - self.target_low
+        )
+        return numbers
 
     @property
     def features(self) -> int:

@@ -147,12 +147,14 @@ class SampleSpec:
         classes: Number of classes.
         steps: Steps of the longest signal; None where samples are features.
         events: Whether signals are events.
+        real: Whether targets are real numbers, one for each of the `classes` outputs.
     """
 
     features: int
     classes: int
     steps: int | None = None
     events: bool = False
+    real: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -204,24 +206,24 @@ def infer_layout(
         AmbiguousLayout: When it cannot be known which.
         ValueError: When they are none of these.
     """
-    given = f"{name} has shape {x.shape}"
+    what = f"{name} has shape {x.shape}"
     if lengths is not None:
-        given += f", and lengths of up to {lengths.max()}"
+        what += f", and lengths of up to {lengths.max()}"
     if asked is not None:
         check_layout(asked, name, of_signals=lengths is not None)
         if x.ndim != 1 + len(asked):
-            raise ValueError(f"{given}, which is not ({', '.join(('N', *asked))}): give such")
+            raise ValueError(f"{what}, which is not ({', '.join(('N', *asked))}): give such")
         return asked
     likely = _list_likely(x) if lengths is None else _list_long_enough(x, int(lengths.max()))
     if len(likely) == 1:
         return likely[0]
     if not likely:
         raise ValueError(
-            f"{given}: give features (N, n), {MEANINGS[GREY]} or {MEANINGS[STEPS]}; {FRAMES}"
+            f"{what}: give features (N, n), {MEANINGS[GREY]} or {MEANINGS[STEPS]}; {FRAMES}"
         )
     meanings = ", ".join(f"{layout} for {MEANINGS[layout]}" for layout in likely)
     frames = f" ({FRAMES})" if x.ndim > 3 else ""
-    raise AmbiguousLayout(f"{given} and is {x.dtype}: {meanings}{frames}? say which", likely[0])
+    raise AmbiguousLayout(f"{what} and is {x.dtype}: {meanings}{frames}? say which", likely[0])
 
 
 def check_layout(layout: str, name: str, *, of_signals: bool = False) -> None:

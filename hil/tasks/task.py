@@ -15,7 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from hil.tasks import samples as axes
-from hil.tasks.labels import Labels
+from hil.tasks.labels import Labels, Targets
 from hil.tasks.preparation import Preparation
 from hil.tasks.samples import Features, Kind, Samples, SampleSpec, Signals
 
@@ -52,12 +52,12 @@ class Data:
 
     Attributes:
         x_train: Features to learn from, `(N, n_features)`, or signals, `(N, T, n_channels)`.
-        y_train: Their labels, `(N,)`.
+        y_train: Their labels, `(N,)`; or real targets, `(N, K)` float32, as the outputs give them.
         x_validation: Samples to choose settings with, possibly none, `(0, ...)`.
-        y_validation: Their labels.
+        y_validation: Their labels or targets.
         x_test: Samples for the final figure alone, none where nothing is to be tested.
-        y_test: Their labels.
-        classes: Number of classes.
+        y_test: Their labels or targets.
+        classes: Number of classes, or K.
         image_shape: `(height, width)` where a row of features is an image in row-major order, or
             `(height, width, channels)`.
         fitted: How features were scaled and labels numbered, where that followed from the samples.
@@ -65,11 +65,11 @@ class Data:
     """
 
     x_train: Samples
-    y_train: Labels
+    y_train: Labels | Targets
     x_validation: Samples
-    y_validation: Labels
+    y_validation: Labels | Targets
     x_test: Samples
-    y_test: Labels
+    y_test: Labels | Targets
     classes: int
     image_shape: tuple[int, ...] | None = None
     fitted: Preparation | None = None
@@ -77,11 +77,14 @@ class Data:
 
     def __post_init__(self) -> None:
         """Refuse what a run could not use."""
-        if self.classes < 2:
+        if self.classes < 2 - self.is_real:
             raise ValueError(f"number of classes is {self.classes}: a task needs at least 2")
         for part in PARTS:
             x = getattr(self, f"x_{part}")
-            _check_part(part, x, getattr(self, f"y_{part}"), self.classes)
+            y = getattr(self, f"y_{part}")
+            _check_part(part, x, y, self.classes)
+            if y.ndim != self.y_train.ndim:
+                raise ValueError(f"y_{part} and y_train: give labels in both, or real numbers")
             if x.shape[1:] != self.x_train.shape[1:]:
                 raise ValueError(
                     f"x_{part} has samples of shape {x.shape[1:]}, x_train of "
@@ -97,12 +100,17 @@ class Data:
             )
 
     @property
+    def is_real(self) -> bool:
+        """Whether targets are real numbers."""
+        return self.y_train.ndim == 2
+
+    @property
     def spec(self) -> SampleSpec:
         """Size and kind of the samples."""
         if isinstance(self.x_train, Signals):
             _, steps, channels = self.x_train.shape
-            return SampleSpec(channels, self.classes, steps, self.x_train.events)
-        return SampleSpec(self.x_train.shape[1], self.classes)
+            return SampleSpec(channels, self.classes, steps, self.x_train.events, self.is_real)
+        return SampleSpec(self.x_train.shape[1], self.classes, real=self.is_real)
 
     @property
     def features(self) -> int:
@@ -114,16 +122,16 @@ class Data:
         """The preparation that makes such samples of new ones."""
         if self.fitted is not None:
             return self.fitted
-        shape = self.x_train.shape[1:]
+        shape, real = self.x_train.shape[1:], self.is_real
         if isinstance(self.x_train, Signals):
             events = self.x_train.events
-            return Preparation.identity(shape, axes.STEPS, self.classes, events=events)
+            return Preparation.identity(shape, axes.STEPS, self.classes, events=events, real=real)
         layout = axes.TABLE
         if self.image_shape is not None:
             shape = self.image_shape
             layout = axes.GREY if len(shape) == 2 else axes.LAST
         highest = 255.0 if self.x_train.dtype == np.uint8 else 1.0
-        return Preparation.identity(shape, layout, self.classes, highest=highest)
+        return Preparation.identity(shape, layout, self.classes, highest=highest, real=real)
 
     @property
     def arrays(self) -> Arrays:
@@ -254,14 +262,15 @@ def suggest_settings(size: Size) -> Sections:
     return sections
 
 
-def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels, Labels]:
+def stratified_split(y: Labels | Targets, fraction: float, rng: Generator) -> tuple[Labels, Labels]:
     """Split sample indices in two at random, with the same mix of classes in both.
 
     Samples are lined up class by class, in random order within a class, and every
-    `1 / fraction`-th is taken, so the share of each class is exact to within one sample.
+    `1 / fraction`-th is taken, so the share of each class is exact to within one sample. Real
+    targets are lined up by the first of them.
 
     Args:
-        y: `(N,)` labels.
+        y: `(N,)` labels, or `(N, K)` targets.
         fraction: Share of the second part, 0 to below 1.
         rng: Draws the order within a class.
 
@@ -280,19 +289,19 @@ def stratified_split(y: Labels, fraction: float, rng: Generator) -> tuple[Labels
             f"validation fraction {fraction} of {len(y)} samples leaves one part empty: "
             "give more samples or another fraction"
         )
-    order = np.lexsort((rng.random(len(y)), y))
+    order = np.lexsort((rng.random(len(y)), y if y.ndim == 1 else y[:, 0]))
     positions = ((np.arange(count) + 0.5) * (len(y) / max(count, 1))).astype(np.int64)
     in_second = np.zeros(len(y), dtype=bool)
     in_second[order[positions]] = True
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)
 
 
-def split_off(x: Samples, y: Labels, fraction: float, rng: Generator) -> dict[str, Any]:
+def split_off(x: Samples, y: Labels | Targets, fraction: float, rng: Generator) -> dict[str, Any]:
     """Split off a validation part, with the same mix of classes.
 
     Args:
         x: Samples to train and validate with.
-        y: Their labels.
+        y: Their labels or targets.
         fraction: Share of the validation part, 0 to below 1.
         rng: Draws it.
 
@@ -307,7 +316,7 @@ def split_off(x: Samples, y: Labels, fraction: float, rng: Generator) -> dict[st
     return {**training, "x_validation": x[chosen], "y_validation": y[chosen]}
 
 
-def _check_part(part: str, x: Samples, y: Labels, classes: int) -> None:
+def _check_part(part: str, x: Samples, y: Labels | Targets, classes: int) -> None:
     in_time = isinstance(x, Signals)
     values: NDArray[Any] = x.values if isinstance(x, Signals) else x
     bytes_too = not isinstance(x, Signals) or x.events
@@ -317,12 +326,15 @@ def _check_part(part: str, x: Samples, y: Labels, classes: int) -> None:
             f"x_{part} is {x.dtype} of shape {x.shape}: give (samples, features), uint8 or "
             "float32, or Signals of float32"
         )
-    if y.shape != (len(x),) or y.dtype != np.int64:
+    if y.dtype == np.float32 and y.shape == (len(x), classes):
+        if not np.isfinite(y).all():
+            raise ValueError(f"y_{part} holds NaN or infinity: give a number for each output")
+    elif y.shape != (len(x),) or y.dtype != np.int64:
         raise ValueError(
             f"y_{part} is {y.dtype} of shape {y.shape} for {len(x)} samples: "
-            "give one int64 label for each"
+            f"give one int64 label for each, or ({len(x)}, {classes}) float32 targets"
         )
-    if len(y) and not 0 <= y.min() <= y.max() < classes:
+    elif len(y) and not 0 <= y.min() <= y.max() < classes:
         raise ValueError(
             f"y_{part} has labels {y.min()} to {y.max()}: give 0 to {classes - 1}, the classes"
         )

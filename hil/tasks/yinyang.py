@@ -69,10 +69,16 @@ TASK = Task(
     "points of a yin-yang sign by the part they lie in, 3 classes",
     load,
     {
-        "network": {"hidden": [200], "steps": 50},
+        # Few synapses reach a neuron: the levels of a wide range would be too coarse for them.
+        "network": {"hidden": [200], "steps": 50, "full_scale": 8.0},
         "encoding": {"name": "current", "gain": 3.0, "bias": 0.5},
         "homeostasis": {"weight": 0.003},
-        "optimiser": {"name": "adamw", "weight_decay": 0.01},
-        "training": {"epochs": 60, "batch": 50},
+        "rule": {"name": "adfa", "feedback": "learned"},
+        "optimiser": {"name": "adamw", "learning_rate": 1e-2, "weight_decay": 0.01},
+        "training": {"epochs": 30, "batch": 50},
+    },
+    {
+        "dfa": {"rule": {"name": "dfa", "feedback": "learned"}},
+        "bptt": {"optimiser": {"learning_rate": 3e-3}},
     },
 )

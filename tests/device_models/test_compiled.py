@@ -15,7 +15,7 @@ from device_models.engine.circuit import Circuit
 from device_models.engine.layer_code import Untranslatable
 from device_models.engine.model_code import ModelCode
 from device_models.nonidealities import by_name, override
-from support.effort import tries
+from support.paths import tries
 
 pytest.importorskip("numba")
 IDEAL = profiles.get("ideal").nonidealities

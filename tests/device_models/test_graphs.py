@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from device_models import Chip, NominalProjection, RecordingRequest, neurons, profiles
 from device_models.nonidealities import override
-from support.effort import tries
+from support.paths import tries
 from support.plain_brian2 import simulate
 
 STEPS, BATCH, LAYERS = 30, 2, (12, 20, 16, 5)

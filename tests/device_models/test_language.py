@@ -31,8 +31,7 @@ from device_models.neuron_language import (
     rewrite_unit,
 )
 from support import hostile_chips
-from support.effort import tries
-from support.paths import ROOT
+from support.paths import ROOT, tries
 
 HARMLESS = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name),

@@ -17,7 +17,7 @@ from drivers import Device, Fault, Network, Probe, Readout, SettingError, Stimul
 from drivers.contract.faults import KINDS, SYNAPSE_FAULTS, complete_faults
 from drivers.contract.requests import complete_network
 from drivers.faulty import FaultyWeights
-from support.faulty_brian2 import Change, Textbook
+from support.plain_brian2 import Change, Textbook
 
 SIZES, STEPS, WHO, BITS, SCALE = (8, 10, 5), 40, 3, 6, 2.0
 URL = f"emulator:ideal?t_refractory=0.002&weight_bits={BITS}"

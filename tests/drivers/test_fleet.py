@@ -25,8 +25,7 @@ from drivers.contract.info import Timing
 from drivers.fleet import Fleet
 from drivers.group import combine_infos
 from drivers.registry import BUILTIN, parse_members
-from support.fleet_members import Member
-from support.good_device import INFO
+from support.good_device import INFO, Member
 from support.restated import restated
 from support.wired_device import Wired
 
@@ -36,7 +35,7 @@ PROBES = [Probe(1), Probe(1, reduce="mean"), Probe(2, every=3, neurons=(0, 2)), 
 
 @pytest.fixture(autouse=True)
 def _members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BUILTIN, "member", "support.fleet_members:Member")
+    monkeypatch.setitem(BUILTIN, "member", "support.good_device:Member")
 
 
 def weights(seed: int) -> list[Any]:
@@ -80,7 +79,7 @@ def sliced(x: Stimulus, rows: Any) -> Stimulus:
 def test_each_member_answers_for_its_share(
     batch: int, members: int, kind: str, uneven: bool
 ) -> None:
-    BUILTIN["member"] = "support.fleet_members:Member"
+    BUILTIN["member"] = "support.good_device:Member"
     lengths = np.random.default_rng(2).integers(3, 10, batch) if uneven else None
     x = stimulus(kind, batch, lengths=lengths)
     with drivers.open(f"fleet:member:?chip=1..{members}") as fleet:
@@ -203,6 +202,31 @@ def test_members_that_cannot_be_one_device_are_refused() -> None:
         )
 
 
+def test_members_that_take_turns_have_the_weights_of_the_last_write() -> None:
+    """Each batch is another member's, which has what was written since its last turn, but once."""
+    x = stimulus("current", 6)
+    with drivers.open("fleet:at_once=1,member:?chip=1..3") as it:
+        assert not (it.info.abilities.resumable or it.info.abilities.deterministic)
+        assert it.info.capacity.batch == INFO.capacity.batch
+        fleet, seed = laid_out(it), 0
+        for turn in range(7):
+            if turn in (1, 2, 5):  # and no write before other turns
+                seed = turn
+                for projection, matrix in enumerate(weights(seed)):
+                    fleet.write_weights(projection, matrix)
+            alone = laid_out(Member(turn % 3 + 1, 0), seed).run(x, PROBES)
+            found = fleet.run(x, PROBES)
+            assert np.array_equal(found.counts, alone.counts)
+            assert all(np.array_equal(found.samples[p], alone.samples[p]) for p in PROBES)
+    with drivers.open(
+        "fleet:may_fail=1,at_once=2,member:?chip=1,member:?chip=2&fails=1,member:?chip=3"
+    ) as it:
+        got = laid_out(it).run(x).counts  # the half of the one that fails is shared out
+        for rows, chip in (slice(0, 5), 1), (slice(5, 6), 3):
+            alone = laid_out(Member(chip, 0)).run(sliced(x, np.arange(6)[rows]))
+            assert np.array_equal(got[rows], alone.counts)
+
+
 # -- its addresses ----------------------------------------------------------------------------
 
 KNOWN = ("board", "emulator", "member", "fleet")
@@ -228,7 +252,7 @@ KNOWN = ("board", "emulator", "member", "fleet")
     ],
 )
 def test_an_address_of_many(target: str, addresses: list[str], may_fail: int) -> None:
-    assert parse_members(target, KNOWN) == (tuple(addresses), may_fail)
+    assert parse_members(target, KNOWN) == (tuple(addresses), may_fail, 0)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +262,8 @@ def test_an_address_of_many(target: str, addresses: list[str], may_fail: int) ->
         "nobody:x",
         "may_fail=2,emulator:a,emulator:b",
         "may_fail=x,emulator:a",
+        "at_once=2,emulator:a",
+        "at_once=1,at_once=1,emulator:a,emulator:b",
         "emulator:a?chip=5..1",
         "emulator:a?chip=1..100000",
         "emulator:a?chip=1..999999999999999999999999",

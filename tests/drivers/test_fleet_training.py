@@ -16,14 +16,14 @@ from hil.loop import training
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
 from support.firmware_ports import need
-from support.fleet_members import Member
+from support.good_device import Member
 
 CHIPS = "fleet:member:?chip=1..3"
 
 
 @pytest.fixture(autouse=True)
 def _members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BUILTIN, "member", "support.fleet_members:Member")
+    monkeypatch.setitem(BUILTIN, "member", "support.good_device:Member")
 
 
 def made(path: Path, device: str, **changes: Any) -> Run:

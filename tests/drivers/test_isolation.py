@@ -16,9 +16,9 @@ import drivers
 import drivers.registry
 from drivers import Network, Probe, Stimulus
 from hil.loop import supervised_device
-from support import xor
 from support.command_line import command, weights
-from support.fragile_device import WAYS
+from support.data_sets import write_xor
+from support.hanging_device import BREAKS
 from support.paths import ROOT
 
 SETTINGS = ("--hidden", "12", "--epochs", "1", "--set", "network.steps=8", "--out", "run")
@@ -28,28 +28,28 @@ STIMULUS = Stimulus.current(np.ones((2, 4)), steps=5)
 
 @pytest.fixture(autouse=True)
 def scheme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, place in (("fragile", "fragile_device:Fragile"), ("good", "good_device:Good")):
+    for name, place in (("fragile", "hanging_device:Fragile"), ("good", "good_device:Good")):
         monkeypatch.setitem(drivers.registry.BUILTIN, name, f"support.{place}")
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return xor.write(tmp_path_factory.mktemp("task"), 60, 20)
+    return write_xor(tmp_path_factory.mktemp("task"), 60, 20)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(task: str, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """Weights of a training in which nothing breaks, in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(drivers.registry.BUILTIN, "fragile", "support.fragile_device:Fragile")
+        patch.setitem(drivers.registry.BUILTIN, "fragile", "support.hanging_device:Fragile")
         patch.chdir(tmp_path_factory.mktemp("undisturbed"))
         done = command("train", task, "--device", "fragile:no", *SETTINGS)
         assert done.exit_code == 0, done.output
         return weights(Path("run").absolute())
 
 
-@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("how", BREAKS)
 def test_a_training_goes_on_to_the_same_weights(
     how: str, task: str, undisturbed: list[bytes]
 ) -> None:
@@ -141,3 +141,25 @@ def test_the_process_goes_with_the_host() -> None:
         time.sleep(0.05)
     os.kill(below, signal.SIGKILL)
     pytest.fail("the driver's process outlived its host")
+
+
+@pytest.mark.parametrize(
+    "url, independent, chip_option",
+    [
+        ("emulator:mixed-signal?chip=7", True, "chip"),
+        ("xylo:", True, ""),
+        ("superneuromat:", True, ""),
+        ("board:/dev/ttyACM0", False, ""),
+        ("replay:session.hilrec", False, ""),
+    ],
+)
+def test_a_driver_states_what_holds_for_all_of_its_devices(
+    url: str, independent: bool, chip_option: str
+) -> None:
+    kind = drivers.driver_of(url)
+    assert (kind.independent, kind.chip_option) == (independent, chip_option)
+
+
+def test_an_address_without_a_driver_is_refused() -> None:
+    with pytest.raises(drivers.DeviceNotFound, match="did you mean 'emulator'"):
+        drivers.driver_of("emulater:ideal")

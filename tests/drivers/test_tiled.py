@@ -27,7 +27,7 @@ from drivers import (
 )
 from drivers.conformance import CHECKS, Harness, run_check
 from drivers.registry import BUILTIN
-from support.fleet_members import Member
+from support.good_device import Member
 
 KINDS = ("current", "current_trace", "spikes")
 # Sixteenths and a dyadic step, so that the order in which charges are added does not matter.

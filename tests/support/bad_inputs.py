@@ -32,6 +32,7 @@ COMMANDS: dict[Line, tuple[Line, Line, Line]] = {
     ("check",): (("emulator:idael",), ("--record",), ()),
     ("calibrate",): (("emulator:idael",), ("--out", "-o", "--layers", "--record"), ()),
     ("characterise",): (("emulator:idael",), ("--out", "-o", "--layers", "--record"), ()),
+    ("diagnose",): (("emulator:idael",), ("--out", "-o", "--layers", "--record"), ()),
     ("chips",): (("ideal", "--report"), (), ("--seed",)),
     ("devices",): ((), (), ()),
     ("tasks",): ((), (), ()),
@@ -54,12 +55,12 @@ def usage() -> Iterator[Line]:
             yield *command, *least, f"{option}={value}"
         if command not in (("report",), ("chips",)):  # which take more
             yield *command, *least, "one", "too", "many"
-    for name in ("resume", "evaluate", "report", "check", "calibrate", "characterise"):
+    for name in ("resume", "evaluate", "report", "check", "calibrate", "characterise", "diagnose"):
         yield (name,)
     yield from ((name, *more) for name in ("nosuch", "", "-", "TRAIN", "tr\x00n") for more in ((),))
     yield from (("board", name) for name in ("nosuch", "", "demoo"))
     yield from (("board", "firmware", port) for port in ("nosuch", "", "../native", "a\nb", "/"))
-    for command, layers in product(("calibrate", "characterise"), LAYERS):
+    for command, layers in product(("calibrate", "characterise", "diagnose"), LAYERS):
         yield command, "emulator:ideal", f"--layers={layers}"
     for name in ("", "a b", "../x", "/x", "1x", "import", "board", "a" * 300, "é", *CONTROL):
         yield "new-driver", name

@@ -13,6 +13,7 @@ from drivers import (
     Capacity,
     Device,
     DeviceInfo,
+    DeviceNotFound,
     Identity,
     Membrane,
     Network,
@@ -205,3 +206,168 @@ class Bursting(Abroad):
         fired = np.floor(v).clip(0, 4)
         self._v[layer] = v - fired
         return fired, self._v[layer]
+
+
+UNIT = 4096  # of a membrane, at a weight of one threshold and full scale 1
+SHIFT = 4  # a sixteenth leaks away in a step
+
+INFO = DeviceInfo(
+    contract=4,
+    identity=Identity("stranger"),
+    capacity=Capacity(layers=4, inputs=128, neurons=32, batch=32, steps=128),
+    timing=Timing(dt=1e-3),
+    neuron=Neuron(membrane=Membrane("LSB", 0.0, float(UNIT)), reset="hard", decay=1 - 2.0**-SHIFT),
+    weights=(WeightFormat(0.1, 8.0, levels=255),),
+    offers=Offers(
+        stimuli=("spikes",),
+        probes=(ProbeOffer("membrane", "any", ("mean",), sampled="after_reset"),),
+    ),
+    abilities=Abilities(deterministic=True),
+)
+
+
+class Stranger(Device):
+    """Integer neurons; the threshold of each layer follows from its projection's full scale."""
+
+    facts: ClassVar[Mapping[str, Any]] = {}
+    hard, rests = True, False
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Stranger:
+        return cls()
+
+    @property
+    def info(self) -> DeviceInfo:
+        return restated(INFO, **self.facts)
+
+    def _configure(self, network: Network) -> None:
+        self._scales = network.full_scale
+        self._codes = [np.zeros(shape, np.int64) for shape in network.shapes]
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        scale = np.float32(self._scales[projection])
+        self._codes[projection] = np.rint(np.clip(weights / scale, -1, 1) * 127).astype(np.int64)
+        return (self._codes[projection] * (scale / np.float32(127))).astype(np.float32)
+
+    # -- parts that can go wrong one by one ----------------------------------------------------
+
+    def thresholds(self) -> list[int]:
+        """In codes of a weight, of each layer, times 16."""
+        return [round(127 * 16 / scale) for scale in self._scales]
+
+    def rows(self, stimulus: Stimulus) -> NDArray[np.int64]:
+        """Events, `(T, B, n_in)`."""
+        dense = np.asarray(stimulus.data.toarray(), np.int64)  # type: ignore[union-attr]
+        return dense.reshape(stimulus.steps, stimulus.batch, -1)
+
+    def leak(self, membrane: NDArray[np.int64]) -> NDArray[np.int64]:
+        return membrane - (membrane >> SHIFT)
+
+    def sample(self, before: Any, after: Any) -> Any:
+        return after
+
+    def shown(self, probe: Probe, traces: Any) -> Any:
+        return sampling.answer(probe, traces[probe.layer - 1])
+
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        events = self.rows(stimulus)
+        steps, batch = events.shape[:2]
+        membranes = [np.zeros((batch, codes.shape[1]), np.int64) for codes in self._codes]
+        traces = [np.zeros((steps, *m.shape), np.float32) for m in membranes]
+        counts = np.zeros(membranes[-1].shape, np.int32)
+        rest = [np.zeros(m.shape, bool) for m in membranes]
+        for step in range(steps):
+            active = events[step]
+            for layer, (codes, threshold) in enumerate(
+                zip(self._codes, self.thresholds(), strict=True)
+            ):
+                membrane = self.leak(membranes[layer]) + 16 * (active @ codes) * ~rest[layer]
+                fired = membrane >= threshold
+                rest[layer] = fired & self.rests
+                left = np.where(fired, 0 if self.hard else membrane - threshold, membrane)
+                traces[layer][step] = self.sample(membrane, left) * np.float32(UNIT / threshold)
+                membranes[layer], active = left, fired.astype(np.int64)
+            counts += fired
+        samples = {probe: self.shown(probe, traces) for probe in probes}
+        sampled = [offer.sampled for offer in self.info.offers.probes]
+        return Readout(counts, steps, samples, *sampled[:1])
+
+
+THRESHOLD, LEVELS = 1024, 31  # in the chip's own unit; stored weights
+LEAK = 1 / 8  # of a membrane in a step, rounded towards zero
+
+
+class IntegerChip(Device):
+    """Leaky integer neurons: the host sees the means of their membranes after the reset."""
+
+    independent = True
+
+    def __init__(self) -> None:
+        self._full_scale: tuple[float, ...] = ()
+        self._cells: list[NDArray[np.int64]] = []
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> IntegerChip:
+        if target or options:
+            raise DeviceNotFound("there is one integer chip: write integer:")
+        return cls()
+
+    @property
+    def info(self) -> DeviceInfo:
+        return DeviceInfo(
+            contract=4,
+            identity=Identity("integer"),
+            capacity=Capacity(layers=4, inputs=256, neurons=256, batch=32, steps=64),
+            timing=Timing(dt=1e-3),
+            neuron=Neuron(
+                membrane=Membrane("LSB", 0.0, float(THRESHOLD)), reset="hard", decay=1 - LEAK
+            ),
+            weights=(WeightFormat(0.05, 8.0, levels=LEVELS),),
+            offers=Offers(
+                stimuli=("spikes",),
+                probes=(
+                    ProbeOffer("membrane", "any", ("mean",), sampled="after_reset"),
+                    ProbeOffer("spikes", "hidden", ("mean",)),
+                ),
+            ),
+            abilities=Abilities(deterministic=True),
+        )
+
+    def _configure(self, network: Network) -> None:
+        self._full_scale = network.full_scale
+        self._cells = [np.zeros(shape, np.int64) for shape in network.shapes]
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        form = self.info.weight_format(projection)
+        stored = form.quantise(weights, self._full_scale[projection])
+        self._cells[projection] = np.rint(stored * THRESHOLD).astype(np.int64)
+        return stored
+
+    def _run(
+        self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
+    ) -> Readout:
+        steps, batch = stimulus.steps, stimulus.batch
+        events = stimulus.data.toarray().reshape(steps, batch, -1)  # type: ignore[union-attr]
+        membranes = [np.zeros((batch, cells.shape[1]), np.int64) for cells in self._cells]
+        traces = {
+            quantity: [np.zeros((steps, *v.shape), np.float32) for v in membranes]
+            for quantity in ("membrane", "spikes")
+        }
+        for step in range(steps):
+            active = events[step]
+            for layer, cells in enumerate(self._cells):
+                v = membranes[layer]
+                v -= np.trunc(v * LEAK).astype(np.int64)
+                v += np.rint(active.astype(np.float64) @ cells).astype(np.int64)
+                fired = v >= THRESHOLD
+                v[fired] = 0
+                active = fired.astype(np.float32)
+                traces["membrane"][layer][step], traces["spikes"][layer][step] = v, fired
+        samples = {
+            probe: sampling.answer(probe, traces[probe.quantity][probe.layer - 1])
+            for probe in probes
+        }
+        counts = traces["spikes"][-1].sum(axis=0).astype(np.int32)
+        return Readout(counts, steps, samples, "after_reset")

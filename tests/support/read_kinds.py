@@ -1,6 +1,6 @@
 """Every kind of file that is read: a good one, how it is damaged, and what reads it.
 
-A reader that is added joins `KINDS` by one entry, and `tests/test_damaged_files.py` holds it to
+A reader that is added joins `KINDS` by one entry, and `tests/test_benchmarks.py` holds it to
 what all are held to.
 """
 
@@ -32,12 +32,10 @@ from hil.loop.train_state import TrainState
 from hil.runs import data as run_data
 from hil.runs.folder import Run
 from hil.studies import loader
-from hil.studies.folder import StudyFolder
-from hil.studies.journal import Journal
+from hil.studies.folder import Journal, StudyFolder
 from hil.tasks import mnist
 from support import damage, nir_models, study_kit
-from support.damaged_archives import npz_damaged
-from support.damaged_tables import csv_damaged, parquet_damaged
+from support.damage import csv_damaged, npz_damaged, parquet_damaged
 
 TASK, RUN, STUDY = "own.npz", "run", "study"
 Ending = Literal["read", "refused"]

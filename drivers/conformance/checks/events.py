@@ -76,19 +76,19 @@ def layer_events_act_in_the_stated_step(harness: Harness) -> None:
     """A spike makes the next layer fire in its own step or the next, as timing.layer says."""
     stated = harness.info.timing.layer
     delays = [measure_common_delay(harness, 1)]
-    told = ""
+    arrivals = ""
     for depth in range(2, min(DEEPEST, harness.info.capacity.layers) + 1):
         delays.append(measure_common_delay(harness, depth))
         late = delays[-1] - delays[-2]
         measured = _possible_arrivals(late)
-        told = told or " or ".join(measured)
+        arrivals = arrivals or " or ".join(measured)
         if stated is not None and stated not in measured:
             raise Failed(
                 f"timing.layer = {stated} is stated, but a spike of layer {depth - 1} acts as with "
                 f"{' or '.join(measured)}, layer {depth} fires {late} steps after it"
             )
     if stated is None:
-        raise Measured("timing.layer", told)
+        raise Measured("timing.layer", arrivals)
 
 
 @check(needs.TIMED, look="whether _run adds events before or after it resets")
@@ -139,7 +139,7 @@ def _narrow_arrivals(harness: Harness, arrivals: tuple[Arrival, ...]) -> tuple[A
 def spikes_come_back_in_the_next_step(harness: Harness) -> None:
     """A spike that comes back moves the test of the step after its own, where its weights lead."""
     refused: list[ProjectionRefused] = []
-    taken = False
+    is_any_taken = False
     for depth in _tried_depths(harness):
         first, onward = measure_chain(harness, depth), measure_onward(harness)
         ends = [(n, m) for n in range(1, depth + 1) for m in range(1, n + 1)]
@@ -149,17 +149,17 @@ def spikes_come_back_in_the_next_step(harness: Harness) -> None:
             except ProjectionRefused as why:  # a device may have some of them
                 refused.append(why)
                 continue
-            taken = True
+            is_any_taken = True
             expected = first + 1 + (source - target) * onward
-            found = measure_usual_delay(harness, expected, places=1)
-            told = f"a spike that goes from layer {source} to {target} of {depth}"
-            if found is None and measure_usual_delay(harness, expected, places=-1) == expected:
+            late = measure_usual_delay(harness, expected, places=1)
+            what = f"a spike that goes from layer {source} to {target} of {depth}"
+            if late is None and measure_usual_delay(harness, expected, places=-1) == expected:
                 raise Failed(
-                    f"{told} acts on the neurons that it would come from, were the rows and "
+                    f"{what} acts on the neurons that it would come from, were the rows and "
                     "columns of a recurrent matrix swapped"
                 )
-            _check_delay(told, found, expected, first + (source - target) * onward)
-    if not taken:
+            _check_delay(what, late, expected, first + (source - target) * onward)
+    if not is_any_taken:
         raise refused[0]
 
 
@@ -216,8 +216,8 @@ def a_delay_makes_events_late(harness: Harness) -> None:
         map_wires(harness, depth, wires)
         expected = (first, second)[depth - 1] + more
         delays = ", ".join(f"{w.delay} from {w.source} to {w.target}" for w in wires)
-        found = measure_usual_delay(harness, expected, places)
-        _check_delay(f"with delays of {delays} an event", found, expected, expected - more)
+        late = measure_usual_delay(harness, expected, places)
+        _check_delay(f"with delays of {delays} an event", late, expected, expected - more)
 
 
 @check(needs.OWN_DELAYS, needs.TIMED, needs.NEURONS, look="which synapse's delay _run takes")
@@ -231,9 +231,9 @@ def each_synapse_has_its_own_delay(harness: Harness) -> None:
         first = measure_chain(harness, depth)
         last = OneToOne(depth - 1, depth, 1, delay=own)
         map_wires(harness, depth, [*chain_wires(depth)[:-1], last])
-        found = measure_delays(harness, first + few + 1, places=1) - first
+        late = measure_delays(harness, first + few + 1, places=1) - first
         for delay in (0, few):
-            some = found[by_source[: len(found)] == delay]
+            some = late[by_source[: len(late)] == delay]
             some = some[some <= few + 1]
             if len(some) and int(np.median(some)) != delay:
                 raise Failed(

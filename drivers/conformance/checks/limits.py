@@ -12,8 +12,14 @@ from typing import Any, get_args
 import numpy as np
 
 from drivers.conformance import needs
-from drivers.conformance.checking import Failed, check, check_refusal, check_taken
-from drivers.conformance.comparing import check_unchanged, describe_probe
+from drivers.conformance.checking import (
+    Failed,
+    check,
+    check_refusal,
+    check_taken,
+    check_unchanged,
+    describe_probe,
+)
 from drivers.conformance.harness import Harness, NotApplicable, skip_if
 from drivers.contract.info import ProbeOffer, Quantity, Reduction, Setting, StimulusKind
 from drivers.contract.messages import Probe, Stimulus
@@ -61,20 +67,20 @@ def stated_limits_are_taken(harness: Harness) -> None:
         *((layers, 1) for layers in _most_synapses(harness)),
         ((1, 1), room.batch),
     ):
-        told = f"{batch} samples in a network of layers {_describe_layers(layers)}"
-        check_taken(told, partial(_run_silence, harness, layers, batch))
+        what = f"{batch} samples in a network of layers {_describe_layers(layers)}"
+        check_taken(what, partial(_run_silence, harness, layers, batch))
     networks = {
         f"full scale {scale:g}": Network.feed_forward((1, 1), (scale,))
         for scale in (form.minimum_full_scale, form.maximum_full_scale)
     }
     for setting, value in _setting_ends(harness):
-        told = f"{setting.name} = {value:g}"
-        networks[f"setting {told}"] = _set(setting.name, value)
+        what = f"{setting.name} = {value:g}"
+        networks[f"setting {what}"] = _set(setting.name, value)
         if setting.per_neuron:
             n = min(2, room.neurons)
-            networks[f"{told} of {n} neurons"] = _trim(setting.name, n, [value] * n)
-    for told, network in networks.items():
-        check_taken(told, partial(harness.device.configure, network))
+            networks[f"{what} of {n} neurons"] = _trim(setting.name, n, [value] * n)
+    for what, network in networks.items():
+        check_taken(what, partial(harness.device.configure, network))
 
 
 @check(needs.MANY_SPIKES, look="how wide _run counts spikes")
@@ -173,8 +179,8 @@ def _networks_beyond(harness: Harness) -> Iterator[Refusal]:
             settings[f"setting {setting.name} = {wrong!r}"] = _set(setting.name, wrong)
         if setting.per_neuron:
             for values in ([value] * (n + 1), [value] * (n - 1) + [outside]):
-                told = f"{setting.name} = {', '.join(f'{v:g}' for v in values)} of {n} neurons"
-                settings[told] = _trim(setting.name, n, values)
+                trims = f"{setting.name} = {', '.join(f'{v:g}' for v in values)} of {n} neurons"
+                settings[trims] = _trim(setting.name, n, values)
     for what, network in settings.items():
         yield what, SettingError, partial(harness.mapped.configure, network)
 
@@ -290,8 +296,8 @@ def a_layer_shows_the_same_hidden_or_output(harness: Harness) -> None:
                 continue
             for share in {1.0, min(1.0, 1.5 * harness.working_share)}:
                 offer = output if layer == depth else hidden
-                found = _measure_median(harness, offer, layer, depth, reduce, share)
-                usual.setdefault((layer, quantity, share), []).append(found)
+                median = _measure_median(harness, offer, layer, depth, reduce, share)
+                usual.setdefault((layer, quantity, share), []).append(median)
     for (layer, quantity, _), (one, two) in usual.items():
         if abs(one - two) > SLACK + (1 - 1 / MEDIANS) * max(abs(one), abs(two)):
             raise Failed(
@@ -397,7 +403,7 @@ def trims_act_in_their_layer(harness: Harness) -> None:
 
 def _runs_differ(harness: Harness, depth: int, ends: Sequence[dict[str, Any]]) -> bool:
     """Tell whether two networks that differ in what they ask for run differently."""
-    found = []
+    acting = []
     plain = harness.network(depth)
     probes = [
         harness.probe(offer, offer.reductions[0], layer)
@@ -423,5 +429,5 @@ def _runs_differ(harness: Harness, depth: int, ends: Sequence[dict[str, Any]]) -
                 harness.write(later * np.eye(harness.neurons), p)
             readout = harness.run(harness.everything(harness.event_kind), probes)
             answers += [readout.counts, *(readout.samples[probe] for probe in probes)]
-        found.append(answers)
-    return any(not np.array_equal(a, b) for a, b in zip(*found, strict=True))
+        acting.append(answers)
+    return any(not np.array_equal(a, b) for a, b in zip(*acting, strict=True))

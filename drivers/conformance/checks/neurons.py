@@ -17,8 +17,7 @@ from drivers.conformance.charge import (
     read_membranes,
     steps_of_inflow,
 )
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import is_noiseless
+from drivers.conformance.checking import Failed, check, is_noiseless
 from drivers.conformance.harness import DRIVE, Harness, Measured, NotApplicable, skip_if
 from drivers.conformance.nominal import compare_random_network
 from drivers.conformance.wiring import measure_common_delay
@@ -230,8 +229,8 @@ def means_are_over_all_steps(harness: Harness) -> None:
     lost = min(abs(np.array(moved[:3]) - moved[3])) < 0.01
     swings = harness.info.neuron.decay is None  # what swings may undo what came early
     if lost or (not swings and (np.diff(moved) > 0.01).any()):
-        told = ", ".join(f"{m:.3f} in step {s}" for m, s in zip(moved, places, strict=True))
-        raise Failed(f"with half a threshold in one of {steps} steps the mean is {told}")
+        seen = ", ".join(f"{m:.3f} in step {s}" for m, s in zip(moved, places, strict=True))
+        raise Failed(f"with half a threshold in one of {steps} steps the mean is {seen}")
 
 
 @check(look="the order of samples, steps, channels and neurons in stimuli, weights and counts")
@@ -246,11 +245,11 @@ def a_random_network_does_as_predicted(harness: Harness) -> None:
     asked = [(1, kind) for kind in kinds] + [(2, kinds[-1])] * (harness.info.capacity.layers > 1)
     for depth, kind in asked:
         try:
-            found = compare_random_network(harness, depth, kind)
+            comparison = compare_random_network(harness, depth, kind)
         except NotApplicable as why:
             told.append(str(why))
             continue
-        usual = float(np.median(found.correlations))
+        usual = float(np.median(comparison.correlations))
         if usual < (EXACT if is_exact and depth == 1 else ALIKE):
             raise Failed(
                 f"{kind}: counts of {depth} layers of random weights are correlated by {usual:.2f} "
@@ -258,10 +257,10 @@ def a_random_network_does_as_predicted(harness: Harness) -> None:
             )
         if depth > 1 or not is_exact:
             continue
-        if found.correlations.min() < ALIKE:
+        if comparison.correlations.min() < ALIKE:
             raise Failed(f"{kind}: of neurons that are all alike some do nothing that they should")
-        if not fewest < found.ratio < most:
-            raise Failed(f"{kind}: {found.ratio:.2f} times the spikes of the stated neuron")
+        if not fewest < comparison.ratio < most:
+            raise Failed(f"{kind}: {comparison.ratio:.2f} times the spikes of the stated neuron")
     if len(told) == len(asked):
         raise NotApplicable(told[0])
 
@@ -293,16 +292,16 @@ def a_threshold_makes_neurons_fire(harness: Harness) -> None:
     layers = range(1, min(DEEPEST, harness.info.capacity.layers) + 1)
     for layer in layers:
         try:
-            found = ChargeLadder(layer).charges(harness)
+            charges = ChargeLadder(layer).charges(harness)
         except NotApplicable as why:
             told.append(str(why))
             continue
-        low, high = _expected_charges(harness, layer, found)
-        off = (UNIFORM_OFF if found.spread < SPREAD else SPREAD_OFF) + found.error
-        if not low * (1 - off) <= found.median <= high * (1 + off):
-            flows = found.median > high and harness.info.neuron.setting("synapse") is None
+        low, high = _expected_charges(harness, layer, charges)
+        off = (UNIFORM_OFF if charges.spread < SPREAD else SPREAD_OFF) + charges.error
+        if not low * (1 - off) <= charges.median <= high * (1 + off):
+            flows = charges.median > high and harness.info.neuron.setting("synapse") is None
             raise Failed(
-                f"it takes {found.median:.2f} thresholds in one step to make neurons of layer "
+                f"it takes {charges.median:.2f} thresholds in one step to make neurons of layer "
                 f"{layer} fire, not {low:.2f}{f' to {high:.2f}' if high > low else ''}"
                 + ", or state the time constant of a current by a setting of role synapse"
                 * flows
@@ -314,16 +313,16 @@ def a_threshold_makes_neurons_fire(harness: Harness) -> None:
 @check(needs.TIMED, look="what _configure does with it, and at its unit")
 def roles_of_settings_are_kept(harness: Harness) -> None:
     """A setting with a role moves what the role says, and as far as it says."""
-    told = ["no setting has the role of a threshold or a time constant"]
+    reasons = ["no setting has the role of a threshold or a time constant"]
     hold = {"threshold": _check_threshold_role, "time_constant": _check_time_constant_role}
     settings = [s for s in harness.info.neuron.settings if s.role in hold]
     for setting in settings:
         try:
             hold[setting.role](harness, setting)
         except NotApplicable as why:
-            told.append(str(why))
-    if len(told) > len(settings):
-        raise NotApplicable(told[-1])
+            reasons.append(str(why))
+    if len(reasons) > len(settings):
+        raise NotApplicable(reasons[-1])
 
 
 @check(needs.ONE_SPIKE, needs.PACE, look="how long _run holds a neuron after a spike")
@@ -339,12 +338,12 @@ def refractory_steps_are_as_stated(harness: Harness) -> None:
     apart = harness.steps / max(most, 1e-9)
     if stated is None:
         raise Measured("at most a spike every", f"{apart:.2g} steps")
-    told = f"refractory = {stated} is stated, but under {STRONG:g} thresholds a step neurons fire"
+    what = f"refractory = {stated} is stated, but under {STRONG:g} thresholds a step neurons fire"
     if most > math.ceil(harness.steps / (1 + stated)) + 1:
-        raise Failed(f"{told} every {apart:.2g} steps")
+        raise Failed(f"{what} every {apart:.2g} steps")
     filled = most * (1 + stated + _count_reset_steps(harness))
     if filled < ENOUGH * harness.steps and _is_uniform(harness):
-        raise Failed(f"{told} every {apart:.2g} steps only")
+        raise Failed(f"{what} every {apart:.2g} steps only")
 
 
 def _is_uniform(harness: Harness, at_most: float = math.inf) -> bool:
@@ -355,10 +354,10 @@ def _is_uniform(harness: Harness, at_most: float = math.inf) -> bool:
         at_most: The greatest such charge, in thresholds.
     """
     try:
-        found = ChargeLadder().charges(harness) if harness.timed_kinds else None
+        charges = ChargeLadder().charges(harness) if harness.timed_kinds else None
     except NotApplicable:
         return False
-    return found is not None and found.spread < SPREAD and found.median <= at_most
+    return charges is not None and charges.spread < SPREAD and charges.median <= at_most
 
 
 def _count_reset_steps(harness: Harness) -> int:
@@ -402,8 +401,8 @@ def _check_threshold_role(harness: Harness, setting: Setting) -> None:
 def _check_time_constant_role(harness: Harness, setting: Setting) -> None:
     for value in _choose_values(setting):
         stated = math.exp(-harness.info.timing.dt / value)
-        told = f"setting {setting.name} has the role time_constant and is {value:g} s"
-        _check_leak(harness, told, stated, {setting.name: value}, SPREAD)
+        what = f"setting {setting.name} has the role time_constant and is {value:g} s"
+        _check_leak(harness, what, stated, {setting.name: value}, SPREAD)
 
 
 def _choose_values(setting: Setting, zero: float = 0.0) -> tuple[float, float]:

@@ -6,10 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance import needs
-from drivers.conformance.checking import Failed, check, check_refusal
-from drivers.conformance.comparing import IDLE
+from drivers.conformance.checking import IDLE, Failed, check, check_refusal
 from drivers.conformance.harness import Harness
+from drivers.contract.faults import SYNAPSE_FAULTS, Fault, count_bits
 from drivers.errors import DeviceClosed, NotConfigured
+
+# Values with which a fault silences neurons.
+EXTREMES = {
+    "stuck_synapse": 0.0,
+    "perturbed_synapse": 0.0,
+    "integration_off": 1e-3,
+} | dict.fromkeys(("threshold_off", "leak_off", "refractory_off"), 1e3)
 
 
 @check()
@@ -77,6 +84,43 @@ def reopening_keeps_or_loses_weights(harness: Harness) -> None:
     firing = harness.firing()
     if firing > IDLE:
         raise Failed(f"{firing:.0%} of samples and neurons fired, opened again without weights")
+
+
+@check(
+    needs.FAULTS,
+    needs.NEURONS,
+    needs.PACE,
+    look="_set_faults, and leave out of abilities.faults what it does not do",
+)
+def faults_act_where_they_are_and_lift(harness: Harness) -> None:
+    """Each kind of fault that info lists acts on the neurons that have it, no others, and lifts."""
+    harness.clear()
+    n, device = harness.neurons, harness.mapped
+    harness.write(np.eye(n) * harness.working_share)
+    synapses = np.arange(device.network.layers[0] * n)
+    bit = max(count_bits(harness.info.weight_format(0)) - 1, 0)
+    before = _count_halves(harness)
+    unsure = before.min() / 4 + harness.batch
+    for kind in harness.info.abilities.faults:
+        where = synapses[synapses % n % 2 == 0] if kind in SYNAPSE_FAULTS else np.arange(0, n, 2)
+        place = int(kind not in SYNAPSE_FAULTS)
+        device.set_faults([Fault(kind, place, where, EXTREMES.get(kind, 1.0), bit)])
+        faulty = np.abs(_count_halves(harness) - before)
+        device.set_faults([])
+        lifted = np.abs(_count_halves(harness) - before)
+        for broken, how in (
+            (faulty[0] <= unsure, "changes nothing where it is"),
+            (faulty[1] > unsure, "acts on others, too"),
+            (lifted.max() > unsure, "goes on to act when it is lifted"),
+        ):
+            if broken:
+                raise Failed(f"{kind} {how}")
+
+
+def _count_halves(harness: Harness) -> NDArray[np.float64]:
+    """Output spikes of even neurons, and of odd ones."""
+    counts = harness.run(harness.everything()).counts.sum(axis=0, dtype=np.float64)
+    return np.array([counts[::2].sum(), counts[1::2].sum()])
 
 
 def _check_unconfigured(harness: Harness, when: str) -> None:

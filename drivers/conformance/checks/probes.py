@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from drivers.conformance import needs
 from drivers.conformance.charge import read_membranes
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import (
+from drivers.conformance.checking import (
     REPEATS,
+    Failed,
+    check,
     check_alike,
     describe_probe,
     is_near,
@@ -81,8 +82,8 @@ def probes_agree_with_each_other(harness: Harness) -> None:
                 count = harness.steps // probe.every
                 apart = []
                 for start in range(multiple):
-                    taken = samples[finest][start::multiple][:count].astype(np.float64)
-                    expected = sampling.reduce_samples(replace(probe, neurons=None), taken)
+                    chosen = samples[finest][start::multiple][:count].astype(np.float64)
+                    expected = sampling.reduce_samples(replace(probe, neurons=None), chosen)
                     apart.append(measure_spread(samples[probe], expected))
                 if apart[-1] > min(apart) or not is_near(
                     harness, probe, samples[probe], expected, scatter
@@ -156,10 +157,10 @@ def probes_show_what_is_driven(harness: Harness) -> None:
 def counts_agree_with_the_raster(harness: Harness) -> None:
     """Output counts are the sums of the output's raster."""
     offer = harness.info.offer("spikes", 1, 1)
-    told = [r for r in ("none", "mean") if offer is not None and r in offer.reductions]
-    if offer is None or not told:
+    reductions = [r for r in ("none", "mean") if offer is not None and r in offer.reductions]
+    if offer is None or not reductions:
         raise NotApplicable("the device shows no output spikes over time")
-    probe = harness.probe(offer, told[0])
+    probe = harness.probe(offer, reductions[0])
     readout = harness.run(harness.work(), [probe])
     shown = readout.samples[probe]
     sums = shown.sum(axis=0) if probe.reduce == "none" else np.rint(shown * readout.steps)
@@ -192,7 +193,7 @@ def _measure_movement(
 
     Neuron i of a layer drives neuron i + 1 of the next, so that no layer is as another.
     """
-    dark, found = harness.stimulus(np.zeros((harness.batch, harness.neurons))), []
+    dark, responses = harness.stimulus(np.zeros((harness.batch, harness.neurons))), []
     own = np.eye(harness.neurons)
     for factor in FACTORS:
         # The layer itself is driven to fire now and then, so that its membranes move as well.
@@ -203,19 +204,19 @@ def _measure_movement(
             harness.write(driven * np.roll(own, min(projection, 1), axis=1), projection)
         shown = [harness.run(s, [probe]).samples[probe].astype(np.float64) for s in (lit, dark)]
         apart = shown[0] - shown[1]
-        found.append(np.abs(apart.mean(axis=0) if probe.reduce == "none" else apart))
-    return max(found, key=lambda moved: float(moved.mean()))
+        responses.append(np.abs(apart.mean(axis=0) if probe.reduce == "none" else apart))
+    return max(responses, key=lambda moved: float(moved.mean()))
 
 
 def _all_probes(harness: Harness, depth: int) -> list[Probe]:
     """A probe of every quantity, layer and reduction that is offered."""
-    found = [
+    shown = [
         harness.probe(offer, reduce, layer)
         for offer, layer in _offers_of(harness, depth)
         for reduce in offer.reductions
     ]
-    skip_if(not found, "the device offers no probes")
-    return found
+    skip_if(not shown, "the device offers no probes")
+    return shown
 
 
 # Membranes, in thresholds: of neurons that fire now and then at most, and of neurons that nothing

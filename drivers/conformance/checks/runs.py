@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance import needs
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import (
+from drivers.conformance.checking import (
     IDLE,
     ROUNDING,
+    Failed,
+    check,
     check_alike,
     check_same,
     check_unchanged,
@@ -41,8 +42,8 @@ def stated_kinds_are_taken(harness: Harness) -> None:
     harness.write(np.eye(harness.neurons) * share)
     fired = {kind: harness.count_spikes(harness.everything(kind)) for kind in kinds}
     if max(fired.values()) > FACTOR * min(fired.values()) + harness.batch * harness.neurons:
-        told = ", ".join(f"{kind}: {count}" for kind, count in fired.items())
-        raise Failed(f"output spikes of the same drive: {told}")
+        numbers = ", ".join(f"{kind}: {count}" for kind, count in fired.items())
+        raise Failed(f"output spikes of the same drive: {numbers}")
 
 
 @check()
@@ -156,9 +157,9 @@ def same_trial_same_run(harness: Harness) -> None:
     first = harness.run(stimulus, probes, trial=3)
     harness.run(harness.everything(), trial=4)
     harness.run(stimulus, trial=None)
-    found = find_difference(first, harness.run(stimulus, probes, trial=3))
-    if found:
-        raise Failed(f"trial 3, run twice: {found}")
+    difference = find_difference(first, harness.run(stimulus, probes, trial=3))
+    if difference:
+        raise Failed(f"trial 3, run twice: {difference}")
 
 
 @check()
@@ -201,13 +202,13 @@ def runs_are_as_long_as_asked(harness: Harness) -> None:
         return harness.run(then).counts
 
     for what, first, then in (("shorter", short, stimulus), ("longer", stimulus, short)):
-        told = f"a run of {then.steps} steps after one as long, and after a {what} one"
+        runs = f"a run of {then.steps} steps after one as long, and after a {what} one"
         one, two = run_after(then, then), run_after(first, then)
         if harness.info.abilities.deterministic:
-            check_same(told, one, two)
+            check_same(runs, one, two)
         low, high = sorted((int(one.sum()), int(two.sum())))
         if high > APART * low + harness.batch * harness.neurons / 2:
-            raise Failed(f"{told}: {one.sum()} and {two.sum()} spikes")
+            raise Failed(f"{runs}: {one.sum()} and {two.sum()} spikes")
     harness.clear()
     harness.write(np.eye(harness.neurons))
     half, whole = (harness.count_spikes(harness.everything(steps=n)) for n in (steps // 2, steps))
@@ -261,9 +262,9 @@ def a_run_carries_on(harness: Harness) -> None:
         rest = harness.device.run(parts[1], probes, trial=trial + 1000, carry=True)
         return np.asarray(begun + rest.counts, np.int32), rest
 
-    told = f"a run of {whole.steps} steps, and one of {first} that is carried on"
+    what = f"a run of {whole.steps} steps, and one of {first} that is carried on"
     check_alike(
-        told,
+        what,
         lambda trial: harness.run(whole, trial=trial).counts,
         lambda trial: in_two(trial)[0],
         exact,
@@ -275,4 +276,4 @@ def a_run_carries_on(harness: Harness) -> None:
         ]
         apart = float(np.abs(ends[0][-1] - ends[1][-1]).max())
         if apart > ROUNDING:
-            raise Failed(f"{told}: the last membranes are {apart:.3g} thresholds apart")
+            raise Failed(f"{what}: the last membranes are {apart:.3g} thresholds apart")

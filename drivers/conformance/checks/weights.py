@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.conformance import needs
-from drivers.conformance.checking import Failed, check
-from drivers.conformance.comparing import IDLE
+from drivers.conformance.checking import IDLE, Failed, check
 from drivers.conformance.harness import DRIVE, Harness, NotApplicable, skip_if
 from drivers.conformance.wiring import measure_common_delay
 from drivers.contract.messages import Stimulus
@@ -129,18 +128,18 @@ def each_input_acts(harness: Harness) -> None:
     device.write_weights(0, np.full((n, neurons), scale, np.float32))
     powers = 2 ** np.arange(math.ceil(math.log2(n)) + 1)
     spread = np.linspace(0, n - 1, CHANNELS).astype(int)
-    tried = np.unique(np.clip([*spread, *powers, *(powers - 1)], 0, n - 1))
+    inputs = np.unique(np.clip([*spread, *powers, *(powers - 1)], 0, n - 1))
     silent = []
-    for part in np.array_split(tried, -(-len(tried) // harness.info.capacity.batch)):
+    for part in np.array_split(inputs, -(-len(inputs) // harness.info.capacity.batch)):
         values = np.zeros((steps, len(part), n), np.float32)
         values[: steps if late is None else 1, np.arange(len(part)), part] = events
         fired = (device.run(Stimulus.of(kind, values), trial=0).counts > 0).mean(axis=1)
         silent += part[fired < 0.5].tolist()
-    weak = late is None and len(silent) > len(tried) / 2
+    weak = late is None and len(silent) > len(inputs) / 2
     skip_if(weak, "one input is too weak to make a neuron fire")
     if silent:
         raise Failed(
-            f"of {len(tried)} inputs of {n}, {len(silent)} make no neuron fire within {steps} "
+            f"of {len(inputs)} inputs of {n}, {len(silent)} make no neuron fire within {steps} "
             f"steps: input {', '.join(map(str, silent[:4]))}"
         )
 
@@ -219,8 +218,8 @@ def the_last_write_counts(harness: Harness) -> None:
         harness.write(shares)
         fired.append(harness.count_spikes(stimulus))
     if max(fired[1], fired[4]) > IDLE * min(fired[0], fired[2], fired[3]) + harness.leaked:
-        told = ", ".join(map(str, fired))
-        raise Failed(f"spikes after writes of on, off, on, nearly on, off: {told}")
+        numbers = ", ".join(map(str, fired))
+        raise Failed(f"spikes after writes of on, off, on, nearly on, off: {numbers}")
 
 
 @check(look="how _write turns the largest weights, and those beyond the full scale, into codes")
@@ -233,8 +232,8 @@ def a_larger_weight_never_lowers_the_drive(harness: Harness) -> None:
         fired.append(harness.count_spikes())
     for less, more in pairwise(fired):
         if more < 0.95 * less - 2 * np.sqrt(less + more):
-            told = ", ".join(f"{f} at {s:.3g}" for s, f in zip(shares, fired, strict=True))
-            raise Failed(f"spikes at shares of the full scale: {told}")
+            numbers = ", ".join(f"{f} at {s:.3g}" for s, f in zip(shares, fired, strict=True))
+            raise Failed(f"spikes at shares of the full scale: {numbers}")
 
 
 @check(needs.PACE, needs.ZERO)

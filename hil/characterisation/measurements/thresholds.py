@@ -259,11 +259,11 @@ def bracket_thresholds(layer: LayerBench, sweep: Sweep, model: MembraneModel) ->
     is_late = layer.is_sampled_after_reset
     if layer.reduction == "mean":
         return _bracket_by_mean(read[-1], sweep, sampling[-1], model.decay, is_late=is_late)
-    taken = sampling.argmax(axis=1)
-    fall = estimators.detect_falls(read, sweep.sampled[taken].astype(np.float32))
-    fired = fall < len(taken)
-    last, then = (taken[np.minimum(fall + k, len(taken) - 1)] + is_late - 1 for k in (0, 1))
-    below = _at_step(tested, np.where(fired, last, taken[-1] - 1 + is_late))
+    step = sampling.argmax(axis=1)
+    fall = estimators.detect_falls(read, sweep.sampled[step].astype(np.float32))
+    fired = fall < len(step)
+    last, then = (step[np.minimum(fall + k, len(step) - 1)] + is_late - 1 for k in (0, 1))
+    below = _at_step(tested, np.where(fired, last, step[-1] - 1 + is_late))
     return Brackets(below, _at_step(tested, then), fired)
 
 

@@ -61,15 +61,15 @@ def accept(
         typer.prompt("hil: reset the board now, and press Enter", "", show_default=False, err=True)
 
     resets = acceptance.run_command(reset) if reset else ask if sys.stdin.isatty() else None
-    found = acceptance.accept(
+    record = acceptance.accept(
         address, resets, soak, lambda line: typer.echo(f"{line.name}: {line.verdict}", err=True)
     )
-    lines = found["lines"]
+    lines = record["lines"]
     print_table(("line", "verdict", "what was found"), [tuple(line.values()) for line in lines])
     print_table(
-        ("work", "figure"), [(name, f"{value:.4g}") for name, value in found["figures"].items()]
+        ("work", "figure"), [(name, f"{value:.4g}") for name, value in record["figures"].items()]
     )
-    typer.echo(acceptance.write_files(found, out))
+    typer.echo(acceptance.write_files(record, out))
     if failed := [line["name"] for line in lines if line["verdict"] == "failed"]:
         lab.add_note(lab.QUARANTINE, address, f"failed hil board accept: {', '.join(failed)}")
         raise typer.Exit(1)
@@ -80,9 +80,9 @@ def flash(
     name: Annotated[str, argument("A device of the lab.", "NAME", "drivers.lab:list_devices")],
 ) -> None:
     """Flash the firmware of a device of the lab by its maker's tool, where that is installed."""
-    from drivers.firmware import flashing
+    from drivers.firmware.building import flash
 
-    typer.echo(flashing.flash(name))
+    typer.echo(flash(name))
 
 
 @board.command()
@@ -95,13 +95,15 @@ def doctor(address: DeviceArgument, json_output: JsonOption = False) -> None:
     scheme, target, options = split(address)
     if scheme != "board":
         raise ValueError(f"{address} is no board on a serial line: use hil check")
-    found = examine(target, options)
+    examination = examine(target, options)
     if json_output:
-        typer.echo(json.dumps(asdict(found)))
+        typer.echo(json.dumps(asdict(examination)))
     else:
-        print_table(("figure", "value"), list(found.figures.items()))
-        typer.echo(f"{found.fault}: {found.line}" if found.fault else found.line)
-    if found.fault:
+        print_table(("figure", "value"), list(examination.figures.items()))
+        typer.echo(
+            f"{examination.fault}: {examination.line}" if examination.fault else examination.line
+        )
+    if examination.fault:
         raise typer.Exit(1)
 
 
@@ -153,8 +155,8 @@ def scan() -> None:
     from drivers import lab as names
     from drivers.board import scanning
 
-    known, named = names.list_devices(), set(names.list_boards().values())
-    free = (f"board{n}" for n in range(1, 1000) if f"board{n}" not in known)
+    devices, named = names.list_devices(), set(names.list_boards().values())
+    free = (f"board{n}" for n in range(1, 1000) if f"board{n}" not in devices)
     drafts = {
         next(free): {
             "address": f"board:{port.target}",

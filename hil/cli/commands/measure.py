@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -89,20 +89,13 @@ def characterise(
 ) -> None:
     """Measure a device through its probes, and write its twin: an emulated chip like it."""
     from hil import characterisation
-    from hil.characterisation import describe_verdict, tabulate
-    from hil.cli.output import print_table
     from hil.progress import stages
 
     sizes = parse_layers(layers)
     with stages(characterisation.count_stages(sizes)) as watch:
         measured = characterisation.characterise(device, sizes, out, watch, record)
-    if json_output:
-        typer.echo(json.dumps(measured))
-        return
-    for header, rows in tabulate(measured):
-        print_table(header, rows)
-    typer.echo(describe_verdict(measured))
-    typer.echo(out)
+    tables = characterisation.tabulate(measured)
+    _print_measured(measured, json_output, tables, characterisation.describe_verdict(measured), out)
 
 
 def calibrate(
@@ -116,15 +109,57 @@ def calibrate(
 ) -> None:
     """Bring a device's neurons to a common threshold and time constant by its settings."""
     from hil.characterisation import calibration
-    from hil.cli.output import print_table
     from hil.progress import stages
 
     sizes = parse_layers(layers)
     with stages(calibration.count_stages(sizes)) as watch:
-        made = calibration.calibrate(device, sizes, watch, record)
-    calibration.write(made, out)
+        result = calibration.calibrate(device, sizes, watch, record)
+    calibration.write(result, out)
+    table = (calibration.HEADER, calibration.tabulate(result))
+    _print_measured(calibration.to_record(result), json_output, [table], out)
+
+
+def diagnose(
+    device: DeviceArgument,
+    out: Annotated[
+        Path,
+        option("Faults to write, a file that faults= of an address takes.", "FILE", "--out", "-o"),
+    ] = Path("faults.toml"),
+    layers: LayersOption = "64,200,10",
+    record: RecordOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Find faulty neurons and synapses of a device. Exit code 1 where it has any."""
+    import drivers
+    from drivers.contract.faults import write_faults
+    from hil.characterisation import diagnosis, twin
+    from hil.progress import stages
+
+    sizes = parse_layers(layers)
+    twin.check_path(out)
+    with (
+        stages(diagnosis.count_stages(sizes)) as watch,
+        drivers.open(device, record=record) as opened,
+    ):
+        result = diagnosis.diagnose(opened, sizes, watch)
+    write_faults(result.faults, out)
+    _print_measured(
+        result.record, json_output, [(diagnosis.HEADER, diagnosis.tabulate(result))], out
+    )
+    if result.faults:
+        raise typer.Exit(1)
+
+
+def _print_measured(
+    record: dict[str, Any], json_output: bool, tables: Iterable[Any], *lines: object
+) -> None:
+    """Print what was measured as JSON, or else as tables, each a header and its rows, and lines."""
+    from hil.cli.output import print_table
+
     if json_output:
-        typer.echo(json.dumps(calibration.to_record(made)))
+        typer.echo(json.dumps(record))
         return
-    print_table(calibration.HEADER, calibration.tabulate(made))
-    typer.echo(out)
+    for header, rows in tables:
+        print_table(header, rows)
+    for line in lines:
+        typer.echo(line)

@@ -203,14 +203,15 @@ def runs(
     folder: Annotated[Path, argument("Folder with run folders.", "[FOLDER]")] = Path("runs"),
 ) -> None:
     """List the runs of a folder, and in what they differ."""
+    from hil.plain_text import describe_score
     from hil.reports.comparison import ComparedRun, differing_settings, group_runs
     from hil.runs.folder import Run
 
-    found = sorted(path.parent for path in folder.glob("*/environment.json"))
-    if not found:
+    folders = sorted(path.parent for path in folder.glob("*/environment.json"))
+    if not folders:
         raise ValueError(f"{folder} holds no runs: make one with hil train, or name their folder")
     opened = []
-    for path in found:
+    for path in folders:
         try:
             ComparedRun(Run.open(path))
         except ValueError as error:  # a damaged one hides no other
@@ -223,16 +224,16 @@ def runs(
     rows = []
     for group in groups:
         for run in group.runs:
-            made = Run.open(run.path).environment()["made"][:16].replace("T", " ")
+            begun = Run.open(run.path).environment()["made"][:16].replace("T", " ")
             done = f"epoch {len(run.metrics)} of {run.config.training.epochs}"
             if run.result is not None:
-                done = f"{100 * run.result['test_accuracy']:.2f} %"
+                done = describe_score(run.result, "test")
             values = [f"{key}={differing[key][group.number - 1]}" for key in others]
             own = [text for text in values if not text.endswith("=None")]
             seed = f"seed={run.config.seed}"
             where = (run.config.task, run.config.device_url)
-            rows.append((str(run.path), made, *where, done, ", ".join([seed, *own])))
-    header = ("run", "made", "task", "device", "test accuracy", "settings that differ")
+            rows.append((str(run.path), begun, *where, done, ", ".join([seed, *own])))
+    header = ("run", "made", "task", "device", "test", "settings that differ")
     print_table(header, sorted(rows, key=lambda row: row[1]))
 
 

@@ -80,15 +80,7 @@ def with_checks(gate: Gate, what: str) -> Gate:
 
 __all__ = ["CATALOGUE", "get", "names"]
 
-CATALOGUE: Catalogue[Gate] = Catalogue("gate (rule.g)", Gate, "hil.gates", __name__, "GATE")
-names = CATALOGUE.names
-
-
-def get(name: str) -> Gate:
-    """The gate of that name; one of a user's own is held to what a gate has to be.
-
-    Raises:
-        ValueError: When there is none, or it is something else.
-    """
-    gate = CATALOGUE.get(name)
-    return gate if name in names() else with_checks(gate, f"gate {name!r}")
+CATALOGUE: Catalogue[Gate] = Catalogue(
+    "gate (rule.g)", Gate, "hil.gates", __name__, "GATE", with_checks=with_checks
+)
+names, get = CATALOGUE.names, CATALOGUE.get

@@ -103,8 +103,10 @@ class Estimator:
     def __post_init__(self) -> None:
         """Refuse a reading that is none."""
         if self.reading not in get_args(Reading):
-            known = ", ".join(get_args(Reading))
-            raise ValueError(f"estimator {self.name!r} reads {self.reading!r}: give one of {known}")
+            readings = ", ".join(get_args(Reading))
+            raise ValueError(
+                f"estimator {self.name!r} reads {self.reading!r}: give one of {readings}"
+            )
 
     def serves(self, sampled: Sampled, every: int, reset: Reset) -> bool:
         """Tell whether it is for samples and neurons of that kind."""
@@ -129,24 +131,24 @@ def with_checks(estimator: Estimator, what: str) -> Estimator:
     """
 
     def estimate(reading: LayerReading) -> RateEstimate:
-        given = estimator.estimate(reading)
-        if not isinstance(given, RateEstimate):
-            kind = type(given).__name__
+        result = estimator.estimate(reading)
+        if not isinstance(result, RateEstimate):
+            kind = type(result).__name__
             raise ValueError(f"{what} gives a {kind}: give a hil.learning.RateEstimate")
         read = reading.mean if reading.mean is not None else reading.last
         for name in ("rate", "membrane", "doubt"):
-            value = np.asarray(getattr(given, name))
+            value = np.asarray(getattr(result, name))
             if read is not None and value.shape != read.shape:
                 raise ValueError(f"{what} gives a {name} of shape {value.shape}: give {read.shape}")
             if not np.isfinite(value).all():
                 raise ValueError(f"{what} gives a {name} that is not finite")
-        low, high, most = np.min(given.rate), np.max(given.rate), reading.neuron.most
+        low, high, most = np.min(result.rate), np.max(result.rate), reading.neuron.most
         own_scale = estimator.target != Estimator.target  # of which homeostasis aims at another
         if low < 0 or (high > most * 1.001 and not own_scale):
             raise ValueError(
                 f"{what} gives rates from {low:g} to {high:g} spikes per step: give 0 to {most}"
             )
-        return given
+        return result
 
     return replace(estimator, estimate=estimate)
 
@@ -154,19 +156,9 @@ def with_checks(estimator: Estimator, what: str) -> Estimator:
 __all__ = ["CATALOGUE", "choose", "get", "names"]
 
 CATALOGUE: Catalogue[Estimator] = Catalogue(
-    "estimator", Estimator, "hil.estimators", __name__, "ESTIMATOR"
+    "estimator", Estimator, "hil.estimators", __name__, "ESTIMATOR", with_checks=with_checks
 )
-names = CATALOGUE.names
-
-
-def get(name: str) -> Estimator:
-    """The estimator of that name; one of a user's own is held to what one has to be.
-
-    Raises:
-        ValueError: When there is none, or it is something else.
-    """
-    estimator = CATALOGUE.get(name)
-    return estimator if name in names() else with_checks(estimator, f"estimator {name!r}")
+names, get = CATALOGUE.names, CATALOGUE.get
 
 
 def choose(
@@ -184,8 +176,8 @@ def choose(
     Returns:
         The estimator to begin with, and those that the same readings serve.
     """
-    known = [*names(), *CATALOGUE.list_installed()]
-    trusted = [(e.rank, e.name, e) for e in map(get, known) if e.rank is not None]
+    available = [*names(), *CATALOGUE.list_installed()]
+    trusted = [(e.rank, e.name, e) for e in map(get, available) if e.rank is not None]
     ranked = [estimator for _, _, estimator in sorted(trusted, key=lambda entry: entry[:2])]
     fitting = [
         e for e in ranked if e.reading in readings and sampled and e.serves(sampled, every, reset)

@@ -116,17 +116,17 @@ def _fuse(
     reading: LayerReading, seen: Matrix, expected: Matrix, noise: float
 ) -> tuple[Matrix, Matrix]:
     """Rate and its variance, from a reading and what the nominal neuron reads at each drive."""
-    values, found = table(reading.neuron), (np.empty_like(seen), np.empty_like(seen))
-    given = (seen, reading.drive, reading.spread, reading.doubt, expected, values["rate"])
+    values, results = table(reading.neuron), (np.empty_like(seen), np.empty_like(seen))
+    arguments = (seen, reading.drive, reading.spread, reading.doubt, expected, values["rate"])
     fuse(
-        *[array.ravel() for array in given],
+        *[array.ravel() for array in arguments],
         BOUNDS,
         axis_of(values),
         np.float32(noise**2),
         np.float32(reading.neuron.most),
-        *[array.reshape(-1) for array in found],
+        *[array.reshape(-1) for array in results],
     )
-    return found
+    return results
 
 
 def _fuse_parts(

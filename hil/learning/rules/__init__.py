@@ -30,5 +30,5 @@ def section(rule: Rule | RuleFamily) -> dict[str, Any]:
     if family is None:
         raise ValueError("rule is of no family: give a hil.learning.RuleFamily that builds it")
     settings = rule.settings if isinstance(rule, Rule) else None
-    given = settings.model_dump(exclude_unset=True) if settings else {}
-    return {"name": CATALOGUE.name_of(family) or family, **given}
+    changed = settings.model_dump(exclude_unset=True) if settings else {}
+    return {"name": CATALOGUE.name_of(family) or family, **changed}

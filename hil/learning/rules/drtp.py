@@ -39,7 +39,13 @@ def build(settings: bp.Settings, optimiser: Optimiser) -> Rule:
         ]
         return gradients_from([*deltas, observation.error], observation), state
 
-    return Rule("drtp", init=draw_feedback, update=update, gate=lambda _, z: settings.slope(z))
+    return Rule(
+        "drtp",
+        init=draw_feedback,
+        update=update,
+        gate=lambda _, z: settings.slope(z),
+        needs_labels=True,
+    )
 
 
 RULE = RuleFamily(build, bp.Settings)

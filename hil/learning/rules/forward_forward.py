@@ -61,7 +61,7 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
             deltas.append(2 * sharpness * activity * (error @ share.T) * settings.slope(z))
         return gradients_from([*deltas, observation.error], observation), state
 
-    return Rule("forward_forward", init=stateless, update=update)
+    return Rule("forward_forward", init=stateless, update=update, needs_labels=True)
 
 
 RULE = RuleFamily(build, Settings)

@@ -281,8 +281,8 @@ class RateEstimation:
             readings = {user.reading for user in users if user.needs_drive}
             traced = "samples" in readings
             if readings:
-                given = (stimulus, inputs, stored, estimates, traced)
-                drives = [self._drive(p, route, *given) for p, route in layer.below]
+                inflow = (stimulus, inputs, stored, estimates, traced)
+                drives = [self._drive(p, route, *inflow) for p, route in layer.below]
             reading = _reading(layer.neuron, samples, add_drives(drives) if drives else UNKNOWN)
             if is_output:
                 return estimates, {user.name: user.estimate(reading).rate for user in users}

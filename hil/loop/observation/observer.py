@@ -150,16 +150,16 @@ class Observer:
             ]
             spikes = [raster for n, raster in rasters.items() if n < self._depth]
         else:
-            given = [seen or UNSEEN for seen in layers[:-1]]
-            if self.estimator.reading == "nothing" and given:
-                given.append(UNSEEN)
+            shown = [seen or UNSEEN for seen in layers[:-1]]
+            if self.estimator.reading == "nothing" and shown:
+                shown.append(UNSEEN)
             elif plan.fitted is not None:
                 same = plan.fitted == plan.membranes[-1]
                 fitted = layers[-1] if same else self._read(readout, plan.fitted)
                 assert fitted is not None
-                given.append(fitted)
+                shown.append(fitted)
             estimates, held = self._estimation.estimate(
-                stimulus, inputs, stored, given, self.estimator, self.held
+                stimulus, inputs, stored, shown, self.estimator, self.held
             )
             hidden = [estimate.rate for estimate in estimates]
             membranes = [estimate.membrane for estimate in estimates]

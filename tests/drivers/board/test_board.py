@@ -26,8 +26,8 @@ from drivers import (
     UnsupportedProbe,
 )
 from drivers.board.hello import make_hello
-from support.counting_board import board
-from support.effort import tries
+from support.paths import tries
+from support.plain_board import board
 
 SEED = st.integers(0, 2**32 - 1)
 

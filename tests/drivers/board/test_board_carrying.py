@@ -38,9 +38,9 @@ from drivers.board.simulated_board import SimulatedBoard
 from drivers.conformance import Harness
 from drivers.conformance.checks import events, limits
 from drivers.conformance.checks.runs import a_run_carries_on, samples_end_at_their_lengths
-from support.counting_board import board
-from support.effort import tries
 from support.firmware_ports import need, ports
+from support.paths import tries
+from support.plain_board import board
 
 CHECKS = (
     a_run_carries_on,
@@ -212,7 +212,7 @@ class Lasting(SimulatedBoard):
 def test_a_board_that_outlasts_a_restart_does_not_carry_on_from_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("support.counting_board.SimulatedBoard", Lasting)
+    monkeypatch.setattr("support.plain_board.SimulatedBoard", Lasting)
     flags = SIMULATED.abilities.flags | KEEPS_WEIGHTS
     hello = replace(SIMULATED, abilities=AbilitiesRecord(flags))
     device, simulated = configured(hello)

@@ -17,8 +17,8 @@ from drivers.board.frames import RequestType, Status
 from drivers.board.hello import make_hello
 from drivers.contract.network import Population, Projection
 from support.board_scripts import run_head, wired
-from support.counting_board import board
 from support.firmware_ports import connected, ports
+from support.plain_board import board
 
 SIZES = (4, 3, 2)
 LONGEST = make_hello().capacity.delay

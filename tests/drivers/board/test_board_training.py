@@ -33,8 +33,8 @@ from hil.loop import findings, training
 from hil.loop.progress import TrainingProgress
 from hil.loop.supervised_device import RESTARTS
 from hil.runs.folder import Run
-from support.effort import tries
 from support.firmware_ports import need, ports
+from support.paths import tries
 
 FORK = multiprocessing.get_context("fork")
 SIMULATED = "board:simulated://?seed=3"

@@ -14,8 +14,8 @@ from drivers.board.frames import Frame, RequestType
 from drivers.board.hello import make_hello
 from drivers.board.link import Link
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
-from support.counting_board import board
-from support.effort import tries
+from support.paths import tries
+from support.plain_board import board
 
 SEED = st.integers(0, 2**32 - 1)
 CELLS = st.lists(st.booleans(), min_size=1, max_size=40)

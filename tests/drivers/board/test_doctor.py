@@ -25,7 +25,7 @@ from drivers.board.hello import LeaseRecord
 from drivers.board.simulated_board import SimulatedBoard
 from hil.cli.app import app
 from support.board_terminal import terminal
-from support.played_board import HELLO, answer, stuffed
+from support.plain_board import HELLO, answer, stuffed
 
 Change = Callable[[bytes], bytes]
 

@@ -28,7 +28,7 @@ from drivers.contract.info import ProbeOffer, WeightFormat
 from drivers.contract.network import Population, Projection
 from drivers.errors import ProtocolMismatch, ReadoutError
 from hil.cli.app import app
-from support.effort import tries
+from support.paths import tries
 
 # What a firmware of version 1 answered to HELLO, and to anything else, when that was of another
 # version: bytes as its page had them.

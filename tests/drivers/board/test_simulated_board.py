@@ -29,7 +29,7 @@ from support.board_scripts import (
     stimulus,
     wired,
 )
-from support.effort import tries
+from support.paths import tries
 
 SEEDS = st.integers(0, 2**32 - 1)
 SMALL = make_hello(

@@ -20,7 +20,7 @@ from drivers.errors import (
     shorten,
 )
 from support.command_line import command, process, refusal
-from support.effort import tries
+from support.paths import tries
 
 GIVEN_TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).flatmap(
     lambda part: st.integers(1, 200).map(lambda n: part * n)

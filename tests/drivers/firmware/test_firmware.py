@@ -28,8 +28,8 @@ from support.board_scripts import (
     some_weights,
     stimulus,
 )
-from support.effort import tries
 from support.firmware_ports import Host, connected, need, ports
+from support.paths import tries
 from support.plain_board import CHIP_AT_ZERO
 
 SEEDS = st.integers(0, 2**32 - 1)

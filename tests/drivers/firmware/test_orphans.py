@@ -9,9 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from support.effort import tries
 from support.firmware_ports import need, ports
-from support.paths import ROOT
+from support.paths import ROOT, tries
 
 STARTER = """
 import sys

@@ -17,7 +17,7 @@ from drivers.conformance import CHECKS, Harness, run_check
 from hil import config as configuration
 from hil.loop import training
 from hil.runs.folder import Run
-from support import xor
+from support.data_sets import write_xor
 
 superneuromat = pytest.importorskip("superneuromat", reason="needs the extra superneuromat")
 
@@ -169,7 +169,7 @@ def test_without_the_simulator_the_extra_is_named(monkeypatch: pytest.MonkeyPatc
 
 def test_it_learns(tmp_path: Path) -> None:
     sections = {
-        "task": xor.write(tmp_path),
+        "task": write_xor(tmp_path),
         "device": URL,
         "observe": "spikes",
         "encoding": {"name": "poisson", "max_rate": 0.5},

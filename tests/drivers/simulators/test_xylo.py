@@ -17,7 +17,7 @@ from drivers.conformance import CHECKS, Harness, run_check
 from hil import config as configuration
 from hil.loop import training
 from hil.runs.folder import Run
-from support import xor
+from support.data_sets import write_xor
 
 xylosim = pytest.importorskip("xylosim.v2", reason="needs the extra xylo")
 
@@ -350,7 +350,7 @@ def test_without_the_simulator_the_extra_is_named(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("observe", ["membrane", "spikes"])
 def test_it_learns(tmp_path: Path, observe: str) -> None:
     sections = {
-        "task": xor.write(tmp_path),
+        "task": write_xor(tmp_path),
         "device": "xylo:",
         "observe": observe,
         "encoding": {"name": "poisson", "max_rate": 0.5},

@@ -19,8 +19,8 @@ from hil.characterisation import timing
 from hil.characterisation.survey import survey
 from hil.characterisation.timing import Difference, MeasuredTiming, fill_timing
 from hil.learning.nominal_neuron import NominalNeuron, simulate
+from support.devices_abroad import Stranger
 from support.matrix_device import OPTIONS, MatrixDevice
-from support.stranger_device import Stranger
 from support.tunable_device import Tunable
 
 # A pair of every reset with every arrival, under every sampling, reduction and input.

@@ -14,8 +14,7 @@ import pytest
 from device_models import neurons
 from drivers import registry
 from hil.characterisation import characterise, tabulate, twin
-from support.effort import THOROUGH
-from support.paths import ROOT
+from support.paths import ROOT, THOROUGH
 
 LAYERS = (24, 20, 8)
 # Models that are tried where there is not time for all of them.
@@ -30,7 +29,7 @@ def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], module.__dict__)
     monkeypatch.setitem(sys.modules, "counter", module)
     monkeypatch.setitem(registry.BUILTIN, "counter", "counter:Counter")
-    monkeypatch.setitem(registry.BUILTIN, "integer", "support.integer_chip:IntegerChip")
+    monkeypatch.setitem(registry.BUILTIN, "integer", "support.devices_abroad:IntegerChip")
 
 
 @pytest.fixture(autouse=True)

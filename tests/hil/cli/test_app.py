@@ -1,11 +1,16 @@
 """The commands, their help, and how quickly it comes."""
 
+from __future__ import annotations
+
+import os
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -14,7 +19,9 @@ from hil.cli import commands
 from hil.cli.app import app, build_app
 from hil.config import Config
 from hil.learning import rules
-from support.command_line import HIL, command, raw_on_a_terminal
+from hil.loop import training
+from hil.runs.folder import CONFIG, Run
+from support.command_line import HIL, SMALL, command, raw_on_a_terminal, weights
 
 
 @pytest.mark.parametrize(
@@ -33,7 +40,8 @@ def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:
 
 NAMES = [
     "train", "resume", "predict", "evaluate", "report", "study", "board", "calibrate",
-    "characterise", "check", "chips", "devices", "export", "lab", "new-driver", "runs", "tasks",
+    "characterise", "check", "chips", "devices", "diagnose", "export", "lab", "new-driver", "runs",
+    "tasks",
 ]  # fmt: skip
 
 
@@ -118,3 +126,75 @@ def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("NO_COLOR", "1")
     for command_line in (progress, [*HIL, "tasks"], [*HIL, "--help"], [*HIL, "train", "digitz"]):
         assert not coloured.search(raw_on_a_terminal(command_line))
+
+
+def test_the_configuration_of_a_run_runs_it_again(trained: Path) -> None:
+    assert command("train", "--config", trained / CONFIG, "--out", "again").exit_code == 0
+    assert weights(Path("again")) == weights(trained)
+    assert Path("again", CONFIG).read_text() == (trained / CONFIG).read_text()
+
+
+def test_options_lie_on_the_file_and_set_on_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file.toml").write_text(
+        "seed = 1\ntask = 'yinyang'\n[training]\nepochs = 11\nbatch = 12\n"
+        "[rule]\nname = 'adfa'\ngain = 7.0\n[network]\nhidden = [13]\n"
+    )
+    made: list[dict[str, Any]] = []
+
+    def keep(run: Run, *_: object) -> None:
+        made.append(tomllib.loads((run.path / CONFIG).read_text()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", keep)
+    base = ["train", "--config", "file.toml"]
+    for arguments in (
+        [],
+        ["digits", "--seed", "2", "--epochs", "3", "--hidden", "20,21", "--observe", "spikes"],
+        ["--seed", "2", "--set", "seed=3", "--epochs", "3", "--set", "training.epochs=4"],
+        ["--rule", "dfa"],
+        ["--rule", "adfa", "--set", "rule.shift=0.5"],
+    ):
+        assert command(*base, *arguments).exit_code == 130
+    file, options, sets, renamed, kept = made
+    assert (file["seed"], file["task"], file["training"]["epochs"]) == (1, "yinyang", 11)
+    assert (file["rule"]["gain"], file["network"]["hidden"]) == (7, [13])
+    assert (options["seed"], options["task"], options["observe"]) == (2, "digits", "spikes")
+    assert (options["training"]["epochs"], options["training"]["batch"]) == (3, 12)
+    assert options["network"]["hidden"] == [20, 21]
+    assert (sets["seed"], sets["training"]["epochs"]) == (3, 4)
+    assert renamed["rule"]["name"] == "dfa" and "gain" not in renamed["rule"]
+    assert (kept["rule"]["gain"], kept["rule"]["shift"]) == (7, 0.5)
+
+
+def shell(command_line: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    words = command_line.replace("hil ", f"{shlex.join(HIL)} ", 1)
+    env = {**os.environ, **settings}
+    return subprocess.run(["sh", "-c", words], capture_output=True, text=True, env=env)
+
+
+def test_a_training_does_not_need_anybody_who_reads_its_messages() -> None:
+    """Nor a home, and it fails by no warning of a library."""
+    Path("file").write_text("")
+    hostile = {"PYTHONWARNINGS": "error", "HOME": f"{Path('file').resolve()}"}
+    done = shell(f"hil train digits {shlex.join(SMALL)} --out run 2>/dev/full", **hostile)
+    assert done.returncode == 0
+    assert done.stdout.startswith("result\t") and done.stdout.endswith("run/report.html\n")
+
+
+@pytest.mark.parametrize("words", ["--help", "tasks", "devices --help"])
+def test_a_full_disk_below_the_output_is_one_line(words: str) -> None:
+    done = shell(f"hil {words} >/dev/full")
+    assert (done.returncode, done.stderr) == (2, "hil: No space left on device\n")
+
+
+def test_a_refusal_that_cannot_be_written_keeps_its_exit_code() -> None:
+    assert shell("hil train xor 2>/dev/full").returncode == 2
+    assert shell("hil tasks >&-").returncode == 0
+    assert shell("hil tasks 2>&-").stdout.startswith("task\t")
+
+
+def test_ctrl_c_while_a_command_ends_changes_nothing() -> None:
+    late = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); "
+    program = [HIL[0], "-c", f"{late}from hil.cli.app import main; main()", "tasks"]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -54,8 +54,8 @@ from support.command_line import (
         ("train digits --hidden 10,,10", ["--hidden 10,,10", "500,500"]),
         ("train digits --hidden=", ["--hidden", "500,500"]),
         (
-            "train digits --hidden 70000",
-            ["network.hidden = [70000]", "--set network.hidden=[65536]"],
+            "train digits --hidden 300000",
+            ["network.hidden = [300000]", "--set network.hidden=[262144]"],
         ),
         (
             "train digits --set network.steps=200000",

@@ -44,8 +44,10 @@ def lif_of(**changes: Any) -> Any:
         ([linear(W)], "linear0 (Linear): leads to the output: the last layer has to be of neurons"),
         (
             [linear(W), nir.LI(tau=ONE, r=ONE, v_leak=ONE)],
-            "li1 (LI): is not read: give a chain of Affine, Linear, Scale, Delay, Conv1d, Conv2d,",
+            "li1 (LI): does not fire: give LIF of a threshold that it rarely reaches, and read its",
         ),
+        ([linear(W), nir.I(r=ONE)], "i1 (I): does not fire: give IF of a threshold"),
+        ([linear(W), nir.Threshold(ONE)], "threshold1 (Threshold): keeps no membrane: give LIF"),
         ([linear(W), lif_of(v_reset=-ONE)], "lif1.v_reset: is not v_leak"),
         ([linear(W), lif_of(v_leak=2 * ONE)], "lif1.v_threshold: has to be above rest"),
         ([linear(W), lif_of(tau=-ONE)], "lif1.tau: give 1e-09 to 1e+09 s in every neuron"),

@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from hil.learning import bp, bptt, losses, surrogates
 from hil.learning.eligibility import correlate
 from hil.learning.rule import HostModel, Observation, Route
-from support.differentiable import LOSSES, PRINTED, assert_close, cross_entropy, spike
+from support.rule_inputs import LOSSES, PRINTED, assert_close, cross_entropy, spike
 
 Float = NDArray[np.float64]
 Input = Literal["constant", "current", "spikes"]

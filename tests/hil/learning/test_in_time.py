@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from hil.learning import adfa, bptt, losses, optimisers
 from hil.learning.eligibility import eligibility_gradients, low_pass
 from hil.learning.rule import HostModel, Observation, Route
-from support.differentiable import LOSSES, assert_close, spike
-from support.rule_inputs import build
+from support.rule_inputs import LOSSES, assert_close, build, spike
 
 Float = NDArray[Any]
 Input = Literal["constant", "current", "spikes"]

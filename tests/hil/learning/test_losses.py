@@ -42,6 +42,24 @@ def test_error_is_the_finite_difference_of_the_loss(
         assert error[index] == pytest.approx(slope, abs=1e-7, rel=1e-6)
 
 
+@given(batch=batches())
+def test_real_targets_are_what_the_outputs_aim_at(
+    batch: tuple[NDArray[np.float64], NDArray[np.int64]],
+) -> None:
+    logits, labels = batch
+    targets = np.roll(logits, 1, axis=1) / 3
+    value, error = losses.evaluate(logits, targets, "mse")  # type: ignore[arg-type]
+    np.testing.assert_allclose(value, np.square(logits - targets).sum(axis=1) / 2, atol=1e-12)
+    np.testing.assert_allclose(error, logits - targets, atol=1e-12)
+    hot = np.eye(logits.shape[1])[labels]
+    for real, classes in zip(
+        losses.evaluate(logits, hot, "mse"),  # type: ignore[arg-type]
+        losses.evaluate(logits, labels, "mse"),  # type: ignore[arg-type]
+        strict=True,
+    ):
+        np.testing.assert_array_equal(real, classes)
+
+
 @given(batch=batches(width=80))
 def test_cross_entropy_is_scipys(batch: tuple[NDArray[np.float64], NDArray[np.int64]]) -> None:
     logits, labels = batch

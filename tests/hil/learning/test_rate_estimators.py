@@ -1,9 +1,11 @@
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from hil.extensions import Trust
 from hil.learning import Estimator, LayerReading, RateEstimate, rate_estimators
 from hil.learning.nominal_neuron import NominalNeuron, held_current, table
-from hil.learning.rate_estimators import fused
+from hil.learning.rate_estimators import fused, get
+from hil.learning.rate_estimators.fused import FLOOR, MISMATCH
 
 Matrix = NDArray[np.float32]
 Reset = Literal["soft", "hard"]
@@ -329,3 +332,118 @@ def test_auto_chooses_an_installed_one_by_what_it_declares(monkeypatch: pytest.M
     assert "half" not in before and choose()[0] == "half"
     monkeypatch.setattr(f"{__name__}.HALF", replace(HALF, rank=None))
     assert choose() == before
+
+
+Matrix = NDArray[np.float32]
+NEURON = NominalNeuron(0.9, steps=20)
+DRIVES = np.linspace(0.1, 0.8, 8, dtype=np.float32)[np.newaxis]
+
+
+def reading(mean: Matrix, doubt: float = 0.0) -> LayerReading:
+    still = np.zeros_like(DRIVES)
+    return LayerReading(
+        neuron=NEURON,
+        sampled="before_reset",
+        every=1,
+        mean=mean,
+        samples=None,
+        last=mean,
+        drive=DRIVES,
+        spread=still + np.float32(0.1),
+        doubt=still + np.float32(doubt),
+    )
+
+
+def at(quantity: str, drives: Matrix) -> Matrix:
+    values = table(NEURON)
+    axis, spread = fused.axis_of(values), np.full_like(drives, 0.1)
+    place = fused.locate(drives, fused.find_row(spread, fused.BOUNDS, axis), axis)
+    found: Matrix = fused.look_up(values[quantity].reshape(-1), place)  # type: ignore[index]
+    return found
+
+
+@pytest.mark.parametrize("name", ["fused", "fused_last"])
+@pytest.mark.parametrize("wrong", [-50.0, 50.0])
+def test_no_reading_moves_a_drive_by_more_than_two_deviations(name: str, wrong: float) -> None:
+    deviation = np.sqrt((MISMATCH * DRIVES) ** 2 + FLOOR)
+    low, high = at("rate", DRIVES - 2 * deviation), at("rate", DRIVES + 2 * deviation)
+    seen = reading(np.full_like(DRIVES, wrong))
+    rate = rate_estimators.get(name).estimate(seen).rate
+    assert (rate >= low - 1e-6).all() and (rate <= high + 1e-6).all()
+    assert np.abs(rate - at("rate", DRIVES)).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["fused", "fused_last"])
+def test_the_more_a_drive_is_doubted_the_more_a_reading_counts(name: str) -> None:
+    """What was read is that of a drive a tenth higher."""
+    key = "mean_before" if name == "fused" else "last_before"
+    mean, right = at(key, DRIVES + 0.1), at("rate", DRIVES + 0.1)
+    estimate = rate_estimators.get(name).estimate
+    off = [
+        float(np.abs(estimate(reading(mean, doubt)).rate - right).mean())
+        for doubt in (0.0, 0.01, 0.1)
+    ]
+    assert off[0] > off[1] > off[2]
+    doubts = [float(estimate(reading(mean, doubt)).doubt.mean()) for doubt in (0.0, 0.01, 0.1)]
+    assert doubts[0] < doubts[1] < doubts[2]
+
+
+def test_a_drive_that_is_right_is_left_alone() -> None:
+    seen = reading(at("mean_before", DRIVES))
+    found = rate_estimators.get("fused").estimate(seen)
+    np.testing.assert_allclose(found.rate, at("rate", DRIVES), atol=1e-5)
+    surer = rate_estimators.get("fused").estimate(replace(seen, doubt=seen.doubt + 0.01))
+    np.testing.assert_allclose(surer.rate, found.rate, atol=1e-5)
+
+
+STEPS, BATCH, SIZE = 60, 6, 40
+ARRIVAL: Any = {False: "same_step", True: "end_of_step"}
+
+
+def run(seed: int, reset: str, late: bool, mismatch: float) -> tuple[Any, LayerReading]:
+    """A layer of leaky neurons off their nominal values, written out anew: spikes and reading."""
+    rng = np.random.default_rng(seed)
+    drive = rng.normal(0.15, 0.35, (STEPS, BATCH, SIZE)).astype(np.float32)
+    threshold = np.exp(rng.normal(0, mismatch, SIZE))
+    gain, decay = np.exp(rng.normal(0, mismatch, SIZE)), 0.9
+    v, seen, spikes = np.zeros((BATCH, SIZE)), [], []
+    for x in drive:
+        u = decay * v + (0 if late else gain * x)
+        s = u >= threshold
+        charged = u + (gain * x if late else 0)
+        v = charged - s * threshold if reset == "soft" else np.where(s, 0, charged)
+        seen.append(u)
+        spikes.append(s)
+    samples = np.array(seen, np.float32)
+    none = np.zeros((BATCH, SIZE), np.float32)
+    neuron = NominalNeuron(decay, reset, ARRIVAL[late], steps=STEPS)  # type: ignore[arg-type]
+    return np.array(spikes, np.float32), LayerReading(
+        neuron=neuron,
+        sampled="before_reset",
+        every=1,
+        mean=samples.mean(axis=0),
+        samples=samples,
+        last=samples[-1],
+        drive=drive.mean(axis=0),
+        spread=none,
+        doubt=none,
+        drive_trace=drive,
+    )
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["soft", "hard"]))
+def test_every_spike_of_nominal_neurons_is_told(seed: int, reset: str) -> None:
+    spikes, reading = run(seed, reset, late=False, mismatch=0.0)
+    np.testing.assert_array_equal(get("falls").estimate(reading).spikes, spikes)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_mismatch_is_seen_through_where_thresholds_alone_are_misled(late: bool) -> None:
+    spikes, reading = run(0, "soft", late, mismatch=0.1)
+    wrong = {
+        name: np.abs(get(name).estimate(reading).spikes - spikes).sum() / spikes.sum()
+        for name in ("falls", "crossings")
+    }
+    assert wrong["crossings"] > 0.05
+    assert wrong["falls"] < wrong["crossings"] / 3

@@ -29,8 +29,8 @@ from hil.runs.folder import Run
 from hil.studies.plan import Job
 from hil.studies.trial import evaluate
 from support.command_line import command
+from support.devices_abroad import IntegerChip
 from support.good_device import INFO
-from support.integer_chip import IntegerChip
 from support.restated import restated
 
 ROOM: dict[str, Any] = {"neurons": 1000, "inputs": 1000, "batch": 100}
@@ -40,7 +40,7 @@ DATA = tasks.load("digits", 0, 0.1)
 
 @pytest.fixture(autouse=True)
 def stranger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setitem(BUILTIN, "integer", "support.integer_chip:IntegerChip")
+    monkeypatch.setitem(BUILTIN, "integer", "support.devices_abroad:IntegerChip")
     monkeypatch.chdir(tmp_path)
     yield
 

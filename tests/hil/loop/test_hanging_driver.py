@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import drivers.registry
-from support import xor
 from support.command_line import command, weights
+from support.data_sets import write_xor
 from support.paths import ROOT
 
 SETTINGS = ["--hidden", "12", "--epochs", "2"]
@@ -43,7 +43,7 @@ def process(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def train(device: str, out: str | Path) -> list[str]:
-    task = xor.write(Path(out).absolute().parent)
+    task = write_xor(Path(out).absolute().parent)
     return ["train", task, "--device", device, *SETTINGS, "--out", str(out)]
 
 
@@ -97,7 +97,7 @@ levels = ["adfa", "bp"]
 
 
 def test_a_study_ends_in_one_line(tmp_path: Path) -> None:
-    Path("hangs.toml").write_text(STUDY.format(task=xor.write(tmp_path), file=tmp_path))
+    Path("hangs.toml").write_text(STUDY.format(task=write_xor(tmp_path), file=tmp_path))
     found = command("study", "hangs.toml", "--workers", "1", "--out", "study")
     assert found.exit_code == 2
     line = found.stderr.splitlines()[-1]

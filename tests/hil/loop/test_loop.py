@@ -179,6 +179,18 @@ def test_hidden_learning_beats_the_frozen_floor(tmp_path: Path) -> None:
     assert learned["test_accuracy"] > frozen["test_accuracy"] + 0.03
 
 
+def test_epochs_of_a_few_batches_see_other_samples_each(tmp_path: Path) -> None:
+    few = {"network": {"hidden": [10], "steps": 5}, "device": "emulator:ideal"}
+    run, result = trained(tmp_path / "few", training={"epochs": 2, "batches": 3}, **few)
+    assert [row["step"] for row in run.metrics()] == [3, 6] and result["epochs"] == 2
+    moved = [run.weights()[name] for name in ("weights/0", "weights/1")]
+    whole, _ = trained(tmp_path / "whole", training={"epochs": 1, "batches": 6}, **few)
+    assert not np.array_equal(moved[0], whole.weights()["weights/0"])
+    many, _ = trained(tmp_path / "many", training={"epochs": 1, "batches": 10**6}, **few)
+    full, _ = trained(tmp_path / "full", training={"epochs": 1}, **few)
+    assert np.array_equal(many.weights()["weights/0"], full.weights()["weights/0"])
+
+
 def test_a_run_goes_on_with_a_device_that_cannot_give_its_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

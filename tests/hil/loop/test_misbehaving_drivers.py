@@ -14,8 +14,8 @@ import pytest
 
 import drivers.registry
 from hil.runs.folder import Run
-from support import xor
 from support.command_line import command, weights
+from support.data_sets import write_xor
 from support.misbehaving import KINDS, Misbehaving
 from support.paths import ROOT
 
@@ -30,7 +30,7 @@ def scheme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return xor.write(tmp_path_factory.mktemp("task"), 60, 20)
+    return write_xor(tmp_path_factory.mktemp("task"), 60, 20)
 
 
 @pytest.fixture(scope="module")

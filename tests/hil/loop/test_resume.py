@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import multiprocessing
 import os
 import shutil
@@ -6,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers import DeviceInfo
+import drivers.registry
+import hil
+from drivers import DeviceInfo, Identity, LinkError
 from drivers.emulator.device import Emulator
 from hil.config import Config, build
 from hil.loop import epochs, training
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
+from support.command_line import command, refusal
+from support.data_sets import write_xor
+from support.misbehaving import Behaving
 from support.restated import restated
 
 NOISY = (
@@ -308,3 +316,63 @@ def test_a_device_that_gives_no_state_is_written_anew(
     assert stopped["write_calls"] == straight["write_calls"] + 2
     assert 0.9 < stopped["cell_writes_mean"] - straight["cell_writes_mean"] <= 1
     assert stopped["spikes"] == straight["spikes"]
+
+
+SETTINGS = ("--hidden", "6", "--epochs", "1", "--set", "network.steps=8", "--out", "run")
+
+
+class Plugged(Behaving):
+    """Whichever device is plugged in; its cable comes loose in a training."""
+
+    identity = Identity("plugged", serial="7")
+    runs_left = 5
+
+    @property
+    def info(self):
+        return replace(super().info, identity=self.identity)
+
+    def _run(self, *given):
+        Plugged.runs_left -= 1
+        if Plugged.runs_left < 0:
+            raise LinkError("loose")
+        return super()._run(*given)
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A training that was stopped, and a device that works again."""
+    monkeypatch.setitem(drivers.registry.BUILTIN, "plugged", f"{__name__}:Plugged")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Plugged, "runs_left", 5)
+    done = command("train", write_xor(tmp_path, 60, 20), "--device", "plugged:", *SETTINGS)
+    assert done.exit_code == 2 and "go on with: hil resume run" in done.stderr
+    monkeypatch.setattr(Plugged, "runs_left", 10**6)
+
+
+@pytest.mark.parametrize(
+    "other", [Identity("plugged", serial="8"), Identity("another", serial="7"), Identity("another")]
+)
+def test_another_device_is_refused_unless_it_is_wanted(
+    stopped: None, other: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plugged, "identity", other)
+    line = refusal("resume", "run")
+    assert "began on plugged 7" in line and f"is {other.name} {other.serial}".rstrip() in line
+    assert "--other-device" in line
+    assert command("resume", "run", "--other-device").exit_code == 0
+    assert Run.open("run").environment()["device"]["name"] == other.name
+    assert command("evaluate", "run").exit_code == 0
+    monkeypatch.setattr(Plugged, "identity", Identity("plugged", serial="7"))
+    assert "hil evaluate --device" in refusal("evaluate", "run")
+    assert command("evaluate", "run", "--device", "plugged:").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "same", [Identity("plugged", serial="7", firmware="9"), Identity("plugged")]
+)
+def test_the_same_device_goes_on(
+    stopped: None, same: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its firmware; and one that does not say which it is may be the same."""
+    monkeypatch.setattr(Plugged, "identity", same)
+    assert hil.resume("run").path == Path("run")

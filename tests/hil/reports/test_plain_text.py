@@ -22,8 +22,8 @@ from hil.runs.folder import Run
 from hil.sections import PageSection, Statement, Table
 from hil.sections import run as run_sections
 from support.command_line import command
-from support.effort import tries
 from support.html_page import Page
+from support.paths import tries
 
 HOSTILE = (
     "a$b_$c", "$$", r"\$5", r"$\frac{$", "_first", "x^2", "50 % {0} %(x)s", "<b>&amp;</b>", '"\'>',

@@ -15,9 +15,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from hil.sections.trials import Cell, Row, Unit
-from hil.studies.journal import Journal
+from hil.studies.folder import Journal
 from hil.studies.strategies import find_front
-from support.effort import tries
+from support.paths import tries
 from support.study_kit import GRID, SEARCH, Cut, Fake, carried_out, evaluated, study
 
 

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from serial.tools import list_ports
 from typer.testing import CliRunner
 
 import drivers
-from drivers import lab
+from drivers import firmware, lab
 from drivers.board import link
 from drivers.board.simulated_board import SimulatedBoard
-from drivers.firmware import flashing
+from drivers.firmware import building
 from hil import studies
 from hil.cli.app import app
+from hil.studies import pool
 from hil.studies.loader import build
+from hil.studies.plan import list_units, make_jobs
 from hil.studies.schema import Study
-from support import xor
 from support.board_terminal import Fed, terminal
+from support.dask_cluster import cluster
+from support.data_sets import write_xor
+from support.firmware_ports import need
 
 HOLD = "import sys, serial; p = serial.Serial(sys.argv[1], exclusive=True); print(); input()"
 NAMES = ("well", "killed", "sick", "held")
@@ -93,7 +101,7 @@ def test_a_study_goes_on_without_those_that_fail(
         "sick": Failing(12, lambda data: data),
         "held": SimulatedBoard(4),
     }
-    found = make_study(trials, xor.write(tmp_path, 60, 20))
+    found = make_study(trials, write_xor(tmp_path, 60, 20))
     assert found.repeat.devices == NAMES
     with ExitStack() as stack:
         paths = {n: stack.enter_context(terminal(each))[0] for n, each in boards.items()}
@@ -140,7 +148,7 @@ def test_what_is_in_quarantine_is_not_used_until_released(file: Path) -> None:
 def test_a_name_is_the_same_board_at_another_port(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = xor.write(tmp_path, 60, 20)
+    task = write_xor(tmp_path, 60, 20)
     with terminal(SimulatedBoard(7)) as (one, _), terminal(SimulatedBoard(7)) as (two, _):
         for path in (one, two):
             ports = [Adapter(path, "well")]
@@ -183,7 +191,7 @@ def test_a_device_is_flashed_by_the_makers_tool_and_runs_keep_it(
 ) -> None:
     image = tmp_path / "pico.uf2"
     image.write_bytes(b"firmware")
-    monkeypatch.setattr(flashing, "build", lambda port: image)
+    monkeypatch.setattr(building, "build", lambda port: image)
     tool = tmp_path / "picotool"
     tool.write_text(f'#!/bin/sh\necho picotool v9: "$@" | tee -a {tmp_path}/calls\n')
     tool.chmod(0o755)
@@ -200,3 +208,119 @@ def test_a_device_is_flashed_by_the_makers_tool_and_runs_keep_it(
     refused = CliRunner().invoke(app, ["board", "flash", "theirs"])
     assert refused.exit_code == 2 and "ask them" in refused.stderr
     assert (tmp_path / "calls").read_text() == calls
+
+
+PEM = "study.pem"
+TLS = ("--protocol", "tls", "--tls-ca-file", PEM, "--tls-cert", PEM, "--tls-key", PEM)
+CERTIFICATE = "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=study"
+SETTINGS = ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
+CLIENT = """
+import sys
+from hil.studies import pool
+pool.PATIENCE = float(sys.argv[2])
+try:
+    with pool._connect(sys.argv[1], []) as client:
+        print(client.submit(lambda: "ran").result())
+except ValueError as refusal:
+    print(refusal)
+"""
+
+
+def submit(address: str, patience: float, **settings: str) -> str:
+    """What a process of its own is told that has something run there."""
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, address, str(patience)],
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.thorough
+def test_whoever_has_no_certificate_runs_nothing_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [*CERTIFICATE.split(), "-keyout", PEM, "-out", "certificate"]
+    subprocess.run(words, check=True, capture_output=True)
+    Path(PEM).write_text(Path(PEM).read_text() + Path("certificate").read_text())
+    own = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": PEM for name in SETTINGS}
+    with cluster(1, options=TLS) as address:
+        for stranger in (address, address.replace("tls", "tcp")):
+            assert "no scheduler there" in submit(stranger, 3)
+        assert submit(address, 60, **own) == "ran\n"
+
+
+def study(*devices: str, task: str = "digits") -> Study:
+    sections = {
+        "version": 1,
+        "name": "boards",
+        "base": {
+            "task": task,
+            "device": devices[0],
+            "network": {"hidden": [12], "steps": 8},
+            "training": {"epochs": 1, "batch": 20},
+        },
+        "factors": {"rate": {"key": "optimiser.learning_rate", "levels": [0.01, 0.02]}},
+        "repeat": {"times": 4, "devices": list(devices)},
+    }
+    return build(sections)
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    """The trials, but for bytes on the line, some of which a busy machine sends again."""
+    with (folder / "trials.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if not k.endswith("_bytes")} for row in rows]
+
+
+def test_repetitions_take_devices_in_turn() -> None:
+    found = study("board:a?baud=9600", "board:b")
+    repetitions = list_units(found)
+    assert [unit.device for unit in repetitions] == ["board:a?baud=9600", "board:b"] * 2
+    assert [unit.seed for unit in repetitions] == [0, 1, 2, 3]
+    configs = [make_jobs(found, unit)[-1].config for unit in repetitions]
+    assert '"device": "board:b"' in configs[1] and '"device": "board:a?baud=9600"' in configs[2]
+
+
+def test_a_trial_takes_the_board_of_its_worker() -> None:
+    assert pool.required_resources("board:/dev/ttyACM0?baud=9600") == {"board:/dev/ttyACM0": 1}
+    assert pool.required_resources("emulator:mixed-signal?chip=3") is None
+
+
+def test_two_boards_with_a_worker_each_and_one_of_them_killed(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("native")
+    with firmware.start("native", 1) as one, firmware.start("native", 2) as two:
+        task = f"npz:{place / 'images.npz'}"
+        found = study(f"board:{one.url}", f"board:{two.url}", task=task)
+        studies.run(found, tmp_path / "alone")
+        declared = [f"board:{board.url}=1" for board in (one, two)]
+        with cluster(2, resources=declared) as address:
+            killed: list[int] = []
+
+            def kill_one(progress: Any) -> None:
+                if progress.evaluated == 3 and not killed:
+                    workers = [
+                        each.pid
+                        for each in psutil.Process().children(recursive=True)
+                        if each.status() != psutil.STATUS_ZOMBIE
+                        and "spawn_main" in " ".join(each.cmdline())
+                    ]
+                    killed.append(workers[0])
+                    os.kill(workers[0], signal.SIGKILL)
+
+            studies.run(found, tmp_path / "both", scheduler=address, watch=kill_one)
+            assert killed
+            monkeypatch.setattr(pool, "PATIENCE", 1.0)
+            with pytest.raises(ValueError, match=r"declares board:nowhere \(declared: board:/dev"):
+                studies.run(study("board:nowhere"), tmp_path / "none", scheduler=address)
+    both, alone = (table(tmp_path / name) for name in ("both", "alone"))
+    assert both == alone
+    chips = [row["chip"] for row in both]
+    assert chips.count(f"board:{one.url}") == chips.count(f"board:{two.url}") == 4
+    assert not (tmp_path / "none").exists()

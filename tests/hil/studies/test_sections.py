@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,48 @@ def test_groups_come_in_the_order_of_their_levels() -> None:
     ]
 
 
+def test_the_gap_is_from_the_worst_to_the_best_of_each_repetition() -> None:
+    means = {  # of three devices as deployed, and after 10 and 100 samples
+        "ideal": {0: 0.9, 10: 0.9, 100: 0.9},
+        "far": {0: 0.5, 10: 0.8, 100: 0.897},
+        "near": {0: 0.7, 10: 0.8, 100: 0.85},
+    }
+    rows = []
+    for rule, device, seen, unit in product(("a", "b"), means, (0, 10, 100), range(3)):
+        accuracy = means[device][seen] + 0.01 * unit * (device == "far" and not seen)
+        lost = 0.1 * (rule == "b" and seen > 0)
+        levels = {"rule": rule if seen else "put", "severity": float(seen)}
+        if seen or rule == "a":
+            each = row(len(rows), "noise", unit, accuracy - lost, mode=device, **levels)
+            each.outcome["shown"] = seen
+            rows.append(each)
+    rows.append(row(len(rows), "noise", 0, None, mode="near", rule="b", severity=100.0))
+    found = shown(
+        rows,
+        kind="gap",
+        factor="mode",
+        reference="ideal",
+        by=["rule", "severity"],
+        lines=["rule"],
+    )
+    widths, needed = (table.rows for table in found.tables)
+    assert {line[0]: line[3] for line in widths} == {
+        "put · 0": "39.0",  # 40, 39 and 38 points
+        "a · 10": "10.0",
+        "a · 100": "5.0",
+        "b · 10": "10.0",
+        "b · 100": "5.0",
+    }
+    assert widths[0][1:3] == ["ideal (90.0)", "far (51.0)"]
+    assert {line[0]: line[2:] for line in needed} == {
+        "ideal": ["0", "0"],
+        "far": ["100", "none"],  # within 0.5 points
+        "near": ["none", "none"],
+    }
+    assert [claim.is_supported for claim in found.claims] == [True, True]
+    json.dumps(found.data, allow_nan=False)
+
+
 @given(data=st.data())
 def test_the_yield_is_over_chips_and_its_interval_over_repetitions(data: st.DataObject) -> None:
     repetitions, chips = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 9))
@@ -179,3 +222,31 @@ def test_the_yield_is_over_chips_and_its_interval_over_repetitions(data: st.Data
                 half *= np.std(expected, ddof=1) / np.sqrt(repetitions)
                 cut = np.clip([np.mean(expected) - half, np.mean(expected) + half], 0, 1)
                 assert interval == pytest.approx(cut)
+
+
+def test_a_population_is_over_chips_whatever_the_repetitions() -> None:
+    """Yield as SciPy has it, of chips by their mean; spreads as they were drawn."""
+    rng, between, within = np.random.default_rng(0), 0.03, 0.01
+    chips = 0.9 + between * rng.standard_normal(400)
+    values = chips + within * rng.standard_normal((3, 400))
+    rows = [
+        Row(
+            chip,
+            Cell("", {"rule": Level("one"), "severity": Level("2", 2.0)}),
+            Unit(unit, unit, chip),
+            {"test_accuracy": value},
+        )
+        for (unit, chip), value in np.ndenumerate(values)
+    ]
+    section = {"kind": "population", "x": "severity", "factor": "rule", "least": 0.9}
+    (found,) = shown(rows, **section).data["populations"]
+    means = values.mean(axis=0)
+    good = int((means >= 0.9).sum())
+    exact = stats.binomtest(good, 400).proportion_ci(0.95, method="exact")
+    assert found["yield"][0] == good / 400 and found["chips"] == 400
+    assert found["yield"][1] == pytest.approx((exact.low, exact.high))
+    assert found["quantiles"] == pytest.approx(np.quantile(means, [0.05, 0.5, 0.95]))
+    assert found["between"] == pytest.approx(between, rel=0.1)
+    assert found["within"] == pytest.approx(within, rel=0.1)
+    (once,) = shown(rows[:400], **section).data["populations"]
+    assert once["within"] is None and once["between"] == pytest.approx(np.std(values[0], ddof=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,27 @@ def test_trials_start_from_the_model_as_it_is(task: str, model: Path) -> None:
     assert check(study).code.keys() == {str(model)}
 
 
+def test_devices_that_are_compared_read_the_model_each_for_itself(task: str, model: Path) -> None:
+    devices = ["emulator:ideal", "emulator:loihi"]  # weights are given and stored otherwise
+    sections: dict[str, Any] = {
+        **NOISE,
+        "factors": {
+            "device": {"key": "device", "levels": devices},
+            "mode": {"key": "mode", "levels": ["deploy", "fine_tune"]},
+        },
+    }
+    study = loader.start_from(loader.build(sections, task=task), model)
+    for number, (job,) in enumerate(jobs(study)):
+        assert job.configuration.start == str(model) and job.train == bool(number % 2)
+        outcome, _ = evaluate(job)
+        assert outcome["shown"] == (41 if job.train else 0)
+        if not job.train:
+            plain = hil.evaluate(model, device=devices[number // 2], task=task)
+            assert outcome["test_accuracy"] == plain["test_accuracy"]
+    calibrated = replace(jobs(study)[0][0], calibrate=True)
+    assert evaluate(calibrated)[0].keys() > {"test_accuracy"}
+
+
 def test_so_do_those_of_the_study_of_robustness(task: str, model: Path) -> None:
     built = loader.build(loader.read("robustness"), task=task)
     study = loader.start_from(built, model)
@@ -131,6 +153,33 @@ def test_its_delays_and_what_recurs_come_along(task: str, tmp_path: Path) -> Non
     scratch = next(steps for steps in found if len(steps) == 1)[0]
     network = json.loads(scratch.config)["network"]
     assert network["recurrent"] and network["delays"] == 3
+
+
+def test_synapses_of_one_kernel_stay_alike(task: str, tmp_path: Path) -> None:
+    kernel = np.random.default_rng(3).normal(size=(2, 1, 2)).astype(np.float32)
+    own = nir.Conv1d(4, kernel, 1, 0, 1, 1, np.zeros(2))
+    path = tmp_path / "m.nir"
+    named = {
+        "input": nir.Input({"input": np.array([1, 4])}),
+        "kernel": own,
+        "flat": nir.Flatten({"input": np.array([2, 3])}, 0),
+        "lif": lif(6),
+        "last": linear(np.eye(6, 3)),
+        "out": lif(3),
+    }
+    named["output"] = nir.Output({"output": np.array([3])})
+    nir.write(path, nir.NIRGraph(named, list(pairwise(named)), metadata={"dt": DT, "steps": 30}))
+    levels = {**NOISE["factors"], "mode": {"key": "mode", "levels": ["fine_tune"]}}
+    study = loader.start_from(loader.build({**NOISE, "factors": levels}, task=task), path)
+    ((source, tuned),) = jobs(study)
+    folder = StudyFolder(tmp_path / "study", study)
+    (folder.path / "weights").mkdir(parents=True)
+    folder.save_weights("key", evaluate(source)[1])
+    _, after = evaluate(replace(tuned, keep=True), folder.load_weights("key"))
+    cells = after["cells/0"]
+    assert len(np.unique(cells)) == 5  # two by two, and none
+    for cell in np.unique(cells):
+        assert np.ptp(after["weights/0"][cells == cell]) == 0
 
 
 def test_a_study_that_starts_from_none_says_so(model: Path) -> None:

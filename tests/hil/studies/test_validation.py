@@ -42,6 +42,7 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
         (None, ["study.toml", "--device", "emulator:idea"], "did you mean 'ideal'?"),
         (None, ["study.toml", "--device", "emulator:ideal?nose=1"], "'nose' is unknown"),
         (None, ["study.toml", "--task", "digit"], "did you mean 'digits'?"),
+        (None, ["study.toml", "--task", "narma10"], "targets are real numbers"),
         (None, ["study.toml", "--set", "start=runs/x"], "start: trials start as their mode says"),
         (None, ["study.toml", "--out", "study.toml"], "study.toml is a file"),
         (None, ["study.toml", "--out", "."], "holds something else than a study"),
@@ -69,7 +70,7 @@ from support.study_kit import GRID, SEARCH, Fake, evaluated, refusal, study
                 ),
             )
         ),
-        (("[12]", "[70000]"), ["study.toml"], "network.hidden = [70000]"),
+        (("[12]", "[300000]"), ["study.toml"], "network.hidden = [300000]"),
         (
             ('"spsa"]', ']\n[factors.t]\nkey = "network.steps"\nlevels = [9, 999999]'),
             ["study.toml"],

@@ -21,7 +21,10 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def test_names_are_the_shipped_tasks() -> None:
     in_time = ["digits_rows", "japanese_vowels", "mnist1d"]
-    assert tasks.names() == sorted(["digits", "fashion_mnist", "mnist", "yinyang", *in_time])
+    numbers = ["mackey_glass", "narma10"]
+    assert tasks.names() == sorted(
+        ["digits", "fashion_mnist", "mnist", "yinyang", *in_time, *numbers]
+    )
     for name in tasks.names():
         assert tasks.get(name).name == name
 

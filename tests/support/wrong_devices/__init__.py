@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 from drivers import Device
-from support.devices_abroad import Abroad
+from support.devices_abroad import Abroad, Stranger
 from support.good_device import Good
-from support.stranger_device import Stranger
 from support.tunable_device import Tunable
 from support.wired_device import Wired
-from support.wrong_devices import (
-    abroad,
-    graphs,
-    layers,
-    limits,
-    order,
-    probes,
-    running_on,
-    runs,
-    statements,
-    stimuli,
-    strangers,
-    weights,
-)
+from support.wrong_devices import graphs, layers, probes, runs, statements, strangers, weights
 
-MODULES = (
-    limits,
-    weights,
-    stimuli,
-    runs,
-    probes,
-    order,
-    layers,
-    running_on,
-    strangers,
-    abroad,
-    statements,
-    graphs,
-)
+MODULES = (statements, weights, runs, probes, layers, strangers, graphs)
 WRONG: tuple[type[Device], ...] = tuple(
     device
     for module in MODULES

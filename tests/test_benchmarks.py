@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from support.paths import ROOT
+from support.benchmark_programs import loaded
+from support.paths import ROOT, tries
+from support.read_kinds import KINDS, ending, made
 
 PROGRAM = ROOT / "benchmarks" / "league.py"
 
@@ -113,3 +117,66 @@ def test_what_cannot_be_done_is_refused_in_a_line(options: list[str], said: str)
     ran = told(*options)
     assert ran.returncode == 2 and ran.stdout == ""
     assert said in ran.stderr.splitlines()[-1]
+
+
+def test_a_step_reaches_the_engine_in_few_frames_and_few_calls() -> None:
+    pytest.importorskip("numba")  # without, the chip runs in Brian2's code, object by object
+    calls = loaded("step_calls").count_step()
+    assert any("controller.py:_step" in name or "decode" in name for name in calls.functions)
+    assert 2 < calls.deepest <= 12
+    assert 50 < calls.own <= 480 < calls.total
+
+
+DAMAGED = tries(50, 1000)  # files of each kind
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("world"))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_damaged_file_is_read_or_refused_in_one_line(name: str, world: Path) -> None:
+    kind = KINDS[name]
+    path = next(iter(sorted(world.glob(kind.file))))
+    good = path.read_bytes()
+    ends: Counter[str] = Counter()
+    before = sorted(world.rglob("*"))
+    try:
+        assert ending(kind, path) == "read"
+        for seed in range(DAMAGED):
+            path.write_bytes(kind.damage(good, Random(seed)))
+            try:
+                ends[ending(kind, path)] += 1
+            except BaseException as error:
+                error.add_note(f"{name}, seed {seed}: {path.read_bytes()[:2000]!r}")
+                raise
+    finally:
+        path.write_bytes(good)
+    assert ends["refused"] > DAMAGED / 4, ends
+    assert sorted(world.rglob("*")) == before
+
+
+@pytest.fixture(scope="module")
+def figures() -> ModuleType:
+    return loaded("figures")
+
+
+def test_every_figure_stands_in_its_page(figures: ModuleType) -> None:
+    listed = figures.read()
+    assert len({(figure.page, figure.says) for figure in listed}) == len(listed)
+    for figure in listed:
+        page = (ROOT / figure.page).read_text(encoding="utf-8")
+        assert figure.text in page or figure.text in " ".join(page.split()), figure.text
+
+
+def test_a_page_that_says_something_else_is_found(figures: ModuleType) -> None:
+    figure = figures.Figure("README.md", "{} %", "98.6", "true", within=0.3, key="a", factor=100)
+    assert figure.text == "98.6 %"
+    output = 'other\n{"a": 0.983}\n'
+    assert figure.measured(output) == pytest.approx(98.3)
+    assert figure.holds(98.31) and not figure.holds(98.29) and not figure.holds(98.91)
+
+
+def test_the_figures_are_measured_where_every_change_passes() -> None:
+    assert "python benchmarks/figures.py" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
