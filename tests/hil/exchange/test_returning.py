@@ -112,6 +112,9 @@ def test_what_was_learned_comes_back_in_kernels(task: str, tmp_path: Path) -> No
     run = prepare_run(tuned, more, start=file, out=tmp_path / "run")
     result = training.train(run)
     began, ended = run.load_start(), Run.open(run.path).weights()
+    there = {n: began[f"synapses/{n}"] for n in range(2)}  # the last one is a whole matrix
+    assert "synapses/2" not in began and began["weights/2"].ndim == 2
+    assert there[0].shape[1] == 4 * 22 * 22 + 256 + 1, "windows that the edges cut, and biases"
     for number in range(2):
         before, after = began[f"weights/{number}"], ended[f"weights/{number}"]
         held = began[f"cells/{number}"]
