@@ -47,6 +47,7 @@ BACK = Need(lambda h: h.info.capacity.recurrence, "info states no recurrence")
 SKIPS = Need(lambda h: h.info.capacity.skips, "info states no projections past layers")
 DELAYS = Need(lambda h: h.info.capacity.delay, "info states no delays")
 OWN_DELAYS = Need(lambda h: h.info.capacity.synapse_delays, "info states no delays by synapse")
+SPARSE = Need(lambda h: h.info.capacity.sparse, "info states no sparse projections")
 CARRIES = Need(lambda h: h.info.abilities.runs_on, "info says that each run begins from reset")
 REPEATS = Need(
     lambda h: h.info.abilities.deterministic, "info says that runs are not deterministic"

@@ -87,7 +87,7 @@ class Wired(Device):
 
     def delays(self, number: int) -> NDArray[np.int64]:
         """Of each synapse of a projection."""
-        return np.broadcast_to(self._wired[number].delay, self._cells[number].shape)
+        return np.broadcast_to(self._wired[number].delay, self.weights(number).shape)
 
     def target(self, each: Projection) -> int:
         return each.target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from drivers.conformance.checking import IDLE, Failed, check
 from drivers.conformance.harness import DRIVE, Harness, NotApplicable, skip_if
 from drivers.conformance.wiring import measure_common_delay
 from drivers.contract.messages import Stimulus
-from drivers.contract.network import Network
+from drivers.contract.network import Network, Synapses
 
 DEEPEST = 3
 # Synapses that differ turn the same drive into counts this far apart at most.
@@ -22,6 +23,8 @@ FACTOR, SPIKES = 1.7, 4
 BEYOND = (1.01, 1.5)
 # Share of the spikes of an excitation that are left, at most, when an inhibition comes with it.
 INHIBITED = 0.75
+# Share of the neurons that fire with dense or sparse synapses which has to fire with both.
+SAME = 0.7
 # Inputs that are tried one by one, beside those about powers of two, and steps of their runs.
 CHANNELS, SOON = 33, 8
 
@@ -380,3 +383,26 @@ def larger_weights_are_not_stored_smaller(harness: Harness) -> None:
     fall = float((np.maximum.accumulate(stored) - stored).max())
     if fall > slack:
         raise Failed(f"a weight was stored {fall:g} full scales below a smaller one")
+
+
+@check(needs.SPARSE, needs.NEURONS, needs.ZERO, look="between which neurons _write lays weights")
+def a_sparse_projection_acts_as_a_dense_one(harness: Harness) -> None:
+    """Synapses of a sparse projection store and do what those of a dense one do among zeros."""
+    places, plain = np.arange(harness.neurons), harness.network()
+    shares = np.roll(np.eye(harness.neurons), 1, axis=1) * (places % 2)
+    matrix = np.repeat(shares, harness.group, axis=0).astype(np.float32) * harness.full_scale
+    own = Synapses(*np.argwhere(matrix).T.astype(np.int32))
+    kept, fired = [], []
+    for synapses, weights in ((None, matrix), (own, own.gather(matrix))):
+        projection = replace(plain.projections[0], synapses=synapses)
+        harness.device.configure(replace(plain, projections=(projection,)))
+        stored = harness.mapped.write_weights(0, weights)
+        kept.append(own.gather(stored) if synapses is None else stored)
+        driven = harness.stimulus(np.eye(harness.neurons)[: harness.batch])
+        fired.append(harness.run(driven).counts > 0)
+    if not np.array_equal(kept[0], kept[1]):
+        raise Failed("the same weights are stored as others where the projection is sparse")
+    either = np.logical_or(*fired).sum()
+    skip_if(not either, "nothing fires")
+    if (both := np.logical_and(*fired).sum()) < SAME * either:
+        raise Failed(f"of {either} neurons that fire with dense or sparse synapses {both} do both")

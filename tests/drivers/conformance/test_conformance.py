@@ -113,6 +113,7 @@ UNKNOWN = {
 
 
 FAULTS = {"faults-act-where-they-are-and-lift"}
+SPARSE = {"a-sparse-projection-acts-as-a-dense-one"}
 # Of recurrence, projections past layers, and delays.
 GRAPHS = {
     "spikes-come-back-in-the-next-step",
@@ -126,7 +127,7 @@ GRAPHS = {
 
 def test_a_good_device_passes_every_check() -> None:
     left_out = passes(Good)
-    assert left_out.keys() == ONE_SPIKE | UNKNOWN | GRAPHS | FAULTS
+    assert left_out.keys() == ONE_SPIKE | UNKNOWN | GRAPHS | FAULTS | SPARSE
     assert not passes(Fails).keys() & FAULTS
     assert left_out["layer-events-act-in-the-stated-step"].endswith("measured: same_step")
 
@@ -142,7 +143,7 @@ def test_devices_from_abroad_pass(device: type[Device]) -> None:
 
 @pytest.mark.parametrize("device", [Stranger, IntegerChip])
 def test_a_strangers_device_passes_every_check(device: type[Device]) -> None:
-    assert len(passes(device)) <= 19 + len(GRAPHS | FAULTS)
+    assert len(passes(device)) <= 19 + len(GRAPHS | FAULTS | SPARSE)
 
 
 @pytest.mark.parametrize("arrival", ["same_step", "end_of_step", "next_step"])
@@ -344,7 +345,9 @@ def test_the_command_prints_a_table_and_tells_by_its_exit_code(scheme: None) -> 
     good = command("check", "good:")
     lines = good.stdout.splitlines()
     assert good.exit_code == 0 and good.stderr == ""
-    left_out = 5 + len(GRAPHS)  # four are what it leaves unknown of timing and rest
+    left_out = 5 + len(
+        GRAPHS | FAULTS | SPARSE
+    )  # four are what it leaves unknown of timing and rest
     assert lines[-1] == f"{len(CHECKS) - left_out} passed, 0 failed, {left_out} not applicable"
     assert [line.split("\t")[0] for line in lines[1:-2]] == [check.name for check in CHECKS]
     assert "timing.layer same_step" in lines[-2] and "spikes of hidden layers" in lines[-2]
@@ -408,7 +411,7 @@ def _installed() -> bool:
 def test_the_plugin_runs_the_checks_beside_other_tests(tmp_path: Path) -> None:
     good = run_pytest(tmp_path, "--device", "good:")
     assert good.returncode == 0, good.stdout
-    skipped = 5 + len(GRAPHS)
+    skipped = 5 + len(GRAPHS | FAULTS | SPARSE)
     assert f"{len(CHECKS) + 1 - skipped} passed, {skipped} skipped" in good.stdout  # and test_own
     wrong = run_pytest(tmp_path, "--device", "wrong:")
     assert wrong.returncode == 1

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from drivers import CapacityError, Network
 from support.good_device import Good
 from support.wired_device import Wired
+
+
+class LaysSynapsesOneNeuronFurther(Wired):
+    caught_by = "a-sparse-projection-acts-as-a-dense-one"
+    facts: ClassVar = {"sparse": True}
+
+    def weights(self, number):
+        found, own = super().weights(number), self._wired[number].synapses
+        if own is None:
+            return found
+        each = self._wired[number]
+        ends = self._sizes[each.source], self._sizes[each.target]
+        return np.roll(own.scatter(found, ends), 1, axis=1)
 
 
 class ComesBackAStepLate(Wired):
