@@ -345,9 +345,7 @@ def test_the_command_prints_a_table_and_tells_by_its_exit_code(scheme: None) -> 
     good = command("check", "good:")
     lines = good.stdout.splitlines()
     assert good.exit_code == 0 and good.stderr == ""
-    left_out = 5 + len(
-        GRAPHS | FAULTS | SPARSE
-    )  # four are what it leaves unknown of timing and rest
+    left_out = 5 + len(GRAPHS | FAULTS | SPARSE)
     assert lines[-1] == f"{len(CHECKS) - left_out} passed, 0 failed, {left_out} not applicable"
     assert [line.split("\t")[0] for line in lines[1:-2]] == [check.name for check in CHECKS]
     assert "timing.layer same_step" in lines[-2] and "spikes of hidden layers" in lines[-2]
