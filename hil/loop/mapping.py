@@ -357,7 +357,8 @@ def find_synapses(
         else:
             some = np.empty(0, np.int64)
             while missing := max(round(cells * share), 1) - some.size:
-                some = np.union1d(some, draw.integers(0, cells, missing))
+                some = np.sort(np.concatenate([some, draw.integers(0, cells, missing)]))
+                some = some[np.diff(some, prepend=-1) > 0]
             own = Synapses(*(each.astype(np.int32) for each in divmod(some, layers[target])))
         found.append(own)
         total += cells if own is None else own.size
