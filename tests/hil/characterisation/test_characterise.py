@@ -260,7 +260,7 @@ def test_the_command_writes_a_record_and_a_twin(tmp_path: Path) -> None:
         (["--layers", "64"], "give inputs and layers of neurons"),
         (["--layers", "64,x"], "give inputs and layers of neurons"),
         (["-o", "twin.txt"], "ends in .toml"),
-        (["--layers", "70000,10"], "inputs"),
+        (["--layers", "300000,10"], "inputs"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(arguments: list[str], message: str) -> None:
