@@ -103,7 +103,8 @@ def read(path: str | Path, base: str | None = None) -> Profile:
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except ValueError as error:
-        reason = str(error)
+        # Keys stand in it as the file has them.
+        reason = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
         raise ValueError(reason if reason.startswith(str(path)) else f"{path}: {reason}") from None
 
 

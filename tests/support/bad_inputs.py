@@ -158,7 +158,7 @@ SETTINGS = (
     *("", "=", "=3", "seed", "training", "training=", "training=3", "training.epochs=[", "a=1"),
     *("a.b=1", "a.b.c.d=1", "training..epochs=1", ".=1", "training.epochs.x=1", "rule.gian=1"),
     *("network.hidden=[0]", "network.hidden=[-1]", "network.hidden=[1.5]"),
-    *("network.hidden=['a']", "network.hidden=[70000]", "network.hidden=[[1]]"),
+    *("network.hidden=['a']", "network.hidden=[300000]", "network.hidden=[[1]]"),
     "network.hidden=[65536,65536]",
     *("network.steps=0", "network.steps=-1", "training.batch=0", "network.steps=1000000"),
     *("training.validation_fraction=1", "training.validation_fraction=-0.1", "seed=-1"),

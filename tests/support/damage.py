@@ -138,7 +138,7 @@ def json_damaged(good: bytes, rng: Random) -> bytes:
         return (text[:at] + rng.choice(inserted) + text[at:]).encode()
     try:
         value = json.loads(good)
-    except ValueError:
+    except (ValueError, RecursionError):  # damaged before
         return bytes_damaged(good, rng)
     return written(json.dumps(value_damaged(value, rng)))
 

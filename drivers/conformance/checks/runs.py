@@ -239,10 +239,12 @@ def several_spikes_of_a_step_are_counted(harness: Harness) -> None:
     harness.clear()
     harness.write(1.0)
     fired = int(harness.run(harness.everything()).counts.max())
-    if fired <= harness.steps:
+    stated, drive = harness.info.neuron.spikes_per_step, harness.neurons * DRIVE
+    rest = 1 + (harness.info.neuron.refractory or 0)
+    if fired <= harness.steps * max(1, 0.8 * min(stated, drive / 2) / rest):
         raise Failed(
-            f"spikes_per_step = {harness.info.neuron.spikes_per_step} is stated, but under "
-            f"{harness.neurons * DRIVE:g} thresholds a step at most {fired} spikes are counted in "
+            f"spikes_per_step = {stated} is stated, but under "
+            f"{drive:g} thresholds a step at most {fired} spikes are counted in "
             f"{harness.steps} steps"
         )
 
@@ -269,7 +271,9 @@ def a_run_carries_on(harness: Harness) -> None:
         lambda trial: in_two(trial)[0],
         exact,
     )
-    for probe in probes if exact else ():
+    one, other = (harness.run(whole, probes, trial) for trial in range(2))
+    steady = exact and find_difference(one, other) is None  # noise may show in membranes alone
+    for probe in probes if steady else ():
         ends = [
             harness.info.neuron.membrane.in_thresholds(readout.samples[probe].astype(np.float32))
             for readout in (harness.run(whole, probes), in_two(0)[1])
