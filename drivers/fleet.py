@@ -14,6 +14,7 @@ from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
 from drivers.errors import LinkError
 from drivers.group import Group, Job
+from drivers.registry import Members
 
 Rows = NDArray[np.int64]
 """Which samples of a batch, by their number."""
@@ -26,24 +27,18 @@ class Fleet(Group):
     samples shows all of them to each; or the next few in turn do. Weights are the same for all.
     """
 
-    def __init__(
-        self,
-        devices: Sequence[Device],
-        addresses: Sequence[str],
-        may_fail: int = 0,
-        at_once: int = 0,
-    ) -> None:
+    def __init__(self, devices: Sequence[Device], members: Members) -> None:
         """Take over devices that are open; see `Group`.
 
         Weights are written to the members that run next, and to others when it is their turn.
         """
-        super().__init__(devices, addresses, may_fail)
-        info, number = self._info, at_once or len(devices)
+        super().__init__(devices, members)
+        info, at_once = self._info, members.at_once
         self._limit = info.capacity.batch
         self._info = replace(
             info,
             identity=replace(info.identity, name=f"fleet of {info.identity.name}"),
-            capacity=replace(info.capacity, batch=self._limit * number),
+            capacity=replace(info.capacity, batch=self._limit * (at_once or len(devices))),
             abilities=replace(info.abilities, batch_invariant=len(devices) == 1),
         )
         if at_once:  # whose turn it is, and what is yet to be written, is in no state

@@ -28,7 +28,7 @@ from drivers.contract.info import (
     WeightFormat,
 )
 from drivers.errors import DeviceError, DriverError, LinkError, ReadoutError, SettingError
-from drivers.registry import parse_members
+from drivers.registry import Members, parse_members
 
 Answer = TypeVar("Answer")
 Stated = TypeVar("Stated")
@@ -43,27 +43,19 @@ class Group(Composite):
     A subclass writes `_configure`, `_write` and `_run` in terms of `_ask_each`.
     """
 
-    def __init__(
-        self,
-        devices: Sequence[Device],
-        addresses: Sequence[str],
-        may_fail: int = 0,
-        at_once: int = 0,
-    ) -> None:
+    def __init__(self, devices: Sequence[Device], members: Members) -> None:
         """Take over devices that are open.
 
         Args:
             devices: The members; closed with this one.
-            addresses: Their addresses, for messages.
-            may_fail: How many of them may fail without ending the work.
-            at_once: How many of them run at a time, in turn; all when 0.
+            members: What their address says of them.
 
         Raises:
             SettingError: When they cannot be one device.
         """
         super().__init__(*devices)
-        self._info = combine_infos([device.info for device in devices], addresses)
-        self._names, self._spare = list(addresses), may_fail
+        self._info = combine_infos([device.info for device in devices], members.addresses)
+        self._names, self._spare = list(members.addresses), members.may_fail
         self._members = list(range(len(devices)))  # those that are in use
         self._threads = ThreadPoolExecutor(len(devices), thread_name_prefix="member")
         self._failed: tuple[str, ...] = ()
@@ -79,7 +71,7 @@ class Group(Composite):
         try:
             for each in members.addresses:
                 devices.append(opened(each))
-            return cls(devices, *members)
+            return cls(devices, members)
         except BaseException as error:
             for device in devices:
                 with suppress(DeviceError):

@@ -19,6 +19,7 @@ from drivers.contract.network import Network, Population, Projection, Synapses
 from drivers.contract.requests import complete_network
 from drivers.errors import CapacityError, SettingError
 from drivers.group import Group, Job
+from drivers.registry import Members
 
 RASTER = Probe(1, "spikes")
 
@@ -71,25 +72,19 @@ class Tiled(Group):
     layer by layer; the spikes of a layer are read step by step and given to all tiles of the next.
     """
 
-    def __init__(
-        self,
-        devices: Sequence[Device],
-        addresses: Sequence[str],
-        may_fail: int = 0,
-        at_once: int = 0,
-    ) -> None:
+    def __init__(self, devices: Sequence[Device], members: Members) -> None:
         """Take over devices that are open; see `Group`.
 
         Raises:
             SettingError: When they cannot be one device, or one does not show all that the next
                 layer has to be given.
         """
-        super().__init__(devices, addresses)
-        if may_fail or at_once:
+        super().__init__(devices, members)
+        if members.may_fail or members.at_once:
             raise SettingError("may_fail, at_once: a network does not run without all its tiles")
-        for device, address in zip(devices, addresses, strict=True):
+        for device, address in zip(devices, members.addresses, strict=True):
             _check_member(device.info, devices[0].info, address)
-        self._room, self._addresses = self._info, tuple(addresses)
+        self._room, self._addresses = self._info, members.addresses
         self._info = _combine_rooms(self._room, len(devices))
         self._tiles: list[Tile] = []
 
@@ -233,10 +228,10 @@ def _cut_tile(network: Network, layer: int, first: int, last: int) -> Tile:
 def _join_samples(probe: Probe, answers: Sequence[tuple[Tile, Readout]]) -> NDArray[np.generic]:
     """The answer to a probe of a layer, from those of its tiles."""
     parts = [(*tile.select_neurons(probe), answer.samples) for tile, answer in answers]
-    found = [(places, samples[own]) for own, places, samples in parts if len(places)]
-    joined = np.concatenate([values for _, values in found], axis=-1)
-    order = np.argsort(np.concatenate([places for places, _ in found]))
-    return np.take(joined, order, axis=-1)
+    shares = [(places, samples[own]) for own, places, samples in parts if len(places)]
+    answer = np.concatenate([values for _, values in shares], axis=-1)
+    order = np.argsort(np.concatenate([places for places, _ in shares]))
+    return np.take(answer, order, axis=-1)
 
 
 def _check_member(info: DeviceInfo, first: DeviceInfo, address: str) -> None:

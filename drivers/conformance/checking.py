@@ -5,7 +5,7 @@ Two runs are compared bit by bit where the device allows it, else in distributio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -157,16 +157,19 @@ IDLE = 0.1
 ROUNDING = 1e-3
 
 
-def is_noiseless(harness: Harness, depth: int = 1) -> bool:
+def is_noiseless(harness: Harness, depth: int = 1, probes: Sequence[Probe] | None = None) -> bool:
     """Tell whether the device says that it is deterministic, and trials do not differ.
 
     Args:
         harness: The device.
         depth: Layers of the network that is run.
+        probes: What is looked at beside the counts; of one layer all that it shows when None.
     """
     if not harness.info.abilities.deterministic:
         return False
-    stimulus, probes = harness.work(depth), shown_probes(harness) if depth == 1 else []
+    if probes is None:
+        probes = shown_probes(harness) if depth == 1 else []
+    stimulus = harness.work(depth)
     first, *others = (harness.run(stimulus, probes, trial) for trial in range(TRIALS))
     return all(find_difference(first, other) is None for other in others)
 

@@ -153,8 +153,8 @@ def _judge_lines(shares: Array) -> Indices:
     """
     driven, inhibited = shares[..., 0], shares[..., 1]
     is_held = (inhibited > ON) & (driven < inhibited + MORE)
-    held = np.where(inhibited > FULL, 2, 3)
-    return np.where(is_held, held, np.where(driven < ON, 1, 0))
+    kind = np.where(inhibited > FULL, 2, 3)
+    return np.where(is_held, kind, np.where(driven < ON, 1, 0))
 
 
 def judge_synapses(
@@ -233,10 +233,10 @@ def tabulate(result: Diagnosis) -> list[tuple[str, ...]]:
     """Make rows of a table, by `HEADER`: what was found, and what could not be looked at."""
     rows = []
     for fault, certainty in zip(result.faults, result.certainty, strict=True):
-        told = {"value": "", "bit": "", **describe_fault(fault)}
-        listed = ", ".join([*map(str, told["where"][:8]), *["..."] * (certainty.size > 8)])
+        entry = {"value": "", "bit": "", **describe_fault(fault)}
+        listed = ", ".join([*map(str, entry["where"][:8]), *["..."] * (certainty.size > 8)])
         place = f"{'layer' if fault.kind in NEURONS else 'projection'} {fault.place}"
-        given = (str(told["value"]), str(told["bit"]), str(certainty.size))
+        given = (str(entry["value"]), str(entry["bit"]), str(certainty.size))
         rows.append((fault.kind, place, *given, listed, f"{certainty.mean():.0%}"))
     return rows + [
         ("not looked at", what, *[""] * 3, why, "") for what, why in result.skipped.items()

@@ -49,8 +49,8 @@ def evaluate(
     """
     factors = np.float32(1) if weights is None else weights[:, np.newaxis]
     if loss == "mse":
-        one_hot = labels[:, np.newaxis] == np.arange(logit.shape[1])
-        error = logit - (labels if labels.ndim == 2 else one_hot.astype(np.float32))
+        is_real = labels.ndim == 2
+        error = logit - (labels if is_real else np.eye(logit.shape[1], dtype=np.float32)[labels])
         return (factors * np.square(error)).sum(axis=1) / np.float32(2), factors * error
     rows = np.arange(len(labels))
     shifted = logit - logit.max(axis=1, keepdims=True)

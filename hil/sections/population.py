@@ -65,15 +65,15 @@ def measure_population(rows: list[Row], measure: str, least: float) -> Populatio
 
 def build_population(settings: PopulationSettings, trials: Trials) -> PageSection | None:
     """Make a row and a point of two figures for each severity and level."""
-    measure, found = settings.measure, dict[str, list[Population]]()
+    measure, groups = settings.measure, dict[str, list[Population]]()
     for level, rows in by_level(trials.rows, settings.factor).items():
         own = (
             measure_population(each, measure, settings.least)
             for each in by_level(rows, settings.x).values()
         )
         if populations := [each for each in own if each is not None]:
-            found[level] = populations
-    if not found:
+            groups[level] = populations
+    if not groups:
         return None
     least = f"{words.format_value(settings.least, measure)} {words.name_unit(measure)}"
     names = [words.name_quantity(trials.rows, of) for of in (settings.x, settings.factor)]
@@ -85,14 +85,18 @@ def build_population(settings: PopulationSettings, trials: Trials) -> PageSectio
         f"within a chip, {unit}",
         "chips",
     )
-    every = [each for own in found.values() for each in own]
+    every = [each for own in groups.values() for each in own]
     return PageSection(
         "A population of chips",
         words.read_note("population", least=least),
-        answer=_answer(settings, found, least),
+        answer=_answer(settings, groups, least),
         tables=[Table("", (*names, *header), [_cells(settings, each) for each in every])],
         plots=[
-            Plot(title, partial(_plot, settings, trials.rows, found, quantity), description=title)
+            Plot(
+                title,
+                partial(_plot, settings, trials.rows, groups, quantity),
+                description=title,
+            )
             for title, quantity in (
                 ("Median chip, 5 to 95 %", words.name_measure(measure)),
                 (f"Yield at {least}", "yield"),
@@ -131,10 +135,13 @@ def _cells(settings: PopulationSettings, each: Population) -> list[str]:
 
 
 def _plot(
-    settings: PopulationSettings, rows: Rows, found: dict[str, list[Population]], quantity: str
+    settings: PopulationSettings,
+    rows: Rows,
+    groups: dict[str, list[Population]],
+    quantity: str,
 ) -> Figure:
     lines = []
-    for shade, own in enumerate(found.values()):
+    for shade, own in enumerate(groups.values()):
         values = [each.quantiles[1] for each in own]
         bounds: list[Bounds | None] = [(each.quantiles[0], each.quantiles[2]) for each in own]
         if quantity == "yield":
@@ -148,9 +155,9 @@ def _plot(
     return plots.plot_lines(lines, x, quantity, percent, heading=heading)
 
 
-def _answer(settings: PopulationSettings, found: dict[str, list[Population]], least: str) -> str:
+def _answer(settings: PopulationSettings, groups: dict[str, list[Population]], least: str) -> str:
     """Say the yield of each level at the middle severity."""
-    middle = [own[len(own) // 2] for own in found.values()]
+    middle = [own[len(own) // 2] for own in groups.values()]
     place = words.phrase_level(middle[0].rows[0], settings.x)
     yields = [
         f"{100 * each.good / each.chips:.1f} % "

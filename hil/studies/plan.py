@@ -206,37 +206,31 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     sections = merge_layers(study.base, *layers)
     mode, pretrain = sections.pop("mode", "scratch"), sections.pop("pretrain", {})
     pretrain = merge_layers(study.pretrain, pretrain)
-    campaign, calibrate = sections.pop("campaign", {}), bool(sections.pop("calibrate", False))
-    samples, service = int(sections.pop("samples", 0)), sections.pop("service", {})
+    campaign, service = sections.pop("campaign", {}), sections.pop("service", {})
+    options: dict[str, Any] = {
+        "train": mode in ("scratch", "fine_tune"),
+        "calibrate": bool(sections.pop("calibrate", False)),
+        "samples": int(sections.pop("samples", 0)),
+    }
     if mode not in MODES:
         raise ValueError(f"mode = {mode!r}: give one of {', '.join(MODES)}")
     if sections.get("start"):
         raise ValueError("start: trials start as their mode says, from a network of the study")
     config = _configure(study, sections, unit)
     if mode == "scratch":
-        open_settings = _list_open_settings(sections)
-        return (Job(config, open_settings=open_settings, calibrate=calibrate, samples=samples),)
+        return (Job(config, open_settings=_list_open_settings(sections), **options),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition
         below.pop("device_options", None)
         unit = replace(unit, chip=None, device="")
         pretrain["device"] = shift_fleet(str(pretrain["device"]), unit.number)
-    is_fine_tuned, faults = mode == "fine_tune", ""
-    if mode == "campaign":
-        faults = validate_values(
-            Campaign, campaign, what="study", where="campaign"
-        ).model_dump_json()
-    served = ""
-    if mode == "service":
-        served = validate_values(Service, service, what="study", where="service").model_dump_json()
+    for kind, schema, values in (("campaign", Campaign, campaign), ("service", Service, service)):
+        if mode == kind:
+            valid = validate_values(schema, values, what="study", where=kind)
+            options[kind] = valid.model_dump_json()
+    options["open_settings"] = _list_open_settings(sections, starts=True)
     if pretrain.keys() == {"start"}:  # each trial reads the model for its own device
-        config = _configure(study, {**sections, **pretrain}, unit)
-        open_settings = _list_open_settings(sections, starts=True)
-        return (
-            Job(
-                config, "", is_fine_tuned, False, open_settings, faults, calibrate, samples, served
-            ),
-        )
+        return (Job(_configure(study, {**sections, **pretrain}, unit), **options),)
     # A seed of its own makes it the same network for all repetitions.
     unit = replace(unit, seed=pretrain.pop("seed", unit.seed))
     first = merge_layers(below, pretrain)
@@ -245,11 +239,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     source = Job(
         _configure(study, first, unit), train=not given, keep=True, open_settings=open_settings
     )
-    open_settings = _list_open_settings(sections, starts=True)
-    job = Job(
-        config, source.key, is_fine_tuned, False, open_settings, faults, calibrate, samples, served
-    )
-    return source, job
+    return source, Job(config, source.key, **options)
 
 
 def _list_open_settings(sections: Mapping[str, Any], starts: bool = False) -> tuple[str, ...]:

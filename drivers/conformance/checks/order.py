@@ -86,10 +86,6 @@ def reopening_keeps_or_loses_weights(harness: Harness) -> None:
         raise Failed(f"{firing:.0%} of samples and neurons fired, opened again without weights")
 
 
-# What a neuron that is driven hard, or not at all, may do without.
-SUBTLE = ("leak_off", "refractory_off")
-
-
 @check(
     needs.FAULTS,
     needs.NEURONS,
@@ -103,17 +99,17 @@ def faults_act_where_they_are_and_lift(harness: Harness) -> None:
     harness.write(np.eye(n) * harness.working_share)
     synapses = np.arange(device.network.layers[0] * n)
     bit = max(count_bits(harness.info.weight_format(0)) - 1, 0)
-    before = _count_halves(harness)
-    unsure = before.min() / 4 + harness.batch
+    before = _count_by_neuron(harness)
+    unsure = _sum_halves(before).min() / 4 + harness.batch
     for kind in harness.info.abilities.faults:
         where = synapses[synapses % n % 2 == 0] if kind in SYNAPSE_FAULTS else np.arange(0, n, 2)
         place = int(kind not in SYNAPSE_FAULTS)
         device.set_faults([Fault(kind, place, where, EXTREMES.get(kind, 1.0), bit)])
-        faulty = np.abs(_count_halves(harness) - before)
+        faulty = _sum_halves(_count_by_neuron(harness) - before)
         device.set_faults([])
-        lifted = np.abs(_count_halves(harness) - before)
+        lifted = _sum_halves(_count_by_neuron(harness) - before)
         for broken, how in (
-            (faulty[0] <= unsure and kind not in SUBTLE, "changes nothing where it is"),
+            (faulty[0] <= unsure, "changes nothing where it is"),
             (faulty[1] > unsure, "acts on others, too"),
             (lifted.max() > unsure, "goes on to act when it is lifted"),
         ):
@@ -121,10 +117,14 @@ def faults_act_where_they_are_and_lift(harness: Harness) -> None:
                 raise Failed(f"{kind} {how}")
 
 
-def _count_halves(harness: Harness) -> NDArray[np.float64]:
-    """Output spikes of even neurons, and of odd ones."""
-    counts = harness.run(harness.everything()).counts.sum(axis=0, dtype=np.float64)
-    return np.array([counts[::2].sum(), counts[1::2].sum()])
+def _count_by_neuron(harness: Harness) -> NDArray[np.float64]:
+    spikes: NDArray[np.float64] = harness.run(harness.everything()).counts.sum(axis=0, dtype=float)
+    return spikes
+
+
+def _sum_halves(spikes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over even neurons, and over odd ones, how many spikes there are, or are more or less."""
+    return np.array([np.abs(spikes[::2]).sum(), np.abs(spikes[1::2]).sum()])
 
 
 def _check_unconfigured(harness: Harness, when: str) -> None:

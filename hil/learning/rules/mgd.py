@@ -103,8 +103,8 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
                 if by_node:
                     seen = before[route.source]
                     per_neuron = rises[:, np.newaxis] * per_shift(seen) / np.float32(len(seen))
-                    told, wiring = (seen.T @ per_neuron)[:, 0], route.wiring
-                    total[p] += wiring.at_sources(told) / wiring.at_targets(wiring.average(move))
+                    slopes, wiring = (seen.T @ per_neuron)[:, 0], route.wiring
+                    total[p] += wiring.at_sources(slopes) / wiring.at_targets(wiring.average(move))
                 else:
                     total[p] += rises.mean() / move
         return list(total), state
