@@ -135,6 +135,9 @@ def main() -> None:
     except SystemExit as end:
         code = end.code
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already, with a code
+    # Python notes a Ctrl-C that leaves code run from a string (that of a dataclass, say), and would
+    # end by the signal in place of the code; the next such code that runs clears the note.
+    exec("")
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -161,6 +161,12 @@ def test_ctrl_c_while_data_are_loaded_leaves_nothing(monkeypatch: pytest.MonkeyP
     assert refusal("train", "digits", code=130) == "hil: stopped\n"
 
 
+def test_ctrl_c_in_code_from_a_string_ends_with_a_code(tmp_path: Path) -> None:
+    (tmp_path / "stopped.py").write_text("""exec("raise KeyboardInterrupt")""", encoding="utf-8")
+    done = process("info", "stopped.py:Driver", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "hil: stopped\n")
+
+
 def test_too_little_memory_is_one_line() -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, resource.RLIM_INFINITY))
