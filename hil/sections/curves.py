@@ -119,7 +119,7 @@ def _plot(
         return None
     heading, y = words.name_legend(trials.rows, settings.lines), words.name_measure(measure)
     draw = partial(plots.plot_lines, lines, x, y, is_share(measure), ticks, heading)
-    return Plot(words.name_series(group, settings.by) or "All trials", draw)
+    return Plot(words.name_series(group, settings.by) or y.capitalize(), draw)
 
 
 class CorrelationSettings(SectionSettings):

@@ -53,9 +53,9 @@ class ExtremeLoss:
         """The sentence; a gain is said to be one."""
         loss, units = self.loss, self.loss.difference.mean.units
         amount = _format_amount(loss, with_interval=loss.is_supported)
-        text = f"in the mean {self.word} is lost by {loss.first} {loss.where}: {amount}"
+        text = f"{loss.first} loses {self.word} {loss.where}: {amount} in the mean"
         if loss.difference.mean.value < 0:
-            text = f"in the mean nothing is lost by {loss.first} {loss.where}: it gains {amount}"
+            text = f"{loss.first} loses nothing {loss.where}, it gains {amount} in the mean"
         if units < FEWEST:
             return f"{text} ({units} units, too few for a claim)"
         return text if loss.is_supported else f"{text}, which chance may explain"
@@ -64,7 +64,7 @@ class ExtremeLoss:
 def _format_amount(loss: Comparison, with_interval: bool) -> str:
     """Write how much is lost or gained, with the interval of that."""
     change = loss.difference.mean
-    text = words.format_amount(abs(change.value), loss.measure)
+    text = words.format_amount(abs(change.value), loss.measure, change.interval)
     if not with_interval:
         return text
     bounds = words.mirror(change.interval) if change.value < 0 else change.interval
@@ -219,7 +219,7 @@ def _tolerance_answer(ranked: list[Comparison]) -> str:
             loses = "loses nothing at any middle severity and gains least"
         chance = "" if loss.is_supported else ", which chance may explain"
         sentences.append(f"{loss.first} {loses} {loss.where}: {amount}{chance}")
-    return "; ".join(sentences)
+    return words.make_text(sentences)
 
 
 # -- levels near the best ------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def build_width(settings: WidthSettings, trials: Trials) -> PageSection:
         "Width of the range",
         words.read_note("width", margin=margin),
         claims=widths,
-        answer="; ".join(
+        answer=words.make_text(
             f"of the levels of {quantity}, within {margin} of the best are {', '.join(counts)}"
             for quantity, counts in by_quantity.items()
         ),

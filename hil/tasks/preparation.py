@@ -316,6 +316,12 @@ class Preparation(BaseModel):
         return axes.image_shape(self.shape, self.layout)
 
     @property
+    def event_sides(self) -> tuple[int, ...]:
+        """Polarities, height and width of where events are; empty where that is no image."""
+        sides = () if self.binning is None else self.binning.sides
+        return sides if min(sides[1:], default=1) > 1 else ()
+
+    @property
     def spec(self) -> SampleSpec:
         """Size and kind of the samples."""
         return SampleSpec(self.features, self.classes, self.steps, self.events, self.is_real)
