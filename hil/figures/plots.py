@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from hil.figures.svg import (
     BAND,
+    HEIGHT,
     INK,
     LINE,
     MUTED,
     ORANGE,
     SHADES,
-    HEIGHT,
     WIDTH,
     Axis,
     Figure,
@@ -129,11 +129,11 @@ def plot_lines(
         panel.y.low, panel.y.high = max(low, -0.02), min(high, 1.02)
     if panel.has_legend:
         return Figure([panel])
-    return Figure([panel], width=1.5 * WIDTH, height=max(1.3 * HEIGHT, 60 + 12 * named))
+    return Figure([panel], width=1.2 * WIDTH, height=max(1.2 * HEIGHT, 60 + 12 * named))
 
 
 def _make_share_axis(label: str, values: Sequence[float]) -> Axis:
-    """An axis of shares: of their errors, where else a low one would squeeze the rest at the top."""
+    """An axis of shares: of their errors, where else a low one would squeeze the rest."""
     low, middle, high = np.quantile(values, (0, 0.5, 1)) if len(values) else (0.0, 0.0, 1.0)
     if len(values) < 5 or middle < max(FEW_ERRORS, low + SQUEEZED * (high - low)):
         return Axis(label, unit="%")
@@ -150,7 +150,8 @@ def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
         if len(bounded) > 1:
             places, low, high = np.array(bounded).T
             outline = np.concatenate([low, high[::-1]])
-            panel.fill(np.concatenate([places, places[::-1]]), outline, colour, 0.15)
+            opacity = 0.15 if len(lines) <= DIRECT else 0.06
+            panel.fill(np.concatenate([places, places[::-1]]), outline, colour, opacity)
         panel.draw_line(line.x, line.y, colour, dash=dash, label=line.label)
         if len(line.x) < MARKED:
             panel.draw_points(line.x, line.y, colour)
@@ -396,7 +397,9 @@ def _plot_input(features: NDArray[Any], image_shape: tuple[int, ...] | None) -> 
     panel = Panel(Axis(most=4, is_whole=True, has_grid=False), Axis(has_grid=False))
     if image_shape is not None:
         is_still = features.ndim == 1
-        image = features.reshape(image_shape) if is_still else _lay_out_events(features, image_shape)
+        image = (
+            features.reshape(image_shape) if is_still else _lay_out_events(features, image_shape)
+        )
         height, width = image.shape[:2]
         panel.aspect = height / width
         for axis in (panel.x, panel.y):

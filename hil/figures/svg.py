@@ -83,7 +83,7 @@ def find_powers(low: float, high: float) -> list[float]:
     """Find ticks of a logarithmic axis: 1, 2 and 5 times powers of ten, or fewer of these."""
     powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
     within = [[f * 10.0**n for n in powers if low <= f * 10.0**n <= high] for f in (1, 2, 5)]
-    values = sorted(sum(within, []))
+    values = sorted(value for each in within for value in each)
     if len(values) <= LOG_TICKS:
         return values if len(values) > 1 else []
     return within[0][:: math.ceil(len(within[0]) / LOG_TICKS)]
@@ -419,7 +419,6 @@ class Panel:
             body += _text(x, y, shorten_label(self.y.label), MUTED, "middle", turn=-90)
         return body
 
-
     def _name_ends(
         self,
         across: Callable[[ArrayLike], Array],
@@ -428,7 +427,7 @@ class Panel:
         top: float,
         bottom: float,
     ) -> str:
-        """Write the names of curves beside the panel, each with a stroke from the end of its own."""
+        """Write names of curves beside the panel, each with a stroke from the end of its own."""
         ends = sorted(self._ends, key=lambda end: -end[1])
         places, body = [float(up(y)) for _, y, _, _ in ends], ""
         gap = min(FONT + 1.5, (bottom - top) / max(1, len(ends) - 1))

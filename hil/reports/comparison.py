@@ -231,7 +231,7 @@ def build_settings(
     heading: str, names: Sequence[str], differing: Mapping[str, Sequence[str | None]]
 ) -> PageSection:
     """Tabulate the settings in which groups differ."""
-    columns = [["–" if value is None else value for value in each] for each in differing.values()]
+    columns = [[value or "none" for value in each] for each in differing.values()]
     table = Table("", (heading, *differing), [*zip(names, *columns, strict=True)])
     tables = [table] if len(differing) > 1 else []
     return PageSection("What differs", words.read_note("differing"), tables=tables)
@@ -264,7 +264,8 @@ def build_answers(groups: Sequence[Group], names: Sequence[str]) -> PageSection:
         if p < words.SIGNIFICANCE
     ]
     rows = [[*row, words.format_probability(p)] for row, p in zip(table, adjusted, strict=True)]
-    header = ("against", "seed", "both right", f"{names[0]} alone", "it alone", "neither", "p")
+    counted = ("both right", f"{names[0]} alone", "the other alone", "neither")
+    header = ("against", "seed", *counted, "p")
     note = words.read_note("same_samples", first=names[0])
     return PageSection("The same test samples", note, claims, tables=[Table("", header, rows)])
 

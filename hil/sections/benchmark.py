@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from hil.figures import plots
+from hil.figures.svg import format_count
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Statement, Table, words
 from hil.sections.comparisons import Comparison, adjust, find_best_level, tabulate
 from hil.sections.trials import (
@@ -68,7 +69,8 @@ def build_costs(settings: CostSettings, trials: Trials) -> PageSection | None:
             share = f"{len(reached)} of {len(firsts)}"
             table.append([*place, name, share, words.format_brief_mean(result, cost)])
             if result is not None:
-                reached_at.append((result.value, f"{name} {' '.join(place)}".strip()))
+                where = words.phrase_place(trials, group, settings.by)
+                reached_at.append((result.value, f"{name} {where}".strip()))
         if lines:
             y = words.name_measure("validation_accuracy")
             title = words.name_series(group, settings.by) or y.capitalize()
@@ -142,7 +144,7 @@ def build_readout(settings: ReadoutSettings, trials: Trials) -> PageSection | No
                 [
                     *words.name_levels(group, settings.by),
                     words.name_series(rows, settings.points),
-                    f"{bits:.4g}",
+                    format_count(bits),
                     words.format_brief_mean(mean, measure),
                     "front" if on_front else "",
                     words.format_brief_mean(change.mean if change else None, measure),
@@ -160,8 +162,8 @@ def build_readout(settings: ReadoutSettings, trials: Trials) -> PageSection | No
         if near is not None:
             name = words.name_series(near[1], settings.points)
             text = (
-                f"the least that is read {where} within {margin} of {settings.reference}: "
-                f"{near[0]:.4g} bits a sample, {name}"
+                f"within {margin} of {settings.reference} {where}".rstrip()
+                + f" the least is read by {name}: {format_count(near[0])} bits a sample"
             )
         claims.append(Statement(text.strip(), near is not None))
     if not figures:
@@ -204,13 +206,12 @@ def build_winners(settings: WinnersSettings, trials: Trials) -> PageSection | No
         if best is None:
             continue
         places.append((where, group, best.text))
-        alike = [name for name, p in best.rivals.items() if p is None or p >= words.SIGNIFICANCE]
         table.append(
             [
                 *words.name_levels(group, by),
                 best.level,
                 words.format_brief_mean(best.mean, measure),
-                words.join_names(alike) if alike else "none",
+                best.name_alike() or "none",
             ]
         )
     if not places:
@@ -229,11 +230,11 @@ def build_winners(settings: WinnersSettings, trials: Trials) -> PageSection | No
         and one.difference.mean.value * other.difference.mean.value < 0
     ]
     winners = Counter(text for *_, text in places).most_common()
-    won = words.join_names([f"{text} in {count}" for text, count in winners])
-    changes = f"{len(reversals) or 'no'} change{'' if len(reversals) == 1 else 's'} of the winner"
+    won = words.join_names([f"{text} ({count})" for text, count in winners])
+    changes = f"{len(reversals) or 'no'} change{'s' * (len(reversals) > 1)} of the winner"
     answer = words.make_text(
         (
-            f"the highest mean of {len(places)} places has {won}",
+            f"the highest means of {len(places)} places are those of {won}",
             f"{changes} can be told from chance",
         )
     )

@@ -175,16 +175,19 @@ class BestLevel:
         best = f"{best}: {format_mean(self.mean, self.measure)}"
         if self.mean.units < FEWEST:
             return f"{best}: {self.mean.units} repetitions are too few to compare it with others"
-        alike = [key for key, p in self.rivals.items() if p is None or p >= SIGNIFICANCE]
+        alike = self.name_alike()
         if not alike:
             others = "the other" if len(self.rivals) == 1 else "all others"
             return f"{best}, beyond chance above {others}"
-        rest = len(self.rivals) - len(alike)
-        if len(alike) > ALIKE:
-            count = f"{len(alike)} of the {len(self.rivals)} others" if rest else "any other"
-            return f"{best}, without a clear difference to {count}"
-        more = f" and beyond chance above the other{'s' if rest > 1 else ''}" if rest else ""
-        return f"{best}, without a clear difference to {join_names(alike)}{more}"
+        return f"{best}, without a clear difference to {alike}"
+
+    def name_alike(self) -> str:
+        """Name the levels that it cannot be told from, or their number where they are many."""
+        alike = [key for key, p in self.rivals.items() if p is None or p >= SIGNIFICANCE]
+        if len(alike) <= ALIKE:
+            return join_names(alike) if alike else ""
+        rest = len(self.rivals) > len(alike)
+        return f"{len(alike)} of the {len(self.rivals)} others" if rest else "any other"
 
 
 def best_levels(
@@ -259,6 +262,7 @@ def find_extremes(trials: Trials, by: Sequence[str], measure: str, rows: Rows | 
         return f"{name_measure(measure)}: {format_mean(high, measure)} everywhere"
     ends = []
     for word, end in (("highest", high), ("lowest", low)):
-        places = " and ".join(place for mean, place in means if mean.value == end.value)
-        ends.append(f"{word} {places}, {format_mean(end, measure)}")
+        places = [place for mean, place in means if mean.value == end.value]
+        where = join_names(places) if len(places) <= PLACES else f"at {len(places)} combinations"
+        ends.append(f"{word} {where}, {format_mean(end, measure)}")
     return f"{name_measure(measure)}: {', and '.join(ends)}"

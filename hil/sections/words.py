@@ -64,9 +64,7 @@ def name_points(measure: str) -> str:
     return "points" if is_share(measure) else name_unit(measure)
 
 
-def format_amount(
-    number: float, measure: str, bounds: tuple[float, float] | None = None
-) -> str:
+def format_amount(number: float, measure: str, bounds: tuple[float, float] | None = None) -> str:
     """Write a difference with its unit."""
     return f"{format_value(number, measure, bounds)} {name_points(measure)}"
 

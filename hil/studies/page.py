@@ -94,7 +94,8 @@ def _write_tables(folder: StudyFolder, rows: Rows, parts: Sequence[str] | None =
 def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any]:
     """Write result and page; a part of the page that fails is noted in its place."""
     study, attempts = folder.study, rendering.Attempts()
-    all_sections = [attempts.make_section(*maker) for maker in makers]
+    counts = [(name, partial(_tabulate_counts, name, rows)) for name in COUNTED]
+    all_sections = [attempts.make_section(*maker) for maker in (*makers, *counts)]
     content = [attempts.draw_section(section) for section in all_sections if section is not None]
     claims = [claim for section, _ in content for claim in section.claims]
     parts = [section for section, _ in content]
@@ -123,14 +124,10 @@ def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str
         result=result,
         content=content,
         claims=claims,
-        errors=Counter(row.outcome["error"] for row in rows if "error" in row.outcome),
-        noticed=_count_findings(rows),
-        served=Counter(row.device for row in rows if row.device and "error" not in row.outcome),
-        passed_over=Counter(filter(None, (row.outcome.get("passed_over") for row in rows))),
         settings=attempts.make("settings of the trials", lambda: compare_settings(study, rows)),
         pretrain=flatten(study.pretrain) if _starts_from_networks(study, rows) else [],
         bounds=words.read_note("bounds"),
-        factors=_factor_lines(study),
+        factors=_tabulate_factors(study),
         smallest=_smallest_group(study, rows),
         fewest=FEWEST,
         environment=environment(),
@@ -162,14 +159,57 @@ def _data_by_title(content: Sequence[PageSection]) -> dict[str, Any]:
     return data
 
 
-def _count_findings(rows: Rows) -> dict[str, int]:
-    """Count the trials in which the host noticed something, by what it is about."""
-    about = [set(row.outcome.get("findings", ())) for row in rows]
-    return dict(Counter(sorted(name for names in about for name in names)).most_common())
+def _tabulate_counts(title: str, rows: Rows) -> PageSection | None:
+    """Count the trials with each finding, device or error; None where there is none."""
+    note, header, list_names = COUNTED[title]
+    counts = Counter(name for row in rows for name in sorted(set(list_names(row))))
+    if not counts:
+        return None
+    table = Table("", (header, "trials"), [(name, str(n)) for name, n in counts.most_common()])
+    return PageSection(title, note, tables=[table])
 
 
-def _factor_lines(study: Study) -> list[tuple[str, str, str, str]]:
-    """Place, name, meaning and levels of each factor, as text."""
+def _list_findings(row: Row) -> list[str]:
+    """What the host noticed; which classes are never answered is not told."""
+    names = row.outcome.get("findings", ())
+    return [MISSED if name.endswith(MISSED[-15:]) else name for name in names]
+
+
+def _list_devices(row: Row) -> list[str]:
+    """The device that served, and those that were done without."""
+    without = row.outcome.get("passed_over")
+    names = [row.device] if row.device and "error" not in row.outcome else []
+    return [*names, *([f"done without: {without}"] if without else [])]
+
+
+def _list_errors(row: Row) -> list[str]:
+    return [row.outcome["error"]] if "error" in row.outcome else []
+
+
+MISSED = "some classes are never answered"
+COUNTED: dict[str, tuple[str, str, Callable[[Row], list[str]]]] = {
+    "What the host noticed": (
+        "Signs that something is amiss in single trials, the test included, and in how many.",
+        "sign",
+        _list_findings,
+    ),
+    "Which devices served": (
+        "A device that was absent, in use, or failed at its work was done without: others did its "
+        "trials.",
+        "device",
+        _list_devices,
+    ),
+    "Trials that did not work": (
+        "They have no accuracy and take no part in means and differences.",
+        "reason",
+        _list_errors,
+    ),
+}
+"""Sections that count trials: how to read each, what is counted, and what a trial has of it."""
+
+
+def _tabulate_factors(study: Study) -> Table:
+    """Tabulate place, name, meaning and levels of each factor."""
     lines = []
     for where, factors in study.families():
         for name, factor in factors.items():
@@ -180,7 +220,7 @@ def _factor_lines(study: Study) -> list[tuple[str, str, str, str]]:
                 text = f"{factor.low:g} to {factor.high:g} {factor.unit}".rstrip() + scale
             about = factor.about or name.replace("_", " ")
             lines.append((where.removesuffix(".factors"), name, about, text))
-    return lines
+    return Table("Factors", ("where", "factor", "what it is", "levels"), lines)
 
 
 def _starts_from_networks(study: Study, rows: Rows) -> bool:

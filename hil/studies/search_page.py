@@ -72,7 +72,7 @@ def build_best(file: Path, result: SearchResult) -> PageSection:
         "The best settings",
         words.read_note("best_settings", file=file),
         claims=claims,
-        answer="; ".join(map(str, claims)),
+        answer=words.make_text(claims),
         tables=[Table("", header, table)],
         data={"settings": table},
     )
