@@ -94,7 +94,7 @@ def _write_tables(folder: StudyFolder, rows: Rows, parts: Sequence[str] | None =
 def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any]:
     """Write result and page; a part of the page that fails is noted in its place."""
     study, attempts = folder.study, rendering.Attempts()
-    counts = [(name, partial(_tabulate_counts, name, rows)) for name in COUNTED]
+    counts: list[Maker] = [(name, partial(_tabulate_counts, name, rows)) for name in COUNTED]
     all_sections = [attempts.make_section(*maker) for maker in (*makers, *counts)]
     content = [attempts.draw_section(section) for section in all_sections if section is not None]
     claims = [claim for section, _ in content for claim in section.claims]
