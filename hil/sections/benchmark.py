@@ -14,7 +14,7 @@ from pydantic import Field
 from hil.figures import plots
 from hil.figures.svg import format_count
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Statement, Table, words
-from hil.sections.comparisons import Comparison, adjust, find_best_level, tabulate
+from hil.sections.comparisons import BestLevel, Comparison, adjust, find_best_level, tabulate
 from hil.sections.trials import (
     Row,
     Rows,
@@ -229,11 +229,13 @@ def build_winners(settings: WinnersSettings, trials: Trials) -> PageSection | No
         and other.is_supported
         and one.difference.mean.value * other.difference.mean.value < 0
     ]
-    winners = Counter(text for *_, text in places).most_common()
-    won = words.join_names([f"{text} ({count})" for text, count in winners])
+    winners = Counter(text for *_, text in places)
+    won = words.join_names([f"{text} ({count})" for text, count in winners.most_common()])
     changes = f"{len(reversals) or 'no'} change{'s' * (len(reversals) > 1)} of the winner"
+    best, ranking = _rank(settings, [rows for _, rows, _ in places], winners)
     answer = words.make_text(
         (
+            *([str(best)] if best else []),
             f"the highest means of {len(places)} places are those of {won}",
             f"{changes} can be told from chance",
         )
@@ -248,11 +250,48 @@ def build_winners(settings: WinnersSettings, trials: Trials) -> PageSection | No
         claims=reversals,
         answer=answer,
         tables=[
+            *([ranking] if ranking else []),
             Table("The best of each place", header, table),
             tabulate("Winners against each other", columns, measure, tests),
         ],
         data={"winners": [[where, text] for where, _, text in places]},
     )
+
+
+def _rank(
+    settings: WinnersSettings, places: Sequence[Rows], winners: Counter[str]
+) -> tuple[BestLevel | None, Table | None]:
+    """Hold the levels that have a result at every one of several places against the best of them.
+
+    A repetition counts once, with the mean of its places.
+    """
+    factor, measure = settings.factor, settings.measure
+    levels = [
+        by_level((r for r in rows if r.measure(measure) is not None), factor) for rows in places
+    ]
+    everywhere = [name for name in levels[0] if all(name in at for at in levels)]
+    together = {name: [row for at in levels for row in at[name]] for name in everywhere}
+    rows = [row for group in together.values() for row in group]
+    best = find_best_level(rows, factor, measure, f"on average over {len(places)} places")
+    if best is None or len(places) < 2 or len(together) < 2:
+        return None, None
+    results = [(estimate(group, measure), name, group) for name, group in together.items()]
+    table = []
+    for mean, name, group in sorted(results, key=lambda each: -each[0].value if each[0] else 0.0):
+        change = compare_rows(group, together[best.text], measure) if name != best.text else None
+        level = words.name_level(group, factor)
+        table.append(
+            [
+                level,
+                words.format_brief_mean(mean, measure),
+                words.format_brief_mean(change.mean if change else None, measure),
+                words.format_probability(best.rivals.get(level)),
+                str(winners[name]),
+            ]
+        )
+    against = f"less {best.level}, {words.name_points(measure)}"
+    header = (words.name_quantity(rows, factor), words.name_column(measure), against, "p, t-test")
+    return best, Table("On average over the places", (*header, "places won"), table)
 
 
 def _hold(

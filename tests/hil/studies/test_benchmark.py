@@ -52,13 +52,24 @@ def shown(**section: Any) -> Any:
 
 def test_a_change_of_the_winner_is_told_by_tests_that_scipy_agrees_with() -> None:
     found = shown(kind="winners", factor="rule", by=["chip_kind"])
-    assert [row[1] for row in found.tables[0].rows] == ["bptt", "adfa"]
+    assert [row[1] for row in found.tables[1].rows] == ["bptt", "adfa"]
     assert [claim.is_supported for claim in found.claims] == [True]
     raw = [stats.ttest_rel(MEANS[0, c], MEANS[1, c]).pvalue for c in range(2)]
     low, high = sorted(raw)
     adjusted = {low: min(1, 2 * low), high: max(2 * low, high)}
-    told = [float(row[-2]) for row in found.tables[1].rows]
+    told = [float(row[-2]) for row in found.tables[2].rows]
     np.testing.assert_allclose(told, [adjusted[p] for p in raw], rtol=0.06)  # two digits
+
+
+def test_rules_are_ranked_by_their_mean_over_the_places() -> None:
+    ranking = shown(kind="winners", factor="rule", by=["chip_kind"]).tables[0].rows
+    by_unit = MEANS.mean(axis=1)
+    best = int(by_unit.mean(axis=1).argmax())
+    assert [row[0] for row in ranking] == [("bptt", "adfa")[best], ("bptt", "adfa")[1 - best]]
+    for row, rule in zip(ranking, (best, 1 - best), strict=True):
+        assert float(row[1].split()[0]) == pytest.approx(100 * by_unit[rule].mean(), abs=0.051)
+    assert float(ranking[1][3]) == pytest.approx(stats.ttest_rel(*by_unit).pvalue, rel=0.06)
+    assert [row[4] for row in ranking] == ["1", "1"]
 
 
 def test_what_the_target_costs_is_told_of_those_that_all_reach_it() -> None:
