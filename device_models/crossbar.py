@@ -231,7 +231,7 @@ class Crossbar:
         self._transmit(slice(None))
 
     def scale_frozen(self, where: NDArray[np.int64], value: float) -> NDArray[np.float32]:
-        """Find what synapses at flat positions transmit that are stuck at a value in full scales."""
+        """Find what synapses at flat positions transmit, stuck at a value in full scales."""
         levels = np.full(where.size, np.float32(value) * self._full_scale, np.float32)
         return levels if self._gain is None else levels * self._gain[where]
 
