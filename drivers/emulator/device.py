@@ -157,8 +157,8 @@ class Emulator(Device):
             carry=carry,
         )
         samples = {
-            probe: found if probe.neurons is None else found[..., list(probe.neurons)]
-            for probe, found in zip(probes, recorded, strict=True)
+            probe: own if probe.neurons is None else own[..., list(probe.neurons)]
+            for probe, own in zip(probes, recorded, strict=True)
         }
         (sampled,) = {o.sampled for o in self._info.offers.probes if o.quantity == "membrane"}
         return Readout(counts, stimulus.steps, samples, sampled)
