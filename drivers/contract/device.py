@@ -275,12 +275,13 @@ class Device(ABC):
             SettingError: For a fault that the device or its network cannot have.
         """
         self._check_open()
+        faults = tuple(faults)
         check_faults(faults, self.info)
         if self.__network is not None:
             complete = complete_faults(faults, self.__network, self.info)
             with driver_call(self, "_set_faults"):
                 self._set_faults(complete)
-        self.__faults = tuple(faults)
+        self.__faults = faults
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()

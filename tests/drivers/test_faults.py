@@ -209,6 +209,12 @@ def test_a_file_and_an_address_give_what_python_does(tmp_path: Path) -> None:
         (Fault("flipped_bit", 0, [0], bit=6), "0 to 5"),
         (Fault("dead_neuron", 1, [0], steps=(4, 4)), "later"),
         (Fault("dead_neuron", 1, [0], chance=1.5), "0 to 1"),
+        (Fault("dead_neuron", rate=0.5, seed=-1), "seed"),
+        (Fault("dead_neuron", 1, [[0], [1, 2]]), "where"),
+        (Fault("stuck_neuron", 1, [0], value="a"), "value"),
+        (Fault("dead_neuron", [1], [0]), "place"),
+        (Fault("dead_neuron", 1, [0], steps=(1, 2, 3)), "steps"),
+        (Fault("flipped_bit", 0, [0], bit=1.5), "bit"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.kind,
 )
