@@ -252,12 +252,10 @@ class Device(ABC):
             ReadoutError: When the driver gives what cannot be the stored weights.
         """
         self._check_open()
-        network = self.network
+        network, info = self.network, self.info
         matrix = check_weights(projection, weights, network)
-        form, scale = self.info.weight_format(projection), network.full_scale[projection]
-        synapses = network.projections[projection].synapses
-        if self.info.capacity.sparse:
-            synapses = None
+        form, scale = info.weight_format(projection), network.full_scale[projection]
+        synapses = None if info.capacity.sparse else network.projections[projection].synapses
         if synapses is not None:
             matrix = synapses.scatter(matrix, network.ends[projection])
         with driver_call(self, "_write") as method:
