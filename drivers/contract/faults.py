@@ -234,14 +234,14 @@ def read_faults(text: str) -> tuple[Fault, ...]:
 
     Args:
         text: A `.toml` file with tables `[[fault]]` of the fields of `Fault`, or `KIND@RATE`
-            or `KIND@RATE@SEED`, several of them with commas between.
+            or `KIND@RATE@SEED`, several of them with commas between; or nothing.
 
     Raises:
         SettingError: Naming what is wrong, and what is allowed.
         FileFormatError: When the file is missing, too large or no TOML.
     """
     if not text.endswith(".toml"):
-        return tuple(_read_rate(part) for part in text.split(","))
+        return tuple(_read_rate(part) for part in text.split(",") if text)
     tables = read_toml(Path(text))
     entries = tables.get("fault")
     if [*tables] != ["fault"] or not isinstance(entries, list):

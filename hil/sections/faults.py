@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from drivers.contract.faults import NEURON_FAULTS
 from hil.figures.chip_plots import plot_neuron_map
@@ -21,7 +22,7 @@ class FaultSettings(SectionSettings):
     """The factor that says what fails, and what of the accuracy a critical fault takes."""
 
     factor: str
-    critical: float = 0.01
+    critical: float = Field(0.01, gt=0, le=1)
 
 
 def build_faults(settings: FaultSettings, trials: Trials) -> PageSection | None:

@@ -243,6 +243,14 @@ def test_weights_written_with_a_fault_are_what_the_emulator_has_with_it(kind: st
     np.testing.assert_array_equal(answers[0], answers[1])
 
 
+def test_an_empty_option_lets_a_board_have_faults_of_synapses_later() -> None:
+    stimulus = Stimulus.of("spikes", EVENTS[:, np.newaxis])
+    with mapped("board:simulated://?seed=1&faults=") as device:
+        assert device.run(stimulus, [], trial=1).counts.any()
+        device.set_faults([Fault("dead_synapse", rate=1.0)])
+        assert not device.run(stimulus, [], trial=1).counts.any()
+
+
 def test_a_recorded_session_replays_its_faults(tmp_path: Path) -> None:
     file, answers = tmp_path / "session.rec", []
     faults = [Fault("dead_neuron", 1, [1, 2])]
