@@ -1,17 +1,18 @@
-"""Tables of TOML files that describe neurons and chips: a reader, with a refusal, of each kind."""
+"""TOML files that describe neurons and chips, and their entries as pydantic checks them."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from device_models.naming import quote, suggest
 
-Reader = Callable[[Any, str], Any]
 LONGEST_TEXT, GREATEST = 1000, 1e30
+UNKNOWN = "unexpected_keyword_argument"  # as pydantic calls a key that a dataclass has not
 # Bytes of a file, and characters and dots of a line: the time that parsing takes grows with the
 # square of what a line names.
 SIZE, LINE, DOTS = 128 * 1024, 4000, 300
@@ -48,107 +49,47 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"is no valid TOML: {error}") from None
 
 
-def read_code(value: Any, key: str) -> str:
-    """Read a text of any characters and length.
-
-    Raises:
-        ValueError: When it is none.
-    """
-    if not isinstance(value, str):
-        raise ValueError(f"{key} = {quote(value)}: give a text")
-    return value
-
-
-def read_text(value: Any, key: str) -> str:
-    """Read a text that is shown to people.
-
-    Raises:
-        ValueError: When it is none, is long, or has characters that act on a terminal.
-    """
-    text = read_code(value, key)
+def _check_printable(text: str) -> str:
     if len(text) > LONGEST_TEXT or not text.isprintable():
-        raise ValueError(
-            f"{key} = {quote(value)}: give up to {LONGEST_TEXT} characters, all of them printable"
-        )
+        raise ValueError(f"give up to {LONGEST_TEXT} characters, all of them printable")
     return text
 
 
-def read_number(value: Any, key: str) -> float:
-    """Read a number of ordinary size.
-
-    Raises:
-        ValueError: When it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{key} = {quote(value)}: give a number")
-    if not -GREATEST <= value <= GREATEST:
-        raise ValueError(
-            f"{key} = {quote(value)}: give a number from -{GREATEST:g} to {GREATEST:g}"
-        )
-    return float(value)
+Text = Annotated[str, AfterValidator(_check_printable)]
+"""A text that is shown to people."""
+Number = Annotated[float, Field(strict=True, ge=-GREATEST, le=GREATEST, allow_inf_nan=False)]
+"""A number of ordinary size."""
 
 
-def read_table(value: Any, key: str) -> Mapping[str, Any]:
-    """Read a table.
-
-    Raises:
-        ValueError: When it is none.
-    """
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{key} = {quote(value)}: is a table, write [{key}]")
-    return value
-
-
-def read_entries(read: Reader) -> Reader:
-    """Make a reader of a table whose entries are of one kind, by names of the file's own."""
-    return lambda value, key: {
-        name: read(entry, f"{key}.{name[:40]}") for name, entry in read_table(value, key).items()
-    }
-
-
-def read_choice(*choices: str) -> Reader:
-    """Make a reader of one of some words."""
-
-    def read(value: Any, key: str) -> str:
-        if value not in choices:
-            head, last = ", ".join(choices[:-1]), choices[-1]
-            raise ValueError(f"{key} = {quote(value)}: give {head} or {last}")
-        return str(value)
-
-    return read
-
-
-def read_fields(
-    kind: type[Any],
-    value: Any,
-    key: str,
-    readers: Mapping[str, Reader],
-    defaults: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Read the entries of a table that are fields of a dataclass, none missing and none unknown.
+def read_as(kind: Any, value: Any, key: str) -> Any:
+    """Read a value of a table.
 
     Args:
-        kind: The dataclass.
-        value: The table.
+        kind: What it is to be, as annotations say it; a dataclass is a table.
+        value: The value.
         key: Its name in the file.
-        readers: How to read a field; a text for people where nothing is said.
-        defaults: What may be left out.
 
     Raises:
-        ValueError: For an unknown or missing key, or a value of another kind.
+        ValueError: When it is something else; the line names the first key that is wrong.
     """
-    table = read_table(value, key)
-    own = {f.name: f for f in fields(kind)}
-    for name in table:
-        if name not in own:
-            raise ValueError(f"{key}.{name[:40]} is unknown: {suggest(name, own)}")
-    entries = {**defaults, **table}
-    for name, item in own.items():
-        optional = item.default is not MISSING or item.default_factory is not MISSING
-        if name not in entries and not optional:
-            raise ValueError(f"{key}.{name} is missing: give it")
-    reader: Mapping[str, Reader] = {**dict.fromkeys(entries, read_text), **readers}
-    return {name: reader[name](entry, f"{key}.{name}") for name, entry in entries.items()}
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        # What is unknown is likely to be what else is missing, misspelled.
+        wrong = sorted(error.errors(), key=lambda each: each["type"] != UNKNOWN)[0]
+    place, owner = [str(part) for part in wrong["loc"]], kind
+    name = ".".join([key, *(part[:40] for part in place)])
+    if wrong["type"] == "missing":
+        raise ValueError(f"{name} is missing: give it")
+    if wrong["type"] == UNKNOWN:
+        for part in place[:-1]:
+            inner = get_args(get_type_hints(owner).get(part))
+            owner = next((each for each in inner if is_dataclass(each)), owner)
+        raise ValueError(f"{name} is unknown: {suggest(place[-1], get_type_hints(owner))}")
+    reason = wrong["msg"].removeprefix("Value error, ")
+    if wrong["type"] in ("dict_type", "mapping_type", "dataclass_type"):
+        reason = f"is a table, write [{name}]"
+    raise ValueError(f"{name} = {quote(wrong['input'])}: {reason}")
 
 
 # -- files that come with a package -----------------------------------------------------------

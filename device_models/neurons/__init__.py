@@ -6,26 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
 
 from device_models.naming import quote, suggest
 from device_models.nonidealities import FixedPattern
-from device_models.tables import (
-    Reader,
-    find_file,
-    list_files,
-    read_choice,
-    read_code,
-    read_entries,
-    read_fields,
-    read_number,
-    read_table,
-    read_text,
-    read_toml,
-)
+from device_models.tables import Number, Text, find_file, list_files, read_as, read_toml
 
-# What a file may leave out although the dataclass asks for it.
-DEFAULTS = {"name": "own", "source": "the user's own", "method": "exponential_euler"}
+CLOSED = ConfigDict(extra="forbid")  # tables without other keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +27,16 @@ class Mismatch:
             nominal threshold.
     """
 
-    nonideality: str
+    nonideality: Text
     acts: Literal["multiply", "divide", "add"]
+    __pydantic_config__ = CLOSED
+
+    def __post_init__(self) -> None:
+        """Refuse what spreads no neurons."""
+        spreads = [f.name for f in fields(FixedPattern) if f.name.endswith(("_cv", "_sd"))]
+        if self.nonideality not in spreads:
+            name = self.nonideality
+            raise ValueError(f"nonideality {quote(name)}: {suggest(name, spreads)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +54,21 @@ class Parameter:
         source: Where the value comes from, if not from the source of the model.
     """
 
-    value: float
-    unit: str
-    minimum: float
-    maximum: float
-    meaning: str
-    setting: str | None = None
+    value: Number
+    unit: Text
+    minimum: Number
+    maximum: Number
+    meaning: Text = ""
+    setting: Text | None = None
     mismatch: Mismatch | None = None
-    source: str = ""
+    source: Text = ""
+    __pydantic_config__ = CLOSED
+
+    def __post_init__(self) -> None:
+        """Refuse a value outside of its own range."""
+        low, high = self.minimum, self.maximum
+        if not low <= self.value <= high:
+            raise ValueError(f"value {self.value:g} is outside its own range {low:g} to {high:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,11 @@ class Mantissa:
         offset: What is added to the number of a decay.
     """
 
-    parameter: str
-    most: int
-    unit: float = 0.0
-    offset: int = 0
+    parameter: Text
+    most: Annotated[int, Field(strict=True, ge=1, lt=1 << 31)]
+    unit: Number = 0.0
+    offset: Annotated[int, Field(strict=True, ge=0, le=4096)] = 0
+    __pydantic_config__ = CLOSED
 
     def decode(self, number: int, dt: float, parameter: Parameter) -> float:
         """Find the value of the parameter, for a step of `dt` seconds; a time within its range."""
@@ -95,7 +100,7 @@ class Mantissa:
         return max(decayed, parameter.minimum)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NeuronModel:
     """A neuron, written as Brian2 would have it.
 
@@ -135,28 +140,29 @@ class NeuronModel:
         precision: Of its state: `double` where `single` would move spikes.
     """
 
-    name: str
+    name: Text = "own"
     equations: str
     parameters: Mapping[str, Parameter]
     threshold: str
     resets: Mapping[str, str]
-    method: str
-    membrane: str
-    receives: str | tuple[str, str]
-    time_constant: str
-    silent: str
-    source: str
-    description: str = ""
+    method: str = "exponential_euler"
+    membrane: Text
+    receives: Text | tuple[Text, Text]
+    time_constant: Text
+    silent: Text
+    source: Text = "the user's own"
+    description: Text = ""
     unit: str = "volt"
-    rest: float = 0.0
-    level: float = 1.0
+    rest: Number = 0.0
+    level: Number = 1.0
     initial: Mapping[str, str] = field(default_factory=dict)
-    refractory: str | None = None
-    synapse: str | None = None
+    refractory: Text | None = None
+    synapse: Text | None = None
     update: str | None = None
-    weight_unit: float = 0.0
+    weight_unit: Number = 0.0
     mantissas: Mapping[str, Mantissa] = field(default_factory=dict)
     precision: Literal["single", "double"] = "single"
+    __pydantic_config__ = CLOSED
 
     @property
     def swing(self) -> float:
@@ -187,9 +193,8 @@ def get(name: str) -> NeuronModel:
     return read_model(_read_named(name))
 
 
-def _read_named(name: str) -> Mapping[str, Any]:
-    table = read_toml(find_file(__file__, name, "neuron model"))["neuron"]
-    return read_table(table, "neuron")
+def _read_named(name: str) -> dict[str, Any]:
+    return dict(read_toml(find_file(__file__, name, "neuron model"))["neuron"])
 
 
 def read_model(table: Mapping[str, Any]) -> NeuronModel:
@@ -203,63 +208,9 @@ def read_model(table: Mapping[str, Any]) -> NeuronModel:
             its range.
     """
     if "base" in table:
-        base = _read_named(read_text(table["base"], "neuron.base"))
+        base = _read_named(read_as(Text, table["base"], "neuron.base"))
         changed = {key: value for key, value in table.items() if key != "base"}
-        own = read_table(table.get("parameters", {}), "neuron.parameters")
-        merged = {**base, **changed, "parameters": {**base.get("parameters", {}), **own}}
-        return read_model(merged)
-    readers: dict[str, Reader] = {
-        **dict.fromkeys(("rest", "level", "weight_unit"), read_number),
-        **dict.fromkeys(("equations", "threshold", "method", "unit", "update"), read_code),
-        **dict.fromkeys(("resets", "initial"), read_entries(read_code)),
-        "parameters": read_entries(_read_parameter),
-        "mantissas": read_entries(_read_mantissa),
-        "receives": _read_receives,
-        "precision": read_choice("single", "double"),
-    }
-    return NeuronModel(**read_fields(NeuronModel, table, "neuron", readers, DEFAULTS))
-
-
-def _read_receives(value: Any, key: str) -> str | tuple[str, str]:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value):
-        return (value[0], value[1])
-    raise ValueError(f"{key} = {quote(value)}: name a variable, or a list of two")
-
-
-def _read_parameter(value: Any, key: str) -> Parameter:
-    readers: dict[str, Reader] = {
-        **dict.fromkeys(("value", "minimum", "maximum"), read_number),
-        "mismatch": _read_mismatch,
-    }
-    parameter = Parameter(**read_fields(Parameter, value, key, readers, {"meaning": ""}))
-    if not parameter.minimum <= parameter.value <= parameter.maximum:
-        raise ValueError(
-            f"{key}.value = {parameter.value:g}: outside its own range {parameter.minimum:g} "
-            f"to {parameter.maximum:g}"
-        )
-    return parameter
-
-
-def _read_mismatch(value: Any, key: str) -> Mismatch:
-    readers: dict[str, Reader] = {"acts": read_choice("multiply", "divide", "add")}
-    mismatch = Mismatch(**read_fields(Mismatch, value, key, readers, {}))
-    factors = [f.name for f in fields(FixedPattern) if f.name.endswith(("_cv", "_sd"))]
-    if mismatch.nonideality not in factors:
-        raise ValueError(
-            f"{key}.nonideality = {quote(mismatch.nonideality)}: "
-            f"{suggest(mismatch.nonideality, factors)}"
-        )
-    return mismatch
-
-
-def _read_mantissa(value: Any, key: str) -> Mantissa:
-    readers: dict[str, Reader] = {"unit": read_number, "most": _read_whole, "offset": _read_whole}
-    return Mantissa(**read_fields(Mantissa, value, key, readers, {}))
-
-
-def _read_whole(value: Any, key: str) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 31:
-        raise ValueError(f"{key} = {quote(value)}: give a whole number")
-    return value
+        own = read_as(dict[str, Any], table.get("parameters", {}), "neuron.parameters")
+        return read_model(base | changed | {"parameters": base.get("parameters", {}) | own})
+    model: NeuronModel = read_as(NeuronModel, table, "neuron")
+    return model

@@ -28,14 +28,7 @@ from device_models.naming import quote, suggest
 from device_models.neuron_file import check_parameter, model_from_python, model_from_table
 from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities, Programming, by_name, check, override
-from device_models.tables import (
-    find_file,
-    list_files,
-    read_number,
-    read_table,
-    read_text,
-    read_toml,
-)
+from device_models.tables import Number, Text, find_file, list_files, read_as, read_toml
 
 
 @dataclass(frozen=True)
@@ -105,6 +98,7 @@ def get(name: str) -> Profile:
     return _read_chip(table, path, start, None)
 
 
+Table = dict[str, Any]
 START = "mixed-signal"  # of a chip of a file that names none
 KEYS = (
     *("name", "description", "profile", "neuron", "reset", "parameters", "settings"),
@@ -136,7 +130,7 @@ def read(path: str | Path, base: str | None = None) -> Profile:
         if is_code(path):
             return _read_chip({}, path, get(base or START), model_from_python(path))
         table = read_toml(path)
-        start = get(base or read_text(table.get("profile", START), "profile"))
+        start = get(base or read_as(Text, table.get("profile", START), "profile"))
         return _read_chip(table, path, start, None)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
@@ -157,7 +151,7 @@ def _read_chip(
         model = (
             model_from_table(own)
             if isinstance(own, Mapping)
-            else neurons.get(read_text(own, "neuron"))
+            else neurons.get(read_as(Text, own, "neuron"))
         )
     nonidealities, cited = by_name(NonIdealities()), dict(start.cited)
     for name, entry in _read_section(table, "nonidealities", path).items():
@@ -173,23 +167,24 @@ def _read_chip(
             )
         name = offered[setting]
         parameters[name] = Cited(check_parameter(model, name, entry.value), entry.source)
-    twin = pattern_from_table(read_table(table["twin"], "twin"), path) if "twin" in table else None
+    twin = read_as(Table, table["twin"], "twin") if "twin" in table else None
+    description = table.get("description", f"the chip of {path.name}")
     return Profile(
-        name=read_text(table.get("name", path.stem), "name"),
-        description=read_text(table.get("description", f"the chip of {path.name}"), "description"),
+        name=read_as(Text, table.get("name", path.stem), "name"),
+        description=read_as(Text, description, "description"),
         cited=cited,
         model=model,
         parameters=parameters,
         reset=_read_reset(table, model, start),
         weight_grid=_read_grid(table),
-        pattern=twin,
+        pattern=None if twin is None else pattern_from_table(twin, path),
         dt=_read_step(table),
         energy=_read_cited(table["energy"], "energy", path) if "energy" in table else None,
     )
 
 
 def _read_step(table: Mapping[str, Any]) -> float:
-    dt = read_number(table.get("dt", 1e-3), "dt")
+    dt: float = read_as(Number, table.get("dt", 1e-3), "dt")
     if not 1e-5 <= dt <= 0.1:
         raise ValueError(f"dt = {dt:g}: give a step from 0.00001 to 0.1 s")
     return dt
@@ -198,7 +193,7 @@ def _read_step(table: Mapping[str, Any]) -> float:
 def _read_reset(table: Mapping[str, Any], model: NeuronModel, start: Profile) -> str | None:
     if "reset" not in table:
         return start.reset if start.reset in model.resets else None
-    kind = read_text(table["reset"], "reset")
+    kind: str = read_as(Text, table["reset"], "reset")
     if kind not in model.resets:
         raise ValueError(f"reset = {quote(kind)}: {suggest(kind, model.resets)}")
     return kind
@@ -207,17 +202,17 @@ def _read_reset(table: Mapping[str, Any], model: NeuronModel, start: Profile) ->
 def _read_cited(value: Any, key: str, path: Path) -> Cited:
     """Read a number, alone or in a table with its source."""
     if not isinstance(value, Mapping):
-        return Cited(read_number(value, key), str(path))
+        return Cited(read_as(Number, value, key), str(path))
     if set(value) - {"value", "source"} or "value" not in value:
         raise ValueError(f"{key} = {quote(value)}: write a number, or value and source")
-    source = read_text(value.get("source", str(path)), f"{key}.source")
-    return Cited(read_number(value["value"], key), source)
+    source = read_as(Text, value.get("source", str(path)), f"{key}.source")
+    return Cited(read_as(Number, value["value"], key), source)
 
 
 def _read_section(table: Mapping[str, Any], section: str, path: Path) -> dict[str, Cited]:
     return {
         name: _read_cited(value, f"{section}.{name[:40]}", path)
-        for name, value in read_table(table.get(section, {}), section).items()
+        for name, value in read_as(Table, table.get(section, {}), section).items()
     }
 
 
@@ -225,5 +220,5 @@ def _read_grid(table: Mapping[str, Any]) -> tuple[float, ...]:
     grid = table.get("weight_grid", [])
     if not isinstance(grid, list):
         raise ValueError(f"weight_grid = {quote(grid)}: give a list of numbers from -1 to 1")
-    values = tuple(read_number(value, "weight_grid") for value in grid)
+    values = tuple(read_as(Number, value, "weight_grid") for value in grid)
     return Programming(weight_grid=values).weight_grid
