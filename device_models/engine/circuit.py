@@ -298,7 +298,7 @@ class Circuit:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether an event brings each receiving neuron what its synapse transmits, no more."""
+        """Tell if an event brings each receiving neuron what its synapse transmits, no more."""
         model = self.model
         simple = len(model.receivers) == 1 and model.precision == "single" and not model.update
         together = all(len(projection.groups) == 1 for projection in self.projections)
@@ -307,9 +307,9 @@ class Circuit:
     def split_weights(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Split weights as in `ChipRun` into those of each projection, as `Places` has them."""
         parts, end = [], 0
-        for places in (projection.places for projection in self.projections):
-            begin, end = end, end + places.size
-            parts.append(weights[begin:end].reshape(places.shape))
+        for projection in self.projections:
+            begin, end = end, end + projection.places.size
+            parts.append(weights[begin:end].reshape(projection.places.shape))
         return parts
 
     def weigh_synapses(self, weights: NDArray[np.float32]) -> list[DelayedSynapses]:
