@@ -1,4 +1,4 @@
-"""How much of a serial line carries weights, what an update costs, and how long a batch takes.
+"""Measure a serial line: the share that carries weights, the cost of an update, time of a batch.
 
     python benchmarks/board_link.py
 

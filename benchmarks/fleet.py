@@ -1,4 +1,4 @@
-"""How much faster a fleet is than one of its members, and how much slower than one chip it is.
+"""Speed of a fleet beside one of its members, and beside one chip of its size.
 
     python benchmarks/fleet.py [--boards 4] [--chips 8]
 

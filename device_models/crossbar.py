@@ -231,12 +231,12 @@ class Crossbar:
         self._transmit(slice(None))
 
     def scale_frozen(self, where: NDArray[np.int64], value: float) -> NDArray[np.float32]:
-        """What synapses transmit that are stuck at a value in full scales, at flat positions."""
+        """Find what synapses at flat positions transmit, stuck at a value in full scales."""
         levels = np.full(where.size, np.float32(value) * self._full_scale, np.float32)
         return levels if self._gain is None else levels * self._gain[where]
 
     def flip_bit(self, where: NDArray[np.int64], bit: int) -> NDArray[np.float32]:
-        """What synapses transmit more where a bit of the stored code is flipped.
+        """Find what synapses transmit more where a bit of the stored code is flipped.
 
         The code is the number of steps as a two's complement of as many bits as weights have.
 

@@ -44,7 +44,7 @@ class Places:
     def find_pairs(
         self, synapses: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Where synapses of some numbers come from and lead to."""
+        """Find where synapses of some numbers come from and lead to."""
         if self.pre is None or self.post is None:
             pre, post = divmod(synapses, self.ends[1])
             return pre.astype(np.int32), post.astype(np.int32)

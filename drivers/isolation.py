@@ -105,7 +105,7 @@ class Isolated(Device):
 
     @property
     def condition(self) -> Mapping[str, float]:
-        """What the device tells of its state."""
+        """Figures that the device tells of its state."""
         return self._line[3]
 
     def check_run(

@@ -1,4 +1,4 @@
-"""What a program calls: train, resume, load, evaluate and export, as `hil` gives them."""
+"""Functions that a program calls: train, resume, load, evaluate and export, as `hil` gives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a setting was chosen, or what a device cannot have: data, then words."""
+"""Reasons for which a setting was chosen, or a device cannot have something: data, then words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a configuration names of a user's own: whether it may run, and whether it is as it was."""
+"""Code and files of a user's own in a configuration: if they may run, and are as they were."""
 
 from __future__ import annotations
 

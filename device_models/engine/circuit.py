@@ -298,7 +298,7 @@ class Circuit:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether an event brings each receiving neuron what its synapse transmits, no more."""
+        """Tell if an event brings each receiving neuron what its synapse transmits, no more."""
         model = self.model
         simple = len(model.receivers) == 1 and model.precision == "single" and not model.update
         together = all(len(projection.groups) == 1 for projection in self.projections)

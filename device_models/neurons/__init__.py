@@ -1,15 +1,31 @@
-"""Neuron models as data, Brian2 equations and their parameters; and by name.
-
-Every `NeuronModel` that a module of this package defines has one.
-"""
+"""Neuron models as data: Brian2 equations and their parameters, each in a TOML file beside this."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, Literal
 
-from device_models.naming import collect_members, find_member
+from device_models.naming import quote, suggest
+from device_models.nonidealities import FixedPattern
+from device_models.tables import (
+    Reader,
+    find_file,
+    list_files,
+    read_choice,
+    read_code,
+    read_entries,
+    read_fields,
+    read_number,
+    read_table,
+    read_text,
+    read_toml,
+)
+
+# What a file may leave out although the dataclass asks for it.
+DEFAULTS = {"name": "own", "source": "the user's own", "method": "exponential_euler"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +67,6 @@ class Parameter:
     source: str = ""
 
 
-LEAK = Mismatch("leak_cv", "divide")
-THRESHOLD = Mismatch("threshold_cv", "multiply")
-RESET = Mismatch("reset_sd", "add")
-SYNAPSE = Mismatch("synapse_tau_cv", "multiply")
-REFRACTORY = Mismatch("refractory_cv", "multiply")
-
-
-def time_constant(
-    value: float,
-    meaning: str,
-    *,
-    setting: str,
-    mismatch: Mismatch | None = None,
-    source: str = "",
-    maximum: float = 1.0,
-) -> Parameter:
-    """Declare a time constant, in seconds, of at least 1 ms."""
-    return Parameter(value, "second", 1e-3, maximum, meaning, setting, mismatch, source)
-
-
-def refractory_time(value: float = 0.0, source: str = "") -> Parameter:
-    """Declare the time after a spike, in seconds, in which the membrane is clamped."""
-    return Parameter(
-        value=value,
-        unit="second",
-        minimum=0.0,
-        maximum=0.1,
-        meaning="Time after a spike in which the membrane is clamped.",
-        setting="refractory",
-        mismatch=REFRACTORY,
-        source=source,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Mantissa:
     """A whole number that users of a digital chip write for a parameter.
@@ -92,12 +74,25 @@ class Mantissa:
     Attributes:
         parameter: The parameter.
         most: Greatest number; the least is 0.
-        decode: Gives the parameter, of the number and the length of a step in seconds.
+        unit: The parameter for a number of 1; 0 where the number, plus `offset`, is by how many
+            4096ths a step decays, and the parameter the time constant of that.
+        offset: What is added to the number of a decay.
     """
 
     parameter: str
     most: int
-    decode: Callable[[int, float], float]
+    unit: float = 0.0
+    offset: int = 0
+
+    def decode(self, number: int, dt: float, parameter: Parameter) -> float:
+        """Find the value of the parameter, for a step of `dt` seconds; a time within its range."""
+        if self.unit:
+            return self.unit * number
+        share = number + self.offset
+        if share == 0:
+            return parameter.maximum
+        decayed = -dt / math.log1p(-share / 4096) if share < 4096 else 0.0
+        return max(decayed, parameter.minimum)
 
 
 @dataclass(frozen=True)
@@ -179,13 +174,92 @@ __all__ = ["Mismatch", "NeuronModel", "Parameter", "get", "names"]
 
 def names() -> tuple[str, ...]:
     """Name every neuron model of this package, e.g. `lif`, `adaptive-lif`."""
-    return tuple(collect_members(__name__, NeuronModel))
+    return list_files(__file__)
 
 
+@cache
 def get(name: str) -> NeuronModel:
     """Find the neuron model of that name.
 
     Raises:
         ValueError: For an unknown name; the nearest valid one is named.
     """
-    return find_member(__name__, NeuronModel, name, "neuron model")
+    return read_model(_read_named(name))
+
+
+def _read_named(name: str) -> Mapping[str, Any]:
+    table = read_toml(find_file(__file__, name, "neuron model"))["neuron"]
+    return read_table(table, "neuron")
+
+
+def read_model(table: Mapping[str, Any]) -> NeuronModel:
+    """Read a neuron model from a `[neuron]` table, whose keys are the fields of `NeuronModel`.
+
+    With `base`, the name of a model of this package, it has all that the table does not state of
+    that model, and its parameters besides those of the table.
+
+    Raises:
+        ValueError: For an unknown or missing key, a value of another kind, or a parameter out of
+            its range.
+    """
+    if "base" in table:
+        base = _read_named(read_text(table["base"], "neuron.base"))
+        changed = {key: value for key, value in table.items() if key != "base"}
+        own = read_table(table.get("parameters", {}), "neuron.parameters")
+        merged = {**base, **changed, "parameters": {**base.get("parameters", {}), **own}}
+        return read_model(merged)
+    readers: dict[str, Reader] = {
+        **dict.fromkeys(("rest", "level", "weight_unit"), read_number),
+        **dict.fromkeys(("equations", "threshold", "method", "unit", "update"), read_code),
+        **dict.fromkeys(("resets", "initial"), read_entries(read_code)),
+        "parameters": read_entries(_read_parameter),
+        "mantissas": read_entries(_read_mantissa),
+        "receives": _read_receives,
+        "precision": read_choice("single", "double"),
+    }
+    return NeuronModel(**read_fields(NeuronModel, table, "neuron", readers, DEFAULTS))
+
+
+def _read_receives(value: Any, key: str) -> str | tuple[str, str]:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value):
+        return (value[0], value[1])
+    raise ValueError(f"{key} = {quote(value)}: name a variable, or a list of two")
+
+
+def _read_parameter(value: Any, key: str) -> Parameter:
+    readers: dict[str, Reader] = {
+        **dict.fromkeys(("value", "minimum", "maximum"), read_number),
+        "mismatch": _read_mismatch,
+    }
+    parameter = Parameter(**read_fields(Parameter, value, key, readers, {"meaning": ""}))
+    if not parameter.minimum <= parameter.value <= parameter.maximum:
+        raise ValueError(
+            f"{key}.value = {parameter.value:g}: outside its own range {parameter.minimum:g} "
+            f"to {parameter.maximum:g}"
+        )
+    return parameter
+
+
+def _read_mismatch(value: Any, key: str) -> Mismatch:
+    readers: dict[str, Reader] = {"acts": read_choice("multiply", "divide", "add")}
+    mismatch = Mismatch(**read_fields(Mismatch, value, key, readers, {}))
+    factors = [f.name for f in fields(FixedPattern) if f.name.endswith(("_cv", "_sd"))]
+    if mismatch.nonideality not in factors:
+        raise ValueError(
+            f"{key}.nonideality = {quote(mismatch.nonideality)}: "
+            f"{suggest(mismatch.nonideality, factors)}"
+        )
+    return mismatch
+
+
+def _read_mantissa(value: Any, key: str) -> Mantissa:
+    readers: dict[str, Reader] = {"unit": read_number, "most": _read_whole, "offset": _read_whole}
+    return Mantissa(**read_fields(Mantissa, value, key, readers, {}))
+
+
+def _read_whole(value: Any, key: str) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 31:
+        raise ValueError(f"{key} = {quote(value)}: give a whole number")
+    return value

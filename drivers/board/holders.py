@@ -1,4 +1,4 @@
-"""Which process of this machine has a port open, and which group may open it."""
+"""The process of this machine that has a port open, and the group that may open it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the maker of a device leaves open and training needs, measured in a few runs."""
+"""Facts that the maker of a device leaves open and training needs, measured in a few runs."""
 
 from __future__ import annotations
 

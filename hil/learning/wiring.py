@@ -1,4 +1,4 @@
-"""What a projection does to activity and errors, by all synapses that there may be or by some."""
+"""Action of a projection on activity and errors, by all synapses that there may be or by some."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Wiring:
         return values
 
     def forward(self, activity: Matrix | csr_matrix, values: Matrix) -> Matrix:
-        """What activity or events `(..., n_pre)` bring to neurons, `(..., n_post)`."""
+        """Compute what activity or events `(..., n_pre)` bring to neurons, `(..., n_post)`."""
         return np.asarray(activity @ values)
 
     def correlate(self, before: Matrix | csr_matrix, after: Matrix) -> Matrix:

@@ -232,7 +232,7 @@ class Controller:
         """Run a batch with each set of weights that the rule proposes; the last one stays."""
         if self.rule.propose is None:
             return []
-        seed, probes, found = self.config.seed, self.observer.output_probes, []
+        seed, probes, evaluations = self.config.seed, self.observer.output_probes, []
         draw = streams.generator(seed, "perturb", index)
         for n, proposed in enumerate(self.rule.propose(draw, self.weights, self.observer.routes)):
             trial = streams.trial(seed, "perturb", index, n)
@@ -240,8 +240,8 @@ class Controller:
                 self.supervised.write(projection, matrix)
             seen = self.supervised.run(stimulus, probes, trial)
             by_sample, logits, _ = judge(*self.observer.deployed(seen))
-            found.append(PerturbedEvaluation(proposed, by_sample, logits))
-        return found
+            evaluations.append(PerturbedEvaluation(proposed, by_sample, logits))
+        return evaluations
 
     def repair(self, layers: Sequence[health.State]) -> None:
         """Do what the configuration asks for about hidden layers that are silent or saturated.
@@ -325,13 +325,13 @@ class Controller:
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Collect the state of the controller and the device as named arrays."""
-        found: dict[str, NDArray[np.generic]] = {}
-        found |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
-        found |= {f"cells/{p}": cells for p, cells in self.cells.items()}
-        found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
-        found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
-        found["homeostasis/strengths"] = self.strengths
-        return found | self.supervised.state()
+        arrays: dict[str, NDArray[np.generic]] = {}
+        arrays |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
+        arrays |= {f"cells/{p}": cells for p, cells in self.cells.items()}
+        arrays |= {f"rule/{name}": value for name, value in self.rule_state.items()}
+        arrays |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
+        arrays["homeostasis/strengths"] = self.strengths
+        return arrays | self.supervised.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return to what `state` gave; a device that cannot is given all weights anew.

@@ -33,7 +33,7 @@ class EpochsSettings(SectionSettings):
 
 
 class CurvesSettings(EpochsSettings):
-    """What the points of a curve are, and what is measured at each."""
+    """Points of a curve, and the measures of each."""
 
     axis: str = "epoch"
     measure: str = "validation_accuracy"

@@ -1,4 +1,4 @@
-"""How much is tolerated: severities at which points are lost, and levels near the best."""
+"""Tolerance: severities at which points are lost, and levels near the best."""
 
 from __future__ import annotations
 

@@ -328,7 +328,7 @@ class Preparation(BaseModel):
 
     @property
     def is_real(self) -> bool:
-        """Whether outputs stand for real numbers, and not for classes."""
+        """Tell if outputs stand for real numbers, and not for classes."""
         return len(self.target_low) > 0
 
     def scale_targets(self, y: NDArray[Any]) -> NDArray[np.float32]:

@@ -101,7 +101,7 @@ class Data:
 
     @property
     def is_real(self) -> bool:
-        """Whether targets are real numbers."""
+        """Tell if targets are real numbers."""
         return self.y_train.ndim == 2
 
     @property
