@@ -233,9 +233,7 @@ class SampleSet:
         names = outputs | {name: self.names[name] for name in NAMES if name in self.names}
         parts = {f"x_{part}": raw for part, raw in self.x.items()}
         columns = self.event_columns
-        preparation = Preparation.fit(
-            parts, self.layout, self.bins, event_columns=columns, **names
-        )
+        preparation = Preparation.fit(parts, self.layout, self.bins, event_columns=columns, **names)
         if self.is_real:
             y = {part: preparation.scale_targets(targets) for part, targets in y.items()}
         x = {part: preparation.apply(raw, f"x_{part}") for part, raw in self.x.items()}

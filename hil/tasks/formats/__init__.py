@@ -98,8 +98,8 @@ class Format:
         options: Options that an address may have, besides `test` and `problem`.
         read: Gives the arrays `x_train`, `y_train`, and what else the file has of `x_test`,
             `y_test`, `x_validation`, `y_validation`, `class_names`, `feature_names`, `label_name`,
-            `layout`, and of signals `lengths_train` and the like; of an address that is not labelled,
-            labels may be missing. A `ValueError` that it raises is said of
+            `layout`, and of signals `lengths_train` and the like; of an address that is not
+            labelled, labels may be missing. A `ValueError` that it raises is said of
             the file.
     """
 
