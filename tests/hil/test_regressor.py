@@ -15,6 +15,7 @@ import hil
 from drivers import registry
 from hil.classifier import EXPECTED_FAILED_CHECKS
 from hil.reports.comparison import write_comparison
+from hil.reports.run_facts import summarise
 from hil.runs.folder import Run
 from support.data_sets import one_line
 
@@ -155,6 +156,8 @@ def test_numbers_of_a_file_are_learned_and_answered_in_their_units() -> None:
     error = np.sqrt(np.square(given - new["price"]).mean()) / new["price"].std(ddof=0)
     tried = hil.evaluate("run", on="csv:new.csv?label=price")
     assert tried["test_nrmse"] == pytest.approx(error, rel=1e-5)
+    rows = dict(summarise(tried))
+    assert rows["samples of"].startswith("csv:new.csv") and "NRMSE" in rows["as trained"]
     assert "Output price, sample by sample" in result.report.read_text()
 
 
