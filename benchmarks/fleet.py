@@ -40,7 +40,7 @@ def step_seconds(address: str, task: str, hidden: int, batch: int, times: int) -
 def _step(controller: Controller, data: Data, batch: int, number: int, total: int) -> float:
     rows = np.arange(number * batch, (number + 1) * batch) % len(data.y_train)
     began = time.perf_counter()
-    controller.step(data.batch(data.x_train[rows]), data.y_train[rows], number, total)
+    controller.step(data.batch(data.x_train[rows]), data.y_train[rows], number, number / total)
     return time.perf_counter() - began
 
 

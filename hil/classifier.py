@@ -159,7 +159,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
                 for start in range(0, len(asked), size):
                     part = slice(start, start + size)
                     batch = session.samples.batch(rows[part])
-                    session.controller.step(batch, asked[part], self.steps_, ENDLESS)
+                    session.controller.step(batch, asked[part], self.steps_, self.steps_ / ENDLESS)
                     self.steps_ += 1
             if session is not None:
                 self._keep(session, session.controller.state())

@@ -307,9 +307,9 @@ class Circuit:
     def split_weights(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Split weights as in `ChipRun` into those of each projection, as `Places` has them."""
         parts, end = [], 0
-        for places in (projection.places for projection in self.projections):
-            begin, end = end, end + places.size
-            parts.append(weights[begin:end].reshape(places.shape))
+        for projection in self.projections:
+            begin, end = end, end + projection.places.size
+            parts.append(weights[begin:end].reshape(projection.places.shape))
         return parts
 
     def weigh_synapses(self, weights: NDArray[np.float32]) -> list[DelayedSynapses]:

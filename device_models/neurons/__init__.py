@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from device_models.naming import quote, suggest
@@ -163,7 +163,7 @@ class NeuronModel:
         """From rest to the nominal threshold, in SI units."""
         return self.level - self.rest
 
-    @property
+    @cached_property
     def receivers(self) -> tuple[str, ...]:
         """The variables that synaptic events add to: one, or an excitatory and an inhibitory."""
         return (self.receives,) if isinstance(self.receives, str) else tuple(self.receives)

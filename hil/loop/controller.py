@@ -147,7 +147,7 @@ class Controller:
         x: mapping.Batch,
         y: NDArray[Any],
         index: int,
-        total: int,
+        progress: float,
         weights: losses.Weights = None,
     ) -> StepReport:
         """Learn from one batch.
@@ -156,7 +156,7 @@ class Controller:
             x: `(B, n_features)` float32 in [0, 1], or signals.
             y: `(B,)` labels, or real targets `(B, C)`.
             index: Number of this step in the run, from 0; it names the step's randomness.
-            total: Number of steps of the whole run, for the schedule.
+            progress: Share of the training that is done, for the schedule.
             weights: `(B,)` factor of each sample's loss; None is 1.
         """
         stimulus = self.stimulus(x, "encode", index)
@@ -183,7 +183,7 @@ class Controller:
                 lambda rate, membrane: judge(rate, membrane)[-1],
                 self._evaluate_perturbations(stimulus, judge, index),
                 pulls,
-                index / total,
+                progress,
             ),
             losses=by_sample,
             logits=logits,
