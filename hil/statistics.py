@@ -126,6 +126,20 @@ def t_test(sample: Mean) -> float | None:
     return float(2 * stdtr(sample.units - 1, -abs(t)))
 
 
+def mcnemar(first: int, second: int) -> float:
+    """p of the exact test that two answer the same things equally well.
+
+    Source: McNemar 1947, Psychometrika 12, 153.
+
+    Args:
+        first: How many things the first one alone has right.
+        second: How many the second one alone.
+    """
+    from scipy import stats
+
+    return float(stats.binomtest(first, first + second).pvalue) if first + second else 1.0
+
+
 def variance_components(groups: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
     """Standard deviations between groups and within them, of a one-way analysis of variance.
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from hil.figures.svg import (
     BAND,
+    HEIGHT,
     INK,
     LINE,
     MUTED,
+    ORANGE,
     SHADES,
     WIDTH,
     Axis,
@@ -28,6 +30,9 @@ CURVES = 8  # channels of a signal that are drawn as curves; of more, a map
 MARKED = 40  # points of a line below which each has a mark
 FIELDS = 90  # of a cloud of points along each axis, as an image
 NAMED, LONGEST = 12, 12  # classes that an axis names, and characters of a name
+DIRECT = 4  # curves of a plot above which each has its name at its end, and no legend
+SQUEEZED, FEW_ERRORS = 0.85, 0.8  # of the range of shares, and the share, that half are above
+LEAST_SPAN = 0.05  # of shares from the clear to the full colour of a map
 STROKE = 0.38  # half the length of the stroke of a spike, in rows
 
 
@@ -60,6 +65,7 @@ class ShareInterval:
         interval: Lower and upper bound.
         shade: Number of its colour.
         summary: Whether it sums up others, and is drawn so.
+        points: Those others, each a faint dot.
     """
 
     label: str
@@ -67,6 +73,7 @@ class ShareInterval:
     interval: tuple[float, float]
     shade: int = 0
     summary: bool = False
+    points: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -112,12 +119,26 @@ def plot_lines(
     names = None if ticks is None else _number_names(ticks)
     low = min(place for line in lines for place in line.x) / 1.2 if log else None
     across = Axis(x, low, is_whole=is_whole, is_log=log, ticks=names)
-    panel = Panel(across, Axis(y, unit="%" if percent else ""), heading)
+    values = [value for line in lines for value in line.y]
+    panel = Panel(across, _make_share_axis(y, values) if percent else Axis(y), heading)
+    named = sum(line.label is not None for line in lines)
+    panel.has_legend = named <= DIRECT
     draw_lines(panel, lines)
-    if percent:  # the margin may reach beyond what a share can be
+    if percent and not panel.y.is_error:  # the margin may reach beyond what a share can be
         low, high = panel.y.limits()
         panel.y.low, panel.y.high = max(low, -0.02), min(high, 1.02)
-    return Figure([panel])
+    if panel.has_legend:
+        return Figure([panel])
+    return Figure([panel], width=1.2 * WIDTH, height=max(1.2 * HEIGHT, 60 + 12 * named))
+
+
+def _make_share_axis(label: str, values: Sequence[float]) -> Axis:
+    """An axis of shares: of their errors, where else a low one would squeeze the rest."""
+    low, middle, high = np.quantile(values, (0, 0.5, 1)) if len(values) else (0.0, 0.0, 1.0)
+    if len(values) < 5 or middle < max(FEW_ERRORS, low + SQUEEZED * (high - low)):
+        return Axis(label, unit="%")
+    ends = max(0.0, low - 0.1), 1 - max(1 - high, 1e-3) / 1.5
+    return Axis(f"{label} (scale of errors)", *ends, unit="%", is_error=True)
 
 
 def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
@@ -129,28 +150,41 @@ def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
         if len(bounded) > 1:
             places, low, high = np.array(bounded).T
             outline = np.concatenate([low, high[::-1]])
-            panel.fill(np.concatenate([places, places[::-1]]), outline, colour, 0.15)
+            opacity = 0.15 if len(lines) <= DIRECT else 0.06
+            panel.fill(np.concatenate([places, places[::-1]]), outline, colour, opacity)
         panel.draw_line(line.x, line.y, colour, dash=dash, label=line.label)
         if len(line.x) < MARKED:
             panel.draw_points(line.x, line.y, colour)
 
 
-def plot_intervals(rows: Sequence[ShareInterval], quantity: str = "test accuracy") -> Figure:
+def plot_intervals(
+    rows: Sequence[ShareInterval],
+    quantity: str = "test accuracy",
+    width: float = 1.5 * WIDTH,
+    all_rows: Sequence[ShareInterval] = (),
+) -> Figure:
     """Draw shares with their intervals, one row each from the top; summaries as diamonds.
 
     Args:
         rows: The shares.
         quantity: What they are shares of.
+        width: Of the figure, in pixels.
+        all_rows: Those of all figures that are to have the same axis.
     """
-    panel = Panel(Axis(quantity, unit="%"), _name_rows([row.label for row in rows]))
+    panel = Panel(_make_share_axis(quantity, [row.value for row in all_rows or rows]))
+    panel.y = _name_rows([row.label for row in rows])
+    if not panel.x.is_error:
+        panel.x.include([end for row in all_rows for end in (*row.interval, *row.points)])
     for place, row in enumerate(rows):
         colour = look_of(row.shade)[0]
-        width = 3.0 if row.summary else 1.2
-        panel.draw_segments(row.interval, (place, place), colour, width=width)
+        above = [place - 0.3] * len(row.points)
+        panel.draw_points(row.points, above, colour, size=3, opacity=0.6)
+        stroke = 3.0 if row.summary else 1.2
+        panel.draw_segments(row.interval, (place, place), colour, width=stroke)
         panel.draw_points(
             row.value, place, colour, shape="diamond" if row.summary else "dot", size=4.5
         )
-    return Figure([panel], width=1.5 * WIDTH, height=50 + 21 * len(rows))
+    return Figure([panel], width=width, height=50 + 21 * len(rows))
 
 
 def plot_heat_map(
@@ -166,6 +200,7 @@ def plot_heat_map(
     """
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    low = min(low, high - LEAST_SPAN)  # what hardly differs hardly differs in colour
     rows = _name_rows(y, names[1])
     rows.has_line = False
     columns = Axis(names[0], -0.5, len(x) - 0.5, _number_names(x), has_grid=False, has_line=False)
@@ -173,7 +208,7 @@ def plot_heat_map(
     for row, column in np.ndindex(values.shape):
         value, text = values[row, column], "none"
         if np.isfinite(value):
-            strength = float((value - low) / (high - low)) if high > low else 1.0
+            strength = float((value - low) / (high - low))
             edges = (column - 0.5, column + 0.5), (row - 0.5, row + 0.5)
             panel.fill_boxes(*edges, SHADES[0], 0.7 * strength)
             text = f"{100 * value:.0f}"
@@ -195,7 +230,9 @@ def plot_scatter(
         log: Whether the horizontal axis is logarithmic.
     """
     low = min(place for cloud in clouds for place in cloud.x) / 1.2 if log else None
-    panel = Panel(Axis(x, low, is_log=log), Axis(y, unit="%" if percent else ""), heading)
+    values = [value for cloud in clouds for value in cloud.y]
+    up = _make_share_axis(y, values) if percent else Axis(y)
+    panel = Panel(Axis(x, low, is_log=log), up, heading)
     for cloud in clouds:
         colour, _ = look_of(cloud.shade)
         if cloud.has_line:
@@ -206,24 +243,6 @@ def plot_scatter(
                 cloud.x, cloud.y, colour, shape="cross", opacity=0.7, label=cloud.label
             )
     return Figure([panel], height=270)
-
-
-def plot_bars(
-    labels: Sequence[str], values: Sequence[float], spans: Sequence[tuple[float, float]]
-) -> Figure:
-    """Draw shares of a whole, the largest on top, with the span that each of them had.
-
-    Args:
-        labels: What has the share.
-        values: Mean shares.
-        spans: Smallest and largest share.
-    """
-    panel = Panel(Axis("share of the variance explained", low=0.0), _name_rows(labels))
-    places = np.arange(len(labels))
-    panel.fill_boxes((0.0, values), (places - 0.3, places + 0.3), SHADES[0], 0.6)
-    low, high = np.array(spans).T
-    panel.draw_segments((low, high), (places, places), MUTED, width=2)
-    return Figure([panel], height=60 + 24 * len(labels))
 
 
 def plot_sample(
@@ -239,7 +258,7 @@ def plot_sample(
     Args:
         features: `(n_features,)` in [0, 1], or a signal `(T', n_channels)`.
         image_shape: `(height, width)` or `(height, width, channels)` where the features are an
-            image.
+            image; of events `(polarities, height, width)`.
         label: The right class, marked by a band.
         counts: `(C,)` output spikes.
         raster: `(T, C)` output spikes in time, where the device shows them.
@@ -359,17 +378,24 @@ def _plot_input(features: NDArray[Any], image_shape: tuple[int, ...] | None) -> 
     """Plot a sample: an image, the curves of a signal or, of many channels, its map, or bars."""
     panel = Panel(Axis(most=4, is_whole=True, has_grid=False), Axis(has_grid=False))
     if image_shape is not None:
-        image = features.reshape(image_shape)
+        is_still = features.ndim == 1
+        image = (
+            features.reshape(image_shape) if is_still else _lay_out_events(features, image_shape)
+        )
         height, width = image.shape[:2]
         panel.aspect = height / width
         for axis in (panel.x, panel.y):
             axis.low, axis.high, axis.ticks, axis.has_line = 0, 1, {}, False
-        if image.ndim == 3 and image.shape[2] in (3, 4):  # red, green and blue where it has them
+        if not is_still:
+            pixels = image
+        elif image.ndim == 3 and image.shape[2] in (3, 4):  # red, green and blue where it has them
             opaque = np.ones((height, width, 1))
             pixels = (255 * np.concatenate([image[..., :3], opaque], axis=2)).astype(np.uint8)
         else:  # else the mean channel
             pixels = shade_pixels(image if image.ndim == 2 else image.mean(axis=2))
         panel.draw_image(pixels, (0, 1), (1, 0))
+        if not is_still:
+            panel.draw_segments(((0, 0.5), (1, 0.5)), ((0.5, 0), (0.5, 1)), LINE)
         panel.draw_line([0, 1, 1, 0, 0], [0, 0, 1, 1, 0], LINE, width=1)
     elif features.ndim == 1:
         places = np.arange(len(features))
@@ -389,3 +415,19 @@ def _plot_input(features: NDArray[Any], image_shape: tuple[int, ...] | None) -> 
         opacity = features.T / (features.max() or 1)
         panel.draw_image(shade_pixels(opacity), (0.5, steps + 0.5), (-0.5, channels - 0.5))
     return panel
+
+
+def _lay_out_events(features: NDArray[Any], sides: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Lay out events `(T', n)` as four images of their counts, one for each quarter of the time.
+
+    Orange is where most are of the second polarity.
+    """
+    quarters = np.array_split(features.reshape(len(features), *sides), 4)
+    counts = np.stack([quarter.sum(axis=0) for quarter in quarters])
+    polarities, height, width = sides
+    grid = counts.reshape(2, 2, *sides).transpose(2, 0, 3, 1, 4)
+    grid = grid.reshape(polarities, 2 * height, 2 * width)
+    opacity = grid.sum(axis=0) / (grid.sum(axis=0).max() or 1)
+    is_second = (grid[-1] > grid[0])[..., None]
+    tones = np.where(is_second, shade_pixels(opacity, ORANGE), shade_pixels(opacity))
+    return tones.astype(np.uint8)

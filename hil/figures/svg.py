@@ -51,6 +51,8 @@ FONT, CHARACTER, GAP = 10, 5.8, 14  # size of texts, mean width of one, and spac
 MARGIN = 0.05  # of an axis beyond its data
 MINUS = "\N{MINUS SIGN}"
 PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G")
+ERRORS = (0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)  # ticks of an axis of errors
+LOG_TICKS = 5  # of a logarithmic axis; where 1, 2 and 5 are more, powers of ten
 SHAPES = {"dot": "h0", "cross": "m-2-2l4 4m0-4l-4 4", "diamond": "m0-4.5l4.5 4.5-4.5 4.5-4.5-4.5z"}
 
 
@@ -77,6 +79,22 @@ def find_ticks(low: float, high: float, most: int, is_whole: bool = False) -> li
     return [number * step for number in range(first, last + 1)]
 
 
+def find_powers(low: float, high: float) -> list[float]:
+    """Find ticks of a logarithmic axis: 1, 2 and 5 times powers of ten, or fewer of these."""
+    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    within = [[f * 10.0**n for n in powers if low <= f * 10.0**n <= high] for f in (1, 2, 5)]
+    values = sorted(value for each in within for value in each)
+    if len(values) <= LOG_TICKS:
+        return values if len(values) > 1 else []
+    return within[0][:: math.ceil(len(within[0]) / LOG_TICKS)]
+
+
+def format_count(value: float) -> str:
+    """Write a number with two digits, a large one in thousands, millions and so on."""
+    rounded = float(f"{value:.2g}")
+    return format_si(rounded, "").replace(" ", "") if abs(rounded) >= 1000 else f"{rounded:g}"
+
+
 @dataclass
 class Axis:
     """One direction of a panel.
@@ -90,6 +108,8 @@ class Axis:
         unit: Unit of the ticks, written with a prefix; `%` shows shares in percent.
         is_whole: Whether ticks are at whole numbers alone.
         is_log: Whether its scale is logarithmic.
+        is_error: Whether it shows shares by the logarithm of what is missing of 1; between its
+            ends, which are given.
         has_grid: Whether lines go from its ticks through the panel.
         has_line: Whether it is drawn as a line.
     """
@@ -102,6 +122,7 @@ class Axis:
     unit: str = ""
     is_whole: bool = False
     is_log: bool = False
+    is_error: bool = False
     has_grid: bool = True
     has_line: bool = True
     _least: float = math.inf
@@ -129,7 +150,12 @@ class Axis:
         """Texts of the ticks, by their value."""
         if self.ticks is not None:
             return {value: shorten_label(text) for value, text in self.ticks.items()}
-        values = find_ticks(*self.limits(), self.most, self.is_whole)
+        low, high = self.limits()
+        values = find_ticks(low, high, self.most, self.is_whole)
+        if self.is_error:
+            return {value: f"{100 * value:g}%" for value in ERRORS if low <= value <= high}
+        if self.is_log and (powers := find_powers(low, high)):
+            return {value: format_count(value) for value in powers}
         if self.unit not in ("", "%"):
             return {value: format_si(value, self.unit) for value in values}
         scale = 100 if self.unit == "%" else 1
@@ -142,6 +168,8 @@ class Axis:
     def place(self, values: ArrayLike) -> Array:
         """Places of values from 0 to 1; infinite ones are at an end."""
         array, ends = np.asarray(values, float), np.asarray(self.limits())
+        if self.is_error:
+            array, ends = -np.log10(1 - np.clip(array, *ends)), -np.log10(1 - ends)
         if self.is_log:
             array, ends = np.log10(array), np.log10(ends)
         low, high = ends
@@ -159,12 +187,15 @@ class Panel:
         y: The vertical axis.
         heading: What the legend tells apart.
         aspect: Height of the panel over its width; None for all there is room for.
+        has_legend: Whether a legend on top names its curves, else each has its name at its end.
     """
 
     x: Axis = field(default_factory=Axis)
     y: Axis = field(default_factory=Axis)
     heading: str = ""
     aspect: float | None = None
+    has_legend: bool = True
+    _ends: list[tuple[float, float, str, str]] = field(default_factory=list)
     _marks: list[Callable[[Place], str]] = field(default_factory=list)
     _legend: list[tuple[str, str]] = field(default_factory=list)
     _numbers: list[tuple[str, list[Array]]] = field(default_factory=list)
@@ -211,8 +242,11 @@ class Panel:
         """Draw a curve, interrupted where it is nan."""
         style = _stroke(colour, width, dash, opacity)
         self.add(x, y, lambda to: f'<path d="{_path(*to(x, y))}" {style}/>', label or "line")
-        if label is not None:
+        if label is not None and self.has_legend:
             self._legend.append((label, f'h16" {style}'))
+        elif label is not None:
+            style = _stroke(colour, 0.8, dash)
+            self._ends.append((float(np.asarray(x)[-1]), float(np.asarray(y)[-1]), label, style))
 
     def fill(self, x: ArrayLike, y: ArrayLike, colour: str, opacity: float = 1.0) -> None:
         """Fill a polygon."""
@@ -347,6 +381,8 @@ class Panel:
     ) -> str:
         """The panel between its edges, its labels outside of them."""
         beside, below, is_turned = margins
+        if self._ends:
+            right -= 16 + CHARACTER * max(len(shorten_label(name)) for _, _, name, _ in self._ends)
         if self.aspect is not None:
             width = min(right - left, (bottom - top) / self.aspect)
             spare = (bottom - top) - width * self.aspect
@@ -367,6 +403,7 @@ class Panel:
         body = f'<path d="{grid}" {_stroke(LINE, 0.8)}/>' if grid else ""
         body += "".join(mark(lambda x, y: (across(x), up(y))) for mark in self._marks)
         body += f'<path d="{frame}" {_stroke(MUTED, 0.8)}/>' if frame else ""
+        body += self._name_ends(lambda x, y: (across(x), up(y)), right, top, bottom)
         for y, text in zip(at_y, rows.values(), strict=True):
             body += _text(left - 4, y + 0.35 * FONT, text, MUTED, "end")
         for x, text in zip(at_x, columns.values(), strict=True):
@@ -380,6 +417,18 @@ class Panel:
         if self.y.label:
             x, y = left - beside + FONT, (top + bottom) / 2
             body += _text(x, y, shorten_label(self.y.label), MUTED, "middle", turn=-90)
+        return body
+
+    def _name_ends(self, at: Place, right: float, top: float, bottom: float) -> str:
+        """Write names of curves beside the panel, each with a stroke from the end of its own."""
+        ends, body, last = sorted(self._ends, key=lambda end: -end[1]), "", -math.inf
+        gap = min(FONT + 1.5, (bottom - top) / max(1, len(ends) - 1))
+        for left, (x, y, name, style) in zip(range(len(ends) - 1, -1, -1), ends, strict=True):
+            across, up = (float(side) for side in at(x, y))
+            last = min(max(up, last + gap), bottom - gap * left)
+            stroke = f"M{across:.1f} {up:.1f}L{right:.1f} {last:.1f}h10"
+            body += f'<path d="{stroke}" {style}/>'
+            body += _text(right + 13, last + 0.35 * FONT, shorten_label(name), INK)
         return body
 
 
@@ -406,6 +455,8 @@ class Figure:
         sides = [room * share / sum(self.widths) for share in self.widths]
         margins = [panel.margins(side) for panel, side in zip(self.panels, sides, strict=True)]
         deepest = max(below for _, below, _ in margins)
+        longest = max(len(shorten_label(panel.y.label)) for panel in self.panels)
+        height = max(height, deepest + 6 + CHARACTER * longest)
         body, top = self.panels[0].render_legend(margins[0][0], width)
         height += top
         start = 0.0

@@ -80,6 +80,11 @@ class Wiring:
         mean: Matrix = values.mean(axis=0)
         return mean
 
+    def sum_squares(self, values: Matrix) -> Matrix:
+        """Sum over the synapses that lead to each neuron of their squares, `(n_post,)`."""
+        squares: Matrix = np.einsum("ij,ij->j", values, values)
+        return squares
+
     def as_matrix(self, values: Matrix) -> Matrix:
         """Values of synapses as an array `(n_pre, n_post)`, with zeros where there are none."""
         return values
@@ -157,6 +162,10 @@ class SparseWiring(Wiring):
         sums = np.bincount(self.post, values, self.ends[1])
         mean: Matrix = (sums / np.maximum(many, 1)).astype(values.dtype)
         return mean
+
+    def sum_squares(self, values: Matrix) -> Matrix:
+        """As `Wiring` has it."""
+        return np.bincount(self.post, values**2, self.ends[1]).astype(values.dtype)
 
     def as_matrix(self, values: Matrix) -> Matrix:
         """As `Wiring` has it; synapses of the same pair add up."""

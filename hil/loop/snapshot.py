@@ -49,7 +49,7 @@ def gather(
     arrays: dict[str, NDArray[np.generic]] = {
         "test_labels": data.y_test,
         "test_predictions": predictions,
-        **_samples_shown(x, data.image_shape),
+        **_samples_shown(x, data.image_shape or data.preparation.event_sides),
         "sample_labels": data.y_test[rows],
     }
     probes: dict[str, Probe] = {}
@@ -101,9 +101,9 @@ def _find_moving(traces: NDArray[np.float32]) -> NDArray[np.intp]:
     return np.sort(np.argsort(-swing, kind="stable")[:TRACES])
 
 
-def _samples_shown(x: Batch, image_shape: tuple[int, ...] | None) -> dict[str, NDArray[np.generic]]:
+def _samples_shown(x: Batch, image_shape: tuple[int, ...]) -> dict[str, NDArray[np.generic]]:
     """The samples, and what it takes to draw them."""
-    shape = {"image_shape": np.asarray(image_shape or ())}
+    shape = {"image_shape": np.asarray(image_shape)}
     if isinstance(x, Signals):
         return shape | {"samples": x.values, "sample_lengths": x.lengths}
     return shape | {"samples": x}

@@ -7,7 +7,7 @@ A module here that defines `SECTION`, a `SectionKind`, is a kind by its own name
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -57,11 +57,13 @@ class Table:
         caption: What it shows.
         header: Names of the columns.
         rows: Their texts.
+        links: Where a text leads to, by the text.
     """
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse rows that are no texts, one for each column."""
@@ -84,7 +86,7 @@ class Table:
         same = [n for n in columns if self.header[n] and len({row[n] for row in self.rows}) == 1]
         kept = [n for n in columns if n not in same]
         rows = [[row[n] for n in kept] for row in self.rows]
-        table = Table(self.caption, [self.header[n] for n in kept], rows)
+        table = replace(self, header=[self.header[n] for n in kept], rows=rows)
         return table, [(self.header[n], self.rows[0][n]) for n in same]
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from hil.figures import plots
+from hil.figures.svg import format_count
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Statement, Table, words
 from hil.sections.comparisons import Comparison, adjust, find_best_level, tabulate
 from hil.sections.trials import (
@@ -67,10 +69,11 @@ def build_costs(settings: CostSettings, trials: Trials) -> PageSection | None:
             share = f"{len(reached)} of {len(firsts)}"
             table.append([*place, name, share, words.format_brief_mean(result, cost)])
             if result is not None:
-                reached_at.append((result.value, f"{name} {' '.join(place)}".strip()))
+                where = words.phrase_place(trials, group, settings.by)
+                reached_at.append((result.value, f"{name} {where}".strip()))
         if lines:
-            title = words.name_series(group, settings.by) or "All trials"
             y = words.name_measure("validation_accuracy")
+            title = words.name_series(group, settings.by) or y.capitalize()
             heading = words.name_legend(trials.rows, settings.lines)
             draw = partial(plots.plot_lines, lines, axis, y, True, None, heading, log=True)
             figures.append(Plot(title, draw))
@@ -79,12 +82,12 @@ def build_costs(settings: CostSettings, trials: Trials) -> PageSection | None:
     names = words.name_quantities(trials.rows, settings.by)
     header = (*names, words.name_legend(trials.rows, settings.lines), "reach it", axis)
     aim = f"{100 * settings.target:g} % of the validation samples"
-    answer = f"no rule reaches {aim} in every repetition"
+    answer = f"no rule gets {aim} right in every repetition"
     if reached_at:
         amount, name = min(reached_at)
         value = words.format_amount(amount, cost)
-        least = f"{aim} in every repetition come at the least {words.name_measure(cost)}"
-        answer = f"{least} with {name}: {value} in the mean"
+        least = f"{name} gets {aim} right with the fewest {words.name_measure(cost)}"
+        answer = f"{least}: {value} in the mean"
     return PageSection(
         f"Accuracy over {words.name_measure(cost)}",
         words.read_note("cost_curves"),
@@ -141,7 +144,7 @@ def build_readout(settings: ReadoutSettings, trials: Trials) -> PageSection | No
                 [
                     *words.name_levels(group, settings.by),
                     words.name_series(rows, settings.points),
-                    f"{bits:.4g}",
+                    format_count(bits),
                     words.format_brief_mean(mean, measure),
                     "front" if on_front else "",
                     words.format_brief_mean(change.mean if change else None, measure),
@@ -151,16 +154,16 @@ def build_readout(settings: ReadoutSettings, trials: Trials) -> PageSection | No
             plots.Cloud([b for b, *_ in points], [m.value for _, m, _ in points], "all", 1, False),
             plots.Cloud([b for b, _ in front], [y for _, y in front], "front", 0, True),
         ]
-        axis, title = "bits read a sample", words.name_series(group, settings.by) or "All trials"
-        y = words.name_measure(measure)
+        axis, y = "bits read a sample", words.name_measure(measure)
+        title = words.name_series(group, settings.by) or y.capitalize()
         figures.append(Plot(title, partial(plots.plot_scatter, clouds, axis, y, True, log=True)))
         where = words.phrase_place(trials, group, settings.by)
-        text = f"no readout is told to be within {margin} of {settings.reference} {where}"
+        text = f"no readout is sure to be within {margin} of {settings.reference} {where}"
         if near is not None:
             name = words.name_series(near[1], settings.points)
             text = (
-                f"the least that is read {where} within {margin} of {settings.reference}: "
-                f"{near[0]:.4g} bits a sample, {name}"
+                f"within {margin} of {settings.reference} {where}".rstrip()
+                + f" the least is read by {name}: {format_count(near[0])} bits a sample"
             )
         claims.append(Statement(text.strip(), near is not None))
     if not figures:
@@ -173,7 +176,7 @@ def build_readout(settings: ReadoutSettings, trials: Trials) -> PageSection | No
         "What a bit of observation buys",
         words.read_note("readout", margin=margin),
         claims=claims,
-        answer="; ".join(map(str, claims)),
+        answer=words.make_text(claims),
         tables=[Table("", header, table)],
         plots=figures,
     )
@@ -203,13 +206,12 @@ def build_winners(settings: WinnersSettings, trials: Trials) -> PageSection | No
         if best is None:
             continue
         places.append((where, group, best.text))
-        alike = [name for name, p in best.rivals.items() if p is None or p >= words.SIGNIFICANCE]
         table.append(
             [
                 *words.name_levels(group, by),
                 best.level,
                 words.format_brief_mean(best.mean, measure),
-                words.join_names(alike) if alike else "none",
+                best.name_alike() or "none",
             ]
         )
     if not places:
@@ -227,11 +229,14 @@ def build_winners(settings: WinnersSettings, trials: Trials) -> PageSection | No
         and other.is_supported
         and one.difference.mean.value * other.difference.mean.value < 0
     ]
-    winners = dict.fromkeys(text for *_, text in places)
-    answer = (
-        f"of {len(places)} places the highest mean has {words.join_names(list(winners))}; "
-        f"{len(reversals) or 'no'} change{'' if len(reversals) == 1 else 's'} of the winner "
-        f"can be told from chance"
+    winners = Counter(text for *_, text in places).most_common()
+    won = words.join_names([f"{text} ({count})" for text, count in winners])
+    changes = f"{len(reversals) or 'no'} change{'s' * (len(reversals) > 1)} of the winner"
+    answer = words.make_text(
+        (
+            f"the highest means of {len(places)} places are those of {won}",
+            f"{changes} can be told from chance",
+        )
     )
     names = words.name_quantities(trials.rows, by)
     mean = words.name_column(measure)

@@ -166,10 +166,10 @@ def _recovery_answer(recoveries: list[Recovery]) -> str:
                 )
         if not shares:
             sentences.append(
-                f"what {name} recovers of what deployment loses, too few repetitions say at any "
-                f"of {len(own)} middle severities with a loss"
+                f"too few repetitions say what {name} recovers of what deployment loses, at any of "
+                f"{len(own)} middle severities with a loss"
             )
-    return "; ".join(sentences)
+    return words.make_text(sentences)
 
 
 # -- chips that weights never saw ----------------------------------------------------------------

@@ -20,6 +20,7 @@ from hil.sections.trials import (
 from hil.sections.words import (
     CONFIDENCE,
     SIGNIFICANCE,
+    close_gaps,
     describe_tests,
     format_amount,
     format_cells,
@@ -36,6 +37,7 @@ from hil.sections.words import (
 )
 from hil.statistics import FEWEST, Mean, PairedDifference
 
+ALIKE = 2  # levels that are named as no worse; of more, their number
 PLACES = 4  # places that are answered for one by one
 
 
@@ -81,10 +83,8 @@ class Comparison:
     def __str__(self) -> str:
         """The sentence."""
         change, units = self.difference.mean, self.difference.mean.units
-        signed, where = (
-            format_amount(change.value, self.measure),
-            f" {self.where}" if self.where else "",
-        )
+        signed = format_amount(change.value, self.measure, change.interval)
+        where = f" {self.where}" if self.where else ""
         against = f"{self.first} less {self.second}{where}: {signed}"
         if units < FEWEST:
             return (
@@ -97,17 +97,17 @@ class Comparison:
         if self.is_supported:
             below = change.value < 0
             bounds = mirror(change.interval) if below else change.interval
+            amount = format_amount(abs(change.value), self.measure, change.interval)
             return (
-                f"{self.first} is {format_amount(abs(change.value), self.measure)} "
+                f"{self.first} is {amount} "
                 f"{'below' if below else 'above'} {self.second}{where} "
                 f"({CONFIDENCE}: {format_interval(bounds, self.measure)}; {detail})"
             )
         low, high = change.interval or (0.0, 0.0)
         limits = "" if low <= 0 <= high else f" among {self.family} tests"
         return (
-            f"{self.first} and {self.second}{where} cannot be told apart{limits} (the first less "
-            f"the second: {signed}, {CONFIDENCE}: "
-            f"{format_interval(change.interval, self.measure)}; {detail})"
+            f"{self.first} and {self.second}{where} cannot be told apart{limits} ({signed}, "
+            f"{CONFIDENCE}: {format_interval(change.interval, self.measure)}; {detail})"
         )
 
 
@@ -131,14 +131,15 @@ def tabulate(
         comparisons: One for each row.
     """
     points, interval = f"difference, {name_points(measure)}", f"{CONFIDENCE} interval"
+    names, levels = close_gaps(names, [each.levels for each in comparisons])
     rows = [
         [
-            *each.levels,
+            *own,
             *format_cells(each.difference.mean, measure),
             format_probability(each.p),
             format_probability(each.difference.wilcoxon),
         ]
-        for each in comparisons
+        for own, each in zip(levels, comparisons, strict=True)
     ]
     header = (*names, points, interval, "pairs", "p, t-test", "p, Wilcoxon")
     return Table(caption, header, rows)
@@ -169,17 +170,24 @@ class BestLevel:
 
     def __str__(self) -> str:
         """The sentence, without a capital at its beginning."""
-        reached = f"{name_measure(self.measure)}, {format_mean(self.mean, self.measure)}"
-        best = f"{self.where} {self.name} has the highest {reached}".strip()
+        reached = f"{name_measure(self.measure)} {self.where}".rstrip()
+        best = f"the highest {reached} is that of {self.name}"
+        best = f"{best}: {format_mean(self.mean, self.measure)}"
         if self.mean.units < FEWEST:
             return f"{best}: {self.mean.units} repetitions are too few to compare it with others"
-        alike = [key for key, p in self.rivals.items() if p is None or p >= SIGNIFICANCE]
+        alike = self.name_alike()
         if not alike:
             others = "the other" if len(self.rivals) == 1 else "all others"
             return f"{best}, beyond chance above {others}"
-        rest = len(self.rivals) - len(alike)
-        more = f" and beyond chance above the other{'s' if rest > 1 else ''}" if rest else ""
-        return f"{best}, without a clear difference to {join_names(alike)}{more}"
+        return f"{best}, without a clear difference to {alike}"
+
+    def name_alike(self) -> str:
+        """Name the levels that it cannot be told from, or their number where they are many."""
+        alike = [key for key, p in self.rivals.items() if p is None or p >= SIGNIFICANCE]
+        if len(alike) <= ALIKE:
+            return join_names(alike) if alike else ""
+        rest = len(self.rivals) > len(alike)
+        return f"{len(alike)} of the {len(self.rivals)} others" if rest else "any other"
 
 
 def best_levels(
@@ -254,6 +262,7 @@ def find_extremes(trials: Trials, by: Sequence[str], measure: str, rows: Rows | 
         return f"{name_measure(measure)}: {format_mean(high, measure)} everywhere"
     ends = []
     for word, end in (("highest", high), ("lowest", low)):
-        places = " and ".join(place for mean, place in means if mean.value == end.value)
-        ends.append(f"{word} {places}, {format_mean(end, measure)}")
+        places = [place for mean, place in means if mean.value == end.value]
+        where = join_names(places) if len(places) <= PLACES else f"at {len(places)} combinations"
+        ends.append(f"{word} {where}, {format_mean(end, measure)}")
     return f"{name_measure(measure)}: {', and '.join(ends)}"

@@ -114,7 +114,7 @@ def build_gap(settings: GapSettings, trials: Trials) -> PageSection | None:
         "Worst to best device",
         words.read_note("gap", margin=words.format_amount(settings.margin, measure)),
         claims=claims,
-        answer="; ".join(map(str, claims)),
+        answer=words.make_text(claims),
         tables=[
             Table("", (*header, "interval", "devices", "units"), table),
             *_tabulate_samples(settings, trials, first, source),

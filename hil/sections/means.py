@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from hil.figures import plots
+from hil.figures.svg import WIDTH
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Table, words
 from hil.sections.comparisons import find_extremes
-from hil.sections.trials import TIMES, Trials, by_level, estimate, group_rows, is_share
+from hil.sections.trials import (
+    TIMES,
+    Trials,
+    average_by_unit,
+    by_level,
+    estimate,
+    group_rows,
+    is_share,
+)
 from hil.sections.words import CONFIDENCE
 
-LARGEST = 40  # rows that a figure has room for
+FEW = 4  # groups whose costs stand in columns
+LARGEST, MOST = 12, 40  # rows of one figure; of more, one for each level, up to so many
 COSTS = (
     *TIMES,
     "device_runs",
@@ -20,6 +31,8 @@ COSTS = (
     "transfer_bytes",
     "spikes",
     "synaptic_events",
+    "read_bits",
+    "energy",
     "cell_writes_mean",
     "cell_writes_max",
 )
@@ -33,41 +46,64 @@ class MeansSettings(SectionSettings):
 
 def build_means(settings: MeansSettings, trials: Trials) -> PageSection:
     """Make one row for each combination of the levels of `by`."""
-    measure, by, table = settings.measure, settings.by, []
-    intervals, means = [], []
+    measure, by, table, means = settings.measure, settings.by, [], []
     groups = trials.group(by)
-    shades = list(dict.fromkeys(levels[0] for levels in groups))
+    intervals = {level: list[plots.ShareInterval]() for level, *_ in groups}
+    # Many rows are drawn apart, by the first factor.
+    shared = 1 if len(by) > 1 and len(groups) > LARGEST else 0
     for levels, group in groups.items():
-        failed, result = sum("error" in row.outcome for row in group), estimate(group, measure)
-        cells = words.format_cells(result, measure)
-        table.append([*words.name_levels(group, by), *cells, str(failed)])
+        result = estimate(group, measure)
+        failed = sum("error" in row.outcome for row in group)
+        table.append([*words.format_cells(result, measure), str(failed)])
         if result is None:
             continue
         means.append({"levels": levels, "mean": result.value, "interval": result.interval})
         ends = result.interval or (result.value, result.value)
-        label, shade = words.name_series(group, by), shades.index(levels[0])
-        intervals.append(plots.ShareInterval(label, result.value, ends, shade, summary=True))
-    figures = []
-    if is_share(measure) and 0 < len(intervals) <= LARGEST:
-        title = f"Mean {words.name_measure(measure)} by {words.name_legend(trials.rows, by)}"
-        draw = partial(plots.plot_intervals, intervals, words.name_measure(measure))
-        figures.append(Plot(title, draw, wide=True))
-    names = words.name_quantities(trials.rows, by)
-    header = (
-        *names,
-        f"mean, {words.name_unit(measure)}",
-        f"{CONFIDENCE} interval",
-        "units",
-        "failed",
+        points = list(average_by_unit(group, measure).values())
+        label, shade = words.name_series(group, by[shared:]), list(intervals).index(levels[0])
+        row = plots.ShareInterval(label, result.value, ends, shade, True, points)
+        intervals[levels[0]].append(row)
+    figures = _plot_means(settings, trials, intervals, bool(shared)) if is_share(measure) else []
+    names, cells = words.close_gaps(
+        words.name_quantities(trials.rows, by),
+        [words.name_levels(group, by) for group in groups.values()],
     )
+    header = (*names, f"mean, {words.name_unit(measure)}", f"{CONFIDENCE} interval", "units")
+    if any(row[-1] != "0" for row in table):
+        header = (*header, "failed")
+    rows = [[*a, *b][: len(header)] for a, b in zip(cells, table, strict=True)]
     return PageSection(
         words.name_measure(measure).capitalize(),
         words.read_note("means"),
         answer=find_extremes(trials, by, measure),
-        tables=[Table("", header, table)],
+        tables=[Table("", header, rows)],
         plots=figures,
         data={"measure": measure, "means": means},
     )
+
+
+def _plot_means(
+    settings: MeansSettings,
+    trials: Trials,
+    intervals: Mapping[str, Sequence[plots.ShareInterval]],
+    is_apart: bool,
+) -> list[Plot]:
+    """Plot means in one figure, or in one for each level of the first factor, on one axis."""
+    by, quantity = settings.by, words.name_measure(settings.measure)
+    every = [row for rows in intervals.values() for row in rows]
+    if is_apart:
+        named = by_level(trials.rows, by[0])
+        return [
+            Plot(
+                words.name_level(named[level], by[0]),
+                partial(plots.plot_intervals, rows, quantity, WIDTH, every),
+            )
+            for level, rows in intervals.items()
+            if 0 < len(rows) <= MOST
+        ]
+    title = f"Mean {quantity} by {words.name_legend(trials.rows, by)}"
+    draw = partial(plots.plot_intervals, every, quantity)
+    return [Plot(title, draw, wide=True)] if every else []
 
 
 class MapSettings(SectionSettings):
@@ -80,7 +116,7 @@ class MapSettings(SectionSettings):
 
 def build_map(settings: MapSettings, trials: Trials) -> PageSection:
     """Make one map for each combination of the levels of `by` that has both factors."""
-    figures, table, measure = [], [], settings.measure
+    figures, measure = [], settings.measure
     rows = [row for row in trials.rows if row.text(settings.x) and row.text(settings.y)]
     for group in group_rows(rows, settings.by).values():
         columns, lines = by_level(group, settings.x), by_level(group, settings.y)
@@ -91,38 +127,40 @@ def build_map(settings: MapSettings, trials: Trials) -> PageSection:
                 values[y.index(line), x.index(column)] = result.value
                 if result.interval is not None:
                     widths.append(result.interval[1] - result.interval[0])
-        title = words.name_series(group, settings.by) or "All trials"
+        title = words.name_series(group, settings.by) or words.name_measure(measure).capitalize()
         axes = words.name_quantity(group, settings.x), words.name_quantity(group, settings.y)
         ticks = [words.name_level(each, settings.x) for each in columns.values()]
         labels = [words.name_level(each, settings.y) for each in lines.values()]
-        figures.append(Plot(title, partial(plots.plot_heat_map, values, ticks, labels, axes)))
-        widest = words.format_value(max(widths), measure) if widths else "none: one repetition"
-        table.append([title, widest])
-    header = ("map", f"widest interval, {words.name_points(measure)}")
+        draw = partial(plots.plot_heat_map, values, ticks, labels, axes)
+        widest = words.format_amount(max(widths), measure) if widths else "none: one repetition"
+        figures.append(Plot(title, draw, caption=f"Widest interval: {widest}."))
     names = words.name_quantity(rows, settings.x), words.name_quantity(rows, settings.y)
     by = [*settings.by, settings.x, settings.y]
     return PageSection(
         f"{names[1]} by {names[0]}",
         words.read_note("map"),
         answer=find_extremes(trials, by, measure, rows),
-        tables=[Table("", header, table)],
         plots=figures,
     )
 
 
 def build_costs(settings: MeansSettings, trials: Trials) -> PageSection:
     """Make one row of times, runs, samples, bytes, spikes, events and writes for each group."""
+    groups = list(trials.group(settings.by).values())
+    names, cells = words.close_gaps(
+        words.name_quantities(trials.rows, settings.by),
+        [words.name_levels(group, settings.by) for group in groups],
+    )
     table = [
         [
-            *words.name_levels(group, settings.by),
+            *own,
             *(words.format_brief_mean(estimate(group, measure), measure) for measure in COSTS),
         ]
-        for group in trials.group(settings.by).values()
+        for own, group in zip(cells, groups, strict=True)
     ]
-    header = (
-        *words.name_quantities(trials.rows, settings.by),
-        *map(words.name_column, COSTS),
-    )
+    header = [*names, *map(words.name_column, COSTS)]
+    if len(names) == 1 and len(table) <= FEW:
+        header, *table = [list(column) for column in zip(header, *table, strict=True)]
     return PageSection(
         "Costs",
         words.read_note("costs"),

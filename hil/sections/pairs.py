@@ -38,6 +38,7 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
     for group in trials.group(by).values():
         levels = by_level(group, factor)
         reference = levels.pop(settings.reference, [])
+        levels.pop("", None)  # trials of parts that do not have the factor
         for rows in levels.values():
             change = compare_rows(rows, reference, measure)
             if change is not None:
@@ -56,7 +57,7 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
         f"Against {settings.reference}",
         words.read_note("pairs"),
         claims=comparisons,
-        answer="; ".join(map(str, best_levels(trials, factor, by, measure))),
+        answer=words.make_text(best_levels(trials, factor, by, measure)),
         tables=[tabulate("", names, measure, comparisons)],
         data={
             "reference": settings.reference,
@@ -161,8 +162,9 @@ def _effects_answer(
     """The largest of the effects that are told from chance, and the most stable line."""
     measure = settings.measure
     significant = [each for each in effects if each.is_supported]
-    above = len(significant) or "none"
-    count = f"of {len(effects)} effects, {above} are larger than chance explains"
+    above = f"{len(significant)} are" if len(significant) > 1 else "one is"
+    count = f"{above if significant else 'none is'} larger than chance explains"
+    count = f"of {len(effects)} effects {count}"
     if significant:
         largest = max(significant, key=lambda effect: abs(effect.difference.mean.value))
         count += f", the largest: {largest}"
@@ -175,7 +177,7 @@ def _effects_answer(
         return count
     most, least = (f(spreads, key=spreads.__getitem__) for f in (min, max))
     return (
-        f"{count}; over all levels {most} varies least (standard deviation "
+        f"{words.make_sentence(count)} Over all levels {most} varies least (standard deviation "
         f"{words.format_amount(spreads[most], measure)}) and {least} most "
         f"({words.format_value(spreads[least], measure)})"
     )

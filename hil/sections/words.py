@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from drivers.files.bounded import read_toml
+from hil.figures.svg import format_count
 from hil.sections.trials import MEASURES, TIMES, Row, Rows, Trials, is_share
 from hil.statistics import LEVEL, Mean
 
 SIGNIFICANCE = round(1 - LEVEL, 6)  # of a test, after the adjustment for the number of tests
 CONFIDENCE = f"{100 * LEVEL:g} %"
+WIDE = 0.2  # interval of shares, above which their tenths of a percent say nothing
 
 
 @cache
@@ -36,15 +38,17 @@ def read_note(name: str, **values: object) -> str:
 # -- measures ------------------------------------------------------------------------------------
 
 
-def format_value(number: float | None, measure: str) -> str:
-    """Write a value: a share in percent, a time with two digits, anything else with four."""
+def format_value(
+    number: float | None, measure: str, bounds: tuple[float, float] | None = None
+) -> str:
+    """Write a value with two digits, a share in percent and with those that its interval bears."""
     if number is None:
         return ""
     if math.isinf(number):
         return "none" if number > 0 else "-none"
-    if measure in TIMES:
-        number = float(f"{number:.2g}")
-    text = f"{100 * number:.1f}" if is_share(measure) else f"{number:.4g}"
+    if not is_share(measure):
+        return format_count(number)
+    text = f"{100 * number:.{0 if bounds and bounds[1] - bounds[0] > WIDE else 1}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
@@ -60,9 +64,9 @@ def name_points(measure: str) -> str:
     return "points" if is_share(measure) else name_unit(measure)
 
 
-def format_amount(number: float, measure: str) -> str:
+def format_amount(number: float, measure: str, bounds: tuple[float, float] | None = None) -> str:
     """Write a difference with its unit."""
-    return f"{format_value(number, measure)} {name_points(measure)}"
+    return f"{format_value(number, measure, bounds)} {name_points(measure)}"
 
 
 def name_measure(measure: str) -> str:
@@ -84,12 +88,12 @@ def format_interval(bounds: tuple[float, float] | None, measure: str) -> str:
     """Write an interval, or that there is none."""
     if bounds is None:
         return "none"
-    return f"{format_value(bounds[0], measure)} to {format_value(bounds[1], measure)}"
+    return " to ".join(format_value(bound, measure, bounds) for bound in bounds)
 
 
 def format_mean(result: Mean, measure: str) -> str:
     """Write a mean with its interval."""
-    text = f"{format_value(result.value, measure)} {name_unit(measure)}"
+    text = f"{format_value(result.value, measure, result.interval)} {name_unit(measure)}"
     if result.deviation == 0:
         return f"{text} (the same in all {result.units} repetitions)"
     if result.interval is None:
@@ -102,7 +106,7 @@ def format_brief_mean(result: Mean | None, measure: str) -> str:
     if result is None:
         return ""
     bounds = "" if result.interval is None else f" ({format_interval(result.interval, measure)})"
-    return f"{format_value(result.value, measure)}{bounds}"
+    return f"{format_value(result.value, measure, result.interval)}{bounds}"
 
 
 def format_cells(result: Mean | None, measure: str) -> list[str]:
@@ -110,7 +114,7 @@ def format_cells(result: Mean | None, measure: str) -> list[str]:
     if result is None:
         return ["", "none", "0"]
     bounds = format_interval(result.interval, measure)
-    return [format_value(result.value, measure), bounds, str(result.units)]
+    return [format_value(result.value, measure, result.interval), bounds, str(result.units)]
 
 
 def format_probability(p: float | None) -> str:
@@ -129,8 +133,14 @@ def mirror(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
 
 
 def make_sentence(text: str) -> str:
-    """Make a sentence of a statement."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+    """Make a sentence of a statement; one that begins with an address or a key keeps it so."""
+    begin = text[:1].upper() if text.split(" ")[0].strip(",").isalpha() else text[:1]
+    return f"{begin}{text[1:].rstrip('.')}." if text else ""
+
+
+def make_text(texts: Iterable[object]) -> str:
+    """Make sentences of statements."""
+    return " ".join(make_sentence(str(text)) for text in texts)
 
 
 def join_names(names: Sequence[str]) -> str:
@@ -175,11 +185,22 @@ def name_legend(rows: Rows, factors: Sequence[str]) -> str:
 
 
 def name_subject(rows: Rows, factors: Sequence[str]) -> str:
-    """Name trials as the subject of a sentence, e.g. `rule adfa`."""
+    """Name trials as the subject of a sentence, e.g. `adfa`, or `learning rate 0.1`."""
+    names = {factor: name for factor in factors if (name := name_level(rows, factor))}
     parts = [
-        f"{name_quantity(rows, f)} {name_level(rows, f)}" for f in factors if name_level(rows, f)
+        f"{name_quantity(rows, f)} {name}" if name.lstrip("-.")[:1].isdigit() else name
+        for f, name in names.items()
     ]
     return ", ".join(parts) or "all trials"
+
+
+def close_gaps(
+    names: Sequence[str], cells: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Put levels of several factors in one column of a table, where not all trials have all."""
+    if all(map(all, cells)):
+        return [*names], [[*row] for row in cells]
+    return ["trials"], [[" · ".join(filter(None, row))] for row in cells]
 
 
 def phrase_level(row: Row, factor: str) -> str:

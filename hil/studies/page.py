@@ -94,7 +94,7 @@ def _write_tables(folder: StudyFolder, rows: Rows, parts: Sequence[str] | None =
 def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any]:
     """Write result and page; a part of the page that fails is noted in its place."""
     study, attempts = folder.study, rendering.Attempts()
-    all_sections = [attempts.make_section(*maker) for maker in makers]
+    all_sections = [attempts.make_section(*maker) for maker in (*makers, *_plan_counts(rows))]
     content = [attempts.draw_section(section) for section in all_sections if section is not None]
     claims = [claim for section, _ in content for claim in section.claims]
     parts = [section for section, _ in content]
@@ -123,14 +123,10 @@ def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str
         result=result,
         content=content,
         claims=claims,
-        errors=Counter(row.outcome["error"] for row in rows if "error" in row.outcome),
-        noticed=_count_findings(rows),
-        served=Counter(row.device for row in rows if row.device and "error" not in row.outcome),
-        passed_over=Counter(filter(None, (row.outcome.get("passed_over") for row in rows))),
         settings=attempts.make("settings of the trials", lambda: compare_settings(study, rows)),
         pretrain=flatten(study.pretrain) if _starts_from_networks(study, rows) else [],
         bounds=words.read_note("bounds"),
-        factors=_factor_lines(study),
+        factors=_tabulate_factors(study),
         smallest=_smallest_group(study, rows),
         fewest=FEWEST,
         environment=environment(),
@@ -162,14 +158,34 @@ def _data_by_title(content: Sequence[PageSection]) -> dict[str, Any]:
     return data
 
 
-def _count_findings(rows: Rows) -> dict[str, int]:
-    """Count the trials in which the host noticed something, by what it is about."""
-    about = [set(row.outcome.get("findings", ())) for row in rows]
-    return dict(Counter(sorted(name for names in about for name in names)).most_common())
+def _plan_counts(rows: Rows) -> list[Maker]:
+    """Plan sections that count the trials with each finding, device and error."""
+    outcomes = [row.outcome for row in rows]
+    noticed = (set(outcome.get("findings", ())) for outcome in outcomes)
+    # Which classes they are differs from trial to trial.
+    missed = "some classes are never answered"
+    findings = [{missed if n.endswith(missed[-15:]) else n for n in names} for names in noticed]
+    without = [o["passed_over"] for o in outcomes if o.get("passed_over")]
+    devices = [row.device for row in rows if row.device and "error" not in row.outcome]
+    counts = {
+        "What the host noticed": ("noticed", "sign", [n for names in findings for n in names]),
+        "Which devices served": ("served", "device", devices + [f"without {w}" for w in without]),
+        "Trials that did not work": (
+            "errors",
+            "reason",
+            [outcome["error"] for outcome in outcomes if "error" in outcome],
+        ),
+    }
+    return [(title, partial(_tabulate_counts, title, *of)) for title, of in counts.items() if of[2]]
 
 
-def _factor_lines(study: Study) -> list[tuple[str, str, str, str]]:
-    """Place, name, meaning and levels of each factor, as text."""
+def _tabulate_counts(title: str, note: str, header: str, names: Sequence[str]) -> PageSection:
+    rows = [(name, str(count)) for name, count in Counter(sorted(names)).most_common()]
+    return PageSection(title, words.read_note(note), tables=[Table("", (header, "trials"), rows)])
+
+
+def _tabulate_factors(study: Study) -> Table:
+    """Tabulate place, name, meaning and levels of each factor."""
     lines = []
     for where, factors in study.families():
         for name, factor in factors.items():
@@ -180,7 +196,7 @@ def _factor_lines(study: Study) -> list[tuple[str, str, str, str]]:
                 text = f"{factor.low:g} to {factor.high:g} {factor.unit}".rstrip() + scale
             about = factor.about or name.replace("_", " ")
             lines.append((where.removesuffix(".factors"), name, about, text))
-    return lines
+    return Table("Factors", ("where", "factor", "what it is", "levels"), lines)
 
 
 def _starts_from_networks(study: Study, rows: Rows) -> bool:

@@ -55,8 +55,14 @@ def name_classes(labels: NDArray[Any]) -> dict[str, NDArray[Any]]:
     return {"labels": labels, "class_names": labels.astype(str)}
 
 
-def name_targets(low: NDArray[Any], high: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Name outputs for real numbers by theirs, and say what 0 and 1 of each stand for."""
+def name_targets(targets: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Name outputs for real numbers by theirs; 0 and 1 stand for the range of those to train on.
+
+    Args:
+        targets: `(N, K)`.
+    """
+    low, high = targets.min(axis=0), targets.max(axis=0)
+    high = np.where(high > low, high, low + 1)
     return {**name_classes(np.arange(len(low))), "target_low": low, "target_high": high}
 
 
@@ -188,7 +194,7 @@ class Preparation(BaseModel):
         """
         names = name_classes(np.arange(classes))
         if real:
-            names = name_targets(np.zeros(classes), np.ones(classes))
+            names = name_targets(np.tile([[0.0], [1.0]], classes))
         return cls._scale_none(shape, layout, highest=highest, events=events, **names)
 
     @classmethod
@@ -316,6 +322,12 @@ class Preparation(BaseModel):
         return axes.image_shape(self.shape, self.layout)
 
     @property
+    def event_sides(self) -> tuple[int, ...]:
+        """Polarities, height and width of where events are; empty where that is no image."""
+        sides = () if self.binning is None else self.binning.sides
+        return sides if min(sides[1:], default=1) > 1 else ()
+
+    @property
     def spec(self) -> SampleSpec:
         """Size and kind of the samples."""
         return SampleSpec(self.features, self.classes, self.steps, self.events, self.is_real)
@@ -326,7 +338,13 @@ class Preparation(BaseModel):
         return len(self.target_low) > 0
 
     def scale_targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
-        """Make of real targets `(N, K)` what the outputs are to give."""
+        """Make of real targets `(N, K)` what the outputs are to give.
+
+        Raises:
+            ValueError: When there are more or fewer than outputs.
+        """
+        if y.shape[1:] != (self.classes,):
+            raise ValueError(f"{y.shape[1]} numbers for each sample: give {self.classes}")
         scaled: NDArray[Any] = (y - self.target_low) / (self.target_high - self.target_low)
         return scaled.astype(np.float32)
 

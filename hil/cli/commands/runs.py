@@ -222,13 +222,13 @@ def runs(
     differing = differing_settings(groups)
     others = [key for key in differing if key not in ("task", "device")]
     rows = []
-    for group in groups:
-        for run in group.runs:
+    for number, group in enumerate(groups):
+        for run in group:
             begun = Run.open(run.path).environment()["made"][:16].replace("T", " ")
             done = f"epoch {len(run.metrics)} of {run.config.training.epochs}"
             if run.result is not None:
                 done = describe_score(run.result, "test")
-            values = [f"{key}={differing[key][group.number - 1]}" for key in others]
+            values = [f"{key}={differing[key][number]}" for key in others]
             own = [text for text in values if not text.endswith("=None")]
             seed = f"seed={run.config.seed}"
             where = (run.config.task, run.config.device_url)

@@ -1,8 +1,8 @@
 """The page that compares several runs, and the intervals it states."""
 
-import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -11,34 +11,34 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hil.config import build
-from hil.reports import comparison
-from hil.reports.comparison import write_comparison
+from hil.reports.comparison import (
+    differing_settings,
+    group_runs,
+    name_groups,
+    read_trials,
+    write_comparison,
+)
+from hil.reports.run_page import write_report
 from hil.runs.folder import Run
+from hil.sections.trials import estimate
 from hil.statistics import proportion
 from support.html_page import Page
-from support.run_folders import reached, started
-
-# As the costs of `support.run_folders` read, in the order of the page.
-PAID_ONCE = ["0.01", "1", "123", "45.6", "2 346", "1 480", "6.10e-08", "0", "130", "", "", ""]
-PAID_IN_ALL = [
-    "1 200",
-    "34 567",
-    "4 500 000",
-    "1 250 000",
-    "not known",
-    "51 000 000",
-    "not known",
-    "0",
-    "4 500 000",
-    "2 002",
-    "7.89",
-    "98",
-]
+from support.run_folders import finished, reached, started
 
 
 def possible(interval: Any) -> tuple[float, float]:
     """What of an interval an accuracy can be."""
     return max(0.0, interval.low), min(1.0, interval.high)
+
+
+def tables(page: Page) -> dict[str, list[list[str]]]:
+    """Rows of the first table of each section, by its title."""
+    labels = [
+        found["aria-label"]
+        for tag, found, _ in page.elements
+        if tag == "div" and found.get("aria-label", "").endswith(": table")
+    ]
+    return {label.removesuffix(": table"): page.rows(n) for n, label in enumerate(labels)}
 
 
 @settings(max_examples=10, deadline=None)
@@ -48,11 +48,11 @@ def test_the_interval_of_a_group_is_that_of_scipy(
 ) -> None:
     folder = tmp_path_factory.mktemp("runs")
     shares = [count / 1000 for count in accuracies]
-    runs = [reached(folder / str(n), share, seed=n) for n, share in enumerate(shares)]
-    (group,) = comparison.group_runs(runs)
+    groups = group_runs([reached(folder / str(n), share, seed=n) for n, share in enumerate(shares)])
     oracle = stats.ttest_1samp(shares, 0).confidence_interval(0.985)
-    assert group.interval == pytest.approx(possible(oracle))
-    assert group.mean == pytest.approx(np.mean(shares))
+    mean = estimate(read_trials(groups, "runs", ["all"]).rows, "test_accuracy")
+    assert mean is not None and mean.interval == pytest.approx(possible(oracle))
+    assert mean.value == pytest.approx(np.mean(shares))
 
 
 def test_the_page_states_mean_interval_and_number_of_each_group(tmp_path: Path) -> None:
@@ -63,52 +63,42 @@ def test_the_page_states_mean_interval_and_number_of_each_group(tmp_path: Path) 
         for n, x in enumerate(floor)
     ]
     page = Page.read(write_comparison(runs, tmp_path / "page.html"))
-    for row, values, rule in zip(page.rows(0), (adfa, floor), ("adfa", "output_only"), strict=True):
-        oracle = stats.ttest_1samp(values, 0).confidence_interval(0.985)
-        assert row[1:] == [
-            f"{100 * np.mean(values):.2f}",
-            "{:.2f} to {:.2f}".format(*(100 * bound for bound in possible(oracle))),
-            str(len(values)),
-            f"{len(values)} of {len(values)}",
+    shown = tables(page)
+    for row, values, rule in zip(
+        shown["Test accuracy"], (adfa, floor), ("adfa", "output_only"), strict=True
+    ):
+        low, high = possible(stats.ttest_1samp(values, 0).confidence_interval(0.985))
+        digits = 0 if high - low > 0.2 else 1
+        assert row == [
             rule,
+            f"{100 * np.mean(values):.{digits}f}",
+            f"{100 * low:.{digits}f} to {100 * high:.{digits}f}",
+            str(len(values)),
         ]
-    for row, run, accuracy in zip(page.rows(1), runs, adfa + floor, strict=True):
+    for row, run, accuracy in zip(shown["Runs"], runs, adfa + floor, strict=True):
         low, high = proportion(round(1000 * accuracy), 1000)
         assert row[0] == str(run.path)
         assert row[-2:] == [f"{100 * accuracy:.2f}", f"{100 * low:.2f} to {100 * high:.2f}"]
-    assert "differ in one setting alone: rule.name" in page.text
+    assert "What differs is rule.name alone" in page.text
     assert "More than one setting differs" not in page.text
+    assert page.all("h1") == ["adfa against output_only"]
 
 
 def test_runs_with_the_same_seed_are_not_independent(tmp_path: Path) -> None:
     runs = [reached(tmp_path / f"{n}", x, seed=n // 2) for n, x in enumerate((0.9, 0.8, 0.7, 0.6))]
-    (group,) = comparison.group_runs(runs)
+    mean = estimate(read_trials(group_runs(runs), "runs", ["all"]).rows, "test_accuracy")
     oracle = stats.ttest_1samp([0.85, 0.65], 0).confidence_interval(0.985)
-    assert group.interval == pytest.approx(possible(oracle))
-    assert Page.read(write_comparison(runs, tmp_path / "page.html")).rows(0)[0][3:5] == [
-        "2",
-        "4 of 4",
-    ]
+    assert mean is not None and mean.interval == pytest.approx(possible(oracle))
 
 
-@pytest.mark.parametrize(
-    ("accuracies", "reason"), [([0.9], "none: one seed"), ([0.9, 0.9], "none: no spread"), ([], "")]
-)
-def test_a_group_without_spread_claims_no_interval(
-    tmp_path: Path, accuracies: list[float], reason: str
-) -> None:
+@pytest.mark.parametrize("accuracies", [[0.9], [0.9, 0.9], []])
+def test_a_group_without_spread_claims_no_interval(tmp_path: Path, accuracies: list[float]) -> None:
     runs = [reached(tmp_path / str(n), x, seed=n) for n, x in enumerate(accuracies)]
     runs.append(started(tmp_path / "open", 1, seed=9))
     page = Page.read(write_comparison(runs, tmp_path / "page.html"))
-    row = page.rows(0)[0]
-    assert row[1:5] == [
-        "90.00" if accuracies else "",
-        reason,
-        str(len(accuracies)),
-        f"{len(accuracies)} of {len(accuracies) + 1}",
-    ]
+    (row,) = tables(page)["Test accuracy"]
+    assert row[1:] == ["90.0" if accuracies else "", "none", str(len(accuracies))]
     assert f"Not complete: 1 of {len(runs)} runs." in page.text
-    assert ("Test accuracy" in page.all("h2")) == bool(accuracies)
 
 
 def test_more_than_one_differing_setting_is_pointed_out(tmp_path: Path) -> None:
@@ -118,9 +108,55 @@ def test_more_than_one_differing_setting_is_pointed_out(tmp_path: Path) -> None:
     ]
     page = Page.read(write_comparison(runs, tmp_path / "page.html"))
     assert "More than one setting differs" in page.text
-    assert [row[-2:] for row in page.rows(0)] == [
+    assert [row[1:3] for row in tables(page)["Runs"]] == [
         ["emulator:mixed-signal", str(build({"task": "digits"}).training.batch)],
         ["emulator:ideal", "37"],
+    ]
+
+
+def test_groups_are_named_by_the_fewest_settings_that_tell_them_apart(tmp_path: Path) -> None:
+    runs = [
+        started(
+            tmp_path / f"{device}{batch}", device=f"emulator:{device}", training={"batch": batch}
+        )
+        for device in ("ideal", "loihi")
+        for batch in (20, 30)
+    ]
+    groups = group_runs(runs)
+    _, names = name_groups(groups, differing_settings(groups))
+    assert [("ideal" in name, "30" in name) for name in names] == [
+        (True, False), (True, True), (False, False), (False, True),
+    ]  # fmt: skip
+    heading, names = name_groups(groups[:2], differing_settings(groups[:2]))
+    assert (heading, names) == ("batch", ["20", "30"])
+
+
+def test_answers_are_paired_on_the_same_test_samples(tmp_path: Path) -> None:
+    runs = [finished(tmp_path / "a"), finished(tmp_path / "b", device="emulator:ideal")]
+    saved = (runs[1].load_snapshot() or {}).items()
+    snapshot = {key: array for key, array in saved if not key.startswith("__")}
+    labels = snapshot["test_labels"]
+    snapshot["test_predictions"] = (labels + 1) % 5
+    snapshot["test_predictions"][:30] = labels[:30]
+    first = (runs[0].load_snapshot() or {})["test_predictions"] == labels
+    Run(tmp_path / "b").save_snapshot(snapshot)
+    page = Page.read(write_comparison(runs, tmp_path / "page.html"))
+    second = np.arange(len(labels)) < 30
+    only = int((first & ~second).sum()), int((~first & second).sum())
+    (row,) = tables(page)["The same test samples"]
+    assert row[2:-1] == [str(n) for n in (sum(first & second), *only, sum(~first & ~second))]
+    smaller = stats.binom.cdf(min(only), sum(only), 0.5)
+    assert float(row[-1]) == pytest.approx(min(1.0, 2 * smaller), rel=0.05)
+
+
+def test_runs_link_to_their_pages(tmp_path: Path) -> None:
+    runs = [finished(tmp_path / "a run"), started(tmp_path / "b")]
+    write_report(runs[0])
+    (tmp_path / "c").mkdir()
+    page = Page.read(write_comparison(runs, tmp_path / "c" / "page.html"))
+    links = [link for link in page.values("href") if not link.startswith("#")]
+    assert [(tmp_path / "c" / unquote(link)).resolve() for link in links] == [
+        (tmp_path / "a run" / "report.html").resolve()
     ]
 
 
@@ -129,26 +165,19 @@ def test_tasks_that_differ_are_pointed_out(tmp_path: Path) -> None:
     assert "The tasks differ." in Page.read(write_comparison(runs, tmp_path / "page.html")).text
 
 
-def test_curves_of_all_runs_lie_together(tmp_path: Path) -> None:
-    runs = [started(tmp_path / str(n), 2 + n, seed=n) for n in range(3)]
-    page = Page.read(write_comparison(runs, tmp_path / "page.html"))
-    assert page.all("h3") == ["Validation accuracy", "Training accuracy"]
-    assert page.all("text").count("group 1") == 2
-    widths = [float(w) for w in re.findall(r"style=\"width: ([\d.]+)%", page.source)]
-    assert widths == pytest.approx([50, 75, 100])
-
-
 def test_the_page_states_what_each_device_paid(tmp_path: Path) -> None:
-    paid = reached(tmp_path / "paid", 0.9)
-    runs = [paid, started(tmp_path / "open")]
-    page = Page.read(write_comparison(runs, tmp_path / "page.html"))
-    assert page.rows(2) == [
-        [str(paid.path), "an inference", *PAID_ONCE],
-        [str(paid.path), "the training", *PAID_IN_ALL],
+    runs = [
+        reached(tmp_path / "paid", 0.9),
+        reached(tmp_path / "other", 0.8, device="emulator:ideal"),
     ]
-    assert "What the devices paid" not in Page.read(
-        write_comparison(runs[1:], tmp_path / "without.html")
-    ).all("h2")
+    rows = {
+        row[0]: row[1:]
+        for row in tables(Page.read(write_comparison(runs, tmp_path / "page.html")))["Costs"]
+    }
+    assert rows["device runs, batches"] == ["1.2k", "1.2k"]
+    assert rows["samples, samples"] == ["35k", "35k"]
+    assert rows["spikes, spikes per sample"] == ["46", "46"]
+    assert rows["energy, J"] == ["", ""]
 
 
 def test_runs_that_have_not_begun_can_be_compared(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from hil import acceptance
 from hil.reports import chip_page
 from hil.reports.comparison import write_comparison
 from hil.reports.run_page import write_report
@@ -27,14 +29,29 @@ if "HIL_REQUIRE_BROWSER" not in os.environ:
     pytest.importorskip("axe_playwright_python")
     if BROWSER is None:
         pytest.skip("needs Chromium: apt install chromium", allow_module_level=True)
-STUDIES = ("comparison", "robustness", "search")
-NAMES = ("run", "incomplete run", "runs", "chip", *STUDIES)
+STUDIES = tuple(loader.names())
+NAMES = ("run", "incomplete run", "runs", "chip", "board", *STUDIES)
 PAPER = 718  # width of what is printed on A4, in pixels: 190 mm between margins of 10
 
 
 def study_page(name: str, folder: Path) -> Path:
     carried_out(loader.build(loader.read(name), budget="small"), folder, Fake())
     return folder / "report.html"
+
+
+def board_page(folder: Path) -> Path:
+    record = {
+        "kind": acceptance.KIND,
+        "board": "a board",
+        "firmware": "1.2",
+        "address": "board:/dev/ttyACM0",
+        "chip": 3,
+        "time": "2026-01-02 03:04",
+        "lines": [{"name": "echo", "verdict": "failed", "detail": "12 of 100 frames lost " * 9}],
+        "figures": {"round trip": 0.00123, "samples per second": 41234.5},
+    }
+    (folder / "board.json").write_text(json.dumps(record))
+    return acceptance.write_page(folder / "board.json")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +73,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "incomplete run": write_report(runs[2]),
         "runs": write_comparison(runs, folder / "comparison.html"),
         "chip": chip_page.write_page("mixed-signal", 0, folder / "chip.html"),
+        "board": board_page(folder),
         **{name: study_page(name, folder / name) for name in STUDIES},
     }
 
