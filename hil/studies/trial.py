@@ -190,7 +190,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "spikes": _spikes(last, controller) if last else None,
         "synaptic_events": inference["synaptic_events"],
         "inference_bytes": inference["line_bytes"],
-        "weight_bits": _weight_bits(controller),
+        "weight_bits": 8 * (network["footprint"] or 0),
         "overlap": meter.mean,
         "chosen": {choice.setting: choice.value for choice in session.choices},
         "findings": sorted(amiss),
@@ -224,15 +224,6 @@ def _spikes(last: Mapping[str, Any], controller: Controller) -> float:
     rates = [*last["hidden_rates"], last["output_rate"]]
     a_step = sum(rate * n for rate, n in zip(rates, controller.layers[1:], strict=True))
     return float(a_step * controller.config.network.steps)
-
-
-def _weight_bits(controller: Controller) -> float:
-    """Bits that the device stores of all weights; 32 for one that is exact."""
-    total = 0.0
-    for p, w in enumerate(controller.weights):
-        levels = controller.device.info.weight_format(p).levels
-        total += w.size * (32 if levels is None else math.log2(levels + 1))
-    return total
 
 
 Record = list[float]
