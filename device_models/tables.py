@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from device_models.naming import quote, suggest
 
@@ -76,8 +77,8 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         # What is unknown is likely to be what else is missing, misspelled.
-        wrong = sorted(error.errors(), key=lambda each: each["type"] != UNKNOWN)[0]
-    place, owner = [str(part) for part in wrong["loc"]], kind
+        wrong, *rest = sorted(error.errors(), key=lambda each: each["type"] != UNKNOWN)
+    place, owner = _find_keys(wrong, value), kind
     name = ".".join([key, *(part[:40] for part in place)])
     if wrong["type"] == "missing":
         raise ValueError(f"{name} is missing: give it")
@@ -86,10 +87,21 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
             inner = get_args(get_type_hints(owner).get(part))
             owner = next((each for each in inner if is_dataclass(each)), owner)
         raise ValueError(f"{name} is unknown: {suggest(place[-1], get_type_hints(owner))}")
-    reason = wrong["msg"].removeprefix("Value error, ")
+    ways = [wrong, *(each for each in rest if _find_keys(each, value) == place)]
+    reason = " or ".join(each["msg"].removeprefix("Value error, ") for each in ways)
     if wrong["type"] in ("dict_type", "mapping_type", "dataclass_type"):
         reason = f"is a table, write [{name}]"
     raise ValueError(f"{name} = {quote(wrong['input'])}: {reason}")
+
+
+def _find_keys(error: ErrorDetails, value: Any) -> list[str]:
+    """Find the keys that an error is about, without the variants of a type that pydantic names."""
+    keys = []
+    for part in error["loc"]:
+        if isinstance(value, dict) and (part in value or error["type"] == "missing"):
+            keys.append(str(part))
+            value = value.get(part)
+    return keys
 
 
 # -- files that come with a package -----------------------------------------------------------
