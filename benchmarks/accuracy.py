@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def folder(out: Path, row: Row, rule: str, seed: int) -> Path:
-    """Where a run of the table lies."""
+    """Folder of a run of the table."""
     stem = row.name.replace(", ", "-").replace(" ", "-").replace("?", "-").replace("=", "-")
     return out / f"{stem}-{rule}-{seed}"
 

@@ -1,4 +1,4 @@
-"""How much of a serial line carries weights, what an update costs, and how long a batch takes.
+"""Measure a serial line: the share that carries weights, the cost of an update, time of a batch.
 
     python benchmarks/board_link.py
 
@@ -84,7 +84,7 @@ def updates(epochs: int) -> list[list[float]]:
     total = epochs * (len(data.y_train) // BATCH)
     for step in range(total):
         rows = rng.choice(len(data.y_train), BATCH, replace=False)
-        controller.step(data.batch(data.x_train[rows]), data.y_train[rows], step, total)
+        controller.step(data.batch(data.x_train[rows]), data.y_train[rows], step, step / total)
     return [shares[1:] for shares in device.shares]
 
 

@@ -1,4 +1,4 @@
-"""How much faster a study is on two boards than on one, and whether kills confuse them.
+"""Measure how much faster a study is on two boards than on one, and if kills confuse them.
 
     python benchmarks/boards_in_studies.py [--trials 40] [--kills 0] [--pace 921600]
 
@@ -60,7 +60,7 @@ def run(path: Path, boards: list[str], trials: int, kills: int) -> tuple[float, 
 
 
 def is_worker(process: psutil.Process) -> bool:
-    """Whether it is a worker that lives; one that was killed may linger without a command line."""
+    """Tell if it is a worker that lives; one that was killed may linger without a command line."""
     try:
         return "spawn_main" in " ".join(process.cmdline())
     except psutil.Error:

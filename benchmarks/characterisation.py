@@ -1,4 +1,4 @@
-"""What `hil characterise` finds on devices that are known, and how good their twins are.
+"""Results of `hil characterise` on devices that are known, and the errors of their twins.
 
     python benchmarks/characterisation.py cells
     python benchmarks/characterisation.py twins ADDRESS...

@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def read(out: Path, epochs: int) -> Results:
-    """What a file holds of trainings of so many epochs."""
+    """Read what a file holds of trainings of so many epochs."""
     rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     return {
         (row["device"], row["observe"], row["seed"]): row for row in rows if row["epochs"] == epochs

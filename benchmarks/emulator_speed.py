@@ -1,4 +1,4 @@
-"""How fast the emulated chip is: against textbook Brian2 and against a hand-fused loop.
+"""Speed of the emulated chip: against textbook Brian2 and against a hand-fused loop.
 
     python benchmarks/emulator_speed.py [--batch 100] [--repeats 5] [--recurrent] [--json]
     python benchmarks/emulator_speed.py --sparse [--repeats 5]

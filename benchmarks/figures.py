@@ -1,4 +1,4 @@
-"""Whether sentences with a number in README and docs say what their commands give today.
+"""Check that sentences with a number in README and docs say what their commands give today.
 
     python benchmarks/figures.py [--only WORD]
 
@@ -49,7 +49,7 @@ class Figure:
 
     @property
     def text(self) -> str:
-        """What stands in the page."""
+        """Text that stands in the page."""
         return self.says.replace("{}", self.value)
 
     def measured(self, output: str) -> float:
@@ -58,7 +58,7 @@ class Figure:
         return self.factor * float(found[self.key] if self.key else found)
 
     def holds(self, measured: float) -> bool:
-        """Whether the page still says so."""
+        """Tell if the page still says so."""
         return abs(measured - float(self.value)) <= self.within
 
 

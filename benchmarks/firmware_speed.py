@@ -1,4 +1,4 @@
-"""What work on a microcontroller costs: instructions in QEMU, cycles in rp2040js.
+"""Costs of work on a microcontroller: instructions in QEMU, cycles in rp2040js.
 
     python benchmarks/firmware_speed.py [PORT ...]
 

@@ -1,4 +1,4 @@
-"""How much faster a fleet is than one of its members, and how much slower than one chip it is.
+"""Speed of a fleet beside one of its members, and beside one chip of its size.
 
     python benchmarks/fleet.py [--boards 4] [--chips 8]
 
@@ -40,7 +40,7 @@ def step_seconds(address: str, task: str, hidden: int, batch: int, times: int) -
 def _step(controller: Controller, data: Data, batch: int, number: int, total: int) -> float:
     rows = np.arange(number * batch, (number + 1) * batch) % len(data.y_train)
     began = time.perf_counter()
-    controller.step(data.batch(data.x_train[rows]), data.y_train[rows], number, total)
+    controller.step(data.batch(data.x_train[rows]), data.y_train[rows], number, number / total)
     return time.perf_counter() - began
 
 

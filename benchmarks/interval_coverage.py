@@ -1,4 +1,4 @@
-"""How often each kind of interval covers the truth, and how often a claim is made of nothing.
+"""Count how often each kind of interval covers the truth, and a claim is made of nothing.
 
     python benchmarks/interval_coverage.py [--draws 4000] [--only mean,tolerance]
 

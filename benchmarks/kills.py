@@ -157,7 +157,7 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def _waited(until: Callable[[], bool]) -> bool:
-    """Whether something did not come to hold in time."""
+    """Tell if something did not come to hold in time."""
     limit = time.monotonic() + GONE
     while not until():
         if time.monotonic() > limit:
@@ -185,7 +185,7 @@ def files(folder: Path) -> list[str]:
 
 
 def outcome(kind: str, path: Path) -> dict[str, Any]:
-    """What a command has come to, without times; of a board, without what it was paid again."""
+    """Outcome of a command, without times; of a board, without what it was paid again."""
     if kind == "study":
         weights = {file.name: _arrays(file) for file in (path / "weights").iterdir()}
         return {"table": (path / "trials.csv").read_bytes(), "weights": weights}

@@ -1,4 +1,4 @@
-"""How fast this project is beside others of the field, those that are installed, in one run.
+"""Speed of this project beside others of the field, those that are installed, in one run.
 
     python benchmarks/league.py [--only NAME] [--quick] [--all-cores] [--json] [--plot FILE.png]
 
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def cells(row: Any) -> Sequence[str]:
-    """What the table has of a row."""
+    """Cells of a row of the table."""
     if row.ms is None:
         return (row.name, row.version, "", "", "", row.missing)
     return (row.name, row.version, f"{row.ms:.3g}", f"{row.ratio:.2f}", row.spikes, row.does)
@@ -95,7 +95,7 @@ def measured_on() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """What the processor calls itself."""
+    """Name that the processor gives itself."""
     told = Path("/proc/cpuinfo")
     if told.exists():
         for line in told.read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""What a bad line costs: three epochs of digits on the native board, on a clean line and on one
+"""Costs of a bad line: three epochs of digits on the native board, on a clean line and on one
 that loses 1.3 % of frames, damages 1.1 % and doubles 1.7 %.
 
     python benchmarks/lossy_line.py [--baud 115200] [--seeds 3]

@@ -1,4 +1,4 @@
-"""Whether tests notice small changes of meaning in `hil`, `drivers` and `device_models`.
+"""Check that tests notice small changes of meaning in `hil`, `drivers` and `device_models`.
 
     python benchmarks/mutations.py [--only WORD]
 
@@ -91,7 +91,7 @@ def copied(copy: Path) -> None:
 
 
 def tested(copy: Path, tests: Sequence[str]) -> tuple[bool, str]:
-    """Whether tests pass in a copy of the project, and the last lines, or the first that fails."""
+    """Tell if tests pass in a copy of the project, with the last lines, or the first that fails."""
     # What an earlier mutation was noticed by is not to be tried first.
     shutil.rmtree(copy / ".hypothesis", ignore_errors=True)
     options = ["-n", "0", "-x", "-q", "--show-capture=no", "--tb=no", "-p", "no:cacheprovider"]
@@ -114,7 +114,7 @@ def tested(copy: Path, tests: Sequence[str]) -> tuple[bool, str]:
 
 
 def noticed(copy: Path, mutation: Mutation) -> tuple[bool, str]:
-    """Whether the tests of a mutation notice it in a copy of the project, and which one did."""
+    """Tell if the tests of a mutation notice it in a copy of the project, and which one did."""
     path = copy / mutation.file
     before, stamp = path.read_text(encoding="utf-8"), path.stat()
     compiled = Path(cache_from_source(str(path)))

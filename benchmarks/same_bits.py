@@ -1,4 +1,4 @@
-"""Whether two checkouts train to the same bits: a fixed list of trainings, run in both.
+"""Check that two checkouts train to the same bits: a fixed list of trainings, run in both.
 
     python benchmarks/same_bits.py OTHER_CHECKOUT [NAME ...]
 

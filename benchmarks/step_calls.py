@@ -1,4 +1,4 @@
-"""How many Python calls a training step makes, and how deep they go from the loop to the engine.
+"""Count the Python calls of a training step, and the frames from the loop to the engine.
 
     python benchmarks/step_calls.py
 
@@ -30,7 +30,7 @@ ENGINE = "device_models/engine/"
 
 @dataclass
 class StepCalls:
-    """What one step called.
+    """Calls of one step.
 
     Attributes:
         functions: Calls of each Python function, by file and name.

@@ -1,4 +1,4 @@
-"""How many trials a minute one worker does, and how many two.
+"""Count the trials a minute that one worker does, and two.
 
     python benchmarks/study_workers.py [ROUNDS]
 

@@ -12,7 +12,7 @@ Usable alone, without the rest of the project:
     )
 
 `neurons` and `profiles` hold one file for each neuron model and each named chip, `nonidealities`
-what may be imperfect about a chip. `chip_file.read` reads a chip of one's own.
+what may be imperfect about a chip. `profiles.read` reads a chip of one's own.
 """
 
 from device_models.chip import Chip, RecordingRequest

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from device_models.crossbar import Crossbar, storable_full_scale
 from device_models.engine import Engines
 from device_models.engine.circuit import (
-    BEYOND,
     ChipRun,
     Circuit,
     MappedProjection,
@@ -140,7 +139,7 @@ class Chip:
         self.circuit = self._make_circuit(sizes, mapped, nominal, trims or {})
         programming, self._full_scale = self.nonidealities.programming, tuple(full_scale)
         synapses = sum(projection.places.size for projection in mapped)
-        self._weights = np.zeros(synapses + BEYOND, np.float32)
+        self._weights = np.zeros(synapses, np.float32)
         self.crossbars = [
             Crossbar(
                 places=mapped[p].places,

@@ -29,13 +29,17 @@ import numpy as np
 @numba.njit(error_model="numpy", nogil=True, _nrt=False)
 def function(asked, stored, near, full_scale, step, places, aims):
     number = 0
-    for i in range(asked.size):
-        if abs(asked[i] - stored[i]) > near:
-            aim = np.rint(min(max(asked[i], -full_scale), full_scale) / step) * step
-            if aim != stored[i]:
-                places[number] = i
-                aims[number] = aim
-                number += 1
+    for first in range(0, asked.size, 32):  # of which most have none, as is seen at once
+        own, kept, away = asked[first : first + 32], stored[first : first + 32], np.int32(0)
+        for i in range(own.size):
+            away += np.int32(abs(own[i] - kept[i]) > near)
+        for i in range(own.size if away else 0):
+            if abs(own[i] - kept[i]) > near:
+                aim = np.rint(min(max(own[i], -full_scale), full_scale) / step) * step
+                if aim != kept[i]:
+                    places[number] = first + i
+                    aims[number] = aim
+                    number += 1
     return number
 """
     )
@@ -231,12 +235,12 @@ class Crossbar:
         self._transmit(slice(None))
 
     def scale_frozen(self, where: NDArray[np.int64], value: float) -> NDArray[np.float32]:
-        """What synapses transmit that are stuck at a value in full scales, at flat positions."""
+        """Find what synapses at flat positions transmit, stuck at a value in full scales."""
         levels = np.full(where.size, np.float32(value) * self._full_scale, np.float32)
         return levels if self._gain is None else levels * self._gain[where]
 
     def flip_bit(self, where: NDArray[np.int64], bit: int) -> NDArray[np.float32]:
-        """What synapses transmit more where a bit of the stored code is flipped.
+        """Find what synapses transmit more where a bit of the stored code is flipped.
 
         The code is the number of steps as a two's complement of as many bits as weights have.
 

@@ -139,7 +139,7 @@ def _fail_neurons(
 def _fail_synapses(
     acting: Sequence[tuple[Fault, NDArray[np.int64]]], crossbars: Sequence[Crossbar]
 ) -> dict[int, NDArray[np.float32]]:
-    """What the synapses of each projection transmit that has faulty ones, flat."""
+    """Find what the synapses of each projection transmit that has faulty ones, flat."""
     changed: dict[int, NDArray[np.float32]] = {}
     for fault, where in acting:
         if fault.kind in (*SYNAPSES, BIT):
@@ -152,7 +152,7 @@ def _fail_synapses(
 def _fail(
     crossbar: Crossbar, fault: Fault, where: NDArray[np.int64], now: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """What faulty synapses transmit, where they transmit `now` without this fault."""
+    """Find what faulty synapses transmit, where they transmit `now` without this fault."""
     if fault.kind == "perturbed_synapse":
         return now[where] * np.float32(fault.value)
     if fault.kind == BIT:

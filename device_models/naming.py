@@ -1,15 +1,12 @@
-"""Names in files and refusals: the nearest valid one, what was given, and members of a package."""
+"""Names in files and refusals: the nearest valid one, and what was given."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TypeVar
 
 Value = TypeVar("Value")
-Member = TypeVar("Member")
 LONGEST_QUOTE = 60  # characters of what was given
 
 
@@ -35,36 +32,3 @@ def select_prefixed(prefix: str, entries: Mapping[str, Value]) -> dict[str, Valu
         for name, value in entries.items()
         if name.startswith(prefix)
     }
-
-
-def collect_members(package: str, kind: type[Member]) -> dict[str, Member]:
-    """Collect all of a kind that the modules of a package define, by their `name`, sorted.
-
-    Args:
-        package: Dotted name of the package.
-        kind: A class whose objects have a `name`.
-    """
-    modules = [
-        import_module(f"{package}.{module.name}")
-        for module in iter_modules(import_module(package).__path__)
-    ]
-    members = [v for module in modules for v in vars(module).values() if isinstance(v, kind)]
-    return {member.name: member for member in sorted(members, key=lambda m: m.name)}  # type: ignore[attr-defined]
-
-
-def find_member(package: str, kind: type[Member], name: str, what: str) -> Member:
-    """Find a member of a package by its name.
-
-    Args:
-        package: As for `collect_members`.
-        kind: As for `collect_members`.
-        name: Its name.
-        what: What it is, for a refusal.
-
-    Raises:
-        ValueError: For an unknown name; the nearest valid one is named.
-    """
-    members = collect_members(package, kind)
-    if name not in members:
-        raise ValueError(f"{what} {quote(name)} is unknown: {suggest(name, members)}")
-    return members[name]

@@ -1,22 +1,17 @@
-"""Neuron models of a user: read from a table, or from a Python file, and checked with Brian2."""
+"""Neuron models of a user, of a table or a Python file: checked with Brian2."""
 
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from device_models import neuron_language
 from device_models.engine.brian2_network import brian2, quiet, silence
 from device_models.naming import quote, suggest
-from device_models.neurons import Mismatch, NeuronModel, Parameter
-from device_models.nonidealities import FixedPattern
-
-# What a file may leave out although the dataclass asks for it.
-DEFAULTS = {"name": "own", "source": "the user's own", "method": "exponential_euler"}
-LONGEST_TEXT, GREATEST = 1000, 1e30
+from device_models.neurons import NeuronModel, read_model
 
 
 def check_parameter(model: NeuronModel, name: str, value: float | str) -> float:
@@ -60,155 +55,16 @@ def model_from_python(path: Path) -> NeuronModel:
 
 
 def model_from_table(table: Mapping[str, Any]) -> NeuronModel:
-    """Read a neuron model from a `[neuron]` table, whose keys are the fields of `NeuronModel`.
+    """Read a neuron model from a `[neuron]` table.
 
     Its equations, conditions and statements are those of `device_models.neuron_language`, and
     written anew from their parsed form.
 
     Raises:
-        ValueError: For an unknown or missing key, a value of another kind, a parameter out of
-            its range, what the language does not know, or what Brian2 does not accept.
+        ValueError: As `neurons.read_model`; or for what the language does not know, or Brian2 does
+            not accept.
     """
-    readers: dict[str, Reader] = {
-        **dict.fromkeys(("rest", "level", "weight_unit"), read_number),
-        **dict.fromkeys(("equations", "threshold", "method", "unit", "update"), _read_code),
-        **dict.fromkeys(("resets", "initial"), _read_codes),
-        "parameters": _read_parameters,
-        "receives": _read_receives,
-        "precision": _read_choice("single", "double"),
-    }
-    values = _read_fields(NeuronModel, table, "neuron", readers, DEFAULTS)
-    return check_model(neuron_language.rewrite_model(NeuronModel(**values)))
-
-
-Reader = Callable[[Any, str], Any]
-
-
-def read_text(value: Any, key: str) -> str:
-    """Read a text that is shown to people.
-
-    Raises:
-        ValueError: When it is none, is long, or has characters that act on a terminal.
-    """
-    text = _read_code(value, key)
-    if len(text) > LONGEST_TEXT or not text.isprintable():
-        raise ValueError(
-            f"{key} = {quote(value)}: give up to {LONGEST_TEXT} characters, all of them printable"
-        )
-    return text
-
-
-def read_number(value: Any, key: str) -> float:
-    """Read a number of ordinary size.
-
-    Raises:
-        ValueError: When it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{key} = {quote(value)}: give a number")
-    if not -GREATEST <= value <= GREATEST:
-        raise ValueError(
-            f"{key} = {quote(value)}: give a number from -{GREATEST:g} to {GREATEST:g}"
-        )
-    return float(value)
-
-
-def read_table(value: Any, key: str) -> Mapping[str, Any]:
-    """Read a table.
-
-    Raises:
-        ValueError: When it is none.
-    """
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{key} = {quote(value)}: is a table, write [{key}]")
-    return value
-
-
-def _read_code(value: Any, key: str) -> str:
-    """Read a text for the language, which says what of it is allowed."""
-    if not isinstance(value, str):
-        raise ValueError(f"{key} = {quote(value)}: give a text")
-    return value
-
-
-def _read_codes(value: Any, key: str) -> dict[str, str]:
-    return {n: _read_code(v, f"{key}.{n[:40]}") for n, v in read_table(value, key).items()}
-
-
-def _read_receives(value: Any, key: str) -> str | tuple[str, str]:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) for v in value):
-        return (value[0], value[1])
-    raise ValueError(f"{key} = {quote(value)}: name a variable, or a list of two")
-
-
-def _read_choice(*choices: str) -> Reader:
-    def read(value: Any, key: str) -> str:
-        if value not in choices:
-            head, last = ", ".join(choices[:-1]), choices[-1]
-            raise ValueError(f"{key} = {quote(value)}: give {head} or {last}")
-        return str(value)
-
-    return read
-
-
-def _read_parameters(value: Any, key: str) -> dict[str, Parameter]:
-    readers: dict[str, Reader] = {
-        **dict.fromkeys(("value", "minimum", "maximum"), read_number),
-        "mismatch": _read_mismatch,
-    }
-    parameters = {}
-    for name, entry in read_table(value, key).items():
-        own = f"{key}.{name[:40]}"
-        values = _read_fields(Parameter, entry, own, readers, {"meaning": ""})
-        parameter = parameters[name] = Parameter(**values)
-        if not parameter.minimum <= parameter.value <= parameter.maximum:
-            raise ValueError(
-                f"{own}.value = {parameter.value:g}: outside its own range {parameter.minimum:g} "
-                f"to {parameter.maximum:g}"
-            )
-    return parameters
-
-
-def _read_mismatch(value: Any, key: str) -> Mismatch:
-    readers: dict[str, Reader] = {"acts": _read_choice("multiply", "divide", "add")}
-    values = _read_fields(Mismatch, value, key, readers, {})
-    name, factors = values["nonideality"], [f.name for f in fields(FixedPattern)]
-    factors = [each for each in factors if each.endswith(("_cv", "_sd"))]
-    if name not in factors:
-        raise ValueError(f"{key}.nonideality = {quote(name)}: {suggest(name, factors)}")
-    return Mismatch(**values)
-
-
-def _read_fields(
-    kind: type[Any],
-    value: Any,
-    key: str,
-    readers: Mapping[str, Reader],
-    defaults: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Read the entries of a table that are fields of a dataclass, none missing and none unknown.
-
-    Args:
-        kind: The dataclass.
-        value: The table.
-        key: Its name in the file.
-        readers: How to read a field; a text for people where nothing is said.
-        defaults: What may be left out.
-    """
-    table = read_table(value, key)
-    own = {f.name: f for f in fields(kind)}
-    for name in table:
-        if name not in own:
-            raise ValueError(f"{key}.{name[:40]} is unknown: {suggest(name, own)}")
-    entries = {**defaults, **table}
-    for name, item in own.items():
-        optional = item.default is not MISSING or item.default_factory is not MISSING
-        if name not in entries and not optional:
-            raise ValueError(f"{key}.{name} is missing: give it")
-    reader: Mapping[str, Reader] = {**dict.fromkeys(entries, read_text), **readers}
-    return {name: reader[name](entry, f"{key}.{name}") for name, entry in entries.items()}
+    return check_model(neuron_language.rewrite_model(read_model(table)))
 
 
 # -- whether the parts fit together, and Brian2 accepts each statement ------------------------
@@ -244,6 +100,10 @@ def check_model(model: NeuronModel) -> NeuronModel:
             f"neuron.parameters.{model.silent}: give it a mismatch, since it differs where a "
             "neuron is dead"
         )
+    for key, word in model.mantissas.items():
+        decoded = model.parameters.get(word.parameter)
+        if decoded is None or not (word.unit or decoded.minimum > 0):
+            raise ValueError(f"neuron.mantissas.{key}.parameter: name a parameter above 0")
     b2 = brian2()
     with silence():
         _check_names(b2, model)

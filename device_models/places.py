@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,12 @@ class Places:
     pre: NDArray[np.int32] | None = None
     post: NDArray[np.int32] | None = None
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """Shape of values of synapses: `(n_pre, n_post)`, or `(n,)` of some pairs."""
         return self.ends if self.pre is None else self.pre.shape
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of synapses."""
         return math.prod(self.shape)
@@ -44,7 +45,7 @@ class Places:
     def find_pairs(
         self, synapses: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Where synapses of some numbers come from and lead to."""
+        """Find where synapses of some numbers come from and lead to."""
         if self.pre is None or self.post is None:
             pre, post = divmod(synapses, self.ends[1])
             return pre.astype(np.int32), post.astype(np.int32)

@@ -20,7 +20,7 @@ class Recorder(Protocol):
     Attributes:
         layer: Which.
         after_reset: Whether it takes its samples at the end of a step.
-        samples: What it found.
+        samples: Its samples.
     """
 
     layer: int

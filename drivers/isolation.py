@@ -60,19 +60,16 @@ class Isolated(Device):
 
     call_limit = math.inf  # a hanging process is ended, not this one
 
-    def __init__(
-        self, url: str, places: Mapping[str, str], limit: float, memory: int | None = None
-    ) -> None:
+    def __init__(self, url: str, places: Mapping[str, str], limit: float) -> None:
         """Open it.
 
         Args:
             url: Its address, without `isolated` and `call_limit`.
             places: `module:class` of each scheme that is built in.
             limit: How long a call may last, in seconds.
-            memory: Bytes that the process may take; half of this machine's when None.
         """
         self._url, self._limit = url, limit
-        self._start = (url, dict(places), half_of_memory() if memory is None else memory)
+        self._start = (url, dict(places), half_of_memory())
         self._line: Line = (0.0, 0, (), {})
         self._before = (0.0, 0)  # of the processes before
         self._allowed: set[object] = set()
@@ -105,7 +102,7 @@ class Isolated(Device):
 
     @property
     def condition(self) -> Mapping[str, float]:
-        """What the device tells of its state."""
+        """Figures that the device tells of its state."""
         return self._line[3]
 
     def check_run(

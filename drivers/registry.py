@@ -258,7 +258,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         url: `emulator:mixed-signal?chip=7`, or any other scheme that a driver serves. Every address
             may have the options `call_limit`, how long a call of the driver may last, in seconds,
             before it counts as hung, `isolated=1`, which runs it in a process of its own, and
-            `faults=`, a file of faults or rates: see `drivers.contract.faults.read_faults`.
+            `faults=`, faults or none yet: see `drivers.contract.faults.read_faults`.
         record: File to record the whole session to, for `replay:FILE`; it must not exist.
 
     Returns:
@@ -280,7 +280,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
         from drivers.session.file import check_free
 
         check_free(record)  # before a device is touched
-    faults = options.pop(FAULTS, "")
+    faults = options.pop(FAULTS, None)
     isolated = options.pop(ISOLATED, "0")
     if isolated not in ("0", "1"):
         raise SettingError(f"{ISOLATED}={isolated}: give 1, or 0")
@@ -300,7 +300,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
     try:
         with driver_call(device, "info") as method:
             check_info(method, device.info)
-        if faults:
+        if faults is not None:
             from drivers.contract.faults import read_faults
             from drivers.faulty import FaultyWeights
 

@@ -45,7 +45,7 @@ class Tile:
     channels: NDArray[np.int64] | None = None
 
     def select_channels(self, stimulus: Stimulus) -> Stimulus:
-        """What of a stimulus reaches the tile."""
+        """Select what of a stimulus reaches the tile."""
         if self.channels is None:
             return stimulus
         data = stimulus.data
@@ -53,7 +53,7 @@ class Tile:
         return replace(stimulus, data=data[:, self.channels] if taken is None else taken)
 
     def select_neurons(self, probe: Probe) -> tuple[Probe, NDArray[np.int64]]:
-        """What of a probe of the layer concerns the tile: a probe of it, and places in the answer.
+        """Select what of a probe concerns the tile: a probe of its own, and places in the answer.
 
         Nothing does where there are no places.
         """

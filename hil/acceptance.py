@@ -1,4 +1,4 @@
-"""Whether a board is what the simulated one is: protocol, contract and a training, on a page."""
+"""Acceptance of a board as what the simulated one is: protocol, contract, a training, on a page."""
 
 from __future__ import annotations
 
@@ -132,13 +132,13 @@ def run_command(command: str) -> Callable[[], None]:
     return reset
 
 
-def write_files(found: dict[str, Any], out: Path) -> Path:
+def write_files(outcome: dict[str, Any], out: Path) -> Path:
     """Write `out`.json, and the page beside it.
 
     Returns:
         The page.
     """
-    text = json.dumps(found, indent=1)
+    text = json.dumps(outcome, indent=1)
     return write_page(write_text(out.with_suffix(".json"), text + "\n"))
 
 

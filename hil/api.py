@@ -1,4 +1,4 @@
-"""What a program calls: train, resume, load, evaluate and export, as `hil` gives them."""
+"""Functions that a program calls: train, resume, load, evaluate and export, as `hil` gives them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def train(
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     layout: str | None = None,
+    problem: str | None = None,
     device: str | None = None,
     rule: str | Rule | RuleFamily | Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -48,15 +49,19 @@ def train(
         task: Name of a task, a file such as `csv:FILE`, or a `hil.tasks.Task`; `digits` when None.
             Or the samples themselves, real numbers of any range: `(N, n)` features, or images
             `(N, height, width)` or `(N, height, width, channels)`.
-        y: Labels of the samples: `(N,)` whole numbers or texts, or one-hot `(N, C)`.
+        y: Labels of the samples: `(N,)` whole numbers or texts, or one-hot `(N, C)`; or real
+            numbers to learn, `(N,)` or `(N, K)`.
         test: `(x, y)` to test with, or the share of the samples that is set aside for it; a fifth
-            when None. This and the next four are about samples given here.
+            when None. This and the next five are about samples given here.
         validation: `(x, y)` to validate with; None sets `training.validation_fraction` aside.
-        class_names: What the page calls each class, in ascending order of the labels.
+        class_names: What the page calls each class, in ascending order of the labels; or each
+            output for numbers.
         feature_names: What it calls each feature; the columns of a DataFrame when None.
         layout: Axes of a sample, where their number and type leave it open: `HW`, `HWC` or `CHW`
             of an image, `TC`, `CT` or `T` of a signal; or the columns of events in rows of plain
             numbers, such as `txyp`.
+        problem: `regression` learns y as numbers, `classification` as labels; when None, numbers
+            that are not whole are learned as such.
         device: Address of the device; the task's default when None.
         rule: The learning rule, e.g. `hil.learning.adfa(g="tanh", gain=2)`, its name, or its
             section, e.g. `{"name": "adfa", "g": "tanh"}`; the task's default when None. In any
@@ -81,8 +86,9 @@ def train(
     """
     from hil.loop.progress import also_call, display_progress
 
-    names = {"class_names": class_names, "feature_names": feature_names, "layout": layout}
-    name, samples = _task_and_samples(task, y, test=test, validation=validation, **names)
+    names = {"class_names": class_names, "feature_names": feature_names}
+    about = {"layout": layout, "problem": problem, **names}
+    name, samples = _task_and_samples(task, y, test=test, validation=validation, **about)
     objects: dict[str, object] = {}
     settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
     layer = name_objects(settings, objects)

@@ -159,7 +159,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
                 for start in range(0, len(asked), size):
                     part = slice(start, start + size)
                     batch = session.samples.batch(rows[part])
-                    session.controller.step(batch, asked[part], self.steps_, ENDLESS)
+                    session.controller.step(batch, asked[part], self.steps_, self.steps_ / ENDLESS)
                     self.steps_ += 1
             if session is not None:
                 self._keep(session, session.controller.state())
@@ -207,7 +207,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _encode(self, targets: NDArray[Any]) -> NDArray[Any]:
-        """What the outputs are to give for targets, as `Data` has it."""
+        """Encode targets as what the outputs are to give, as `Data` has it."""
         raise NotImplementedError
 
     def _read(self, x: NDArray[Any]) -> SampleSet:
@@ -364,11 +364,11 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):  # type: ignore[misc
     def _name_outputs(
         self, targets: NDArray[Any], *classes: NDArray[Any]
     ) -> dict[str, NDArray[Any]]:
-        found = classes[0] if classes else np.unique(targets)
-        if len(found) < 2:
-            raise ValueError(f"y holds 1 class alone, {found[0]!r}: give at least 2 classes")
-        self.classes_ = found
-        return name_classes(np.arange(len(found)))
+        labels = classes[0] if classes else np.unique(targets)
+        if len(labels) < 2:
+            raise ValueError(f"y holds 1 class alone, {labels[0]!r}: give at least 2 classes")
+        self.classes_ = labels
+        return name_classes(np.arange(len(labels)))
 
     def _encode(self, targets: NDArray[Any]) -> NDArray[np.int64]:
         unknown = np.setdiff1d(targets, self.classes_)

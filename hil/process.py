@@ -1,4 +1,4 @@
-"""What concerns the process as a whole: threads, signals, memory."""
+"""The process as a whole: threads, signals, memory."""
 
 from __future__ import annotations
 

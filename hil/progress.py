@@ -1,4 +1,4 @@
-"""How far something is, in a terminal or a notebook: one display for whatever takes long."""
+"""Display of progress, in a terminal or a notebook: one for whatever takes long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a setting was chosen, or what a device cannot have: data, then words."""
+"""Reasons for which a setting was chosen, or a device cannot have something: data, then words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORDS: Mapping[str, str] = {
     "highest_rate": "no output fires in more than {rate:.3g} of the steps",
     # the samples, and other settings
     "encoding": "{encoding} does not take {samples}",
-    "real_targets": "suits targets that are real numbers",
+    "real_targets": "suits real numbers, which are to be learned (regression)",
     "signal": "signals of {steps} steps, each held for {hold}, last {needed}",
     "half_of_steps": "half of the {steps} steps",
     "given": "{setting} is chosen already",

@@ -69,8 +69,7 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):  # type: ignore[misc]
     def _name_outputs(
         self, targets: NDArray[Any], *classes: NDArray[Any]
     ) -> dict[str, NDArray[Any]]:
-        low, high = targets.min(axis=0), targets.max(axis=0)
-        return name_targets(low, np.where(high > low, high, low + 1))
+        return name_targets(targets)
 
     def _encode(self, targets: NDArray[Any]) -> NDArray[np.float32]:
         return self._preparation.scale_targets(targets)

@@ -92,8 +92,8 @@ class Result:
             device: Address of another device to deploy the weights on; the run's own when None.
 
         Returns:
-            `(N,)` labels, of the kind that was given to train with; or numbers `(N, K)`, of a run
-            that learned real targets.
+            `(N,)` labels, of the kind that was given to train with; or the numbers that were
+            learned, `(N,)` of one output, else `(N, K)`.
 
         Raises:
             ValueError: When these are no such samples.
@@ -101,7 +101,8 @@ class Result:
         """
         scores, prepared = self.scores(x, device), self._preparation
         if prepared.is_real:
-            return prepared.read_outputs(scores)
+            numbers = prepared.read_outputs(scores)
+            return numbers[:, 0] if prepared.classes == 1 else numbers
         labels: NDArray[Any] = self.classes[scores.argmax(axis=1)]
         return labels
 

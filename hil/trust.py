@@ -1,4 +1,4 @@
-"""What a configuration names of a user's own: whether it may run, and whether it is as it was."""
+"""Code and files of a user's own in a configuration: if they may run, and are as they were."""
 
 from __future__ import annotations
 
@@ -30,15 +30,12 @@ def code_of(config: Config) -> tuple[str, ...]:
     return (*drivers.code_of(config.device_url), *parts)
 
 
-def open_device(
-    config: Config, *, device: str | None = None, record: str | Path | None = None
-) -> Device:
+def open_device(config: Config, *, device: str | None = None) -> Device:
     """Open the device of a configuration, if no code has to run for it that nobody trusts.
 
     Args:
         config: The configuration.
         device: Address of another device, which the user named.
-        record: File to record the session to.
 
     Raises:
         UntrustedCode: Naming it; nothing has run then.
@@ -46,7 +43,7 @@ def open_device(
     """
     if device is None:
         in_force().check(drivers.code_of(config.device_url))
-    return drivers.open(device or config.device_url, record=record)
+    return drivers.open(device or config.device_url)
 
 
 def fingerprints(config: Config) -> dict[str, str]:

@@ -14,28 +14,25 @@ from support.paths import KERNELS, ROOT
 
 PACKAGES = ("hil", "drivers", "device_models", "machine_code")
 NEW = {
-    "device_models/neurons/stubborn.py": """
-        '''A leaky neuron that is hard to excite.'''
+    "device_models/neurons/stubborn.toml": """
+        [neuron]
+        name = "stubborn"
+        base = "lif"
+        description = "A leaky neuron that is hard to excite."
 
-        from dataclasses import replace
-
-        from device_models.neurons.lif import LIF
-
-        THRESHOLD = replace(LIF.parameters["v_threshold"], value=4.0)
-        MODEL = replace(
-            LIF, name="stubborn", parameters={**LIF.parameters, "v_threshold": THRESHOLD}
-        )
+        [neuron.parameters.v_threshold]
+        value = 4.0
+        unit = "volt"
+        minimum = 0.1
+        maximum = 10.0
+        mismatch = { nonideality = "threshold_cv", acts = "multiply" }
     """,
-    "device_models/profiles/exact_but_deaf.py": """
-        '''A chip that loses half of its spikes.'''
+    "device_models/profiles/exact-but-deaf.toml": """
+        name = "exact-but-deaf"
+        description = "half of the spikes are lost"
 
-        from device_models.profiles import Cited, Profile
-
-        PROFILE = Profile(
-            name="exact-but-deaf",
-            description="half of the spikes are lost",
-            cited={"spike_loss": Cited(0.5, "a choice")},
-        )
+        [nonidealities]
+        spike_loss = { value = 0.5, source = "a choice" }
     """,
     "hil/learning/gates/bell.py": """
         '''A bell around the shift.'''

@@ -13,9 +13,9 @@ OPENS = re.compile(
 )
 # Where files are opened, and which.
 PLACES = {
-    "device_models/chip_file.py": "chips and neurons",
     "device_models/engine/model_code.py": "our own sources",
     "device_models/measured_mismatch.py": "twins",
+    "device_models/tables.py": "chips and neurons",
     "drivers/board/doctor.py": "what Linux says of USB",
     "drivers/board/holders.py": "what Linux says of locks and processes",
     "drivers/files/archives.py": "archives",

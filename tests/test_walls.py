@@ -54,7 +54,7 @@ PLANTS: list[Plant] = [
     (COMPILER, "machine_code/library.py", "import device_models.chip"),
     (NO_HOST, "drivers/board/device.py", "def later():\n    import hil.streams"),
     (EMULATOR, "drivers/board/link.py", "import device_models"),
-    (EMULATOR, "drivers/simulators/xylo.py", "from device_models.neurons import lif"),
+    (EMULATOR, "drivers/simulators/xylo.py", "from device_models import neurons"),
     (EMULATOR, "drivers/registry.py", "def later():\n    from device_models import chip"),
     (EMULATOR, "drivers/new_driver.py", "from device_models import engine"),
     (EMULATOR, "drivers/board/new_module.py", "import device_models.chip"),

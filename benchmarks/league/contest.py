@@ -16,7 +16,7 @@ from league.network import Network
 
 @dataclass(frozen=True)
 class Row:
-    """What came of an entrant.
+    """Result of an entrant.
 
     Attributes:
         name: Its name.
@@ -96,7 +96,7 @@ def timed(ready: dict[int, Ready], repeats: int) -> dict[int, float]:
 
 
 def difference(expected: NDArray[np.bool_], found: NDArray[np.bool_], depth: int) -> str:
-    """How output spikes differ from ours, in words.
+    """Describe how output spikes differ from ours.
 
     A model that fires in the step of its input is ahead by a step for each layer: the shift with
     the fewest differences is taken and told.

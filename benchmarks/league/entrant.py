@@ -1,4 +1,4 @@
-"""What an entrant is, and how all of them are found."""
+"""Entrants as data, and the search for all of them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Entrant:
     other: str = ""
 
     def available(self) -> str:
-        """What is missing, with the command that installs it; empty when nothing is."""
+        """Name what is missing, with the command that installs it; empty when nothing is."""
         missing = [name for name in self.packages if not _version(name)]
         if missing:
             return f"not installed: pip install {' '.join(missing)}"
@@ -101,5 +101,5 @@ def found(only: str = "") -> list[Entrant]:
 
 
 def ours(entrant: Entrant) -> bool:
-    """Whether it is of this project."""
+    """Tell if it is of this project."""
     return entrant.packages[0] == "spikeloop"

@@ -1,4 +1,4 @@
-"""How times grow with the number of samples, neurons, layers, steps and cores."""
+"""Growth of times with the number of samples, neurons, layers, steps and cores."""
 
 from __future__ import annotations
 

@@ -22,8 +22,6 @@ from device_models.temporal_noise import add_crosstalk, step_noise_sd
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-BEYOND = 16
-"""Numbers after the last weight that are read and not used."""
 Synapses: TypeAlias = "NDArray[np.float32] | csr_matrix"
 """Weights that synapses transmit, `(n_pre, n_post)`: all of a projection, or of one delay."""
 DelayedSynapses: TypeAlias = "Sequence[tuple[int, tuple[Synapses, ...]]]"
@@ -73,8 +71,7 @@ class ChipRun:
         drive: Currents `(B, n_in)` or `(T, B, n_in)`, or event counts `(T*B, n_in)` in CSR.
         steps: T.
         batch: Number of copies B.
-        weights: What synapses transmit, in swings: those of one projection after another, and room
-            for `BEYOND` more.
+        weights: What synapses transmit, in swings: those of one projection after another.
         recorders: What is to be observed, the output's spike counts among it.
         trial: Seed and names of the random streams of this run.
         phases: The run in parts, between which faults come or go.
@@ -298,7 +295,7 @@ class Circuit:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether an event brings each receiving neuron what its synapse transmits, no more."""
+        """Tell if an event brings each receiving neuron what its synapse transmits, no more."""
         model = self.model
         simple = len(model.receivers) == 1 and model.precision == "single" and not model.update
         together = all(len(projection.groups) == 1 for projection in self.projections)
@@ -307,9 +304,9 @@ class Circuit:
     def split_weights(self, weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Split weights as in `ChipRun` into those of each projection, as `Places` has them."""
         parts, end = [], 0
-        for places in (projection.places for projection in self.projections):
-            begin, end = end, end + places.size
-            parts.append(weights[begin:end].reshape(places.shape))
+        for projection in self.projections:
+            begin, end = end, end + projection.places.size
+            parts.append(weights[begin:end].reshape(projection.places.shape))
         return parts
 
     def weigh_synapses(self, weights: NDArray[np.float32]) -> list[DelayedSynapses]:

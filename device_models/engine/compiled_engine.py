@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.engine.circuit import BEYOND, ChipRun, Circuit, DelayedSynapses
+from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
 from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
@@ -192,7 +192,7 @@ class CompiledEngine:
         eights, words = np.empty(widest // 8 + 1, np.uint64), np.empty(widest // 4 + 1, np.uint64)
         real = np.float64 if self._chip.model.precision == "double" else np.float32
         return (
-            np.empty(widest + BEYOND, real),
+            np.empty(widest, real),
             np.empty(sum(sizes) + 8, np.int32),
             np.empty(widest + 8, np.int32),
             np.empty(widest + 8, np.int32),
@@ -289,7 +289,7 @@ class CompiledEngine:
             self._layout = layout
             return self._synapse_arguments(code, kept, weights)
         return layout | {
-            f"w_{name}": np.concatenate([*own, np.zeros(BEYOND, own[0].dtype)])
+            f"w_{name}": np.concatenate(own)
             for name, own in zip(code.spec.receivers, values, strict=True)
         }
 

@@ -73,36 +73,35 @@ def gather(arriving, n, weights, place, dense, at, begin, columns, bounds, where
         add_rows(arriving, n, weights, place, where, counts)
 
 
-# Eight rows in one go, sixteen synapses of each: what is read beyond a row's end counts nowhere.
+# The e-th row of some that are told, and how often it counts; beyond the last, never.
+@part
+def take(weights, place, n, where, counts, e):
+    k = min(e, where.size - 1)
+    begin = place + np.int64(where[k]) * n
+    return weights[begin : begin + n], <REAL>(counts[k] if e == k else 0)
+
+
+# Eight rows in one go.
 @part
 def add_rows(arriving, n, weights, place, where, counts):
-    e, number = 0, where.size
-    while e + 8 <= number:
-        r0, c0 = weights[place + np.int64(where[e + 0]) * n :], <REAL>(counts[e + 0])
-        r1, c1 = weights[place + np.int64(where[e + 1]) * n :], <REAL>(counts[e + 1])
-        r2, c2 = weights[place + np.int64(where[e + 2]) * n :], <REAL>(counts[e + 2])
-        r3, c3 = weights[place + np.int64(where[e + 3]) * n :], <REAL>(counts[e + 3])
-        r4, c4 = weights[place + np.int64(where[e + 4]) * n :], <REAL>(counts[e + 4])
-        r5, c5 = weights[place + np.int64(where[e + 5]) * n :], <REAL>(counts[e + 5])
-        r6, c6 = weights[place + np.int64(where[e + 6]) * n :], <REAL>(counts[e + 6])
-        r7, c7 = weights[place + np.int64(where[e + 7]) * n :], <REAL>(counts[e + 7])
-        for first in range(0, n, 16):
-            for j in range(np.uint64(first), np.uint64(first + 16)):
-                x = arriving[j] + c0 * r0[j]
-                x = x + c1 * r1[j]
-                x = x + c2 * r2[j]
-                x = x + c3 * r3[j]
-                x = x + c4 * r4[j]
-                x = x + c5 * r5[j]
-                x = x + c6 * r6[j]
-                arriving[j] = x + c7 * r7[j]
-        e += 8
-    while e < number:
-        row, c = weights[place + np.int64(where[e]) * n :], <REAL>(counts[e])
-        for first in range(0, n, 16):
-            for j in range(np.uint64(first), np.uint64(first + 16)):
-                arriving[j] += c * row[j]
-        e += 1
+    for e in range(0, where.size, 8):
+        r0, c0 = take(weights, place, n, where, counts, e)
+        r1, c1 = take(weights, place, n, where, counts, e + 1)
+        r2, c2 = take(weights, place, n, where, counts, e + 2)
+        r3, c3 = take(weights, place, n, where, counts, e + 3)
+        r4, c4 = take(weights, place, n, where, counts, e + 4)
+        r5, c5 = take(weights, place, n, where, counts, e + 5)
+        r6, c6 = take(weights, place, n, where, counts, e + 6)
+        r7, c7 = take(weights, place, n, where, counts, e + 7)
+        for j in range(n):
+            x = arriving[j] + c0 * r0[j]
+            x = x + c1 * r1[j]
+            x = x + c2 * r2[j]
+            x = x + c3 * r3[j]
+            x = x + c4 * r4[j]
+            x = x + c5 * r5[j]
+            x = x + c6 * r6[j]
+            arriving[j] = x + c7 * r7[j]
 
 
 @part

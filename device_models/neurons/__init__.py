@@ -1,15 +1,20 @@
-"""Neuron models as data, Brian2 equations and their parameters; and by name.
-
-Every `NeuronModel` that a module of this package defines has one.
-"""
+"""Neuron models as data: Brian2 equations and their parameters, each in a TOML file beside this."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
+from typing import Annotated, Any, Literal
 
-from device_models.naming import collect_members, find_member
+from pydantic import ConfigDict, Field
+
+from device_models.naming import quote, suggest
+from device_models.nonidealities import FixedPattern
+from device_models.tables import Number, Text, find_file, list_files, read_as, read_toml
+
+CLOSED = ConfigDict(extra="forbid")  # tables without other keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +27,16 @@ class Mismatch:
             nominal threshold.
     """
 
-    nonideality: str
+    nonideality: Text
     acts: Literal["multiply", "divide", "add"]
+    __pydantic_config__ = CLOSED
+
+    def __post_init__(self) -> None:
+        """Refuse what spreads no neurons."""
+        spreads = [f.name for f in fields(FixedPattern) if f.name.endswith(("_cv", "_sd"))]
+        if self.nonideality not in spreads:
+            name = self.nonideality
+            raise ValueError(f"nonideality {quote(name)}: {suggest(name, spreads)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,48 +54,21 @@ class Parameter:
         source: Where the value comes from, if not from the source of the model.
     """
 
-    value: float
-    unit: str
-    minimum: float
-    maximum: float
-    meaning: str
-    setting: str | None = None
+    value: Number
+    unit: Text
+    minimum: Number
+    maximum: Number
+    meaning: Text = ""
+    setting: Text | None = None
     mismatch: Mismatch | None = None
-    source: str = ""
+    source: Text = ""
+    __pydantic_config__ = CLOSED
 
-
-LEAK = Mismatch("leak_cv", "divide")
-THRESHOLD = Mismatch("threshold_cv", "multiply")
-RESET = Mismatch("reset_sd", "add")
-SYNAPSE = Mismatch("synapse_tau_cv", "multiply")
-REFRACTORY = Mismatch("refractory_cv", "multiply")
-
-
-def time_constant(
-    value: float,
-    meaning: str,
-    *,
-    setting: str,
-    mismatch: Mismatch | None = None,
-    source: str = "",
-    maximum: float = 1.0,
-) -> Parameter:
-    """Declare a time constant, in seconds, of at least 1 ms."""
-    return Parameter(value, "second", 1e-3, maximum, meaning, setting, mismatch, source)
-
-
-def refractory_time(value: float = 0.0, source: str = "") -> Parameter:
-    """Declare the time after a spike, in seconds, in which the membrane is clamped."""
-    return Parameter(
-        value=value,
-        unit="second",
-        minimum=0.0,
-        maximum=0.1,
-        meaning="Time after a spike in which the membrane is clamped.",
-        setting="refractory",
-        mismatch=REFRACTORY,
-        source=source,
-    )
+    def __post_init__(self) -> None:
+        """Refuse a value outside of its own range."""
+        low, high = self.minimum, self.maximum
+        if not low <= self.value <= high:
+            raise ValueError(f"value {self.value:g} is outside its own range {low:g} to {high:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +78,29 @@ class Mantissa:
     Attributes:
         parameter: The parameter.
         most: Greatest number; the least is 0.
-        decode: Gives the parameter, of the number and the length of a step in seconds.
+        unit: The parameter for a number of 1; 0 where the number, plus `offset`, is by how many
+            4096ths a step decays, and the parameter the time constant of that.
+        offset: What is added to the number of a decay.
     """
 
-    parameter: str
-    most: int
-    decode: Callable[[int, float], float]
+    parameter: Text
+    most: Annotated[int, Field(strict=True, ge=1, lt=1 << 31)]
+    unit: Number = 0.0
+    offset: Annotated[int, Field(strict=True, ge=0, le=4096)] = 0
+    __pydantic_config__ = CLOSED
+
+    def decode(self, number: int, dt: float, parameter: Parameter) -> float:
+        """Find the value of the parameter, for a step of `dt` seconds; a time within its range."""
+        if self.unit:
+            return self.unit * number
+        share = number + self.offset
+        if share == 0:
+            return parameter.maximum
+        decayed = -dt / math.log1p(-share / 4096) if share < 4096 else 0.0
+        return max(decayed, parameter.minimum)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NeuronModel:
     """A neuron, written as Brian2 would have it.
 
@@ -140,35 +140,36 @@ class NeuronModel:
         precision: Of its state: `double` where `single` would move spikes.
     """
 
-    name: str
+    name: Text = "own"
     equations: str
     parameters: Mapping[str, Parameter]
     threshold: str
     resets: Mapping[str, str]
-    method: str
-    membrane: str
-    receives: str | tuple[str, str]
-    time_constant: str
-    silent: str
-    source: str
-    description: str = ""
+    method: str = "exponential_euler"
+    membrane: Text
+    receives: Text | tuple[Text, Text]
+    time_constant: Text
+    silent: Text
+    source: Text = "the user's own"
+    description: Text = ""
     unit: str = "volt"
-    rest: float = 0.0
-    level: float = 1.0
+    rest: Number = 0.0
+    level: Number = 1.0
     initial: Mapping[str, str] = field(default_factory=dict)
-    refractory: str | None = None
-    synapse: str | None = None
+    refractory: Text | None = None
+    synapse: Text | None = None
     update: str | None = None
-    weight_unit: float = 0.0
+    weight_unit: Number = 0.0
     mantissas: Mapping[str, Mantissa] = field(default_factory=dict)
     precision: Literal["single", "double"] = "single"
+    __pydantic_config__ = CLOSED
 
     @property
     def swing(self) -> float:
         """From rest to the nominal threshold, in SI units."""
         return self.level - self.rest
 
-    @property
+    @cached_property
     def receivers(self) -> tuple[str, ...]:
         """The variables that synaptic events add to: one, or an excitatory and an inhibitory."""
         return (self.receives,) if isinstance(self.receives, str) else tuple(self.receives)
@@ -179,13 +180,37 @@ __all__ = ["Mismatch", "NeuronModel", "Parameter", "get", "names"]
 
 def names() -> tuple[str, ...]:
     """Name every neuron model of this package, e.g. `lif`, `adaptive-lif`."""
-    return tuple(collect_members(__name__, NeuronModel))
+    return list_files(__file__)
 
 
+@cache
 def get(name: str) -> NeuronModel:
     """Find the neuron model of that name.
 
     Raises:
         ValueError: For an unknown name; the nearest valid one is named.
     """
-    return find_member(__name__, NeuronModel, name, "neuron model")
+    return read_model(_read_named(name))
+
+
+def _read_named(name: str) -> dict[str, Any]:
+    return dict(read_toml(find_file(__file__, name, "neuron model"))["neuron"])
+
+
+def read_model(table: Mapping[str, Any]) -> NeuronModel:
+    """Read a neuron model from a `[neuron]` table, whose keys are the fields of `NeuronModel`.
+
+    With `base`, the name of a model of this package, it has all that the table does not state of
+    that model, and its parameters besides those of the table.
+
+    Raises:
+        ValueError: For an unknown or missing key, a value of another kind, or a parameter out of
+            its range.
+    """
+    if "base" in table:
+        base = _read_named(read_as(Text, table["base"], "neuron.base"))
+        changed = {key: value for key, value in table.items() if key != "base"}
+        own = read_as(dict[str, Any], table.get("parameters", {}), "neuron.parameters")
+        return read_model(base | changed | {"parameters": base.get("parameters", {}) | own})
+    model: NeuronModel = read_as(NeuronModel, table, "neuron")
+    return model

@@ -1,4 +1,4 @@
-"""What is wrong with a board, or how good its line is: asked at the one port that a user names.
+"""Examination of a board and its line, at the one port that a user names.
 
 Nobody else's port is opened. Nothing is configured, so that a network and its weights stay.
 """
@@ -73,7 +73,7 @@ FAULTS = {
 
 @dataclass
 class Examination:
-    """What was found out about a board.
+    """Result of an examination of a board.
 
     Attributes:
         fault: What is wrong in a word or two; empty where nothing is.
@@ -230,16 +230,16 @@ def _find_rate(target: str, options: Mapping[str, str], tried: int) -> int:
 # -- a line on which a board answers -------------------------------------------------------------
 
 
-def _measure(line: Transport, rate: int, found: Examination) -> None:
+def _measure(line: Transport, rate: int, examination: Examination) -> None:
     """Measure the line by echoes.
 
     Raises:
         _Fault: Where it is not as it should be.
     """
     try:
-        link = Link(line, found.address, rate, retries=1)
+        link = Link(line, examination.address, rate, retries=1)
         info = link.board.to_contract()
-        found.figures["board"] = f"{link.board.name}, firmware {info.identity.firmware}"
+        examination.figures["board"] = f"{link.board.name}, firmware {info.identity.firmware}"
         link.take_lease()
     except DeviceNotFound as error:
         raise _Fault("held", error=error) from None
@@ -250,12 +250,12 @@ def _measure(line: Transport, rate: int, found: Examination) -> None:
     except LinkError as error:
         raise _Fault("loses frames", counts=error, slower=9600) from None
     try:
-        _measure_echoes(link, line, rate, found)
+        _measure_echoes(link, line, rate, examination)
     finally:
         link.close()
 
 
-def _measure_echoes(link: Link, line: Transport, rate: int, found: Examination) -> None:
+def _measure_echoes(link: Link, line: Transport, rate: int, examination: Examination) -> None:
     boot, payload = link.board.boot_id, b"U" * 24  # no byte that anything on the way minds
     for name, values in TRANSLATIONS.items():
         marked = [payload + values + bytes((n,)) for n in (65, 66, 67)]
@@ -263,7 +263,7 @@ def _measure_echoes(link: Link, line: Transport, rate: int, found: Examination) 
     times = sorted(_time_echo(link, payload) for _ in range(SHORT))
     least = 2 * (len(payload) + 10) * BITS / rate
     middle, slow = times[len(times) // 2], times[-1 - len(times) // 100]
-    found.figures["round trip"] = f"{1e3 * middle:.1f} ms (p50), {1e3 * slow:.1f} ms (p99)"
+    examination.figures["round trip"] = f"{1e3 * middle:.1f} ms (p50), {1e3 * slow:.1f} ms (p99)"
     size = max(16, min(link.board.payload, int(rate / BITS * SECONDS)))
     sent = list[bool]()
     while len(sent) < LONG and (len(sent) < 2 or any(sent)):
@@ -273,7 +273,7 @@ def _measure_echoes(link: Link, line: Transport, rate: int, found: Examination) 
         f"{lost} of {link.sent} frames without answer; damaged: {got.complaints} requests, "
         f"{got.damaged} answers; late: {got.late}"
     )
-    found.figures["losses"] = counts
+    examination.figures["losses"] = counts
     _refuse(link.ask_hello().boot_id != boot, "restarts")
     _refuse(not any(sent), "loses long frames", size=size, counts=counts)
     kinds = {got.complaints: "requests damaged", got.damaged: "answers damaged"}
@@ -282,10 +282,12 @@ def _measure_echoes(link: Link, line: Transport, rate: int, found: Examination) 
     slower = max([r for r in RATES if r < rate], default=rate)
     _refuse(lost, fault, counts=counts, slower=slower)
     up, down = _measure_goodput(link, line, size)
-    found.figures["goodput"] = f"{up / 1e3:.1f} kB/s to the board, {down / 1e3:.1f} kB/s from it"
+    examination.figures["goodput"] = (
+        f"{up / 1e3:.1f} kB/s to the board, {down / 1e3:.1f} kB/s from it"
+    )
     _refuse(middle > least + LATE, "late", took=1e3 * middle)
     _refuse(slow > middle + UNEVEN, "uneven", took=1e3 * slow)
-    found.line = f"all is well: use {found.address}"
+    examination.line = f"all is well: use {examination.address}"
 
 
 def _time_echo(link: Link, payload: bytes) -> float:

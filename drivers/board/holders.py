@@ -1,4 +1,4 @@
-"""Which process of this machine has a port open, and which group may open it."""
+"""The process of this machine that has a port open, and the group that may open it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-PROCESSES = Path("/proc")
+PROCESSES = Path("/proc")  # where Linux shows them
 
 
-def find_holder(port: str, processes: Path = PROCESSES) -> str:
+def find_holder(port: str) -> str:
     """Say which other process has a port open: user, command, number, since when.
 
     Args:
         port: Its name.
-        processes: Where Linux shows them.
 
     Returns:
         Empty where none is found, as for processes of others, unless root asks.
     """
     device = os.path.realpath(port)
-    for folder in processes.glob("[0-9]*"):
+    for folder in PROCESSES.glob("[0-9]*"):
         if folder.name == str(os.getpid()):
             continue
         with suppress(OSError, IndexError, ValueError):

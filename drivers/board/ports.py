@@ -23,9 +23,7 @@ SIMULATED = "simulated://"
 NETWORK = ("socket", "rfc2217")  # schemes of ports that a network reaches
 
 
-def open_link(
-    target: str, options: Mapping[str, str], reboot: Callable[[], None] | None = None
-) -> Link:
+def open_link(target: str, options: Mapping[str, str]) -> Link:
     """Open a port, with what the options put between it and the link, and say HELLO.
 
     Arguments and errors as of `open_line`, and:
@@ -34,7 +32,7 @@ def open_link(
         LinkError: When nothing answers.
         ProtocolMismatch: When what answers is no board of this protocol.
     """
-    line, rate = open_line(target, options, reboot)
+    line, rate = open_line(target, options)
     try:
         link = Link(line, f"board:{target}", rate)
         link.take_lease()
@@ -44,15 +42,12 @@ def open_link(
         raise
 
 
-def open_line(
-    target: str, options: Mapping[str, str], reboot: Callable[[], None] | None = None
-) -> tuple[Transport, int]:
+def open_line(target: str, options: Mapping[str, str]) -> tuple[Transport, int]:
     """Open a port, with what the options put before it.
 
     Args:
         target: A port, or `simulated://`.
         options: `baud`, `pace`, `fault` and `fault_seed`; `seed` of the simulated board.
-        reboot: Restarts the board, for the fault `reboot`; the simulated board brings its own.
 
     Returns:
         The line, and its rate.
@@ -75,6 +70,7 @@ def open_line(
     seed = _parse_whole(options, "seed", 1, SEEDS)
     plan = parse_faults(options["fault"], fault_seed) if "fault" in options else FaultPlan()
     line: Transport
+    reboot: Callable[[], None] | None = None  # what a fault may do to the board
     if simulated:
         line = simulated_port = SimulatedPort(SimulatedBoard(seed))
         reboot = simulated_port.reboot

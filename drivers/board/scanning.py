@@ -1,4 +1,4 @@
-"""Which boards are there: ports by their USB identity, and who answers at those that may be asked.
+"""Search for boards: ports by their USB identity, and who answers at those that may be asked.
 
 A byte that is written to somebody's instrument may start it. So no port is opened unless its USB
 device says that it is a board of this project, or the user names it.

@@ -1,4 +1,4 @@
-"""How much has to reach a neuron in one step for it to fire, asked of counts alone.
+"""Charge that has to reach a neuron in one step for it to fire, asked of counts alone.
 
 Every neuron of a layer gets the same small weight from each of many sources. In each sample of a
 batch another number of sources is active, so that one run tries all charges.
@@ -222,7 +222,7 @@ def membranes_after_event(
 
 @dataclass(frozen=True)
 class EventResponse:
-    """What an event moves.
+    """Response of a membrane to an event.
 
     Attributes:
         charge: Charge that it brings, in thresholds, as stored.

@@ -1,4 +1,4 @@
-"""What a check is: what it needs of a device, what it holds it to, and how it ended.
+"""Checks as data: what one needs of a device, what it holds it to, and how it ended.
 
 Two runs are compared bit by bit where the device allows it, else in distribution.
 """

@@ -1,4 +1,4 @@
-"""What checks need of a device that need not have it, and what is said where it has not."""
+"""Needs of checks that a device need not serve, and what is said where it does not."""
 
 from __future__ import annotations
 

@@ -165,7 +165,8 @@ def check_readout(
     membrane = info.neuron.membrane
     for probe in probes:
         what = f"{probe.quantity} of layer {probe.layer} reduced by {probe.reduce!r}"
-        if probe not in readout.samples:
+        given = readout.samples.get(probe)
+        if given is None:
             raise ReadoutError(f"{method} gave no answer to a probe of {what}: answer every probe")
         k = network.layers[probe.layer] if probe.neurons is None else len(probe.neurons)
         shape = (stimulus.batch, k)
@@ -173,12 +174,12 @@ def check_readout(
             shape = (stimulus.steps // probe.every, *shape)
         raster = probe.quantity == "spikes" and probe.reduce != "mean"
         kind: type[np.generic] = np.uint8 if raster else np.float32
-        array = _take_array(method, what, readout.samples[probe], shape, kind)
-        samples[probe] = array
+        array = samples[probe] = _take_array(method, what, given, shape, kind)
         if probe.quantity == "spikes":
             _check_range(method, what, array, info.neuron.spikes_per_step, "spikes per step")
             continue
-        furthest = max(abs(each - membrane.rest) for each in _find_extremes(method, what, array))
+        low, high = _find_extremes(method, what, array)
+        furthest = max(high - membrane.rest, membrane.rest - low)
         if furthest > UNBELIEVABLE * abs(membrane.threshold - membrane.rest):
             raise ReadoutError(
                 f"{method} gave {what} as far as {furthest:g} from rest: give less than "

@@ -252,12 +252,10 @@ class Device(ABC):
             ReadoutError: When the driver gives what cannot be the stored weights.
         """
         self._check_open()
-        network = self.network
+        network, info = self.network, self.info
         matrix = check_weights(projection, weights, network)
-        form, scale = self.info.weight_format(projection), network.full_scale[projection]
-        synapses = network.projections[projection].synapses
-        if self.info.capacity.sparse:
-            synapses = None
+        form, scale = info.weight_format(projection), network.full_scale[projection]
+        synapses = None if info.capacity.sparse else network.projections[projection].synapses
         if synapses is not None:
             matrix = synapses.scatter(matrix, network.ends[projection])
         with driver_call(self, "_write") as method:
@@ -277,12 +275,13 @@ class Device(ABC):
             SettingError: For a fault that the device or its network cannot have.
         """
         self._check_open()
+        faults = tuple(faults)
         check_faults(faults, self.info)
         if self.__network is not None:
             complete = complete_faults(faults, self.__network, self.info)
             with driver_call(self, "_set_faults"):
                 self._set_faults(complete)
-        self.__faults = tuple(faults)
+        self.__faults = faults
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe] = ()

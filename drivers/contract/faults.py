@@ -5,8 +5,9 @@ Terms of Raptis, Kapoor & Stratigopoulos 2024, SpikeFI (arXiv 2412.06795).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, get_args
 from zlib import crc32
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from drivers.contract.info import DeviceInfo, WeightFormat
 from drivers.contract.network import Network
-from drivers.errors import SettingError, nearest
+from drivers.errors import SettingError, name_source, nearest, shorten
 from drivers.files.bounded import read_toml
 from drivers.files.writing import write_text
 
@@ -50,6 +51,8 @@ NOBODY = np.empty(0, np.int64)
 @dataclass(frozen=True, eq=False)
 class Fault:
     """Neurons of a population, or synapses of a projection, with the same fault.
+
+    Of several at one place each acts on what those before it leave.
 
     | kind | what is faulty | value |
     |---|---|---|
@@ -99,15 +102,17 @@ def check_faults(faults: Iterable[Fault], info: DeviceInfo) -> None:
         SettingError: Naming what is allowed.
     """
     for fault in faults:
+        _check_types(fault)
         kind = fault.kind
         if kind not in info.abilities.faults:
-            remedy = nearest(str(kind), info.abilities.faults)
+            remedy = nearest(kind, info.abilities.faults)
             raise SettingError(f"fault {kind!r} of {info.identity.name}: {remedy}")
         low, high = VALUES.get(kind, FACTOR)
         for name, value, least, most in (
             ("value", fault.value, low, high),
             ("chance", fault.chance, 0, 1),
             ("rate", fault.rate, 0, 1),
+            ("seed", fault.seed, 0, 2**63 - 1),
         ):
             if not least <= value <= most:  # NaN is neither
                 raise SettingError(f"{kind}: {name} = {value}: give {least:g} to {most:g}")
@@ -117,6 +122,25 @@ def check_faults(faults: Iterable[Fault], info: DeviceInfo) -> None:
             raise SettingError(f"{kind}: give either where, or a rate above 0")
         if np.size(fault.where) and fault.place is None:
             raise SettingError(f"{kind}: give the place of what is faulty")
+
+
+def _check_types(fault: Fault) -> None:
+    if not isinstance(fault, Fault):
+        raise SettingError(f"{shorten(repr(fault))} is no `Fault`")
+    for each in fields(Fault):
+        given = getattr(fault, each.name)
+        several = each.name in ("where", "steps")
+        values = np.asarray(given, object).ravel().tolist() if several else [given]
+        kinds, what = {"str": (str, "a text"), "float": (Real, "a number")}.get(
+            str(each.type),
+            (Integral, "two whole numbers" if each.name == "steps" else "whole numbers"),
+        )
+        fit = all(isinstance(v, kinds) and not isinstance(v, bool) for v in values)
+        if each.name == "steps":
+            fit = fit and len(values) == 2
+        if not fit and (given is not None or each.default is not None):
+            given = shorten(repr(given))
+            raise SettingError(f"{fault.kind}: {each.name} = {given}: give {what}")
 
 
 def complete_faults(
@@ -210,14 +234,14 @@ def read_faults(text: str) -> tuple[Fault, ...]:
 
     Args:
         text: A `.toml` file with tables `[[fault]]` of the fields of `Fault`, or `KIND@RATE`
-            or `KIND@RATE@SEED`, several of them with commas between.
+            or `KIND@RATE@SEED`, several of them with commas between; or nothing.
 
     Raises:
         SettingError: Naming what is wrong, and what is allowed.
         FileFormatError: When the file is missing, too large or no TOML.
     """
     if not text.endswith(".toml"):
-        return tuple(_read_rate(part) for part in text.split(","))
+        return tuple(_read_rate(part) for part in text.split(",") if text)
     tables = read_toml(Path(text))
     entries = tables.get("fault")
     if [*tables] != ["fault"] or not isinstance(entries, list):
@@ -251,25 +275,19 @@ def _read_rate(text: str) -> Fault:
         return Fault(kind, rate=float(rate), seed=int(seed or 0))
     except ValueError:
         raise SettingError(
-            f"faults = {text}: give a .toml file, or KIND@RATE as in dead_neuron@0.1"
+            f"faults = {text!r}: give a .toml file, or KIND@RATE as in dead_neuron@0.1"
         ) from None
 
 
 def _read_entry(entry: Any, name: str) -> Fault:
     if not isinstance(entry, dict):
         raise SettingError(f"{name} is no table: write [[fault]]")
-    own = {field.name: field for field in fields(Fault)}
-    for key, value in entry.items():
-        if key not in own:
-            raise SettingError(f"{name}: {key!r}: {nearest(key, own)}")
-        whole = {"place", "bit", "seed"}
-        values = value if key in ("where", "steps") and isinstance(value, list) else [value]
-        kinds = str if key == "kind" else int if key in {*whole, "where", "steps"} else (int, float)
-        if any(isinstance(v, bool) or not isinstance(v, kinds) for v in values):
-            raise SettingError(f"{name}: {key} = {value!r}: give what `Fault` has there")
+    own = [field.name for field in fields(Fault)]
+    if unknown := sorted({*entry} - {*own}):
+        raise SettingError(f"{name}: {unknown[0]!r}: {nearest(unknown[0], own)}")
     if "kind" not in entry:
         raise SettingError(f"{name}: kind is missing: give one of {', '.join(KINDS)}")
-    steps: Sequence[int] | None = entry.get("steps")
-    if steps is not None and (not isinstance(steps, list) or len(steps) != 2):
-        raise SettingError(f"{name}: steps = {steps}: give a first and a later step")
-    return Fault(**{**entry, "steps": None if steps is None else (steps[0], steps[1])})
+    fault = Fault(**entry)
+    with name_source(name, kind=SettingError):
+        _check_types(fault)
+    return fault

@@ -1,4 +1,4 @@
-"""What a run is given and what it answers: stimulus, probe and readout."""
+"""Messages of a run, given and answered: stimulus, probe and readout."""
 
 from __future__ import annotations
 

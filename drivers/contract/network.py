@@ -161,12 +161,12 @@ class Network:
         """Number of populations, which is that of projections where the network is a chain."""
         return len(self.populations)
 
-    @property
+    @cached_property
     def ends(self) -> list[tuple[int, int]]:
         """Number of neurons before and after each projection, `(n_pre, n_post)`."""
         return [(self.layers[p.source], self.layers[p.target]) for p in self.projections]
 
-    @property
+    @cached_property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shape of the weights of each projection: `(n_pre, n_post)`, or `(n,)` of a sparse one."""
         return [

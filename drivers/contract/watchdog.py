@@ -36,7 +36,7 @@ class MarkedStream:
             name_method: Names the method under way in the thread that asks.
         """
         self._stream, self._error, self._name_method = stream, error, name_method
-        self._lines: dict[str, str] = {}  # what of its last line each method has written
+        self.lines: dict[str, str] = {}  # what of its last line each method has written
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -47,18 +47,17 @@ class MarkedStream:
         if method is None:
             self._stream.write(text)
         else:
-            *lines, self._lines[method] = (self._lines.get(method, "") + text).split("\n")
+            *lines, self.lines[method] = (self.lines.get(method, "") + text).split("\n")
             for line in lines:
                 self._error.write(f"{method}: {line}\n")
         return len(text)
 
     def end_lines(self) -> None:
         """Write what of lines never ended."""
-        if self._lines:
-            for method, line in self._lines.items():
-                if line:
-                    self._error.write(f"{method}: {line}\n")
-            self._lines.clear()
+        for method, line in self.lines.items():
+            if line:
+                self._error.write(f"{method}: {line}\n")
+        self.lines.clear()
 
 
 class Surroundings:
@@ -98,7 +97,7 @@ class Surroundings:
                 return
             sys.stdout, sys.stderr = self._streams
             for stream in self._marked:
-                if isinstance(stream, MarkedStream):
+                if isinstance(stream, MarkedStream) and stream.lines:
                     stream.end_lines()
             with suppress(OSError):
                 if self._folder is not None and os.getcwd() != self._folder:

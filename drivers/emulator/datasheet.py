@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from device_models import chip_file, profiles
+from device_models import profiles
 from device_models.neurons import NeuronModel
 from device_models.nonidealities import by_name
 from device_models.profiles import Cited, Profile
@@ -96,7 +96,7 @@ def read_profile(name: str) -> Profile:
     Raises:
         ValueError: As `datasheet` does.
     """
-    return chip_file.read(name) if name.endswith((".toml", ".py")) else profiles.get(name)
+    return profiles.read(name) if name.endswith((".toml", ".py")) else profiles.get(name)
 
 
 def datasheet(name: str) -> Datasheet:

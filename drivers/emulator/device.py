@@ -15,7 +15,6 @@ from device_models import (
     Chip,
     NominalProjection,
     RecordingRequest,
-    chip_file,
     neuron_file,
     neurons,
     profiles,
@@ -91,7 +90,7 @@ class Emulator(Device):
     @classmethod
     def code_of(cls, target: str, options: Mapping[str, str]) -> tuple[str, ...]:
         """A chip in Python, and a neuron model in Python."""
-        return tuple(filter(chip_file.is_code, (target, options.get("neuron", ""))))
+        return tuple(filter(profiles.is_code, (target, options.get("neuron", ""))))
 
     @classmethod
     def catalogue(cls) -> list[tuple[str, str]]:
@@ -158,8 +157,8 @@ class Emulator(Device):
             carry=carry,
         )
         samples = {
-            probe: found if probe.neurons is None else found[..., list(probe.neurons)]
-            for probe, found in zip(probes, recorded, strict=True)
+            probe: own if probe.neurons is None else own[..., list(probe.neurons)]
+            for probe, own in zip(probes, recorded, strict=True)
         }
         (sampled,) = {o.sampled for o in self._info.offers.probes if o.quantity == "membrane"}
         return Readout(counts, stimulus.steps, samples, sampled)
@@ -197,7 +196,8 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     for name, word in model.mantissas.items():
         if name in options:
             mantissa = _number(options, name, 0, (0, word.most), int)
-            parameters[word.parameter] = word.decode(mantissa, dt)
+            decoded = word.decode(mantissa, dt, model.parameters[word.parameter])
+            parameters[word.parameter] = decoded
     if model.weight_unit and model.silent in parameters:  # weights are in units of its threshold
         model = replace(model, level=parameters[model.silent])
     # What is overridden is meant as it stands; a severity scales what the profile brings.
@@ -223,7 +223,7 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
 def _profile(name: str, options: Mapping[str, str]) -> Profile:
     """The profile of that name, or the one that a chip file makes."""
     if name.endswith((".toml", ".py")):
-        return chip_file.read(name, options.get("profile"))
+        return profiles.read(name, options.get("profile"))
     if "profile" in options:
         raise ValueError("emulator option profile: only a chip of a file has one below it")
     return profiles.get(name)
@@ -234,7 +234,7 @@ def _neuron(profile: Profile, options: Mapping[str, str]) -> tuple[NeuronModel, 
     asked = options.get("neuron", profile.model.name)
     if asked == profile.model.name:
         return profile.model, {name: cited.value for name, cited in profile.parameters.items()}
-    code = chip_file.is_code(asked)
+    code = profiles.is_code(asked)
     return (neuron_file.model_from_python(Path(asked)) if code else neurons.get(asked)), {}
 
 

@@ -1,4 +1,4 @@
-"""Which neuron model a twin is made of: the one that predicts best what it was not made from.
+"""Choice of a twin's neuron model: the one that predicts best what it was not made from.
 
 Every model is given the measured pattern and shown what the device is shown. Its input gains are
 sought in a few runs, and of those that come nearest also the settings that it offers. The fitted

@@ -1,4 +1,4 @@
-"""How well a model of a device predicts it, on weights and inputs that it was not made from."""
+"""Errors of a model's predictions of a device, on weights and inputs that it was not made from."""
 
 from __future__ import annotations
 

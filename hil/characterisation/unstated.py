@@ -1,4 +1,4 @@
-"""What the maker of a device leaves open and training needs, measured in a few runs."""
+"""Facts that the maker of a device leaves open and training needs, measured in a few runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from drivers import (
-    Device,
-    DeviceInfo,
-    DeviceRestarted,
-    Diverged,
-)
+from drivers import Device, DeviceInfo, DeviceRestarted, Diverged
 from drivers.contract.device import Composite
 from drivers.contract.info import Timing
 from hil.characterisation import timing
@@ -21,7 +16,6 @@ from hil.characterisation.timing import TIMING_FIELDS, MeasuredTiming, fill_timi
 UNKNOWN = "unknown"
 TIMING, NEURON = "timing.", "neuron."
 OF_NEURONS = ("reset", "decay", "refractory")
-MEASURED = {*(TIMING + name for name in TIMING_FIELDS), *(NEURON + name for name in OF_NEURONS)}
 Value = str | float
 
 

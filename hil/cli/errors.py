@@ -1,4 +1,4 @@
-"""How a command ends: what a user can mend in one line, with its exit code; and nothing else.
+"""Ends of commands: what a user can mend in one line, with its exit code; and nothing else.
 
 The name of something else in place of a task or a rule is told where it belongs. What surrounds the
 process, closed streams and filters of warnings, must not decide.

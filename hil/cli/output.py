@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,9 @@ def print_choices(resolved: Mapping[str, Any]) -> None:
     """
     for name, value in resolved.get("measured", {}).items():
         typer.echo(f"hil: {name} = {value}: measured, since the device does not state it", err=True)
-    for choice in resolved.get("chosen", ()):
-        typer.echo("hil: {setting} = {value}: {reason}".format(**choice), err=True)
+    for reason, choices in groupby(resolved.get("chosen", ()), lambda choice: choice["reason"]):
+        settings = ", ".join("{setting} = {value}".format(**choice) for choice in choices)
+        typer.echo(f"hil: {settings}: {reason}", err=True)
 
 
 def finish_run(

@@ -104,8 +104,6 @@ def encode_regular(
     Returns:
         Spikes, `(T * B, width)`.
     """
-    from scipy.sparse import csr_matrix
-
     rate = append_bias(x, settings.bias).astype(np.float64) * settings.max_rate
     if x.ndim == 3:
         phases = rng.random((1, len(x), rate.shape[2]))
@@ -115,14 +113,8 @@ def encode_regular(
     rate, phase = rate[samples, channels], rng.random(len(samples))
     passed = np.floor(phase + rate * np.arange(steps + 1)[:, None])
     step, active = np.diff(passed, axis=0).nonzero()
-    counts = csr_matrix(
-        (
-            np.ones(len(step), dtype=np.float32),
-            (step * len(x) + samples[active], channels[active]),
-        ),
-        shape=(steps * len(x), x.shape[1] + (settings.bias > 0)),
-    )
-    return Stimulus.spikes(counts, steps=steps)
+    shape = steps, len(x), width_with_bias(x.shape[1], settings)
+    return _spike_at((step, samples[active], channels[active]), shape)
 
 
 class LatencySettings(BiasSettings):
@@ -151,16 +143,23 @@ def encode_latency(
         Spikes, `(T * B, width)`: a feature of 1 in step 0, one at the threshold in step T - 1,
         linear and rounded between them, and none below.
     """
-    from scipy.sparse import csr_matrix
-
     values = append_bias(x, settings.bias)
     samples, channels = np.nonzero(values >= settings.threshold)
     delay = (1 - values[samples, channels]) / (1 - settings.threshold)
     step = np.rint(delay * (steps - 1)).astype(np.int64)
-    counts = csr_matrix(
-        (np.ones(len(step), dtype=np.float32), (step * len(x) + samples, channels)),
-        shape=(steps * len(x), values.shape[1]),
-    )
+    return _spike_at((step, samples, channels), (steps, *values.shape))
+
+
+def _spike_at(
+    places: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    shape: tuple[int, int, int],
+) -> Stimulus:
+    """Make a stimulus of single spikes, each at a step, a sample and a channel."""
+    from scipy.sparse import csr_matrix
+
+    (step, sample, channel), (steps, batch, width) = places, shape
+    ones = np.ones(len(step), np.float32)
+    counts = csr_matrix((ones, (step * batch + sample, channel)), (steps * batch, width))
     return Stimulus.spikes(counts, steps=steps)
 
 

@@ -89,7 +89,7 @@ def read_layers(graph: NirGraph) -> list[Layer]:
                 )
             synapses, recurrent = move_bias(name, synapses, recurrent)
         ends = [ways[source, name], ways.get((name, name), [])]
-        one = [tuple(found[0]) if len(found) == 1 else None for found in ends]
+        one = [tuple(own[0]) if len(own) == 1 else None for own in ends]
         layers.append(Layer(name, neurons, synapses, recurrent, source, before, shape, *one))
     _check_end(nodes, ways, chain, layers)
     return layers

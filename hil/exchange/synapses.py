@@ -125,7 +125,7 @@ class Way:
 
     @property
     def size(self) -> int:
-        """How many channels lead on from here."""
+        """Number of channels that lead on from here."""
         return math.prod(self.shape)
 
     def fit(self, size: int) -> None:

@@ -245,24 +245,6 @@ def plot_scatter(
     return Figure([panel], height=270)
 
 
-def plot_bars(
-    labels: Sequence[str], values: Sequence[float], spans: Sequence[tuple[float, float]]
-) -> Figure:
-    """Draw shares of a whole, the largest on top, with the span that each of them had.
-
-    Args:
-        labels: What has the share.
-        values: Mean shares.
-        spans: Smallest and largest share.
-    """
-    panel = Panel(Axis("share of the variance explained", low=0.0), _name_rows(labels))
-    places = np.arange(len(labels))
-    panel.fill_boxes((0.0, values), (places - 0.3, places + 0.3), SHADES[0], 0.6)
-    low, high = np.array(spans).T
-    panel.draw_segments((low, high), (places, places), MUTED, width=2)
-    return Figure([panel], height=60 + 24 * len(labels))
-
-
 def plot_sample(
     features: NDArray[Any],
     image_shape: tuple[int, ...] | None,

@@ -403,7 +403,7 @@ class Panel:
         body = f'<path d="{grid}" {_stroke(LINE, 0.8)}/>' if grid else ""
         body += "".join(mark(lambda x, y: (across(x), up(y))) for mark in self._marks)
         body += f'<path d="{frame}" {_stroke(MUTED, 0.8)}/>' if frame else ""
-        body += self._name_ends(across, up, right, top, bottom)
+        body += self._name_ends(lambda x, y: (across(x), up(y)), right, top, bottom)
         for y, text in zip(at_y, rows.values(), strict=True):
             body += _text(left - 4, y + 0.35 * FONT, text, MUTED, "end")
         for x, text in zip(at_x, columns.values(), strict=True):
@@ -419,25 +419,16 @@ class Panel:
             body += _text(x, y, shorten_label(self.y.label), MUTED, "middle", turn=-90)
         return body
 
-    def _name_ends(
-        self,
-        across: Callable[[ArrayLike], Array],
-        up: Callable[[ArrayLike], Array],
-        right: float,
-        top: float,
-        bottom: float,
-    ) -> str:
+    def _name_ends(self, at: Place, right: float, top: float, bottom: float) -> str:
         """Write names of curves beside the panel, each with a stroke from the end of its own."""
-        ends = sorted(self._ends, key=lambda end: -end[1])
-        places, body = [float(up(y)) for _, y, _, _ in ends], ""
+        ends, body, last = sorted(self._ends, key=lambda end: -end[1]), "", -math.inf
         gap = min(FONT + 1.5, (bottom - top) / max(1, len(ends) - 1))
-        for n in range(1, len(places)):
-            places[n] = max(places[n], places[n - 1] + gap)
-        for n, (x, y, name, style) in enumerate(ends):
-            at = min(places[n], bottom - gap * (len(ends) - 1 - n))
-            stroke = f"M{float(across(x)):.1f} {float(up(y)):.1f}L{right:.1f} {at:.1f}h10"
+        for left, (x, y, name, style) in zip(range(len(ends) - 1, -1, -1), ends, strict=True):
+            across, up = (float(side) for side in at(x, y))
+            last = min(max(up, last + gap), bottom - gap * left)
+            stroke = f"M{across:.1f} {up:.1f}L{right:.1f} {last:.1f}h10"
             body += f'<path d="{stroke}" {style}/>'
-            body += _text(right + 13, at + 0.35 * FONT, shorten_label(name), INK)
+            body += _text(right + 13, last + 0.35 * FONT, shorten_label(name), INK)
         return body
 
 

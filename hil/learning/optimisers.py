@@ -158,12 +158,12 @@ def _make(
     ) -> tuple[list[Matrix], State]:
         step = int(state["step"]) + 1
         state, changed = {**state, "step": np.asarray(step)}, [*weights]
-        scalars = [np.float32(number) for number in find_numbers(progress, step)]
+        scalars = [*map(np.float32, find_numbers(progress, step))]
         for p, gradient in enumerate(gradients):
             if gradient is not None:
                 names = [f"{name}_{p}" for name in kept]
                 before = [gradient, *map(state.__getitem__, names), weights[p]]
-                arrays = [np.ascontiguousarray(array) for array in before]
+                arrays = [*map(np.ascontiguousarray, before)]
                 loop(*[array.reshape(-1) for array in arrays], np.float32(limits[p]), *scalars)
                 state |= zip(names, arrays[1:-1], strict=True)
                 changed[p] = arrays[-1]

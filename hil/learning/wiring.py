@@ -1,4 +1,4 @@
-"""What a projection does to activity and errors, by all synapses that there may be or by some."""
+"""Action of a projection on activity and errors, by all synapses that there may be or by some."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Wiring:
         return values
 
     def forward(self, activity: Matrix | csr_matrix, values: Matrix) -> Matrix:
-        """What activity or events `(..., n_pre)` bring to neurons, `(..., n_post)`."""
+        """Compute what activity or events `(..., n_pre)` bring to neurons, `(..., n_post)`."""
         return np.asarray(activity @ values)
 
     def correlate(self, before: Matrix | csr_matrix, after: Matrix) -> Matrix:
@@ -79,6 +79,11 @@ class Wiring:
         """Mean over the synapses that lead to each neuron, `(n_post,)`; 0 without any."""
         mean: Matrix = values.mean(axis=0)
         return mean
+
+    def sum_squares(self, values: Matrix) -> Matrix:
+        """Sum over the synapses that lead to each neuron of their squares, `(n_post,)`."""
+        squares: Matrix = np.einsum("ij,ij->j", values, values)
+        return squares
 
     def as_matrix(self, values: Matrix) -> Matrix:
         """Values of synapses as an array `(n_pre, n_post)`, with zeros where there are none."""
@@ -157,6 +162,10 @@ class SparseWiring(Wiring):
         sums = np.bincount(self.post, values, self.ends[1])
         mean: Matrix = (sums / np.maximum(many, 1)).astype(values.dtype)
         return mean
+
+    def sum_squares(self, values: Matrix) -> Matrix:
+        """As `Wiring` has it."""
+        return np.bincount(self.post, values**2, self.ends[1]).astype(values.dtype)
 
     def as_matrix(self, values: Matrix) -> Matrix:
         """As `Wiring` has it; synapses of the same pair add up."""

@@ -147,7 +147,7 @@ class Controller:
         x: mapping.Batch,
         y: NDArray[Any],
         index: int,
-        total: int,
+        progress: float,
         weights: losses.Weights = None,
     ) -> StepReport:
         """Learn from one batch.
@@ -156,7 +156,7 @@ class Controller:
             x: `(B, n_features)` float32 in [0, 1], or signals.
             y: `(B,)` labels, or real targets `(B, C)`.
             index: Number of this step in the run, from 0; it names the step's randomness.
-            total: Number of steps of the whole run, for the schedule.
+            progress: Share of the training that is done, for the schedule.
             weights: `(B,)` factor of each sample's loss; None is 1.
         """
         stimulus = self.stimulus(x, "encode", index)
@@ -183,7 +183,7 @@ class Controller:
                 lambda rate, membrane: judge(rate, membrane)[-1],
                 self._evaluate_perturbations(stimulus, judge, index),
                 pulls,
-                index / total,
+                progress,
             ),
             losses=by_sample,
             logits=logits,
@@ -232,7 +232,7 @@ class Controller:
         """Run a batch with each set of weights that the rule proposes; the last one stays."""
         if self.rule.propose is None:
             return []
-        seed, probes, found = self.config.seed, self.observer.output_probes, []
+        seed, probes, evaluations = self.config.seed, self.observer.output_probes, []
         draw = streams.generator(seed, "perturb", index)
         for n, proposed in enumerate(self.rule.propose(draw, self.weights, self.observer.routes)):
             trial = streams.trial(seed, "perturb", index, n)
@@ -240,8 +240,8 @@ class Controller:
                 self.supervised.write(projection, matrix)
             seen = self.supervised.run(stimulus, probes, trial)
             by_sample, logits, _ = judge(*self.observer.deployed(seen))
-            found.append(PerturbedEvaluation(proposed, by_sample, logits))
-        return found
+            evaluations.append(PerturbedEvaluation(proposed, by_sample, logits))
+        return evaluations
 
     def repair(self, layers: Sequence[health.State]) -> None:
         """Do what the configuration asks for about hidden layers that are silent or saturated.
@@ -325,13 +325,13 @@ class Controller:
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Collect the state of the controller and the device as named arrays."""
-        found: dict[str, NDArray[np.generic]] = {}
-        found |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
-        found |= {f"cells/{p}": cells for p, cells in self.cells.items()}
-        found |= {f"rule/{name}": value for name, value in self.rule_state.items()}
-        found |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
-        found["homeostasis/strengths"] = self.strengths
-        return found | self.supervised.state()
+        arrays: dict[str, NDArray[np.generic]] = {}
+        arrays |= {f"weights/{p}": weights for p, weights in enumerate(self.weights)}
+        arrays |= {f"cells/{p}": cells for p, cells in self.cells.items()}
+        arrays |= {f"rule/{name}": value for name, value in self.rule_state.items()}
+        arrays |= {f"optimiser/{name}": value for name, value in self.optimiser_state.items()}
+        arrays["homeostasis/strengths"] = self.strengths
+        return arrays | self.supervised.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Return to what `state` gave; a device that cannot is given all weights anew.

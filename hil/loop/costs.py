@@ -1,4 +1,4 @@
-"""What a device pays: writes of its cells, runs, spikes, synaptic events and bytes on the line."""
+"""Costs of a device: writes of its cells, runs, spikes, synaptic events and bytes on the line."""
 
 from __future__ import annotations
 

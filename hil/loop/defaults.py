@@ -1,4 +1,4 @@
-"""What nobody asked for is chosen by what the device states about itself.
+"""Defaults: what nobody asked for is chosen by what the device states about itself.
 
 A choice is made once, before a run is kept, so that the configuration of the run is complete. What
 was asked for is never changed: where it does not fit the device it is refused, with a way out.

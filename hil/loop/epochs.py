@@ -136,7 +136,7 @@ class Training:
             x = augmentation.affine(x, image, rng, **self._maps)
         y = self._data.y_train[rows]
         weights = None if self._weights is None else self._weights[rows]
-        report = self._controller.step(x, y, step, self._total, weights)
+        report = self._controller.step(x, y, step, step / self._total, weights)
         self._state.tally.add(report, len(rows))
         self._state.statistics.add(y, report.activity, report.membrane)
         self._state.step += 1

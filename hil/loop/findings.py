@@ -1,4 +1,4 @@
-"""What is found amiss with a network, its training or the way to its device: data, then words."""
+"""Findings about a network, its training or the way to its device: data, then words."""
 
 from __future__ import annotations
 

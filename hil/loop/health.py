@@ -86,10 +86,10 @@ class Statistics:
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return the sums as named arrays, for a checkpoint."""
-        found: dict[str, NDArray[np.generic]] = {"samples": self.samples, "largest": self.largest}
+        arrays: dict[str, NDArray[np.generic]] = {"samples": self.samples, "largest": self.largest}
         for layer, (sums, squares) in enumerate(zip(self.sums, self.squares, strict=True), start=1):
-            found[f"sums_{layer}"], found[f"squares_{layer}"] = sums, squares
-        return found
+            arrays[f"sums_{layer}"], arrays[f"squares_{layer}"] = sums, squares
+        return arrays
 
     @classmethod
     def from_arrays(cls, state: Mapping[str, NDArray[np.generic]]) -> Statistics:

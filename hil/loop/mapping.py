@@ -152,7 +152,7 @@ def routes(device: Device, kind: StimulusKind) -> tuple[Route, ...]:
 
 
 def find_wirings(network: Network) -> list[Wiring]:
-    """What each projection of a configured network does to activity and errors."""
+    """Find what each projection of a configured network does to activity and errors."""
     return [
         DENSE if own is None else SparseWiring(own.pre, own.post, ends)
         for own, ends in zip((p.synapses for p in network.projections), network.ends, strict=True)
@@ -341,7 +341,7 @@ def find_synapses(
         ValueError: When they are none, or more than a host can hold.
     """
     given, share = select_prefix(initial or {}, "synapses/"), config.network.density
-    draw, found, total = streams.generator(config.seed, "synapses"), list[Synapses | None](), 0
+    draw, chosen, total = streams.generator(config.seed, "synapses"), list[Synapses | None](), 0
     for p, (source, target) in enumerate(config.network.connections):
         cells, rows = layers[source] * layers[target], given.get(str(p))
         if given or share == 1:
@@ -360,14 +360,14 @@ def find_synapses(
                 some = np.sort(np.concatenate([some, draw.integers(0, cells, missing)]))
                 some = some[np.diff(some, prepend=-1) > 0]
             own = Synapses(*(each.astype(np.int32) for each in divmod(some, layers[target])))
-        found.append(own)
+        chosen.append(own)
         total += cells if own is None else own.size
     if total > SYNAPSES:
         raise ValueError(
             f"a network of {total} synapses: at most {SYNAPSES} are trained, so give smaller "
             "layers in network.hidden, or less network.density"
         )
-    return found
+    return chosen
 
 
 def find_delays(config: Config, shapes: Sequence[tuple[int, ...]], initial: Initial) -> list[Delay]:

@@ -138,9 +138,10 @@ class SupervisedDevice:
     def _rounds_of(self, probes: Sequence[Probe]) -> list[Group]:
         """The runs that answer some probes; those of a step are the same for all steps."""
         key = tuple(probes)
-        if key not in self._rounds:
-            self._rounds[key] = split_probes(probes, self._network, self._device.info)
-        return self._rounds[key]
+        rounds = self._rounds.get(key)
+        if rounds is None:
+            rounds = self._rounds[key] = split_probes(probes, self._network, self._device.info)
+        return rounds
 
     def _perform(self, request: Callable[..., Answer], *args: Any, **options: Any) -> Answer:
         """Ask the device, count the time, and ask again where it lost its network meanwhile."""

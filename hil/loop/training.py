@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hil.extensions import in_force
 from hil.loop import costs, findings, snapshot
@@ -17,9 +17,6 @@ from hil.process import Stop, catch_stops, peak_rss_mb
 from hil.runs import data as run_data
 from hil.runs.folder import CHECKPOINT, START, Arrays, Run
 from hil.trust import check_unchanged, code_of, fingerprints
-
-if TYPE_CHECKING:
-    pass
 
 
 def train(

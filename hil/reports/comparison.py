@@ -16,25 +16,12 @@ from hil.reports import rendering
 from hil.reports.run_facts import settings_as_text
 from hil.runs.folder import REPORT
 from hil.sections import PageSection, Statement, Table, curves, means, pairs, words
-from hil.sections.trials import Cell, Level, Row, Trials, Unit, estimate
+from hil.sections.trials import PAID, Cell, Level, Row, Trials, Unit, estimate
 
 if TYPE_CHECKING:
     from hil.runs.folder import Run
 
 SEED, FACTOR = ("run", "seed"), "settings"
-# Measures of studies, by what the costs of a result call them.
-COSTS = {
-    "training": {
-        "device_runs": "runs",
-        "samples": "samples",
-        "transfer_bytes": "line_bytes",
-        "read_bits": "read_bits",
-        "energy": "energy",
-        "cell_writes_mean": "cell_writes_mean",
-        "cell_writes_max": "cell_writes_max",
-    },
-    "inference": {"spikes": "spikes", "synaptic_events": "synaptic_events"},
-}
 
 
 class ComparedRun:
@@ -59,29 +46,23 @@ class ComparedRun:
     @property
     def outcome(self) -> dict[str, Any]:
         """What was measured, as of a trial of a study."""
-        curve = {"curve": [row["validation_accuracy"] for row in self.metrics]}
-        if self.result is None:
-            return curve
-        names = ("test_accuracy", "device_seconds", "transfer_seconds")
-        costs = {
-            measure: self.result["costs"][part][key]
-            for part, measures in COSTS.items()
-            for measure, key in measures.items()
-        }
+        curve, result = [row["validation_accuracy"] for row in self.metrics], self.result
+        if result is None:
+            return {"curve": curve}
+        paid, inference = result["costs"]["training"], result["costs"]["inference"]
         return {
-            **curve,
-            **costs,
-            **{name: self.result[name] for name in names},
-            "seconds": self.result["train_seconds"],
+            "curve": curve,
+            "seconds": result["train_seconds"],
+            **{key: result[key] for key in ("test_accuracy", "device_seconds", "transfer_seconds")},
+            **{key: inference[key] for key in ("spikes", "synaptic_events")},
+            **{measure: paid[key] for measure, key in PAID.items()},
         }
 
-    def find_right(self) -> tuple[bytes, Any] | None:
-        """Find which test samples it answers right, and the labels; None before the test."""
-        snapshot = self._run.load_snapshot()
-        if snapshot is None:
-            return None
-        labels = snapshot["test_labels"].astype(np.int64)
-        return labels.tobytes(), snapshot["test_predictions"] == labels
+    def find_right(self) -> tuple[bytes, Any]:
+        """Find which test samples it answers right, after their labels; none before the test."""
+        snapshot = self._run.load_snapshot() or {}
+        labels = snapshot.get("test_labels", np.empty(0)).astype(np.int64)
+        return labels.tobytes(), snapshot.get("test_predictions", labels) == labels
 
 
 Group = list[ComparedRun]
@@ -186,13 +167,13 @@ def write_comparison(
         "Test accuracy": partial(means.build_means, means.MeansSettings(**of_groups), trials),
         "Against the first": partial(pairs.build_pairs, pairing, trials),
         "Answers": partial(build_answers, groups, names),
-        "Settings": partial(build_settings, heading, names, differing),
         "Learning": partial(curves.build_epochs, curves.CurvesSettings(lines=(FACTOR,)), trials),
         "Costs": partial(means.build_costs, means.MeansSettings(**of_groups), trials),
-        "Runs": partial(build_runs, groups, heading, names, path.parent),
+        "Runs": partial(build_runs, groups, differing, path.parent),
     }
     made = [attempts.make_section(*maker) for maker in makers.items()]
-    parts = [part for part in made if part and (part.plots or part.failure or has_rows(part))]
+    shown = (part for part in made if part is not None)
+    parts = [p for p in shown if p.plots or p.failure or any(table.rows for table in p.tables)]
     answers = [part.answer for part in parts if part.answer]
     mean = estimate(trials.rows, "test_accuracy")
     if len(groups) == 1 and mean is not None:
@@ -211,11 +192,6 @@ def write_comparison(
     )
 
 
-def has_rows(part: PageSection) -> bool:
-    """Tell if a section has a table of anything."""
-    return any(table.rows for table in part.tables)
-
-
 def read_trials(groups: Sequence[Group], heading: str, names: Sequence[str]) -> Trials:
     """Read runs as trials of a study, with a level for each group."""
     rows: list[Row] = []
@@ -227,16 +203,6 @@ def read_trials(groups: Sequence[Group], heading: str, names: Sequence[str]) -> 
     return Trials(rows, (FACTOR,))
 
 
-def build_settings(
-    heading: str, names: Sequence[str], differing: Mapping[str, Sequence[str | None]]
-) -> PageSection:
-    """Tabulate the settings in which groups differ."""
-    columns = [[value or "none" for value in each] for each in differing.values()]
-    table = Table("", (heading, *differing), [*zip(names, *columns, strict=True)])
-    tables = [table] if len(differing) > 1 else []
-    return PageSection("What differs", words.read_note("differing"), tables=tables)
-
-
 def build_answers(groups: Sequence[Group], names: Sequence[str]) -> PageSection:
     """Count the test samples that a run of the first group or one of another alone answers right.
 
@@ -246,7 +212,7 @@ def build_answers(groups: Sequence[Group], names: Sequence[str]) -> PageSection:
     for group, name in zip(groups[1:], names[1:], strict=True):
         for one, other in _pair_runs(groups[0], group):
             first, second = one.find_right(), other.find_right()
-            if first is None or second is None or first[0] != second[0]:
+            if not first[0] or first[0] != second[0]:
                 continue
             a, b = first[1], second[1]
             counts = [int(each.sum()) for each in (a & b, a & ~b, ~a & b, ~a & ~b)]
@@ -276,21 +242,22 @@ def _pair_runs(first: Group, second: Group) -> Iterator[tuple[ComparedRun, Compa
 
 
 def build_runs(
-    groups: Sequence[Group], heading: str, names: Sequence[str], folder: Path
+    groups: Sequence[Group], differing: Mapping[str, Sequence[str | None]], folder: Path
 ) -> PageSection:
-    """Tabulate runs, each with a link to its page as seen from a folder."""
+    """Tabulate runs and settings that differ, with links to their pages as seen from a folder."""
     rows, links = [], {}
-    for group, name in zip(groups, names, strict=True):
+    for number, group in enumerate(groups):
+        settings = [values[number] or "none" for values in differing.values()]
         for run in group:
             done = f"{len(run.metrics)} of {run.config.training.epochs}"
             cells = ["not complete", ""]
             if run.result is not None:
-                low, high = run.result["test_accuracy_ci95"]
-                cells = [f"{100 * run.result['test_accuracy']:.2f}"]
-                cells.append(f"{100 * low:.2f} to {100 * high:.2f}")
+                ends = run.result["test_accuracy_ci95"]
+                cells = [f"{100 * share:.2f}" for share in (run.result["test_accuracy"], *ends)]
+                cells[1:] = [" to ".join(cells[1:])]
             if (run.path / REPORT).exists():
                 links[str(run.path)] = quote(os.path.relpath(run.path / REPORT, folder))
-            rows.append([str(run.path), name, str(run.config.seed), done, *cells])
-    header = ("run", heading, "seed", "epochs", "test accuracy, %", "95 % interval, %")
+            rows.append([str(run.path), *settings, str(run.config.seed), done, *cells])
+    header = ("run", *differing, "seed", "epochs", "test accuracy, %", "95 % interval, %")
     table = Table("", header, rows, links)
     return PageSection("Runs", words.read_note("compared_runs"), tables=[table])

@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from hil.sections import PageSection, Plot, Table
 
 PAGE = 2 * COLUMN  # width of a page of a journal, in mm
 HIGHER = 1.25  # a figure as wide as the page against one as wide as a column
-MISSING = 'PDF files need svglib: pip install "spikeloop[figures]"'
 SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
@@ -89,8 +88,12 @@ def format_latex(table: Table) -> str:
 def _draw_files(plot: Plot) -> dict[str, bytes]:
     """Draw a plot at both widths; contents by the ending of the file."""
     figure, files = plot.draw(), {}
-    for width, svg in _lay_out(figure):
-        alone = make_stand_alone(svg, width)
+    for width, height in ((COLUMN, 1.0), (PAGE, HIGHER)):
+        laid_out = figure
+        if isinstance(figure, Figure):  # text of one size, whatever the width
+            pixels = WIDTH * width / COLUMN
+            laid_out = replace(figure, width=pixels, height=height * figure.height)
+        alone = make_stand_alone(str(laid_out), width)
         files[f"-{width}mm.svg"] = alone.encode()
         pdf = _convert_to_pdf(alone)
         if pdf:
@@ -98,14 +101,6 @@ def _draw_files(plot: Plot) -> dict[str, bytes]:
     if isinstance(figure, Figure):
         files[".csv"] = figure.to_csv().encode()
     return files
-
-
-def _lay_out(figure: Figure | str) -> Iterator[tuple[int, str]]:
-    for width, height in ((COLUMN, 1.0), (PAGE, HIGHER)):
-        if isinstance(figure, Figure):  # text of one size, whatever the width
-            pixels = WIDTH * width / COLUMN
-            figure = replace(figure, width=pixels, height=height * figure.height)
-        yield width, str(figure)
 
 
 def _convert_to_pdf(svg: str) -> bytes | None:

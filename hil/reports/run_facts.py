@@ -59,12 +59,13 @@ def summarise(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     else:
         low, high = result["test_accuracy_ci95"]
         rows.append(("test accuracy", f"{score}  (95 %: {100 * low:.2f} to {100 * high:.2f})"))
-    if result.get("classes_out_of_balance") or result.get("on"):
+    by_class = bool(result.get("on")) and "confusion" in result
+    if result.get("classes_out_of_balance") or by_class:
         rows += [
             ("balanced accuracy", f"{100 * result['balanced_accuracy']:.2f} %"),
             ("majority's share", f"{100 * result['majority_share']:.2f} %  (one class alone)"),
         ]
-    if result.get("on"):
+    if by_class:
         rows += _answers_by_class(result["classes"], result["confusion"])
     there = describe_score(result, "trained")
     if there:

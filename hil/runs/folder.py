@@ -278,7 +278,7 @@ class Run:
         return name_source(str(self.path / file), f"; {self._way_to_start}")
 
     def load_trained(self) -> Arrays:
-        """What the training left: the epoch that was kept, or else the last checkpoint.
+        """Load what the training left: the epoch that was kept, or else the last checkpoint.
 
         Raises:
             ValueError: When there is no checkpoint yet, or it is damaged.

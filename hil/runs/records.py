@@ -135,7 +135,7 @@ class TrainingCosts(InferenceCosts):
 
 
 class NetworkCosts(Record):
-    """What a network is, trained."""
+    """Size and activity of a trained network."""
 
     footprint: Amount
     connection_sparsity: Share

@@ -29,7 +29,7 @@ from hil.statistics import FEWEST
 
 
 class CostSettings(SectionSettings):
-    """What is paid, the accuracy that is aimed at, and the factors of lines and plots."""
+    """Costs that are shown, the accuracy that is aimed at, and the factors of lines and plots."""
 
     cost: str
     target: float = Field(0.9, gt=0, le=1)
@@ -98,7 +98,7 @@ def build_costs(settings: CostSettings, trials: Trials) -> PageSection | None:
 
 
 def _course(row: Row, cost: str) -> list[tuple[float, float]]:
-    """What was paid and the validation accuracy after each epoch."""
+    """Costs so far and the validation accuracy after each epoch."""
     paid = [epoch.get(cost) for epoch in row.outcome.get("paid", [])]
     pairs = zip(paid, row.outcome.get("curve", []), strict=False)
     return [(x, y) for x, y in pairs if x and y is not None]

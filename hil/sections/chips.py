@@ -176,7 +176,7 @@ def _recovery_answer(recoveries: list[Recovery]) -> str:
 
 
 class YieldSettings(SectionSettings):
-    """What weights were trained on, its reference, when a chip is good, and what it may cost."""
+    """Origin of weights, their reference, when a chip is good, and what it may cost."""
 
     factor: str
     reference: str

@@ -203,8 +203,8 @@ def best_levels(
     """
     groups = [g for g in trials.group(by).values() if len(_levels_with(g, factor, measure)) > 1]
     if len(groups) <= PLACES:
-        found = [find_best_level(g, factor, measure, phrase_place(trials, g, by)) for g in groups]
-        return [best for best in found if best is not None]
+        each = [find_best_level(g, factor, measure, phrase_place(trials, g, by)) for g in groups]
+        return [best for best in each if best is not None]
     together = [row for group in groups for row in group]
     where = f"on average over {len(groups)} combinations"
     best = find_best_level(together, factor, measure, where)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
 from hil.figures import plots
-from hil.sections import PageSection, Plot, SectionKind, SectionSettings, words
+from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Statement, words
 from hil.sections.trials import (
     Row,
     Trials,
@@ -33,7 +32,7 @@ class EpochsSettings(SectionSettings):
 
 
 class CurvesSettings(EpochsSettings):
-    """What the points of a curve are, and what is measured at each."""
+    """Points of a curve, and the measures of each."""
 
     axis: str = "epoch"
     measure: str = "validation_accuracy"
@@ -130,46 +129,20 @@ class CorrelationSettings(SectionSettings):
     parts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class CommonOrder:
-    """Rank correlation of one measure with another.
-
-    Attributes:
-        one: The one on the horizontal axis, in words.
-        other: The other one, in words.
-        correlation: Their rank correlation.
-    """
-
-    one: str
-    other: str
-    correlation: Correlation
-
-    @property
-    def is_supported(self) -> bool:
-        """True where the correlation can be told from none."""
-        interval = self.correlation.interval
-        return interval is not None and not interval[0] <= 0 <= interval[1]
-
-    def __str__(self) -> str:
-        """The sentence."""
-        rho, interval, pairs = (
-            self.correlation.rho,
-            self.correlation.interval,
-            self.correlation.pairs,
-        )
-        names = f"{self.one} and {self.other}"
-        if rho is None:
-            return f"{names}: one of them is the same everywhere, or there is one point"
-        if interval is None:
-            detail = f"{pairs} combinations, at least {FEWEST_PAIRS} are needed"
-            return f"{names}: too few to say, rank correlation {rho:.2f} ({detail})"
-        detail = (
-            f"rank correlation {rho:.2f} ({CONFIDENCE}: {interval[0]:.2f} to {interval[1]:.2f}, "
-            f"{pairs} combinations)"
-        )
-        if not self.is_supported:
-            return f"{names} do not show a common order: {detail}"
-        return f"{self.other} {'rises' if rho > 0 else 'falls'} with {self.one}: {detail}"
+def describe_order(one: str, other: str, correlation: Correlation) -> Statement:
+    """Say how one measure is ordered by another; supported where that can be told from none."""
+    rho, interval, pairs = correlation.rho, correlation.interval, correlation.pairs
+    names = f"{one} and {other}"
+    if rho is None:
+        return Statement(f"{names}: one of them is the same everywhere, or there is one point")
+    if interval is None:
+        detail = f"{pairs} combinations, at least {FEWEST_PAIRS} are needed"
+        return Statement(f"{names}: too few to say, rank correlation {rho:.2f} ({detail})")
+    bounds = f"{CONFIDENCE}: {interval[0]:.2f} to {interval[1]:.2f}"
+    detail = f"rank correlation {rho:.2f} ({bounds}, {pairs} combinations)"
+    if interval[0] <= 0 <= interval[1]:
+        return Statement(f"{names} do not show a common order: {detail}")
+    return Statement(f"{other} {'rises' if rho > 0 else 'falls'} with {one}: {detail}", True)
 
 
 def build_correlation(settings: CorrelationSettings, trials: Trials) -> PageSection:
@@ -184,7 +157,7 @@ def build_correlation(settings: CorrelationSettings, trials: Trials) -> PageSect
             kinds.setdefault(kind, []).append((fmean(a), fmean(b)))
     points = sorted({point for own in kinds.values() for point in own})
     result = rank_correlation([a for a, _ in points], [b for _, b in points])
-    claim = CommonOrder(words.name_measure(one), words.name_measure(other), result)
+    claim = describe_order(words.name_measure(one), words.name_measure(other), result)
     clouds = [
         plots.Cloud([a for a, _ in own], [b for _, b in own], kind or "all", number)
         for number, (kind, own) in enumerate(kinds.items())

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from drivers.contract.faults import NEURON_FAULTS
 from hil.figures.chip_plots import plot_neuron_map
@@ -21,7 +22,7 @@ class FaultSettings(SectionSettings):
     """The factor that says what fails, and what of the accuracy a critical fault takes."""
 
     factor: str
-    critical: float = 0.01
+    critical: float = Field(0.01, gt=0, le=1)
 
 
 def build_faults(settings: FaultSettings, trials: Trials) -> PageSection | None:
@@ -29,7 +30,7 @@ def build_faults(settings: FaultSettings, trials: Trials) -> PageSection | None:
     rows = [row for row in trials.rows if row.outcome.get("faults")]
     if not rows:
         return None
-    table, data, plots = [], [], []
+    table, data, shares, plots = [], [], [], []
     for level, own in by_level(rows, settings.factor).items():
         name = words.name_level(own, settings.factor)
         kind = str(own[0].cell.settings.get("campaign", {}).get("kind", ""))
@@ -47,14 +48,16 @@ def build_faults(settings: FaultSettings, trials: Trials) -> PageSection | None:
                 cells += [f"{100 * drop.max():.1f}", f"{100 * critical / drop.size:.1f}"]
                 table.append([*cells, f"{100 * low:.1f} to {100 * high:.1f}"])
                 data.append([level, int(place), int(bit), drop.size, critical, float(drop.max())])
+                shares.append(
+                    (critical / drop.size, f"{level} in {where}: {critical} of {drop.size}")
+                )
             first = own[0].outcome["faults"]
             title = f"{name}, {noun} {int(place)}"
             plots.append(_map(first, int(place), _accuracy(own[0]), title, part))
-    worst = max(data, key=lambda each: each[4] / each[3])
     return PageSection(
         "Single faults",
         words.read_note("faults", critical=f"{100 * settings.critical:g}"),
-        answer=f"most often critical is {worst[0]} at place {worst[1]}: {worst[4]} of {worst[3]} "
+        answer=f"most often critical is {max(shares)[1]} "
         f"faults cost {100 * settings.critical:g} points or more",
         tables=[
             Table(

@@ -34,7 +34,7 @@ class GapSettings(SectionSettings):
 
 @dataclass(frozen=True)
 class Spread:
-    """How far devices lie apart.
+    """Spread of devices about their mean.
 
     Attributes:
         rows: The trials.

@@ -116,7 +116,7 @@ class MapSettings(SectionSettings):
 
 def build_map(settings: MapSettings, trials: Trials) -> PageSection:
     """Make one map for each combination of the levels of `by` that has both factors."""
-    figures, table, measure = [], [], settings.measure
+    figures, measure = [], settings.measure
     rows = [row for row in trials.rows if row.text(settings.x) and row.text(settings.y)]
     for group in group_rows(rows, settings.by).values():
         columns, lines = by_level(group, settings.x), by_level(group, settings.y)
@@ -127,21 +127,19 @@ def build_map(settings: MapSettings, trials: Trials) -> PageSection:
                 values[y.index(line), x.index(column)] = result.value
                 if result.interval is not None:
                     widths.append(result.interval[1] - result.interval[0])
-        title = words.name_series(group, settings.by) or "All trials"
+        title = words.name_series(group, settings.by) or words.name_measure(measure).capitalize()
         axes = words.name_quantity(group, settings.x), words.name_quantity(group, settings.y)
         ticks = [words.name_level(each, settings.x) for each in columns.values()]
         labels = [words.name_level(each, settings.y) for each in lines.values()]
-        figures.append(Plot(title, partial(plots.plot_heat_map, values, ticks, labels, axes)))
-        widest = words.format_value(max(widths), measure) if widths else "none: one repetition"
-        table.append([title, widest])
-    header = ("map", f"widest interval, {words.name_points(measure)}")
+        draw = partial(plots.plot_heat_map, values, ticks, labels, axes)
+        widest = words.format_amount(max(widths), measure) if widths else "none: one repetition"
+        figures.append(Plot(title, draw, caption=f"Widest interval: {widest}."))
     names = words.name_quantity(rows, settings.x), words.name_quantity(rows, settings.y)
     by = [*settings.by, settings.x, settings.y]
     return PageSection(
         f"{names[1]} by {names[0]}",
         words.read_note("map"),
         answer=find_extremes(trials, by, measure, rows),
-        tables=[Table("", header, table)],
         plots=figures,
     )
 

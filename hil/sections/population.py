@@ -27,7 +27,7 @@ class PopulationSettings(SectionSettings):
 
 @dataclass(frozen=True)
 class Population:
-    """What the chips of one severity reach; a chip counts by the mean of its repetitions.
+    """Results of the chips of one severity; a chip counts by the mean of its repetitions.
 
     Attributes:
         rows: The trials.

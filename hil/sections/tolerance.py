@@ -1,4 +1,4 @@
-"""How much is tolerated: severities at which points are lost, and levels near the best."""
+"""Tolerance: severities at which points are lost, and levels near the best."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
+from hil.sections import PageSection, SectionKind, SectionSettings, Statement, Table, words
 from hil.sections.comparisons import Comparison, adjust, tabulate
 from hil.sections.trials import (
     Row,
@@ -32,33 +32,16 @@ class ToleranceSettings(SectionSettings):
     losses: tuple[float, ...] = (0.01, 0.02, 0.05)
 
 
-@dataclass(frozen=True)
-class ExtremeLoss:
-    """The least or the most that is lost at a middle severity, in the mean.
-
-    Attributes:
-        word: Which of the two.
-        loss: The loss against none.
-    """
-
-    word: str
-    loss: Comparison
-
-    @property
-    def is_supported(self) -> bool:
-        """True where it can be told from none."""
-        return self.loss.is_supported
-
-    def __str__(self) -> str:
-        """The sentence; a gain is said to be one."""
-        loss, units = self.loss, self.loss.difference.mean.units
-        amount = _format_amount(loss, with_interval=loss.is_supported)
-        text = f"{loss.first} loses {self.word} {loss.where}: {amount} in the mean"
-        if loss.difference.mean.value < 0:
-            text = f"{loss.first} loses nothing {loss.where}, it gains {amount} in the mean"
-        if units < FEWEST:
-            return f"{text} ({units} units, too few for a claim)"
-        return text if loss.is_supported else f"{text}, which chance may explain"
+def describe_loss(word: str, loss: Comparison) -> Statement:
+    """Say what is lost least or most at a middle severity, in the mean; or gained."""
+    mean, amount = loss.difference.mean, _format_amount(loss, with_interval=loss.is_supported)
+    text = f"{loss.first} loses {word} {loss.where}: {amount} in the mean"
+    if mean.value < 0:
+        text = f"{loss.first} loses nothing {loss.where}, it gains {amount} in the mean"
+    if mean.units < FEWEST:
+        return Statement(f"{text} ({mean.units} units, too few for a claim)")
+    chance = "" if loss.is_supported else ", which chance may explain"
+    return Statement(f"{text}{chance}", loss.is_supported)
 
 
 def _format_amount(loss: Comparison, with_interval: bool) -> str:
@@ -106,7 +89,7 @@ def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
     return PageSection(
         "Tolerated severities",
         words.read_note("tolerance"),
-        claims=[ExtremeLoss(word, loss) for word, loss in ends],
+        claims=[describe_loss(word, loss) for word, loss in ends],
         answer=_tolerance_answer(ranked),
         tables=[
             Table("Severity at which is lost", ("what", "trials", *header, "units"), table),

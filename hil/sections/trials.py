@@ -43,6 +43,19 @@ MEASURES = {
     "activation_sparsity": "share",
     "overlap": "|cos|",
 }
+# Those of what a training paid, by what its costs call them.
+PAID = {
+    "device_runs": "runs",
+    "samples": "samples",
+    "read_bits": "read_bits",
+    "transfer_bytes": "line_bytes",
+    "training_spikes": "spikes",
+    "training_events": "synaptic_events",
+    "energy": "energy",
+    "write_calls": "write_calls",
+    "cell_writes_mean": "cell_writes_mean",
+    "cell_writes_max": "cell_writes_max",
+}
 TIMES = ("seconds", "device_seconds", "transfer_seconds")
 FRAMES = ("lost_frames", "damaged_frames", "repeated_frames")  # on the line to a board
 

@@ -94,8 +94,7 @@ def _write_tables(folder: StudyFolder, rows: Rows, parts: Sequence[str] | None =
 def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str, Any]:
     """Write result and page; a part of the page that fails is noted in its place."""
     study, attempts = folder.study, rendering.Attempts()
-    counts: list[Maker] = [(name, partial(_tabulate_counts, name, rows)) for name in COUNTED]
-    all_sections = [attempts.make_section(*maker) for maker in (*makers, *counts)]
+    all_sections = [attempts.make_section(*maker) for maker in (*makers, *_plan_counts(rows))]
     content = [attempts.draw_section(section) for section in all_sections if section is not None]
     claims = [claim for section, _ in content for claim in section.claims]
     parts = [section for section, _ in content]
@@ -159,53 +158,30 @@ def _data_by_title(content: Sequence[PageSection]) -> dict[str, Any]:
     return data
 
 
-def _tabulate_counts(title: str, rows: Rows) -> PageSection | None:
-    """Count the trials with each finding, device or error; None where there is none."""
-    note, header, list_names = COUNTED[title]
-    counts = Counter(name for row in rows for name in sorted(set(list_names(row))))
-    if not counts:
-        return None
-    table = Table("", (header, "trials"), [(name, str(n)) for name, n in counts.most_common()])
-    return PageSection(title, note, tables=[table])
+def _plan_counts(rows: Rows) -> list[Maker]:
+    """Plan sections that count the trials with each finding, device and error."""
+    outcomes = [row.outcome for row in rows]
+    noticed = (set(outcome.get("findings", ())) for outcome in outcomes)
+    # Which classes they are differs from trial to trial.
+    missed = "some classes are never answered"
+    findings = [{missed if n.endswith(missed[-15:]) else n for n in names} for names in noticed]
+    without = [o["passed_over"] for o in outcomes if o.get("passed_over")]
+    devices = [row.device for row in rows if row.device and "error" not in row.outcome]
+    counts = {
+        "What the host noticed": ("noticed", "sign", [n for names in findings for n in names]),
+        "Which devices served": ("served", "device", devices + [f"without {w}" for w in without]),
+        "Trials that did not work": (
+            "errors",
+            "reason",
+            [outcome["error"] for outcome in outcomes if "error" in outcome],
+        ),
+    }
+    return [(title, partial(_tabulate_counts, title, *of)) for title, of in counts.items() if of[2]]
 
 
-def _list_findings(row: Row) -> list[str]:
-    """What the host noticed; which classes are never answered is not told."""
-    names = row.outcome.get("findings", ())
-    return [MISSED if name.endswith(MISSED[-15:]) else name for name in names]
-
-
-def _list_devices(row: Row) -> list[str]:
-    """The device that served, and those that were done without."""
-    without = row.outcome.get("passed_over")
-    names = [row.device] if row.device and "error" not in row.outcome else []
-    return [*names, *([f"done without: {without}"] if without else [])]
-
-
-def _list_errors(row: Row) -> list[str]:
-    return [row.outcome["error"]] if "error" in row.outcome else []
-
-
-MISSED = "some classes are never answered"
-COUNTED: dict[str, tuple[str, str, Callable[[Row], list[str]]]] = {
-    "What the host noticed": (
-        "Signs that something is amiss in single trials, the test included, and in how many.",
-        "sign",
-        _list_findings,
-    ),
-    "Which devices served": (
-        "A device that was absent, in use, or failed at its work was done without: others did its "
-        "trials.",
-        "device",
-        _list_devices,
-    ),
-    "Trials that did not work": (
-        "They have no accuracy and take no part in means and differences.",
-        "reason",
-        _list_errors,
-    ),
-}
-"""Sections that count trials: how to read each, what is counted, and what a trial has of it."""
+def _tabulate_counts(title: str, note: str, header: str, names: Sequence[str]) -> PageSection:
+    rows = [(name, str(count)) for name, count in Counter(sorted(names)).most_common()]
+    return PageSection(title, words.read_note(note), tables=[Table("", (header, "trials"), rows)])
 
 
 def _tabulate_factors(study: Study) -> Table:

@@ -1,4 +1,4 @@
-"""Where trials are evaluated: in this process, in several of this machine, or on a Dask cluster."""
+"""Pools that evaluate trials: this process, several of this machine, or a Dask cluster."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from drivers import nearest
+from drivers.contract.faults import FaultKind
 from hil.config import Section, Sections
 from hil.extensions import short_name
 from hil.learning import rules
@@ -77,7 +78,7 @@ class Repeat(Section):
 class Campaign(Section):
     """Single faults that a trial with `mode = "campaign"` puts in, one after another."""
 
-    kind: str = Field(description="Kind of `Fault`, see `drivers.Fault`.")
+    kind: FaultKind = Field(description="Kind of `Fault`, see `drivers.Fault`.")
     value: float = Field(1.0, description="What the kind needs.")
     most: int = Field(0, ge=0, description="Most neurons or synapses of a place; 0 for all.")
 

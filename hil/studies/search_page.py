@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hil.figures import plots
+from hil.figures.svg import WIDTH
 from hil.sections import PageSection, Plot, Table, words
 from hil.sections.comparisons import Comparison, adjust
 from hil.sections.trials import (
@@ -179,18 +180,23 @@ def build_importances(result: SearchResult) -> PageSection:
     ranked = sorted(shares.items(), key=lambda item: -fmean(item[1]))
     if not ranked:
         return PageSection(title, "All trials came out alike: there is none.")
-    names = [words.name_quantity(result.arms[0].rows, name) for name, _ in ranked]
-    means, spans = [fmean(s) for _, s in ranked], [(min(s), max(s)) for _, s in ranked]
-    table = [
-        [name, f"{mean:.2f}", f"{low:.2f} to {high:.2f}", str(len(single))]
-        for name, mean, (low, high), (_, single) in zip(names, means, spans, ranked, strict=True)
+    spans = [
+        plots.ShareInterval(
+            words.name_quantity(result.arms[0].rows, name), fmean(s), (min(s), max(s)), 0, True, s
+        )
+        for name, s in ranked
     ]
-    header = ("setting", "importance", "smallest to largest", "searches")
+    table = [
+        [each.label, f"{each.value:.2f}", "{:.2f} to {:.2f}".format(*each.interval)]
+        for each in spans
+    ]
+    header = ("setting", "importance", "smallest to largest")
+    draw = partial(plots.plot_intervals, spans, "share of the variance explained", WIDTH)
     return PageSection(
         title,
         words.read_note("importances"),
         tables=[Table("", header, table)],
-        plots=[Plot("Importance", partial(plots.plot_bars, names, means, spans))],
+        plots=[Plot("Importance", draw)],
         data={"importances": table},
     )
 

@@ -21,7 +21,8 @@ def serve(session: Session, service: Service, seed: int) -> Outcome:
     """Answer batch after batch of test samples while time passes with each run.
 
     What calls learning in is seen without any label: mean rates of the output and mean membranes of
-    all layers over a batch, against those of the first runs since it last learned.
+    all layers over a batch, against those of the first runs since it last learned. The first call
+    is after the first run, since a chip ages fastest at first.
 
     Args:
         session: Weights are written.
@@ -46,12 +47,12 @@ def serve(session: Session, service: Service, seed: int) -> Outcome:
         if service.learning == "called":
             now = np.concatenate([each.mean(axis=0) for each in (shown.rate, *shown.membranes)])
             seen.append(now)
-            if depart(seen, service.reference) > service.call:
+            if not calls or depart(seen, service.reference) > service.call:
                 steps, seen, calls = service.steps, [], calls + 1
-        for _ in range(steps):
+        for step in range(steps):  # the learning rate falls over a call
             rows = draw.integers(len(data.y_train), size=batch)
             x = Data.batch(data.x_train[rows])
-            controller.step(x, data.y_train[rows], learned, service.runs * service.steps)
+            controller.step(x, data.y_train[rows], learned, step / steps)
             learned += 1
     after, days = _paid(session), np.array_split(right, -(-service.runs // service.day))
     return {

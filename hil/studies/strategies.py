@@ -1,4 +1,4 @@
-"""How a study goes through its settings: every combination, or a search with several objectives.
+"""Strategies by which a study goes through settings: all combinations, or a search with objectives.
 
 A search is NSGA-II (Deb et al. 2002, IEEE Trans. Evol. Comput. 6, 182, as Optuna has it), held
 against random search on the same budget. A generation is asked for and evaluated as a whole, and

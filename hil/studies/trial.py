@@ -33,7 +33,7 @@ from hil.loop.health import Score
 from hil.loop.mapping import graph_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
-from hil.sections.trials import FRAMES, Outcome
+from hil.sections.trials import FRAMES, PAID, Outcome
 from hil.studies.plan import Job
 from hil.studies.schema import Campaign, Service
 from hil.studies.service import serve
@@ -41,16 +41,6 @@ from hil.tasks import Data
 
 FAILED = "device_failed"
 Weights = Mapping[str, NDArray[Any]]
-# What curves of accuracy over cost are drawn over, as the costs of a training call it.
-PAID = {
-    "device_runs": "runs",
-    "samples": "samples",
-    "read_bits": "read_bits",
-    "transfer_bytes": "line_bytes",
-    "cell_writes_mean": "cell_writes_mean",
-    "training_events": "synaptic_events",
-    "energy": "energy",
-}
 
 
 class Unrecorded:
@@ -192,23 +182,15 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "curve": [row["validation_accuracy"] for row in state.metrics],
         "shown": session.config.training.count_samples(len(data.y_train)) * len(state.metrics),
         "paid": [{key: row["costs"][of] for key, of in PAID.items()} for row in state.metrics],
-        "read_bits": training["read_bits"],
-        "energy": training["energy"],
+        **{measure: training[key] for measure, key in PAID.items()},
         "footprint": network["footprint"],
         "connection_sparsity": network["connection_sparsity"],
         "activation_sparsity": network["activation_sparsity"],
-        "device_runs": training["runs"],
-        "samples": training["samples"],
         "transfer_bytes": line_bytes,
         "spikes": _spikes(last, controller) if last else None,
         "synaptic_events": inference["synaptic_events"],
         "inference_bytes": inference["line_bytes"],
-        "training_spikes": training["spikes"],
-        "training_events": training["synaptic_events"],
-        "write_calls": training["write_calls"],
-        "cell_writes_mean": training["cell_writes_mean"],
-        "cell_writes_max": training["cell_writes_max"],
-        "weight_bits": _weight_bits(controller),
+        "weight_bits": 8 * (network["footprint"] or 0),
         "overlap": meter.mean,
         "chosen": {choice.setting: choice.value for choice in session.choices},
         "findings": sorted(amiss),
@@ -242,15 +224,6 @@ def _spikes(last: Mapping[str, Any], controller: Controller) -> float:
     rates = [*last["hidden_rates"], last["output_rate"]]
     a_step = sum(rate * n for rate, n in zip(rates, controller.layers[1:], strict=True))
     return float(a_step * controller.config.network.steps)
-
-
-def _weight_bits(controller: Controller) -> float:
-    """Bits that the device stores of all weights; 32 for one that is exact."""
-    total = 0.0
-    for p, w in enumerate(controller.weights):
-        levels = controller.device.info.weight_format(p).levels
-        total += w.size * (32 if levels is None else math.log2(levels + 1))
-    return total
 
 
 Record = list[float]

@@ -112,10 +112,10 @@ def _interpolate_parts(
     rows: NDArray[np.float32],
     columns: NDArray[np.float32],
     ends: tuple[np.float32, np.float32],
-    found: NDArray[np.float32],
+    moved: NDArray[np.float32],
     width: int,
 ) -> None:
-    for i in parts(len(found), rows.size):
+    for i in parts(len(moved), rows.size):
         for z in parts(1):
             for j in parts(rows.size):
                 row = maps[0, i, 0, z] * rows[j] + maps[1, i, 0, z] + maps[2, i, 0, z] * columns[j]
@@ -130,7 +130,7 @@ def _interpolate_parts(
                 upper = padded[at] + right * (padded[at + 1] - padded[at])
                 at = at + width
                 lower = padded[at] + right * (padded[at + 1] - padded[at])
-                found[i, j] = upper + down * (lower - upper)
+                moved[i, j] = upper + down * (lower - upper)
 
 
 interpolate = OnePass(_interpolate_parts)

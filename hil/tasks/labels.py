@@ -1,7 +1,7 @@
 """Labels as people have them, made into classes 0 to C - 1.
 
 Whole numbers, texts, truth values, floats that are whole numbers, and rows of a one-hot matrix are
-labels. What could be something else, such as measurements, is refused.
+labels. What is none of these may be numbers to be learned as such.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import nearest, shorten
+from hil.tasks.samples import Ambiguous
 
 Labels = NDArray[np.int64]
 """`(N,)`, the class of each sample, in 0 ... classes - 1."""
@@ -20,6 +21,8 @@ Targets = NDArray[np.float32]
 """`(N, K)`, real numbers that the K outputs are to give for each sample."""
 
 SHOWN = 5  # labels that a refusal repeats
+CLASSIFICATION, REGRESSION = PROBLEMS = ("classification", "regression")
+MANY, EACH = 20, 5  # so many different numbers, and fewer samples of each, are hardly classes
 
 
 def read_labels(y: Any, name: str) -> NDArray[Any]:
@@ -50,6 +53,57 @@ def read_labels(y: Any, name: str) -> NDArray[Any]:
     return array
 
 
+def is_regression(y: NDArray[Any], problem: str | None) -> bool:
+    """Tell whether numbers are to be learned, and not classes.
+
+    Args:
+        y: Of the training part, as `read_labels` gives it.
+        problem: One of `PROBLEMS`; None goes by the numbers: those that are not whole are learned.
+
+    Raises:
+        Ambiguous: When numbers are whole and most are different.
+        ValueError: When there is no such problem.
+    """
+    if problem is not None and problem not in PROBLEMS:
+        raise ValueError(f"problem={shorten(problem)}: {nearest(problem, PROBLEMS)}")
+    if problem is not None or y.dtype.kind not in "iuf":
+        return problem == REGRESSION
+    if (np.isfinite(y) & (y != np.rint(y))).any():
+        return True
+    if y.size == len(y) and (count := len(np.unique(y))) > max(MANY, len(y) / EACH):
+        raise Ambiguous(
+            f"y_train holds {count} different numbers in {len(y)} samples: numbers to learn, or "
+            "classes? say which",
+            problem=REGRESSION,
+        )
+    return False
+
+
+def check_targets(y: NDArray[Any], samples: int, name: str) -> NDArray[np.float64]:
+    """Refuse what are no real numbers for so many samples.
+
+    Args:
+        y: `(N,)` or `(N, K)`.
+        samples: N.
+        name: What a refusal calls it.
+
+    Returns:
+        `(N, K)`.
+
+    Raises:
+        ValueError: When it is none of these.
+    """
+    y = read_labels(y, name)
+    if y.dtype.kind == "U":
+        raise ValueError(f"{name} holds texts: give numbers, or problem={CLASSIFICATION}")
+    if y.shape[:1] != (samples,) or y.ndim not in (1, 2) or not y.size:
+        raise ValueError(f"{name} has shape {y.shape} for {samples} samples: give ({samples},)")
+    targets = y.reshape(samples, -1).astype(np.float64)
+    if not np.isfinite(targets).all():
+        raise ValueError(f"{name} holds NaN or infinity: give a number for each sample")
+    return targets
+
+
 def check_single(y: NDArray[Any], samples: int, name: str) -> NDArray[Any]:
     """Reduce labels to one for each sample: `(N,)` whole numbers, truth values or texts.
 
@@ -75,7 +129,7 @@ def check_single(y: NDArray[Any], samples: int, name: str) -> NDArray[Any]:
             broken = float(y[y != np.rint(y)].ravel()[0])
             raise ValueError(
                 f"{name} holds {broken:g}, which is a measurement: give classes, as whole numbers "
-                "or texts; numbers are learned by hil.SpikingRegressor"
+                f"or texts, or problem={REGRESSION}"
             )
         if np.abs(y).max(initial=0) >= 2**53:
             raise ValueError(f"{name} holds floats of 2^53 and more: give integers or texts")

@@ -9,22 +9,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.random import Generator
 
 from drivers.errors import FileFormatError, nearest, refuse_in_one_line
 from hil.tasks import formats, labels
 from hil.tasks.formats import Address, Arrays, quote_option
-from hil.tasks.labels import Labels
+from hil.tasks.labels import Labels, Targets
 from hil.tasks.reading import check_lengths
 from hil.tasks.sample_set import TEST_SHARE, SampleSet
-from hil.tasks.samples import AmbiguousLayout
+from hil.tasks.samples import Ambiguous
 from hil.tasks.task import IN_TIME_BY_RULE, Data, Sections, Size, Task, suggest_settings
 
 if TYPE_CHECKING:
     from hil.tasks.preparation import Preparation
     from hil.tasks.samples import Samples
 
-TEST = "test"  # the option that every format has: a file, or a share
+TEST = "test"  # an option that every format has: a file, or a share
+PROBLEM = "problem"  # another: one of `labels.PROBLEMS`
 State = tuple[str, *tuple[int, ...]]
 
 _sizes: dict[State, Size] = {}
@@ -41,7 +43,7 @@ def parse_address(name: str) -> Address | None:
     if name.partition(":")[0] not in formats.names() or ":" not in name:
         return None
     address = Address.parse(name)
-    allowed = (TEST, *formats.get(address.format).options)
+    allowed = (TEST, PROBLEM, *formats.get(address.format).options)
     for option in address.options:
         if option not in allowed:
             raise ValueError(f"option {option!r} of {name!r}: {nearest(option, allowed)}")
@@ -99,7 +101,9 @@ def load(address: Address, rng: Generator, validation_fraction: float) -> Data:
 
 
 @refuse_in_one_line()
-def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple[Samples, Labels]:
+def load_labelled(
+    name: str, trained_on: str, preparation: Preparation
+) -> tuple[Samples, Labels | Targets]:
     """Read the samples of another file than a run was trained on, prepared as those of the run.
 
     Args:
@@ -109,7 +113,8 @@ def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple
         preparation: How the samples of the run are prepared.
 
     Returns:
-        Features `(N, n)` as the network takes them, and the class of each sample `(N,)`.
+        Features `(N, n)` as the network takes them, and the class of each sample `(N,)`, or the
+        numbers that the outputs are to give, `(N, K)`.
 
     Raises:
         ValueError: When the file is no such file or its samples do not fit.
@@ -121,9 +126,11 @@ def load_labelled(name: str, trained_on: str, preparation: Preparation) -> tuple
         if lengths is not None:
             lengths = check_lengths(lengths, len(y), "lengths")
         rows = preparation.apply(part["x"], lengths=lengths)
-        single = labels.check_single(y, len(rows), "y")
         if not len(rows):
             raise ValueError("holds no samples: give some")
+        if preparation.is_real:
+            return rows, preparation.scale_targets(labels.check_targets(y, len(rows), "y"))
+        single = labels.check_single(y, len(rows), "y")
         return rows, labels.number_labels(single, preparation.labels, "y")
 
 
@@ -186,6 +193,8 @@ def _find_state(address: Address) -> State:
 def _read_samples(address: Address) -> SampleSet:
     """Read the samples of a file and of the file with its test part, or set aside a share."""
     arrays, test = _read(address), _parse_test(address)
+    if (problem := address.text(PROBLEM)) is not None:
+        arrays[PROBLEM] = np.asarray(problem)
     if isinstance(test, Address):
         part = _read_test_part(
             test, arrays["feature_names"].tolist() if "feature_names" in arrays else []
@@ -237,8 +246,8 @@ def _add_file_to_errors(address: Address) -> Iterator[None]:
         yield
     except FileFormatError:  # names it already
         raise
-    except AmbiguousLayout as error:
-        way = address.suggest(layout=error.layout)
+    except Ambiguous as error:
+        way = address.suggest(**error.option)
         raise ValueError(f"{address.file}: {error.reason}: {way}") from error
     except ValueError as error:
         raise ValueError(f"{address.file}: {error}") from error

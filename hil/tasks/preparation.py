@@ -55,8 +55,14 @@ def name_classes(labels: NDArray[Any]) -> dict[str, NDArray[Any]]:
     return {"labels": labels, "class_names": labels.astype(str)}
 
 
-def name_targets(low: NDArray[Any], high: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Name outputs for real numbers by theirs, and say what 0 and 1 of each stand for."""
+def name_targets(targets: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Name outputs for real numbers by theirs; 0 and 1 stand for the range of those to train on.
+
+    Args:
+        targets: `(N, K)`.
+    """
+    low, high = targets.min(axis=0), targets.max(axis=0)
+    high = np.where(high > low, high, low + 1)
     return {**name_classes(np.arange(len(low))), "target_low": low, "target_high": high}
 
 
@@ -188,7 +194,7 @@ class Preparation(BaseModel):
         """
         names = name_classes(np.arange(classes))
         if real:
-            names = name_targets(np.zeros(classes), np.ones(classes))
+            names = name_targets(np.tile([[0.0], [1.0]], classes))
         return cls._scale_none(shape, layout, highest=highest, events=events, **names)
 
     @classmethod
@@ -328,11 +334,17 @@ class Preparation(BaseModel):
 
     @property
     def is_real(self) -> bool:
-        """Whether outputs stand for real numbers, and not for classes."""
+        """Tell if outputs stand for real numbers, and not for classes."""
         return len(self.target_low) > 0
 
     def scale_targets(self, y: NDArray[Any]) -> NDArray[np.float32]:
-        """Make of real targets `(N, K)` what the outputs are to give."""
+        """Make of real targets `(N, K)` what the outputs are to give.
+
+        Raises:
+            ValueError: When there are more or fewer than outputs.
+        """
+        if y.shape[1:] != (self.classes,):
+            raise ValueError(f"{y.shape[1]} numbers for each sample: give {self.classes}")
         scaled: NDArray[Any] = (y - self.target_low) / (self.target_high - self.target_low)
         return scaled.astype(np.float32)
 

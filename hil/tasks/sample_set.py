@@ -1,5 +1,7 @@
 """Samples and labels of a user's own, in one form whatever they came as, and the data of a run.
 
+In place of labels there may be real numbers to learn.
+
 uint8 features are kept, 255 standing for 1. Others are kept as float32 when those of the training
 part lie in [0, 1] and take up half of it at least. Otherwise the range of the training part becomes
 [0, 1] (of each feature or channel by itself, for images the range of all pixels). What lies outside
@@ -22,12 +24,13 @@ from numpy.typing import ArrayLike, NDArray
 from hil.tasks import labels
 from hil.tasks import samples as axes
 from hil.tasks.events import DEFAULT_BINS, Records, is_event_layout
-from hil.tasks.preparation import Preparation
+from hil.tasks.preparation import Preparation, name_classes, name_targets
 from hil.tasks.reading import Raw, check_lengths, check_numbers, join_samples, read_samples
 from hil.tasks.samples import Kind, Signals
 from hil.tasks.task import Arrays, Data, Size, split_off, stratified_split
 
 NAMES = ("class_names", "feature_names")
+LABEL_NAME = "label_name"  # of the one output for numbers, where nobody names outputs
 TEST_SHARE = 0.2  # of the samples, where no test part is given
 MOST_BINS = 100_000
 PARTS = ("train", "test", "validation")
@@ -42,11 +45,12 @@ class SampleSet:
 
     Attributes:
         x: Samples by part, `train` first.
-        y: Their labels, `(N,)` or one-hot `(N, C)`.
+        y: Their labels, `(N,)` or one-hot `(N, C)`; or numbers to learn, `(N,)` or `(N, K)`.
         layout: Meaning of the axes of a sample, as in `hil.tasks.samples`.
-        names: `class_names` and `feature_names`, where they are given.
+        names: `class_names`, `feature_names` and `label_name`, where they are given.
         bins: Steps of records of events.
         event_columns: Columns of events that came as plain numbers; empty where none did.
+        is_real: Whether numbers are learned.
     """
 
     x: Mapping[str, Raw]
@@ -55,6 +59,7 @@ class SampleSet:
     names: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     bins: int = DEFAULT_BINS
     event_columns: str = ""
+    is_real: bool = False
 
     @classmethod
     def of_program(
@@ -67,21 +72,24 @@ class SampleSet:
         class_names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
         layout: str | None = None,
+        problem: str | None = None,
     ) -> SampleSet:
         """Read samples that a program gave.
 
         Args:
             x: Features to learn from, `(N, n)`, or images or signals, as `hil.tasks.samples` tells
                 them, or a sparse matrix; the columns of a table name the features.
-            y: Their labels: `(N,)`, or one-hot `(N, C)`.
+            y: Their labels: `(N,)`, or one-hot `(N, C)`; or numbers to learn, `(N,)` or `(N, K)`.
             test: Features and labels to test with, or the share of the samples set aside for it, in
                 the same mix of classes and always the same samples.
             validation: Features and labels to validate with.
-            class_names: What each class is called, in ascending order of the labels.
+            class_names: What each class is called, in ascending order of the labels, or each
+                output for numbers.
             feature_names: What each feature is called.
             layout: What the axes of a sample are: `HW`, `HWC` or `CHW` of an image, `TC`, `CT` or
                 `T` of a signal; or the columns of events that are rows of plain numbers, such as
                 `txyp`.
+            problem: `regression` learns y as numbers, `classification` as labels; None goes by y.
 
         Raises:
             ValueError: When they cannot be used.
@@ -107,8 +115,8 @@ class SampleSet:
         for name, texts in zip(NAMES, (class_names, feature_names), strict=True):
             if texts is not None and len(texts):
                 arrays[name] = np.asarray([str(text) for text in texts])
-        if layout is not None:
-            arrays["layout"] = np.asarray(layout)
+        given = {"layout": layout, "problem": problem, LABEL_NAME: getattr(y, "name", None)}
+        arrays |= {name: np.asarray(str(text)) for name, text in given.items() if text is not None}
         samples = cls.read(arrays)
         if isinstance(test, float | int):
             return samples.set_aside(test)
@@ -135,10 +143,11 @@ class SampleSet:
                 x[part], y[part], inferred = _read_part(arrays, part, layout)
                 layout = layout or inferred or None
                 _check_part(x[part], x["train"], f"x_{part}")
-        names = {name: arrays[name] for name in NAMES if name in arrays}
-        if is_event_layout(asked):
-            return cls(x, y, axes.STEPS, names, _read_bins(arrays), asked)
-        return cls(x, y, layout or axes.TABLE, names, _read_bins(arrays))
+        names = {name: arrays[name] for name in (*NAMES, LABEL_NAME) if name in arrays}
+        is_real = labels.is_regression(y["train"], _read_text(arrays, "problem"))
+        columns = asked if asked is not None and is_event_layout(asked) else ""
+        form = axes.STEPS if columns else layout or axes.TABLE
+        return cls(x, y, form, names, _read_bins(arrays), columns, is_real)
 
     def arrays(self) -> Arrays:
         """Give them as arrays by name, which `read` takes."""
@@ -148,6 +157,7 @@ class SampleSet:
             arrays |= {f"x_{part}": rows, f"y_{part}": self.y[part]}
             if not isinstance(x, np.ndarray):
                 arrays[f"lengths_{part}"] = x.lengths
+        arrays["problem"] = np.asarray(labels.PROBLEMS[self.is_real])
         if self.layout:
             arrays["layout"] = np.asarray(self.event_columns or self.layout)
         return arrays
@@ -181,12 +191,24 @@ class SampleSet:
             y={**self.y, **{part: y[rows] for part, rows in parts.items()}},
         )
 
-    def number_labels(self) -> tuple[dict[str, labels.Labels], NDArray[Any]]:
-        """Number the labels of each part, and list the label of each class.
+    def number_labels(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Number the labels of each part, and name what outputs stand for, for a preparation.
+
+        Returns:
+            `(N,)` the class of each sample, or `(N, K)` the numbers to learn as they were given.
 
         Raises:
             ValueError: When they are no labels of so many samples, or some that training lacks.
         """
+        if self.is_real:
+            targets = {
+                part: labels.check_targets(y, len(self.x[part]), f"y_{part}")
+                for part, y in self.y.items()
+            }
+            named = name_targets(targets["train"])
+            if targets["train"].shape[1] == 1 and LABEL_NAME in self.names:
+                named["class_names"] = np.atleast_1d(self.names[LABEL_NAME])
+            return targets, named
         single = {
             part: labels.check_single(y, len(self.x[part]), f"y_{part}")
             for part, y in self.y.items()
@@ -195,7 +217,7 @@ class SampleSet:
         numbers = {
             part: labels.number_labels(y, classes, f"y_{part}") for part, y in single.items()
         }
-        return numbers, classes
+        return numbers, name_classes(classes)
 
     def build(self, rng: Generator, validation_fraction: float) -> Data:
         """Make the data of a run; without a test part where there is none.
@@ -207,13 +229,13 @@ class SampleSet:
         Raises:
             ValueError: When the samples cannot be used.
         """
-        y, classes = self.number_labels()
-        names = {"class_names": classes.astype(str), **self.names}
+        y, outputs = self.number_labels()
+        names = outputs | {name: self.names[name] for name in NAMES if name in self.names}
         parts = {f"x_{part}": raw for part, raw in self.x.items()}
         columns = self.event_columns
-        preparation = Preparation.fit(
-            parts, self.layout, self.bins, labels=classes, event_columns=columns, **names
-        )
+        preparation = Preparation.fit(parts, self.layout, self.bins, event_columns=columns, **names)
+        if self.is_real:
+            y = {part: preparation.scale_targets(targets) for part, targets in y.items()}
         x = {part: preparation.apply(raw, f"x_{part}") for part, raw in self.x.items()}
         split: dict[str, Any] = {f"x_{part}": rows for part, rows in x.items()}
         split |= {f"y_{part}": numbers for part, numbers in y.items()}
@@ -223,7 +245,7 @@ class SampleSet:
         split.setdefault("y_test", y["train"][:0])
         return Data(
             **split,
-            classes=len(classes),
+            classes=preparation.classes,
             image_shape=preparation.image_shape,
             fitted=preparation,
         )

@@ -174,18 +174,19 @@ class SampleSpec:
 # -- the axes of samples ----------------------------------------------------------------------
 
 
-class AmbiguousLayout(ValueError):
-    """Samples whose axes may mean several things.
+class Ambiguous(ValueError):
+    """Samples that may mean several things.
 
     Attributes:
         reason: Why, and what is asked.
-        layout: What the user might say.
+        option: What the user might say, by the name of the argument, or of the option of a file.
     """
 
-    def __init__(self, reason: str, layout: str) -> None:
+    def __init__(self, reason: str, **option: str) -> None:
         """Say how a program tells it; whoever has samples from a file says how an address does."""
-        super().__init__(f'{reason}: hil.train(x, y, layout="{layout}")')
-        self.reason, self.layout = reason, layout
+        ((name, value),) = option.items()
+        super().__init__(f'{reason}: hil.train(x, y, {name}="{value}")')
+        self.reason, self.option = reason, option
 
 
 def infer_layout(
@@ -203,7 +204,7 @@ def infer_layout(
         `TABLE`, or one of `LAYOUTS`.
 
     Raises:
-        AmbiguousLayout: When it cannot be known which.
+        Ambiguous: When it cannot be known which.
         ValueError: When they are none of these.
     """
     what = f"{name} has shape {x.shape}"
@@ -223,7 +224,7 @@ def infer_layout(
         )
     meanings = ", ".join(f"{layout} for {MEANINGS[layout]}" for layout in likely)
     frames = f" ({FRAMES})" if x.ndim > 3 else ""
-    raise AmbiguousLayout(f"{what} and is {x.dtype}: {meanings}{frames}? say which", likely[0])
+    raise Ambiguous(f"{what} and is {x.dtype}: {meanings}{frames}? say which", layout=likely[0])
 
 
 def check_layout(layout: str, name: str, *, of_signals: bool = False) -> None:

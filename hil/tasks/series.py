@@ -65,7 +65,7 @@ def load(draw: Draw, rng: Generator, validation_fraction: float) -> Data:
         source, target = draw(np.random.default_rng(number), begin + size)
         windows = np.lib.stride_tricks.sliding_window_view(source, WINDOW)[-size:]
         x[part], y[part] = windows, target[-size:, np.newaxis]
-    names = name_targets(y["train"].min(axis=0), y["train"].max(axis=0))
+    names = name_targets(y["train"])
     fitted = Preparation.fit({"x_train": x["train"]}, axes.TABLE, 0, **names)
     data: dict[str, Any] = {f"x_{part}": fitted.apply(x[part]) for part in PARTS}
     data |= {f"y_{part}": fitted.scale_targets(y[part]) for part in PARTS}

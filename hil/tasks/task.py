@@ -15,7 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from hil.tasks import samples as axes
-from hil.tasks.labels import Labels, Targets
+from hil.tasks.labels import PROBLEMS, Labels, Targets
 from hil.tasks.preparation import Preparation
 from hil.tasks.samples import Features, Kind, Samples, SampleSpec, Signals
 
@@ -101,7 +101,7 @@ class Data:
 
     @property
     def is_real(self) -> bool:
-        """Whether targets are real numbers."""
+        """Tell if targets are real numbers."""
         return self.y_train.ndim == 2
 
     @property
@@ -146,6 +146,7 @@ class Data:
                 arrays |= {f"x_{part}": x.steps, f"lengths_{part}": x.lengths}
             elif self.image_shape is not None:
                 arrays[f"x_{part}"] = x.reshape(len(x), *self.image_shape)
+        arrays["problem"] = np.asarray(PROBLEMS[self.is_real])
         if self.image_shape is not None:
             arrays["layout"] = np.asarray(axes.GREY if len(self.image_shape) == 2 else axes.LAST)
         return arrays

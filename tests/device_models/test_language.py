@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_models import chip_file, neurons
+from device_models import neurons, profiles
 from device_models.neuron_language import (
     BASE_UNITS,
     CONSTANTS,
@@ -243,7 +243,7 @@ def test_a_damaged_chip_is_read_right_or_refused_in_one_line(text: str) -> None:
         path = Path(folder) / "damaged.toml"
         path.write_text(text, encoding="utf-8", newline="")
         try:
-            found = chip_file.read(path)
+            found = profiles.read(path)
         except ValueError as error:
             assert str(path) in str(error)
             assert len(str(error).splitlines()) == 1

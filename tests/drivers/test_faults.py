@@ -209,6 +209,12 @@ def test_a_file_and_an_address_give_what_python_does(tmp_path: Path) -> None:
         (Fault("flipped_bit", 0, [0], bit=6), "0 to 5"),
         (Fault("dead_neuron", 1, [0], steps=(4, 4)), "later"),
         (Fault("dead_neuron", 1, [0], chance=1.5), "0 to 1"),
+        (Fault("dead_neuron", rate=0.5, seed=-1), "seed"),
+        (Fault("dead_neuron", 1, [[0], [1, 2]]), "where"),
+        (Fault("stuck_neuron", 1, [0], value="a"), "value"),
+        (Fault("dead_neuron", [1], [0]), "place"),
+        (Fault("dead_neuron", 1, [0], steps=(1, 2, 3)), "steps"),
+        (Fault("flipped_bit", 0, [0], bit=1.5), "bit"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.kind,
 )
@@ -235,6 +241,14 @@ def test_weights_written_with_a_fault_are_what_the_emulator_has_with_it(kind: st
             again = faulty.write_weights(1, WEIGHTS[1])
             np.testing.assert_array_equal(again, stored[0][1])
     np.testing.assert_array_equal(answers[0], answers[1])
+
+
+def test_an_empty_option_lets_a_board_have_faults_of_synapses_later() -> None:
+    stimulus = Stimulus.of("spikes", EVENTS[:, np.newaxis])
+    with mapped("board:simulated://?seed=1&faults=") as device:
+        assert device.run(stimulus, [], trial=1).counts.any()
+        device.set_faults([Fault("dead_synapse", rate=1.0)])
+        assert not device.run(stimulus, [], trial=1).counts.any()
 
 
 def test_a_recorded_session_replays_its_faults(tmp_path: Path) -> None:

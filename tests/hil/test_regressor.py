@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pandas import DataFrame
 from sklearn.utils import estimator_checks
 
 import hil
 from drivers import registry
 from hil.classifier import EXPECTED_FAILED_CHECKS
 from hil.reports.comparison import write_comparison
+from hil.reports.run_facts import summarise
 from hil.runs.folder import Run
 from support.data_sets import one_line
 
@@ -85,18 +87,16 @@ def test_a_run_of_numbers_is_trained_tested_and_shown() -> None:
     error = np.sqrt(np.square(shown["test_predictions"] - y).mean()) / y.std()
     assert result.test_nrmse == pytest.approx(error, rel=1e-6)
     given = hil.load("run").predict(x)
-    np.testing.assert_allclose(given, shown["test_predictions"], rtol=1e-6)
+    np.testing.assert_allclose(given, shown["test_predictions"][:, 0], rtol=1e-6)
     assert result.metrics[-1]["train_accuracy"] is None
     assert result.metrics[1]["validation_nrmse"] < result.metrics[0]["validation_nrmse"]
     assert hil.evaluate("run")["test_nrmse"] == result.test_nrmse
     assert "Output 0, sample by sample" in result.report.read_text() and not result.not_shown
     np.savez("new.npz", x_train=x[:5], y_train=np.arange(5))
     table = result.predict_file("npz:new.npz")
-    np.testing.assert_allclose(table["output 0"], given[:5, 0])
+    np.testing.assert_allclose(table["output 0"], given[:5])
     with pytest.raises(ValueError, match="gives numbers"):
         write_comparison([Run.open("run")], Path("both.html"))
-    with pytest.raises(ValueError, match="gives numbers"):
-        hil.evaluate("run", on="npz:new.npz")
 
 
 def test_the_epoch_that_was_nearest_is_kept() -> None:
@@ -125,6 +125,54 @@ def test_what_needs_classes_refuses_numbers_before_a_run_is_made(
     assert not Path("run").exists()
 
 
-def test_measurements_are_pointed_to_the_regressor() -> None:
-    with pytest.raises(ValueError, match="SpikingRegressor"):
-        hil.train(*(wave()[0], wave()[1][:, 0]))
+def write_files() -> tuple[DataFrame, DataFrame]:
+    """Write the same numbers in each format, and a smaller part of them to try with."""
+    x = np.random.default_rng(0).random((120, 2)) * 9
+    y = 300 + x[:, 0] * x[:, 1] / 7
+    table = DataFrame({"a": x[:, 0], "b": x[:, 1], "price": y}).round(3)
+    new = table[:30]
+    table.to_csv("all.csv", index=False)
+    table.to_csv("comma.csv", index=False, sep=";", decimal=",")
+    table.to_parquet("all.parquet")
+    names = {"feature_names": ["a", "b"], "label_names": ["price"]}
+    np.savez("all.npz", x=table[["a", "b"]], y=table["price"], **names)
+    new.to_csv("new.csv", index=False)
+    return table, new
+
+
+def test_numbers_of_a_file_are_learned_and_answered_in_their_units() -> None:
+    table, new = write_files()
+    tables = [
+        f"{file}?label=price" for file in ("csv:all.csv", "csv:comma.csv", "parquet:all.parquet")
+    ]
+    held = {hil.tasks.load(task).sha256 for task in (*tables, "npz:all.npz")}  # type: ignore[attr-defined]
+    assert len(held) == 1
+    result = hil.train(tables[1], out="run", **SHORT, optimiser={"learning_rate": 3e-3})
+    same = hil.train(table[["a", "b"]], table["price"], **SHORT, optimiser={"learning_rate": 3e-3})
+    assert result.test_nrmse == same.test_nrmse < 1.5
+    given = result.predict_file("csv:new.csv?label=price")["output price"]
+    np.testing.assert_allclose(given, same.predict(new[["a", "b"]]))
+    assert 290 < given.min() < given.max() < 315
+    error = np.sqrt(np.square(given - new["price"]).mean()) / new["price"].std(ddof=0)
+    tried = hil.evaluate("run", on="csv:new.csv?label=price")
+    assert tried["test_nrmse"] == pytest.approx(error, rel=1e-5)
+    rows = dict(summarise(tried))
+    assert rows["samples of"].startswith("csv:new.csv") and "NRMSE" in rows["as trained"]
+    assert "Output price, sample by sample" in result.report.read_text()
+
+
+def test_numbers_that_are_whole_are_learned_where_asked_for() -> None:
+    x, y = wave()
+    whole = y[:, 0].round(0).astype(int) * 100 + np.arange(200)
+    with pytest.raises(ValueError, match=r'hil.train\(x, y, problem="regression"') as error:
+        hil.train(x, whole)
+    one_line(error)
+    np.savez("whole.npz", x=x, y=whole)
+    with pytest.raises(ValueError, match=r"whole.npz\?problem=regression'") as error:
+        hil.train("npz:whole.npz")
+    one_line(error)
+    result = hil.train("npz:whole.npz?problem=regression", out="run", **SHORT)
+    assert result.predict(x).shape == (200,) and result.test_nrmse > 0
+    assert hil.evaluate("run")["test_nrmse"] == result.test_nrmse
+    few = hil.train(x, whole % 7, problem="regression", **SHORT)  # else seven classes
+    assert few.test_nrmse > 0

@@ -19,7 +19,8 @@ from support.paths import ROOT
 
 CHIP = """
 from pathlib import Path
-from device_models.neurons.lif import LIF as MODEL
+from device_models import neurons
+MODEL = neurons.get("lif")
 Path("canary").touch()
 """
 ESTIMATOR = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from drivers import (
     sampling,
 )
 from drivers.contract.info import StimulusKind
-from support.restated import restated
+from support.restated import StatedDevice, restated
 
 Array = NDArray[Any]
 
@@ -50,28 +50,8 @@ def _stated(name: str, neuron: Neuron, weights: WeightFormat, *stimuli: Stimulus
     )
 
 
-class Abroad(Device):
+class Abroad(StatedDevice):
     """What they have in common: layers one after the other, each step from what it gets."""
-
-    stated: ClassVar[DeviceInfo]
-    facts: ClassVar[Mapping[str, Any]] = {}
-
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> Abroad:
-        return cls()
-
-    @property
-    def info(self) -> DeviceInfo:
-        return restated(self.stated, **self.facts)
-
-    def _configure(self, network: Network) -> None:
-        self._network = network
-        self._cells = [np.zeros(shape, np.float32) for shape in network.shapes]
-
-    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        form = self.info.weight_format(projection)
-        self._cells[projection] = form.quantise(weights, self._network.full_scale[projection])
-        return self._cells[projection].copy()
 
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool
@@ -179,7 +159,7 @@ class Flowing(Abroad):
     )
 
     def step(self, layer: int, charge: Array) -> tuple[Array, Array]:
-        kept = np.exp(-1e-3 / self._network.settings.get("tau_s", 3e-3))
+        kept = np.exp(-1e-3 / self.network.settings.get("tau_s", 3e-3))
         self._more[layer] = kept * self._more[layer] + (1 - kept) * charge
         v = 0.9 * self._v[layer] + self._more[layer]
         self._v[layer] = v - (v >= 1)
@@ -226,26 +206,18 @@ INFO = DeviceInfo(
 )
 
 
-class Stranger(Device):
+class Stranger(StatedDevice):
     """Integer neurons; the threshold of each layer follows from its projection's full scale."""
 
-    facts: ClassVar[Mapping[str, Any]] = {}
+    stated = INFO
     hard, rests = True, False
 
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> Stranger:
-        return cls()
-
-    @property
-    def info(self) -> DeviceInfo:
-        return restated(INFO, **self.facts)
-
     def _configure(self, network: Network) -> None:
-        self._scales = network.full_scale
+        self._full_scale = network.full_scale
         self._codes = [np.zeros(shape, np.int64) for shape in network.shapes]
 
     def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        scale = np.float32(self._scales[projection])
+        scale = np.float32(self._full_scale[projection])
         self._codes[projection] = np.rint(np.clip(weights / scale, -1, 1) * 127).astype(np.int64)
         return (self._codes[projection] * (scale / np.float32(127))).astype(np.float32)
 
@@ -253,7 +225,7 @@ class Stranger(Device):
 
     def thresholds(self) -> list[int]:
         """In codes of a weight, of each layer, times 16."""
-        return [round(127 * 16 / scale) for scale in self._scales]
+        return [round(127 * 16 / scale) for scale in self._full_scale]
 
     def rows(self, stimulus: Stimulus) -> NDArray[np.int64]:
         """Events, `(T, B, n_in)`."""

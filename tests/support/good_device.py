@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from drivers import (
     Abilities,
     Capacity,
-    Device,
     DeviceInfo,
     Identity,
     LinkError,
@@ -29,7 +28,7 @@ from drivers import (
     WeightFormat,
     sampling,
 )
-from support.restated import restated
+from support.restated import StatedDevice
 
 REST, THRESHOLD = -70.0, -50.0  # mV
 LEAK = 0.9
@@ -56,10 +55,10 @@ INFO = DeviceInfo(
 )
 
 
-class Good(Device):
+class Good(StatedDevice):
     """Leaky neurons with a soft reset, and noise of a given standard deviation."""
 
-    facts: ClassVar[Mapping[str, Any]] = {}
+    stated = INFO
     noise = 0.0
 
     def __init__(self) -> None:
@@ -68,26 +67,12 @@ class Good(Device):
         self._membranes: list[NDArray[np.float64]] = []
         self._cells: list[NDArray[np.float32]] = []
 
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> Good:
-        return cls()
-
-    @property
-    def info(self) -> DeviceInfo:
-        return restated(INFO, **self.facts)
-
     def _configure(self, network: Network) -> None:
+        super()._configure(network)
         self._thresholds = [
             (values.astype(np.float64) - REST) / (THRESHOLD - REST)
             for values in network.values("threshold")
         ]
-        self._full_scale = network.full_scale
-        self._cells = [np.zeros(shape, np.float32) for shape in network.shapes]
-
-    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        form = self.info.weight_format(projection)
-        self._cells[projection] = form.quantise(weights, self._full_scale[projection])
-        return self._cells[projection].copy()
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         return {str(p): cells.copy() for p, cells in enumerate(self._cells)}

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import drivers
 import hil
-from device_models import chip_file
+from device_models import profiles
 from device_models.measured_mismatch import pattern_from_table
 from drivers import DeviceError, Identity, Network, Probe, Stimulus
 from hil import tasks
@@ -220,7 +220,7 @@ CHIP: dict[str, Any] = {
     "parameters": {"tau_membrane": {"value": 0.02, "source": "measured"}},
 }
 KINDS: dict[str, Kind] = {
-    "chip": Kind("own-chip.toml", chip_file.read, damage.toml_damaged),
+    "chip": Kind("own-chip.toml", profiles.read, damage.toml_damaged),
     "configuration": Kind(f"{RUN}/config.toml", configured, damage.toml_damaged),
     "environment": Kind(
         f"{RUN}/environment.json", lambda p: Run.open(p.parent), damage.json_damaged, RUN

@@ -1,11 +1,15 @@
-"""What a device states about itself, with some of it changed."""
+"""Statements of devices with some of them changed, and what devices that are stated so share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from drivers import DeviceInfo
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers import Device, DeviceInfo, Network
 
 
 def restated(info: DeviceInfo, **facts: Any) -> DeviceInfo:
@@ -23,3 +27,27 @@ def restated(info: DeviceInfo, **facts: Any) -> DeviceInfo:
         )
         info = replace(info, **{place: replace(groups[place], **{name: value})})
     return info
+
+
+class StatedDevice(Device):
+    """A device that states `stated` but for `facts`, and stores weights as that says."""
+
+    stated: ClassVar[DeviceInfo]
+    facts: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def from_url(cls, target: str, options: Mapping[str, str]) -> Self:
+        return cls()
+
+    @property
+    def info(self) -> DeviceInfo:
+        return restated(self.stated, **self.facts)
+
+    def _configure(self, network: Network) -> None:
+        self._full_scale = network.full_scale
+        self._cells = [np.zeros(shape, np.float32) for shape in network.shapes]
+
+    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        form = self.info.weight_format(projection)
+        self._cells[projection] = form.quantise(weights, self._full_scale[projection])
+        return self._cells[projection].copy()

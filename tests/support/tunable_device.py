@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivers import (
     Capacity,
-    Device,
     DeviceInfo,
     Identity,
     Membrane,
@@ -28,7 +25,7 @@ from drivers import (
     WeightFormat,
     sampling,
 )
-from support.restated import restated
+from support.restated import StatedDevice
 
 REST, THRESHOLD, DT = -70.0, -50.0, 1e-3  # mV, s
 TAU = -DT / math.log(0.9)
@@ -62,26 +59,16 @@ INFO = DeviceInfo(
 )
 
 
-class Tunable(Device):
+class Tunable(StatedDevice):
     """Leaky neurons; what a class attribute says is done, and what `INFO` says is stated."""
 
-    facts: ClassVar[Mapping[str, Any]] = {}
+    stated = INFO
     arrivals: ClassVar[tuple[str, ...]] = ("same_step", "end_of_step", "end_of_step")
     gains: ClassVar[tuple[float, ...]] = (1.0, 1.0, 1.0)
     clears, adds, refractory = False, True, 2
 
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> Tunable:
-        return cls()
-
-    @property
-    def info(self) -> DeviceInfo:
-        return restated(INFO, **self.facts)
-
     def _configure(self, network: Network) -> None:
-        sizes = network.layers
-        self._scales = network.full_scale
-        self._cells = [np.zeros(s, np.float32) for s in pairwise(sizes)]
+        super()._configure(network)
         self._threshold = self.threshold(network.settings["v_th"])
         self._decay = self.decay(network.settings["tau"])
 
@@ -90,11 +77,6 @@ class Tunable(Device):
 
     def decay(self, seconds: float) -> float:
         return math.exp(-DT / seconds)
-
-    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        form = INFO.weight_format(projection)
-        self._cells[projection] = form.quantise(weights, self._scales[projection])
-        return self._cells[projection].copy()
 
     def _run(
         self, stimulus: Stimulus, probes: Sequence[Probe], trial: int | None, carry: bool

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from drivers import (
     Abilities,
     Capacity,
-    Device,
     DeviceInfo,
     Identity,
     Network,
@@ -26,7 +25,7 @@ from drivers import (
     WeightFormat,
     sampling,
 )
-from support.restated import restated
+from support.restated import StatedDevice, restated
 
 LEAK, LONGEST = 0.9, 6
 
@@ -55,30 +54,19 @@ INFO = DeviceInfo(
 )
 
 
-class Wired(Device):
+class Wired(StatedDevice):
     """Leaky neurons with a soft reset; events wait in line until they are due."""
 
-    facts: ClassVar[Mapping[str, Any]] = {}
+    stated = INFO
     arrival = "end_of_step"
-
-    @classmethod
-    def from_url(cls, target: str, options: Mapping[str, str]) -> Wired:
-        return cls()
 
     @property
     def info(self) -> DeviceInfo:
-        own = {"input": self.arrival, "layer": self.arrival}
-        return restated(INFO, **own, **self.facts)
+        return restated(super().info, input=self.arrival, layer=self.arrival)
 
     def _configure(self, network: Network) -> None:
-        self._cells = [np.zeros(shape, np.float32) for shape in network.shapes]
+        super()._configure(network)
         self._wired, self._sizes = network.projections, network.layers
-        self._scales = network.full_scale
-
-    def _write(self, projection: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        form = self.info.weight_format(projection)
-        self._cells[projection] = form.quantise(weights, self._scales[projection])
-        return self._cells[projection].copy()
 
     # -- a run, in parts that can go wrong one by one ------------------------------------------
 

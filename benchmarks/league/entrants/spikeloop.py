@@ -49,10 +49,10 @@ def trained(rule: str, address: str, network: Network) -> Ready:
     controller.weights = [matrix.copy() for matrix in network.weights]
     controller.write()
     x = np.zeros((network.batch, network.layers[0]), np.float32)
-    controller.step(x, network.labels, 0, 1)
+    controller.step(x, network.labels, 0, 0.0)
     wait_for_code()
     return Ready(
-        work=lambda: controller.step(x, network.labels, 0, 1),
+        work=lambda: controller.step(x, network.labels, 0, 0.0),
         samples=network.batch,
         spikes=lambda: _spikes(device, stimulus),
         close=device.close,

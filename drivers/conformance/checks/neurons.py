@@ -373,14 +373,14 @@ def _count_reset_steps(harness: Harness) -> int:
         return 1
 
 
-def _expected_charges(harness: Harness, layer: int, found: FiringCharges) -> tuple[float, float]:
+def _expected_charges(harness: Harness, layer: int, charges: FiringCharges) -> tuple[float, float]:
     """Charges, from the least to the greatest, that a right driver may need, in thresholds."""
     timing, decay = harness.info.timing, harness.info.neuron.decay or UNSTATED_DECAY
     arrival: Arrival | None = timing.input if layer == 1 else timing.layer
     low = high = 1.0
     if arrival in (None, "end_of_step"):  # it leaks once before the test
         high /= decay
-    if layer == 1 and found.kind != "spikes" and decay < 1:  # it leaks while it flows
+    if layer == 1 and charges.kind != "spikes" and decay < 1:  # it leaks while it flows
         high *= -math.log(decay) / (1 - decay)
     return low, high / peak_membrane(harness.info, decay)
 

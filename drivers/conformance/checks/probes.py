@@ -171,7 +171,7 @@ def counts_agree_with_the_raster(harness: Harness) -> None:
 
 
 def _views(harness: Harness) -> list[View]:
-    """What the device shows of the first layer."""
+    """Find what the device shows of the first layer."""
     views = [harness.view(quantity) for quantity in get_args(Quantity)]
     return [view for view in views if view is not None]
 

@@ -157,8 +157,8 @@ def _fuse_parts(
         corrected = drive[i] + np.minimum(np.maximum(gain * surprise, -reach), reach)
         steepness = (look_up(rates, high) - look_up(rates, low)) / reach
         left[i] = steepness * steepness * variance * (ONE - gain * slope) + CERTAIN
-        found = look_up(rates, locate(corrected, row, axis))
-        rate[i] = np.minimum(np.maximum(found, np.float32(0)), most)
+        estimate = look_up(rates, locate(corrected, row, axis))
+        rate[i] = np.minimum(np.maximum(estimate, np.float32(0)), most)
 
 
 fuse = OnePass(_fuse_parts, find_row, locate, look_up, variance_of)

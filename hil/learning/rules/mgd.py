@@ -21,7 +21,7 @@ perturbation, which doubles the runs and takes away what is of even order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -40,6 +40,9 @@ from hil.learning.rule import (
     stateless,
 )
 
+Perturbation = Annotated[
+    float, Field(ge=1e-3, le=100, description="c in thresholds, times the root of the fan-in.")
+]
 QUIET = 1e-3  # share of the batch's mean input below which a sample tells nothing of its neurons
 
 
@@ -49,9 +52,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     of: Literal["weights", "nodes"] = Field("weights", description="What is perturbed by itself.")
-    perturbation: float = Field(
-        0.1, ge=1e-3, le=100, description="c in thresholds, times the root of the fan-in."
-    )
+    perturbation: Perturbation = 0.1
     perturbations: int = Field(4, ge=1, le=1000, description="Runs that an update averages over.")
 
 

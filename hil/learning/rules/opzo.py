@@ -36,15 +36,13 @@ from hil.learning.rule import (
     gradients_from,
 )
 from hil.learning.rules import bp
-from hil.learning.rules.mgd import draw_moves, per_shift
+from hil.learning.rules.mgd import Perturbation, draw_moves, per_shift
 
 
 class Settings(bp.Settings):
     """Assumptions about the neuron's transfer function, the noise, and how feedback follows it."""
 
-    perturbation: float = Field(
-        0.1, ge=1e-3, le=100, description="c in thresholds, times the root of the fan-in."
-    )
+    perturbation: Perturbation = 0.1
     momentum: float = Field(0.95, ge=0, lt=1, description="Share of feedback left by an update.")
 
 

@@ -25,9 +25,9 @@ from hil.learning.rule import (
     Rule,
     RuleFamily,
     State,
-    fan_in,
     stateless,
 )
+from hil.learning.rules.mgd import Perturbation, draw_moves
 
 
 class Settings(BaseModel):
@@ -35,9 +35,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    perturbation: float = Field(
-        0.1, ge=1e-3, le=100, description="c in thresholds, times the root of the fan-in."
-    )
+    perturbation: Perturbation = 0.1
     pairs: int = Field(1, ge=1, le=1000, description="Pairs of runs that an update averages over.")
 
 
@@ -49,11 +47,7 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
     ) -> list[list[Matrix]]:
         proposals: list[list[Matrix]] = []
         for _ in range(settings.pairs):
-            moves = [
-                np.float32(settings.perturbation / np.sqrt(fan_in(w, route)))
-                * (2 * rng.integers(0, 2, w.shape, np.int8) - 1).astype(np.float32)
-                for w, route in zip(weights, routes, strict=True)
-            ]
+            moves = draw_moves(rng, weights, routes, settings.perturbation, by_node=False)
             proposals.append([w + move for w, move in zip(weights, moves, strict=True)])
             proposals.append([w - move for w, move in zip(weights, moves, strict=True)])
         return proposals

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,15 +87,23 @@ def drive_of_stimulus(
 def drive_of_layer(
     below: RateEstimate, weights: Matrix, info: DeviceInfo, steps: int, route: Route = FIRST
 ) -> LayerDrive:
-    """Charge that the estimated spikes of a layer bring to the next one, or to itself."""
-    squares, rate, through = weights**2, below.rate, route.wiring.forward
+    """Charge that the estimated spikes of a layer bring to the next one, or to itself.
+
+    Of what a layer sends itself, each synapse adds as much variance as the mean neuron would: near
+    enough to what each does, at the cost of one product instead of three.
+    """
+    rate, through = below.rate, route.wiring.forward
+    if route.source == route.target:
+        add = partial(_add_mean, route.wiring.sum_squares(weights))
+    else:
+        add = partial(through, values=weights**2)
     if info.neuron.spikes_per_run is not None:  # its activity tells times
         rate = np.minimum(rate, np.float32(info.neuron.spikes_per_run / steps))
     arrived = 1.0 - 1.0 / steps if info.timing.layer == "next_step" else 1.0
     even = info.neuron.assumed_reset == "soft" or info.timing.layer == "end_of_step"
     varied = rate * (1 - rate)
     regular = np.float32(EVEN if even else TOGETHER)
-    spread = np.sqrt(regular * through(np.maximum(varied, 0), squares))
+    spread = np.sqrt(regular * add(np.maximum(varied, 0)))
     trace = None
     if below.spikes is not None:
         events = below.spikes.reshape(-1, below.spikes.shape[-1])
@@ -102,7 +111,13 @@ def drive_of_layer(
         if info.timing.layer == "next_step":
             trace = _delay(trace, 1)
     mean = np.float32(arrived) * through(rate, weights) if trace is None else trace.mean(axis=0)
-    return LayerDrive(mean, spread, through(below.doubt, squares), trace)
+    return LayerDrive(mean, spread, add(below.doubt), trace)
+
+
+def _add_mean(squares: Matrix, variance: Matrix) -> Matrix:
+    """Variance `(B, n)` that the mean one of `(B, n_pre)` brings by sums of squares `(n,)`."""
+    mean: Matrix = variance.mean(axis=1, keepdims=True)
+    return mean * squares
 
 
 def _arrivals(events: Matrix | csr_matrix, weights: Matrix, route: Route, steps: int) -> Matrix:
@@ -132,7 +147,7 @@ def add_drives(drives: Sequence[LayerDrive]) -> LayerDrive:
             trace = other.trace + (first.mean if first.trace is None else first.trace)
         first = LayerDrive(
             first.mean + other.mean,
-            np.hypot(first.spread, other.spread),
+            np.sqrt(first.spread**2 + other.spread**2),
             first.doubt + other.doubt,
             trace if trace is not None or first.trace is None else first.trace + other.mean,
         )

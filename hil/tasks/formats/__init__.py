@@ -95,11 +95,11 @@ class Format:
     Attributes:
         description: Content of such a file, in a line.
         endings: How names of such files end.
-        options: Options that an address may have, besides `test`.
+        options: Options that an address may have, besides `test` and `problem`.
         read: Gives the arrays `x_train`, `y_train`, and what else the file has of `x_test`,
-            `y_test`, `x_validation`, `y_validation`, `class_names`, `feature_names`, `layout`,
-            and of signals `lengths_train` and the like; of an address that is not labelled,
-            labels may be missing. A `ValueError` that it raises is said of
+            `y_test`, `x_validation`, `y_validation`, `class_names`, `feature_names`, `label_name`,
+            `layout`, and of signals `lengths_train` and the like; of an address that is not
+            labelled, labels may be missing. A `ValueError` that it raises is said of
             the file.
     """
 

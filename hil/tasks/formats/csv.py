@@ -159,8 +159,10 @@ def _read_rows(
         return table.dropna(how="all")
     labels = table[columns.label]
     labels = labels.mask(labels.str.lower().isin(["", "nan"]))
-    with suppress(ValueError):  # texts
-        labels = pandas.to_numeric(labels)
+    for mark in (".", ",")[: 1 + (separator != ",")]:
+        with suppress(ValueError):  # texts
+            labels = pandas.to_numeric(labels.str.replace(mark, ".", regex=False))
+            break
     table[columns.label] = labels
     blank = labels.isna().to_numpy(copy=True)
     if blank.any():

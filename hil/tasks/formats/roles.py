@@ -30,6 +30,7 @@ OTHERS = {
     "class_names": "class_names label_names target_names",
     "feature_names": "feature_names channel_names",
     "layout": "layout",
+    "problem": "problem",
     "bins": "bins",
 }
 SHOWN = 12  # names of arrays that a refusal repeats

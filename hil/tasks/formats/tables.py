@@ -109,7 +109,8 @@ class Columns:
                 f"column {self.label!r} holds texts of {longest} characters: name the column of "
                 f"labels: {self.given.suggest(label='NAME')}"
             )
-        return {**named, "y_train": labels.read_labels(texts, f"column {self.label!r}")}
+        y_train = labels.read_labels(texts, f"column {self.label!r}")
+        return {**named, "y_train": y_train, "label_name": np.asarray(self.label)}
 
 
 def name_columns(names: Sequence[str], given: Address) -> list[str]:

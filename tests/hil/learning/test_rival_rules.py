@@ -179,7 +179,9 @@ def train(name: str, observe: str, **settings: Any) -> list[Matrix]:
         controller = Controller.open(config, opened, SampleSpec(6, 3))
         controller.write()
         for index in range(4):
-            controller.step(rng.random((8, 6), dtype=np.float32), rng.integers(3, size=8), index, 4)
+            controller.step(
+                rng.random((8, 6), dtype=np.float32), rng.integers(3, size=8), index, index / 4
+            )
         assert controller.supervised.costs.usage.runs == 4
         return controller.weights
 

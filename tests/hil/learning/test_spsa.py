@@ -172,7 +172,9 @@ def test_a_step_costs_its_runs_and_leaves_the_updated_weights(
         spy.watch(monkeypatch)
         controller.write()
         for index in range(2):
-            controller.step(rng.random((5, 4), dtype=np.float32), rng.integers(3, size=5), index, 2)
+            controller.step(
+                rng.random((5, 4), dtype=np.float32), rng.integers(3, size=5), index, index / 2
+            )
     assert spy.runs == controller.supervised.costs.usage.runs == 2 * (1 + 2 * pairs)
     assert controller.supervised.costs.usage.samples == 5 * spy.runs
     for held, shadow in zip(spy.held, controller.weights, strict=True):
@@ -183,7 +185,7 @@ def test_other_rules_try_nothing() -> None:
     with drivers.open("emulator:ideal") as device:
         controller = Controller.open(build({"network": {"hidden": [6]}}), device, SampleSpec(4, 3))
         controller.write()
-        controller.step(np.ones((5, 4), np.float32), np.zeros(5, np.int64), 0, 1)
+        controller.step(np.ones((5, 4), np.float32), np.zeros(5, np.int64), 0, 0.0)
     assert controller.supervised.costs.usage.runs == 1
 
 

@@ -99,7 +99,7 @@ def test_feedback_that_is_learned_turns_towards_the_readout() -> None:
         before = angle()
         for step in range(60):
             rows = slice(20 * step, 20 * step + 20)
-            controller.step(data.batch(data.x_train[rows]), data.y_train[rows], step, 60)
+            controller.step(data.batch(data.x_train[rows]), data.y_train[rows], step, step / 60)
         assert angle() > before + 0.05
 
 

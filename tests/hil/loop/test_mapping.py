@@ -175,7 +175,7 @@ def test_ties_keep_shadow_weights_alike_whatever_each_cell_stores() -> None:
         before = [w.copy() for w in controller.weights]
         for index in range(3):
             x = rng.random((20, 64)).astype(np.float32)
-            controller.step(x, rng.integers(0, 10, 20), index, 3)
+            controller.step(x, rng.integers(0, 10, 20), index, index / 3)
         for p, (first, now) in enumerate(zip(before, controller.weights, strict=True)):
             ties = initial[f"cells/{p}"]
             assert not np.array_equal(first, now)

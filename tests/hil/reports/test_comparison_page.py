@@ -108,7 +108,7 @@ def test_more_than_one_differing_setting_is_pointed_out(tmp_path: Path) -> None:
     ]
     page = Page.read(write_comparison(runs, tmp_path / "page.html"))
     assert "More than one setting differs" in page.text
-    assert [row[-2:] for row in tables(page)["What differs"]] == [
+    assert [row[1:3] for row in tables(page)["Runs"]] == [
         ["emulator:mixed-signal", str(build({"task": "digits"}).training.batch)],
         ["emulator:ideal", "37"],
     ]

@@ -41,7 +41,6 @@ def drawn(text: str) -> dict[str, str]:
         "lines": plots.plot_lines(lines, text, text, True, ticks, text),
         "heat map": plots.plot_heat_map(point, ticks, [text], (text, text)),
         "scatter": plots.plot_scatter([cloud], text, text, True),
-        "bars": plots.plot_bars([text], [0.5], [(0.1, 0.9)]),
         "intervals": plots.plot_intervals([plots.ShareInterval(text, 0.5, (0, 1))], text),
     }
     return {name: str(figure) for name, figure in figures.items()}

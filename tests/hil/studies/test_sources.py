@@ -79,7 +79,7 @@ def test_a_study_goes_on_with_the_code_that_it_began_with(
     begun: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     neuron = begun.parent / "own.py"
-    neuron.write_text("from device_models.neurons.lif import LIF as MODEL\n")
+    neuron.write_text("from device_models import neurons\nMODEL = neurons.get('lif')\n")
     device = [
         "--device",
         f"emulator:ideal?neuron={neuron}",
@@ -91,7 +91,7 @@ def test_a_study_goes_on_with_the_code_that_it_began_with(
     with pytest.raises(SystemExit) as end:
         app(["study", "study.toml", *SHORT, *device])
     assert end.value.code == 0
-    neuron.write_text("from device_models.neurons.lif import LIF as MODEL  # changed\n")
+    neuron.write_text("from device_models import neurons\nMODEL = neurons.get('lif')  # changed\n")
     capsys.readouterr()
     said = refusal(["coded", "--workers", "1", "--trust"], capsys)
     assert "own.py was changed since this began" in said

@@ -45,9 +45,11 @@ def test_amount_and_interval_are_of_the_direction_that_is_named(
     numbers = re.search(r"(-?[\d.]+) points.*98.5 %: (-?[\d.]+) to (-?[\d.]+);", text)
     assert numbers is not None
     amount, low, high = map(float, numbers.groups())
-    assert low - 0.051 <= amount <= high + 0.051 and -100 <= low <= high <= 100
+    rounded = 0.051 if "." in numbers[1] else 0.51  # of a wide interval no tenths are told
+    assert ("." in numbers[1]) == (high - low < 20 + rounded) or abs(high - low - 20) <= 1
+    assert low - rounded <= amount <= high + rounded and -100 <= low <= high <= 100
     sign = -1 if "below" in text else 1
-    assert amount == pytest.approx(100 * sign * found.mean.value, abs=0.051)
+    assert amount == pytest.approx(100 * sign * found.mean.value, abs=rounded)
     assert "-0.0" not in text
     if p < words.SIGNIFICANCE:
         assert amount >= 0 and ("below" in text) == (found.mean.value < 0)
@@ -81,10 +83,11 @@ def test_a_comparison_says_of_what_and_where(tmp_path: Path) -> None:
     )
     assert len(result["claims"]) == 2
     for claim, noise in zip(result["claims"], ("0", "0.3"), strict=True):
-        begins = f"rule bp is 70.4 points below rule adfa with membrane noise {noise} thresholds"
+        begins = f"bp is 70.4 points below adfa with membrane noise {noise} thresholds"
         assert claim.startswith(f"{begins} (98.5 %: 66.3 to 74.5; 4 pairs, p = ")
     (answer,) = result["answer"]
-    assert answer.startswith("With membrane noise 0 thresholds rule adfa has the highest test")
+    highest = "The highest test accuracy with membrane noise 0 thresholds is that of adfa: "
+    assert answer.startswith(highest)
     assert "beyond chance above the other" in answer
     assert "100.0)" in answer and not re.search(r"10[0-9]\.[1-9]", answer)
 
@@ -103,10 +106,10 @@ def test_a_strangers_study_is_answered_by_its_sections(tmp_path: Path) -> None:
 
 def test_what_the_host_noticed_is_counted(tmp_path: Path) -> None:
     """A class that is never answered shows on the page of a study too."""
-    never = {"findings": ["class 1 is never answered"]}
+    never = {"findings": ["class 1 is never answered", "output layer is silent"]}
     carried_out(study(NAMED), tmp_path / "study", Measured(lambda config: never))
     page = Page.read(tmp_path / "study" / "report.html")
-    assert "class 1 is never answered 16" in page.text
+    assert "output layer is silent 16 some classes are never answered 16" in page.text
 
 
 def retrained(config: dict[str, Any]) -> dict[str, Any]:
@@ -142,14 +145,14 @@ def test_what_is_lost_on_top_is_not_said_to_be_recovered(tmp_path: Path) -> None
     for claim, begin in zip(
         result["claims"],
         (
-            f"mode fine_tune recovers 50 % {lost} (98.5 %: 47 to 53 %; 4 units, p = ",
-            f"mode scratch loses another 100 % {lost} (98.5 %: 94 to 107 %; 4 units, p = ",
+            f"fine_tune recovers 50 % {lost} (98.5 %: 47 to 53 %; 4 units, p = ",
+            f"scratch loses another 100 % {lost} (98.5 %: 94 to 107 %; 4 units, p = ",
         ),
         strict=True,
     ):
         assert claim.startswith(begin) and claim.endswith(" adjusted for 2 tests)")
     (answer,) = result["answer"]
-    assert "scratch loses another 100 % of what deployment loses" in answer and "-" not in answer
+    assert "cratch loses another 100 % of what deployment loses" in answer and "-" not in answer
 
 
 def unmoved(config: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +174,8 @@ def test_nothing_is_claimed_where_nothing_recovers(tmp_path: Path) -> None:
     )
     result = carried_out(made, tmp_path / "study", Measured(unmoved))
     assert result["claims"] == []
-    assert result["not_told"][0].startswith("too few to say what mode fine_tune recovers of what")
-    assert "too few repetitions say" in result["answer"][0]
+    assert result["not_told"][0].startswith("too few to say what fine_tune recovers of what")
+    assert "oo few repetitions say" in result["answer"][0]
 
 
 def test_what_is_alike_everywhere_is_said_of_all(tmp_path: Path) -> None:

@@ -149,7 +149,9 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
     "a comma and a point": (
         "a;b;label\n1,5;2;x\n1;2.5;y\n", "",
         "decimal comma, '1,5' in line 2, and a decimal point, '2.5' in line 3"),
-    "measurements": (GOOD, "?label=a&drop=label", "holds 0.1, which is a measurement"),
+    "measurements": (
+        GOOD, "?label=a&drop=label&problem=classification", "holds 0.1, which is a measurement"
+    ),
     "long texts": (f"a,label\n1,{'x' * 300}\n", "", "texts of 300 characters"),
     "another encoding": ("a,label\n1,größe\n".encode("cp1252"), "", "iconv -f WINDOWS-1252"),
     "no text": (b"PK\x03\x04\x00\x00", "", "is no text: .*npz:FILE or parquet:FILE"),

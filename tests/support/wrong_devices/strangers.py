@@ -77,13 +77,13 @@ class FirstScaleForAll(Stranger):
     caught_by = "each-projection-has-its-own-full-scale"
 
     def _write(self, projection, weights):
-        scales, self._scales = self._scales, (self._scales[0],) * len(self._scales)
+        scales, self._full_scale = self._full_scale, (self._full_scale[0],) * len(self._full_scale)
         try:
             return np.clip(
                 super()._write(projection, weights), -scales[projection], scales[projection]
             )
         finally:
-            self._scales = scales
+            self._full_scale = scales
 
 
 class FirstThresholdForAll(Stranger):
@@ -192,7 +192,7 @@ class RoundsTowardZero(Stranger):
     caught_by = "rounding-has-no-bias"
 
     def _write(self, projection, weights):
-        step = np.float32(self._scales[projection] / 127)
+        step = np.float32(self._full_scale[projection] / 127)
         return super()._write(projection, np.trunc(weights / step * np.float32(1.0001)) * step)
 
 
@@ -200,7 +200,7 @@ class RoundsDown(Stranger):
     caught_by = "rounding-has-no-bias"
 
     def _write(self, projection, weights):
-        step = np.float32(self._scales[projection] / 127)
+        step = np.float32(self._full_scale[projection] / 127)
         return super()._write(projection, np.floor(weights / step + np.float32(1e-3)) * step)
 
 
@@ -261,7 +261,7 @@ class WrapsBeyondItsRange(Stranger):
 
     def _write(self, projection, weights):
         stored = super()._write(projection, weights)
-        codes = np.rint(weights / np.float32(self._scales[projection]) * 127).astype(np.int64)
+        codes = np.rint(weights / np.float32(self._full_scale[projection]) * 127).astype(np.int64)
         self._codes[projection] = (codes + 128) % 256 - 128
         return stored
 

@@ -1,0 +1,77 @@
+"""NRMSE of real targets on `mixed-signal`: aDFA beside frozen hidden weights and a linear model.
+
+python benchmarks/regression.py [TASK...] [--pairs N]
+
+Pairs are chips 1 to N with the seed of the same number. The linear model is ridge regression on the
+same window, its penalty chosen on the validation part. docs/library.md quotes five pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+import hil
+from hil import tasks
+
+PARTS = ("train", "validation", "test")
+PENALTIES = 10.0 ** np.arange(-8, 3)
+
+
+def measure_linear(task: str) -> float:
+    """Fit ridge regression to the training part, and give its NRMSE on the test part."""
+    data = tasks.load(task)
+
+    def fit(penalty: float) -> tuple[float, float]:
+        x = {
+            p: np.c_[getattr(data, f"x_{p}"), np.ones(len(getattr(data, f"y_{p}")))] for p in PARTS
+        }
+        square = x["train"].T @ x["train"] + penalty * np.eye(data.features + 1)
+        weights = np.linalg.solve(square, x["train"].T @ data.y_train)
+        errors = [
+            float(np.sqrt(np.square(x[p] @ weights - y).mean() / y.var()))
+            for p, y in (("validation", data.y_validation), ("test", data.y_test))
+        ]
+        return errors[0], errors[1]
+
+    return min(map(fit, PENALTIES))[1]
+
+
+def measure(task: str, rule: str, number: int) -> float:
+    """Train on a chip, and give the NRMSE on the test part."""
+    with tempfile.TemporaryDirectory() as folder:
+        chip = f"emulator:mixed-signal?chip={number}"
+        run = hil.train(task, device=chip, rule=rule, seed=number, out=Path(folder) / "run")
+        return run.test_nrmse
+
+
+def describe(values: NDArray[np.float64]) -> str:
+    """Give a mean and its 95 % interval by Student's t."""
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
+
+
+def main() -> None:
+    """Measure the tasks and print a table for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=["narma10", "mackey-glass"])
+    parser.add_argument("--pairs", type=int, default=5)
+    asked = parser.parse_args()
+    for task in asked.tasks:
+        linear, pairs = measure_linear(task), range(1, asked.pairs + 1)
+        adfa = np.array([measure(task, "adfa", number) for number in pairs])
+        frozen = np.array([measure(task, "output_only", number) for number in pairs])
+        print(f"{task}: linear {linear:.3f}")
+        for number, pair in enumerate(zip(adfa, frozen, strict=True), 1):
+            print("chip {}: adfa {:.3f}, frozen {:.3f}".format(number, *pair))
+        print(f"adfa {describe(adfa)}; frozen less adfa {describe(frozen - adfa)}; ", end="")
+        print(f"linear less adfa {describe(linear - adfa)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
