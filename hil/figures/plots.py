@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,7 +237,8 @@ def plot_scatter(
         colour, _ = look_of(cloud.shade)
         if cloud.has_line:
             panel.draw_line(cloud.x, cloud.y, colour, width=1.2)
-            panel.draw_points(cloud.x, cloud.y, colour, size=5, label=cloud.label)
+            shape: Literal["dot", "diamond"] = "diamond" if cloud.shade >= len(SHADES) else "dot"
+            panel.draw_points(cloud.x, cloud.y, colour, shape=shape, size=5, label=cloud.label)
         else:
             panel.draw_points(
                 cloud.x, cloud.y, colour, shape="cross", opacity=0.7, label=cloud.label

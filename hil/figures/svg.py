@@ -354,7 +354,7 @@ class Panel:
         left = 8 + CHARACTER * max(map(len, texts), default=0) + (GAP if self.y.label else 0)
         below = [len(text) for text in self.x.label_ticks().values()]
         bottom = 6 + (FONT if below else 0) + (FONT + 6 if self.x.label else 0)
-        is_turned = bool(below) and CHARACTER * (sum(below) + len(below)) > width - left
+        is_turned = bool(below) and CHARACTER * (sum(below) + len(below)) > 0.85 * (width - left)
         return left, bottom + (0.5 * CHARACTER * max(below) - 4 if is_turned else 0), is_turned
 
     def render_legend(self, left: float, width: float) -> tuple[str, float]:

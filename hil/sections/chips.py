@@ -237,11 +237,16 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         bounds = each.median.interval or (each.median.value, each.median.value)
         intervals.append(plots.ShareInterval(name, each.median.value, bounds, 0, summary=True))
     least = f"{words.format_value(settings.least, measure)} %"
+    ranked = sorted(levels, key=lambda level: -levels[level].median.value)
     answers = [
-        f"{words.phrase_level(each.rows[0], factor)} "
-        f"{words.format_value(each.median.value, measure)} %, "
-        f"yield {words.format_value(each.good.value, measure)} %"
-        for each in levels.values()
+        f"{words.phrase_level(each.rows[0], factor)} the median chip reaches "
+        f"{words.format_mean(each.median, measure)}, and {100 * each.good.value:.0f} % of chips "
+        f"reach {least}"
+        for each in (
+            levels[level]
+            for level in dict.fromkeys([*ranked[:1], settings.reference, *ranked[-1:]])
+            if level in levels
+        )
     ]
     quantity = words.name_quantity(trials.rows, factor)
     header = ("median chip, %", "5th percentile, %", f"yield ({least}), %", "chips", "repetitions")
@@ -251,8 +256,7 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         "On chips never seen",
         words.read_note("chip_yield", least=least),
         claims=_yield_claims(settings, levels),
-        answer=f"median accuracy of chips, and share of them at {least} or more: "
-        + "; ".join(answers),
+        answer=words.make_text(answers),
         tables=[Table("", (quantity, *header), table)],
         plots=[
             Plot("Median chip", draw, wide=True),

@@ -167,6 +167,56 @@ def test_texts_of_ticks_tell_them_apart() -> None:
     assert Axis(low=1.0, high=1e4, is_log=True).place([1.0, 100.0, 1e4]).tolist() == [0, 0.5, 1]
 
 
+@given(st.floats(1e-9, 1e9), st.floats(1.5, 1e9))
+def test_a_logarithmic_axis_has_a_few_ticks_that_read_apart(low: float, factor: float) -> None:
+    axis = Axis("", low, low * factor, is_log=True, most=5)
+    ticks = axis.label_ticks()
+    assert 1 <= len(ticks) <= 6 and len(set(ticks.values())) == len(ticks)
+    places = axis.place(list(ticks))
+    assert (places > -1e-6).all() and (places < 1 + 1e-6).all()
+    assert len(ticks) < 2 or np.diff(places).min() * 300 > 20  # pixels of a usual panel
+
+
+def test_one_low_share_does_not_squeeze_the_rest() -> None:
+    def spread(shares: list[float]) -> float:
+        rows = [plots.ShareInterval(str(n), x, (x, x), 0, True) for n, x in enumerate(shares)]
+        drawn = str(plots.plot_intervals(rows))
+        across = [float(x) for x in re.findall(r'd="M([\d.]+) [\d.]+m0-4', drawn)]
+        assert len(across) == len(shares) and np.argsort(across).tolist() == [5, 0, 1, 2, 3, 4]
+        return across[4] - across[0]
+
+    assert spread([0.94, 0.95, 0.96, 0.97, 0.98, 0.12]) > 100
+
+
+def test_curves_that_are_many_have_their_names_beside_them() -> None:
+    names = [f"rule {letter}" for letter in "abcdefghijkl"]
+    lines = [Line([1, 2], [0.5, 0.9 + n / 1e4], name, n) for n, name in enumerate(names)]
+    drawn = str(plot_lines(lines, "epoch", "accuracy", percent=True))
+    shown = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(rule .)</text>', drawn)
+    assert [name for _, _, name in shown] == names[::-1] and len({x for x, _, _ in shown}) == 1
+    height = float(re.findall(r'viewBox="0 0 [\d.]+ ([\d.]+)"', drawn)[0])
+    down = np.array([float(y) for _, y, _ in shown])
+    assert np.diff(down).min() > 10 and down.min() > 0 and down.max() < height
+
+
+@pytest.mark.parametrize("neurons", [1, 4])
+def test_no_label_of_an_axis_is_cut(neurons: int) -> None:
+    drawn = str(plots.plot_membranes(np.zeros((9, neurons)), 1))
+    middle, label = re.findall(r'y="([\d.]+)"[^>]*rotate\(-90[^>]*>([^<]*)<', drawn)[0]
+    assert float(middle) > 5 * len(label) / 2
+
+
+def test_events_of_an_image_are_drawn_as_images() -> None:
+    events = np.zeros((8, 2, 3, 5))
+    events[0, 0, 0, 4] = events[1, 0, 0, 4] = events[7, 1, 2, 0] = 1
+    figure = plot_sample(events.reshape(8, -1), (2, 3, 5), 0, np.array([1, 0]), None)
+    rows = [row for row in csv.DictReader(figure.to_csv().splitlines()) if row["mark"] == "pixel"]
+    assert {(float(row["x"]), round(float(row["y"]), 3)): float(row["value"]) for row in rows} == {
+        (0.45, round(1 - 0.5 / 6, 3)): 1.0,  # the first quarter is above, on the left
+        (0.55, round(0.5 / 6, 3)): pytest.approx(0.5, abs=0.01),
+    }
+
+
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(4))))
 def test_pixels_are_those_of_another_reader_of_png(pixels: NDArray[np.uint8]) -> None:
     image = Image.open(io.BytesIO(encode_png(pixels)))
