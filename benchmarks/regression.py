@@ -63,14 +63,15 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     asked = parser.parse_args()
     for task in asked.tasks:
-        linear, pairs = measure_linear(task), range(1, asked.pairs + 1)
-        adfa = np.array([measure(task, "adfa", number) for number in pairs])
-        frozen = np.array([measure(task, "output_only", number) for number in pairs])
-        print(f"{task}: linear {linear:.3f}")
-        for number, pair in enumerate(zip(adfa, frozen, strict=True), 1):
-            print("chip {}: adfa {:.3f}, frozen {:.3f}".format(number, *pair))
+        linear = measure_linear(task)
+        print(f"{task}: linear {linear:.3f}", flush=True)
+        pairs = []
+        for number in range(1, asked.pairs + 1):
+            pairs.append([measure(task, rule, number) for rule in ("adfa", "output_only")])
+            print("chip {}: adfa {:.3f}, frozen {:.3f}".format(number, *pairs[-1]), flush=True)
+        adfa, frozen = np.transpose(pairs)
         print(f"adfa {describe(adfa)}; frozen less adfa {describe(frozen - adfa)}; ", end="")
-        print(f"linear less adfa {describe(linear - adfa)}", flush=True)
+        print(f"linear less adfa {describe(linear - adfa)}")
 
 
 if __name__ == "__main__":

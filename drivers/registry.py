@@ -130,6 +130,8 @@ def suggest_address(text: str) -> str | None:
     target, question, options = text.partition("?")
     if target.startswith("/dev/"):
         return f"board:{text}"
+    if target.endswith(".toml"):
+        return f"emulator:{text}"
     places = {address.partition(":")[2] or address: address for address in addresses()}
     close = difflib.get_close_matches(target, filter(None, places), n=1, cutoff=0.7)
     return f"{places[close[0]]}{question}{options}" if close else None

@@ -147,7 +147,10 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         with ExitStack() as stack:
             session: Session | None = None
             is_first = not hasattr(self, "checkpoint_")
-            for X, y in batches:
+            for pair in batches:
+                if not isinstance(pair, tuple | list) or len(pair) != 2:
+                    raise ValueError("batches: one is no pair: give pairs (X, y)")
+                X, y = pair
                 reset = is_first and session is None
                 x, targets = self._validate(X, y, reset=reset)
                 if reset:
@@ -348,6 +351,10 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):  # type: ignore[misc
             DeviceError: When the device fails.
         """
         if hasattr(self, "checkpoint_"):
+            if classes is not None and not np.array_equal(
+                np.unique(np.asarray(classes)), self.classes_
+            ):
+                raise ValueError("classes: others than those of the first call: leave them out")
             return self._learn(batches)
         if classes is None:
             raise ValueError("classes: give all labels that there will be")

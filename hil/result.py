@@ -49,12 +49,18 @@ class Result:
     @property
     def test_accuracy(self) -> float:
         """Share of test samples classified right."""
-        return float(self.figures["test_accuracy"])
+        return self._figure("test_accuracy")
 
     @property
     def test_nrmse(self) -> float:
         """Root mean square error of numbers for the test samples, in their standard deviations."""
-        return float(self.figures["test_nrmse"])
+        return self._figure("test_nrmse")
+
+    def _figure(self, name: str) -> float:
+        if name not in self.figures:
+            learned = "numbers" if name == "test_accuracy" else "classes"
+            raise AttributeError(f"this run learned {learned}: it has no {name}")
+        return float(self.figures[name])
 
     @property
     def report(self) -> Path:
@@ -154,7 +160,16 @@ class Result:
             ValueError: When these are no such samples.
             DeviceError: When the device fails.
         """
-        return self._answer(self._preparation.apply(x), device)[0]
+        return self._answer(self._preparation.apply(self._order_columns(x)), device)[0]
+
+    def _order_columns(self, x: Any) -> Any:
+        """Bring the columns of a table into the order of the features; others are left out."""
+        names, own = self._preparation.feature_names.tolist(), [*getattr(x, "columns", ())]
+        if not names or not own or not all(isinstance(name, str) for name in own):
+            return x
+        if lacking := [name for name in names if name not in own]:
+            raise ValueError(f"x lacks {', '.join(lacking[:5])}: give the features by their names")
+        return x[names]
 
     def _answer(
         self, x: Samples, device: str | None, watch: Callable[[int, int], None] | None = None

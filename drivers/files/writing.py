@@ -89,7 +89,10 @@ def _create_draft(path: Path) -> tuple[int, int | None, Path]:
     new = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # and so through no link
     while True:
         draft = path.with_name(f".{path.name}.{uuid4().hex}{DRAFT}")
-        number = os.open(draft, new | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            number = os.open(draft, new | getattr(os, "O_BINARY", 0), 0o666)
+        except OSError as error:  # who asked for the file knows no draft
+            raise OSError(error.errno, error.strerror, str(path)) from None
         hold = _lock(number)
         if hold is None or os.fstat(number).st_nlink:
             return number, hold, draft

@@ -160,6 +160,8 @@ def test_batches_are_learned_from_in_one_call_or_in_many(device_in_numpy: None) 
     for wrong, complaint in (
         (lambda: SpikingClassifier(**SMALL).fit_batches(Loader()), "classes"),
         (lambda: whole.fit_batches([]), "there is none"),
+        (lambda: whole.fit_batches([x]), "give pairs"),
+        (lambda: whole.partial_fit(x, y, classes=[0, 1]), "others than those"),
         (lambda: whole.partial_fit(x, np.repeat("other", 150)), "none of the classes"),
     ):
         with pytest.raises(ValueError, match=complaint):

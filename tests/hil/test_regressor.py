@@ -151,7 +151,12 @@ def test_numbers_of_a_file_are_learned_and_answered_in_their_units() -> None:
     same = hil.train(table[["a", "b"]], table["price"], **SHORT, optimiser={"learning_rate": 3e-3})
     assert result.test_nrmse == same.test_nrmse < 1.5
     given = result.predict_file("csv:new.csv?label=price")["output price"]
-    np.testing.assert_allclose(given, same.predict(new[["a", "b"]]))
+    for columns in (["a", "b"], ["b", "price", "a"]):  # a table's are found by their names
+        np.testing.assert_allclose(given, same.predict(new[columns]))
+    with pytest.raises(ValueError, match="lacks b"):
+        same.predict(new[["a", "price"]])
+    with pytest.raises(AttributeError, match="learned numbers"):
+        _ = same.test_accuracy
     assert 290 < given.min() < given.max() < 315
     error = np.sqrt(np.square(given - new["price"]).mean()) / new["price"].std(ddof=0)
     tried = hil.evaluate("run", on="csv:new.csv?label=price")

@@ -149,5 +149,5 @@ def _find_label(given: Address, names: Sequence[str]) -> str:
             f"{given.suggest(label=quote_option(guess))}"
         )
     if asked not in names:
-        raise ValueError(f"label={asked}: {nearest(asked, names)}")
+        raise ValueError(f"label={asked}: no such column: {nearest(asked, names)}")
     return asked

@@ -118,7 +118,7 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
         GOOD.replace("label", "species"), "", "holds the labels.*'csv:own.csv.label=species'"),
     "two columns of labels": (
         GOOD.replace("b", "target", 1), "", "target, label: say so: 'csv:own.csv.label=label'"),
-    "a label that there is not": (GOOD, "?label=lable", "label=lable: did you mean 'label'"),
+    "a label that there is not": (GOOD, "?label=lable", "no such column: did you mean 'label'"),
     "a column to drop that there is not": (GOOD, "?drop=c", "drop=c: known: a, b, label"),
     "an option that there is not": (GOOD, "?lable=a", "option 'lable'.*did you mean 'label'"),
     "an option without a value": (GOOD, "?label", "write csv:FILE.key=value"),
