@@ -20,7 +20,7 @@ from device_models.engine.circuit import (
     map_projection,
 )
 from device_models.faults import Fault, plan_phases
-from device_models.generators import Noise, generator, sequence
+from device_models.generators import Noise, sequence
 from device_models.mismatch import Pattern, SampledMismatch, Value
 from device_models.naming import select_prefixed
 from device_models.neurons import NeuronModel
@@ -261,7 +261,7 @@ class Chip:
                 self.faults,
                 circuit,
                 self.crossbars,
-                generator(*names, "faults"),
+                names,
                 (begun, steps),
                 self._faulty,
             ),

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from device_models.crossbar import Crossbar
 from device_models.engine.circuit import Circuit, Phase
+from device_models.generators import generator
 from device_models.mismatch import LayerMismatch
 from device_models.neurons import NeuronModel
 from device_models.nonidealities import NonIdealities
@@ -82,7 +83,7 @@ def plan_phases(
     faults: Sequence[Fault],
     circuit: Circuit,
     crossbars: Sequence[Crossbar],
-    draw: np.random.Generator,
+    trial: tuple[int, ...],
     run: tuple[int, int],
     kept: dict[tuple[int, ...], tuple[Circuit, NDArray[np.float64]]],
 ) -> list[Phase]:
@@ -92,12 +93,12 @@ def plan_phases(
         faults: Faults of the chip.
         circuit: The chip without them.
         crossbars: What stores its weights, aged.
-        draw: Decides which of the intermittent ones are there.
+        trial: Seed and names of what decides which of the intermittent ones are there.
         run: Steps since reset before the run, and steps of the run.
         kept: What neurons are with those of these faults that act, by their numbers; added to.
     """
     begun, steps = run
-    present = [_draw_present(fault, draw) for fault in faults]
+    present = _draw_present(faults, trial) if faults else []
     windows = [fault.steps for fault in faults if fault.steps is not None]
     edges = {min(max(edge - begun, 0), steps) for window in windows for edge in window}
     phases = []
@@ -114,9 +115,13 @@ def plan_phases(
     return phases
 
 
-def _draw_present(fault: Fault, draw: np.random.Generator) -> NDArray[np.int64]:
-    where = np.asarray(fault.where)
-    return where if fault.chance >= 1 else where[draw.random(where.size) < fault.chance]
+def _draw_present(faults: Sequence[Fault], trial: tuple[int, ...]) -> list[NDArray[np.int64]]:
+    """Draw where each fault is there in a trial."""
+    draw, places = generator(*trial, "faults"), [np.asarray(fault.where) for fault in faults]
+    return [
+        where if fault.chance >= 1 else where[draw.random(where.size) < fault.chance]
+        for fault, where in zip(faults, places, strict=True)
+    ]
 
 
 def _fail_neurons(
