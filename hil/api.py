@@ -324,7 +324,8 @@ def prepare(
         raise ValueError(
             "training.patience: no validation samples: set training.validation_fraction"
         )
-    open_settings = find_open_settings(*layers, starts=start is not None)
+    kept = {"readout": base["readout"]} if "readout" in base else {}
+    open_settings = find_open_settings(kept, *layers, starts=start is not None)
     watch(
         TrainingProgress("opening the device, and measuring what it does not state (compiles once)")
     )

@@ -99,8 +99,8 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
 
     Args:
         layers: What was asked for, by section.
-        starts: Whether the run starts from another one, whose settings hold as far as the device
-            can serve them.
+        starts: Whether the run starts from weights that are there, whose settings hold as far as
+            the device can serve them; of its logits it has to be told where they are to stay.
 
     Returns:
         Their names, `section.key`.
@@ -108,7 +108,7 @@ def find_open_settings(*layers: Mapping[str, Any], starts: bool = False) -> froz
     named = set(_names(configuration.merge_layers(*layers)))
     if any(name.startswith("encoding.") for name in named):
         named.add(ENCODING)
-    return (FORCED if starts else FORCED | {HIDDEN, HOLD, *REAL, *HARD, *SPIKES}) - named
+    return (FORCED | {KAPPA} if starts else FORCED | {HIDDEN, HOLD, *REAL, *HARD, *SPIKES}) - named
 
 
 def resolve_defaults(
