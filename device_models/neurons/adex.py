@@ -10,7 +10,9 @@ from device_models.neurons import (
     time_constant,
 )
 
-REST, LEVEL = -70e-3, -50e-3
+# The second is where the upstroke overcomes the leak, the adaptation still at rest: an event that
+# lifts the membrane to V_T alone is lost.
+REST, LEVEL = -70e-3, -45e-3
 
 MODEL = NeuronModel(
     name="adex",
@@ -35,12 +37,12 @@ MODEL = NeuronModel(
             meaning="Reversal potential of the leak, E_L.",
         ),
         "v_threshold": Parameter(
-            value=LEVEL,
+            value=-50e-3,
             unit="volt",
             minimum=-0.06,
             maximum=-0.03,
             meaning="Threshold of the upstroke, V_T.",
-            setting="threshold",
+            setting="upstroke_threshold",
             mismatch=THRESHOLD,
         ),
         "delta_t": Parameter(
